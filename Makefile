@@ -1,0 +1,113 @@
+# Every target sets up what it needs. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The interpreter that makes .venv; by default the first Python >= 3.12 that can make one.
+PYTHON ?=
+BIN := .venv/bin
+VENV := .venv/.installed
+
+define find_python
+usable() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; }; \
+python='$(PYTHON)'; \
+if [[ -z $$python ]]; then \
+  for candidate in python3.13 python3.12 python3 \
+      $$(compgen -G "$${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.*/bin/python3" | sort -Vr); do \
+    if usable "$$candidate"; then python=$$candidate; break; fi; \
+  done; \
+fi; \
+if [[ -z $$python ]] || ! usable "$$python"; then \
+  echo "error: $${python:+PYTHON=$$python is not a Python >= 3.12 with the modules venv and ensurepip}$${python:-no Python >= 3.12 with the modules venv and ensurepip on PATH or in $${PYENV_ROOT:-$$HOME/.pyenv}/versions}" >&2; \
+  echo >&2; \
+  echo "hint: install one (apt install python3-venv, or pyenv install 3.13), or name it: make venv PYTHON=/path/to/python3.13" >&2; \
+  exit 1; \
+fi
+endef
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
+
+.PHONY: venv
+venv: $(VENV) ## make .venv from requirements/dev.txt (PYTHON=… chooses the interpreter)
+
+$(VENV): requirements/dev.txt
+	@$(BIN)/python -c '' 2>/dev/null || rm -rf .venv
+	@[[ -x $(BIN)/python ]] || { $(find_python); echo "making .venv with $$("$$python" -V) ($$python)"; "$$python" -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (KEEP=1 leaves it running)
+	@$(BIN)/telemock demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+.PHONY: test
+test: $(VENV) ## unit and integration tests
+	$(BIN)/python -m pytest tests/unit tests/integration
+
+.PHONY: fmt
+fmt: $(VENV) ## format, and fix what can be fixed by rule
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: lint
+lint: $(VENV) ## ruff (rules and format) and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+.PHONY: types
+types: $(VENV) ## mypy --strict
+	$(BIN)/mypy
+
+.PHONY: generate
+generate: $(VENV) ## rewrite what is written by program: README blocks, the JSON Schema of profiles
+	@[[ ! -e README.md ]] || $(BIN)/cog -r README.md
+	@[[ ! -e app/generate.py ]] || $(BIN)/python -m app.generate
+
+# Compares with what was there before, so that it can be run with uncommitted work in the tree.
+.PHONY: verify
+verify: $(VENV) ## fail if `make generate` would change anything
+	@before=$$(mktemp) after=$$(mktemp); trap 'rm -f "$$before" "$$after"' EXIT; \
+	state() { git ls-files -z --cached --others --exclude-standard | xargs -0 sha256sum 2>/dev/null; }; \
+	state > "$$before" || true; \
+	$(MAKE) --no-print-directory generate; \
+	state > "$$after" || true; \
+	diff "$$before" "$$after" > /dev/null || { \
+	  echo "error: generated files are out of date:" >&2; \
+	  diff "$$before" "$$after" | sed -nE 's/^> [0-9a-f]+ +/  /p' >&2; \
+	  printf '\nhint: they were just rewritten; look at them with git diff and commit them\n' >&2; exit 1; }
+
+# Resolved for every platform and Python >= 3.12. The sidecar's set is resolved without the app's
+# dependencies; both take the versions that the tests ran with.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 \
+	--generate-hashes --no-annotate --no-header $(LOCKFLAGS)
+
+.PHONY: lock
+lock: ## rewrite requirements/*.txt from pyproject.toml (LOCKFLAGS=--upgrade takes newer versions)
+	@[[ -x $(BIN)/uv ]] || $(MAKE) --no-print-directory venv
+	$(COMPILE) --extra otel --extra sidecar --extra dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra otel -c requirements/dev.txt pyproject.toml -o requirements/app.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["sidecar"], sep="\n")' \
+	  | $(COMPILE) -c requirements/dev.txt - -o requirements/sidecar.txt
+
+TAG ?= dev
+DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --network host
+
+.PHONY: images
+images: ## build telemock-app and telemock-sidecar (TAG=dev)
+	$(DOCKER_BUILD) -f images/app.Dockerfile -t telemock-app:$(TAG) .
+	$(DOCKER_BUILD) -f images/sidecar.Dockerfile -t telemock-sidecar:$(TAG) .
+
+.PHONY: compose-test
+compose-test: $(VENV) images ## bring the two services up with docker-compose and use them
+	$(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
+
+.PHONY: clean
+clean: ## remove what make made (captures and logs stay)
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
