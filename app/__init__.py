@@ -1,0 +1,1 @@
+"""The telemock deployment: mock, ingest, store, report, API, CLI. The sidecar is `addon`."""

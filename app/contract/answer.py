@@ -1,0 +1,52 @@
+"""A rule's static answer, rendered the same by the mock and by the sidecar."""
+
+from http import HTTPStatus
+from typing import NamedTuple
+
+from app.contract.record import Pair
+from app.contract.rules import Answer
+
+_NO_BODY = frozenset({204, 304})
+
+
+class Rendered(NamedTuple):
+    """`headers` are complete: content-length stands in them, and a date does not."""
+
+    status: int
+    reason: str
+    headers: list[Pair]
+    body: bytes
+
+
+def render(answer: Answer, method: str = "GET", body: bytes | None = None) -> Rendered:
+    """The answer's static form, or with another `body` (a rendered template).
+
+    HEAD gets the headers of GET and no body; 1xx, 204 and 304 have none at all.
+    """
+    content = answer.body if body is None else body
+    headers = list(answer.headers)
+    bodiless = answer.status < 200 or answer.status in _NO_BODY
+    if not bodiless:
+        headers.append(("content-length", str(len(content))))
+    return Rendered(
+        answer.status, phrase(answer.status), headers, b"" if bodiless or method == "HEAD" else content
+    )
+
+
+def phrase(status: int) -> str:
+    """The standard reason phrase, "" for a status that has none."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+# A `block` rule's answer, and what a request gets that this proxy cannot carry.
+BLOCKED = Answer(
+    status=403, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"blocked by telemock\n"
+)
+NO_TRAILERS = Answer(
+    status=501,
+    headers=(("content-type", "text/plain; charset=utf-8"), ("connection", "close")),
+    body=b"telemock: requests with trailers are not supported\n",
+)

@@ -1,0 +1,115 @@
+"""Every header, port, file name, label and metric that two places must agree on, each declared once.
+
+Read by the app, the sidecar, the CLI and the tests that hold the documentation against the code.
+"""
+
+from typing import Literal, NamedTuple
+
+PORT_APP = 8000
+PORT_APP_TLS = 8443
+PORT_INJECTOR = 9443
+PORT_PROXY = 17443
+PORT_SIDECAR_HEALTH = 17490
+PORT_EXPLICIT_PROXY = 8080
+
+# Towards the mock only; a forwarded request carries none of these.
+HEADER_RECORD = "telemock-record"  # id of the sidecar's record: the mock does not record it again
+HEADER_RULE = "telemock-rule"  # profile/rule that the sidecar decided on
+HEADER_SCHEME = "telemock-scheme"  # scheme, as the client used it
+HEADER_CUT = "telemock-body-size"  # full size of a body of which only the first bytes are sent
+HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
+
+CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
+
+PATH_CAPTURES = "/api/v1/captures"
+PATH_PROFILES = "/api/v1/profiles"
+
+FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
+FILE_STORE = "store.sqlite"
+FILE_MASK_KEY = "mask.key"
+FILE_SERVER = "server.json"  # where the running app listens: {"url", "pid"}
+DIR_CA = "ca"
+FILE_CA_CERT = "ca.pem"  # public half, for the client
+FILE_BUNDLE = "bundle.pem"  # this machine's trusted certificates and ours
+DIR_SPOOL = "spool"
+
+LOG_REQUESTS = "telemetry_requests.log"
+LOG_APP = "mock_server.log"
+LOG_SIDECARS = "mitmproxy.log"
+DIR_ANALYSIS = "analysis"
+FILE_SUMMARY = "summary.json"
+FILE_REPORT = "final-report.md"
+
+DUMMY_IPV4 = "192.0.2."  # + n: the address that the redirect gives to the n-th telemetry host
+DUMMY_IPV6 = "100::"
+
+
+class Metric(NamedTuple):
+    """One row of the metrics table; `of` says which process exports it."""
+
+    name: str  # OpenTelemetry name; Prometheus shows it with underscores and the unit
+    kind: Literal["counter", "gauge", "histogram"]
+    unit: str
+    labels: tuple[str, ...]
+    of: Literal["app", "sidecar", "both"]
+    help: str
+
+    @property
+    def prometheus(self) -> str:
+        """Name as `/metrics` shows it, without the `_total` that counters get."""
+        parts = [self.name.replace(".", "_"), {"s": "seconds", "By": "bytes"}.get(self.unit, "")]
+        return "_".join(p for p in parts if p)
+
+
+METRICS = (
+    Metric(
+        "http.server.request.duration", "histogram", "s",
+        ("http_request_method", "http_response_status_code", "telemock_action"), "both",
+        "Time from the request's first byte to the answer's last.",
+    ),
+    Metric(
+        "http.client.request.duration", "histogram", "s",
+        ("http_response_status_code", "telemock_action"), "sidecar",
+        "Time the mock or the real host took to answer the sidecar.",
+    ),
+    Metric(
+        "telemock.captures", "counter", "", ("kind", "action", "profile", "rule"), "both",
+        "Records made (sidecar) or stored (app).",
+    ),
+    Metric(
+        "telemock.passed", "counter", "", ("profile",), "sidecar",
+        "Requests of a profile's host forwarded untouched and only counted.",
+    ),
+    Metric(
+        "telemock.capture.dropped", "counter", "", ("reason",), "both",
+        "Records lost, by reason.",
+    ),
+    Metric(
+        "telemock.tls.client_rejected", "counter", "", ("host",), "sidecar",
+        "Clients that refused the sidecar's certificate; host only when a profile names it.",
+    ),
+    Metric(
+        "telemock.fallback.answers", "counter", "", ("reason",), "sidecar",
+        "Answers given from a rule's static answer because the app could not be asked.",
+    ),
+    Metric("telemock.spool.records", "gauge", "", (), "sidecar", "Records that wait for the app."),
+    Metric("telemock.spool.size", "gauge", "By", (), "sidecar", "Disk used by waiting records."),
+    Metric(
+        "telemock.ship.batches", "counter", "", ("outcome",), "sidecar",
+        "Batches sent to the app, by outcome.",
+    ),
+    Metric(
+        "telemock.ingest.records", "counter", "", ("outcome",), "app",
+        "Records received: stored, duplicate or refused.",
+    ),
+    Metric("telemock.store.records", "gauge", "", (), "app", "Records in the store."),
+    Metric("telemock.store.size", "gauge", "By", (), "app", "Disk used by the store."),
+    Metric(
+        "telemock.inventory.new_fields", "counter", "", ("profile",), "app",
+        "Fields seen for the first time.",
+    ),
+    Metric(
+        "telemock.profiles.reload_failed", "gauge", "", (), "both",
+        "1 while the last change of the profiles was refused and the previous set is in use.",
+    ),
+)  # fmt: skip

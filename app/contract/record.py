@@ -1,0 +1,233 @@
+"""CaptureRecord v1: what one exchange (or refused, failed, spliced connection) leaves behind.
+
+Made by the sidecar and by the mock, carried as one JSON object a line, kept by the store. Reading
+is tolerant: unknown fields are ignored here and survive in the stored bytes, so that an older app
+keeps what a newer sidecar adds. Limits are enforced where records are made (`clip`) and where they
+arrive (`decode`).
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+SCHEMA = 1
+BODY_CAP = 256 * 1024  # bytes of a body that are kept; size and hash cover all of it
+HEADER_CAP = 100  # headers that are kept of one message
+VALUE_CAP = 8 * 1024  # characters of one header, query value or path that are kept
+QUERY_CAP = 500  # query parameters that are kept
+LINE_CAP = 4 * 1024 * 1024  # bytes of one encoded record
+
+Kind = Literal["exchange", "message", "tls_rejected", "refused", "spliced", "failed", "log"]
+Action = Literal["mock", "observe", "hold", "block", "pass"]
+Mode = Literal["mock", "observe", "block", "hold"]
+Pair = tuple[str, str]
+
+Short = Annotated[str, msgspec.Meta(max_length=512)]
+Boot = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16,32}$")]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+# Why a record was lost, or a part of it was not kept: id -> sentence for people.
+REASONS = {
+    "queue_full": "records came faster than they could be written to the spool",
+    "spool_full": "the spool reached its size limit before the app accepted its records",
+    "disk_error": "the spool could not be written",
+    "corrupt": "a spooled record was damaged and could not be read back",
+    "refused": "the app refused the record",
+    "too_large": "the encoded record was larger than the limit",
+    "encoding": "the body's content encoding could not be undone, so it could not be masked",
+    "unmaskable": "the body could not be read as its type says, so it could not be masked",
+    "app_unreachable": "the app could not be reached in time",
+    "app_error": "the app answered with an error",
+    "circuit_open": "the app failed a moment ago and was not asked again",
+    "client_refused_certificate": "the client did not accept the sidecar's certificate",
+    "tls_failed": "the TLS handshake with the client failed",
+    "upstream_unreachable": "the real host could not be reached",
+    "upstream_failed": "the connection to the real host broke or was not valid HTTP",
+    "client_gone": "the client closed the connection before the answer",
+    "loop": "the destination is this proxy itself",
+    "trailers": "a request with trailers cannot be forwarded",
+    "blocked": "the rule refuses the request",
+    "not_named": "no profile names the host, so the connection was not opened",
+    "shutdown": "the sidecar was stopped before the exchange ended",
+}
+
+
+class Workload(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Who sent it: from the downward API in a pod, from the machine on a laptop."""
+
+    namespace: Short = ""
+    pod: Short = ""
+    uid: Short = ""
+    node: Short = ""
+    container: Short = ""
+    image: Short = ""
+
+
+class Endpoint(msgspec.Struct, omit_defaults=True, frozen=True):
+    """One end of a connection, as the kernel names it."""
+
+    address: Short
+    port: int = 0
+
+
+class Body(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A body after its content encoding was undone, masked and cut; `size` and `sha256` are of the
+    bytes on the wire, all of them. `text` or `base64` (bytes that are not UTF-8), or neither."""
+
+    text: str | None = None
+    base64: str | None = None
+    size: Count = 0
+    sha256: Short = ""
+    truncated: bool = False
+    withheld: Short = ""  # id in REASONS: why no content is kept
+
+
+class Request(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """`path` is raw (still percent-encoded, without the query); `query` is decoded, in order."""
+
+    method: Short
+    scheme: Short = "https"
+    host: Short = ""
+    port: int = 443
+    path: str = "/"
+    query: list[Pair] = []
+    http_version: Short = ""
+    headers: list[Pair] = []
+    left_out: Count = 0  # headers and parameters over the limits
+    body: Body | None = None
+
+
+class Response(msgspec.Struct, omit_defaults=True, kw_only=True):
+    status: int
+    reason: Short = ""
+    http_version: Short = ""
+    headers: list[Pair] = []
+    left_out: Count = 0
+    body: Body | None = None
+
+
+class Tls(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The client's side of the connection."""
+
+    sni: Short = ""
+    version: Short = ""
+    alpn: Short = ""
+
+
+class Message(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One WebSocket message; `of` is the id of the exchange that opened it."""
+
+    of: Short
+    sender: Literal["client", "server"]
+    body: Body
+
+
+class Log(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One operational line of a sidecar."""
+
+    level: Short
+    message: str
+    logger: Short = ""
+
+
+class CaptureRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One record. `boot` names a start of the process that made it and `seq` counts its records
+    from 1 without a gap, so that a gap in the store says how many are missing."""
+
+    schema: int = SCHEMA
+    boot: Boot
+    seq: Annotated[int, msgspec.Meta(ge=1)]
+    kind: Kind
+    time_ns: int  # UTC, first byte
+    duration_ns: Count = 0  # to the answer's last byte
+    answer_ns: Count = 0  # of it, waiting for the mock or the real host
+    workload: Workload = Workload()
+    profile: Short = ""
+    rule: Short = ""
+    route: Short = ""  # the rule's path as a template: bounded, for names and labels
+    action: Action | Literal[""] = ""
+    mode: Mode | Literal[""] = ""
+    answered_by: Literal["", "app", "sidecar", "upstream"] = ""
+    reason: Short = ""  # id in REASONS
+    detail: str = ""  # what a library said, cut and masked
+    client: Endpoint | None = None
+    destination: Endpoint | None = None
+    request: Request | None = None
+    response: Response | None = None
+    tls: Tls | None = None
+    sent: Count = 0  # bytes of the connection's two directions, for kind `spliced`
+    received: Count = 0
+    message: Message | None = None
+    log: Log | None = None
+    trace_id: Short = ""
+    span_id: Short = ""
+    product_version: Short = ""
+    mask_key: Short = ""  # id of the key behind this record's tokens
+
+    @property
+    def id(self) -> str:
+        return f"{self.boot}-{self.seq}"
+
+    @property
+    def host(self) -> str:
+        """The host the client meant: HTTP's, else TLS', else the address."""
+        if self.request and self.request.host:
+            return self.request.host
+        if self.tls and self.tls.sni:
+            return self.tls.sni
+        return self.destination.address if self.destination else ""
+
+
+class RecordError(ValueError):
+    """A line that is not a record of this schema; the text says where it is wrong."""
+
+
+_decoder = msgspec.json.Decoder(CaptureRecord)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(record: CaptureRecord) -> bytes:
+    """One line of JSON without its end; control characters are escaped, so it never breaks a line."""
+    return _encoder.encode(record)
+
+
+def decode(line: bytes) -> CaptureRecord:
+    """The record in one line of JSON.
+
+    Raises RecordError when it is too long, not JSON, of another schema or breaks a limit.
+    """
+    if len(line) > LINE_CAP:
+        raise RecordError(f"record of {len(line)} bytes, the limit is {LINE_CAP}")
+    try:
+        record = _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise RecordError(str(e)) from None
+    if record.schema != SCHEMA:
+        raise RecordError(f"schema {record.schema} is not known here, expected {SCHEMA}")
+    return record
+
+
+def text(raw: bytes | str) -> str:
+    """Captured bytes as text: UTF-8 where it is, `\\xNN` for the bytes that are not.
+
+    Lone surrogates (how libraries carry such bytes in a str) come out the same way.
+    """
+    if isinstance(raw, str):
+        try:
+            data = raw.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            data = raw.encode("utf-8", "surrogatepass")
+    else:
+        data = raw
+    return data.decode("utf-8", "backslashreplace")
+
+
+def short(raw: bytes | str) -> str:
+    """`text`, cut to what a `Short` field takes."""
+    return text(raw)[:512]
+
+
+def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
+    """At most `cap` pairs with values of at most VALUE_CAP characters, and how many were left out."""
+    kept = [(n[:VALUE_CAP], v if len(v) <= VALUE_CAP else v[:VALUE_CAP] + "…") for n, v in pairs[:cap]]
+    return kept, max(0, len(pairs) - cap)

@@ -1,0 +1,318 @@
+"""Compiled profiles and `decide()`: which rule answers a request, and how.
+
+`app.profiles` compiles what people write into these types; both halves load them from JSON
+(`load`, `dump`). Nothing here validates for people: that is the schema's work.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+import re2
+
+from app.contract.record import Action, Mode, Pair
+
+Part = Literal["query", "header", "body", "path", "any"]
+
+
+class Host(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`name` itself, or with `suffix` every name that ends in `.name`. Lower case."""
+
+    name: str
+    suffix: bool = False
+
+    def matches(self, host: str) -> bool:
+        return host.endswith("." + self.name) if self.suffix else host == self.name
+
+
+class Path(msgspec.Struct, frozen=True):
+    """`regex` is RE2 (linear time) and matches the whole raw path."""
+
+    kind: Literal["exact", "prefix", "regex"]
+    value: str
+
+    def matches(self, path: str) -> bool:
+        if self.kind == "exact":
+            return path == self.value
+        if self.kind == "prefix":
+            return path.startswith(self.value)
+        return _regex(self.value).fullmatch(path) is not None
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A condition on one query parameter, header or JSON field.
+
+    `name` of a header is lower case; of a JSON field it is a dotted path (`a.b.0.c`).
+    """
+
+    name: str
+    op: Literal["present", "absent", "equals", "prefix", "contains", "regex"] = "present"
+    value: str = ""
+
+    def matches(self, found: Sequence[str]) -> bool:
+        """Whether one of the values found under the name fits (`absent`: none was found)."""
+        if self.op == "absent":
+            return not found
+        if self.op == "present":
+            return bool(found)
+        if self.op == "equals":
+            return self.value in found
+        if self.op == "prefix":
+            return any(v.startswith(self.value) for v in found)
+        if self.op == "contains":
+            return any(self.value in v for v in found)
+        regex = _regex(self.value)
+        return any(regex.search(v) is not None for v in found)
+
+
+class Match(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Empty means any. All parts must hold; one of `methods`, `hosts`, `paths` suffices."""
+
+    methods: tuple[str, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    paths: tuple[Path, ...] = ()
+    query: tuple[Value, ...] = ()
+    headers: tuple[Value, ...] = ()
+    body: tuple[Value, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the client gets. `body` is the static answer, also the fall-back where `template`,
+    `sequence` or `websocket` need the app."""
+
+    status: int = 200
+    headers: tuple[Pair, ...] = ()
+    body: bytes = b""
+    template: str = ""  # Jinja2, rendered by the app in a sandbox
+    delay_ms: int = 0
+    fault: Literal["", "reset", "hang", "slow_body"] = ""
+    sequence: tuple["Answer", ...] = ()  # one after the other, the last one stays
+    websocket: bool = False
+
+    @property
+    def needs_app(self) -> bool:
+        return bool(self.template or self.sequence or self.websocket or self.fault or self.delay_ms)
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    id: str
+    action: Action
+    match: Match = Match()
+    route: str = ""  # path as a bounded template: http.route, metric labels, endpoints in reports
+    answer: Answer = Answer()
+    answer_at: Literal["app", "sidecar"] = "app"
+    decoders: tuple[str, ...] = ()  # how to read the body, see app.contract.body
+
+
+class Sensitive(msgspec.Struct, frozen=True):
+    """A field whose value is not kept as it came. `name` is lower case; a JSON field is named by
+    its key at any depth, or by its dotted path."""
+
+    where: Part
+    name: str
+    how: Literal["drop", "mask", "token", "keep"]
+
+
+class Extract(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the product's version stands; `regex`' first group cuts it out."""
+
+    where: Literal["query", "header", "body"]
+    name: str
+    regex: str = ""
+
+
+class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One vendor product. A request of its hosts that no rule names is passed."""
+
+    id: str
+    title: str
+    hosts: tuple[Host, ...]
+    rules: tuple[Rule, ...]
+    sensitive: tuple[Sensitive, ...] = ()
+    safe_query: tuple[str, ...] = ()  # parameters that spans and logs may show
+    version_from: tuple[Extract, ...] = ()
+    licence_note: str = ""
+
+
+class RuleSet(msgspec.Struct, frozen=True, dict=True):
+    """Every profile in use. `etag` changes when any of them does."""
+
+    profiles: tuple[Profile, ...] = ()
+    etag: str = ""
+
+    @cached_property
+    def _exact(self) -> dict[str, tuple[Profile, ...]]:
+        names = {h.name for p in self.profiles for h in p.hosts if not h.suffix}
+        return {n: tuple(p for p in self.profiles if any(h.matches(n) for h in p.hosts)) for n in names}
+
+    def of_host(self, host: str) -> tuple[Profile, ...]:
+        """The profiles that name the host, in their order; empty when none does."""
+        host = host.lower().rstrip(".")
+        found = self._exact.get(host)
+        if found is not None:
+            return found
+        return tuple(p for p in self.profiles if any(h.matches(host) for h in p.hosts))
+
+    def rule(self, profile: str, rule: str) -> tuple[Profile, Rule] | None:
+        """The profile and rule of these ids, None when there is none."""
+        return self._by_id.get((profile, rule))
+
+    @cached_property
+    def _by_id(self) -> dict[tuple[str, str], tuple[Profile, Rule]]:
+        return {(p.id, r.id): (p, r) for p in self.profiles for r in p.rules}
+
+
+class Seen(msgspec.Struct, kw_only=True):
+    """What `decide` looks at. `host` without port; `path` raw; `headers` in order, any case.
+
+    `json` is the decoded body, UNREAD while it has not been read, None when it is no JSON or is
+    larger than the capture cap (then body conditions do not hold).
+    """
+
+    method: str
+    host: str
+    path: str
+    query: Sequence[Pair] = ()
+    headers: Sequence[Pair] = ()
+    json: Any = None
+
+
+UNREAD = msgspec.UNSET
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`profile` is None when no profile names the host. `needs_body`: a rule's body condition stands
+    between here and an answer, so decide again once the body has been read."""
+
+    action: Action
+    profile: Profile | None = None
+    rule: Rule | None = None
+    needs_body: bool = False
+
+
+PASS = Decision(action="pass")
+
+
+def decide(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Decision:
+    """The first rule that matches, of the profiles that name the host; else `pass`.
+
+    `mode` replaces the action of `mock` rules, never `pass`, `block` or another.
+    """
+    profiles = rules.of_host(seen.host)
+    for profile in profiles:
+        for rule in profile.rules:
+            if failed_part(rule.match, seen) is not None:
+                continue
+            if rule.match.body and seen.json is UNREAD:
+                return Decision("pass", profile, rule, needs_body=True)
+            return Decision(_action(rule, mode), profile, rule)
+    return Decision("pass", profiles[0]) if profiles else PASS
+
+
+def _action(rule: Rule, mode: Mode | None) -> Action:
+    return mode if mode is not None and rule.action == "mock" else rule.action
+
+
+class Unmatched(msgspec.Struct, frozen=True):
+    """Why a rule did not take a request: the part of its match that failed, and what was there."""
+
+    part: str
+    wanted: str
+    found: str
+
+
+def failed_part(match: Match, seen: Seen) -> Unmatched | None:
+    """The first part of the match that does not hold; None when all do.
+
+    Body conditions count as holding while the body is UNREAD.
+    """
+    if match.methods and seen.method not in match.methods:
+        return Unmatched("method", " or ".join(match.methods), seen.method)
+    if match.hosts:
+        host = seen.host.lower().rstrip(".")
+        if not any(h.matches(host) for h in match.hosts):
+            return Unmatched("host", " or ".join(("." if h.suffix else "") + h.name for h in match.hosts), host)
+    if match.paths and not any(p.matches(seen.path) for p in match.paths):
+        return Unmatched("path", " or ".join(f"{p.kind} {p.value}" for p in match.paths), seen.path)
+    if match.query and (bad := _unmatched("query", match.query, seen.query)):
+        return bad
+    if match.headers:
+        lower = [(n.lower(), v) for n, v in seen.headers]
+        if bad := _unmatched("header", match.headers, lower):
+            return bad
+    if match.body and seen.json is not UNREAD:
+        for want in match.body:
+            found = json_values(seen.json, want.name)
+            if not want.matches(found):
+                return Unmatched(f"body {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3]))
+    return None
+
+
+def _unmatched(part: str, wanted: Iterable[Value], pairs: Sequence[Pair]) -> Unmatched | None:
+    for want in wanted:
+        found = [v for n, v in pairs if n == want.name]
+        if not want.matches(found):
+            return Unmatched(f"{part} {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3]))
+    return None
+
+
+def json_values(document: Any, path: str) -> list[str]:
+    """The scalar at a dotted path as JSON text without quotes (objects and lists as compact JSON);
+    empty when there is none. `*` stands for every element of a list."""
+    nodes = [document]
+    for step in path.split("."):
+        following: list[Any] = []
+        for node in nodes:
+            if isinstance(node, dict) and step in node:
+                following.append(node[step])
+            elif isinstance(node, list):
+                if step == "*":
+                    following.extend(node)
+                elif step.isascii() and step.isdigit() and int(step) < len(node):
+                    following.append(node[int(step)])
+        nodes = following
+    return [n if isinstance(n, str) else msgspec.json.encode(n).decode() for n in nodes if n is not UNREAD]
+
+
+@lru_cache(maxsize=1024)
+def _regex(pattern: str) -> Any:
+    return re2.compile(pattern)
+
+
+def product_version(profile: Profile, seen: Seen) -> str:
+    """The product's version as the profile extracts it, "" when it is not there."""
+    for extract in profile.version_from:
+        if extract.where == "query":
+            found = [v for n, v in seen.query if n == extract.name]
+        elif extract.where == "header":
+            found = [v for n, v in seen.headers if n.lower() == extract.name]
+        else:
+            found = [] if seen.json is UNREAD else json_values(seen.json, extract.name)
+        for value in found:
+            if not extract.regex:
+                return value[:128]
+            cut = _regex(extract.regex).search(value)
+            if cut is not None:
+                return str(cut.group(1) if cut.re.groups else cut.group(0))[:128]
+    return ""
+
+
+Key = Annotated[bytes, msgspec.Meta(min_length=16)]
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """What a sidecar fetches: the rules, and the key that makes tokens (None: values are masked)."""
+
+    rules: RuleSet
+    mask_key: Key | None = None
+    mask_key_id: str = ""
+
+
+def dump(bundle: Bundle) -> bytes:
+    return msgspec.json.encode(bundle)
+
+
+def load(data: bytes) -> Bundle:
+    """Raises msgspec.ValidationError when the bytes are no bundle of this schema."""
+    return msgspec.json.decode(data, type=Bundle)

@@ -1,0 +1,83 @@
+"""Settings from the environment, declared once as a table of rows; the app and the sidecar each
+have theirs. A wrong value stops the start with the setting, the value and the remedy."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Setting(NamedTuple):
+    """`parse` turns the text into the value and raises ValueError with what it expects."""
+
+    name: str  # of the environment variable
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+    wanted: str = ""  # "a port from 1 to 65535": for the error and the documentation
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used. The text is meant for people, whole."""
+
+
+def read(table: Sequence[Setting], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Every row's value by name; an unset or empty variable means the default.
+
+    Raises SettingError for the first value that does not parse.
+    """
+    values = {}
+    for row in table:
+        given = environ.get(row.name, "") or row.default
+        try:
+            values[row.name] = row.parse(given)
+        except ValueError as e:
+            wanted = row.wanted or str(e)
+            raise SettingError(
+                f"{row.name} is {given!r}, expected {wanted}\n\nhint: {row.help}"
+            ) from None
+    return values
+
+
+def port(value: str) -> int:
+    """0 lets the kernel choose."""
+    number = int(value)
+    if not 0 <= number <= 65535:
+        raise ValueError("a port from 0 to 65535")
+    return number
+
+
+def size(value: str) -> int:
+    """Bytes: a number, or one with KiB, MiB or GiB behind it."""
+    for unit, factor in (("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)):
+        if value.endswith(unit):
+            return int(float(value[: -len(unit)]) * factor)
+    return int(value)
+
+
+def flag(value: str) -> bool:
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if value.lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("1 or 0")
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(" or ".join(a or "nothing" for a in allowed))
+        return value
+
+    return parse
+
+
+def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
+    """`HOST:PORT=ADDRESS:PORT`, comma separated: where to connect instead, like curl's --resolve."""
+    found: dict[tuple[str, int], tuple[str, int]] = {}
+    for item in filter(None, (v.strip() for v in value.split(","))):
+        name, _, to = item.partition("=")
+        host, _, number = name.rpartition(":")
+        address, _, to_number = to.rpartition(":")
+        if not (host and address and number.isdigit() and to_number.isdigit()):
+            raise ValueError("HOST:PORT=ADDRESS:PORT, comma separated")
+        found[host.lower(), int(number)] = (address.strip("[]"), int(to_number))
+    return found
