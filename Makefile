@@ -96,7 +96,9 @@ lock: ## rewrite requirements/*.txt from pyproject.toml (LOCKFLAGS=--upgrade tak
 	  | $(COMPILE) -c requirements/dev.txt - -o requirements/sidecar.txt
 
 TAG ?= dev
-DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --network host
+DOCKER ?= docker
+export DOCKER
+DOCKER_BUILD := DOCKER_BUILDKIT=1 $(DOCKER) build --network host
 
 .PHONY: images
 images: ## build telemock-app and telemock-sidecar (TAG=dev)

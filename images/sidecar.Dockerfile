@@ -1,0 +1,56 @@
+# The sidecar: mitmproxy with our addon, and of the app only what both share.
+# Built from the root of the repository by `make images`.
+
+FROM debian:trixie-slim AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 python3-venv python3-pip python3-setuptools
+RUN python3 -m venv /opt/venv
+COPY requirements/sidecar.txt /src/requirements/
+# Downloads are kept between builds; their hashes are checked every time.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/venv/bin/pip install --require-hashes -r /src/requirements/sidecar.txt
+COPY pyproject.toml LICENSE /src/
+COPY app/__init__.py /src/app/
+COPY app/contract /src/app/contract
+COPY addon /src/addon
+# setuptools comes from Debian: nothing is fetched that no hash covers.
+RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/wheels /src \
+    && /opt/venv/bin/pip install --no-deps --no-index /src/wheels/*.whl \
+    && rm /opt/venv/bin/telemock
+# Nothing in the image installs, tests or type-checks. mitmproxy checks the type of every message by
+# assert: without asserts it is a fifth faster, but only when the byte code is there already.
+RUN /opt/venv/bin/pip uninstall -y pip \
+    && find /opt/venv -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} + \
+    && find /opt/venv \( -name '*.pyi' -o -name 'activate*' -o -name Activate.ps1 \) -delete \
+    && /opt/venv/bin/python -O -m compileall -q /opt/venv/lib
+
+FROM debian:trixie-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 \
+    && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+# Debian ships the standard library without byte code of this kind.
+RUN python3 -O -m compileall -q /usr/lib/python3.13
+RUN groupadd --gid 2931 telemock \
+    && useradd --uid 2931 --gid 2931 --home-dir /data --no-create-home --shell /usr/sbin/nologin telemock \
+    && install -d -o 2931 -g 2931 -m 0700 /data \
+    && install -d -o 2931 -g 2931 -m 0755 /logs
+COPY --from=build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PYTHONOPTIMIZE=1 \
+    MITM_HOST=0.0.0.0 \
+    MITM_PORT=8080 \
+    TELEMOCK_DATA=/data \
+    TELEMOCK_LOGS=/logs
+LABEL org.opencontainers.image.title="telemock-sidecar" \
+      org.opencontainers.image.description="Intercepts and records the telemetry of the container beside it." \
+      org.opencontainers.image.licenses="MIT"
+WORKDIR /data
+USER 2931:2931
+VOLUME ["/data", "/logs"]
+EXPOSE 8080 17490
+# http.client knows no proxy variables: the proxy that is checked must not be asked.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD ["python", "-c", "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', 17490, timeout=2); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
+CMD ["python", "-m", "addon"]
