@@ -79,7 +79,7 @@ verify: $(VENV) ## fail if `make generate` would change anything
 	state > "$$after" || true; \
 	diff "$$before" "$$after" > /dev/null || { \
 	  echo "error: generated files are out of date:" >&2; \
-	  diff "$$before" "$$after" | sed -nE 's/^> [0-9a-f]+ +/  /p' >&2; \
+	  { diff "$$before" "$$after" || true; } | sed -nE 's/^> [0-9a-f]+ +/  /p' >&2; \
 	  printf '\nhint: they were just rewritten; look at them with git diff and commit them\n' >&2; exit 1; }
 
 # Resolved for every platform and Python >= 3.12. The sidecar's set is resolved without the app's

@@ -1,0 +1,14 @@
+"""What applies to every test: which ones run only when they are asked for by their marker."""
+
+import pytest
+
+# Marker of tests that need more than this machine's Python, and what runs them.
+ON_REQUEST = {"compose": "make compose-test"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    asked = config.getoption("markexpr")
+    for item in items:
+        for marker, command in ON_REQUEST.items():
+            if marker in item.keywords and marker not in asked:
+                item.add_marker(pytest.mark.skip(reason=f"runs with: {command}"))

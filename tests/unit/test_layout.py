@@ -1,0 +1,90 @@
+"""The tree keeps its shape: tests beside sources, small files, a contract without a framework."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(p for room in ("app", "addon") for p in (ROOT / room).rglob("*.py"))
+LONGEST = 400  # lines
+
+# What app.contract may import: the sidecar has it, and it starts in milliseconds.
+CONTRACT_NEEDS = {"msgspec", "re2", "zstandard", "brotli", "cryptography"}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def is_code(statement: ast.stmt) -> bool:
+    """Whether it does more than name things: a docstring, an import or a constant needs no test."""
+    if isinstance(statement, ast.Expr):
+        return not isinstance(statement.value, ast.Constant)
+    return not isinstance(statement, ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign)
+
+
+def place_of_test(source: Path) -> Path | None:
+    """Path of the test file that a source file must have; None for one that holds no code."""
+    folder = ROOT / "tests/unit" / source.relative_to(ROOT).parent
+    if source.name != "__init__.py":
+        return folder / f"test_{source.stem.strip('_')}.py"
+    if any(map(is_code, ast.parse(source.read_text()).body)):
+        return folder / "test_init.py"
+    return None
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=relative)
+def test_source_file_has_its_test_file(source: Path) -> None:
+    expected = place_of_test(source)
+    assert expected is None or expected.exists(), f"{relative(source)} needs {relative(expected)}"
+
+
+def test_unit_tests_belong_to_a_source_file() -> None:
+    wanted = {place_of_test(source) for source in SOURCES}
+    found = [
+        p for room in ("app", "addon") for p in (ROOT / "tests/unit" / room).rglob("test_*.py")
+    ]
+    assert [relative(p) for p in found if p not in wanted] == []
+
+
+def test_no_file_is_too_long() -> None:
+    files = [*SOURCES, *(ROOT / "tests").rglob("*.py")]
+    lengths = {relative(p): len(p.read_text().splitlines()) for p in files}
+    assert {p: n for p, n in lengths.items() if n > LONGEST} == {}
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of the modules that a file imports, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.add("." * node.level + (node.module or ""))
+    return names
+
+
+@pytest.mark.parametrize(
+    "source", [p for p in SOURCES if "contract" in p.parts and "app" in p.parts], ids=relative
+)
+def test_contract_imports_only_what_the_sidecar_has(source: Path) -> None:
+    foreign = {
+        name
+        for name in imported(source)
+        if name.split(".")[0] not in CONTRACT_NEEDS | (sys.stdlib_module_names - {"sqlite3"})
+        and not (name == "app.contract" or name.startswith("app.contract."))
+    }
+    assert foreign == set()
+
+
+def test_product_code_runs_without_assertions() -> None:
+    """The sidecar's image runs with -O, which removes them."""
+    found = [
+        f"{relative(p)}:{node.lineno}"
+        for p in SOURCES
+        for node in ast.walk(ast.parse(p.read_text()))
+        if isinstance(node, ast.Assert)
+    ]
+    assert found == []

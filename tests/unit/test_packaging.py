@@ -1,0 +1,187 @@
+"""The lock files, the wheel, the images and the make targets are what they promise to be."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+SETS = {
+    "app": [*PROJECT["dependencies"], *EXTRAS["otel"]],
+    "sidecar": EXTRAS["sidecar"],
+    "dev": [*PROJECT["dependencies"], *EXTRAS["otel"], *EXTRAS["sidecar"], *EXTRAS["dev"]],
+}
+# Lowest versions without a known hole that matters here. Only what reads bytes from a network,
+# checks a certificate or installs software stands here.
+SAFE = {
+    "brotli": ("1.2.0", "decompression bombs: output can be limited from here on"),
+    "cryptography": ("46.0.5", "subgroup check of EC keys"),
+    "h11": ("0.16.0", "request smuggling through chunked bodies"),
+    "h2": ("4.3.0", "request smuggling through header values"),
+    "jinja2": ("3.1.6", "sandbox escape by the attr filter"),
+    "msgspec": ("0.20.0", "decodes everything that arrives"),
+    "pyasn1": ("0.6.2", "memory exhaustion"),
+    "requests": ("2.32.4", "credentials of .netrc sent to another host"),
+    "setuptools": ("78.1.1", "path traversal at download"),
+    "starlette": ("0.49.1", "quadratic parsing of Range headers"),
+    "tornado": ("6.5.3", "header injection and quadratic header parsing"),
+    "urllib3": ("2.6.3", "decompression bombs at redirects"),
+    "werkzeug": ("3.1.4", "device names in safe_join"),
+}
+
+
+def pins(name: str) -> dict[str, str]:
+    """Version by name, as one requirements file pins them."""
+    text = (ROOT / f"requirements/{name}.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_requirements_are_pins_with_hashes_and_nothing_else(name: str) -> None:
+    text = (ROOT / f"requirements/{name}.txt").read_text()
+    entries = text.replace("\\\n", " ").splitlines()
+    entry = re.compile(r"[a-z0-9-]+==[^ ;]+( ; [^@]+?)?(\s+--hash=sha256:[0-9a-f]{64})+")
+    assert [e for e in entries if not entry.fullmatch(e)] == []
+    assert "://" not in text
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_requirements_agree_with_the_ranges(name: str) -> None:
+    pinned = pins(name)
+    for requirement in map(Requirement, SETS[name]):
+        version = pinned.get(requirement.name.lower(), "none")
+        assert version in requirement.specifier, f"{requirement}: {version}; run `make lock`"
+
+
+@pytest.mark.parametrize("name", ["app", "sidecar"])
+def test_images_get_the_versions_that_tests_run_with(name: str) -> None:
+    tested = pins("dev")
+    assert {k: v for k, v in pins(name).items() if tested.get(k) != v} == {}
+
+
+def test_app_and_sidecar_do_not_carry_each_other() -> None:
+    assert not {"mitmproxy", "mitmproxy-rs"} & pins("app").keys()
+    assert not {"fastapi", "pydantic", "pyyaml", "typer", "rich", "httpx"} & pins("sidecar").keys()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_no_pin_has_a_known_hole(name: str) -> None:
+    old = {
+        package: f"{version}, needs {SAFE[package][0]}: {SAFE[package][1]}"
+        for package, version in pins(name).items()
+        if package in SAFE and Version(version) < Version(SAFE[package][0])
+    }
+    assert old == {}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Names of the files in the wheel, built in a copy so that the tree stays clean."""
+    copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for room in ("app", "addon"):
+        shutil.copytree(
+            ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+        )
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    (copy / "README.md").touch()
+    code = f"from setuptools.build_meta import build_wheel; build_wheel({str(out)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=copy, check=True, capture_output=True)
+    (path,) = out.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
+
+
+def test_wheel_holds_every_file_of_the_packages(wheel: set[str]) -> None:
+    files = {
+        p.relative_to(ROOT).as_posix()
+        for room in ("app", "addon")
+        for p in (ROOT / room).rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    }
+    assert files - wheel == set()
+
+
+def test_wheel_holds_nothing_else(wheel: set[str]) -> None:
+    rooms = {name.split("/")[0] for name in wheel if ".dist-info/" not in name}
+    assert rooms == {"app", "addon"}
+
+
+@pytest.mark.parametrize("name", ["app", "sidecar"])
+def test_image_installs_only_what_a_hash_covers_and_runs_as_a_number(name: str) -> None:
+    text = (ROOT / f"images/{name}.Dockerfile").read_text().replace("\\\n", " ")
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"debian:trixie-slim"}
+    installs = re.findall(r"pip (?:install|download).*?(?=&&|$)", text, re.MULTILINE)
+    assert installs
+    assert [i for i in installs if "--require-hashes" not in i and "--no-index" not in i] == []
+    # A number: Kubernetes can tell that it is not root (runAsNonRoot).
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE)[-1] in {"2930:2930", "2931:2931"}
+    assert "http://" not in text and "https://" not in text
+
+
+def test_compose_services_are_locked_down() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert {"mock-server", "mitmproxy"} <= services.keys()
+    for service in services.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert all(p.startswith("127.0.0.1:") for p in service.get("ports", []))
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with the Makefile and a lock file, but no environment."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/dev.txt").touch()
+    return tmp_path
+
+
+def test_make_alone_lists_the_targets(clone: Path) -> None:
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE))
+    listed = {line.split()[0] for line in make(clone).stdout.splitlines()}
+    assert listed == targets
+    assert {"demo", "test", "fmt", "lint", "types", "generate", "verify", "lock"} <= listed
+
+
+def test_make_says_what_to_do_without_a_python(clone: Path) -> None:
+    script(clone / "old", "exit 1")  # what a Python of another version answers to the question
+    done = make(clone, "venv", "PYTHON=./old")
+    assert done.returncode != 0
+    assert "error: PYTHON=./old is not a Python >= 3.12" in done.stderr
+    assert "\n\nhint: install one" in done.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_verify_fails_only_when_a_generated_file_changes(clone: Path) -> None:
+    script(clone / ".venv/bin/python", "exit 0")
+    script(clone / ".venv/bin/cog", "printf generated > README.md")
+    (clone / ".gitignore").write_text("/.venv/\n")
+    (clone / "README.md").write_text("written by hand")
+    (clone / ".venv/.installed").touch()
+    subprocess.run(["git", "init", "-q"], cwd=clone, check=True)
+    first, second = make(clone, "verify"), make(clone, "verify")
+    assert first.returncode != 0
+    assert "error: generated files are out of date:\n  README.md\n\nhint: " in first.stderr
+    assert second.returncode == 0, second.stderr
