@@ -24,7 +24,7 @@ Pair = tuple[str, str]
 
 Short = Annotated[str, msgspec.Meta(max_length=512)]
 Boot = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16,32}$")]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # a store keeps 64 bits
 
 # Why a record was lost, or a part of it was not kept: id -> sentence for people.
 REASONS = {
@@ -98,7 +98,7 @@ class Request(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Response(msgspec.Struct, omit_defaults=True, kw_only=True):
-    status: int
+    status: Annotated[int, msgspec.Meta(ge=0, le=999)]
     reason: Short = ""
     http_version: Short = ""
     headers: list[Pair] = []
@@ -136,9 +136,9 @@ class CaptureRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     schema: int = SCHEMA
     boot: Boot
-    seq: Annotated[int, msgspec.Meta(ge=1)]
+    seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     kind: Kind
-    time_ns: int  # UTC, first byte
+    time_ns: Count  # UTC, first byte
     duration_ns: Count = 0  # to the answer's last byte
     answer_ns: Count = 0  # of it, waiting for the mock or the real host
     workload: Workload = Workload()
