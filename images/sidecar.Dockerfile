@@ -25,8 +25,9 @@ RUN /opt/venv/bin/pip uninstall -y pip \
     && /opt/venv/bin/python -O -m compileall -q /opt/venv/lib
 
 FROM debian:trixie-slim
+# nft and ip: the image also serves the init container that makes the redirect (addon.redirect).
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3 \
+    && apt-get install -y --no-install-recommends python3 nftables iproute2 \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
 # Debian ships the standard library without byte code of this kind.
 RUN python3 -O -m compileall -q /usr/lib/python3.13
