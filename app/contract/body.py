@@ -1,34 +1,239 @@
 """From a body's bytes on the wire to what a record keeps, and to what rules and the inventory read.
 
-Called by the sidecar's capture and by the mock, before masking. Never trusts a size, a ratio or a
-type that a peer claims: every step is bounded by the caller's cap.
+Called by the sidecar's capture and by the mock, before masking, and by the masking itself. Never
+trusts a size, a ratio or a type that a peer claims: every step is bounded by the caller's cap.
 """
 
+import base64
+import binascii
+import codecs
+import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import parse_qs
 
-from app.contract.record import Body
+import msgspec
+
+from app.contract.record import BODY_CAP, Body
+
+Format = Literal["json", "ndjson", "form", "text"]
+
+_DEPTH = 64  # levels of a document in which embedded base64 is looked for
+_ENCODINGS = 2  # content encodings on top of each other that are undone
+_MEMBERS = 64  # gzip members one after the other that are undone
+_WINDOW = 8 << 20  # bytes of memory a zstd frame may ask for (the limit HTTP sets, RFC 9659)
 
 
-def keep(
-    prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int
-) -> Body:
+def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int) -> Body:
     """The record's body from the first bytes on the wire.
 
     `prefix` is at most `cap` bytes of `size`; `encoding` the Content-Encoding header. The content
     encoding is undone (gzip, deflate, br, zstd; at most two of them) into at most `cap` bytes; what
     cannot be undone is not kept, and `withheld` says why.
     """
-    raise NotImplementedError
+    body = Body(size=size, sha256=sha256, truncated=len(prefix) < size)
+    data = prefix
+    names = [n for n in (e.strip().lower() for e in encoding.split(",")) if n not in _PLAIN]
+    if data and names:
+        for name in reversed(names):
+            undone = _undo(name, data, cap) if len(names) <= _ENCODINGS else None
+            if undone is None:
+                body.withheld = "encoding"
+                return body
+            data, whole = undone
+            body.truncated |= not whole
+    body.truncated |= len(data) > cap
+    store(body, data[:cap])
+    return body
 
 
 def content(body: Body) -> bytes:
     """The kept bytes, b"" when there are none."""
-    raise NotImplementedError
+    if body.text is not None:
+        return body.text.encode("utf-8", "surrogatepass")
+    if body.base64 is not None:
+        try:
+            return base64.b64decode(body.base64)
+        except binascii.Error:
+            return b""
+    return b""
+
+
+def store(body: Body, data: bytes) -> None:
+    """Puts `data` into the body as text, or as base64 where it is not UTF-8. A character that the
+    cut went through is left out."""
+    body.text = body.base64 = None
+    if not data:
+        return
+    try:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        body.text = decoder.decode(data, final=not body.truncated)
+    except UnicodeDecodeError:
+        body.base64 = base64.b64encode(data).decode()
 
 
 def documents(body: Body, content_type: str, decoders: Sequence[str] = ()) -> list[Any]:
-    """The JSON values a kept body holds: one for JSON, one a line for NDJSON, an object of lists for
-    a form, with base64 JSON in string values opened where a decoder says so. Empty when it is none
-    of these, is cut, or does not parse. `decoders` of a rule win over the content type."""
-    raise NotImplementedError
+    """The JSON values a kept body holds: one for JSON, one a line for NDJSON, an object of lists
+    for a form, with base64 JSON in string values opened where a decoder says so. Empty when it is
+    none of these, is cut, or does not parse. `decoders` of a rule win over the content type; JSON
+    is recognised whatever the type says."""
+    if body.truncated or body.withheld:
+        return []
+    opened = uncompressed(content(body), decoders, BODY_CAP)
+    if opened is None or not opened[1]:
+        return []
+    _, found = parse(opened[0], content_type, decoders)
+    return [_embedded(d, _DEPTH) for d in found] if "base64-in-json" in decoders else found
+
+
+def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes, bool] | None:
+    """The bytes inside a body that is compressed without saying so in a header, where a decoder
+    names that compression, and whether they are all of them; the same bytes where it is not
+    compressed (a masked record keeps it open). None when it is damaged."""
+    for name, magic in _MAGIC:
+        if name in decoders and data.startswith(magic):
+            return _undo(name, data, cap)
+    return data, True
+
+
+def parse(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> tuple[Format, list[Any]]:
+    """How the content is written, and the JSON values in it (none for `text`)."""
+    if not data:
+        return "text", []
+    kinds = [d for d in decoders if d in ("json", "ndjson", "form")] or _kinds(content_type)
+    if "json" not in kinds and data.lstrip()[:1] in (b"{", b"["):
+        kinds.append("json")
+    for kind in kinds:
+        if kind == "form":
+            if b"=" in data and (fields := _form(data)):
+                return "form", [fields]
+            continue
+        if kind == "json":
+            document = json(data)
+            if document is not NOT_JSON:
+                return "json", [document]
+        lines = [json(line) for line in data.splitlines() if line.strip()]
+        if lines and NOT_JSON not in lines:
+            return "ndjson", lines
+    return "text", []
+
+
+NOT_JSON = msgspec.UNSET
+
+
+def json(data: bytes | str) -> Any:
+    """The JSON value, NOT_JSON where there is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return NOT_JSON
+
+
+def embedded(value: str) -> Any:
+    """The JSON object or list that the string is the base64 form of, NOT_JSON where it is not."""
+    # `{` and `[` come out as `e` and `W`, followed by one of these: spares decoding other strings.
+    if len(value) < 8 or value[0] not in "eW" or value[1] not in "wxyz0123456789-_+/":
+        return NOT_JSON
+    text = value.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        return NOT_JSON
+    return json(data)
+
+
+def _embedded(node: Any, depth: int) -> Any:
+    if depth == 0:
+        return node
+    if isinstance(node, dict):
+        return {k: _embedded(v, depth - 1) for k, v in node.items()}
+    if isinstance(node, list):
+        return [_embedded(v, depth - 1) for v in node]
+    if isinstance(node, str) and (inner := embedded(node)) is not NOT_JSON:
+        return _embedded(inner, depth - 1)
+    return node
+
+
+def _kinds(content_type: str) -> list[str]:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        return ["form"]
+    if kind in _NDJSON:
+        return ["ndjson"]
+    return ["json"] if kind.endswith(("/json", "+json")) else []
+
+
+def _form(data: bytes) -> dict[str, list[str]]:
+    try:
+        return parse_qs(data.decode(), keep_blank_values=True)
+    except ValueError:
+        return {}
+
+
+_PLAIN = ("", "identity")
+_MAGIC = (("gzip", b"\x1f\x8b"), ("zstd", b"\x28\xb5\x2f\xfd"))
+_NDJSON = (
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/jsonlines",
+    "application/x-json-stream",
+)
+
+
+def _undo(encoding: str, data: bytes, cap: int) -> tuple[bytes, bool] | None:
+    """At most `cap` bytes, and whether they are all of them; None when it is not that encoding.
+
+    Compressors are imported when first needed: most bodies of most pods are plain, and the
+    sidecar's start counts.
+    """
+    try:
+        if encoding in ("gzip", "x-gzip"):
+            return _inflate(data, cap, zlib.MAX_WBITS | 16)
+        if encoding == "deflate":
+            try:
+                return _inflate(data, cap, zlib.MAX_WBITS)
+            except zlib.error:  # many servers send it without the zlib header
+                return _inflate(data, cap, -zlib.MAX_WBITS)
+        if encoding == "br":
+            return _brotli(data, cap)
+        if encoding == "zstd":
+            return _zstd(data, cap)
+    except zlib.error:
+        pass
+    return None
+
+
+def _inflate(data: bytes, cap: int, wbits: int) -> tuple[bytes, bool]:
+    out = b""
+    for _ in range(_MEMBERS):
+        stream = zlib.decompressobj(wbits)
+        out += stream.decompress(data, cap - len(out) + 1)
+        if not stream.eof or len(out) > cap:
+            return out[:cap], False
+        data = stream.unused_data
+        if not data.startswith(b"\x1f\x8b"):  # bytes after the end are no part of the body
+            return out, True
+    return out, False
+
+
+def _brotli(data: bytes, cap: int) -> tuple[bytes, bool] | None:
+    import brotli  # type: ignore[import-untyped]
+
+    stream = brotli.Decompressor()
+    try:
+        out = stream.process(data, output_buffer_limit=cap + 1)
+    except brotli.error:
+        return None
+    return out[:cap], stream.is_finished() and len(out) <= cap
+
+
+def _zstd(data: bytes, cap: int) -> tuple[bytes, bool] | None:
+    import zstandard
+
+    stream = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    try:
+        out = stream.stream_reader(data, read_across_frames=True).read(cap + 1)
+    except zstandard.ZstdError:
+        return None
+    return out[:cap], len(out) <= cap
