@@ -10,21 +10,24 @@ PYTHON ?=
 BIN := .venv/bin
 VENV := .venv/.installed
 
+# Sets `python`, or ends with what to do.
 define find_python
 usable() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; }; \
-python='$(PYTHON)'; \
-if [[ -z $$python ]]; then \
-  for candidate in python3.13 python3.12 python3 \
-      $$(compgen -G "$${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.*/bin/python3" | sort -Vr); do \
-    if usable "$$candidate"; then python=$$candidate; break; fi; \
-  done; \
+versions=$${PYENV_ROOT:-$$HOME/.pyenv}/versions; \
+candidates=(python3.13 python3.12 python3 $$(compgen -G "$$versions/3.*/bin/python3" | sort -Vr || true)); \
+searched="PATH and $$versions have no Python >= 3.12"; \
+if [[ -n '$(PYTHON)' ]]; then \
+  candidates=('$(PYTHON)'); \
+  searched='PYTHON is $(PYTHON), expected a Python >= 3.12'; \
 fi; \
-if [[ -z $$python ]] || ! usable "$$python"; then \
-  echo "error: $${python:+PYTHON=$$python is not a Python >= 3.12 with the modules venv and ensurepip}$${python:-no Python >= 3.12 with the modules venv and ensurepip on PATH or in $${PYENV_ROOT:-$$HOME/.pyenv}/versions}" >&2; \
-  echo >&2; \
-  echo "hint: install one (apt install python3-venv, or pyenv install 3.13), or name it: make venv PYTHON=/path/to/python3.13" >&2; \
-  exit 1; \
-fi
+for python in "$${candidates[@]}" ''; do \
+  if [[ -z $$python ]]; then \
+    printf 'error: %s with the modules venv and ensurepip\n\nhint: %s\n' "$$searched" \
+      'apt install python3-venv, or pyenv install 3.13, or: make venv PYTHON=/path/to/python3.13' >&2; \
+    exit 1; \
+  fi; \
+  if usable "$$python"; then break; fi; \
+done
 endef
 
 .PHONY: help
@@ -36,9 +39,12 @@ venv: $(VENV) ## make .venv from requirements/dev.txt (PYTHON=… chooses the in
 
 $(VENV): requirements/dev.txt
 	@$(BIN)/python -c '' 2>/dev/null || rm -rf .venv
-	@[[ -x $(BIN)/python ]] || { $(find_python); echo "making .venv with $$("$$python" -V) ($$python)"; "$$python" -m venv .venv; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@[[ -x $(BIN)/python ]] || { \
+	  $(find_python); \
+	  echo "making .venv with $$("$$python" -V) ($$python)"; \
+	  "$$python" -m venv .venv; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 .PHONY: demo

@@ -3,7 +3,8 @@
 
 FROM debian:trixie-slim AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3 python3-venv python3-pip python3-setuptools
+    && apt-get install -y --no-install-recommends \
+       binutils python3 python3-venv python3-pip python3-setuptools
 RUN python3 -m venv /opt/venv
 COPY requirements/app.txt /src/requirements/
 # Downloads are kept between builds; their hashes are checked every time.
@@ -14,10 +15,11 @@ COPY app /src/app
 # setuptools comes from Debian: nothing is fetched that no hash covers.
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/wheels /src \
     && /opt/venv/bin/pip install --no-deps --no-index /src/wheels/*.whl
-# Nothing in the image installs, tests or type-checks. The file system may be read-only, so all
-# byte code is made here.
+# Nothing in the image installs, tests, type-checks or debugs. The file system may be read-only, so
+# all byte code is made here.
 RUN /opt/venv/bin/pip uninstall -y pip \
     && find /opt/venv -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} + \
+    && find /opt/venv -name '*.so*' -type f -exec strip --strip-debug {} + \
     && find /opt/venv \( -name '*.pyi' -o -name 'activate*' -o -name Activate.ps1 \) -delete \
     && /opt/venv/bin/python -m compileall -q /opt/venv/lib
 

@@ -3,7 +3,8 @@
 
 FROM debian:trixie-slim AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3 python3-venv python3-pip python3-setuptools
+    && apt-get install -y --no-install-recommends \
+       binutils python3 python3-venv python3-pip python3-setuptools
 RUN python3 -m venv /opt/venv
 COPY requirements/sidecar.txt /src/requirements/
 # Downloads are kept between builds; their hashes are checked every time.
@@ -17,10 +18,11 @@ COPY addon /src/addon
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/wheels /src \
     && /opt/venv/bin/pip install --no-deps --no-index /src/wheels/*.whl \
     && rm /opt/venv/bin/telemock
-# Nothing in the image installs, tests or type-checks. mitmproxy checks the type of every message by
-# assert: without asserts it is a fifth faster, but only when the byte code is there already.
+# Nothing in the image installs, tests, type-checks or debugs. mitmproxy checks the type of every
+# message by assert: without asserts it is a fifth faster, but only with byte code made beforehand.
 RUN /opt/venv/bin/pip uninstall -y pip \
     && find /opt/venv -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} + \
+    && find /opt/venv -name '*.so*' -type f -exec strip --strip-debug {} + \
     && find /opt/venv \( -name '*.pyi' -o -name 'activate*' -o -name Activate.ps1 \) -delete \
     && /opt/venv/bin/python -O -m compileall -q /opt/venv/lib
 

@@ -138,8 +138,22 @@ def test_compose_services_are_locked_down() -> None:
         assert all(p.startswith("127.0.0.1:") for p in service.get("ports", []))
 
 
-def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+def make(
+    folder: Path, *arguments: str, environ: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`environ` None means this process's."""
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=environ, capture_output=True, text=True
+    )
+
+
+def without_python(home: Path) -> dict[str, str]:
+    """An environment that has what the Makefile uses, but no Python outside of `home`."""
+    tools = home / "tools"
+    tools.mkdir()
+    for name in ("bash", "sh", "make", "sort", "rm"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    return {"PATH": str(tools), "HOME": str(home)}
 
 
 def script(path: Path, text: str) -> None:
@@ -165,13 +179,29 @@ def test_make_alone_lists_the_targets(clone: Path) -> None:
     assert {"demo", "test", "fmt", "lint", "types", "generate", "verify", "lock"} <= listed
 
 
-def test_make_says_what_to_do_without_a_python(clone: Path) -> None:
+def test_make_says_what_to_do_about_an_old_python(clone: Path) -> None:
     script(clone / "old", "exit 1")  # what a Python of another version answers to the question
     done = make(clone, "venv", "PYTHON=./old")
     assert done.returncode != 0
-    assert "error: PYTHON=./old is not a Python >= 3.12" in done.stderr
-    assert "\n\nhint: install one" in done.stderr
+    assert done.stderr.startswith("error: PYTHON is ./old, expected a Python >= 3.12 with")
+    assert "\n\nhint: apt install python3-venv, or" in done.stderr
     assert not (clone / ".venv").exists()
+
+
+def test_make_says_what_to_do_without_a_python(clone: Path) -> None:
+    done = make(clone, "venv", environ=without_python(clone))
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"error: PATH and {clone}/.pyenv/versions have no Python >= 3.12")
+    assert "\n\nhint: apt install python3-venv, or" in done.stderr
+
+
+def test_make_takes_a_python_of_pyenv(clone: Path) -> None:
+    """`make venv` goes on with the newest one that answers; the one here then makes nothing."""
+    for version, answer in (("3.9.1", 1), ("3.12.9", 0), ("3.13.2", 0)):
+        bin_ = clone / f".pyenv/versions/{version}/bin"
+        script(bin_ / "python3", f'[ "$1" = -c ] && exit {answer}; echo made by {version}; exit 1')
+    done = make(clone, "venv", environ=without_python(clone))
+    assert "made by 3.13.2" in done.stdout
 
 
 def test_verify_fails_only_when_a_generated_file_changes(clone: Path) -> None:
