@@ -1,0 +1,370 @@
+"""Records on their way into the store: batches of sidecars, and what the mock itself answered.
+
+`Writer` is the one thread that writes; batches that wait together share a transaction. After the
+commit it appends to the log files and counts. `read_batch` undoes what came over the wire. The
+route itself stands in `app.api`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import zstandard
+
+from app.contract.mask import Masker
+from app.contract.record import CaptureRecord, RecordError, decode, encode, short
+from app.files import LogFiles
+from app.logs import place
+from app.store import Incoming, Store, StoreError, Written
+from app.telemetry import Metrics
+
+WIRE_CAP = 8 << 20  # bytes of a batch as sent
+BATCH_CAP = 64 << 20  # bytes of a batch, decompressed
+LINES_CAP = 10_000  # records of a batch
+QUEUE_CAP = 10_000  # records of the mock that wait
+QUEUE_BYTES = 64 << 20  # about as many bytes of them
+GROUP_BYTES = 8 << 20  # records that share a transaction, about
+_PIECE = 4 << 10  # of compressed input at a time: at the worst ratios it becomes some 100 MiB at once
+RETRY_S = 1.0  # between attempts to write the mock's own records after a failure
+
+log = logging.getLogger(__name__)
+
+
+class BatchError(ValueError):
+    """A batch that cannot be read at all; `status` is the HTTP status that says so."""
+
+    def __init__(self, status: int, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.hint = hint
+
+
+class Refused(msgspec.Struct, omit_defaults=True):
+    """`line` counts from 1; `id` stands where it could be read."""
+
+    line: int
+    reason: str
+    id: str = ""
+
+
+class Receipt(msgspec.Struct):
+    """What became of a batch. Refused records are not to be sent again; the rest are on disk."""
+
+    stored: int
+    duplicates: int
+    refused: list[Refused]
+
+
+class Batch(NamedTuple):
+    records: list[Incoming]
+    refused: list[Refused]
+
+
+async def read_body(chunks: AsyncIterator[bytes]) -> bytes:
+    """The body as sent. Raises BatchError over the cap."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > WIRE_CAP:
+            raise BatchError(
+                413, f"the batch is larger than {WIRE_CAP} bytes", "send fewer records at once"
+            )
+    return bytes(body)
+
+
+def read_batch(body: bytes, encoding: str) -> Batch:
+    """The records in a body, and the lines that hold none. Runs in a thread: takes up to a second.
+
+    Raises BatchError.
+    """
+    lines = _plain(body, encoding.strip().lower()).split(b"\n", LINES_CAP + 1)
+    if len(lines) > LINES_CAP + 1 or (len(lines) == LINES_CAP + 1 and lines[-1].strip()):
+        raise BatchError(
+            413, f"the batch holds more than {LINES_CAP} records", "send fewer records at once"
+        )
+    batch = Batch([], [])
+    for number, line in enumerate(lines, 1):
+        line = line.strip(b"\r ")
+        if not line:
+            continue
+        try:
+            batch.records.append(Incoming(decode(line), line))
+        except RecordError as e:
+            batch.refused.append(Refused(number, short(str(e)), _id(line)))
+    return batch
+
+
+class _Named(msgspec.Struct):
+    boot: str
+    seq: int
+
+
+def _id(line: bytes) -> str:
+    try:
+        named = msgspec.json.decode(line, type=_Named)
+    except (ValueError, RecursionError):
+        return ""
+    return short(f"{named.boot}-{named.seq}")
+
+
+def _plain(body: bytes, encoding: str) -> bytes:
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "zstd"):
+        raise BatchError(
+            415, f"content-encoding {short(encoding)!r} is not known", "use zstd, gzip or identity"
+        )
+    plain = bytearray()
+    try:
+        inflate: Any  # both kinds say `eof` and `unused_data`
+        if encoding == "gzip":
+            inflate = zlib.decompressobj(wbits=31)
+        else:
+            inflate = zstandard.ZstdDecompressor(max_window_size=BATCH_CAP).decompressobj()
+        # In pieces, because zstandard gives the whole output of a call at once.
+        for start in range(0, len(body), _PIECE):
+            plain += inflate.decompress(body[start : start + _PIECE])
+            if len(plain) > BATCH_CAP:
+                raise BatchError(
+                    413,
+                    f"the batch is larger than {BATCH_CAP} bytes when decompressed",
+                    "send fewer records at once",
+                )
+            if inflate.eof:
+                rest = inflate.unused_data or body[start + _PIECE :]
+                break
+    except (zlib.error, zstandard.ZstdError) as e:
+        raise BatchError(400, f"the body is not {encoding}: {e}", "send what the header says") from None
+    if not inflate.eof:
+        raise BatchError(400, f"the {encoding} body is cut", "send the batch again")
+    if rest:
+        raise BatchError(
+            400, f"the body goes on behind its {encoding} data", "compress the batch as one piece"
+        )
+    return bytes(plain)
+
+
+class _Waiting(NamedTuple):
+    records: list[Incoming]
+    size: int
+    done: Callable[[Written | BaseException], None]
+
+
+_Own = tuple[CaptureRecord | Incoming, int]  # not masked yet, or ready; and its size
+
+
+class Writer:
+    """Owns the thread between `start` and `close`. The store stays its owner's."""
+
+    def __init__(
+        self, store: Store, masker: Callable[[], Masker], files: LogFiles, metrics: Metrics, boot: str
+    ) -> None:
+        self._store = store
+        self._masker = masker
+        self._files = files
+        self._metrics = metrics
+        self.boot = boot
+        self._seq = 0
+        self._batches: deque[_Waiting] = deque()
+        self._own: deque[_Own] = deque()
+        self._own_bytes = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._retry_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="telemock-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """The mock's own records that are not stored yet."""
+        return len(self._own)
+
+    def reserve(self) -> int:
+        """The next sequence number; one that is never added shows as a missing record."""
+        with self._changed:
+            self._seq += 1
+            return self._seq
+
+    def add(self, record: CaptureRecord) -> bool:
+        """Take one of the mock's own records, unmasked. Never waits; False when it was dropped."""
+        size = _rough_size(record)
+        with self._changed:
+            fits = len(self._own) < QUEUE_CAP and self._own_bytes + size <= QUEUE_BYTES
+            if fits and not self._closing:
+                self._own.append((record, size))
+                self._own_bytes += size
+                self._changed.notify()
+                return True
+        self._metrics.add("telemock.capture.dropped", ("shutdown" if fits else "queue_full",))
+        return False
+
+    async def write(self, batch: list[Incoming]) -> Written:
+        """Returns after the commit. Raises StoreError; then nothing of the batch was kept."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Written] = loop.create_future()
+
+        def settle(outcome: Written | BaseException) -> None:
+            if future.done():
+                return
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        def done(outcome: Written | BaseException) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, outcome)
+
+        with self._changed:
+            if self._closing:
+                raise StoreError("the app is shutting down\n\nhint: send the batch again later")
+            self._batches.append(_Waiting(batch, sum(len(i.line) for i in batch), done))
+            self._changed.notify()
+        return await future
+
+    def close(self, timeout: float) -> int:
+        """Write what waits, then end the thread; the number of records that could not be written
+        within `timeout` seconds."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout)
+        left = len(self._own)
+        if left:
+            self._metrics.add("telemock.capture.dropped", ("shutdown",), left)
+            log.error("%d records could not be written before the app stopped", left)
+        return left
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._ready():
+                    if self._closing:  # then nothing waits
+                        return
+                    self._changed.wait(max(0.05, self._retry_at - time.monotonic()) if self._own else None)
+                batches, own = self._take()
+            if not self._write_group(batches, own) and self._closing:
+                break
+        for batch in self._batches:
+            batch.done(StoreError("the app is shutting down\n\nhint: send the batch again later"))
+
+    def _ready(self) -> bool:
+        return bool(self._batches or (self._own and self._due()))
+
+    def _due(self) -> bool:
+        return self._closing or time.monotonic() >= self._retry_at
+
+    def _take(self) -> tuple[list[_Waiting], list[_Own]]:
+        batches: list[_Waiting] = []
+        size = 0
+        while self._batches and (not batches or size < GROUP_BYTES):
+            batches.append(self._batches.popleft())
+            size += batches[-1].size
+        own: list[_Own] = []
+        if self._due():
+            while self._own and (not own or size < GROUP_BYTES):
+                own.append(self._own.popleft())
+                size += own[-1][1]
+        return batches, own
+
+    def _write_group(self, batches: list[_Waiting], own: list[_Own]) -> bool:
+        """True when all of it is stored. A batch that fails is its sender's again; the mock's own
+        records go back to the queue."""
+        mine = [(i, size) for record, size in own if (i := self._encoded(record))]
+        group = [i for b in batches for i in b.records] + [i for i, _ in mine]
+        try:
+            written = self._store.write(group)
+        except StoreError as e:
+            if mine:
+                log.warning("records of the mock wait, the store failed: %s", e)
+            with self._changed:
+                self._own.extendleft(reversed(mine))
+                self._retry_at = time.monotonic() + RETRY_S
+            for batch in batches:
+                batch.done(e)
+            return False
+        except Exception as e:  # one record must neither end the thread nor take others with it
+            log.error("a group of %d records could not be written: %s", len(group), place(e))
+            if len(batches) + len(mine) > 1:
+                parts = [([b], []) for b in batches] + [([], [o]) for o in mine]
+                return all([self._write_group(*part) for part in parts])
+            self._forget(mine, "app_error")
+            for batch in batches:
+                batch.done(StoreError("the store failed\n\nhint: the app's log says why"))
+            return True
+        with self._changed:
+            self._own_bytes -= sum(size for _, size in mine)
+        stored = set(written.stored)
+        at = 0
+        for batch in batches:
+            kept = [i for i in range(len(batch.records)) if at + i in stored]
+            at += len(batch.records)
+            batch.done(Written(kept, len(batch.records) - len(kept), []))
+        self._after(group, written)
+        return True
+
+    def _encoded(self, record: CaptureRecord | Incoming) -> Incoming | None:
+        """Masked, once: a token must not become the token of a token."""
+        if isinstance(record, Incoming):
+            return record
+        try:
+            masked = self._masker().record(record)
+            return Incoming(masked, encode(masked))
+        except Exception as e:  # whatever it is, what could not be masked is not written
+            log.error("a record of the mock could not be masked: %s", place(e))
+            self._forget([(record, _rough_size(record))], "unmaskable")
+            return None
+
+    def _forget(self, own: Sequence[_Own], reason: str) -> None:
+        with self._changed:
+            self._own_bytes -= sum(size for _, size in own)
+        if own:
+            self._metrics.add("telemock.capture.dropped", (reason,), len(own))
+
+    def _after(self, group: list[Incoming], written: Written) -> None:
+        metrics = self._metrics
+        for index in written.stored:
+            record = group[index].record
+            metrics.add(
+                "telemock.captures", (record.kind, record.action, record.profile, record.rule)
+            )
+            if record.kind == "exchange":
+                self._files.request(record)
+            elif record.kind == "log":
+                self._files.sidecar(record)
+        for field in written.new_fields:
+            metrics.add("telemock.inventory.new_fields", (field.profile,))
+
+
+def _rough_size(record: CaptureRecord) -> int:
+    """Bytes that a record holds in memory, about: bodies and pairs, which a client chooses."""
+    size = 1000
+    for part in (record.request, record.response, record.message):
+        body = getattr(part, "body", None)
+        if body is not None:
+            size += len(body.text or "") + len(body.base64 or "")
+    for pairs in _pairs(record):
+        size += sum(len(n) + len(v) + 100 for n, v in pairs)
+    return size
+
+
+def _pairs(record: CaptureRecord) -> Iterable[list[tuple[str, str]]]:
+    if record.request:
+        yield record.request.query
+        yield record.request.headers
+    if record.response:
+        yield record.response.headers
+
+
+def receipt(batch: Batch, written: Written) -> Receipt:
+    return Receipt(len(written.stored), written.duplicates, batch.refused)
+

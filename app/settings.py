@@ -1,0 +1,179 @@
+"""Every setting of the server and the command line, declared once.
+
+Read by `app.main` and the CLI; `python -m app.settings` prints the table that README shows, and
+with `--env` the text of `.env.example`. The sidecar has a table of its own (`python -m addon --help`).
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import cast
+
+from dotenv import dotenv_values
+
+from app.contract.names import PORT_APP, PORT_EXPLICIT_PROXY
+from app.contract.record import Mode
+from app.contract.settings import Setting, SettingError, one_of, port, read, resolve, size
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def _level(value: str) -> str:
+    return one_of(*_LEVELS)(value.upper())
+
+
+def _days(value: str) -> float:
+    days = float(value)
+    if not 0 <= days < 1e6:
+        raise ValueError
+    return days
+
+
+def _bytes(value: str) -> int:
+    try:
+        number = size(value)
+    except OverflowError:
+        raise ValueError from None
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _names(value: str) -> tuple[str, ...]:
+    names = tuple(filter(None, (v.strip() for v in value.split(","))))
+    if not names:
+        raise ValueError
+    return names
+
+
+def _url(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise ValueError
+    return value.rstrip("/")
+
+
+SETTINGS = (
+    Setting("HOST", "127.0.0.1", str, "Address that the app listens on."),
+    Setting("PORT", str(PORT_APP), port, "Port of the app; 0 takes a free one.", "a port from 0 to 65535"),
+    Setting(
+        "LOG_LEVEL", "INFO", _level, "Least severe level that is logged.",
+        "DEBUG, INFO, WARNING or ERROR",
+    ),
+    Setting("MITM_HOST", "127.0.0.1", str, "Address of the explicit proxy."),
+    Setting(
+        "MITM_PORT", str(PORT_EXPLICIT_PROXY), port,
+        "Port of the explicit proxy; 0 takes a free one.", "a port from 0 to 65535",
+    ),
+    Setting(
+        "TELEMOCK_DATA", ".telemock", Path,
+        "Directory of the store, the spool, the token, the keys and the certificate authority.",
+    ),
+    Setting("TELEMOCK_LOGS", "logs", Path, "Directory of the log files."),
+    Setting(
+        "TELEMOCK_PROFILES", "cribl", _names,
+        "Profiles in use, comma separated: names of built-in ones, files or folders.",
+        "at least one name",
+    ),
+    Setting(
+        "TELEMOCK_MODE", "", one_of("", "mock", "observe", "block"),
+        "Replaces the action of every mock rule: mock, observe or block; empty leaves the rules as "
+        "they are. Direct use of the app cannot forward, so there observe answers as mock does.",
+        "mock, observe, block or nothing (hold cannot seal what it keeps yet)",
+    ),
+    Setting(
+        "TELEMOCK_MAX_BODY", "4GiB", _bytes,
+        "Largest request body that the mock reads; a larger one gets 413. Records keep the first "
+        "256 KiB, and size and hash of all that was read.",
+        "bytes, or a number with KiB, MiB or GiB",
+    ),
+    Setting(
+        "TELEMOCK_RETENTION_DAYS", "30", _days,
+        "Days that captures are kept; 0 keeps them whatever their age.", "a number of days, 0 or more",
+    ),
+    Setting(
+        "TELEMOCK_RETENTION_SIZE", "2GiB", _bytes,
+        "Size that the store may reach before the oldest captures go; 0 sets no limit.",
+        "bytes, or a number with KiB, MiB or GiB",
+    ),
+    Setting(
+        "TELEMOCK_RESOLVE", "", resolve,
+        "Where the proxy connects instead, like curl's --resolve: HOST:PORT=ADDRESS:PORT, comma "
+        "separated.",
+        "HOST:PORT=ADDRESS:PORT, comma separated",
+    ),
+    Setting(
+        "TELEMOCK_SERVER", "", _url,
+        "URL of the app that the command line asks; empty finds the one that runs on "
+        "TELEMOCK_DATA, or reads the store there.",
+        "an http:// or https:// URL",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Sizes in bytes; `mode` None leaves the rules as they are."""
+
+    host: str
+    port: int
+    log_level: str
+    mitm_host: str
+    mitm_port: int
+    data: Path
+    logs: Path
+    profiles: tuple[str, ...]
+    mode: Mode | None
+    max_body: int
+    retention_days: float
+    retention_size: int
+    resolve: Mapping[tuple[str, int], tuple[str, int]]
+    server: str
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `environ`; None means the process's environment over `.env` in the working
+    directory. Raises SettingError."""
+    if environ is None:
+        environ = {**_dotenv(Path(".env")), **os.environ}
+    values = read(SETTINGS, environ)
+    return Settings(
+        mode=cast("Mode | None", values.pop("TELEMOCK_MODE") or None),
+        **{name.removeprefix("TELEMOCK_").lower(): value for name, value in values.items()},
+    )
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as e:
+        raise SettingError(
+            f"{path} cannot be read: {e}\n\nhint: make it a readable UTF-8 file, or remove it"
+        ) from None
+    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
+
+
+def markdown() -> str:
+    """The table as README shows it."""
+    rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
+    for row in SETTINGS:
+        default = f"`{row.default}`" if row.default else "empty"
+        rows.append(f"| `{row.name}` | {default} | {row.help.replace('|', '\\|')} |")
+    return "\n".join(rows) + "\n"
+
+
+def env_file() -> str:
+    """The text of `.env.example`: every setting with its help, commented out at its default."""
+    parts = [
+        "# Copy to .env in the working directory; a variable of the environment wins over a line here.\n"
+    ]
+    parts += [f"# {row.help}\n#{row.name}={row.default}\n" for row in SETTINGS]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(env_file() if "--env" in sys.argv[1:] else markdown())
