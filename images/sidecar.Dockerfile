@@ -35,25 +35,20 @@ RUN apt-get update \
 RUN python3 -O -m compileall -q /usr/lib/python3.13
 RUN groupadd --gid 2931 telemock \
     && useradd --uid 2931 --gid 2931 --home-dir /data --no-create-home --shell /usr/sbin/nologin telemock \
-    && install -d -o 2931 -g 2931 -m 0700 /data \
-    && install -d -o 2931 -g 2931 -m 0755 /logs
+    && install -d -o 2931 -g 2931 -m 0700 /data
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PYTHONOPTIMIZE=1 \
-    MITM_HOST=0.0.0.0 \
-    MITM_PORT=8080 \
-    TELEMOCK_DATA=/data \
-    TELEMOCK_LOGS=/logs
+    TELEMOCK_DATA=/data
 LABEL org.opencontainers.image.title="telemock-sidecar" \
       org.opencontainers.image.description="Intercepts and records the telemetry of the container beside it." \
       org.opencontainers.image.licenses="MIT"
 WORKDIR /data
 USER 2931:2931
-VOLUME ["/data", "/logs"]
-EXPOSE 8080 17490
+VOLUME ["/data"]
 # http.client knows no proxy variables: the proxy that is checked must not be asked.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', 17490, timeout=2); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
+    CMD ["python", "-c", "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('TELEMOCK_HEALTH_PORT') or 17490), timeout=2); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
 CMD ["python", "-m", "addon"]

@@ -13,6 +13,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+import addon.options
+import app.settings
+from app.contract.settings import Setting
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -136,6 +140,20 @@ def test_compose_services_are_locked_down() -> None:
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert all(p.startswith("127.0.0.1:") for p in service.get("ports", []))
+
+
+@pytest.mark.parametrize(
+    ("name", "table"), [("app", app.settings.SETTINGS), ("sidecar", addon.options.SETTINGS)]
+)
+def test_images_and_services_set_only_what_is_a_setting(name: str, table: list[Setting]) -> None:
+    text = (ROOT / f"images/{name}.Dockerfile").read_text().replace("\\\n", " ")
+    (line,) = re.findall(r"^ENV (.*)$", text, re.MULTILINE)
+    given = {word.partition("=")[0] for word in line.split()}
+    for service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values():
+        if service["image"].startswith(f"telemock-{name}:"):
+            given |= service["environment"].keys()
+    others = {"PATH", "OWNER"} | {g for g in given if g.startswith("PYTHON")}
+    assert given - others - {row.name for row in table} == set()
 
 
 def make(
