@@ -1,0 +1,40 @@
+"""Writes what is made from the profiles and their schema: `python -m app.generate`.
+
+The sidecar loads `app/contract/builtin.json`, which keeps YAML and pydantic out of it; editors and
+people use `app/profiles/schema.json`. Both stand in the repository, and a test compares them.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from app.contract.rules import Bundle, dump
+from app.profiles import load_profiles
+from app.profiles.read import built_in
+from app.profiles.schema import ProfileFile
+
+_APP = Path(__file__).parent
+
+
+def generated() -> Mapping[Path, bytes]:
+    """The files and what they must hold; the same every time."""
+    bundle = dump(Bundle(load_profiles(built_in())))
+    schema = ProfileFile.model_json_schema()
+    return {
+        _APP / "contract/builtin.json": msgspec.json.format(bundle, indent=2) + b"\n",
+        _APP / "profiles/schema.json": json.dumps(schema, indent=2).encode() + b"\n",
+    }
+
+
+def main() -> None:
+    for path, content in generated().items():
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+            sys.stdout.write(f"wrote {path.relative_to(_APP.parent)}\n")
+
+
+if __name__ == "__main__":
+    main()

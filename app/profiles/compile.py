@@ -1,0 +1,268 @@
+"""From profiles as people write them to the rules that both halves read.
+
+Called by `watch` for the app, by the CLI, and by `app.generate` for the sidecar's built-in rules.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from jinja2 import TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+from pydantic import BaseModel, ValidationError
+
+from app.contract import rules as contract
+from app.profiles import schema
+from app.profiles.problems import Problem, ProfileError, from_pydantic, shown
+from app.profiles.read import Source, document, find, read_bytes
+from app.profiles.unreachable import taken_before
+
+_TEXT = ("content-type", "text/plain; charset=utf-8")
+
+
+class Loaded(NamedTuple):
+    """`files` are all that were read, answers too: a change of one makes the rules stale."""
+
+    rules: contract.RuleSet
+    files: tuple[Path, ...]
+
+
+def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
+    """The rules of built-in profiles (by name), files and folders, in their order.
+
+    Raises ProfileError with every problem of every file.
+    """
+    return load(sources).rules
+
+
+def load(sources: Sequence[str | Path]) -> Loaded:
+    """`load_profiles`, and the files that it read. Raises ProfileError."""
+    profiles: list[contract.Profile] = []
+    files: list[Path] = []
+    problems: list[Problem] = []
+    owner: dict[str, str] = {}
+    for source in find(sources):
+        files.append(source.path)
+        try:
+            profile = _profile(source, files)
+        except ProfileError as e:
+            problems += e.problems
+            continue
+        if profile.id in owner:
+            message = f"{profile.id!r} is the id of {owner[profile.id]} too"
+            hint = "give one of them another id, or use only one"
+            problems.append(Problem(source.label, "id", shown(profile.id), message, hint))
+        owner.setdefault(profile.id, source.label)
+        profiles.append(profile)
+    if problems:
+        raise ProfileError(problems)
+    kept = tuple(profiles)
+    etag = hashlib.sha256(msgspec.json.encode(kept)).hexdigest()[:32]
+    return Loaded(contract.RuleSet(kept, etag), tuple(files))
+
+
+def _profile(source: Source, files: list[Path]) -> contract.Profile:
+    written = document(source)
+    if not isinstance(written, dict):
+        message = "holds no profile" if written is None else f"holds {shown(written)}, no profile"
+        hint = "a profile is a mapping that begins with `id: …`"
+        raise ProfileError([Problem(source.label, "", shown(written), message, hint)])
+    try:
+        parsed = schema.ProfileFile.model_validate(written)
+    except ValidationError as e:
+        raise ProfileError(from_pydantic(source.label, written, e, _keys())) from None
+    return _Compiler(source, files).profile(parsed)
+
+
+def _keys() -> set[str]:
+    """Every key of the format."""
+    models = [m for m in vars(schema).values() if isinstance(m, type) and issubclass(m, BaseModel)]
+    return {f.alias or n for m in models for n, f in m.model_fields.items()}
+
+
+class _Compiler:
+    """Compiles one file and collects what only the whole of it shows to be wrong."""
+
+    def __init__(self, source: Source, files: list[Path]) -> None:
+        self._source = source
+        self._files = files
+        self._problems: list[Problem] = []
+        self._templates = SandboxedEnvironment()
+
+    def _wrong(self, where: str, value: object, message: str, hint: str = "") -> None:
+        self._problems.append(Problem(self._source.label, where, shown(value), message, hint))
+
+    def profile(self, written: schema.ProfileFile) -> contract.Profile:
+        hosts = tuple(map(_host, written.hosts))
+        rules: list[contract.Rule] = []
+        for number, rule in enumerate(written.rules):
+            where = f"rules[{number}]"
+            compiled = self._rule(where, rule)
+            if rule.id in [r.id for r in rules]:
+                hint = "reports and metrics name a rule by its id: give it another"
+                self._wrong(f"{where}.id", rule.id, f"{rule.id!r} is an earlier rule's id", hint)
+            for n, (text, host) in enumerate(
+                zip(rule.match.hosts, compiled.match.hosts, strict=True)
+            ):
+                if not any(_within(host, h) for h in hosts):
+                    message = f"{text!r} is not one of the profile's hosts"
+                    self._wrong(f"{where}.match.hosts[{n}]", text, message, "add it to `hosts`")
+            if earlier := taken_before(compiled, rules):
+                message = (
+                    f"rule {rule.id!r} never matches: {earlier.id!r} before it takes all it could"
+                )
+                hint = f"put it before {earlier.id!r}, or narrow that rule's match"
+                self._wrong(where, rule.id, message, hint)
+            rules.append(compiled)
+        sensitive = tuple(_sensitive(s) for s in written.sensitive)
+        for number, field in enumerate(sensitive):
+            if any((field.where, field.name) == (s.where, s.name) for s in sensitive[:number]):
+                name = written.sensitive[number].field
+                message = f"{name!r} stands in the list twice"
+                self._wrong(f"sensitive[{number}].field", name, message, "keep one of them")
+        self._safe(written, sensitive)
+        if self._problems:
+            raise ProfileError(self._problems)
+        return contract.Profile(
+            id=written.id,
+            title=written.title,
+            hosts=hosts,
+            rules=tuple(rules),
+            sensitive=sensitive,
+            safe_query=tuple(written.safe_query),
+            version_from=tuple(map(_extract, written.version_from)),
+            licence_note=" ".join(written.licence.note.split()),
+        )
+
+    def _safe(self, written: schema.ProfileFile, sensitive: tuple[contract.Sensitive, ...]) -> None:
+        hidden = {s.name for s in sensitive if s.where in ("query", "any") and s.how != "keep"}
+        for number, name in enumerate(written.safe_query):
+            if name.lower() in hidden:
+                message = f"{name!r} is called sensitive too"
+                hint = "spans and logs show what is safe: take it out of one of the lists"
+                self._wrong(f"safe_query[{number}]", name, message, hint)
+
+    def _rule(self, where: str, rule: schema.Rule) -> contract.Rule:
+        paths = tuple(
+            contract.Path(kind, value)  # type: ignore[arg-type]
+            for kind, value in (p.chosen for p in rule.match.path or ())
+        )
+        match = contract.Match(
+            methods=tuple(rule.match.methods),
+            hosts=tuple(map(_host, rule.match.hosts)),
+            paths=paths,
+            query=_values(rule.match.query),
+            headers=_values({n.lower(): c for n, c in rule.match.headers.items()}),
+            body=_values(rule.match.body),
+        )
+        answer = contract.Answer()
+        if rule.answer is not None:
+            answer = self._answer(f"{where}.answer", rule.answer)
+        return contract.Rule(
+            id=rule.id,
+            action=rule.action,
+            match=match,
+            route=rule.route or _route(paths),
+            answer=answer,
+            answer_at=rule.answer.at if rule.answer else "app",
+            decoders=tuple(rule.decode),
+        )
+
+    def _answer(self, where: str, written: schema.Answer) -> contract.Answer:
+        if written.sequence:
+            steps = tuple(
+                self._reply(f"{where}.sequence[{n}]", reply)
+                for n, reply in enumerate(written.sequence)
+            )
+            return msgspec.structs.replace(steps[0], sequence=steps)
+        answer = self._reply(where, written)
+        return msgspec.structs.replace(answer, websocket=written.websocket)
+
+    def _reply(self, where: str, written: schema.Reply) -> contract.Answer:
+        body = (written.body or written.fallback or "").encode()
+        if written.file is not None:
+            body = self._file(f"{where}.file", written.file)
+        if written.template is not None:
+            self._template(f"{where}.template", written.template)
+        headers = tuple(
+            (name.lower(), value)
+            for name, values in written.headers.items()
+            for value in ([values] if isinstance(values, str) else values)
+        )
+        if (body or written.template) and not any(n == "content-type" for n, _ in headers):
+            headers = (_TEXT, *headers)
+        return contract.Answer(
+            status=written.status,
+            headers=headers,
+            body=body,
+            template=written.template or "",
+            delay_ms=schema.milliseconds(written.delay) if written.delay else 0,
+            fault=written.fault or "",
+        )
+
+    def _file(self, where: str, name: str) -> bytes:
+        folder = self._source.path.parent.resolve()
+        try:
+            path = (folder / name).resolve()
+        except (OSError, ValueError):
+            path = folder
+        if path == folder or not path.is_relative_to(folder):
+            hint = "name a file in the profile's folder, relative to it"
+            self._wrong(where, name, f"{name!r} is not a file beside the profile", hint)
+            return b""
+        try:
+            data = read_bytes(path, name)
+        except ProfileError as e:
+            self._wrong(where, name, f"{name!r} {e.problems[0].message}", e.problems[0].hint)
+            return b""
+        self._files.append(path)
+        return data
+
+    def _template(self, where: str, text: str) -> None:
+        try:
+            self._templates.parse(text)
+        except TemplateError as e:
+            line = getattr(e, "lineno", 1)
+            message = f"is not a Jinja2 template: line {line}: {e.message}"
+            self._wrong(where, text, message, "literal braces are written {{ '{{' }}")
+
+
+def _host(text: str) -> contract.Host:
+    return contract.Host(text.removeprefix("."), suffix=text.startswith("."))
+
+
+def _within(host: contract.Host, other: contract.Host) -> bool:
+    """Whether every name of `host` is one of `other`'s."""
+    if host.suffix and not other.suffix:
+        return False
+    return host == other or other.matches(host.name)
+
+
+def _values(conditions: dict[str, schema.ValueIs]) -> tuple[contract.Value, ...]:
+    found = []
+    for name, condition in conditions.items():
+        op, value = condition.chosen
+        text = value if isinstance(value, str) else ""
+        found.append(contract.Value(name, op, text))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def _sensitive(written: schema.Sensitive) -> contract.Sensitive:
+    where, _, name = written.field.partition(".")
+    return contract.Sensitive(where, name.lower(), written.as_)  # type: ignore[arg-type]
+
+
+def _extract(written: schema.Extract) -> contract.Extract:
+    where, _, name = written.field.partition(".")
+    if where == "header":
+        name = name.lower()
+    return contract.Extract(where, name, written.regex or "")  # type: ignore[arg-type]
+
+
+def _route(paths: tuple[contract.Path, ...]) -> str:
+    """A rule's endpoint by default: its first path, with a * for what a prefix leaves open."""
+    if not paths:
+        return "/*"
+    return paths[0].value + ("*" if paths[0].kind == "prefix" else "")

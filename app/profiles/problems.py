@@ -1,0 +1,119 @@
+"""What is wrong with a profile, in sentences: raised while profiles are read and compiled.
+
+Made by `read` and `compile`; printed by `telemock rules check`, by the start of the app, and on
+`/health` when a change was refused.
+"""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+_SHOWN = 80  # characters of a wrong value
+
+# What people see of pydantic's types of errors; what is not here keeps pydantic's own words.
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping (name: value)",
+    "model_type": "a mapping (name: value)",
+}
+
+
+class Problem(NamedTuple):
+    """`where` is the path in the file, such as `rules[2].match.path`, "" for the file as a whole;
+    `message` names the value too."""
+
+    file: str
+    where: str
+    value: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = ": ".join(filter(None, (self.file, self.where)))
+        return f"{place}: {self.message}" + (f"\n\nhint: {self.hint}" if self.hint else "")
+
+
+class ProfileError(ValueError):
+    """Profiles that cannot be used. The text has every problem, and is meant for people, whole."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n\n".join(map(str, self.problems)))
+
+
+def wrong(message: str, hint: str = "") -> PydanticCustomError:
+    """For validators of the schema: a sentence of our own, shown as it is."""
+    return PydanticCustomError("telemock", "{message}", {"message": message, "hint": hint})
+
+
+def shown(value: object) -> str:
+    """A value of the file in an error: one line, without control characters, cut."""
+    text = ascii(value) if isinstance(value, bytes) else repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def from_pydantic(
+    file: str, document: Any, error: ValidationError, keys: Collection[str]
+) -> list[Problem]:
+    """One Problem for each of pydantic's errors; `document` is what was validated, `keys` every key
+    that the format has somewhere."""
+    return [_problem(file, document, e, keys) for e in error.errors(include_url=False)]
+
+
+def _problem(file: str, document: Any, error: ErrorDetails, keys: Collection[str]) -> Problem:
+    where = place(document, error["loc"])
+    name = str(error["loc"][-1]) if error["loc"] else "profile"
+    value, context = error["input"], error.get("ctx", {})
+    hint = ""
+    match error["type"]:
+        case "telemock":
+            message, hint = context["message"], context["hint"]
+        case "missing":
+            message = "is missing"
+            hint = f"add `{name}: …`"
+        case "extra_forbidden":
+            message = f"{name!r} is not a key that can stand here"
+            near = difflib.get_close_matches(name, keys)
+            hint = f"did you mean {near[0]!r}?" if near else "remove it, or look at its indentation"
+        case "literal_error":
+            word = {"as": "a treatment"}.get(name, name.replace("_", " "))
+            article = "" if word.startswith("a ") else ("an " if word[0] in "aeiou" else "a ")
+            expected = context["expected"].replace("'", "")
+            message = f"{shown(value)} is not {article}{word}, expected {expected}"
+            near = difflib.get_close_matches(str(value), expected.replace(" or ", ", ").split(", "))
+            hint = f"did you mean {near[0]}?" if near else f"write one of {expected}"
+        case "string_type" if isinstance(value, int | float | bool) or not value:
+            message = f"{shown(value)} is not text"
+            hint = "YAML reads it as something else: put it in quotes"
+        case "model_type" if isinstance(value, int | float | bool):
+            message = f"{shown(value)} is not text, and not a mapping (name: value)"
+            hint = "if it is meant as text, put it in quotes"
+        case kind if kind in _WANTED:
+            message = f"{shown(value)} is not {_WANTED[kind]}"
+        case _:
+            message = f"{shown(value)}: {error['msg'].replace('Input should', 'it should')}"
+    return Problem(file, where, shown(value), message, hint)
+
+
+def place(document: Any, loc: Iterable[int | str]) -> str:
+    """`rules[2].match.path` of pydantic's location: without the steps that the file does not have
+    (a single value where a list may stand, the name of a union's member)."""
+    steps, node = list(loc), document
+    path = ""
+    for number, step in enumerate(steps):
+        if isinstance(step, int):
+            if not isinstance(node, list):
+                continue
+            path += f"[{step}]"
+            node = node[step] if step < len(node) else None
+        elif isinstance(node, Mapping) and (step in node or number == len(steps) - 1):
+            path += f".{step}" if path else step
+            node = node.get(step)
+    return path

@@ -1,0 +1,370 @@
+"""What people write in a profile: strict, every key known, every value of its type.
+
+Read by `compile`, which turns it into the contract's types; `app.generate` writes its JSON Schema.
+The descriptions are the format's documentation.
+"""
+
+import datetime
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
+
+import re2
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from app.profiles.problems import shown, wrong
+
+Decoder = Literal["query", "json", "ndjson", "form", "base64-in-json", "gzip", "zstd"]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?")
+_DELAY = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
+_DELAY_CAP_MS = 60_000
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+
+def _check(test: Callable[[str], object], message: str, hint: str = "") -> AfterValidator:
+    """A validator that refuses text with `message`, in which {} is the value."""
+
+    def validate(value: str) -> str:
+        if not test(value):
+            raise wrong(message.format(shown(value)), hint)
+        return value
+
+    return AfterValidator(validate)
+
+
+def _regex(value: str) -> str:
+    try:
+        re2.compile(value, _QUIET)
+    except re2.error as e:
+        reason = e.args[0].decode("utf-8", "replace") if e.args else "it does not parse"
+        raise wrong(
+            f"{shown(value)} is not an RE2 regular expression: {reason}",
+            "RE2 runs in linear time and so knows no look-around and no back-references",
+        ) from None
+    return value
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        hint = "write `api.example.com`, or `.example.com` for every name below it"
+        if value.startswith("*."):
+            hint = f"write {value[1:]!r} for every name below it"
+        elif value != value.lower():
+            hint = f"write {value.lower()!r}"
+        raise wrong(
+            f"{shown(value)} is not a host name in lower case, without scheme and port", hint
+        )
+    return value
+
+
+def _path(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise wrong(
+            f"{shown(value)} is not a path alone",
+            "conditions on the query stand under `query`, beside `path`",
+        )
+    if not value.startswith("/") or not value.isascii() or not value.isprintable() or " " in value:
+        raise wrong(
+            f"{shown(value)} is not a path as it stands in a request",
+            "it begins with /, and other characters than ASCII are percent-encoded",
+        )
+    return value
+
+
+def _one_or_many(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _short(key: str, written: Any) -> BeforeValidator:
+    """Plain text stands for the mapping {key: text}."""
+    return BeforeValidator(
+        lambda v: {key: v} if isinstance(v, str) else v, json_schema_input_type=written
+    )
+
+
+_PRINTABLE = re.compile(r"[\t\x20-\x7e]*")
+
+Id = Annotated[
+    str,
+    _check(
+        re.compile(r"[a-z0-9][a-z0-9-]{0,62}").fullmatch,
+        "{} is not an id",
+        "lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit",
+    ),
+]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Regex = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_regex)]
+HostName = Annotated[str, AfterValidator(_host)]
+RawPath = Annotated[str, AfterValidator(_path)]
+HeaderName = Annotated[str, _check(_TOKEN.fullmatch, "{} is not the name of a header")]
+Method = Annotated[
+    str,
+    _check(lambda v: _TOKEN.fullmatch(v) and v == v.upper(), "{} is not a method in upper case"),
+]
+FieldName = Annotated[
+    str,
+    _check(
+        re.compile(r"(query|header|body|any)\..{1,200}", re.DOTALL).fullmatch,
+        "{} does not name a field",
+        "write query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c), or any.NAME",
+    ),
+]
+Verified = Annotated[
+    str,
+    BeforeValidator(
+        lambda v: v.isoformat() if isinstance(v, datetime.date) else v, json_schema_input_type=str
+    ),
+    _check(
+        re.compile(r"20\d\d-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?").fullmatch,
+        "{} is not a day or month",
+        "write 2026-01-31 or 2026-01",
+    ),
+]
+Delay = Annotated[
+    str,
+    _check(
+        lambda v: (m := _DELAY.fullmatch(v)) and milliseconds(m[0]) <= _DELAY_CAP_MS,
+        "{} is not a time of at most 60s",
+        "write 200ms or 1.5s",
+    ),
+]
+
+
+def milliseconds(delay: str) -> int:
+    """Of a Delay such as `200ms` or `1.5s`."""
+    unit = 1 if delay.endswith("ms") else 1000
+    return round(float(delay.rstrip("ms")) * unit)
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _OneOf(Model):
+    """Exactly one of its keys is given."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = self.model_fields_set
+        if len(given) != 1:
+            names = ", ".join(type(self).model_fields)
+            found = " and ".join(sorted(given)) or "none"
+            raise wrong(f"expected one of {names}, found {found}")
+        return self
+
+    @property
+    def chosen(self) -> tuple[str, Any]:
+        (name,) = self.model_fields_set
+        return name, getattr(self, name)
+
+
+class PathIs(_OneOf):
+    """How the raw path looks (percent-encoded as sent, without the query)."""
+
+    exact: RawPath | None = None
+    prefix: RawPath | None = None
+    regex: Regex | None = Field(None, description="RE2; matches the whole path.")
+
+
+class ValueIs(_OneOf):
+    """A condition on a query parameter, header or JSON field; plain text means `equals`."""
+
+    equals: str | None = None
+    prefix: str | None = None
+    contains: str | None = None
+    regex: Regex | None = Field(None, description="RE2; found anywhere in the value.")
+    present: Literal[True] | None = None
+    absent: Literal[True] | None = None
+
+
+OnePath = Annotated[PathIs, _short("exact", str | PathIs)]
+Condition = Annotated[ValueIs, _short("equals", str | ValueIs)]
+Paths = Annotated[
+    list[OnePath],
+    Field(min_length=1),
+    BeforeValidator(_one_or_many, json_schema_input_type=str | PathIs | list[str | PathIs]),
+]
+Conditions = Annotated[dict[Name, Condition], Field(max_length=50)]
+
+
+class Match(Model):
+    """Empty means any. All parts must hold; one of the methods, hosts and paths suffices."""
+
+    methods: list[Method] = []
+    hosts: list[HostName] = Field([], description="Some of the profile's hosts; empty means all.")
+    path: Paths | None = Field(None, description="Exact text, {prefix: …}, {regex: …}, or a list.")
+    query: Conditions = Field({}, description="By parameter.")
+    headers: Conditions = Field({}, description="By header, in any case.")
+    body: Conditions = Field({}, description="By dotted path in the JSON body, such as `a.b.0`.")
+
+
+class Reply(Model):
+    """One answer: status, headers and body."""
+
+    status: Annotated[int, Field(ge=200, le=599)] = 200
+    headers: dict[HeaderName, str | list[str]] = {}
+    body: str | None = None
+    file: str | None = Field(
+        None, description="A file beside the profile whose bytes are the body, at most 1 MiB."
+    )
+    template: str | None = Field(
+        None, description="Jinja2 for the body, rendered by the app with request, now and counter."
+    )
+    fallback: str | None = Field(
+        None, description="Body instead of the template's where the app cannot be reached."
+    )
+    delay: Delay | None = Field(None, description="Wait before the answer: 200ms, 1.5s; up to 60s.")
+    fault: Literal["reset", "hang", "slow_body"] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        bodies = [n for n in ("body", "file", "template") if getattr(self, n) is not None]
+        if len(bodies) > 1:
+            raise wrong(f"{' and '.join(bodies)} are given, expected one body", "keep one of them")
+        if self.fallback is not None and self.template is None:
+            raise wrong("fallback without template", "write the text under `body`")
+        if bodies and self.status in (204, 304):
+            raise wrong(f"status {self.status} has no body, found {bodies[0]}", "remove the body")
+        for name, value in self.headers.items():
+            if name.lower() in _FRAMING:
+                raise wrong(f"header {name!r} is set by telemock itself", "remove it")
+            for text in [value] if isinstance(value, str) else value:
+                if not _PRINTABLE.fullmatch(text):
+                    raise wrong(
+                        f"header {name!r} has a value that no header can carry: {shown(text)}",
+                        "printable ASCII on one line",
+                    )
+        return self
+
+
+class Answer(Reply):
+    """What the client gets of a mock rule."""
+
+    at: Literal["app", "sidecar"] = Field(
+        "app", description="Who answers; the sidecar steps in when the app cannot be reached."
+    )
+    sequence: Annotated[list[Reply], Field(max_length=100)] = Field(
+        [], description="Answers one after the other; the last one stays. Instead of a body."
+    )
+    websocket: bool = Field(False, description="Accept a WebSocket; `body` is its first message.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.sequence and (self.model_fields_set - {"sequence", "at"}):
+            others = ", ".join(sorted(self.model_fields_set - {"sequence", "at"}))
+            raise wrong(f"sequence and {others} are given", "put them into the sequence's answers")
+        if self.websocket and (self.model_fields_set - {"websocket", "at", "body", "delay"}):
+            raise wrong("a WebSocket's answer has only a body, its first message")
+        needs = [
+            n for n in ("template", "sequence", "websocket", "delay", "fault") if getattr(self, n)
+        ]
+        if self.at == "sidecar" and needs:
+            raise wrong(
+                f"the sidecar cannot answer with {needs[0]}",
+                "remove `at: sidecar`: the app answers",
+            )
+        return self
+
+
+def _action(value: Any) -> Any:
+    if value == "hold":
+        raise wrong(
+            "'hold' seals what it keeps to the operator's public key, and this version of telemock "
+            "cannot use one yet",
+            "use observe (forward and record), or mock (answer here and record)",
+        )
+    return value
+
+
+class Rule(Model):
+    """The first rule of the profile that matches a request says what happens to it."""
+
+    id: Id
+    match: Match = Match()
+    action: Annotated[
+        Literal["mock", "observe", "block", "pass", "hold"], BeforeValidator(_action)
+    ] = Field(
+        description="mock: answer in the vendor's place. observe: forward and record both sides. "
+        "block: refuse. pass: forward untouched, count only. hold: not in this version."
+    )
+    route: Name | None = Field(
+        None, description="Name of the endpoint in reports and metrics; by default from the path."
+    )
+    answer: Answer | None = Field(None, description="Only with action mock; else an empty 200.")
+    decode: list[Decoder] = Field([], description="How to read the body; by default by its type.")
+
+    @model_validator(mode="after")
+    def _answered(self) -> Self:
+        if self.answer is not None and self.action != "mock":
+            raise wrong(
+                f"an answer is given, but the action is {self.action}",
+                "write `action: mock`, or remove the answer",
+            )
+        return self
+
+
+class Licence(Model):
+    class_: Literal["free", "required-telemetry", "none"] = Field(
+        alias="class",
+        description="free: the user may switch telemetry off. required-telemetry: some licence of "
+        "the product demands that it arrives. none: no terms known.",
+    )
+    note: Text
+
+
+class Evidence(Model):
+    claim: Text
+    source: Text
+    verified: Verified = Field(description="When the source was last read: a day or a month.")
+
+
+class Extract(Model):
+    """Where the product's version stands; the first group of `regex` cuts it out."""
+
+    field: Annotated[
+        FieldName, _check(lambda v: not v.startswith("any."), "{} names no single place")
+    ]
+    regex: Regex | None = None
+
+
+class Sensitive(Model):
+    """A field whose value is not kept as it came."""
+
+    field: FieldName
+    as_: Literal["drop", "mask", "token", "keep"] = Field(
+        alias="as",
+        description="drop: nothing is left of the value. mask: ***. token: equal values get equal "
+        "tokens. keep: as it came, also where telemock would mask it by itself.",
+    )
+
+
+class ProfileFile(Model):
+    """One vendor product: its telemetry hosts, its rules, and the evidence for both."""
+
+    model_config = ConfigDict(title="telemock profile")
+
+    id: Id
+    title: Text
+    licence: Licence
+    evidence: Annotated[list[Evidence], Field(min_length=1)]
+    unknown: list[Text] = Field([], description="What is not known, in sentences.")
+    hosts: Annotated[list[HostName], Field(min_length=1)] = Field(
+        description="Exact names, or .suffix for every name below it."
+    )
+    version_from: list[Annotated[Extract, _short("field", str | Extract)]] = []
+    sensitive: list[Sensitive] = []
+    safe_query: list[Name] = Field([], description="Parameters that spans and log lines may show.")
+    rules: Annotated[list[Rule], Field(min_length=1, max_length=500)]

@@ -1,0 +1,42 @@
+"""Rules that can never match because an earlier one takes everything they could: simple cases.
+
+Called by `compile`. Conditions on query, headers and body of the earlier rule are taken as reason
+enough to let the later one stand; two regular expressions are compared only as text.
+"""
+
+from collections.abc import Sequence
+
+from app.contract.rules import Host, Match, Path, Rule
+
+
+def taken_before(rule: Rule, earlier: Sequence[Rule]) -> Rule | None:
+    """The first of `earlier` that matches whatever `rule` matches."""
+    return next((e for e in earlier if _covers(e.match, rule.match)), None)
+
+
+def _covers(wide: Match, narrow: Match) -> bool:
+    if any(set(getattr(wide, p)) - set(getattr(narrow, p)) for p in ("query", "headers", "body")):
+        return False
+    if wide.methods and not (narrow.methods and set(narrow.methods) <= set(wide.methods)):
+        return False
+    if wide.hosts and not (
+        narrow.hosts and all(any(_host_covers(w, n) for w in wide.hosts) for n in narrow.hosts)
+    ):
+        return False
+    if not wide.paths or Path("prefix", "/") in wide.paths:
+        return True
+    return bool(narrow.paths) and all(
+        any(_path_covers(w, n) for w in wide.paths) for n in narrow.paths
+    )
+
+
+def _host_covers(wide: Host, narrow: Host) -> bool:
+    return wide == narrow or (wide.suffix and wide.matches(narrow.name))
+
+
+def _path_covers(wide: Path, narrow: Path) -> bool:
+    if wide == narrow:
+        return True
+    if narrow.kind == "exact":
+        return wide.matches(narrow.value)
+    return wide.kind == narrow.kind == "prefix" and narrow.value.startswith(wide.value)
