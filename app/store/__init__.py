@@ -206,9 +206,9 @@ class Store(Protocol):
     """Any method from any thread. Every one may raise StoreError."""
 
     def write(self, batch: Sequence[Incoming]) -> Written:
-        """All of the batch or nothing. On return it is on disk, and a record that was written before
-        (same boot and seq, also since pruned, also twice in this batch) is not kept again.
-        Inventory and roll-ups change in the same step. Raises StoreFull."""
+        """All of the batch or nothing. On return it is on disk, and what was written before (same
+        boot and seq, also since pruned, also twice in this batch) is not kept again. Inventory and
+        roll-ups change in the same step. Raises StoreFull."""
         ...
 
     def captures(self, query: CaptureQuery) -> Page:
@@ -237,8 +237,8 @@ class Store(Protocol):
     def prune(
         self, *, max_age_s: float | None = None, max_bytes: int | None = None, steps: int = 100
     ) -> Pruned:
-        """Drop captures that are too old, then the first that came until the rest fits, and roll-ups
-        that are too old; in at most `steps` short steps between which writers take their turn."""
+        """Drop captures that are too old, then the first that came until the rest fits, then
+        roll-ups that are too old; in at most `steps` short steps, writers between them."""
         ...
 
     def close(self) -> None:

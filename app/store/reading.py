@@ -1,0 +1,260 @@
+"""The store's questions as SQL. Called by `app.store.sqlite` with a connection of its pool.
+
+Only `captures` and `capture` read captures; the rest reads roll-ups and the inventory.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+import msgspec
+import zstandard
+
+from app.store import (
+    LIMIT,
+    OTHER,
+    BootRow,
+    CaptureQuery,
+    EndpointRow,
+    FieldRow,
+    Page,
+    QueryError,
+    Scope,
+    SenderRow,
+    VersionRow,
+)
+
+_ORDERS = {  # order -> SQL of the key, of the comparison behind a cursor, of the sorting
+    "newest": ("time_ns", "(time_ns, id) < (?, ?)", "time_ns DESC, id DESC"),
+    "oldest": ("time_ns", "(time_ns, id) > (?, ?)", "time_ns, id"),
+    "arrival": ("0", "(0, id) > (?, ?)", "id"),
+}
+_TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
+_CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,19})\.(\d{1,19})")
+
+
+class Reader:
+    """One connection and the dictionaries it has met."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
+
+    def captures(self, query: CaptureQuery) -> Page:
+        if not 1 <= query.limit <= LIMIT:
+            raise QueryError(f"limit is {query.limit}, expected 1 to {LIMIT}")
+        key, behind, sorting = _ORDERS[query.order]
+        where, values = _conditions(query)
+        if query.cursor is not None:
+            where.append(behind)
+            values += _cursor(query.cursor, query.order)
+        rows = self.connection.execute(
+            f"SELECT {key}, id, dictionary_id, record FROM capture"  # noqa: S608 - names from here
+            f" WHERE {' AND '.join(where) or '1'} ORDER BY {sorting} LIMIT ?",
+            (*values, query.limit + 1),
+        ).fetchall()
+        more = len(rows) > query.limit
+        rows = rows[: query.limit]
+        last = cursor(query.order, rows[-1][0], rows[-1][1]) if rows else query.cursor
+        return Page([self._line(d, blob) for _, _, d, blob in rows], last if more else None, last)
+
+    def capture(self, id: str) -> bytes | None:
+        boot, _, seq = id.rpartition("-")
+        if not (seq.isascii() and seq.isdecimal()) or len(seq) > 18:
+            return None
+        row = self.connection.execute(
+            "SELECT dictionary_id, record FROM capture"
+            " WHERE boot_id=(SELECT id FROM boot WHERE boot=?) AND seq=?",
+            (boot, int(seq)),
+        ).fetchone()
+        return self._line(*row) if row else None
+
+    def endpoints(self, scope: Scope) -> list[EndpointRow]:
+        where, values = _scope(scope, "endpoint.profile")
+        senders = {
+            number: count
+            for number, count in self.connection.execute(
+                "SELECT endpoint_id, count(*) FROM (SELECT DISTINCT endpoint_id, namespace, pod"  # noqa: S608
+                f" FROM sender JOIN endpoint ON endpoint.id=endpoint_id WHERE {where}) GROUP BY 1",
+                values,
+            )
+        }
+        # total() where a hostile size could make sum() overflow.
+        rows = self.connection.execute(
+            "SELECT endpoint.id, endpoint.profile, host, method, route, rule, kind, action,"  # noqa: S608
+            " answered_by, reason, status, sum(count), cast(total(bytes_out) AS INTEGER),"
+            " cast(total(bytes_in) AS INTEGER), cast(total(duration_ns) AS INTEGER),"
+            " min(first_ns), max(last_ns)"
+            f" FROM traffic JOIN endpoint ON endpoint.id=endpoint_id WHERE {where}"
+            " GROUP BY 1, rule, kind, action, answered_by, reason, status"
+            " ORDER BY endpoint.profile, host, route, method, 1, rule, kind, action, answered_by,"
+            " reason",
+            values,
+        )
+        return [_endpoint(key, list(g), senders) for key, g in groupby(rows, lambda r: r[:10])]
+
+    def versions(self, scope: Scope) -> list[VersionRow]:
+        where, values = _scope(scope, "version.profile")
+        return _rows(
+            VersionRow,
+            self.connection.execute(
+                "SELECT version.profile, version, sum(count), min(first_ns), max(last_ns)"  # noqa: S608
+                " FROM traffic JOIN version ON version.id=version_id"
+                f" WHERE {where} AND version.profile<>'' GROUP BY 1, 2 ORDER BY 1, 4",
+                values,
+            ),
+        )
+
+    def senders(self, scope: Scope) -> list[SenderRow]:
+        where, values = _scope(scope, "endpoint.profile")
+        return _rows(
+            SenderRow,
+            self.connection.execute(
+                "SELECT namespace, pod, max(node), max(image), endpoint.profile,"  # noqa: S608
+                " host, version, sum(count), cast(total(bytes_out) AS INTEGER),"
+                " min(first_ns), max(last_ns) FROM sender"
+                " JOIN endpoint ON endpoint.id=endpoint_id JOIN version ON version.id=version_id"
+                f" WHERE {where} GROUP BY namespace, pod, endpoint.profile, host, version"
+                " ORDER BY 1, 2, 5, 6, 7",
+                values,
+            ),
+        )
+
+    def fields(self, scope: Scope) -> list[FieldRow]:
+        where, values = _scope(scope, "endpoint.profile", "seen.")
+        others, other_values = _scope(scope, "endpoint.profile", "observed.")
+        return _rows(
+            FieldRow,
+            self.connection.execute(
+                "SELECT endpoint.profile, host, method, route, version, path, type, shape, count,"  # noqa: S608
+                " requests, seen.first_ns, seen.last_ns FROM seen JOIN field ON field.id=field_id"
+                " JOIN endpoint ON endpoint.id=field.endpoint_id"
+                " JOIN version ON version.id=seen.version_id"
+                " JOIN observed ON observed.endpoint_id=endpoint.id"
+                f" AND observed.version_id=seen.version_id WHERE {where}"
+                " UNION ALL"
+                " SELECT endpoint.profile, host, method, route, version, ?, '', '', others,"
+                " requests, first_ns, last_ns FROM observed"
+                " JOIN endpoint ON endpoint.id=endpoint_id"
+                f" JOIN version ON version.id=version_id WHERE others>0 AND {others}"
+                " ORDER BY 1, 2, 4, 3, 5, 6, 7, 8",
+                (*values, OTHER, *other_values),
+            ),
+        )
+
+    def boots(self) -> list[BootRow]:
+        return _rows(
+            BootRow,
+            self.connection.execute(
+                "SELECT boot, namespace, pod, node, max_seq, count, max_seq-count,"
+                " first_ns, last_ns FROM boot ORDER BY first_ns, id"
+            ),
+        )
+
+    def _line(self, dictionary: int, blob: bytes) -> bytes:
+        decompressor = self._decompressors.get(dictionary)
+        if decompressor is None:
+            row = self.connection.execute(
+                "SELECT data FROM dictionary WHERE id=?", (dictionary,)
+            ).fetchone()
+            data = zstandard.ZstdCompressionDict(row[0]) if row else None
+            decompressor = self._decompressors[dictionary] = zstandard.ZstdDecompressor(data)
+        return decompressor.decompress(blob)
+
+
+def cursor(order: str, key: int, id: int) -> str:
+    return f"{order}.{key}.{id}"
+
+
+def _cursor(text: str, order: str) -> tuple[int, int]:
+    found = _CURSOR.fullmatch(text)
+    if found is None or found[1] != order or int(found[2]) >> 63 or int(found[3]) >> 63:
+        raise QueryError(
+            f"cursor is {text[:64]!r}, which is none of order {order}\n\n"
+            "hint: pass on the cursor of the page before, with the same order"
+        )
+    return int(found[2]), int(found[3])
+
+
+def _conditions(query: CaptureQuery) -> tuple[list[str], list[Any]]:
+    where: list[str] = []
+    values: list[Any] = []
+
+    def also(condition: str, *given: Any) -> None:
+        where.append(condition)
+        values.extend(given)
+
+    if query.since_ns is not None:
+        also("time_ns>=?", _i64(query.since_ns))
+    if query.until_ns is not None:
+        also("time_ns<?", _i64(query.until_ns))
+    for name in ("kind", "host", "profile", "action", "version", "method"):
+        if (value := getattr(query, name)) is not None:
+            also(f"{name}=?", value)
+    if query.workload is not None:
+        namespace, slash, pod = query.workload.rpartition("/")
+        if slash:
+            also("namespace=?", namespace)
+        if pod:
+            also("pod=?", pod)
+    if query.status is not None:
+        also("status BETWEEN ? AND ?", *_statuses(query.status))
+    if query.text:
+        pattern = "%" + re.sub(r"([%_\\])", r"\\\1", query.text) + "%"
+        also(
+            "(" + " OR ".join(rf"{name} LIKE ? ESCAPE '\'" for name in _TEXT) + ")",
+            *[pattern] * len(_TEXT),
+        )
+    return where, values
+
+
+def _statuses(status: int | str) -> tuple[int, int]:
+    text = str(status).lower()
+    if re.fullmatch(r"[1-9]xx", text, re.ASCII):
+        return int(text[0]) * 100, int(text[0]) * 100 + 99
+    if re.fullmatch(r"\d{1,3}", text, re.ASCII):
+        return int(text), int(text)
+    raise QueryError(
+        f"status is {str(status)[:64]!r}, expected a number such as 404, or a class: 4xx"
+    )
+
+
+def _scope(scope: Scope, profile: str, table: str = "") -> tuple[str, list[Any]]:
+    where = ["1"]
+    values: list[Any] = []
+    if scope.since_ns is not None:
+        where.append(f"{table}last_ns>=?")
+        values.append(_i64(scope.since_ns))
+    if scope.until_ns is not None:
+        where.append(f"{table}first_ns<?")
+        values.append(_i64(scope.until_ns))
+    if scope.profile is not None:
+        where.append(f"{profile}=?")
+        values.append(scope.profile)
+    return " AND ".join(where), values
+
+
+def _i64(value: int) -> int:
+    return max(-(1 << 63), min(value, (1 << 63) - 1))
+
+
+def _endpoint(key: tuple[Any, ...], rows: list[Any], senders: dict[int, int]) -> EndpointRow:
+    return EndpointRow(
+        **dict(zip(EndpointRow.__struct_fields__[:9], key[1:], strict=True)),
+        statuses={row[10]: row[11] for row in rows},
+        count=sum(row[11] for row in rows),
+        bytes_out=sum(row[12] for row in rows),
+        bytes_in=sum(row[13] for row in rows),
+        duration_ns=sum(row[14] for row in rows),
+        first_ns=min(row[15] for row in rows),
+        last_ns=max(row[16] for row in rows),
+        workloads=senders.get(key[0], 0),
+    )
+
+
+def _rows[T: msgspec.Struct](type: type[T], rows: Iterable[tuple[Any, ...]]) -> list[T]:
+    """Columns in the order of the struct's fields."""
+    names = type.__struct_fields__
+    return [type(**dict(zip(names, row, strict=True))) for row in rows]

@@ -1,0 +1,245 @@
+"""The embedded store: one SQLite file, one writer, a few readers. See `app.store` for its promises.
+
+Made by the app at start, and by the CLI for reading (`open_readonly`).
+"""
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.store import (
+    BootRow,
+    CaptureQuery,
+    Decoders,
+    EndpointRow,
+    FieldRow,
+    Incoming,
+    Page,
+    Pruned,
+    Scope,
+    SenderRow,
+    Stats,
+    StoreError,
+    VersionRow,
+    Written,
+)
+from app.store.reading import Reader, cursor
+from app.store.rollup import DAY, HOUR
+from app.store.schema import VERSION, open_reader, open_writer, translated
+from app.store.writing import Writer
+
+_READERS = 4  # readers at a time; more wait
+_STEP = 500  # captures dropped in one transaction
+
+
+def _no_decoders(profile: str, rule: str) -> Sequence[str]:
+    return ()
+
+
+class SqliteStore:
+    """Every method from any thread."""
+
+    def __init__(self, path: Path, decoders: Decoders = _no_decoders) -> None:
+        """Opens the store at `path`, or makes it. Raises StoreError."""
+        self.path = path
+        self._lock = threading.Lock()  # of the writer
+        self._readers = _Readers(path)
+        connection = open_writer(path)
+        try:
+            self._writer: Writer | None = Writer(connection, decoders)
+        except BaseException:
+            connection.close()
+            raise
+
+    @classmethod
+    def open_readonly(cls, path: Path) -> "SqliteStore":
+        """For reading only, beside an app that writes or without one. Raises StoreError."""
+        store = cls.__new__(cls)
+        store.path = path
+        store._lock = threading.Lock()
+        store._writer = None
+        store._readers = _Readers(path)
+        with store._readers.one():
+            pass
+        return store
+
+    def write(self, batch: Sequence[Incoming]) -> Written:
+        with self._writing() as writer:
+            written = writer.write(batch)
+            with suppress(sqlite3.Error):  # the batch is safe already
+                writer.train()
+            return written
+
+    def captures(self, query: CaptureQuery) -> Page:
+        with self._readers.one() as reader:
+            return reader.captures(query)
+
+    def capture(self, id: str) -> bytes | None:
+        with self._readers.one() as reader:
+            return reader.capture(id)
+
+    def endpoints(self, scope: Scope = Scope()) -> list[EndpointRow]:  # noqa: B008 - frozen
+        with self._readers.one() as reader:
+            return reader.endpoints(scope)
+
+    def versions(self, scope: Scope = Scope()) -> list[VersionRow]:  # noqa: B008
+        with self._readers.one() as reader:
+            return reader.versions(scope)
+
+    def senders(self, scope: Scope = Scope()) -> list[SenderRow]:  # noqa: B008
+        with self._readers.one() as reader:
+            return reader.senders(scope)
+
+    def fields(self, scope: Scope = Scope()) -> list[FieldRow]:  # noqa: B008
+        with self._readers.one() as reader:
+            return reader.fields(scope)
+
+    def boots(self) -> list[BootRow]:
+        with self._readers.one() as reader:
+            return reader.boots()
+
+    def stats(self) -> Stats:
+        with self._readers.one() as reader:
+            (records,) = reader.connection.execute("SELECT records FROM total").fetchone()
+            last = reader.connection.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name='capture'"
+            ).fetchone()
+        return Stats(
+            records=records,
+            bytes=sum(_size(Path(f"{self.path}{end}")) for end in ("", "-wal")),
+            schema=VERSION,
+            arrival=cursor("arrival", 0, last[0] if last else 0),
+        )
+
+    def prune(
+        self, *, max_age_s: float | None = None, max_bytes: int | None = None, steps: int = 100
+    ) -> Pruned:
+        dropped = count = 0
+        for _ in range(steps):
+            with self._writing() as writer:
+                count = _prune_step(writer.connection, max_age_s, max_bytes)
+            if not count:
+                break
+            dropped += count
+            time.sleep(0.001)  # a lock is not fair: let a waiting writer take it
+        with self._writing() as writer:  # what the file gave up shows on disk
+            writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return Pruned(dropped, more=count > 0)
+
+    def close(self) -> None:
+        self._readers.close()
+        with self._lock:
+            if self._writer is not None:
+                self._writer.connection.close()
+                self._writer = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[Writer]:
+        with self._lock, translated(self.path):
+            if self._writer is None:
+                raise StoreError(
+                    f"store {self.path}: closed, or opened for reading only\n\n"
+                    "hint: only the app writes; send the record to its API"
+                )
+            yield self._writer
+
+
+def _prune_step(
+    connection: sqlite3.Connection, max_age_s: float | None, max_bytes: int | None
+) -> int:
+    """Drops at most _STEP captures in one transaction, and returns how many."""
+    oldest = None if max_age_s is None else time.time_ns() - int(max_age_s * 1e9)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        count = 0
+        if oldest is not None:
+            count = connection.execute(
+                "DELETE FROM capture WHERE id IN"
+                " (SELECT id FROM capture WHERE time_ns<? ORDER BY time_ns LIMIT ?)",
+                (oldest, _STEP),
+            ).rowcount
+        if not count and max_bytes is not None and _used(connection) > max_bytes:
+            count = connection.execute(
+                "DELETE FROM capture WHERE id IN (SELECT id FROM capture ORDER BY id LIMIT ?)",
+                (_STEP,),
+            ).rowcount
+        connection.execute("UPDATE total SET records=records-?", (count,))
+        if not count and oldest is not None:
+            _prune_rollups(connection, oldest)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    # Pages go back to the file system in portions, the rest of them in the next step.
+    connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
+    return count
+
+
+def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
+    """The inventory stays: it is what a new version is compared with."""
+    connection.execute("DELETE FROM traffic WHERE hour<?", (oldest // HOUR,))
+    connection.execute("DELETE FROM sender WHERE day<?", (oldest // DAY,))
+    # A boot's numbers guard against taking a record twice: only the long silent are forgotten.
+    silent = oldest - (time.time_ns() - oldest)
+    connection.execute(
+        "DELETE FROM boot WHERE last_ns<? AND NOT EXISTS"
+        " (SELECT 1 FROM capture WHERE boot_id=boot.id)",
+        (silent,),
+    )
+    connection.execute("DELETE FROM run WHERE boot_id NOT IN (SELECT id FROM boot)")
+
+
+def _used(connection: sqlite3.Connection) -> int:
+    """Bytes of the pages in use: what a smaller store would be."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+class _Readers:
+    """At most _READERS connections, each used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()
+        self._room = threading.Semaphore(_READERS)
+        self._closed = False
+
+    @contextmanager
+    def one(self) -> Iterator[Reader]:
+        with self._room:
+            if self._closed:
+                raise StoreError(f"store {self._path}: closed\n\nhint: open it again")
+            with translated(self._path):
+                try:
+                    reader = self._idle.get_nowait()
+                except queue.Empty:
+                    reader = Reader(open_reader(self._path))
+                try:
+                    yield reader
+                finally:
+                    self._idle.put(reader)
+
+    def close(self) -> None:
+        """Waits for those who read."""
+        for _ in range(_READERS):
+            self._room.acquire()
+        self._closed = True
+        while not self._idle.empty():
+            self._idle.get_nowait().connection.close()
+        for _ in range(_READERS):
+            self._room.release()
