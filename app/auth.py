@@ -18,7 +18,9 @@ from app.contract.names import FILE_MASK_KEY, FILE_TOKEN
 
 def token(directory: Path) -> str:
     """The token in `directory`, made when there is none. Raises OSError."""
-    return _secret(directory / FILE_TOKEN, secrets.token_urlsafe(32).encode()).decode("ascii").strip()
+    return (
+        _secret(directory / FILE_TOKEN, secrets.token_urlsafe(32).encode()).decode("ascii").strip()
+    )
 
 
 def mask_key(directory: Path) -> bytes:

@@ -1,8 +1,8 @@
 """Records on their way into the store: batches of sidecars, and what the mock itself answered.
 
 `Writer` is the one thread that writes; batches that wait together share a transaction. After the
-commit it appends to the log files and counts. `read_batch` undoes what came over the wire. The
-route itself stands in `app.api`.
+commit it appends to the log files and counts. The route stands in `app.api`, what it reads in
+`app.batch`.
 """
 
 import asyncio
@@ -10,145 +10,23 @@ import contextlib
 import logging
 import threading
 import time
-import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, NamedTuple
-
-import msgspec
-import zstandard
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from app.contract.mask import Masker
-from app.contract.record import CaptureRecord, RecordError, decode, encode, short
+from app.contract.record import CaptureRecord, encode
 from app.files import LogFiles
 from app.logs import place
 from app.store import Incoming, Store, StoreError, Written
 from app.telemetry import Metrics
 
-WIRE_CAP = 8 << 20  # bytes of a batch as sent
-BATCH_CAP = 64 << 20  # bytes of a batch, decompressed
-LINES_CAP = 10_000  # records of a batch
 QUEUE_CAP = 10_000  # records of the mock that wait
 QUEUE_BYTES = 64 << 20  # about as many bytes of them
 GROUP_BYTES = 8 << 20  # records that share a transaction, about
-_PIECE = 4 << 10  # of compressed input at a time: at the worst ratios it becomes some 100 MiB at once
 RETRY_S = 1.0  # between attempts to write the mock's own records after a failure
 
 log = logging.getLogger(__name__)
-
-
-class BatchError(ValueError):
-    """A batch that cannot be read at all; `status` is the HTTP status that says so."""
-
-    def __init__(self, status: int, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.hint = hint
-
-
-class Refused(msgspec.Struct, omit_defaults=True):
-    """`line` counts from 1; `id` stands where it could be read."""
-
-    line: int
-    reason: str
-    id: str = ""
-
-
-class Receipt(msgspec.Struct):
-    """What became of a batch. Refused records are not to be sent again; the rest are on disk."""
-
-    stored: int
-    duplicates: int
-    refused: list[Refused]
-
-
-class Batch(NamedTuple):
-    records: list[Incoming]
-    refused: list[Refused]
-
-
-async def read_body(chunks: AsyncIterator[bytes]) -> bytes:
-    """The body as sent. Raises BatchError over the cap."""
-    body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > WIRE_CAP:
-            raise BatchError(
-                413, f"the batch is larger than {WIRE_CAP} bytes", "send fewer records at once"
-            )
-    return bytes(body)
-
-
-def read_batch(body: bytes, encoding: str) -> Batch:
-    """The records in a body, and the lines that hold none. Runs in a thread: takes up to a second.
-
-    Raises BatchError.
-    """
-    lines = _plain(body, encoding.strip().lower()).split(b"\n", LINES_CAP + 1)
-    if len(lines) > LINES_CAP + 1 or (len(lines) == LINES_CAP + 1 and lines[-1].strip()):
-        raise BatchError(
-            413, f"the batch holds more than {LINES_CAP} records", "send fewer records at once"
-        )
-    batch = Batch([], [])
-    for number, line in enumerate(lines, 1):
-        line = line.strip(b"\r ")
-        if not line:
-            continue
-        try:
-            batch.records.append(Incoming(decode(line), line))
-        except RecordError as e:
-            batch.refused.append(Refused(number, short(str(e)), _id(line)))
-    return batch
-
-
-class _Named(msgspec.Struct):
-    boot: str
-    seq: int
-
-
-def _id(line: bytes) -> str:
-    try:
-        named = msgspec.json.decode(line, type=_Named)
-    except (ValueError, RecursionError):
-        return ""
-    return short(f"{named.boot}-{named.seq}")
-
-
-def _plain(body: bytes, encoding: str) -> bytes:
-    if encoding in ("", "identity"):
-        return body
-    if encoding not in ("gzip", "zstd"):
-        raise BatchError(
-            415, f"content-encoding {short(encoding)!r} is not known", "use zstd, gzip or identity"
-        )
-    plain = bytearray()
-    try:
-        inflate: Any  # both kinds say `eof` and `unused_data`
-        if encoding == "gzip":
-            inflate = zlib.decompressobj(wbits=31)
-        else:
-            inflate = zstandard.ZstdDecompressor(max_window_size=BATCH_CAP).decompressobj()
-        # In pieces, because zstandard gives the whole output of a call at once.
-        for start in range(0, len(body), _PIECE):
-            plain += inflate.decompress(body[start : start + _PIECE])
-            if len(plain) > BATCH_CAP:
-                raise BatchError(
-                    413,
-                    f"the batch is larger than {BATCH_CAP} bytes when decompressed",
-                    "send fewer records at once",
-                )
-            if inflate.eof:
-                rest = inflate.unused_data or body[start + _PIECE :]
-                break
-    except (zlib.error, zstandard.ZstdError) as e:
-        raise BatchError(400, f"the body is not {encoding}: {e}", "send what the header says") from None
-    if not inflate.eof:
-        raise BatchError(400, f"the {encoding} body is cut", "send the batch again")
-    if rest:
-        raise BatchError(
-            400, f"the body goes on behind its {encoding} data", "compress the batch as one piece"
-        )
-    return bytes(plain)
 
 
 class _Waiting(NamedTuple):
@@ -164,7 +42,12 @@ class Writer:
     """Owns the thread between `start` and `close`. The store stays its owner's."""
 
     def __init__(
-        self, store: Store, masker: Callable[[], Masker], files: LogFiles, metrics: Metrics, boot: str
+        self,
+        store: Store,
+        masker: Callable[[], Masker],
+        files: LogFiles,
+        metrics: Metrics,
+        boot: str,
     ) -> None:
         self._store = store
         self._masker = masker
@@ -250,7 +133,9 @@ class Writer:
                 while not self._ready():
                     if self._closing:  # then nothing waits
                         return
-                    self._changed.wait(max(0.05, self._retry_at - time.monotonic()) if self._own else None)
+                    self._changed.wait(
+                        max(0.05, self._retry_at - time.monotonic()) if self._own else None
+                    )
                 batches, own = self._take()
             if not self._write_group(batches, own) and self._closing:
                 break
@@ -363,8 +248,3 @@ def _pairs(record: CaptureRecord) -> Iterable[list[tuple[str, str]]]:
         yield record.request.headers
     if record.response:
         yield record.response.headers
-
-
-def receipt(batch: Batch, written: Written) -> Receipt:
-    return Receipt(len(written.stored), written.duplicates, batch.refused)
-

@@ -61,7 +61,7 @@ def place(error: BaseException) -> str:
 def masked_logging(
     level: str, masker: Callable[[], Masker], handlers: Sequence[logging.Handler] = ()
 ) -> Iterator[None]:
-    """Every logger of the process writes through the masking formatter, to stderr and `handlers`."""
+    """Every logger of the process writes masked lines to stderr and to `handlers`."""
     root = logging.getLogger()
     ours = [logging.StreamHandler(sys.stderr), *handlers]
     before = (root.level, {n: _state(logging.getLogger(n)) for n in _TAKEN_OVER})

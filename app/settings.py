@@ -1,7 +1,7 @@
 """Every setting of the server and the command line, declared once.
 
 Read by `app.main` and the CLI; `python -m app.settings` prints the table that README shows, and
-with `--env` the text of `.env.example`. The sidecar has a table of its own (`python -m addon --help`).
+with `--env` the text of `.env.example`. The sidecar has its own table (`python -m addon --help`).
 """
 
 import os
@@ -57,7 +57,10 @@ def _url(value: str) -> str:
 
 SETTINGS = (
     Setting("HOST", "127.0.0.1", str, "Address that the app listens on."),
-    Setting("PORT", str(PORT_APP), port, "Port of the app; 0 takes a free one.", "a port from 0 to 65535"),
+    Setting(
+        "PORT", str(PORT_APP), port, "Port of the app; 0 takes a free one.",
+        "a port from 0 to 65535",
+    ),
     Setting(
         "LOG_LEVEL", "INFO", _level, "Least severe level that is logged.",
         "DEBUG, INFO, WARNING or ERROR",
@@ -91,7 +94,8 @@ SETTINGS = (
     ),
     Setting(
         "TELEMOCK_RETENTION_DAYS", "30", _days,
-        "Days that captures are kept; 0 keeps them whatever their age.", "a number of days, 0 or more",
+        "Days that captures are kept; 0 keeps them whatever their age.",
+        "a number of days, 0 or more",
     ),
     Setting(
         "TELEMOCK_RETENTION_SIZE", "2GiB", _bytes,
@@ -168,9 +172,7 @@ def markdown() -> str:
 
 def env_file() -> str:
     """The text of `.env.example`: every setting with its help, commented out at its default."""
-    parts = [
-        "# Copy to .env in the working directory; a variable of the environment wins over a line here.\n"
-    ]
+    parts = ["# Copy to .env in the working directory; the environment wins over a line here.\n"]
     parts += [f"# {row.help}\n#{row.name}={row.default}\n" for row in SETTINGS]
     return "\n".join(parts)
 

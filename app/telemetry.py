@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
-# Label values come from records that sidecars send: over this many sets of a metric, "other" counts.
+# Label values come from records that sidecars send: over this many sets, "other" counts.
 LABEL_SETS = 500
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,9 @@ OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto
 
 
 def opentelemetry(
-    rules: Callable[[], RuleSet], masker: Callable[[], Masker], environ: Mapping[str, str] | None = None
+    rules: Callable[[], RuleSet],
+    masker: Callable[[], Masker],
+    environ: Mapping[str, str] | None = None,
 ) -> TelemetryConfig:
     """What FastAPI gets as `telemetry`. Its log signal stays off: it sends exception texts."""
     if not _asked_for(os.environ if environ is None else environ):

@@ -17,8 +17,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 OUTPUT_CAP = 1 << 20  # characters
 SECONDS = 1.0
 _FILTERS = (
-    "abs", "batch", "capitalize", "default", "dictsort", "e", "escape", "first", "float", "forceescape",
-    "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject",
+    "abs", "batch", "capitalize", "default", "dictsort", "e", "escape", "first", "float",
+    "forceescape", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject",
     "replace", "round", "select", "sort", "string", "sum", "title", "tojson", "trim", "truncate",
     "unique", "upper", "urlencode",
 )  # fmt: skip

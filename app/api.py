@@ -1,0 +1,370 @@
+"""The read API, the intake of records, health and metrics.
+
+`/api/v1/*` asks for the token (`app.auth`), the rest never does. Records go out as the store has
+them: masked, and as JSON, which no client takes for a page.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+
+from app import report as reports
+from app.auth import require_token
+from app.batch import LINES_CAP, BatchError, read_batch, read_body, receipt
+from app.contract.names import CONTENT_TYPE_RECORDS
+from app.contract.record import Action, Kind, Mode
+from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
+from app.profiles import explain, seen_from_url
+from app.runtime import Runtime
+from app.store import CaptureQuery, QueryError, Scope, StoreError, StoreFull
+from app.telemetry import CONTENT_TYPE
+from app.version import VERSION
+
+_BATCH_S = 30.0  # for a batch to arrive whole
+_AGE = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NS = 1_000_000_000
+
+health = APIRouter(tags=["health"])
+router = APIRouter(
+    prefix="/api/v1", tags=["api"], dependencies=[Depends(require_token)], responses=PROBLEMS
+)
+
+
+def problem(error: str, hint: str = "") -> dict[str, str]:
+    """Every error's body."""
+    return {"error": error, "hint": hint}
+
+
+def refusal(status: int, text: str, headers: dict[str, str] | None = None) -> HTTPException:
+    """From a text with `hint:` behind an empty line, as our errors are written."""
+    error, _, hint = text.partition("\n\nhint: ")
+    return HTTPException(status, problem(error, hint), headers)  # type: ignore[arg-type]
+
+
+def runtime_of(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+Run = Annotated[Runtime, Depends(runtime_of)]
+
+
+def instant(text: str | None, name: str) -> int | None:
+    """Nanoseconds since 1970 (UTC) from such a number, an ISO 8601 time, or an age such as 90m, 24h
+    or 7d. Raises HTTPException 422."""
+    if not text:
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= 19:
+        return min(int(text), (1 << 63) - 1)
+    age = _AGE.fullmatch(text)
+    if age:
+        return max(0, time.time_ns() - int(age[1]) * _UNITS[age[2]] * _NS)
+    try:
+        at = datetime.fromisoformat(text)
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000) * 1000
+    except (ValueError, OverflowError):
+        raise refusal(
+            422,
+            f"{name} is {text[:40]!r}, expected a time\n\n"
+            "hint: write 2026-01-31T12:00:00Z, an age such as 24h, or nanoseconds since 1970",
+        ) from None
+
+
+Since = Annotated[
+    str | None,
+    Query(
+        description="From then on: ISO 8601, an age (`90m`, `24h`, `7d`), or nanoseconds.",
+        examples=["24h"],
+    ),
+]
+Until = Annotated[str | None, Query(description="Before then, written like `since`.")]
+ProfileId = Annotated[
+    str | None, Query(description="Only this profile.", examples=["cribl"], max_length=512)
+]
+
+
+@router.post(
+    "/captures",
+    summary="Take a batch of records",
+    responses={
+        200: json_content(
+            "Everything that was not refused is on disk.",
+            {
+                "stored": 2,
+                "duplicates": 0,
+                "refused": [{"line": 3, "reason": "Expected `int`, got `str` - at `$.seq`"}],
+            },
+        ),
+        400: {"description": "The body cannot be decompressed."},
+        413: {"description": "The batch is too large; send fewer records."},
+        415: {"description": "The content encoding is not known."},
+        507: {"description": "The disk is full; nothing was kept, send the batch again later."},
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": f"One CaptureRecord a line, at most {LINES_CAP}; Content-Encoding zstd, "
+            "gzip or none. Sending a batch again is harmless: a record is known by boot and seq.",
+            "content": {CONTENT_TYPE_RECORDS: {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def take(request: Request, runtime: Run) -> Response:
+    count = runtime.metrics.add
+    async with runtime.batches:
+        try:
+            async with asyncio.timeout(_BATCH_S):
+                body = await read_body(request.stream())
+            batch = await asyncio.to_thread(
+                read_batch, body, request.headers.get("content-encoding", "")
+            )
+            written = await runtime.writer.write(batch.records)
+        except BatchError as e:
+            raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
+        except TimeoutError:
+            raise refusal(408, f"the batch did not arrive within {_BATCH_S:g} s") from None
+        except StoreFull as e:
+            raise refusal(507, str(e), {"Retry-After": "5"}) from None
+        except StoreError as e:
+            raise refusal(503, str(e), {"Retry-After": "1"}) from None
+    done = receipt(batch, written)
+    for outcome, number in (
+        ("stored", done.stored),
+        ("duplicate", done.duplicates),
+        ("refused", len(done.refused)),
+    ):
+        if number:
+            count("telemock.ingest.records", (outcome,), number)
+    return _json(msgspec.json.encode(done))
+
+
+@router.get(
+    "/captures",
+    summary="List captures",
+    responses={
+        200: json_content(
+            "One page.", {"items": [EXAMPLE_RECORD], "next": None, "last": "…"}, "CapturePage"
+        )
+    },
+)
+async def captures(
+    runtime: Run,
+    since: Since = None,
+    until: Until = None,
+    kind: Annotated[Kind | None, Query(description="Only this kind of record.")] = None,
+    host: Annotated[str | None, Query(examples=["cdn.cribl.io"], max_length=512)] = None,
+    profile: ProfileId = None,
+    action: Annotated[Action | None, Query(description="What was done with it.")] = None,
+    version: Annotated[
+        str | None,
+        Query(description="Of the product.", examples=["4.16.1-20904e45"], max_length=512),
+    ] = None,
+    workload: Annotated[
+        str | None,
+        Query(
+            description="`namespace/pod`, `namespace/` or `pod`.",
+            examples=["logs/cribl-0"],
+            max_length=1024,
+        ),
+    ] = None,
+    method: Annotated[str | None, Query(examples=["GET"], max_length=64)] = None,
+    status: Annotated[
+        str | None,
+        Query(
+            description="A number, or a class.",
+            examples=["200", "5xx"],
+            pattern=r"^([1-9]\d{2}|0|[1-9]xx)$",
+        ),
+    ] = None,
+    text: Annotated[
+        str | None,
+        Query(
+            description="Anywhere in host, path, route, rule, version, namespace, pod or reason.",
+            max_length=512,
+        ),
+    ] = None,
+    order: Annotated[
+        Literal["newest", "oldest", "arrival"],
+        Query(description="By the records' time, or by when the store got them."),
+    ] = "newest",
+    cursor: Annotated[
+        str | None,
+        Query(description="`next` of the page before, or `last` to follow.", max_length=512),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    query = CaptureQuery(
+        since_ns=instant(since, "since"),
+        until_ns=instant(until, "until"),
+        kind=kind,
+        host=host,
+        profile=profile,
+        action=action,
+        version=version,
+        workload=workload,
+        method=method,
+        status=int(status) if status and status.isdigit() else status,
+        text=text,
+        order=order,
+        cursor=cursor,
+        limit=limit,
+    )
+    page = await _ask(lambda: runtime.store.captures(query))
+    return _json(
+        b'{"items":[' + b",".join(page.items) + b'],"next":' + msgspec.json.encode(page.next)
+        + b',"last":' + msgspec.json.encode(page.last) + b"}"
+    )  # fmt: skip
+
+
+@router.get(
+    "/captures/{id}",
+    summary="One capture",
+    responses={
+        200: json_content("The record.", EXAMPLE_RECORD, "CaptureRecord"),
+        404: {"description": "There is none of that id."},
+    },
+)
+async def capture(runtime: Run, id: str) -> Response:
+    found = await _ask(lambda: runtime.store.capture(id))
+    if found is None:
+        raise refusal(
+            404, f"there is no capture {id[:80]!r}\n\nhint: GET /api/v1/captures lists them"
+        )
+    return _json(found)
+
+
+@router.get(
+    "/report",
+    summary="What was sent, by whom, since when",
+    responses={200: json_content("Every surface prints this.", None, "Report")},
+)
+async def report(
+    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+) -> Response:
+    since_ns, until_ns = instant(since, "since"), instant(until, "until")
+    built = await _ask(
+        lambda: reports.build(runtime.store, since_ns=since_ns, until_ns=until_ns, profile=profile)
+    )
+    return _json(msgspec.json.encode(built))
+
+
+@router.get(
+    "/fields",
+    summary="The fields that were ever sent, by endpoint and version",
+    responses={200: json_content("The inventory.", None, "FieldList")},
+)
+async def fields(
+    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+) -> Response:
+    scope = Scope(
+        since_ns=instant(since, "since"), until_ns=instant(until, "until"), profile=profile
+    )
+    rows = await _ask(lambda: runtime.store.fields(scope))
+    return _json(msgspec.json.encode({"items": rows}))
+
+
+@router.get(
+    "/profiles",
+    summary="The compiled profiles, for sidecars",
+    responses={
+        200: json_content("Rules, and the key that makes masked values' tokens.", None, "Bundle"),
+        304: {"description": "They are those of the ETag in If-None-Match."},
+    },
+)
+async def profiles(request: Request, runtime: Run) -> Response:
+    headers = {"ETag": runtime.etag}
+    known = [
+        t.strip().removeprefix("W/") for t in request.headers.get("if-none-match", "").split(",")
+    ]
+    if runtime.etag in known:
+        return Response(status_code=304, headers=headers)
+    return _json(runtime.bundle(), headers)
+
+
+@router.get(
+    "/explain",
+    summary="Which rule takes a request, and why not the others",
+    responses={200: json_content("The judgement of every rule.", None, "Explanation")},
+)
+async def explanation(
+    runtime: Run,
+    url: Annotated[
+        str,
+        Query(examples=["https://cdn.cribl.io/telemetry/index.html?v=4.16.1"], max_length=16384),
+    ],
+    method: Annotated[str, Query(max_length=64)] = "GET",
+    mode: Annotated[
+        Mode | None, Query(description="In place of mock; without it, the mode of this app.")
+    ] = None,
+) -> Response:
+    try:
+        seen = seen_from_url(url, method)
+    except ValueError as e:
+        raise refusal(422, str(e)[:500]) from None
+    found = explain(runtime.rules, seen, mode or runtime.settings.mode)
+    return _json(msgspec.json.encode(found))
+
+
+@health.get(
+    "/health",
+    summary="How the app is",
+    response_description="Always 200 while the process answers.",
+)
+async def alive(runtime: Run) -> dict[str, Any]:
+    parts = await runtime.health()
+    return {
+        "status": "ok" if _well(parts) else "degraded",
+        "uptime_s": round(time.monotonic() - runtime.started, 3),
+        "version": VERSION,
+        "boot": runtime.boot,
+        **parts,
+    }
+
+
+@health.get(
+    "/ready",
+    summary="Whether the app takes records",
+    responses={503: {"description": "The store does not work; `store.error` says why."}},
+)
+async def ready(response: Response, runtime: Run) -> dict[str, Any]:
+    parts = await runtime.health()
+    response.status_code = 200 if parts["store"]["ok"] else 503
+    return {"ready": parts["store"]["ok"], "store": parts["store"]}
+
+
+@health.get(
+    "/metrics",
+    summary="Prometheus text",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    response_class=Response,
+)
+async def metrics(runtime: Run) -> Response:
+    await runtime.health()  # sets the gauges of the store
+    return Response(runtime.metrics.render(), media_type=CONTENT_TYPE)
+
+
+def _well(parts: dict[str, Any]) -> bool:
+    return bool(parts["store"]["ok"] and not parts["profiles"]["error"])
+
+
+async def _ask[T](question: Callable[[], T]) -> T:
+    """Of the store, in a thread."""
+    try:
+        return await asyncio.to_thread(question)
+    except QueryError as e:
+        raise refusal(422, str(e)) from None
+    except StoreError as e:
+        raise refusal(503, str(e), {"Retry-After": "1"}) from None
+
+
+def _json(content: bytes, headers: dict[str, str] | None = None) -> Response:
+    # Captured text is in it: no browser may guess another type, no cache may keep it.
+    fixed = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(content, media_type="application/json", headers={**fixed, **(headers or {})})

@@ -1,0 +1,141 @@
+"""A batch of records as a sidecar sends it: bounded, decompressed, taken apart.
+
+Called by the route in `app.api`. A line that is no record is refused alone; the others are kept.
+"""
+
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import msgspec
+import zstandard
+
+from app.contract.record import RecordError, decode, short
+from app.store import Incoming, Written
+
+WIRE_CAP = 8 << 20  # bytes of a batch as sent
+BATCH_CAP = 64 << 20  # bytes of a batch, decompressed
+LINES_CAP = 10_000  # records of a batch
+_PIECE = (
+    4 << 10
+)  # of compressed input at a time: at the worst ratios it becomes some 100 MiB at once
+
+
+class BatchError(ValueError):
+    """A batch that cannot be read at all; `status` is the HTTP status that says so."""
+
+    def __init__(self, status: int, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.hint = hint
+
+
+class Refused(msgspec.Struct, omit_defaults=True):
+    """`line` counts from 1; `id` stands where it could be read."""
+
+    line: int
+    reason: str
+    id: str = ""
+
+
+class Receipt(msgspec.Struct):
+    """What became of a batch. Refused records are not to be sent again; the rest are on disk."""
+
+    stored: int
+    duplicates: int
+    refused: list[Refused]
+
+
+class Batch(NamedTuple):
+    records: list[Incoming]
+    refused: list[Refused]
+
+
+async def read_body(chunks: AsyncIterator[bytes]) -> bytes:
+    """The body as sent. Raises BatchError over the cap."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > WIRE_CAP:
+            raise BatchError(
+                413, f"the batch is larger than {WIRE_CAP} bytes", "send fewer records at once"
+            )
+    return bytes(body)
+
+
+def read_batch(body: bytes, encoding: str) -> Batch:
+    """The records in a body, and the lines that hold none. Runs in a thread: takes up to a second.
+
+    Raises BatchError.
+    """
+    lines = _plain(body, encoding.strip().lower()).split(b"\n", LINES_CAP + 1)
+    if len(lines) > LINES_CAP + 1 or (len(lines) == LINES_CAP + 1 and lines[-1].strip()):
+        raise BatchError(
+            413, f"the batch holds more than {LINES_CAP} records", "send fewer records at once"
+        )
+    batch = Batch([], [])
+    for number, line in enumerate(lines, 1):
+        line = line.strip(b"\r ")
+        if not line:
+            continue
+        try:
+            batch.records.append(Incoming(decode(line), line))
+        except RecordError as e:
+            batch.refused.append(Refused(number, short(str(e)), _id(line)))
+    return batch
+
+
+class _Named(msgspec.Struct):
+    boot: str
+    seq: int
+
+
+def _id(line: bytes) -> str:
+    try:
+        named = msgspec.json.decode(line, type=_Named)
+    except (ValueError, RecursionError):
+        return ""
+    return short(f"{named.boot}-{named.seq}")
+
+
+def _plain(body: bytes, encoding: str) -> bytes:
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "zstd"):
+        raise BatchError(
+            415, f"content-encoding {short(encoding)!r} is not known", "use zstd, gzip or identity"
+        )
+    plain = bytearray()
+    try:
+        inflate: Any  # both kinds say `eof` and `unused_data`
+        if encoding == "gzip":
+            inflate = zlib.decompressobj(wbits=31)
+        else:
+            inflate = zstandard.ZstdDecompressor(max_window_size=BATCH_CAP).decompressobj()
+        # In pieces, because zstandard gives the whole output of a call at once.
+        for start in range(0, len(body), _PIECE):
+            plain += inflate.decompress(body[start : start + _PIECE])
+            if len(plain) > BATCH_CAP:
+                raise BatchError(
+                    413,
+                    f"the batch is larger than {BATCH_CAP} bytes when decompressed",
+                    "send fewer records at once",
+                )
+            if inflate.eof:
+                rest = inflate.unused_data or body[start + _PIECE :]
+                break
+    except (zlib.error, zstandard.ZstdError) as e:
+        raise BatchError(
+            400, f"the body is not {encoding}: {e}", "send what the header says"
+        ) from None
+    if not inflate.eof:
+        raise BatchError(400, f"the {encoding} body is cut", "send the batch again")
+    if rest:
+        raise BatchError(
+            400, f"the body goes on behind its {encoding} data", "compress the batch as one piece"
+        )
+    return bytes(plain)
+
+
+def receipt(batch: Batch, written: Written) -> Receipt:
+    return Receipt(len(written.stored), written.duplicates, batch.refused)

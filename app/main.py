@@ -1,0 +1,151 @@
+"""The server: `create_app()` wires settings, profiles, store, mock and API together.
+
+`uvicorn app.main:app` and `telemock serve` run it. Importing this module reads settings and
+profiles; the first file is written when the server starts.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import api, telemetry
+from app.contract.names import HEADER_RECORD
+from app.mock import is_direct
+from app.openapi import describe
+from app.profiles import ProfileSet
+from app.runtime import Runtime
+from app.seen import host_of
+from app.settings import Settings, load
+from app.version import VERSION
+from app.websocket import websocket
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Dispatcher:
+    """By Host: requests of a profile's host, of a sidecar and below /telemetry go to the mock, the
+    rest to API, health and metrics. Measures both."""
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self._app = app
+        self._runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        to_mock = self._is_mock(scope)
+        if scope["type"] == "websocket":
+            if to_mock:
+                await websocket(self._runtime.mock, scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def watched(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await (self._runtime.mock if to_mock else self._app)(scope, receive, watched)
+        finally:
+            method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+            self._runtime.metrics.observe(
+                "http.server.request.duration",
+                (method, str(status), scope.get("telemock.action", "")),
+                time.perf_counter() - started,
+            )
+
+    def _is_mock(self, scope: Scope) -> bool:
+        record = HEADER_RECORD.encode()
+        return (
+            is_direct(scope["path"])
+            or any(name == record for name, _ in scope["headers"])
+            or bool(self._runtime.rules.of_host(host_of(scope)[0]))
+        )
+
+
+class Server(FastAPI):
+    """Keeps hold of uvicorn's transport, which the fault `reset` tears down: further in, `send` is
+    wrapped and does not lead there any more."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            cycle = getattr(send, "__self__", None)
+            scope["telemock.transport"] = getattr(cycle, "transport", None)
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Raises ProfileError when the profiles cannot be used."""
+    runtime = Runtime(settings, ProfileSet(settings.profiles), telemetry.Metrics())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with runtime.running():
+            yield
+
+    app = Server(
+        title="telemock",
+        summary="What a vendor's product sends home: known, proved and answered.",
+        version=VERSION,
+        lifespan=lifespan,
+        # The pages would load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        telemetry=telemetry.opentelemetry(lambda: runtime.rules, runtime.masker),
+    )
+    app.state.runtime = runtime
+    app.add_middleware(Dispatcher, runtime=runtime)
+    app.add_exception_handler(StarletteHTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.include_router(api.health)
+    app.include_router(api.router)
+    describe(app)
+    return app
+
+
+async def _refuse(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException | StarletteHTTPException):
+        raise error
+    content = (
+        error.detail
+        if isinstance(error.detail, dict)
+        else api.problem(error.detail, _HINTS.get(error.status_code, ""))
+    )
+    return JSONResponse(content, error.status_code, headers=error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors()]
+    return JSONResponse(
+        api.problem("; ".join(found), "GET /openapi.json describes every parameter"), 422
+    )
+
+
+_HINTS = {
+    401: "send `Authorization: Bearer TOKEN`; the token is in the data directory, file `token`",
+    404: "the mock answers below /telemetry and for the profiles' hosts; the API is below /api/v1",
+    405: "GET /openapi.json lists the methods of every path",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, made when a server asks for it: other importers want `create_app` only."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = globals()["app"] = create_app(load())
+    return made

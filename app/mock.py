@@ -1,0 +1,291 @@
+"""The answering half: a telemetry request in, the rule's answer out.
+
+Called by the dispatcher in `app.main` with every request of a profile's host, of a sidecar, and
+below `/telemetry`. What came through a sidecar is answered only, because the sidecar records it;
+what came directly is recorded here.
+
+A direct request cannot be forwarded: where the rule or the mode says observe, pass or hold, it is
+answered as mock would, and recorded as `mock`.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from opentelemetry import trace
+
+from app import template
+from app.contract.answer import BLOCKED, Rendered, render
+from app.contract.body import documents, keep
+from app.contract.names import HEADER_RECORD, HEADER_RULE
+from app.contract.record import (
+    BODY_CAP,
+    HEADER_CAP,
+    Action,
+    Body,
+    CaptureRecord,
+    Mode,
+    Response,
+    clip,
+)
+from app.contract.rules import (
+    Answer,
+    Profile,
+    Rule,
+    RuleSet,
+    Seen,
+    decide,
+    product_version,
+)
+from app.deliver import Outgoing
+from app.ingest import Writer
+from app.logs import place
+from app.seen import (
+    Arrived,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    TooLarge,
+    arrived,
+    header,
+    read_body,
+    request_of,
+)
+
+DIRECT = "/telemetry"
+
+log = logging.getLogger(__name__)
+
+_TOO_LARGE = Answer(
+    status=413,
+    headers=(("content-type", "text/plain; charset=utf-8"), ("connection", "close")),
+    body=b"telemock: the body is larger than TELEMOCK_MAX_BODY\n",
+)
+NO_RULE = Answer(
+    status=404,
+    headers=(("content-type", "application/json"),),
+    body=b'{"error":"no rule of a profile matches this request",'
+    b'"hint":"telemock rules explain URL says why; only a sidecar can forward it"}\n',
+)
+FAILED = Answer(
+    status=500,
+    headers=(("content-type", "text/plain; charset=utf-8"),),
+    body=b"telemock: the answer could not be made; the log says why\n",
+)
+
+
+class Chosen(NamedTuple):
+    """What is answered, and what the record says of it."""
+
+    answer: Answer
+    action: Action
+    profile: Profile | None = None
+    rule: Rule | None = None
+
+    def __str__(self) -> str:
+        return f"{self.profile.id}/{self.rule.id}" if self.profile and self.rule else "no rule"
+
+
+class Counters:
+    """How often each rule answered since the start, from 1."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def next(self, chosen: Chosen) -> int:
+        if chosen.profile is None or chosen.rule is None:
+            return 1
+        key = (chosen.profile.id, chosen.rule.id)
+        self._counts[key] = count = self._counts.get(key, 0) + 1
+        return count
+
+
+class Mock:
+    def __init__(
+        self, rules: Callable[[], RuleSet], writer: Writer, *, mode: Mode | None, max_body: int
+    ) -> None:
+        self._rules = rules
+        self.writer = writer
+        self._mode = mode
+        self._max_body = max_body
+        self._counters = Counters()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        time_ns, started = time.time_ns(), time.monotonic_ns()
+        asked = arrived(scope)
+        gone = too_large = False
+        try:
+            body = await read_body(
+                receive, header(asked.headers, "content-encoding"), self._max_body
+            )
+        except TooLarge as e:
+            too_large, body = True, e.body
+        except ClientGone as e:
+            gone, body = True, e.body
+        seen = self.view(asked, body)
+        chosen = self.choose(asked, seen)
+        scope["telemock.action"] = chosen.action
+        _tell_span(chosen)
+        sent = None
+        detail = ""
+        if not gone:
+            count = self._counters.next(chosen)
+            answer = _TOO_LARGE if too_large else step(chosen.answer, count)
+            out = Outgoing(scope, receive, send)
+            try:
+                rendered = await self._render(answer, seen, count)
+                sent, gone = await out.give(rendered, answer)
+            except Exception as e:
+                log.error("the answer of %s failed: %s", chosen, place(e))
+                if out.started:
+                    raise
+                sent = render(FAILED, asked.method)
+                await out.whole(sent)
+            if sent is None and answer.fault:
+                detail = f"fault: {answer.fault}"
+        if HEADER_RECORD in asked.internal:
+            return
+        record = self.record(asked, seen, chosen, time_ns, body)
+        record.duration_ns = time.monotonic_ns() - started
+        record.response = _response(sent) if sent else None
+        record.reason = "client_gone" if gone else ""
+        record.detail = detail
+        self.writer.add(record)
+
+    def view(self, asked: Arrived, body: Body | None = None) -> Seen:
+        """What rules look at. A direct request stands for one to the profile's own host."""
+        json = None
+        if body is not None:
+            found = documents(body, header(asked.headers, "content-type"))
+            json = found[0] if len(found) == 1 else found or None
+        rules = self._rules()
+        return Seen(
+            method=asked.method,
+            host=asked.host if rules.of_host(asked.host) else direct_host(rules),
+            path=asked.path,
+            query=asked.query,
+            headers=asked.headers,
+            json=json,
+        )
+
+    def choose(self, asked: Arrived, seen: Seen) -> Chosen:
+        """The answer for a request: the rule that its sidecar decided on, else ours."""
+        rules = self._rules()
+        profile, _, rule = asked.internal.get(HEADER_RULE, "").partition("/")
+        known = rules.rule(profile, rule)
+        if known is not None:
+            return Chosen(known[1].answer, "mock", *known)
+        decision = decide(rules, seen, self._mode)
+        if decision.rule is None:
+            return Chosen(NO_RULE, "mock", decision.profile)
+        if decision.action == "block":
+            return Chosen(BLOCKED, "block", decision.profile, decision.rule)
+        return Chosen(decision.rule.answer, "mock", decision.profile, decision.rule)
+
+    async def _render(self, answer: Answer, seen: Seen, count: int) -> Rendered:
+        if not answer.template:
+            return render(answer, seen.method)
+        values = {
+            "request": {
+                "method": seen.method,
+                "host": seen.host,
+                "path": seen.path,
+                "query": dict(reversed(seen.query)),
+                "headers": {n.lower(): v for n, v in reversed(seen.headers)},
+                "json": seen.json,
+            },
+            "now": datetime.now(UTC),
+            "counter": count,
+        }
+        html = "html" in header(list(answer.headers), "content-type")
+        try:
+            content = await asyncio.to_thread(template.render, answer.template, values, html=html)
+        except template.TemplateFailed as e:
+            log.error("a template failed: %s", e)
+            return render(FAILED, seen.method)
+        return render(answer, seen.method, content)
+
+    def record(
+        self, asked: Arrived, seen: Seen, chosen: Chosen, time_ns: int, body: Body | None = None
+    ) -> CaptureRecord:
+        """The record of a direct request, so far; it takes a sequence number, so add it."""
+        profile, rule = chosen.profile, chosen.rule
+        span = trace.get_current_span().get_span_context()
+        return CaptureRecord(
+            boot=self.writer.boot,
+            seq=self.writer.reserve(),
+            kind="exchange",
+            time_ns=time_ns,
+            profile=profile.id if profile else "",
+            rule=rule.id if rule else "",
+            route=rule.route if rule else "",
+            action=chosen.action,
+            mode=self._mode or "",
+            answered_by="app",
+            client=asked.client,
+            request=request_of(asked, body),
+            trace_id=f"{span.trace_id:032x}" if span.is_valid else "",
+            span_id=f"{span.span_id:016x}" if span.is_valid else "",
+            product_version=product_version(profile, seen) if profile else "",
+        )
+
+
+def direct_host(rules: RuleSet) -> str:
+    """The host that direct requests are judged by: the first of the first profile with a rule for
+    `/telemetry`. Records keep the Host that the client used."""
+    for profile in rules.profiles:
+        paths = (p.value for r in profile.rules for p in r.match.paths)
+        names = [h.name for h in profile.hosts if not h.suffix]
+        if names and any(p.startswith(DIRECT) for p in paths):
+            return names[0]
+    return ""
+
+
+def is_direct(path: str) -> bool:
+    """Whether a path is the mock's on every Host."""
+    return path == DIRECT or path.startswith(DIRECT + "/")
+
+
+def step(answer: Answer, count: int) -> Answer:
+    """The answer of the `count`-th request: of a sequence the last one stays."""
+    if not answer.sequence:
+        return answer
+    return answer.sequence[min(count, len(answer.sequence)) - 1]
+
+
+def _response(sent: Rendered) -> Response:
+    headers, left_out = clip(list(sent.headers), HEADER_CAP)
+    body = None
+    if sent.body:
+        body = keep(
+            sent.body[:BODY_CAP],
+            size=len(sent.body),
+            sha256=hashlib.sha256(sent.body).hexdigest(),
+            encoding=header(headers, "content-encoding"),
+            cap=BODY_CAP,
+        )
+    return Response(
+        status=sent.status,
+        reason=sent.reason,
+        http_version="HTTP/1.1",
+        headers=headers,
+        left_out=left_out,
+        body=body,
+    )
+
+
+def _tell_span(chosen: Chosen) -> None:
+    span = trace.get_current_span()
+    if not span.is_recording():
+        return
+    span.set_attribute("telemock.action", chosen.action)
+    if chosen.profile and chosen.rule:
+        span.set_attribute("telemock.profile", chosen.profile.id)
+        span.set_attribute("telemock.rule", chosen.rule.id)
+        if chosen.rule.route:
+            span.set_attribute("http.route", chosen.rule.route)

@@ -1,0 +1,175 @@
+"""What the running app holds: opened at start, closed at shutdown, found at `app.state.runtime`.
+
+Made by `app.main`; read by the API, the mock and the dispatcher. Nothing is written before `open`.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from app import auth
+from app.contract import rules as contract_rules
+from app.contract.mask import Masker
+from app.contract.names import FILE_STORE
+from app.contract.rules import Bundle, RuleSet
+from app.contract.settings import SettingError
+from app.files import LogFiles
+from app.ingest import Writer
+from app.logs import masked_logging, place
+from app.mock import Mock
+from app.profiles import ProfileSet
+from app.settings import Settings
+from app.store import Store, StoreError
+from app.store.sqlite import SqliteStore
+from app.telemetry import Metrics
+
+FLUSH_S = 10.0  # that the shutdown waits for the mock's last records
+_PROFILES_S = 1.0  # between looks at the profiles' files
+_PRUNE_S = 60.0  # between looks at the store's age and size
+_BATCHES = 4  # that are read and decoded at a time; the bodies of the others wait unread
+_READY_S = 2.0  # that /ready waits for the store
+
+log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """`boot` names this start of the app in the records that the mock makes."""
+
+    def __init__(self, settings: Settings, profiles: ProfileSet, metrics: Metrics) -> None:
+        self.settings = settings
+        self.profiles = profiles
+        self.metrics = metrics
+        self.boot = secrets.token_hex(16)
+        self.started = time.monotonic()
+        self.batches = asyncio.Semaphore(_BATCHES)
+        self.token = ""
+        self.mask_key: bytes | None = None
+        self.mask_key_id = ""
+        self.store: Store
+        self.writer: Writer
+        self.mock: Mock
+        self._masker: tuple[RuleSet, Masker] | None = None
+        self._bundle: tuple[RuleSet, bytes] | None = None
+
+    @property
+    def rules(self) -> RuleSet:
+        return self.profiles.rules
+
+    def masker(self) -> Masker:
+        """For the rules in use now."""
+        rules = self.rules
+        if self._masker is None or self._masker[0] is not rules:
+            self._masker = rules, Masker(rules, self.mask_key, self.mask_key_id)
+        return self._masker[1]
+
+    def bundle(self) -> bytes:
+        """What sidecars fetch, as JSON."""
+        rules = self.rules
+        if self._bundle is None or self._bundle[0] is not rules:
+            bundle = Bundle(rules, self.mask_key, self.mask_key_id)
+            self._bundle = rules, contract_rules.dump(bundle)
+        return self._bundle[1]
+
+    @property
+    def etag(self) -> str:
+        """Of the bundle."""
+        return f'"{self.rules.etag}-{self.mask_key_id}"'
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """From the first file to the last record. Raises SettingError, StoreError."""
+        settings = self.settings
+        try:
+            settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.token = auth.token(settings.data)
+            self.mask_key = auth.mask_key(settings.data)
+        except OSError as e:
+            raise SettingError(
+                f"TELEMOCK_DATA is {str(settings.data)!r}: {e.strerror or e} ({e.filename})\n\n"
+                "hint: name a directory that this user may write to"
+            ) from None
+        except ValueError as e:
+            raise SettingError(str(e)) from None
+        self.mask_key_id = hashlib.sha256(self.mask_key).hexdigest()[:8]
+        self._masker = self._bundle = None
+        files = LogFiles(settings.logs)
+        with masked_logging(settings.log_level, self.masker, [files.handler()]):
+            self.store = await asyncio.to_thread(
+                SqliteStore, settings.data / FILE_STORE, self._decoders
+            )
+            self.writer = Writer(self.store, self.masker, files, self.metrics, self.boot)
+            self.mock = Mock(
+                lambda: self.rules, self.writer, mode=settings.mode, max_body=settings.max_body
+            )
+            self.writer.start()
+            tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._prune())]
+            log.info(
+                "telemock runs: profiles %s, data in %s, logs in %s",
+                ", ".join(p.id for p in self.rules.profiles), settings.data, settings.logs,
+            )  # fmt: skip
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.to_thread(self.writer.close, FLUSH_S)
+                await asyncio.to_thread(self.store.close)
+
+    def _decoders(self, profile: str, rule: str) -> Sequence[str]:
+        found = self.rules.rule(profile, rule)
+        return found[1].decoders if found else ()
+
+    async def _watch(self) -> None:
+        refused = ""
+        while True:
+            await asyncio.sleep(_PROFILES_S)
+            try:
+                changed = await asyncio.to_thread(self.profiles.check)
+            except Exception as e:  # the watcher must outlive one bad look
+                log.error("the profiles could not be looked at: %s", place(e))
+                continue
+            if changed:
+                log.info("the profiles changed and are in use, etag %s", self.rules.etag)
+            if self.profiles.error != refused:
+                refused = self.profiles.error
+                if refused:
+                    log.error("the change of the profiles is refused: %s", refused)
+            self.metrics.set("telemock.profiles.reload_failed", bool(refused))
+
+    async def _prune(self) -> None:
+        settings = self.settings
+        max_age = settings.retention_days * 86400 or None
+        max_bytes = settings.retention_size or None
+        while max_age or max_bytes:
+            with contextlib.suppress(StoreError):  # full or broken: the writer and /ready say so
+                pruned = await asyncio.to_thread(
+                    self.store.prune, max_age_s=max_age, max_bytes=max_bytes
+                )
+                if pruned.captures:
+                    log.info("retention dropped %d captures", pruned.captures)
+                if pruned.more:
+                    continue
+            await asyncio.sleep(_PRUNE_S)
+
+    async def health(self) -> dict[str, object]:
+        """What /health says of the parts that can fail by themselves."""
+        store: dict[str, object]
+        try:
+            async with asyncio.timeout(_READY_S):
+                stats = await asyncio.to_thread(self.store.stats)
+            store = {"ok": True, "records": stats.records, "bytes": stats.bytes}
+            self.metrics.set("telemock.store.records", stats.records)
+            self.metrics.set("telemock.store.size", stats.bytes)
+        except (StoreError, TimeoutError) as e:
+            store = {"ok": False, "error": str(e) or f"no answer in {_READY_S:g} s"}
+        return {
+            "store": store,
+            "queue": self.writer.waiting,
+            "profiles": {"etag": self.rules.etag, "error": self.profiles.error},
+        }
