@@ -1,0 +1,208 @@
+"""`telemock demo`: one whole round on this machine. A stand-in node of a vendor's product sends its
+telemetry through the sidecar, the app answers and records it, and the result is checked and shown.
+
+Called by the CLI. Needs no network but loopback: the real hosts are local servers (`demo.host`).
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app import local, sent
+from app.contract import names
+from app.contract.record import CaptureRecord
+from app.demo import host, plan, show
+from app.settings import Settings
+
+_HERE = Path(__file__).parent
+NODE_SECONDS = 60
+
+
+class DemoError(Exception):
+    """Something did not come out as it must. The text is meant for people, whole."""
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What the demo saw; the JSON form is what `--json` prints."""
+
+    client: str
+    sent: list[sent.Sent]
+    added_fields: list[str]
+    passed: list[str]
+    captures: int
+    seconds: float
+    logs: str
+    data: str
+    api: str
+    pids: list[int] = []
+
+
+def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> int:
+    """Runs it and prints what happened; with `keep` app, sidecar and real hosts stay up.
+
+    Returns 0. Raises DemoError when anything differs from the plan, LocalError when a process does
+    not start; nothing stays up then.
+    """
+    began, began_ns = time.monotonic(), time.time_ns()
+    data, logs = settings.data, settings.logs
+    directory = data / "demo"
+    directory.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        ports, hosts = _real_hosts(directory, logs, keep)
+        stack.callback(hosts.stop)
+        url = local.running_app(data)
+        app = local.App(url, data, None) if url else local.start_app(
+            data, logs, environ={"TELEMOCK_PROFILES": "cribl"}, stay=keep
+        )  # fmt: skip
+        if app.child is not None:
+            stack.callback(app.child.stop)
+        sidecar = local.start_sidecar(
+            data, logs, app.url, environ=_sidecar_settings(directory, ports), stay=keep
+        )
+        stack.callback(sidecar.child.stop)
+        client, problems = _node(directory, data / names.DIR_CA, sidecar.proxy)
+        _raise(problems)
+        records = _delivered(app, sidecar, began_ns)
+        rows = sent.summed(records)
+        outcome = Outcome(
+            client=client,
+            sent=rows,
+            added_fields=_added(records),
+            passed=(directory / host.LOG_FILE).read_text().splitlines(),
+            captures=len(records),
+            seconds=round(time.monotonic() - began, 1),
+            logs=str(logs),
+            data=str(data),
+            api=app.url,
+        )
+        _raise(_wrong(outcome, records))
+        if keep:
+            children = [sidecar.child, *([app.child] if app.child else []), hosts]
+            outcome.pids = [child.pid for child in children]
+            stack.pop_all()
+    if as_json:
+        print(msgspec.json.encode(outcome).decode())
+    else:
+        show.outcome(outcome, settings)
+    return 0
+
+
+def _real_hosts(directory: Path, logs: Path, stay: bool) -> tuple[dict[str, int], local.Child]:
+    told = directory / host.PORTS_FILE
+    told.unlink(missing_ok=True)
+    child = local.Child(
+        "the demo's real host",
+        [sys.executable, "-m", "app.demo.host", str(directory)],
+        environ=os.environ,
+        console=logs / "demo-hosts.console.log",
+        stay=stay,
+    )
+    child.wait(told.exists)
+    ports: dict[str, int] = json.loads(told.read_bytes())
+    return ports, child
+
+
+def _sidecar_settings(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
+    return {
+        "TELEMOCK_RESOLVE": ",".join(
+            f"{name}:443=127.0.0.1:{ports[name]}" for name in (host.CDN, host.OTHER)
+        ),
+        "TELEMOCK_UPSTREAM_CA": str((directory / host.CA_FILE).absolute()),
+        "TELEMOCK_MODE": "mock",
+        "POD_NAMESPACE": "demo",
+        "POD_NAME": "stand-in-node",
+    }
+
+
+def _node(directory: Path, ca: Path, proxy: str) -> tuple[str, list[str]]:
+    """Runs the stand-in node at both versions: what it is, and what went wrong."""
+    node = shutil.which("node")
+    command = [node, str(_HERE / "node.js")] if node else [sys.executable, str(_HERE / "node.py")]
+    trusted = directory / "client-ca.pem"
+    trusted.write_bytes(
+        (ca / names.FILE_CA_CERT).read_bytes() + (directory / host.CA_FILE).read_bytes()
+    )
+    environ = {
+        **os.environ,
+        "HTTPS_PROXY": proxy,
+        "NODE_EXTRA_CA_CERTS": str(trusted),
+        "SSL_CERT_FILE": str(trusted),
+    }
+    problems: list[str] = []
+    for version in plan.VERSIONS:
+        calls = list(plan.calls(version))
+        script = directory / "calls.json"
+        script.write_text(json.dumps([call._asdict() for call in calls]))
+        done = subprocess.run(  # noqa: S603
+            [*command, str(script)],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=NODE_SECONDS,
+            check=False,
+        )
+        got: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+        if done.returncode or len(got) != len(calls):
+            problems.append(f"the stand-in node ended with {done.returncode}: {done.stderr[-500:]}")
+        problems += filter(None, (c.problem(g) for c, g in zip(calls, got, strict=False)))
+        script.unlink()  # it holds the made-up licence id, which must not stay anywhere
+    return "Node.js" if node else "Python", problems
+
+
+def _delivered(app: local.App, sidecar: local.Sidecar, since_ns: int) -> list[CaptureRecord]:
+    """The run's captures, once the app has them all; waits for that a few seconds at most."""
+    deadline = time.monotonic() + 10
+    while True:
+        records = list(sent.captures(app.url, app.token, boot=sidecar.boot, since_ns=since_ns))
+        if len(records) >= plan.CAPTURES or time.monotonic() > deadline:
+            return records
+        time.sleep(0.05)
+
+
+def _added(records: list[CaptureRecord]) -> list[str]:
+    """Query parameters that the newer version sent and the older one did not."""
+    seen: dict[str, set[str]] = {}
+    for found in records:
+        if found.request is not None and found.product_version:
+            seen.setdefault(found.product_version, set()).update(n for n, _ in found.request.query)
+    older, newer = (seen.get(version, set()) for version in plan.VERSIONS)
+    return sorted(newer - older)
+
+
+def _wrong(outcome: Outcome, records: list[CaptureRecord]) -> Iterator[str]:
+    """What in the captures is not as planned."""
+    if len(records) != plan.CAPTURES:
+        yield f"{len(records)} captures arrived, expected {plan.CAPTURES}"
+    mocked = [r for r in records if r.action == "mock"]
+    if len(mocked) != plan.MOCKED:
+        yield f"{len(mocked)} requests were answered by the mock, expected {plan.MOCKED}"
+    if any(r.response is None or r.answered_by != "app" for r in mocked):
+        yield "not every answer came from the app"
+    if outcome.added_fields != sorted(plan.ADDED):
+        yield f"the newer version added {outcome.added_fields}, expected {sorted(plan.ADDED)}"
+    reached = [line for line in outcome.passed if "/telemetry" in line]
+    if reached:
+        yield f"telemetry reached the real host: {reached[0]}"
+    if len(outcome.passed) != plan.PASSED:
+        yield f"the real hosts saw {len(outcome.passed)} requests, expected {plan.PASSED}"
+    if any(plan.LICENCE in value for r in mocked if r.request for _, value in r.request.query):
+        yield "a licence id is in a capture unmasked"
+
+
+def _raise(problems: Iterator[str] | list[str]) -> None:
+    found = list(problems)
+    if found:
+        more = "".join(f"\n  {problem}" for problem in found)
+        raise DemoError(
+            f"the demo did not come out as it must:{more}\n\n"
+            "hint: see the log files; telemock report says what was recorded"
+        )

@@ -1,0 +1,252 @@
+"""The app and the sidecar as child processes of this one, for `telemock run` and `telemock demo`.
+
+A child has its own process group, so that Ctrl-C reaches the command and not the sidecar, and ends
+with its parent, however that ends, unless it was told to stay.
+"""
+
+import ctypes
+import http.client
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from app.contract import names
+from app.contract.rules import Profile, load
+
+START_SECONDS = 30.0
+FLUSH_SECONDS = 5  # a sidecar's time to end its exchanges, and again to flush its spool
+STOP_SECONDS = 2 * FLUSH_SECONDS + 5.0
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class LocalError(Exception):
+    """A child did not start. The text is meant for people, whole."""
+
+
+class Child:
+    """A process of ours. `console` is the file that takes its stderr (and stdout, unless given)."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        console: Path,
+        stdout: int | None = None,
+        stay: bool = False,
+    ) -> None:
+        self.name = name
+        self.console = console
+        console.parent.mkdir(parents=True, exist_ok=True)
+        with console.open("wb") as file:
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=file if stdout is None else stdout,
+                stderr=file,
+                process_group=0,
+                preexec_fn=None if stay else _end_with(os.getpid()),
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Returns once `ready()` holds. Raises LocalError with the child's last lines when it ends
+        before, or does not get there in START_SECONDS; then it is stopped."""
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            code = self._process.poll()
+            late = time.monotonic() > deadline
+            if code is not None or late:
+                self.stop()
+                what = (
+                    f"was not ready after {START_SECONDS:.0f} s" if late else f"ended with {code}"
+                )
+                raise LocalError(
+                    f"{self.name} {what}\n\n{self._tail()}hint: all it said is in {self.console}"
+                )
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL when it takes longer than STOP_SECONDS. Twice is fine."""
+        if self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _tail(self) -> str:
+        """Its last lines, for a terminal: control characters shown, not sent."""
+        lines = self.console.read_bytes()[-2000:].decode("utf-8", "replace").splitlines()[-8:]
+        shown = ["".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines]
+        return "".join(f"  {line}\n" for line in shown) + "\n" if shown else ""
+
+
+def _end_with(parent: int) -> Callable[[], None]:
+    """For a child between fork and exec: the kernel ends it when its parent does (Linux)."""
+
+    def ask() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it was gone before the kernel was asked
+                os._exit(1)
+
+    return ask
+
+
+class App:
+    """A running app: one that this process started (`child`), or one it found."""
+
+    def __init__(self, url: str, data: Path, child: Child | None) -> None:
+        self.url = url
+        self.child = child
+        self.token = (data / names.FILE_TOKEN).read_text().strip()
+
+    def profiles(self) -> tuple[Profile, ...]:
+        """The profiles in use. Raises LocalError."""
+        asked = {"authorization": f"Bearer {self.token}"}
+        found = _get(self.url + names.PATH_PROFILES, asked)
+        if not found:
+            raise LocalError(f"the app does not give its profiles at {self.url}")
+        return load(found).rules.profiles
+
+
+def running_app(data: Path) -> str:
+    """The URL of the app that runs on this data directory and answers, else ""."""
+    try:
+        found = json.loads((data / names.FILE_SERVER).read_bytes())
+        url = str(found["url"])
+        os.kill(int(found["pid"]), 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return url if _get(url + "/ready") else ""
+
+
+def start_app(
+    data: Path, logs: Path, *, environ: Mapping[str, str] | None = None, stay: bool = False
+) -> App:
+    """The app on a free loopback port. Raises LocalError.
+
+    `environ` are settings over those of this process.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    child = Child(
+        "the app",
+        [sys.executable, "-m", "app.cli", "serve"],
+        environ={
+            **os.environ,
+            **_directories(data, logs),
+            **(environ or {}),
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+        },
+        console=logs / "app.console.log",
+        stay=stay,
+    )
+    child.wait(lambda: bool(_get(url + "/ready")))
+    return App(url, data, child)
+
+
+class Sidecar:
+    """A running sidecar. `boot` names its start in every record it makes."""
+
+    def __init__(self, child: Child, proxy: str, health: str) -> None:
+        self.child = child
+        self.proxy = proxy
+        self._health = health
+        self.boot = str(self.health()["boot"])
+
+    def health(self) -> dict[str, Any]:
+        found = _get(self._health)
+        if not found:
+            raise LocalError(f"the sidecar does not answer at {self._health}")
+        answer: dict[str, Any] = json.loads(found)
+        return answer
+
+
+def start_sidecar(
+    data: Path,
+    logs: Path,
+    app_url: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    stdout: int | None = subprocess.DEVNULL,
+    stay: bool = False,
+) -> Sidecar:
+    """The sidecar with an explicit proxy on a free loopback port. Raises LocalError.
+
+    `stdout` takes its capture lines, None puts them into the console file.
+    """
+    if importlib.util.find_spec("mitmproxy") is None:
+        raise LocalError(
+            "mitmproxy is not installed in this environment, so there is no sidecar to start\n\n"
+            "hint: pip install 'telemock[sidecar]', or make venv"
+        )
+    port, health_port = free_port(), free_port()
+    health = f"http://127.0.0.1:{health_port}"
+    child = Child(
+        "the sidecar",
+        [sys.executable, "-m", "addon"],
+        environ={
+            **os.environ,
+            **_directories(data, logs),
+            "TELEMOCK_TOKEN_FILE": str(data.absolute() / names.FILE_TOKEN),
+            "TELEMOCK_APP_URL": app_url,
+            "MITM_HOST": "127.0.0.1",
+            "MITM_PORT": str(port),
+            "TELEMOCK_HEALTH_HOST": "127.0.0.1",
+            "TELEMOCK_HEALTH_PORT": str(health_port),
+            "TELEMOCK_SHUTDOWN_SECONDS": str(FLUSH_SECONDS),
+            **(environ or {}),
+        },
+        console=logs / "sidecar.console.log",
+        stdout=stdout,
+        stay=stay,
+    )
+    child.wait(lambda: bool(_get(health + "/ready")))
+    return Sidecar(child, f"http://127.0.0.1:{port}", health + "/health")
+
+
+def _directories(data: Path, logs: Path) -> dict[str, str]:
+    return {"TELEMOCK_DATA": str(data.absolute()), "TELEMOCK_LOGS": str(logs.absolute())}
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def _get(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """The body of a 200 answer, b"" for any other outcome."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
+    try:
+        connection.request("GET", parts.path, headers=headers)
+        answer = connection.getresponse()
+        return answer.read() if answer.status == 200 else b""
+    except (OSError, http.client.HTTPException):
+        return b""
+    finally:
+        connection.close()

@@ -1,0 +1,167 @@
+"""`telemock run -- COMMAND`: the laptop's form of the sidecar. Starts the app and the sidecar, runs
+the command through them, and says what it sent home. Called by the CLI.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from app import local, sent, transparent, trust
+from app.contract import names
+from app.settings import Settings
+
+_FORWARDED = (
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
+NOT_EXECUTABLE = 126
+NOT_FOUND = 127
+
+
+class RunError(Exception):
+    """The command cannot be run this way. The text is meant for people, whole."""
+
+
+def run(
+    command: Sequence[str],
+    settings: Settings,
+    *,
+    mode: str = "",
+    profiles: Sequence[str] = (),
+    as_json: bool = False,
+    redirect: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Runs the command and returns its exit code: 128 + n when signal n ended it, 126 and 127 when
+    it could not be started, as in a shell.
+
+    stdin, stdout and stderr are the command's; what it sent home follows on stderr, or with
+    `as_json` as one JSON document on stdout. Raises RunError, LocalError.
+    """
+    if mode == "hold":
+        raise RunError(
+            "mode hold is not available: it keeps requests for later delivery, and this version "
+            "cannot seal what it keeps\n\n"
+            "hint: observe records and forwards, mock records and answers"
+        )
+    if not command:
+        raise RunError("no command to run\n\nhint: telemock run -- COMMAND ARGUMENTS…")
+    if shutil.which(command[0]) is None:
+        found = Path(command[0]).exists()
+        _say(f"error: {command[0]}: {'not executable' if found else 'command not found'}")
+        return NOT_EXECUTABLE if found else NOT_FOUND
+    if redirect and not transparent.allowed():
+        transparent.isolate(mode)
+    began = time.time_ns()
+    with contextlib.ExitStack() as stack:
+        app = _app(settings, profiles, stack)
+        route = transparent.Redirect(_redirected(app)) if redirect else None
+        environ = {"TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name}
+        if mode:
+            environ["TELEMOCK_MODE"] = mode
+        if route is not None:
+            environ |= route.settings
+        sidecar = local.start_sidecar(
+            settings.data,
+            settings.logs,
+            app.url,
+            environ=environ,
+            stdout=sys.stderr.fileno() if verbose else subprocess.DEVNULL,
+        )
+        stack.callback(sidecar.child.stop)
+        prefix = stack.enter_context(route.held(settings.data)) if route is not None else []
+        variables = _variables(settings.data / names.DIR_CA, "" if route else sidecar.proxy)
+        code = _wait_for([*prefix, *command], {**os.environ, **variables})
+        sidecar.child.stop()  # it ends its exchanges and delivers what it still has
+        rows = sent.summed(sent.captures(app.url, app.token, boot=sidecar.boot, since_ns=began))
+    _report(rows, code, as_json)
+    return code
+
+
+def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> local.App:
+    """The app that runs on this data directory, or one of our own until the end."""
+    url = local.running_app(settings.data)
+    if url:
+        if profiles:
+            raise RunError(
+                f"an app runs on {settings.data} ({url}) with profiles of its own\n\n"
+                "hint: stop it, or give this run another TELEMOCK_DATA"
+            )
+        return local.App(url, settings.data, None)
+    environ = {"TELEMOCK_PROFILES": ",".join(profiles)} if profiles else {}
+    app = local.start_app(settings.data, settings.logs, environ=environ)
+    if app.child is not None:
+        stack.callback(app.child.stop)
+    return app
+
+
+def _redirected(app: local.App) -> list[str]:
+    """The hosts of the app's profiles that an /etc/hosts can name."""
+    hosts = [host for profile in app.profiles() for host in profile.hosts]
+    if suffixes := sorted({f".{host.name}" for host in hosts if host.suffix}):
+        _say(f"telemock: not redirected, since /etc/hosts names no suffix: {', '.join(suffixes)}")
+    return list(dict.fromkeys(host.name for host in hosts if not host.suffix))
+
+
+def _variables(ca: Path, proxy: str) -> dict[str, str]:
+    """What the command's environment gets; no proxy variables where `proxy` is empty."""
+    found, told = trust.trusting(os.environ, ca)
+    if proxy:
+        more, said = trust.proxied(os.environ, proxy)
+        found, told = found | more, told + said
+    for line in told:
+        _say(f"telemock: {line}")
+    return found
+
+
+def _wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """The command's exit code. Signals to us go on to it; those that a terminal sends to the whole
+    foreground group it has already got."""
+    watched = {*_FORWARDED, signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    try:
+        try:
+            process = subprocess.Popen(  # noqa: S603
+                command,
+                env=dict(environ),
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),
+            )
+        except OSError as e:
+            _say(f"error: {command[0]}: {e.strerror}")
+            return NOT_FOUND if isinstance(e, FileNotFoundError) else NOT_EXECUTABLE
+        while process.poll() is None:
+            got = signal.sigwaitinfo(watched)
+            if got.si_signo != signal.SIGCHLD and got.si_code <= 0:  # sent by a process
+                process.send_signal(got.si_signo)
+        code = process.returncode
+        return code if code >= 0 else 128 - code
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _report(rows: Sequence[sent.Sent], code: int, as_json: bool) -> None:
+    if as_json:
+        document = {"exit_code": code, "sent": [msgspec.to_builtins(row) for row in rows]}
+        print(json.dumps(document), flush=True)
+        return
+    console = Console(stderr=True, highlight=False)
+    opened = [row for row in rows if row.kind != "spliced"]
+    if not opened:
+        console.print("telemock: no request to a host of a profile was seen")
+    if rows:
+        console.print(Text("telemock: what left"))
+        console.print(sent.table(rows))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

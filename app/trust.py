@@ -1,0 +1,71 @@
+"""The variables that make a command use the sidecar and trust it, without taking away what the user
+set: for `telemock run`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.contract import names
+
+ADDED = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")  # certificates besides the runtime's own list
+REPLACED = (  # files that take the place of a trust list
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+    "CARGO_HTTP_CAINFO",
+)
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+NO_PROXY = "localhost,127.0.0.1,::1"
+
+
+def trusting(environ: Mapping[str, str], ca: Path) -> tuple[dict[str, str], list[str]]:
+    """Variables that add the CA in the directory `ca` to what a command trusts, and what to tell
+    the user about those that were set: their certificates are kept, in one file with ours.
+
+    Raises OSError when such a file cannot be written.
+    """
+    found, told = {}, []
+    for name in (*ADDED, *REPLACED):
+        ours = ca / (names.FILE_CA_CERT if name in ADDED else names.FILE_BUNDLE)
+        found[name] = str(ours.absolute())
+        theirs = environ.get(name, "")
+        if not theirs or Path(theirs).absolute() == ours.absolute():
+            continue
+        try:
+            pem = Path(theirs).read_bytes()
+        except OSError as e:
+            told.append(
+                f"{name} names {theirs}, which cannot be read ({e.strerror}): set to {ours}"
+            )
+            continue
+        merged = ca / f"merged-{hashlib.sha256(theirs.encode()).hexdigest()[:12]}.pem"
+        merged.write_bytes(pem.rstrip() + b"\n" + (ca / names.FILE_CA_CERT).read_bytes())
+        found[name] = str(merged.absolute())
+        told.append(f"{name} was set: the certificates of {theirs} stay trusted, with ours added")
+    return found, told
+
+
+def proxied(environ: Mapping[str, str], proxy: str) -> tuple[dict[str, str], list[str]]:
+    """Variables that send a command's HTTP through `proxy`, and what to tell the user about those
+    that were set. Their values are not told: a proxy's URL may hold a password."""
+    found = dict.fromkeys(PROXIES, proxy) | {"NODE_USE_ENV_PROXY": "1"}
+    told = []
+    replaced = [name for name in (*PROXIES, "ALL_PROXY", "all_proxy") if environ.get(name)]
+    if replaced:
+        host = urlsplit(environ[replaced[0]]).hostname or "another proxy"
+        told.append(
+            f"{', '.join(replaced)} pointed to {host}: replaced for this command, and the sidecar "
+            "connects directly, not through it"
+        )
+        found |= {name: proxy for name in replaced}
+    given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if given:
+        told.append(f"NO_PROXY stays as you set it, so what it names is not seen: {given}")
+    else:
+        found |= {"NO_PROXY": NO_PROXY, "no_proxy": NO_PROXY}
+    return found, told
