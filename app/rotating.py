@@ -1,0 +1,135 @@
+"""A log file that is appended to by whole lines, rotated by size and at the day's end, and never
+takes its writer down.
+
+Called by `app.files`. Rotated files are named NAME.TIME and become NAME.TIME.gz in the background;
+the oldest over `keep` are removed.
+"""
+
+import gzip
+import os
+import shutil
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
+
+class RotatingFile:
+    """From any thread. Opened with the first line, and again when somebody moved or removed it."""
+
+    def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
+        self.path = path
+        self.failed = 0  # lines that could not be written
+        self._max_bytes = max_bytes
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._fd: int | None = None
+        self._inode = 0
+        self._size = 0
+        self._day = 0
+        self._torn = False  # the file ends in a piece of a line that could not be cut off
+        self._packing: threading.Thread | None = None
+
+    def append(self, line: bytes) -> bool:
+        """`line` comes without its end. False when it could not be written, which is counted."""
+        with self._lock:
+            try:
+                self._append(line + b"\n")
+            except OSError:
+                self._forget()
+                self.failed += 1
+                return False
+            return True
+
+    def close(self) -> None:
+        """Waits for what is being packed. A later line opens the file again."""
+        with self._lock:
+            self._forget()
+            packing = self._packing
+        if packing is not None:
+            packing.join()
+
+    def _append(self, data: bytes) -> None:
+        self._open()
+        if self._size and (
+            self._size + len(data) > self._max_bytes or self._day != _day(time.time())
+        ):
+            self._rotate()
+            self._open()
+        if self._fd is None:
+            return
+        if self._torn:
+            data = b"\n" + data
+        written = os.write(self._fd, data)
+        self._size += written
+        if written < len(data):
+            # The disk is full: rather no line than half of one.
+            self._torn = True
+            os.ftruncate(self._fd, self._size - written)
+            self._torn = False
+            raise OSError("short write")
+        self._torn = False
+
+    def _open(self) -> None:
+        if self._fd is not None:
+            try:
+                if self.path.stat().st_ino == self._inode:
+                    return
+            except FileNotFoundError:
+                pass
+            self._forget()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(self.path, _FLAGS, 0o640)
+        state = os.fstat(self._fd)
+        self._inode, self._size = state.st_ino, state.st_size
+        self._day = _day(state.st_mtime if state.st_size else time.time())
+
+    def _forget(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _rotate(self) -> None:
+        self._forget()
+        while True:
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%fZ")
+            to = self.path.with_name(f"{self.path.name}.{now}")
+            if not to.exists():
+                break
+        self.path.rename(to)
+        self._torn = False
+        for old in self.rotated()[: -self._keep or None]:
+            old.unlink(missing_ok=True)
+        if self._packing is None or not self._packing.is_alive():
+            self._packing = threading.Thread(target=self._pack, name="telemock-pack", daemon=True)
+            self._packing.start()
+
+    def rotated(self) -> list[Path]:
+        """Oldest first, packed or not yet."""
+        return sorted(
+            p for p in self.path.parent.glob(f"{self.path.name}.[0-9]*") if p.suffix != ".tmp"
+        )
+
+    def _pack(self) -> None:
+        """What cannot be packed (the disk is full) stays as it is until the next rotation."""
+        for path in self.rotated():
+            if path.suffix == ".gz":
+                continue
+            packed = path.with_name(path.name + ".gz")
+            part = path.with_name(path.name + ".gz.tmp")
+            try:
+                with path.open("rb") as plain, gzip.open(part, "wb", compresslevel=6) as out:
+                    shutil.copyfileobj(plain, out, 1 << 20)
+                part.replace(packed)
+                path.unlink()
+            except OSError:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+
+
+def _day(seconds: float) -> int:
+    """Of UTC."""
+    return int(seconds // 86_400)
