@@ -1,7 +1,7 @@
 """The log files people read with grep and jq: requests, the app's own lines, the sidecars' lines.
 
-Called by `app.ingest` after a commit and by `app.logs`. Everything in them is masked already, and is
-ASCII, so that no line can steer a terminal. A line that cannot be written is counted in `failed`
+Called by `app.ingest` after a commit and by `app.logs`. Everything in them is masked already, and
+is ASCII, so that no line can steer a terminal. A line that cannot be written is counted in `failed`
 and nothing else happens: the store has the record.
 """
 
@@ -124,11 +124,11 @@ def url(record: CaptureRecord) -> str:
     request = record.request
     if request is None:
         return ""
-    host = f"[{record.host}]" if ":" in record.host else record.host
+    host = f"[{record.host}]" if ":" in record.host else _quote(record.host)
     port = "" if _PORTS.get(request.scheme, request.port) == request.port else f":{request.port}"
     query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
-    path = quote(request.path, safe="/%:@!$&'()*+,;=~\\")
-    return f"{request.scheme}://{quote(host, safe='[]:')}{port}{path}{query and '?' + query}"
+    path = quote(request.path, safe="/%:@!$&'()*+,;=~\\", errors="backslashreplace")
+    return f"{request.scheme}://{host}{port}{path}{query and '?' + query}"
 
 
 def _quote(text: str) -> str:

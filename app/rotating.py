@@ -82,7 +82,7 @@ class RotatingFile:
                 pass
             self._forget()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(self.path, _FLAGS, 0o640)
+        self._fd = os.open(self.path, _FLAGS, 0o666)  # the umask says who may read
         state = os.fstat(self._fd)
         self._inode, self._size = state.st_ino, state.st_size
         self._day = _day(state.st_mtime if state.st_size else time.time())
