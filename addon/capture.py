@@ -1,0 +1,218 @@
+"""From what was seen of an exchange or a connection to its CaptureRecord.
+
+Called by `addon.main`. Nothing is masked here: the shipper does that before the first write.
+"""
+
+import time
+from typing import Literal
+
+from mitmproxy import connection, http
+from mitmproxy.websocket import WebSocketMessage
+
+from addon.exchange import Exchange, Kept, headers_of
+from app.contract import body as bodies
+from app.contract.record import (
+    HEADER_CAP,
+    QUERY_CAP,
+    VALUE_CAP,
+    Body,
+    CaptureRecord,
+    Endpoint,
+    Kind,
+    Message,
+    Mode,
+    Pair,
+    Request,
+    Response,
+    Tls,
+    Workload,
+    clip,
+    short,
+    text,
+)
+
+DETAIL_CAP = 2000  # characters of what a library said
+
+
+class Capture:
+    """Makes the records of one process: what they all share is given once."""
+
+    def __init__(self, workload: Workload, mode: Mode | None, body_cap: int) -> None:
+        self._workload = workload
+        self._mode: Mode | Literal[""] = mode or ""
+        self._body_cap = body_cap
+
+    def exchange(self, exchange: Exchange, flow: http.HTTPFlow, kind: Kind, end: int) -> CaptureRecord:
+        """The whole exchange, or for `pass` its outline: no header, query or content.
+
+        `end` is when it ended, of `addon.exchange.now`.
+        """
+        decision, seen = exchange.decision, exchange.seen
+        outline = exchange.action == "pass"
+        path = outline_path(seen.path) if outline else seen.path[:VALUE_CAP]
+        record = CaptureRecord(
+            boot=exchange.number[0],
+            seq=exchange.number[1],
+            kind=kind,
+            time_ns=exchange.time_ns,
+            duration_ns=max(0, end - exchange.started),
+            answer_ns=max(0, exchange.answered - exchange.asked) if exchange.asked else 0,
+            workload=self._workload,
+            profile=decision.profile.id if decision.profile else "",
+            rule=decision.rule.id if decision.rule else "",
+            route=decision.rule.route if decision.rule else (path if outline else ""),
+            action=exchange.action,
+            mode=self._mode,
+            answered_by=exchange.answered_by,
+            reason=exchange.reason,
+            detail=text(exchange.detail)[:DETAIL_CAP],
+            client=exchange.client,
+            destination=exchange.destination,
+            tls=tls_of(flow.client_conn),
+            trace_id=exchange.trace.trace_id,
+            span_id=exchange.trace.span_id,
+            product_version=exchange.version,
+            request=Request(
+                method=short(seen.method),
+                scheme=exchange.scheme,
+                host=short(seen.host),
+                port=exchange.port,
+                path=path,
+                http_version=short(exchange.http_version),
+            ),
+        )
+        if kind == "spliced":
+            record.sent, record.received = exchange.sent.size, exchange.received.size
+        self._parts(exchange, flow.response, record, outline)
+        return record
+
+    def _parts(
+        self, exchange: Exchange, response: http.Response | None, record: CaptureRecord, outline: bool
+    ) -> None:
+        request = record.request
+        if request is not None:
+            if not outline:
+                request.headers, request.query, request.left_out = self._pairs(exchange)
+            request.body = self._body(exchange.sent, exchange.header("content-encoding"), outline)
+        if response is not None:
+            record.response = Response(
+                status=response.status_code,
+                reason=short(response.reason),
+                http_version=short(response.http_version),
+            )
+            if not outline:
+                headers, left_out = clip(headers_of(response.headers.fields), HEADER_CAP)
+                record.response.headers, record.response.left_out = headers, left_out
+            encoding = text(response.headers.get("content-encoding", ""))
+            record.response.body = self._body(exchange.received, encoding, outline)
+
+    def _pairs(self, exchange: Exchange) -> tuple[list[Pair], list[Pair], int]:
+        headers, fewer = clip(list(exchange.seen.headers), HEADER_CAP)
+        query, less = clip(list(exchange.seen.query), QUERY_CAP)
+        return headers, query, fewer + less
+
+    def _body(self, kept: object, encoding: str, outline: bool) -> Body | None:
+        size = getattr(kept, "size", 0)
+        if not size:
+            return None
+        if outline or not isinstance(kept, Kept):
+            return Body(size=size)
+        return bodies.keep(
+            kept.prefix, size=size, sha256=kept.sha256, encoding=encoding, cap=self._body_cap
+        )
+
+    def message(
+        self, number: tuple[str, int], exchange: Exchange, message: WebSocketMessage
+    ) -> CaptureRecord:
+        """One WebSocket message of an exchange that was recorded before."""
+        kept = Kept(self._body_cap)
+        kept.add(message.content)
+        decision = exchange.decision
+        return CaptureRecord(
+            boot=number[0],
+            seq=number[1],
+            kind="message",
+            time_ns=time.time_ns(),
+            workload=self._workload,
+            profile=decision.profile.id if decision.profile else "",
+            rule=decision.rule.id if decision.rule else "",
+            route=decision.rule.route if decision.rule else "",
+            action=exchange.action,
+            mode=self._mode,
+            answered_by="" if message.from_client else exchange.answered_by,
+            client=exchange.client,
+            destination=exchange.destination,
+            trace_id=exchange.trace.trace_id,
+            span_id=exchange.trace.span_id,
+            product_version=exchange.version,
+            message=Message(
+                of=exchange.id,
+                sender="client" if message.from_client else "server",
+                body=bodies.keep(
+                    kept.prefix, size=kept.size, sha256=kept.sha256, cap=self._body_cap
+                ),
+            ),
+        )
+
+    def connection(
+        self,
+        number: tuple[str, int],
+        kind: Kind,
+        client: connection.Client,
+        *,
+        host: str,
+        sni: str,
+        destination: Endpoint | None,
+        profile: str = "",
+        reason: str = "",
+        detail: str = "",
+        sent: int = 0,
+        received: int = 0,
+    ) -> CaptureRecord:
+        """A connection of which no request was read."""
+        began = int(client.timestamp_start * 1e9)
+        tls = tls_of(client) or Tls()
+        # Without SNI the name that the redirect or CONNECT gave is the best there is.
+        tls.sni = short(sni or host)
+        return CaptureRecord(
+            boot=number[0],
+            seq=number[1],
+            kind=kind,
+            time_ns=began,
+            duration_ns=max(0, time.time_ns() - began),
+            workload=self._workload,
+            profile=profile,
+            action="pass" if kind == "spliced" else "",
+            mode=self._mode,
+            reason=reason,
+            detail=text(detail)[:DETAIL_CAP],
+            client=endpoint(client.peername),
+            destination=destination,
+            tls=tls,
+            sent=sent,
+            received=received,
+        )
+
+
+def endpoint(address: tuple[object, ...] | None) -> Endpoint | None:
+    """From a socket's address; the port of anything else is 0."""
+    if not address:
+        return None
+    port = address[1] if len(address) > 1 and isinstance(address[1], int) else 0
+    return Endpoint(short(str(address[0])), port)
+
+
+def tls_of(client: connection.Client) -> Tls | None:
+    if not client.tls:
+        return None
+    return Tls(
+        sni=short(client.sni or ""),
+        version=short(client.tls_version or ""),
+        alpn=short(client.alpn or b""),
+    )
+
+
+def outline_path(path: str) -> str:
+    """What an outline keeps of a path: its first segment, which never names a licence or a user."""
+    first, slash, _ = path.removeprefix("/").partition("/")
+    return "/" + first[:64] + ("/*" if slash else "")

@@ -1,0 +1,129 @@
+"""Where the sidecar connects for a host: TELEMOCK_RESOLVE, else DNS past /etc/hosts.
+
+Used by `addon.main` in mitmproxy's `server_connect` hook. In a pod /etc/hosts gives telemetry hosts
+the dummy addresses of the redirect, which lead back here; so their names are asked of DNS itself.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable, Mapping
+
+from mitmproxy_rs.dns import DnsResolver
+
+from app.contract.names import DUMMY_IPV4, DUMMY_IPV6
+
+Address = tuple[str, int]
+_DUMMIES = (
+    ipaddress.ip_network(f"{DUMMY_IPV4}0/24"),
+    ipaddress.ip_network(f"{DUMMY_IPV6}/64"),
+)
+
+
+class Refused(Exception):
+    """A destination that is not connected to. `reason` is an id in REASONS."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Names:
+    """Resolves a host for a connection to it. `own` gives the addresses this process listens on."""
+
+    def __init__(
+        self,
+        resolve: Mapping[Address, Address],
+        hosts: Mapping[str, str],
+        own: Callable[[], Iterable[Address]],
+    ) -> None:
+        self._resolve = resolve
+        self._hosts = hosts
+        self._own = own
+        self._resolver: DnsResolver | None = None
+
+    def named(self, address: str) -> str:
+        """The telemetry host that a dummy address stands for, "" when it stands for none."""
+        return self._hosts.get(address, "")
+
+    async def find(self, host: str, port: int, *, past_hosts_file: bool) -> Address:
+        """The address to connect to.
+
+        Raises Refused for a dummy address, for this process' own listeners and for a name of which
+        DNS knows no address. A name that is not `past_hosts_file` is given back as it is.
+        """
+        given = self._resolve.get((host.lower().rstrip("."), port))
+        if given is not None:
+            return given
+        if is_address(host) or not past_hosts_file:
+            address = host
+        else:
+            address = await self._lookup(host)
+        if self.is_dummy(address):
+            raise Refused("loop", f"{address} is a dummy address, which leads nowhere")
+        await self._refuse_own(address, port)
+        return address, port
+
+    def is_dummy(self, address: str) -> bool:
+        if address in self._hosts:
+            return True
+        if not is_address(address):
+            return False
+        number = ipaddress.ip_address(address)
+        return any(number in network for network in _DUMMIES)
+
+    async def _lookup(self, host: str) -> str:
+        if self._resolver is None:
+            self._resolver = DnsResolver(use_hosts_file=False)
+        try:
+            found = await self._resolver.lookup_ip(host)
+        except OSError as e:
+            raise Refused("upstream_unreachable", f"DNS does not know {host}: {e}") from None
+        usable = [a for a in found if not self.is_dummy(a)]
+        if not usable:
+            raise Refused("loop", f"DNS gives {host} only dummy addresses")
+        return next(filter(has_route, usable), usable[0])
+
+    async def _refuse_own(self, host: str, port: int) -> None:
+        own = {address for address, number, *_ in self._own() if number == port}
+        if not own:
+            return
+        addresses = {host}
+        if not is_address(host):
+            try:
+                found = await asyncio.get_running_loop().getaddrinfo(host, port)
+            except OSError:
+                return  # the connection will fail in the same way, and say so
+            addresses = {str(entry[4][0]) for entry in found}
+        if any(a in own or is_local(a) for a in addresses):
+            raise Refused("loop", f"{host} port {port} is this proxy itself")
+
+
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def has_route(address: str) -> bool:
+    """Whether the kernel would send to the address; nothing is sent."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))
+        except OSError:
+            return False
+    return True
+
+
+def is_local(address: str) -> bool:
+    """Whether the address is one of this machine's: only those can be bound."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,161 @@
+"""What is known of one exchange while it runs: from the request's head to the record.
+
+Made by `addon.main` for every HTTP request of an opened connection; the layers feed its bodies,
+`addon.capture` turns it into a record.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import parse_qsl
+
+from app.contract.record import Action, Endpoint, Pair, text
+from app.contract.rules import Decision, RuleSet, Seen
+
+KEY = "telemock"  # in a flow's metadata
+now = time.perf_counter_ns
+
+
+class Kept:
+    """The first bytes of a body, and the size and hash of all of it."""
+
+    __slots__ = ("_hash", "_prefix", "cap", "size")
+
+    def __init__(self, cap: int) -> None:
+        self.cap = cap
+        self.size = 0
+        self._prefix = bytearray()
+        self._hash = hashlib.sha256()
+
+    def add(self, data: bytes) -> bytes:
+        """Takes the next bytes and gives them back, so that it can stand in a stream."""
+        if data:
+            room = self.cap - len(self._prefix)
+            if room > 0:
+                self._prefix += data[:room]
+            self.size += len(data)
+            self._hash.update(data)
+        return data
+
+    @property
+    def prefix(self) -> bytes:
+        return bytes(self._prefix)
+
+    @property
+    def whole(self) -> bool:
+        return self.size == len(self._prefix)
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest() if self.size else ""
+
+
+class Counted:
+    """The size of a body of which nothing is kept."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def add(self, data: bytes) -> bytes:
+        self.size += len(data)
+        return data
+
+
+@dataclass(slots=True)
+class Trace:
+    """W3C trace context: the client's trace when it sent one, and this exchange's own span."""
+
+    trace_id: str
+    span_id: str
+    flags: str = "01"
+
+    @property
+    def traceparent(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+
+def trace(traceparent: str) -> Trace:
+    """From the client's header; a new trace when there is none or it is not valid."""
+    parts = traceparent.strip().split("-")
+    span = secrets.token_hex(8)
+    if (
+        len(parts) >= 4
+        and [len(p) for p in parts[:4]] == [2, 32, 16, 2]
+        and set("".join(parts[:4])) <= set("0123456789abcdef")
+        and parts[0] != "ff"
+        and parts[1].strip("0")
+        and parts[2].strip("0")
+    ):
+        return Trace(parts[1], span, parts[3])
+    return Trace(secrets.token_hex(16), span)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer. `headers` and `path` are the client's, before any of ours."""
+
+    rules: RuleSet
+    seen: Seen
+    decision: Decision
+    scheme: str
+    port: int
+    http_version: str
+    trace: Trace
+    number: tuple[str, int]  # boot and sequence, reserved for the record
+    client: Endpoint | None
+    destination: Endpoint | None
+    sent: Kept | Counted
+    received: Kept | Counted
+    time_ns: int = field(default_factory=time.time_ns)
+    started: int = field(default_factory=now)
+    asked: int = 0  # `now()` when the mock or the real host was asked
+    answered: int = 0  # and when its answer began
+    answered_by: Literal["", "app", "sidecar", "upstream"] = ""
+    reason: str = ""
+    detail: str = ""
+    version: str = ""  # of the product
+    routed: bool = False  # mitmproxy itself speaks with the mock
+    finished: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.number[0]}-{self.number[1]}"
+
+    @property
+    def action(self) -> Action:
+        return self.decision.action
+
+    @property
+    def named(self) -> bool:
+        """Whether a profile names the host."""
+        return self.decision.profile is not None
+
+    @property
+    def undecided(self) -> bool:
+        return self.decision.needs_body
+
+    @property
+    def forwarded(self) -> bool:
+        """Whether the request goes on to the real host."""
+        return self.action in ("observe", "pass") and not self.undecided
+
+    def header(self, name: str) -> str:
+        """The first value under a lower-case name, "" when there is none."""
+        return next((v for n, v in self.seen.headers if n.lower() == name), "")
+
+
+def headers_of(fields: Sequence[tuple[bytes, bytes]]) -> list[Pair]:
+    """Header fields in their order; bytes that are not UTF-8 as `\\xNN`."""
+    return [(text(n), text(v)) for n, v in fields]
+
+
+def query_of(target: str) -> tuple[str, list[Pair]]:
+    """The raw path and the decoded query of a request target."""
+    path, _, query = target.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    return path, [(text(n), text(v)) for n, v in pairs]

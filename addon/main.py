@@ -1,0 +1,425 @@
+"""The sidecar's mitmproxy addon: its hooks decide, route, and hand a record to the shipper.
+
+Loaded by `addon.proxy` (python -m addon), and by `mitmdump -s addon/main.py` through the list at the
+end. The work is in the other modules.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from mitmproxy import connection, ctx, exceptions, http, tls
+from mitmproxy.proxy import layer, mode_specs, server_hooks
+from mitmproxy.tcp import TCPFlow
+
+from addon.capture import Capture, endpoint
+from addon.dns import Address, Names, Refused
+from addon.exchange import KEY, Counted, Exchange, Kept, headers_of, now, query_of, trace
+from addon.layers import Relay
+from addon.next_layer import Wait, choose, host_of
+from addon.options import Options
+from addon.pool import Pool
+from addon.profiles import Profiles
+from addon.routing import Killed, Router, hand_over, response
+from addon.telemetry import Metrics
+from app.contract import body as bodies
+from app.contract.answer import NO_TRAILERS, render
+from app.contract.record import REASONS, CaptureRecord, Endpoint, Kind, text
+from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
+
+log = logging.getLogger(__name__)
+
+_REFUSED_CERTIFICATE = re.compile(
+    "unknown ca|bad certificate|certificate unknown|unsupported certificate|certificate expired"
+)
+# What `server_connect` leaves of a Refused in mitmproxy's error text.
+_KILLED_WITH = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
+
+
+class Sink(Protocol):
+    """What takes the records: `addon.ship.Shipper`."""
+
+    def reserve(self) -> tuple[str, int]: ...
+
+    def submit(self, record: CaptureRecord) -> None: ...
+
+
+class Sidecar:
+    """One for the process, in mitmproxy's event loop."""
+
+    def __init__(
+        self, options: Options, profiles: Profiles, shipper: Sink, metrics: Metrics
+    ) -> None:
+        self.options = options
+        self.profiles = profiles
+        self.shipper = shipper
+        self.metrics = metrics
+        self.capture = Capture(options.workload, options.mode, options.body_cap)
+        parts = urlsplit(options.app_url)
+        self.app: Address = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self.router = Router(Pool(*self.app))
+        self.dns = Names(options.resolve, options.hosts, listening)
+        self._flows: dict[str, dict[str, http.HTTPFlow]] = {}  # unfinished, by client and flow
+        self._relays: dict[str, list[Relay]] = {}  # by client
+        self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
+
+    @property
+    def in_flight(self) -> int:
+        return sum(map(len, self._flows.values()))
+
+    # Which connections are opened, and where they go.
+
+    def next_layer(self, data: layer.NextLayer) -> None:
+        chosen = choose(data.context, data.data_client(), self, self.dns)
+        if isinstance(chosen, Wait):
+            raise exceptions.AddonHalt  # mitmproxy's own addon would decide on less
+        data.layer = chosen
+
+    def names(self, host: str) -> bool:
+        return bool(self.profiles.rules.of_host(host))
+
+    def spliced(self, relay: Relay) -> None:
+        self._relays.setdefault(relay.context.client.id, []).append(relay)
+
+    async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        address = data.server.address
+        if address is None or address == self.app:
+            return
+        host, port = address[0], address[1]
+        try:
+            found = await self.dns.find(host, port, past_hosts_file=self.names(host))
+        except Refused as e:
+            data.server.error = f"{e.reason}: {e}"
+            return
+        if found != (host, port):
+            self._asked_for[data.server.id] = (host, port)
+            data.server.address = found
+
+    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        # mitmproxy uses a connection again for a request whose address stands here: the host's
+        # name. It forbids the change on an open connection, where it would usually be a lie.
+        if asked_for := self._asked_for.pop(data.server.id, None):
+            data.server.__dict__["address"] = asked_for
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._asked_for.pop(data.server.id, None)
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        client, server, error = data.context.client, data.context.server, data.conn.error or ""
+        host = client.sni or (server.address[0] if server.address else "")
+        profiles = self.profiles.rules.of_host(host)
+        if not profiles:
+            return
+        self.metrics.add("telemock.tls.client_rejected", (host,))
+        refused = bool(_REFUSED_CERTIFICATE.search(error))
+        self._submit(
+            self.capture.connection(
+                self.shipper.reserve(),
+                "tls_rejected",
+                client,
+                host=host,
+                sni=client.sni or "",
+                destination=destination_of(client, server),
+                profile=profiles[0].id,
+                reason="client_refused_certificate" if refused else "tls_failed",
+                detail=error,
+            )
+        )
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        for flow in list(self._flows.get(client.id, {}).values()):
+            self._finish(flow, "failed", "client_gone")
+        for relay in self._relays.pop(client.id, []):
+            self._relayed(relay)
+
+    # One HTTP exchange.
+
+    def requestheaders(self, flow: http.HTTPFlow) -> Any:
+        exchange = self._begin(flow)
+        if flow.error:
+            exchange.reason = "bad_request"
+            return None
+        if exchange.undecided or not (exchange.forwarded or self._hands_over(exchange)):
+            return None
+        if "trailer" in flow.request.headers:
+            # Said in advance: refused before the real host sees any of it.
+            exchange.reason = "trailers"
+            flow.response = response(render(NO_TRAILERS), flow.request)
+            return None
+        if exchange.forwarded:
+            self._forward(exchange, flow)
+            return None
+        return self._give_to_mock(exchange, flow)
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        exchange = exchange_of(flow)
+        if exchange is None or flow.error or flow.response:
+            return
+        if exchange.undecided:
+            self.settle(exchange, flow)
+        if exchange.forwarded or exchange.routed:
+            exchange.asked = now()
+            return
+        self._extract_version(exchange)
+        try:
+            flow.response = await self.router.answer(exchange, flow.request)
+        except Killed:
+            self._finish(flow, "exchange")
+            flow.kill()
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        exchange = exchange_of(flow)
+        if exchange is None or flow.response is None or not (exchange.forwarded or exchange.routed):
+            return
+        if exchange.reason:  # refused at the head: nobody was asked
+            return
+        exchange.answered = now()
+        exchange.answered_by = "app" if exchange.routed else "upstream"
+        flow.response.stream = exchange.received.add
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        exchange = exchange_of(flow)
+        if exchange is None or flow.response is None:
+            return
+        if not flow.response.stream:
+            exchange.received.add(flow.response.raw_content or b"")
+        if exchange.reason == "trailers" or exchange.action in ("block", "hold"):
+            self._finish(flow, "refused", "blocked")
+        elif not exchange.named:
+            self._finish(flow, "spliced", "not_named")
+        else:
+            self._finish(flow, "exchange")
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        exchange = exchange_of(flow)
+        if exchange is None:
+            return
+        if exchange.reason == "trailers":
+            self._finish(flow, "refused")
+            return
+        message = flow.error.msg if flow.error else ""
+        exchange.detail = exchange.detail or message
+        left = not (flow.client_conn.state & connection.ConnectionState.CAN_READ)
+        killed = _KILLED_WITH.match(message)
+        if exchange.reason == "bad_request":
+            reason = exchange.reason
+        elif killed and killed.group(1) in REASONS:
+            reason, exchange.detail = killed.group(1), killed.group(2)
+        elif left or "client" in message.lower():
+            reason = "client_gone"
+        elif flow.server_conn.timestamp_tcp_setup is None:
+            reason = "upstream_unreachable"
+        else:
+            reason = "upstream_failed"
+        self._finish(flow, "refused" if reason == "loop" else "failed", reason)
+
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        exchange = exchange_of(flow)
+        if flow.websocket is None or not flow.websocket.messages:
+            return
+        message = flow.websocket.messages[-1]
+        flow.websocket.messages.clear()
+        if exchange is not None and exchange.named and exchange.action != "pass":
+            self._submit(self.capture.message(self.shipper.reserve(), exchange, message))
+
+    def tcp_message(self, flow: TCPFlow) -> None:
+        """What follows an upgrade to something that is no WebSocket: relayed, not kept."""
+        flow.messages.clear()
+
+    # What the hooks are made of.
+
+    def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Decides again with the body; over the cap, body conditions do not hold."""
+        exchange.seen.json = self._json(exchange, exchange.decision.rule)
+        exchange.decision = decide(exchange.rules, exchange.seen, self.options.mode)
+
+    def _begin(self, flow: http.HTTPFlow) -> Exchange:
+        request, client = flow.request, flow.client_conn
+        rules = self.profiles.rules
+        path, query = query_of(text(request.data.path))
+        seen = Seen(
+            method=text(request.data.method),
+            host=self._host(flow),
+            path=path or "/",
+            query=query,
+            headers=headers_of(request.headers.fields),
+            json=UNREAD,
+        )
+        decision = decide(rules, seen, self.options.mode)
+        passes = decision.action == "pass" and not decision.needs_body
+        cap = self.options.body_cap
+        exchange = Exchange(
+            rules=rules,
+            seen=seen,
+            decision=decision,
+            scheme=request.scheme,
+            port=request.port,
+            http_version=request.http_version,
+            trace=trace(request.headers.get("traceparent", "")),
+            number=self.shipper.reserve(),
+            client=endpoint(client.peername),
+            destination=destination_of(client, flow.server_conn)
+            or Endpoint(text(request.host)[:512], request.port),
+            sent=Counted() if passes else Kept(cap),
+            received=Counted() if passes else Kept(cap),
+        )
+        flow.metadata[KEY] = exchange
+        self._flows.setdefault(client.id, {})[flow.id] = flow
+        return exchange
+
+    def _host(self, flow: http.HTTPFlow) -> str:
+        """The host the client means: the Host header or :authority, else where it connected to."""
+        named = host_of(flow.request.host_header or "")
+        return text(named or flow.client_conn.sni or flow.request.host)[:512].lower()
+
+    def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        self._extract_version(exchange)
+        flow.request.stream = exchange.sent.add
+
+    def _hands_over(self, exchange: Exchange) -> bool:
+        """Whether the mock must speak with the client itself, through mitmproxy."""
+        rule = exchange.decision.rule
+        if exchange.action != "mock" or rule is None:
+            return False
+        if rule.answer.websocket and exchange.header("upgrade").lower() == "websocket":
+            return True
+        return rule.answer.fault == "slow_body"
+
+    async def _give_to_mock(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        if await self.router.takes_over():
+            exchange.routed = True
+            self._extract_version(exchange)
+            hand_over(exchange, flow.request, self.app)
+            flow.request.stream = exchange.sent.add
+
+    def _extract_version(self, exchange: Exchange) -> None:
+        profile = exchange.decision.profile
+        if profile is None or exchange.action == "pass":
+            return
+        if exchange.seen.json is UNREAD and _reads_body(profile) and exchange.sent.size:
+            exchange.seen.json = self._json(exchange, exchange.decision.rule)
+        exchange.version = product_version(profile, exchange.seen)
+
+    def _json(self, exchange: Exchange, rule: Rule | None) -> Any:
+        sent = exchange.sent
+        if not isinstance(sent, Kept) or not sent.whole or not sent.size:
+            return None
+        kept = bodies.keep(
+            sent.prefix,
+            size=sent.size,
+            sha256="",
+            encoding=exchange.header("content-encoding"),
+            cap=self.options.body_cap,
+        )
+        found = bodies.documents(
+            kept, exchange.header("content-type"), rule.decoders if rule else ()
+        )
+        return found[0] if len(found) == 1 else (found or None)
+
+    def _finish(self, flow: http.HTTPFlow, kind: Kind, reason: str = "") -> None:
+        """Makes the record, once; every exchange that began comes here."""
+        exchange = exchange_of(flow)
+        if exchange is None or exchange.finished:
+            return
+        exchange.finished = True
+        exchange.reason = exchange.reason or reason
+        end = now()
+        of_client = self._flows.get(flow.client_conn.id, {})
+        of_client.pop(flow.id, None)
+        if not of_client:
+            self._flows.pop(flow.client_conn.id, None)
+        self._measure(exchange, flow, end)
+        self._submit(self.capture.exchange(exchange, flow, kind, end))
+
+    def _measure(self, exchange: Exchange, flow: http.HTTPFlow, end: int) -> None:
+        status = str(flow.response.status_code) if flow.response else ""
+        method = exchange.seen.method if exchange.seen.method in _METHODS else "_OTHER"
+        add, observe = self.metrics.add, self.metrics.observe
+        observe(
+            "http.server.request.duration",
+            (method, status, exchange.action),
+            (end - exchange.started) / 1e9,
+        )
+        if exchange.asked and exchange.answered > exchange.asked:
+            observe(
+                "http.client.request.duration",
+                (status, exchange.action),
+                (exchange.answered - exchange.asked) / 1e9,
+            )
+        if exchange.action == "pass" and exchange.decision.profile:
+            add("telemock.passed", (exchange.decision.profile.id,))
+        if exchange.action == "mock" and exchange.reason in _FELL_BACK:
+            add("telemock.fallback.answers", (exchange.reason,))
+
+    def _relayed(self, relay: Relay) -> None:
+        client, server = relay.context.client, relay.context.server
+        reason, detail = relay.reason, server.error or ""
+        if killed := _KILLED_WITH.match(detail):
+            reason, detail = killed.group(1), killed.group(2)
+        elif detail and not relay.received:
+            reason = "upstream_unreachable"
+        self._submit(
+            self.capture.connection(
+                self.shipper.reserve(),
+                "refused" if reason == "loop" else "spliced",
+                client,
+                host=relay.host,
+                sni=relay.sni,
+                destination=destination_of(client, server),
+                reason=reason if reason in REASONS else "upstream_unreachable",
+                detail=detail,
+                sent=relay.sent,
+                received=relay.received,
+            )
+        )
+
+    def _submit(self, record: CaptureRecord) -> None:
+        self.metrics.add(
+            "telemock.captures", (record.kind, record.action, record.profile, record.rule)
+        )
+        self.shipper.submit(record)
+
+    def end(self) -> None:
+        """Records what is still open; called once, when no more time is left for it."""
+        for flows in list(self._flows.values()):
+            for flow in list(flows.values()):
+                self._finish(flow, "failed", "shutdown")
+        for client in list(self._relays):
+            for relay in self._relays.pop(client):
+                self._relayed(relay)
+        self.router.pool.close()
+
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"))
+_FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open"))
+
+
+def exchange_of(flow: http.HTTPFlow) -> Exchange | None:
+    found = flow.metadata.get(KEY)
+    return found if isinstance(found, Exchange) else None
+
+
+def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:
+    """Where the client connected to: the original address, or what it named to the proxy."""
+    if isinstance(client.proxy_mode, mode_specs.TransparentMode):
+        return endpoint(client.sockname)
+    return endpoint(server.address)
+
+
+def listening() -> Iterator[Address]:
+    """The addresses that this process listens on as a proxy."""
+    proxyserver = ctx.master.addons.get("proxyserver")
+    for address in proxyserver.listen_addrs() if proxyserver else ():
+        yield address[0], address[1]
+
+
+def _reads_body(profile: Profile) -> bool:
+    return any(e.where == "body" for e in profile.version_from)
+
+
+if __name__.startswith("__mitmproxy_script__"):
+    from addon.process import Script
+
+    addons = [Script()]

@@ -1,0 +1,179 @@
+"""Everything that one sidecar process owns, made from its options, started and stopped in order.
+
+Used by `addon.proxy`, and by `mitmdump -s addon/main.py` through `Script`.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mitmproxy import ctx
+from mitmproxy.addonmanager import Loader
+
+from addon import ca, layers, telemetry
+from addon import options as settings
+from addon.main import Sidecar, listening
+from addon.options import Options
+from addon.profiles import Profiles, built_in
+from addon.ship import Shipper
+from app.contract.names import DIR_SPOOL
+from app.contract.rules import Bundle
+from app.contract.settings import SettingError
+
+log = logging.getLogger(__name__)
+
+FILE_SIDECAR = "sidecar.json"  # where a running sidecar listens, in TELEMOCK_DATA
+
+
+class Process:
+    """Raises OSError where a directory or file cannot be made or read."""
+
+    def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
+        self.options = options
+        ca.ensure(options.ca_dir)
+        self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
+        layers.install()
+        token = token_reader(options.token_file)
+        self.metrics = telemetry.Metrics()
+        self.profiles = Profiles(
+            options.app_url,
+            token,
+            built_in() if bundle is None else bundle,
+            lambda failed: self.metrics.set("telemock.profiles.reload_failed", failed),
+        )
+        self.shipper = Shipper(
+            directory=options.data / DIR_SPOOL,
+            app_url=options.app_url,
+            token=token,
+            masker=lambda: self.profiles.masker,
+            spool_size=options.spool_size,
+            stdout=sys.stdout.buffer,
+            metrics=self.metrics,
+        )
+        self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
+        self._started = time.monotonic()
+        self._health: asyncio.Server | None = None
+        self._state = "starting"
+
+    def mitmproxy_options(self) -> dict[str, Any]:
+        """What is set in mitmproxy; each of its defaults that is changed here hurts in a pod."""
+        options = self.options
+        modes = [f"transparent@{e.address}:{e.port}" for e in options.transparent]
+        if options.explicit is not None:
+            modes.append(f"regular@{options.explicit.address}:{options.explicit.port}")
+        return {
+            "mode": modes,
+            "confdir": str(options.ca_dir),
+            "ssl_verify_upstream_trusted_ca": str(self.upstream_list),
+            "connection_strategy": "lazy",  # eager calls the real host before the mock answers
+            "upstream_cert": False,
+            "rawtcp": True,
+            "store_streamed_bodies": False,
+        }
+
+    def start(self) -> None:
+        self.shipper.start()
+        self.profiles.start()
+
+    async def serve(self) -> None:
+        """Health and metrics, once the proxy listens. Raises OSError for an address in use."""
+        health = self.options.health
+        self._health = await telemetry.serve(
+            health.address, health.port, self.metrics, self.health, self.ready
+        )
+        self._state = ""
+        where = {
+            "pid": os.getpid(),
+            "proxy": [f"{host}:{port}" for host, port in listening()],
+            "health": [f"{a[0]}:{a[1]}" for s in self._health.sockets for a in (s.getsockname(),)],
+        }
+        (self.options.data / FILE_SIDECAR).write_text(json.dumps(where) + "\n")
+        log.info("proxy on %s, health on %s", ", ".join(where["proxy"]), ", ".join(where["health"]))
+
+    def stopping(self) -> None:
+        self._state = "stopping"
+
+    async def drain(self, until: Callable[[], float]) -> None:
+        """Waits for the exchanges in flight, at most until `until()` of the loop's clock."""
+        loop = asyncio.get_running_loop()
+        while self.sidecar.in_flight and loop.time() < until():
+            await asyncio.sleep(0.02)
+        self.sidecar.end()
+
+    def stop(self) -> int:
+        """Sends what is spooled, for a bounded time; the number of records that stay on disk."""
+        if self._health is not None:
+            self._health.close()
+        self.profiles.stop()
+        return self.shipper.close(self.options.shutdown_seconds)
+
+    def health(self) -> dict[str, Any]:
+        return {
+            "status": self._state or "ok",
+            "uptime_s": round(time.monotonic() - self._started, 3),
+            "version": version(),
+            "mode": self.options.mode or "",
+            "proxy": [f"{host}:{port}" for host, port in listening()],
+            "in_flight": self.sidecar.in_flight,
+            "profiles": self.profiles.state(),
+            "shipper": self.shipper.stats(),
+        }
+
+    def ready(self) -> str:
+        return self._state
+
+
+class Script:
+    """The addon for mitmdump, whose own options choose where it listens."""
+
+    def __init__(self) -> None:
+        self.addons: list[Sidecar] = []
+        self._process: Process | None = None
+
+    def load(self, loader: Loader) -> None:
+        try:
+            process = Process(settings.load(os.environ))
+        except (SettingError, OSError) as e:
+            sys.exit(f"error: {e}")
+        self._process = process
+        self.addons.append(process.sidecar)
+        wanted = {k: v for k, v in process.mitmproxy_options().items() if k != "mode"}
+        wanted["block_global"] = False
+        ctx.options.update_defer(**{k: v for k, v in wanted.items() if k not in ctx.options})
+        ctx.options.update(**{k: v for k, v in wanted.items() if k in ctx.options})
+
+    async def running(self) -> None:
+        if self._process is not None:
+            self._process.start()
+            await self._process.serve()
+
+    async def done(self) -> None:
+        if self._process is not None:
+            await self._process.drain(lambda: 0)
+            await asyncio.to_thread(self._process.stop)
+
+
+def token_reader(path: Path) -> Callable[[], str]:
+    """Reads the token anew each time: in a cluster it is replaced while we run. "" without one."""
+
+    def read() -> str:
+        try:
+            return path.read_text().strip()
+        except OSError:
+            return ""
+
+    return read
+
+
+def version() -> str:
+    try:
+        return metadata.version("telemock")
+    except metadata.PackageNotFoundError:  # run from a copy of the sources
+        return ""

@@ -1,0 +1,143 @@
+"""The profiles in use: built in at start, then the app's, fetched again and again.
+
+`Profiles` is read by `addon.main` and by the shipper's masker; its thread is the only one that
+changes it, by replacing one attribute. A bad answer keeps the last good set.
+"""
+
+import http.client
+import logging
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from urllib.parse import urlsplit
+
+import msgspec
+
+from app.contract.mask import Masker
+from app.contract.names import PATH_PROFILES
+from app.contract.rules import Bundle, RuleSet, load
+
+log = logging.getLogger(__name__)
+
+PERIOD = 5.0  # seconds between two questions
+LONGEST_BACKOFF = 60.0
+LARGEST_BUNDLE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Active:
+    """One set of rules and the masker that belongs to it."""
+
+    rules: RuleSet
+    masker: Masker
+    etag: str = ""  # the app's, "" for the built-in set
+
+
+def built_in() -> Bundle:
+    """The profiles that this release ships, compiled."""
+    return load(resources.files("app.contract").joinpath("builtin.json").read_bytes())
+
+
+def _active(bundle: Bundle, etag: str = "") -> Active:
+    return Active(bundle.rules, Masker(bundle.rules, bundle.mask_key, bundle.mask_key_id), etag)
+
+
+class Profiles:
+    """`rules`, `masker`, `etag` and `error` ("" while all is well) of the set in use."""
+
+    def __init__(
+        self,
+        app_url: str,
+        token: Callable[[], str],
+        bundle: Bundle,
+        on_change: Callable[[bool], None] = lambda failed: None,
+    ) -> None:
+        """`on_change(failed)` is called after every question that changed or failed to change."""
+        parts = urlsplit(app_url)
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+        self._token = token
+        self._on_change = on_change
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="profiles", daemon=True)
+        self.error = ""
+        self.active = _active(bundle)
+
+    @property
+    def rules(self) -> RuleSet:
+        return self.active.rules
+
+    @property
+    def masker(self) -> Masker:
+        return self.active.masker
+
+    @property
+    def etag(self) -> str:
+        return self.active.etag
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=3)
+
+    def state(self) -> dict[str, object]:
+        """For /health."""
+        active = self.active
+        return {
+            "etag": active.etag,
+            "profiles": [p.id for p in active.rules.profiles],
+            "source": "app" if active.etag else "built-in",
+            "error": self.error,
+        }
+
+    def _run(self) -> None:
+        wait, said = 0.0, ""
+        while not self._stop.wait(wait):
+            try:
+                changed = self.fetch()
+            except (OSError, http.client.HTTPException, ValueError) as e:
+                self.error = f"{type(e).__name__}: {e}"[:500]
+                if self.error != said:
+                    log.warning("profiles of the app not taken, the last good set stays: %s", e)
+                wait = min(max(PERIOD, wait * 2), LONGEST_BACKOFF) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
+                self._on_change(True)
+            else:
+                if changed or self.error:
+                    log.info("profiles of the app in use, etag %s", self.etag)
+                    self._on_change(False)
+                self.error = ""
+                wait = PERIOD
+            said = self.error
+
+    def fetch(self) -> bool:
+        """Asks the app once; True when another set is in use now.
+
+        Raises OSError or HTTPException when the app cannot be asked, ValueError for an answer that
+        is no bundle of this schema.
+        """
+        headers = {"authorization": f"Bearer {self._token()}"}
+        if self.etag:
+            headers["if-none-match"] = self.etag
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=5)
+        try:
+            connection.request("GET", PATH_PROFILES, headers=headers)
+            response = connection.getresponse()
+            body = response.read(LARGEST_BUNDLE + 1)
+        finally:
+            connection.close()
+        if response.status == 304:
+            return False
+        if response.status != 200:
+            raise ValueError(f"the app answered {response.status}")
+        if len(body) > LARGEST_BUNDLE:
+            raise ValueError(f"the answer is larger than {LARGEST_BUNDLE} bytes")
+        try:
+            bundle = load(body)
+        except msgspec.DecodeError as e:
+            raise ValueError(f"not a set of profiles of this schema: {e}") from None
+        self.active = _active(bundle, response.headers.get("etag", "") or bundle.rules.etag)
+        return True

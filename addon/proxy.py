@@ -1,0 +1,100 @@
+"""mitmproxy as a library: only the stock addons that are needed, and ours.
+
+Called by `python -m addon`.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+
+from mitmproxy import options as mitmproxy_options
+from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
+from mitmproxy.master import Master as BaseMaster
+
+from addon.options import Options
+from addon.process import Process
+from app.contract.rules import Bundle
+
+log = logging.getLogger(__name__)
+
+
+class Master(BaseMaster):
+    """Keeps no flow, shows nothing, and has no `block_global`, which would refuse IPv6 clients."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__(mitmproxy_options.Options())
+        # Copies every log line into a hook that no addon of ours has.
+        self._legacy_log_events.uninstall()
+        self.process = process
+        self.server = proxyserver.Proxyserver()
+        self.failure = ""
+        self.addons.add(
+            process.sidecar, core.Core(), self.server, next_layer.NextLayer(), tlsconfig.TlsConfig()
+        )
+        self.options.update(**process.mitmproxy_options())
+
+    async def running(self) -> None:
+        """Called once the listeners are up, or are known not to be."""
+        for instance in self.server.servers:
+            if instance.last_exception is not None:
+                self.failure = f"{instance.last_exception}\n\nhint: {_HINT}"
+        if not self.failure:
+            try:
+                await self.process.serve()
+            except OSError as e:
+                self.failure = str(e)
+        if self.failure:
+            self.should_exit.set()
+            return
+        await super().running()
+
+    async def stop(self) -> None:
+        """Takes no new connection, waits for what is in flight, then ends `run`."""
+        self.process.stopping()
+        await self.server.servers.update([])
+        await self.process.drain(lambda: self.deadline)
+        self.should_exit.set()
+
+
+_HINT = "stop the other process, or set MITM_PORT or TELEMOCK_TRANSPARENT to a free port"
+
+
+async def _run(process: Process) -> int:
+    loop = asyncio.get_running_loop()
+    master = Master(process)
+    stopping: list[asyncio.Task[None]] = []
+
+    def on_signal() -> None:
+        # A second signal waits no longer.
+        master.deadline = loop.time() + (0 if stopping else process.options.shutdown_seconds)
+        if not stopping:
+            stopping.append(loop.create_task(master.stop()))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    process.start()
+    try:
+        await master.run()
+    finally:
+        left = await asyncio.to_thread(process.stop)
+    if master.failure:
+        print(f"error: {master.failure}", file=sys.stderr)
+        return 1
+    if left:
+        log.warning("%d records stay in the spool for the next start", left)
+    return 0
+
+
+def run(options: Options, bundle: Bundle | None = None) -> int:
+    """The sidecar until SIGTERM or SIGINT; the exit code. `bundle` instead of the built-in one."""
+    try:
+        process = Process(options, bundle)
+    except OSError as e:
+        print(
+            f"error: {e.filename or options.data}: {e.strerror or e}\n\n"
+            "hint: TELEMOCK_DATA must be a directory that can be written",
+            file=sys.stderr,
+        )
+        return 1
+    return asyncio.run(_run(process))

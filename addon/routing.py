@@ -1,0 +1,212 @@
+"""Who answers: the app's mock, or the rule's static answer in its place.
+
+Used by `addon.main` for every request that is not forwarded. The client is answered whatever the
+app does; the reason of a fall-back stands in the record and in a metric.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+from mitmproxy import http
+
+from addon.exchange import Exchange, Kept, now
+from addon.pool import Answered, AppFailed, Pool
+from app.contract import names
+from app.contract.answer import BLOCKED, Rendered, render
+from app.contract.rules import Answer
+
+ANSWER_SECONDS = 5.0  # for the app's answer, above the rule's own delay
+LONGEST_HOLD = 60.0  # seconds that a delay or a hang lasts at most, here as in the mock
+CIRCUIT_SECONDS = 1.0  # for which a failed app is not asked again
+HEADER_ERROR = b"telemock-error"  # the app marks its own failures with it
+
+# Not the mock's business, or set anew.
+_LEFT_OUT = frozenset(
+    (
+        "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "te",
+        "trailer", "expect", "proxy-authorization", "content-length", "traceparent", "tracestate",
+    )
+)  # fmt: skip
+
+
+class Killed(Exception):
+    """The rule wants the client's connection cut, without an answer."""
+
+
+class Router:
+    """Gets answers. One for the process; not thread-safe."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self._closed_until = 0.0
+
+    async def answer(self, exchange: Exchange, request: http.Request) -> http.Response:
+        """The answer for the client; says in the exchange who gave it, and why not the app.
+
+        Raises Killed.
+        """
+        rule = exchange.decision.rule
+        if exchange.action != "mock" or rule is None:
+            exchange.answered_by = "sidecar"
+            return response(render(BLOCKED, request.method), request)
+        if rule.answer_at == "sidecar" and not rule.answer.needs_app:
+            exchange.answered_by = "sidecar"
+            return response(render(rule.answer, request.method), request)
+        try:
+            answered = await self._ask(exchange, request, rule.answer)
+        except AppFailed as e:
+            exchange.reason, exchange.detail = e.reason, str(e)
+            return await self._static(exchange, request, rule.answer)
+        exchange.answered_by = "app"
+        return _relayed(answered, request)
+
+    async def takes_over(self) -> bool:
+        """Whether the app is there to speak with the client itself (WebSocket, slow body)."""
+        if asyncio.get_running_loop().time() < self._closed_until:
+            return False
+        if await self.pool.reachable():
+            return True
+        self._open_circuit()
+        return False
+
+    async def _ask(self, exchange: Exchange, request: http.Request, answer: Answer) -> Answered:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._closed_until:
+            raise AppFailed("circuit_open", "the app failed a moment ago")
+        faults = {a.fault for a in _variants(answer)}
+        exchange.asked = exchange.asked or now()
+        try:
+            answered = await self.pool.ask(
+                _raw(exchange, request),
+                within=_patience(answer),
+                bodiless=request.method == "HEAD",
+                fresh="reset" in faults,
+            )
+        except AppFailed as e:
+            if (e.cut and "reset" in faults) or (e.late and "hang" in faults):
+                exchange.answered_by = "app"
+                raise Killed from None
+            self._open_circuit()
+            raise
+        exchange.answered = now()
+        if _is_own_failure(answered, answer):
+            self._open_circuit()
+            raise AppFailed("app_error", f"the app answered {answered.status}")
+        return answered
+
+    async def _static(
+        self, exchange: Exchange, request: http.Request, answer: Answer
+    ) -> http.Response:
+        """The rule's answer without the app; delay and faults as far as they need no state."""
+        exchange.answered_by = "sidecar"
+        if answer.sequence:
+            answer = answer.sequence[-1]
+        if answer.delay_ms:
+            await asyncio.sleep(min(answer.delay_ms / 1000, LONGEST_HOLD))
+        if answer.fault == "hang":
+            await asyncio.sleep(LONGEST_HOLD)
+        if answer.fault in ("hang", "reset"):
+            raise Killed
+        return response(render(answer, request.method), request)
+
+    def _open_circuit(self) -> None:
+        self._closed_until = asyncio.get_running_loop().time() + CIRCUIT_SECONDS
+
+
+def internal_headers(exchange: Exchange, host: str) -> list[tuple[bytes, bytes]]:
+    """What tells the mock which exchange this is; `host` when the request has no Host header."""
+    decision = exchange.decision
+    rule = f"{decision.profile.id}/{decision.rule.id}" if decision.profile and decision.rule else ""
+    pairs = [
+        (names.HEADER_RECORD, exchange.id),
+        (names.HEADER_RULE, rule),
+        (names.HEADER_SCHEME, exchange.scheme),
+        ("traceparent", exchange.trace.traceparent),
+    ]
+    if host:
+        pairs.insert(0, ("host", host))
+    return [(n.encode(), v.encode("ascii", "replace")) for n, v in pairs]
+
+
+def to_mock(name: bytes) -> bool:
+    """Whether a client's header goes on to the mock: not those that only the sidecar may set."""
+    lower = name.decode("latin-1").lower()
+    return lower not in _LEFT_OUT and lower not in names.HEADERS_INTERNAL
+
+
+def hand_over(exchange: Exchange, request: http.Request, app: tuple[str, int]) -> None:
+    """Turns the request into one to the mock, for mitmproxy to carry both ways."""
+    host = "" if "host" in request.headers else exchange.seen.host
+    kept = [
+        h for h in request.headers.fields
+        if to_mock(h[0]) or h[0].lower() in (b"connection", b"upgrade", b"content-length",
+                                             b"transfer-encoding")
+    ]  # fmt: skip
+    request.headers.fields = (*kept, *internal_headers(exchange, host))
+    # Not the setters of the request itself: they would change the Host header.
+    request.data.host, request.data.port = app
+    request.data.scheme = b"http"
+
+
+def response(rendered: Rendered, request: http.Request) -> http.Response:
+    """For mitmproxy; HTTP/2 knows no header of the connection."""
+    headers = [
+        (n.encode("utf-8", "surrogateescape"), v.encode("utf-8", "surrogateescape"))
+        for n, v in rendered.headers
+        if not (request.is_http2 and n.lower() == "connection")
+    ]
+    return _response(rendered.status, rendered.reason.encode(), headers, rendered.body)
+
+
+def _response(
+    status: int, reason: bytes, headers: list[tuple[bytes, bytes]], body: bytes
+) -> http.Response:
+    return http.Response(
+        b"HTTP/1.1", status, reason, http.Headers(headers), body, None, 0.0, None
+    )  # fmt: skip
+
+
+def _relayed(answered: Answered, request: http.Request) -> http.Response:
+    internal = tuple(n.encode() for n in names.HEADERS_INTERNAL)
+    headers = [h for h in answered.headers if h[0].lower() not in internal]
+    if answered.status not in (204, 304) and request.method != "HEAD":
+        headers.append((b"content-length", b"%d" % len(answered.body)))
+    return _response(answered.status, answered.reason, headers, answered.body)
+
+
+def _variants(answer: Answer) -> Iterator[Answer]:
+    yield answer
+    yield from answer.sequence
+
+
+def _patience(answer: Answer) -> float:
+    """Seconds: above what the rule itself asks for, so that a slow rule is no failure."""
+    if any(a.fault in ("hang", "slow_body") for a in _variants(answer)):
+        return LONGEST_HOLD + ANSWER_SECONDS
+    delay = max(a.delay_ms for a in _variants(answer)) / 1000
+    return min(delay, LONGEST_HOLD) + ANSWER_SECONDS
+
+
+def _is_own_failure(answered: Answered, answer: Answer) -> bool:
+    """Whether the app failed, as opposed to answering with the status the rule asks for."""
+    if any(n.lower() == HEADER_ERROR for n, _ in answered.headers):
+        return True
+    wanted = {a.status for a in _variants(answer)}
+    return answered.status not in wanted and (answered.status == 400 or answered.status >= 500)
+
+
+def _raw(exchange: Exchange, request: http.Request) -> bytes:
+    """The request for the mock, whole. Bytes no server takes in a target are percent-encoded."""
+    target = b"".join(
+        bytes((c,)) if 0x21 <= c <= 0x7E else b"%%%02X" % c for c in request.data.path
+    )
+    fields = [h for h in request.headers.fields if to_mock(h[0])]
+    host = "" if "host" in request.headers else exchange.seen.host
+    fields += internal_headers(exchange, host)
+    body = exchange.sent.prefix if isinstance(exchange.sent, Kept) else b""
+    if exchange.sent.size > len(body):
+        fields.append((names.HEADER_CUT.encode(), b"%d" % exchange.sent.size))
+    if body or request.method not in ("GET", "HEAD"):
+        fields.append((b"content-length", b"%d" % len(body)))
+    head = b"".join(b"%s: %s\r\n" % field for field in fields)
+    return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.data.method, target, head, body)
