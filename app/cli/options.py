@@ -1,0 +1,94 @@
+"""Options that several commands share, and how their values are read."""
+
+import functools
+import inspect
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from app.contract.record import Action, Kind
+from app.store import CaptureQuery
+
+_AGE = re.compile(r"(\d{1,6}(?:\.\d+)?)([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LARGEST = (1 << 63) - 1
+
+
+def instant(text: str) -> int:
+    """Nanoseconds (UTC): `15m`, `24h`, `7d` ago, or an ISO date or time (UTC unless it says)."""
+    age = _AGE.fullmatch(text)
+    if age:
+        return max(0, time.time_ns() - int(float(age[1]) * _SECONDS[age[2]] * 1e9))
+    try:
+        at = datetime.fromisoformat(text)
+        ns = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000) * 1000
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is not a time: write 24h (ago), or 2026-01-31T12:00:00Z"
+        ) from None
+    return min(max(0, ns), _LARGEST)
+
+
+def _status(text: str) -> str:
+    if not re.fullmatch(r"\d{1,3}|[1-9]xx", text.lower(), re.ASCII):
+        raise typer.BadParameter(f"{text!r} is not a status: write 404, or a class such as 4xx")
+    return text.lower()
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Server = Annotated[
+    str, typer.Option(metavar="URL", help="Ask this app instead of the one of TELEMOCK_DATA.")
+]
+Since = Annotated[
+    int | None,
+    typer.Option(parser=instant, metavar="TIME", help="From then on: 24h, 7d, or an ISO time."),
+]
+Until = Annotated[int | None, typer.Option(parser=instant, metavar="TIME", help="Before then.")]
+ProfileId = Annotated[str | None, typer.Option(metavar="ID", help="Only this profile.")]
+
+# Parameter of a command -> its type; the names without _ns are CaptureQuery's.
+_FILTERS: dict[str, Any] = {
+    "since": Since,
+    "until": Until,
+    "kind": Annotated[Kind | None, typer.Option(help="Only this kind of record.")],
+    "host": Annotated[str | None, typer.Option(help="Only this host.")],
+    "profile": ProfileId,
+    "action": Annotated[Action | None, typer.Option(help="Only what was done so.")],
+    "version": Annotated[str | None, typer.Option(help="Only this version of the product.")],
+    "workload": Annotated[
+        str | None, typer.Option(metavar="NAMESPACE/POD", help="Or NAMESPACE/, or POD.")
+    ],
+    "method": Annotated[str | None, typer.Option(help="Only this HTTP method.")],
+    "status": Annotated[
+        str | None, typer.Option(parser=_status, metavar="STATUS", help="404, or 4xx.")
+    ],
+    "text": Annotated[
+        str | None,
+        typer.Option(help="Found in host, path, route, rule, version, namespace, pod or reason."),
+    ],
+}
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the filters as options; it gets a CaptureQuery as its first argument."""
+    taken = list(inspect.signature(command).parameters.values())[1:]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    filters = [
+        inspect.Parameter(name, keyword, default=None, annotation=type)
+        for name, type in _FILTERS.items()
+    ]
+
+    @functools.wraps(command)
+    def with_filters(**given: Any) -> None:
+        asked = {name: given.pop(name) for name in _FILTERS}
+        query = CaptureQuery(since_ns=asked.pop("since"), until_ns=asked.pop("until"), **asked)
+        command(query, **given)
+
+    parameters = [*filters, *(p.replace(kind=keyword) for p in taken)]
+    with_filters.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_filters.__annotations__ = {p.name: p.annotation for p in parameters}
+    return with_filters

@@ -1,0 +1,217 @@
+"""The commands of `telemock`, and the one place where errors become sentences and exit codes.
+
+Commands import what they need when they run, so that `telemock --help` is quick.
+"""
+
+import contextlib
+import os
+import sys
+from typing import Annotated, Literal, NoReturn
+
+import typer
+from dotenv import dotenv_values
+
+from app.cli import captures, rules
+from app.cli.options import AsJson, ProfileId, Server, Since, Until
+from app.client import ClientError, connect
+from app.contract.settings import SettingError
+from app.local import LocalError, running_app
+from app.profiles import ProfileError
+from app.settings import load
+from app.store import QueryError, Scope, StoreError
+
+FAILED, USAGE, UNREACHABLE = 1, 2, 3
+
+cli = typer.Typer(
+    help="Know, prove and answer what a vendor's pods send home.",
+    epilog="Exit codes: 0 done; 1 failed, or nothing matched; 2 wrong usage or setting; 3 the app "
+    "or the store cannot be reached. `run` exits as its command does.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+cli.add_typer(captures.commands, name="captures", help="What was recorded.")
+cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
+
+
+@cli.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running at the end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """One whole round on this machine: client, proxy, mock, report.
+
+    Example: telemock demo
+    """
+    from app.demo import demo as run_demo
+
+    raise typer.Exit(run_demo(keep=keep, as_json=as_json))
+
+
+@cli.command(context_settings={"allow_interspersed_args": False})
+def run(
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND [ARGUMENT]…")],
+    mode: Annotated[
+        Literal["mock", "observe", "block", "hold"] | None,
+        typer.Option(help="In place of mock; hold is not available yet."),
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|FILE", help="Instead of TELEMOCK_PROFILES. Repeatable."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The summary as JSON on stdout, after the command's own.")
+    ] = False,
+    transparent: Annotated[
+        bool,
+        typer.Option(
+            "--transparent",
+            help="Redirect in the kernel, for programs that ignore proxy variables.",
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
+    ] = False,
+) -> None:
+    """Run a command, and print what it sent home. The exit code is the command's.
+
+    Example: telemock run --mode observe -- curl -s https://cdn.cribl.io/telemetry/
+    """
+    from app.run import RunError
+    from app.run import run as run_command
+
+    try:
+        code = run_command(
+            command,
+            load(),
+            mode=mode or "",
+            profiles=profile or (),
+            as_json=as_json,
+            redirect=transparent,
+            verbose=verbose,
+        )
+    except RunError as e:
+        _fail(e, FAILED)
+    raise typer.Exit(code)
+
+
+@cli.command()
+def serve() -> None:
+    """Run the app: mock, API and store, on HOST and PORT.
+
+    Example: PORT=8001 telemock serve
+    """
+    from app.cli.serve import serve as run_server
+
+    raise typer.Exit(run_server(load()))
+
+
+@cli.command()
+def proxy() -> None:
+    """Run the sidecar as an explicit proxy on MITM_HOST and MITM_PORT.
+
+    It asks the app that runs on TELEMOCK_DATA, unless TELEMOCK_APP_URL names another.
+    `python -m addon --help` prints its settings.
+
+    Example: telemock proxy
+    """
+    settings = load()
+    environ = {name: value for name, value in dotenv_values(".env").items() if value}
+    environ |= os.environ
+    if not environ.get("TELEMOCK_APP_URL") and (url := running_app(settings.data)):
+        environ["TELEMOCK_APP_URL"] = url
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "addon"], environ)  # noqa: S606
+
+
+@cli.command()
+def report(
+    since: Since = None,
+    until: Until = None,
+    profile: ProfileId = None,
+    as_json: AsJson = False,
+    server: Server = "",
+) -> None:
+    """What was sent, by whom, since when; what a newer version added.
+
+    Times count by the hour.
+
+    Example: telemock report --since 7d
+    """
+    import msgspec
+
+    from app.report import text
+
+    with connect(load(), server) as source:
+        found = source.report(Scope(since_ns=since, until_ns=until, profile=profile))
+    typer.echo(msgspec.json.encode(found).decode() if as_json else text(found), nl=as_json)
+
+
+@cli.command()
+def fields(
+    since: Since = None,
+    until: Until = None,
+    profile: ProfileId = None,
+    as_json: AsJson = False,
+    server: Server = "",
+) -> None:
+    """Every field that was ever sent, by endpoint and version.
+
+    Example: telemock fields --profile cribl --json
+    """
+    import msgspec
+
+    from app.tables import text_table
+
+    with connect(load(), server) as source:
+        rows = source.fields(Scope(since_ns=since, until_ns=until, profile=profile))
+    if as_json:
+        for row in rows:
+            typer.echo(msgspec.json.encode(row).decode())
+        return
+    head = ("host", "endpoint", "version", "field", "type", "shape", "in")
+    table = [
+        (
+            row.host,
+            f"{row.method} {row.route}",
+            row.version or "-",
+            row.path,
+            row.type,
+            row.shape,
+            f"{row.count}/{row.requests}",
+        )
+        for row in rows
+    ]
+    typer.echo(text_table(head, table), nl=False)
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    from app.version import VERSION
+
+    typer.echo(f"telemock {VERSION}")
+
+
+def main() -> None:
+    try:
+        cli()
+    except (ClientError, StoreError) as e:
+        _fail(e, UNREACHABLE)
+    except (SettingError, QueryError) as e:
+        _fail(e, USAGE)
+    except (ProfileError, LocalError) as e:
+        _fail(e, FAILED)
+    except BrokenPipeError:
+        # The reader has what it wanted, such as `| head`. Nothing is left to flush at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as e:
+        _fail(f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}", FAILED)
+
+
+def _fail(error: Exception | str, code: int) -> NoReturn:
+    typer.echo(f"error: {error}", err=True)
+    sys.exit(code)

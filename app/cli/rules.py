@@ -1,0 +1,127 @@
+"""`telemock rules …`: check profiles, and explain what they do to a request."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from app.cli.options import AsJson
+from app.contract.record import Mode
+from app.profiles import Explanation, ProfileError, explain, load_profiles, seen_from_url
+from app.profiles.read import find
+from app.settings import load
+from app.tables import plain, text_table
+
+FAILED = 1
+
+commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@commands.command()
+def check(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="Files, folders or built-in names.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with profiles: file, path in the file, value and remedy.
+
+    Exit code 1 when there is something.
+
+    Example: telemock rules check my-profile.yaml
+    """
+    try:
+        rules = load_profiles(sources)
+    except ProfileError as e:
+        if as_json:
+            found = [p._asdict() for p in e.problems]
+            typer.echo(msgspec.json.encode({"ok": False, "problems": found}).decode())
+        else:
+            typer.echo("\n\n".join(_safe(str(p)) for p in e.problems), err=True)
+            count = len(e.problems)
+            typer.echo(f"\n{count} problem{'s' if count > 1 else ''}", err=True)
+        raise typer.Exit(FAILED) from None
+    if as_json:
+        typer.echo(msgspec.json.encode({"ok": True, "problems": []}).decode())
+        return
+    for source, profile in zip(find(sources), rules.profiles, strict=True):
+        hosts = ", ".join(("." if h.suffix else "") + h.name for h in profile.hosts)
+        count = len(profile.rules)
+        typer.echo(f"{source.label}: {profile.id}: {count} rules for {hosts}: right")
+
+
+@commands.command("explain")
+def explain_(
+    url: Annotated[str, typer.Argument(help="With its query; https when it has no scheme.")],
+    method: Annotated[str, typer.Option("--method", "-X")] = "GET",
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="NAME: VALUE", help="Repeatable.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help="JSON body; @FILE reads a file, @- stdin.")
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|FILE", help="Instead of TELEMOCK_PROFILES. Repeatable."),
+    ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="In place of mock; by default TELEMOCK_MODE.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which rule takes a request, and why the others do not.
+
+    Exit code 1 when no rule does.
+
+    Example: telemock rules explain 'https://cdn.cribl.io/telemetry/index.html?v=4.16.1'
+    """
+    settings = load()
+    headers = []
+    for text in header or ():
+        name, colon, value = text.partition(":")
+        if not colon:
+            raise typer.BadParameter(f"{text!r} is not a header: write 'Name: value'")
+        headers.append((name.strip(), value.strip()))
+    try:
+        seen = seen_from_url(url, method, headers, _body(data))
+    except ValueError as e:
+        raise typer.BadParameter(str(e)) from None
+    found = explain(load_profiles(profile or settings.profiles), seen, mode or settings.mode)
+    typer.echo(msgspec.json.encode(found).decode() if as_json else _text(found), nl=as_json)
+    if not found.rule:
+        raise typer.Exit(FAILED)
+
+
+def _body(data: str | None) -> bytes | None:
+    if data is None:
+        return None
+    if not data.startswith("@"):
+        return data.encode()
+    try:
+        return sys.stdin.buffer.read() if data == "@-" else Path(data[1:]).read_bytes()
+    except OSError as e:
+        raise typer.BadParameter(f"{data[1:]} cannot be read: {e.strerror}") from None
+
+
+def _text(found: Explanation) -> str:
+    lines = f"{found.action}: {plain(found.reason)}\n"
+    if not found.considered:
+        return lines
+    rows = [
+        (
+            c.profile,
+            c.rule,
+            c.action,
+            ("-> takes it" if c.rule == found.rule and c.profile == found.profile else "would too")
+            if c.matched
+            else f"no: {c.part} is {c.found or '(nothing)'}, wanted {c.wanted}",
+        )
+        for c in found.considered
+    ]
+    return lines + "\n" + text_table(("profile", "rule", "action", "matches"), rows)
+
+
+def _safe(text: str) -> str:
+    return "\n".join(plain(line, longest=2000) for line in text.split("\n"))

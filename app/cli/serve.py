@@ -1,0 +1,155 @@
+"""`telemock serve`: the app under uvicorn, on a socket of our own.
+
+The file `server.json` in the data directory says where it listens for as long as it does; the other
+commands find it there.
+"""
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.contract.names import FILE_SERVER, FILE_TOKEN
+from app.contract.settings import SettingError
+from app.main import create_app
+from app.settings import Settings
+
+_BACKLOG = 2048
+_GRACE_S = 10  # that running requests get at the end
+
+
+def serve(settings: Settings) -> int:
+    """Until SIGTERM or SIGINT; returns the exit code.
+
+    Raises SettingError, ProfileError, StoreError.
+    """
+    with contextlib.closing(_bound(settings.host, settings.port)) as listener:
+        url = _url(settings.host, listener.getsockname()[1])
+        startup = _Startup(create_app(settings))
+        logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # what it says, we say
+        config = uvicorn.Config(
+            startup,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        server = _Server(config, url, settings.data)
+        server.run(sockets=[listener])
+    if startup.error is not None:
+        raise startup.error
+    return 0 if server.started else 1
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as e:
+        raise SettingError(
+            f"HOST is {host!r}, which names no address: {e.strerror or e}\n\n"
+            "hint: 127.0.0.1 for this machine only, 0.0.0.0 for every network"
+        ) from None
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as e:
+        listener.close()
+        if e.errno == errno.EADDRINUSE:
+            raise SettingError(
+                f"PORT is {port}, and another program listens on {host}:{port} already\n\n"
+                "hint: stop it, or choose another port: PORT=8001, or PORT=0 for any free one"
+            ) from None
+        if e.errno == errno.EACCES:
+            raise SettingError(
+                f"PORT is {port}, which this user may not listen on\n\nhint: choose one above 1023"
+            ) from None
+        raise SettingError(
+            f"HOST is {host!r}, where this machine cannot listen: {e.strerror or e}\n\n"
+            "hint: 127.0.0.1 for this machine only, 0.0.0.0 for every network"
+        ) from None
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    """How a client of this machine reaches the listener."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Startup:
+    """The app, with what went wrong at its start kept for `serve` instead of a logged traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.error: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def quiet(message: Message) -> None:
+            if message["type"].endswith(".failed"):
+                message = {**message, "message": ""}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, quiet)
+        except Exception as e:
+            self.error = e
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, url: str, data: Path) -> None:
+        super().__init__(config)
+        self._url = url
+        self._data = data
+        self._file = data / FILE_SERVER
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _write(self._file, {"url": self._url, "pid": os.getpid()})
+            typer.echo(f"telemock listens on {self._url}")
+            typer.echo(f"the token for /api is in {self._data / FILE_TOKEN}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(self._file.read_bytes())["pid"] == os.getpid():
+                self._file.unlink()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does it, but a signal that ended the server does not kill the process again:
+        what it asked for has been done, so the exit code is 0."""
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    part.write_text(json.dumps(content) + "\n")
+    part.replace(path)

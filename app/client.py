@@ -1,0 +1,185 @@
+"""What the command line reads, from a running app's API or from the store on disk: same questions,
+same answers.
+
+`connect` chooses: the server that was named, else the app that runs on the data directory, else the
+store in it, opened for reading only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import httpx
+import msgspec
+
+from app import local
+from app import report as reports
+from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES
+from app.contract.settings import SettingError
+from app.report import Report
+from app.settings import Settings
+from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
+from app.store.sqlite import SqliteStore
+
+_TIMEOUT_S = 60.0  # a report over many hours takes its time
+# Our name of a filter -> the API's.
+_PARAMETERS = {"since_ns": "since", "until_ns": "until"}
+
+
+class ClientError(Exception):
+    """The app cannot be asked, or does not answer as it should. The text is meant for people."""
+
+
+class Source(Protocol):
+    """Raises ClientError, StoreError, QueryError."""
+
+    def page(self, query: CaptureQuery) -> Page: ...
+
+    def capture(self, id: str) -> bytes | None: ...
+
+    def report(self, scope: Scope) -> Report: ...
+
+    def fields(self, scope: Scope) -> list[FieldRow]: ...
+
+
+@contextmanager
+def connect(settings: Settings, server: str = "") -> Iterator[Source]:
+    """`server` is a URL, over the setting TELEMOCK_SERVER. Raises ClientError, StoreError."""
+    url = server or settings.server or local.running_app(settings.data)
+    if url:
+        with httpx.Client(
+            base_url=url.rstrip("/"),
+            headers={"authorization": f"Bearer {_token(settings)}"},
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+        ) as client:
+            yield ApiSource(client)
+        return
+    store = SqliteStore.open_readonly(settings.data / FILE_STORE)
+    try:
+        yield StoreSource(store)
+    finally:
+        store.close()
+
+
+def _token(settings: Settings) -> str:
+    path = settings.data / FILE_TOKEN
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise ClientError(
+            f"the token of the app cannot be read from {path}: {e}\n\n"
+            "hint: TELEMOCK_DATA must be the data directory of that app, or hold its token"
+        ) from None
+
+
+def captures(source: Source, query: CaptureQuery, limit: int | None = None) -> Iterator[bytes]:
+    """Records as JSON, page by page, to the end or to `limit`."""
+    left = limit
+    while left is None or left > 0:
+        page = source.page(
+            msgspec.structs.replace(query, limit=LIMIT if left is None else min(left, LIMIT))
+        )
+        yield from page.items
+        if page.next is None:
+            return
+        if left is not None:
+            left -= len(page.items)
+        query = msgspec.structs.replace(query, cursor=page.next)
+
+
+class StoreSource:
+    """The store, without an app."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def page(self, query: CaptureQuery) -> Page:
+        return self._store.captures(query)
+
+    def capture(self, id: str) -> bytes | None:
+        return self._store.capture(id)
+
+    def report(self, scope: Scope) -> Report:
+        return reports.build(
+            self._store, since_ns=scope.since_ns, until_ns=scope.until_ns, profile=scope.profile
+        )
+
+    def fields(self, scope: Scope) -> list[FieldRow]:
+        return self._store.fields(scope)
+
+
+class _Page(msgspec.Struct):
+    items: list[msgspec.Raw]
+    next: str | None
+    last: str | None
+
+
+class _Fields(msgspec.Struct):
+    items: list[FieldRow]
+
+
+class ApiSource:
+    """A running app."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def page(self, query: CaptureQuery) -> Page:
+        found = _decoded(self._get(PATH_CAPTURES, query), _Page)
+        return Page([bytes(item) for item in found.items], found.next, found.last)
+
+    def capture(self, id: str) -> bytes | None:
+        # The id is a step of the path: nothing in it may become another path or a query.
+        if not id.replace("-", "").isalnum() or not id.isascii():
+            return None
+        answer = self._ask(f"{PATH_CAPTURES}/{id}", {})
+        return None if answer.status_code == 404 else self._checked(answer).content
+
+    def report(self, scope: Scope) -> Report:
+        return _decoded(self._get("/api/v1/report", scope), Report)
+
+    def fields(self, scope: Scope) -> list[FieldRow]:
+        return _decoded(self._get("/api/v1/fields", scope), _Fields).items
+
+    def _get(self, path: str, filters: msgspec.Struct) -> bytes:
+        given = msgspec.structs.asdict(filters)
+        asked = {_PARAMETERS.get(n, n): v for n, v in given.items() if v is not None}
+        return self._checked(self._ask(path, asked)).content
+
+    def _ask(self, path: str, parameters: dict[str, Any]) -> httpx.Response:
+        try:
+            return self._client.get(path, params=parameters)
+        except (httpx.HTTPError, httpx.InvalidURL) as e:
+            raise ClientError(
+                f"no app answers at {self._client.base_url}: {e}\n\n"
+                "hint: start one with `telemock serve`, or correct --server; without a server the "
+                "store in TELEMOCK_DATA is read"
+            ) from None
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        if answer.status_code == 200:
+            return answer
+        try:
+            said = msgspec.json.decode(answer.content, type=dict[str, str])
+        except msgspec.DecodeError:
+            said = {}
+        error = said.get("error", f"status {answer.status_code}")
+        if answer.status_code == 422:
+            raise SettingError(
+                f"{error}\n\nhint: {said.get('hint', '')}".removesuffix("\n\nhint: ")
+            )
+        hint = said.get("hint", "is this the address of a telemock app?")
+        if answer.status_code == 401:
+            hint = "TELEMOCK_DATA must be the data directory of that app: its token is used"
+        raise ClientError(f"{self._client.base_url} says: {error}\n\nhint: {hint}")
+
+
+def _decoded[T](content: bytes, type: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=type)
+    except msgspec.DecodeError as e:
+        raise ClientError(
+            f"the app's answer is not understood: {e}\n\n"
+            "hint: is it another version? `telemock version` and GET /health tell"
+        ) from None
