@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract.body import documents
-from app.contract.mask import MASK
+from app.contract.sensitive import MASK
 from app.contract.record import CaptureRecord, Request
 
 TYPES = ("string", "integer", "number", "boolean", "null", "object", "array", "empty")

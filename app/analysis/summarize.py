@@ -1,0 +1,142 @@
+"""logs/telemetry_requests.log and its rotated files -> analysis/summary.json and final-report.md.
+
+`python -m app.analysis.summarize [--logs DIR]`. Reads the lines one by one and needs no store, so
+that it works on a copied folder. Lines it cannot read are counted.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import msgspec
+
+from app.analysis.tally import Summary, Tally, markdown
+from app.contract.names import DIR_ANALYSIS, FILE_REPORT, FILE_SUMMARY, LOG_REQUESTS
+from app.contract.record import LINE_CAP
+from app.contract.settings import SettingError
+from app.settings import load
+
+_NOTHING_TO_READ = 3
+
+
+def summarize(logs: Path) -> Summary:
+    """Of every request line below `logs`, oldest file first. Raises FileNotFoundError when there is
+    no log file."""
+    tally = Tally()
+    files = log_files(logs)
+    for path in files:
+        for line in lines(path):
+            entry = None if line is None else _entry(line)
+            if entry is None or not tally.add(entry):
+                tally.broken += 1
+    return tally.summary(
+        generated_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        files=[path.name for path in files],
+    )
+
+
+def log_files(logs: Path) -> list[Path]:
+    """Rotated ones first. A file that is both packed and not (a crash between) counts once."""
+    rotated = {
+        path.name.removesuffix(".gz"): path
+        for path in sorted(logs.glob(f"{LOG_REQUESTS}.[0-9]*"))
+        if path.suffix != ".tmp"
+    }
+    current = logs / LOG_REQUESTS
+    found = [*rotated.values(), *([current] if current.is_file() else [])]
+    if not found:
+        raise FileNotFoundError(current)
+    return found
+
+
+def lines(path: Path) -> Iterator[bytes | None]:
+    """Lines without their ends; None for what is too long, or where a packed file is damaged."""
+    packed = path.suffix == ".gz"
+    with cast(BinaryIO, gzip.open(path)) if packed else path.open("rb") as file:
+        try:
+            while line := file.readline(LINE_CAP):
+                if line.endswith(b"\n"):
+                    yield line[:-1]
+                    continue
+                rest = line
+                while len(rest) == LINE_CAP and not rest.endswith(b"\n"):
+                    rest = file.readline(LINE_CAP)
+                yield None  # too long, or cut by a crash
+        except (EOFError, OSError):
+            yield None
+
+
+def write(summary: Summary, logs: Path) -> tuple[Path, Path]:
+    """Both files, whole or not at all."""
+    directory = logs / DIR_ANALYSIS
+    directory.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, content in (
+        (FILE_SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"),
+        (FILE_REPORT, markdown(summary).encode()),
+    ):
+        path = directory / name
+        part = path.with_name(f".{name}.{os.getpid()}")
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        written.append(path)
+    return written[0], written[1]
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 done, 1 could not write, 2 wrong usage or setting, 3 nothing to read."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app.analysis.summarize",
+        description="Summarize the request log into analysis/summary.json and final-report.md.",
+    )
+    parser.add_argument(
+        "--logs", type=Path, help="directory of the log files (default: TELEMOCK_LOGS, or logs)"
+    )
+    logs: Path | None = parser.parse_args(arguments).logs
+    try:
+        logs = logs or load().logs
+        summary = summarize(logs)
+    except SettingError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    except FileNotFoundError:
+        print(
+            f"error: there is no {LOG_REQUESTS} in {logs}\n\n"
+            "hint: --logs names the directory; the app writes the file with the first request",
+            file=sys.stderr,
+        )
+        return _NOTHING_TO_READ
+    try:
+        written = write(summary, logs)
+    except OSError as e:
+        print(
+            f"error: {e.filename or logs}: {e.strerror}\n\n"
+            "hint: the analysis is written below the log directory",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"{summary.requests} requests, {summary.broken_lines} lines that could not be read")
+    for path in written:
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
