@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from app.contract import names
 from app.contract.rules import Profile, load
+from app.tables import plain
 
 START_SECONDS = 30.0
 FLUSH_SECONDS = 5  # a sidecar's time to end its exchanges, and again to flush its spool
@@ -94,10 +95,8 @@ class Child:
             self._process.wait()
 
     def _tail(self) -> str:
-        """Its last lines, for a terminal: control characters shown, not sent."""
         lines = self.console.read_bytes()[-2000:].decode("utf-8", "replace").splitlines()[-8:]
-        shown = ["".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines]
-        return "".join(f"  {line}\n" for line in shown) + "\n" if shown else ""
+        return "".join(f"  {plain(line)}\n" for line in lines) + "\n" if lines else ""
 
 
 def _end_with(parent: int) -> Callable[[], None]:
@@ -174,7 +173,7 @@ class Sidecar:
         self.child = child
         self.proxy = proxy
         self._health = health
-        self.boot = str(self.health()["boot"])
+        self.boot = str(self.health()["shipper"]["boot"])
 
     def health(self) -> dict[str, Any]:
         found = _get(self._health)

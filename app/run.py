@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
-from rich.text import Text
 
 from app import local, sent, transparent, trust
+from app.client import connect
 from app.contract import names
 from app.settings import Settings
 
@@ -83,7 +82,8 @@ def run(
         variables = _variables(settings.data / names.DIR_CA, "" if route else sidecar.proxy)
         code = _wait_for([*prefix, *command], {**os.environ, **variables})
         sidecar.child.stop()  # it ends its exchanges and delivers what it still has
-        rows = sent.summed(sent.captures(app.url, app.token, boot=sidecar.boot, since_ns=began))
+        with connect(settings, app.url) as source:
+            rows = sent.summed(sent.records(source, sidecar.boot, began))
     _report(rows, code, as_json)
     return code
 
@@ -154,13 +154,11 @@ def _report(rows: Sequence[sent.Sent], code: int, as_json: bool) -> None:
         document = {"exit_code": code, "sent": [msgspec.to_builtins(row) for row in rows]}
         print(json.dumps(document), flush=True)
         return
-    console = Console(stderr=True, highlight=False)
-    opened = [row for row in rows if row.kind != "spliced"]
-    if not opened:
-        console.print("telemock: no request to a host of a profile was seen")
+    if not any(row.kind == "exchange" for row in rows):
+        _say("telemock: no request to a host of a profile was seen")
     if rows:
-        console.print(Text("telemock: what left"))
-        console.print(sent.table(rows))
+        _say("telemock: what left")
+        _say(sent.table(rows).rstrip())
 
 
 def _say(line: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from app import local, sent
+from app.client import Source, connect
 from app.contract import names
 from app.contract.record import CaptureRecord
 from app.demo import host, plan, show
@@ -27,7 +28,7 @@ _HERE = Path(__file__).parent
 NODE_SECONDS = 60
 
 
-class DemoError(Exception):
+class DemoError(local.LocalError):
     """Something did not come out as it must. The text is meant for people, whole."""
 
 
@@ -71,7 +72,8 @@ def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> in
         stack.callback(sidecar.child.stop)
         client, problems = _node(directory, data / names.DIR_CA, sidecar.proxy)
         _raise(problems)
-        records = _delivered(app, sidecar, began_ns)
+        with connect(settings, app.url) as source:
+            records = _delivered(source, sidecar.boot, began_ns)
         rows = sent.summed(records)
         outcome = Outcome(
             client=client,
@@ -158,13 +160,13 @@ def _node(directory: Path, ca: Path, proxy: str) -> tuple[str, list[str]]:
     return "Node.js" if node else "Python", problems
 
 
-def _delivered(app: local.App, sidecar: local.Sidecar, since_ns: int) -> list[CaptureRecord]:
+def _delivered(source: Source, boot: str, since_ns: int) -> list[CaptureRecord]:
     """The run's captures, once the app has them all; waits for that a few seconds at most."""
     deadline = time.monotonic() + 10
     while True:
-        records = list(sent.captures(app.url, app.token, boot=sidecar.boot, since_ns=since_ns))
-        if len(records) >= plan.CAPTURES or time.monotonic() > deadline:
-            return records
+        found = list(sent.records(source, boot, since_ns))
+        if len(found) >= plan.CAPTURES or time.monotonic() > deadline:
+            return found
         time.sleep(0.05)
 
 
