@@ -45,7 +45,7 @@ def problem(error: str, hint: str = "") -> dict[str, str]:
 def refusal(status: int, text: str, headers: dict[str, str] | None = None) -> HTTPException:
     """From a text with `hint:` behind an empty line, as our errors are written."""
     error, _, hint = text.partition("\n\nhint: ")
-    return HTTPException(status, problem(error, hint), headers)  # type: ignore[arg-type]
+    return HTTPException(status, problem(error, hint), headers)
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -250,7 +250,13 @@ async def report(
 ) -> Response:
     since_ns, until_ns = instant(since, "since"), instant(until, "until")
     built = await _ask(
-        lambda: reports.build(runtime.store, since_ns=since_ns, until_ns=until_ns, profile=profile)
+        lambda: reports.build(
+            runtime.store,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            profile=profile,
+            dropped=runtime.writer.dropped,
+        )
     )
     return _json(msgspec.json.encode(built))
 

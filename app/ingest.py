@@ -54,6 +54,7 @@ class Writer:
         self._files = files
         self._metrics = metrics
         self.boot = boot
+        self.dropped: dict[str, int] = {}  # the mock's own records that were lost, by reason
         self._seq = 0
         self._batches: deque[_Waiting] = deque()
         self._own: deque[_Own] = deque()
@@ -87,7 +88,7 @@ class Writer:
                 self._own_bytes += size
                 self._changed.notify()
                 return True
-        self._metrics.add("telemock.capture.dropped", ("shutdown" if fits else "queue_full",))
+        self._drop("shutdown" if fits else "queue_full", 1)
         return False
 
     async def write(self, batch: list[Incoming]) -> Written:
@@ -123,7 +124,7 @@ class Writer:
         self._thread.join(timeout)
         left = len(self._own)
         if left:
-            self._metrics.add("telemock.capture.dropped", ("shutdown",), left)
+            self._drop("shutdown", left)
             log.error("%d records could not be written before the app stopped", left)
         return left
 
@@ -180,7 +181,9 @@ class Writer:
         except Exception as e:  # one record must neither end the thread nor take others with it
             log.error("a group of %d records could not be written: %s", len(group), place(e))
             if len(batches) + len(mine) > 1:
-                parts = [([b], []) for b in batches] + [([], [o]) for o in mine]
+                parts: list[tuple[list[_Waiting], list[_Own]]] = [([b], []) for b in batches] + [
+                    ([], [o]) for o in mine
+                ]
                 return all([self._write_group(*part) for part in parts])
             self._forget(mine, "app_error")
             for batch in batches:
@@ -213,7 +216,11 @@ class Writer:
         with self._changed:
             self._own_bytes -= sum(size for _, size in own)
         if own:
-            self._metrics.add("telemock.capture.dropped", (reason,), len(own))
+            self._drop(reason, len(own))
+
+    def _drop(self, reason: str, number: int) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + number
+        self._metrics.add("telemock.capture.dropped", (reason,), number)
 
     def _after(self, group: list[Incoming], written: Written) -> None:
         metrics = self._metrics

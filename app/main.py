@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -117,13 +117,11 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def _refuse(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, HTTPException | StarletteHTTPException):
+    if not isinstance(error, StarletteHTTPException):
         raise error
-    content = (
-        error.detail
-        if isinstance(error.detail, dict)
-        else api.problem(error.detail, _HINTS.get(error.status_code, ""))
-    )
+    content: Any = error.detail
+    if not isinstance(content, dict):
+        content = api.problem(content, _HINTS.get(error.status_code, ""))
     return JSONResponse(content, error.status_code, headers=error.headers)
 
 

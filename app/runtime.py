@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from app import auth
 from app.contract import rules as contract_rules
@@ -84,6 +85,7 @@ class Runtime:
     async def running(self) -> AsyncIterator[None]:
         """From the first file to the last record. Raises SettingError, StoreError."""
         settings = self.settings
+        self.started = time.monotonic()
         try:
             settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.token = auth.token(settings.data)
@@ -157,9 +159,9 @@ class Runtime:
                     continue
             await asyncio.sleep(_PRUNE_S)
 
-    async def health(self) -> dict[str, object]:
+    async def health(self) -> dict[str, Any]:
         """What /health says of the parts that can fail by themselves."""
-        store: dict[str, object]
+        store: dict[str, Any]
         try:
             async with asyncio.timeout(_READY_S):
                 stats = await asyncio.to_thread(self.store.stats)

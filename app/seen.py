@@ -30,6 +30,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:]*)(?::(\d{1,5}))?", re.IGNORECASE)
+_HTTP = {"ws": "http", "wss": "https"}
 
 
 class Arrived(NamedTuple):
@@ -68,9 +69,7 @@ def internal_headers(scope: Scope) -> dict[str, str]:
 
 def arrived(scope: Scope) -> Arrived:
     internal = internal_headers(scope)
-    scheme = internal.get(HEADER_SCHEME, "") or {"ws": "http", "wss": "https"}.get(
-        scope["scheme"], scope["scheme"]
-    )
+    scheme = internal.get(HEADER_SCHEME) or _HTTP.get(scope["scheme"]) or str(scope["scheme"])
     host, port = host_of(scope)
     client = scope.get("client")
     return Arrived(

@@ -12,15 +12,16 @@ from types import FrameType
 from typing import Any
 
 from jinja2 import Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 OUTPUT_CAP = 1 << 20  # characters
 SECONDS = 1.0
 _FILTERS = (
     "abs", "batch", "capitalize", "default", "dictsort", "e", "escape", "first", "float",
-    "forceescape", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject",
-    "replace", "round", "select", "sort", "string", "sum", "title", "tojson", "trim", "truncate",
-    "unique", "upper", "urlencode",
+    "forceescape", "int", "items", "join", "last", "length", "list", "lower", "map", "max",
+    "min", "reject", "replace", "round", "select", "sort", "string", "sum", "title", "tojson",
+    "trim", "truncate", "unique", "upper", "urlencode",
 )  # fmt: skip
 # Methods that make a string of any length out of a number.
 _WIDENING = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map"})

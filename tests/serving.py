@@ -1,0 +1,97 @@
+"""The real app on a real uvicorn, on a thread of the test's process."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.runtime import Runtime
+from app.settings import load
+
+
+class Served:
+    """`client` asks with the token, `bare` without."""
+
+    def __init__(self, app: FastAPI, port: int) -> None:
+        self.app = app
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.runtime: Runtime = app.state.runtime
+        token = {"authorization": f"Bearer {self.runtime.token}"}
+        self.client = httpx.Client(base_url=self.url, headers=token, trust_env=False, timeout=20)
+        self.bare = httpx.Client(base_url=self.url, trust_env=False, timeout=20)
+
+    def captures(self, at_least: int = 1, **filters: Any) -> list[dict[str, Any]]:
+        """Oldest first, once there are that many."""
+        found: list[dict[str, Any]] = []
+
+        def enough() -> bool:
+            answer = self.client.get("/api/v1/captures", params={"order": "arrival", **filters})
+            answer.raise_for_status()
+            found[:] = answer.json()["items"]
+            return len(found) >= at_least
+
+        until(enough)
+        return found
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Returns once it holds; fails after that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s")
+        time.sleep(0.01)
+
+
+def environment(folder: Path, **values: str) -> dict[str, str]:
+    """Settings with everything below `folder`."""
+    return {
+        "TELEMOCK_DATA": str(folder / "data"),
+        "TELEMOCK_LOGS": str(folder / "logs"),
+        "PORT": "0",
+        **values,
+    }
+
+
+@contextmanager
+def serving(folder: Path, **values: str) -> Iterator[Served]:
+    app = create_app(load(environment(folder, **values)))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+    )
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(server.serve(sockets=[listener]))
+        except BaseException as e:
+            failed.append(e)
+
+    thread = threading.Thread(target=run, name="uvicorn")
+    thread.start()
+    try:
+        until(lambda: server.started or not thread.is_alive())
+        if not server.started:
+            raise AssertionError("the server did not start") from (failed[0] if failed else None)
+        served = Served(app, listener.getsockname()[1])
+        try:
+            yield served
+        finally:
+            served.client.close()
+            served.bare.close()
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+    assert not thread.is_alive()

@@ -1,0 +1,103 @@
+import gzip
+
+import msgspec
+import pytest
+import zstandard
+
+from app.batch import (
+    BATCH_CAP,
+    LINES_CAP,
+    WIRE_CAP,
+    Batch,
+    BatchError,
+    read_batch,
+    read_body,
+    receipt,
+)
+from app.contract.record import CaptureRecord, encode
+from app.store import Written
+
+BOOT = "0123456789abcdef"
+
+
+def line(seq: int) -> bytes:
+    return encode(CaptureRecord(boot=BOOT, seq=seq, kind="exchange", time_ns=1))
+
+
+TWO = line(1) + b"\n" + line(2) + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (TWO, ""),
+        (TWO, "identity"),
+        (gzip.compress(TWO), "gzip"),
+        (zstandard.compress(TWO), " ZSTD "),
+        (TWO.replace(b"\n", b"\r\n\n"), ""),
+        (TWO.strip(), ""),
+    ],
+)
+def test_every_encoding_gives_the_records(body: bytes, encoding: str) -> None:
+    batch = read_batch(body, encoding)
+    assert [i.record.seq for i in batch.records] == [1, 2]
+    assert [i.line for i in batch.records] == [line(1), line(2)]
+    assert batch.refused == []
+
+
+def test_a_line_that_is_no_record_is_refused_alone() -> None:
+    named = msgspec.json.encode({"boot": BOOT, "seq": 7, "kind": "nonsense", "time_ns": 1})
+    newer = line(8).replace(b'"schema":1', b'"schema":99') if b'"schema"' in line(8) else b"x"
+    batch = read_batch(b"\n".join([line(1), b"{", named, b"\xff\xfe", newer, line(2)]), "")
+    assert [i.record.seq for i in batch.records] == [1, 2]
+    assert [(r.line, r.id) for r in batch.refused][:3] == [(2, ""), (3, f"{BOOT}-7"), (4, "")]
+    assert all(r.reason for r in batch.refused)
+
+
+def test_unknown_fields_stay_in_the_line() -> None:
+    newer = line(1)[:-1] + b',"invented":{"a":[1]}}'
+    assert read_batch(newer, "").records[0].line == newer
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status"),
+    [
+        (TWO, "gzip", 400),
+        (TWO, "zstd", 400),
+        (gzip.compress(TWO)[:-9], "gzip", 400),
+        (zstandard.compress(TWO)[:-3], "zstd", 400),
+        (gzip.compress(TWO) * 2, "gzip", 400),
+        (zstandard.compress(TWO) * 2, "zstd", 400),
+        (b"", "gzip", 400),
+        (TWO, "br", 415),
+        (gzip.compress(bytes(BATCH_CAP + 1)), "gzip", 413),
+        (zstandard.compress(bytes(BATCH_CAP + 1)), "zstd", 413),
+        (b"x\n" * (LINES_CAP + 1), "", 413),
+    ],
+    ids=lambda v: str(v)[:12],
+)
+def test_a_batch_that_cannot_be_read(body: bytes, encoding: str, status: int) -> None:
+    with pytest.raises(BatchError) as caught:
+        read_batch(body, encoding)
+    assert caught.value.status == status
+    assert caught.value.hint
+
+
+def test_as_many_lines_as_allowed() -> None:
+    assert len(read_batch(b"x\n" * LINES_CAP, "").refused) == LINES_CAP
+
+
+async def test_the_wire_is_bounded() -> None:
+    async def chunks(size: int):  # type: ignore[no-untyped-def]
+        for _ in range(size >> 20):
+            yield bytes(1 << 20)
+
+    assert len(await read_body(chunks(WIRE_CAP))) == WIRE_CAP
+    with pytest.raises(BatchError) as caught:
+        await read_body(chunks(WIRE_CAP + (1 << 20)))
+    assert caught.value.status == 413
+
+
+def test_receipt_counts() -> None:
+    done = receipt(Batch([], []), Written([0, 2], 1, []))
+    assert (done.stored, done.duplicates, done.refused) == (2, 1, [])
