@@ -44,9 +44,9 @@ def demo(
 
     Example: telemock demo
     """
-    from app.demo import demo as run_demo
+    from app.demo.round import demo as run_demo
 
-    raise typer.Exit(run_demo(keep=keep, as_json=as_json))
+    raise typer.Exit(run_demo(load(), keep=keep, as_json=as_json))
 
 
 @cli.command(context_settings={"allow_interspersed_args": False})

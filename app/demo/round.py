@@ -152,7 +152,7 @@ def _node(directory: Path, ca: Path, proxy: str) -> tuple[str, list[str]]:
             timeout=NODE_SECONDS,
             check=False,
         )
-        got: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+        got: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.split("\n") if line]
         if done.returncode or len(got) != len(calls):
             problems.append(f"the stand-in node ended with {done.returncode}: {done.stderr[-500:]}")
         problems += filter(None, (c.problem(g) for c, g in zip(calls, got, strict=False)))
