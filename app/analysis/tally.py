@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from app.changes import version_number
 from app.inventory import classify
-from app.report import version_number
 from app.store import OTHER
 from app.tables import inert, markdown_table
 
