@@ -92,6 +92,10 @@ METRICS = (
         "telemock.fallback.answers", "counter", "", ("reason",), "sidecar",
         "Answers given from a rule's static answer because the app could not be asked.",
     ),
+    Metric(
+        "telemock.output.dropped", "counter", "", ("stream",), "sidecar",
+        "Lines that standard output or standard error did not take; records are not lost by it.",
+    ),
     Metric("telemock.spool.records", "gauge", "", (), "sidecar", "Records that wait for the app."),
     Metric("telemock.spool.size", "gauge", "By", (), "sidecar", "Disk used by waiting records."),
     Metric(

@@ -1,0 +1,242 @@
+"""The way from the spool to the app: batches over one kept connection, until the app has them.
+
+At least once from here; the store makes it exactly once by (boot, seq). `ship.Shipper` owns the
+thread.
+"""
+
+import contextlib
+import http.client
+import logging
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+import zstandard
+
+from addon.segment import Batch
+from addon.spool import Spool
+from addon.telemetry import Metrics
+from app.contract.names import CONTENT_TYPE_RECORDS, PATH_CAPTURES
+
+BATCH_RECORDS = 500
+BATCH_SIZE = 1 << 20  # bytes, before compression
+ANSWER_CAP = 4 << 20  # bytes of an answer that are read
+TIMEOUT_S = 10.0  # for each step of an exchange with the app
+ADOPT_S = 5.0  # between attempts to read what earlier starts left
+BACKOFF_S = (0.1, 5.0)  # first and longest wait after a failure
+
+# The batch itself is the trouble: a smaller one may be taken, a single record is refused.
+_TRY_SMALLER = frozenset({400, 413, 422})
+
+log = logging.getLogger(__name__)
+
+
+class Refused(msgspec.Struct):
+    line: int
+    reason: str
+
+
+class Receipt(msgspec.Struct):
+    """What the app says became of a batch."""
+
+    stored: int
+    duplicates: int
+    refused: list[Refused]
+
+
+class NotTaken(Exception):
+    """The app did not take the batch; `outcome` is the metric's word, the text is for people."""
+
+    def __init__(self, outcome: str, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.outcome = outcome
+        self.status = status
+
+
+class Totals(NamedTuple):
+    stored: int
+    duplicates: int
+    refused: int
+
+
+class Delivery:
+    """`run` sends what the spool holds until `finish`; `wake` says that there is more."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        app_url: str,
+        token: Callable[[], str],
+        lost: Callable[[str, int], None],
+        metrics: Metrics,
+    ) -> None:
+        self.error = ""  # why the app takes nothing at the moment
+        self.totals = Totals(0, 0, 0)
+        self._spool = spool
+        self._token = token
+        self._lost = lost
+        self._metrics = metrics
+        parts = urlsplit(app_url)
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
+        self._connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        self._path = parts.path.rstrip("/") + PATH_CAPTURES
+        self._used = False  # the connection has carried an exchange
+        self._compress = zstandard.ZstdCompressor(level=3).compress
+        self._count = BATCH_RECORDS
+        self._wait_s = BACKOFF_S[0]
+        self._adopted = False
+        self._adopt_at = 0.0
+        self._work = threading.Event()
+        self._finishing = threading.Event()
+        self._deadline = float("inf")
+
+    def wake(self) -> None:
+        self._work.set()
+
+    def finish(self, deadline: float) -> None:
+        """End `run` when the spool is empty, or at `deadline` (of time.monotonic)."""
+        self._deadline = deadline
+        self._finishing.set()
+        self._work.set()
+
+    def abort(self) -> None:
+        """Break off an exchange that is under way. From any thread."""
+        sock = self._connection.sock
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def run(self) -> None:
+        while time.monotonic() < self._deadline:
+            self._work.clear()
+            self._adopt()
+            try:
+                batch = self._spool.read(self._count, BATCH_SIZE)
+                if batch.lines:
+                    self._deliver(batch)
+                elif self._finishing.is_set():
+                    break
+                else:
+                    self._work.wait(None if self._adopted else ADOPT_S)
+            except NotTaken as e:
+                self._failed(e)
+            except Exception as e:  # the text may hold what a record or the token holds
+                self._failed(NotTaken("error", f"{type(e).__name__} in the sidecar"))
+        self._connection.close()
+
+    def _adopt(self) -> None:
+        if self._adopted or time.monotonic() < self._adopt_at:
+            return
+        try:
+            records = self._spool.adopt()
+        except OSError as e:
+            if not self._adopt_at:
+                log.error("records of earlier starts cannot be read: %s", e.strerror)
+            self._adopt_at = time.monotonic() + ADOPT_S
+            return
+        self._adopted = True
+        if records:
+            log.info("%d records of earlier starts wait in the spool", records)
+
+    def _deliver(self, batch: Batch) -> None:
+        try:
+            receipt = self._post(batch.lines)
+        except NotTaken as e:
+            if e.status not in _TRY_SMALLER:
+                raise
+            self._metrics.add("telemock.ship.batches", (e.outcome,))
+            if len(batch.lines) > 1:
+                self._count = len(batch.lines) // 2
+                return
+            receipt = Receipt(0, 0, [Refused(1, str(e))])
+        else:
+            self._metrics.add("telemock.ship.batches", ("accepted",))
+        self._spool.accept(batch)
+        if receipt.refused:
+            self._lost("refused", len(receipt.refused))
+            log.warning(
+                "the app refused %d records; the first: %s",
+                len(receipt.refused), receipt.refused[0].reason,
+            )  # fmt: skip
+        self.totals = Totals(
+            self.totals.stored + receipt.stored,
+            self.totals.duplicates + receipt.duplicates,
+            self.totals.refused + len(receipt.refused),
+        )
+        self._count = min(BATCH_RECORDS, self._count * 2)
+        self._wait_s = BACKOFF_S[0]
+        if self.error:
+            log.info("the app takes records again")
+            self.error = ""
+
+    def _failed(self, e: NotTaken) -> None:
+        self._metrics.add("telemock.ship.batches", (e.outcome,))
+        self._connection.close()
+        self._used = False
+        if not self.error:
+            log.warning("records wait in the spool: %s", e)
+        self.error = str(e)
+        wait = self._wait_s * random.uniform(0.5, 1)  # noqa: S311 - so that sidecars do not meet
+        self._wait_s = min(self._wait_s * 2, BACKOFF_S[1])
+        if self._finishing.is_set():
+            time.sleep(max(0.0, min(wait, BACKOFF_S[0], self._deadline - time.monotonic())))
+        else:
+            self._finishing.wait(wait)
+
+    def _post(self, lines: list[bytes]) -> Receipt:
+        """Raises NotTaken."""
+        try:
+            token = self._token().strip()
+        except OSError as e:
+            raise NotTaken("unauthorized", f"the token cannot be read: {e.strerror}") from None
+        headers = {
+            "authorization": f"Bearer {token}",
+            "content-type": CONTENT_TYPE_RECORDS,
+            "content-encoding": "zstd",
+        }
+        status, answer = self._exchange(self._compress(b"\n".join(lines) + b"\n"), headers)
+        if status != 200:
+            outcome = {401: "unauthorized", 403: "unauthorized", 507: "full"}.get(status, "error")
+            raise NotTaken(
+                outcome, f"the app answered {status} {_sentence(answer)}".strip(), status
+            )
+        try:
+            receipt = msgspec.json.decode(answer, type=Receipt)
+        except ValueError:
+            raise NotTaken("error", "what answered is not the app") from None
+        told = receipt.stored + receipt.duplicates + len(receipt.refused)
+        if told != len(lines):
+            raise NotTaken("error", f"the app accounts for {told} of {len(lines)} records")
+        return receipt
+
+    def _exchange(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        while True:
+            again = self._used  # the app may have closed a connection that was idle
+            self._used = False
+            try:
+                self._connection.request("POST", self._path, body, headers)
+                response = self._connection.getresponse()
+                answer = response.read(ANSWER_CAP)
+            except (OSError, http.client.HTTPException) as e:
+                self._connection.close()
+                if again and isinstance(e, ConnectionError) and not self._finishing.is_set():
+                    continue
+                text = getattr(e, "strerror", None) or type(e).__name__
+                raise NotTaken("unreachable", f"the app cannot be reached: {text}") from None
+            if response.will_close or not response.isclosed():
+                self._connection.close()
+            else:
+                self._used = True
+            return response.status, answer
+
+
+def _sentence(answer: bytes) -> str:
+    """The start of an error's body."""
+    return answer[:200].decode("utf-8", "backslashreplace")

@@ -1,0 +1,126 @@
+"""The sidecar's own log: masked, one line a message, on standard error and as records for the app.
+
+`addon.process` installs the handler for every logger, mitmproxy's too, which print the heads of
+requests. The app writes the records to its log file of sidecar lines.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from addon.outlet import Outlet, one_line
+from addon.ship import Shipper
+from addon.telemetry import Metrics
+from app.contract.mask import Masker
+from app.contract.record import CaptureRecord, Log, Workload, short, text
+
+RATE = 50  # lines a second; those over it are counted and left out
+LINE_SIZE = 8 * 1024  # characters of a line that are kept
+
+OURS = ("addon", "app")
+# What these say goes to standard error only: a record about a record that cannot be delivered
+# would be one more of the kind.
+NOT_SHIPPED = ("addon.ship", "addon.deliver", "addon.spool", "addon.segment")
+
+
+class LogHandler(logging.Handler):
+    """Any logger's lines from any thread. Never waits for `stream`, never raises."""
+
+    def __init__(
+        self,
+        shipper: Shipper,
+        masker: Callable[[], Masker],
+        workload: Workload,
+        metrics: Metrics,
+        stream: BinaryIO,
+    ) -> None:
+        super().__init__()
+        self._shipper = shipper
+        self._masker = masker
+        self._workload = workload
+        self._metrics = metrics
+        self._outlet = Outlet(stream, self._not_printed)
+        self._outlet.start()
+        self._second = 0
+        self._in_second = 0
+        self._left_out = 0
+        self._busy = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(self._busy, "now", False):  # masking a line has something to say itself
+            return
+        self._busy.now = True
+        try:
+            if self._fits(record.created):
+                self._say(record.levelname, record.levelno, record.name, self._text(record))
+        except Exception:
+            self._not_printed(1)
+        finally:
+            self._busy.now = False
+
+    def close(self) -> None:
+        """Print what waits; the shipper is closed after this one."""
+        self._report_left_out()
+        self._outlet.close(1)
+        super().close()
+
+    def _text(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + logging.Formatter().formatException(record.exc_info)
+        # Masked before it is cut: half a value is not recognised.
+        return self._masker().line(text(message))[:LINE_SIZE]
+
+    def _fits(self, now: float) -> bool:
+        if int(now) != self._second:
+            self._report_left_out()
+            self._second, self._in_second = int(now), 0
+        self._in_second += 1
+        if self._in_second <= RATE:
+            return True
+        self._left_out += 1
+        return False
+
+    def _report_left_out(self) -> None:
+        if self._left_out:
+            number, self._left_out = self._left_out, 0
+            self._say("WARNING", logging.WARNING, __name__, f"{number} lines left out")
+            self._not_printed(number)
+
+    def _say(self, level: str, number: int, name: str, message: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = one_line(f"{now} {level} {name}: {message}")
+        self._outlet.put([line.encode("utf-8", "backslashreplace")])
+        least = logging.INFO if name.partition(".")[0] in OURS else logging.WARNING
+        if number < least or name in NOT_SHIPPED:
+            return
+        boot, seq = self._shipper.reserve()
+        self._shipper.submit(
+            CaptureRecord(
+                boot=boot,
+                seq=seq,
+                kind="log",
+                time_ns=time.time_ns(),
+                workload=self._workload,
+                log=Log(level=level, message=message, logger=short(name)),
+            )
+        )
+        self._metrics.add("telemock.captures", ("log", "", "", ""))
+
+    def _not_printed(self, number: int) -> None:
+        self._metrics.add("telemock.output.dropped", ("stderr",), number)
+
+
+def install(handler: LogHandler, level: str) -> None:
+    """Make it the one handler of this process. `level` is ours; libraries speak from WARNING on,
+    and at DEBUG from INFO."""
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)

@@ -1,0 +1,137 @@
+"""Lines for people on standard output and standard error, which may be slow, blocked or closed.
+
+The shipper prints one line a capture, the log handler one line a message. Neither may wait for a
+terminal or a pipe that nobody reads: a thread of its own writes, from a bounded queue.
+"""
+
+import contextlib
+import json
+import os
+import re
+import select
+import threading
+from collections.abc import Callable, Iterable
+from typing import BinaryIO
+
+QUEUE_SIZE = 4 << 20  # bytes that wait to be printed
+PIECE = 64 << 10  # bytes of one write, about: a blocked stream holds so much back
+POLL_MS = 1000  # between looks at a stream that is set to non-blocking and takes nothing
+
+_NOT_ASCII = re.compile(r"[^ -~]+")
+
+
+def ascii_json(line: bytes) -> bytes:
+    """JSON that says the same in printable ASCII, so that it stays one line in every reader and
+    reaches no terminal as a command."""
+    return _NOT_ASCII.sub(lambda m: json.dumps(m[0])[1:-1], line.decode()).encode()
+
+
+def one_line(text: str) -> str:
+    """Text without line ends, controls, bidi marks and the like: each as its escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+class Outlet:
+    """Owns a thread and a duplicate of the stream's descriptor, from `start` to `close`.
+
+    `lost` is called with a number of lines that the stream did not take.
+    """
+
+    def __init__(self, stream: BinaryIO, lost: Callable[[int], None]) -> None:
+        self._write: Callable[[bytes], int]
+        self._fd = -1
+        self._lost = lost
+        try:
+            # A duplicate: the number of a closed descriptor may become a socket to somewhere.
+            fd = self._fd = os.dup(stream.fileno())
+            self._write = lambda data: os.write(fd, data)
+        except (OSError, ValueError):  # not backed by a file, or closed
+            self._write = stream.write
+        self._changed = threading.Condition()
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._writing = 0
+        self._closing = False
+        self._torn = False
+        self._thread = threading.Thread(target=self._run, name="telemock-outlet", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, lines: Iterable[bytes]) -> None:
+        """Print lines (without their ends) soon. Never waits; what does not fit is lost."""
+        lost = 0
+        with self._changed:
+            for line in lines:
+                if self._closing or self._size + len(line) > QUEUE_SIZE:
+                    lost += 1
+                    continue
+                self._lines.append(line)
+                self._size += len(line)
+            self._changed.notify()
+        if lost:
+            self._lost(lost)
+
+    def close(self, timeout: float) -> None:
+        """Print what waits, for at most `timeout` seconds. Lines that come later are lost."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        with self._changed:
+            left, self._lines = len(self._lines) + self._writing, []
+        if left:
+            self._lost(
+                left
+            )  # the thread is stuck in a write; it is a daemon, and owns the descriptor
+        elif self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._lines and not self._closing:
+                    self._changed.wait()
+                if not self._lines:
+                    return
+                lines, self._lines, self._size = self._lines, [], 0
+                self._writing = len(lines)
+            start = size = 0
+            for end, line in enumerate(lines, 1):
+                size += len(line)
+                if size < PIECE and end < len(lines):
+                    continue
+                self._print(lines[start:end])
+                start, size = end, 0
+                with self._changed:
+                    self._writing = len(lines) - end
+
+    def _print(self, lines: list[bytes]) -> None:
+        ends_torn = b"\n" if self._torn else b""
+        data = ends_torn + b"".join(line + b"\n" for line in lines)
+        done = 0
+        while done < len(data):
+            try:
+                done += self._write(data[done:])
+            except BlockingIOError:
+                if self._fd >= 0:
+                    _wait_for(self._fd)
+            except (OSError, ValueError):  # closed, or a full disk; both may end
+                break
+        if done:
+            self._torn = data[done - 1] != 10
+        if done < len(data):
+            self._lost(len(lines) - data.count(b"\n", len(ends_torn), done))
+
+
+def _wait_for(fd: int) -> None:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    with contextlib.suppress(OSError):
+        poll.poll(POLL_MS)

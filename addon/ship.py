@@ -1,0 +1,249 @@
+"""Every record's way out of the sidecar: masked, printed, spooled, delivered.
+
+The hooks `reserve` a number and `submit` the record; nothing they do waits for a disk, a terminal
+or the app. One thread masks, prints and spools (here), another one delivers (`deliver.Delivery`).
+What was submitted or adopted from earlier starts is delivered, waiting or counted as dropped; a
+number that was reserved and lost is a gap in the store.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from addon.deliver import Delivery
+from addon.outlet import Outlet, ascii_json
+from addon.spool import Spool
+from addon.telemetry import Metrics
+from app.contract.mask import Masker
+from app.contract.record import LINE_CAP, Body, CaptureRecord, encode
+
+QUEUE_RECORDS = 10_000
+QUEUE_SIZE = 32 << 20  # bytes that queued records hold in memory, about
+GROUP_RECORDS = 200  # that are written together
+GROUP_SIZE = 1 << 20
+GATHER_S = 0.01  # how long a group gathers, so that a busy proxy is not woken for every record
+
+log = logging.getLogger(__name__)
+
+
+class Shipper:
+    """Owns two threads, and one for `stdout`, from `start` to `close`. `directory` is the spool's;
+    `token` and `masker` are asked again for every batch and group."""
+
+    def __init__(
+        self,
+        directory: Path,
+        app_url: str,
+        token: Callable[[], str],
+        masker: Callable[[], Masker],
+        spool_size: int,
+        stdout: BinaryIO | None,
+        metrics: Metrics,
+    ) -> None:
+        self.boot = secrets.token_hex(16)
+        self._masker = masker
+        self._metrics = metrics
+        self._dropped: Counter[str] = Counter()
+        self._unprinted = 0
+        self._spool = Spool(directory, self.boot, spool_size, self._lost)
+        self._delivery = Delivery(self._spool, app_url, token, self._lost, metrics)
+        self._outlet = None if stdout is None else Outlet(stdout, self._not_printed)
+        self._changed = threading.Condition()
+        self._queue: deque[tuple[CaptureRecord, int]] = deque()
+        self._queue_size = 0
+        self._in_hand = 0  # records that the writer has taken from the queue
+        self._seq = 0
+        self._submitted = 0
+        self._closing = False
+        self._left: int | None = None
+        self._writer = threading.Thread(target=self._write, name="telemock-spool", daemon=True)
+        self._sender = threading.Thread(
+            target=self._delivery.run, name="telemock-deliver", daemon=True
+        )
+
+    def start(self) -> None:
+        if self._outlet is not None:
+            self._outlet.start()
+        self._writer.start()
+        self._sender.start()
+
+    def reserve(self) -> tuple[str, int]:
+        """The boot id and the next number, from 1. From any thread."""
+        with self._changed:
+            self._seq += 1
+            return self.boot, self._seq
+
+    def submit(self, record: CaptureRecord) -> None:
+        """Take a record, which is the shipper's from now on. From any thread; never waits, never
+        raises: a record that cannot be taken is counted."""
+        size = _rough_size(record)
+        with self._changed:
+            self._submitted += 1
+            if self._closing:
+                reason = "shutdown"
+            elif len(self._queue) >= QUEUE_RECORDS or self._queue_size + size > QUEUE_SIZE:
+                reason = "queue_full"
+            else:
+                reason = ""
+                self._queue.append((record, size))
+                self._queue_size += size
+                self._changed.notify()
+        if reason:
+            self._lost(reason, 1)
+
+    def close(self, timeout: float) -> int:
+        """Deliver what waits, for at most `timeout` seconds; the rest stays in the spool. How many
+        records are left: those are not in the store yet."""
+        if self._left is not None:
+            return self._left
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._writer.ident is not None:
+            self._writer.join(max(0.1, timeout))
+            self._delivery.finish(deadline)
+            self._sender.join(max(0.0, deadline - time.monotonic()))
+            if self._sender.is_alive():
+                self._delivery.abort()
+                self._sender.join(0.5)
+        with self._changed:
+            waiting = len(self._queue) + self._in_hand
+            self._queue.clear()
+        if waiting:  # never started, or stuck
+            self._lost("shutdown", waiting)
+        self._spool.close()
+        if self._outlet is not None:
+            self._outlet.close(max(0.1, deadline - time.monotonic()))
+        self._left = self._spool.records
+        self._show_spool()
+        return self._left
+
+    def stats(self) -> dict[str, Any]:
+        """For /health."""
+        totals = self._delivery.totals
+        with self._changed:
+            queued = len(self._queue) + self._in_hand
+            dropped = dict(self._dropped)
+        return {
+            "boot": self.boot,
+            "reserved": self._seq,
+            "submitted": self._submitted,
+            "queued": queued,
+            "spool_records": self._spool.records,
+            "spool_bytes": self._spool.size,
+            "spool_error": self._spool.error,
+            "stored": totals.stored,
+            "duplicates": totals.duplicates,
+            "dropped": dropped,
+            "unprinted": self._unprinted,
+            "app_error": self._delivery.error,
+        }
+
+    def _lost(self, reason: str, number: int) -> None:
+        self._metrics.add("telemock.capture.dropped", (reason,), number)
+        with self._changed:
+            self._dropped[reason] += number
+
+    def _not_printed(self, number: int) -> None:
+        self._metrics.add("telemock.output.dropped", ("stdout",), number)
+        self._unprinted += number
+
+    def _show_spool(self) -> None:
+        self._metrics.set("telemock.spool.records", self._spool.records)
+        self._metrics.set("telemock.spool.size", self._spool.size)
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                while not self._queue and not self._closing:
+                    self._changed.wait()
+                if not self._queue:
+                    return
+                if not self._closing and len(self._queue) < GROUP_RECORDS:
+                    self._changed.wait_for(lambda: self._closing, GATHER_S)
+                group = self._take()
+            try:
+                self._keep(group)
+            except Exception as e:  # the text may hold what a record holds
+                log.error("%d records could not be kept: %s", len(group), type(e).__name__)
+                self._lost("disk_error", len(group))
+            self._in_hand = 0
+
+    def _take(self) -> list[CaptureRecord]:
+        group: list[CaptureRecord] = []
+        total = 0
+        while self._queue and len(group) < GROUP_RECORDS and total < GROUP_SIZE:
+            record, size = self._queue.popleft()
+            group.append(record)
+            total += size
+        self._queue_size -= total
+        self._in_hand = len(group)
+        return group
+
+    def _keep(self, group: list[CaptureRecord]) -> None:
+        kept = [(record.kind, self._line(record)) for record in group]
+        if self._outlet is not None:  # the log handler prints the lines of kind `log`
+            self._outlet.put(ascii_json(line) for kind, line in kept if kind != "log")
+        self._spool.append(line for _, line in kept)
+        self._show_spool()
+        self._delivery.wake()
+
+    def _line(self, record: CaptureRecord) -> bytes:
+        """The record masked and encoded; without its contents where either cannot be done."""
+        try:
+            line = encode(self._masker().record(record))
+            if len(line) <= LINE_CAP:
+                return line
+            for body in _bodies(record):
+                body.text = body.base64 = None
+                body.withheld = "too_large"
+            line = encode(record)
+            if len(line) <= LINE_CAP:
+                return line
+            return encode(_bare(record, "too_large"))
+        except Exception as e:  # the text may hold what the record holds
+            log.error(
+                "a record could not be masked, its contents are left out: %s", type(e).__name__
+            )
+            return encode(_bare(record, "unmaskable"))
+
+
+def _bare(record: CaptureRecord, reason: str) -> CaptureRecord:
+    """What happened, without anything that a client or a host said."""
+    return CaptureRecord(
+        boot=record.boot,
+        seq=record.seq,
+        kind=record.kind,
+        time_ns=record.time_ns,
+        duration_ns=record.duration_ns,
+        workload=record.workload,
+        profile=record.profile,
+        rule=record.rule,
+        action=record.action,
+        mode=record.mode,
+        reason=reason,
+    )
+
+
+def _bodies(record: CaptureRecord) -> list[Body]:
+    holders = (record.request, record.response, record.message)
+    return [holder.body for holder in holders if holder is not None and holder.body is not None]
+
+
+def _rough_size(record: CaptureRecord) -> int:
+    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest."""
+    size = 2000 + len(record.detail)
+    for body in _bodies(record):
+        size += len(body.text or "") + len(body.base64 or "")
+    for part in (record.request, record.response):
+        if part is not None:
+            size += sum(len(n) + len(v) + 100 for n, v in part.headers)
+    if record.request is not None:
+        size += sum(len(n) + len(v) + 100 for n, v in record.request.query)
+    return size
