@@ -102,7 +102,7 @@ def parse(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> tuple
         return "text", []
     kinds = [d for d in decoders if d in ("json", "ndjson", "form")] or _kinds(content_type)
     if "json" not in kinds and data.lstrip()[:1] in (b"{", b"["):
-        kinds.append("json")
+        kinds = ["json", *kinds]
     for kind in kinds:
         if kind == "form":
             if b"=" in data and (fields := _form(data)):

@@ -4,10 +4,23 @@ Called by the sidecar's shipper and by the mock with every record, before it is 
 stored or sent, and by both halves for operational log lines and span attributes.
 """
 
-from app.contract.record import CaptureRecord
-from app.contract.rules import RuleSet
+import base64
+import hmac
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote_plus, unquote, unquote_plus
 
-MASK = "***"
+import msgspec
+
+from app.contract import body as bodies
+from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, short, text
+from app.contract.rules import RuleSet, Sensitive
+from app.contract.sensitive import MASK, How, Names
+from app.contract.traces import Traces, chased, contained
+
+_DEPTH = 64  # levels of a document that are read; what lies deeper is masked
+_CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
 class Masker:
@@ -16,16 +29,421 @@ class Masker:
     record too, raw, URL-, base64- or hex-encoded."""
 
     def __init__(self, rules: RuleSet, key: bytes | None = None, key_id: str = "") -> None:
-        raise NotImplementedError
+        self._rules = rules
+        self._key_id = key_id
+        self._profiles = {p.id: Names(p.sensitive) for p in rules.profiles}
+        self._safe = {p.id: frozenset(n.lower() for n in p.safe_query) for p in rules.profiles}
+        self._common = Names()
+        # For text of which nobody knows the profile: every name of every profile.
+        self._every = Names(
+            Sensitive(s.where, s.name, "mask")
+            for p in rules.profiles
+            for s in p.sensitive
+            if s.how != "keep"
+        )
+        self._token = _tokens(key) if key else None
 
     def record(self, record: CaptureRecord) -> CaptureRecord:
         """The record without sensitive values, changed in place and returned."""
-        raise NotImplementedError
+        known = self._rules.rule(record.profile, record.rule)
+        decoders = known[1].decoders if known else ()
+        # A profile that is not in the rules any more may have named any of them.
+        names = self._profiles.get(record.profile, self._every) if record.profile else self._common
+        work = _Record(names, self._every, self._token, decoders)
+        work.mask(record)
+        if work.tokens:
+            record.mask_key = self._key_id
+        return record
 
-    def line(self, text: str) -> str:
+    def line(self, text_: str) -> str:
         """An operational log line without values that stand under a sensitive name in it."""
-        raise NotImplementedError
+        line = text(text_)
+        data = line.encode()
+        if not self._every.maybe(data):
+            return line
+        found: dict[str, str] = {}
+
+        def masked(how: How, value: str) -> str:
+            _note(found, value, MASK)
+            return MASK
+
+        line = text(self._every.replace(data, masked))
+        return Traces(found.items()).replace(line) if found else line
 
     def url(self, profile: str, url: str) -> str:
         """A URL for spans and log lines: query values stand only for the profile's safe list."""
-        raise NotImplementedError
+        url, hash_, _ = text(url).partition("#")
+        head, mark, query = url.partition("?")
+        safe = self._safe.get(profile, frozenset())
+        names = self._profiles.get(profile, self._every)
+        shown = []
+        for field in query.split("&") if query else ():
+            name, equals, value = field.partition("=")
+            plain = unquote_plus(name).lower()
+            if plain not in safe or plain in names.query:
+                shown.append(f"{name}={MASK}" if equals else MASK)
+            else:
+                shown.append(name + equals + self.line(value))
+        return self.line(head) + mark + "&".join(shown) + (hash_ and hash_ + MASK)
+
+
+def _tokens(key: bytes) -> Callable[[str], str]:
+    """Equal values get equal tokens, so that joins still work. Remembers the last ones: the same
+    instance sends the same values each time."""
+
+    @lru_cache(maxsize=1024)
+    def token(value: str) -> str:
+        digest = hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")
+        return "tok_" + digest.hex()[:24]
+
+    return token
+
+
+def _note(found: dict[str, str], value: str, by: str) -> None:
+    """Remembers a value to be removed elsewhere, without the mark of a cut at its end."""
+    value = value.removesuffix("…")
+    if chased(value):
+        found.setdefault(value, by)
+
+
+class _Record:
+    """The masking of one record: first every field under a sensitive name, then the traces that the
+    values found there left elsewhere."""
+
+    def __init__(
+        self,
+        names: Names,
+        every: Names,
+        token: Callable[[str], str] | None,
+        decoders: tuple[str, ...],
+    ) -> None:
+        self.names = names
+        self.every = every
+        self.token = token
+        self.decoders = decoders
+        self.found: dict[str, str] = {}  # value -> what stands in its place
+        self.tokens: set[str] = set()
+        self.changed = False  # by `node` and what it calls
+
+    def mask(self, record: CaptureRecord) -> None:
+        names = self.names
+        request, response, message = record.request, record.response, record.message
+        if request is not None:
+            request.query = self.pairs(request.query, names.query)
+            request.headers = self.pairs(request.headers, names.header)
+            if names.path:
+                request.path = self.path(request.path, record.route)
+            self.body(request.body, request.headers)
+        if response is not None:
+            response.headers = self.pairs(response.headers, names.header)
+            self.body(response.body, response.headers)
+        if message is not None:
+            self.body(message.body, ())
+        self.texts(record)
+        traces = Traces(self.found.items())
+        if traces:
+            self.sweep(record, traces)
+
+    # First pass: what stands under a sensitive name.
+
+    def secret(self, how: How, value: str) -> str:
+        """What to put in the place of a value, which is remembered for the second pass."""
+        if not value or value == MASK or value in self.tokens:
+            return value  # text is looked at again after its fields were
+        by = MASK
+        if how == "token" and self.token is not None:
+            by = self.token(value)
+            self.tokens.add(by)
+        _note(self.found, value, by)
+        return "" if how == "drop" else by
+
+    def pairs(self, pairs: list[Pair], sensitive: dict[str, How]) -> list[Pair]:
+        masked = []
+        for name, value in pairs:
+            how = sensitive.get(name.lower())
+            if how is not None:
+                lower = name.lower()
+                if lower in _CREDENTIALS:
+                    kept = value.partition(";")[0] if lower == "set-cookie" else value
+                    for part in contained(kept):
+                        _note(self.found, part, MASK)
+                value = self.secret(how, value)
+            elif value and value[0] in "{[eW":
+                value = self.nested(value, 0)
+            masked.append((name, value))
+        return masked
+
+    def path(self, path: str, route: str) -> str:
+        """Segments that the route's template names (`{name}`), or that follow one of the name."""
+        steps, template = path.split("/"), route.split("/")
+        for i, step in enumerate(steps):
+            named = template[i][1:-1] if i < len(template) and template[i][:1] == "{" else ""
+            before = unquote(steps[i - 1]) if i else ""
+            how = self.names.path.get(named.lower()) or self.names.path.get(before.lower())
+            if how:
+                steps[i] = self.secret(how, unquote(step))
+        return "/".join(steps)
+
+    def body(self, body: Body | None, headers: list[Pair] | tuple[()]) -> None:
+        if body is None or (body.text is None and body.base64 is None):
+            return
+        opened = bodies.uncompressed(bodies.content(body), self.decoders, BODY_CAP)
+        if opened is None:
+            return _withhold(body)
+        data, whole = opened
+        body.truncated |= not whole
+        claimed = content_type(headers)
+        kind, found = bodies.parse(data, claimed, self.decoders)
+        masked: bytes | None
+        if kind == "form":
+            masked = self.form(data)
+        elif kind != "text":
+            masked = self.documents(data, found)
+        else:
+            masked = self.unparsed(data, claimed)
+        if masked is None:
+            return _withhold(body)
+        if masked != data or body.base64 is not None:
+            bodies.store(body, masked)
+
+    def unparsed(self, data: bytes, kind: str) -> bytes | None:
+        """Text of which only the names are understood; None when it is no text and something
+        sensitive may be in it."""
+        if _is_text(data):
+            return self.nested(data.decode(), 0).encode() if data else data
+        # UTF-16 is no binary, and none of its names can be found.
+        if self.names.reads_bodies or (b"\0" in data and _claims_text(kind)):
+            return None
+        return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
+
+    def text_secret(self, how: How, value: str) -> str:
+        _note(self.found, value.partition(":")[2], MASK)
+        return self.secret(how, value)
+
+    def documents(self, data: bytes, found: list[Any]) -> bytes:
+        """JSON, one value a line; the same bytes when there was nothing to mask."""
+        if not self.names.maybe(data) and not _hides(data):
+            return data
+        self.changed = False
+        masked = [self.node(d, "", 0) for d in found]
+        return b"\n".join(map(msgspec.json.encode, masked)) if self.changed else data
+
+    def node(self, node: Any, path: str, depth: int) -> Any:
+        if isinstance(node, str):
+            return self.nested(node, depth) if node else node
+        if not isinstance(node, dict | list):
+            return node
+        if depth > _DEPTH:
+            self.changed = True
+            return MASK
+        if isinstance(node, list):
+            return [self.node(n, path, depth + 1) for n in node]
+        masked = {}
+        for key, value in node.items():
+            name = key.lower()
+            here = path
+            if self.names.paths and not name.isdigit():
+                here = f"{path}.{name}" if path else name
+            how = self.names.paths.get(here) or self.names.body.get(name)
+            if how is None or how == "keep":
+                masked[key] = self.node(value, here, depth + 1)
+            else:
+                # Even when it is null: a second field of the same name is in the text only.
+                self.changed = True
+                masked[key] = self.leaf(how, value)
+        return masked
+
+    def leaf(self, how: How, value: Any) -> Any:
+        if value is None or isinstance(value, str):
+            return self.secret(how, value) if value else value
+        whole = msgspec.json.encode(value).decode()
+        for inner in scalars(value):
+            _note(self.found, inner, MASK)
+        return self.secret(how, whole)
+
+    def nested(self, value: str, depth: int) -> str:
+        """A text value: JSON or base64 JSON in it is read, else names are looked for."""
+        if depth <= _DEPTH and value[0] in "{[eW":
+            coded = value[0] in "eW"
+            inner = bodies.embedded(value) if coded else bodies.json(value)
+            if isinstance(inner, dict | list):
+                before, self.changed = self.changed, False
+                masked = msgspec.json.encode(self.node(inner, "", depth + 1))
+                if self.changed:
+                    return base64.b64encode(masked).decode() if coded else masked.decode()
+                self.changed = before
+                return value
+        data = value.encode()
+        if self.names.maybe(data):
+            masked = self.names.replace(data, self.text_secret)
+            if masked != data:
+                self.changed = True
+                return text(masked)
+        return value
+
+    def form(self, data: bytes) -> bytes:
+        """Fields whose value changed are written anew, the others stay as they came."""
+        fields = data.decode().split("&")
+        for i, field in enumerate(fields):
+            name, equals, value = field.partition("=")
+            plain = unquote_plus(value)
+            how = self.names.body.get(unquote_plus(name).lower())
+            if equals and plain:
+                new = self.secret(how, plain) if how else self.nested(plain, 0)
+                if new != plain:
+                    fields[i] = f"{name}={quote_plus(new, safe='*')}"
+        masked = "&".join(fields).encode()
+        # A form in name only, such as cut JSON with a `=` in it.
+        return self.names.replace(masked, self.text_secret) if self.names.maybe(masked) else masked
+
+    def texts(self, record: CaptureRecord) -> None:
+        """URLs and `name=value` in values whose own name is not sensitive."""
+        request, response = record.request, record.response
+        values: list[str] = []
+        if request is not None:
+            values += [request.path, *_values(request.query), *_values(request.headers)]
+        if response is not None:
+            values += [response.reason, *_values(response.headers)]
+        if values and self.names.maybe("\n".join(values).encode()):
+            if request is not None:
+                request.path = self.text(request.path)
+                request.query = [(n, self.text(v)) for n, v in request.query]
+                request.headers = [(n, self.text(v)) for n, v in request.headers]
+            if response is not None:
+                response.reason = short(self.text(response.reason))
+                response.headers = [(n, self.text(v)) for n, v in response.headers]
+        if record.detail:
+            record.detail = self.text(record.detail, self.every)
+        if record.log is not None:
+            record.log.message = self.text(record.log.message, self.every)
+
+    def text(self, value: str, names: Names | None = None) -> str:
+        names = names or self.names
+        data = value.encode()
+        return text(names.replace(data, self.text_secret)) if names.maybe(data) else value
+
+    # Second pass: the same values elsewhere.
+
+    def sweep(self, record: CaptureRecord, traces: Traces) -> None:
+        request, response = record.request, record.response
+        values = [record.detail, record.product_version]
+        if record.tls is not None:
+            values.append(record.tls.sni)
+        if record.log is not None:
+            values.append(record.log.message)
+        if request is not None:
+            values += [request.host, request.path, *_values(request.headers)]
+            for pair in request.query:
+                values += pair
+        if response is not None:
+            values += [response.reason, *_values(response.headers)]
+        joined = "\n".join(values)
+        if traces.within(joined) or "…\n" in joined:
+            self.sweep_texts(record, traces)
+        if request is not None and request.body is not None:
+            self.sweep_body(request.body, request.headers, traces)
+        if response is not None and response.body is not None:
+            self.sweep_body(response.body, response.headers, traces)
+        if record.message is not None:
+            self.sweep_body(record.message.body, (), traces)
+
+    def sweep_texts(self, record: CaptureRecord, traces: Traces) -> None:
+        def clean(value: str) -> str:
+            value = traces.replace(value)
+            return traces.cut(value[:-1]) + "…" if value.endswith("…") else value
+
+        record.detail = clean(record.detail)
+        record.product_version = short(clean(record.product_version))
+        if record.tls is not None:
+            record.tls.sni = short(clean(record.tls.sni))
+        if record.log is not None:
+            record.log.message = clean(record.log.message)
+        if record.request is not None:
+            request = record.request
+            request.host = short(clean(request.host))
+            request.path = clean(request.path)
+            request.query = [(clean(n), clean(v)) for n, v in request.query]
+            request.headers = [(n, clean(v)) for n, v in request.headers]
+        if record.response is not None:
+            response = record.response
+            response.reason = short(clean(response.reason))
+            response.headers = [(n, clean(v)) for n, v in response.headers]
+
+    def sweep_body(self, body: Body, headers: list[Pair] | tuple[()], traces: Traces) -> None:
+        data = bodies.content(body)
+        if not data:
+            return
+        coded = body.base64 is not None
+        plain = data.decode("latin-1") if coded else data.decode()
+        kind, found = bodies.parse(data, content_type(headers), self.decoders)
+        if kind == "text" and not traces.affords(plain):
+            return _withhold(body)
+        if kind in ("json", "ndjson"):
+            strings = "\n".join(scalars(found)) if "\\" in plain else ""
+            if traces.within(plain) or traces.within(strings):
+                swept = [swept_node(d, traces, 0) for d in found]
+                plain = b"\n".join(map(msgspec.json.encode, swept)).decode()
+        new = traces.replace(plain)
+        if body.truncated:
+            new = traces.cut(new)
+        if new != data.decode("latin-1" if coded else "utf-8"):
+            bodies.store(body, new.encode("latin-1", "replace") if coded else new.encode())
+
+
+def swept_node(node: Any, traces: Traces, depth: int) -> Any:
+    """A document without the values, names of fields included."""
+    if isinstance(node, dict) and depth <= _DEPTH:
+        return {traces.replace(k): swept_node(v, traces, depth + 1) for k, v in node.items()}
+    if isinstance(node, list) and depth <= _DEPTH:
+        return [swept_node(n, traces, depth + 1) for n in node]
+    plain = node if isinstance(node, str) else msgspec.json.encode(node).decode()
+    swept = traces.replace(plain)
+    return node if swept == plain else swept
+
+
+def scalars(node: Any, depth: int = 0) -> list[str]:
+    """Every text and number of a document, and the names of its fields."""
+    if isinstance(node, str):
+        return [node]
+    if depth <= _DEPTH and isinstance(node, dict):
+        return [*node, *(s for v in node.values() for s in scalars(v, depth + 1))]
+    if depth <= _DEPTH and isinstance(node, list):
+        return [s for v in node for s in scalars(v, depth + 1)]
+    return [msgspec.json.encode(node).decode()]
+
+
+def content_type(headers: list[Pair] | tuple[()]) -> str:
+    """The Content-Type of a message, "" when it has none."""
+    return next((v for n, v in headers if n.lower() == "content-type"), "")
+
+
+def _values(pairs: list[Pair]) -> list[str]:
+    return [value for _, value in pairs]
+
+
+def _withhold(body: Body) -> None:
+    body.text = body.base64 = None
+    body.withheld = "unmaskable"
+
+
+def _is_text(data: bytes) -> bool:
+    if b"\0" in data:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _claims_text(kind: str) -> bool:
+    kind = kind.lower()
+    return kind.startswith("text/") or any(t in kind for t in ("json", "xml", "form-urlencoded"))
+
+
+_OPENINGS = tuple(f'"{c}'.encode() for c in "eW{[")
+
+
+def _hides(data: bytes) -> bool:
+    """Whether names may stand in JSON text other than as themselves: escaped, or in base64."""
+    return b"\\u" in data or any(o in data for o in _OPENINGS)

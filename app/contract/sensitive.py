@@ -1,0 +1,174 @@
+"""Which names are sensitive in a record, and how values that stand under them are found in text.
+
+Called by the masking with the `sensitive` list of a profile. The names every product has are masked
+without a profile; a profile adds names, or lifts one with `keep`.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+import re2
+
+from app.contract.record import text
+from app.contract.rules import Sensitive
+
+How = Literal["drop", "mask", "token", "keep"]
+Replace = Callable[[How, str], str]
+
+MASK = "***"
+
+_HEADERS = (
+    "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token",
+)  # fmt: skip
+_KEYS = (
+    "password", "passwd", "secret", "client_secret", "api_key", "access_token", "refresh_token",
+    "authorization",
+)  # fmt: skip
+# How the same name is spelled by others: client-secret, clientSecret (names compare in lower case).
+_SPELLED = {k.replace("_", by) for k in _KEYS for by in ("_", "-", "")}
+
+_SCHEMES = rb"(?:bearer|basic|digest|negotiate|token)"
+
+
+class Names:
+    """The sensitive names of one profile, by the part of a message they stand in; lower case.
+
+    `paths` are dotted paths of JSON fields without the steps through lists.
+    """
+
+    def __init__(self, sensitive: Iterable[Sensitive] = ()) -> None:
+        self.header: dict[str, How] = dict.fromkeys([*_HEADERS, *_SPELLED], "mask")
+        self.query: dict[str, How] = dict.fromkeys(_SPELLED, "mask")
+        self.body: dict[str, How] = dict.fromkeys(_SPELLED, "mask")
+        self.path: dict[str, How] = {}
+        self.paths: dict[str, How] = {}
+        self.reads_bodies = False  # a body that cannot be read may hide what the profile names
+        for field in sensitive:
+            self._add(field)
+
+    def _add(self, field: Sensitive) -> None:
+        name = field.name.lower()
+        if field.where in ("body", "any"):
+            self.reads_bodies |= field.how != "keep"
+            steps = [s for s in name.split(".") if s != "*" and not s.isdigit()]
+            if len(steps) > 1:
+                self.paths[".".join(steps)] = field.how
+        parts = ("query", "header", "body") if field.where == "any" else (field.where,)
+        for part in parts:
+            table: dict[str, How] = getattr(self, part)
+            if field.how == "keep":
+                table.pop(name, None)
+            else:
+                table[name] = field.how
+
+    @cached_property
+    def _text(self) -> dict[str, How]:
+        """What a name means in text of which the part is not known; of two, the stricter."""
+        found: dict[str, How] = {}
+        leaves = {p.rpartition(".")[2]: how for p, how in self.paths.items()}
+        for table in (self.body, self.query, self.header, self.path, leaves):
+            for name, how in table.items():
+                if how != "keep":
+                    found[name] = how if found.get(name, how) == how else "mask"
+        return found
+
+    @cached_property
+    def _alternatives(self) -> bytes:
+        # Longest first, so that `set-cookie` is not read as `cookie`.
+        names = sorted((n for n in self._text if n), key=len, reverse=True)
+        return b"|".join(_escape(n) for n in names)
+
+    @cached_property
+    def _maybe(self) -> Any:
+        return _compile(
+            rb"(?i)(?:" + self._alternatives + rb")(?:[^a-z0-9_-]|$)"
+            rb"|(?:://|%3a%2f%2f)[^\s/]*(?:@|%40)|(?:bearer|basic)(?:\s|%20|\+)"
+        )
+
+    def maybe(self, data: bytes) -> bool:
+        """Whether `replace` could find something: one pass, without false negatives."""
+        return self._maybe.search(data) is not None
+
+    @cached_property
+    def _fields(self) -> Any:
+        return _compile(_PATTERN.replace(b"NAMES", self._alternatives))
+
+    def replace(self, data: bytes, replace: Replace) -> bytes:
+        """Text with `name=value`, `name: value`, `"name": "value` (also unterminated), the same
+        percent-encoded or escaped once more, multipart fields, XML elements, credentials of the
+        usual schemes and userinfo in URLs, each value replaced by `replace(how, value)`.
+
+        Tolerant on purpose: where a value's end is in doubt, too much is taken.
+        """
+
+        out, done, at = [], 0, 0
+        while (match := self._fields.search(data, at)) is not None:
+            there = [(g, i) for i, g in enumerate(_GROUPS, 1) if match.group(i) is not None]
+            group, number = there[-1]
+            name = match.group(there[0][1]) if len(there) == 2 else b""
+            how = self._text.get(name.lower().decode(), "keep") if name else "mask"
+            raw, start = match.group(number), match.start(number)
+            at = start
+            if how != "keep" and raw.lower() not in _NOTHING:
+                # What ends the value may begin the next name: the search goes on from there.
+                at = start + len(raw)
+                out += [data[done:start], replace(how, _plain(raw, group)).encode()]
+                done = at
+            at += match.start() == at == match.end()
+        return b"".join([*out, data[done:]])
+
+
+_NOTHING = (b"", b"null", b"none", b"undefined", b"nil", b"***")
+# One pass over Latin-1 bytes. Each match has the value's group last, the name's before it.
+_BARE = rb"(?:" + _SCHEMES + rb"(?:\s|%20|\+)+)?" + rb'(?:[^\s&"<>]|"[^\s&"<>,}\])])*'
+_PATTERN = (
+    rb"(?is)"
+    # Header lines: to the end of the line.
+    rb"(?:^|[^a-z0-9_-])(?P<hn>authorization|proxy-authorization|set-cookie|cookie)\s*:[ \t]*"
+    rb"(?P<hv>[^\s\"'\[{][^\r\n]*)"
+    # name = value, "name": "value", 'name': 'value', \"name\": \"value\", name%3Dvalue
+    rb"|(?:^|[^a-z0-9_-]|%[0-9a-f]{2}|\\u[0-9a-f]{4})(?P<n>NAMES)"
+    rb"(?:%22|\\*[\"'])?\s*(?:=>|[:=]|%3d|%3a|%253d|\\u003d)\s*"
+    rb"(?:\\+\"(?P<esc>(?:[^\"\\]|\\\\+.)*)"
+    rb"|\"(?P<dq>(?:[^\"\\]|\\.)*)"
+    rb"|'(?P<sq>(?:[^'\\]|\\.)*)"
+    rb"|(?P<num>-?[0-9][0-9.e+-]*|true|false|null)(?:[,}\]&\s]|$)"
+    rb"|(?P<all>[\[{].*)"  # a cut list or object: nobody knows where it ends
+    rb"|(?P<bare>" + _BARE + rb"))"
+    # multipart/form-data
+    rb"|name=\\*\"?(?P<mn>NAMES)\\*\"?(?:;[^\r\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n"
+    rb"(?P<mv>.*?)(?:\r?\n--|$)"
+    # <name>value
+    rb"|<(?:[a-z0-9]+:)?(?P<xn>NAMES)(?:\s[^<>]*)?>(?:<!\[CDATA\[)?(?P<xv>[^<]*)"
+    # scheme://user:password@host
+    rb"|(?:://|%3a%2f%2f)(?P<user>(?:[^\s/?#\"'<>\\&%]|%[0-9a-f]{2})*)(?:@|%40)"
+    # Authorization credentials without their name
+    rb"|(?:^|[^a-z0-9_-])(?:bearer|basic)(?:\s|%20|\+)+(?P<cred>[a-z0-9._~+/=-]{8,})"
+)
+_GROUPS = re.findall(r"\(\?P<([a-z]+)>", _PATTERN.decode())
+
+
+def _compile(pattern: bytes) -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    return re2.compile(pattern, options)
+
+
+def _escape(name: str) -> bytes:
+    return b"".join(
+        bytes([c]) if chr(c).isalnum() and c < 128 else b"\\x%02x" % c for c in name.encode()
+    )
+
+
+def _plain(raw: bytes, group: str) -> str:
+    """The value as its owner knows it, so that a token of it is the same wherever it stands."""
+    if group in ("dq", "esc") and b"\\" in raw:
+        for escaped, char in ((b'\\"', b'"'), (b"\\/", b"/"), (b"\\\\", b"\\")):
+            raw = raw.replace(escaped, char)
+    elif group in ("bare", "user") and b"%" in raw:
+        raw = unquote_to_bytes(raw)
+    return text(raw)

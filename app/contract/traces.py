@@ -1,0 +1,170 @@
+"""Where else a sensitive value stands: the forms in which clients and servers repeat it.
+
+Called by the masking with the values that it found under sensitive names. A value of a form that is
+not listed here (compressed, encrypted, spelled in another alphabet) is not found.
+"""
+
+import base64
+import binascii
+import html
+import json
+import re
+import string
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote, quote_plus, unquote_plus
+
+SHORTEST = 4  # characters of a value that is looked for
+_WHOLE = 8  # shorter values are ordinary words too: only whole words are replaced
+_NUMBER = 6  # digits of a number that is looked for
+_BUDGET = 1 << 27  # needles x characters of one text: some 0.1 s
+_TRIVIAL = frozenset({"true", "false", "null", "none", "undefined", "unknown", "nan"})
+_LOWER_HEX = re.compile("%[0-9A-F]{2}")
+_PRINTABLE = string.punctuation + " "
+_WORD = "[A-Za-z0-9_]"
+
+
+class Needle(NamedTuple):
+    """One form of a value; `word` where it must stand alone to be replaced."""
+
+    form: str
+    word: re.Pattern[str] | None = None
+
+
+class Traces:
+    """The values of one record with what to put in their place."""
+
+    def __init__(self, found: Iterable[tuple[str, str]]) -> None:
+        self.needles = [
+            (needle, by)
+            for value, by in found
+            for needle in (needles(value) if len(value) <= 512 else _needles(value))
+        ]
+        self.needles.sort(key=lambda n: len(n[0].form), reverse=True)
+
+    def __bool__(self) -> bool:
+        return bool(self.needles)
+
+    def within(self, text: str) -> bool:
+        """Whether `text` holds one of them, as far as the budget for one text goes."""
+        return any(n.form in text for n, _ in self._affordable(text)) or (
+            "%" in text and self._percent(text) is not None
+        )
+
+    def affords(self, text: str) -> bool:
+        """Whether all values can be looked for in `text` within the budget."""
+        return len(self.needles) * len(text) <= _BUDGET
+
+    def replace(self, text: str) -> str:
+        """The text without them. A text that hides one by an unusual percent-encoding comes back
+        decoded, but for control characters and what is not ASCII."""
+        text = self._replace(text)
+        if "%" in text:
+            return self._percent(text) or text
+        return text
+
+    def cut(self, text: str) -> str:
+        """The text without the beginning of a value at its end, where it was cut."""
+        for needle, _ in self._affordable(text):
+            form = needle.form
+            at = max(0, len(text) - len(form) + 1)
+            while (at := text.find(form[:SHORTEST], at)) >= 0:
+                if form.startswith(text[at:]):
+                    return text[:at]
+                at += 1
+        return text
+
+    def _affordable(self, text: str) -> list[tuple[Needle, str]]:
+        return self.needles[: _BUDGET // (len(text) + 1)]
+
+    def _replace(self, text: str) -> str:
+        for needle, by in self._affordable(text):
+            if needle.form in text:
+                if needle.word is None:
+                    text = text.replace(needle.form, by)
+                else:
+                    text = needle.word.sub(by, text)
+        return text
+
+    def _percent(self, text: str) -> str | None:
+        plain = unquote_plus(text)
+        if plain == text:
+            return None
+        masked = self._replace(plain)
+        return quote(masked, safe=_PRINTABLE) if masked != plain else None
+
+
+def chased(value: str) -> bool:
+    """Whether a value is particular enough to be looked for elsewhere."""
+    return (
+        len(value) >= SHORTEST
+        and value.lower() not in _TRIVIAL
+        and not (len(value) < _NUMBER and value.replace(".", "").isdigit())
+    )
+
+
+def contained(value: str) -> list[str]:
+    """Values inside a credential: the token behind its scheme, each cookie's value, the password of
+    a Basic credential."""
+    parts = []
+    for piece in re.split(r"[\s;,]+", value):
+        _, _, after = piece.partition("=")
+        parts += [p for p in (piece, after.strip('"')) if len(p) >= _WHOLE]
+    for part in list(parts):
+        if plain := _unwrapped(part):
+            parts += [p for p in (plain, plain.partition(":")[2]) if len(p) >= SHORTEST]
+    return parts
+
+
+def _unwrapped(value: str) -> str:
+    """The readable text that a value is the base64 form of, "" where it is not."""
+    text = value.replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        plain = base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
+    return plain if len(plain) >= _WHOLE and plain.isprintable() else ""
+
+
+def _needles(value: str) -> tuple[Needle, ...]:
+    data = value.encode("utf-8", "surrogatepass")
+    url = {
+        quote(data, safe=""),
+        quote(data),
+        quote_plus(data),
+        quote(data, safe="!'()*~"),  # as encodeURIComponent leaves them
+    }
+    url |= {_LOWER_HEX.sub(lambda m: m.group().lower(), u) for u in url}
+    as_json = json.dumps(value, ensure_ascii=False)[1:-1]
+    escaped = {
+        as_json,
+        json.dumps(value)[1:-1],
+        as_json.replace("/", "\\/"),
+        as_json.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+        html.escape(value),
+    }
+    plain = {value} | url | escaped
+    coded = {data.hex(), data.hex().upper()}
+    # Inside more base64 the value starts at one of three offsets; also after one more encoding.
+    for form in (data, base64.b64encode(data), *(u.encode() for u in url | escaped)):
+        coded |= _aligned(form)
+    word = len(value) < _WHOLE
+    return tuple(
+        Needle(f, re.compile(f"(?<!{_WORD}){re.escape(f)}(?!{_WORD})") if word else None)
+        for f in plain
+    ) + tuple(Needle(f) for f in coded if len(f) >= SHORTEST)
+
+
+needles = lru_cache(maxsize=1024)(_needles)
+
+
+def _aligned(data: bytes) -> set[str]:
+    """The characters of base64 text that depend on `data` alone, for each offset."""
+    forms = set()
+    for offset in range(3):
+        text = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
+        partial = (offset + len(data)) % 3 != 0
+        core = text[(0, 2, 3)[offset] : len(text) - partial]
+        forms |= {core, core.replace("+", "-").replace("/", "_")}
+    return forms
