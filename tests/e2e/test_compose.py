@@ -146,6 +146,10 @@ def test_the_api_asks_for_the_token_and_health_does_not(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/health", trust_env=False).status_code == 200
 
 
+def test_both_containers_become_healthy(stack: Stack) -> None:
+    until(lambda: stack.run("ps").count("(healthy)") == 2)
+
+
 def test_the_command_line_in_the_image_reports(stack: Stack) -> None:
     until(lambda: "cdn.cribl.io" in stack.inside("mock-server", "telemock", "report"))
 
