@@ -16,6 +16,7 @@ import msgspec
 
 from app.contract import record
 from app.contract.record import Body, CaptureRecord, Pair, Request, Response
+from app.version import VERSION
 
 CSV_COLUMNS = (
     "id", "time", "kind", "action", "profile", "rule", "method", "scheme", "host", "path", "query",
@@ -43,7 +44,7 @@ def table(lines: Iterable[bytes]) -> Iterator[bytes]:
     for line in lines:
         row = _row(record.decode(line))
         writer.writerow([cell(row[name]) for name in CSV_COLUMNS])
-        yield buffer.getvalue().encode("utf-8")
+        yield buffer.getvalue().encode("utf-8", "backslashreplace")
         buffer.seek(0)
         buffer.truncate()
     yield buffer.getvalue().encode("utf-8")
@@ -92,7 +93,7 @@ def _row(found: CaptureRecord) -> dict[str, object]:
 
 def har(lines: Iterable[bytes]) -> Iterator[bytes]:
     """HAR 1.2. Records without a request (connections, messages, log lines) have no place in it."""
-    creator = msgspec.json.encode({"name": "telemock", "version": str(record.SCHEMA)})
+    creator = msgspec.json.encode({"name": "telemock", "version": VERSION})
     yield b'{"log":{"version":"1.2","creator":' + creator + b',"entries":['
     first = True
     for line in lines:

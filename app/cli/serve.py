@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.contract.names import FILE_SERVER, FILE_TOKEN
 from app.contract.settings import SettingError
+from app.local import LocalError, running_app
 from app.main import create_app
 from app.settings import Settings
 
@@ -31,8 +32,13 @@ _GRACE_S = 10  # that running requests get at the end
 def serve(settings: Settings) -> int:
     """Until SIGTERM or SIGINT; returns the exit code.
 
-    Raises SettingError, ProfileError, StoreError.
+    Raises SettingError, ProfileError, StoreError, LocalError.
     """
+    if other := running_app(settings.data):
+        raise LocalError(
+            f"an app runs on {settings.data} already, at {other}\n\n"
+            "hint: stop it, or give this one another TELEMOCK_DATA"
+        )
     with contextlib.closing(_bound(settings.host, settings.port)) as listener:
         url = _url(settings.host, listener.getsockname()[1])
         startup = _Startup(create_app(settings))

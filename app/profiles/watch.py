@@ -3,7 +3,7 @@
 Made by the app at its start; its watcher task calls `check` every second.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.contract.rules import RuleSet
@@ -23,43 +23,41 @@ class ProfileSet:
 
     def __init__(self, sources: Sequence[str | Path]) -> None:
         self._sources = tuple(sources)
-        self._files: tuple[Path, ...] = ()
-        self._seen = self._signature()
         loaded = load(self._sources)
-        self._files = loaded.files
-        self._seen += _signature(loaded.files)
         self.rules: RuleSet = loaded.rules
         self.error = ""
+        self._files = loaded.files
+        self._seen = self._signature()
 
     def check(self) -> bool:
         """Looks at times and sizes, reads the files again when one of them changed, and says
-        whether other rules are in use now."""
-        seen = self._signature() + _signature(self._files)
-        if seen == self._seen:
+        whether other rules are in use now. After a refused change it reads them each time: what
+        was missing may be no file that it knows."""
+        seen = self._signature()
+        if seen == self._seen and not self.error:
             return False
+        # Taken before the files are read: a change in between shows at the next check.
+        self._seen = seen
         try:
             loaded = load(self._sources)
         except ProfileError as e:
             self.error = str(e)
-            self._seen = seen
             return False
-        self._files = loaded.files
-        # Looked at before the files were read, so that a change in between shows at the next check.
-        self._seen = seen if _signature(loaded.files) == seen[-len(loaded.files) :] else ()
         self.error = ""
+        if loaded.files != self._files:
+            self._files = loaded.files
+            self._seen = self._signature()
         changed = loaded.rules.etag != self.rules.etag
-        self.rules = loaded.rules
+        if changed:
+            self.rules = loaded.rules
         return changed
 
     def _signature(self) -> _Signature:
         try:
-            return _signature(source.path for source in find(self._sources))
+            found = [source.path for source in find(self._sources)]
         except (ProfileError, OSError):
-            return ()
-
-
-def _signature(files: Iterable[Path]) -> _Signature:
-    return tuple(map(_state, files))
+            found = []
+        return tuple(map(_state, (*found, *self._files)))
 
 
 def _state(path: Path) -> tuple[str, int, int, int]:

@@ -1,0 +1,93 @@
+"""Changed files are in use at the next check; bad ones leave the last good rules in use."""
+
+from pathlib import Path
+
+import pytest
+
+from app.profiles import ProfileError, ProfileSet
+from tests.unit.app.profiles.conftest import HEAD, RULES
+
+
+def write(path: Path, text: str) -> None:
+    """As editors do it: another file takes the name, so that even equal sizes and times differ."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def test_change_is_in_use_at_the_next_check(tmp_path: Path) -> None:
+    path = tmp_path / "acme.yaml"
+    write(path, HEAD + RULES)
+    profiles = ProfileSet([path])
+    before = profiles.rules
+    assert profiles.check() is False
+    assert profiles.rules is before
+    write(path, HEAD + RULES.replace("observe", "block"))
+    assert profiles.check() is True
+    assert profiles.rules.profiles[0].rules[0].action == "block"
+    assert profiles.check() is False
+
+
+def test_change_without_effect_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "acme.yaml"
+    write(path, HEAD + RULES)
+    profiles = ProfileSet([path])
+    write(path, "# a comment\n" + HEAD + RULES)
+    assert profiles.check() is False
+
+
+def test_bad_file_keeps_the_last_good_set_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "acme.yaml"
+    write(path, HEAD + RULES)
+    profiles = ProfileSet([path])
+    good = profiles.rules
+    write(path, HEAD + RULES.replace("observe", "mok"))
+    assert profiles.check() is False
+    assert profiles.rules is good
+    assert "rules[0].action: 'mok' is not an action" in profiles.error
+    assert profiles.check() is False
+    write(path, HEAD + RULES)
+    assert profiles.check() is False
+    assert profiles.error == ""
+
+
+def test_file_that_goes_away_is_an_error_until_it_is_back(tmp_path: Path) -> None:
+    path = tmp_path / "acme.yaml"
+    write(path, HEAD + RULES)
+    profiles = ProfileSet([path])
+    path.unlink()
+    assert profiles.check() is False
+    assert "no built-in profile, file or folder" in profiles.error
+    write(path, HEAD + RULES.replace("observe", "block"))
+    assert profiles.check() is True
+    assert profiles.error == ""
+
+
+def test_new_files_of_a_folder_and_answer_files_are_seen(tmp_path: Path) -> None:
+    write(tmp_path / "acme.yaml", HEAD + "rules: [{id: a, action: mock, answer: {file: a.txt}}]")
+    write(tmp_path / "a.txt", "one")
+    profiles = ProfileSet([tmp_path])
+    write(tmp_path / "a.txt", "two")
+    assert profiles.check() is True
+    assert profiles.rules.profiles[0].rules[0].answer.body == b"two"
+    write(tmp_path / "b.yaml", HEAD.replace("id: acme", "id: other") + RULES)
+    assert profiles.check() is True
+    assert [p.id for p in profiles.rules.profiles] == ["acme", "other"]
+    (tmp_path / "b.yaml").unlink()
+    assert profiles.check() is True
+    assert profiles.check() is False
+
+
+def test_answer_file_that_was_missing_is_seen_when_it_comes(tmp_path: Path) -> None:
+    write(tmp_path / "acme.yaml", HEAD + RULES)
+    profiles = ProfileSet([tmp_path])
+    write(tmp_path / "acme.yaml", HEAD + "rules: [{id: a, action: mock, answer: {file: a.txt}}]")
+    assert profiles.check() is False
+    assert "'a.txt' cannot be read" in profiles.error
+    write(tmp_path / "a.txt", "here")
+    assert profiles.check() is True
+
+
+def test_bad_files_stop_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError):
+        ProfileSet([tmp_path / "gone.yaml"])
