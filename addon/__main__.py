@@ -19,7 +19,10 @@ def main(arguments: list[str]) -> int:
         print(_USAGE + options.table())
         return 0
     if arguments:
-        print(f"error: unknown argument {arguments[0]!r}\n\nhint: python -m addon --help", file=sys.stderr)
+        print(
+            f"error: unknown argument {arguments[0]!r}\n\nhint: python -m addon --help",
+            file=sys.stderr,
+        )
         return 2
     try:
         chosen = options.load(os.environ)

@@ -70,6 +70,11 @@ def _make() -> bytes:
         ]
     )
     now = datetime.datetime.now(datetime.UTC)
+    usage = x509.KeyUsage(
+        key_cert_sign=True, crl_sign=True, digital_signature=False, key_encipherment=False,
+        content_commitment=False, data_encipherment=False, key_agreement=False,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -79,14 +84,7 @@ def _make() -> bytes:
         .not_valid_before(now - _CLOCK_SKEW)
         .not_valid_after(now + _LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(
-            x509.KeyUsage(
-                key_cert_sign=True, crl_sign=True, digital_signature=False, key_encipherment=False,
-                content_commitment=False, data_encipherment=False, key_agreement=False,
-                encipher_only=False, decipher_only=False,
-            ),  # fmt: skip
-            critical=True,
-        )
+        .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())

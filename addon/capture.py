@@ -42,7 +42,9 @@ class Capture:
         self._mode: Mode | Literal[""] = mode or ""
         self._body_cap = body_cap
 
-    def exchange(self, exchange: Exchange, flow: http.HTTPFlow, kind: Kind, end: int) -> CaptureRecord:
+    def exchange(
+        self, exchange: Exchange, flow: http.HTTPFlow, kind: Kind, end: int
+    ) -> CaptureRecord:
         """The whole exchange, or for `pass` its outline: no header, query or content.
 
         `end` is when it ended, of `addon.exchange.now`.
@@ -87,7 +89,11 @@ class Capture:
         return record
 
     def _parts(
-        self, exchange: Exchange, response: http.Response | None, record: CaptureRecord, outline: bool
+        self,
+        exchange: Exchange,
+        response: http.Response | None,
+        record: CaptureRecord,
+        outline: bool,
     ) -> None:
         request = record.request
         if request is not None:
@@ -98,7 +104,12 @@ class Capture:
             record.response = Response(
                 status=response.status_code,
                 reason=short(response.reason),
-                http_version=short(response.http_version),
+                # Of our own answers mitmproxy knows only that it translates them.
+                http_version=short(
+                    response.http_version
+                    if exchange.answered_by == "upstream"
+                    else exchange.http_version
+                ),
             )
             if not outline:
                 headers, left_out = clip(headers_of(response.headers.fields), HEADER_CAP)

@@ -13,10 +13,14 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http import (
     DropStream,
-    ErrorCode,
     HTTPMode,
     HttpStream,
-    ReceiveHttp,
+    SendHttp,
+    _http1,
+)
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
     RequestData,
     RequestProtocolError,
     RequestTrailers,
@@ -24,8 +28,6 @@ from mitmproxy.proxy.layers.http import (
     ResponseEndOfMessage,
     ResponseHeaders,
     ResponseProtocolError,
-    SendHttp,
-    _http1,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
@@ -139,14 +141,14 @@ class Stream(HttpStream):
         in which the server speaks first work, and that a failure is told to the client."""
         host = self.flow.request.host
         if is_address(host) or self.sidecar.names(host):
-            yield from super().handle_connect_regular()
+            yield from super().handle_connect_regular()  # type: ignore[no-untyped-call]
             return
         relay = Relay(self.context, self.sidecar, host=host, reason="not_named")
         err = yield commands.OpenConnection(self.context.server)
         if err:
             self.flow.response = http.Response.make(502, f"cannot connect: {err}\n")
         self.child_layer = relay
-        yield from self.handle_connect_finish()
+        yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
 
 class Server(_http1.Http1Server):
@@ -170,7 +172,7 @@ class Server(_http1.Http1Server):
 
 
 class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: leaves an answer's trailers out, as a proxy may (RFC 9110 6.5)."""
+    """HTTP/1 towards the real host: leaves an answer's trailers out, as a proxy may (RFC 9110)."""
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         try:
@@ -201,4 +203,4 @@ class Http(layers.HttpLayer):
 
 def install() -> None:
     """Makes mitmproxy use `Client` for every HTTP/1 connection to a server."""
-    http_layers.Http1Client = Client  # type: ignore[misc]
+    setattr(http_layers, "Http1Client", Client)  # noqa: B010 - mypy knows no such attribute

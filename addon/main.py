@@ -1,24 +1,20 @@
 """The sidecar's mitmproxy addon: its hooks decide, route, and hand a record to the shipper.
 
-Loaded by `addon.proxy` (python -m addon), and by `mitmdump -s addon/main.py` through the list at the
-end. The work is in the other modules.
+Loaded by `addon.proxy` (python -m addon), and through the list at the end by
+`mitmdump -s addon/main.py`. The work is in the other modules.
 """
 
-import logging
-import re
-from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
-from mitmproxy import connection, ctx, exceptions, http, tls
-from mitmproxy.proxy import layer, mode_specs, server_hooks
+from mitmproxy import connection, http
 from mitmproxy.tcp import TCPFlow
 
 from addon.capture import Capture, endpoint
-from addon.dns import Address, Names, Refused
+from addon.connections import Connections, Sink, destination_of, why
+from addon.dns import Address
 from addon.exchange import KEY, Counted, Exchange, Kept, headers_of, now, query_of, trace
-from addon.layers import Relay
-from addon.next_layer import Wait, choose, host_of
+from addon.next_layer import host_of
 from addon.options import Options
 from addon.pool import Pool
 from addon.profiles import Profiles
@@ -26,24 +22,8 @@ from addon.routing import Killed, Router, hand_over, response
 from addon.telemetry import Metrics
 from app.contract import body as bodies
 from app.contract.answer import NO_TRAILERS, render
-from app.contract.record import REASONS, CaptureRecord, Endpoint, Kind, text
+from app.contract.record import Endpoint, Kind, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
-
-log = logging.getLogger(__name__)
-
-_REFUSED_CERTIFICATE = re.compile(
-    "unknown ca|bad certificate|certificate unknown|unsupported certificate|certificate expired"
-)
-# What `server_connect` leaves of a Refused in mitmproxy's error text.
-_KILLED_WITH = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
-
-
-class Sink(Protocol):
-    """What takes the records: `addon.ship.Shipper`."""
-
-    def reserve(self) -> tuple[str, int]: ...
-
-    def submit(self, record: CaptureRecord) -> None: ...
 
 
 class Sidecar:
@@ -60,81 +40,19 @@ class Sidecar:
         parts = urlsplit(options.app_url)
         self.app: Address = (parts.hostname or "127.0.0.1", parts.port or 80)
         self.router = Router(Pool(*self.app))
-        self.dns = Names(options.resolve, options.hosts, listening)
+        self.connections = Connections(
+            options, profiles, shipper, metrics, self.capture, self.app, self.settle
+        )
+        self.addons = [self.connections]  # mitmproxy calls it too
         self._flows: dict[str, dict[str, http.HTTPFlow]] = {}  # unfinished, by client and flow
-        self._relays: dict[str, list[Relay]] = {}  # by client
-        self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
 
     @property
     def in_flight(self) -> int:
         return sum(map(len, self._flows.values()))
 
-    # Which connections are opened, and where they go.
-
-    def next_layer(self, data: layer.NextLayer) -> None:
-        chosen = choose(data.context, data.data_client(), self, self.dns)
-        if isinstance(chosen, Wait):
-            raise exceptions.AddonHalt  # mitmproxy's own addon would decide on less
-        data.layer = chosen
-
-    def names(self, host: str) -> bool:
-        return bool(self.profiles.rules.of_host(host))
-
-    def spliced(self, relay: Relay) -> None:
-        self._relays.setdefault(relay.context.client.id, []).append(relay)
-
-    async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
-        address = data.server.address
-        if address is None or address == self.app:
-            return
-        host, port = address[0], address[1]
-        try:
-            found = await self.dns.find(host, port, past_hosts_file=self.names(host))
-        except Refused as e:
-            data.server.error = f"{e.reason}: {e}"
-            return
-        if found != (host, port):
-            self._asked_for[data.server.id] = (host, port)
-            data.server.address = found
-
-    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
-        # mitmproxy uses a connection again for a request whose address stands here: the host's
-        # name. It forbids the change on an open connection, where it would usually be a lie.
-        if asked_for := self._asked_for.pop(data.server.id, None):
-            data.server.__dict__["address"] = asked_for
-
-    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
-        self._asked_for.pop(data.server.id, None)
-
-    def tls_failed_client(self, data: tls.TlsData) -> None:
-        client, server, error = data.context.client, data.context.server, data.conn.error or ""
-        host = client.sni or (server.address[0] if server.address else "")
-        profiles = self.profiles.rules.of_host(host)
-        if not profiles:
-            return
-        self.metrics.add("telemock.tls.client_rejected", (host,))
-        refused = bool(_REFUSED_CERTIFICATE.search(error))
-        self._submit(
-            self.capture.connection(
-                self.shipper.reserve(),
-                "tls_rejected",
-                client,
-                host=host,
-                sni=client.sni or "",
-                destination=destination_of(client, server),
-                profile=profiles[0].id,
-                reason="client_refused_certificate" if refused else "tls_failed",
-                detail=error,
-            )
-        )
-
     def client_disconnected(self, client: connection.Client) -> None:
         for flow in list(self._flows.get(client.id, {}).values()):
             self._finish(flow, "failed", "client_gone")
-        for relay in self._relays.pop(client.id, []):
-            self._relayed(relay)
-
-    # One HTTP exchange.
 
     def requestheaders(self, flow: http.HTTPFlow) -> Any:
         exchange = self._begin(flow)
@@ -202,11 +120,11 @@ class Sidecar:
         message = flow.error.msg if flow.error else ""
         exchange.detail = exchange.detail or message
         left = not (flow.client_conn.state & connection.ConnectionState.CAN_READ)
-        killed = _KILLED_WITH.match(message)
+        refused = why(message)
         if exchange.reason == "bad_request":
             reason = exchange.reason
-        elif killed and killed.group(1) in REASONS:
-            reason, exchange.detail = killed.group(1), killed.group(2)
+        elif refused:
+            reason, exchange.detail = refused
         elif left or "client" in message.lower():
             reason = "client_gone"
         elif flow.server_conn.timestamp_tcp_setup is None:
@@ -222,7 +140,7 @@ class Sidecar:
         message = flow.websocket.messages[-1]
         flow.websocket.messages.clear()
         if exchange is not None and exchange.named and exchange.action != "pass":
-            self._submit(self.capture.message(self.shipper.reserve(), exchange, message))
+            self.shipper.submit(self.capture.message(self.shipper.reserve(), exchange, message))
 
     def tcp_message(self, flow: TCPFlow) -> None:
         """What follows an upgrade to something that is no WebSocket: relayed, not kept."""
@@ -331,7 +249,7 @@ class Sidecar:
         if not of_client:
             self._flows.pop(flow.client_conn.id, None)
         self._measure(exchange, flow, end)
-        self._submit(self.capture.exchange(exchange, flow, kind, end))
+        self.shipper.submit(self.capture.exchange(exchange, flow, kind, end))
 
     def _measure(self, exchange: Exchange, flow: http.HTTPFlow, end: int) -> None:
         status = str(flow.response.status_code) if flow.response else ""
@@ -353,66 +271,24 @@ class Sidecar:
         if exchange.action == "mock" and exchange.reason in _FELL_BACK:
             add("telemock.fallback.answers", (exchange.reason,))
 
-    def _relayed(self, relay: Relay) -> None:
-        client, server = relay.context.client, relay.context.server
-        reason, detail = relay.reason, server.error or ""
-        if killed := _KILLED_WITH.match(detail):
-            reason, detail = killed.group(1), killed.group(2)
-        elif detail and not relay.received:
-            reason = "upstream_unreachable"
-        self._submit(
-            self.capture.connection(
-                self.shipper.reserve(),
-                "refused" if reason == "loop" else "spliced",
-                client,
-                host=relay.host,
-                sni=relay.sni,
-                destination=destination_of(client, server),
-                reason=reason if reason in REASONS else "upstream_unreachable",
-                detail=detail,
-                sent=relay.sent,
-                received=relay.received,
-            )
-        )
-
-    def _submit(self, record: CaptureRecord) -> None:
-        self.metrics.add(
-            "telemock.captures", (record.kind, record.action, record.profile, record.rule)
-        )
-        self.shipper.submit(record)
-
     def end(self) -> None:
         """Records what is still open; called once, when no more time is left for it."""
         for flows in list(self._flows.values()):
             for flow in list(flows.values()):
                 self._finish(flow, "failed", "shutdown")
-        for client in list(self._relays):
-            for relay in self._relays.pop(client):
-                self._relayed(relay)
+        self.connections.end()
         self.router.pool.close()
 
 
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"))
+_METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT")
+)
 _FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open"))
 
 
 def exchange_of(flow: http.HTTPFlow) -> Exchange | None:
     found = flow.metadata.get(KEY)
     return found if isinstance(found, Exchange) else None
-
-
-def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:
-    """Where the client connected to: the original address, or what it named to the proxy."""
-    if isinstance(client.proxy_mode, mode_specs.TransparentMode):
-        return endpoint(client.sockname)
-    return endpoint(server.address)
-
-
-def listening() -> Iterator[Address]:
-    """The addresses that this process listens on as a proxy."""
-    proxyserver = ctx.master.addons.get("proxyserver")
-    for address in proxyserver.listen_addrs() if proxyserver else ():
-        yield address[0], address[1]
 
 
 def _reads_body(profile: Profile) -> bool:

@@ -1,8 +1,8 @@
 """Which connections are opened, and which are relayed unread.
 
 mitmproxy's `next_layer` hook (in `addon.main`) asks `choose` before its own addon. Only a host that
-a profile names is opened; the name is the ClientHello's SNI or the Host header, else CONNECT's, else
-what the dummy address stands for.
+a profile names is opened; the name is the ClientHello's SNI or the Host header, else CONNECT's,
+else what the dummy address stands for.
 """
 
 import re
@@ -30,9 +30,7 @@ class Wait(Enum):
     WAIT = "wait"
 
 
-def choose(
-    context: Context, data: bytes, sidecar: Sidecar, names: Names
-) -> layer.Layer | Wait:
+def choose(context: Context, data: bytes, sidecar: Sidecar, names: Names) -> layer.Layer | Wait:
     """The layer for a connection's next protocol, from the client's first bytes."""
     top = context.layers[-1]
     if isinstance(top, modes.HttpProxy):

@@ -18,7 +18,7 @@ LARGEST_CAP = 1024 * 1024  # a record's line has room for both bodies, escaped
 
 
 def _url(value: str) -> str:
-    """Only plain HTTP: the app's TLS port comes with its certificate, which no setting names yet."""
+    """Only plain HTTP: no setting names the certificate of the app's TLS port yet."""
     parts = urlsplit(value)
     if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
         raise ValueError("http://HOST:PORT")
@@ -191,5 +191,7 @@ def table() -> str:
     lines = []
     for row in SETTINGS:
         lines.append(f"  {row.name}" + (f" (default {row.default})" if row.default else ""))
-        lines.extend(textwrap.wrap(row.help, 76, initial_indent="      ", subsequent_indent="      "))
+        lines.extend(
+            textwrap.wrap(row.help, 76, initial_indent="      ", subsequent_indent="      ")
+        )
     return "\n".join(lines)

@@ -18,9 +18,7 @@ class AppFailed(Exception):
     """No usable answer. `reason` is an id in REASONS. `cut`: the app closed the connection instead
     of answering; `late`: it took the request and no answer came in time."""
 
-    def __init__(
-        self, reason: str, detail: str, *, cut: bool = False, late: bool = False
-    ) -> None:
+    def __init__(self, reason: str, detail: str, *, cut: bool = False, late: bool = False) -> None:
         super().__init__(detail)
         self.reason = reason
         self.cut = cut

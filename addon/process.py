@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from mitmproxy.addonmanager import Loader
 
 from addon import ca, layers, telemetry
 from addon import options as settings
-from addon.main import Sidecar, listening
+from addon.connections import listening
+from addon.main import Sidecar
 from addon.options import Options
 from addon.profiles import Profiles, built_in
 from addon.ship import Shipper
@@ -89,13 +90,11 @@ class Process:
             health.address, health.port, self.metrics, self.health, self.ready
         )
         self._state = ""
-        where = {
-            "pid": os.getpid(),
-            "proxy": [f"{host}:{port}" for host, port in listening()],
-            "health": [f"{a[0]}:{a[1]}" for s in self._health.sockets for a in (s.getsockname(),)],
-        }
-        (self.options.data / FILE_SIDECAR).write_text(json.dumps(where) + "\n")
-        log.info("proxy on %s, health on %s", ", ".join(where["proxy"]), ", ".join(where["health"]))
+        proxy = written(listening())
+        where = written(s.getsockname()[:2] for s in self._health.sockets)
+        said = json.dumps({"pid": os.getpid(), "proxy": proxy, "health": where})
+        (self.options.data / FILE_SIDECAR).write_text(said + "\n")
+        log.info("proxy on %s, health on %s", ", ".join(proxy), ", ".join(where))
 
     def stopping(self) -> None:
         self._state = "stopping"
@@ -103,7 +102,8 @@ class Process:
     async def drain(self, until: Callable[[], float]) -> None:
         """Waits for the exchanges in flight, at most until `until()` of the loop's clock."""
         loop = asyncio.get_running_loop()
-        while self.sidecar.in_flight and loop.time() < until():
+        # Once in a life, so no event is kept for it; and `until` may change.
+        while self.sidecar.in_flight and loop.time() < until():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         self.sidecar.end()
 
@@ -120,7 +120,8 @@ class Process:
             "uptime_s": round(time.monotonic() - self._started, 3),
             "version": version(),
             "mode": self.options.mode or "",
-            "proxy": [f"{host}:{port}" for host, port in listening()],
+            "boot": self.shipper.boot,
+            "proxy": written(listening()),
             "in_flight": self.sidecar.in_flight,
             "profiles": self.profiles.state(),
             "shipper": self.shipper.stats(),
@@ -158,6 +159,11 @@ class Script:
         if self._process is not None:
             await self._process.drain(lambda: 0)
             await asyncio.to_thread(self._process.stop)
+
+
+def written(addresses: Iterable[tuple[str, int]]) -> list[str]:
+    """Addresses as HOST:PORT, with brackets around IPv6."""
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses]
 
 
 def token_reader(path: Path) -> Callable[[], str]:

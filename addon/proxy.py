@@ -29,6 +29,7 @@ class Master(BaseMaster):
         self.process = process
         self.server = proxyserver.Proxyserver()
         self.failure = ""
+        self.deadline = 0.0  # of the loop's clock, for what is in flight when we are stopped
         self.addons.add(
             process.sidecar, core.Core(), self.server, next_layer.NextLayer(), tlsconfig.TlsConfig()
         )

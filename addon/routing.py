@@ -90,7 +90,8 @@ class Router:
             raise
         exchange.answered = now()
         if _is_own_failure(answered, answer):
-            self._open_circuit()
+            if answered.status >= 500:
+                self._open_circuit()
             raise AppFailed("app_error", f"the app answered {answered.status}")
         return answered
 
@@ -191,8 +192,10 @@ def _is_own_failure(answered: Answered, answer: Answer) -> bool:
     """Whether the app failed, as opposed to answering with the status the rule asks for."""
     if any(n.lower() == HEADER_ERROR for n, _ in answered.headers):
         return True
-    wanted = {a.status for a in _variants(answer)}
-    return answered.status not in wanted and (answered.status == 400 or answered.status >= 500)
+    if answered.status in {a.status for a in _variants(answer)}:
+        return False
+    # 400 and 413 come from the app's server, 404 from a mock that knows no such rule (any more).
+    return answered.status in (400, 404, 413) or answered.status >= 500
 
 
 def _raw(exchange: Exchange, request: http.Request) -> bytes:

@@ -1,0 +1,167 @@
+"""The addon's half that deals with connections: which are opened, where they go, how they fail.
+
+A part of `addon.main`'s addon, which mitmproxy calls with every connection.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from mitmproxy import connection, ctx, exceptions, http, tls
+from mitmproxy.proxy import layer, mode_specs, server_hooks
+
+from addon.capture import Capture, endpoint
+from addon.dns import Address, Names, Refused
+from addon.exchange import Exchange
+from addon.layers import Relay
+from addon.next_layer import Wait, choose
+from addon.options import Options
+from addon.profiles import Profiles
+from addon.telemetry import Metrics
+from app.contract.record import REASONS, CaptureRecord, Endpoint
+
+_REFUSED_CERTIFICATE = re.compile(
+    "unknown ca|bad certificate|certificate unknown|unsupported certificate|certificate expired"
+)
+_WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
+
+
+class Sink(Protocol):
+    """What takes the records: `addon.ship.Shipper`."""
+
+    def reserve(self) -> tuple[str, int]: ...
+
+    def submit(self, record: CaptureRecord) -> None: ...
+
+
+class Connections:
+    """`app` is the mock's address, which is connected to as it is; `settle` decides an exchange
+    that waited for its body."""
+
+    def __init__(
+        self,
+        options: Options,
+        profiles: Profiles,
+        shipper: Sink,
+        metrics: Metrics,
+        capture: Capture,
+        app: Address,
+        settle: Callable[[Exchange, http.HTTPFlow], None],
+    ) -> None:
+        self.profiles = profiles
+        self.shipper = shipper
+        self.metrics = metrics
+        self.capture = capture
+        self.app = app
+        self.settle = settle
+        self.dns = Names(options.resolve, options.hosts, listening)
+        self._relays: dict[str, list[Relay]] = {}  # by client
+        self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
+
+    def next_layer(self, data: layer.NextLayer) -> None:
+        chosen = choose(data.context, data.data_client(), self, self.dns)
+        if isinstance(chosen, Wait):
+            raise exceptions.AddonHalt  # mitmproxy's own addon would decide on less
+        data.layer = chosen
+
+    def names(self, host: str) -> bool:
+        return bool(self.profiles.rules.of_host(host))
+
+    def spliced(self, relay: Relay) -> None:
+        self._relays.setdefault(relay.context.client.id, []).append(relay)
+
+    async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        address = data.server.address
+        if address is None or address == self.app:
+            return
+        host, port = address[0], address[1]
+        try:
+            found = await self.dns.find(host, port, past_hosts_file=self.names(host))
+        except Refused as e:
+            data.server.error = f"{e.reason}: {e}"
+            return
+        if found != (host, port):
+            self._asked_for[data.server.id] = (host, port)
+            data.server.address = found
+
+    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        # mitmproxy uses a connection again for a request whose address stands here: the host's
+        # name. It forbids the change on an open connection, where it would usually be a lie.
+        if asked_for := self._asked_for.pop(data.server.id, None):
+            data.server.__dict__["address"] = asked_for
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._asked_for.pop(data.server.id, None)
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        client, server, error = data.context.client, data.context.server, data.conn.error or ""
+        host = client.sni or (server.address[0] if server.address else "")
+        profiles = self.profiles.rules.of_host(host)
+        if not profiles:
+            return
+        self.metrics.add("telemock.tls.client_rejected", (host,))
+        refused = bool(_REFUSED_CERTIFICATE.search(error))
+        self.shipper.submit(
+            self.capture.connection(
+                self.shipper.reserve(),
+                "tls_rejected",
+                client,
+                host=host,
+                sni=client.sni or "",
+                destination=destination_of(client, server),
+                profile=profiles[0].id,
+                reason="client_refused_certificate" if refused else "tls_failed",
+                detail=error,
+            )
+        )
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        for relay in self._relays.pop(client.id, []):
+            self._relayed(relay)
+
+    def end(self) -> None:
+        """Records what is still relayed."""
+        for client in list(self._relays):
+            for relay in self._relays.pop(client):
+                self._relayed(relay)
+
+    def _relayed(self, relay: Relay) -> None:
+        client, server = relay.context.client, relay.context.server
+        reason, detail = relay.reason, server.error or ""
+        if detail and not relay.received:
+            reason, detail = why(detail) or ("upstream_unreachable", detail)
+        self.shipper.submit(
+            self.capture.connection(
+                self.shipper.reserve(),
+                "refused" if reason == "loop" else "spliced",
+                client,
+                host=relay.host,
+                sni=relay.sni,
+                destination=destination_of(client, server),
+                reason=reason,
+                detail=detail,
+                sent=relay.sent,
+                received=relay.received,
+            )
+        )
+
+
+def why(error: str) -> tuple[str, str] | None:
+    """The reason and detail that `server_connect` put into mitmproxy's error text, None for another
+    text."""
+    found = _WHY.match(error)
+    return (found[1], found[2]) if found and found[1] in REASONS else None
+
+
+def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:
+    """Where the client connected to: the original address, or what it named to the proxy."""
+    if isinstance(client.proxy_mode, mode_specs.TransparentMode):
+        return endpoint(client.sockname)
+    return endpoint(server.address)
+
+
+def listening() -> Iterator[Address]:
+    """The addresses that this process listens on as a proxy."""
+    proxyserver = ctx.master.addons.get("proxyserver")
+    for address in proxyserver.listen_addrs() if proxyserver else ():
+        yield address[0], address[1]
