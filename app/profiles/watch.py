@@ -27,7 +27,7 @@ class ProfileSet:
         self.rules: RuleSet = loaded.rules
         self.error = ""
         self._files = loaded.files
-        self._seen = self._signature()
+        self._seen: _Signature = ()
 
     def check(self) -> bool:
         """Looks at times and sizes, reads the files again when one of them changed, and says
@@ -36,7 +36,8 @@ class ProfileSet:
         seen = self._signature()
         if seen == self._seen and not self.error:
             return False
-        # Taken before the files are read: a change in between shows at the next check.
+        # Taken before the files are read, and without those found only now: what changes in between
+        # shows at the next check.
         self._seen = seen
         try:
             loaded = load(self._sources)
@@ -44,9 +45,7 @@ class ProfileSet:
             self.error = str(e)
             return False
         self.error = ""
-        if loaded.files != self._files:
-            self._files = loaded.files
-            self._seen = self._signature()
+        self._files = loaded.files
         changed = loaded.rules.etag != self.rules.etag
         if changed:
             self.rules = loaded.rules
