@@ -29,7 +29,10 @@ def render(answer: Answer, method: str = "GET", body: bytes | None = None) -> Re
     if not bodiless:
         headers.append(("content-length", str(len(content))))
     return Rendered(
-        answer.status, phrase(answer.status), headers, b"" if bodiless or method == "HEAD" else content
+        answer.status,
+        phrase(answer.status),
+        headers,
+        b"" if bodiless or method == "HEAD" else content,
     )
 
 
@@ -43,7 +46,9 @@ def phrase(status: int) -> str:
 
 # A `block` rule's answer, and what a request gets that this proxy cannot carry.
 BLOCKED = Answer(
-    status=403, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"blocked by telemock\n"
+    status=403,
+    headers=(("content-type", "text/plain; charset=utf-8"),),
+    body=b"blocked by telemock\n",
 )
 NO_TRAILERS = Answer(
     status=501,

@@ -6,7 +6,7 @@ stored or sent, and by both halves for operational log lines and span attributes
 
 import base64
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus, unquote, unquote_plus
@@ -17,9 +17,9 @@ from app.contract import body as bodies
 from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, short, text
 from app.contract.rules import RuleSet, Sensitive
 from app.contract.sensitive import MASK, How, Names
-from app.contract.traces import Traces, chased, contained
+from app.contract.sweep import DEPTH, content_type, scalars, sweep, values_of, withhold
+from app.contract.traces import chased, contained, traces
 
-_DEPTH = 64  # levels of a document that are read; what lies deeper is masked
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -68,7 +68,7 @@ class Masker:
             return MASK
 
         line = text(self._every.replace(data, masked))
-        return Traces(found.items()).replace(line) if found else line
+        return traces(found).replace(line) if found else line
 
     def url(self, profile: str, url: str) -> str:
         """A URL for spans and log lines: query values stand only for the profile's safe list."""
@@ -133,16 +133,17 @@ class _Record:
             request.headers = self.pairs(request.headers, names.header)
             if names.path:
                 request.path = self.path(request.path, record.route)
-            self.body(request.body, request.headers)
+            if request.body is not None:
+                self.body(request.body, request.headers)
         if response is not None:
             response.headers = self.pairs(response.headers, names.header)
-            self.body(response.body, response.headers)
+            if response.body is not None:
+                self.body(response.body, response.headers)
         if message is not None:
             self.body(message.body, ())
         self.texts(record)
-        traces = Traces(self.found.items())
-        if traces:
-            self.sweep(record, traces)
+        if self.found:
+            sweep(record, traces(self.found), self.decoders)
 
     # First pass: what stands under a sensitive name.
 
@@ -159,19 +160,22 @@ class _Record:
 
     def pairs(self, pairs: list[Pair], sensitive: dict[str, How]) -> list[Pair]:
         masked = []
-        for name, value in pairs:
-            how = sensitive.get(name.lower())
-            if how is not None:
-                lower = name.lower()
-                if lower in _CREDENTIALS:
-                    kept = value.partition(";")[0] if lower == "set-cookie" else value
-                    for part in contained(kept):
-                        _note(self.found, part, MASK)
-                value = self.secret(how, value)
+        for pair in pairs:
+            name, value = pair[0].lower(), pair[1]
+            if name in sensitive:
+                if name in _CREDENTIALS:
+                    self.credential(name, value)
+                pair = (pair[0], self.secret(sensitive[name], value))
             elif value and value[0] in "{[eW":
-                value = self.nested(value, 0)
-            masked.append((name, value))
+                pair = (pair[0], self.nested(value, 0))
+            masked.append(pair)
         return masked
+
+    def credential(self, name: str, value: str) -> None:
+        """Remembers what a credential consists of."""
+        # Attributes follow the cookie that is set.
+        for part in contained(value.partition(";")[0] if name == "set-cookie" else value):
+            _note(self.found, part, MASK)
 
     def path(self, path: str, route: str) -> str:
         """Segments that the route's template names (`{name}`), or that follow one of the name."""
@@ -184,12 +188,12 @@ class _Record:
                 steps[i] = self.secret(how, unquote(step))
         return "/".join(steps)
 
-    def body(self, body: Body | None, headers: list[Pair] | tuple[()]) -> None:
-        if body is None or (body.text is None and body.base64 is None):
+    def body(self, body: Body, headers: Sequence[Pair]) -> None:
+        if body.text is None and body.base64 is None:
             return
         opened = bodies.uncompressed(bodies.content(body), self.decoders, BODY_CAP)
         if opened is None:
-            return _withhold(body)
+            return withhold(body)
         data, whole = opened
         body.truncated |= not whole
         claimed = content_type(headers)
@@ -202,7 +206,7 @@ class _Record:
         else:
             masked = self.unparsed(data, claimed)
         if masked is None:
-            return _withhold(body)
+            return withhold(body)
         if masked != data or body.base64 is not None:
             bodies.store(body, masked)
 
@@ -233,7 +237,7 @@ class _Record:
             return self.nested(node, depth) if node else node
         if not isinstance(node, dict | list):
             return node
-        if depth > _DEPTH:
+        if depth > DEPTH:
             self.changed = True
             return MASK
         if isinstance(node, list):
@@ -263,7 +267,7 @@ class _Record:
 
     def nested(self, value: str, depth: int) -> str:
         """A text value: JSON or base64 JSON in it is read, else names are looked for."""
-        if depth <= _DEPTH and value[0] in "{[eW":
+        if depth <= DEPTH and value[0] in "{[eW":
             coded = value[0] in "eW"
             inner = bodies.embedded(value) if coded else bodies.json(value)
             if isinstance(inner, dict | list):
@@ -301,9 +305,9 @@ class _Record:
         request, response = record.request, record.response
         values: list[str] = []
         if request is not None:
-            values += [request.path, *_values(request.query), *_values(request.headers)]
+            values += [request.path, *values_of(request.query), *values_of(request.headers)]
         if response is not None:
-            values += [response.reason, *_values(response.headers)]
+            values += [response.reason, *values_of(response.headers)]
         if values and self.names.maybe("\n".join(values).encode()):
             if request is not None:
                 request.path = self.text(request.path)
@@ -321,109 +325,6 @@ class _Record:
         names = names or self.names
         data = value.encode()
         return text(names.replace(data, self.text_secret)) if names.maybe(data) else value
-
-    # Second pass: the same values elsewhere.
-
-    def sweep(self, record: CaptureRecord, traces: Traces) -> None:
-        request, response = record.request, record.response
-        values = [record.detail, record.product_version]
-        if record.tls is not None:
-            values.append(record.tls.sni)
-        if record.log is not None:
-            values.append(record.log.message)
-        if request is not None:
-            values += [request.host, request.path, *_values(request.headers)]
-            for pair in request.query:
-                values += pair
-        if response is not None:
-            values += [response.reason, *_values(response.headers)]
-        joined = "\n".join(values)
-        if traces.within(joined) or "…\n" in joined:
-            self.sweep_texts(record, traces)
-        if request is not None and request.body is not None:
-            self.sweep_body(request.body, request.headers, traces)
-        if response is not None and response.body is not None:
-            self.sweep_body(response.body, response.headers, traces)
-        if record.message is not None:
-            self.sweep_body(record.message.body, (), traces)
-
-    def sweep_texts(self, record: CaptureRecord, traces: Traces) -> None:
-        def clean(value: str) -> str:
-            value = traces.replace(value)
-            return traces.cut(value[:-1]) + "…" if value.endswith("…") else value
-
-        record.detail = clean(record.detail)
-        record.product_version = short(clean(record.product_version))
-        if record.tls is not None:
-            record.tls.sni = short(clean(record.tls.sni))
-        if record.log is not None:
-            record.log.message = clean(record.log.message)
-        if record.request is not None:
-            request = record.request
-            request.host = short(clean(request.host))
-            request.path = clean(request.path)
-            request.query = [(clean(n), clean(v)) for n, v in request.query]
-            request.headers = [(n, clean(v)) for n, v in request.headers]
-        if record.response is not None:
-            response = record.response
-            response.reason = short(clean(response.reason))
-            response.headers = [(n, clean(v)) for n, v in response.headers]
-
-    def sweep_body(self, body: Body, headers: list[Pair] | tuple[()], traces: Traces) -> None:
-        data = bodies.content(body)
-        if not data:
-            return
-        coded = body.base64 is not None
-        plain = data.decode("latin-1") if coded else data.decode()
-        kind, found = bodies.parse(data, content_type(headers), self.decoders)
-        if kind == "text" and not traces.affords(plain):
-            return _withhold(body)
-        if kind in ("json", "ndjson"):
-            strings = "\n".join(scalars(found)) if "\\" in plain else ""
-            if traces.within(plain) or traces.within(strings):
-                swept = [swept_node(d, traces, 0) for d in found]
-                plain = b"\n".join(map(msgspec.json.encode, swept)).decode()
-        new = traces.replace(plain)
-        if body.truncated:
-            new = traces.cut(new)
-        if new != data.decode("latin-1" if coded else "utf-8"):
-            bodies.store(body, new.encode("latin-1", "replace") if coded else new.encode())
-
-
-def swept_node(node: Any, traces: Traces, depth: int) -> Any:
-    """A document without the values, names of fields included."""
-    if isinstance(node, dict) and depth <= _DEPTH:
-        return {traces.replace(k): swept_node(v, traces, depth + 1) for k, v in node.items()}
-    if isinstance(node, list) and depth <= _DEPTH:
-        return [swept_node(n, traces, depth + 1) for n in node]
-    plain = node if isinstance(node, str) else msgspec.json.encode(node).decode()
-    swept = traces.replace(plain)
-    return node if swept == plain else swept
-
-
-def scalars(node: Any, depth: int = 0) -> list[str]:
-    """Every text and number of a document, and the names of its fields."""
-    if isinstance(node, str):
-        return [node]
-    if depth <= _DEPTH and isinstance(node, dict):
-        return [*node, *(s for v in node.values() for s in scalars(v, depth + 1))]
-    if depth <= _DEPTH and isinstance(node, list):
-        return [s for v in node for s in scalars(v, depth + 1)]
-    return [msgspec.json.encode(node).decode()]
-
-
-def content_type(headers: list[Pair] | tuple[()]) -> str:
-    """The Content-Type of a message, "" when it has none."""
-    return next((v for n, v in headers if n.lower() == "content-type"), "")
-
-
-def _values(pairs: list[Pair]) -> list[str]:
-    return [value for _, value in pairs]
-
-
-def _withhold(body: Body) -> None:
-    body.text = body.base64 = None
-    body.withheld = "unmaskable"
 
 
 def _is_text(data: bytes) -> bool:

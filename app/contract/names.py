@@ -1,4 +1,4 @@
-"""Every header, port, file name, label and metric that two places must agree on, each declared once.
+"""Every header, port, file name, label and metric that two places must agree on, declared once.
 
 Read by the app, the sidecar, the CLI and the tests that hold the documentation against the code.
 """
@@ -17,6 +17,7 @@ HEADER_RECORD = "telemock-record"  # id of the sidecar's record: the mock does n
 HEADER_RULE = "telemock-rule"  # profile/rule that the sidecar decided on
 HEADER_SCHEME = "telemock-scheme"  # scheme, as the client used it
 HEADER_CUT = "telemock-body-size"  # full size of a body of which only the first bytes are sent
+HEADER_ERROR = "telemock-error"  # of an answer that is the mock's own failure, not a rule's
 HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 
 CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line

@@ -187,7 +187,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(record: CaptureRecord) -> bytes:
-    """One line of JSON without its end; control characters are escaped, so it never breaks a line."""
+    """One line of JSON without its end. Control characters are escaped: it never breaks a line."""
     return _encoder.encode(record)
 
 
@@ -228,6 +228,8 @@ def short(raw: bytes | str) -> str:
 
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
-    """At most `cap` pairs with values of at most VALUE_CAP characters, and how many were left out."""
-    kept = [(n[:VALUE_CAP], v if len(v) <= VALUE_CAP else v[:VALUE_CAP] + "…") for n, v in pairs[:cap]]
+    """At most `cap` pairs with values of at most VALUE_CAP characters; how many were left out."""
+    kept = [
+        (n[:VALUE_CAP], v if len(v) <= VALUE_CAP else v[:VALUE_CAP] + "…") for n, v in pairs[:cap]
+    ]
     return kept, max(0, len(pairs) - cap)

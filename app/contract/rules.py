@@ -144,7 +144,9 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _exact(self) -> dict[str, tuple[Profile, ...]]:
         names = {h.name for p in self.profiles for h in p.hosts if not h.suffix}
-        return {n: tuple(p for p in self.profiles if any(h.matches(n) for h in p.hosts)) for n in names}
+        return {
+            n: tuple(p for p in self.profiles if any(h.matches(n) for h in p.hosts)) for n in names
+        }
 
     def of_host(self, host: str) -> tuple[Profile, ...]:
         """The profiles that name the host, in their order; empty when none does."""
@@ -182,8 +184,8 @@ UNREAD = msgspec.UNSET
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`profile` is None when no profile names the host. `needs_body`: a rule's body condition stands
-    between here and an answer, so decide again once the body has been read."""
+    """`profile` is None when no profile names the host. `needs_body`: a rule's body condition
+    stands between here and an answer, so decide again once the body has been read."""
 
     action: Action
     profile: Profile | None = None
@@ -232,7 +234,9 @@ def failed_part(match: Match, seen: Seen) -> Unmatched | None:
     if match.hosts:
         host = seen.host.lower().rstrip(".")
         if not any(h.matches(host) for h in match.hosts):
-            return Unmatched("host", " or ".join(("." if h.suffix else "") + h.name for h in match.hosts), host)
+            return Unmatched(
+                "host", " or ".join(("." if h.suffix else "") + h.name for h in match.hosts), host
+            )
     if match.paths and not any(p.matches(seen.path) for p in match.paths):
         return Unmatched("path", " or ".join(f"{p.kind} {p.value}" for p in match.paths), seen.path)
     if match.query and (bad := _unmatched("query", match.query, seen.query)):
@@ -245,7 +249,9 @@ def failed_part(match: Match, seen: Seen) -> Unmatched | None:
         for want in match.body:
             found = json_values(seen.json, want.name)
             if not want.matches(found):
-                return Unmatched(f"body {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3]))
+                return Unmatched(
+                    f"body {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3])
+                )
     return None
 
 
@@ -253,7 +259,9 @@ def _unmatched(part: str, wanted: Iterable[Value], pairs: Sequence[Pair]) -> Unm
     for want in wanted:
         found = [v for n, v in pairs if n == want.name]
         if not want.matches(found):
-            return Unmatched(f"{part} {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3]))
+            return Unmatched(
+                f"{part} {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3])
+            )
     return None
 
 
@@ -272,7 +280,11 @@ def json_values(document: Any, path: str) -> list[str]:
                 elif step.isascii() and step.isdigit() and int(step) < len(node):
                     following.append(node[int(step)])
         nodes = following
-    return [n if isinstance(n, str) else msgspec.json.encode(n).decode() for n in nodes if n is not UNREAD]
+    return [
+        n if isinstance(n, str) else msgspec.json.encode(n).decode()
+        for n in nodes
+        if n is not UNREAD
+    ]
 
 
 @lru_cache(maxsize=1024)
@@ -302,7 +314,7 @@ Key = Annotated[bytes, msgspec.Meta(min_length=16)]
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """What a sidecar fetches: the rules, and the key that makes tokens (None: values are masked)."""
+    """What a sidecar fetches: the rules, and the key that makes tokens (None: all is masked)."""
 
     rules: RuleSet
     mask_key: Key | None = None

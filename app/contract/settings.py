@@ -71,7 +71,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
-    """`HOST:PORT=ADDRESS:PORT`, comma separated: where to connect instead, like curl's --resolve."""
+    """`HOST:PORT=ADDRESS:PORT`, comma separated: where to connect instead, as curl --resolve."""
     found: dict[tuple[str, int], tuple[str, int]] = {}
     for item in filter(None, (v.strip() for v in value.split(","))):
         name, _, to = item.partition("=")

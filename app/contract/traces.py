@@ -19,6 +19,7 @@ SHORTEST = 4  # characters of a value that is looked for
 _WHOLE = 8  # shorter values are ordinary words too: only whole words are replaced
 _NUMBER = 6  # digits of a number that is looked for
 _BUDGET = 1 << 27  # needles x characters of one text: some 0.1 s
+_SMALL = 2048  # characters of a record's values of which the traces are remembered
 _TRIVIAL = frozenset({"true", "false", "null", "none", "undefined", "unknown", "nan"})
 _LOWER_HEX = re.compile("%[0-9A-F]{2}")
 _PRINTABLE = string.punctuation + " "
@@ -36,15 +37,9 @@ class Traces:
     """The values of one record with what to put in their place."""
 
     def __init__(self, found: Iterable[tuple[str, str]]) -> None:
-        self.needles = [
-            (needle, by)
-            for value, by in found
-            for needle in (needles(value) if len(value) <= 512 else _needles(value))
-        ]
+        """`found`: each value with what stands in its place."""
+        self.needles = [(needle, by) for value, by in found for needle in _needles(value)]
         self.needles.sort(key=lambda n: len(n[0].form), reverse=True)
-
-    def __bool__(self) -> bool:
-        return bool(self.needles)
 
     def within(self, text: str) -> bool:
         """Whether `text` holds one of them, as far as the budget for one text goes."""
@@ -93,6 +88,16 @@ class Traces:
             return None
         masked = self._replace(plain)
         return quote(masked, safe=_PRINTABLE) if masked != plain else None
+
+
+def traces(found: dict[str, str]) -> Traces:
+    """The traces of these values. Remembers the last small ones: an instance of a product sends the
+    same values each time."""
+    items = tuple(found.items())
+    return _small(items) if sum(map(len, found)) <= _SMALL else Traces(items)
+
+
+_small = lru_cache(maxsize=256)(Traces)
 
 
 def chased(value: str) -> bool:
@@ -154,9 +159,6 @@ def _needles(value: str) -> tuple[Needle, ...]:
         Needle(f, re.compile(f"(?<!{_WORD}){re.escape(f)}(?!{_WORD})") if word else None)
         for f in plain
     ) + tuple(Needle(f) for f in coded if len(f) >= SHORTEST)
-
-
-needles = lru_cache(maxsize=1024)(_needles)
 
 
 def _aligned(data: bytes) -> set[str]:

@@ -1,0 +1,120 @@
+"""The second pass of masking: values found under sensitive names, removed wherever else they stand.
+
+Called by the masking once a record's own fields are masked.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from app.contract import body as bodies
+from app.contract.record import Body, CaptureRecord, Pair, short
+from app.contract.traces import Traces
+
+DEPTH = 64  # levels of a document that are read; what lies deeper is masked
+
+
+def sweep(record: CaptureRecord, traces: Traces, decoders: Sequence[str] = ()) -> None:
+    request, response = record.request, record.response
+    values = [record.detail, record.product_version]
+    if record.tls is not None:
+        values.append(record.tls.sni)
+    if record.log is not None:
+        values.append(record.log.message)
+    if request is not None:
+        values += [request.host, request.path, *values_of(request.headers)]
+        for pair in request.query:
+            values += pair
+    if response is not None:
+        values += [response.reason, *values_of(response.headers)]
+    joined = "\n".join(values)
+    if traces.within(joined) or "…\n" in joined:
+        _texts(record, traces)
+    if request is not None and request.body is not None:
+        _body(request.body, request.headers, traces, decoders)
+    if response is not None and response.body is not None:
+        _body(response.body, response.headers, traces, decoders)
+    if record.message is not None:
+        _body(record.message.body, (), traces, decoders)
+
+
+def _texts(record: CaptureRecord, traces: Traces) -> None:
+    def clean(value: str) -> str:
+        value = traces.replace(value)
+        return traces.cut(value[:-1]) + "…" if value.endswith("…") else value
+
+    record.detail = clean(record.detail)
+    record.product_version = short(clean(record.product_version))
+    if record.tls is not None:
+        record.tls.sni = short(clean(record.tls.sni))
+    if record.log is not None:
+        record.log.message = clean(record.log.message)
+    if record.request is not None:
+        request = record.request
+        request.host = short(clean(request.host))
+        request.path = clean(request.path)
+        request.query = [(clean(n), clean(v)) for n, v in request.query]
+        request.headers = [(n, clean(v)) for n, v in request.headers]
+    if record.response is not None:
+        response = record.response
+        response.reason = short(clean(response.reason))
+        response.headers = [(n, clean(v)) for n, v in response.headers]
+
+
+def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequence[str]) -> None:
+    data = bodies.content(body)
+    if not data:
+        return
+    coded = body.base64 is not None
+    plain = data.decode("latin-1") if coded else data.decode()
+    kind, found = bodies.parse(data, content_type(headers), decoders)
+    if kind == "text" and not traces.affords(plain):
+        return withhold(body)
+    if kind in ("json", "ndjson"):
+        strings = "\n".join(scalars(found)) if "\\" in plain else ""
+        if traces.within(plain) or traces.within(strings):
+            swept = [_swept(d, traces, 0) for d in found]
+            plain = b"\n".join(map(msgspec.json.encode, swept)).decode()
+    new = traces.replace(plain)
+    if body.truncated:
+        new = traces.cut(new)
+    if new != data.decode("latin-1" if coded else "utf-8"):
+        bodies.store(body, new.encode("latin-1", "replace") if coded else new.encode())
+
+
+def _swept(node: Any, traces: Traces, depth: int) -> Any:
+    """A document without the values, names of fields included."""
+    if isinstance(node, dict) and depth <= DEPTH:
+        return {traces.replace(k): _swept(v, traces, depth + 1) for k, v in node.items()}
+    if isinstance(node, list) and depth <= DEPTH:
+        return [_swept(n, traces, depth + 1) for n in node]
+    plain = node if isinstance(node, str) else msgspec.json.encode(node).decode()
+    swept = traces.replace(plain)
+    return node if swept == plain else swept
+
+
+def scalars(node: Any, depth: int = 0) -> list[str]:
+    """Every text and number of a document, and the names of its fields."""
+    if isinstance(node, str):
+        return [node]
+    if depth <= DEPTH and isinstance(node, dict):
+        return [*node, *(s for v in node.values() for s in scalars(v, depth + 1))]
+    if depth <= DEPTH and isinstance(node, list):
+        return [s for v in node for s in scalars(v, depth + 1)]
+    return [msgspec.json.encode(node).decode()]
+
+
+def content_type(headers: Sequence[Pair]) -> str:
+    """The Content-Type of a message, "" when it has none."""
+    return next((v for n, v in headers if n.lower() == "content-type"), "")
+
+
+def withhold(body: Body) -> None:
+    """Takes the content out of a body that cannot be masked."""
+    body.text = body.base64 = None
+    body.withheld = "unmaskable"
+
+
+def values_of(pairs: Sequence[Pair]) -> list[str]:
+    return [value for _, value in pairs]
