@@ -5,7 +5,6 @@ trusts a size, a ratio or a type that a peer claims: every step is bounded by th
 """
 
 import base64
-import binascii
 import codecs
 import zlib
 from collections.abc import Sequence
@@ -54,7 +53,7 @@ def content(body: Body) -> bytes:
     if body.base64 is not None:
         try:
             return base64.b64decode(body.base64)
-        except binascii.Error:
+        except ValueError:
             return b""
     return b""
 

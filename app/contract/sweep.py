@@ -16,6 +16,7 @@ DEPTH = 64  # levels of a document that are read; what lies deeper is masked
 
 
 def sweep(record: CaptureRecord, traces: Traces, decoders: Sequence[str] = ()) -> None:
+    """Replaces the traces in every text of the record and in its bodies. `decoders` of its rule."""
     request, response = record.request, record.response
     values = [record.detail, record.product_version]
     if record.tls is not None:
@@ -28,9 +29,11 @@ def sweep(record: CaptureRecord, traces: Traces, decoders: Sequence[str] = ()) -
             values += pair
     if response is not None:
         values += [response.reason, *values_of(response.headers)]
-    joined = "\n".join(values)
-    if traces.within(joined) or "…\n" in joined:
-        _texts(record, traces)
+    joined = "\n".join([*values, ""])
+    if "…\n" in joined:
+        _texts(record, traces)  # a value may have been cut
+    elif there := traces.within(joined):
+        _texts(record, there)
     if request is not None and request.body is not None:
         _body(request.body, request.headers, traces, decoders)
     if response is not None and response.body is not None:
@@ -73,10 +76,11 @@ def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequenc
         return withhold(body)
     if kind in ("json", "ndjson"):
         strings = "\n".join(scalars(found)) if "\\" in plain else ""
-        if traces.within(plain) or traces.within(strings):
-            swept = [_swept(d, traces, 0) for d in found]
+        if there := traces.within(f"{plain}\n{strings}"):
+            swept = [_swept(d, there, 0) for d in found]
             plain = b"\n".join(map(msgspec.json.encode, swept)).decode()
-    new = traces.replace(plain)
+    there = traces.within(plain)
+    new = there.replace(plain) if there else plain
     if body.truncated:
         new = traces.cut(new)
     if new != data.decode("latin-1" if coded else "utf-8"):

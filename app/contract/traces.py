@@ -10,7 +10,7 @@ import html
 import json
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus
@@ -19,6 +19,7 @@ SHORTEST = 4  # characters of a value that is looked for
 _WHOLE = 8  # shorter values are ordinary words too: only whole words are replaced
 _NUMBER = 6  # digits of a number that is looked for
 _BUDGET = 1 << 27  # needles x characters of one text: some 0.1 s
+_MOST = 512  # values of one record that are looked for
 _SMALL = 2048  # characters of a record's values of which the traces are remembered
 _TRIVIAL = frozenset({"true", "false", "null", "none", "undefined", "unknown", "nan"})
 _LOWER_HEX = re.compile("%[0-9A-F]{2}")
@@ -34,34 +35,38 @@ class Needle(NamedTuple):
 
 
 class Traces:
-    """The values of one record with what to put in their place."""
+    """Forms of the values of one record, with what to put in their place. `complete` when the
+    record had no more values than are looked for."""
 
-    def __init__(self, found: Iterable[tuple[str, str]]) -> None:
-        """`found`: each value with what stands in its place."""
-        self.needles = [(needle, by) for value, by in found for needle in _needles(value)]
-        self.needles.sort(key=lambda n: len(n[0].form), reverse=True)
-
-    def within(self, text: str) -> bool:
-        """Whether `text` holds one of them, as far as the budget for one text goes."""
-        return any(n.form in text for n, _ in self._affordable(text)) or (
-            "%" in text and self._percent(text) is not None
-        )
+    def __init__(self, needles: Sequence[tuple[Needle, str]], complete: bool = True) -> None:
+        self.needles = needles
+        self.complete = complete
 
     def affords(self, text: str) -> bool:
-        """Whether all values can be looked for in `text` within the budget."""
-        return len(self.needles) * len(text) <= _BUDGET
+        """Whether every value of the record can be looked for in `text` within the budget."""
+        return self.complete and len(self.needles) * len(text) <= _BUDGET
+
+    def within(self, text: str) -> "Traces | None":
+        """Those that stand in `text`, None when none does."""
+        plain = unquote_plus(text) if "%" in text else ""
+        affordable = self.needles[: _BUDGET // (len(text) + 1)]
+        there = [n for n in affordable if n[0].form in text or (plain and n[0].form in plain)]
+        return Traces(there, self.complete) if there else None
 
     def replace(self, text: str) -> str:
         """The text without them. A text that hides one by an unusual percent-encoding comes back
         decoded, but for control characters and what is not ASCII."""
         text = self._replace(text)
         if "%" in text:
-            return self._percent(text) or text
+            plain = unquote_plus(text)
+            masked = self._replace(plain)
+            if masked != plain:
+                return quote(masked, safe=_PRINTABLE)
         return text
 
     def cut(self, text: str) -> str:
         """The text without the beginning of a value at its end, where it was cut."""
-        for needle, _ in self._affordable(text):
+        for needle, _ in self.needles[: _BUDGET // (len(text) + 1)]:
             form = needle.form
             at = max(0, len(text) - len(form) + 1)
             while (at := text.find(form[:SHORTEST], at)) >= 0:
@@ -70,11 +75,8 @@ class Traces:
                 at += 1
         return text
 
-    def _affordable(self, text: str) -> list[tuple[Needle, str]]:
-        return self.needles[: _BUDGET // (len(text) + 1)]
-
     def _replace(self, text: str) -> str:
-        for needle, by in self._affordable(text):
+        for needle, by in self.needles:
             if needle.form in text:
                 if needle.word is None:
                     text = text.replace(needle.form, by)
@@ -82,22 +84,21 @@ class Traces:
                     text = needle.word.sub(by, text)
         return text
 
-    def _percent(self, text: str) -> str | None:
-        plain = unquote_plus(text)
-        if plain == text:
-            return None
-        masked = self._replace(plain)
-        return quote(masked, safe=_PRINTABLE) if masked != plain else None
-
 
 def traces(found: dict[str, str]) -> Traces:
-    """The traces of these values. Remembers the last small ones: an instance of a product sends the
-    same values each time."""
+    """The traces of these values, each with what stands in its place. Remembers the last small
+    ones: an instance of a product sends the same values each time."""
     items = tuple(found.items())
-    return _small(items) if sum(map(len, found)) <= _SMALL else Traces(items)
+    return _small(items) if sum(map(len, found)) <= _SMALL else _traces(items)
 
 
-_small = lru_cache(maxsize=256)(Traces)
+def _traces(found: tuple[tuple[str, str], ...]) -> Traces:
+    needles = [(needle, by) for value, by in found[:_MOST] for needle in _needles(value)]
+    needles.sort(key=lambda n: len(n[0].form), reverse=True)
+    return Traces(needles, len(found) <= _MOST)
+
+
+_small = lru_cache(maxsize=256)(_traces)
 
 
 def chased(value: str) -> bool:
