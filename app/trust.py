@@ -30,23 +30,26 @@ def trusting(environ: Mapping[str, str], ca: Path) -> tuple[dict[str, str], list
     Raises OSError when such a file cannot be written.
     """
     found, told = {}, []
+    kept: dict[str, list[str]] = {}
     for name in (*ADDED, *REPLACED):
-        ours = ca / (names.FILE_CA_CERT if name in ADDED else names.FILE_BUNDLE)
-        found[name] = str(ours.absolute())
+        ours = (ca / (names.FILE_CA_CERT if name in ADDED else names.FILE_BUNDLE)).absolute()
+        found[name] = str(ours)
         theirs = environ.get(name, "")
-        if not theirs or Path(theirs).absolute() == ours.absolute():
+        if not theirs or Path(theirs).absolute() == ours:
             continue
         try:
             pem = Path(theirs).read_bytes()
         except OSError as e:
-            told.append(
-                f"{name} names {theirs}, which cannot be read ({e.strerror}): set to {ours}"
-            )
+            told.append(f"{name} names {theirs}, which cannot be read ({e.strerror}): now {ours}")
             continue
         merged = ca / f"merged-{hashlib.sha256(theirs.encode()).hexdigest()[:12]}.pem"
         merged.write_bytes(pem.rstrip() + b"\n" + (ca / names.FILE_CA_CERT).read_bytes())
         found[name] = str(merged.absolute())
-        told.append(f"{name} was set: the certificates of {theirs} stay trusted, with ours added")
+        kept.setdefault(theirs, []).append(name)
+    for theirs, variables in kept.items():
+        told.append(
+            f"{', '.join(variables)} named {theirs}: this command gets a copy with ours added"
+        )
     return found, told
 
 

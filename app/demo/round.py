@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -44,7 +45,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     logs: str
     data: str
     api: str
-    pids: list[int] = []
+    running: bool  # the API still answers
+    pids: list[int] = []  # of what stays up
 
 
 def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> int:
@@ -55,9 +57,10 @@ def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> in
     """
     began, began_ns = time.monotonic(), time.time_ns()
     data, logs = settings.data, settings.logs
-    directory = data / "demo"
-    directory.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
+        directory = Path(tempfile.mkdtemp(prefix="demo-", dir=data))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
         ports, hosts = _real_hosts(directory, logs, keep)
         stack.callback(hosts.stop)
         url = local.running_app(data)
@@ -85,6 +88,7 @@ def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> in
             logs=str(logs),
             data=str(data),
             api=app.url,
+            running=keep or app.child is None,
         )
         _raise(_wrong(outcome, records))
         if keep:

@@ -39,9 +39,12 @@ def outcome(found: "Outcome", settings: Settings) -> None:
     head("Where it is")
     say(f"log files  {found.logs}/ ({names.LOG_REQUESTS}, {names.LOG_APP}, {names.LOG_SIDECARS})")
     say(f"captures   {found.data}/ (telemock captures list; telemock report)")
-    say(f"API        {found.api}{names.PATH_CAPTURES}{'' if found.pids else ' (stopped again)'}")
-    if found.pids:
+    say(f"API        {found.api}{names.PATH_CAPTURES}{'' if found.running else ' (stopped)'}")
+    if found.running:
         token = settings.data / names.FILE_TOKEN
         report = f"{found.api}/api/v1/report"
         say(f'           curl -H "Authorization: Bearer $(cat {token})" {report}')
+    else:
+        say("           make demo KEEP=1 leaves it up")
+    if found.pids:
         say(f"stop it    kill {' '.join(map(str, found.pids))}")
