@@ -1,4 +1,4 @@
-"""A client, the sidecar's process and a real host, over real sockets: who answers, what is recorded."""
+"""A client, the sidecar's process and a real host: who answers, and what is recorded."""
 
 import hashlib
 import json
@@ -99,7 +99,7 @@ def test_observed_request_reaches_the_host_and_both_sides_are_recorded(
 ) -> None:
     sidecar, _ = lab
     sent = json.dumps({"a": "x" * 1000}).encode()
-    answer, body = sidecar.ask("/observe?v=1", "POST", sent, {"Content-Type": "application/json"})
+    _, body = sidecar.ask("/observe?v=1", "POST", sent, {"Content-Type": "application/json"})
     assert json.loads(body)["sha256"] == hashlib.sha256(sent).hexdigest()
     record = sidecar.record_of("/observe")
     assert (record.action, record.answered_by) == ("observe", "upstream")
@@ -163,11 +163,11 @@ def test_another_host_is_relayed_unread_and_counted(lab: tuple[Sidecar, Host]) -
     sidecar, host = lab
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with sidecar.connect("other.example", tls=False) as plain:
-        with context.wrap_socket(plain, server_hostname="other.example") as connection:
-            certificate = connection.getpeercert(binary_form=True)
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n")
-            assert connection.recv(4) == b"HTTP"
+    plain = sidecar.connect("other.example", tls=False)
+    with context.wrap_socket(plain, server_hostname="other.example") as connection:
+        certificate = connection.getpeercert(binary_form=True)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n")
+        assert connection.recv(4) == b"HTTP"
     direct = ssl.get_server_certificate(("127.0.0.1", host.port))
     assert certificate == ssl.PEM_cert_to_DER_cert(direct)  # the host's own: TLS was not opened
     record = sidecar.record(lambda x: x.kind == "spliced" and x.host == "other.example")
