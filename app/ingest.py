@@ -229,10 +229,10 @@ class Writer:
             metrics.add(
                 "telemock.captures", (record.kind, record.action, record.profile, record.rule)
             )
-            if record.kind == "exchange":
-                self._files.request(record)
-            elif record.kind == "log":
+            if record.kind == "log":
                 self._files.sidecar(record)
+            elif record.kind in ("exchange", "refused", "failed"):
+                self._files.request(record)  # if it has one
         for field in written.new_fields:
             metrics.add("telemock.inventory.new_fields", (field.profile,))
 

@@ -48,6 +48,11 @@ def harmless(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def _no_access(record: logging.LogRecord) -> bool:
+    """uvicorn tells of WebSockets in its error log, with the whole query."""
+    return '"WebSocket %s"' not in str(record.msg)
+
+
 def place(error: BaseException) -> str:
     """What failed and where, without the exception's text: that may quote what a client sent."""
     at = error.__traceback__
@@ -69,6 +74,10 @@ def masked_logging(
         handler.setFormatter(MaskedFormatter(masker))
         root.addHandler(handler)
     root.setLevel(level)
+    errors = logging.getLogger("uvicorn.error")
+    errors.addFilter(_no_access)
+    # A broken log call would print its arguments to stderr as they are.
+    loud, logging.raiseExceptions = logging.raiseExceptions, False
     for name in _TAKEN_OVER:
         logger = logging.getLogger(name)
         # uvicorn writes its access log only while that logger has a handler to reach.
@@ -77,6 +86,8 @@ def masked_logging(
         yield
     finally:
         root.setLevel(before[0])
+        errors.removeFilter(_no_access)
+        logging.raiseExceptions = loud
         for handler in ours:
             root.removeHandler(handler)
         for handler in handlers:

@@ -14,14 +14,14 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from opentelemetry import trace
 
 from app import template
 from app.contract.answer import BLOCKED, Rendered, render
 from app.contract.body import documents, keep
-from app.contract.names import HEADER_RECORD, HEADER_RULE
+from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
 from app.contract.record import (
     BODY_CAP,
     HEADER_CAP,
@@ -33,6 +33,7 @@ from app.contract.record import (
     clip,
 )
 from app.contract.rules import (
+    UNREAD,
     Answer,
     Profile,
     Rule,
@@ -63,18 +64,18 @@ log = logging.getLogger(__name__)
 
 _TOO_LARGE = Answer(
     status=413,
-    headers=(("content-type", "text/plain; charset=utf-8"), ("connection", "close")),
+    headers=(("content-type", "text/plain"), ("connection", "close"), (HEADER_ERROR, "too_large")),
     body=b"telemock: the body is larger than TELEMOCK_MAX_BODY\n",
 )
 NO_RULE = Answer(
     status=404,
-    headers=(("content-type", "application/json"),),
+    headers=(("content-type", "application/json"), (HEADER_ERROR, "no_rule")),
     body=b'{"error":"no rule of a profile matches this request",'
     b'"hint":"telemock rules explain URL says why; only a sidecar can forward it"}\n',
 )
 FAILED = Answer(
     status=500,
-    headers=(("content-type", "text/plain; charset=utf-8"),),
+    headers=(("content-type", "text/plain"), (HEADER_ERROR, "failed")),
     body=b"telemock: the answer could not be made; the log says why\n",
 )
 
@@ -127,8 +128,12 @@ class Mock:
             too_large, body = True, e.body
         except ClientGone as e:
             gone, body = True, e.body
-        seen = self.view(asked, body)
-        chosen = self.choose(asked, seen)
+        if body is not None and HEADER_CUT in asked.internal:
+            body.truncated = True
+        seen = self.view(asked)
+        chosen = self.choose(asked, seen, body)
+        if seen.json is UNREAD:
+            seen.json = _json(asked, body, chosen.rule)
         scope["telemock.action"] = chosen.action
         _tell_span(chosen)
         sent = None
@@ -153,16 +158,15 @@ class Mock:
         record = self.record(asked, seen, chosen, time_ns, body)
         record.duration_ns = time.monotonic_ns() - started
         record.response = _response(sent) if sent else None
-        record.reason = "client_gone" if gone else ""
         record.detail = detail
+        if gone:
+            record.kind, record.reason = "failed", "client_gone"
+        elif chosen.action == "block":
+            record.kind, record.reason = "refused", "blocked"
         self.writer.add(record)
 
-    def view(self, asked: Arrived, body: Body | None = None) -> Seen:
+    def view(self, asked: Arrived) -> Seen:
         """What rules look at. A direct request stands for one to the profile's own host."""
-        json = None
-        if body is not None:
-            found = documents(body, header(asked.headers, "content-type"))
-            json = found[0] if len(found) == 1 else found or None
         rules = self._rules()
         return Seen(
             method=asked.method,
@@ -170,10 +174,10 @@ class Mock:
             path=asked.path,
             query=asked.query,
             headers=asked.headers,
-            json=json,
+            json=UNREAD,
         )
 
-    def choose(self, asked: Arrived, seen: Seen) -> Chosen:
+    def choose(self, asked: Arrived, seen: Seen, body: Body | None = None) -> Chosen:
         """The answer for a request: the rule that its sidecar decided on, else ours."""
         rules = self._rules()
         profile, _, rule = asked.internal.get(HEADER_RULE, "").partition("/")
@@ -181,6 +185,9 @@ class Mock:
         if known is not None:
             return Chosen(known[1].answer, "mock", *known)
         decision = decide(rules, seen, self._mode)
+        if decision.needs_body:
+            seen.json = _json(asked, body, decision.rule)
+            decision = decide(rules, seen, self._mode)
         if decision.rule is None:
             return Chosen(NO_RULE, "mock", decision.profile)
         if decision.action == "block":
@@ -233,6 +240,15 @@ class Mock:
             span_id=f"{span.span_id:016x}" if span.is_valid else "",
             product_version=product_version(profile, seen) if profile else "",
         )
+
+
+def _json(asked: Arrived, body: Body | None, rule: Rule | None) -> Any:
+    """What body conditions and templates look at: as the sidecar reads it."""
+    if body is None:
+        return None
+    kind = header(asked.headers, "content-type")
+    found = documents(body, kind, rule.decoders if rule else ())
+    return found[0] if len(found) == 1 else found or None
 
 
 def direct_host(rules: RuleSet) -> str:

@@ -52,6 +52,7 @@ class Runtime:
         self.mask_key: bytes | None = None
         self.mask_key_id = ""
         self.store: Store
+        self.files: LogFiles
         self.writer: Writer
         self.mock: Mock
         self._masker: tuple[RuleSet, Masker] | None = None
@@ -99,8 +100,11 @@ class Runtime:
             raise SettingError(str(e)) from None
         self.mask_key_id = hashlib.sha256(self.mask_key).hexdigest()[:8]
         self._masker = self._bundle = None
-        files = LogFiles(settings.logs)
-        with masked_logging(settings.log_level, self.masker, [files.handler()]):
+        self.files = files = LogFiles(settings.logs)
+        with (
+            contextlib.closing(files),
+            masked_logging(settings.log_level, self.masker, [files.handler()]),
+        ):
             self.store = await asyncio.to_thread(
                 SqliteStore, settings.data / FILE_STORE, self._decoders
             )
@@ -173,5 +177,6 @@ class Runtime:
         return {
             "store": store,
             "queue": self.writer.waiting,
+            "log_lines_lost": self.files.failed,
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},
         }

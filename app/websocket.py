@@ -18,6 +18,7 @@ from app.contract.record import (
     clip,
     text,
 )
+from app.contract.rules import UNREAD
 from app.mock import Chosen, Mock
 from app.seen import Receive, Scope, Send, arrived
 
@@ -27,6 +28,8 @@ async def websocket(mock: Mock, scope: Scope, receive: Receive, send: Send) -> N
     asked = arrived(scope)
     seen = mock.view(asked)
     chosen = mock.choose(asked, seen)
+    if seen.json is UNREAD:
+        seen.json = None
     await receive()  # websocket.connect
     accepts = chosen.answer.websocket and chosen.action == "mock"
     headers = [

@@ -1,0 +1,77 @@
+import io
+import logging
+from pathlib import Path
+
+import pytest
+
+from app.contract.mask import Masker
+from app.files import LogFiles
+from app.logs import MaskedFormatter, harmless, masked_logging, place
+from app.profiles import load_profiles
+
+SECRET = "canary-lic-0123456789"
+
+
+@pytest.fixture
+def masker() -> Masker:
+    return Masker(load_profiles(["cribl"]))
+
+
+def test_harmless_is_one_printable_line() -> None:
+    assert harmless("plain") == "plain"
+    assert harmless("é日") == "é日"
+    assert harmless("a\n\x1b[31m\u202e\u2028\x9b") == "a\\n\\x1b[31m\\u202e\\u2028\\x9b"
+
+
+def test_place_names_the_line_and_not_the_text() -> None:
+    try:
+        raise ValueError(SECRET)
+    except ValueError as e:
+        told = place(e)
+    assert told.startswith("ValueError at ") and "test_logs.py:" in told
+    assert SECRET not in told
+    assert place(KeyError(SECRET)) == "KeyError"
+
+
+def test_a_line_is_masked_with_its_traceback(masker: Masker) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(MaskedFormatter(lambda: masker))
+    logger = logging.Logger("somewhere")
+    logger.addHandler(handler)
+    try:
+        raise ValueError(f"bad url https://cdn.cribl.io/telemetry/?lic={SECRET}")
+    except ValueError:
+        logger.exception("GET /telemetry/?v=1&lic=%s HTTP/1.1\nforged", SECRET)
+    text = stream.getvalue()
+    assert SECRET not in text
+    lines = text.splitlines()
+    assert "ERROR somewhere: GET /telemetry/?v=1&lic=***" in lines[0]
+    assert lines[0].endswith("\\nforged")
+    assert len(lines) > 2 and all(line.startswith("    ") for line in lines[1:])
+
+
+def test_every_logger_goes_through_and_is_given_back(
+    masker: Masker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uvicorn = logging.getLogger("uvicorn")
+    access = logging.getLogger("uvicorn.access")
+    raw = logging.StreamHandler(io.StringIO())
+    uvicorn.addHandler(raw)
+    before = (uvicorn.propagate, access.propagate, logging.getLogger().level)
+    files = LogFiles(tmp_path)
+    with masked_logging("INFO", lambda: masker, [files.handler()]):
+        logging.getLogger("uvicorn.error").info("failed at ?lic=%s", SECRET)
+        logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" 403', "a", "not shown")
+        logging.getLogger("other").debug("not shown")
+        # uvicorn writes its access log only when there is a handler.
+        assert not access.hasHandlers()
+        logging.getLogger("other").warning("%d", "no number " + SECRET)
+    uvicorn.removeHandler(raw)
+    assert (uvicorn.propagate, access.propagate, logging.getLogger().level) == before
+    assert raw.stream.getvalue() == ""
+    written = (tmp_path / "mock_server.log").read_text()
+    for text in (written, capsys.readouterr().err):
+        assert "INFO uvicorn.error: failed at ?lic=***" in text
+        assert SECRET not in text
+        assert "not shown" not in text

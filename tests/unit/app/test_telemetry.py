@@ -1,0 +1,83 @@
+import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+
+from app.contract.mask import Masker
+from app.contract.names import METRICS
+from app.profiles import load_profiles
+from app.telemetry import LABEL_SETS, OFF, Metrics, opentelemetry, tracer_provider
+
+SECRET = "canary-lic-0123456789"
+
+
+def test_every_metric_of_the_app_is_there_with_the_name_in_the_table() -> None:
+    metrics = Metrics()
+    text = metrics.render().decode()
+    for row in METRICS:
+        assert (f"# HELP {row.prometheus}" in text) == (row.of != "sidecar"), row.name
+
+
+def test_values_are_shown() -> None:
+    metrics = Metrics()
+    metrics.add("telemock.capture.dropped", ("queue_full",), 3)
+    metrics.set("telemock.store.size", 7)
+    metrics.observe("http.server.request.duration", ("GET", "200", "mock"), 0.2)
+    text = metrics.render().decode()
+    assert 'telemock_capture_dropped_total{reason="queue_full"} 3.0' in text
+    assert "telemock_store_size_bytes 7.0" in text
+    assert (
+        'http_server_request_duration_seconds_count{http_request_method="GET",'
+        'http_response_status_code="200",telemock_action="mock"} 1.0'
+    ) in text
+    assert "_created" not in text
+
+
+def test_label_sets_are_bounded() -> None:
+    metrics = Metrics()
+    for number in range(LABEL_SETS + 50):
+        metrics.add("telemock.inventory.new_fields", (f"p{number}",))
+    text = metrics.render().decode()
+    assert 'telemock_inventory_new_fields_total{profile="other"} 50.0' in text
+    assert text.count("telemock_inventory_new_fields_total{") == LABEL_SETS + 1
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h", "OTEL_SDK_DISABLED": "TRUE"}],
+)
+def test_traces_are_off_unless_asked_for(environ: dict[str, str]) -> None:
+    rules = load_profiles(["cribl"])
+    assert opentelemetry(lambda: rules, lambda: Masker(rules), environ) == OFF
+
+
+def test_asked_for() -> None:
+    rules = load_profiles(["cribl"])
+    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        config = opentelemetry(lambda: rules, lambda: Masker(rules), {name: "http://h"})
+        assert config["auto_configure"] is True
+        assert config["logs"] is False
+
+
+def test_spans_show_safe_parameters_only() -> None:
+    rules = load_profiles(["cribl"])
+    provider = tracer_provider(lambda: rules, lambda: Masker(rules))
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("t")
+    for host in ("cdn.cribl.io", "unknown.test"):
+        tracer.start_span(
+            "GET",
+            kind=SpanKind.SERVER,
+            attributes={
+                "server.address": host,
+                "url.query": f"v=4.16.1&lic={SECRET}&odd={SECRET}",
+                "url.path": f"/telemetry/lic={SECRET}",
+            },
+        ).end()
+    named, unknown = exporter.get_finished_spans()
+    assert "v=4.16.1" in str(named.attributes["url.query"])
+    assert "v=4.16.1" not in str(unknown.attributes["url.query"])
+    assert SECRET not in named.to_json() + unknown.to_json()
+    assert named.resource.attributes["service.name"] == "telemock-app"
+    provider.shutdown()
