@@ -157,9 +157,11 @@ def open_reader(path: Path) -> sqlite3.Connection:
             # A store at rest in a directory that takes no -wal and -shm files. With a journal there
             # is somebody, or was: reading past it would show the past as the present.
             wal = Path(f"{path}-wal")
-            if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or (
-                wal.exists() and wal.stat().st_size
-            ):
+            refused = e.sqlite_errorcode & 0xFF in (
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            )
+            if not refused or (wal.exists() and wal.stat().st_size):
                 raise
             return _reader(path, "immutable=1")
 

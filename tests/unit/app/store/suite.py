@@ -1,0 +1,363 @@
+"""What every store promises, as tests. A store's own test file subclasses StoreSuite and says how
+one is opened."""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.contract.record import Body, CaptureRecord, encode
+from app.store import CaptureQuery, Incoming, QueryError, Scope, Store, StoreError
+from tests.records import (
+    BOOT,
+    HOUR,
+    OTHER_BOOT,
+    SECOND,
+    T0,
+    exchange,
+    incoming,
+    log,
+    spliced,
+)
+
+
+def ids(items: list[bytes]) -> list[int]:
+    return [msgspec.json.decode(item, type=CaptureRecord).seq for item in items]
+
+
+class StoreSuite(ABC):
+    @abstractmethod
+    def open(self, directory: Path) -> Store:
+        """The store in the directory, made when there is none."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        store = self.open(tmp_path)
+        yield store
+        store.close()
+
+    # Writing
+
+    def test_line_comes_back_byte_for_byte(self, store: Store) -> None:
+        record = exchange(7)
+        line = encode(record)[:-1] + ',"of_tomorrow":{"é":[1,2]}}'.encode()
+        store.write([Incoming(record, line)])
+        assert store.capture(f"{BOOT}-7") == line
+        assert store.captures(CaptureQuery()).items == [line]
+
+    def test_each_record_is_kept_once(self, store: Store) -> None:
+        first = store.write(incoming(exchange(1), exchange(2), exchange(1)))
+        assert (first.stored, first.duplicates) == ([0, 1], 1)
+        again = store.write(incoming(exchange(2), exchange(3), exchange(2, boot=OTHER_BOOT)))
+        assert (again.stored, again.duplicates) == ([1, 2], 1)
+        assert store.stats().records == 4
+        assert sum(row.count for row in store.endpoints()) == 4
+        assert {(row.path, row.count) for row in store.fields() if row.path == "query.os"} == {
+            ("query.os", 4)
+        }
+
+    def test_empty_batch(self, store: Store) -> None:
+        assert store.write([]) == ([], 0, [])
+
+    def test_batch_that_fails_leaves_nothing(self, store: Store) -> None:
+        bad = exchange(3, host="\ud800")  # what no decoder lets through, and no disk takes
+        with pytest.raises((StoreError, UnicodeEncodeError)):
+            store.write([*incoming(exchange(1), exchange(2)), Incoming(bad, b"{}")])
+        assert store.stats().records == 0
+        assert (store.endpoints(), store.fields(), store.boots()) == ([], [], [])
+        assert store.write(incoming(exchange(1), exchange(2))).stored == [0, 1]
+        assert [row.count for row in store.endpoints()] == [2]
+        assert [row.requests for row in store.fields()] == [2] * 5
+
+    def test_survives_reopening(self, store: Store, tmp_path: Path) -> None:
+        store.write(incoming(*(exchange(n) for n in range(1, 4))))
+        store.close()
+        again = self.open(tmp_path)
+        try:
+            assert again.write(incoming(exchange(3), exchange(4))).stored == [1]
+            assert again.stats().records == 4
+            assert again.boots()[0].count == 4
+        finally:
+            again.close()
+
+    def test_extreme_numbers(self, store: Store) -> None:
+        largest = 2**63 - 1
+        body = Body(size=largest)
+        for n in (1, 2, 3):
+            record = exchange(n, time_ns=largest, duration_ns=largest, body=body)
+            store.write(incoming(record, exchange(n + 10, time_ns=0)))
+        assert store.endpoints()[0].count == 6
+        assert len(store.captures(CaptureQuery(since_ns=largest)).items) == 3
+
+    def test_many_threads(self, store: Store) -> None:
+        failures: list[BaseException] = []
+
+        def work(boot: str) -> None:
+            try:
+                for start in range(1, 101, 10):
+                    batch = incoming(*(exchange(n, boot=boot) for n in range(start, start + 10)))
+                    store.write(batch)
+                    store.write(batch)
+                    store.captures(CaptureQuery(limit=5))
+                    store.endpoints()
+            except BaseException as e:
+                failures.append(e)
+
+        threads = [threading.Thread(target=work, args=(f"{n:032x}",)) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert store.stats().records == 600
+        assert {(row.count, row.missing) for row in store.boots()} == {(100, 0)}
+
+    # Captures
+
+    @pytest.mark.parametrize("order", ["newest", "oldest", "arrival"])
+    def test_pages_show_each_capture_once_while_others_arrive(
+        self, store: Store, order: Any
+    ) -> None:
+        # Pairs of one time, arriving from late to early.
+        store.write(incoming(*(exchange(n, time_ns=T0 + 100 - n // 2) for n in range(1, 24))))
+        seen: list[int] = []
+        cursor, late = None, 100
+        while True:
+            page = store.captures(CaptureQuery(order=order, cursor=cursor, limit=4))
+            seen += ids(page.items)
+            if page.next is None:
+                break
+            cursor = page.next
+            if late < 103:
+                late += 1
+                before = T0 + 1_000 if order == "newest" else T0 - 1_000
+                store.write(incoming(exchange(late, time_ns=before)))
+        assert sorted(n for n in seen if n < 100) == list(range(1, 24))
+        times = [n // 2 for n in seen if n < 100]
+        if order == "oldest":
+            assert times == sorted(times, reverse=True)
+        else:
+            assert times == sorted(times)
+
+    def test_follow_by_arrival(self, store: Store) -> None:
+        store.write(incoming(exchange(1)))
+        cursor = store.stats().arrival
+        empty = store.captures(CaptureQuery(order="arrival", cursor=cursor))
+        assert (empty.items, empty.next, empty.last) == ([], None, cursor)
+        store.write(incoming(exchange(3, time_ns=T0 - HOUR), exchange(2)))
+        page = store.captures(CaptureQuery(order="arrival", cursor=cursor))
+        assert ids(page.items) == [3, 2]
+        assert store.captures(CaptureQuery(order="arrival", cursor=page.last)).items == []
+
+    @pytest.mark.parametrize(
+        ("asked", "expected"),
+        [
+            ({}, {1, 2, 3, 4}),
+            ({"since_ns": T0 + SECOND}, {2, 3, 4}),
+            ({"until_ns": T0 + SECOND}, {1}),
+            ({"kind": "spliced"}, {4}),
+            ({"host": "cdn.cribl.io"}, {1, 2, 3}),
+            ({"profile": ""}, {4}),
+            ({"action": "block"}, {3}),
+            ({"version": "4.17.0"}, {2}),
+            ({"workload": "logs/leader-0"}, {1, 3}),
+            ({"workload": "edge/"}, {2}),
+            ({"workload": "worker-1"}, {2}),
+            ({"method": "POST"}, {2}),
+            ({"status": 403}, {3}),
+            ({"status": "4xx"}, {3}),
+            ({"status": "2XX"}, {1, 2}),
+            ({"text": "EVENTS"}, {2}),
+            ({"text": "100%_"}, {3}),
+            ({"text": "nothing like it"}, set()),
+            ({"text": "not_named"}, {4}),
+            ({"status": 200, "method": "GET", "text": "cribl"}, {1}),
+        ],
+    )
+    def test_filters(self, store: Store, asked: dict[str, Any], expected: set[int]) -> None:
+        store.write(
+            incoming(
+                exchange(1),
+                exchange(
+                    2, method="POST", path="/telemetry/events", pod="worker-1", namespace="edge",
+                    product_version="4.17.0", time_ns=T0 + SECOND,
+                ),
+                exchange(3, status=403, action="block", path="/100%_x", time_ns=T0 + SECOND),
+                spliced(4, time_ns=T0 + 2 * SECOND),
+            )
+        )  # fmt: skip
+        assert set(ids(store.captures(CaptureQuery(**asked)).items)) == expected
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"limit": 0},
+            {"limit": -1},
+            {"limit": 1001},
+            {"cursor": ""},
+            {"cursor": "newest.1"},
+            {"cursor": "oldest.1.1"},
+            {"cursor": "newest.9999999999999999999.1"},
+            {"cursor": "newest.1.1'; DROP TABLE capture; --"},
+            {"status": "4x"},
+            {"status": "teapot"},
+            {"status": -1},
+        ],
+    )
+    def test_question_that_makes_no_sense(self, store: Store, asked: dict[str, Any]) -> None:
+        with pytest.raises(QueryError):
+            store.captures(CaptureQuery(**asked))
+
+    @pytest.mark.parametrize(
+        "id", ["", "-", "x", f"{BOOT}-", f"{BOOT}-2", f"{BOOT}--1", f"{BOOT}-1 ", f"{BOOT}-²",
+               f"{OTHER_BOOT}-1", f"{BOOT}-{10**30}", "' OR 1=1 --1"],
+    )  # fmt: skip
+    def test_no_such_capture(self, store: Store, id: str) -> None:
+        store.write(incoming(exchange(1)))
+        assert store.capture(id) is None
+
+    # Roll-ups and the inventory
+
+    def test_endpoints_add_up(self, store: Store) -> None:
+        for batch in (
+            [exchange(1), exchange(2, status=503, pod="leader-1")],
+            [exchange(3, time_ns=T0 + HOUR), spliced(4), log(5, "a line")],
+        ):
+            store.write(incoming(*batch))
+        unopened, telemetry = store.endpoints()
+        assert (telemetry.host, telemetry.method, telemetry.route, telemetry.rule) == (
+            "cdn.cribl.io", "GET", "/telemetry/index.html", "telemetry",
+        )  # fmt: skip
+        assert (telemetry.count, telemetry.statuses) == (3, {200: 2, 503: 1})
+        target = len("/telemetry/index.html") + len("&v=4.16.1-20904e45&os=linux&ib=12")
+        assert (telemetry.bytes_out, telemetry.bytes_in) == (3 * target, 3 * 29)
+        assert (telemetry.first_ns, telemetry.last_ns) == (T0, T0 + HOUR)
+        assert (telemetry.workloads, telemetry.duration_ns) == (2, 7_500_000)
+        assert (unopened.host, unopened.kind, unopened.reason) == (
+            "other.example", "spliced", "not_named",
+        )  # fmt: skip
+        assert (unopened.bytes_out, unopened.bytes_in) == (100, 2_000)
+
+    def test_scope(self, store: Store) -> None:
+        store.write(
+            incoming(
+                exchange(1),
+                exchange(2, time_ns=T0 + 50 * HOUR, product_version="4.17.0", pod="leader-1"),
+                exchange(3, profile="grafana", host="stats.grafana.org"),
+            )
+        )
+        late, cribl = Scope(since_ns=T0 + HOUR), Scope(profile="cribl", until_ns=T0 + HOUR)
+        assert [row.version for row in store.versions(late)] == ["4.17.0"]
+        assert [row.count for row in store.endpoints(late)] == [1]
+        assert [row.pod for row in store.senders(late)] == ["leader-1"]
+        assert {row.version for row in store.fields(late)} == {"4.17.0"}
+        assert [row.version for row in store.versions(cribl)] == ["4.16.1-20904e45"]
+        assert {row.profile for row in store.endpoints(cribl)} == {"cribl"}
+        assert [row.pod for row in store.senders(cribl)] == ["leader-0"]
+        assert {(r.profile, r.version) for r in store.fields(cribl)} == {
+            ("cribl", "4.16.1-20904e45")
+        }
+
+    def test_fields_by_version_and_the_new_ones(self, store: Store) -> None:
+        first = store.write(incoming(exchange(1), exchange(2)))
+        assert {field.path for field in first.new_fields} == {
+            "query.v", "query.os", "query.ib", "header.host", "header.user-agent",
+        }  # fmt: skip
+        newer = exchange(3, product_version="4.17.0", query=[("v", "4.17.0"), ("fc.x", "")])
+        assert [(f.path, f.version, f.type) for f in store.write(incoming(newer)).new_fields] == [
+            ("query.fc.x", "4.17.0", "empty")
+        ]
+        assert store.write(incoming(exchange(4))).new_fields == []
+        found = {
+            (row.version, row.path): (row.type, row.shape, row.count, row.requests)
+            for row in store.fields()
+        }
+        assert found["4.16.1-20904e45", "query.v"] == ("string", "version", 3, 3)
+        assert found["4.16.1-20904e45", "query.ib"] == ("integer", "", 3, 3)
+        assert found["4.17.0", "query.fc.x"] == ("empty", "", 1, 1)
+        assert ("4.17.0", "query.os") not in found
+
+    def test_senders(self, store: Store) -> None:
+        laptop = exchange(3, namespace="", pod="")
+        store.write(incoming(exchange(1), exchange(2), laptop))
+        assert [(row.namespace, row.pod, row.count) for row in store.senders()] == [
+            ("", "10.1.2.3", 1), ("logs", "leader-0", 2),
+        ]  # fmt: skip
+
+    # Sequences
+
+    def test_gaps_say_how_many_are_missing(self, store: Store) -> None:
+        def boot() -> tuple[int, int, int]:
+            (row,) = store.boots()
+            return row.max_seq, row.count, row.missing
+
+        store.write(incoming(exchange(3), exchange(4)))
+        assert boot() == (4, 2, 2)
+        store.write(incoming(exchange(9), exchange(7)))
+        assert boot() == (9, 4, 5)
+        store.write(incoming(*(exchange(n) for n in (1, 4, 5, 6, 7))))
+        assert boot() == (9, 7, 2)
+        store.write(incoming(*(exchange(n) for n in range(1, 10))))
+        assert boot() == (9, 9, 0)
+        assert store.stats().records == 9
+
+    def test_pruned_records_stay_counted_and_are_not_taken_again(self, store: Store) -> None:
+        batch = incoming(*(exchange(n) for n in range(1, 11)))
+        store.write(batch)
+        assert store.prune(max_bytes=1) == (10, False)
+        assert (store.stats().records, store.captures(CaptureQuery()).items) == (0, [])
+        assert store.write(batch) == ([], 10, [])
+        assert store.boots()[0].count == 10
+        assert store.endpoints()[0].count == 10
+
+    # Retention
+
+    def test_prune_by_age_takes_the_old_only(self, store: Store) -> None:
+        now = time.time_ns()
+        store.write(
+            incoming(
+                *(exchange(n, time_ns=now - 100 * HOUR) for n in range(1, 6)),
+                *(exchange(n, time_ns=now) for n in range(6, 9)),
+            )
+        )
+        cursor = store.stats().arrival
+        assert store.prune(max_age_s=48 * 3600) == (5, False)
+        assert sorted(ids(store.captures(CaptureQuery()).items)) == [6, 7, 8]
+        assert [row.count for row in store.endpoints()] == [3]
+        assert sum(row.count for row in store.senders()) == 3
+        assert {row.requests for row in store.fields()} == {8}  # the inventory outlives captures
+        assert store.prune(max_age_s=48 * 3600) == (0, False)
+        store.prune(max_bytes=1)
+        store.write(incoming(exchange(9)))  # cursors of followers stay good
+        assert ids(store.captures(CaptureQuery(order="arrival", cursor=cursor)).items) == [9]
+
+    def test_prune_by_size_in_steps(self, store: Store) -> None:
+        text = "".join(f"{n * n:x}" for n in range(3_000))
+        for start in range(1, 2_001, 500):
+            store.write(
+                incoming(
+                    *(exchange(n, detail=text[n : n + 1_500]) for n in range(start, start + 500))
+                )
+            )
+        assert store.prune(max_bytes=1, steps=1).more
+        assert 0 < store.stats().records < 2_000
+        assert min(ids(store.captures(CaptureQuery(order="arrival", limit=1000)).items)) > 1
+        kept = store.stats().records
+        assert store.prune(max_bytes=1 << 40) == (0, False)
+        assert store.stats().records == kept
+
+    # Closing
+
+    def test_closed(self, store: Store) -> None:
+        store.write(incoming(exchange(1)))
+        store.close()
+        store.close()
+        with pytest.raises(StoreError):
+            store.write(incoming(exchange(2)))
+        with pytest.raises(StoreError):
+            store.captures(CaptureQuery())
