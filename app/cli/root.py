@@ -3,7 +3,6 @@
 Commands import what they need when they run, so that `telemock --help` is quick.
 """
 
-import contextlib
 import os
 import sys
 from typing import Annotated, Literal, NoReturn
@@ -188,7 +187,10 @@ def fields(
 
 @cli.command()
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: telemock version
+    """
     from app.version import VERSION
 
     typer.echo(f"telemock {VERSION}")
@@ -203,11 +205,6 @@ def main() -> None:
         _fail(e, USAGE)
     except (ProfileError, LocalError) as e:
         _fail(e, FAILED)
-    except BrokenPipeError:
-        # The reader has what it wanted, such as `| head`. Nothing is left to flush at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as e:
         _fail(f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}", FAILED)
 

@@ -52,7 +52,8 @@ def serve(settings: Settings) -> int:
             timeout_graceful_shutdown=_GRACE_S,
         )
         server = _Server(config, url, settings.data)
-        server.run(sockets=[listener])
+        with contextlib.suppress(SystemExit):  # how uvicorn says that the start failed
+            server.run(sockets=[listener])
     if startup.error is not None:
         raise startup.error
     return 0 if server.started else 1

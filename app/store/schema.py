@@ -184,8 +184,12 @@ def _connect(name: str, uri: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         name, isolation_level=None, check_same_thread=False, timeout=10, uri=uri
     )
-    connection.execute("PRAGMA cache_size=-16000")
-    connection.execute("PRAGMA temp_store=MEMORY")
+    try:
+        connection.execute("PRAGMA cache_size=-16000")
+        connection.execute("PRAGMA temp_store=MEMORY")
+    except BaseException:  # the file is no database
+        connection.close()
+        raise
     return connection
 
 

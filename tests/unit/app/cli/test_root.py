@@ -1,0 +1,183 @@
+"""Every command has help with an example; errors are sentences with the right exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import typer
+from typer.main import get_command
+
+from app.cli.root import cli
+from app.contract.names import FILE_SERVER
+from app.local import App
+from app.store.sqlite import SqliteStore
+from tests.records import exchange, incoming
+from tests.unit.app.cli.conftest import Telemock
+
+COMMANDS = [
+    "demo", "run", "serve", "proxy", "report", "fields", "version", "rules check", "rules explain",
+    "captures list", "captures show", "captures tail", "captures export",
+]  # fmt: skip
+
+
+def commands(app: typer.Typer) -> Iterator[str]:
+    root = get_command(app)
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        below = getattr(command, "commands", None)
+        yield from (f"{name} {n}" for n in below) if below else [name]
+
+
+def test_commands_are_these() -> None:
+    assert sorted(commands(cli)) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_has_help_and_an_example(telemock: Telemock, command: str) -> None:
+    done = telemock(*command.split(), "--help")
+    assert done.code == 0
+    assert "Example: " in done.out and f"telemock {command}" in done.out.split("Example: ")[1]
+
+
+def test_exit_codes_are_documented(telemock: Telemock) -> None:
+    text = " ".join(telemock("--help").out.split())
+    assert "0 done; 1 failed, or nothing matched; 2 wrong usage or setting; 3 the app" in text
+
+
+def test_wrong_setting_is_usage(telemock: Telemock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "http")
+    done = telemock("serve")
+    assert done.code == 2
+    assert "PORT is 'http', expected a port from 0 to 65535" in done.err
+    assert "hint: " in done.err
+
+
+def test_no_store_is_unreachable(telemock: Telemock) -> None:
+    for command in (["report"], ["fields"], ["captures", "list"]):
+        done = telemock(*command)
+        assert (done.code, done.out) == (3, "")
+        assert "hint: " in done.err and "Traceback" not in done.err
+
+
+def test_damaged_store_is_unreachable(telemock: Telemock, place: Path) -> None:
+    (place / ".telemock").mkdir()
+    (place / ".telemock/store.sqlite").write_bytes(b"not a database" * 100)
+    done = telemock("report")
+    assert done.code == 3
+    assert "hint: " in done.err and "Traceback" not in done.err
+
+
+def test_no_server_is_unreachable(telemock: Telemock, place: Path) -> None:
+    (place / ".telemock").mkdir()
+    (place / ".telemock/token").write_text("x" * 43)
+    done = telemock("report", "--server", "http://127.0.0.1:1")
+    assert done.code == 3
+    assert "no app answers at http://127.0.0.1:1" in done.err
+
+
+def test_hold_is_refused_with_a_sentence(telemock: Telemock) -> None:
+    done = telemock("run", "--mode", "hold", "--", "true")
+    assert done.code == 1
+    assert "hold" in done.err and "hint: " in done.err
+
+
+def test_command_line_of_run_is_the_commands_own(telemock: Telemock) -> None:
+    done = telemock("run", "telemock-has-no-such-command", "--help")
+    assert done.code == 127
+    assert "telemock-has-no-such-command: command not found" in done.err
+
+
+def test_report_names_what_a_new_version_added(telemock: Telemock, store: SqliteStore) -> None:
+    old = exchange(query=[("v", "4.16.1"), ("os", "linux")], product_version="4.16.1")
+    new = exchange(
+        query=[("v", "4.17.0"), ("os", "linux"), ("\x1b[2Jnew", "1")], product_version="4.17.0"
+    )
+    store.write(incoming(old, new))
+    done = telemock("report")
+    assert done.code == 0
+    assert "\\x1b[2Jnew" in done.out
+    assert "\x1b" not in done.out
+    found = json.loads(telemock("report", "--json").out)
+    assert found["count"] == 2
+    assert [f["path"] for f in found["new_fields"][0]["new"]] == ["query.\x1b[2Jnew"]
+    assert json.loads(telemock("report", "--json", "--profile", "none").out)["count"] == 0
+
+
+def test_fields(telemock: Telemock, store: SqliteStore) -> None:
+    store.write(incoming(exchange(query=[("v", "4.16.1"), ("os", "linux")])))
+    done = telemock("fields")
+    assert done.code == 0
+    assert "query.os" in done.out
+    rows = [json.loads(line) for line in telemock("fields", "--json").out.splitlines()]
+    assert {"query.os", "query.v"} <= {row["path"] for row in rows}
+
+
+def test_running_app_gives_the_same_answers(telemock: Telemock, app: App, place: Path) -> None:
+    httpx.get(f"{app.url}/telemetry/index.html?v=4.16.1&lic=secret", trust_env=False)
+    assert json.loads((place / ".telemock" / FILE_SERVER).read_text())["url"] == app.url
+    live = {
+        "report": json.loads(telemock("report", "--json").out),
+        "fields": telemock("fields", "--json").out,
+    }
+    assert live["report"]["count"] == 1
+    named = telemock("report", "--json", "--server", app.url)
+    assert json.loads(named.out)["endpoints"] == live["report"]["endpoints"]
+    if app.child is not None:
+        app.child.stop()
+    assert not (place / ".telemock" / FILE_SERVER).exists()
+    stored = json.loads(telemock("report", "--json").out)
+    assert {**stored, "generated_at": ""} == {**live["report"], "generated_at": ""}
+    assert telemock("fields", "--json").out == live["fields"]
+
+
+def test_wrong_token_is_told(telemock: Telemock, app: App, place: Path) -> None:
+    (place / ".telemock/token").write_text("wrong")
+    done = telemock("report")
+    assert done.code == 3
+    assert "token is wrong" in done.err
+    assert "TELEMOCK_DATA" in done.err
+
+
+def test_reader_that_leaves_early_is_no_error(store: SqliteStore, place: Path) -> None:
+    store.write(incoming(*(exchange() for _ in range(3000))))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "captures", "list", "--json"],
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        stderr=subprocess.PIPE,
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])},
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait()
+
+
+def test_proxy_becomes_the_sidecar(place: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "proxy"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=place,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[4]),
+            "MITM_PORT": "no port",
+        },
+    )
+    assert process.stderr is not None
+    error = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait() != 0
+    assert "MITM_PORT" in error
+
+
+def test_version(telemock: Telemock) -> None:
+    assert telemock("version").out.startswith("telemock ")
