@@ -79,7 +79,7 @@ class Connections:
             found = await self.dns.find(host, port, past_hosts_file=self.names(host))
         except Refused as e:
             data.server.error = f"{e.reason}: {e}"
-            return
+            raise exceptions.AddonHalt from None  # mitmproxy's own check would say it vaguely
         if found != (host, port):
             self._asked_for[data.server.id] = (host, port)
             data.server.address = found

@@ -127,7 +127,7 @@ class Sidecar:
             reason, exchange.detail = refused
         elif left or "client" in message.lower():
             reason = "client_gone"
-        elif flow.server_conn.timestamp_tcp_setup is None:
+        elif "[Errno" in message:  # no connection; what breaks later has texts of mitmproxy's own
             reason = "upstream_unreachable"
         else:
             reason = "upstream_failed"

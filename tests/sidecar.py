@@ -240,7 +240,7 @@ class Sidecar:
                     "MITM_PORT": "0",
                     "TELEMOCK_HEALTH_PORT": "0",
                     "TELEMOCK_APP_URL": "http://127.0.0.1:9",
-                    "TELEMOCK_SHUTDOWN_SECONDS": "3",
+                    "TELEMOCK_SHUTDOWN_SECONDS": "1",
                     "BUNDLE": str(directory / "bundle.json"),
                 }
                 | environ,

@@ -246,6 +246,7 @@ def test_stopping_lets_an_exchange_end(tmp_path: Path) -> None:
         RULES,
         TELEMOCK_UPSTREAM_CA=str(ca),
         TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port}",
+        TELEMOCK_SHUTDOWN_SECONDS="5",
     )
     with running.connect() as connection:
         connection.sendall(b"GET /observe HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n")
