@@ -105,7 +105,8 @@ class Names:
         the rest of the text is taken.
         """
 
-        out, done, at = [], 0, 0
+        out: list[bytes] = []
+        done = at = 0
         while (match := self._fields.search(data, at)) is not None:
             if len(out) > 2 * _MOST:
                 return b"".join([*out, MASK.encode()])

@@ -1,6 +1,7 @@
 """Settings from the environment, declared once as a table of rows; the app and the sidecar each
 have theirs. A wrong value stops the start with the setting, the value and the remedy."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -37,20 +38,22 @@ def read(table: Sequence[Setting], environ: Mapping[str, str]) -> dict[str, Any]
     return values
 
 
+_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
 def port(value: str) -> int:
     """0 lets the kernel choose."""
-    number = int(value)
-    if not 0 <= number <= 65535:
+    if not (value.isascii() and value.isdigit() and int(value[:6]) <= 65535):
         raise ValueError("a port from 0 to 65535")
-    return number
+    return int(value)
 
 
 def size(value: str) -> int:
     """Bytes: a number, or one with KiB, MiB or GiB behind it."""
-    for unit, factor in (("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)):
-        if value.endswith(unit):
-            return int(float(value[: -len(unit)]) * factor)
-    return int(value)
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(KiB|MiB|GiB)|([0-9]{1,15})", value)
+    if found is None:
+        raise ValueError("bytes, such as 65536, 64KiB, 1.5MiB or 1GiB")
+    return int(found[3] or float(found[1]) * _UNITS[found[2]])
 
 
 def flag(value: str) -> bool:
@@ -77,7 +80,7 @@ def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
         name, _, to = item.partition("=")
         host, _, number = name.rpartition(":")
         address, _, to_number = to.rpartition(":")
-        if not (host and address and number.isdigit() and to_number.isdigit()):
+        if not (host and address and number and to_number) or "=" in to:
             raise ValueError("HOST:PORT=ADDRESS:PORT, comma separated")
-        found[host.lower(), int(number)] = (address.strip("[]"), int(to_number))
+        found[host.lower(), port(number)] = (address.strip("[]"), port(to_number))
     return found

@@ -1,0 +1,45 @@
+"""Looks for a secret in bytes, in every form in which masking must not have left it.
+
+Used by the tests of the masking and by those that search data directories, logs and output. It
+shares no code with what it tests. Compressed bytes are opened by the caller.
+"""
+
+import base64
+import re
+from urllib.parse import quote, unquote_to_bytes
+
+_RUN = re.compile(rb"[A-Za-z0-9+/_-]{6,}")
+_ESCAPE = re.compile(rb"\\(?:u00([0-9a-fA-F]{2})|(.))")
+
+
+def find_secret(haystack: bytes, secret: str) -> list[str]:
+    """The encodings in which `secret` stands in `haystack`; empty when it is nowhere."""
+    plain = secret.encode()
+    found = ["raw"] if plain in haystack else []
+    coded = haystack.replace(plain, b"")  # what is left hides it, if at all
+    once = unquote_to_bytes(coded)
+    if any(plain in form for form in (once, once.replace(b"+", b" "), unquote_to_bytes(once))):
+        found.append("url")
+    unescaped = _ESCAPE.sub(lambda m: bytes([int(m[1], 16)]) if m[1] else m[2], coded)
+    if plain in unescaped:
+        found.append("json")
+    if plain.hex().encode() in coded.lower():
+        found.append("hex")
+    if any(_in_base64(coded, form) for form in {plain, quote(secret, safe="").encode()}):
+        found.append("base64")
+    if _in_base64(coded, base64.b64encode(plain)):
+        found.append("base64 twice")
+    return found
+
+
+def _in_base64(haystack: bytes, plain: bytes) -> bool:
+    """Whether a run of base64 characters holds it, read from any of four starts, since what stands
+    before the value may be of the same alphabet."""
+    for run in _RUN.findall(haystack):
+        text = run.replace(b"-", b"+").replace(b"_", b"/")
+        for start in range(4):
+            part = text[start:]
+            part = part[: len(part) - (len(part) % 4 == 1)]
+            if plain in base64.b64decode(part + b"=" * (-len(part) % 4)):
+                return True
+    return False
