@@ -95,7 +95,8 @@ def test_own_records_are_masked_stored_logged_and_counted(bench: Bench) -> None:
     assert json.loads(line)["query_params"]["v"] == "1"
     assert SECRET not in line + bench.stored()[0].decode()
     assert bench.metric(
-        'telemock_captures_total{action="mock",kind="exchange",profile="cribl",rule="telemetry"} 1.0'
+        'telemock_captures_total{action="mock",kind="exchange",'
+        'profile="cribl",rule="telemetry"} 1.0'
     )
 
 

@@ -1,0 +1,95 @@
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.main import create_app
+from app.profiles import ProfileError
+from app.settings import load
+from tests.serving import environment, serving
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "answered_by"),
+    [
+        ("cdn.cribl.io", "/telemetry/", "mock"),
+        ("CDN.CRIBL.IO.:443", "/telemetry/", "mock"),
+        ("cdn.cribl.io", "/health", "mock"),
+        ("cdn.cribl.io", "/api/v1/captures", "mock"),
+        ("127.0.0.1", "/telemetry/x", "mock"),
+        ("127.0.0.1", "/health", "app"),
+        ("x.cdn.cribl.io", "/health", "app"),
+        ("", "/health", "app"),
+    ],
+)
+def test_the_host_decides(tmp_path: Path, host: str, path: str, answered_by: str) -> None:
+    with serving(tmp_path) as served:
+        answer = served.bare.get(path, headers={"host": host})
+        if answered_by == "app":
+            assert answer.json()["status"] == "ok"
+        else:
+            assert "uptime" not in answer.text and answer.status_code in (200, 404)
+            assert served.captures()[0]["answered_by"] == "app"
+
+
+def test_elsewhere_is_404_with_a_hint(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        for path in ("/", "/docs", "/redoc", "/telemetryx", "/api", "/api/v1"):
+            answer = served.bare.get(path)
+            assert answer.status_code == 404, path
+            assert set(answer.json()) == {"error", "hint"}
+        assert served.bare.post("/health").status_code == 405
+
+
+def test_requests_are_measured_without_paths(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        served.bare.get("/telemetry/canary?lic=canary")
+        served.bare.request("BREW", "/health")
+        text = served.bare.get("/metrics").text
+        assert re.search(
+            r'duration_seconds_count\{http_request_method="GET",'
+            r'http_response_status_code="200",telemock_action="mock"\} 1\.0',
+            text,
+        )
+        assert "canary" not in text and "BREW" not in text
+
+
+def test_odd_requests_do_not_break_it(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        for raw in (
+            b"GET /telemetry/\xff\xfe HTTP/1.1\r\nhost: h\r\n\r\n",
+            b"GET /telemetry/?%00=%zz HTTP/1.1\r\nhost: \xff\r\nx: \xff\r\n\r\n",
+            b"GET http://cdn.cribl.io/telemetry/ HTTP/1.1\r\n\r\n",
+            b"GET /telemetry/ HTTP/1.0\r\n\r\n",
+            b"\x16\x03\x01\x02\x00nonsense\r\n\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+                client.sendall(raw)
+                assert client.recv(100).startswith(b"HTTP/1."), raw
+        assert served.bare.get("/health").json()["status"] == "ok"
+
+
+def test_a_bad_profile_stops_the_start(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("id: [")
+    with pytest.raises(ProfileError, match=r"bad\.yaml"):
+        create_app(load(environment(tmp_path, TELEMOCK_PROFILES=str(bad))))
+
+
+def test_importing_writes_nothing(tmp_path: Path) -> None:
+    code = "import app.main, sys; app.main.app; sys.exit('app' not in vars(app.main))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[3])},
+        check=False,
+    )
+    assert done.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+    import app.main
+
+    with pytest.raises(AttributeError):
+        _ = app.main.nothing

@@ -1,0 +1,102 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from app.contract.settings import SettingError
+from app.main import create_app
+from app.runtime import Runtime
+from app.settings import load
+from app.store import StoreError
+from tests.serving import environment, serving, until
+
+PROFILE = Path(__file__).parents[2] / "profile.yaml"
+
+
+def test_what_is_written_and_by_whom_it_is_read(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        served.bare.get("/telemetry/?v=1")
+        served.captures()
+        data = served.runtime.settings.data
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+        for name in ("token", "mask.key"):
+            assert stat.S_IMODE((data / name).stat().st_mode) == 0o600
+        boot = served.runtime.boot
+    assert (tmp_path / "logs" / "telemetry_requests.log").stat().st_size
+    with serving(tmp_path) as again:
+        assert again.runtime.boot != boot
+        assert again.runtime.token == served.runtime.token
+        assert again.runtime.mask_key_id == served.runtime.mask_key_id
+        assert [r["boot"] for r in again.captures()] == [boot]
+
+
+def test_records_that_wait_are_written_at_the_end(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        for n in range(200):
+            served.bare.get(f"/telemetry/?n={n}")
+    with serving(tmp_path) as again:
+        assert len(again.captures(200, limit=1000)) == 200
+
+
+def test_profiles_are_reloaded_and_a_bad_change_is_refused(tmp_path: Path) -> None:
+    profile = tmp_path / "acme.yaml"
+    profile.write_text(PROFILE.read_text())
+    with serving(tmp_path, TELEMOCK_PROFILES=str(profile)) as served:
+        etag = served.client.get("/api/v1/profiles").headers["etag"]
+        masker = served.runtime.masker()
+
+        def page() -> str:
+            return served.bare.get("/page", headers={"host": "t.acme.test"}).text
+
+        assert page() == "page\n"
+        profile.write_text(PROFILE.read_text().replace('body: "page\\n"', "body: changed"))
+        until(lambda: page() == "changed")
+        assert served.client.get("/api/v1/profiles").headers["etag"] != etag
+        assert served.runtime.masker() is not masker
+
+        profile.write_text("id: [")
+        until(lambda: served.bare.get("/health").json()["status"] == "degraded")
+        assert "acme.yaml" in served.bare.get("/health").json()["profiles"]["error"]
+        assert page() == "changed"
+        until(lambda: "telemock_profiles_reload_failed 1.0" in served.bare.get("/metrics").text)
+        profile.write_text(PROFILE.read_text())
+        until(lambda: served.bare.get("/health").json()["status"] == "ok")
+    log = (tmp_path / "logs" / "mock_server.log").read_text()
+    assert "the profiles changed and are in use" in log
+    assert "the change of the profiles is refused" in log
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_data_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(AssertionError) as caught, serving(tmp_path):
+        pass
+    assert "did not start" in str(caught.value)
+    tmp_path.chmod(0o700)
+
+
+async def test_what_stops_the_start_is_named_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "short").mkdir()
+    (tmp_path / "short" / "mask.key").write_bytes(b"x")
+    (tmp_path / "nonsense").mkdir()
+    (tmp_path / "nonsense" / "store.sqlite").write_bytes(b"x" * 5000)
+    for name, error in (
+        ("file", SettingError), ("short", SettingError), ("nonsense", StoreError),
+    ):  # fmt: skip
+        settings = load(environment(tmp_path, TELEMOCK_DATA=str(tmp_path / name)))
+        runtime: Runtime = create_app(settings).state.runtime
+        with pytest.raises(error) as caught:
+            async with runtime.running():
+                pass
+        assert name in str(caught.value)
+        assert "\n\nhint: " in str(caught.value)
+
+
+def test_retention_drops_what_is_too_old(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        served.bare.get("/telemetry/?v=1")
+        assert len(served.captures()) == 1
+    with serving(tmp_path, TELEMOCK_RETENTION_DAYS="0.0000001") as served:
+        until(lambda: not served.captures(0))
