@@ -1,7 +1,7 @@
 """Templates of answers: Jinja2 in a sandbox, with an end to output and time.
 
-Called by `app.mock`. A template comes from a profile, so from the operator; what it shows of the
-request comes from anybody.
+Called by `app.mock`, and by `app.profiles` for a check. A template comes from a profile, so from
+the operator; what it shows of the request comes from anybody.
 """
 
 import sys
@@ -63,6 +63,16 @@ _environments = {True: _environment(True), False: _environment(False)}
 @lru_cache(maxsize=256)
 def _compiled(source: str, escape: bool) -> Template:
     return _environments[escape].from_string(source)
+
+
+def check(source: str) -> None:
+    """For the profiles' compiler. Raises ValueError with line and fault when it is no template."""
+    try:
+        _compiled(source, False)
+    except TemplateError as e:
+        raise ValueError(f"line {getattr(e, 'lineno', 1)}: {e.message}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def render(source: str, values: Mapping[str, Any], *, html: bool) -> bytes:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from jinja2 import TemplateError
-from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel, ValidationError
 
+from app import template
 from app.contract import rules as contract
 from app.profiles import schema
 from app.profiles.problems import Problem, ProfileError, from_pydantic, shown
@@ -89,7 +88,6 @@ class _Compiler:
         self._source = source
         self._files = files
         self._problems: list[Problem] = []
-        self._templates = SandboxedEnvironment()
 
     def _wrong(self, where: str, value: object, message: str, hint: str = "") -> None:
         self._problems.append(Problem(self._source.label, where, shown(value), message, hint))
@@ -222,10 +220,9 @@ class _Compiler:
 
     def _template(self, where: str, text: str) -> None:
         try:
-            self._templates.parse(text)
-        except TemplateError as e:
-            line = getattr(e, "lineno", 1)
-            message = f"is not a Jinja2 template: line {line}: {e.message}"
+            template.check(text)
+        except ValueError as e:
+            message = f"is not a Jinja2 template of ours: {e}"
             self._wrong(where, text, message, "literal braces are written {{ '{{' }}")
 
 

@@ -1,8 +1,14 @@
 """Profiles compile to the contract's types; what only the whole file shows is refused too."""
 
+import copy
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.contract.rules import Extract, Host, Seen, Sensitive, Value, decide
 from app.contract.rules import Path as PathRule
@@ -131,7 +137,10 @@ def test_answer_file_over_the_cap_is_refused(tmp_path: Path, refused: Refused) -
         ("[{id: a, action: pass, match: {hosts: [other.example]}}]", "rules[0].match.hosts[0]",
          "'other.example' is not one of the profile's hosts"),
         ("[{id: a, action: mock, answer: {template: '{% if %}'}}]", "rules[0].answer.template",
-         "is not a Jinja2 template: line 1"),
+         "is not a Jinja2 template of ours: line 1"),
+        ("[{id: a, action: mock, answer: {template: '{{ now|attr }}'}}]",
+         "rules[0].answer.template",
+         "No filter named 'attr'"),
     ],
 )  # fmt: skip
 def test_what_only_the_whole_file_shows(
@@ -214,3 +223,56 @@ def test_cribl_answers_the_documented_line_and_masks_what_identifies() -> None:
     assert {"lic", "guid", "env"} <= hidden
     assert not hidden & set(profile.safe_query)
     assert "24 hours" in profile.licence_note
+
+
+def refusal_or_rules(path: Path) -> str | None:
+    try:
+        load_profiles([path])
+    except ProfileError as e:
+        return str(e)
+    return None
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_file_is_refused_with_a_sentence(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.yaml"
+        path.write_bytes(data)
+        text = refusal_or_rules(path)
+    assert text and "x.yaml" in text
+    assert all(c.isprintable() or c == "\n" for c in text), text
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+_RULE: dict[str, Any] = {
+    "id": "a",
+    "action": "mock",
+    "match": {"path": ["/a"], "methods": ["GET"], "query": {"a": "b"}, "headers": {}},
+    "answer": {"status": 200, "headers": {"a": "b"}, "sequence": [{"body": "x"}]},
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_value_in_any_place_is_taken_or_refused_there(data: st.DataObject) -> None:
+    """What a slip of the pen makes of a profile is never another exception."""
+    written = yaml.safe_load(HEAD) | {"rules": [copy.deepcopy(_RULE)]}
+    node: Any = written
+    while True:
+        key = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
+        if not isinstance(node[key], dict | list) or not node[key] or data.draw(st.booleans()):
+            break
+        node = node[key]
+    node[key] = data.draw(_VALUES)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.yaml"
+        path.write_text(yaml.safe_dump(written, allow_unicode=True), encoding="utf-8")
+        refusal_or_rules(path)
