@@ -29,7 +29,7 @@ from app.store import (
 _ORDERS = {  # order -> SQL of the key, of the comparison behind a cursor, of the sorting
     "newest": ("time_ns", "(time_ns, id) < (?, ?)", "time_ns DESC, id DESC"),
     "oldest": ("time_ns", "(time_ns, id) > (?, ?)", "time_ns, id"),
-    "arrival": ("0", "(0, id) > (?, ?)", "id"),
+    "arrival": ("0", "id > max(?, ?)", "id"),
 }
 _TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
 _CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,19})\.(\d{1,19})")

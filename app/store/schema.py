@@ -130,6 +130,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     with translated(path):
         connection = _connect(str(path))
         try:
+            _version(connection, path)  # before anything is changed: it may be no store of ours
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first table
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(
