@@ -33,8 +33,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from addon.dns import is_address
 from addon.exchange import KEY, Exchange
-from addon.routing import response
-from app.contract.answer import NO_TRAILERS, render
+from addon.routing import refuse_trailers
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +125,7 @@ class Stream(HttpStream):
             cut = ResponseProtocolError(self.stream_id, "trailers", ErrorCode.KILL)
             yield SendHttp(cut, self.context.client)
         else:
-            answer = response(render(NO_TRAILERS), self.flow.request)
+            answer = refuse_trailers(self.flow.request)
             self.flow.response = answer
             yield SendHttp(ResponseHeaders(self.stream_id, answer), self.context.client)
             content = answer.raw_content or b""

@@ -18,10 +18,9 @@ from addon.next_layer import host_of
 from addon.options import Options
 from addon.pool import Pool
 from addon.profiles import Profiles
-from addon.routing import Killed, Router, hand_over, response
+from addon.routing import Killed, Router, hand_over, refuse_trailers
 from addon.telemetry import Metrics
 from app.contract import body as bodies
-from app.contract.answer import NO_TRAILERS, render
 from app.contract.record import Endpoint, Kind, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
 
@@ -64,7 +63,7 @@ class Sidecar:
         if "trailer" in flow.request.headers:
             # Said in advance: refused before the real host sees any of it.
             exchange.reason = "trailers"
-            flow.response = response(render(NO_TRAILERS), flow.request)
+            flow.response = refuse_trailers(flow.request)
             return None
         if exchange.forwarded:
             self._forward(exchange, flow)

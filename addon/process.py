@@ -20,6 +20,7 @@ from mitmproxy.addonmanager import Loader
 from addon import ca, layers, telemetry
 from addon import options as settings
 from addon.connections import listening
+from addon.logs import LogHandler, install
 from addon.main import Sidecar
 from addon.options import Options
 from addon.profiles import Profiles, built_in
@@ -59,6 +60,7 @@ class Process:
             metrics=self.metrics,
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
+        self._log_handler: LogHandler | None = None
         self._started = time.monotonic()
         self._health: asyncio.Server | None = None
         self._state = "starting"
@@ -80,6 +82,15 @@ class Process:
         }
 
     def start(self) -> None:
+        """From here on every log line is masked, and goes to standard error and to the app."""
+        self._log_handler = LogHandler(
+            self.shipper,
+            lambda: self.profiles.masker,
+            self.options.workload,
+            self.metrics,
+            sys.stderr.buffer,
+        )
+        install(self._log_handler, self.options.log_level)
         self.shipper.start()
         self.profiles.start()
 
@@ -112,6 +123,8 @@ class Process:
         if self._health is not None:
             self._health.close()
         self.profiles.stop()
+        if self._log_handler is not None:
+            self._log_handler.close()
         return self.shipper.close(self.options.shutdown_seconds)
 
     def health(self) -> dict[str, Any]:
@@ -146,9 +159,9 @@ class Script:
         self._process = process
         self.addons.append(process.sidecar)
         wanted = {k: v for k, v in process.mitmproxy_options().items() if k != "mode"}
-        wanted["block_global"] = False
-        ctx.options.update_defer(**{k: v for k, v in wanted.items() if k not in ctx.options})
-        ctx.options.update(**{k: v for k, v in wanted.items() if k in ctx.options})
+        # The first refuses IPv6 clients; the others print what is not masked.
+        wanted |= {"block_global": False, "flow_detail": 0, "termlog_verbosity": "error"}
+        ctx.options.update_defer(**wanted)
 
     async def running(self) -> None:
         if self._process is not None:

@@ -4,7 +4,6 @@ Called by `python -m addon`.
 """
 
 import asyncio
-import logging
 import signal
 import sys
 
@@ -15,8 +14,6 @@ from mitmproxy.master import Master as BaseMaster
 from addon.options import Options
 from addon.process import Process
 from app.contract.rules import Bundle
-
-log = logging.getLogger(__name__)
 
 
 class Master(BaseMaster):
@@ -83,7 +80,7 @@ async def _run(process: Process) -> int:
         print(f"error: {master.failure}", file=sys.stderr)
         return 1
     if left:
-        log.warning("%d records stay in the spool for the next start", left)
+        print(f"{left} records stay in the spool for the next start", file=sys.stderr)
     return 0
 
 

@@ -12,7 +12,7 @@ from mitmproxy import http
 from addon.exchange import Exchange, Kept, now
 from addon.pool import Answered, AppFailed, Pool
 from app.contract import names
-from app.contract.answer import BLOCKED, Rendered, render
+from app.contract.answer import BLOCKED, NO_TRAILERS, Rendered, render
 from app.contract.rules import Answer
 
 ANSWER_SECONDS = 5.0  # for the app's answer, above the rule's own delay
@@ -157,6 +157,10 @@ def response(rendered: Rendered, request: http.Request) -> http.Response:
         if not (request.is_http2 and n.lower() == "connection")
     ]
     return _response(rendered.status, rendered.reason.encode(), headers, rendered.body)
+
+
+def refuse_trailers(request: http.Request) -> http.Response:
+    return response(render(NO_TRAILERS, request.method), request)
 
 
 def _response(
