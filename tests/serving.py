@@ -59,6 +59,7 @@ def environment(folder: Path, **values: str) -> dict[str, str]:
         "TELEMOCK_DATA": str(folder / "data"),
         "TELEMOCK_LOGS": str(folder / "logs"),
         "PORT": "0",
+        "TELEMOCK_RETENTION_DAYS": "0",  # tests make records of any time
         **values,
     }
 
