@@ -48,6 +48,7 @@ def serve(settings: Settings) -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # a record names the caller, whatever the caller says
             lifespan="on",
             timeout_graceful_shutdown=_GRACE_S,
         )
