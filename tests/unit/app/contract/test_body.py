@@ -1,0 +1,189 @@
+import base64
+import gzip
+import zlib
+from collections.abc import Callable
+
+import brotli
+import msgspec
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.contract import body as b
+from app.contract.record import BODY_CAP, Body
+
+CAP = 4096
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+}
+
+
+def kept(data: bytes, encoding: str = "", size: int | None = None, cap: int = CAP) -> Body:
+    full = len(data) if size is None else size
+    return b.keep(data[:cap], size=full, sha256="abc", encoding=encoding, cap=cap)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_kept_as_they_are(data: bytes) -> None:
+    body = kept(data)
+    assert b.content(body) == data
+    assert (body.size, body.sha256, body.truncated, body.withheld) == (len(data), "abc", False, "")
+
+
+def test_text_is_kept_as_text_and_other_bytes_as_base64() -> None:
+    assert kept("é".encode()).text == "é"
+    body = kept(b"\xff\x00")
+    assert (body.text, body.base64) == (None, "/wA=")
+    assert (kept(b"").text, kept(b"").base64) == (None, None)
+
+
+def test_a_cut_is_marked_and_leaves_no_half_character() -> None:
+    body = kept("éé".encode()[:3], size=4)
+    assert (body.text, body.truncated, body.size) == ("é", True, 4)
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_an_encoding_is_undone(encoding: str) -> None:
+    wire = ENCODERS[encoding](b'{"a":1}')
+    body = kept(wire, encoding.upper())
+    assert (body.text, body.size, body.truncated) == ('{"a":1}', len(wire), False)
+
+
+def test_raw_deflate_is_undone() -> None:
+    stream = zlib.compressobj(wbits=-15)
+    assert kept(stream.compress(b"hello") + stream.flush(), "deflate").text == "hello"
+
+
+def test_two_encodings_are_undone_and_three_are_not() -> None:
+    twice = brotli.compress(gzip.compress(b"hello"))
+    assert kept(twice, "gzip, identity, br").text == "hello"
+    assert kept(gzip.compress(twice), "gzip, br, gzip").withheld == "encoding"
+
+
+@pytest.mark.parametrize("encoding", [*ENCODERS, "compress", "aws-chunked", "\x00"])
+def test_what_cannot_be_undone_is_not_kept(encoding: str) -> None:
+    body = kept(b"not what it claims to be", encoding)
+    assert body.withheld == "encoding"
+    assert (body.text, body.base64, b.content(body)) == (None, None, b"")
+    assert (body.size, body.sha256) == (24, "abc")
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_damage_behind_the_start_withholds_the_body(encoding: str) -> None:
+    wire = bytearray(ENCODERS[encoding](bytes(range(256)) * 8))
+    wire[len(wire) // 2 :] = b"\xff" * (len(wire) - len(wire) // 2)
+    body = kept(bytes(wire), encoding)
+    assert body.withheld == "encoding" or body.truncated
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_a_bomb_costs_the_cap(encoding: str) -> None:
+    bomb = ENCODERS[encoding](b"\0" * 20_000_000)
+    body = kept(bomb, encoding, cap=BODY_CAP)
+    assert (len(b.content(body)), body.truncated, body.size) == (BODY_CAP, True, len(bomb))
+
+
+def test_a_bomb_in_a_bomb_costs_the_cap() -> None:
+    bomb = gzip.compress(gzip.compress(b"\0" * 20_000_000))
+    assert len(b.content(kept(bomb, "gzip, gzip"))) <= CAP
+
+
+def test_gzip_members_one_after_the_other_are_undone_within_a_bound() -> None:
+    assert kept(gzip.compress(b"one ") + gzip.compress(b"two") + b"\0\0", "gzip").text == "one two"
+    body = kept(gzip.compress(b"") * 10_000, "gzip", cap=BODY_CAP)
+    assert (b.content(body), body.truncated) == (b"", True)
+
+
+def test_a_zstd_frame_that_wants_much_memory_is_withheld() -> None:
+    params = zstandard.ZstdCompressionParameters(window_log=27)
+    stream = zstandard.ZstdCompressor(compression_params=params).compressobj()
+    wire = stream.compress(b"x" * 9) + stream.flush()
+    assert kept(wire, "zstd").withheld == "encoding"
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_a_cut_stream_yields_what_decodes(encoding: str) -> None:
+    data = base64.b64encode(bytes(i * i % 251 for i in range(300_000)))
+    wire = ENCODERS[encoding](data)
+    body = kept(wire[: len(wire) // 2], encoding, size=len(wire), cap=BODY_CAP)
+    found = b.content(body)
+    assert body.truncated and body.withheld == ""
+    assert data.startswith(found)
+    assert found or encoding in ("br", "zstd")  # these may need more for their first block
+
+
+def test_content_of_damaged_base64_is_empty() -> None:
+    assert b.content(Body(base64="a")) == b.content(Body(base64="é")) == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "decoders", "expected"),
+    [
+        (b'{"a":1}', "application/json; charset=utf-8", (), [{"a": 1}]),
+        (b"[1]", "application/vnd.api+json", (), [[1]]),
+        (b'"x"', "application/json", (), ["x"]),
+        (b'{"a":1}', "text/plain", (), [{"a": 1}]),
+        (b'{"a":1}\n\n{"a":2}\r\n', "application/x-ndjson", (), [{"a": 1}, {"a": 2}]),
+        (b'{"a":1}\n{"a":2}', "application/json", (), [{"a": 1}, {"a": 2}]),
+        (b"a=1&a=2&b=", "application/x-www-form-urlencoded", (), [{"a": ["1", "2"], "b": [""]}]),
+        (b"a=1", "text/plain", ("form",), [{"a": ["1"]}]),
+        (b'{"a":"b=c"}', "application/x-www-form-urlencoded", (), [{"a": "b=c"}]),
+        (b"1\n2", "text/plain", ("ndjson",), [1, 2]),
+        (b'{"a":1}\nno', "application/x-ndjson", (), []),
+        (b'{"a":', "application/json", (), []),
+        (b'{"a":"\xff"}', "application/json", (), []),
+        (b"[" * 100_000, "application/json", (), []),
+        (b"a=1", "text/plain", (), []),
+        (b"\xff=1", "application/x-www-form-urlencoded", (), []),
+        (b"", "application/json", ("json",), []),
+        (gzip.compress(b'{"a":1}'), "", ("gzip", "json"), [{"a": 1}]),
+        (zstandard.ZstdCompressor().compress(b"[1]"), "", ("zstd",), [[1]]),
+        (b'{"a":1}', "", ("gzip", "json"), [{"a": 1}]),  # opened when it was masked
+        (gzip.compress(b'{"a":1}'), "", (), []),
+        (gzip.compress(b'{"a":1}')[:-12], "", ("gzip",), []),
+    ],
+)
+def test_documents(
+    data: bytes, kind: str, decoders: tuple[str, ...], expected: list[object]
+) -> None:
+    assert b.documents(kept(data, cap=BODY_CAP), kind, decoders) == expected
+
+
+def test_a_cut_or_withheld_body_has_no_documents() -> None:
+    assert b.documents(Body(text='{"a":1}', truncated=True), "application/json") == []
+    assert b.documents(Body(withheld="encoding"), "application/json") == []
+
+
+def test_base64_in_json_is_opened_where_a_decoder_says_so() -> None:
+    inner = base64.b64encode(b'{"b":[1]}').decode().rstrip("=")
+    outer = base64.urlsafe_b64encode(msgspec.json.encode({"a": inner, "t": "text"})).decode()
+    body = kept(msgspec.json.encode({"data": [outer]}))
+    opened = {"data": [{"a": {"b": [1]}, "t": "text"}]}
+    assert b.documents(body, "application/json", ("base64-in-json",)) == [opened]
+    assert b.documents(body, "application/json") == [{"data": [outer]}]
+
+
+@given(st.text())
+def test_embedded_never_fails(value: str) -> None:
+    found = b.embedded(value)
+    assert found is b.NOT_JSON or isinstance(found, dict | list)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(1 << 60), 1 << 60) | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=10,
+    ).filter(lambda d: isinstance(d, dict | list) and d)
+)
+def test_embedded_opens_every_document(document: object) -> None:
+    try:
+        data = msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        return  # lone surrogates: no JSON text has them
+    assert b.embedded(base64.b64encode(data).decode()) == document or len(data) < 6
