@@ -71,7 +71,7 @@ def check(source: str) -> None:
         _compiled(source, False)
     except TemplateError as e:
         raise ValueError(f"line {getattr(e, 'lineno', 1)}: {e.message}") from None
-    except RecursionError:
+    except (RecursionError, SyntaxError, MemoryError):  # of Python, for what Jinja made of it
         raise ValueError("it is nested too deeply") from None
 
 

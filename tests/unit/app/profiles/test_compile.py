@@ -233,6 +233,22 @@ def refusal_or_rules(path: Path) -> str | None:
     return None
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ " + "(" * 5000,
+        "{% for x in y %}" * 30 + "{% endfor %}" * 30,
+        "{{ a" + ".b" * 5000 + " }}",
+    ],
+)
+def test_template_without_end_is_refused(refused: Refused, template: str) -> None:
+    (problem,) = refused(
+        HEAD + f"rules: [{{id: a, action: mock, answer: {{template: '{template}'}}}}]"
+    )
+    assert "nested too deeply" in problem.message
+    assert len(str(problem)) < 500
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_file_is_refused_with_a_sentence(data: bytes) -> None:
