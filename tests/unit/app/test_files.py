@@ -1,0 +1,154 @@
+"""The log files work with grep and jq, and steer no terminal."""
+
+import json
+import logging
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.contract.record import Body, Response
+from app.files import RESPONSE, LogFiles, request_line, url
+from tests.records import BOOT, exchange, log
+
+HOSTILE = "\x1b[2J\r\nforged\x7f\x9b\u202e\u2028é"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[LogFiles]:
+    files = LogFiles(tmp_path)
+    yield files
+    files.close()
+
+
+def line_of(**given: Any) -> dict[str, Any]:
+    record = exchange(1, **given)
+    assert record.request is not None
+    return request_line(record, record.request)
+
+
+def test_request_line() -> None:
+    assert line_of(query=[("v", "1.2.3"), ("a", "1"), ("a", "2"), ("a", "3")]) == {
+        "timestamp": "2026-09-21T14:13:20.000000Z",
+        "url": "https://cdn.cribl.io/telemetry/index.html?v=1.2.3&a=1&a=2&a=3",
+        "method": "GET",
+        "host": "cdn.cribl.io",
+        "path": "/telemetry/index.html",
+        "headers": {"Host": "cdn.cribl.io", "User-Agent": "node"},
+        "query_params": {"v": "1.2.3", "a": ["1", "2", "3"]},
+        "user_agent": "node",
+        "client": "10.1.2.3",
+        "status": 200,
+        "response_time_ms": 2.5,
+        "content_type": "text/html",
+        "response": "cribl /// living the stream!\n",
+        "action": "mock",
+        "profile": "cribl",
+        "rule": "telemetry",
+        "endpoint": "/telemetry/index.html",
+        "product_version": "4.16.1-20904e45",
+        "id": f"{BOOT}-1",
+        "workload": {"namespace": "logs", "pod": "leader-0", "node": ""},
+        "trace_id": "",
+    }
+
+
+def test_answer_is_capped_and_may_be_missing() -> None:
+    long = line_of(response=Response(status=200, body=Body(text="x" * 9_000)))
+    assert long["response"] == "x" * RESPONSE + "…"
+    binary = line_of(response=Response(status=200, body=Body(base64="AA==")))
+    assert binary["response"] == ""
+    assert line_of(response=None)["status"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "end"),
+    [
+        ([], ""),
+        ([("version", "1.2.3"), ("lic", "***")], "?version=1.2.3&lic=***"),
+        ([("a b", "x&y=z#%+é\n")], "?a%20b=x%26y%3Dz%23%25%2B%C3%A9%0A"),
+        ([("flag", "")], "?flag="),
+    ],
+)
+def test_url_keeps_the_order_and_is_encoded(query: list[tuple[str, str]], end: str) -> None:
+    record = exchange(1, query=query, path="/a%20b/\x1b")
+    assert url(record) == f"https://cdn.cribl.io/a%20b/%1B{end}"
+
+
+def test_url_with_port_and_address() -> None:
+    record = exchange(1, host="::1", query=[], path="/")
+    assert record.request is not None
+    record.request.scheme, record.request.port = "http", 8000
+    assert url(record) == "http://[::1]:8000/"
+    record.request.port = 80
+    assert url(record) == "http://[::1]/"
+
+
+@pytest.mark.parametrize("seconds", [0, 2**63 - 1])
+def test_clock_may_be_anywhere(seconds: int) -> None:
+    assert line_of(time_ns=seconds)["timestamp"].endswith("Z")
+
+
+def test_grep_and_jq_of_the_readme(tmp_path: Path, files: LogFiles) -> None:
+    for n, version in enumerate(["1.2.3", "1.2.3", "1.2.4"], 1):
+        files.request(exchange(n, query=[("version", version), ("x", HOSTILE)]))
+    path = str(tmp_path / "telemetry_requests.log")
+    found = subprocess.run(["grep", "version=1.2.3", path], capture_output=True, check=True)
+    assert len(found.stdout.splitlines()) == 2
+    if not shutil.which("jq"):
+        pytest.skip("jq is not installed")
+    urls = subprocess.run(["jq", "-r", ".url", path], capture_output=True, check=True)
+    assert len(urls.stdout.splitlines()) == 3
+    assert urls.stdout.decode().isascii() and b"\x1b" not in urls.stdout
+
+
+def printable(data: bytes) -> bool:
+    return all(b == 10 or 32 <= b < 127 for b in data)
+
+
+def test_hostile_text_stays_in_its_line(tmp_path: Path, files: LogFiles) -> None:
+    files.request(exchange(1, query=[(HOSTILE, HOSTILE)], headers=[(HOSTILE, HOSTILE)]))
+    files.sidecar(log(2, HOSTILE))
+    handler = files.handler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.handle(logging.LogRecord("x", logging.INFO, "", 0, HOSTILE.replace("\n", ""), (), None))
+    for name in ("telemetry_requests.log", "mitmproxy.log", "mock_server.log"):
+        data = (tmp_path / name).read_bytes()
+        assert data.count(b"\n") == 1 and printable(data)
+    kept = json.loads((tmp_path / "telemetry_requests.log").read_bytes())
+    assert kept["query_params"] == {HOSTILE: HOSTILE}
+
+
+def test_sidecar_lines(tmp_path: Path, files: LogFiles) -> None:
+    files.sidecar(log(1, "client disconnected"))
+    files.sidecar(exchange(2))
+    assert (tmp_path / "mitmproxy.log").read_text() == (
+        "2026-09-21T14:13:20.000000Z WARNING logs/leader-0 mitmproxy: client disconnected\n"
+    )
+
+
+def test_handler_survives_a_broken_call(
+    tmp_path: Path, files: LogFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    handler = files.handler()
+    handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "%d", ("no number",), None))
+    handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "fine", (), None))
+    handler.close()
+    assert (tmp_path / "mock_server.log").read_text() == "fine\n"
+
+
+def test_only_records_with_a_request_become_lines(tmp_path: Path, files: LogFiles) -> None:
+    files.request(log(1, "x"))
+    assert not (tmp_path / "telemetry_requests.log").exists()
+
+
+def test_failures_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    files = LogFiles(tmp_path / "file")
+    files.request(exchange(1))
+    files.sidecar(log(2, "x"))
+    assert files.failed == 2
