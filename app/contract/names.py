@@ -20,6 +20,11 @@ HEADER_CUT = "telemock-body-size"  # full size of a body of which only the first
 HEADER_ERROR = "telemock-error"  # of an answer that is the mock's own failure, not a rule's
 HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 
+# Who may read and send, in a cluster: RBAC's names, and whom a sidecar's token is for.
+API_GROUP = "telemock.io"
+RESOURCE_CAPTURES = "captures"
+AUDIENCE = "telemock"
+
 CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 
 PATH_CAPTURES = "/api/v1/captures"
@@ -106,6 +111,10 @@ METRICS = (
     Metric(
         "telemock.ingest.records", "counter", "", ("outcome",), "app",
         "Records received: stored, duplicate or refused.",
+    ),
+    Metric(
+        "telemock.ingest.rebound", "counter", "", (), "app",
+        "Records that named another pod than the token that sent them; the token's was stored.",
     ),
     Metric("telemock.store.records", "gauge", "", (), "app", "Records in the store."),
     Metric("telemock.store.size", "gauge", "By", (), "app", "Disk used by the store."),
