@@ -1,0 +1,196 @@
+"""Thin access to the Kubernetes API: paths and JSON objects, no models.
+
+The app (reviews of tokens, Events), the injector (its certificate, namespaces, Events) and
+`telemock status` use it. The client library is imported by `connect`, so that what runs on a laptop
+does not pay for it (0.3 s, 34 MiB).
+"""
+
+import json
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+Object = dict[str, Any]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+
+_TIMEOUT_S = 10.0
+_PAGE = 500  # objects a request
+_TEXT_CAP = 500  # characters of the API server's own words that an error repeats
+_IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
+
+
+class KubeError(Exception):
+    """The API cannot be used. `status` is its HTTP status, 0 when it did not answer."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Api:
+    """A connection to one API server. Any method from any thread.
+
+    `client` is the library's ApiClient, for what is more than a request and its answer (streams).
+    `namespace` is the one of the pod or of the kubeconfig's context, "" when neither names one.
+    """
+
+    def __init__(self, settings: Any, namespace: str = "") -> None:
+        import urllib3.util
+        from kubernetes import client
+
+        self.client = client.ApiClient(settings)
+        self.namespace = namespace
+        # Python 3.13 refuses authorities without key usage or key identifiers, which many clusters
+        # have and every other client takes.
+        self.client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = (
+            urllib3.util.create_urllib3_context(verify_flags=ssl.VERIFY_X509_PARTIAL_CHAIN)
+        )
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return str(self.client.configuration.host)
+
+    def authorization(self) -> str:
+        """The Authorization header of our requests, renewed when it is due; "" for credentials of
+        another kind (a client certificate)."""
+        return str(self.client.configuration.get_api_key_with_prefix("BearerToken") or "")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        content_type: str = "application/json",
+        timeout: float = _TIMEOUT_S,
+    ) -> Object:
+        """The answer's JSON object. Nothing is asked twice. Raises KubeError.
+
+        `path` is taken as it is: build it with `path()` from names that others chose.
+        """
+        import urllib3
+
+        headers = {"accept": "application/json", "user-agent": "telemock"}
+        if query:
+            path += "?" + urlencode(query)
+        data = None
+        if body is not None:
+            headers["content-type"] = content_type
+            data = json.dumps(body).encode()
+        try:
+            if authorization := self.authorization():
+                headers["authorization"] = authorization
+            answer = self.client.rest_client.pool_manager.request(
+                method,
+                self.server + path,
+                body=data,
+                headers=headers,
+                timeout=urllib3.Timeout(timeout),
+                retries=False,
+            )
+            status, content = int(answer.status), bytes(answer.data)
+        except Exception as e:  # of urllib3, of the credentials' plugin, of its files
+            raise KubeError(
+                f"the Kubernetes API at {self.server} does not answer: {_short(str(e))}\n\n"
+                "hint: kubectl get --raw /readyz says whether it is up"
+            ) from None
+        if not 200 <= status < 300:
+            raise _refused(method, path, status, content)
+        try:
+            found = json.loads(content)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise KubeError(
+                f"{method} {path}: {self.server} answered {status} without a JSON object\n\n"
+                "hint: is that a Kubernetes API server?",
+                status,
+            )
+        return found
+
+    def get(self, path: str, **query: str | int) -> Object:
+        return self.request("GET", path, query=query)
+
+    def items(self, path: str, **query: str | int) -> Iterator[Object]:
+        """Every object of a list, page by page. Raises KubeError."""
+        more: dict[str, str | int] = {"limit": _PAGE, **query}
+        while True:
+            found = self.request("GET", path, query=more)
+            yield from found.get("items") or ()
+            token = (found.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            more["continue"] = token
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def path(*segments: str) -> str:
+    """A path from its segments, each quoted: path("api", "v1", "namespaces", name)."""
+    return "/" + "/".join(quote(s, safe="") if s.strip(".") else "%2E" * len(s) for s in segments)
+
+
+def connect(context: str = "") -> Api:
+    """With the credentials of the kubeconfig (KUBECONFIG, else ~/.kube/config), or, where there is
+    none, of the pod this runs in. `context` is one of the kubeconfig's. Raises KubeError.
+    """
+    from kubernetes import client, config
+
+    settings = client.Configuration()
+    settings.connection_pool_maxsize = 10
+    files = os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
+    has_file = any(Path(f).is_file() for f in files.split(os.pathsep) if f)
+    if not has_file and not context and os.environ.get(_IN_CLUSTER):
+        try:
+            config.load_incluster_config(settings)
+        except (config.ConfigException, OSError) as e:
+            raise KubeError(
+                f"the pod has no ServiceAccount token that can be used: {e}\n\n"
+                "hint: automountServiceAccountToken must not be false for this pod"
+            ) from None
+        return Api(settings, _pod_namespace())
+    try:
+        config.load_kube_config(files, context or None, settings, persist_config=False)
+        contexts, current = config.list_kube_config_contexts(files)
+        chosen = next((c for c in contexts if c["name"] == context), current)
+        namespace = str(chosen["context"].get("namespace") or "")
+    except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as e:
+        raise KubeError(
+            f"{files} gives no access to a cluster: {_short(str(e))}\n\n"
+            "hint: KUBECONFIG names the file; kubectl config get-contexts lists its contexts"
+        ) from None
+    return Api(settings, namespace)
+
+
+def _pod_namespace() -> str:
+    try:
+        file = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+        return file.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _refused(method: str, path: str, status: int, content: bytes) -> KubeError:
+    try:
+        message = str(json.loads(content)["message"])
+    except (ValueError, KeyError, TypeError):
+        message = content[: 2 * _TEXT_CAP].decode("utf-8", "replace")
+    text = f"{method} {path}: the Kubernetes API answered {status}: {_short(message)}"
+    if status in (401, 403):
+        text += "\n\nhint: kubectl auth can-i --list shows what these credentials may do"
+    return KubeError(text, status)
+
+
+def _short(text: str) -> str:
+    """One printable line: what a server says may hold anything."""
+    line = " ".join(text.split())
+    line = "".join(c if c.isprintable() else "?" for c in line)
+    return line if len(line) <= _TEXT_CAP else line[: _TEXT_CAP - 1] + "…"

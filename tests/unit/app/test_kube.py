@@ -1,0 +1,208 @@
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import kube
+from app.kube import KubeError
+from tests.cluster import cluster, namespace, needs_cluster
+
+
+class ApiServer(http.server.BaseHTTPRequestHandler):
+    """Answers each request with what the test laid ready for its path, and notes it."""
+
+    answers: dict[str, tuple[int, Any]]
+    asked: list[tuple[str, str, dict[str, str], bytes]]
+
+    def answer(self) -> None:
+        length = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        self.asked.append((self.command, self.path, dict(self.headers.items()), body))
+        status, content = self.answers.get(self.path, (404, {"message": "not found"}))
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PATCH = answer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def api_server(answers: dict[str, tuple[int, Any]]) -> Iterator[tuple[str, type[ApiServer]]]:
+    handler = type("Handler", (ApiServer,), {"answers": answers, "asked": []})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", handler
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def kubeconfig(folder: Path, url: str, **user: Any) -> Path:
+    file = folder / "kubeconfig"
+    context = {"cluster": "c", "user": "u"}
+    file.write_text(
+        json.dumps(
+            {
+                "clusters": [{"name": "c", "cluster": {"server": url}}],
+                "users": [{"name": "u", "user": user}],
+                "contexts": [
+                    {"name": "first", "context": {**context, "namespace": "monitoring"}},
+                    {"name": "second", "context": context},
+                ],
+                "current-context": "first",
+            }
+        )
+    )
+    return file
+
+
+@pytest.fixture
+def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def write(url: str, **user: Any) -> None:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, url, **user)))
+
+    return write
+
+
+def test_asks_with_the_token_of_the_kubeconfig(use: Any) -> None:
+    with api_server({"/api/v1/pods?fieldSelector=a%3Db": (200, {"kind": "PodList"})}) as (
+        url,
+        seen,
+    ):
+        use(url, token="abc")
+        api = kube.connect()
+        assert api.get("/api/v1/pods", fieldSelector="a=b") == {"kind": "PodList"}
+        api.close()
+    method, _, headers, _ = seen.asked[0]
+    assert method == "GET"
+    assert headers["authorization"] == api.authorization() == "Bearer abc"
+    assert (api.namespace, api.server) == ("monitoring", url)
+
+
+def test_context_chooses_the_namespace(use: Any) -> None:
+    use("http://127.0.0.1:9")
+    api = kube.connect("second")
+    assert (api.namespace, api.authorization()) == ("", "")
+    with pytest.raises(KubeError, match=r"gives no access to a cluster.*third(.|\n)*hint: "):
+        kube.connect("third")
+
+
+def test_sends_patches_with_their_own_type(use: Any) -> None:
+    with api_server({"/x": (200, {})}) as (url, seen):
+        use(url)
+        api = kube.connect()
+        api.request("PATCH", "/x", [{"op": "remove", "path": "/a"}], content_type=kube.JSON_PATCH)
+        api.close()
+    _, _, headers, body = seen.asked[0]
+    assert headers["content-type"] == kube.JSON_PATCH
+    assert json.loads(body) == [{"op": "remove", "path": "/a"}]
+
+
+def test_lists_go_page_by_page(use: Any) -> None:
+    answers = {
+        "/l?limit=500": (200, {"items": [1, 2], "metadata": {"continue": "t/1"}}),
+        "/l?limit=500&continue=t%2F1": (200, {"items": [3], "metadata": {}}),
+    }
+    with api_server(answers) as (url, _):
+        use(url)
+        api = kube.connect()
+        assert list(api.items("/l")) == [1, 2, 3]
+        api.close()
+
+
+def test_refusal_keeps_status_and_words_of_the_server_harmless(use: Any) -> None:
+    answers = {
+        "/a": (403, {"message": "no\n\x1b[31mway " + "x" * 1000}),
+        "/b": (200, b"<html>"),
+        "/c": (500, b"\xff broken"),
+    }
+    with api_server(answers) as (url, seen):
+        use(url)
+        api = kube.connect()
+        with pytest.raises(KubeError, match=r"(?s)403: no \?\[31mway x+…\n\nhint: kubectl") as e:
+            api.get("/a")
+        assert e.value.status == 403
+        assert len(str(e.value)) < 700
+        with pytest.raises(KubeError, match="without a JSON object") as e:
+            api.get("/b")
+        with pytest.raises(KubeError, match=r"answered 500: .* broken") as e:
+            api.get("/c")
+        api.close()
+    assert len(seen.asked) == 3  # nothing is asked twice
+
+
+def test_server_away_is_status_0(use: Any) -> None:
+    with api_server({}) as (url, _):
+        use(url)
+        api = kube.connect()
+    with pytest.raises(KubeError, match=f"at {url} does not answer(.|\n)*hint: ") as e:
+        api.get("/api")
+    assert e.value.status == 0
+    api.close()
+
+
+def test_credentials_plugin_that_fails_is_an_error_of_ours(use: Any) -> None:
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "args": []}
+    use("http://127.0.0.1:9", exec={**plugin, "interactiveMode": "Never"})
+    with pytest.raises(KubeError):
+        kube.connect().get("/api")
+
+
+def test_no_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(KubeError, match=r"none gives no access(.|\n)*hint: KUBECONFIG"):
+        kube.connect()
+
+
+def test_pod_without_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "9")
+    with pytest.raises(KubeError, match=r"no ServiceAccount token(.|\n)*hint: automount"):
+        kube.connect()
+
+
+@pytest.mark.parametrize(
+    ("segments", "wanted"),
+    [
+        (("api", "v1", "namespaces", "a"), "/api/v1/namespaces/a"),
+        (("x", "../secrets?a=b"), "/x/..%2Fsecrets%3Fa%3Db"),
+        (("x", ".."), "/x/%2E%2E"),
+    ],
+)
+def test_path_quotes_what_others_chose(segments: tuple[str, ...], wanted: str) -> None:
+    assert kube.path(*segments) == wanted
+
+
+@needs_cluster
+def test_real_api_server() -> None:
+    with cluster() as api, namespace(api, "i2-kube") as name:
+        found = api.get(kube.path("api", "v1", "namespaces", name))
+        assert found["metadata"]["name"] == name
+        patched = api.request(
+            "PATCH",
+            kube.path("api", "v1", "namespaces", name),
+            {"metadata": {"labels": {"a": "b"}}},
+            content_type=kube.MERGE_PATCH,
+        )
+        assert patched["metadata"]["labels"]["a"] == "b"
+        names = [item["metadata"]["name"] for item in api.items("/api/v1/namespaces", limit=2)]
+        assert name in names
+        assert len(names) == len(set(names))
+        with pytest.raises(KubeError) as e:
+            api.get("/api/v1/namespaces/i2-none")
+        assert e.value.status == 404
