@@ -1,10 +1,11 @@
 """The read API, the intake of records, health and metrics.
 
-`/api/v1/*` asks for the token (`app.auth`), the rest never does. Records go out as the store has
+`/api/v1/*` asks who calls (`app.auth`), the rest never does. Records go out as the store has
 them: masked, and as JSON, which no client takes for a page.
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -15,8 +16,8 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from app import report as reports
-from app.auth import require_token
-from app.batch import LINES_CAP, BatchError, read_batch, read_body, receipt
+from app.auth import Caller, Policy
+from app.batch import LINES_CAP, BatchError, bind, read_batch, read_body, receipt
 from app.contract.names import CONTENT_TYPE_RECORDS
 from app.contract.record import Action, Kind, Mode
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
@@ -31,10 +32,14 @@ _AGE = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NS = 1_000_000_000
 
+log = logging.getLogger(__name__)
+
 health = APIRouter(tags=["health"])
-router = APIRouter(
-    prefix="/api/v1", tags=["api"], dependencies=[Depends(require_token)], responses=PROBLEMS
-)
+router = APIRouter(prefix="/api/v1", tags=["api"], responses=PROBLEMS)
+
+GET, LIST = Depends(Policy("get")), Depends(Policy("list"))
+Sender = Annotated[Caller, Depends(Policy(None, sidecar=True))]
+Reader = Annotated[Caller, Depends(Policy("get", sidecar=True))]
 
 
 def problem(error: str, hint: str = "") -> dict[str, str]:
@@ -116,7 +121,7 @@ ProfileId = Annotated[
         }
     },
 )
-async def take(request: Request, runtime: Run) -> Response:
+async def take(request: Request, runtime: Run, sender: Sender) -> Response:
     count = runtime.metrics.add
     async with runtime.batches:
         try:
@@ -125,6 +130,9 @@ async def take(request: Request, runtime: Run) -> Response:
             batch = await asyncio.to_thread(
                 read_batch, body, request.headers.get("content-encoding", "")
             )
+            if sender.pod and (rebound := await asyncio.to_thread(bind, batch, sender.pod)):
+                count("telemock.ingest.rebound", (), rebound)
+                log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
             written = await runtime.writer.write(batch.records)
         except BatchError as e:
             raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
@@ -147,6 +155,7 @@ async def take(request: Request, runtime: Run) -> Response:
 
 @router.get(
     "/captures",
+    dependencies=[LIST],
     summary="List captures",
     responses={
         200: json_content(
@@ -225,6 +234,7 @@ async def captures(
 
 @router.get(
     "/captures/{id}",
+    dependencies=[GET],
     summary="One capture",
     responses={
         200: json_content("The record.", EXAMPLE_RECORD, "CaptureRecord"),
@@ -242,6 +252,7 @@ async def capture(runtime: Run, id: str) -> Response:
 
 @router.get(
     "/report",
+    dependencies=[LIST],
     summary="What was sent, by whom, since when",
     responses={200: json_content("Every surface prints this.", None, "Report")},
 )
@@ -263,6 +274,7 @@ async def report(
 
 @router.get(
     "/fields",
+    dependencies=[LIST],
     summary="The fields that were ever sent, by endpoint and version",
     responses={200: json_content("The inventory.", None, "FieldList")},
 )
@@ -280,22 +292,26 @@ async def fields(
     "/profiles",
     summary="The compiled profiles, for sidecars",
     responses={
-        200: json_content("Rules, and the key that makes masked values' tokens.", None, "Bundle"),
+        200: json_content(
+            "Rules; for sidecars also the key that makes masked values' tokens.", None, "Bundle"
+        ),
         304: {"description": "They are those of the ETag in If-None-Match."},
     },
 )
-async def profiles(request: Request, runtime: Run) -> Response:
-    headers = {"ETag": runtime.etag}
+async def profiles(request: Request, runtime: Run, reader: Reader) -> Response:
+    etag, bundle = runtime.bundle(with_key=reader.sidecar)
+    headers = {"ETag": etag}
     known = [
         t.strip().removeprefix("W/") for t in request.headers.get("if-none-match", "").split(",")
     ]
-    if runtime.etag in known:
+    if etag in known:
         return Response(status_code=304, headers=headers)
-    return _json(runtime.bundle(), headers)
+    return _json(bundle, headers)
 
 
 @router.get(
     "/explain",
+    dependencies=[GET],
     summary="Which rule takes a request, and why not the others",
     responses={200: json_content("The judgement of every rule.", None, "Explanation")},
 )

@@ -1,19 +1,102 @@
-"""Who may use the API: the holder of the token that the app makes at its first start.
+"""Who may use the API: every route below `/api` names its Policy, an Authority decides.
 
-`/api/*` asks for it, the mock, health and metrics never do. The command line and a sidecar on the
-same machine read it from the data directory.
+On a laptop the holder of the token that the app makes at its first start (`LocalAuthority`; the
+command line and a sidecar on the same machine read it from the data directory), in a cluster whom
+its API server knows (`app.reviews`). Mock, health and metrics ask nobody.
 """
 
 import contextlib
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple, Protocol
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.contract.names import FILE_MASK_KEY, FILE_TOKEN
+
+# Of the resource captures.telemock.io, as ClusterRoles name them.
+Verb = Literal["get", "list", "watch", "delete"]
+
+
+class Denied(Exception):
+    """The caller does not get in, with the HTTP status that says so. The text is meant for people,
+    and for whoever it is that asked."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Pod(NamedTuple):
+    """The pod that a sidecar's token was given to."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+class Caller(NamedTuple):
+    """Who asks. `sidecar` may have the key that masked values' tokens are made with; `pod` is the
+    one it speaks for, None where it may speak for any (on a laptop)."""
+
+    name: str
+    sidecar: bool
+    pod: Pod | None = None
+
+
+class Authority(Protocol):
+    """Says who a caller is and whether a route is open to it. Fails closed."""
+
+    async def check(self, token: str, policy: "Policy") -> Caller:
+        """Raises Denied."""
+        ...
+
+
+class LocalAuthority:
+    """On a laptop: one token, which opens everything."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+
+    async def check(self, token: str, policy: "Policy") -> Caller:
+        shown = token.encode("utf-8", "surrogateescape")
+        if not shown or not secrets.compare_digest(shown, self._token):
+            raise Denied(
+                401,
+                ("the token is wrong" if token else "the token is missing or wrong")
+                + "\n\nhint: send `Authorization: Bearer TOKEN`; the token is in the data "
+                "directory, file `token`",
+            )
+        return Caller("the token's holder", sidecar=True)
+
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    description="On a laptop the token in the data directory, file `token`; in a cluster one that "
+    "its API server accepts.",
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Whom a route lets in: people who may `verb` captures (None: nobody), sidecars, or both.
+
+    A route takes it as a dependency, and gets the Caller.
+    """
+
+    verb: Verb | None
+    sidecar: bool = False
+
+    async def __call__(
+        self,
+        request: Request,
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Caller:
+        authority: Authority = request.app.state.runtime.authority
+        return await authority.check(given.credentials if given else "", self)
 
 
 def token(directory: Path) -> str:
@@ -56,20 +139,3 @@ def _secret(path: Path, new: bytes) -> bytes:
     finally:
         part.unlink(missing_ok=True)
     return path.read_bytes()
-
-
-_bearer = HTTPBearer(auto_error=False, description="The token in the data directory, file `token`.")
-
-
-def require_token(
-    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> None:
-    """Refuses with 401 whoever does not show the token."""
-    wanted: str = request.app.state.runtime.token
-    shown = given.credentials if given else ""
-    if not secrets.compare_digest(shown.encode("utf-8", "surrogateescape"), wanted.encode()):
-        raise HTTPException(
-            401,
-            "the token is missing or wrong" if not shown else "the token is wrong",
-            headers={"WWW-Authenticate": "Bearer"},
-        )

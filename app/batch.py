@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import zstandard
 
+from app.auth import Pod
 from app.contract.record import RecordError, decode, short
 from app.store import Incoming, Written
 
@@ -83,6 +84,22 @@ def read_batch(body: bytes, encoding: str) -> Batch:
         except RecordError as e:
             batch.refused.append(Refused(number, short(str(e)), _id(line)))
     return batch
+
+
+def bind(batch: Batch, pod: Pod) -> int:
+    """Make every record one of that pod, whatever it says; how many said otherwise."""
+    bound = 0
+    for at, (record, line) in enumerate(batch.records):
+        named = record.workload
+        if (named.namespace, named.pod, named.uid) == pod:
+            continue
+        whole = msgspec.json.decode(line)  # fields that this version does not know stay
+        given = whole.get("workload") or {}
+        whole["workload"] = given | {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
+        line = msgspec.json.encode(whole)
+        batch.records[at] = Incoming(decode(line), line)
+        bound += 1
+    return bound
 
 
 class _Named(msgspec.Struct):

@@ -12,10 +12,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import api, telemetry
+from app.auth import Denied
 from app.contract.names import HEADER_RECORD
 from app.mock import is_direct
 from app.openapi import describe
@@ -26,27 +28,35 @@ from app.settings import Settings, load
 from app.version import VERSION
 from app.websocket import websocket
 
+_OPEN = frozenset(route.path for route in api.health.routes if isinstance(route, APIRoute))
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Dispatcher:
     """By Host: requests of a profile's host, of a sidecar and below /telemetry go to the mock, the
-    rest to API, health and metrics. Measures both."""
+    rest to API, health and metrics. Measures both.
+
+    In a cluster the port decides first: what came over TLS is for the API, what did not never is.
+    """
 
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self._app = app
         self._runtime = runtime
+        self._cluster = runtime.settings.cluster
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         to_mock = self._is_mock(scope)
+        app = self._runtime.mock if to_mock else self._app
+        if self._cluster and not to_mock and not self._is_open(scope):
+            app = _elsewhere
         if scope["type"] == "websocket":
             if to_mock:
                 await websocket(self._runtime.mock, scope, receive, send)
             else:
-                await self._app(scope, receive, send)
+                await app(scope, receive, send)
             return
         started = time.perf_counter()
         status = 0
@@ -58,7 +68,7 @@ class Dispatcher:
             await send(message)
 
         try:
-            await (self._runtime.mock if to_mock else self._app)(scope, receive, watched)
+            await app(scope, receive, watched)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
             self._runtime.metrics.observe(
@@ -68,12 +78,33 @@ class Dispatcher:
             )
 
     def _is_mock(self, scope: Scope) -> bool:
+        if self._cluster and _is_tls(scope):
+            return False
         record = HEADER_RECORD.encode()
         return (
             is_direct(scope["path"])
             or any(name == record for name, _ in scope["headers"])
             or bool(self._runtime.rules.of_host(host_of(scope)[0]))
         )
+
+    def _is_open(self, scope: Scope) -> bool:
+        return _is_tls(scope) or scope["path"] in _OPEN
+
+
+def _is_tls(scope: Scope) -> bool:
+    """As the server saw it: no header says so."""
+    return scope["scheme"] in ("https", "wss")
+
+
+async def _elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    said = api.problem(
+        "nothing is answered here without TLS but the mock, /health, /ready and /metrics",
+        "the API is on the release's Service, port https; `telemock --help` says how to ask it",
+    )
+    await JSONResponse(said, 404)(scope, receive, send)
 
 
 class Server(FastAPI):
@@ -110,6 +141,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Dispatcher, runtime=runtime)
     app.add_exception_handler(StarletteHTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Denied, _deny)
     app.include_router(api.health)
     app.include_router(api.router)
     describe(app)
@@ -134,8 +166,15 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     )
 
 
+async def _deny(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, Denied):
+        raise error
+    text, _, hint = str(error).partition("\n\nhint: ")
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+    return JSONResponse(api.problem(text, hint), error.status, headers.get(error.status))
+
+
 _HINTS = {
-    401: "send `Authorization: Bearer TOKEN`; the token is in the data directory, file `token`",
     404: "the mock answers below /telemetry and for the profiles' hosts; the API is below /api/v1",
     405: "GET /openapi.json lists the methods of every path",
 }

@@ -71,8 +71,9 @@ def _problem(description: str) -> dict[str, Any]:
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: _problem("The token is missing or wrong."),
+    403: _problem("The caller is known, and may not do this."),
     422: _problem("A parameter cannot be used."),
-    503: _problem("The store cannot be used now."),
+    503: _problem("The store, or who decides about callers, cannot be used now."),
 }
 
 

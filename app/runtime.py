@@ -9,9 +9,9 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app import auth
 from app.contract import rules as contract_rules
@@ -28,6 +28,9 @@ from app.settings import Settings
 from app.store import Store, StoreError
 from app.store.sqlite import SqliteStore
 from app.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from app.release import Release
 
 FLUSH_S = 10.0  # that the shutdown waits for the mock's last records
 _PROFILES_S = 1.0  # between looks at the profiles' files
@@ -56,7 +59,9 @@ class Runtime:
         self.writer: Writer
         self.mock: Mock
         self._masker: tuple[RuleSet, Masker] | None = None
-        self._bundle: tuple[RuleSet, bytes] | None = None
+        self.authority: auth.Authority
+        self.release: Release | None = None  # in a cluster
+        self._bundles: dict[bool, tuple[RuleSet, bytes]] = {}
 
     @property
     def rules(self) -> RuleSet:
@@ -69,18 +74,15 @@ class Runtime:
             self._masker = rules, Masker(rules, self.mask_key, self.mask_key_id)
         return self._masker[1]
 
-    def bundle(self) -> bytes:
-        """What sidecars fetch, as JSON."""
+    def bundle(self, *, with_key: bool) -> tuple[str, bytes]:
+        """What sidecars fetch, as JSON, and its ETag. The key is theirs alone: who has it can try
+        which value a token stands for."""
         rules = self.rules
-        if self._bundle is None or self._bundle[0] is not rules:
-            bundle = Bundle(rules, self.mask_key, self.mask_key_id)
-            self._bundle = rules, contract_rules.dump(bundle)
-        return self._bundle[1]
-
-    @property
-    def etag(self) -> str:
-        """Of the bundle."""
-        return f'"{self.rules.etag}-{self.mask_key_id}"'
+        held = self._bundles.get(with_key)
+        if held is None or held[0] is not rules:
+            bundle = Bundle(rules, self.mask_key, self.mask_key_id) if with_key else Bundle(rules)
+            held = self._bundles[with_key] = rules, contract_rules.dump(bundle)
+        return f'"{rules.etag}-{self.mask_key_id if with_key else ""}"', held[1]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -89,7 +91,8 @@ class Runtime:
         self.started = time.monotonic()
         try:
             settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.token = auth.token(settings.data)
+            if not settings.cluster:
+                self.token = auth.token(settings.data)
             self.mask_key = auth.mask_key(settings.data)
         except OSError as e:
             raise SettingError(
@@ -99,11 +102,13 @@ class Runtime:
         except ValueError as e:
             raise SettingError(str(e)) from None
         self.mask_key_id = hashlib.sha256(self.mask_key).hexdigest()[:8]
-        self._masker = self._bundle = None
+        self._masker = None
+        self._bundles.clear()
         self.files = files = LogFiles(settings.logs)
         with (
             contextlib.closing(files),
             masked_logging(settings.log_level, self.masker, [files.handler()]),
+            self._deciding(),
         ):
             self.store = await asyncio.to_thread(
                 SqliteStore, settings.data / FILE_STORE, self._decoders
@@ -127,6 +132,23 @@ class Runtime:
                 await asyncio.to_thread(self.writer.close, FLUSH_S)
                 await asyncio.to_thread(self.store.close)
 
+    @contextlib.contextmanager
+    def _deciding(self) -> Iterator[None]:
+        """Who decides about callers: the cluster's API server, or the token. Raises
+        SettingError."""
+        if not self.settings.cluster:
+            self.authority = auth.LocalAuthority(self.token)
+            yield
+            return
+        from app.release import Release  # loads the Kubernetes client
+
+        self.release = Release.join(self.settings)
+        self.authority = self.release.authority
+        try:
+            yield
+        finally:
+            self.release.close()
+
     def _decoders(self, profile: str, rule: str) -> Sequence[str]:
         found = self.rules.rule(profile, rule)
         return found[1].decoders if found else ()
@@ -146,6 +168,12 @@ class Runtime:
                 refused = self.profiles.error
                 if refused:
                     log.error("the change of the profiles is refused: %s", refused)
+                    if self.release is not None:
+                        await self.release.warn(
+                            "TelemockProfileRefused",
+                            f"The change of the profiles is refused, the last good ones stay in "
+                            f"use: {refused}",
+                        )
             self.metrics.set("telemock.profiles.reload_failed", bool(refused))
 
     async def _prune(self) -> None:

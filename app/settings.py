@@ -14,9 +14,11 @@ from typing import cast
 
 from dotenv import dotenv_values
 
-from app.contract.names import PORT_APP, PORT_EXPLICIT_PROXY
+from app.contract.names import PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
 from app.contract.record import Mode
-from app.contract.settings import Setting, SettingError, one_of, port, read, resolve, size
+from app.contract.settings import Setting, SettingError, flag, one_of, port, read, resolve, size
+
+CLUSTER = "cluster"  # as a server: the app in the kubeconfig's cluster
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -49,10 +51,12 @@ def _names(value: str) -> tuple[str, ...]:
     return names
 
 
-def _url(value: str) -> str:
-    if value and not value.startswith(("http://", "https://")):
+def _server(value: str) -> str:
+    if value.startswith(("http://", "https://")):
+        return value.rstrip("/")
+    if value and value != CLUSTER and not value.startswith(f"{CLUSTER}:"):
         raise ValueError
-    return value.rstrip("/")
+    return value
 
 
 SETTINGS = (
@@ -109,11 +113,28 @@ SETTINGS = (
         "HOST:PORT=ADDRESS:PORT, comma separated",
     ),
     Setting(
-        "TELEMOCK_SERVER", "", _url,
-        "URL of the app that the command line asks; empty finds the one that runs on "
-        "TELEMOCK_DATA, or reads the store there.",
-        "an http:// or https:// URL",
+        "TELEMOCK_SERVER", "", _server,
+        "URL of the app that the command line asks; cluster or cluster:CONTEXT asks the one in the "
+        "kubeconfig's cluster; empty finds the one that runs on TELEMOCK_DATA, or reads the store "
+        "there.",
+        "an http:// or https:// URL, cluster, or cluster:CONTEXT",
     ),
+    Setting(
+        "TELEMOCK_CLUSTER", "0", flag,
+        "1 in a Kubernetes cluster (the chart sets it): the API is answered on TELEMOCK_TLS_PORT "
+        "only, to whom the cluster's API server knows.",
+        "1 or 0",
+    ),
+    Setting(
+        "TELEMOCK_TLS_PORT", str(PORT_APP_TLS), port, "Port of the API in a cluster.",
+        "a port from 0 to 65535",
+    ),
+    Setting(
+        "TELEMOCK_FULLNAME", "telemock", str,
+        "Name of the release's Service, Deployment and, with endings, other objects.",
+    ),
+    Setting("TELEMOCK_TLS_SECRET", "", str, "Secret of the certificates; empty: FULLNAME-tls."),
+    Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
 )  # fmt: skip
 
 
@@ -135,6 +156,11 @@ class Settings:
     retention_size: int
     resolve: Mapping[tuple[str, int], tuple[str, int]]
     server: str
+    cluster: bool
+    tls_port: int
+    fullname: str
+    tls_secret: str
+    pod_namespace: str
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
