@@ -353,12 +353,14 @@ async def alive(runtime: Run) -> dict[str, Any]:
 @health.get(
     "/ready",
     summary="Whether the app takes records",
-    responses={503: {"description": "The store does not work; `store.error` says why."}},
+    responses={503: {"description": "A part does not work; its `error` says why."}},
 )
 async def ready(response: Response, runtime: Run) -> dict[str, Any]:
     parts = await runtime.health()
-    response.status_code = 200 if parts["store"]["ok"] else 503
-    return {"ready": parts["store"]["ok"], "store": parts["store"]}
+    needed: dict[str, Any] = {name: parts[name] for name in ("store", "tls") if name in parts}
+    is_ready = all(part["ok"] for part in needed.values())
+    response.status_code = 200 if is_ready else 503
+    return {"ready": is_ready, **needed}
 
 
 @health.get(
@@ -373,7 +375,8 @@ async def metrics(runtime: Run) -> Response:
 
 
 def _well(parts: dict[str, Any]) -> bool:
-    return bool(parts["store"]["ok"] and not parts["profiles"]["error"])
+    tls = parts.get("tls", {"ok": True})
+    return bool(parts["store"]["ok"] and tls["ok"] and not parts["profiles"]["error"])
 
 
 async def _ask[T](question: Callable[[], T]) -> T:

@@ -119,6 +119,8 @@ class Runtime:
             )
             self.writer.start()
             tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._prune())]
+            if self.release is not None:
+                tasks.append(asyncio.create_task(self.release.renewing()))
             log.info(
                 "telemock runs: profiles %s, data in %s, logs in %s",
                 ", ".join(p.id for p in self.rules.profiles), settings.data, settings.logs,
@@ -207,4 +209,5 @@ class Runtime:
             "queue": self.writer.waiting,
             "log_lines_lost": self.files.failed,
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},
+            **({"tls": self.release.health()} if self.release else {}),
         }

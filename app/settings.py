@@ -133,7 +133,10 @@ SETTINGS = (
         "TELEMOCK_FULLNAME", "telemock", str,
         "Name of the release's Service, Deployment and, with endings, other objects.",
     ),
-    Setting("TELEMOCK_TLS_SECRET", "", str, "Secret of the certificates; empty: FULLNAME-tls."),
+    Setting(
+        "TELEMOCK_TLS_SECRET", "", str,
+        "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
+    ),
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
 )  # fmt: skip
 

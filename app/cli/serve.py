@@ -1,9 +1,11 @@
 """`telemock serve`: the app under uvicorn, on a socket of our own.
 
 The file `server.json` in the data directory says where it listens for as long as it does; the other
-commands find it there.
+commands find it there. In a cluster there is no such file, and a second server of the same process
+answers the API over TLS.
 """
 
+import asyncio
 import contextlib
 import errno
 import json
@@ -14,6 +16,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 import uvicorn
@@ -23,6 +26,7 @@ from app.contract.names import FILE_SERVER, FILE_TOKEN
 from app.contract.settings import SettingError
 from app.local import LocalError, running_app
 from app.main import create_app
+from app.runtime import Runtime
 from app.settings import Settings
 
 _BACKLOG = 2048
@@ -39,20 +43,22 @@ def serve(settings: Settings) -> int:
             f"an app runs on {settings.data} already, at {other}\n\n"
             "hint: stop it, or give this one another TELEMOCK_DATA"
         )
-    with contextlib.closing(_bound(settings.host, settings.port)) as listener:
+    with contextlib.ExitStack() as opened:
+
+        def bound(number: int, setting: str) -> socket.socket:
+            return opened.enter_context(contextlib.closing(_bound(settings.host, number, setting)))
+
+        listener = bound(settings.port, "PORT")
         url = _url(settings.host, listener.getsockname()[1])
-        startup = _Startup(create_app(settings))
+        app = create_app(settings)
+        startup = _Startup(app)
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # what it says, we say
-        config = uvicorn.Config(
-            startup,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # a record names the caller, whatever the caller says
-            lifespan="on",
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-        server = _Server(config, url, settings.data)
+        server: _Server
+        if settings.cluster:
+            over_tls = bound(settings.tls_port, "TELEMOCK_TLS_PORT")
+            server = _ReleaseServer(startup, url, over_tls, app.state.runtime)
+        else:
+            server = _LocalServer(_config(startup), url, settings.data)
         with contextlib.suppress(SystemExit):  # how uvicorn says that the start failed
             server.run(sockets=[listener])
     if startup.error is not None:
@@ -60,7 +66,19 @@ def serve(settings: Settings) -> int:
     return 0 if server.started else 1
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _config(app: ASGIApp, **given: Any) -> uvicorn.Config:
+    fixed: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,  # a record names the caller, whatever the caller says
+        "lifespan": "on",
+        "timeout_graceful_shutdown": _GRACE_S,
+    }
+    return uvicorn.Config(app, **(fixed | given))
+
+
+def _bound(host: str, port: int, setting: str) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -79,12 +97,14 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.close()
         if e.errno == errno.EADDRINUSE:
             raise SettingError(
-                f"PORT is {port}, and another program listens on {host}:{port} already\n\n"
-                "hint: stop it, or choose another port: PORT=8001, or PORT=0 for any free one"
+                f"{setting} is {port}, and another program listens on {host}:{port} already\n\n"
+                f"hint: stop it, or choose another port: {setting}={port + 1}, or {setting}=0 for "
+                "any free one"
             ) from None
         if e.errno == errno.EACCES:
             raise SettingError(
-                f"PORT is {port}, which this user may not listen on\n\nhint: choose one above 1023"
+                f"{setting} is {port}, which this user may not listen on\n\n"
+                "hint: choose one above 1023"
             ) from None
         raise SettingError(
             f"HOST is {host!r}, where this machine cannot listen: {e.strerror or e}\n\n"
@@ -123,24 +143,14 @@ class _Startup:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, url: str, data: Path) -> None:
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
         self._url = url
-        self._data = data
-        self._file = data / FILE_SERVER
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            _write(self._file, {"url": self._url, "pid": os.getpid()})
             typer.echo(f"telemock listens on {self._url}")
-            typer.echo(f"the token for /api is in {self._data / FILE_TOKEN}")
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads(self._file.read_bytes())["pid"] == os.getpid():
-                self._file.unlink()
-        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -155,6 +165,61 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class _LocalServer(_Server):
+    def __init__(self, config: uvicorn.Config, url: str, data: Path) -> None:
+        super().__init__(config, url)
+        self._data = data
+        self._file = data / FILE_SERVER
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _write(self._file, {"url": self._url, "pid": os.getpid()})
+            typer.echo(f"the token for /api is in {self._data / FILE_TOKEN}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(self._file.read_bytes())["pid"] == os.getpid():
+                self._file.unlink()
+        await super().shutdown(sockets)
+
+
+class _ReleaseServer(_Server):
+    """Two ports of one app: `over_tls` is served from its start to just before its end."""
+
+    def __init__(self, app: ASGIApp, url: str, over_tls: socket.socket, runtime: Runtime) -> None:
+        super().__init__(_config(app), url)
+        self._app = app
+        self._socket = over_tls
+        self._runtime = runtime
+        self._over_tls: tuple[uvicorn.Server, asyncio.Task[None]] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        release = self._runtime.release
+        if not self.started or release is None:
+            return
+        context = release.certificate.context
+        config = _config(self._app, lifespan="off", ssl_context_factory=lambda *_: context)
+        server = _Inner(config)
+        self._over_tls = server, asyncio.create_task(server.serve([self._socket]))
+        port = self._socket.getsockname()[1]
+        typer.echo(f"the API is on port {port}, over TLS, for whom the cluster's API server knows")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._over_tls is not None:
+            server, task = self._over_tls
+            server.should_exit = True
+            await asyncio.wait([task])  # before the app ends
+        await super().shutdown(sockets)
+
+
+class _Inner(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # they are the outer server's
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
