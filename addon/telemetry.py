@@ -39,7 +39,7 @@ class Metrics:
         self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._sets: dict[str, int] = {}
         for row in METRICS:
-            if row.of == "app":
+            if row.of not in ("sidecar", "both"):
                 continue
             self._made[row.name] = _MADE_BY[row.kind](
                 row.prometheus, row.help, labelnames=row.labels, registry=self.registry

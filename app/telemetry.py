@@ -1,4 +1,4 @@
-"""What the app tells about itself: the instruments behind `/metrics`, and OpenTelemetry traces.
+"""What app and injector tell about themselves: the instruments behind `/metrics`, and OpenTelemetry traces.
 
 Instruments are made from the table in `app.contract.names`. Traces are FastAPI's own, off unless
 the OTEL_* variables name an endpoint, and carry no query value that a profile does not call safe.
@@ -6,7 +6,7 @@ the OTEL_* variables name an endpoint, and carry no query value that a profile d
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import prometheus_client
@@ -31,14 +31,14 @@ _MADE_BY = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 
 
 class Metrics:
-    """The app's instruments, by the name in the table. Any method from any thread."""
+    """The instruments of one process, by the name in the table. Any method from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: Collection[str] = ("app", "both")) -> None:
         self.registry = CollectorRegistry()
         self._made: dict[str, Any] = {}
         self._children: dict[str, dict[tuple[str, ...], Any]] = {}
         for row in METRICS:
-            if row.of == "sidecar":
+            if row.of not in of:
                 continue
             made = _MADE_BY[row.kind](
                 row.prometheus, row.help, labelnames=row.labels, registry=self.registry

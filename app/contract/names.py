@@ -57,7 +57,7 @@ class Metric(NamedTuple):
     kind: Literal["counter", "gauge", "histogram"]
     unit: str
     labels: tuple[str, ...]
-    of: Literal["app", "sidecar", "both"]
+    of: Literal["app", "sidecar", "both", "injector"]  # both: app and sidecar
     help: str
 
     @property
@@ -125,5 +125,25 @@ METRICS = (
     Metric(
         "telemock.profiles.reload_failed", "gauge", "", (), "both",
         "1 while the last change of the profiles was refused and the previous set is in use.",
+    ),
+    Metric(
+        "telemock.injector.pods", "counter", "", ("reason",), "injector",
+        "Pods answered, by each reason that was given; none when there was nothing to say.",
+    ),
+    Metric(
+        "telemock.injector.review.duration", "histogram", "s", (), "injector",
+        "Time from an admission review's first byte to its answer.",
+    ),
+    Metric(
+        "telemock.injector.reviews_refused", "counter", "", ("reason",), "injector",
+        "Requests that were no admission review.",
+    ),
+    Metric(
+        "telemock.injector.events_lost", "counter", "", ("reason",), "injector",
+        "Events that were not written, by reason.",
+    ),
+    Metric(
+        "telemock.certificate.days_left", "gauge", "", (), "injector",
+        "Days until the certificate that is shown ends.",
     ),
 )  # fmt: skip

@@ -11,11 +11,12 @@ from app.telemetry import LABEL_SETS, OFF, Metrics, opentelemetry, tracer_provid
 SECRET = "canary-lic-0123456789"
 
 
-def test_every_metric_of_the_app_is_there_with_the_name_in_the_table() -> None:
-    metrics = Metrics()
-    text = metrics.render().decode()
+@pytest.mark.parametrize("of", [("app", "both"), ("injector",)])
+def test_every_metric_of_a_process_is_there_with_the_name_in_the_table(of: tuple[str]) -> None:
+    text = Metrics(of).render().decode()
+    assert text
     for row in METRICS:
-        assert (f"# HELP {row.prometheus}" in text) == (row.of != "sidecar"), row.name
+        assert (f"# HELP {row.prometheus}" in text) == (row.of in of), row.name
 
 
 def test_values_are_shown() -> None:
