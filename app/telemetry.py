@@ -1,4 +1,4 @@
-"""What app and injector tell about themselves: the instruments behind `/metrics`, and the app's traces.
+"""What app and injector tell about themselves: instruments behind `/metrics`, and the app's traces.
 
 Instruments are made from the table in `app.contract.names`. Traces are FastAPI's own, off unless
 the OTEL_* variables name an endpoint, and carry no query value that a profile does not call safe.
