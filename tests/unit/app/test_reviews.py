@@ -176,7 +176,7 @@ def reviewer(
         "Handler", (Reviewer,), {"status": status, "code": code, "gate": gate, "asked": []}
     )
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     config = {
         "clusters": [

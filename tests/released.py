@@ -1,0 +1,107 @@
+"""The real app as it runs in a cluster, as a process of this machine.
+
+The API server that KUBECONFIG names decides about callers, and a namespace of the test holds the
+release's objects.
+"""
+
+import base64
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from app.kube import Api, Object, path
+from app.local import free_port
+from tests.serving import environment, until
+
+NAME = "telemock"
+LABELS = {"app": NAME}
+
+
+class Released:
+    """`plain` asks without TLS; `client(token)` asks the API, and trusts the release's authority
+    only."""
+
+    def __init__(self, port: int, tls_port: int, process: subprocess.Popen[bytes], ca: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.api_url = f"https://localhost:{tls_port}"
+        self.tls_port = tls_port
+        self.process = process
+        self.trust = ssl.create_default_context(cadata=ca)
+        self.plain = httpx.Client(base_url=self.url, trust_env=False, timeout=20)
+
+    def client(self, token: str = "") -> httpx.Client:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(
+            base_url=self.api_url, headers=headers, verify=self.trust, trust_env=False, timeout=20
+        )
+
+
+def objects(api: Api, namespace: str) -> Object:
+    """Makes what the chart renders and the app needs; returns the Deployment."""
+    secrets = path("api", "v1", "namespaces", namespace, "secrets")
+    api.request("POST", secrets, {"metadata": {"name": f"{NAME}-tls"}})
+    deployments = path("apis", "apps", "v1", "namespaces", namespace, "deployments")
+    template = {
+        "metadata": {"labels": LABELS},
+        "spec": {"containers": [{"name": "app", "image": "telemock-app:none"}]},
+    }
+    spec = {"replicas": 0, "selector": {"matchLabels": LABELS}, "template": template}
+    return api.request("POST", deployments, {"metadata": {"name": NAME}, "spec": spec})
+
+
+@contextmanager
+def released(folder: Path, api: Api, namespace: str, **values: str) -> Iterator[Released]:
+    """Ready, with the certificates that it made itself."""
+    port, tls_port = free_port(), free_port()
+    settings = {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "TELEMOCK_CLUSTER": "1",
+        "TELEMOCK_TLS_PORT": str(tls_port),
+        "TELEMOCK_FULLNAME": NAME,
+        "POD_NAMESPACE": namespace,
+    }
+    folder.mkdir(exist_ok=True)
+    console = folder / "console.log"
+    with console.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "serve"],
+            env={**os.environ, **environment(folder), **settings, **values},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
+    plain = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+
+    def ready() -> bool:
+        assert process.poll() is None, console.read_text()
+        try:
+            return plain.get("/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        until(ready, 40)
+        secret = api.get(path("api", "v1", "namespaces", namespace, "secrets", f"{NAME}-tls"))
+        ca = base64.b64decode(secret["data"]["ca.crt"]).decode()
+        served = Released(port, tls_port, process, ca)
+        try:
+            yield served
+        finally:
+            served.plain.close()
+    finally:
+        plain.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == 0, console.read_text()
