@@ -18,6 +18,7 @@ from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Log, Workload, short, text
 
 RATE = 50  # lines a second; those over it are counted and left out
+MESSAGE_SIZE = 64 * 1024  # characters of a message that are looked at
 LINE_SIZE = 8 * 1024  # characters of a line that are kept
 
 OURS = ("addon", "app")
@@ -71,8 +72,8 @@ class LogHandler(logging.Handler):
         message = record.getMessage()
         if record.exc_info:
             message += "\n" + logging.Formatter().formatException(record.exc_info)
-        # Masked before it is cut: half a value is not recognised.
-        return self._masker().line(text(message))[:LINE_SIZE]
+        # Masked before it is cut to what is kept: half a value is not recognised.
+        return self._masker().line(text(message[:MESSAGE_SIZE]))[:LINE_SIZE]
 
     def _fits(self, now: float) -> bool:
         if int(now) != self._second:
