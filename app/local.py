@@ -117,8 +117,17 @@ class App:
 
     def __init__(self, url: str, data: Path, child: Child | None) -> None:
         self.url = url
+        self.port = urlsplit(url).port or 0
         self.child = child
         self.token = (data / names.FILE_TOKEN).read_text().strip()
+
+    def stop(self) -> None:
+        """Ends it if this process started it."""
+        if self.child is not None:
+            self.child.stop()
+
+    def answers(self) -> bool:
+        return bool(_get(self.url + "/ready"))
 
     def profiles(self) -> tuple[Profile, ...]:
         """The profiles in use. Raises LocalError."""
@@ -141,13 +150,18 @@ def running_app(data: Path) -> str:
 
 
 def start_app(
-    data: Path, logs: Path, *, environ: Mapping[str, str] | None = None, stay: bool = False
+    data: Path,
+    logs: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    port: int = 0,
+    stay: bool = False,
 ) -> App:
-    """The app on a free loopback port. Raises LocalError.
+    """The app on a loopback port, by default a free one. Raises LocalError.
 
     `environ` are settings over those of this process.
     """
-    port = free_port()
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     child = Child(
         "the app",

@@ -81,6 +81,9 @@ def run(
         prefix = stack.enter_context(route.held(settings.data)) if route is not None else []
         variables = _variables(settings.data / names.DIR_CA, "" if route else sidecar.proxy)
         code = _wait_for([*prefix, *command], {**os.environ, **variables})
+        if app.child is None and not app.answers():  # it was another run's, and ended with that
+            app = local.start_app(settings.data, settings.logs, port=app.port)
+            stack.callback(app.stop)
         sidecar.child.stop()  # it ends its exchanges and delivers what it still has
         with connect(settings, app.url) as source:
             rows = sent.summed(sent.records(source, sidecar.boot, began))
@@ -100,8 +103,7 @@ def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStac
         return local.App(url, settings.data, None)
     environ = {"TELEMOCK_PROFILES": ",".join(profiles)} if profiles else {}
     app = local.start_app(settings.data, settings.logs, environ=environ)
-    if app.child is not None:
-        stack.callback(app.child.stop)
+    stack.callback(app.stop)
     return app
 
 

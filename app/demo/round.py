@@ -67,8 +67,7 @@ def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> in
         app = local.App(url, data, None) if url else local.start_app(
             data, logs, environ={"TELEMOCK_PROFILES": "cribl"}, stay=keep
         )  # fmt: skip
-        if app.child is not None:
-            stack.callback(app.child.stop)
+        stack.callback(app.stop)
         sidecar = local.start_sidecar(
             data, logs, app.url, environ=_sidecar_settings(directory, ports), stay=keep
         )
