@@ -2,11 +2,12 @@
 with an app that refuses, hangs, is down or comes back.
 """
 
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -39,6 +40,7 @@ class StandIn:
         self.lines: dict[str, bytes] = {}
         self.seen: Counter[str] = Counter()
         self.connections = 0
+        self.sockets: list[socket.socket] = []
         self._lock = threading.Lock()
         self._server = _server(self, port)
         self.port = self._server.server_address[1]
@@ -77,9 +79,13 @@ class StandIn:
         )
 
     def stop(self) -> None:
+        """Down, as when the process is killed: open connections break."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        for sock in self.sockets:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 def _server(standin: StandIn, port: int) -> ThreadingHTTPServer:
@@ -89,6 +95,7 @@ def _server(standin: StandIn, port: int) -> ThreadingHTTPServer:
 
         def setup(self) -> None:
             standin.connections += 1
+            standin.sockets.append(self.request)
             super().setup()
 
         def do_POST(self) -> None:
