@@ -21,7 +21,9 @@ from mitmproxy.proxy.layers.http import (
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
+    HttpEvent,
     RequestData,
+    RequestHeaders,
     RequestProtocolError,
     RequestTrailers,
     ResponseData,
@@ -171,7 +173,19 @@ class Server(_http1.Http1Server):
 
 
 class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: leaves an answer's trailers out, as a proxy may (RFC 9110)."""
+    """HTTP/1 towards the real host: frames every body, and leaves an answer's trailers out, as a
+    proxy may (RFC 9110)."""
+
+    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestHeaders) and not event.end_stream and event.request.is_http2:
+            headers = event.request.headers
+            if "content-length" not in headers and "transfer-encoding" not in headers:
+                # HTTP/2 ends a body by itself. mitmproxy would send it without any frame, for the
+                # real host to read it as the next request.
+                request = event.request.copy()
+                request.headers["transfer-encoding"] = "chunked"
+                event = RequestHeaders(event.stream_id, request, end_stream=False)
+        yield from super().send(event)
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         try:

@@ -324,6 +324,18 @@ class Sidecar:
         return [decode(line) for line in self._out.read_bytes().splitlines(keepends=True)
                 if line.endswith(b"\n")]  # fmt: skip
 
+    def recorded(self) -> int:
+        """How many records there are, once every number that was given out has become one: a
+        line on standard output, or one of the log, which go to standard error."""
+
+        def all_printed() -> bool:
+            lines = self.log.read_text().splitlines()
+            logged = [x for x in lines if " addon.deliver: " not in x]
+            return self.health()["shipper"]["reserved"] == len(self.records()) + len(logged)
+
+        wait_for(all_printed)
+        return len(self.records())
+
     def record(self, where: Callable[[CaptureRecord], bool], seconds: float = 10) -> CaptureRecord:
         """The last record like this, once there is one."""
         return wait_for(lambda: [x for x in self.records() if where(x)], seconds)[-1]

@@ -136,7 +136,7 @@ def test_body_condition_is_judged_on_the_body(
     lab: tuple[Sidecar, Host], sent: bytes, answered_by: str, chunked: bool
 ) -> None:
     sidecar, _ = lab
-    before = len(sidecar.records())
+    before = sidecar.recorded()
     body = iter([sent[:7], sent[7:]]) if chunked else sent
     answer, got = sidecar.ask("/body", "POST", body, {"Content-Type": "application/json"})
     assert answer.status == 200
