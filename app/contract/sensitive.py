@@ -143,13 +143,13 @@ _PATTERN = (
     rb"(?P<hv>[^\s\"'\[{][^\r\n]*)"
     # name = value, "name": "value", 'name': 'value', \"name\": \"value\", name%3Dvalue
     rb"|(?:^|[^a-z0-9_-]|%[0-9a-f]{2}|\\u[0-9a-f]{4})(?P<n>NAMES)"
-    rb"(?:%22|\\*[\"'])?\s*(?:=>|[:=]|%3d|%3a|%253d|\\u003d)\s*"
+    rb"(?:[\"']\s*:\s*(?P<num>-?[0-9][0-9.e+-]*|true|false|null)(?:[,}\]\s]|$)"
+    rb"|(?:%22|\\*[\"'])?\s*(?:=>|[:=]|%3d|%3a|%253d|\\u003d)\s*"
     rb"(?:\\+\"(?P<esc>(?:[^\"\\]|\\\\+.)*)"
     rb"|\"(?P<dq>(?:[^\"\\]|\\.)*)"
     rb"|'(?P<sq>(?:[^'\\]|\\.)*)"
-    rb"|(?P<num>-?[0-9][0-9.e+-]*|true|false|null)(?:[,}\]&\s]|$)"
     rb"|(?P<all>[\[{].*)"  # a cut list or object: nobody knows where it ends
-    rb"|(?P<bare>" + _BARE + rb"))"
+    rb"|(?P<bare>" + _BARE + rb")))"
     # multipart/form-data
     rb"|name=\\*\"?(?P<mn>NAMES)\\*\"?(?:;[^\r\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n"
     rb"(?P<mv>.*?)(?:\r?\n--|$)"

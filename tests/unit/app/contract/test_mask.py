@@ -1,6 +1,8 @@
 import base64
 import gzip
 import json
+import subprocess
+import sys
 from urllib.parse import quote
 
 import pytest
@@ -301,3 +303,12 @@ def test_a_log_line(line: str, masked: str) -> None:
 )
 def test_a_url_shows_the_values_of_the_safe_list(profile: str, url: str, shown: str) -> None:
     assert MASKER.url(profile, url) == shown
+
+
+def test_masking_imports_no_decompressor_until_a_body_needs_one() -> None:
+    code = (
+        "import sys, app.contract.mask as m, app.contract.rules as r;"
+        "m.Masker(r.RuleSet());"
+        "sys.exit(bool({'zstandard', 'brotli', 'brotlicffi'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
