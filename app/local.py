@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
@@ -180,21 +180,14 @@ def start_app(
     return App(url, data, child)
 
 
-class Sidecar:
-    """A running sidecar. `boot` names its start in every record it makes."""
+class Sidecar(NamedTuple):
+    """A running sidecar; `proxy` and `health` are URLs, `boot` names this start of it in every
+    record that it makes."""
 
-    def __init__(self, child: Child, proxy: str, health: str) -> None:
-        self.child = child
-        self.proxy = proxy
-        self._health = health
-        self.boot = str(self.health()["shipper"]["boot"])
-
-    def health(self) -> dict[str, Any]:
-        found = _get(self._health)
-        if not found:
-            raise LocalError(f"the sidecar does not answer at {self._health}")
-        answer: dict[str, Any] = json.loads(found)
-        return answer
+    child: Child
+    proxy: str
+    health: str
+    boot: str
 
 
 def start_sidecar(
@@ -236,8 +229,17 @@ def start_sidecar(
         stdout=stdout,
         stay=stay,
     )
-    child.wait(lambda: bool(_get(health + "/ready")))
-    return Sidecar(child, f"http://127.0.0.1:{port}", health + "/health")
+    found: dict[str, Any] = {}
+
+    def ready() -> bool:
+        if not _get(health + "/ready"):
+            return False
+        found.update(json.loads(_get(health + "/health") or b"{}"))
+        # Until it has the app's profiles it works with the built-in ones.
+        return bool(found) and found["profiles"]["source"] == "app"
+
+    child.wait(ready)
+    return Sidecar(child, f"http://127.0.0.1:{port}", health, found["shipper"]["boot"])
 
 
 def _directories(data: Path, logs: Path) -> dict[str, str]:
