@@ -85,6 +85,8 @@ class Listener:
         raise NotImplementedError
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # ends the thread's accept, and so the port
         self._socket.close()
         for connection in list(self._open):
             with contextlib.suppress(OSError):
