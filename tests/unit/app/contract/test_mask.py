@@ -6,6 +6,8 @@ import sys
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.contract import record as r
 from app.contract.mask import MASK, Masker
@@ -22,6 +24,7 @@ from tests.unit.app.contract.records import (
     posted,
     sent,
 )
+from tests.unit.app.contract.test_record import records as any_record
 
 
 def in_json(secret: str) -> str:
@@ -31,6 +34,8 @@ def in_json(secret: str) -> str:
 def encoded(secret: str) -> str:
     return base64.b64encode(in_json(secret).encode()).decode()
 
+
+RULE_IDS = ["", "plain", "packed"]
 
 # Where a secret may stand: each makes a record that holds it.
 PLACES = {
@@ -303,6 +308,14 @@ def test_a_log_line(line: str, masked: str) -> None:
 )
 def test_a_url_shows_the_values_of_the_safe_list(profile: str, url: str, shown: str) -> None:
     assert MASKER.url(profile, url) == shown
+
+
+@given(any_record, st.sampled_from(["", "vendor", "headers", "gone"]), st.sampled_from(RULE_IDS))
+def test_any_record_can_be_masked_and_sent(record: CaptureRecord, profile: str, rule: str) -> None:
+    record.profile, record.rule = profile, rule
+    if record.request is not None:
+        record.request.query.append(("password", PLAIN))
+    assert find_secret(r.encode(r.decode(r.encode(MASKER.record(record)))), PLAIN) == []
 
 
 def test_masking_imports_no_decompressor_until_a_body_needs_one() -> None:
