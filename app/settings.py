@@ -6,7 +6,7 @@ with `--env` the text of `.env.example`. The sidecar has its own table (`python 
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -161,10 +161,10 @@ def _dotenv(path: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
 
 
-def markdown() -> str:
+def markdown(table: Sequence[Setting] = SETTINGS) -> str:
     """The table as README shows it."""
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
-    for row in SETTINGS:
+    for row in table:
         default = f"`{row.default}`" if row.default else "empty"
         rows.append(f"| `{row.name}` | {default} | {row.help.replace('|', '\\|')} |")
     return "\n".join(rows) + "\n"
