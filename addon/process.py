@@ -56,7 +56,7 @@ class Process:
             token=token,
             masker=lambda: self.profiles.masker,
             spool_size=options.spool_size,
-            stdout=sys.stdout.buffer,
+            stdout=sys.stdout.buffer if sys.stdout else None,
             metrics=self.metrics,
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
@@ -88,7 +88,7 @@ class Process:
             lambda: self.profiles.masker,
             self.options.workload,
             self.metrics,
-            sys.stderr.buffer,
+            sys.stderr.buffer if sys.stderr else None,
         )
         install(self._log_handler, self.options.log_level)
         self.shipper.start()
@@ -123,9 +123,10 @@ class Process:
         if self._health is not None:
             self._health.close()
         self.profiles.stop()
+        left = self.shipper.close(self.options.shutdown_seconds)
         if self._log_handler is not None:
             self._log_handler.close()
-        return self.shipper.close(self.options.shutdown_seconds)
+        return left
 
     def health(self) -> dict[str, Any]:
         return {

@@ -177,6 +177,22 @@ def test_floods_are_cut_and_counted(case: Case) -> None:
     assert len(case.shipped()) == len(said)
 
 
+def test_the_last_lines_are_printed_after_the_shipper_has_ended(case: Case) -> None:
+    assert case.shipped() == []
+    logging.getLogger("addon.process").warning("stopping")
+    case.handler.close()
+    assert [x.split(": ", 1)[1] for x in case.lines()] == ["stopping"]
+    assert case.shipper.stats()["reserved"] == 0 and case.shipper.stats()["dropped"] == {}
+
+
+def test_without_standard_error_lines_still_reach_the_app(case: Case) -> None:
+    handler = LogHandler(case.shipper, lambda: MASKER, Workload(), case.metrics, None)
+    install(handler, "INFO")
+    logging.getLogger("addon.main").info("hello")
+    handler.close()
+    assert [r.log and r.log.message for r in case.shipped()] == ["hello"] and case.lines() == []
+
+
 def test_long_lines_are_cut_after_masking(case: Case) -> None:
     logging.getLogger("addon.main").warning("x" * 1_000_000)
     case.handler.close()
