@@ -9,13 +9,12 @@ from addon.dns import Names, Refused, has_route, is_address, is_local
 HOSTS = {"192.0.2.1": "cdn.cribl.io", "100::1": "cdn.cribl.io", "127.0.0.9": "cdn.cribl.io"}
 
 
-def names(own: tuple[tuple[str, int], ...] = (), **resolve: tuple[str, int]) -> Names:
-    given = {("cdn.cribl.io", 443): v for v in resolve.values()}
-    return Names(given, HOSTS, lambda: own)
+def names(own: tuple[tuple[str, int], ...] = ()) -> Names:
+    return Names({}, HOSTS, lambda: own)
 
 
 async def test_resolve_comes_first() -> None:
-    found = names(to=("127.0.0.1", 8443))
+    found = Names({("cdn.cribl.io", 443): ("127.0.0.1", 8443)}, HOSTS, lambda: ())
     assert await found.find("CDN.cribl.io.", 443, past_hosts_file=True) == ("127.0.0.1", 8443)
     assert await found.find("127.0.0.1", 443, past_hosts_file=True) == ("127.0.0.1", 443)
 

@@ -1,4 +1,4 @@
-"""addon/profiles.py: the app's profiles replace the built-in ones; a bad answer replaces nothing."""
+"""addon/profiles.py: the app's profiles replace the built-in ones; a bad answer does not."""
 
 import http.client
 import socket
