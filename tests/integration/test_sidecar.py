@@ -12,18 +12,8 @@ import pytest
 
 from app.contract import rules as r
 from app.contract.record import BODY_CAP
-from tests.sidecar import (
-    HOST,
-    LINE,
-    Host,
-    Reader,
-    Sidecar,
-    authority,
-    bundle_of,
-    rule,
-    sidecar,
-    wait_for,
-)
+from tests.peers import Host, Reader, wait_for
+from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html"),

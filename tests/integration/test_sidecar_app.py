@@ -12,20 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from app.contract import rules as r
-from tests.sidecar import (
-    HOST,
-    LINE,
-    App,
-    Host,
-    Reader,
-    Sidecar,
-    authority,
-    bundle_of,
-    rule,
-    send,
-    sidecar,
-    wait_for,
-)
+from tests.peers import App, Host, Reader, send, wait_for
+from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html", answer_at="app"),

@@ -13,19 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.sidecar import (
-    HOST,
-    LINE,
-    ROOT,
-    Host,
-    Reader,
-    Sidecar,
-    authority,
-    bundle_of,
-    rule,
-    sidecar,
-    wait_for,
-)
+from tests.peers import Host, Reader, wait_for
+from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
 
 RULES = bundle_of(rule("index", "/telemetry/index.html"), rule("observe", "/observe", "observe"))
 DUMMIES = f"192.0.2.1={HOST},100::1={HOST}"

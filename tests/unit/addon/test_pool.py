@@ -9,7 +9,7 @@ import pytest
 
 from addon import pool as pools
 from addon.pool import AppFailed, Pool
-from tests.sidecar import Listener, Reader, send
+from tests.peers import Listener, Reader, send
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 Answer = Callable[[socket.socket, bytes], None]

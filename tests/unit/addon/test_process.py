@@ -9,7 +9,8 @@ from mitmproxy import options as mitmproxy_options
 
 from addon import options
 from addon.process import Process, Script, token_reader, written
-from tests.sidecar import bundle_of, rule, sidecar, wait_for
+from tests.peers import wait_for
+from tests.sidecar import bundle_of, rule, sidecar
 
 RULES = bundle_of(rule("index", "/telemetry/index.html"))
 

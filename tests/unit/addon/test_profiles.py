@@ -9,7 +9,8 @@ import pytest
 from addon import profiles
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, Request
-from tests.sidecar import App, bundle_of, rule, send, wait_for
+from tests.peers import App, send, wait_for
+from tests.sidecar import bundle_of, rule
 
 FIRST = bundle_of(rule("first", "/first"))
 SECOND = bundle_of(rule("second", "/second"))

@@ -15,7 +15,8 @@ from addon.pool import Answered, Pool
 from addon.routing import Killed, Router
 from app.contract import rules as r
 from app.contract.record import Action
-from tests.sidecar import HOST, LINE, App, bundle_of, rule, send
+from tests.peers import App, send
+from tests.sidecar import HOST, LINE, bundle_of, rule
 
 
 def exchange_with(chosen: r.Rule, action: Action = "mock", path: bytes = b"/x") -> Exchange:
