@@ -29,6 +29,8 @@ from app.contract.names import DIR_SPOOL
 from app.contract.rules import Bundle
 from app.contract.settings import SettingError
 
+IDLE_SECONDS = 24 * 3600  # mitmproxy's ten minutes would cut idle connections that are not ours
+
 log = logging.getLogger(__name__)
 
 FILE_SIDECAR = "sidecar.json"  # where a running sidecar listens, in TELEMOCK_DATA
@@ -79,6 +81,7 @@ class Process:
             "upstream_cert": False,
             "rawtcp": True,
             "store_streamed_bodies": False,
+            "tcp_timeout": IDLE_SECONDS,
         }
 
     def start(self) -> None:

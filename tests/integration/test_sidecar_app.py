@@ -1,6 +1,7 @@
 """The sidecar and its app: what it asks, what it does when the app fails, profiles, WebSockets."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import socket
@@ -277,6 +278,45 @@ def test_a_websocket_is_answered_by_the_app_and_its_messages_recorded(lab: Lab) 
     expected = [("server", "welcome"), ("client", "hello"), ("server", "got hello")]
     wait_for(lambda: messages() == expected)
     assert host.accepted == before
+
+
+def test_a_websocket_that_passes_is_relayed_and_not_recorded(lab: Lab) -> None:
+    sidecar, _, host = lab
+    host.connected = lambda c: websocket(c, Reader(c).until(b"\r\n\r\n"), b"")  # type: ignore[method-assign]
+    try:
+        with sidecar.connect() as connection:
+            connection.sendall(UPGRADE.replace(b"/telemetry/ws", b"/passes"))
+            reader = Reader(connection)
+            assert reader.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+            assert read_frame(reader, connection) == b"welcome"
+            connection.sendall(frame(b"hello", masked=True))
+            assert read_frame(reader, connection) == b"got hello"
+    finally:
+        del host.connected
+    opened = sidecar.record_of("/passes")
+    assert opened.action == "pass"
+    assert not [x for x in sidecar.records() if x.message and x.message.of == opened.id]
+
+
+def test_an_endless_websocket_message_is_cut(lab: Lab) -> None:
+    sidecar, app, _ = lab
+
+    def welcome(connection: socket.socket, head: bytes, body: bytes) -> None:
+        with contextlib.suppress(EOFError):
+            websocket(connection, head, body)
+
+    app.mock = welcome
+    before = sidecar.resident()
+    with sidecar.connect() as connection:
+        connection.sendall(UPGRADE)
+        reader = Reader(connection)
+        reader.until(b"\r\n\r\n")
+        connection.sendall(b"\x01\xfe\xff\xff\0\0\0\0" + bytes(65535))
+        more = b"\x00\xfe\xff\xff\0\0\0\0" + bytes(65535)
+        with pytest.raises(OSError):
+            for _ in range(2000):
+                connection.sendall(more)
+    assert sidecar.resident() - before < 100 * 1024 * 1024
 
 
 def test_records_reach_the_app_with_the_token(lab: Lab) -> None:

@@ -1,5 +1,6 @@
 """addon/main.py on mitmproxy's own flows, and addon/__main__.py: what the command line says."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mitmproxy import flow as flows
 from mitmproxy import http
 from mitmproxy.test import taddons, tflow, tutils
@@ -18,6 +21,7 @@ from addon.main import Sidecar, exchange_of
 from addon.profiles import Profiles
 from addon.telemetry import Metrics
 from app.contract import rules as r
+from app.contract.record import decode, encode
 from tests.sidecar import HOST, LINE, ROOT, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
 
@@ -58,9 +62,7 @@ def flow_of(path: str, content: bytes = b"", **headers: str) -> http.HTTPFlow:
 
 async def run(sidecar: Sidecar, flow: http.HTTPFlow, body: bytes = b"") -> None:
     """The hooks as mitmproxy calls them for a request with this body."""
-    waiting = sidecar.requestheaders(flow)
-    if waiting is not None:
-        await waiting
+    await sidecar.requestheaders(flow)
     exchange = exchange_of(flow)
     if exchange is not None and body:
         exchange.sent.add(body)
@@ -138,7 +140,7 @@ async def test_a_body_condition_waits_for_the_body(
     sidecar: Sidecar, body: bytes, action: str
 ) -> None:
     flow = flow_of("/body", content_type="application/json")
-    sidecar.requestheaders(flow)
+    await sidecar.requestheaders(flow)
     exchange = exchange_of(flow)
     assert exchange is not None and exchange.undecided and not flow.request.stream
     exchange.sent.add(body)
@@ -151,14 +153,14 @@ async def test_host_is_the_one_the_client_means(sidecar: Sidecar) -> None:
     flow = flow_of("/telemetry/index.html")
     flow.request.data.host = "192.0.2.1"
     flow.request.headers["Host"] = "CDN.cribl.io:443"
-    sidecar.requestheaders(flow)
+    await sidecar.requestheaders(flow)
     exchange = exchange_of(flow)
     assert exchange is not None and exchange.seen.host == HOST
     assert flow.request.headers["Host"] == "CDN.cribl.io:443"
     unnamed = flow_of("/telemetry/index.html")
     del unnamed.request.headers["Host"]
     unnamed.client_conn.sni = HOST
-    sidecar.requestheaders(unnamed)
+    await sidecar.requestheaders(unnamed)
     found = exchange_of(unnamed)
     assert found is not None and found.seen.host == HOST
 
@@ -174,11 +176,11 @@ async def test_host_is_the_one_the_client_means(sidecar: Sidecar) -> None:
         ("Connection killed: loop: itself", "refused", "loop"),
     ],
 )
-def test_errors_have_their_reasons(
+async def test_errors_have_their_reasons(
     sidecar: Sidecar, sink: Kept, message: str, kind: str, reason: str
 ) -> None:
     flow = flow_of("/observe")
-    sidecar.requestheaders(flow)
+    await sidecar.requestheaders(flow)
     flow.error = flows.Error(message)
     sidecar.error(flow)
     (record,) = sink.records
@@ -188,7 +190,7 @@ def test_errors_have_their_reasons(
 
 async def test_what_is_open_at_the_end_is_recorded(sidecar: Sidecar, sink: Kept) -> None:
     flow = flow_of("/observe")
-    sidecar.requestheaders(flow)
+    await sidecar.requestheaders(flow)
     assert sidecar.in_flight == 1
     sidecar.end()
     assert (sink.records[0].kind, sink.records[0].reason) == ("failed", "shutdown")
@@ -203,14 +205,41 @@ async def test_a_slow_body_without_the_app_is_the_static_answer(
     assert sink.records[0].reason in ("app_unreachable", "circuit_open")
 
 
+@pytest.mark.parametrize("broken", ["_begin", "settle", "router"])
+async def test_our_own_failure_forwards_nothing(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr(sidecar, broken, None)
+    flow = flow_of("/body" if broken == "settle" else "/telemetry/index.html")
+    await run(sidecar, flow)
+    assert flow.response is not None and flow.response.status_code == 502
+
+
+@given(st.binary(max_size=60), st.lists(st.tuples(st.binary(max_size=9), st.binary(max_size=60))))
+def test_no_bytes_of_a_request_get_it_past_its_rule(
+    query: bytes, fields: list[tuple[bytes, bytes]]
+) -> None:
+    async def ask() -> None:
+        with taddons.context():
+            sink = Kept()
+            flow = flow_of("/telemetry/index.html")
+            flow.request.data.path = b"/telemetry/index.html?" + query
+            flow.request.headers.fields += tuple(f for f in fields if f[0].lower() != b"host")
+            await run(made(sink), flow)
+            assert flow.response is not None and flow.response.raw_content == LINE
+            assert decode(encode(sink.records[0])).rule == "index"
+
+    asyncio.run(ask())
+
+
 @pytest.mark.parametrize(("path", "count"), [("/observe", 2), ("/other", 0)])
-def test_websocket_messages_are_recorded_and_not_kept(
+async def test_websocket_messages_are_recorded_and_not_kept(
     sidecar: Sidecar, sink: Kept, path: str, count: int
 ) -> None:
     flow: Any = tflow.twebsocketflow()
     flow.request = flow_of(path).request
     flow.websocket.messages.clear()
-    sidecar.requestheaders(flow)
+    await sidecar.requestheaders(flow)
     for number in range(2):
         flow.websocket.messages.append(
             WebSocketMessage(Opcode.TEXT, from_client=not number, content=b"hello")
