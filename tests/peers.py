@@ -88,6 +88,12 @@ class Reader:
         found, _, self._buffer = self._buffer.partition(mark)
         return found + mark
 
+    def exactly(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            self._fill()
+        found, self._buffer = self._buffer[:size], self._buffer[size:]
+        return found
+
     def some(self) -> bytes:
         if not self._buffer:
             self._fill()

@@ -217,16 +217,11 @@ def frame(payload: bytes, *, masked: bool) -> bytes:
     return head + key + bytes(c ^ key[i % 4] for i, c in enumerate(payload))
 
 
-def read_frame(reader: Reader, connection: socket.socket) -> bytes:
-    data = reader.some()
-    while len(data) < 2 or len(data) < 2 + (data[1] & 0x7F) + (4 if data[1] & 0x80 else 0):
-        data += reader.some()
-    size, payload = data[1] & 0x7F, data[2:]
-    if data[1] & 0x80:
-        key, payload = payload[:4], payload[4:]
-        payload = bytes(c ^ key[i % 4] for i, c in enumerate(payload))
-    assert len(payload) == size
-    return payload
+def read_frame(reader: Reader) -> bytes:
+    """The payload of one small frame."""
+    _, length = reader.exactly(2)
+    key = reader.exactly(4) if length & 0x80 else bytes(4)
+    return bytes(c ^ key[i % 4] for i, c in enumerate(reader.exactly(length & 0x7F)))
 
 
 def websocket(connection: socket.socket, head: bytes, body: bytes) -> None:
@@ -238,7 +233,7 @@ def websocket(connection: socket.socket, head: bytes, body: bytes) -> None:
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept + frame(b"welcome", masked=False)
     )
-    got = read_frame(Reader(connection), connection)
+    got = read_frame(Reader(connection))
     connection.sendall(frame(b"got " + got, masked=False))
     connection.sendall(b"\x88\x02" + struct.pack("!H", 1000))
     raise EOFError
@@ -259,9 +254,9 @@ def test_a_websocket_is_answered_by_the_app_and_its_messages_recorded(lab: Lab) 
         connection.sendall(UPGRADE)
         reader = Reader(connection)
         assert reader.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
-        assert read_frame(reader, connection) == b"welcome"
+        assert read_frame(reader) == b"welcome"
         connection.sendall(frame(b"hello", masked=True))
-        assert read_frame(reader, connection) == b"got hello"
+        assert read_frame(reader) == b"got hello"
     opened = sidecar.record_of("/telemetry/ws")
     assert opened.answered_by == "app"
     assert opened.response is not None and opened.response.status == 101
@@ -288,9 +283,9 @@ def test_a_websocket_that_passes_is_relayed_and_not_recorded(lab: Lab) -> None:
             connection.sendall(UPGRADE.replace(b"/telemetry/ws", b"/passes"))
             reader = Reader(connection)
             assert reader.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
-            assert read_frame(reader, connection) == b"welcome"
+            assert read_frame(reader) == b"welcome"
             connection.sendall(frame(b"hello", masked=True))
-            assert read_frame(reader, connection) == b"got hello"
+            assert read_frame(reader) == b"got hello"
     finally:
         del host.connected
     opened = sidecar.record_of("/passes")
