@@ -122,11 +122,15 @@ class Process:
         self.sidecar.end()
 
     def stop(self) -> int:
-        """Sends what is spooled, for a bounded time; the number of records that stay on disk."""
+        """Sends what is spooled, for a bounded time; the number of records that stay on disk.
+
+        A start that failed has nothing worth waiting for.
+        """
         if self._health is not None:
             self._health.close()
         self.profiles.stop()
-        left = self.shipper.close(self.options.shutdown_seconds)
+        failed = self._state == "starting"
+        left = self.shipper.close(0 if failed else self.options.shutdown_seconds)
         if self._log_handler is not None:
             self._log_handler.close()
         return left
