@@ -12,7 +12,7 @@ from mitmproxy import connection, http
 from mitmproxy.tcp import TCPFlow
 
 from addon.capture import Capture, endpoint
-from addon.connections import Connections, Sink, destination_of, why
+from addon.connections import Connections, Sink, destination_of, ship, why
 from addon.dns import Address
 from addon.exchange import KEY, Counted, Exchange, Kept, headers_of, now, query_of, trace
 from addon.next_layer import host_of
@@ -161,7 +161,8 @@ class Sidecar:
         message = flow.websocket.messages[-1]
         flow.websocket.messages.clear()
         if exchange is not None and recorded(exchange):
-            self.shipper.submit(self.capture.message(self.shipper.reserve(), exchange, message))
+            record = self.capture.message(self.shipper.reserve(), exchange, message)
+            ship(self.shipper, self.metrics, record)
 
     def tcp_message(self, flow: TCPFlow) -> None:
         """What follows an upgrade that is not recorded: relayed, not kept."""
@@ -270,7 +271,7 @@ class Sidecar:
         if not of_client:
             self._flows.pop(flow.client_conn.id, None)
         self._measure(exchange, flow, end)
-        self.shipper.submit(self.capture.exchange(exchange, flow, kind, end))
+        ship(self.shipper, self.metrics, self.capture.exchange(exchange, flow, kind, end))
 
     def _measure(self, exchange: Exchange, flow: http.HTTPFlow, end: int) -> None:
         status = str(flow.response.status_code) if flow.response else ""

@@ -82,7 +82,9 @@ async def test_a_mocked_flow_is_answered_and_recorded_once(sidecar: Sidecar, sin
     (record,) = sink.records
     assert (record.kind, record.action, record.product_version) == ("exchange", "mock", "4.1")
     assert sink.given == 1 and sidecar.in_flight == 0
-    assert b'http_response_status_code="200",telemock_action="mock"' in sidecar.metrics.render()
+    shown = sidecar.metrics.render()
+    assert b'http_response_status_code="200",telemock_action="mock"' in shown
+    assert b'{action="mock",kind="exchange",profile="cribl",rule="index"} 1.0' in shown
 
 
 @pytest.mark.parametrize(("path", "action"), [("/observe", "observe"), ("/other", "pass")])
