@@ -22,8 +22,11 @@ from urllib.parse import urlsplit
 
 from app.contract import names
 from app.contract.rules import Profile, load
+from app.settings import environment
 from app.tables import plain
 
+# Before the name of a module of ours: not the one of that name in the working directory.
+PYTHON = (sys.executable, "-P", "-m")
 START_SECONDS = 30.0
 FLUSH_SECONDS = 5  # a sidecar's time to end its exchanges, and again to flush its spool
 STOP_SECONDS = 2 * FLUSH_SECONDS + 5.0
@@ -165,9 +168,9 @@ def start_app(
     url = f"http://127.0.0.1:{port}"
     child = Child(
         "the app",
-        [sys.executable, "-m", "app.cli", "serve"],
+        [*PYTHON, "app.cli", "serve"],
         environ={
-            **os.environ,
+            **environment(),
             **_directories(data, logs),
             **(environ or {}),
             "HOST": "127.0.0.1",
@@ -212,9 +215,9 @@ def start_sidecar(
     health = f"http://127.0.0.1:{health_port}"
     child = Child(
         "the sidecar",
-        [sys.executable, "-m", "addon"],
+        [*PYTHON, "addon"],
         environ={
-            **os.environ,
+            **environment(),
             **_directories(data, logs),
             "TELEMOCK_TOKEN_FILE": str(data.absolute() / names.FILE_TOKEN),
             "TELEMOCK_APP_URL": app_url,

@@ -142,13 +142,21 @@ def _wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
             _say(f"error: {command[0]}: {e.strerror}")
             return NOT_FOUND if isinstance(e, FileNotFoundError) else NOT_EXECUTABLE
         while process.poll() is None:
-            got = signal.sigwaitinfo(watched)
-            if got.si_signo != signal.SIGCHLD and got.si_code <= 0:  # sent by a process
-                process.send_signal(got.si_signo)
+            number, from_terminal = _next_signal(watched)
+            if number != signal.SIGCHLD and not from_terminal:
+                process.send_signal(number)
         code = process.returncode
         return code if code >= 0 else 128 - code
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
+    """The signal, and whether a terminal sent it (macOS does not tell)."""
+    if sys.platform == "darwin":
+        return signal.sigwait(watched), False
+    got = signal.sigwaitinfo(watched)
+    return got.si_signo, got.si_code > 0
 
 
 def _report(rows: Sequence[sent.Sent], code: int, as_json: bool) -> None:

@@ -141,12 +141,17 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of `environ`; None means the process's environment over `.env` in the working
     directory. Raises SettingError."""
     if environ is None:
-        environ = {**_dotenv(Path(".env")), **os.environ}
+        environ = environment()
     values = read(SETTINGS, environ)
     return Settings(
         mode=cast("Mode | None", values.pop("TELEMOCK_MODE") or None),
         **{name.removeprefix("TELEMOCK_").lower(): value for name, value in values.items()},
     )
+
+
+def environment() -> dict[str, str]:
+    """The process's environment over `.env` in the working directory. Raises SettingError."""
+    return {**_dotenv(Path(".env")), **os.environ}
 
 
 def _dotenv(path: Path) -> dict[str, str]:

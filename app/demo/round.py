@@ -106,7 +106,7 @@ def _real_hosts(directory: Path, logs: Path, stay: bool) -> tuple[dict[str, int]
     told.unlink(missing_ok=True)
     child = local.Child(
         "the demo's real host",
-        [sys.executable, "-m", "app.demo.host", str(directory)],
+        [*local.PYTHON, "app.demo.host", str(directory)],
         environ=os.environ,
         console=logs / "demo-hosts.console.log",
         stay=stay,

@@ -20,7 +20,7 @@ from app.demo import host
 
 URL = "https://cdn.cribl.io/telemetry/index.html"
 LINE = "cribl /// living the stream!\n"
-TELEMOCK = [sys.executable, "-m", "app.cli"]
+TELEMOCK = [sys.executable, "-P", "-m", "app.cli"]
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy")
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -91,6 +91,27 @@ def test_json_follows_the_commands_own_output_and_the_exit_code_is_its(tmp_path)
     told = json.loads(document)
     assert told["exit_code"] == 9
     assert [(row["host"], row["count"]) for row in told["sent"]] == [("cdn.cribl.io", 1)]
+
+
+def test_packages_of_the_same_name_in_the_working_directory_are_not_ours(tmp_path):
+    for name in ("app", "addon"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')\n")
+    done = telemock(tmp_path, "run", "--", "curl", "-sS", f"{URL}?v=1")
+    assert (done.returncode, done.stdout) == (0, LINE), done.stderr
+
+
+def test_settings_in_dot_env_reach_the_sidecar(tmp_path):
+    with real_hosts(tmp_path / "real") as settings:
+        (tmp_path / ".env").write_text("".join(f"{n}={v}\n" for n, v in settings.items()))
+        ask = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"{URL}?v=1")
+        assert telemock(tmp_path, "run", "--mode", "observe", "--", *ask).stdout == "404"
+
+
+def test_verbose_shows_captures_as_they_come(tmp_path):
+    done = telemock(tmp_path, "run", "-v", "--", "curl", "-sS", f"{URL}?v=1")
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert [line["request"]["host"] for line in lines if "request" in line] == ["cdn.cribl.io"]
 
 
 def test_only_this_runs_captures_are_told(tmp_path):
