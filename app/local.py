@@ -69,6 +69,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
     def wait(self, ready: Callable[[], bool]) -> None:
         """Returns once `ready()` holds. Raises LocalError with the child's last lines when it ends
         before, or does not get there in START_SECONDS; then it is stopped."""
@@ -88,7 +92,7 @@ class Child:
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL when it takes longer than STOP_SECONDS. Twice is fine."""
-        if self._process.poll() is not None:
+        if self.ended:
             return
         self._process.terminate()
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from app import local, sent, transparent, trust
-from app.client import connect
+from app.client import ClientError, connect
 from app.contract import names
 from app.settings import Settings
 
@@ -81,12 +81,18 @@ def run(
         prefix = stack.enter_context(route.held(settings.data)) if route is not None else []
         variables = _variables(settings.data / names.DIR_CA, "" if route else sidecar.proxy)
         code = _wait_for([*prefix, *command], {**os.environ, **variables})
-        if app.child is None and not app.answers():  # it was another run's, and ended with that
-            app = local.start_app(settings.data, settings.logs, port=app.port)
-            stack.callback(app.stop)
-        sidecar.child.stop()  # it ends its exchanges and delivers what it still has
-        with connect(settings, app.url) as source:
-            rows = sent.summed(sent.records(source, sidecar.boot, began))
+        if sidecar.child.ended:
+            _say(f"telemock: the sidecar ended before the command: see {sidecar.child.console}")
+        try:
+            if not app.answers():  # it was killed, or was another run's and ended with that
+                app = local.start_app(settings.data, settings.logs, port=app.port)
+                stack.callback(app.stop)
+            sidecar.child.stop()  # it ends its exchanges and delivers what it still has
+            with connect(settings, app.url) as source:
+                rows = sent.summed(sent.records(source, sidecar.boot, began))
+        except (local.LocalError, ClientError) as e:  # the exit code is still the command's
+            _say(f"error: what the command sent cannot be told: {e}")
+            return code
     _report(rows, code, as_json)
     return code
 
