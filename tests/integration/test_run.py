@@ -213,7 +213,7 @@ def test_two_at_once_share_one_app_and_the_longer_one_loses_nothing(tmp_path):
 def test_the_commands_exit_code_stays_when_sidecar_and_app_are_killed(tmp_path):
     # Both are children of the same telemock as the command, in groups of their own.
     kill = (
-        "for p in $(ps -o pid= --ppid $PPID); do [ $p != $$ ] && "
+        "for p in $(cat /proc/$PPID/task/*/children); do [ $p != $$ ] && "
         "grep -qE 'addon|serve' /proc/$p/cmdline && kill -9 $p; done; sleep 0.3; exit 6"
     )
     done = telemock(tmp_path, "run", "--", "sh", "-c", f"curl -sS '{URL}?v=1'; {kill}")
