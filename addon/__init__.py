@@ -1,1 +1,1 @@
-"""The sidecar: mitmproxy as a library, with telemock's addon. Imports `app.contract` and no more of `app`."""
+"""The sidecar: mitmproxy as a library, with our addon. Of `app` it imports only `app.contract`."""

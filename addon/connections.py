@@ -34,6 +34,11 @@ class Sink(Protocol):
     def submit(self, record: CaptureRecord) -> None: ...
 
 
+def ship(sink: Sink, metrics: Metrics, record: CaptureRecord) -> None:
+    metrics.add("telemock.captures", (record.kind, record.action, record.profile, record.rule))
+    sink.submit(record)
+
+
 class Connections:
     """`app` is the mock's address, which is connected to as it is; `settle` decides an exchange
     that waited for its body."""
@@ -101,7 +106,9 @@ class Connections:
             return
         self.metrics.add("telemock.tls.client_rejected", (host,))
         refused = bool(_REFUSED_CERTIFICATE.search(error))
-        self.shipper.submit(
+        ship(
+            self.shipper,
+            self.metrics,
             self.capture.connection(
                 self.shipper.reserve(),
                 "tls_rejected",
@@ -112,7 +119,7 @@ class Connections:
                 profile=profiles[0].id,
                 reason="client_refused_certificate" if refused else "tls_failed",
                 detail=error,
-            )
+            ),
         )
 
     def client_disconnected(self, client: connection.Client) -> None:
@@ -130,7 +137,9 @@ class Connections:
         reason, detail = relay.reason, server.error or ""
         if detail and not relay.received:
             reason, detail = why(detail) or ("upstream_unreachable", detail)
-        self.shipper.submit(
+        ship(
+            self.shipper,
+            self.metrics,
             self.capture.connection(
                 self.shipper.reserve(),
                 "refused" if reason == "loop" else "spliced",
@@ -142,7 +151,7 @@ class Connections:
                 detail=detail,
                 sent=relay.sent,
                 received=relay.received,
-            )
+            ),
         )
 
 

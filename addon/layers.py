@@ -1,7 +1,7 @@
 """mitmproxy's HTTP and TCP layers, where its own would buffer without bound, crash or not count.
 
 Put in place by `addon.next_layer`. They go through mitmproxy's public `next_layer` hook; only the
-HTTP/1 client, which no hook reaches, is put in by `install`.
+HTTP/1 client and the WebSocket layer, which no hook reaches, are put in by `install`.
 """
 
 import logging
@@ -11,6 +11,7 @@ from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer, layers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
+from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.layers.http import (
     DropStream,
     HTTPMode,
@@ -21,7 +22,9 @@ from mitmproxy.proxy.layers.http import (
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
+    HttpEvent,
     RequestData,
+    RequestHeaders,
     RequestProtocolError,
     RequestTrailers,
     ResponseData,
@@ -38,6 +41,7 @@ from addon.routing import refuse_trailers
 log = logging.getLogger(__name__)
 
 HEAD_CAP = 64 * 1024  # bytes of a request's head
+MESSAGE_CAP = 16 * 1024 * 1024  # bytes of one WebSocket message
 
 
 class Sidecar(Protocol):
@@ -171,7 +175,19 @@ class Server(_http1.Http1Server):
 
 
 class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: leaves an answer's trailers out, as a proxy may (RFC 9110)."""
+    """HTTP/1 towards the real host: frames every body, and leaves an answer's trailers out, as a
+    proxy may (RFC 9110)."""
+
+    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestHeaders) and not event.end_stream and event.request.is_http2:
+            headers = event.request.headers
+            if "content-length" not in headers and "transfer-encoding" not in headers:
+                # HTTP/2 ends a body by itself. mitmproxy would send it without any frame, for the
+                # real host to read it as the next request.
+                request = event.request.copy()
+                request.headers["transfer-encoding"] = "chunked"
+                event = RequestHeaders(event.stream_id, request, end_stream=False)
+        yield from super().send(event)
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         try:
@@ -180,6 +196,22 @@ class Client(_http1.Http1Client):
             if self.stream_id is not None:
                 yield ReceiveHttp(ResponseEndOfMessage(self.stream_id))
             yield from self.mark_done(response=True)
+
+
+class Messages(layers.WebsocketLayer):
+    """WebSocket messages, each of which mitmproxy holds until it is whole: not without bound."""
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super().handle_event(event)
+        if not isinstance(event, events.DataReceived) or self._handle_event == self.done:
+            return
+        for side in (self.client_ws, self.server_ws):
+            if sum(map(len, side.frame_buf)) > MESSAGE_CAP:
+                log.warning("WebSocket message over %d bytes: connection closed", MESSAGE_CAP)
+                self._handle_event = self.done
+                yield commands.CloseConnection(self.context.server)
+                yield commands.CloseConnection(self.context.client)
+                return
 
 
 class Http(layers.HttpLayer):
@@ -201,5 +233,6 @@ class Http(layers.HttpLayer):
 
 
 def install() -> None:
-    """Makes mitmproxy use `Client` for every HTTP/1 connection to a server."""
+    """Makes mitmproxy use `Client` for every HTTP/1 connection to a server, and `Messages`."""
+    setattr(websocket, "WebsocketLayer", Messages)  # noqa: B010 - mypy forbids it
     setattr(http_layers, "Http1Client", Client)  # noqa: B010 - mypy knows no such attribute

@@ -18,6 +18,7 @@ from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Log, Workload, short, text
 
 RATE = 50  # lines a second; those over it are counted and left out
+MESSAGE_SIZE = 64 * 1024  # characters of a message that are looked at
 LINE_SIZE = 8 * 1024  # characters of a line that are kept
 
 OURS = ("addon", "app")
@@ -35,15 +36,16 @@ class LogHandler(logging.Handler):
         masker: Callable[[], Masker],
         workload: Workload,
         metrics: Metrics,
-        stream: BinaryIO,
+        stream: BinaryIO | None,
     ) -> None:
         super().__init__()
         self._shipper = shipper
         self._masker = masker
         self._workload = workload
         self._metrics = metrics
-        self._outlet = Outlet(stream, self._not_printed)
-        self._outlet.start()
+        self._outlet = None if stream is None else Outlet(stream, self._not_printed)
+        if self._outlet is not None:
+            self._outlet.start()
         self._second = 0
         self._in_second = 0
         self._left_out = 0
@@ -62,17 +64,18 @@ class LogHandler(logging.Handler):
             self._busy.now = False
 
     def close(self) -> None:
-        """Print what waits; the shipper is closed after this one."""
+        """Print what waits. Closed after the shipper, whose last words it prints."""
         self._report_left_out()
-        self._outlet.close(1)
+        if self._outlet is not None:
+            self._outlet.close(1)
         super().close()
 
     def _text(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
         if record.exc_info:
             message += "\n" + logging.Formatter().formatException(record.exc_info)
-        # Masked before it is cut: half a value is not recognised.
-        return self._masker().line(text(message))[:LINE_SIZE]
+        # Masked before it is cut to what is kept: half a value is not recognised.
+        return self._masker().line(text(message[:MESSAGE_SIZE]))[:LINE_SIZE]
 
     def _fits(self, now: float) -> bool:
         if int(now) != self._second:
@@ -93,9 +96,10 @@ class LogHandler(logging.Handler):
     def _say(self, level: str, number: int, name: str, message: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = one_line(f"{now} {level} {name}: {message}")
-        self._outlet.put([line.encode("utf-8", "backslashreplace")])
+        if self._outlet is not None:
+            self._outlet.put([line.encode("utf-8", "backslashreplace")])
         least = logging.INFO if name.partition(".")[0] in OURS else logging.WARNING
-        if number < least or name in NOT_SHIPPED:
+        if number < least or name in NOT_SHIPPED or self._shipper.closing:
             return
         boot, seq = self._shipper.reserve()
         self._shipper.submit(

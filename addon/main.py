@@ -4,6 +4,7 @@ Loaded by `addon.proxy` (python -m addon), and through the list at the end by
 `mitmdump -s addon/main.py`. The work is in the other modules.
 """
 
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,18 +12,20 @@ from mitmproxy import connection, http
 from mitmproxy.tcp import TCPFlow
 
 from addon.capture import Capture, endpoint
-from addon.connections import Connections, Sink, destination_of, why
+from addon.connections import Connections, Sink, destination_of, ship, why
 from addon.dns import Address
 from addon.exchange import KEY, Counted, Exchange, Kept, headers_of, now, query_of, trace
 from addon.next_layer import host_of
 from addon.options import Options
 from addon.pool import Pool
 from addon.profiles import Profiles
-from addon.routing import Killed, Router, hand_over, refuse_trailers
+from addon.routing import Killed, Router, failed, hand_over, refuse_trailers
 from addon.telemetry import Metrics
 from app.contract import body as bodies
 from app.contract.record import Endpoint, Kind, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
+
+log = logging.getLogger(__name__)
 
 
 class Sidecar:
@@ -53,27 +56,44 @@ class Sidecar:
         for flow in list(self._flows.get(client.id, {}).values()):
             self._finish(flow, "failed", "client_gone")
 
-    def requestheaders(self, flow: http.HTTPFlow) -> Any:
+    # A hook that raises would leave mitmproxy to forward the request, to the vendor who must not
+    # see it. So these two answer whatever happens.
+
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+        try:
+            await self._head(flow)
+        except Exception:
+            log.exception("a request could not be decided, so it is refused")
+            flow.request.stream = False
+            flow.response = failed(flow.request)
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        try:
+            await self._whole(flow)
+        except Exception:
+            log.exception("a request could not be answered, so it is refused")
+            flow.response = failed(flow.request)
+
+    async def _head(self, flow: http.HTTPFlow) -> None:
         exchange = self._begin(flow)
         if flow.error:
             exchange.reason = "bad_request"
-            return None
+            return
         if exchange.undecided or not (exchange.forwarded or self._hands_over(exchange)):
-            return None
+            return
         if "trailer" in flow.request.headers:
             # Said in advance: refused before the real host sees any of it.
             exchange.reason = "trailers"
             flow.response = refuse_trailers(flow.request)
-            return None
-        if exchange.forwarded:
+        elif exchange.forwarded:
             self._forward(exchange, flow)
-            return None
-        return self._give_to_mock(exchange, flow)
+        else:
+            await self._give_to_mock(exchange, flow)
 
-    async def request(self, flow: http.HTTPFlow) -> None:
-        exchange = exchange_of(flow)
-        if exchange is None or flow.error or flow.response:
+    async def _whole(self, flow: http.HTTPFlow) -> None:
+        if flow.error or flow.response:
             return
+        exchange = flow.metadata[KEY]
         if exchange.undecided:
             self.settle(exchange, flow)
         if exchange.forwarded or exchange.routed:
@@ -100,6 +120,8 @@ class Sidecar:
         exchange = exchange_of(flow)
         if exchange is None or flow.response is None:
             return
+        if flow.websocket and not recorded(exchange):
+            flow.websocket = None  # what follows is relayed as bytes
         if not flow.response.stream:
             exchange.received.add(flow.response.raw_content or b"")
         if exchange.reason == "trailers" or exchange.action in ("block", "hold"):
@@ -138,11 +160,12 @@ class Sidecar:
             return
         message = flow.websocket.messages[-1]
         flow.websocket.messages.clear()
-        if exchange is not None and exchange.named and exchange.action != "pass":
-            self.shipper.submit(self.capture.message(self.shipper.reserve(), exchange, message))
+        if exchange is not None and recorded(exchange):
+            record = self.capture.message(self.shipper.reserve(), exchange, message)
+            ship(self.shipper, self.metrics, record)
 
     def tcp_message(self, flow: TCPFlow) -> None:
-        """What follows an upgrade to something that is no WebSocket: relayed, not kept."""
+        """What follows an upgrade that is not recorded: relayed, not kept."""
         flow.messages.clear()
 
     # What the hooks are made of.
@@ -248,7 +271,7 @@ class Sidecar:
         if not of_client:
             self._flows.pop(flow.client_conn.id, None)
         self._measure(exchange, flow, end)
-        self.shipper.submit(self.capture.exchange(exchange, flow, kind, end))
+        ship(self.shipper, self.metrics, self.capture.exchange(exchange, flow, kind, end))
 
     def _measure(self, exchange: Exchange, flow: http.HTTPFlow, end: int) -> None:
         status = str(flow.response.status_code) if flow.response else ""
@@ -283,6 +306,11 @@ _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT")
 )
 _FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open"))
+
+
+def recorded(exchange: Exchange) -> bool:
+    """Whether the content is: not of what passes."""
+    return exchange.named and exchange.action != "pass"
 
 
 def exchange_of(flow: http.HTTPFlow) -> Exchange | None:

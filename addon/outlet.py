@@ -84,35 +84,39 @@ class Outlet:
         if self._thread.ident is not None:
             self._thread.join(timeout)
         with self._changed:
-            left, self._lines = len(self._lines) + self._writing, []
-        if left:
-            self._lost(
-                left
-            )  # the thread is stuck in a write; it is a daemon, and owns the descriptor
-        elif self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            left, self._lines, self._writing = len(self._lines) + self._writing, [], 0
+        if left:  # a write that does not end: the thread is a daemon
+            self._lost(left)
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._lines and not self._closing:
-                    self._changed.wait()
-                if not self._lines:
-                    return
-                lines, self._lines, self._size = self._lines, [], 0
-                self._writing = len(lines)
+        while lines := self._take():
             start = size = 0
             for end, line in enumerate(lines, 1):
                 size += len(line)
                 if size < PIECE and end < len(lines):
                     continue
-                self._print(lines[start:end])
-                start, size = end, 0
+                lost = self._print(lines[start:end])
                 with self._changed:
+                    if not self._writing:  # given up, and counted
+                        break
                     self._writing = len(lines) - end
+                if lost:
+                    self._lost(lost)
+                start, size = end, 0
+        if self._fd >= 0:
+            os.close(self._fd)
 
-    def _print(self, lines: list[bytes]) -> None:
+    def _take(self) -> list[bytes]:
+        """What there is to print; nothing at the end."""
+        with self._changed:
+            while not self._lines and not self._closing:
+                self._changed.wait()
+            lines, self._lines, self._size = self._lines, [], 0
+            self._writing = len(lines)
+            return lines
+
+    def _print(self, lines: list[bytes]) -> int:
+        """How many of the lines the stream did not take."""
         ends_torn = b"\n" if self._torn else b""
         data = ends_torn + b"".join(line + b"\n" for line in lines)
         done = 0
@@ -126,8 +130,7 @@ class Outlet:
                 break
         if done:
             self._torn = data[done - 1] != 10
-        if done < len(data):
-            self._lost(len(lines) - data.count(b"\n", len(ends_torn), done))
+        return len(lines) - data.count(b"\n", len(ends_torn), done)
 
 
 def _wait_for(fd: int) -> None:

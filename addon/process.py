@@ -29,6 +29,8 @@ from app.contract.names import DIR_SPOOL
 from app.contract.rules import Bundle
 from app.contract.settings import SettingError
 
+IDLE_SECONDS = 24 * 3600  # mitmproxy's ten minutes would cut idle connections that are not ours
+
 log = logging.getLogger(__name__)
 
 FILE_SIDECAR = "sidecar.json"  # where a running sidecar listens, in TELEMOCK_DATA
@@ -56,7 +58,7 @@ class Process:
             token=token,
             masker=lambda: self.profiles.masker,
             spool_size=options.spool_size,
-            stdout=sys.stdout.buffer,
+            stdout=sys.stdout.buffer if sys.stdout else None,
             metrics=self.metrics,
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
@@ -79,6 +81,7 @@ class Process:
             "upstream_cert": False,
             "rawtcp": True,
             "store_streamed_bodies": False,
+            "tcp_timeout": IDLE_SECONDS,
         }
 
     def start(self) -> None:
@@ -88,7 +91,7 @@ class Process:
             lambda: self.profiles.masker,
             self.options.workload,
             self.metrics,
-            sys.stderr.buffer,
+            sys.stderr.buffer if sys.stderr else None,
         )
         install(self._log_handler, self.options.log_level)
         self.shipper.start()
@@ -119,13 +122,18 @@ class Process:
         self.sidecar.end()
 
     def stop(self) -> int:
-        """Sends what is spooled, for a bounded time; the number of records that stay on disk."""
+        """Sends what is spooled, for a bounded time; the number of records that stay on disk.
+
+        A start that failed has nothing worth waiting for.
+        """
         if self._health is not None:
             self._health.close()
         self.profiles.stop()
+        failed = self._state == "starting"
+        left = self.shipper.close(0 if failed else self.options.shutdown_seconds)
         if self._log_handler is not None:
             self._log_handler.close()
-        return self.shipper.close(self.options.shutdown_seconds)
+        return left
 
     def health(self) -> dict[str, Any]:
         return {

@@ -29,6 +29,13 @@ _LEFT_OUT = frozenset(
 )  # fmt: skip
 
 
+_FAILED = Answer(
+    status=502,
+    headers=(("content-type", "text/plain; charset=utf-8"),),
+    body=b"telemock: the request could not be handled\n",
+)
+
+
 class Killed(Exception):
     """The rule wants the client's connection cut, without an answer."""
 
@@ -157,6 +164,11 @@ def response(rendered: Rendered, request: http.Request) -> http.Response:
         if not (request.is_http2 and n.lower() == "connection")
     ]
     return _response(rendered.status, rendered.reason.encode(), headers, rendered.body)
+
+
+def failed(request: http.Request) -> http.Response:
+    """When this program is at fault."""
+    return response(render(_FAILED, request.method), request)
 
 
 def refuse_trailers(request: http.Request) -> http.Response:

@@ -96,6 +96,11 @@ class Shipper:
         if reason:
             self._lost(reason, 1)
 
+    @property
+    def closing(self) -> bool:
+        """Whether a record would come too late."""
+        return self._closing
+
     def close(self, timeout: float) -> int:
         """Deliver what waits, for at most `timeout` seconds; the rest stays in the spool. How many
         records are left: those are not in the store yet."""

@@ -76,27 +76,21 @@ class Spool:
     def adopt(self) -> int:
         """Put the segments of processes that are gone before all others; how many records.
 
-        Raises OSError when the directory cannot be read.
+        Raises OSError, after it has done what it could, when it should be called again.
         """
         if not self._directory.is_dir():
             return 0
-        boots = [b for b in segments_in(self._directory) if b != self._boot and self._claim(b)]
-        listed = segments_in(
-            self._directory
-        )  # again: the last owner may have finished one in between
-        found: list[tuple[int, list[Segment]]] = []
-        for boot in boots:
-            segments = []
-            started = 0
-            for path in listed.get(boot, ()):
-                try:
-                    state = path.lstat()
-                    if stat.S_ISREG(state.st_mode):
-                        started = started or state.st_mtime_ns
-                        segments.append(Segment(path, boot, state.st_size, count_lines(path)))
-                except OSError as e:
-                    log.warning("%s stays in the spool, it cannot be read: %s", path, e.strerror)
-            found.append((started, segments))
+        boots = []
+        error: OSError | None = None
+        for boot in segments_in(self._directory).keys() - self._claims.keys() - {self._boot}:
+            try:
+                if self._claim(boot):
+                    boots.append(boot)
+            except OSError as e:
+                error = e
+        # Listed again: the last owner may have finished one before it let go.
+        listed = segments_in(self._directory)
+        found = [_found(boot, listed.get(boot, [])) for boot in boots]
         adopted = [s for _, segments in sorted(found, key=lambda f: f[0]) for s in segments]
         with self._lock:
             self._segments.extendleft(reversed(adopted))
@@ -104,6 +98,8 @@ class Spool:
                 self._finish(segment)
             for boot in boots:
                 self._release(boot)
+        if error is not None:
+            raise error
         return sum(s.records for s in adopted)
 
     def append(self, lines: Iterable[bytes]) -> None:
@@ -297,3 +293,18 @@ class Spool:
         with contextlib.suppress(OSError):
             (self._directory / f"{boot}.lock").unlink()
         os.close(self._claims.pop(boot))
+
+
+def _found(boot: str, paths: list[Path]) -> tuple[int, list[Segment]]:
+    """A boot's segments, and when the first was last written to."""
+    since = 0
+    segments = []
+    for path in paths:
+        try:
+            state = path.lstat()
+            if stat.S_ISREG(state.st_mode):
+                since = since or state.st_mtime_ns
+                segments.append(Segment(path, boot, state.st_size, count_lines(path)))
+        except OSError as e:
+            log.warning("%s stays in the spool, it cannot be read: %s", path, e.strerror)
+    return since, segments

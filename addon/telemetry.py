@@ -98,16 +98,18 @@ async def serve(
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal open_now
+        if open_now >= CONNECTIONS:
+            writer.transport.abort()
+            return
         open_now += 1
         writer.transport.set_write_buffer_limits(0)  # drained means that the kernel has all of it
         try:
             async with asyncio.timeout(PATIENCE_S):
-                if open_now > CONNECTIONS:
-                    answer = _text(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
-                else:
-                    answer = _answer(await _target(reader), metrics, health, ready)
-                writer.write(_rendered(answer))
+                writer.write(_rendered(_answer(await _target(reader), metrics, health, ready)))
                 await writer.drain()
+                writer.write_eof()
+                while await reader.read(HEAD_CAP):  # closed with bytes unread, the answer is lost
+                    pass
         except (OSError, asyncio.IncompleteReadError):  # the peer left, or is too slow to wait for
             writer.transport.abort()
         finally:

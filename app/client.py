@@ -74,18 +74,27 @@ def _token(settings: Settings) -> str:
 
 
 def captures(source: Source, query: CaptureQuery, limit: int | None = None) -> Iterator[bytes]:
-    """Records as JSON, page by page, to the end or to `limit`."""
+    """Records as JSON, page by page, to the end or to `limit`; see `is_asked`."""
     left = limit
     while left is None or left > 0:
-        page = source.page(
-            msgspec.structs.replace(query, limit=LIMIT if left is None else min(left, LIMIT))
-        )
-        yield from page.items
+        size = LIMIT if left is None else min(left, LIMIT)
+        page = source.page(msgspec.structs.replace(query, limit=size))
+        items = [line for line in page.items if is_asked(line, query)]
+        yield from items
         if page.next is None:
             return
         if left is not None:
-            left -= len(page.items)
+            left -= len(items)
         query = msgspec.structs.replace(query, cursor=page.next)
+
+
+class _Kind(msgspec.Struct):
+    kind: str
+
+
+def is_asked(line: bytes, query: CaptureQuery) -> bool:
+    """Log lines of sidecars lie among the captures; only who asks for that kind gets them."""
+    return query.kind is not None or msgspec.json.decode(line, type=_Kind).kind != "log"
 
 
 class StoreSource:

@@ -9,18 +9,18 @@ import binascii
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from app.contract.body import documents
-from app.contract.sensitive import MASK
 from app.contract.record import CaptureRecord, Request
+from app.contract.sensitive import MASK
 
 TYPES = ("string", "integer", "number", "boolean", "null", "object", "array", "empty")
 SHAPES = (
     "", "version", "guid", "ip", "email", "timestamp", "url", "hex", "base64", "token", "masked",
 )  # fmt: skip
 
-FIELDS = 2_000  # distinct fields of one request that are looked at
+FIELDS = 2_000  # distinct fields of one request's bodies that are looked at
 NODES = 20_000  # values of one request's bodies that are looked at
 DEPTH = 16
 PATH = 200  # characters of a field's path
@@ -47,9 +47,10 @@ class Field(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """`others` counts what was over the limits."""
+    """`others` counts what was over the limits. Most requests of a product have the same fields:
+    equal sets can be counted as one."""
 
-    fields: set[Field]
+    fields: frozenset[Field]
     others: int
 
 
@@ -61,15 +62,22 @@ def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation 
     request = record.request
     if request is None or record.action == "pass" or record.kind not in ("exchange", "refused"):
         return None
-    seen = _Seen()
-    for name, value in request.query:
-        seen.add(f"query.{name}", *classify(value))
-    for name, value in request.headers:
-        seen.add(f"header.{name.lower()}", *classify(value))
+    found = [
+        _query_field(n, v) if len(v) <= 128 else _field("query." + n, v) for n, v in request.query
+    ]
+    found += [
+        _header_field(n, v) if len(v) <= 128 else _field("header." + n.lower(), v)
+        for n, v in request.headers
+    ]
+    fields = cast(set[Field], set(found) - {None})
+    others = found.count(None) + request.left_out
     if request.body is not None:
+        seen = _Seen()
         for document in documents(request.body, _content_type(request), decoders):
             seen.walk(document)
-    return Observation(seen.fields, seen.others + request.left_out)
+        fields |= seen.fields
+        others += seen.others
+    return Observation(frozenset(fields), others)
 
 
 def route_of(record: CaptureRecord) -> str:
@@ -80,25 +88,35 @@ def route_of(record: CaptureRecord) -> str:
     return f"/{first[:64]}{slash and '/*'}"
 
 
+def _field(path: str, value: str) -> Field | None:
+    """None when the path is too long."""
+    return Field(path, *classify(value)) if len(path) <= PATH else None
+
+
+# A product sends the same names, and mostly the same values, every minute.
+@lru_cache(maxsize=16_384)
+def _query_field(name: str, value: str) -> Field | None:
+    return _field("query." + name, value)
+
+
+@lru_cache(maxsize=4_096)
+def _header_field(name: str, value: str) -> Field | None:
+    return _field("header." + name.lower(), value)
+
+
 def classify(value: str) -> tuple[str, str]:
     """Type and shape of a value that came as text (query, header, form)."""
-    return _classify_cached(value) if len(value) <= 128 else _classify(value)
-
-
-def _classify(value: str) -> tuple[str, str]:
     if not value:
         return "empty", ""
+    if value.isdecimal() and value.isascii():
+        return "integer", _number_shape(float(value)) if len(value) < 20 else ""
     if _NUMBER.fullmatch(value):
-        kind = "integer" if value.lstrip("+-").isdecimal() else "number"
-        return kind, _number_shape(float(value)) if kind == "integer" else ""
+        return "integer" if value.lstrip("+-").isdecimal() else "number", ""
     if value in ("true", "false"):
         return "boolean", ""
     if value == "null":
         return "null", ""
     return "string", _shape(value)
-
-
-_classify_cached = lru_cache(maxsize=8_192)(_classify)
 
 
 def _shape(value: str) -> str:

@@ -17,13 +17,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
 from app.contract.rules import Profile, load
+from app.settings import environment
 from app.tables import plain
 
+# Before the name of a module of ours: not the one of that name in the working directory.
+PYTHON = (sys.executable, "-P", "-m")
 START_SECONDS = 30.0
 FLUSH_SECONDS = 5  # a sidecar's time to end its exchanges, and again to flush its spool
 STOP_SECONDS = 2 * FLUSH_SECONDS + 5.0
@@ -66,6 +69,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
     def wait(self, ready: Callable[[], bool]) -> None:
         """Returns once `ready()` holds. Raises LocalError with the child's last lines when it ends
         before, or does not get there in START_SECONDS; then it is stopped."""
@@ -85,7 +92,7 @@ class Child:
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL when it takes longer than STOP_SECONDS. Twice is fine."""
-        if self._process.poll() is not None:
+        if self.ended:
             return
         self._process.terminate()
         try:
@@ -117,8 +124,17 @@ class App:
 
     def __init__(self, url: str, data: Path, child: Child | None) -> None:
         self.url = url
+        self.port = urlsplit(url).port or 0
         self.child = child
         self.token = (data / names.FILE_TOKEN).read_text().strip()
+
+    def stop(self) -> None:
+        """Ends it if this process started it."""
+        if self.child is not None:
+            self.child.stop()
+
+    def answers(self) -> bool:
+        return bool(_get(self.url + "/ready"))
 
     def profiles(self) -> tuple[Profile, ...]:
         """The profiles in use. Raises LocalError."""
@@ -141,19 +157,24 @@ def running_app(data: Path) -> str:
 
 
 def start_app(
-    data: Path, logs: Path, *, environ: Mapping[str, str] | None = None, stay: bool = False
+    data: Path,
+    logs: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    port: int = 0,
+    stay: bool = False,
 ) -> App:
-    """The app on a free loopback port. Raises LocalError.
+    """The app on a loopback port, by default a free one. Raises LocalError.
 
     `environ` are settings over those of this process.
     """
-    port = free_port()
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     child = Child(
         "the app",
-        [sys.executable, "-m", "app.cli", "serve"],
+        [*PYTHON, "app.cli", "serve"],
         environ={
-            **os.environ,
+            **environment(),
             **_directories(data, logs),
             **(environ or {}),
             "HOST": "127.0.0.1",
@@ -166,21 +187,14 @@ def start_app(
     return App(url, data, child)
 
 
-class Sidecar:
-    """A running sidecar. `boot` names its start in every record it makes."""
+class Sidecar(NamedTuple):
+    """A running sidecar; `proxy` and `health` are URLs, `boot` names this start of it in every
+    record that it makes."""
 
-    def __init__(self, child: Child, proxy: str, health: str) -> None:
-        self.child = child
-        self.proxy = proxy
-        self._health = health
-        self.boot = str(self.health()["shipper"]["boot"])
-
-    def health(self) -> dict[str, Any]:
-        found = _get(self._health)
-        if not found:
-            raise LocalError(f"the sidecar does not answer at {self._health}")
-        answer: dict[str, Any] = json.loads(found)
-        return answer
+    child: Child
+    proxy: str
+    health: str
+    boot: str
 
 
 def start_sidecar(
@@ -205,9 +219,9 @@ def start_sidecar(
     health = f"http://127.0.0.1:{health_port}"
     child = Child(
         "the sidecar",
-        [sys.executable, "-m", "addon"],
+        [*PYTHON, "addon"],
         environ={
-            **os.environ,
+            **environment(),
             **_directories(data, logs),
             "TELEMOCK_TOKEN_FILE": str(data.absolute() / names.FILE_TOKEN),
             "TELEMOCK_APP_URL": app_url,
@@ -222,8 +236,17 @@ def start_sidecar(
         stdout=stdout,
         stay=stay,
     )
-    child.wait(lambda: bool(_get(health + "/ready")))
-    return Sidecar(child, f"http://127.0.0.1:{port}", health + "/health")
+    found: dict[str, Any] = {}
+
+    def ready() -> bool:
+        if not _get(health + "/ready"):
+            return False
+        found.update(json.loads(_get(health + "/health") or b"{}"))
+        # Until it has the app's profiles it works with the built-in ones.
+        return bool(found) and found["profiles"]["source"] == "app"
+
+    child.wait(ready)
+    return Sidecar(child, f"http://127.0.0.1:{port}", health, found["shipper"]["boot"])
 
 
 def _directories(data: Path, logs: Path) -> dict[str, str]:

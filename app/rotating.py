@@ -124,7 +124,10 @@ class RotatingFile:
                 with path.open("rb") as plain, gzip.open(part, "wb", compresslevel=6) as out:
                     shutil.copyfileobj(plain, out, 1 << 20)
                 part.replace(packed)
-                path.unlink()
+                try:
+                    path.unlink()
+                except FileNotFoundError:  # meanwhile it was the oldest of too many
+                    packed.unlink()
             except OSError:
                 with suppress(OSError):
                     part.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from app import local, sent, transparent, trust
-from app.client import connect
+from app.client import ClientError, connect
 from app.contract import names
 from app.settings import Settings
 
@@ -81,9 +81,18 @@ def run(
         prefix = stack.enter_context(route.held(settings.data)) if route is not None else []
         variables = _variables(settings.data / names.DIR_CA, "" if route else sidecar.proxy)
         code = _wait_for([*prefix, *command], {**os.environ, **variables})
-        sidecar.child.stop()  # it ends its exchanges and delivers what it still has
-        with connect(settings, app.url) as source:
-            rows = sent.summed(sent.records(source, sidecar.boot, began))
+        if sidecar.child.ended:
+            _say(f"telemock: the sidecar ended before the command: see {sidecar.child.console}")
+        try:
+            if not app.answers():  # it was killed, or was another run's and ended with that
+                app = local.start_app(settings.data, settings.logs, port=app.port)
+                stack.callback(app.stop)
+            sidecar.child.stop()  # it ends its exchanges and delivers what it still has
+            with connect(settings, app.url) as source:
+                rows = sent.summed(sent.records(source, sidecar.boot, began))
+        except (local.LocalError, ClientError) as e:  # the exit code is still the command's
+            _say(f"error: what the command sent cannot be told: {e}")
+            return code
     _report(rows, code, as_json)
     return code
 
@@ -100,8 +109,7 @@ def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStac
         return local.App(url, settings.data, None)
     environ = {"TELEMOCK_PROFILES": ",".join(profiles)} if profiles else {}
     app = local.start_app(settings.data, settings.logs, environ=environ)
-    if app.child is not None:
-        stack.callback(app.child.stop)
+    stack.callback(app.stop)
     return app
 
 
@@ -140,13 +148,21 @@ def _wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
             _say(f"error: {command[0]}: {e.strerror}")
             return NOT_FOUND if isinstance(e, FileNotFoundError) else NOT_EXECUTABLE
         while process.poll() is None:
-            got = signal.sigwaitinfo(watched)
-            if got.si_signo != signal.SIGCHLD and got.si_code <= 0:  # sent by a process
-                process.send_signal(got.si_signo)
+            number, from_terminal = _next_signal(watched)
+            if number != signal.SIGCHLD and not from_terminal:
+                process.send_signal(number)
         code = process.returncode
         return code if code >= 0 else 128 - code
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
+    """The signal, and whether a terminal sent it (macOS does not tell)."""
+    if sys.platform == "darwin":
+        return signal.sigwait(watched), False
+    got = signal.sigwaitinfo(watched)
+    return got.si_signo, got.si_code > 0
 
 
 def _report(rows: Sequence[sent.Sent], code: int, as_json: bool) -> None:

@@ -6,7 +6,7 @@ with `--env` the text of `.env.example`. The sidecar has its own table (`python 
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -170,12 +170,17 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of `environ`; None means the process's environment over `.env` in the working
     directory. Raises SettingError."""
     if environ is None:
-        environ = {**_dotenv(Path(".env")), **os.environ}
+        environ = environment()
     values = read(SETTINGS, environ)
     return Settings(
         mode=cast("Mode | None", values.pop("TELEMOCK_MODE") or None),
         **{name.removeprefix("TELEMOCK_").lower(): value for name, value in values.items()},
     )
+
+
+def environment() -> dict[str, str]:
+    """The process's environment over `.env` in the working directory. Raises SettingError."""
+    return {**_dotenv(Path(".env")), **os.environ}
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -190,10 +195,10 @@ def _dotenv(path: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
 
 
-def markdown() -> str:
+def markdown(table: Sequence[Setting] = SETTINGS) -> str:
     """The table as README shows it."""
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
-    for row in SETTINGS:
+    for row in table:
         default = f"`{row.default}`" if row.default else "empty"
         rows.append(f"| `{row.name}` | {default} | {row.help.replace('|', '\\|')} |")
     return "\n".join(rows) + "\n"

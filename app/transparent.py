@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from app.contract import names
-from app.local import LocalError, free_port
+from app.local import PYTHON, LocalError, free_port
 
 _CAPABILITIES = (1 << 12) | (1 << 21)  # CAP_NET_ADMIN, CAP_SYS_ADMIN
 _HOSTS = Path("/etc/hosts")
@@ -66,7 +66,7 @@ def isolate(mode: str) -> NoReturn:
         flush=True,
     )
     os.environ["PATH"] = _path()
-    again = [*_ISOLATE, *_LOOPBACK_UP, sys.executable, "-m", "app.cli", *sys.argv[1:]]
+    again = [*_ISOLATE, *_LOOPBACK_UP, *PYTHON, "app.cli", *sys.argv[1:]]
     os.execvp(again[0], again)  # noqa: S606
 
 
@@ -102,7 +102,7 @@ class Redirect:
         own = directory / f"hosts-{os.getpid()}"
         own.write_text(hosts_file(_HOSTS.read_text(errors="surrogateescape"), self._dummies),
                        errors="surrogateescape")  # fmt: skip
-        command = [sys.executable, "-m", "addon.redirect", "--hold"]
+        command = [*PYTHON, "addon.redirect", "--hold"]
         holder = subprocess.Popen(  # noqa: S603
             [*command, "--hosts", self._map, "--port", str(self._port)],
             stdin=subprocess.PIPE,

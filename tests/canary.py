@@ -5,6 +5,7 @@ shares no code with what it tests. Compressed bytes are opened by the caller.
 """
 
 import base64
+import json
 import re
 from urllib.parse import quote, unquote_to_bytes
 
@@ -18,28 +19,34 @@ def find_secret(haystack: bytes, secret: str) -> list[str]:
     found = ["raw"] if plain in haystack else []
     coded = haystack.replace(plain, b"")  # what is left hides it, if at all
     once = unquote_to_bytes(coded)
-    if any(plain in form for form in (once, once.replace(b"+", b" "), unquote_to_bytes(once))):
+    spaced = once.replace(b"+", b" ")
+    written = {plain, quote(secret, safe="").encode(), json.dumps(secret)[1:-1].encode()}
+    if any(w in t for w in written for t in (once, spaced, unquote_to_bytes(once))):
         found.append("url")
-    unescaped = _ESCAPE.sub(lambda m: bytes([int(m[1], 16)]) if m[1] else m[2], coded)
-    if plain in unescaped:
+    if any(plain in t for t in (_unescaped(coded), _unescaped(_unescaped(coded)))):
         found.append("json")
     if plain.hex().encode() in coded.lower():
         found.append("hex")
-    if any(_in_base64(coded, form) for form in {plain, quote(secret, safe="").encode()}):
+    if _in_base64(coded, written):
         found.append("base64")
-    if _in_base64(coded, base64.b64encode(plain)):
+    if _in_base64(coded, {base64.b64encode(plain)}):
         found.append("base64 twice")
     return found
 
 
-def _in_base64(haystack: bytes, plain: bytes) -> bool:
-    """Whether a run of base64 characters holds it, read from any of four starts, since what stands
-    before the value may be of the same alphabet."""
+def _unescaped(haystack: bytes) -> bytes:
+    return _ESCAPE.sub(lambda m: bytes([int(m[1], 16)]) if m[1] else m[2], haystack)
+
+
+def _in_base64(haystack: bytes, written: set[bytes]) -> bool:
+    """Whether a run of base64 characters holds one of them, read from any of four starts, since
+    what stands before the value may be of the same alphabet."""
     for run in _RUN.findall(haystack):
         text = run.replace(b"-", b"+").replace(b"_", b"/")
         for start in range(4):
             part = text[start:]
             part = part[: len(part) - (len(part) % 4 == 1)]
-            if plain in base64.b64decode(part + b"=" * (-len(part) % 4)):
+            opened = base64.b64decode(part + b"=" * (-len(part) % 4))
+            if any(w in opened for w in written):
                 return True
     return False

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.options import AsJson, Server, filtered
-from app.client import Source, captures, connect
+from app.client import Source, captures, connect, is_asked
 from app.contract import record
 from app.export import FORMATS
 from app.settings import load
@@ -42,6 +42,8 @@ def list_(
     server: Server = "",
 ) -> None:
     """List captures, one a line.
+
+    Log lines of sidecars are left out, unless --kind log asks for them.
 
     Example: telemock captures list --host cdn.cribl.io --since 24h --json
     """
@@ -99,7 +101,7 @@ def _following(source: Source, query: CaptureQuery, lines: int, follow: bool) ->
     while follow:
         page = source.page(query)
         for line in page.items:
-            if (id := record.decode(line).id) not in shown:
+            if is_asked(line, query) and (id := record.decode(line).id) not in shown:
                 yield line
                 shown.append(id)
         query = msgspec.structs.replace(query, cursor=page.last)

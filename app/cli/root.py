@@ -8,15 +8,14 @@ import sys
 from typing import Annotated, Literal, NoReturn
 
 import typer
-from dotenv import dotenv_values
 
 from app.cli import captures, rules
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.client import ClientError, connect
 from app.contract.settings import SettingError
-from app.local import LocalError, running_app
+from app.local import PYTHON, LocalError, running_app
 from app.profiles import ProfileError
-from app.settings import load
+from app.settings import environment, load
 from app.store import QueryError, Scope, StoreError
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
@@ -116,12 +115,11 @@ def proxy() -> None:
     Example: telemock proxy
     """
     settings = load()
-    environ = {name: value for name, value in dotenv_values(".env").items() if value}
-    environ |= os.environ
+    environ = environment()
     if not environ.get("TELEMOCK_APP_URL") and (url := running_app(settings.data)):
         environ["TELEMOCK_APP_URL"] = url
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", "addon"], environ)  # noqa: S606
+    os.execve(PYTHON[0], [*PYTHON, "addon"], environ)  # noqa: S606
 
 
 @cli.command()

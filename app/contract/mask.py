@@ -18,7 +18,7 @@ from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, short, text
 from app.contract.rules import RuleSet, Sensitive
 from app.contract.sensitive import MASK, How, Names
 from app.contract.sweep import DEPTH, content_type, scalars, sweep, values_of, withhold
-from app.contract.traces import chased, contained, traces
+from app.contract.traces import chased, contained, loose, traces
 
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
@@ -64,7 +64,8 @@ class Masker:
         found: dict[str, str] = {}
 
         def masked(how: How, value: str) -> str:
-            _note(found, value, MASK)
+            for part in loose(value):
+                _note(found, part, MASK)
             return MASK
 
         line = text(self._every.replace(data, masked))
@@ -221,7 +222,8 @@ class _Record:
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
     def text_secret(self, how: How, value: str) -> str:
-        _note(self.found, value.partition(":")[2], MASK)
+        for part in loose(value):
+            _note(self.found, part, MASK)
         return self.secret(how, value)
 
     def documents(self, data: bytes, found: list[Any]) -> bytes:
@@ -230,7 +232,10 @@ class _Record:
             return data
         self.changed = False
         masked = [self.node(d, "", 0) for d in found]
-        return b"\n".join(map(msgspec.json.encode, masked)) if self.changed else data
+        # Of two fields of one name the document has the last: the other is in the text only.
+        if self.changed or self.names.replace(data, self.text_secret) != data:
+            return b"\n".join(map(msgspec.json.encode, masked))
+        return data
 
     def node(self, node: Any, path: str, depth: int) -> Any:
         if isinstance(node, str):
@@ -248,13 +253,12 @@ class _Record:
             here = path
             if self.names.paths and not name.isdigit():
                 here = f"{path}.{name}" if path else name
-            how = self.names.paths.get(here) or self.names.body.get(name)
-            if how is None or how == "keep":
+            how = self.names.of_field(name, here)
+            if how is None:
                 masked[key] = self.node(value, here, depth + 1)
             else:
-                # Even when it is null: a second field of the same name is in the text only.
-                self.changed = True
                 masked[key] = self.leaf(how, value)
+                self.changed |= masked[key] != value
         return masked
 
     def leaf(self, how: How, value: Any) -> Any:

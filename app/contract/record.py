@@ -47,6 +47,8 @@ REASONS = {
     "loop": "the destination is this proxy itself",
     "trailers": "a request with trailers cannot be forwarded",
     "blocked": "the rule refuses the request",
+    "bad_request": "the request is no valid HTTP",
+    "not_http": "what the client sent is no HTTP, so it was relayed unread",
     "not_named": "no profile names the host, so the connection was not opened",
     "shutdown": "the sidecar was stopped before the exchange ended",
 }

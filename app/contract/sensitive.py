@@ -36,7 +36,7 @@ _SCHEMES = rb"(?:bearer|basic|digest|negotiate|token)"
 class Names:
     """The sensitive names of one profile, by the part of a message they stand in; lower case.
 
-    `paths` are dotted paths of JSON fields without the steps through lists.
+    `paths` are dotted paths of JSON fields, or ends of them, without the steps through lists.
     """
 
     def __init__(self, sensitive: Iterable[Sensitive] = ()) -> None:
@@ -63,6 +63,13 @@ class Names:
                 table.pop(name, None)
             else:
                 table[name] = field.how
+
+    def of_field(self, name: str, path: str) -> How | None:
+        """How the JSON field `name` is kept, the last step of `path`; None when as it came."""
+        for end, how in self.paths.items():
+            if path == end or path.endswith("." + end):
+                return None if how == "keep" else how
+        return self.body.get(name)
 
     @cached_property
     def _text(self) -> dict[str, How]:
@@ -136,13 +143,13 @@ _PATTERN = (
     rb"(?P<hv>[^\s\"'\[{][^\r\n]*)"
     # name = value, "name": "value", 'name': 'value', \"name\": \"value\", name%3Dvalue
     rb"|(?:^|[^a-z0-9_-]|%[0-9a-f]{2}|\\u[0-9a-f]{4})(?P<n>NAMES)"
-    rb"(?:%22|\\*[\"'])?\s*(?:=>|[:=]|%3d|%3a|%253d|\\u003d)\s*"
+    rb"(?:[\"']\s*:\s*(?P<num>-?[0-9][0-9.e+-]*|true|false|null)(?:[,}\]\s]|$)"
+    rb"|(?:%22|\\*[\"'])?\s*(?:=>|[:=]|%3d|%3a|%253d|\\u003d)\s*"
     rb"(?:\\+\"(?P<esc>(?:[^\"\\]|\\\\+.)*)"
     rb"|\"(?P<dq>(?:[^\"\\]|\\.)*)"
     rb"|'(?P<sq>(?:[^'\\]|\\.)*)"
-    rb"|(?P<num>-?[0-9][0-9.e+-]*|true|false|null)(?:[,}\]&\s]|$)"
     rb"|(?P<all>[\[{].*)"  # a cut list or object: nobody knows where it ends
-    rb"|(?P<bare>" + _BARE + rb"))"
+    rb"|(?P<bare>" + _BARE + rb")))"
     # multipart/form-data
     rb"|name=\\*\"?(?P<mn>NAMES)\\*\"?(?:;[^\r\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n"
     rb"(?P<mv>.*?)(?:\r?\n--|$)"

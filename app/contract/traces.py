@@ -22,6 +22,7 @@ _BUDGET = 1 << 27  # needles x characters of one text: some 0.1 s
 _MOST = 512  # values of one record that are looked for
 _SMALL = 2048  # characters of a record's values of which the traces are remembered
 _TRIVIAL = frozenset({"true", "false", "null", "none", "undefined", "unknown", "nan"})
+_ESCAPE = re.compile(r"\\+u00([0-9a-fA-F]{2})")
 _LOWER_HEX = re.compile("%[0-9A-F]{2}")
 _PRINTABLE = string.punctuation + " "
 _WORD = "[A-Za-z0-9_]"
@@ -48,17 +49,16 @@ class Traces:
 
     def within(self, text: str) -> "Traces | None":
         """Those that stand in `text`, None when none does."""
-        plain = unquote_plus(text) if "%" in text else ""
+        plain = _unfolded(text)
         affordable = self.needles[: _BUDGET // (len(text) + 1)]
         there = [n for n in affordable if n[0].form in text or (plain and n[0].form in plain)]
         return Traces(there, self.complete) if there else None
 
     def replace(self, text: str) -> str:
-        """The text without them. A text that hides one by an unusual percent-encoding comes back
-        decoded, but for control characters and what is not ASCII."""
+        """The text without them. A text that hides one by an unusual percent-encoding or by escapes
+        comes back without these, but for control characters and what is not ASCII."""
         text = self._replace(text)
-        if "%" in text:
-            plain = unquote_plus(text)
+        if plain := _unfolded(text):
             masked = self._replace(plain)
             if masked != plain:
                 return quote(masked, safe=_PRINTABLE)
@@ -123,6 +123,11 @@ def contained(value: str) -> list[str]:
     return parts
 
 
+def loose(value: str) -> tuple[str, ...]:
+    """A value found in text, of which the end may be punctuation, and the password in userinfo."""
+    return value, value.rstrip(").,;:]}'"), value.partition(":")[2]
+
+
 def _unwrapped(value: str) -> str:
     """The readable text that a value is the base64 form of, "" where it is not."""
     text = value.replace("-", "+").replace("_", "/").rstrip("=")
@@ -131,6 +136,14 @@ def _unwrapped(value: str) -> str:
     except (binascii.Error, ValueError):
         return ""
     return plain if len(plain) >= _WHOLE and plain.isprintable() else ""
+
+
+def _unfolded(text: str) -> str:
+    """The text without percent-encoding and without JSON's numeric escapes, "" when it has none."""
+    plain = unquote_plus(text) if "%" in text else text
+    if "\\u00" in plain:
+        plain = _ESCAPE.sub(lambda m: chr(int(m[1], 16)), plain)
+    return "" if plain is text else plain
 
 
 def _needles(value: str) -> tuple[Needle, ...]:

@@ -67,8 +67,7 @@ def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> in
         app = local.App(url, data, None) if url else local.start_app(
             data, logs, environ={"TELEMOCK_PROFILES": "cribl"}, stay=keep
         )  # fmt: skip
-        if app.child is not None:
-            stack.callback(app.child.stop)
+        stack.callback(app.stop)
         sidecar = local.start_sidecar(
             data, logs, app.url, environ=_sidecar_settings(directory, ports), stay=keep
         )
@@ -107,7 +106,7 @@ def _real_hosts(directory: Path, logs: Path, stay: bool) -> tuple[dict[str, int]
     told.unlink(missing_ok=True)
     child = local.Child(
         "the demo's real host",
-        [sys.executable, "-m", "app.demo.host", str(directory)],
+        [*local.PYTHON, "app.demo.host", str(directory)],
         environ=os.environ,
         console=logs / "demo-hosts.console.log",
         stay=stay,

@@ -203,7 +203,8 @@ class Pruned(NamedTuple):
 
 
 class Store(Protocol):
-    """Any method from any thread. Every one may raise StoreError."""
+    """Any method from any thread. Every one may raise StoreError, and those that read QueryError
+    when the answer takes too long."""
 
     def write(self, batch: Sequence[Incoming]) -> Written:
         """All of the batch or nothing. On return it is on disk, and what was written before (same

@@ -5,6 +5,7 @@ Called by `app.store.writing`. Reports read only these tables.
 
 import sqlite3
 from dataclasses import dataclass, field
+from itertools import chain
 
 from app.contract.record import REASONS, CaptureRecord
 from app.inventory import Field, observe, route_of
@@ -36,15 +37,27 @@ class _Sum:
         self.first = min(self.first, time_ns)
         self.last = max(self.last, time_ns)
 
+    def merge(self, other: "_Sum") -> None:
+        self.count += other.count
+        self.first = min(self.first, other.first)
+        self.last = max(self.last, other.last)
+
 
 @dataclass(slots=True)
 class _Observed:
-    """The requests of one endpoint and version."""
+    """The requests of one endpoint and version; those with equal fields are counted together."""
 
     sum: _Sum
     names: tuple[str, str, str, str, str]
     others: int = 0
-    fields: dict[Field, _Sum] = field(default_factory=dict)
+    alike: dict[frozenset[Field], _Sum] = field(default_factory=dict)
+
+    def fields(self) -> dict[Field, _Sum]:
+        fields: dict[Field, _Sum] = {}
+        for names, s in self.alike.items():
+            for name in names:
+                _sum(fields, name, s.first).merge(s)
+        return fields
 
 
 class Batch:
@@ -96,8 +109,7 @@ class Batch:
             self._observed[endpoint, version] = observed
         observed.sum.add(time_ns)
         observed.others += seen.others
-        for name in seen.fields:
-            _sum(observed.fields, name, time_ns).add(time_ns)
+        _sum(observed.alike, seen.fields, time_ns).add(time_ns)
 
     def write(self, connection: sqlite3.Connection) -> list[NewField]:
         """Adds everything to the tables; returns the fields that no version had sent before."""
@@ -124,7 +136,7 @@ class Batch:
         new_fields: list[NewField] = []
         rows = []
         for (endpoint, version), observed in self._observed.items():
-            for name, s in observed.fields.items():
+            for name, s in observed.fields().items():
                 number, new = self._names.field(endpoint, name.path)
                 if number is None:
                     observed.others += s.count
@@ -170,7 +182,8 @@ def sizes(record: CaptureRecord) -> tuple[int, int]:
         else:
             in_ = record.message.body.size
     elif request := record.request:
-        out = len(request.path) + sum(len(n) + len(v) + 2 for n, v in request.query)
+        query = "".join(chain.from_iterable(request.query))
+        out = len(request.path) + len(query) + 2 * len(request.query)
         if request.body:
             out += request.body.size
     if record.response and record.response.body:

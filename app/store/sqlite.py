@@ -20,6 +20,7 @@ from app.store import (
     Incoming,
     Page,
     Pruned,
+    QueryError,
     Scope,
     SenderRow,
     Stats,
@@ -33,6 +34,7 @@ from app.store.schema import VERSION, open_reader, open_writer, translated
 from app.store.writing import Writer
 
 _READERS = 4  # readers at a time; more wait
+_QUESTION_S = 30.0  # of one reader's time: a search may have to look at everything
 _STEP = 500  # captures dropped in one transaction
 
 
@@ -229,8 +231,17 @@ class _Readers:
                     reader = self._idle.get_nowait()
                 except queue.Empty:
                     reader = Reader(open_reader(self._path))
+                deadline = time.monotonic() + _QUESTION_S
+                reader.connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
                 try:
                     yield reader
+                except sqlite3.OperationalError as e:
+                    if e.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                        raise
+                    raise QueryError(
+                        f"the question took longer than {_QUESTION_S:g} s\n\n"
+                        "hint: ask for less at once: give since and until, or a host"
+                    ) from None
                 finally:
                     self._idle.put(reader)
 

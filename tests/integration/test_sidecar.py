@@ -12,18 +12,8 @@ import pytest
 
 from app.contract import rules as r
 from app.contract.record import BODY_CAP
-from tests.sidecar import (
-    HOST,
-    LINE,
-    Host,
-    Reader,
-    Sidecar,
-    authority,
-    bundle_of,
-    rule,
-    sidecar,
-    wait_for,
-)
+from tests.peers import Host, Reader, wait_for
+from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html"),
@@ -136,7 +126,7 @@ def test_body_condition_is_judged_on_the_body(
     lab: tuple[Sidecar, Host], sent: bytes, answered_by: str, chunked: bool
 ) -> None:
     sidecar, _ = lab
-    before = len(sidecar.records())
+    before = sidecar.recorded()
     body = iter([sent[:7], sent[7:]]) if chunked else sent
     answer, got = sidecar.ask("/body", "POST", body, {"Content-Type": "application/json"})
     assert answer.status == 200

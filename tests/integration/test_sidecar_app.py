@@ -1,6 +1,7 @@
 """The sidecar and its app: what it asks, what it does when the app fails, profiles, WebSockets."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import socket
@@ -12,20 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from app.contract import rules as r
-from tests.sidecar import (
-    HOST,
-    LINE,
-    App,
-    Host,
-    Reader,
-    Sidecar,
-    authority,
-    bundle_of,
-    rule,
-    send,
-    sidecar,
-    wait_for,
-)
+from tests.peers import App, Host, Reader, send, wait_for
+from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html", answer_at="app"),
@@ -228,16 +217,11 @@ def frame(payload: bytes, *, masked: bool) -> bytes:
     return head + key + bytes(c ^ key[i % 4] for i, c in enumerate(payload))
 
 
-def read_frame(reader: Reader, connection: socket.socket) -> bytes:
-    data = reader.some()
-    while len(data) < 2 or len(data) < 2 + (data[1] & 0x7F) + (4 if data[1] & 0x80 else 0):
-        data += reader.some()
-    size, payload = data[1] & 0x7F, data[2:]
-    if data[1] & 0x80:
-        key, payload = payload[:4], payload[4:]
-        payload = bytes(c ^ key[i % 4] for i, c in enumerate(payload))
-    assert len(payload) == size
-    return payload
+def read_frame(reader: Reader) -> bytes:
+    """The payload of one small frame."""
+    _, length = reader.exactly(2)
+    key = reader.exactly(4) if length & 0x80 else bytes(4)
+    return bytes(c ^ key[i % 4] for i, c in enumerate(reader.exactly(length & 0x7F)))
 
 
 def websocket(connection: socket.socket, head: bytes, body: bytes) -> None:
@@ -249,7 +233,7 @@ def websocket(connection: socket.socket, head: bytes, body: bytes) -> None:
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept + frame(b"welcome", masked=False)
     )
-    got = read_frame(Reader(connection), connection)
+    got = read_frame(Reader(connection))
     connection.sendall(frame(b"got " + got, masked=False))
     connection.sendall(b"\x88\x02" + struct.pack("!H", 1000))
     raise EOFError
@@ -270,9 +254,9 @@ def test_a_websocket_is_answered_by_the_app_and_its_messages_recorded(lab: Lab) 
         connection.sendall(UPGRADE)
         reader = Reader(connection)
         assert reader.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
-        assert read_frame(reader, connection) == b"welcome"
+        assert read_frame(reader) == b"welcome"
         connection.sendall(frame(b"hello", masked=True))
-        assert read_frame(reader, connection) == b"got hello"
+        assert read_frame(reader) == b"got hello"
     opened = sidecar.record_of("/telemetry/ws")
     assert opened.answered_by == "app"
     assert opened.response is not None and opened.response.status == 101
@@ -291,6 +275,45 @@ def test_a_websocket_is_answered_by_the_app_and_its_messages_recorded(lab: Lab) 
     assert host.accepted == before
 
 
+def test_a_websocket_that_passes_is_relayed_and_not_recorded(lab: Lab) -> None:
+    sidecar, _, host = lab
+    host.connected = lambda c: websocket(c, Reader(c).until(b"\r\n\r\n"), b"")  # type: ignore[method-assign]
+    try:
+        with sidecar.connect() as connection:
+            connection.sendall(UPGRADE.replace(b"/telemetry/ws", b"/passes"))
+            reader = Reader(connection)
+            assert reader.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+            assert read_frame(reader) == b"welcome"
+            connection.sendall(frame(b"hello", masked=True))
+            assert read_frame(reader) == b"got hello"
+    finally:
+        del host.connected
+    opened = sidecar.record_of("/passes")
+    assert opened.action == "pass"
+    assert not [x for x in sidecar.records() if x.message and x.message.of == opened.id]
+
+
+def test_an_endless_websocket_message_is_cut(lab: Lab) -> None:
+    sidecar, app, _ = lab
+
+    def welcome(connection: socket.socket, head: bytes, body: bytes) -> None:
+        with contextlib.suppress(EOFError):
+            websocket(connection, head, body)
+
+    app.mock = welcome
+    before = sidecar.resident()
+    with sidecar.connect() as connection:
+        connection.sendall(UPGRADE)
+        reader = Reader(connection)
+        reader.until(b"\r\n\r\n")
+        connection.sendall(b"\x01\xfe\xff\xff\0\0\0\0" + bytes(65535))
+        more = b"\x00\xfe\xff\xff\0\0\0\0" + bytes(65535)
+        with pytest.raises(OSError):
+            for _ in range(2000):
+                connection.sendall(more)
+    assert sidecar.resident() - before < 100 * 1024 * 1024
+
+
 def test_records_reach_the_app_with_the_token(lab: Lab) -> None:
     sidecar, app, _ = lab
     sidecar.ask("/telemetry/index.html?v=shipped")
@@ -299,9 +322,7 @@ def test_records_reach_the_app_with_the_token(lab: Lab) -> None:
 
 
 def test_numbers_have_no_gap(lab: Lab) -> None:
-    sidecar, _, _ = lab
-
-    def numbers() -> list[int]:
-        return sorted(x.seq for x in sidecar.records())
-
-    wait_for(lambda: numbers() == list(range(1, len(numbers()) + 1)))
+    sidecar, app, _ = lab
+    wait_for(lambda: sidecar.health()["shipper"]["queued"] == 0)
+    last = sidecar.health()["shipper"]["reserved"]
+    wait_for(lambda: sorted(x.seq for x in app.records) == list(range(1, last + 1)))

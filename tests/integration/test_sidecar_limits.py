@@ -10,19 +10,8 @@ import pytest
 
 from app.contract import rules as r
 from app.contract.record import BODY_CAP
-from tests.sidecar import (
-    HOST,
-    LINE,
-    App,
-    Host,
-    Reader,
-    Sidecar,
-    authority,
-    bundle_of,
-    rule,
-    sidecar,
-    wait_for,
-)
+from tests.peers import App, Host, Reader, wait_for
+from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
 
 MIB = 1024 * 1024
 RULES = bundle_of(
@@ -62,7 +51,7 @@ def test_an_endless_body_needs_no_memory(lab: Lab, path: str, chunked: bool) -> 
     sidecar, _, app = lab
     size, piece = 96 * MIB, b"0123456789abcdef" * 4096
     count = size // len(piece)
-    before, already = sidecar.resident(), len(sidecar.records())
+    before, already = sidecar.resident(), sidecar.recorded()
     headers = {} if chunked else {"Content-Length": str(size)}
     answer, body = sidecar.ask(path, "POST", (piece for _ in range(count)), headers)
     assert sidecar.resident() - before < 40 * MIB
@@ -91,7 +80,7 @@ def test_an_endless_body_needs_no_memory(lab: Lab, path: str, chunked: bool) -> 
 @pytest.mark.parametrize("announced", [False, True])
 def test_trailers_are_answered_with_501(lab: Lab, path: str, announced: bool) -> None:
     sidecar, host, _ = lab
-    before, already = host.accepted, len(sidecar.records())
+    before, already = host.accepted, sidecar.recorded()
     answer = sidecar.raw(
         b"POST %s HTTP/1.1\r\nHost: cdn.cribl.io\r\nTransfer-Encoding: chunked\r\n%s\r\n"
         b"5\r\nhello\r\n0\r\nX-Sum: abc\r\n\r\n"
@@ -181,7 +170,7 @@ def test_what_is_no_http_is_refused_and_recorded(lab: Lab) -> None:
 @pytest.mark.parametrize("path", ["/events", "/observe"])
 def test_client_that_leaves_early_is_recorded(lab: Lab, path: str) -> None:
     sidecar, _, _ = lab
-    already = len(sidecar.records())
+    already = sidecar.recorded()
     with sidecar.connect() as connection:
         connection.sendall(
             b"POST %s HTTP/1.1\r\nHost: cdn.cribl.io\r\nContent-Length: 50\r\n\r\nhello"

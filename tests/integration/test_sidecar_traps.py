@@ -13,19 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.sidecar import (
-    HOST,
-    LINE,
-    ROOT,
-    Host,
-    Reader,
-    Sidecar,
-    authority,
-    bundle_of,
-    rule,
-    sidecar,
-    wait_for,
-)
+from tests.peers import Host, Reader, wait_for
+from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
 
 RULES = bundle_of(rule("index", "/telemetry/index.html"), rule("observe", "/observe", "observe"))
 DUMMIES = f"192.0.2.1={HOST},100::1={HOST}"
@@ -83,7 +72,7 @@ def own_addresses() -> list[str]:
 
 @pytest.mark.parametrize("address", own_addresses())
 def test_a_connection_to_the_proxy_itself_is_refused(lab: Sidecar, address: str) -> None:
-    already = len(lab.records())
+    already = lab.recorded()
     with socket.create_connection(("127.0.0.1", lab.proxy), timeout=10) as connection:
         connection.sendall(
             b"GET http://%s:%d/x HTTP/1.1\r\nHost: %s:%d\r\nConnection: close\r\n\r\n"

@@ -1,5 +1,6 @@
 """The lock files, the wheel, the images and the make targets are what they promise to be."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -159,7 +160,9 @@ def test_images_and_services_set_only_what_is_a_setting(name: str, table: list[S
 def make(
     folder: Path, *arguments: str, environ: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """`environ` None means this process's."""
+    """`environ` None means this process's, without what an outer make tells its children."""
+    if environ is None:
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
         ["make", *arguments], cwd=folder, env=environ, capture_output=True, text=True
     )

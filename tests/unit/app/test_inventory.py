@@ -103,15 +103,16 @@ def test_nothing_to_learn_from() -> None:
 
 
 def test_limits() -> None:
-    many = observe(exchange(1, query=[(f"k{n}", "1") for n in range(3_000)], headers=[]))
+    keys = body_of({f"k{n}": 1 for n in range(3_000)})
+    headers = [("content-type", "application/json")]
+    many = observe(exchange(1, query=[], headers=headers, body=keys))
     assert many is not None
-    assert (len(many.fields), many.others) == (inventory.FIELDS, 3_000 - inventory.FIELDS)
+    assert (len(many.fields), many.others) == (inventory.FIELDS + 1, 3_001 - inventory.FIELDS)
     long = observe(exchange(1, query=[("k" * 500, "1")], headers=[]))
     assert long == (set(), 1)
     deep: object = 1
     for _ in range(200):
         deep = {"d": deep}
-    headers = [("content-type", "application/json")]
     seen = observe(exchange(1, query=[], headers=headers, body=body_of(deep)))
     assert seen is not None
     assert max(f.path.count(".d") for f in seen.fields) == inventory.DEPTH and seen.others == 1

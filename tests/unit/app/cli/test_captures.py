@@ -36,12 +36,20 @@ def test_list_is_a_table_for_people_newest_first(telemock: Telemock, store: Sqli
     assert done.code == 0
     head, *rows = done.out.splitlines()
     assert head.split() == ["TIME", "ACTION", "STATUS", "VERSION", "WORKLOAD", "ID", "REQUEST"]
-    assert [row.split()[5] for row in rows] == [f"{BOOT}-{n}" for n in (4, 3, 2, 1)]
-    assert rows[0].endswith("log WARNING disk is slow")
-    assert rows[1].endswith("spliced other.example: no profile names the host, so the connection "
+    assert [row.split()[5] for row in rows] == [f"{BOOT}-{n}" for n in (3, 2, 1)]
+    assert rows[0].endswith("spliced other.example: no profile names the host, so the connection "
                             "was not opened")  # fmt: skip
-    assert "observe   404" in rows[2]
-    assert rows[3].endswith("GET cdn.cribl.io/telemetry/index.html")
+    assert "observe   404" in rows[1]
+    assert rows[2].endswith("GET cdn.cribl.io/telemetry/index.html")
+
+
+def test_log_lines_are_listed_only_when_asked_for(telemock: Telemock, store: SqliteStore) -> None:
+    store.write(incoming(*(log(n, "disk is slow") for n in range(1, 6)), exchange(6)))
+    assert len(telemock("captures", "list", "--json").out.splitlines()) == 1
+    assert len(telemock("captures", "list", "--json", "--limit", "1").out.splitlines()) == 1
+    logs = telemock("captures", "list", "--kind", "log", "--limit", "3").out.splitlines()[1:]
+    assert [line.endswith("log WARNING disk is slow") for line in logs] == [True] * 3
+    assert len(telemock("captures", "tail", "-F", "--json").out.splitlines()) == 1
 
 
 def test_list_has_every_page_and_heeds_the_limit(telemock: Telemock, store: SqliteStore) -> None:
@@ -98,13 +106,14 @@ def test_captured_text_cannot_act_on_the_terminal(telemock: Telemock, store: Sql
             log(3, EVIL + "\nforged"),
         )
     )
-    table = telemock("captures", "list")
+    table = telemock("captures", "list", "--kind", "exchange")
     lines = telemock("captures", "list", "--json")
     one = telemock("captures", "show", f"{BOOT}-1")
-    for done in (table, lines, one):
+    logs = telemock("captures", "list", "--kind", "log")
+    for done in (table, lines, one, logs):
         assert done.code == 0
         assert not set(done.out) & set(EVIL.translate({ord(c): "" for c in "]0;owned31m"}))
-    assert len(table.out.splitlines()) == 4
+    assert [len(done.out.splitlines()) for done in (table, logs)] == [2, 2]  # with their heads
     assert "\\x1b]0;owned\\x07\\x9b31m\\u202e" in table.out
     assert json.loads(one.out)["request"]["path"] == "/" + EVIL
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store import CaptureQuery, Store, StoreError, StoreFull
+from app.store import CaptureQuery, QueryError, Store, StoreError, StoreFull, sqlite
 from app.store.sqlite import SqliteStore
 from tests.records import BOOT, exchange, incoming
 from tests.unit.app.store.suite import StoreSuite
@@ -141,6 +141,19 @@ def test_prune_gives_the_disk_back(tmp_path: Path) -> None:
         assert not store.prune(max_bytes=size // 3).more
         assert path.stat().st_size <= size // 3
         assert 0 < store.stats().records <= 1_500
+    finally:
+        store.close()
+
+
+def test_question_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite")
+    try:
+        store.write(incoming(*(exchange(n) for n in range(1, 1_001))))
+        monkeypatch.setattr(sqlite, "_QUESTION_S", -1.0)
+        with pytest.raises(QueryError, match=r"took longer(.|\n)*hint: "):
+            store.captures(CaptureQuery(text="not there"))
+        monkeypatch.undo()
+        assert store.captures(CaptureQuery(text="not there")).items == []
     finally:
         store.close()
 

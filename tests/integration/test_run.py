@@ -1,0 +1,317 @@
+"""`telemock run`: real commands, seen through the proxy or the redirect, and what is said about
+them afterwards."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.contract import names
+from app.demo import host
+
+URL = "https://cdn.cribl.io/telemetry/index.html"
+LINE = "cribl /// living the stream!\n"
+TELEMOCK = [sys.executable, "-P", "-m", "app.cli"]
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy")
+
+pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+def telemock(
+    folder: Path, *arguments: str, before: tuple[str, ...] = (), **environ: str
+) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name not in PROXIES}
+    return subprocess.run(
+        [*before, *TELEMOCK, *arguments],
+        cwd=folder,
+        env={**clean, "PATH": f"{clean['PATH']}:/usr/sbin:/sbin", **environ},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def captures(folder: Path, **environ: str) -> list[dict]:
+    done = telemock(folder, "captures", "list", "--json", **environ)
+    assert done.returncode in (0, 1), done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@contextlib.contextmanager
+def real_hosts(folder: Path) -> Iterator[dict[str, str]]:
+    """The demo's real hosts; settings that lead the sidecar to them."""
+    folder.mkdir()
+    child = subprocess.Popen([sys.executable, "-m", "app.demo.host", str(folder)])
+    try:
+        ports, deadline = folder / host.PORTS_FILE, time.monotonic() + 20
+        while not ports.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        pairs = json.loads(ports.read_bytes()).items()
+        yield {
+            "TELEMOCK_RESOLVE": ",".join(f"{h}:443=127.0.0.1:{p}" for h, p in pairs),
+            "TELEMOCK_UPSTREAM_CA": str(folder / host.CA_FILE),
+        }
+    finally:
+        child.terminate()
+        child.wait(20)
+
+
+def test_the_command_gets_cribls_line_and_the_report_names_a_new_field(tmp_path):
+    done = telemock(tmp_path, "run", "--", "curl", "-sS", f"{URL}?v=4.16.1-20904e45&lic=secretlic")
+    assert (done.returncode, done.stdout) == (0, LINE)
+    assert "GET /telemetry/index.html" in done.stderr
+    (seen,) = captures(tmp_path)
+    query = dict(seen["request"]["query"])
+    assert query["v"] == seen["product_version"] == "4.16.1-20904e45"
+    assert query["lic"] != "secretlic"
+    done = telemock(tmp_path, "run", "--", "curl", "-sS", f"{URL}?v=4.17.0&brand.new=1")
+    assert done.stdout == LINE
+    report = telemock(tmp_path, "report").stdout
+    assert "query.brand.new" in report
+    assert [p for p in (tmp_path / ".telemock").iterdir() if p.name == names.FILE_SERVER] == []
+
+
+def test_json_follows_the_commands_own_output_and_the_exit_code_is_its(tmp_path):
+    script = f"curl -sS '{URL}?v=1'; exit 9"
+    done = telemock(tmp_path, "run", "--json", "--", "sh", "-c", script)
+    assert done.returncode == 9
+    line, document = done.stdout.splitlines()
+    assert line + "\n" == LINE
+    told = json.loads(document)
+    assert told["exit_code"] == 9
+    assert [(row["host"], row["count"]) for row in told["sent"]] == [("cdn.cribl.io", 1)]
+
+
+def test_packages_of_the_same_name_in_the_working_directory_are_not_ours(tmp_path):
+    for name in ("app", "addon"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')\n")
+    done = telemock(tmp_path, "run", "--", "curl", "-sS", f"{URL}?v=1")
+    assert (done.returncode, done.stdout) == (0, LINE), done.stderr
+
+
+def test_settings_in_dot_env_reach_the_sidecar(tmp_path):
+    with real_hosts(tmp_path / "real") as settings:
+        (tmp_path / ".env").write_text("".join(f"{n}={v}\n" for n, v in settings.items()))
+        ask = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"{URL}?v=1")
+        assert telemock(tmp_path, "run", "--mode", "observe", "--", *ask).stdout == "404"
+
+
+def test_verbose_shows_captures_as_they_come(tmp_path):
+    done = telemock(tmp_path, "run", "-v", "--", "curl", "-sS", f"{URL}?v=1")
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert [line["request"]["host"] for line in lines if "request" in line] == ["cdn.cribl.io"]
+
+
+def test_only_this_runs_captures_are_told(tmp_path):
+    for _ in range(2):
+        telemock(tmp_path, "run", "--", "curl", "-sS", f"{URL}?v=1")
+    done = telemock(tmp_path, "run", "--json", "--", "true")
+    assert json.loads(done.stdout)["sent"] == []
+    assert len(captures(tmp_path)) == 2
+
+
+def test_mode_block_refuses_and_mode_observe_forwards(tmp_path):
+    ask = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"{URL}?v=1")
+    blocked = telemock(tmp_path, "run", "--mode", "block", "--", *ask)
+    assert blocked.stdout == "403"
+    with real_hosts(tmp_path / "real") as settings:
+        observed = telemock(tmp_path, "run", "--mode", "observe", "--", *ask, **settings)
+        # The real host has no such page: what it says is what the command gets.
+        assert observed.stdout == "404"
+        assert (tmp_path / "real" / host.LOG_FILE).read_text() == f"GET {URL[8:]}\n"
+    actions = [(one["action"], one["response"]["status"]) for one in captures(tmp_path)]
+    assert actions == [("observe", 404), ("block", 403)]
+
+
+def test_a_host_that_no_profile_names_shows_its_own_certificate(tmp_path):
+    with real_hosts(tmp_path / "real") as settings:
+        ask = ["curl", "-sS", "--cacert", settings["TELEMOCK_UPSTREAM_CA"]]
+        url = f"https://{host.OTHER}/ingest"
+        done = telemock(tmp_path, "run", "--json", "--", *ask, "-d", "[]", url, **settings)
+    body, document = done.stdout.splitlines()
+    assert body == '{"accepted":3}'
+    (row,) = json.loads(document)["sent"]
+    assert (row["host"], row["kind"], row["action"]) == (host.OTHER, "spliced", "pass")
+
+
+def test_a_profile_of_the_users_own_is_used_from_the_first_request_on(tmp_path):
+    profile = Path(__file__).parents[1] / "profile.yaml"
+    ask = ("curl", "-sS", "https://t.acme.test/page")
+    done = telemock(tmp_path, "run", "--profile", str(profile), "--", *ask)
+    assert (done.returncode, done.stdout) == (0, "page\n"), done.stderr
+
+
+def test_a_bad_profile_stops_it_with_the_place_of_the_fault(tmp_path):
+    (tmp_path / "bad.yaml").write_text("id: bad\nrules: [{id: a, action: mok}]\n")
+    done = telemock(tmp_path, "run", "--profile", "bad.yaml", "--", "true")
+    assert done.returncode == 1
+    assert "rules[0].action" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_user_set_is_told_and_their_certificates_stay_trusted(tmp_path):
+    with real_hosts(tmp_path / "real") as settings:
+        script = f"curl -sS '{URL}?v=1'; curl -sS -d '[]' https://{host.OTHER}/ingest"
+        done = telemock(
+            tmp_path, "run", "--", "sh", "-c", script,
+            CURL_CA_BUNDLE=settings["TELEMOCK_UPSTREAM_CA"],
+            https_proxy="http://me:hunter2@proxy.test:3128", **settings,
+        )  # fmt: skip
+    assert done.stdout == LINE + '{"accepted":3}\n', done.stderr
+    assert f"CURL_CA_BUNDLE named {settings['TELEMOCK_UPSTREAM_CA']}" in done.stderr
+    assert "proxy.test" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_client_that_refuses_our_certificate_is_told(tmp_path):
+    ask = ("env", "-u", "CURL_CA_BUNDLE", "-u", "SSL_CERT_FILE", "curl", "-sS", f"{URL}?v=1")
+    done = telemock(tmp_path, "run", "--", *ask)
+    assert done.returncode == 60
+    assert "cdn.cribl.io" in done.stderr
+    assert "did not accept the sidecar's certificate" in done.stderr
+
+
+def test_two_at_once_share_one_app_and_the_longer_one_loses_nothing(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    wait = f"until [ -e {second} ]; do sleep 0.05; done"
+    outcome: list[subprocess.CompletedProcess[str]] = []
+    one = threading.Thread(
+        target=lambda: outcome.append(
+            telemock(tmp_path, "run", "--", "sh", "-c", f"touch {first}; {wait}")
+        )
+    )
+    one.start()
+    deadline = time.monotonic() + 60
+    while not first.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    # The app belongs to the first run, which ends while the second goes on.
+    data = tmp_path / ".telemock" / names.FILE_SERVER
+    script = (
+        f"touch {second}; while [ -e {data} ]; do sleep 0.05; done; sleep 0.2; curl -sS '{URL}?v=1'"
+    )
+    done = telemock(tmp_path, "run", "--json", "--", "sh", "-c", script)
+    one.join(60)
+    assert outcome[0].returncode == 0
+    line, document = done.stdout.splitlines()
+    assert line + "\n" == LINE
+    assert [row["count"] for row in json.loads(document)["sent"]] == [1]
+
+
+def test_the_commands_exit_code_stays_when_sidecar_and_app_are_killed(tmp_path):
+    # Both are children of the same telemock as the command, in groups of their own.
+    kill = (
+        "for p in $(cat /proc/$PPID/task/*/children); do [ $p != $$ ] && "
+        "grep -qE 'addon|serve' /proc/$p/cmdline && kill -9 $p; done; sleep 0.3; exit 6"
+    )
+    done = telemock(tmp_path, "run", "--", "sh", "-c", f"curl -sS '{URL}?v=1'; {kill}")
+    assert (done.returncode, done.stdout) == (6, LINE), done.stderr
+    assert "the sidecar ended before the command" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_killed_it_leaves_no_child_behind(tmp_path):
+    started = tmp_path / "started"
+    one = subprocess.Popen(
+        [*TELEMOCK, "run", "--", "sh", "-c", f"touch {started}; exec sleep 60"],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not started.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    one.kill()
+    one.wait()
+
+    def left() -> list[str]:
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and (entry / "cwd").readlink() == tmp_path.resolve():
+                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        return found
+
+    while any("addon" in c or "serve" in c for c in left()):
+        assert time.monotonic() < deadline, left()
+        time.sleep(0.05)
+    for entry in Path("/proc").iterdir():  # the command itself is the user's: it stays
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (entry / "cwd").readlink() == tmp_path.resolve():
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+ROOT = os.geteuid() == 0
+NAMESPACE = ("unshare", "--net") if ROOT else ("unshare", "--user", "--map-root-user", "--net")
+UP = ("sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+
+
+@pytest.fixture
+def namespace() -> tuple[str, ...]:
+    """What runs a command as root of a network of its own, where nft works."""
+    probe = "ip link set lo up && nft add table inet probe"
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    done = subprocess.run(
+        [*NAMESPACE, "--mount", "sh", "-c", probe],
+        env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"no namespace with nft here: {done.stderr.strip()}")
+    return (*NAMESPACE, "--mount", *UP)
+
+
+TRANSPARENT = f"""
+cat /etc/hosts
+curl -sS '{URL}?v=1'; curl -sS -6 '{URL}?v=1'; curl -sS 'http{URL[5:]}?v=1'
+env | grep -ci _proxy=
+exit 4
+"""
+
+
+@pytest.mark.root
+def test_transparent_reaches_what_ignores_proxies_and_leaves_nothing(tmp_path, namespace):
+    hosts = Path("/etc/hosts").read_text()
+    script = (
+        '"$@"; echo "code $?"; nft list tables; ip route show table all; '
+        "ip -6 route show table all; cat /etc/hosts"
+    )
+    done = telemock(
+        tmp_path, "run", "--transparent", "--", "sh", "-c", TRANSPARENT,
+        before=(*namespace, "sh", "-c", script, "sh"),
+    )  # fmt: skip
+    inside, _, after = done.stdout.partition("code 4\n")
+    assert "192.0.2.1\tcdn.cribl.io\n100::1\tcdn.cribl.io\n" in inside
+    assert inside.endswith(LINE * 3 + "0\n"), done.stderr
+    assert after, done.stdout + done.stderr
+    assert "telemock" not in after
+    assert "192.0.2.1" not in after
+    assert "100::1" not in after
+    assert after.endswith(hosts)
+    assert not list((tmp_path / ".telemock").glob("hosts-*"))
+    assert [one["action"] for one in captures(tmp_path)] == ["mock"] * 3
+
+
+@pytest.mark.root
+def test_transparent_without_root_runs_in_a_namespace_and_says_so(tmp_path, namespace):
+    before: tuple[str, ...] = ()
+    if ROOT:
+        caps = "-net_admin,-sys_admin"
+        before = ("setpriv", f"--bounding-set={caps}", f"--inh-caps={caps}")
+    done = telemock(
+        tmp_path, "run", "--transparent", "--", "curl", "-sS", f"{URL}?v=1", before=before
+    )
+    assert (done.returncode, done.stdout) == (0, LINE), done.stderr
+    assert "not root, so the command runs in a user namespace" in done.stderr
+    assert [one["action"] for one in captures(tmp_path)] == ["mock"]

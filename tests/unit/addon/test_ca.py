@@ -1,0 +1,73 @@
+"""addon/ca.py: one authority for a directory, whoever makes it, and files that others can read."""
+
+import multiprocessing
+import ssl
+import stat
+from pathlib import Path
+
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from mitmproxy.certs import CertStore
+
+from addon import ca
+
+
+def test_makes_the_files_once(tmp_path: Path) -> None:
+    public = ca.ensure(tmp_path / "ca")
+    first = {p.name: p.read_bytes() for p in (tmp_path / "ca").iterdir()}
+    assert set(first) == {"mitmproxy-ca.pem", "ca.pem", "bundle.pem"}
+    assert ca.ensure(tmp_path / "ca") == public
+    assert {p.name: p.read_bytes() for p in (tmp_path / "ca").iterdir()} == first
+    key = tmp_path / "ca" / ca.FILE_CA_KEY
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert b"PRIVATE KEY" not in public.read_bytes()
+    assert b"PRIVATE KEY" not in first["bundle.pem"]
+
+
+def test_the_authority_is_a_p256_key_that_may_sign_servers(tmp_path: Path) -> None:
+    public = ca.ensure(tmp_path)
+    key = load_pem_private_key((tmp_path / ca.FILE_CA_KEY).read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    assert isinstance(key.curve, ec.SECP256R1)
+    certificate = x509.load_pem_x509_certificate(public.read_bytes())
+    assert certificate.public_key() == key.public_key()
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    assert constraints.critical and constraints.value.ca
+
+
+def test_mitmproxy_reads_it_and_makes_none_of_its_own(tmp_path: Path) -> None:
+    public = ca.ensure(tmp_path)
+    before = sorted(p.name for p in tmp_path.iterdir())
+    store = CertStore.from_store(tmp_path, "mitmproxy", 2048)
+    assert store.default_ca.to_pem() == public.read_bytes()
+    assert [n for n in before if not (tmp_path / n).exists()] == []
+    leaf = store.get_cert("cdn.cribl.io", [x509.DNSName("cdn.cribl.io")]).cert
+    assert leaf.altnames[0].value == "cdn.cribl.io"
+
+
+def test_bundle_is_the_systems_list_and_ours(tmp_path: Path) -> None:
+    public = ca.ensure(tmp_path)
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "bundle.pem")).get_ca_certs()
+    system = ssl.create_default_context(cadata=ca.system_list().decode()).get_ca_certs()
+    assert len(trusted) == len(system) + 1
+    assert public.read_bytes() in (tmp_path / "bundle.pem").read_bytes()
+
+
+def test_real_hosts_are_checked_against_the_system_and_the_extra_file(tmp_path: Path) -> None:
+    extra = tmp_path / "extra.pem"
+    trustme.CA().cert_pem.write_to_path(str(extra))
+    ours = ca.ensure(tmp_path / "ca").read_bytes()
+    content = ca.upstream_list(tmp_path / "ca", extra).read_bytes()
+    assert content == ca.system_list() + extra.read_bytes()
+    assert ours not in content
+    assert ca.upstream_list(tmp_path / "ca", None).read_bytes() == ca.system_list()
+
+
+def test_parallel_starts_end_with_one_authority(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        pool.map(ca.ensure, [tmp_path / "ca"] * 12)
+    key = (tmp_path / "ca" / ca.FILE_CA_KEY).read_bytes()
+    assert (tmp_path / "ca" / "ca.pem").read_bytes() in key
+    assert not [p for p in (tmp_path / "ca").iterdir() if p.name.startswith(".")]

@@ -1,0 +1,183 @@
+"""addon/connections.py: mitmproxy's hooks for connections, on its own objects.
+
+Connections that are opened and relayed for real are in tests/integration/test_sidecar*.py.
+"""
+
+from typing import Any
+
+import pytest
+from mitmproxy import exceptions
+from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.test import taddons, tflow
+from mitmproxy.tls import TlsData
+
+from addon import options
+from addon.capture import Capture
+from addon.connections import Connections, destination_of, why
+from addon.layers import Relay
+from addon.profiles import Profiles
+from addon.telemetry import Metrics
+from app.contract.record import CaptureRecord, Endpoint, Workload
+from tests.sidecar import HOST, bundle_of, rule
+
+
+class Kept:
+    """A sink that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.records: list[CaptureRecord] = []
+        self.given = 0
+
+    def reserve(self) -> tuple[str, int]:
+        self.given += 1
+        return "ab" * 16, self.given
+
+    def submit(self, record: CaptureRecord) -> None:
+        self.records.append(record)
+
+
+def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
+    bundle = bundle_of(rule("index", "/telemetry/index.html"))
+    return Connections(
+        options.load(environ),
+        Profiles("http://127.0.0.1:9", str, bundle),
+        sink,
+        metrics,
+        Capture(Workload(), None, 1000),
+        ("127.0.0.1", 8000),
+        lambda exchange, flow: None,
+    )
+
+
+def connecting(host: str, port: int = 443) -> server_hooks.ServerConnectionHookData:
+    return server_hooks.ServerConnectionHookData(
+        server=Server(address=(host, port)), client=tflow.tclient_conn()
+    )
+
+
+async def test_the_name_stands_again_once_connected() -> None:
+    """So that the next request for it finds the open connection."""
+    with taddons.context():
+        addon = connections(Kept(), Metrics(), TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:8443")
+        data = connecting(HOST)
+        await addon.server_connect(data)
+        assert data.server.address == ("127.0.0.1", 8443)
+        data.server.state = ConnectionState.OPEN
+        addon.server_connected(data)
+        assert data.server.address == (HOST, 443)
+
+
+async def test_a_refused_destination_says_why_and_stops_there() -> None:
+    with taddons.context():
+        addon = connections(Kept(), Metrics())
+        data = connecting("192.0.2.1")
+        with pytest.raises(exceptions.AddonHalt):
+            await addon.server_connect(data)
+        assert why(f"Connection killed: {data.server.error}") == (
+            "loop",
+            "192.0.2.1 is a dummy address, which leads nowhere",
+        )
+
+
+async def test_the_app_is_connected_to_as_it_is() -> None:
+    with taddons.context():
+        data = connecting("127.0.0.1", 8000)
+        await connections(Kept(), Metrics()).server_connect(data)
+        assert data.server.error is None and data.server.address == ("127.0.0.1", 8000)
+
+
+def rejected(error: str, sni: str | None = HOST) -> TlsData:
+    client = tflow.tclient_conn()
+    client.sni, client.error = sni, error
+    with taddons.context() as master:
+        context = Context(client, master.options)
+    context.server.address = (HOST, 443)
+    return TlsData(client, context)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("tlsv1 alert unknown ca", "client_refused_certificate"),
+        ("ssl/tls alert bad certificate", "client_refused_certificate"),
+        ("OpenSSL Error([('SSL routines', '', 'ssl/tls alert certificate unknown')])",
+         "client_refused_certificate"),
+        ("connection closed", "tls_failed"),
+        ("OpenSSL Error([('SSL routines', '', 'no shared cipher')])", "tls_failed"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("sni", [HOST, None])
+def test_a_failed_handshake_is_recorded(error: str, reason: str, sni: str | None) -> None:
+    sink, metrics = Kept(), Metrics()
+    connections(sink, metrics).tls_failed_client(rejected(error, sni))
+    (record,) = sink.records
+    assert (record.kind, record.reason, record.detail) == ("tls_rejected", reason, error)
+    assert (record.profile, record.host) == ("cribl", HOST)
+    assert b'telemock_tls_client_rejected_total{host="cdn.cribl.io"} 1.0' in metrics.render()
+
+
+def test_a_host_that_no_profile_names_is_no_label() -> None:
+    sink, metrics = Kept(), Metrics()
+    connections(sink, metrics).tls_failed_client(rejected("unknown ca", "other.example"))
+    assert sink.records == []
+    assert b"other.example" not in metrics.render()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "reason"),
+    [
+        (None, "spliced", "not_named"),
+        ("[Errno 111] Connect call failed", "spliced", "upstream_unreachable"),
+        ("loop: it is this proxy", "refused", "loop"),
+    ],
+)
+def test_a_relay_is_recorded_when_its_client_leaves(
+    error: str | None, kind: str, reason: str
+) -> None:
+    sink: Any = Kept()
+    addon = connections(sink, Metrics())
+    with taddons.context() as master:
+        context = Context(tflow.tclient_conn(), master.options)
+    context.server.address, context.server.error = ("198.51.100.1", 443), error
+    relay = Relay(context, addon, host="other.example", reason="not_named")
+    relay.sent = 5
+    addon.client_disconnected(context.client)
+    addon.client_disconnected(context.client)
+    addon.end()
+    (record,) = sink.records
+    assert (record.kind, record.reason, record.sent) == (kind, reason, 5)
+    assert record.destination == Endpoint("198.51.100.1", 443)
+
+
+def test_too_little_data_stops_mitmproxys_own_decision() -> None:
+    with taddons.context() as master:
+        context = Context(tflow.tclient_conn(), master.options)
+    context.layers = [object()]  # type: ignore[list-item]
+    data = layer.NextLayer(context)
+    with pytest.raises(exceptions.AddonHalt):
+        connections(Kept(), Metrics()).next_layer(data)
+
+
+def test_destination_is_the_original_one() -> None:
+    client, server = tflow.tclient_conn(), Server(address=(HOST, 443))
+    client.sockname = ("192.0.2.1", 443)
+    assert destination_of(client, server) == Endpoint(HOST, 443)
+    client.proxy_mode = ProxyMode.parse("transparent")
+    assert destination_of(client, server) == Endpoint("192.0.2.1", 443)
+    assert destination_of(tflow.tclient_conn(), Server(address=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Connection killed: loop: x", ("loop", "x")),
+        ("upstream_unreachable: DNS: no", ("upstream_unreachable", "DNS: no")),
+        ("nonsense: x", None),
+        ("[Errno 111] Connect call failed", None),
+    ],
+)
+def test_why(text: str, found: tuple[str, str] | None) -> None:
+    assert why(text) == found

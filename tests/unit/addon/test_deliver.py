@@ -1,0 +1,265 @@
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from addon import deliver
+from addon.deliver import Delivery
+from addon.segment import segment_name
+from addon.spool import Spool
+from addon.telemetry import Metrics
+from app.contract.record import CaptureRecord, encode
+from tests.standin import TOKEN, StandIn, eventually, standin
+
+BOOT = "ab" * 16
+
+
+def line(seq: int) -> bytes:
+    return encode(CaptureRecord(boot=BOOT, seq=seq, kind="exchange", time_ns=1))
+
+
+class Case:
+    """A spool and its delivery on a thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self.lost: Counter[str] = Counter()
+        self.metrics = Metrics()
+        self.spool = Spool(directory / "spool", BOOT, 64 << 20, self.count)
+        self.token = TOKEN
+        self.delivery: Delivery | None = None
+        self.thread: threading.Thread | None = None
+
+    def count(self, reason: str, number: int) -> None:
+        self.lost[reason] += number
+
+    def start(self, url: str) -> Delivery:
+        self.delivery = Delivery(self.spool, url, lambda: self.token, self.count, self.metrics)
+        self.thread = threading.Thread(target=self.delivery.run, daemon=True)
+        self.thread.start()
+        return self.delivery
+
+    def finish(self, seconds: float) -> None:
+        if self.delivery is None or self.thread is None:
+            return
+        self.delivery.finish(time.monotonic() + seconds)
+        self.thread.join(seconds + 0.2)
+        if self.thread.is_alive():
+            self.delivery.abort()
+            self.thread.join(5)
+        assert not self.thread.is_alive()
+        self.delivery = None
+
+    def outcomes(self, outcome: str) -> float:
+        labels = {"outcome": outcome}
+        return self.metrics.registry.get_sample_value("telemock_ship_batches_total", labels) or 0
+
+
+@pytest.fixture
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
+    monkeypatch.setattr(deliver, "BACKOFF_S", (0.01, 0.05))
+    case = Case(tmp_path)
+    yield case
+    case.finish(0)
+    case.spool.close()
+
+
+def test_batches_go_over_one_connection_until_the_app_has_all(case: Case) -> None:
+    case.spool.append([line(n) for n in range(1, 1201)])
+    with standin() as app:
+        delivery = case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        assert [len(p.splitlines()) for p in app.posts] == [500, 500, 200]
+        case.spool.append([line(1201)])
+        delivery.wake()
+        eventually(lambda: case.spool.records == 0)
+        assert app.connections == 1
+        assert list(app.seen.values()) == [1] * 1201
+        assert delivery.totals == (1201, 0, 0) and case.outcomes("accepted") == 4
+
+
+def test_an_app_that_is_down_is_waited_for(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        case.spool.append([line(1)])
+        delivery = case.start(f"http://127.0.0.1:{port}")
+        eventually(lambda: case.outcomes("unreachable") >= 3)
+        assert delivery.error == "the app cannot be reached: Connection refused"
+    with standin(port=port) as app:
+        eventually(lambda: case.spool.records == 0)
+        assert set(app.lines) == {f"{BOOT}-1"} and delivery.error == ""
+    assert len([r for r in caplog.records if "wait in the spool" in r.message]) == 1
+
+
+def test_an_app_that_restarts_between_batches_is_met_again(case: Case) -> None:
+    with standin() as app:
+        delivery = case.start(app.url)
+        case.spool.append([line(1)])
+        delivery.wake()
+        eventually(lambda: case.spool.records == 0)
+    with standin(port=app.port) as again:
+        case.spool.append([line(2)])
+        delivery.wake()
+        eventually(lambda: case.spool.records == 0)
+        assert set(again.lines) == {f"{BOOT}-2"}
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(401, "unauthorized"), (403, "unauthorized"), (404, "error"), (415, "error"),
+     (429, "error"), (500, "error"), (503, "error"), (507, "full"), (302, "error"),
+     (204, "error")],
+)  # fmt: skip
+def test_what_may_get_better_loses_nothing(case: Case, status: int, outcome: str) -> None:
+    failures = iter([status] * 3)
+
+    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
+        failure = next(failures, None)
+        return None if failure is None else (failure, b"")
+
+    case.spool.append([line(1), line(2)])
+    with standin(behave) as app:
+        case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        assert len(app.lines) == 2 and not case.lost
+    assert case.outcomes(outcome) == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"<html>a captive portal</html>", b"{}", b"", b'{"stored":1,"duplicates":0,"refused":[]}'],
+)
+def test_an_answer_that_does_not_account_for_the_batch_deletes_nothing(
+    case: Case, answer: bytes
+) -> None:
+    case.spool.append([line(1), line(2)])
+    with standin(lambda lines: (200, answer)) as app:
+        case.start(app.url)
+        eventually(lambda: len(app.posts) >= 2)
+        assert case.spool.records == 2
+        app.behave = None
+        eventually(lambda: case.spool.records == 0)
+        assert len(app.lines) == 2
+
+
+def test_a_new_token_is_used_at_once(case: Case) -> None:
+    case.spool.append([line(1)])
+    case.token = "old"
+    with standin() as app:
+        case.start(app.url)
+        eventually(lambda: case.outcomes("unauthorized") >= 1)
+        case.token = TOKEN
+        eventually(lambda: case.spool.records == 0)
+        assert set(app.lines) == {f"{BOOT}-1"}
+
+
+def test_a_token_that_is_no_header_is_not_logged(
+    case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    case.spool.append([line(1)])
+    case.token = "top\r\nsecret"
+    with standin() as app:
+        delivery = case.start(app.url)
+        eventually(lambda: case.outcomes("error") >= 1)
+        assert "secret" not in caplog.text + delivery.error
+        case.token = TOKEN
+        eventually(lambda: case.spool.records == 0)
+
+
+def test_a_batch_that_is_too_large_is_halved(case: Case) -> None:
+    case.spool.append([line(n) for n in range(1, 301)])
+
+    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
+        return (413, b"too large") if len(lines) > 100 else None
+
+    with standin(behave) as app:
+        case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        assert len(app.lines) == 300 and not case.lost
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_one_record_that_spoils_its_batch_goes_alone(case: Case, status: int) -> None:
+    case.spool.append([line(n) for n in range(1, 101)])
+
+    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
+        return (status, b"no") if line(42) in lines else None
+
+    with standin(behave) as app:
+        delivery = case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        assert set(app.lines) == {f"{BOOT}-{n}" for n in range(1, 101) if n != 42}
+        assert case.lost == {"refused": 1} and delivery.totals == (99, 0, 1)
+
+
+def test_refused_records_are_counted_and_not_sent_again(
+    case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    case.spool.append([line(1), line(2)])
+
+    def behave(lines: list[bytes]) -> tuple[int, bytes]:
+        return 200, b'{"stored":1,"duplicates":0,"refused":[{"line":2,"reason":"too old"}]}'
+
+    with standin(behave) as app:
+        case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        assert len(app.posts) == 1 and case.lost == {"refused": 1}
+    assert "too old" in caplog.text
+
+
+def test_an_app_that_hangs_does_not_hold_the_end_up(case: Case) -> None:
+    release = threading.Event()
+
+    def behave(lines: list[bytes]) -> None:
+        release.wait(30)
+
+    case.spool.append([line(1)])
+    with standin(behave) as app:
+        case.start(app.url)
+        eventually(lambda: app.posts)
+        case.finish(0.1)
+        assert case.spool.records == 1
+        release.set()
+
+
+def test_the_end_comes_when_all_is_delivered_and_not_before(case: Case) -> None:
+    failures = iter([503] * 3)
+
+    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
+        failure = next(failures, None)
+        return None if failure is None else (failure, b"")
+
+    with standin(behave) as app:
+        case.start(app.url)
+        case.spool.append([line(n) for n in range(1, 1501)])
+        case.finish(20)
+        assert len(app.lines) == 1500 and case.spool.records == 0
+
+
+def test_a_start_that_cannot_be_taken_over_holds_nothing_new_up(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "ADOPT_S", 0.01)
+    old = encode(CaptureRecord(boot="cd" * 16, seq=1, kind="exchange", time_ns=1))
+    case.spool.append([line(1)])
+    (tmp_path / "spool" / segment_name("cd" * 16, 1)).write_bytes(old + b"\n")
+    in_the_way = tmp_path / "spool" / f"{'cd' * 16}.lock"
+    in_the_way.mkdir()
+    with standin() as app:
+        case.start(app.url)
+        eventually(lambda: f"{BOOT}-1" in app.lines)
+        in_the_way.rmdir()
+        eventually(lambda: len(app.lines) == 2)
+
+
+def test_tls_to_an_app_that_speaks_plain_fails_without_loss(case: Case) -> None:
+    case.spool.append([line(1)])
+    app = StandIn()
+    case.start(app.url.replace("http://", "https://"))
+    eventually(lambda: case.outcomes("unreachable") >= 1)
+    assert case.spool.records == 1
+    app.stop()

@@ -1,0 +1,74 @@
+"""addon/dns.py: where a host is connected to, and which destinations are refused."""
+
+import socket
+
+import pytest
+
+from addon.dns import Names, Refused, has_route, is_address, is_local
+
+HOSTS = {"192.0.2.1": "cdn.cribl.io", "100::1": "cdn.cribl.io", "127.0.0.9": "cdn.cribl.io"}
+
+
+def names(own: tuple[tuple[str, int], ...] = ()) -> Names:
+    return Names({}, HOSTS, lambda: own)
+
+
+async def test_resolve_comes_first() -> None:
+    found = Names({("cdn.cribl.io", 443): ("127.0.0.1", 8443)}, HOSTS, lambda: ())
+    assert await found.find("CDN.cribl.io.", 443, past_hosts_file=True) == ("127.0.0.1", 8443)
+    assert await found.find("127.0.0.1", 443, past_hosts_file=True) == ("127.0.0.1", 443)
+
+
+async def test_another_name_is_left_to_the_system() -> None:
+    assert await names().find("localhost", 443, past_hosts_file=False) == ("localhost", 443)
+
+
+async def test_the_hosts_file_is_not_asked_for_a_telemetry_host() -> None:
+    """`localhost` stands in /etc/hosts everywhere, and DNS either does not know it or says the
+    same; a name that only the file knows must not be found."""
+    with pytest.raises(Refused) as e:
+        await names().find(socket.gethostname() + ".invalid", 443, past_hosts_file=True)
+    assert e.value.reason == "upstream_unreachable"
+
+
+@pytest.mark.parametrize(
+    "address", ["192.0.2.1", "192.0.2.200", "100::1", "100::abcd", "127.0.0.9"]
+)
+async def test_dummy_addresses_are_refused(address: str) -> None:
+    with pytest.raises(Refused) as e:
+        await names().find(address, 443, past_hosts_file=False)
+    assert e.value.reason == "loop"
+
+
+def test_dummy_addresses_name_their_host() -> None:
+    assert names().named("100::1") == "cdn.cribl.io"
+    assert names().named("192.0.2.2") == ""
+
+
+@pytest.mark.parametrize(
+    ("own", "host"),
+    [
+        (("127.0.0.1", 8080), "127.0.0.1"),
+        (("0.0.0.0", 8080), "127.0.0.1"),
+        (("0.0.0.0", 8080), "127.1.2.3"),
+        (("0.0.0.0", 8080), "localhost"),
+        (("::1", 8080), "::1"),
+        (("127.0.0.1", 8080), "localhost"),
+    ],
+)
+async def test_own_listeners_are_refused(own: tuple[str, int], host: str) -> None:
+    with pytest.raises(Refused) as e:
+        await names((own,)).find(host, 8080, past_hosts_file=False)
+    assert e.value.reason == "loop"
+    assert await names((own,)).find(host, 8081, past_hosts_file=False) == (host, 8081)
+
+
+async def test_a_foreign_address_with_our_port_is_fine() -> None:
+    found = await names((("127.0.0.1", 8080),)).find("198.51.100.7", 8080, past_hosts_file=False)
+    assert found == ("198.51.100.7", 8080)
+
+
+def test_what_the_kernel_says() -> None:
+    assert is_local("127.0.0.1") and not is_local("198.51.100.7")
+    assert has_route("127.0.0.1")
+    assert is_address("::1") and not is_address("localhost")

@@ -1,0 +1,123 @@
+"""addon/layers.py: what each layer does with its events; the whole path is in tests/integration."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from mitmproxy import http
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import http as http_layers
+from mitmproxy.proxy.layers.http._events import (
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestTrailers,
+    ResponseEndOfMessage,
+)
+from mitmproxy.test import taddons, tflow, tutils
+
+from addon import layers
+from tests.unit.addon.test_next_layer import Rules
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    with taddons.context(Proxyserver()) as master:
+        context = Context(tflow.tclient_conn(), master.options)
+        context.server = Server(address=("real.example", 443))
+        context.server.state = ConnectionState.OPEN
+        context.server.timestamp_start = 1.0
+        yield context
+
+
+def sent(made: Any) -> bytes:
+    return b"".join(c.data for c in made if isinstance(c, commands.SendData))
+
+
+def received(made: Any) -> list[Any]:
+    return [c.event for c in made if isinstance(c, layers.ReceiveHttp)]
+
+
+def test_a_relay_counts_both_ways_and_changes_nothing(context: Context) -> None:
+    rules = Rules()
+    relay = layers.Relay(context, rules, host="other.example", reason="not_named")
+    assert list(relay.handle_event(events.Start())) == []
+    made = list(relay.handle_event(events.DataReceived(context.client, b"\x00hello")))
+    assert sent(made) == b"\x00hello"
+    made = list(relay.handle_event(events.DataReceived(context.server, b"yes")))
+    assert sent(made) == b"yes"
+    assert (relay.sent, relay.received) == (6, 3)
+    assert rules.relays == [relay]
+
+
+def test_install_reaches_the_http1_client() -> None:
+    layers.install()
+    assert http_layers.Http1Client is layers.Client  # type: ignore[attr-defined]
+
+
+def request_over(version: bytes, *headers: tuple[bytes, bytes]) -> http.Request:
+    return tutils.treq(method=b"POST", http_version=version, headers=headers, content=None)
+
+
+def through_client(context: Context, request: http.Request) -> bytes:
+    client = layers.Client(context)
+    list(client.handle_event(events.Start()))
+    made = [
+        *client.handle_event(RequestHeaders(1, request, end_stream=False)),
+        *client.handle_event(RequestData(1, b"hello")),
+        *client.handle_event(RequestEndOfMessage(1)),
+    ]
+    return sent(made)
+
+
+def test_a_body_from_http2_is_framed(context: Context) -> None:
+    request = request_over(b"HTTP/2.0", (b"x-a", b"1"))
+    wire = through_client(context, request)
+    assert b"transfer-encoding: chunked\r\n" in wire
+    assert wire.endswith(b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    assert "transfer-encoding" not in request.headers  # what is recorded is what was sent
+
+
+def test_a_body_that_is_framed_stays_as_it_is(context: Context) -> None:
+    wire = through_client(context, request_over(b"HTTP/2.0", (b"content-length", b"5")))
+    assert b"transfer-encoding" not in wire and wire.endswith(b"\r\n\r\nhello")
+
+
+def test_an_answers_trailers_are_left_out(context: Context) -> None:
+    client = layers.Client(context)
+    list(client.handle_event(events.Start()))
+    request = tutils.treq(method=b"GET", content=b"")
+    list(client.handle_event(RequestHeaders(1, request, end_stream=True)))
+    list(client.handle_event(RequestEndOfMessage(1)))
+    answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\na: b\r\n\r\n"
+    made = received(client.handle_event(events.DataReceived(context.server, answer)))
+    assert isinstance(made[-1], ResponseEndOfMessage)
+
+
+@pytest.fixture
+def server(context: Context) -> layers.Server:
+    server = layers.Server(context)
+    list(server.handle_event(events.Start()))
+    return server
+
+
+def test_a_requests_trailers_are_handed_on(server: layers.Server, context: Context) -> None:
+    wire = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: b\r\n\r\n"
+    made = received(server.handle_event(events.DataReceived(context.client, wire)))
+    assert isinstance(made[-1], RequestTrailers)
+
+
+@pytest.mark.parametrize(("size", "refused"), [(1000, False), (layers.HEAD_CAP + 1, True)])
+def test_a_head_has_an_end(
+    server: layers.Server, context: Context, size: int, refused: bool
+) -> None:
+    begin = b"GET / HTTP/1.1\r\na: "
+    wire = begin + b"x" * (size - len(begin))
+    made = list(server.handle_event(events.DataReceived(context.client, wire)))
+    assert (b" 431 " in sent(made)) == refused
+    assert any(isinstance(c, commands.CloseConnection) for c in made) == refused
+    again = list(server.handle_event(events.DataReceived(context.client, b"y" * 99)))
+    assert again == []

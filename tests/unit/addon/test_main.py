@@ -1,0 +1,290 @@
+"""addon/main.py on mitmproxy's own flows, and addon/__main__.py: what the command line says."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mitmproxy import flow as flows
+from mitmproxy import http
+from mitmproxy.test import taddons, tflow, tutils
+from mitmproxy.websocket import WebSocketMessage
+from wsproto.frame_protocol import Opcode
+
+from addon import options
+from addon.main import Sidecar, exchange_of
+from addon.profiles import Profiles
+from addon.telemetry import Metrics
+from app.contract import rules as r
+from app.contract.record import decode, encode
+from tests.sidecar import HOST, LINE, ROOT, bundle_of, rule
+from tests.unit.addon.test_connections import Kept
+
+RULES = bundle_of(
+    rule("index", "/telemetry/index.html"),
+    rule("observe", "/observe", "observe"),
+    rule("block", "/block", "block"),
+    rule("hold", "/hold", "hold"),
+    rule("body", "/body", match={"body": (r.Value("kind", "equals", "usage"),)}),
+    rule("slow", "/slow", answer_at="app", answer=r.Answer(body=LINE, fault="slow_body")),
+)
+
+
+@pytest.fixture
+def sink() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def sidecar(sink: Kept) -> Iterator[Sidecar]:
+    with taddons.context():
+        yield made(sink)
+
+
+def made(sink: Kept, **environ: str) -> Sidecar:
+    chosen = options.load({"TELEMOCK_APP_URL": "http://127.0.0.1:9"} | environ)
+    return Sidecar(chosen, Profiles(chosen.app_url, str, RULES), sink, Metrics())
+
+
+def flow_of(path: str, content: bytes = b"", **headers: str) -> http.HTTPFlow:
+    fields = [(b"Host", HOST.encode())]
+    fields += [(n.replace("_", "-").encode(), v.encode()) for n, v in headers.items()]
+    return tflow.tflow(
+        req=tutils.treq(host=HOST, port=443, scheme=b"https", path=path.encode(), content=content,
+                        headers=tuple(fields))
+    )  # fmt: skip
+
+
+async def run(sidecar: Sidecar, flow: http.HTTPFlow, body: bytes = b"") -> None:
+    """The hooks as mitmproxy calls them for a request with this body."""
+    await sidecar.requestheaders(flow)
+    exchange = exchange_of(flow)
+    if exchange is not None and body:
+        exchange.sent.add(body)
+    await sidecar.request(flow)
+    if flow.response is not None:
+        sidecar.responseheaders(flow)
+        sidecar.response(flow)
+
+
+async def test_a_mocked_flow_is_answered_and_recorded_once(sidecar: Sidecar, sink: Kept) -> None:
+    flow = flow_of("/telemetry/index.html?v=4.1")
+    await run(sidecar, flow)
+    assert flow.response is not None and flow.response.raw_content == LINE
+    sidecar.response(flow)
+    sidecar.client_disconnected(flow.client_conn)
+    sidecar.end()
+    (record,) = sink.records
+    assert (record.kind, record.action, record.product_version) == ("exchange", "mock", "4.1")
+    assert sink.given == 1 and sidecar.in_flight == 0
+    shown = sidecar.metrics.render()
+    assert b'http_response_status_code="200",telemock_action="mock"' in shown
+    assert b'{action="mock",kind="exchange",profile="cribl",rule="index"} 1.0' in shown
+
+
+@pytest.mark.parametrize(("path", "action"), [("/observe", "observe"), ("/other", "pass")])
+async def test_a_forwarded_flow_streams_both_ways(
+    sidecar: Sidecar, sink: Kept, path: str, action: str
+) -> None:
+    flow = flow_of(path)
+    await run(sidecar, flow)
+    assert flow.response is None
+    assert flow.request.stream(b"abc") == b"abc"
+    flow.response = tutils.tresp(content=None)
+    sidecar.responseheaders(flow)
+    assert flow.response.stream(b"answer") == b"answer"
+    assert sink.records == []
+    sidecar.response(flow)
+    (record,) = sink.records
+    assert (record.action, record.answered_by) == (action, "upstream")
+    assert record.request is not None and record.request.body is not None
+    assert record.request.body.size == 3
+    assert (record.request.body.text is None) == (action == "pass")
+
+
+@pytest.mark.parametrize("path", ["/block", "/hold"])
+async def test_refused_flows(sidecar: Sidecar, sink: Kept, path: str) -> None:
+    flow = flow_of(path)
+    await run(sidecar, flow)
+    assert flow.response is not None and flow.response.status_code == 403
+    assert (sink.records[0].kind, sink.records[0].reason) == ("refused", "blocked")
+
+
+@pytest.mark.parametrize(
+    ("mode", "mocked", "blocked"),
+    [("mock", "mock", "block"), ("observe", "observe", "block"), ("block", "block", "block")],
+)
+async def test_the_mode_replaces_what_mocks(
+    sink: Kept, mode: str, mocked: str, blocked: str
+) -> None:
+    with taddons.context():
+        sidecar = made(sink, TELEMOCK_MODE=mode)
+        for path, action in (
+            ("/telemetry/index.html", mocked), ("/block", blocked), ("/observe", "observe"),
+            ("/other", "pass"),
+        ):  # fmt: skip
+            flow = flow_of(path)
+            await run(sidecar, flow)
+            exchange = exchange_of(flow)
+            assert exchange is not None and exchange.action == action
+
+
+@pytest.mark.parametrize(
+    ("body", "action"),
+    [(b'{"kind":"usage"}', "mock"), (b'{"kind":"x"}', "pass"), (b"{", "pass"), (b"", "pass")],
+)
+async def test_a_body_condition_waits_for_the_body(
+    sidecar: Sidecar, body: bytes, action: str
+) -> None:
+    flow = flow_of("/body", content_type="application/json")
+    await sidecar.requestheaders(flow)
+    exchange = exchange_of(flow)
+    assert exchange is not None and exchange.undecided and not flow.request.stream
+    exchange.sent.add(body)
+    await sidecar.request(flow)
+    assert not exchange.undecided and exchange.action == action
+    assert (flow.response is not None) == (action == "mock")
+
+
+async def test_host_is_the_one_the_client_means(sidecar: Sidecar) -> None:
+    flow = flow_of("/telemetry/index.html")
+    flow.request.data.host = "192.0.2.1"
+    flow.request.headers["Host"] = "CDN.cribl.io:443"
+    await sidecar.requestheaders(flow)
+    exchange = exchange_of(flow)
+    assert exchange is not None and exchange.seen.host == HOST
+    assert flow.request.headers["Host"] == "CDN.cribl.io:443"
+    unnamed = flow_of("/telemetry/index.html")
+    del unnamed.request.headers["Host"]
+    unnamed.client_conn.sni = HOST
+    await sidecar.requestheaders(unnamed)
+    found = exchange_of(unnamed)
+    assert found is not None and found.seen.host == HOST
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "reason"),
+    [
+        ("Client disconnected.", "failed", "client_gone"),
+        ("HTTP/1 protocol error: peer closed", "failed", "upstream_failed"),
+        ("Certificate verify failed: self-signed", "failed", "upstream_failed"),
+        ("[Errno 111] Connect call failed ('127.0.0.1', 1)", "failed", "upstream_unreachable"),
+        ("Connection killed: upstream_unreachable: DNS", "failed", "upstream_unreachable"),
+        ("Connection killed: loop: itself", "refused", "loop"),
+    ],
+)
+async def test_errors_have_their_reasons(
+    sidecar: Sidecar, sink: Kept, message: str, kind: str, reason: str
+) -> None:
+    flow = flow_of("/observe")
+    await sidecar.requestheaders(flow)
+    flow.error = flows.Error(message)
+    sidecar.error(flow)
+    (record,) = sink.records
+    assert (record.kind, record.reason) == (kind, reason)
+    assert record.detail and sidecar.in_flight == 0
+
+
+async def test_what_is_open_at_the_end_is_recorded(sidecar: Sidecar, sink: Kept) -> None:
+    flow = flow_of("/observe")
+    await sidecar.requestheaders(flow)
+    assert sidecar.in_flight == 1
+    sidecar.end()
+    assert (sink.records[0].kind, sink.records[0].reason) == ("failed", "shutdown")
+
+
+async def test_a_slow_body_without_the_app_is_the_static_answer(
+    sidecar: Sidecar, sink: Kept
+) -> None:
+    flow = flow_of("/slow")
+    await run(sidecar, flow)
+    assert flow.response is not None and flow.response.raw_content == LINE
+    assert sink.records[0].reason in ("app_unreachable", "circuit_open")
+
+
+@pytest.mark.parametrize("broken", ["_begin", "settle", "router"])
+async def test_our_own_failure_forwards_nothing(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr(sidecar, broken, None)
+    flow = flow_of("/body" if broken == "settle" else "/telemetry/index.html")
+    await run(sidecar, flow)
+    assert flow.response is not None and flow.response.status_code == 502
+
+
+@given(st.binary(max_size=60), st.lists(st.tuples(st.binary(max_size=9), st.binary(max_size=60))))
+def test_no_bytes_of_a_request_get_it_past_its_rule(
+    query: bytes, fields: list[tuple[bytes, bytes]]
+) -> None:
+    async def ask() -> None:
+        with taddons.context():
+            sink = Kept()
+            flow = flow_of("/telemetry/index.html")
+            flow.request.data.path = b"/telemetry/index.html?" + query
+            flow.request.headers.fields += tuple(f for f in fields if f[0].lower() != b"host")
+            await run(made(sink), flow)
+            assert flow.response is not None and flow.response.raw_content == LINE
+            assert decode(encode(sink.records[0])).rule == "index"
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize(("path", "count"), [("/observe", 2), ("/other", 0)])
+async def test_websocket_messages_are_recorded_and_not_kept(
+    sidecar: Sidecar, sink: Kept, path: str, count: int
+) -> None:
+    flow: Any = tflow.twebsocketflow()
+    flow.request = flow_of(path).request
+    flow.websocket.messages.clear()
+    await sidecar.requestheaders(flow)
+    for number in range(2):
+        flow.websocket.messages.append(
+            WebSocketMessage(Opcode.TEXT, from_client=not number, content=b"hello")
+        )
+        sidecar.websocket_message(flow)
+        assert flow.websocket.messages == []
+    messages = [x.message for x in sink.records if x.message]
+    assert len(messages) == count
+    assert [m.sender for m in messages] == ["client", "server"][:count]
+
+
+def test_a_raw_upgrade_keeps_no_message(sidecar: Sidecar) -> None:
+    flow = tflow.ttcpflow()
+    sidecar.tcp_message(flow)
+    assert flow.messages == []
+
+
+def command(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "addon", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=os.environ | environ,
+    )
+
+
+def test_help_is_the_table_of_settings() -> None:
+    done = command("--help")
+    assert done.returncode == 0
+    assert options.table() in done.stdout
+
+
+def test_a_wrong_setting_or_argument_is_exit_code_2() -> None:
+    done = command(TELEMOCK_MODE="mok")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: TELEMOCK_MODE is 'mok'")
+    done = command("--verbose")
+    assert done.returncode == 2 and "hint:" in done.stderr
+
+
+def test_a_directory_that_cannot_be_written_is_exit_code_1() -> None:
+    done = command(TELEMOCK_DATA="/dev/null/data")
+    assert done.returncode == 1
+    assert "/dev/null" in done.stderr and "hint: TELEMOCK_DATA" in done.stderr

@@ -1,0 +1,169 @@
+"""addon/next_layer.py: who is opened and who is relayed, from the first bytes of a connection."""
+
+import ssl
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mitmproxy import options
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import Client, ConnectionState
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, modes
+from mitmproxy.proxy.layers.http import HTTPMode
+from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.test import taddons
+
+from addon.dns import Names
+from addon.layers import HEAD_CAP, Http, Relay
+from addon.next_layer import Wait, choose, host_of
+from tests.sidecar import HOST
+
+NAMES = Names({}, {"192.0.2.1": HOST, "100::1": HOST}, lambda: ())
+
+
+class Rules:
+    """What `addon.connections` is to the layers."""
+
+    def __init__(self) -> None:
+        self.relays: list[Relay] = []
+
+    def names(self, host: str) -> bool:
+        return host == HOST
+
+    def settle(self, exchange: Any, flow: Any) -> None:
+        raise NotImplementedError
+
+    def spliced(self, relay: Relay) -> None:
+        self.relays.append(relay)
+
+
+@pytest.fixture
+def context() -> Any:
+    with taddons.context(Proxyserver()) as master:
+        yield make_context(master.options)
+
+
+def make_context(
+    chosen: options.Options, destination: str = "192.0.2.1", mode: str = "transparent"
+) -> Context:
+    client = Client(
+        peername=("127.0.0.1", 5), sockname=(destination, 443), timestamp_start=1.0,
+        state=ConnectionState.OPEN, proxy_mode=ProxyMode.parse(mode),
+    )  # fmt: skip
+    context = Context(client, chosen)
+    if mode == "transparent":
+        context.layers = [modes.TransparentProxy(context)]
+        context.server.address = (destination, 443)
+    return context
+
+
+def hello(sni: str | None) -> bytes:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    outgoing = ssl.MemoryBIO()
+    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=sni)
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return outgoing.read()
+
+
+def test_a_named_sni_is_opened_and_aimed_at_by_name(context: Context) -> None:
+    chosen = choose(context, hello(HOST), Rules(), NAMES)
+    assert isinstance(chosen, ServerTLSLayer) and isinstance(chosen.child_layer, ClientTLSLayer)
+    assert context.server.address == (HOST, 443)
+
+
+def test_another_sni_is_relayed_to_where_it_went(context: Context) -> None:
+    rules = Rules()
+    chosen = choose(context, hello("other.example"), rules, NAMES)
+    assert isinstance(chosen, Relay) and rules.relays == [chosen]
+    assert (chosen.host, chosen.sni, chosen.reason) == (
+        "other.example",
+        "other.example",
+        "not_named",
+    )
+    assert context.server.address == ("192.0.2.1", 443)
+
+
+def test_without_sni_the_dummy_address_names_the_host(context: Context) -> None:
+    assert isinstance(choose(context, hello(None), Rules(), NAMES), ServerTLSLayer)
+    assert context.server.address == (HOST, 443)
+
+
+def test_without_sni_any_other_address_is_relayed(context: Context) -> None:
+    context.server.address = ("198.51.100.7", 443)
+    chosen = choose(context, hello(None), Rules(), NAMES)
+    assert isinstance(chosen, Relay) and chosen.host == "198.51.100.7"
+
+
+@pytest.mark.parametrize("sni", [HOST, "other.example"])
+def test_nothing_is_decided_on_a_part_of_the_hello(context: Context, sni: str) -> None:
+    whole = hello(sni)
+    for size in (1, 2, 3, 5, 40, len(whole) - 1):
+        assert choose(context, whole[:size], Rules(), NAMES) is Wait.WAIT
+    assert choose(context, whole, Rules(), NAMES) is not Wait.WAIT
+
+
+def test_plain_http_is_opened_by_its_host(context: Context) -> None:
+    head = b"GET /x HTTP/1.1\r\nA: b\r\nhost:  CDN.cribl.io:80 \r\n\r\n"
+    for size in range(1, head.index(b":80 \r\n") + 4):
+        assert choose(context, head[:size], Rules(), NAMES) is Wait.WAIT
+    chosen = choose(context, head, Rules(), NAMES)
+    assert isinstance(chosen, Http) and chosen.mode is HTTPMode.transparent
+    context.server.address = ("198.51.100.7", 80)
+    relayed = choose(context, head.replace(b"CDN.cribl.io", b"other.example"), Rules(), NAMES)
+    assert isinstance(relayed, Relay) and relayed.host == "other.example"
+
+
+def test_plain_http_without_host_is_named_by_its_destination(context: Context) -> None:
+    assert isinstance(choose(context, b"GET / HTTP/1.0\r\n\r\n", Rules(), NAMES), Http)
+
+
+@pytest.mark.parametrize("data", [b"SSH-2.0-x\r\n", b"\x00\x01\x02\x03", b"PRI * HTTP/2.0\r\n\r\n"])
+def test_what_is_no_http_is_relayed_unread(context: Context, data: bytes) -> None:
+    chosen = choose(context, data, Rules(), NAMES)
+    assert isinstance(chosen, Relay) and chosen.reason == "not_http"
+
+
+def test_an_endless_beginning_is_relayed(context: Context) -> None:
+    assert choose(context, b"GET " + b"x" * 100, Rules(), NAMES) is Wait.WAIT
+    assert isinstance(choose(context, b"GET " + b"x" * HEAD_CAP, Rules(), NAMES), Relay)
+
+
+def test_the_explicit_proxy_speaks_http(context: Context) -> None:
+    explicit = make_context(context.options, mode="regular")
+    explicit.layers = [modes.HttpProxy(explicit)]
+    chosen = choose(explicit, b"CONNECT a:443 HTTP/1.1\r\n\r\n", Rules(), NAMES)
+    assert isinstance(chosen, Http) and chosen.mode is HTTPMode.regular
+    over_tls = make_context(context.options, mode="regular")
+    over_tls.layers = [modes.HttpProxy(over_tls)]
+    assert isinstance(choose(over_tls, hello("proxy"), Rules(), NAMES), ClientTLSLayer)
+
+
+def test_inside_opened_tls_http_is_read_and_anything_else_relayed(context: Context) -> None:
+    choose(context, hello(HOST), Rules(), NAMES)
+    context.client.alpn = b"h2"
+    assert isinstance(choose(context.fork(), b"PRI * HTTP/2.0\r\n\r\n", Rules(), NAMES), Http)
+    context.client.alpn = b""
+    assert isinstance(choose(context.fork(), b"GET / HTTP/1.1\r\n", Rules(), NAMES), Http)
+    assert choose(context.fork(), b"GET /", Rules(), NAMES) is Wait.WAIT
+    assert isinstance(choose(context.fork(), b"\x00\x01", Rules(), NAMES), Relay)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_are_too_odd(data: bytes) -> None:
+    chosen = choose(make_context(OPTIONS), data, Rules(), NAMES)
+    assert isinstance(chosen, Relay | Wait | Http | ServerTLSLayer)
+
+
+OPTIONS = options.Options()
+
+
+@pytest.mark.parametrize(
+    ("authority", "host"),
+    [("A.b.:443", "a.b"), ("[::1]:80", "::1"), ("a", "a"), ("", ""), ("127.0.0.1:8", "127.0.0.1")],
+)
+def test_host_of_an_authority(authority: str, host: str) -> None:
+    assert host_of(authority) == host

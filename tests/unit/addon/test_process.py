@@ -1,0 +1,86 @@
+"""addon/process.py: what one process is made of, and what mitmproxy is told."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from mitmproxy import options as mitmproxy_options
+
+from addon import options
+from addon.process import Process, Script, token_reader, written
+from tests.peers import wait_for
+from tests.sidecar import bundle_of, rule, sidecar
+
+RULES = bundle_of(rule("index", "/telemetry/index.html"))
+
+
+def test_mitmproxys_defaults_that_hurt_are_changed(tmp_path: Path) -> None:
+    environ = {
+        "TELEMOCK_DATA": str(tmp_path / "data"),
+        "TELEMOCK_TRANSPARENT": "127.0.0.1:17443,[::1]:17443",
+        "MITM_PORT": "3128",
+    }
+    process = Process(options.load(environ), RULES)
+    told = process.mitmproxy_options()
+    assert told["mode"] == [
+        "transparent@127.0.0.1:17443",
+        "transparent@::1:17443",
+        "regular@127.0.0.1:3128",
+    ]
+    assert told["connection_strategy"] == "lazy"
+    assert told["upstream_cert"] is False
+    assert told["store_streamed_bodies"] is False
+    assert Path(told["ssl_verify_upstream_trusted_ca"]).is_file()
+    assert Path(told["confdir"]) / "ca.pem"
+    known = mitmproxy_options.Options()
+    assert {"mode", "confdir", "upstream_cert", "rawtcp"} <= set(known.keys())
+    assert process.ready() == "starting"
+
+
+def test_mitmdump_gets_what_our_own_master_does_not_have() -> None:
+    assert Script().addons == []  # nothing starts when the module is imported
+
+
+def test_token_is_read_anew_each_time(tmp_path: Path) -> None:
+    read = token_reader(tmp_path / "token")
+    assert read() == ""
+    (tmp_path / "token").write_text("one\n")
+    assert read() == "one"
+    (tmp_path / "token").write_text("two\n")
+    assert read() == "two"
+
+
+def test_addresses_are_written_with_brackets() -> None:
+    assert written([("127.0.0.1", 80), ("::1", 443)]) == ["127.0.0.1:80", "[::1]:443"]
+
+
+def test_a_running_process_says_where_it_is_and_how_it_does(tmp_path: Path) -> None:
+    with sidecar(tmp_path / "one", RULES) as running:
+        said = json.loads((running.data / "sidecar.json").read_text())
+        assert said == {
+            "pid": running.process.pid,
+            "proxy": [f"127.0.0.1:{running.proxy}"],
+            "health": [f"127.0.0.1:{running.health_port}"],
+        }
+        health = running.health()
+        assert health["status"] == "ok" and health["proxy"] == said["proxy"]
+        assert health["in_flight"] == 0 and health["uptime_s"] >= 0
+        assert len(health["boot"]) == 32 and health["shipper"]["boot"] == health["boot"]
+        running.ask("/telemetry/index.html?lic=s3cret")
+        wait_for(running.records)
+        running.process.terminate()
+        assert running.process.wait(15) == 0
+    said_last = running.log.read_text()
+    assert "records stay in the spool for the next start" in said_last  # there was no app
+    for folder, _, files in os.walk(tmp_path):
+        for file in files:
+            assert b"s3cret" not in (Path(folder) / file).read_bytes()
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_second_signal_waits_no_longer(tmp_path: Path, signals: int) -> None:
+    with sidecar(tmp_path / "one", RULES, TELEMOCK_SHUTDOWN_SECONDS="1") as running:
+        for _ in range(signals):
+            running.process.terminate()
+        assert running.process.wait(15) == 0

@@ -1,0 +1,153 @@
+"""addon/routing.py: who answers, what the app is asked, and how long it is waited for.
+
+What the app's failures lead to is in tests/integration/test_sidecar_app.py.
+"""
+
+import socket
+import time
+
+import pytest
+from mitmproxy.test import tutils
+
+from addon import routing
+from addon.exchange import Exchange, Kept, headers_of, query_of, trace
+from addon.pool import Answered, Pool
+from addon.routing import Killed, Router
+from app.contract import rules as r
+from app.contract.record import Action
+from tests.peers import App, send
+from tests.sidecar import HOST, LINE, bundle_of, rule
+
+
+def exchange_with(chosen: r.Rule, action: Action = "mock", path: bytes = b"/x") -> Exchange:
+    rules = bundle_of(chosen).rules
+    request = tutils.treq(path=path, headers=((b"Host", HOST.encode()), (b"X-A", b"1")))
+    target, query = query_of(path.decode("latin-1"))
+    return Exchange(
+        rules=rules,
+        seen=r.Seen(
+            method="GET",
+            host=HOST,
+            path=target,
+            query=query,
+            headers=headers_of(request.headers.fields),
+        ),
+        decision=r.Decision(action, rules.profiles[0], chosen),
+        scheme="https",
+        port=443,
+        http_version="HTTP/1.1",
+        trace=trace(""),
+        number=("ab" * 16, 7),
+        client=None,
+        destination=None,
+        sent=Kept(100),
+        received=Kept(100),
+    )
+
+
+def nowhere() -> Router:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return Router(Pool("127.0.0.1", free.getsockname()[1]))
+
+
+async def test_block_and_hold_are_refused() -> None:
+    for action in ("block", "hold"):
+        exchange = exchange_with(rule("x", "/x"), action)  # type: ignore[arg-type]
+        answer = await nowhere().answer(exchange, tutils.treq())
+        assert answer.status_code == 403
+        assert exchange.answered_by == "sidecar"
+
+
+async def test_a_rule_of_the_sidecar_never_asks_the_app() -> None:
+    app = App(bundle_of())
+    exchange = exchange_with(rule("x", "/x"))
+    answer = await Router(Pool("127.0.0.1", app.port)).answer(exchange, tutils.treq())
+    assert answer.raw_content == LINE
+    assert answer.headers["content-length"] == str(len(LINE))
+    assert app.accepted == 0
+    app.close()
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_the_static_answer_has_a_length_and_head_no_body(method: bytes) -> None:
+    exchange = exchange_with(rule("x", "/x", answer_at="app"))
+    answer = await nowhere().answer(exchange, tutils.treq(method=method))
+    assert answer.headers["content-length"] == str(len(LINE))
+    assert answer.raw_content == (b"" if method == b"HEAD" else LINE)
+    assert exchange.reason == "app_unreachable"
+
+
+async def test_what_the_static_answer_keeps_of_delay_fault_and_sequence() -> None:
+    router = nowhere()
+    slow = exchange_with(rule("x", "/x", answer=r.Answer(body=LINE, delay_ms=60)))
+    began = time.monotonic()
+    assert (await router.answer(slow, tutils.treq())).raw_content == LINE
+    assert time.monotonic() - began >= 0.06
+    last = r.Answer(sequence=(r.Answer(status=500), r.Answer(status=204)))
+    assert (
+        await router.answer(exchange_with(rule("x", "/x", answer=last)), tutils.treq())
+    ).status_code == 204
+    with pytest.raises(Killed):
+        reset = rule("x", "/x", answer=r.Answer(fault="reset"))
+        await router.answer(exchange_with(reset), tutils.treq())
+
+
+async def test_the_app_is_asked_for_the_request_as_it_was() -> None:
+    app = App(bundle_of())
+    router = Router(Pool("127.0.0.1", app.port))
+    app.mock = lambda c, head, body: send(c, b"hi", headers=b"X-B: 2\r\ntelemock-rule: a\r\n")
+    exchange = exchange_with(rule("x", "/x", answer_at="app"), path=b"/x?q=\xfe")
+    exchange.sent.add(b"y" * 120)
+    request = tutils.treq(
+        method=b"POST",
+        path=b"/x?q=\xfe",
+        headers=(
+            (b"Host", b"cdn.cribl.io"), (b"X-A", b"1"), (b"x-a", b"2"), (b"Connection", b"close"),
+            (b"Transfer-Encoding", b"chunked"), (b"Telemock-Rule", b"forged/rule"),
+        ),
+    )  # fmt: skip
+    answer = await router.answer(exchange, request)
+    assert answer.headers.fields == ((b"X-B", b"2"), (b"content-length", b"2"))
+    head, body = app.asked[-1]
+    assert head.split(b"\r\n")[:-2] == [
+        b"POST /x?q=%FE HTTP/1.1",
+        b"Host: cdn.cribl.io",
+        b"X-A: 1",
+        b"x-a: 2",
+        b"telemock-record: " + b"ab" * 16 + b"-7",
+        b"telemock-rule: cribl/x",
+        b"telemock-scheme: https",
+        b"traceparent: " + exchange.trace.traceparent.encode(),
+        b"telemock-body-size: 120",
+        b"content-length: 100",
+    ]
+    assert body == b"y" * 100
+    assert exchange.answered_by == "app" and exchange.answered > exchange.asked > 0
+    router.pool.close()
+    app.close()
+
+
+def test_the_app_gets_more_time_than_the_rule_asks_for() -> None:
+    assert routing._patience(r.Answer()) == routing.ANSWER_SECONDS
+    assert routing._patience(r.Answer(delay_ms=7000)) == 7 + routing.ANSWER_SECONDS
+    late = r.Answer(sequence=(r.Answer(), r.Answer(delay_ms=3000)))
+    assert routing._patience(late) == 3 + routing.ANSWER_SECONDS
+    assert routing._patience(r.Answer(fault="hang")) > routing.LONGEST_HOLD
+    assert routing._patience(r.Answer(delay_ms=10**9)) < 100
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted", "failed"),
+    [(200, 200, False), (500, 200, True), (503, 503, False), (400, 200, True), (404, 404, False),
+     (404, 200, True), (302, 200, False)],
+)  # fmt: skip
+def test_a_status_nobody_asked_for_is_the_apps_failure(
+    status: int, wanted: int, failed: bool
+) -> None:
+    assert routing._is_own_failure(Answered(status=status), r.Answer(status=wanted)) == failed
+
+
+def test_http2_has_no_connection_header() -> None:
+    request = tutils.treq(http_version=b"HTTP/2.0")
+    assert "connection" not in routing.refuse_trailers(request).headers
+    assert routing.refuse_trailers(tutils.treq()).headers["connection"] == "close"

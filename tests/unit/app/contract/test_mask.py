@@ -1,0 +1,327 @@
+import base64
+import gzip
+import json
+import subprocess
+import sys
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.contract import record as r
+from app.contract.mask import MASK, Masker
+from app.contract.record import Body, CaptureRecord, Message, Response
+from tests.canary import find_secret
+from tests.unit.app.contract.records import (
+    MASKER,
+    PLAIN,
+    RULES,
+    SECRET,
+    body_of,
+    everything,
+    exchange,
+    posted,
+    sent,
+)
+from tests.unit.app.contract.test_record import records as any_record
+
+
+def in_json(secret: str) -> str:
+    return json.dumps({"event": "start", "user": {"lic": secret}, "n": 1})
+
+
+def encoded(secret: str) -> str:
+    return base64.b64encode(in_json(secret).encode()).decode()
+
+
+RULE_IDS = ["", "plain", "packed"]
+
+# Where a secret may stand: each makes a record that holds it.
+PLACES = {
+    "query": lambda s: exchange(query=[("v", "1"), ("LIC", s)]),
+    "default query": lambda s: exchange(profile="", query=[("Client-Secret", s)]),
+    "json in query": lambda s: exchange(query=[("data", in_json(s))]),
+    "base64 in query": lambda s: exchange(query=[("data", encoded(s))]),
+    "header": lambda s: exchange(headers=[("Lic", s)]),
+    "authorization": lambda s: exchange(
+        profile="", headers=[("authorization", f"Bearer {s}")], path=f"/{quote(s)}"
+    ),
+    "cookies": lambda s: exchange(profile="", headers=[("Cookie", f"a=1; id={quote(s)}; b=2")]),
+    "referer": lambda s: exchange(headers=[("Referer", f"https://x/?a=1&lic={quote(s)}&b=2")]),
+    "url in url": lambda s: exchange(
+        headers=[("X-Forwarded-Url", "/r?to=" + quote(f"https://x/?lic={quote(s)}", safe=""))]
+    ),
+    "userinfo": lambda s: exchange(headers=[("Referer", f"https://me:{quote(s, safe='')}@host/x")]),
+    "path": lambda s: exchange(path=f"/account/{quote(s, safe='')}/x"),
+    "routed path": lambda s: exchange(path=f"/a/{quote(s, safe='')}/x", route="/a/{account}/x"),
+    "json": lambda s: posted(in_json(s), "application/json"),
+    "json of no type": lambda s: posted(in_json(s)),
+    "json of a wrong type": lambda s: posted(in_json(s), "application/x-www-form-urlencoded"),
+    "dotted path": lambda s: posted(json.dumps({"users": [{"user": {"id": s}}]})),
+    "object under the name": lambda s: posted(json.dumps({"lic": {"a": [s], "b": None}})),
+    "escaped name": lambda s: posted(in_json(s).replace('"lic"', '"\\u006cic"')),
+    "name twice": lambda s: posted('{"lic":' + json.dumps(s) + ',"lic":null}'),
+    "hidden by a second parent": lambda s: posted('{"a":{"lic":' + json.dumps(s) + '},"a":1}'),
+    "json in json": lambda s: posted(json.dumps({"payload": in_json(s)}), "application/json"),
+    "base64 in json": lambda s: posted(json.dumps({"p": [encoded(s)]}), rule="packed"),
+    "url in json": lambda s: posted(json.dumps({"u": f"https://x/?lic={quote(s)}"})),
+    "ndjson": lambda s: posted(f'{{"a":1}}\n{in_json(s)}\n', "application/x-ndjson"),
+    "broken ndjson": lambda s: posted(f'{in_json(s)}\n{{"a":', "application/x-ndjson"),
+    "form": lambda s: posted(f"a=1&lic={quote(s, safe='')}", "application/x-www-form-urlencoded"),
+    "json in form": lambda s: posted(
+        f"a=1&data={quote(in_json(s))}", "application/x-www-form-urlencoded"
+    ),
+    "multipart": lambda s: posted(
+        f'--b\r\nContent-Disposition: form-data; name="lic"\r\n\r\n{s}\r\n--b--\r\n',
+        "multipart/form-data; boundary=b",
+    ),
+    "xml": lambda s: posted(f"<x><lic a='1'>{quote(s)}</lic></x>", "text/xml"),
+    "gzip": lambda s: posted(gzip.compress(in_json(s).encode()), rule="packed"),
+    "cut json": lambda s: posted(in_json(s).split(', "n"')[0], "application/json", truncated=True),
+    "cut in the value": lambda s: posted(
+        in_json(s).split(json.dumps(s)[1:-1])[0] + json.dumps(s)[1:-1], truncated=True
+    ),
+    "broken utf-8": lambda s: posted(in_json(s).encode() + b'"\xff"', "application/json"),
+    "broken utf-8, no profile": lambda s: posted(
+        b'{"a":"\xff","password":%s}' % json.dumps(s).encode(), "application/json", profile=""
+    ),
+    "utf-16": lambda s: posted(in_json(s).encode("utf-16-le"), "application/json"),
+    "unknown profile": lambda s: exchange(profile="gone", query=[("lic", s)]),
+    "message": lambda s: CaptureRecord(
+        boot="0" * 16,
+        seq=1,
+        kind="message",
+        time_ns=1,
+        profile="vendor",
+        rule="plain",
+        message=Message(of="x", sender="client", body=Body(text=in_json(s))),
+    ),
+    "detail": lambda s: CaptureRecord(
+        boot="0" * 16, seq=1, kind="failed", time_ns=1, detail=f"GET /x?lic={quote(s)} failed"
+    ),
+    "log": lambda s: CaptureRecord(
+        boot="0" * 16,
+        seq=1,
+        kind="log",
+        time_ns=1,
+        log=r.Log(level="info", message=f"sent lic: {json.dumps(s)} to x"),
+    ),
+}
+
+
+@pytest.mark.parametrize("secret", [SECRET, PLAIN])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_secret_leaves_no_trace(place: str, secret: str) -> None:
+    assert find_secret(everything(MASKER.record(PLACES[place](secret))), secret) == []
+
+
+@pytest.mark.parametrize("secret", [SECRET, PLAIN])
+@pytest.mark.parametrize("place", PLACES)
+def test_the_same_search_finds_the_secret_where_nothing_is_masked(place: str, secret: str) -> None:
+    record = everything(PLACES[place](secret))
+    utf16 = record.replace(b"\0", b"")
+    assert find_secret(record, secret) or find_secret(utf16, secret)
+
+
+def test_the_name_stays_and_the_value_goes_as_the_profile_says() -> None:
+    query = [("V", "1"), ("lic", "abcdef"), ("kv", "5.15"), ("Guid", "g-1"), ("api_key", "shown")]
+    masked = sent(exchange(query=query)).query
+    token = masked[3][1]
+    assert masked[:3] == [("V", "1"), ("lic", MASK), ("kv", "")]
+    assert masked[3][0] == "Guid" and token.startswith("tok_") and len(token) == 28
+    assert masked[4] == ("api_key", "shown")  # lifted in the query, for this profile
+    assert sent(exchange(profile="", query=query)).query[4] == ("api_key", MASK)
+
+
+def test_equal_values_get_equal_tokens_wherever_they_stand() -> None:
+    record = exchange(
+        query=[("guid", PLAIN)],
+        headers=[("Referer", f"https://x/?guid={PLAIN}&a=1")],
+        body=Body(text=json.dumps({"guid": PLAIN, "again": PLAIN})),
+    )
+    masked = MASKER.record(record)
+    request = masked.request
+    assert request is not None and request.body is not None
+    token = request.query[0][1]
+    assert request.headers == [("Referer", f"https://x/?guid={token}&a=1")]
+    assert json.loads(request.body.text or "") == {"guid": token, "again": token}
+    assert masked.mask_key == "k1"
+    assert Masker(RULES, b"x" * 32).record(exchange(query=[("guid", PLAIN)])) != masked
+
+
+def test_without_a_key_what_would_be_a_token_is_masked() -> None:
+    record = Masker(RULES).record(exchange(query=[("guid", PLAIN)]))
+    assert record.request is not None
+    assert record.request.query == [("guid", MASK)]
+    assert record.mask_key == ""
+
+
+def test_a_record_without_a_token_names_no_key() -> None:
+    assert MASKER.record(exchange(query=[("lic", PLAIN)])).mask_key == ""
+
+
+def test_a_record_without_anything_sensitive_stays_as_it_is() -> None:
+    text = '{ "public": 1.50,\n "note": "policy of the public" }'
+    query = [("v", "1"), ("public", "yes"), ("e", "e"), ("w", "WzFd")]
+    headers = [("Host", "h"), ("Referer", "https://x/?publics=1")]
+
+    def record() -> CaptureRecord:
+        return exchange(
+            query=query,
+            headers=headers,
+            path="/a%20b",
+            body=Body(text=text, size=len(text)),
+            response=Response(status=200, body=Body(base64="H4sI/w==")),
+            profile="headers",
+        )
+
+    assert MASKER.record(record()) == record()
+
+
+def test_a_parsed_body_is_written_anew_only_when_something_changed() -> None:
+    assert body_of(posted('{ "a": 1 }')).text == '{ "a": 1 }'
+    assert body_of(posted('{ "a": 1, "lic": "x" }')).text == '{"a":1,"lic":"***"}'
+    form = "application/x-www-form-urlencoded"
+    assert body_of(posted("a=%41+b&lic=1&c", form)).text == "a=%41+b&lic=***&c"
+
+
+def test_null_and_empty_values_say_that_there_is_none() -> None:
+    assert body_of(posted('{"lic":null,"guid":""}')).text == '{"lic":null,"guid":""}'
+    assert sent(exchange(query=[("lic", "")])).query == [("lic", "")]
+
+
+def test_a_number_gets_the_token_of_its_text() -> None:
+    token = sent(exchange(query=[("guid", "1234567")])).query[0][1]
+    assert json.loads(body_of(posted('{"guid":1234567}')).text or "") == {"guid": token}
+
+
+def test_a_compressed_body_is_kept_open_and_reads_as_before() -> None:
+    body = body_of(posted(gzip.compress(b'{"a":1,"lic":"x"}'), rule="packed"))
+    assert (body.text, body.base64) == ('{"a":1,"lic":"***"}', None)
+
+
+def test_a_bomb_behind_a_decoder_costs_the_cap() -> None:
+    body = body_of(posted(gzip.compress(b" " * 20_000_000), rule="packed"))
+    assert body.truncated and len(body.text or "") == r.BODY_CAP
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00binary", b"\x1f\x8bdamaged"])
+def test_what_cannot_be_read_is_not_kept_where_bodies_are_sensitive(data: bytes) -> None:
+    body = body_of(posted(data, rule="packed"))
+    assert (body.text, body.base64, body.withheld) == (None, None, "unmaskable")
+    assert body.size == len(data)
+
+
+def test_what_cannot_be_read_is_kept_where_no_body_is_sensitive() -> None:
+    body = body_of(posted(b"\xff\xfe\x00binary", profile="headers"))
+    assert (body.base64, body.withheld) == (base64.b64encode(b"\xff\xfe\x00binary").decode(), "")
+
+
+def test_a_profile_lifts_a_name_for_its_own_records_only() -> None:
+    cookie = [("Cookie", "session=abcdefgh")]
+    assert sent(exchange(profile="headers", headers=cookie)).headers == cookie
+    assert sent(exchange(headers=cookie)).headers == [("Cookie", MASK)]
+
+
+def test_short_words_are_replaced_where_they_stand_alone() -> None:
+    record = exchange(
+        query=[("lic", "prod"), ("a", "prod"), ("b", "product")],
+        response=Response(status=200, body=Body(text='{"n":1234,"t":"true"}')),
+    )
+    assert sent(record).query == [("lic", MASK), ("a", MASK), ("b", "product")]
+
+
+def test_trivial_values_are_not_looked_for() -> None:
+    record = exchange(query=[("lic", "true"), ("kv", "5.15"), ("a", "true"), ("b", "5.15")])
+    assert sent(record).query[2:] == [("a", "true"), ("b", "5.15")]
+
+
+def test_a_value_that_the_cut_went_through_is_removed() -> None:
+    record = exchange(
+        query=[("lic", PLAIN)],
+        response=Response(status=200, body=Body(text=f"seen {PLAIN[:9]}", truncated=True)),
+    )
+    response = MASKER.record(record).response
+    assert response is not None and response.body is not None
+    assert response.body.text == "seen "
+
+
+def test_fields_keep_their_limits() -> None:
+    reason = " ".join(["abcd"] * 102)
+    record = exchange(query=[("guid", "abcd")], response=Response(status=200, reason=reason))
+    assert r.decode(r.encode(MASKER.record(record)))
+
+
+@pytest.mark.parametrize("depth", [60, 100, 900, 2000])
+def test_a_deep_document_is_masked(depth: int) -> None:
+    deep = '{"a":' * depth + json.dumps({"lic": PLAIN}) + "}" * depth
+    assert find_secret(everything(MASKER.record(posted(deep))), PLAIN) == []
+
+
+def test_a_record_with_very_many_secrets_keeps_no_text_that_was_not_searched() -> None:
+    many = json.dumps([{"lic": f"secret-{i}"} for i in range(2000)])
+    record = posted(many, response=Response(status=200, body=Body(text="seen secret-1999")))
+    masked = MASKER.record(record)
+    assert masked.response is not None and masked.response.body is not None
+    assert masked.response.body.withheld == "unmaskable"
+    assert find_secret(r.encode(masked), "secret-1999") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        ("GET /x?lic=abc&v=1 200", "GET /x?lic=***&v=1 200"),
+        ("lic=12345 password=a,b guid: x", "lic=*** password=*** guid: ***"),
+        ('{"guid": "abc", "v": 1}', '{"guid": "***", "v": 1}'),
+        ("{'password': 'it\\'s', 'v': 1}", "{'password': '***', 'v': 1}"),
+        ('{\\"lic\\":\\"abc\\",\\"v\\":1}', '{\\"lic\\":\\"***\\",\\"v\\":1}'),
+        ("Authorization: Bearer abc.def", "Authorization: ***"),
+        ("Cookie: a=1; b=2\nnext", "Cookie: ***\nnext"),
+        ("sent Basic dXNlcjpwYXNz to x", "sent Basic *** to x"),
+        ("via https://me:pw@host/x", "via https://***@host/x"),
+        ("token was hunter22 (password=hunter22)", "token was *** (password=***"),
+        ("lic=%61%62%63", "lic=***"),
+        ("client_secret=abc, X-Api-Key: def", "client_secret=*** X-Api-Key: ***"),
+        ("the public licence, v=1: 3 < 4", "the public licence, v=1: 3 < 4"),
+        ("lic=", "lic="),
+        ("\udcff password=x", "\\xff password=***"),
+        ("kept cookie: of=one profile", "kept cookie: ***"),
+    ],
+)
+def test_a_log_line(line: str, masked: str) -> None:
+    assert MASKER.line(line) == masked
+
+
+@pytest.mark.parametrize(
+    ("profile", "url", "shown"),
+    [
+        ("vendor", "https://h/x?v=1&a=2&lic=3", "https://h/x?v=1&a=***&lic=***"),
+        ("", "https://h/x?v=1", "https://h/x?v=***"),
+        ("gone", "https://h/x?v=1", "https://h/x?v=***"),
+        ("vendor", "https://me:pw@h/x?%76=1&alone&&v", "https://***@h/x?%76=1&***&***&v"),
+        ("vendor", "https://h/x#token", "https://h/x#***"),
+        ("vendor", "/x;lic=abc", "/x;lic=***"),
+        ("vendor", "https://h/x?v=https://y/?lic=abc", "https://h/x?v=https://y/?lic=***"),
+        ("vendor", "https://h/", "https://h/"),
+    ],
+)
+def test_a_url_shows_the_values_of_the_safe_list(profile: str, url: str, shown: str) -> None:
+    assert MASKER.url(profile, url) == shown
+
+
+@given(any_record, st.sampled_from(["", "vendor", "headers", "gone"]), st.sampled_from(RULE_IDS))
+def test_any_record_can_be_masked_and_sent(record: CaptureRecord, profile: str, rule: str) -> None:
+    record.profile, record.rule = profile, rule
+    if record.request is not None:
+        record.request.query.append(("password", PLAIN))
+    assert find_secret(r.encode(r.decode(r.encode(MASKER.record(record)))), PLAIN) == []
+
+
+def test_masking_imports_no_decompressor_until_a_body_needs_one() -> None:
+    code = (
+        "import sys, app.contract.mask as m, app.contract.rules as r;"
+        "m.Masker(r.RuleSet());"
+        "sys.exit(bool({'zstandard', 'brotli', 'brotlicffi'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

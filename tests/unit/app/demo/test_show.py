@@ -1,0 +1,31 @@
+"""app/demo/show.py: what a newcomer must find on the screen."""
+
+import msgspec
+
+from app.demo import show
+from app.demo.round import Outcome
+from app.sent import Sent
+from app.settings import load
+
+ROW = Sent(host="\x1b[2Jcdn.cribl.io", method="GET", endpoint="/telemetry/", action="mock",
+           kind="exchange", reason="", count=6, bytes_out=100)  # fmt: skip
+STOPPED = Outcome(client="Python", sent=[ROW], added_fields=["wpm"], passed=["GET a", "GET a"],
+                  captures=6, seconds=1.0, logs="logs", data=".telemock",
+                  api="http://127.0.0.1:1", running=False)  # fmt: skip
+
+
+def test_everything_is_named_and_nothing_acts_on_the_terminal(capsys):
+    show.outcome(STOPPED, load({}))
+    out = capsys.readouterr().out
+    for part in ("\\x1b[2Jcdn.cribl.io", "query.wpm", "2 x GET a", "logs/", ".telemock/",
+                 "http://127.0.0.1:1/api/v1/captures (stopped)"):  # fmt: skip
+        assert part in out
+    assert "\x1b" not in out
+    assert "kill" not in out
+
+
+def test_what_stays_up_is_told_with_how_to_ask_and_stop_it(capsys):
+    show.outcome(msgspec.structs.replace(STOPPED, running=True, pids=[11, 12]), load({}))
+    out = capsys.readouterr().out
+    assert 'curl -H "Authorization: Bearer $(cat .telemock/token)"' in out
+    assert "kill 11 12" in out

@@ -1,0 +1,126 @@
+"""app/local.py: children that start, fail with a readable text, and leave nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app import local
+from app.contract import names
+
+PY = sys.executable
+
+
+def child(tmp_path: Path, script: str, **more: bool) -> local.Child:
+    return local.Child(
+        "the thing",
+        [PY, "-c", script],
+        environ=os.environ,
+        console=tmp_path / "logs" / "thing.log",
+        **more,
+    )
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def until(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_child_that_ends_early_is_an_error_with_its_last_lines(tmp_path):
+    one = child(tmp_path, "import sys; sys.exit('\\x1b[2Jthe port is taken')")
+    with pytest.raises(local.LocalError) as caught:
+        one.wait(lambda: False)
+    text = str(caught.value)
+    assert text.startswith("the thing ended with 1\n\n")
+    assert "the port is taken" in text
+    assert "\x1b" not in text
+    assert f"hint: all it said is in {one.console}" in text
+
+
+def test_a_child_that_is_never_ready_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "START_SECONDS", 0.2)
+    one = child(tmp_path, "import time; time.sleep(60)")
+    with pytest.raises(local.LocalError, match="was not ready"):
+        one.wait(lambda: False)
+    assert gone(one.pid)
+
+
+def test_a_child_that_ignores_sigterm_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "STOP_SECONDS", 0.2)
+    ready = tmp_path / "ready"
+    one = child(
+        tmp_path,
+        "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)",
+    )
+    one.wait(ready.exists)
+    one.stop()
+    assert gone(one.pid)
+    one.stop()
+
+
+@pytest.mark.parametrize("stay", [False, True])
+def test_a_child_ends_with_its_parent_unless_it_shall_stay(tmp_path, stay):
+    script = f"""
+import os, sys, time
+from pathlib import Path
+from app import local
+one = local.Child("x", [{PY!r}, "-c", "import time; time.sleep(60)"], environ=os.environ,
+                  console=Path({str(tmp_path / "x.log")!r}), stay={stay})
+print(one.pid, os.getpgid(one.pid) == one.pid, flush=True)
+time.sleep(60)
+"""
+    parent = subprocess.Popen([PY, "-c", script], stdout=subprocess.PIPE, text=True)
+    pid, own_group = parent.stdout.readline().split()
+    parent.stdout.close()
+    assert own_group == "True"
+    parent.kill()
+    parent.wait()
+    if stay:
+        assert not gone(int(pid))
+        os.kill(int(pid), signal.SIGKILL)
+    until(lambda: gone(int(pid)))
+
+
+def test_app_and_sidecar_start_answer_and_stop(tmp_path):
+    data, logs = tmp_path / "data", tmp_path / "logs"
+    app = local.start_app(data, logs, environ={"TELEMOCK_PROFILES": "cribl"})
+    try:
+        assert local.running_app(data) == app.url
+        assert app.token == (data / names.FILE_TOKEN).read_text().strip()
+        assert [p.id for p in app.profiles()] == ["cribl"]
+        sidecar = local.start_sidecar(data, logs, app.url)
+        try:
+            assert len(sidecar.boot) >= 16
+            assert sidecar.health.startswith("http://127.0.0.1:")
+        finally:
+            sidecar.child.stop()
+    finally:
+        app.stop()
+    assert gone(app.child.pid) and gone(sidecar.child.pid)
+    assert not app.answers()
+    assert local.running_app(data) == ""
+
+
+def test_a_setting_that_is_wrong_is_told_by_the_error(tmp_path):
+    with pytest.raises(local.LocalError, match="TELEMOCK_MODE is 'mok'"):
+        local.start_app(tmp_path, tmp_path, environ={"TELEMOCK_MODE": "mok"})
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"url": "http://127.0.0.1:1", "pid": 1}', "x"])
+def test_no_app_runs_where_the_file_says_nothing_true(tmp_path, text):
+    (tmp_path / names.FILE_SERVER).write_text(text)
+    assert local.running_app(tmp_path) == ""
