@@ -94,10 +94,10 @@ def bind(batch: Batch, pod: Pod) -> int:
         if (named.namespace, named.pod, named.uid) == pod:
             continue
         whole = msgspec.json.decode(line)  # fields that this version does not know stay
-        given = whole.get("workload") or {}
-        whole["workload"] = given | {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
-        line = msgspec.json.encode(whole)
-        batch.records[at] = Incoming(decode(line), line)
+        names = {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
+        whole["workload"] = whole.get("workload", {}) | names
+        record = msgspec.structs.replace(record, workload=msgspec.structs.replace(named, **names))
+        batch.records[at] = Incoming(record, msgspec.json.encode(whole))
         bound += 1
     return bound
 

@@ -1,11 +1,17 @@
 import stat
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
-from app.auth import mask_key, token
-from tests.serving import serving
+from app.auth import Denied, LocalAuthority, Policy, mask_key, token
+from app.main import create_app
+from app.settings import load
+from tests.serving import environment, serving
 
 
 def test_token_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
@@ -60,3 +66,52 @@ def test_another_token_is_refused(tmp_path: Path, shown: str) -> None:
         answer = served.bare.get("/api/v1/report", headers={b"authorization": value})
         assert answer.status_code == 401
         assert served.client.get("/api/v1/report").status_code == 200
+
+
+def routes(router: Any) -> Iterator[APIRoute]:
+    for route in router.routes:
+        if inner := getattr(route, "original_router", None):
+            yield from routes(inner)
+        elif isinstance(route, APIRoute):
+            yield route
+        else:  # a kind of route that this does not know may be open to everyone
+            assert route.path == "/openapi.json"
+
+
+def policies(app: FastAPI) -> dict[tuple[str, str], list[Policy]]:
+    return {
+        (method, route.path): [
+            d.call for d in route.dependant.dependencies if isinstance(d.call, Policy)
+        ]
+        for route in routes(app.router)
+        for method in route.methods
+    }
+
+
+@pytest.mark.parametrize("cluster", ["0", "1"])
+def test_every_api_route_names_whom_it_lets_in(tmp_path: Path, cluster: str) -> None:
+    app = create_app(load(environment(tmp_path, TELEMOCK_CLUSTER=cluster)))
+    found = policies(app)
+    assert len(found) >= 10
+    for (method, path), named in found.items():
+        if path in ("/health", "/ready", "/metrics"):
+            assert not named
+            continue
+        assert path.startswith("/api/"), f"{path} is open to everyone"
+        assert len(named) == 1, path
+        # Sidecars do two things, and nothing that writes is open to people but deleting.
+        assert named[0].sidecar == (
+            path in ("/api/v1/profiles", "/api/v1/captures")
+            and ((method == "POST") == path.endswith("captures"))
+        ), path
+        wanted = {"POST": {None}, "GET": {"get", "list"}, "DELETE": {"delete"}}[method]
+        assert named[0].verb in wanted, path
+
+
+async def test_no_token_is_never_the_token() -> None:
+    for held in ("", "secret"):
+        for shown in ("", "Secret", "secret "):
+            with pytest.raises(Denied) as caught:
+                await LocalAuthority(held).check(shown, Policy("get"))
+            assert caught.value.status == 401
+    assert (await LocalAuthority("secret").check("secret", Policy("delete"))).sidecar

@@ -4,17 +4,19 @@ import msgspec
 import pytest
 import zstandard
 
+from app.auth import Pod
 from app.batch import (
     BATCH_CAP,
     LINES_CAP,
     WIRE_CAP,
     Batch,
     BatchError,
+    bind,
     read_batch,
     read_body,
     receipt,
 )
-from app.contract.record import CaptureRecord, encode
+from app.contract.record import CaptureRecord, Workload, decode, encode
 from app.store import Written
 
 BOOT = "0123456789abcdef"
@@ -101,3 +103,27 @@ async def test_the_wire_is_bounded() -> None:
 def test_receipt_counts() -> None:
     done = receipt(Batch([], []), Written([0, 2], 1, []))
     assert (done.stored, done.duplicates, done.refused) == (2, 1, [])
+
+
+def test_records_are_bound_to_the_pod_of_their_sender() -> None:
+    pod = Pod("logs", "leader-0", "u-1")
+    mine = Workload(namespace="logs", pod="leader-0", uid="u-1", node="n")
+    others = [
+        Workload(),
+        Workload(namespace="logs", pod="leader-1", uid="u-1", image="i"),
+        Workload(namespace="logs", pod="leader-0", uid="u-2"),
+    ]
+    lines = [
+        encode(CaptureRecord(boot=BOOT, seq=n, kind="exchange", time_ns=1, workload=workload))
+        for n, workload in enumerate([mine, *others], 1)
+    ]
+    lines[2] = lines[2][:-1] + b',"newer":{"a":[1]}}'
+    batch = read_batch(b"\n".join(lines), "")
+    assert bind(batch, pod) == 3
+    for kept in batch.records:
+        assert kept.record == decode(kept.line)
+        assert Pod(*(getattr(kept.record.workload, n) for n in ("namespace", "pod", "uid"))) == pod
+    assert batch.records[0].line == lines[0]
+    assert batch.records[2].record.workload.image == "i"
+    assert b'"newer":{"a":[1]}' in batch.records[2].line
+    assert bind(batch, pod) == 0
