@@ -1,0 +1,130 @@
+"""Events that say what became of a pod: on the pod's owner, for the pod itself is not yet there.
+
+`app.inject.webhook` tells them without waiting; one task writes them. What is told again within ten
+minutes is not written again: an owner whose pods fail makes new ones for ever.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from app.kube import Api, KubeError, Object, path
+from app.logs import place
+from app.telemetry import Metrics
+
+AGAIN_S = 600.0
+_QUEUE_CAP = 256
+_TOLD_CAP = 2048  # that are remembered as told
+_MESSAGE_CAP = 1024  # characters, by Kubernetes' rules
+_FLUSH_S = 3.0  # that the end waits for what is queued
+_COMPONENT = "telemock-injector"
+
+log = logging.getLogger(__name__)
+
+
+class Event(NamedTuple):
+    about: Object  # an ObjectReference
+    reason: str
+    message: str
+    type: Literal["Normal", "Warning"]
+
+
+class Events:
+    """`tell` on the event loop, while `running`."""
+
+    def __init__(
+        self,
+        api: Api,
+        metrics: Metrics,
+        instance: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`instance` is the name of our own pod."""
+        self._api = api
+        self._metrics = metrics
+        self._instance = instance
+        self._clock = clock
+        self._queue: asyncio.Queue[Event] = asyncio.Queue(_QUEUE_CAP)
+        self._told: dict[tuple[str, ...], float] = {}
+
+    def tell(self, event: Event) -> None:
+        """Never waits: what does not fit is counted."""
+        about = event.about
+        key = (about["namespace"], about["kind"], about["name"], about.get("uid", ""), *event[1:])
+        now = self._clock()
+        if now - self._told.get(key, -AGAIN_S) < AGAIN_S:
+            return
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self._lose("queue_full")
+            return
+        self._told.pop(key, None)
+        self._told[key] = now
+        if len(self._told) > _TOLD_CAP:
+            del self._told[next(iter(self._told))]
+
+    async def running(self) -> None:
+        """Writes what is told, until it is cancelled; then for at most _FLUSH_S what is queued."""
+        try:
+            while True:
+                await self._write(await self._queue.get())
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_S):
+                    while not self._queue.empty():
+                        await self._write(self._queue.get_nowait())
+            self._lose("stopped", self._queue.qsize())
+
+    async def _write(self, event: Event) -> None:
+        try:
+            await asyncio.to_thread(self._post, event)
+        except KubeError as e:
+            # Of a namespace that ends the API server takes no Events.
+            self._lose("refused" if e.status else "api_away")
+            log.warning("an Event could not be written: %s", e)
+        except Exception as e:  # the task must outlive one bad event
+            self._lose("failed")
+            log.error("an Event could not be written: %s", place(e))
+
+    def _post(self, event: Event) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        namespace = event.about["namespace"]
+        self._api.request(
+            "POST",
+            path("api", "v1", "namespaces", namespace, "events"),
+            {
+                "metadata": {"generateName": "telemock-", "namespace": namespace},
+                "involvedObject": event.about,
+                "reason": event.reason,
+                "message": _cut(event.message),
+                "type": event.type,
+                "count": 1,
+                "firstTimestamp": now,
+                "lastTimestamp": now,
+                "source": {"component": _COMPONENT},
+                "reportingComponent": _COMPONENT,
+                "reportingInstance": self._instance,
+            },
+        )
+
+    def _lose(self, reason: str, number: int = 1) -> None:
+        if number:
+            self._metrics.add("telemock.injector.events_lost", (reason,), number)
+
+
+def about(pod: Object, namespace: str) -> Object:
+    """A reference to the pod's controller, else to its namespace: what is there already."""
+    for owner in (pod.get("metadata") or {}).get("ownerReferences") or ():
+        if owner.get("controller"):
+            reference = {k: str(owner.get(k, "")) for k in ("apiVersion", "kind", "name", "uid")}
+            return {**reference, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "namespace": namespace}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MESSAGE_CAP else text[: _MESSAGE_CAP - 1] + "…"
