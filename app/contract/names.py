@@ -48,6 +48,30 @@ FILE_REPORT = "final-report.md"
 
 DUMMY_IPV4 = "192.0.2."  # + n: the address that the redirect gives to the n-th telemetry host
 DUMMY_IPV6 = "100::"
+LOOPBACK_IPV4 = "127.0.0."  # + n + 1: where the sidecar listens for the n-th one without a redirect
+LOOPBACK_IPV6 = "::1"  # for all of them: what a look-up of family 6 finds
+
+# What a pod carries, and what is put into it.
+LABEL_INJECT = "telemock.io/inject"
+INJECT_ENABLED, INJECT_DISABLED = "enabled", "disabled"
+ANNOTATION_PROFILES = "telemock.io/profiles"
+ANNOTATION_MODE = "telemock.io/mode"
+ANNOTATION_REDIRECT = "telemock.io/redirect"
+ANNOTATION_TRUST = "telemock.io/trust"
+ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
+ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
+CONTAINER_SIDECAR = "telemock"
+CONTAINER_REDIRECT = "telemock-redirect"
+VOLUME_CA = "telemock-ca"  # the authority with its key: the sidecar's only
+VOLUME_TRUST = "telemock-trust"  # its public half
+VOLUME_SPOOL = "telemock-spool"
+VOLUME_TOKEN = "telemock-token"  # noqa: S105 - the name of a volume
+SIDECAR_UID = 2931
+MOUNT_CA = "/run/telemock/ca"
+MOUNT_TRUST = "/etc/telemock/trust"
+MOUNT_SPOOL = "/var/lib/telemock"
+MOUNT_TOKEN = "/var/run/secrets/telemock"  # noqa: S105 - a directory
+EVENT_INJECTED, EVENT_SKIPPED = "TelemockInjected", "TelemockSkipped"
 
 
 class Metric(NamedTuple):
