@@ -115,6 +115,16 @@ images: ## build telemock-app and telemock-sidecar (TAG=dev)
 compose-test: $(VENV) images ## bring the two services up with docker-compose and use them
 	$(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
 
+# The cluster of KUBECONFIG. With LOAD=COMMAND the images that are used are given to `COMMAND IMAGE…`
+# first; without it the cluster must have them.
+STAND_IN := cribl-stand-in:e2e
+
+.PHONY: e2e
+e2e: $(VENV) ## install the chart in a cluster (KUBECONFIG) and use it; LOAD='kind load docker-image' loads images
+	@[[ -z '$(LOAD)' ]] || { set -x; $(DOCKER_BUILD) -t $(STAND_IN) tests/e2e/cribl; \
+	  $(LOAD) telemock-app:$(TAG) telemock-sidecar:$(TAG) $(STAND_IN); }
+	TAG=$(TAG) $(BIN)/python -m pytest -m e2e --durations=10 tests/e2e
+
 .PHONY: clean
 clean: ## remove what make made (captures and logs stay)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov

@@ -3,7 +3,7 @@
 import pytest
 
 # Marker of tests that need more than this machine's Python, and what runs them.
-ON_REQUEST = {"compose": "make compose-test"}
+ON_REQUEST = {"compose": "make compose-test", "e2e": "make e2e"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -261,13 +261,15 @@ class Cluster:
         for pod in self.find("v1", "Pod", namespace):
             well = ready(pod) or pod["status"].get("phase") == "Succeeded"
             name = pod["metadata"]["name"]
-            yield f"=== {namespace}/{name}: {pod['status'].get('phase')}{'' if well else ' NOT READY'}"
+            phase = pod["status"].get("phase")
+            yield f"=== {namespace}/{name}: {phase}{'' if well else ' NOT READY'}"
             status = (pod["metadata"].get("annotations") or {}).get("telemock.io/status")
             if status:
                 yield f"  telemock.io/status: {status}"
             for each in container_statuses(pod):
                 if each["restartCount"] or not well:
-                    yield f"  {each['name']}: {json.dumps(each['state'])} restarts {each['restartCount']}"
+                    count, state = each["restartCount"], json.dumps(each["state"])
+                    yield f"  {each['name']}: {state} restarts {count}"
                     if each.get("lastState"):
                         yield f"    before: {json.dumps(each['lastState'])}"
                 if not well or each["name"] == "telemock":

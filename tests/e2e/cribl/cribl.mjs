@@ -34,12 +34,12 @@ export const parameters = () => ({
 
 // One request with a connection of its own. Never rejects: what happened is the answer.
 // `connect` is an address to use in place of the URL's host.
-function call(url, {method = 'GET', body = '', headers = {}, connect, timeout = 10000} = {}) {
+function call(url, {method = 'GET', body = '', headers = {}, connect, family, timeout = 10000} = {}) {
   return new Promise((resolve) => {
     const began = performance.now();
     const target = new URL(url);
     const secure = target.protocol === 'https:';
-    const chosen = {method, headers, agent: false, timeout};
+    const chosen = {method, headers, agent: false, timeout, family: family && 6};
     if (connect) {
       Object.assign(chosen, {
         host: connect, port: target.port || (secure ? 443 : 80),

@@ -1,0 +1,139 @@
+"""One install for all tests: the release, and a namespace with Cribl's nodes that has opted in.
+
+The tests run in the order of `ORDER`: what breaks things comes late, what removes them last. Needs
+a cluster (KUBECONFIG) that has the images, helm and kubectl. Run by `make e2e`.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e import pods
+from tests.e2e.cluster import Cluster
+from tests.e2e.release import Release
+
+ORDER = (
+    "test_install",
+    "test_injection",
+    "test_telemetry",
+    "test_data",
+    "test_access",
+    "test_status",
+    "test_redirects",
+    "test_jobs",
+    "test_without_webhook",
+    "test_refusals",
+    "test_profiles",
+    "test_certificates",
+    "test_outages",
+    "test_upgrade",
+    "test_uninstall",
+)
+SELECTED = "e2e-selected"  # app.kubernetes.io/name that injector.podSelector names
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return ORDER.index(item.path.stem) if item.path.stem in ORDER else -1
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A failure says what is wrong in the cluster, as somebody would look at it first."""
+    report = yield
+    cluster = getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and isinstance(cluster, Cluster):
+        report.sections.append(("the cluster", cluster.wrong()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
+    cluster.remove_namespaces(wait=True)
+    yield cluster
+    if not os.environ.get("KEEP"):
+        cluster.remove_namespaces(wait=False)
+
+
+@pytest.fixture(scope="session")
+def values() -> dict[str, Any]:
+    """What the release is installed with."""
+    found: dict[str, Any] = {
+        # With a paid licence: the stand-in has one.
+        "mode": "mock",
+        "persistence": {"size": "1Gi"},
+        "injector": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": SELECTED}}},
+    }
+    if tag := os.environ.get("TAG"):
+        found["image"] = {"app": {"tag": tag}, "sidecar": {"tag": tag}}
+    return found
+
+
+@pytest.fixture(scope="session")
+def release(cluster: Cluster, values: dict[str, Any]) -> Iterator[Release]:
+    """Installed, with its accounts; the notes of the installation are in `notes`."""
+    release = Release(cluster)
+    release.helm("uninstall", release.name, "--wait", check=False)  # of an interrupted run
+    cluster.make_namespace(release.namespace, enforce="restricted")
+    try:
+        release.notes = release.upgrade(values)
+        release.rolled_out()
+        release.make_accounts()
+        yield release
+    finally:
+        release.close()
+        if not os.environ.get("KEEP"):
+            release.helm("uninstall", release.name, "--wait", check=False)
+            release.remove_accounts()
+
+
+class Cribl:
+    """A namespace that has opted in: the leader, its workers, and the vendor they call."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster, self.namespace = cluster, namespace
+
+    @property
+    def leader(self) -> dict[str, Any]:
+        return self.cluster.ready_pods(self.namespace, pods.LEADER)[0]
+
+    @property
+    def workers(self) -> list[dict[str, Any]]:
+        return self.cluster.ready_pods(self.namespace, pods.WORKERS, 2)
+
+    def telemetry(self, pod: dict[str, Any], tag: str, **changes: str) -> dict[str, Any]:
+        """One report of that node, with a mark to find it by. What the client saw."""
+        answer: dict[str, Any] = self.cluster.ask(
+            pod, 9000, "/test/telemetry", **{"fc.tag": tag, **changes}
+        )
+        return answer
+
+    def call(self, pod: dict[str, Any], url: str, **options: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.cluster.ask(pod, 9000, "/test/call", url=url, **options)
+        return answer
+
+    def start(self, name: str, **more: Any) -> dict[str, Any]:
+        """One more node, when it is ready."""
+        self.cluster.apply(pods.node(name, self.namespace, **more))
+        selector = f"app.kubernetes.io/name={name}"
+        return self.cluster.ready_pods(self.namespace, selector)[0]
+
+    @property
+    def vendor(self) -> dict[str, Any]:
+        return self.cluster.ready_pods(self.namespace, "app.kubernetes.io/name=vendor")[0]
+
+    def through_vendor(self) -> dict[str, Any]:
+        """Pod spec fields of a node whose DNS knows the vendor's host as that pod."""
+        return pods.resolve_by(self.vendor, self.namespace)
+
+
+@pytest.fixture(scope="session")
+def cribl(cluster: Cluster, release: Release) -> Cribl:
+    namespace = cluster.make_namespace(f"{release.name}-cribl", inject="enabled")
+    cluster.apply(pods.vendor(namespace), *pods.leader(namespace), *pods.workergroup(namespace))
+    return Cribl(cluster, namespace)

@@ -1,0 +1,175 @@
+"""One `helm install` of the chart, and the app behind it as an operator reaches it.
+
+E2E_RELEASE names the release and its namespace, TAG the images' tag (by default the chart's
+appVersion), KEEP=1 leaves everything in the cluster.
+"""
+
+import os
+import ssl
+import subprocess
+import tempfile
+from base64 import b64decode
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tests.e2e.cluster import OURS, Cluster, Forward, until
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "telemock"
+VIEWER, NOBODY = "e2e-viewer", "e2e-nobody"
+
+
+class Release:
+    """The names are those that the chart makes from the release's."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.name = self.namespace = os.environ.get("E2E_RELEASE", "telemock-e2e")
+        self.app, self.injector = self.name, f"{self.name}-injector"
+        self._stack = ExitStack()
+        self._port = 0
+        self.notes = ""
+
+    # --- helm --------------------------------------------------------------------------------
+
+    def helm(self, *arguments: str, check: bool = True) -> str:
+        done = subprocess.run(
+            ["helm", *arguments, "--namespace", self.namespace],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
+        assert not check or done.returncode == 0, f"helm {' '.join(arguments)}: {done.stderr}"
+        return done.stdout + done.stderr
+
+    def upgrade(self, values: dict[str, Any], *more: str) -> str:
+        """`helm upgrade --install` with exactly these values; returns the notes."""
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(values, file)
+            file.flush()
+            return self.helm(
+                "upgrade", "--install", self.name, str(CHART), "--values", file.name,
+                "--wait", "--timeout", "150s", *more,
+            )  # fmt: skip
+
+    def rolled_out(self) -> None:
+        for name in (self.app, self.injector):
+            self.cluster.rolled_out("Deployment", name, self.namespace)
+
+    def app_pod(self) -> dict[str, Any]:
+        selector = "app.kubernetes.io/component=app"
+        return self.cluster.ready_pods(self.namespace, self._selector(selector))[0]
+
+    def injector_pods(self, count: int = 2) -> list[dict[str, Any]]:
+        selector = self._selector("app.kubernetes.io/component=injector")
+        return self.cluster.ready_pods(self.namespace, selector, count)
+
+    def _selector(self, more: str) -> str:
+        return f"app.kubernetes.io/instance={self.name},{more}"
+
+    def secret(self) -> dict[str, bytes]:
+        found = self.cluster.get("v1", "Secret", f"{self.name}-tls", self.namespace)
+        return {k: b64decode(v) for k, v in (found.get("data") or {}).items()}
+
+    def ca_bundles(self) -> list[bytes]:
+        """What the API server trusts the webhook by, one for each entry."""
+        found = self.cluster.get(
+            "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", self.injector
+        )
+        return [b64decode(w["clientConfig"].get("caBundle") or "") for w in found["webhooks"]]
+
+    # --- the API -----------------------------------------------------------------------------
+
+    def make_accounts(self) -> None:
+        """Two people: one who may look, and one who may nothing."""
+        for name in (VIEWER, NOBODY):
+            self.cluster.apply(
+                {
+                    "apiVersion": "v1",
+                    "kind": "ServiceAccount",
+                    "metadata": {"name": name, "namespace": self.namespace, "labels": OURS},
+                }
+            )
+        self.cluster.apply(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": f"{self.name}-{VIEWER}", "labels": OURS},
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "ClusterRole",
+                    "name": f"{self.name}-captures-viewer",
+                },
+                "subjects": [
+                    {"kind": "ServiceAccount", "name": VIEWER, "namespace": self.namespace}
+                ],
+            }
+        )
+
+    def remove_accounts(self) -> None:
+        self.cluster.delete(
+            "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", f"{self.name}-{VIEWER}"
+        )
+
+    def api(
+        self, path: str, *, account: str = VIEWER, method: str = "GET", **parameters: str
+    ) -> httpx.Response:
+        """One request to the app's TLS port, as that account; "" sends no token."""
+        token = self.cluster.token(account, self.namespace) if account else ""
+        return self.api_with(token, path, method, **parameters)
+
+    def api_with(
+        self, token: str, path: str, method: str = "GET", **parameters: str
+    ) -> httpx.Response:
+        trust = ssl.create_default_context(cadata=self.secret()["ca.crt"].decode())
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        for attempt in (1, 2):
+            try:
+                with httpx.Client(verify=trust, trust_env=False, timeout=30) as http:
+                    return http.request(
+                        method,
+                        f"https://localhost:{self._forwarded(again=attempt > 1)}{path}",
+                        params=parameters,
+                        headers=headers,
+                    )
+            except httpx.TransportError:
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _forwarded(self, *, again: bool) -> int:
+        """A pod that went away takes its forward with it."""
+        if again or not self._port:
+            self._stack.close()
+            self._port = self._stack.enter_context(
+                Forward(self.namespace, f"service/{self.app}", 8443)
+            )
+        return self._port
+
+    def captures(self, **filters: str) -> list[dict[str, Any]]:
+        answer = self.api("/api/v1/captures", limit="1000", **filters)
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    def tagged(self, prefix: str) -> list[tuple[str, dict[str, Any]]]:
+        """(tag, record) of the telemetry whose parameter `fc.tag` begins so, with duplicates."""
+        found = []
+        for record in self.captures(kind="exchange"):
+            for name, value in record.get("request", {}).get("query", []):
+                if name == "fc.tag" and value.startswith(prefix):
+                    found.append((value, record))
+        return found
+
+    def capture(self, tag: str, seconds: float = 30) -> dict[str, Any]:
+        """The one record of the telemetry with that tag."""
+        found = until(lambda: self.tagged(tag), f"the capture {tag} is in the store", seconds)
+        assert [t for t, _ in found] == [tag], found
+        return found[0][1]
+
+    def close(self) -> None:
+        self._stack.close()

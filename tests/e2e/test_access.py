@@ -1,0 +1,86 @@
+"""Who may read captures, and who may send them, decided by the cluster's API server."""
+
+import json
+import ssl
+
+import httpx
+import pytest
+
+from tests.e2e.cluster import Cluster, Forward, until
+from tests.e2e.conftest import Cribl
+from tests.e2e.release import NOBODY, VIEWER, Release
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+CAPTURES = "/api/v1/captures"
+
+
+def test_without_a_token_nobody_reads(release: Release) -> None:
+    assert release.api(CAPTURES, account="").status_code == 401
+    assert release.api_with("made-up", CAPTURES).status_code == 401
+
+
+def test_a_known_account_without_the_role_reads_nothing(release: Release) -> None:
+    answer = release.api(CAPTURES, account=NOBODY)
+    assert answer.status_code == 403
+    assert "captures.telemock.io" in answer.text
+
+
+def test_the_role_is_enough(release: Release) -> None:
+    assert release.api(CAPTURES, account=VIEWER).status_code == 200
+
+
+def test_a_sidecar_s_token_sends_and_does_not_read(release: Release) -> None:
+    token = release.cluster.token(NOBODY, release.namespace, "telemock")
+    assert release.api_with(token, CAPTURES).status_code == 403
+    assert release.api_with(token, "/api/v1/report").status_code == 403
+
+
+def test_a_viewer_s_token_does_not_send(release: Release) -> None:
+    token = release.cluster.token(VIEWER, release.namespace)
+    assert release.api_with(token, CAPTURES, "POST").status_code in (401, 403)
+
+
+def test_the_plain_port_has_no_api(cluster: Cluster, release: Release) -> None:
+    token = cluster.token(VIEWER, release.namespace)
+    with Forward(release.namespace, f"service/{release.app}", 8000) as port:
+        answer = httpx.get(
+            f"http://127.0.0.1:{port}{CAPTURES}",
+            headers={"authorization": f"Bearer {token}"},
+            trust_env=False,
+        )
+        assert answer.status_code in (403, 404)
+        assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+
+
+def test_a_record_is_its_sender_s_whatever_it_says(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    """The sidecar's own token, used from inside the pod to speak for another one."""
+    leader = cribl.leader
+    record = {
+        "schema": 1, "boot": "f0" * 8, "seq": 1, "kind": "exchange", "time_ns": 1,
+        "workload": {"namespace": "kube-system", "pod": "somebody-else", "uid": "x"},
+        "product_version": "forged",
+    }  # fmt: skip
+    send = (
+        "import os, ssl, sys, urllib.request as u\n"
+        "c = ssl.create_default_context(cadata=os.environ['TELEMOCK_API_CA_PEM'])\n"
+        "t = open(os.environ['TELEMOCK_TOKEN_FILE']).read().strip()\n"
+        "r = u.Request(os.environ['TELEMOCK_API_URL'] + '/api/v1/captures', sys.argv[1].encode(),\n"
+        "  {'authorization': 'Bearer ' + t, 'content-type': 'application/x-ndjson'})\n"
+        "print(u.urlopen(r, context=c, timeout=10).read().decode())\n"
+    )
+    said = cluster.run(leader, "telemock", "python", "-c", send, json.dumps(record))
+    assert json.loads(said)["stored"] == 1
+    stored = [c for c in release.captures(version="forged")]
+    assert [c["workload"]["pod"] for c in stored] == [leader["metadata"]["name"]]
+    assert [c["workload"]["namespace"] for c in stored] == [cribl.namespace]
+
+
+def test_the_certificate_is_the_release_s(release: Release) -> None:
+    with Forward(release.namespace, f"service/{release.app}", 8443) as port:
+        system = ssl.create_default_context()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"https://localhost:{port}/health", verify=system, trust_env=False)
+    until(lambda: release.api("/api/v1/captures").status_code == 200, "the release's CA fits")

@@ -1,0 +1,104 @@
+"""What breaks, and what does not break with it."""
+
+import time
+
+import pytest
+from kubernetes.dynamic.exceptions import DynamicApiError
+
+from tests.e2e import pods
+from tests.e2e.cluster import Cluster, restarts, status_of, until
+from tests.e2e.conftest import Cribl
+from tests.e2e.release import Release
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+def test_without_the_app_clients_are_answered_and_nothing_is_lost(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    leader, worker = cribl.leader, cribl.workers[0]
+    sent = []
+
+    def report(pod: dict[str, object], part: str, count: int) -> None:
+        for n in range(count):
+            tag = f"outage-{part}-{n}"
+            answer = cribl.telemetry(pod, tag)
+            assert answer["status"] == 200, answer
+            sent.append(tag)
+
+    report(leader, "before", 10)
+    cluster.scale(release.app, release.namespace, 0)
+    try:
+        report(leader, "leader", 30)
+        report(worker, "worker", 30)
+    finally:
+        cluster.scale(release.app, release.namespace, 1)
+    report(leader, "after", 10)
+
+    def all_there() -> bool:
+        return {t for t, _ in release.tagged("outage-")} >= set(sent)
+
+    until(all_there, "every report is in the store", 90)
+    assert sorted(t for t, _ in release.tagged("outage-")) == sorted(sent)  # and none twice
+
+
+def test_a_killed_sidecar_stops_telemetry_and_nothing_else(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    node = cribl.start(
+        "victim",
+        spec={"shareProcessNamespace": True},
+        env={"CRIBL_DIST_MASTER_URL": "tcp://token@leader:4200"},
+    )
+    until(lambda: cluster.ask(node, 9000, "/test/beats")["echoed"] > 5, "heartbeats run")
+    assert cribl.telemetry(node, "before-kill")["status"] == 200
+    cluster.ask(node, 9000, "/test/beats", reset="1")
+    failed = 0
+    # Twice: the second time the kubelet waits before it starts it again.
+    for _ in range(2):
+        assert until(
+            lambda: cluster.ask(node, 9000, "/test/kill", part="-m addon")["killed"],
+            "there is a sidecar to kill",
+        )
+        failed += cribl.telemetry(node, "while-dead").get("status") != 200
+    time.sleep(3)  # a time to watch, not to wait for something
+    beats = cluster.ask(node, 9000, "/test/beats")
+    assert beats["reconnects"] == 0
+    assert beats["longestGapMs"] < 1000
+    assert beats["echoed"] >= beats["sent"] - 2
+    assert failed, "the sidecar was never away: this test shows nothing"
+    until(
+        lambda: cribl.telemetry(node, "after-kill").get("status") == 200,
+        "telemetry is answered again",
+        60,
+    )
+    (node,) = cluster.ready_pods(cribl.namespace, "app.kubernetes.io/name=victim")
+    assert restarts(node, "telemock") == 2
+    assert restarts(node, "cribl") == 0
+    release.capture("before-kill")
+
+
+def test_without_the_injector_a_namespace_s_pods_start_and_a_pod_s_own_wish_is_refused(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    cluster.scale(release.injector, release.namespace, 0)
+    try:
+        (made,) = until(
+            lambda: cluster.apply(pods.node("unserved", cribl.namespace), dry_run=True),
+            "the API server lets the pod in",
+        )
+        assert status_of(made) == {}
+        asked = pods.node(
+            "insists", f"{release.name}-plain", labels={"telemock.io/inject": "enabled"}
+        )
+        with pytest.raises(DynamicApiError) as refused:
+            cluster.apply(asked, dry_run=True)
+        assert "telemock" in str(refused.value)
+    finally:
+        cluster.scale(release.injector, release.namespace, 2)
+
+    def served() -> bool:
+        (made,) = cluster.apply(pods.node("served-again", cribl.namespace), dry_run=True)
+        return bool(status_of(made).get("injected"))
+
+    until(served, "pods are injected again", 30)

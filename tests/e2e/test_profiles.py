@@ -1,0 +1,104 @@
+"""The profiles' ConfigMap: changed ones are used, broken ones are not."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster import Cluster, until
+from tests.e2e.conftest import Cribl
+from tests.e2e.release import Release
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+PROFILE = """\
+id: e2e
+title: A vendor of the tests
+hosts: [telemetry.e2e.test]
+evidence: [{claim: made up, source: tests, verified: 2026-01}]
+rules:
+  - id: all
+    match: {path: {prefix: /}}
+    action: mock
+    answer: {body: "%s\\n"}
+"""
+BROKEN = "id: e2e\nhosts: [telemetry.e2e.test\n"
+
+
+def put(cluster: Cluster, release: Release, text: str) -> None:
+    name = f"{release.name}-profiles"
+    found = cluster.get("v1", "ConfigMap", name, release.namespace)
+    cluster.core.patch_namespaced_config_map(
+        name, release.namespace, {"data": {**(found.get("data") or {}), "e2e.yaml": text}}
+    )
+    # The kubelet looks once a minute by itself, and at once when the pod changes.
+    for pod in (release.app_pod(), *release.injector_pods()):
+        cluster.core.patch_namespaced_pod(
+            pod["metadata"]["name"],
+            release.namespace,
+            {"metadata": {"annotations": {"telemock.test/poke": str(hash(text))}}},
+        )
+
+
+def health(cluster: Cluster, release: Release) -> dict[str, Any]:
+    found: dict[str, Any] = cluster.ask(release.app_pod(), 8000, "/health")["profiles"]
+    return found
+
+
+def test_a_new_profile_reaches_new_pods(cluster: Cluster, release: Release, cribl: Cribl) -> None:
+    put(cluster, release, PROFILE % "first")
+    until(lambda: "e2e" in str(health(cluster, release)), "the app has the profile", 120)
+    node = until(lambda: start(cribl), "a pod gets the profile", 60)
+    answer = until(
+        lambda: [a for a in [cribl.call(node, "https://telemetry.e2e.test/x")] if "body" in a],
+        "the sidecar has the profile",
+    )[0]
+    assert base64.b64decode(answer["body"]) == b"first\n"
+
+
+def start(cribl: Cribl) -> dict[str, Any] | None:
+    """A node with the profile, or none as long as the injectors do not know it."""
+    name = "two-vendors"
+    cribl.cluster.delete("v1", "Pod", name, cribl.namespace)
+    until(
+        lambda: (
+            not cribl.cluster.find("v1", "Pod", cribl.namespace, f"app.kubernetes.io/name={name}")
+        ),
+        "the former one is gone",
+    )
+    pod = cribl.start(name, annotations={"profiles": "cribl,e2e"})
+    return pod if pod["spec"].get("initContainers") else None
+
+
+def test_a_broken_one_is_told_and_the_last_good_one_stays(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    put(cluster, release, BROKEN)
+    error = until(lambda: health(cluster, release)["error"], "/health says it", 120)
+    assert "e2e.yaml" in error
+    until(
+        lambda: [
+            e
+            for e in cluster.events(release.namespace)
+            if "e2e.yaml" in (e.get("message") or "") and e["type"] == "Warning"
+        ],
+        "an Event says it",
+    )
+    (node,) = cluster.ready_pods(cribl.namespace, "app.kubernetes.io/name=two-vendors")
+    answer = cribl.call(node, "https://telemetry.e2e.test/x")
+    assert base64.b64decode(answer["body"]) == b"first\n"
+    assert cribl.telemetry(node, "with-broken-profile")["status"] == 200
+
+
+def test_a_mended_one_is_used(cluster: Cluster, release: Release, cribl: Cribl) -> None:
+    put(cluster, release, PROFILE % "second")
+    until(lambda: not health(cluster, release)["error"], "/health is well again", 120)
+    (node,) = cluster.ready_pods(cribl.namespace, "app.kubernetes.io/name=two-vendors")
+    until(
+        lambda: (
+            base64.b64decode(cribl.call(node, "https://telemetry.e2e.test/x").get("body", ""))
+            == b"second\n"
+        ),
+        "the sidecar got the new profile",
+        90,
+    )

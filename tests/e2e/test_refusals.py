@@ -1,0 +1,99 @@
+"""Pods that cannot be served, or ask for what is not there: they run without a sidecar, and the
+annotation and an Event on the pod's owner say why in a sentence."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e import pods
+from tests.e2e.cluster import Cluster, status_of, until
+from tests.e2e.conftest import Cribl
+from tests.e2e.release import Release
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+
+def skipped(cluster: Cluster, pod: dict[str, Any]) -> dict[str, Any]:
+    """Creates it, checks that it was let through as it is; the pod as it runs."""
+    (made,) = cluster.apply(pod)
+    names = [c["name"] for c in made["spec"].get("initContainers") or []]
+    assert "telemock" not in names
+    assert status_of(made)["injected"] is False
+    return made
+
+
+def told(cluster: Cluster, namespace: str, reason: str, *words: str) -> str:
+    """The message of an Event of that reason with all these words."""
+    return until(
+        lambda: [
+            e["message"]
+            for e in cluster.events(namespace, reason)
+            if all(w in e["message"] for w in words)
+        ],
+        f"an Event {reason} in {namespace} says {words}",
+        20,
+    )[0]
+
+
+def test_a_label_with_a_wrong_value(cluster: Cluster, cribl: Cribl) -> None:
+    pod = pods.node("wrong-label", cribl.namespace, labels={"telemock.io/inject": "yes"})
+    skipped(cluster, pod)
+    assert "enabled" in told(cluster, cribl.namespace, "TelemockSkipped", "'yes'")
+
+
+def test_an_unknown_profile(cluster: Cluster, cribl: Cribl) -> None:
+    pod = pods.node("wrong-profile", cribl.namespace, annotations={"profiles": "no-such-vendor"})
+    skipped(cluster, pod)
+    assert "cribl" in told(cluster, cribl.namespace, "TelemockSkipped", "no-such-vendor")
+
+
+def test_a_pod_that_listens_on_our_port(cluster: Cluster, cribl: Cribl) -> None:
+    pod = pods.node("port-taken", cribl.namespace, container={"ports": [{"containerPort": 17443}]})
+    skipped(cluster, pod)
+    told(cluster, cribl.namespace, "TelemockSkipped", "17443")
+
+
+def test_istio_s_ports_do_not_matter(cluster: Cluster, cribl: Cribl) -> None:
+    pod = pods.node("beside-istio", cribl.namespace)
+    pod["spec"]["containers"].append(
+        {
+            "name": "istio-proxy",
+            "image": pods.IMAGE,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["node", "-e", "for (const p of [15001, 15090])"
+                        " require('http').createServer((q, r) => r.end()).listen(p)"],
+            "ports": [{"containerPort": 15001}, {"containerPort": 15090}],
+        }
+    )  # fmt: skip
+    cluster.apply(pod)
+    (made,) = cluster.ready_pods(cribl.namespace, "app.kubernetes.io/name=beside-istio")
+    assert status_of(made)["injected"] is True
+    assert cribl.telemetry(made, "beside-istio")["status"] == 200
+
+
+@pytest.mark.parametrize("level", ["baseline", "restricted"])
+def test_where_net_admin_is_not_allowed(
+    cluster: Cluster, release: Release, cribl: Cribl, level: str
+) -> None:
+    """Asked for by name; `auto` would have chosen loopback."""
+    namespace = cluster.make_namespace(f"{release.name}-{level}", inject="enabled", enforce=level)
+    pod = pods.restricted(pods.node("asks-too-much", namespace, annotations={"redirect": "hosts"}))
+    skipped(cluster, pod)
+    told(cluster, namespace, "TelemockSkipped", "NET_ADMIN", "loopback")
+
+
+def test_the_host_s_network(cluster: Cluster, cribl: Cribl) -> None:
+    pod = pods.node("on-host", cribl.namespace, spec={"hostNetwork": True})
+    pod["spec"]["nodeSelector"] = {"no": "such-node"}
+    skipped(cluster, pod)
+    told(cluster, cribl.namespace, "TelemockSkipped", "hostNetwork")
+
+
+def test_a_pod_that_got_one_has_an_event_too(cluster: Cluster, cribl: Cribl) -> None:
+    """On its owner, which is there before the pod is."""
+    owners = {
+        e["involvedObject"]["kind"]
+        for e in cluster.events(cribl.namespace, "TelemockInjected")
+        if "workers" in e["involvedObject"]["name"]
+    }
+    assert owners == {"ReplicaSet"}

@@ -1,0 +1,91 @@
+"""`telemock status` and `telemock captures tail`, as an operator types them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster import Cluster, until
+from tests.e2e.conftest import Cribl
+from tests.e2e.release import VIEWER, Release
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+TELEMOCK = [str(Path(sys.executable).with_name("telemock"))]
+
+
+@pytest.fixture
+def viewer(cluster: Cluster, release: Release, tmp_path: Path) -> dict[str, str]:
+    """Environment with a kubeconfig of somebody who may look at pods and captures."""
+    made = tmp_path / "kubeconfig"
+
+    def kubectl(*arguments: str) -> str:
+        return subprocess.run(
+            ["kubectl", *arguments], check=True, capture_output=True, text=True
+        ).stdout
+
+    made.write_text(kubectl("config", "view", "--minify", "--flatten", "--raw"))
+    user = json.loads(kubectl("config", "view", "--minify", "-o", "json"))["contexts"][0]["context"]
+    environ = {**os.environ, "KUBECONFIG": str(made)}
+    subprocess.run(
+        ["kubectl", "config", "set-credentials", "viewer", "--token",
+         cluster.token(VIEWER, release.namespace)],
+        check=True, env=environ, capture_output=True,
+    )  # fmt: skip
+    subprocess.run(
+        ["kubectl", "config", "set-context", "viewer", "--cluster", user["cluster"], "--user",
+         "viewer", "--namespace", release.namespace],
+        check=True, env=environ, capture_output=True,
+    )  # fmt: skip
+    return {**environ, "TELEMOCK_DATA": str(tmp_path / "data")}
+
+
+def run(*arguments: str, env: dict[str, str] | None = None, code: int = 0) -> str:
+    done = subprocess.run(
+        [*TELEMOCK, *arguments], capture_output=True, text=True, env=env, timeout=60
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_status_says_of_each_pod_what_it_is(release: Release, cribl: Cribl) -> None:
+    leader = cribl.leader["metadata"]["name"]
+    cribl.telemetry(cribl.leader, "for-status")
+    release.capture("for-status")
+    rows: list[dict[str, Any]] = json.loads(run("status", "-n", cribl.namespace, "--json"))["pods"]
+    found = {row["pod"]: row for row in rows}
+    assert found[leader]["injected"] is True
+    assert found[leader]["redirect_proven"] is True
+    assert found[leader]["captures"] >= 1
+    assert "vendor" not in found or found["vendor"]["injected"] is False
+
+
+def test_status_is_readable_too(cribl: Cribl) -> None:
+    said = run("status", "-n", cribl.namespace)
+    assert cribl.leader["metadata"]["name"] in said
+
+
+def test_tail_follows_a_namespace(release: Release, cribl: Cribl, viewer: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [*TELEMOCK, "captures", "tail", "--context", "viewer", "--namespace", cribl.namespace],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=viewer,
+    )  # fmt: skip
+    assert process.stdout
+    os.set_blocking(process.stdout.fileno(), False)
+    seen = ""
+
+    def told() -> bool:
+        nonlocal seen
+        cribl.telemetry(cribl.leader, "for-tail", v="9.9.9-tail")
+        seen += process.stdout.read() or "" if process.stdout else ""
+        return "9.9.9-tail" in seen
+
+    try:
+        until(told, f"tail shows the capture; it said {seen!r}", 45, pause=1)
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
