@@ -1,23 +1,24 @@
 """What the command line reads, from a running app's API or from the store on disk: same questions,
 same answers.
 
-`connect` chooses: the server that was named, else the app that runs on the data directory, else the
-store in it, opened for reading only.
+`connect` chooses: the server that was named (the one in a cluster too), else the app that runs on
+the data directory, else the store in it, opened for reading only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import httpx
 import msgspec
 
 from app import local
 from app import report as reports
-from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES
+from app.contract import rules
+from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFILES
 from app.contract.settings import SettingError
 from app.report import Report
-from app.settings import Settings
+from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
 from app.store.sqlite import SqliteStore
 
@@ -44,8 +45,13 @@ class Source(Protocol):
 
 @contextmanager
 def connect(settings: Settings, server: str = "") -> Iterator[Source]:
-    """`server` is a URL, over the setting TELEMOCK_SERVER. Raises ClientError, StoreError."""
+    """`server` is a URL, `cluster` or `cluster:CONTEXT`, over the setting TELEMOCK_SERVER. Raises
+    ClientError, StoreError."""
     url = server or settings.server or local.running_app(settings.data)
+    if url == CLUSTER or url.startswith(f"{CLUSTER}:"):
+        with _cluster(url.partition(":")[2], settings.fullname) as source:
+            yield source
+        return
     if url:
         with httpx.Client(
             base_url=url.rstrip("/"),
@@ -53,13 +59,29 @@ def connect(settings: Settings, server: str = "") -> Iterator[Source]:
             timeout=_TIMEOUT_S,
             trust_env=False,
         ) as client:
-            yield ApiSource(client)
+            yield ApiSource(client, _LOCAL, lambda: "")
         return
     store = SqliteStore.open_readonly(settings.data / FILE_STORE)
     try:
         yield StoreSource(store)
     finally:
         store.close()
+
+
+@contextmanager
+def _cluster(context: str, name: str) -> Iterator["ApiSource"]:
+    """The app in the cluster of a kubeconfig's context, "" the current one."""
+    from app import kube, remote  # what runs on a laptop does not pay for it
+
+    try:
+        api = kube.connect(context)
+        try:
+            with remote.client(api, remote.find(api, name)) as (client, tunnel):
+                yield ApiSource(client, _REMOTE, lambda: tunnel.error)
+        finally:
+            api.close()
+    except (kube.KubeError, remote.RemoteError) as e:
+        raise ClientError(str(e)) from None
 
 
 def _token(settings: Settings) -> str:
@@ -128,11 +150,28 @@ class _Fields(msgspec.Struct):
     items: list[FieldRow]
 
 
-class ApiSource:
-    """A running app."""
+class _Hints(NamedTuple):
+    """What to do when the app does not answer, and when it does not let us in."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    away: str
+    refused: str
+
+
+_LOCAL = _Hints(
+    "start one with `telemock serve`, or correct --server; without a server the store in "
+    "TELEMOCK_DATA is read",
+    "TELEMOCK_DATA must be the data directory of that app: its token is used",
+)
+_REMOTE = _Hints("kubectl get pods and kubectl logs say how the app is", "")
+
+
+class ApiSource:
+    """A running app. `why` tells more about a connection that failed, "" when it cannot."""
+
+    def __init__(self, client: httpx.Client, hints: _Hints, why: Callable[[], str]) -> None:
         self._client = client
+        self._hints = hints
+        self._why = why
 
     def page(self, query: CaptureQuery) -> Page:
         found = _decoded(self._get(PATH_CAPTURES, query), _Page)
@@ -151,6 +190,10 @@ class ApiSource:
     def fields(self, scope: Scope) -> list[FieldRow]:
         return _decoded(self._get("/api/v1/fields", scope), _Fields).items
 
+    def profiles(self) -> rules.RuleSet:
+        """Those that the app gives its sidecars."""
+        return _decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
+
     def _get(self, path: str, filters: msgspec.Struct) -> bytes:
         given = msgspec.structs.asdict(filters)
         asked = {_PARAMETERS.get(n, n): v for n, v in given.items() if v is not None}
@@ -161,9 +204,8 @@ class ApiSource:
             return self._client.get(path, params=parameters)
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             raise ClientError(
-                f"no app answers at {self._client.base_url}: {e}\n\n"
-                "hint: start one with `telemock serve`, or correct --server; without a server the "
-                "store in TELEMOCK_DATA is read"
+                f"no app answers at {self._client.base_url}: {self._why() or e}\n\n"
+                f"hint: {self._hints.away}"
             ) from None
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
@@ -180,7 +222,7 @@ class ApiSource:
             )
         hint = said.get("hint", "is this the address of a telemock app?")
         if answer.status_code == 401:
-            hint = "TELEMOCK_DATA must be the data directory of that app: its token is used"
+            hint = self._hints.refused or hint
         raise ClientError(f"{self._client.base_url} says: {error}\n\nhint: {hint}")
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from app.contract.record import Action, Kind
+from app.settings import CLUSTER, load
 from app.store import CaptureQuery
 
 _AGE = re.compile(r"(\d{1,6}(?:\.\d+)?)([smhdw])")
@@ -39,9 +40,19 @@ def _status(text: str) -> str:
     return text.lower()
 
 
+def _within(namespace: str, workload: str | None) -> str:
+    if workload and "/" in workload:
+        raise typer.BadParameter("--namespace beside --workload NAMESPACE/POD: give one of them")
+    return f"{namespace}/{workload or ''}"
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Server = Annotated[
-    str, typer.Option(metavar="URL", help="Ask this app instead of the one of TELEMOCK_DATA.")
+    str,
+    typer.Option(
+        metavar="URL|cluster[:CONTEXT]",
+        help="Ask this app instead of the one of TELEMOCK_DATA; cluster: the kubeconfig's.",
+    ),
 ]
 Since = Annotated[
     int | None,
@@ -62,6 +73,12 @@ _FILTERS: dict[str, Any] = {
     "workload": Annotated[
         str | None, typer.Option(metavar="NAMESPACE/POD", help="Or NAMESPACE/, or POD.")
     ],
+    "namespace": Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only pods there; asks the cluster's app if no other is named."
+        ),
+    ],
     "method": Annotated[str | None, typer.Option(help="Only this HTTP method.")],
     "status": Annotated[
         str | None, typer.Option(parser=_status, metavar="STATUS", help="404, or 4xx.")
@@ -74,7 +91,8 @@ _FILTERS: dict[str, Any] = {
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the filters as options; it gets a CaptureQuery as its first argument."""
+    """Gives a command the filters as options; it gets a CaptureQuery as its first argument, and has
+    the option `server`."""
     taken = list(inspect.signature(command).parameters.values())[1:]
     keyword = inspect.Parameter.KEYWORD_ONLY
     filters = [
@@ -85,6 +103,9 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def with_filters(**given: Any) -> None:
         asked = {name: given.pop(name) for name in _FILTERS}
+        if namespace := asked.pop("namespace"):
+            asked["workload"] = _within(namespace, asked["workload"])
+            given["server"] = given["server"] or load().server or CLUSTER
         query = CaptureQuery(since_ns=asked.pop("since"), until_ns=asked.pop("until"), **asked)
         command(query, **given)
 
