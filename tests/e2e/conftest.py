@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e import pods
 from tests.e2e.cluster import Cluster
-from tests.e2e.release import Release
+from tests.e2e.release import RELEASE, VIEWER, Release
 
 ORDER = (
     "test_install",
@@ -67,6 +67,7 @@ def values() -> dict[str, Any]:
         # With a paid licence: the stand-in has one.
         "mode": "mock",
         "persistence": {"size": "1Gi"},
+        "rbac": {"viewers": [{"kind": "ServiceAccount", "name": VIEWER, "namespace": RELEASE}]},
         "injector": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": SELECTED}}},
     }
     if tag := os.environ.get("TAG"):
@@ -77,7 +78,7 @@ def values() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def release(cluster: Cluster, values: dict[str, Any]) -> Iterator[Release]:
     """Installed, with its accounts; the notes of the installation are in `notes`."""
-    release = Release(cluster)
+    release = Release(cluster, RELEASE)
     release.helm("uninstall", release.name, "--wait", check=False)  # of an interrupted run
     cluster.make_namespace(release.namespace, enforce="restricted")
     try:
@@ -89,7 +90,6 @@ def release(cluster: Cluster, values: dict[str, Any]) -> Iterator[Release]:
         release.close()
         if not os.environ.get("KEEP"):
             release.helm("uninstall", release.name, "--wait", check=False)
-            release.remove_accounts()
 
 
 class Cribl:

@@ -20,15 +20,16 @@ from tests.e2e.cluster import OURS, Cluster, Forward, until
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "telemock"
+RELEASE = os.environ.get("E2E_RELEASE", "telemock-e2e")
 VIEWER, NOBODY = "e2e-viewer", "e2e-nobody"
 
 
 class Release:
     """The names are those that the chart makes from the release's."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, name: str) -> None:
         self.cluster = cluster
-        self.name = self.namespace = os.environ.get("E2E_RELEASE", "telemock-e2e")
+        self.name = self.namespace = name
         self.app, self.injector = self.name, f"{self.name}-injector"
         self._stack = ExitStack()
         self._port = 0
@@ -85,7 +86,7 @@ class Release:
     # --- the API -----------------------------------------------------------------------------
 
     def make_accounts(self) -> None:
-        """Two people: one who may look, and one who may nothing."""
+        """Two people: one who may look, by the value `rbac.viewers`, and one who may nothing."""
         for name in (VIEWER, NOBODY):
             self.cluster.apply(
                 {
@@ -94,26 +95,6 @@ class Release:
                     "metadata": {"name": name, "namespace": self.namespace, "labels": OURS},
                 }
             )
-        self.cluster.apply(
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "ClusterRoleBinding",
-                "metadata": {"name": f"{self.name}-{VIEWER}", "labels": OURS},
-                "roleRef": {
-                    "apiGroup": "rbac.authorization.k8s.io",
-                    "kind": "ClusterRole",
-                    "name": f"{self.name}-captures-viewer",
-                },
-                "subjects": [
-                    {"kind": "ServiceAccount", "name": VIEWER, "namespace": self.namespace}
-                ],
-            }
-        )
-
-    def remove_accounts(self) -> None:
-        self.cluster.delete(
-            "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", f"{self.name}-{VIEWER}"
-        )
 
     def api(
         self, path: str, *, account: str = VIEWER, method: str = "GET", **parameters: str

@@ -56,26 +56,3 @@ def test_an_expired_one_is_renewed(cluster: Cluster, release: Release, cribl: Cr
         (made,) = cluster.apply(pods.node(f"renewed-{n}", cribl.namespace), dry_run=True)
         assert status_of(made)["injected"] is True
     assert all(restarts(pod, "injector") == 0 for pod in release.injector_pods())
-
-
-def test_a_lost_one_is_made_again(cluster: Cluster, release: Release, cribl: Cribl) -> None:
-    """Authority and all: the webhook's bundle follows, and so does what sidecars are given."""
-    before = release.secret()["ca.crt"]
-    cluster.core.patch_namespaced_secret(
-        f"{release.name}-tls", release.namespace, {"data": dict.fromkeys(release.secret())}
-    )
-    until(lambda: release.secret().get("ca.crt") not in (None, before), "a new authority", 90)
-    until(
-        lambda: all(b == release.secret()["ca.crt"] for b in release.ca_bundles()),
-        "the API server has it",
-        90,
-    )
-
-    def served() -> bool:
-        (made,) = cluster.apply(pods.node("new-ca", cribl.namespace), dry_run=True)
-        return bool(status_of(made).get("injected"))
-
-    until(served, "pods are injected again", 60)
-    node = cribl.start("after-new-ca")
-    assert cribl.telemetry(node, "after-new-ca")["status"] == 200
-    release.capture("after-new-ca", 60)

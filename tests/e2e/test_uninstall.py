@@ -29,7 +29,6 @@ def test_only_the_claim_is_left(cluster: Cluster, release: Release, cribl: Cribl
     leader = cribl.leader
     release.close()
     said = release.helm("uninstall", release.name, "--wait", "--timeout", "120s")
-    release.remove_accounts()
     assert "PersistentVolumeClaim" in said
 
     for api_version, kind in CLUSTER_WIDE:
