@@ -1,0 +1,96 @@
+"""The pod's other containers: they trust the sidecar's certificate, and ask no proxy for the hosts
+that it answers. What they set themselves stays.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from app.contract import names
+from app.inject.reasons import Reason, of, reason
+from app.trust import ADDED, PROXIES
+
+Object = dict[str, Any]
+
+CA_VARIABLE = "NODE_EXTRA_CA_CERTS"
+_PROXIES = (*PROXIES, "ALL_PROXY", "all_proxy")
+_NO_PROXIES = ("NO_PROXY", "no_proxy")
+
+
+class _Said(NamedTuple):
+    """About one container: the reason's id, and what the container does ("set X")."""
+
+    id: str
+    verb: str
+    rest: str = ""
+
+
+def connect(
+    containers: Sequence[Object], trust: Sequence[str], hosts: Sequence[str]
+) -> list[Reason]:
+    """Changes the containers; returns what is to be said about some of them. `trust` names
+    variables to set besides NODE_EXTRA_CA_CERTS."""
+    found: dict[_Said, list[str]] = {}
+    for container in containers:
+        for said in (*_trusting(container, trust), *_unproxied(container, hosts)):
+            found.setdefault(said, []).append(str(container.get("name", "")))
+    reasons = [reason(said.id, of(who, said.verb) + said.rest) for said, who in found.items()]
+    if replaced := [name for name in trust if name not in ADDED]:
+        reasons.append(reason("trust_replaced", ", ".join(replaced)))
+    return reasons
+
+
+def _trusting(container: Object, trust: Sequence[str]) -> list[_Said]:
+    said = []
+    mounts = list(container.get("volumeMounts") or ())
+    at = [str(m.get("mountPath", "")).rstrip("/") for m in mounts]
+    if "/etc/hosts" in at:
+        said.append(_Said("own_hosts_file", "mount"))
+    if names.MOUNT_TRUST in at:
+        return [*said, _Said("mount_taken", "mount")]
+    ours = {"name": names.VOLUME_TRUST, "mountPath": names.MOUNT_TRUST, "readOnly": True}
+    container["volumeMounts"] = [*mounts, ours]
+    if container.get("envFrom"):
+        said.append(_Said("env_from", "take"))
+    for name in (CA_VARIABLE, *trust):
+        if _variables(container, (name,)):
+            said.append(_Said("own_ca", "set", f" {name}"))
+        else:
+            file = names.FILE_CA_CERT if name in ADDED else names.FILE_BUNDLE
+            _add(container, name, f"{names.MOUNT_TRUST}/{file}")
+    return said
+
+
+def _unproxied(container: Object, hosts: Sequence[str]) -> list[_Said]:
+    """A client that is told of a proxy asks that one for the telemetry hosts, not /etc/hosts."""
+    proxies = [v for v in _variables(container, _PROXIES) if v.get("valueFrom") or v.get("value")]
+    if not proxies or not hosts:
+        return []
+    given = _variables(container, _NO_PROXIES)
+    if given:
+        readable = [v for v in given if "valueFrom" not in v]
+        for variable in readable:
+            variable["value"] = _with(str(variable.get("value") or ""), hosts)
+        whole = len(readable) == len(given)
+    else:
+        # One from a ConfigMap would be replaced by ours.
+        whole = all("valueFrom" not in v for v in proxies) and not container.get("envFrom")
+        if whole:
+            for name in _NO_PROXIES:
+                _add(container, name, _with("", hosts))
+    return [_Said("proxied" if whole else "proxy_unreadable", "use" if whole else "take")]
+
+
+def _with(no_proxy: str, hosts: Sequence[str]) -> str:
+    listed = {part.strip().lower() for part in no_proxy.split(",")}
+    if "*" in listed:
+        return no_proxy
+    missing = [host for host in hosts if host not in listed]
+    return ",".join([*filter(None, [no_proxy.rstrip(", ")]), *missing])
+
+
+def _variables(container: Object, wanted: Sequence[str]) -> list[Object]:
+    return [v for v in container.get("env") or () if v.get("name") in wanted]
+
+
+def _add(container: Object, name: str, value: str) -> None:
+    container["env"] = [*(container.get("env") or ()), {"name": name, "value": value}]

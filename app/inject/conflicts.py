@@ -1,0 +1,111 @@
+"""What in a pod rules a sidecar out: found before anything is changed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from app.contract import names
+from app.inject.reasons import Reason, of, reason
+from app.inject.settings import NamespaceFacts, Redirect
+from app.inject.sidecar import SYSCTL
+
+_MIRROR = "kubernetes.io/config.mirror"
+_OURS = (names.CONTAINER_SIDECAR, names.CONTAINER_REDIRECT)
+_PORTS = (names.PORT_PROXY, names.PORT_SIDECAR_HEALTH)
+_WEB = (80, 443)
+
+
+def all_containers(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Init containers first, as they start."""
+    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+
+
+def untouched(pod: Mapping[str, Any], namespace: NamespaceFacts) -> Reason | None:
+    """Why nothing at all is to be done to this pod."""
+    meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
+    label = (meta.get("labels") or {}).get(names.LABEL_INJECT)
+    if label == names.INJECT_DISABLED:
+        return reason("opted_out")
+    if label is None and namespace.labels.get(names.LABEL_INJECT) == names.INJECT_DISABLED:
+        return reason("namespace_opted_out")
+    if _MIRROR in (meta.get("annotations") or {}):
+        return reason("mirror_pod")
+    if any(
+        c.get("name") == names.CONTAINER_SIDECAR and c.get("restartPolicy") == "Always"
+        for c in spec.get("initContainers") or ()
+    ):
+        return reason("already_injected")
+    return None
+
+
+def label_value(pod: Mapping[str, Any]) -> Reason | None:
+    """A label that is neither of its two values: a typing error, of which nobody would hear."""
+    label = ((pod.get("metadata") or {}).get("labels") or {}).get(names.LABEL_INJECT)
+    if label in (None, names.INJECT_ENABLED):
+        return None
+    return reason("label_value", repr(label))
+
+
+def impossible(spec: Mapping[str, Any]) -> list[Reason]:
+    """Whatever the redirect."""
+    found = []
+    if _windows(spec):
+        found.append(reason("windows"))
+    if spec.get("hostNetwork"):
+        found.append(reason("host_network"))
+    taken = [f"a container {c['name']}" for c in all_containers(spec) if c.get("name") in _OURS]
+    ours = (names.VOLUME_CA, names.VOLUME_TRUST, names.VOLUME_SPOOL, names.VOLUME_TOKEN)
+    taken += [f"a volume {v['name']}" for v in spec.get("volumes") or () if v.get("name") in ours]
+    if taken:
+        found.append(reason("name_taken", " and ".join(taken)))
+    found += _ports(spec, _PORTS, "port_taken")
+    return found
+
+
+def impossible_with(
+    redirect: Redirect, spec: Mapping[str, Any], namespace: NamespaceFacts
+) -> list[Reason]:
+    """In this pod and namespace with this redirect."""
+    if redirect == "loopback":
+        return [*_ports(spec, _WEB, "loopback_port_taken"), *_sysctl(spec)]
+    found = []
+    if not namespace.allows_net_admin:
+        found.append(reason("net_admin_forbidden", redirect))
+    if redirect == "all" and (users := list(_with_our_uid(spec))):
+        found.append(reason("uid_taken", of(users, "run")))
+    return found
+
+
+def _windows(spec: Mapping[str, Any]) -> bool:
+    selected = (spec.get("nodeSelector") or {}).get("kubernetes.io/os")
+    return "windows" in ((spec.get("os") or {}).get("name"), selected)
+
+
+def _ports(spec: Mapping[str, Any], wanted: Iterable[int], id: str) -> list[Reason]:
+    return [
+        reason(id, f"{of(who, 'have')} port {port}")
+        for port in wanted
+        if (who := [c["name"] for c in all_containers(spec) if _listens(c, port)])
+    ]
+
+
+def _listens(container: Mapping[str, Any], port: int) -> bool:
+    return any(
+        p.get("containerPort") == port and p.get("protocol", "TCP") == "TCP"
+        for p in container.get("ports") or ()
+    )
+
+
+def _sysctl(spec: Mapping[str, Any]) -> list[Reason]:
+    for sysctl in (spec.get("securityContext") or {}).get("sysctls") or ():
+        value = str(sysctl.get("value"))
+        if sysctl.get("name") == SYSCTL and not (value.isdigit() and int(value) <= _WEB[0]):
+            return [reason("sysctl_taken", value)]
+    return []
+
+
+def _with_our_uid(spec: Mapping[str, Any]) -> Iterable[str]:
+    of_pod = (spec.get("securityContext") or {}).get("runAsUser")
+    for container in all_containers(spec):
+        uid = (container.get("securityContext") or {}).get("runAsUser", of_pod)
+        if uid == names.SIDECAR_UID:
+            yield container["name"]

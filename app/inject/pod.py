@@ -1,0 +1,125 @@
+"""`inject()`: a pod as its author wrote it in, the same pod with a sidecar out.
+
+Pure: the webhook, `telemock inject` and the tests call it alike. It works on plain objects, so
+that fields it does not know stay.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from app.contract import names
+from app.inject import clients, conflicts, hosts, sidecar
+from app.inject.reasons import Reason, reason
+from app.inject.settings import InjectSettings, NamespaceFacts, Redirect
+from app.inject.sidecar import Plan
+from app.inject.wishes import Wishes, wishes
+
+
+class Injection(NamedTuple):
+    """`pod` is a copy, with what is told in its annotation. Without a sidecar, `redirect` is ""."""
+
+    pod: dict[str, Any]
+    reasons: list[Reason]
+    injected: bool
+    redirect: str = ""
+    mode: str = ""
+
+
+def inject(
+    pod: Mapping[str, Any],
+    settings: InjectSettings,
+    namespace: NamespaceFacts = NamespaceFacts(),  # noqa: B008 - immutable
+) -> Injection:
+    """`pod` has `metadata` and `spec`: a Pod, or a workload's template. Whether it opted in is the
+    caller's to know; that it opted out is heeded here. Injecting twice is injecting once."""
+    if (left := conflicts.untouched(pod, namespace)) is not None:
+        return Injection(copy.deepcopy(dict(pod)), [left], injected=False)
+    found, reasons = _planned(pod, settings, namespace)
+    changed = copy.deepcopy(dict(pod))
+    if found is None:
+        result = Injection(changed, reasons, injected=False)
+    else:
+        plan, wanted = found
+        reasons += _change(changed["spec"], plan, wanted)
+        result = Injection(changed, reasons, True, plan.redirect, plan.mode)
+    meta = changed["metadata"] = changed.get("metadata") or {}
+    meta["annotations"] = {
+        **(meta.get("annotations") or {}),
+        names.ANNOTATION_STATUS: _status(result, settings.version),
+    }
+    return result
+
+
+def _planned(
+    pod: Mapping[str, Any], settings: InjectSettings, namespace: NamespaceFacts
+) -> tuple[tuple[Plan, Wishes] | None, list[Reason]]:
+    """What to do and what is to be said about it, or nothing and why."""
+    spec = pod.get("spec") or {}
+    label = conflicts.label_value(pod)
+    asked = wishes((pod.get("metadata") or {}).get("annotations") or {}, settings)
+    wrong = [
+        *([label] if label else []),
+        *(asked if isinstance(asked, list) else []),
+        *conflicts.impossible(spec),
+    ]
+    if isinstance(asked, list):
+        return None, wrong
+    redirect = _redirect(asked, namespace)
+    wrong += conflicts.impossible_with(redirect, spec, namespace)
+    chosen = hosts.chosen(asked.profiles, spec, redirect)
+    if not chosen.named and redirect != "all":
+        wrong += [*chosen.reasons, reason("no_hosts")]
+    if wrong:
+        return None, wrong
+    said = list(chosen.reasons)
+    if redirect == "all" and not asked.all_until:
+        said.append(reason("all_without_end"))
+    first = (spec.get("containers") or [{}])[0]
+    plan = Plan(
+        settings=settings,
+        redirect=redirect,
+        mode=asked.mode,
+        hosts=chosen.named,
+        all_until=asked.all_until,
+        container=str(first.get("name", "")),
+        image=str(first.get("image", "")),
+    )
+    return (plan, asked), said
+
+
+def _redirect(asked: Wishes, namespace: NamespaceFacts) -> Redirect:
+    if asked.redirect == "auto":
+        return "hosts" if namespace.allows_net_admin else "loopback"
+    return cast("Redirect", asked.redirect)
+
+
+def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
+    """Puts everything into the pod's spec; what is to be said about its containers."""
+    said = clients.connect(conflicts.all_containers(spec), asked.trust, plan.hosts)
+    spec["initContainers"] = [*sidecar.containers(plan), *(spec.get("initContainers") or ())]
+    spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes()]
+    if plan.hosts:
+        more = hosts.aliases(plan.hosts, plan.redirect)
+        spec["hostAliases"] = [*(spec.get("hostAliases") or ()), *more]
+    if plan.redirect == "loopback":
+        # Without a capability, only this lets the sidecar listen on ports 80 and 443.
+        context = spec["securityContext"] = spec.get("securityContext") or {}
+        sysctls = context.get("sysctls") or []
+        if not any(s.get("name") == sidecar.SYSCTL for s in sysctls):
+            context["sysctls"] = [*sysctls, {"name": sidecar.SYSCTL, "value": "0"}]
+    return said
+
+
+def _status(result: Injection, version: str) -> str:
+    return msgspec.json.encode(
+        {
+            "injected": result.injected,
+            "reasons": list(dict.fromkeys(r.id for r in result.reasons)),
+            "redirect": result.redirect,
+            "mode": result.mode,
+            "version": version,
+        }
+    ).decode()

@@ -1,0 +1,150 @@
+"""Why a pod got no sidecar, or what about its sidecar one should know: one table.
+
+`inject()` gives them; they stand by their id in the pod's annotation and in the metric, as
+sentences in Events, in the webhook's warnings and in the report of `telemock inject`.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from app.contract import names
+from app.tables import plain
+
+
+class Row(NamedTuple):
+    """`skips`: the pod gets no sidecar. `quiet`: and no annotation either, nothing is to be said to
+    someone who asked for nothing."""
+
+    sentence: str
+    skips: bool = False
+    quiet: bool = False
+
+
+def _skips(sentence: str) -> Row:
+    return Row(sentence, skips=True)
+
+
+def _quiet(sentence: str) -> Row:
+    return Row(sentence, skips=True, quiet=True)
+
+
+_LABEL = names.LABEL_INJECT
+
+# {about} is what it is about: a value, or names of containers.
+REASONS = {
+    # Nothing to do.
+    "opted_out": _quiet(f"the pod's label {_LABEL} is {names.INJECT_DISABLED}"),
+    "namespace_opted_out": _quiet(
+        f"the namespace's label {_LABEL} is {names.INJECT_DISABLED}, and the pod has no such label"
+    ),
+    "already_injected": _quiet(
+        "the pod already has a sidecar; to change it, start from a manifest without one"
+    ),
+    "mirror_pod": _quiet("the pod is a static one of its node, which no webhook can change"),
+    # What was asked for is not understood.
+    "label_value": _skips(
+        f"the label {_LABEL} is {{about}}, expected {names.INJECT_ENABLED} or "
+        f"{names.INJECT_DISABLED}"
+    ),
+    "unknown_profile": _skips(f"the annotation {names.ANNOTATION_PROFILES} names {{about}}"),
+    "mode_value": _skips(f"the annotation {names.ANNOTATION_MODE} is {{about}}"),
+    "redirect_value": _skips(f"the annotation {names.ANNOTATION_REDIRECT} is {{about}}"),
+    "trust_value": _skips(f"the annotation {names.ANNOTATION_TRUST} names {{about}}"),
+    "all_until_value": _skips(
+        f"the annotation {names.ANNOTATION_ALL_UNTIL} is {{about}}, expected a time such as "
+        "2026-01-31T12:00:00Z, or how long from the pod's creation, such as 2h"
+    ),
+    # It cannot be done in this pod.
+    "windows": _skips("the pod is for Windows nodes, the sidecar runs on Linux only"),
+    "host_network": _skips(
+        "the pod has hostNetwork: its redirect would be that of the whole node; take hostNetwork "
+        "away, or block the telemetry hosts at the node"
+    ),
+    "net_admin_forbidden": _skips(
+        "redirect {about} needs the capability NET_ADMIN, which the Pod Security level of this "
+        f"namespace forbids; use {names.ANNOTATION_REDIRECT}: loopback, which needs none"
+    ),
+    "name_taken": _skips("the pod has {about}: these names are the sidecar's; give it another"),
+    "port_taken": _skips("{about}, which the sidecar listens on; change the container's port"),
+    "loopback_port_taken": _skips(
+        "{about}, which redirect loopback needs on loopback addresses; use "
+        f"{names.ANNOTATION_REDIRECT}: hosts, or another port in the container"
+    ),
+    "sysctl_taken": _skips(
+        "the pod sets net.ipv4.ip_unprivileged_port_start to {about}, redirect loopback needs 80 "
+        f"or less; use {names.ANNOTATION_REDIRECT}: hosts, or change it"
+    ),
+    "uid_taken": _skips(
+        f"{{about}} as user {names.SIDECAR_UID}, whose traffic redirect all leaves out; use "
+        "another user"
+    ),
+    "no_hosts": _skips("no host is left that could be redirected"),
+    # It was done, but mind this.
+    "own_host_alias": Row(
+        "the pod's own hostAliases name {about}: its addresses stay, so that telemetry to it is "
+        "not seen"
+    ),
+    "own_hosts_file": Row(
+        "{about} another /etc/hosts, where telemetry hosts have their real addresses: what is sent "
+        "from there is not seen"
+    ),
+    "suffix_host": Row(
+        "the hosts below {about} have no names that could be redirected: only redirect all sees "
+        "them"
+    ),
+    "too_many_hosts": Row("there are more hosts than addresses for them; not redirected: {about}"),
+    "own_ca": Row(
+        "{about}, which stays: add the certificate in "
+        f"{names.MOUNT_TRUST}/{names.FILE_CA_CERT} to that file, or its clients refuse ours"
+    ),
+    "mount_taken": Row(
+        f"{{about}} something else at {names.MOUNT_TRUST}, so that its clients do not trust the "
+        "sidecar"
+    ),
+    "env_from": Row(
+        "{about} variables from a ConfigMap or Secret, which cannot be looked into: "
+        "NODE_EXTRA_CA_CERTS there would be replaced, and a proxy there is not seen"
+    ),
+    "trust_replaced": Row(
+        "{about}: this replaces the image's list of certificates by the sidecar's with ours added; "
+        "authorities of a company in the image are not in it"
+    ),
+    "proxied": Row(
+        "{about} a proxy: the telemetry hosts were added to NO_PROXY, or the sidecar would not see "
+        "them; where real hosts are reached through that proxy only, set egressProxy"
+    ),
+    "proxy_unreadable": Row(
+        "{about} a proxy or NO_PROXY from a ConfigMap, Secret or field: add the telemetry hosts to "
+        "NO_PROXY there, or the sidecar does not see them"
+    ),
+    "all_without_end": Row(
+        "redirect all takes every connection to ports 80 and 443 and costs throughput; set "
+        f"{names.ANNOTATION_ALL_UNTIL} to a time at which it ends"
+    ),
+}
+
+
+class Reason(NamedTuple):
+    id: str
+    sentence: str
+
+    @property
+    def skips(self) -> bool:
+        return REASONS[self.id].skips
+
+    @property
+    def quiet(self) -> bool:
+        return REASONS[self.id].quiet
+
+
+def reason(id: str, about: str = "") -> Reason:
+    """`about` comes from the pod: what does not print in it is shown as an escape."""
+    return Reason(id, REASONS[id].sentence.replace("{about}", plain(about, 300)))
+
+
+def of(containers: Iterable[str], verb: str) -> str:
+    """`container a sets`, `containers a and b set` for `of(["a", "b"], "set")`."""
+    named = list(containers)
+    if len(named) == 1:
+        return f"container {named[0]} {verb}s"
+    return f"containers {', '.join(named[:-1])} and {named[-1]} {verb}"

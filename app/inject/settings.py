@@ -1,0 +1,54 @@
+"""What `inject()` goes by besides the pod: the release's choices, and the pod's namespace.
+
+Filled by `app.inject.environment` for the webhook and by `app.cli.inject` for manifests.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from app.contract.rules import RuleSet
+from app.version import VERSION
+
+Redirect = Literal["hosts", "loopback", "all"]
+REDIRECTS = ("auto", "hosts", "loopback", "all")
+MODES = ("mock", "observe", "block")  # hold cannot seal what it keeps yet
+
+RESOURCES: Mapping[str, Any] = {
+    "requests": {"cpu": "20m", "memory": "64Mi"},
+    "limits": {"memory": "192Mi"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InjectSettings:
+    """A pod's annotations win over `mode`, `redirect` and `trust`; `mode` "" leaves the rules as
+    they are. `rules` are all profiles that a pod may choose from, and gets by default."""
+
+    image: str  # of the sidecar
+    pull_policy: str = ""
+    app_url: str  # http://…: answers, plain
+    api_url: str = ""  # https://…: profiles and captures; "" means app_url
+    api_ca: str = ""  # PEM: whom the sidecar trusts there
+    rules: RuleSet
+    mode: str = ""
+    redirect: str = "auto"
+    trust: tuple[str, ...] = ()
+    egress_proxy: str = ""  # http://[USER:PASSWORD@]HOST:PORT
+    resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+    env: Mapping[str, str] = field(default_factory=dict)  # more for the sidecar, such as OTEL_*
+    version: str = VERSION
+
+
+@dataclass(frozen=True)
+class NamespaceFacts:
+    """`security_level` is the Pod Security level that is enforced: privileged, baseline, restricted
+    or "", which means privileged."""
+
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    security_level: str = ""
+
+    @property
+    def allows_net_admin(self) -> bool:
+        return self.security_level not in ("baseline", "restricted")

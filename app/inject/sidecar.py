@@ -1,0 +1,180 @@
+"""The containers and volumes that make a sidecar, described here and nowhere else.
+
+Used by `app.inject.pod` for pods, and by `app.inject.snippet` for the values of vendors' charts.
+"""
+
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from app.contract import names
+from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
+from app.inject.hosts import dummies, loopbacks, mapped
+from app.inject.settings import InjectSettings, Redirect
+
+Object = dict[str, Any]
+
+# The spool's 64 MiB and room: a pod that exceeds a volume's limit is evicted.
+_SPOOL_LIMIT = "160Mi"
+_TOKEN_SECONDS = 3600
+_SECCOMP = {"type": "RuntimeDefault"}
+_TOKEN_SOURCE = {
+    "serviceAccountToken": {
+        "audience": names.AUDIENCE,
+        "expirationSeconds": _TOKEN_SECONDS,
+        "path": names.FILE_TOKEN,
+    }
+}
+PROJECTED_TOKEN: Object = {"sources": [_TOKEN_SOURCE]}
+SYSCTL = "net.ipv4.ip_unprivileged_port_start"
+
+
+class Plan(NamedTuple):
+    """What is decided about one pod."""
+
+    settings: InjectSettings
+    redirect: Redirect
+    mode: str
+    hosts: tuple[str, ...]
+    all_until: str = ""
+    container: str = ""  # the application's first container, and its image
+    image: str = ""
+
+
+def containers(plan: Plan) -> list[Object]:
+    """In their order, before all other init containers."""
+    return [sidecar(plan)] if plan.redirect == "loopback" else [sidecar(plan), redirect(plan)]
+
+
+def sidecar(plan: Plan) -> Object:
+    """A native sidecar: it is ready before anything else of the pod starts, and ends after it."""
+    return {
+        "name": names.CONTAINER_SIDECAR,
+        **_image(plan.settings),
+        "restartPolicy": "Always",
+        "env": environment(plan),
+        "ports": [{"name": "telemock", "containerPort": PORT_SIDECAR_HEALTH}],
+        "startupProbe": {**_probe("/ready"), "periodSeconds": 1, "failureThreshold": 60},
+        "livenessProbe": {**_probe("/health"), "periodSeconds": 10, "timeoutSeconds": 5},
+        # Counts for the whole pod: it says that the sidecar listens, and nothing about the app.
+        "readinessProbe": {**_probe("/ready"), "periodSeconds": 10, "timeoutSeconds": 5},
+        "resources": dict(plan.settings.resources),
+        "securityContext": {
+            "runAsUser": names.SIDECAR_UID,
+            "runAsGroup": names.SIDECAR_UID,
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": _SECCOMP,
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": names.VOLUME_CA, "mountPath": names.MOUNT_CA},
+            {"name": names.VOLUME_TRUST, "mountPath": names.MOUNT_TRUST},
+            {"name": names.VOLUME_SPOOL, "mountPath": names.MOUNT_SPOOL},
+            {"name": names.VOLUME_TOKEN, "mountPath": names.MOUNT_TOKEN, "readOnly": True},
+        ],
+    }
+
+
+def redirect(plan: Plan) -> Object:
+    """Ends once a redirected connection has reached the sidecar; its failure keeps the pod from
+    starting, and its last words show as the container's state."""
+    return {
+        "name": names.CONTAINER_REDIRECT,
+        **_image(plan.settings),
+        "command": ["python", "-m", "addon.redirect"],
+        "args": [f"--mode={plan.redirect}"],
+        "env": [{"name": "TELEMOCK_HOSTS", "value": mapped(dummies(plan.hosts))}],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "32Mi"},
+            "limits": {"memory": "128Mi"},
+        },
+        "securityContext": {
+            "runAsUser": 0,
+            "runAsGroup": 0,
+            "runAsNonRoot": False,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
+            "seccompProfile": _SECCOMP,
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def volumes() -> list[Object]:
+    memory = {"medium": "Memory", "sizeLimit": "1Mi"}
+    return [
+        {"name": names.VOLUME_CA, "emptyDir": memory},
+        {"name": names.VOLUME_TRUST, "emptyDir": {"sizeLimit": "8Mi"}},
+        {"name": names.VOLUME_SPOOL, "emptyDir": {"sizeLimit": _SPOOL_LIMIT}},
+        {"name": names.VOLUME_TOKEN, "projected": PROJECTED_TOKEN},
+    ]
+
+
+def environment(plan: Plan) -> list[Object]:
+    """The sidecar's. A variable that another one names stands before it, as Kubernetes wants."""
+    settings = plan.settings
+    from_pod = {
+        "POD_NAMESPACE": "metadata.namespace",
+        "POD_NAME": "metadata.name",
+        "POD_UID": "metadata.uid",
+        "NODE_NAME": "spec.nodeName",
+        "POD_IP": "status.podIP",
+    }
+    given = {
+        "TELEMOCK_APP_URL": settings.app_url,
+        "TELEMOCK_API_URL": settings.api_url,
+        "TELEMOCK_API_CA_PEM": settings.api_ca,
+        "TELEMOCK_TOKEN_FILE": f"{names.MOUNT_TOKEN}/{names.FILE_TOKEN}",
+        "TELEMOCK_DATA": names.MOUNT_SPOOL,
+        "TELEMOCK_CA_DIR": names.MOUNT_CA,
+        "TELEMOCK_TRUST_DIR": names.MOUNT_TRUST,
+        "TELEMOCK_MODE": plan.mode,
+        **_listening(plan),
+        "TELEMOCK_HEALTH_HOST": "$(POD_IP)",
+        "TELEMOCK_ALL_UNTIL": plan.all_until if plan.redirect == "all" else "",
+        "TELEMOCK_EGRESS_PROXY": _expandable(settings.egress_proxy),
+        "TELEMOCK_WORKLOAD_CONTAINER": plan.container,
+        "TELEMOCK_WORKLOAD_IMAGE": _expandable(plan.image),
+    }
+    ours = {name: value for name, value in given.items() if value}
+    more = {name: value for name, value in settings.env.items() if name not in ours}
+    return [
+        *(
+            {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+            for name, path in from_pod.items()
+        ),
+        *({"name": name, "value": value} for name, value in (ours | more).items()),
+    ]
+
+
+def api_url(app_url: str) -> str:
+    """Where the release that answers at `app_url` has its API."""
+    parts = urlsplit(app_url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"https://{host}:{names.PORT_APP_TLS}"
+
+
+def _listening(plan: Plan) -> Object:
+    if plan.redirect == "loopback":
+        return {"TELEMOCK_LOOPBACK": mapped(loopbacks(plan.hosts))}
+    return {
+        "TELEMOCK_TRANSPARENT": f"127.0.0.1:{PORT_PROXY},[::1]:{PORT_PROXY}",
+        "TELEMOCK_HOSTS": mapped(dummies(plan.hosts)),
+    }
+
+
+def _image(settings: InjectSettings) -> Object:
+    policy = {"imagePullPolicy": settings.pull_policy} if settings.pull_policy else {}
+    return {"image": settings.image, **policy}
+
+
+def _probe(path: str) -> Object:
+    return {"httpGet": {"path": path, "port": PORT_SIDECAR_HEALTH}}
+
+
+def _expandable(text: str) -> str:
+    """Kubernetes reads $(NAME) in a value as another variable, and $$ as a dollar sign."""
+    return text.replace("$", "$$")
