@@ -1,0 +1,81 @@
+import pytest
+
+from app.contract.settings import SettingError
+from app.inject.environment import SETTINGS, load, markdown
+
+GIVEN = {"TELEMOCK_SIDECAR_IMAGE": "telemock-sidecar:1", "POD_NAMESPACE": "telemock"}
+
+
+def test_defaults_are_those_of_the_release() -> None:
+    found = load({**GIVEN, "TELEMOCK_FULLNAME": "tm"})
+    assert (found.port, found.log_level, found.profiles) == (9443, "INFO", ("cribl",))
+    assert found.inject.image == "telemock-sidecar:1"
+    assert found.inject.app_url == "http://tm.telemock.svc:8000"
+    assert found.inject.api_url == "https://tm.telemock.svc:8443"
+    assert found.inject.redirect == "auto"
+    assert found.inject.resources["limits"] == {"memory": "192Mi"}
+
+
+def test_every_part_of_inject_can_be_set() -> None:
+    found = load(
+        {
+            **GIVEN,
+            "TELEMOCK_MODE": "observe",
+            "TELEMOCK_INJECT_REDIRECT": "loopback",
+            "TELEMOCK_INJECT_TRUST": "python, CURL_CA_BUNDLE",
+            "TELEMOCK_INJECT_EGRESS_PROXY": "http://u:p@proxy:3128",
+            "TELEMOCK_INJECT_PULL_POLICY": "Never",
+            "TELEMOCK_INJECT_RESOURCES": '{"requests": {"cpu": "1m"}}',
+            "TELEMOCK_INJECT_ENV": '{"OTEL_SDK_DISABLED": "true"}',
+            "TELEMOCK_APP_URL": "http://elsewhere:8000/",
+        }
+    ).inject
+    assert (found.mode, found.redirect, found.trust) == (
+        "observe",
+        "loopback",
+        ("python", "CURL_CA_BUNDLE"),
+    )
+    assert found.egress_proxy == "http://u:p@proxy:3128"
+    assert (found.pull_policy, found.resources) == ("Never", {"requests": {"cpu": "1m"}})
+    assert found.env == {"OTEL_SDK_DISABLED": "true"}
+    assert found.app_url == "http://elsewhere:8000"
+
+
+@pytest.mark.parametrize("name", sorted(GIVEN))
+def test_what_is_needed_is_asked_for(name: str) -> None:
+    with pytest.raises(SettingError, match=rf"{name} is empty(.|\n)*hint: "):
+        load({**GIVEN, name: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TELEMOCK_INJECTOR_PORT", "x"),
+        ("LOG_LEVEL", "LOUD"),
+        ("TELEMOCK_MODE", "hold"),
+        ("TELEMOCK_PROFILES", ","),
+        ("TELEMOCK_APP_URL", "ftp://x"),
+        ("TELEMOCK_API_URL", "http://plain"),
+        ("TELEMOCK_INJECT_REDIRECT", "none"),
+        ("TELEMOCK_INJECT_TRUST", "perl"),
+        ("TELEMOCK_INJECT_PULL_POLICY", "Sometimes"),
+        ("TELEMOCK_INJECT_RESOURCES", "[1]"),
+        ("TELEMOCK_INJECT_RESOURCES", "{"),
+        ("TELEMOCK_INJECT_ENV", '{"A": 1}'),
+    ],
+)
+def test_wrong_values_name_setting_value_and_remedy(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=rf"(?s)^{name} is .*expected .*\n\nhint: ") as e:
+        load({**GIVEN, name: value})
+    assert repr(value) in str(e.value)
+
+
+@pytest.mark.parametrize("value", ["proxy:3128", "http://u:secret@", "https://u:secret@h:1"])
+def test_a_wrong_proxy_is_not_shown(value: str) -> None:
+    with pytest.raises(SettingError, match="no proxy's URL") as e:
+        load({**GIVEN, "TELEMOCK_INJECT_EGRESS_PROXY": value})
+    assert "secret" not in str(e.value)
+
+
+def test_every_setting_is_in_the_table() -> None:
+    assert all(f"| `{row.name}` |" in markdown() for row in SETTINGS)
