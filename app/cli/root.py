@@ -10,9 +10,11 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from app.cli import captures, rules
+from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.client import ClientError, connect
 from app.contract.settings import SettingError
+from app.kube import KubeError
 from app.local import PYTHON, LocalError, running_app
 from app.profiles import ProfileError
 from app.settings import environment, load
@@ -31,6 +33,7 @@ cli = typer.Typer(
 )
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
+cli.command()(inject)
 
 
 @cli.command()
@@ -103,6 +106,20 @@ def serve() -> None:
     from app.cli.serve import serve as run_server
 
     raise typer.Exit(run_server(load()))
+
+
+@cli.command()
+def injector() -> None:
+    """Run the injector in a cluster: the webhook that puts the sidecar into pods, over TLS.
+
+    Its settings come from the environment, where the chart puts them.
+
+    Example: telemock injector
+    """
+    from app.cli.injector import serve as run_injector
+    from app.inject.environment import load as load_injector
+
+    raise typer.Exit(run_injector(load_injector()))
 
 
 @cli.command()
@@ -197,7 +214,7 @@ def version() -> None:
 def main() -> None:
     try:
         cli()
-    except (ClientError, StoreError) as e:
+    except (ClientError, StoreError, KubeError) as e:
         _fail(e, UNREACHABLE)
     except (SettingError, QueryError) as e:
         _fail(e, USAGE)

@@ -40,7 +40,7 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
 def api_server(answers: dict[str, tuple[int, Any]]) -> Iterator[tuple[str, type[ApiServer]]]:
     handler = type("Handler", (ApiServer,), {"answers": answers, "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", handler

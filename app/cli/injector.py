@@ -1,0 +1,106 @@
+"""`telemock injector`: the injector under uvicorn, over TLS, on every address of its pod."""
+
+import contextlib
+import errno
+import logging
+import math
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+import typer
+import uvicorn
+
+from app.contract.settings import SettingError
+from app.inject.environment import Environment
+from app.inject.server import Injector
+from app.kube import connect
+
+_BACKLOG = 512
+_GRACE_S = 10  # that running requests get at the end
+_DRAIN_S = 5.0  # that the cluster gets to send no new ones here
+# Longer than the 90 s after which the API server closes an idle connection: it must be the one to
+# do so, for a request that meets our closing is not asked again.
+_IDLE_S = 120
+
+
+def serve(environment: Environment) -> int:
+    """Until SIGTERM or SIGINT; returns the exit code.
+
+    Raises SettingError, ProfileError, KubeError.
+    """
+    with contextlib.closing(connect()) as api:
+        injector = Injector(environment, api)
+        with contextlib.closing(_listener(environment.port)) as listener:
+            logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # what it says, we say
+            context = injector.certificate.context
+            config = uvicorn.Config(
+                injector.app(),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                lifespan="on",
+                ssl_context_factory=lambda *_: context,
+                timeout_keep_alive=_IDLE_S,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+            server = _Server(config, injector)
+            typer.echo(f"the webhook is on port {listener.getsockname()[1]}, over TLS")
+            server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """SIGTERM stops it once the cluster had time to call other replicas only; a second one, or
+    SIGINT, at once. The exit code is 0 then."""
+
+    def __init__(self, config: uvicorn.Config, injector: Injector) -> None:
+        super().__init__(config)
+        self._injector = injector
+        self._exit_at = math.inf
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGINT or self._injector.draining:
+            self.should_exit = True
+            return
+        self._exit_at = time.monotonic() + _DRAIN_S
+        self._injector.draining = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Asked ten times a second whether to stop."""
+        self.should_exit = self.should_exit or time.monotonic() > self._exit_at
+        return await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does it, but a signal that ended the server does not kill the process."""
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _listener(port: int) -> socket.socket:
+    """On every address, of both families where the pod has both."""
+    try:
+        try:
+            return socket.create_server(
+                ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+            )
+        except OSError as e:
+            if e.errno == errno.EADDRINUSE:
+                raise
+            return socket.create_server(("", port), backlog=_BACKLOG)
+    except OSError as e:
+        raise SettingError(
+            f"TELEMOCK_INJECTOR_PORT is {port}, where this pod cannot listen: {e.strerror or e}\n\n"
+            "hint: choose a free port above 1023"
+        ) from None

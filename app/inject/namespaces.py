@@ -1,0 +1,71 @@
+"""What the injector knows of namespaces: their labels, read when a pod is reviewed and kept for a
+few seconds. Used by `app.inject.webhook`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+
+from app.inject.settings import NamespaceFacts
+from app.kube import Api, KubeError, path
+
+KEEP_S = 10.0  # that labels are used without asking again
+RETRY_S = 2.0  # after a look that failed
+_TIMEOUT_S = 2.0  # a review has to be answered in the webhook's timeout
+_NAMESPACES_CAP = 1024
+_ASKING_CAP = 64  # namespaces asked for at a time
+_ENFORCED = "pod-security.kubernetes.io/enforce"
+_UNKNOWN_LEVEL = "restricted"  # what this level allows, every level allows
+
+log = logging.getLogger(__name__)
+
+
+class Namespaces:
+    """Facts by name. Used on one event loop."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._held: dict[str, tuple[float, NamespaceFacts]] = {}  # until when they are good
+        self._asking: dict[str, asyncio.Task[NamespaceFacts]] = {}
+
+    async def facts(self, name: str) -> NamespaceFacts:
+        """At most KEEP_S old. When the API server cannot be asked: the last known ones, or, where
+        there are none, no labels and the strictest level of Pod Security."""
+        held = self._held.get(name)
+        if held is not None and time.monotonic() < held[0]:
+            return held[1]
+        task = self._asking.get(name)
+        if task is None:
+            if len(self._asking) >= _ASKING_CAP:
+                return held[1] if held else _unknown(name)
+            task = self._asking[name] = asyncio.create_task(self._ask(name))
+            task.add_done_callback(lambda _: self._asking.pop(name, None))
+        return await asyncio.shield(task)  # a caller that gives up must not end it for the others
+
+    async def _ask(self, name: str) -> NamespaceFacts:
+        try:
+            found = await asyncio.to_thread(
+                self._api.request, "GET", path("api", "v1", "namespaces", name), timeout=_TIMEOUT_S
+            )
+            facts, keep = _facts(name, (found.get("metadata") or {}).get("labels") or {}), KEEP_S
+        except KubeError as e:
+            held = self._held.get(name)
+            facts, keep = (held[1] if held else _unknown(name)), RETRY_S
+            log.warning(
+                "the labels of a namespace cannot be read, going by %s: %s",
+                "the last known ones" if held else "none", e,
+            )  # fmt: skip
+        self._held.pop(name, None)
+        self._held[name] = time.monotonic() + keep, facts
+        if len(self._held) > _NAMESPACES_CAP:
+            del self._held[next(iter(self._held))]
+        return facts
+
+
+def _facts(name: str, labels: Mapping[str, str]) -> NamespaceFacts:
+    return NamespaceFacts(name, dict(labels), labels.get(_ENFORCED, ""))
+
+
+def _unknown(name: str) -> NamespaceFacts:
+    return NamespaceFacts(name, {}, _UNKNOWN_LEVEL)

@@ -1,0 +1,189 @@
+"""The injector's process: an HTTPS server with the webhook, its health and its metrics.
+
+`telemock injector` runs it (`app.cli.injector`), in any number of replicas at once: each keeps the
+certificate, the caBundle and the profiles up to date for itself, and none leads.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import time
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app import tls
+from app.contract.mask import Masker
+from app.inject.bundle import trust
+from app.inject.environment import Environment
+from app.inject.events import Events
+from app.inject.namespaces import Namespaces
+from app.inject.settings import InjectSettings
+from app.inject.webhook import BODY_CAP, ReviewError, Webhook
+from app.kube import Api, KubeError
+from app.logs import masked_logging, place
+from app.profiles import ProfileSet
+from app.telemetry import CONTENT_TYPE, Metrics
+from app.tls import LEAF_INJECTOR, ServerCertificate, TlsError
+from app.version import VERSION
+
+LOOK_S = 30.0  # between looks at the certificate and the caBundle
+SOON_S = 2.0  # while there is none
+SPREAD_S = (
+    5.0  # that API servers get to learn of a caBundle, before a new authority's leaf is shown
+)
+_PROFILES_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Injector:
+    """Raises ProfileError when the profiles cannot be used. `draining` is set before the end, so
+    that callers go elsewhere."""
+
+    def __init__(self, environment: Environment, api: Api) -> None:
+        self.environment = environment
+        self.certificate = ServerCertificate(LEAF_INJECTOR)
+        self.profiles = ProfileSet(environment.profiles)
+        self.metrics = Metrics(("injector",))
+        self.events = Events(api, self.metrics, environment.pod_name)
+        self.webhook = Webhook(self.settings, Namespaces(api), self.events, self.metrics)
+        self.draining = False
+        self._api = api
+        self._load = tls.loader(
+            api, environment.pod_namespace, environment.fullname, environment.tls_secret
+        )
+        self._ca = ""
+        self._trusted = False
+        self._error = "not looked at yet"
+        self._started = time.monotonic()
+
+    def settings(self) -> InjectSettings:
+        """With the rules and the authority in use now."""
+        return dataclasses.replace(
+            self.environment.inject, rules=self.profiles.rules, api_ca=self._ca
+        )
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/mutate", self._mutate, methods=["POST"]),
+                Route("/health", self._health),
+                Route("/ready", self._ready),
+                Route("/metrics", self._metrics),
+            ],
+            lifespan=self._running,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _running(self, app: Starlette) -> AsyncIterator[None]:
+        with masked_logging(self.environment.log_level, lambda: Masker(self.profiles.rules)):
+            tasks = [
+                asyncio.create_task(t)
+                for t in (self._keeping(), self._watching(), self.events.running())
+            ]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keeping(self) -> None:
+        """The certificate and who trusts it, for ever. What was good stays in use."""
+        while True:
+            try:
+                await self.look()
+                self._error = ""
+            except Exception as e:  # the task must outlive one bad look
+                error = str(e) if isinstance(e, KubeError | TlsError) else place(e)
+                if error != self._error:
+                    log.error("the certificate cannot be kept up to date: %s", error)
+                self._error = error
+            await asyncio.sleep(LOOK_S if self._trusted else SOON_S)
+
+    async def look(self) -> None:
+        """Once. Raises KubeError, TlsError."""
+        material = await asyncio.to_thread(self._load)
+        name = f"{self.environment.fullname}-injector"
+        if await asyncio.to_thread(trust, self._api, name, material.ca):
+            log.info("the webhook configuration %s trusts our authority now", name)
+            if self.certificate.loaded:
+                await asyncio.sleep(SPREAD_S)
+        self._ca = material.ca.decode("ascii", "replace")
+        if self.certificate.use(material):
+            log.info("the certificate ends in %.0f days", self.certificate.days_left())
+        self._trusted = True
+
+    async def _watching(self) -> None:
+        """The profiles' files."""
+        while True:
+            await asyncio.sleep(_PROFILES_S)
+            before = self.profiles.error
+            try:
+                changed = await asyncio.to_thread(self.profiles.check)
+            except Exception as e:  # the task must outlive one bad look
+                log.error("the profiles cannot be looked at: %s", place(e))
+                continue
+            if changed:
+                log.info("new profiles: %s", ", ".join(p.id for p in self.profiles.rules.profiles))
+            if self.profiles.error and self.profiles.error != before:
+                log.error("the profiles are wrong, the former ones stay: %s", self.profiles.error)
+
+    async def _mutate(self, request: Request) -> Response:
+        started = time.perf_counter()
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_CAP:
+                    raise ReviewError("too_large", f"the review is larger than {BODY_CAP} bytes")
+            answer = await self.webhook.answer(bytes(body))
+        except ReviewError as e:
+            self.metrics.add("telemock.injector.reviews_refused", (e.reason,))
+            status = 413 if e.reason == "too_large" else 400
+            return JSONResponse({"error": str(e), "hint": ""}, status, headers=self._headers(True))
+        except ClientDisconnect:
+            self.metrics.add("telemock.injector.reviews_refused", ("disconnected",))
+            return Response(status_code=400)
+        self.metrics.observe("telemock.injector.review.duration", (), time.perf_counter() - started)
+        return Response(answer, media_type="application/json", headers=self._headers(self.draining))
+
+    def _headers(self, last: bool) -> dict[str, str]:
+        return {"connection": "close"} if last else {}
+
+    async def _health(self, request: Request) -> Response:
+        well = self._trusted and self.certificate.days_left() > 0 and not self.profiles.error
+        return JSONResponse(
+            {
+                "status": "ok" if well else "degraded",
+                "uptime_s": round(time.monotonic() - self._started, 3),
+                "version": VERSION,
+                "certificate": self._certificate(),
+                "profiles": {
+                    "ids": [p.id for p in self.profiles.rules.profiles],
+                    "error": self.profiles.error,
+                },
+            }
+        )
+
+    async def _ready(self, request: Request) -> Response:
+        ready = self._trusted and not self.draining
+        content = {"ready": ready, "certificate": self._certificate()}
+        return JSONResponse(content, 200 if ready else 503)
+
+    async def _metrics(self, request: Request) -> Response:
+        self.metrics.set("telemock.certificate.days_left", self.certificate.days_left())
+        return Response(self.metrics.render(), media_type=CONTENT_TYPE)
+
+    def _certificate(self) -> dict[str, object]:
+        """`ok` once it is loaded and the API server trusts it; `error` is that of the last look."""
+        return {
+            "ok": self._trusted,
+            "days_left": round(self.certificate.days_left(), 1),
+            "error": self._error,
+        }

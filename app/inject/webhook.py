@@ -1,0 +1,135 @@
+"""The admission webhook: a review of a new pod comes in, its answer with a patch goes out.
+
+Every pod is admitted. One that is not injected carries the reasons in its annotation, the caller
+sees them as warnings, and an Event repeats them. Called by `app.inject.server`.
+"""
+
+import base64
+import logging
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from app.contract import names
+from app.inject import InjectSettings, inject, patch
+from app.inject.events import Event, Events, about
+from app.inject.namespaces import Namespaces
+from app.kube import Object
+from app.logs import place
+from app.tables import plain
+from app.telemetry import Metrics
+
+BODY_CAP = 3 << 20  # bytes: what the API server stores at most, and the review around it
+_WARNINGS_CAP = 8
+_WARNING_CAP = 250  # characters: the API server cuts behind 256
+
+log = logging.getLogger(__name__)
+
+
+class ReviewError(Exception):
+    """What came is no review. `reason` is for the metric."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    kind: str = ""
+
+
+class _Request(msgspec.Struct, rename="camel"):
+    uid: str
+    operation: str = "CREATE"
+    kind: _Kind = _Kind()
+    namespace: str = ""
+    object: dict[str, Any] | None = None
+    dry_run: bool | None = False
+
+
+class _Review(msgspec.Struct, rename="camel"):
+    kind: Literal["AdmissionReview"]
+    api_version: Literal["admission.k8s.io/v1"]
+    request: _Request
+
+
+_decode = msgspec.json.Decoder(_Review).decode
+
+
+class Webhook:
+    """`settings` gives those in use now."""
+
+    def __init__(
+        self,
+        settings: Callable[[], InjectSettings],
+        namespaces: Namespaces,
+        events: Events,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._namespaces = namespaces
+        self._events = events
+        self._metrics = metrics
+
+    async def answer(self, body: bytes) -> bytes:
+        """An AdmissionReview's answer, JSON. Raises ReviewError."""
+        try:
+            request = _decode(body).request
+        except (msgspec.DecodeError, RecursionError):
+            raise ReviewError(
+                "not_a_review", "the body is no AdmissionReview of admission.k8s.io/v1"
+            ) from None
+        response: Object = {"uid": request.uid, "allowed": True}
+        pod = request.object
+        if pod is not None and request.kind.kind == "Pod" and request.operation == "CREATE":
+            try:
+                response |= await self._reviewed(request, pod)
+            except Exception as e:  # a fault of ours must not keep a pod from running
+                log.error("a pod was admitted as it is: %s", place(e))
+                self._metrics.add("telemock.injector.pods", ("failed",))
+                response["warnings"] = ["telemock failed and left this pod as it is"]
+        answer = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
+        return msgspec.json.encode({**answer, "response": response})
+
+    async def _reviewed(self, request: _Request, pod: Object) -> Object:
+        """The part of the answer that says what becomes of the pod."""
+        facts = await self._namespaces.facts(request.namespace)
+        injection = inject(pod, self._settings(), facts)
+        reasons = injection.reasons
+        skipped = not injection.injected
+        told = [r for r in reasons if not r.quiet]
+        for id in [r.id for r in reasons] or ["none"]:
+            self._metrics.add("telemock.injector.pods", (id,))
+        log.info(
+            "%s %s in %s: %s",
+            "left" if skipped else "injected", _name(pod), request.namespace,
+            ", ".join(r.id for r in reasons) or "nothing to add",
+        )  # fmt: skip
+        if not request.dry_run and (told or not skipped):
+            self._events.tell(_event(pod, request.namespace, skipped, [r.sentence for r in told]))
+        response: Object = {}
+        if operations := patch(pod, injection.pod):
+            response["patchType"] = "JSONPatch"
+            response["patch"] = base64.b64encode(msgspec.json.encode(operations)).decode()
+        if told:
+            response["warnings"] = [f"telemock: {r.sentence}"[:_WARNING_CAP] for r in told][
+                :_WARNINGS_CAP
+            ]
+        return response
+
+
+def _event(pod: Object, namespace: str, skipped: bool, sentences: list[str]) -> Event:
+    """Without the pod's own name, which differs for each of an owner's pods."""
+    what = "pods get no sidecar" if skipped else "pods get the sidecar"
+    return Event(
+        about(pod, namespace),
+        names.EVENT_SKIPPED if skipped else names.EVENT_INJECTED,
+        ": ".join(filter(None, (what, "; ".join(sentences)))),
+        "Warning" if sentences else "Normal",
+    )
+
+
+def _name(pod: Object) -> str:
+    metadata = pod.get("metadata") or {}
+    return plain(str(metadata.get("name") or f"{metadata.get('generateName', '')}*"), 100)
