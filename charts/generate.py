@@ -1,0 +1,135 @@
+"""Writes what is made from the chart's values.yaml and templates: `python charts/generate.py`.
+
+values.schema.json and README.md of the chart; and, where helm is installed, what each case in
+`tests/chart/cases/` renders to. A test compares them.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from charts.values import ValuesError, markdown, read, schema
+
+ROOT = Path(__file__).parents[1]
+CHART = ROOT / "charts/telemock"
+CASES = ROOT / "tests/chart/cases"
+RELEASE, NAMESPACE = "telemock", "observe"
+KUBERNETES = "1.34.0"  # that the cases are rendered for
+
+_README = """<!-- Written by charts/generate.py from values.yaml. -->
+# The chart telemock
+
+The app (mock, store, report) as a Deployment with one volume, and the injector, a webhook that puts
+a sidecar into pods that opt in. Kubernetes >= {kubernetes}.
+
+```bash
+helm install telemock charts/telemock --namespace telemock --create-namespace
+kubectl label namespace NAMESPACE telemock.io/inject=enabled
+```
+
+What it asks for and why, how to look and how to remove it: README of the repository, "In a
+cluster".
+
+## Values
+
+Unknown names and wrong types are refused by `values.schema.json`, what cannot be used together by
+one sentence each (`templates/requirements.yaml`).
+
+"""
+
+
+class HelmError(Exception):
+    """helm refused; its words."""
+
+
+def render(values: Path, *more: str) -> str:
+    """`helm template` of the chart. Raises HelmError, FileNotFoundError."""
+    done = subprocess.run(  # noqa: S603
+        [  # noqa: S607
+            "helm", "template", RELEASE, str(CHART), "--namespace", NAMESPACE,
+            "--kube-version", KUBERNETES, "--values", str(values), *more,
+        ],
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    if done.returncode:
+        raise HelmError(done.stderr)
+    return done.stdout
+
+
+def by_file(manifests: str) -> Mapping[str, str]:
+    """What `helm template` printed, by template; each document begins with the comment that names
+    its template."""
+    found: dict[str, str] = {}
+    for part in manifests.split("---\n# Source: ")[1:]:
+        source, _, text = part.partition("\n")
+        name = source.removeprefix("telemock/templates/").replace("/", "-")
+        found[name] = found.get(name, "") + text.rstrip("\n") + "\n"
+    return found
+
+
+def documents() -> Mapping[Path, str]:
+    """The chart's schema and README; the same every time. Raises ValuesError."""
+    values = read(CHART / "values.yaml")
+    profile = json.loads((ROOT / "app/profiles/schema.json").read_text(encoding="utf-8"))
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    kubernetes = chart["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
+    return {
+        CHART / "values.schema.json": json.dumps(
+            schema(values, profile), indent=2, ensure_ascii=False
+        )
+        + "\n",
+        CHART / "README.md": _README.format(kubernetes=kubernetes) + markdown(values),
+    }
+
+
+def rendered() -> Mapping[Path, str]:
+    """What each case renders to. Raises HelmError, FileNotFoundError."""
+    found = {}
+    for case in sorted(CASES.iterdir()):
+        for name, text in by_file(render(case / "values.yaml")).items():
+            found[case / "rendered" / name] = text
+    return found
+
+
+def stale(wanted: Mapping[Path, str]) -> list[Path]:
+    """Files below the cases that no template makes any more."""
+    return [p for p in CASES.glob("*/rendered/*") if p not in wanted]
+
+
+def main() -> int:
+    try:
+        wanted = dict(documents())
+        _write(wanted)  # the schema first: helm reads it
+        if shutil.which("helm"):
+            cases = rendered()
+            _write(cases)
+            for path in stale(cases):
+                path.unlink()
+                sys.stdout.write(f"removed {path.relative_to(ROOT)}\n")
+        else:
+            sys.stdout.write("helm is not installed: tests/chart/cases stay as they are\n")
+    except (ValuesError, HelmError) as e:
+        sys.stderr.write(f"error: {e}\n")
+        return 1
+    return 0
+
+
+def _write(files: Mapping[Path, str]) -> None:
+    for path, text in files.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
