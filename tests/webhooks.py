@@ -1,20 +1,24 @@
-"""Webhook configurations of a real API server, each for one namespace of a test only."""
+"""Webhook configurations of a real API server, each for one namespace of a test only, and the way
+from that server to a port of this machine."""
 
 import contextlib
+import time
 from collections.abc import Iterator
+from typing import Any
 
 from app.kube import Api, KubeError, Object, path
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+NODE = "10.244.0.1"  # this machine, as the cluster here sees it
+NAME = "telemock"  # of the releases
 
 
 @contextlib.contextmanager
 def configuration(
-    api: Api, name: str, namespace: str, url: str, entries: int = 1
+    api: Api, name: str, namespace: str, client: Object, entries: int = 1
 ) -> Iterator[Object]:
-    """`entries` webhooks at `url` (more than one only to look at), without a caBundle, that refuse
-    the namespace's pods when they cannot be called."""
-    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    """`entries` webhooks that are called at `client`, without a caBundle, and refuse the
+    namespace's pods when they cannot be called."""
     rule = {
         "apiGroups": [""],
         "apiVersions": ["v1"],
@@ -24,8 +28,8 @@ def configuration(
     webhooks = [
         {
             "name": f"e{n}.injector.telemock.io",
-            "clientConfig": {"url": url},
-            "namespaceSelector": selector,
+            "clientConfig": client,
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
             "rules": [rule],
             "failurePolicy": "Fail",
             "timeoutSeconds": 10,
@@ -42,5 +46,69 @@ def configuration(
             api.request("DELETE", f"{CONFIGURATIONS}/{name}")
 
 
-def pods(namespace: str) -> str:
-    return path("api", "v1", "namespaces", namespace, "pods")
+@contextlib.contextmanager
+def release(api: Api, namespace: str) -> Iterator[str]:
+    """What the chart makes for the injector: the empty Secret, the Service and the webhook
+    configuration. The name of a release whose objects of the cluster are this test's own."""
+    name = f"{NAME}-{namespace}"
+    api.request("POST", of(namespace, "secrets"), {"metadata": {"name": f"{name}-tls"}})
+    ports = [{"name": "https", "port": 443, "targetPort": "https"}]
+    service = {"metadata": {"name": f"{name}-injector"}, "spec": {"ports": ports}}
+    api.request("POST", of(namespace, "services"), service)
+    client = {
+        "service": {
+            "namespace": namespace, "name": f"{name}-injector", "path": "/mutate", "port": 443
+        }
+    }  # fmt: skip
+    with configuration(api, f"{name}-injector", namespace, client):
+        yield name
+
+
+def endpoint(api: Api, namespace: str, name: str, replica: str, port: int) -> str:
+    """Sends the Service's connections to this port of this machine too; the path of that."""
+    place = path("apis", "discovery.k8s.io", "v1", "namespaces", namespace, "endpointslices")
+    labels = {"kubernetes.io/service-name": f"{name}-injector"}
+    api.request(
+        "POST",
+        place,
+        {
+            "metadata": {"name": f"{name}-{replica}", "labels": labels},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [NODE], "conditions": {"ready": True}}],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+        },
+    )
+    return f"{place}/{name}-{replica}"
+
+
+def of(namespace: str, kind: str) -> str:
+    return path("api", "v1", "namespaces", namespace, kind)
+
+
+def create(api: Api, namespace: str, name: str, **metadata: Any) -> Object:
+    """A pod as the API server would store it (dry run)."""
+    pod = {
+        "metadata": {"name": name, **metadata},
+        "spec": {"containers": [{"name": "a", "image": "a:1"}]},
+    }
+    return api.request("POST", of(namespace, "pods"), pod, query={"dryRun": "All"}, timeout=30)
+
+
+def injected(pod: Object) -> bool:
+    return any(c["name"] == "telemock" for c in pod["spec"].get("initContainers") or ())
+
+
+def eventually_injected(api: Api, namespace: str, seconds: float = 30) -> Object:
+    """A pod, once the API server has learnt of configuration, authority and endpoints."""
+    deadline = time.monotonic() + seconds
+    while True:
+        error = "not injected"
+        try:
+            pod = create(api, namespace, "probe")
+            if injected(pod):
+                return pod
+        except KubeError as e:
+            error = str(e)
+        if time.monotonic() > deadline:
+            raise AssertionError(error)
+        time.sleep(0.2)

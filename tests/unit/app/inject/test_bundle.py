@@ -14,14 +14,14 @@ from tests.webhooks import CONFIGURATIONS, configuration
 def test_every_entry_trusts_it_and_is_written_once() -> None:
     ca = issue.make_authority().certificate
     with cluster() as api, namespace(api, "i2-bundle") as ns:
-        url = "https://127.0.0.1:9/mutate"
+        url = {"url": "https://127.0.0.1:9/mutate"}
         with configuration(api, f"{ns}-injector", ns, url, entries=3):
             assert trust(api, f"{ns}-injector", ca)
             assert not trust(api, f"{ns}-injector", ca)
             found = api.get(f"{CONFIGURATIONS}/{ns}-injector")
             wanted = base64.b64encode(ca).decode()
             assert [w["clientConfig"]["caBundle"] for w in found["webhooks"]] == [wanted] * 3
-            assert {w["clientConfig"]["url"] for w in found["webhooks"]} == {url}
+            assert {w["clientConfig"]["url"] for w in found["webhooks"]} == {url["url"]}
 
 
 @needs_cluster
@@ -30,7 +30,7 @@ def test_replicas_at_once_agree() -> None:
     with (
         cluster() as api,
         namespace(api, "i2-bundle") as ns,
-        configuration(api, f"{ns}-injector", ns, "https://127.0.0.1:9/mutate"),
+        configuration(api, f"{ns}-injector", ns, {"url": "https://127.0.0.1:9/mutate"}),
         ThreadPoolExecutor(4) as pool,
     ):
         written = list(pool.map(lambda _: trust(api, f"{ns}-injector", ca), range(4)))
