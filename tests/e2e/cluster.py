@@ -55,6 +55,7 @@ class Cluster:
         self.api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = tls
         self.core = client.CoreV1Api(self.api)
         self.apps = client.AppsV1Api(self.api)
+        self.storage = client.StorageV1Api(self.api)
         self._dynamic = DynamicClient(self.api)
         self.namespaces: list[str] = []
 

@@ -1,5 +1,7 @@
 """`helm install` gives an app and an injector that work, and says what to do next."""
 
+from typing import Any
+
 import pytest
 
 from tests.e2e.cluster import Cluster
@@ -37,3 +39,27 @@ def test_the_notes_say_what_to_type_next(release: Release) -> None:
 def test_helm_test_sends_one_request_and_finds_it(release: Release) -> None:
     said = release.helm("test", release.name, "--timeout", "120s")
     assert "Succeeded" in said
+
+
+def test_without_a_default_storage_class_the_notes_say_what_to_set(
+    cluster: Cluster, release: Release, values: dict[str, Any]
+) -> None:
+    key = "storageclass.kubernetes.io/is-default-class"
+
+    def mark(name: str, value: str) -> None:
+        cluster.storage.patch_storage_class(name, {"metadata": {"annotations": {key: value}}})
+
+    defaults = [
+        found["metadata"]["name"]
+        for found in cluster.find("storage.k8s.io/v1", "StorageClass")
+        if (found["metadata"].get("annotations") or {}).get(key) == "true"
+    ]
+    try:
+        for name in defaults:
+            mark(name, "false")
+        notes = release.upgrade(values, "--dry-run=server")
+    finally:
+        for name in defaults:
+            mark(name, "true")
+    assert "persistence.storageClass" in notes and "default StorageClass" in notes
+    assert "default StorageClass" not in release.notes
