@@ -1,12 +1,15 @@
 """Webhook configurations of a real API server, each for one namespace of a test only, and the way
 from that server to a port of this machine."""
 
+import base64
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from app.kube import Api, KubeError, Object, path
+from tests.serving import until
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 NODE = "10.244.0.1"  # this machine, as the cluster here sees it
@@ -112,3 +115,44 @@ def eventually_injected(api: Api, namespace: str, seconds: float = 30) -> Object
         if time.monotonic() > deadline:
             raise AssertionError(error)
         time.sleep(0.2)
+
+
+def secret(api: Api, ns: str, name: str) -> dict[str, bytes]:
+    found = api.get(f"{of(ns, 'secrets')}/{name}-tls")
+    return {k: base64.b64decode(v) for k, v in (found.get("data") or {}).items()}
+
+
+class Load:
+    """Creates pods (dry run) one after the other while it runs."""
+
+    def __init__(self, api: Api, ns: str) -> None:
+        self.made = 0
+        self.refused: list[str] = []
+        self._api, self._ns = api, ns
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(2)]
+
+    def _run(self, n: int) -> None:
+        while not self._stop.is_set():
+            try:
+                pod = create(self._api, self._ns, f"load-{n}")
+                if not injected(pod):
+                    self.refused.append("not injected")
+                self.made += 1
+            except KubeError as e:
+                self.refused.append(str(e))
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def more(self, pods: int) -> None:
+        """Returns when that many more were made."""
+        wanted = self.made + pods
+        until(lambda: self.made >= wanted or bool(self.refused), 60)

@@ -7,7 +7,6 @@ import signal
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +15,18 @@ from typing import Any
 
 import httpx
 
-from app.kube import Api, KubeError
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.serving import until
 from tests.webhooks import (
     CONFIGURATIONS,
+    Load,
     create,
     endpoint,
     eventually_injected,
     injected,
     of,
     release,
+    secret,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -80,47 +80,6 @@ def replica(ns: str, name: str, folder: Path, **environ: str) -> Iterator[Replic
         if process.stdout is not None:
             process.stdout.close()
         sys.stderr.write(log.read_text())
-
-
-def secret(api: Api, ns: str, name: str) -> dict[str, bytes]:
-    found = api.get(f"{of(ns, 'secrets')}/{name}-tls")
-    return {k: base64.b64decode(v) for k, v in (found.get("data") or {}).items()}
-
-
-class Load:
-    """Creates pods (dry run) one after the other while it runs."""
-
-    def __init__(self, api: Api, ns: str) -> None:
-        self.made = 0
-        self.refused: list[str] = []
-        self._api, self._ns = api, ns
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(2)]
-
-    def _run(self, n: int) -> None:
-        while not self._stop.is_set():
-            try:
-                pod = create(self._api, self._ns, f"load-{n}")
-                if not injected(pod):
-                    self.refused.append("not injected")
-                self.made += 1
-            except KubeError as e:
-                self.refused.append(str(e))
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def more(self, pods: int) -> None:
-        """Returns when that many more were made."""
-        wanted = self.made + pods
-        until(lambda: self.made >= wanted or bool(self.refused), 60)
 
 
 @needs_cluster
