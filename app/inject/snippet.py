@@ -1,0 +1,130 @@
+"""Values for the official Cribl charts that bring the sidecar without a webhook.
+
+Printed by `telemock inject --values`. Those charts have no place for most of what `inject()` does:
+- a volume of `extraVolumeMounts` is mounted in the Cribl container too, so the sidecar shares one
+  and mounts its folders: Cribl sees the one with the public certificate only;
+- leader and edge have no hostAliases, so an init container writes an /etc/hosts for Cribl.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from app.contract import names
+from app.inject import hosts, sidecar
+from app.inject import text as yaml_text
+from app.inject.clients import CA_VARIABLE
+from app.inject.settings import InjectSettings, Redirect
+from app.inject.sidecar import Plan
+
+Chart = Literal["leader", "workergroup", "edge"]
+Object = dict[str, Any]
+
+_SHARED = "telemock"  # the volume with the folders of the sidecar
+_HOSTS = "telemock-hosts"
+_FOLDERS = {names.MOUNT_CA: "ca", names.MOUNT_TRUST: "trust", names.MOUNT_SPOOL: "spool"}
+_WRITE_HOSTS = (
+    "import sys; "
+    "open(sys.argv[1], 'w').write(open('/etc/hosts').read() + '\\n'.join(sys.argv[2:]) + '\\n')"
+)
+
+
+class _Official(NamedTuple):
+    name: str  # of the chart
+    container: str
+    env: str  # the value that takes variables
+    host_aliases: bool
+    mounts: tuple[Object, ...] = ()  # that the chart has by default: a list of ours replaces it
+
+
+_CHARTS: dict[str, _Official] = {
+    "leader": _Official("logstream-leader", "logstream-leader", "env", False),
+    "workergroup": _Official("logstream-workergroup", "logstream-workergroup", "env", True),
+    "edge": _Official(
+        "edge", "edge", "extraEnv", False,
+        ({"name": "host-root", "mountPath": "/hostfs", "hostPath": "/", "readonly": True},),
+    ),
+}  # fmt: skip
+
+
+def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
+    """YAML for `helm upgrade --values`. `redirect` is hosts or all: loopback needs a sysctl, which
+    not all of the charts can set."""
+    official = _CHARTS[chart]
+    chosen = hosts.chosen(settings.rules.profiles, {}, redirect)
+    plan = Plan(settings, redirect, settings.mode, chosen.named, container=official.container)
+    found: Object = {
+        "extraInitContainers": _containers(plan, official),
+        "extraVolumeMounts": [*official.mounts, *_mounts(official)],
+        "extraSecretMounts": [
+            {
+                "name": names.VOLUME_TOKEN,
+                "mountPath": names.MOUNT_TOKEN,
+                "readOnly": True,
+                "projected": sidecar.PROJECTED_TOKEN,
+            }
+        ],
+        official.env: {CA_VARIABLE: f"{names.MOUNT_TRUST}/{names.FILE_CA_CERT}"},
+        "podAnnotations": {names.ANNOTATION_STATUS: _status(plan)},
+    }
+    if official.host_aliases:
+        found["extraPodConfigs"] = {"hostAliases": hosts.aliases(plan.hosts, redirect)}
+    return _head(chart, official) + yaml_text.write(found)
+
+
+def _containers(plan: Plan, official: _Official) -> list[Object]:
+    main, *others = sidecar.containers(plan)
+    for mount in main["volumeMounts"]:
+        if folder := _FOLDERS.get(mount["mountPath"]):
+            mount |= {"name": _SHARED, "subPath": folder}
+    return [main, *others, *([] if official.host_aliases else [_hosts_writer(plan, main)])]
+
+
+def _hosts_writer(plan: Plan, main: Object) -> Object:
+    """Adds the hosts to the pod's own /etc/hosts, in a file that Cribl gets in its place."""
+    entries = [f"{address} {host}" for address, host in hosts.dummies(plan.hosts)]
+    return {
+        "name": _HOSTS,
+        "image": main["image"],
+        "command": ["python", "-c", _WRITE_HOSTS, "/hosts/hosts", *entries],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        "securityContext": main["securityContext"],
+        "volumeMounts": [{"name": _HOSTS, "mountPath": "/hosts"}],
+    }
+
+
+def _mounts(official: _Official) -> list[Object]:
+    trust = {"name": _SHARED, "mountPath": names.MOUNT_TRUST, "subPath": "trust", "readOnly": True}
+    own_hosts = {"name": _HOSTS, "mountPath": "/etc/hosts", "subPath": "hosts", "readOnly": True}
+    return [trust] if official.host_aliases else [trust, own_hosts]
+
+
+def _status(plan: Plan) -> str:
+    told = {
+        "injected": True,
+        "reasons": ["values"],
+        "redirect": plan.redirect,
+        "mode": plan.mode,
+        "version": plan.settings.version,
+    }
+    return msgspec.json.encode(told).decode()
+
+
+def _head(chart: Chart, official: _Official) -> str:
+    lines = [
+        f"Values for the chart cribl/{official.name}: its pods get telemock's sidecar without a",
+        "webhook. Made for version 4.19.2 of the chart; use with",
+        f"  helm upgrade --install NAME cribl/{official.name} --values FILE --values THIS",
+        "A list in your own values replaces the one here: put both together then.",
+        "",
+        "The namespace must be at Pod Security level privileged: the redirect needs NET_ADMIN.",
+        "The sidecar's key lies on the node's disk, in a folder that the Cribl container does not",
+        "see. The token that it does see lets it send captures of its own pod, and no more.",
+    ]
+    if chart == "workergroup":
+        lines += [
+            "",
+            "Not for `deployment: statefulset`: that chart has no emptyDir then. Use",
+            "  helm template … | telemock inject -f - | kubectl apply -f -",
+        ]
+    return "".join(f"# {line}".rstrip() + "\n" for line in lines)
