@@ -1,7 +1,8 @@
-"""The sidecar's own certificate authority, made once in TELEMOCK_DATA/ca and kept.
+"""The sidecar's own certificate authority, made once in TELEMOCK_CA_DIR and kept.
 
-Used by `addon.main` before mitmproxy reads the directory. A client needs `ca.pem` or, where a
-variable replaces its trusted list, `bundle.pem`.
+Used by `addon.process` before mitmproxy reads the directory. A client needs `ca.pem` or, where a
+variable replaces its trusted list, `bundle.pem`. Both lie in TELEMOCK_TRUST_DIR, which may be
+another directory: clients that can read them cannot read the key.
 """
 
 import datetime
@@ -23,8 +24,8 @@ _LIFETIME = datetime.timedelta(days=3650)
 _CLOCK_SKEW = datetime.timedelta(days=2)  # clients' clocks may be late
 
 
-def ensure(directory: Path) -> Path:
-    """The public certificate's path, after making what is missing.
+def ensure(directory: Path, trust: Path | None = None) -> Path:
+    """The public certificate's path, in `trust` or `directory`, after making what is missing.
 
     Safe when several processes start at once: the first one's authority stays, the others use it.
     Raises OSError when the directory cannot be written.
@@ -34,9 +35,18 @@ def ensure(directory: Path) -> Path:
     if not key_file.exists():
         _link_new(key_file, _make())
     public = _certificate(key_file.read_bytes())
-    _write(directory / FILE_CA_CERT, public)
-    _write(directory / FILE_BUNDLE, system_list() + public)
-    return directory / FILE_CA_CERT
+    if trust is None:
+        trust = directory
+    trust.mkdir(parents=True, exist_ok=True)
+    _write(trust / FILE_CA_CERT, public)
+    _write(trust / FILE_BUNDLE, system_list() + public)
+    return trust / FILE_CA_CERT
+
+
+def born(directory: Path) -> datetime.datetime:
+    """When the authority was made: the first start, in a pod's memory volume the pod's."""
+    seconds = (directory / FILE_CA_KEY).stat().st_mtime
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
 def upstream_list(directory: Path, extra: Path | None) -> Path:

@@ -14,6 +14,7 @@ from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
 from addon.exchange import Exchange
 from addon.layers import Relay
+from addon.loopback import LoopbackMode
 from addon.next_layer import Wait, choose
 from addon.options import Options
 from addon.profiles import Profiles
@@ -53,13 +54,14 @@ class Connections:
         app: Address,
         settle: Callable[[Exchange, http.HTTPFlow], None],
     ) -> None:
+        self.options = options
         self.profiles = profiles
         self.shipper = shipper
         self.metrics = metrics
         self.capture = capture
         self.app = app
         self.settle = settle
-        self.dns = Names(options.resolve, options.hosts, listening)
+        self.dns = Names(options.resolve, options.named, listening)
         self._relays: dict[str, list[Relay]] = {}  # by client
         self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
 
@@ -72,12 +74,16 @@ class Connections:
     def names(self, host: str) -> bool:
         return bool(self.profiles.rules.of_host(host))
 
+    def unread(self) -> bool:
+        return self.options.all_is_over
+
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)
 
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         address = data.server.address
-        if address is None or address == self.app:
+        egress = self.options.egress
+        if address is None or address == self.app or (egress and address == egress.address):
             return
         host, port = address[0], address[1]
         try:
@@ -88,6 +94,11 @@ class Connections:
         if found != (host, port):
             self._asked_for[data.server.id] = (host, port)
             data.server.address = found
+
+    def http_connect_upstream(self, connect: http.HTTPFlow) -> None:
+        """The CONNECT request to the egress proxy."""
+        if self.options.egress and self.options.egress.authorization:
+            connect.request.headers["proxy-authorization"] = self.options.egress.authorization
 
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
         # mitmproxy uses a connection again for a request whose address stands here: the host's
@@ -164,7 +175,7 @@ def why(error: str) -> tuple[str, str] | None:
 
 def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:
     """Where the client connected to: the original address, or what it named to the proxy."""
-    if isinstance(client.proxy_mode, mode_specs.TransparentMode):
+    if isinstance(client.proxy_mode, mode_specs.TransparentMode | LoopbackMode):
         return endpoint(client.sockname)
     return endpoint(server.address)
 

@@ -9,15 +9,16 @@ import http.client
 import logging
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 import zstandard
 
+from addon import api
 from addon.segment import Batch
 from addon.spool import Spool
 from addon.telemetry import Metrics
@@ -70,10 +71,11 @@ class Delivery:
     def __init__(
         self,
         spool: Spool,
-        app_url: str,
+        api_url: str,
         token: Callable[[], str],
         lost: Callable[[str, int], None],
         metrics: Metrics,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.error = ""  # why the app takes nothing at the moment
         self.totals = Totals(0, 0, 0)
@@ -81,12 +83,7 @@ class Delivery:
         self._token = token
         self._lost = lost
         self._metrics = metrics
-        parts = urlsplit(app_url)
-        kind = (
-            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        )
-        self._connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-        self._path = parts.path.rstrip("/") + PATH_CAPTURES
+        self._connection = api.connection(api_url, tls, TIMEOUT_S)
         self._used = False  # the connection has carried an exchange
         self._compress = zstandard.ZstdCompressor(level=3).compress
         self._count = BATCH_RECORDS
@@ -221,12 +218,13 @@ class Delivery:
             again = self._used  # the app may have closed a connection that was idle
             self._used = False
             try:
-                self._connection.request("POST", self._path, body, headers)
+                self._connection.request("POST", PATH_CAPTURES, body, headers)
                 response = self._connection.getresponse()
                 answer = response.read(ANSWER_CAP)
             except (OSError, http.client.HTTPException) as e:
                 self._connection.close()
-                if again and isinstance(e, ConnectionError) and not self._finishing.is_set():
+                closed = isinstance(e, ConnectionError | ssl.SSLEOFError)
+                if again and closed and not self._finishing.is_set():
                     continue
                 text = getattr(e, "strerror", None) or type(e).__name__
                 raise NotTaken("unreachable", f"the app cannot be reached: {text}") from None

@@ -39,6 +39,7 @@ class Names:
     ) -> None:
         self._resolve = resolve
         self._hosts = hosts
+        self._aliased = frozenset(hosts.values())
         self._own = own
         self._resolver: DnsResolver | None = None
 
@@ -50,11 +51,13 @@ class Names:
         """The address to connect to.
 
         Raises Refused for a dummy address, for this process' own listeners and for a name of which
-        DNS knows no address. A name that is not `past_hosts_file` is given back as it is.
+        DNS knows no address. A name that is not `past_hosts_file`, and for which no dummy stands,
+        is given back as it is.
         """
         given = self._resolve.get((host.lower().rstrip("."), port))
         if given is not None:
             return given
+        past_hosts_file = past_hosts_file or host in self._aliased
         if is_address(host) or not past_hosts_file:
             address = host
         else:

@@ -50,6 +50,9 @@ class Sidecar(Protocol):
     def names(self, host: str) -> bool:
         """Whether a profile names the host."""
 
+    def unread(self) -> bool:
+        """Whether the time is over in which redirected connections are looked into."""
+
     def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Decides what waited for the body: its conditions are judged on what was kept of it."""
 

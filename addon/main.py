@@ -148,7 +148,8 @@ class Sidecar:
             reason, exchange.detail = refused
         elif left or "client" in message.lower():
             reason = "client_gone"
-        elif "[Errno" in message:  # no connection; what breaks later has texts of mitmproxy's own
+        elif "[Errno" in message or message.startswith(_PROXY_REFUSED):
+            # No connection; what breaks later has texts of mitmproxy's own.
             reason = "upstream_unreachable"
         else:
             reason = "upstream_failed"
@@ -174,6 +175,8 @@ class Sidecar:
         """Decides again with the body; over the cap, body conditions do not hold."""
         exchange.seen.json = self._json(exchange, exchange.decision.rule)
         exchange.decision = decide(exchange.rules, exchange.seen, self.options.mode)
+        if exchange.forwarded:
+            self._lead_out(exchange, flow)
 
     def _begin(self, flow: http.HTTPFlow) -> Exchange:
         request, client = flow.request, flow.client_conn
@@ -215,8 +218,17 @@ class Sidecar:
         return text(named or flow.client_conn.sni or flow.request.host)[:512].lower()
 
     def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        self._lead_out(exchange, flow)
         self._extract_version(exchange)
         flow.request.stream = exchange.sent.add
+
+    def _lead_out(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Has the real host reached through the egress proxy, where there is one."""
+        if self.options.egress and exchange.named:
+            # A Server of its own: others of the same client may be answered by the mock.
+            flow.server_conn = connection.Server(
+                address=flow.server_conn.address, via=("http", self.options.egress.address)
+            )
 
     def _hands_over(self, exchange: Exchange) -> bool:
         """Whether the mock must speak with the client itself, through mitmproxy."""
@@ -305,6 +317,7 @@ class Sidecar:
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT")
 )
+_PROXY_REFUSED = "Upstream proxy "
 _FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open"))
 
 

@@ -9,7 +9,7 @@ import re
 from enum import Enum
 
 from mitmproxy.net.tls import starts_like_tls_record
-from mitmproxy.proxy import layer, mode_specs, tunnel
+from mitmproxy.proxy import layer, tunnel
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, modes
 from mitmproxy.proxy.layers.http import HTTPMode
@@ -33,6 +33,10 @@ class Wait(Enum):
 def choose(context: Context, data: bytes, sidecar: Sidecar, names: Names) -> layer.Layer | Wait:
     """The layer for a connection's next protocol, from the client's first bytes."""
     top = context.layers[-1]
+    if isinstance(top, modes.TransparentProxy) and sidecar.unread():
+        host = _named_by_destination(context, names)
+        _aim(context, host)
+        return Relay(context, sidecar, host=host, reason="all_ended")
     if isinstance(top, modes.HttpProxy):
         return _explicit(context, data, sidecar)
     if isinstance(top, ClientTLSLayer):
@@ -117,7 +121,3 @@ def _aim(context: Context, host: str) -> None:
     for a client without SNI, and the check of the real host's, need the name."""
     if context.server.address and not context.server.connected:
         context.server.address = (host, context.server.address[1])
-
-
-def is_transparent(context: Context) -> bool:
-    return isinstance(context.client.proxy_mode, mode_specs.TransparentMode)

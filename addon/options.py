@@ -3,13 +3,20 @@
 Read by `addon.main` at start. The app has a table of its own.
 """
 
+import re
 import socket
+import ssl
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from addon import api
+from addon.egress import Egress
+from addon.egress import parse as parse_egress
 from app.contract import names
 from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
 from app.contract.settings import Setting, SettingError, one_of, port, read, resolve, size
@@ -18,11 +25,19 @@ LARGEST_CAP = 1024 * 1024  # a record's line has room for both bodies, escaped
 
 
 def _url(value: str) -> str:
-    """Only plain HTTP: no setting names the certificate of the app's TLS port yet."""
+    """Only plain HTTP: the mock is asked over it, and its answers are no secret."""
+    return _origin(value, "http")
+
+
+def _api_url(value: str) -> str:
+    return _origin(value, "http", "https") if value else ""
+
+
+def _origin(value: str, *schemes: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ValueError("http://HOST:PORT")
-    return f"http://{parts.netloc}"
+    if parts.scheme not in schemes or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _optional_port(value: str) -> int | None:
@@ -56,6 +71,26 @@ def _hosts(value: str) -> dict[str, str]:
     return found
 
 
+def _loopback(value: str) -> dict[str, str]:
+    found = _hosts(value)
+    if not all(ip_address(address).is_loopback for address in found):
+        raise ValueError
+    return found
+
+
+def _until(value: str) -> datetime | timedelta | None:
+    """A time with its zone, or how long: 90m."""
+    if not value:
+        return None
+    if short_form := re.fullmatch(r"([0-9]{1,6})([smhd])", value):
+        units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+        return timedelta(**{units[short_form[2]]: int(short_form[1])})
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment
+
+
 def _seconds(value: str) -> float:
     number = float(value)
     if not 0 <= number <= 3600:
@@ -76,21 +111,41 @@ _FROM_POD = "Stands in every record; in a pod it comes from the downward API."
 
 SETTINGS = (
     Setting("TELEMOCK_APP_URL", f"http://127.0.0.1:{names.PORT_APP}", _url,
-            "Where the app is: it answers `mock` rules, gives the profiles and takes the records.",
-            "http://HOST:PORT"),
+            "Where the app is, which answers `mock` rules.", "http://HOST:PORT"),
+    Setting("TELEMOCK_API_URL", "", _api_url,
+            "Where the app gives the profiles and takes the records; by default TELEMOCK_APP_URL.",
+            "http://HOST:PORT or https://HOST:PORT"),
+    Setting("TELEMOCK_API_CA_PEM", "", str,
+            "Certificates, as PEM text, that the app's is checked against with an https:// "
+            "TELEMOCK_API_URL; by default this system's."),
     Setting("TELEMOCK_DATA", ".telemock", Path,
             "Directory of the certificate authority, the token and the spool."),
     Setting("TELEMOCK_TOKEN_FILE", "", _optional_path,
-            "File with the token for the app; by default `token` in TELEMOCK_DATA."),
+            "File with the token for the app, read anew for every request; by default `token` in "
+            "TELEMOCK_DATA."),
+    Setting("TELEMOCK_CA_DIR", "", _optional_path,
+            "Directory of the certificate authority with its key; by default `ca` in "
+            "TELEMOCK_DATA."),
+    Setting("TELEMOCK_TRUST_DIR", "", _optional_path,
+            "Directory that clients read: ca.pem, and bundle.pem with this system's certificates "
+            "too; by default TELEMOCK_CA_DIR."),
     Setting("TELEMOCK_MODE", "", one_of(*_MODES),
             "Replaces the action of every rule that mocks.", "mock, observe, block or nothing"),
     Setting("TELEMOCK_TRANSPARENT", "", _listeners,
             "Where redirected connections arrive, for example 127.0.0.1:17443,[::1]:17443.",
             "ADDRESS:PORT, comma separated, no wildcard address"),
+    Setting("TELEMOCK_LOOPBACK", "", _loopback,
+            "Loopback addresses and the telemetry hosts that /etc/hosts gives them: the sidecar "
+            "listens there, and on ::1, on ports 80 and 443.",
+            "ADDRESS=HOST with addresses such as 127.0.0.2, comma separated"),
+    Setting("TELEMOCK_ALL_UNTIL", "", _until,
+            "When all connections are redirected: until when they are looked into. Later ones are "
+            "relayed unread, those to telemetry hosts too. How long counts from the first start.",
+            "a time such as 2026-01-31T12:00:00Z, or how long, such as 90m or 2h"),
     Setting("MITM_HOST", "127.0.0.1", str, "Address of the explicit proxy."),
     Setting("MITM_PORT", "", _optional_port,
             f"Port of the explicit proxy; by default {names.PORT_EXPLICIT_PROXY} without "
-            "TELEMOCK_TRANSPARENT, none with it.", "a port from 0 to 65535"),
+            "TELEMOCK_TRANSPARENT or TELEMOCK_LOOPBACK, none with one.", "a port from 0 to 65535"),
     Setting("TELEMOCK_HEALTH_HOST", "127.0.0.1", str, "Address of /health, /ready and /metrics."),
     Setting("TELEMOCK_HEALTH_PORT", str(names.PORT_SIDECAR_HEALTH), port,
             "Port of /health, /ready and /metrics.", "a port from 0 to 65535"),
@@ -103,6 +158,9 @@ SETTINGS = (
             "ADDRESS=HOST, comma separated"),
     Setting("TELEMOCK_UPSTREAM_CA", "", _optional_path,
             "PEM file of certificates to trust towards real hosts, besides this system's."),
+    Setting("TELEMOCK_EGRESS_PROXY", "", str,
+            "Proxy for what is forwarded to real hosts of profiles, "
+            "http://[USER:PASSWORD@]HOST:PORT; it is asked with CONNECT."),
     Setting("TELEMOCK_SPOOL_SIZE", "64MiB", size,
             "Disk for records that the app has not accepted yet.", "bytes, or a number with MiB"),
     Setting("TELEMOCK_BODY_CAP", f"{BODY_CAP // 1024}KiB", _cap,
@@ -129,7 +187,11 @@ class Options:
     """The settings of one start, parsed."""
 
     app_url: str
+    api_url: str
+    api_tls: ssl.SSLContext | None
     data: Path
+    ca_dir: Path
+    trust_dir: Path
     token_file: Path
     mode: Mode | None
     transparent: tuple[Endpoint, ...]
@@ -137,6 +199,9 @@ class Options:
     health: Endpoint
     resolve: dict[tuple[str, int], tuple[str, int]]
     hosts: dict[str, str]
+    loopback: dict[str, str]
+    all_until: datetime | timedelta | None
+    egress: Egress | None
     upstream_ca: Path | None
     spool_size: int
     body_cap: int
@@ -145,8 +210,23 @@ class Options:
     workload: Workload
 
     @property
-    def ca_dir(self) -> Path:
-        return self.data / names.DIR_CA
+    def named(self) -> dict[str, str]:
+        """Addresses that stand for a telemetry host, and lead back to this process."""
+        named = self.hosts | self.loopback
+        only = set(self.loopback.values())
+        if len(only) == 1:
+            named[names.LOOPBACK_IPV6] = only.pop()
+        return named
+
+    def counted_from(self, start: datetime) -> "Options":
+        """With `all_until` as a moment."""
+        if not isinstance(self.all_until, timedelta):
+            return self
+        return replace(self, all_until=start + self.all_until)
+
+    @property
+    def all_is_over(self) -> bool:
+        return isinstance(self.all_until, datetime) and datetime.now(UTC) >= self.all_until
 
 
 def load(environ: Mapping[str, str]) -> Options:
@@ -158,11 +238,16 @@ def load(environ: Mapping[str, str]) -> Options:
             "hint: name a PEM file, or leave it empty to trust this system's certificates only"
         )
     explicit = v["MITM_PORT"]
-    if explicit is None and not v["TELEMOCK_TRANSPARENT"]:
+    if explicit is None and not v["TELEMOCK_TRANSPARENT"] and not v["TELEMOCK_LOOPBACK"]:
         explicit = names.PORT_EXPLICIT_PROXY
+    ca_dir = v["TELEMOCK_CA_DIR"] or v["TELEMOCK_DATA"] / names.DIR_CA
     return Options(
         app_url=v["TELEMOCK_APP_URL"],
+        api_url=v["TELEMOCK_API_URL"] or v["TELEMOCK_APP_URL"],
+        api_tls=_api_tls(v["TELEMOCK_API_CA_PEM"]),
         data=v["TELEMOCK_DATA"],
+        ca_dir=ca_dir,
+        trust_dir=v["TELEMOCK_TRUST_DIR"] or ca_dir,
         token_file=v["TELEMOCK_TOKEN_FILE"] or v["TELEMOCK_DATA"] / names.FILE_TOKEN,
         mode=v["TELEMOCK_MODE"] or None,
         transparent=v["TELEMOCK_TRANSPARENT"],
@@ -170,6 +255,9 @@ def load(environ: Mapping[str, str]) -> Options:
         health=Endpoint(v["TELEMOCK_HEALTH_HOST"], v["TELEMOCK_HEALTH_PORT"]),
         resolve=v["TELEMOCK_RESOLVE"],
         hosts=v["TELEMOCK_HOSTS"],
+        loopback=v["TELEMOCK_LOOPBACK"],
+        all_until=v["TELEMOCK_ALL_UNTIL"],
+        egress=_egress(v["TELEMOCK_EGRESS_PROXY"]),
         upstream_ca=v["TELEMOCK_UPSTREAM_CA"],
         spool_size=v["TELEMOCK_SPOOL_SIZE"],
         body_cap=v["TELEMOCK_BODY_CAP"],
@@ -184,6 +272,26 @@ def load(environ: Mapping[str, str]) -> Options:
             image=v["TELEMOCK_WORKLOAD_IMAGE"],
         ),
     )
+
+
+def _api_tls(pem: str) -> ssl.SSLContext | None:
+    try:
+        return api.trusting(pem) if pem else None
+    except ValueError:
+        raise SettingError(
+            f"TELEMOCK_API_CA_PEM is {len(pem)} characters that hold no PEM certificate\n\n"
+            "hint: it takes the text of the certificates itself, not the name of a file"
+        ) from None
+
+
+def _egress(url: str) -> Egress | None:
+    try:
+        return parse_egress(url) if url else None
+    except ValueError as e:  # its value is not shown: it may hold a password
+        raise SettingError(
+            f"TELEMOCK_EGRESS_PROXY is no proxy's URL (not shown), expected {e}\n\n"
+            "hint: percent-encode what is special in user and password, such as %40 for @"
+        ) from None
 
 
 def table() -> str:

@@ -17,9 +17,10 @@ from typing import Any
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
-from addon import ca, layers, telemetry
+from addon import ca, layers, loopback, telemetry
 from addon import options as settings
 from addon.connections import listening
+from addon.dns import is_local
 from addon.logs import LogHandler, install
 from addon.main import Sidecar
 from addon.options import Options
@@ -40,26 +41,29 @@ class Process:
     """Raises OSError where a directory or file cannot be made or read."""
 
     def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
-        self.options = options
-        ca.ensure(options.ca_dir)
+        ca.ensure(options.ca_dir, options.trust_dir)
+        self.options = options = options.counted_from(ca.born(options.ca_dir))
+        self._ipv6 = is_local("::1")
         self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
         layers.install()
         token = token_reader(options.token_file)
         self.metrics = telemetry.Metrics()
         self.profiles = Profiles(
-            options.app_url,
+            options.api_url,
             token,
             built_in() if bundle is None else bundle,
             lambda failed: self.metrics.set("telemock.profiles.reload_failed", failed),
+            options.api_tls,
         )
         self.shipper = Shipper(
             directory=options.data / DIR_SPOOL,
-            app_url=options.app_url,
+            api_url=options.api_url,
             token=token,
             masker=lambda: self.profiles.masker,
             spool_size=options.spool_size,
             stdout=sys.stdout.buffer if sys.stdout else None,
             metrics=self.metrics,
+            tls=options.api_tls,
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
         self._log_handler: LogHandler | None = None
@@ -70,7 +74,12 @@ class Process:
     def mitmproxy_options(self) -> dict[str, Any]:
         """What is set in mitmproxy; each of its defaults that is changed here hurts in a pod."""
         options = self.options
-        modes = [f"transparent@{e.address}:{e.port}" for e in options.transparent]
+        modes = [
+            f"transparent@{e.address}:{e.port}"
+            for e in options.transparent
+            if self._ipv6 or ":" not in e.address
+        ]
+        modes += [f"loopback@{address}:{port}" for address, port in self._loopback]
         if options.explicit is not None:
             modes.append(f"regular@{options.explicit.address}:{options.explicit.port}")
         return {
@@ -83,6 +92,11 @@ class Process:
             "store_streamed_bodies": False,
             "tcp_timeout": IDLE_SECONDS,
         }
+
+    @property
+    def _loopback(self) -> list[tuple[str, int]]:
+        hosts = self.options.loopback
+        return loopback.addresses(hosts, ipv6=self._ipv6) if hosts else []
 
     def start(self) -> None:
         """From here on every log line is masked, and goes to standard error and to the app."""
@@ -98,16 +112,22 @@ class Process:
         self.profiles.start()
 
     async def serve(self) -> None:
-        """Health and metrics, once the proxy listens. Raises OSError for an address in use."""
+        """Health and metrics, once the proxy listens; then it is ready.
+
+        Raises OSError for an address in use, and when connections do not arrive here.
+        """
         health = self.options.health
         self._health = await telemetry.serve(
             health.address, health.port, self.metrics, self.health, self.ready
         )
+        await loopback.prove(self._loopback)
         self._state = ""
         proxy = written(listening())
         where = written(s.getsockname()[:2] for s in self._health.sockets)
         said = json.dumps({"pid": os.getpid(), "proxy": proxy, "health": where})
         (self.options.data / FILE_SIDECAR).write_text(said + "\n")
+        if not self._ipv6 and (self.options.loopback or self.options.transparent):
+            log.info("there is no IPv6 here: nothing listens on it")
         log.info("proxy on %s, health on %s", ", ".join(proxy), ", ".join(where))
 
     def stopping(self) -> None:

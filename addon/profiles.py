@@ -7,14 +7,15 @@ changes it, by replacing one attribute. A bad answer keeps the last good set.
 import http.client
 import logging
 import random
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
-from urllib.parse import urlsplit
 
 import msgspec
 
+from addon import api
 from app.contract.mask import Masker
 from app.contract.names import PATH_PROFILES
 from app.contract.rules import Bundle, RuleSet, load
@@ -49,14 +50,14 @@ class Profiles:
 
     def __init__(
         self,
-        app_url: str,
+        api_url: str,
         token: Callable[[], str],
         bundle: Bundle,
         on_change: Callable[[bool], None] = lambda failed: None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`on_change(failed)` is called after every question that changed or failed to change."""
-        parts = urlsplit(app_url)
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+        self._api_url, self._tls = api_url, tls
         self._token = token
         self._on_change = on_change
         self._stop = threading.Event()
@@ -122,7 +123,7 @@ class Profiles:
         headers = {"authorization": f"Bearer {self._token()}"}
         if self.etag:
             headers["if-none-match"] = self.etag
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=5)
+        connection = api.connection(self._api_url, self._tls, 5)
         try:
             connection.request("GET", PATH_PROFILES, headers=headers)
             response = connection.getresponse()

@@ -35,8 +35,9 @@ class Master(BaseMaster):
     async def running(self) -> None:
         """Called once the listeners are up, or are known not to be."""
         for instance in self.server.servers:
-            if instance.last_exception is not None:
-                self.failure = f"{instance.last_exception}\n\nhint: {_HINT}"
+            if (error := instance.last_exception) is not None:
+                hint = _PORTS_HINT if isinstance(error, PermissionError) else _HINT
+                self.failure = f"{error}\n\nhint: {hint}"
         if not self.failure:
             try:
                 await self.process.serve()
@@ -56,6 +57,9 @@ class Master(BaseMaster):
 
 
 _HINT = "stop the other process, or set MITM_PORT or TELEMOCK_TRANSPARENT to a free port"
+_PORTS_HINT = (
+    "ports under 1024 need root, or the sysctl net.ipv4.ip_unprivileged_port_start=0 in the pod"
+)
 
 
 async def _run(process: Process) -> int:
@@ -91,7 +95,8 @@ def run(options: Options, bundle: Bundle | None = None) -> int:
     except OSError as e:
         print(
             f"error: {e.filename or options.data}: {e.strerror or e}\n\n"
-            "hint: TELEMOCK_DATA must be a directory that can be written",
+            "hint: TELEMOCK_DATA, TELEMOCK_CA_DIR and TELEMOCK_TRUST_DIR must be directories that "
+            "can be written",
             file=sys.stderr,
         )
         return 1

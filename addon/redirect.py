@@ -1,5 +1,5 @@
-"""The redirect of the `hosts` mode: connections to the dummy addresses of telemetry hosts, and no
-other packet, reach the sidecar.
+"""The redirect: connections to the dummy addresses of telemetry hosts reach the sidecar; with
+`--mode all` every connection to a web port does.
 
 Run as `python -m addon.redirect`: by the pod's init container, which leaves the redirect behind,
 and by `telemock run --transparent`, which holds it (`--hold`) until its command has ended. Needs
@@ -7,6 +7,7 @@ CAP_NET_ADMIN, `nft` and `ip`. Idempotent: what an earlier run left is replaced 
 """
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -16,31 +17,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import NamedTuple
+from ipaddress import ip_address
 
+from addon.ruleset import PORTS, TABLE, Dummy, ruleset
 from app.contract import names
 
-TABLE = "telemock"
-# Before the chains of a mesh (-100), so that it sees what the sidecar does with the connection.
-PRIORITY = -101
-PORTS = (80, 443)
 CONNECT_SECONDS = 2.0
+# Addresses of nobody, for documentation: what `all` is proved with. Nothing is sent there.
+NOBODY = {4: "198.51.100.1", 6: "2001:db8::1"}
 _LOCK = "\0telemock-redirect"  # an abstract socket: one a network namespace, gone with its process
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
-
-Address = IPv4Address | IPv6Address
 
 
 class RedirectError(Exception):
     """The redirect could not be made, proved or removed. The text is meant for people, whole."""
-
-
-class Dummy(NamedTuple):
-    """An address that is never assigned, and the telemetry host it stands for."""
-
-    address: Address
-    host: str
 
 
 def parse(text: str) -> list[Dummy]:
@@ -59,68 +49,29 @@ def parse(text: str) -> list[Dummy]:
                 f"hint: such as {names.DUMMY_IPV4}1=cdn.cribl.io,{names.DUMMY_IPV6}1=cdn.cribl.io"
             )
         found.append(Dummy(number, host))
-    if not found:
-        raise RedirectError(
-            "--hosts names no address\n\nhint: it takes ADDRESS=HOST, comma separated"
-        )
     return found
-
-
-def ruleset(dummies: Sequence[Dummy], port: int) -> str:
-    """nft's input for the whole table: TCP 80 and 443 to the addresses go to `port` on loopback,
-    whatever else is sent to them is refused at once, so that HTTP/3 clients fall back to TCP.
-
-    The first two lines make it replace an earlier table, or none, in one transaction.
-    """
-    parts, redirects, refusals = [], [], []
-    for family, version, kind in (("ip", 4, "ipv4_addr"), ("ip6", 6, "ipv6_addr")):
-        addresses = sorted({d.address for d in dummies if d.address.version == version}, key=int)
-        if not addresses:
-            continue
-        elements = ", ".join(map(str, addresses))
-        parts.append(f"  set hosts{version} {{ type {kind}; elements = {{ {elements} }}; }}")
-        parts.append(f"  counter redirected{version} {{ }}")
-        to = f"    {family} daddr @hosts{version}"
-        ports = ", ".join(map(str, PORTS))
-        redirects.append(
-            f"{to} tcp dport {{ {ports} }} counter name redirected{version} redirect to :{port}"
-        )
-        # Not the answers: a client of a dummy address has that address as its own source too.
-        refusals.append(f"{to} ct direction original counter reject")
-    return "\n".join(
-        [
-            f"add table inet {TABLE}",
-            f"delete table inet {TABLE}",
-            f"table inet {TABLE} {{",
-            *parts,
-            "  chain to_sidecar {",
-            f"    type nat hook output priority {PRIORITY}; policy accept;",
-            *redirects,
-            "  }",
-            "  chain refused {",
-            "    type filter hook output priority 0; policy accept;",
-            *refusals,
-            "  }",
-            "}",
-            "",
-        ]
-    )
 
 
 def usable(dummies: Sequence[Dummy]) -> list[Dummy]:
     """The dummies of the address families that this network namespace has."""
-    return [d for d in dummies if d.address.version == 4 or _has_ipv6()]
+    return [d for d in dummies if d.address.version in families()]
 
 
-def apply(dummies: Sequence[Dummy], port: int) -> None:
+def families() -> tuple[int, ...]:
+    """The versions of IP that this network namespace has."""
+    return (4, 6) if _has_ipv6() else (4,)
+
+
+def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -> None:
     """Routes for the addresses, so that they work without any other route, and the nft table.
+    `everything`: the versions of IP of which all connections to web ports are redirected.
 
     Raises RedirectError; then nothing of it is left.
     """
     try:
         for dummy in dummies:
             _tool("ip", f"-{dummy.address.version}", *_route("replace", dummy))
-        _tool("nft", "-f", "-", text=ruleset(dummies, port))
+        _tool("nft", "-f", "-", text=ruleset(dummies, port, everything))
     except RedirectError:
         remove(dummies)
         raise
@@ -167,13 +118,40 @@ def prove(dummies: Sequence[Dummy], port: int) -> None:
             )
 
 
+def prove_all(version: int, port: int) -> None:
+    """One connection to an address of nobody must be accepted and counted by the redirect. Where
+    there is no route to anywhere there is nothing to redirect, and nothing to prove.
+
+    Raises RedirectError with what is wrong when it is not.
+    """
+    before = _redirected(version, "all")
+    try:
+        socket.create_connection((NOBODY[version], PORTS[-1]), CONNECT_SECONDS).close()
+    except OSError as e:
+        if e.errno in _NO_ROUTE:
+            return
+        raise RedirectError(
+            f"a connection to {NOBODY[version]}, which stands for any other address, did not reach "
+            f"the sidecar: {e}\n\nhint: the sidecar must listen on port {port} of "
+            f"{'127.0.0.1' if version == 4 else '::1'} before the redirect is made"
+        ) from None
+    if _redirected(version, "all") <= before:
+        raise RedirectError(
+            f"a connection to {NOBODY[version]} was accepted, but not by the redirect\n\n"
+            "hint: another rule takes it first: see nft list ruleset and ip rule"
+        )
+
+
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+
+
 def _route(verb: str, dummy: Dummy) -> list[str]:
     return ["route", verb, "local", str(dummy.address), "dev", "lo"]
 
 
-def _redirected(version: int) -> int:
+def _redirected(version: int, what: str = "redirected") -> int:
     """Connections that the redirect has taken."""
-    counter = f"redirected{version}"
+    counter = f"{what}{version}"
     listed = json.loads(_tool("nft", "-j", "list", "counter", "inet", TABLE, counter))
     found = [int(o["counter"]["packets"]) for o in listed["nftables"] if "counter" in o]
     return sum(found)
@@ -212,20 +190,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=os.environ.get("TELEMOCK_HOSTS", ""),
         help="ADDRESS=HOST, …",
     )
+    parser.add_argument(
+        "--mode",
+        choices=("hosts", "all"),
+        default="hosts",
+        help="all: every connection to ports 80 and 443, but the sidecar's own",
+    )
     parser.add_argument("--port", type=int, default=names.PORT_PROXY, help="of the sidecar")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--remove", action="store_true", help="take the redirect away")
     what.add_argument("--hold", action="store_true", help="keep it until standard input closes")
     given = parser.parse_args(arguments)
     try:
-        return _run(given.hosts, given.port, remove_only=given.remove, hold=given.hold)
+        return _run(
+            parse(given.hosts),
+            given.port,
+            everything=given.mode == "all",
+            remove_only=given.remove,
+            hold=given.hold,
+        )
     except RedirectError as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
 
 
-def _run(hosts: str, port: int, *, remove_only: bool, hold: bool) -> int:
-    dummies = usable(parse(hosts))
+def _run(
+    named: Sequence[Dummy], port: int, *, everything: bool, remove_only: bool, hold: bool
+) -> int:
+    if not named and not everything:
+        raise RedirectError(
+            "--hosts names no address\n\nhint: it takes ADDRESS=HOST, comma separated"
+        )
+    dummies = usable(named)
+    everywhere = families() if everything else ()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as lock:
         try:
             lock.bind(_LOCK)
@@ -241,13 +238,17 @@ def _run(hosts: str, port: int, *, remove_only: bool, hold: bool) -> int:
             for number in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, lambda *_: os.close(0))
-        apply(dummies, port)
+        apply(dummies, port, everywhere)
         try:
             prove(dummies, port)
+            for version in everywhere:
+                prove_all(version, port)
         except RedirectError:
             remove(dummies)
             raise
-        print(f"redirected: {', '.join(f'{d.address} ({d.host})' for d in dummies)}", flush=True)
+        done = [f"{d.address} ({d.host})" for d in dummies]
+        done += [f"all of IPv{version}" for version in everywhere]
+        print(f"redirected: {', '.join(done)}", flush=True)
         if not hold:
             return 0
         try:

@@ -8,6 +8,7 @@ number that was reserved and lost is a gap in the store.
 
 import logging
 import secrets
+import ssl
 import threading
 import time
 from collections import Counter, deque
@@ -38,12 +39,13 @@ class Shipper:
     def __init__(
         self,
         directory: Path,
-        app_url: str,
+        api_url: str,
         token: Callable[[], str],
         masker: Callable[[], Masker],
         spool_size: int,
         stdout: BinaryIO | None,
         metrics: Metrics,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.boot = secrets.token_hex(16)
         self._masker = masker
@@ -51,7 +53,7 @@ class Shipper:
         self._dropped: Counter[str] = Counter()
         self._unprinted = 0
         self._spool = Spool(directory, self.boot, spool_size, self._lost)
-        self._delivery = Delivery(self._spool, app_url, token, self._lost, metrics)
+        self._delivery = Delivery(self._spool, api_url, token, self._lost, metrics, tls)
         self._outlet = None if stdout is None else Outlet(stdout, self._not_printed)
         self._changed = threading.Condition()
         self._queue: deque[tuple[CaptureRecord, int]] = deque()

@@ -50,6 +50,7 @@ REASONS = {
     "bad_request": "the request is no valid HTTP",
     "not_http": "what the client sent is no HTTP, so it was relayed unread",
     "not_named": "no profile names the host, so the connection was not opened",
+    "all_ended": "the time to look into all connections was over, so it was relayed unread",
     "shutdown": "the sidecar was stopped before the exchange ended",
 }
 

@@ -1,0 +1,87 @@
+"""Listening where the telemetry hosts are in /etc/hosts, on loopback addresses: the redirect that
+needs no privilege.
+
+`addon.process` asks for `modes` and, once the proxy listens, for `prove`. Importing this makes the
+mode known to mitmproxy.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mitmproxy.proxy import layer, layers, mode_servers, mode_specs
+from mitmproxy.proxy.context import Context
+
+from addon.dns import Address
+from app.contract.names import LOOPBACK_IPV6
+
+PORTS = (80, 443)
+PROOF_SECONDS = 5.0
+
+_awaited: dict[Address, asyncio.Future[None]] = {}  # by the client's end of our own connections
+
+
+@dataclass(frozen=True, repr=False)
+class LoopbackMode(mode_specs.ProxyMode):
+    """A connection means the host that its address stands for, or that it names itself."""
+
+    description = "Loopback proxy"
+    transport_protocol = "tcp"
+
+    def __post_init__(self) -> None:
+        if self.data:
+            raise ValueError("mode loopback takes no argument")
+
+
+class LoopbackInstance(mode_servers.AsyncioServerInstance[LoopbackMode]):
+    def make_top_layer(self, context: Context) -> layer.Layer:
+        """Called once for each connection, before anything is read."""
+        arrived = _awaited.get(context.client.peername[:2])
+        if arrived is not None and not arrived.done():
+            arrived.set_result(None)
+        context.server.address = context.client.sockname[:2]
+        return layers.modes.TransparentProxy(context)
+
+
+class NotProved(OSError):
+    """The text is meant for people, whole."""
+
+
+def addresses(hosts: Mapping[str, str], *, ipv6: bool) -> list[Address]:
+    """Where to listen. In IPv6 there is one address, for all hosts."""
+    found = [*hosts, *([LOOPBACK_IPV6] if ipv6 and LOOPBACK_IPV6 not in hosts else [])]
+    return [(address, port) for address in found for port in PORTS]
+
+
+async def prove(listeners: Iterable[Address]) -> None:
+    """Raises NotProved unless a connection to each of them arrives here, and not elsewhere."""
+    for address in listeners:
+        await _prove(address)
+
+
+async def _prove(address: Address) -> None:
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    where = f"{address[0]} port {address[1]}"
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        probe.bind((LOOPBACK_IPV6 if family == socket.AF_INET6 else "127.0.0.1", 0))
+        own = probe.getsockname()[:2]
+        arrived = _awaited[own] = loop.create_future()
+        try:
+            async with asyncio.timeout(PROOF_SECONDS):
+                await loop.sock_connect(probe, address)
+                await arrived
+        except TimeoutError:
+            raise NotProved(
+                f"a connection to {where} did not reach this sidecar within {PROOF_SECONDS:g} s\n\n"
+                "hint: something else takes connections to loopback addresses: see nft list ruleset"
+            ) from None
+        except OSError as e:
+            raise NotProved(
+                f"a connection to {where} failed: {e.strerror or e}\n\n"
+                "hint: something else refuses connections to loopback: see nft list ruleset"
+            ) from None
+        finally:
+            del _awaited[own]

@@ -1,0 +1,88 @@
+"""What the redirect is for the kernel: one nft table, written as text.
+
+`addon.redirect` loads it.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
+
+from app.contract.names import SIDECAR_UID
+
+TABLE = "telemock"
+# Before the chains of a mesh (-100), so that it sees what the sidecar does with the connection.
+PRIORITY = -101
+PORTS = (80, 443)
+
+# What `all` leaves alone: a machine's metadata service, which gives credentials, and link-local.
+METADATA = {4: ("169.254.0.0/16",), 6: ("fe80::/10", "fd00:ec2::254", "fd20:ce::254")}
+
+_FAMILIES = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
+
+Address = IPv4Address | IPv6Address
+
+
+class Dummy(NamedTuple):
+    """An address that is never assigned, and the telemetry host it stands for."""
+
+    address: Address
+    host: str
+
+
+def ruleset(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -> str:
+    """nft's input for the whole table: TCP 80 and 443 to the addresses go to `port` on loopback,
+    whatever else is sent to them is refused at once, so that HTTP/3 clients fall back to TCP.
+
+    `everything`: the versions of IP of which also all other connections to these ports are
+    redirected, but this machine's own, link-local ones and the sidecar's, and HTTP/3 is refused.
+
+    The first two lines make it replace an earlier table, or none, in one transaction.
+    """
+    parts, redirects, refusals = [], [], []
+    ports = ", ".join(map(str, PORTS))
+    for version, (family, kind) in _FAMILIES.items():
+        addresses = sorted({d.address for d in dummies if d.address.version == version}, key=int)
+        if not addresses:
+            continue
+        elements = ", ".join(map(str, addresses))
+        parts.append(f"  set hosts{version} {{ type {kind}; elements = {{ {elements} }}; }}")
+        parts.append(f"  counter redirected{version} {{ }}")
+        to = f"    {family} daddr @hosts{version}"
+        redirects.append(
+            f"{to} tcp dport {{ {ports} }} counter name redirected{version} redirect to :{port}"
+        )
+        # Not the answers: a client of a dummy address has that address as its own source too.
+        refusals.append(f"{to} ct direction original counter reject")
+    if everything:
+        # The dummies are routed to lo as well; they were taken above.
+        redirects += ['    oifname "lo" return', f"    meta skuid {SIDECAR_UID} return"]
+        refusals.append('    oifname "lo" return')
+    for version in everything:
+        family, _ = _FAMILIES[version]
+        parts.append(f"  counter all{version} {{ }}")
+        redirects.append(f"    {family} daddr {{ {', '.join(METADATA[version])} }} return")
+        redirects.append(
+            f"    meta nfproto ipv{version} tcp dport {{ {ports} }} counter name all{version}"
+            f" redirect to :{port}"
+        )
+        refusals.append(
+            f"    meta nfproto ipv{version} udp dport 443 ct direction original counter reject"
+        )
+    return "\n".join(
+        [
+            f"add table inet {TABLE}",
+            f"delete table inet {TABLE}",
+            f"table inet {TABLE} {{",
+            *parts,
+            "  chain to_sidecar {",
+            f"    type nat hook output priority {PRIORITY}; policy accept;",
+            *redirects,
+            "  }",
+            "  chain refused {",
+            "    type filter hook output priority 0; policy accept;",
+            *refusals,
+            "  }",
+            "}",
+            "",
+        ]
+    )
