@@ -11,7 +11,7 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -82,29 +82,29 @@ class Tunnel:
         """One connection, from its start to its end."""
         with near:
             try:
-                far = self._connect()
-            except (OSError, WebSocketException, ValueError) as e:
-                self.error = f"{type(e).__name__}: {e}"
-                return
-            with self._lock:
-                self._open.add(far)
-            if self._closed:
-                _drop(far)
-            sender = threading.Thread(target=_send, args=(near, far), daemon=True)
-            sender.start()
-            try:
-                self._receive(far, near)
+                with self._connect() as far:
+                    self._relay(near, far)
             except ConnectionClosed:
                 pass
-            except (OSError, WebSocketException) as e:
+            except (OSError, WebSocketException, ValueError) as e:
                 self.error = f"{type(e).__name__}: {e}"
-            finally:
-                with contextlib.suppress(OSError):
-                    near.shutdown(socket.SHUT_RDWR)  # ends the sender
-                _drop(far)
-                sender.join()
-                with self._lock:
-                    self._open.discard(far)
+
+    def _relay(self, near: socket.socket, far: ClientConnection) -> None:
+        with self._lock:
+            self._open.add(far)
+        if self._closed:
+            _drop(far)
+        sender = threading.Thread(target=_send, args=(near, far), daemon=True)
+        sender.start()
+        try:
+            self._receive(far, near)
+        finally:
+            with contextlib.suppress(OSError):
+                near.shutdown(socket.SHUT_RDWR)  # ends the sender
+            _drop(far)
+            sender.join()
+            with self._lock:
+                self._open.discard(far)
 
     def _receive(self, far: ClientConnection, near: socket.socket) -> None:
         started: set[int] = set()
@@ -120,14 +120,14 @@ class Tunnel:
                 self.error = content.decode("utf-8", "replace")
                 return
 
-    def _connect(self) -> ClientConnection:
+    def _connect(self) -> AbstractContextManager[ClientConnection]:
         given = self._settings
         authorization = self._api.authorization()
         secure = self._url.startswith("wss")
         extra: dict[str, Any] = {}
         if secure and given.tls_server_name:
             extra["server_hostname"] = given.tls_server_name
-        opened: ClientConnection = connect(
+        opened: AbstractContextManager[ClientConnection] = connect(
             self._url,
             ssl=_trust(given) if secure else None,
             additional_headers={"authorization": authorization} if authorization else None,
@@ -168,6 +168,8 @@ def _drop(connection: ClientConnection) -> None:
 def _trust(settings: Any) -> ssl.SSLContext:
     """As the client library does it from the kubeconfig."""
     context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
+    # Python 3.13 asks for more than Go's clients do, and many clusters' authorities lack it.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if not settings.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
