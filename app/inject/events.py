@@ -20,6 +20,7 @@ AGAIN_S = 600.0
 _QUEUE_CAP = 256
 _TOLD_CAP = 2048  # that are remembered as told
 _MESSAGE_CAP = 1024  # characters, by Kubernetes' rules
+_PAUSE_S = 0.1  # between two: any pod of the cluster may call us, and etcd is everyone's
 _FLUSH_S = 3.0  # that the end waits for what is queued
 _COMPONENT = "telemock-injector"
 
@@ -73,6 +74,7 @@ class Events:
         try:
             while True:
                 await self._write(await self._queue.get())
+                await asyncio.sleep(_PAUSE_S)
         finally:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_S):
