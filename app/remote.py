@@ -143,8 +143,11 @@ def _authorization(api: Api, release: Release) -> str:
     try:
         made = api.request("POST", place, {"spec": {"expirationSeconds": _TOKEN_S}})
     except KubeError as e:
+        why, _, _ = str(e).partition("\n\n")
         raise RemoteError(
             "the kubeconfig has a client certificate, which cannot be passed on to the app, and "
-            f"there is no token of the ServiceAccount {release.namespace}/{account} instead: {e}"
+            f"there is no token of the ServiceAccount {release.namespace}/{account} instead: {why}"
+            "\n\nhint: ask for the right to create its tokens (serviceaccounts/token), or use a "
+            "kubeconfig with a token"
         ) from None
     return f"Bearer {made['status']['token']}"

@@ -53,6 +53,8 @@ def relay(
         "name": "relay",
         "image": IMAGE,
         "command": ["python3", "-c", _RELAY, *pairs],
+        # The first one is called as the chart calls the app's.
+        "ports": [{"name": "api", "containerPort": next(iter(ports))}],
         "readinessProbe": {"tcpSocket": {"port": next(iter(ports))}, "periodSeconds": 1},
     }
     spec = {"containers": [container], "terminationGracePeriodSeconds": 0}

@@ -6,6 +6,7 @@ release's objects.
 
 import base64
 import os
+import secrets
 import signal
 import ssl
 import subprocess
@@ -20,7 +21,7 @@ from app.kube import Api, Object, path
 from app.local import free_port
 from tests.serving import environment, until
 
-NAME = "telemock"
+NAME = f"telemock-{secrets.token_hex(3)}"  # of this run: a cluster holds several releases
 LABELS = {"app": NAME}
 
 
@@ -33,6 +34,7 @@ class Released:
         self.api_url = f"https://localhost:{tls_port}"
         self.tls_port = tls_port
         self.process = process
+        self.ca = ca
         self.trust = ssl.create_default_context(cadata=ca)
         self.plain = httpx.Client(base_url=self.url, trust_env=False, timeout=20)
 
@@ -54,6 +56,44 @@ def objects(api: Api, namespace: str) -> Object:
     }
     spec = {"replicas": 0, "selector": {"matchLabels": LABELS}, "template": template}
     return api.request("POST", deployments, {"metadata": {"name": NAME}, "spec": spec})
+
+
+def service(api: Api, namespace: str) -> None:
+    """Leads to the pods of LABELS."""
+    ports = [{"name": "http", "port": 8000}, {"name": "https", "port": 8443, "targetPort": "api"}]
+    place = path("api", "v1", "namespaces", namespace, "services")
+    api.request(
+        "POST", place, {"metadata": {"name": NAME}, "spec": {"ports": ports, "selector": LABELS}}
+    )
+
+
+@contextmanager
+def webhook(api: Api, namespace: str, ca: str) -> Iterator[str]:
+    """The release's webhook configuration, for no namespace at all; its path."""
+    place = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    name = f"{NAME}-injector"
+    called = {"name": name, "namespace": namespace, "path": "/mutate", "port": 443}
+    entry = {
+        "name": "test.telemock.io",
+        "clientConfig": {"service": called, "caBundle": base64.b64encode(ca.encode()).decode()},
+        "namespaceSelector": {"matchLabels": {"telemock.test/no": "namespace"}},
+        "rules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE"],
+                "resources": ["pods"],
+            }
+        ],
+        "failurePolicy": "Ignore",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    api.request("POST", place, {"metadata": {"name": name}, "webhooks": [entry]})
+    try:
+        yield f"{place}/{name}"
+    finally:
+        api.request("DELETE", f"{place}/{name}")
 
 
 @contextmanager
