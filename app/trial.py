@@ -35,9 +35,15 @@ def send(trust: str, url: str) -> tuple[int, bytes]:
     """
     try:
         context = ssl.create_default_context(cafile=trust)
+    except OSError as e:  # also an SSLError
+        raise TrialError(
+            f"NODE_EXTRA_CA_CERTS is {trust}, which is no certificate: {e.strerror or e}\n\n"
+            "hint: kubectl logs POD -c telemock shows whether the sidecar could write it"
+        ) from None
+    try:
         with httpx.Client(verify=context, trust_env=False, timeout=20) as http:
             answer = http.get(url, params={"v": VERSION})
-    except (OSError, httpx.HTTPError) as e:
+    except httpx.HTTPError as e:
         raise TrialError(
             f"{url} was not answered: {e}\n\n"
             "hint: kubectl logs POD -c telemock shows what the sidecar did"

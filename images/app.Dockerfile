@@ -15,9 +15,10 @@ COPY app /src/app
 # setuptools comes from Debian: nothing is fetched that no hash covers.
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/wheels /src \
     && /opt/venv/bin/pip install --no-deps --no-index /src/wheels/*.whl
-# Nothing in the image installs, tests, type-checks or debugs. The file system may be read-only, so
-# all byte code is made here.
+# Nothing in the image installs, tests, type-checks or debugs, nor uses the Kubernetes client's second,
+# asynchronous half. The file system may be read-only, so all byte code is made here.
 RUN /opt/venv/bin/pip uninstall -y pip \
+    && rm -r /opt/venv/lib/python3*/site-packages/kubernetes/aio \
     && find /opt/venv -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} + \
     && find /opt/venv -name '*.so*' -type f -exec strip --strip-debug {} + \
     && find /opt/venv \( -name '*.pyi' -o -name 'activate*' -o -name Activate.ps1 \) -delete \

@@ -30,15 +30,19 @@ def built_in() -> list[str]:
 
 
 def find(sources: Iterable[str | Path]) -> list[Source]:
-    """The profile files that the sources stand for, each once, in order. Raises ProfileError."""
+    """The profile files that the sources stand for, each once, in order. A folder may be empty when
+    another source holds a profile: one may come later. Raises ProfileError."""
     found: dict[Path, Source] = {}
-    problems = []
+    problems: list[Problem] = []
+    empty: list[Problem] = []
     for source in sources:
         files = list(_files(source))
         if not files:
-            problems.append(_nothing(source))
+            (empty if Path(source).is_dir() else problems).append(_nothing(source))
         for file in files:
             found.setdefault(file.path.resolve(), file)
+    if not found:
+        problems += empty
     if problems:
         raise ProfileError(problems)
     return list(found.values())

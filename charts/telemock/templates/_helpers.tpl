@@ -7,8 +7,7 @@ What the templates share:
   telemock.image         repository:tag         (dict "root" $ "image" .Values.image.app)
   telemock.tlsSecret     Secret of the certificates, and
   telemock.tlsForeign    its name when somebody else renews it, else ""
-  telemock.profiles      TELEMOCK_PROFILES
-  telemock.mounts.profiles, telemock.volumes.profiles   of the extra profiles
+  telemock.profiles      TELEMOCK_PROFILES: the built-in ones, and the folder of the others
   telemock.podSecurity, telemock.containerSecurity   Pod Security level `restricted`
 */}}
 
@@ -57,23 +56,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 
 {{- define "telemock.profiles" -}}
-{{ join "," (concat .Values.profiles.builtin (ternary (list "/etc/telemock/profiles") list (gt (len .Values.profiles.extra) 0))) }}
-{{- end }}
-
-{{- define "telemock.mounts.profiles" -}}
-{{- if .Values.profiles.extra }}
-- name: profiles
-  mountPath: /etc/telemock/profiles
-  readOnly: true
-{{- end }}
-{{- end }}
-
-{{- define "telemock.volumes.profiles" -}}
-{{- if .Values.profiles.extra }}
-- name: profiles
-  configMap:
-    name: {{ include "telemock.fullname" . }}-profiles
-{{- end }}
+{{ join "," (append .Values.profiles.builtin "/etc/telemock/profiles") }}
 {{- end }}
 
 {{- define "telemock.podSecurity" -}}

@@ -34,6 +34,13 @@ def test_folder_stands_for_its_yaml_files_in_order_each_once(tmp_path: Path) -> 
     assert [source.path.name for source in found] == ["a.yml", "b.yaml"]
 
 
+def test_folder_beside_a_profile_may_be_empty(tmp_path: Path) -> None:
+    assert [source.label for source in find(["cribl", tmp_path])] == ["cribl.yaml"]
+    with pytest.raises(ProfileError) as caught:
+        find(["cribl", tmp_path, tmp_path / "missing"])
+    assert [problem.file for problem in caught.value.problems] == [str(tmp_path / "missing")]
+
+
 def test_sources_that_are_nothing_are_all_named(tmp_path: Path) -> None:
     with pytest.raises(ProfileError) as caught:
         find(["crible", tmp_path])
