@@ -20,8 +20,9 @@ from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
-    "demo", "run", "serve", "injector", "proxy", "report", "fields", "version", "rules check",
-    "rules explain", "captures list", "captures show", "captures tail", "captures export",
+    "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "version",
+    "rules check", "rules explain", "captures list", "captures show",
+    "captures tail", "captures export",
 ]  # fmt: skip
 
 
