@@ -75,6 +75,31 @@ class Api:
 
         `path` is taken as it is: build it with `path()` from names that others chose.
         """
+        content = self._exchange(method, path, body, query, content_type, timeout)
+        try:
+            found = json.loads(content)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise KubeError(
+                f"{method} {path}: {self.server} answered without a JSON object\n\n"
+                "hint: is that a Kubernetes API server?"
+            )
+        return found
+
+    def text(self, path: str, timeout: float = _TIMEOUT_S) -> str:
+        """What GET answers, as text: of the API server's proxies. Raises KubeError."""
+        return self._exchange("GET", path, None, None, "", timeout).decode("utf-8", "replace")
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        query: Mapping[str, str | int] | None,
+        content_type: str,
+        timeout: float,
+    ) -> bytes:
         import urllib3
 
         headers = {"accept": "application/json", "user-agent": "telemock"}
@@ -103,17 +128,7 @@ class Api:
             ) from None
         if not 200 <= status < 300:
             raise _refused(method, path, status, content)
-        try:
-            found = json.loads(content)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise KubeError(
-                f"{method} {path}: {self.server} answered {status} without a JSON object\n\n"
-                "hint: is that a Kubernetes API server?",
-                status,
-            )
-        return found
+        return content
 
     def get(self, path: str, **query: str | int) -> Object:
         return self.request("GET", path, query=query)
