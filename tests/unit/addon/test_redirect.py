@@ -1,27 +1,18 @@
-"""addon/redirect.py: what it sends to nft, and in a network namespace of its own that connections
-to the dummy addresses, and no others, reach the sidecar's port."""
+"""addon/redirect.py: in a network namespace of its own, which connections reach the sidecar's port
+and which do not, and what it takes to make that so."""
 
 import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from addon import redirect
+from tests import netns
 
-ROOT = Path(__file__).parents[3]
 HOSTS = "192.0.2.1=cdn.cribl.io,100::1=cdn.cribl.io"
-NAMESPACE = (
-    ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
-)
-PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 # A sidecar's two listeners; each accepted connection is answered with where it arrived.
 PRELUDE = """
 import json, os, select, socket, subprocess, sys, threading
-subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 HOSTS = "192.0.2.1=cdn.cribl.io,100::1=cdn.cribl.io"
 def serve(address, port=17443):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -33,9 +24,9 @@ def serve(address, port=17443):
             c.close()
     threading.Thread(target=loop, daemon=True).start()
     return s
-def ask(address, port):
+def ask(address, port, seconds=5):
     try:
-        with socket.create_connection((address, port), 5) as c:
+        with socket.create_connection((address, port), seconds) as c:
             return c.recv(99).decode()
     except OSError as e:
         return type(e).__name__
@@ -45,66 +36,29 @@ def tables():
     return output("nft", "list", "tables")
 def routes():
     return "".join(output("ip", f, "route", "show", "table", "all") for f in ("-4", "-6"))
-def redirect(*more):
-    return subprocess.run([sys.executable, "-m", "addon.redirect", "--hosts", HOSTS, *more],
+def redirect(*more, hosts=HOSTS, under=()):
+    return subprocess.run([*under, sys.executable, "-m", "addon.redirect", "--hosts", hosts, *more],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL)
+def udp(address):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        try:
+            s.connect((address, 443)); s.send(b"quic"); s.recv(9); return "answered"
+        except TimeoutError: return "hangs"
+        except OSError as e: return "refused"
 """
 
 
 @pytest.fixture(scope="module")
 def namespace():
-    missing = [t for t in ("unshare", "nft", "ip") if shutil.which(t, path=PATH) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    probe = subprocess.run(
-        [*NAMESPACE, "nft", "-f", "-"],
-        input="add table inet probe\nadd chain inet probe c { type nat hook output priority 0; }\n",
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": PATH},
-        check=False,
-    )
-    if probe.returncode:
-        pytest.skip(f"no network namespace with nft here: {probe.stderr.strip()}")
-
-    def run(script: str) -> str:
-        done = subprocess.run(
-            [*NAMESPACE, sys.executable, "-c", PRELUDE + script],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=ROOT,
-            env={**os.environ, "PATH": PATH},
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
-
-
-def test_the_table_is_replaced_in_one_transaction_and_names_nothing_else():
-    text = redirect.ruleset(redirect.parse(HOSTS), 17443)
-    assert text.splitlines()[:2] == ["add table inet telemock", "delete table inet telemock"]
-    assert (
-        "ip daddr @hosts4 tcp dport { 80, 443 } counter name redirected4 redirect to :17443" in text
-    )
-    assert "elements = { 100::1 }" in text
-    rules = [line.split() for line in text.splitlines() if " counter " in line and "daddr" in line]
-    assert rules and all(
-        rule[1:3] in (["daddr", "@hosts4"], ["daddr", "@hosts6"]) for rule in rules
-    )
-
-
-def test_a_family_without_addresses_is_left_out():
-    text = redirect.ruleset(redirect.parse("192.0.2.1=a.example,192.0.2.2=b.example"), 1)
-    assert "elements = { 192.0.2.1, 192.0.2.2 }" in text
-    assert "ip6" not in text
+    netns.require()
+    return lambda script, **more: netns.run(PRELUDE + script, **more)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "cdn.cribl.io", "192.0.2.1", "192.0.2.1=a b", "x=cdn.cribl.io", "192.0.2.1=a;flush x"],
+    ["cdn.cribl.io", "192.0.2.1", "192.0.2.1=a b", "x=cdn.cribl.io", "192.0.2.1=a;flush x"],
 )
 def test_what_is_no_address_and_host_is_refused_with_a_remedy(text):
     with pytest.raises(redirect.RedirectError, match="hint: "):
@@ -120,12 +74,7 @@ print([d.returncode for d in done], [d.stderr for d in done])
 print(ask("192.0.2.1", 443), ask("192.0.2.1", 80), ask("100::1", 443))
 print(ask("127.0.0.1", 443))
 print(ask("192.0.2.1", 8443), ask("127.0.0.1", 8443))
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-    s.settimeout(5)
-    try:
-        s.connect(("192.0.2.1", 443)); s.send(b"quic"); print(s.recv(9))
-    except TimeoutError: print("UDP hangs")
-    except OSError: print("UDP refused")
+print("UDP", udp("192.0.2.1"))
 print(redirect("--remove").returncode, redirect("--remove").returncode)
 print("telemock" in tables(), "192.0.2.1" in routes(), "100::1" in routes())
 """).splitlines()
@@ -135,6 +84,123 @@ print("telemock" in tables(), "192.0.2.1" in routes(), "100::1" in routes())
     assert out[3] == "ConnectionRefusedError 0.0.0.0 8443"
     assert out[4] == "UDP refused"
     assert out[5:] == ["0 0", "False False False"]
+
+
+def test_without_an_address_there_is_nothing_to_redirect(capsys):
+    assert redirect.main(["--hosts", ""]) == 1
+    assert "--hosts names no address" in capsys.readouterr().err
+
+
+# A pod's interface, whose other end forwards nothing.
+WAY_OUT = """
+for command in (
+    "ip link add eth0 type veth peer name end", "ip link set eth0 up", "ip link set end up",
+    "ip addr add 10.9.0.2/24 dev eth0", "ip route add default via 10.9.0.1",
+    "ip neigh add 10.9.0.1 lladdr 02:00:00:00:00:01 dev eth0",
+    "ip neigh add 169.254.169.254 lladdr 02:00:00:00:00:01 dev eth0",
+    "ip route add 169.254.169.254 dev eth0",
+    "ip -6 addr add fd09::2/64 dev eth0 nodad", "ip -6 route add default via fd09::1",
+    "ip -6 neigh add fd09::1 lladdr 02:00:00:00:00:01 dev eth0",
+):
+    subprocess.run(command.split(), check=True)
+def as_user(uid, address, port):
+    os.seteuid(uid)
+    try:
+        return ask(address, port, 1)
+    finally:
+        os.seteuid(0)
+"""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="other users exist for root only")
+def test_all_takes_every_web_connection_but_the_machines_own_and_the_sidecars(namespace):
+    out = namespace(
+        WAY_OUT
+        + """
+held = [serve("127.0.0.1"), serve("::1"), serve("127.0.0.1", 443), serve("::1", 80),
+        serve("10.9.0.2", 443)]
+done = redirect("--mode=all")
+print(done.returncode, done.stderr, done.stdout.strip())
+print(ask("192.0.2.1", 443), ask("100::1", 80))
+print(ask("203.0.113.9", 443), ask("203.0.113.9", 80), ask("2001:db8:1::9", 443))
+print(ask("127.0.0.1", 443), ask("::1", 80), ask("10.9.0.2", 443))
+print(as_user(65534, "203.0.113.9", 443), as_user(2931, "203.0.113.9", 443),
+      as_user(2931, "2001:db8:1::9", 80), as_user(2931, "192.0.2.1", 443))
+print(as_user(65534, "169.254.169.254", 80), as_user(65534, "203.0.113.9", 5432))
+print(udp("203.0.113.9"), udp("2001:db8:1::9"), udp("192.0.2.1"))
+print(redirect("--mode=all").returncode, redirect("--mode=all", "--remove").returncode,
+      "telemock" in tables())
+"""
+    ).splitlines()
+    assert out[0] == (
+        "0  redirected: 192.0.2.1 (cdn.cribl.io), 100::1 (cdn.cribl.io), all of IPv4, all of IPv6"
+    )
+    assert out[1] == "127.0.0.1 17443 ::1 17443"
+    assert out[2] == "127.0.0.1 17443 127.0.0.1 17443 ::1 17443"
+    assert out[3] == "127.0.0.1 443 ::1 80 10.9.0.2 443"
+    assert out[4] == "127.0.0.1 17443 TimeoutError TimeoutError 127.0.0.1 17443"
+    assert out[5] == "TimeoutError TimeoutError"
+    assert out[6] == "refused refused refused"
+    assert out[7] == "0 0 False"
+
+
+@pytest.mark.root
+def test_all_needs_no_host_and_no_way_out(namespace):
+    out = namespace("""
+held = [serve("127.0.0.1"), serve("::1")]
+done = redirect("--mode=all", hosts="")
+print(done.returncode, done.stderr, done.stdout.strip())
+""").splitlines()
+    assert out == ["0  redirected: all of IPv4, all of IPv6"]
+
+
+@pytest.mark.root
+def test_all_without_a_sidecar_fails_with_a_sentence_and_leaves_nothing(namespace):
+    out = namespace(
+        WAY_OUT
+        + """
+done = redirect("--mode=all", hosts="")
+print(done.returncode, "which stands for any other address" in done.stderr, "telemock" in tables())
+"""
+    ).splitlines()
+    assert out == ["1 True False"]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("mode", ["hosts", "all"])
+def test_without_ipv6_only_ipv4_is_redirected(namespace, mode):
+    out = namespace(
+        """
+held = [serve("127.0.0.1")]
+done = redirect(f"--mode={sys.argv[1]}")
+print(done.returncode, done.stderr, done.stdout.strip(), ask("192.0.2.1", 443))
+""".replace("sys.argv[1]", repr(mode)),
+        ipv6=False,
+    ).splitlines()
+    every = ", all of IPv4" if mode == "all" else ""
+    assert out == [f"0  redirected: 192.0.2.1 (cdn.cribl.io){every} 127.0.0.1 17443"]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("mode", ["hosts", "all"])
+def test_as_the_init_container_it_needs_one_capability(namespace, mode):
+    """uid 0, NET_ADMIN alone, no way to more, and nothing that can be written to."""
+    out = namespace(
+        """
+held = [serve("127.0.0.1"), serve("::1")]
+confined = ["setpriv", "--no-new-privs", "--bounding-set=-all,+net_admin",
+            "--inh-caps=-all,+net_admin"]
+sealed = ["unshare", "--mount", "sh", "-ec",
+          'mount --make-rprivate /; mount -o remount,ro,bind / /; exec "$@"', "-"]
+done = redirect("--mode=MODE", under=[*sealed, *confined])
+print(done.returncode, done.stderr, ask("192.0.2.1", 443))
+less = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+done = redirect("--mode=MODE", under=less)
+print(done.returncode, "hint: this needs CAP_NET_ADMIN" in done.stderr)
+""".replace("MODE", mode)
+    ).splitlines()
+    assert out == ["0  127.0.0.1 17443", "1 True"]
 
 
 @pytest.mark.root

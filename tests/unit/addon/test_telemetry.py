@@ -14,7 +14,7 @@ from app.contract.names import METRICS
 def test_every_instrument_of_the_sidecar_is_made_from_the_table() -> None:
     text = Metrics().render().decode()
     for row in METRICS:
-        assert (f"# HELP {row.prometheus}" in text) == (row.of != "app"), row.name
+        assert (f"# HELP {row.prometheus}" in text) == (row.of in ("sidecar", "both")), row.name
 
 
 def test_instruments_count() -> None:
