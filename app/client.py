@@ -49,7 +49,7 @@ def connect(settings: Settings, server: str = "") -> Iterator[Source]:
     ClientError, StoreError."""
     url = server or settings.server or local.running_app(settings.data)
     if url == CLUSTER or url.startswith(f"{CLUSTER}:"):
-        with _cluster(url.partition(":")[2], settings.fullname) as source:
+        with in_cluster(url.partition(":")[2], settings.fullname) as source:
             yield source
         return
     if url:
@@ -69,8 +69,8 @@ def connect(settings: Settings, server: str = "") -> Iterator[Source]:
 
 
 @contextmanager
-def _cluster(context: str, name: str) -> Iterator["ApiSource"]:
-    """The app in the cluster of a kubeconfig's context, "" the current one."""
+def in_cluster(context: str, name: str) -> Iterator["ApiSource"]:
+    """The app in the cluster of a kubeconfig's context, "" the current one. Raises ClientError."""
     from app import kube, remote  # what runs on a laptop does not pay for it
 
     try:

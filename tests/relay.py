@@ -45,19 +45,24 @@ asyncio.run(main())
 
 
 def relay(
-    api: Api, namespace: str, name: str, labels: dict[str, str], ports: dict[int, int]
+    api: Api,
+    namespace: str,
+    name: str,
+    labels: dict[str, str],
+    ports: dict[int, int],
+    container: str = "relay",
 ) -> Object:
     """A ready pod; `ports` leads its ports to those of this machine."""
     pairs = [f"{port}={ADDRESS}={to}" for port, to in ports.items()]
-    container = {
-        "name": "relay",
+    running = {
+        "name": container,
         "image": IMAGE,
         "command": ["python3", "-c", _RELAY, *pairs],
         # The first one is called as the chart calls the app's.
         "ports": [{"name": "api", "containerPort": next(iter(ports))}],
         "readinessProbe": {"tcpSocket": {"port": next(iter(ports))}, "periodSeconds": 1},
     }
-    spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    spec = {"containers": [running], "terminationGracePeriodSeconds": 0}
     place = path("api", "v1", "namespaces", namespace, "pods")
     api.request("POST", place, {"metadata": {"name": name, "labels": labels}, "spec": spec})
 

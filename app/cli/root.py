@@ -12,6 +12,7 @@ import typer
 from app.cli import captures, rules
 from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
+from app.cli.status import status
 from app.client import ClientError, connect
 from app.contract.settings import SettingError
 from app.kube import KubeError
@@ -34,6 +35,7 @@ cli = typer.Typer(
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
+cli.command()(status)
 
 
 @cli.command()
