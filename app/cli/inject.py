@@ -9,7 +9,7 @@ import typer
 
 from app.contract.names import PORT_APP
 from app.inject import InjectSettings, NamespaceFacts
-from app.inject.manifest import ManifestError, Outcome, injected
+from app.inject.manifest import ManifestError, injected, joined
 from app.inject.pod import inject as inject_pod
 from app.inject.sidecar import api_url
 from app.inject.snippet import Chart, values
@@ -96,20 +96,17 @@ def inject(
             )
         typer.echo(values(chart, settings, "all" if redirect == "all" else "hosts"), nl=False)
         return
-    outcomes: list[Outcome] = []
-    for name in file or ():
-        try:
-            text, found = injected(
-                _read(name),
-                lambda pod, namespace: inject_pod(
-                    pod, settings, NamespaceFacts(namespace, {}, namespace_security)
-                ),
-            )
-        except ManifestError as e:
-            typer.echo(f"error: {name}: {e}", err=True)
-            raise typer.Exit(FAILED) from None
-        outcomes += found
-        typer.echo(text, nl=False)
+    try:
+        text, outcomes = injected(
+            joined(map(_read, file or ())),
+            lambda pod, namespace: inject_pod(
+                pod, settings, NamespaceFacts(namespace, {}, namespace_security)
+            ),
+        )
+    except ManifestError as e:
+        typer.echo(f"error: {e}", err=True)
+        raise typer.Exit(FAILED) from None
+    typer.echo(text, nl=False)
     for outcome in outcomes:
         typer.echo("\n".join(outcome.lines), err=True)
     if not outcomes:

@@ -82,7 +82,7 @@ def _windows(spec: Mapping[str, Any]) -> bool:
 
 def _ports(spec: Mapping[str, Any], wanted: Iterable[int], id: str) -> list[Reason]:
     return [
-        reason(id, f"{of(who, 'have')} port {port}")
+        reason(id, f"{of(who, 'declare')} port {port}")
         for port in wanted
         if (who := [c["name"] for c in all_containers(spec) if _listens(c, port)])
     ]

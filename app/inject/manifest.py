@@ -4,8 +4,9 @@ Documents that are not changed stay as they were written, to the last comment.
 """
 
 import copy
+import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -68,7 +69,8 @@ def injected(text: str, inject: Callable[[Object, str], Injection]) -> tuple[str
         try:
             found = yaml_text.read(body)
             # Aliases become objects of their own: what is changed in one must not change the other.
-            whole = msgspec.json.decode(msgspec.json.encode(found))
+            plain_json = msgspec.json.encode(found)
+            whole = msgspec.json.decode(plain_json)
         except yaml.YAMLError as e:
             raise ManifestError(f"document {number} is no YAML: {_problem(e)}") from None
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
@@ -81,7 +83,7 @@ def injected(text: str, inject: Callable[[Object, str], Injection]) -> tuple[str
                 "hint: kubectl apply --dry-run=client -f FILE says where"
             ) from None
         outcomes += some
-        if whole == found:
+        if whole == msgspec.json.decode(plain_json):
             parts.append(head + body)
             continue
         comments = _HEAD.match(body)
@@ -93,14 +95,22 @@ def injected(text: str, inject: Callable[[Object, str], Injection]) -> tuple[str
     return "".join(parts), outcomes
 
 
+def joined(texts: Iterable[str]) -> str:
+    """Manifests of several files as one."""
+    whole = ""
+    for text in texts:
+        if whole and not text.startswith("---"):
+            whole += "---\n"
+        whole += text if not text or text.endswith("\n") else f"{text}\n"
+    return whole
+
+
 def _documents(text: str) -> Iterator[tuple[str, str]]:
     """Each with its `---`, where it has one."""
     starts = [m.start() for m in _SEPARATOR.finditer(text)]
-    if not starts or text[: starts[0]].strip():
-        yield "", text[: starts[0]] if starts else text
-    elif starts[0]:
-        yield "", text[: starts[0]]
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    if first := text[: starts[0]] if starts else text:
+        yield "", first
+    for start, end in itertools.pairwise([*starts, len(text)]):
         yield "---", text[start + 3 : end]
 
 

@@ -52,8 +52,11 @@ def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 
 
 def _str(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    quotes = '"' if _AMBIGUOUS.fullmatch(text) else None
-    style = "|" if "\n" in text.strip() else quotes
+    style = None
+    if not text.replace("\n", "").isprintable() or _AMBIGUOUS.fullmatch(text):
+        style = '"'
+    elif "\n" in text.strip():
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

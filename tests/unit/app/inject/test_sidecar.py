@@ -1,0 +1,94 @@
+"""The sidecar's containers: settings that exist, and no more rights than needed."""
+
+from typing import Any
+
+from addon.options import SETTINGS, load
+from addon.redirect import parse
+from app.contract import names
+from app.inject.settings import Redirect
+from app.inject.sidecar import Plan, api_url, containers, environment, volumes
+from tests.unit.app.inject.test_pod import settings
+
+
+def plan(redirect: Redirect = "hosts", **more: Any) -> Plan:
+    return Plan(settings(**more), redirect, "observe", ("cdn.cribl.io",), "2h", "app", "app:$1")
+
+
+def variables(given: Plan) -> dict[str, str]:
+    return {v["name"]: v.get("value", "") for v in environment(given)}
+
+
+def test_every_variable_is_a_setting_of_the_sidecar() -> None:
+    known = {s.name for s in SETTINGS} | {"POD_IP"}
+    for redirect in ("hosts", "loopback", "all"):
+        given = plan(redirect, egress_proxy="http://proxy:3128")  # type: ignore[arg-type]
+        assert variables(given).keys() <= known
+
+
+def test_the_sidecar_takes_its_settings() -> None:
+    for redirect in ("hosts", "loopback", "all"):
+        found = variables(plan(redirect, api_ca=""))  # type: ignore[arg-type]
+        found |= {"POD_IP": "10.0.0.1", "TELEMOCK_HEALTH_HOST": "10.0.0.1"}
+        chosen = load(found)
+        assert chosen.app_url == "http://telemock.telemock.svc:8000"
+        assert str(chosen.token_file) == "/var/run/secrets/telemock/token"
+        assert bool(chosen.transparent) is (redirect != "loopback")
+        assert chosen.mode == "observe"
+
+
+def test_redirects_take_their_addresses() -> None:
+    (_, redirect) = containers(plan("all"))
+    assert redirect["args"] == ["--mode=all"]
+    assert [d.host for d in parse(redirect["env"][0]["value"])] == ["cdn.cribl.io"] * 2
+    found = variables(plan("loopback"))
+    assert found["TELEMOCK_LOOPBACK"] == "127.0.0.2=cdn.cribl.io"
+    assert "TELEMOCK_HOSTS" not in found
+
+
+def test_the_end_is_for_all_only() -> None:
+    assert "TELEMOCK_ALL_UNTIL" not in variables(plan("hosts"))
+    assert variables(plan("all"))["TELEMOCK_ALL_UNTIL"] == "2h"
+
+
+def test_an_address_is_known_before_it_is_named() -> None:
+    order = [v["name"] for v in environment(plan())]
+    assert order.index("POD_IP") < order.index("TELEMOCK_HEALTH_HOST")
+
+
+def test_kubernetes_does_not_read_variables_into_values() -> None:
+    found = variables(plan(egress_proxy="http://u:$(HOME)@p:1"))
+    assert found["TELEMOCK_WORKLOAD_IMAGE"] == "app:$$1"
+    assert found["TELEMOCK_EGRESS_PROXY"] == "http://u:$$(HOME)@p:1"
+
+
+def test_more_environment_does_not_replace_ours() -> None:
+    more = {"OTEL_SERVICE_NAME": "x", "TELEMOCK_MODE": "block"}
+    found = [(v["name"], v.get("value")) for v in environment(plan(env=more))]
+    assert ("OTEL_SERVICE_NAME", "x") in found
+    assert [value for name, value in found if name == "TELEMOCK_MODE"] == ["observe"]
+
+
+def test_only_the_redirect_has_a_capability() -> None:
+    sidecar, redirect = containers(plan())
+    assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert redirect["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+    for container in (sidecar, redirect):
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert "volumeMounts" not in redirect
+    assert [c["name"] for c in containers(plan("loopback"))] == [names.CONTAINER_SIDECAR]
+
+
+def test_every_mount_has_its_volume() -> None:
+    sidecar, _ = containers(plan())
+    assert {m["name"] for m in sidecar["volumeMounts"]} == {v["name"] for v in volumes()}
+
+
+def test_the_pull_policy_is_kubernetes_own_unless_it_is_set() -> None:
+    assert "imagePullPolicy" not in containers(plan())[0]
+    assert {c["imagePullPolicy"] for c in containers(plan(pull_policy="Never"))} == {"Never"}
+
+
+def test_api_url() -> None:
+    assert api_url("http://telemock.ns.svc:8000") == "https://telemock.ns.svc:8443"
+    assert api_url("http://[fd00::1]:8000") == "https://[fd00::1]:8443"
