@@ -1,0 +1,114 @@
+"""What an API server says of the chart: strict about fields, about Pod Security, about rights.
+
+Needs a cluster (KUBECONFIG), helm and kubectl. What is made carries a name of this test only, and
+is removed at its end.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.contract.names import API_GROUP, LABEL_INJECT, RESOURCE_CAPTURES
+from app.kube import Api
+from charts.generate import CASES, render
+from tests.chart.helm import Object, case, needs_helm, objects
+from tests.cluster import cluster, namespace, needs_cluster
+
+pytestmark = [
+    needs_cluster,
+    needs_helm,
+    pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl in PATH"),
+]
+
+RIGHTS = Path(__file__).parent / "rights"
+LEVELS = {f"pod-security.kubernetes.io/{m}": "restricted" for m in ("enforce", "warn")}
+# Of what a cluster has only where somebody installed it.
+FOREIGN = ("cert-manager.io/",)
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Api]:
+    with cluster() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def space(api: Api) -> Iterator[str]:
+    with namespace(api, "chart", LEVELS) as name:
+        yield name
+
+
+def kubectl(*arguments: str, given: str = "") -> str:
+    done = subprocess.run(
+        ["kubectl", *arguments], input=given, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def manifests(values: Path, space: str, *more: str) -> list[Object]:
+    text = render(values, "--namespace", space, "--set", f"fullnameOverride={space}", *more)
+    return [o for o in objects(text) if not o["apiVersion"].startswith(FOREIGN)]
+
+
+@pytest.mark.parametrize("name", sorted(c.name for c in CASES.iterdir()))
+def test_the_api_server_takes_every_object(name: str, space: str) -> None:
+    """Without a warning: Pod Security's come so for what a Deployment would make."""
+    found = manifests(case(name), space)
+    for pod in (o for o in found if o["kind"] == "Pod"):
+        pod["spec"]["serviceAccountName"] = "default"  # its own is not there in a dry run
+        del pod["metadata"]["labels"][LABEL_INJECT]  # of a release that is installed here
+    said = kubectl(
+        "apply", "--dry-run=server", "--validate=strict", "--filename=-",
+        given=yaml.safe_dump_all(found),
+    )  # fmt: skip
+    assert said.count("(server dry run)") == len(found)
+    assert "Warning" not in said, said
+
+
+@pytest.fixture(scope="module")
+def rights(space: str) -> Iterator[str]:
+    """The accounts and roles of a release, made for real. Their name."""
+    kinds = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+    found = [o for o in manifests(case("default"), space) if o["kind"] in kinds]
+    found = [o for o in found if "helm.sh/hook" not in o["metadata"].get("annotations", {})]
+    text = yaml.safe_dump_all(found)
+    kubectl("apply", "--filename=-", given=text)
+    yield space
+    kubectl("delete", "--wait=false", "--filename=-", given=text)
+
+
+@pytest.mark.parametrize("account", ["app", "injector", "captures-viewer"])
+def test_no_account_may_do_more_than_its_list(account: str, rights: str, space: str) -> None:
+    """The list is what `kubectl auth can-i --list` shows beyond any account's."""
+    name = rights if account == "app" else f"{rights}-{account}"
+
+    def listed(who: str) -> set[str]:
+        said = kubectl(
+            "auth", "can-i", "--list", "--namespace", space,
+            f"--as=system:serviceaccount:{space}:{who}",
+        )  # fmt: skip
+        return {" ".join(line.split()) for line in said.splitlines()[1:]}
+
+    own = sorted(line.replace(rights, "NAME") for line in listed(name) - listed("default"))
+    file = RIGHTS / f"{account}.txt"
+    assert own == file.read_text("utf-8").splitlines(), "\n".join(own)
+
+
+def test_only_who_was_named_reads_captures(api: Api, rights: str, space: str) -> None:
+    def may(verb: str, who: str) -> bool:
+        attributes = {"group": API_GROUP, "resource": RESOURCE_CAPTURES, "verb": verb}
+        spec = {
+            "user": f"system:serviceaccount:{space}:{who}", "resourceAttributes": attributes,
+        }  # fmt: skip
+        kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
+        asked = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return bool(api.request("POST", asked, {**kind, "spec": spec})["status"]["allowed"])
+
+    viewer = f"{rights}-captures-viewer"
+    assert [may(v, viewer) for v in ("get", "list", "watch", "delete")] == [True, True, True, False]
+    assert not any(may("list", who) for who in ("default", rights, f"{rights}-injector"))
