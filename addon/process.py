@@ -41,6 +41,7 @@ class Process:
     """Raises OSError where a directory or file cannot be made or read."""
 
     def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
+        options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         ca.ensure(options.ca_dir, options.trust_dir)
         self.options = options = options.counted_from(ca.born(options.ca_dir))
         self._ipv6 = is_local("::1")

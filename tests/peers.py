@@ -7,6 +7,7 @@ answers as a test tells it to.
 import contextlib
 import hashlib
 import json
+import re
 import socket
 import ssl
 import threading
@@ -153,13 +154,13 @@ class Host(Listener):
 class App(Listener):
     """The app: profiles, captures, and a mock that does what `mock` says."""
 
-    def __init__(self, bundle: r.Bundle) -> None:
+    def __init__(self, bundle: r.Bundle, context: ssl.SSLContext | None = None) -> None:
         self.bundle = bundle
         self.records: list[CaptureRecord] = []
         self.asked: list[tuple[bytes, bytes]] = []  # head and body of what the mock was asked
         self.mock: Callable[[socket.socket, bytes, bytes], None] = self.answer
-        self.authorized: set[bytes] = set()
-        super().__init__()
+        self.tokens: set[bytes] = set()  # that came with a question to the API
+        super().__init__(context)
 
     def connected(self, connection: socket.socket) -> None:
         reader = Reader(connection)
@@ -168,6 +169,8 @@ class App(Listener):
             parts: list[bytes] = []
             reader.body(head, parts.append)
             target = head.split(b" ")[1]
+            if target.startswith(b"/api/"):
+                self.tokens |= set(re.findall(rb"(?mi)^authorization: Bearer (.*?)\r$", head))
             if target == b"/api/v1/profiles":
                 self._profiles(connection, head)
             elif target == b"/api/v1/captures":
@@ -194,6 +197,36 @@ class App(Listener):
     @staticmethod
     def answer(connection: socket.socket, head: bytes, body: bytes) -> None:
         send(connection, b"from the app\n", bodiless=head.startswith(b"HEAD"))
+
+
+class Way(Listener):
+    """A corporate proxy: takes CONNECT, for whatever host, and leads to `port` here."""
+
+    def __init__(self, port: int) -> None:
+        self.to = port
+        self.status = b"200 OK"
+        self.heads: list[bytes] = []
+        super().__init__()
+
+    def connected(self, connection: socket.socket) -> None:
+        head = Reader(connection).until(b"\r\n\r\n")
+        self.heads.append(head)
+        connection.sendall(b"HTTP/1.1 %s\r\n\r\n" % self.status)
+        if not self.status.startswith(b"200"):
+            return
+        with socket.create_connection(("127.0.0.1", self.to)) as far:
+            back = threading.Thread(target=pour, args=(far, connection), daemon=True)
+            back.start()
+            pour(connection, far)
+            back.join()
+
+
+def pour(source: socket.socket, sink: socket.socket) -> None:
+    """All bytes, and the end."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
 
 
 def send(
