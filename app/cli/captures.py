@@ -85,7 +85,7 @@ def tail(
 ) -> None:
     """Print the last captures, and those that come, until Ctrl-C.
 
-    Examples: telemock captures tail --action observe; telemock captures tail --namespace logs
+    Example: telemock captures tail --namespace logs --action observe
     """
     with connect(load(), server) as source, contextlib.suppress(KeyboardInterrupt):
         _print(_following(source, query, lines, follow), as_json=as_json)

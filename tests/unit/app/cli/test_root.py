@@ -20,7 +20,7 @@ from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
-    "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "version",
+    "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status", "version",
     "rules check", "rules explain", "captures list", "captures show",
     "captures tail", "captures export",
 ]  # fmt: skip
