@@ -4,7 +4,6 @@ The pod of `helm test` runs it. It has a sidecar like any pod that opted in, and
 read captures.
 """
 
-import json
 import os
 import ssl
 import sys
@@ -110,8 +109,12 @@ def trial(environ: Mapping[str, str], token: Path, url: str = f"https://{HOST}/t
         timeout=20,
     ) as api:
         record = find(api, workload, began)
-    said = json.dumps({"answer": body[:200].decode("utf-8", "replace"), "record": record["id"]})
-    return f"ok: {workload} asked {url} and {environ['TELEMOCK_API_URL']} has it: {said}"
+    answer = plain(body[:200].decode("utf-8", "replace").strip())
+    return (
+        f"{workload} asked {url}\n"
+        f"the answer was {answer!r}\n"
+        f"the capture is {record['boot']}:{record['seq']} at {environ['TELEMOCK_API_URL']}"
+    )
 
 
 def main() -> int:

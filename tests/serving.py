@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -65,12 +66,16 @@ def environment(folder: Path, **values: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path, **values: str) -> Iterator[Served]:
+def serving(
+    folder: Path, context: ssl.SSLContext | None = None, **values: str
+) -> Iterator[Served]:
+    """With a context over TLS: then a test asks by clients of its own."""
     app = create_app(load(environment(folder, **values)))
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
-    )
+    config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+    if context is not None:
+        config.ssl_context_factory = lambda *_: context
+    server = uvicorn.Server(config)
     failed: list[BaseException] = []
 
     def run() -> None:
