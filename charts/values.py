@@ -64,9 +64,7 @@ def _below(
             yield Value(here, default, text, {}, parts)
             continue
         if not text:
-            raise ValuesError(
-                f"{'.'.join(here)} has no comment\n\nhint: say above it what it does"
-            )
+            raise ValuesError(f"{'.'.join(here)} has no comment\n\nhint: say above it what it does")
         yield Value(here, default, text, _type(default) | schema)
 
 

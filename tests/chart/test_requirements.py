@@ -70,7 +70,11 @@ def test_a_policy_needs_a_cluster_that_knows_it(tmp_path: Path) -> None:
 
 
 def test_no_other_template_refuses() -> None:
-    refusing = [f.name for f in (CHART / "templates").rglob("*") if f.is_file() and "fail " in f.read_text("utf-8")]
+    refusing = [
+        f.name
+        for f in (CHART / "templates").rglob("*")
+        if f.is_file() and "fail " in f.read_text("utf-8")
+    ]
     assert refusing == ["requirements.yaml"]
     sentences = (CHART / "templates/requirements.yaml").read_text("utf-8").count("{{- fail ")
     assert sentences == len(CASES) + 1

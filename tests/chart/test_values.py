@@ -117,7 +117,10 @@ def test_every_value_is_used(leaf: Value, tmp_path: Path) -> None:
         ({"injector": {"replicas": 0}}, "/injector/replicas"),
         ({"egressProxy": "proxy:3128"}, "/egressProxy"),
         ({"profiles": {"extra": {"acme": {"id": "acme"}}}}, "missing properties 'title'"),
-        ({"profiles": {"extra": {"../acme": "id: acme"}}}, "additional properties '../acme' not allowed"),
+        (
+            {"profiles": {"extra": {"../acme": "id: acme"}}},
+            "additional properties '../acme' not allowed",
+        ),
         ({"injector": {"podSelector": {"app": "x"}}}, "additional properties 'app' not allowed"),
     ],
 )

@@ -57,7 +57,7 @@ class Stack:
             **os.environ,
             "PORT": str(self.port),
             "MITM_PORT": str(self.proxy_port),
-            "TAG": os.environ.get("TAG", "dev"),
+            "TAG": os.environ.get("TAG", ""),
             "TELEMOCK_USER": f"{os.getuid()}:{os.getgid()}" if os.getuid() else "2930:2930",
         }
 

@@ -72,7 +72,7 @@ def test_the_answer_and_the_capture_are_told(release: Release) -> None:
 
 def test_an_older_capture_is_not_taken_for_this_one(release: Release) -> None:
     release.record(1, time_ns=time.time_ns() - 60 * 10**9)
-    with pytest.raises(TrialError, match="does not have the capture.*no record of this pod"):
+    with pytest.raises(TrialError, match=r"does not have the capture.*no record of this pod"):
         find(release.api, "observe/telemock-test", datetime.now(UTC), wait_s=0)
     release.record(2)
     found = find(release.api, "observe/telemock-test", datetime.now(UTC), wait_s=0)
