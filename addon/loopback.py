@@ -14,7 +14,7 @@ from mitmproxy.proxy import layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 
 from addon.dns import Address
-from app.contract.names import LOOPBACK_IPV6
+from app.contract.names import LOOPBACK_IPV6, LOOPBACK_MAPPED
 
 PORTS = (80, 443)
 PROOF_SECONDS = 5.0
@@ -49,9 +49,9 @@ class NotProved(OSError):
 
 
 def addresses(hosts: Mapping[str, str], *, ipv6: bool) -> list[Address]:
-    """Where to listen. In IPv6 there is one address, for all hosts."""
-    found = [*hosts, *([LOOPBACK_IPV6] if ipv6 and LOOPBACK_IPV6 not in hosts else [])]
-    return [(address, port) for address in found for port in PORTS]
+    """Where to listen: on their addresses, and on those that all hosts share."""
+    shared = [LOOPBACK_MAPPED, *([LOOPBACK_IPV6] if ipv6 else [])]
+    return [(address, port) for address in dict.fromkeys([*hosts, *shared]) for port in PORTS]
 
 
 async def prove(listeners: Iterable[Address]) -> None:
@@ -66,7 +66,7 @@ async def _prove(address: Address) -> None:
     where = f"{address[0]} port {address[1]}"
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
-        probe.bind((LOOPBACK_IPV6 if family == socket.AF_INET6 else "127.0.0.1", 0))
+        probe.bind((LOOPBACK_IPV6 if family == socket.AF_INET6 else LOOPBACK_MAPPED, 0))
         own = probe.getsockname()[:2]
         arrived = _awaited[own] = loop.create_future()
         try:

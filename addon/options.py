@@ -136,7 +136,7 @@ SETTINGS = (
             "ADDRESS:PORT, comma separated, no wildcard address"),
     Setting("TELEMOCK_LOOPBACK", "", _loopback,
             "Loopback addresses and the telemetry hosts that /etc/hosts gives them: the sidecar "
-            "listens there, and on ::1, on ports 80 and 443.",
+            "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443.",
             "ADDRESS=HOST with addresses such as 127.0.0.2, comma separated"),
     Setting("TELEMOCK_ALL_UNTIL", "", _until,
             "When all connections are redirected: until when they are looked into. Later ones are "
@@ -212,10 +212,10 @@ class Options:
     @property
     def named(self) -> dict[str, str]:
         """Addresses that stand for a telemetry host, and lead back to this process."""
-        named = self.hosts | self.loopback
-        only = set(self.loopback.values())
+        named, only = self.hosts | self.loopback, set(self.loopback.values())
         if len(only) == 1:
-            named[names.LOOPBACK_IPV6] = only.pop()
+            shared = dict.fromkeys((names.LOOPBACK_IPV6, names.LOOPBACK_MAPPED), only.pop())
+            named = shared | named
         return named
 
     def counted_from(self, start: datetime) -> "Options":

@@ -50,6 +50,7 @@ DUMMY_IPV4 = "192.0.2."  # + n: the address that the redirect gives to the n-th 
 DUMMY_IPV6 = "100::"
 LOOPBACK_IPV4 = "127.0.0."  # + n + 1: where the sidecar listens for the n-th one without a redirect
 LOOPBACK_IPV6 = "::1"  # for all of them: what a look-up of family 6 finds
+LOOPBACK_MAPPED = "127.0.0.1"  # what glibc makes of ::1 when it looks for family 4
 
 # What a pod carries, and what is put into it.
 LABEL_INJECT = "telemock.io/inject"

@@ -104,7 +104,7 @@ def ask(address, port, sni=HOST):
             found += data
         return found[-29:].decode().strip()
 with sidecar(where, RULES, TELEMOCK_LOOPBACK="127.0.0.2=cdn.cribl.io", MITM_PORT="") as running:
-    addresses = ["127.0.0.2", "::1"] if six else ["127.0.0.2"]
+    addresses = ["127.0.0.2", "127.0.0.1", *(["::1"] if six else [])]
     print(json.dumps(running.where["proxy"]))
     print({ask(a, port) for a in addresses for port in (80, 443)})
     print({ask(a, 443, None) for a in addresses})
@@ -136,8 +136,8 @@ def test_loopback_listens_where_the_hosts_file_points_to(tmp_path: Path, ipv6: b
     netns.require()
     script = LOOPBACK
     out = netns.run(script, str(tmp_path / "one"), "6" if ipv6 else "4", ipv6=ipv6).splitlines()
-    listening = ["127.0.0.2:80", "127.0.0.2:443"] + (["[::1]:80", "[::1]:443"] if ipv6 else [])
-    assert json.loads(out[0]) == listening
+    addresses = ["127.0.0.2", "127.0.0.1", *(["[::1]"] if ipv6 else [])]
+    assert json.loads(out[0]) == [f"{a}:{port}" for a in addresses for port in (80, 443)]
     assert out[1] == out[2] == "{'cribl /// living the stream!'}"
     assert out[3] == "{('index', True, 'cdn.cribl.io')}"
     # What else is sent there leads nowhere; the proofs at the start and their like leave no record.

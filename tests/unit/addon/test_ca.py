@@ -3,6 +3,7 @@
 import multiprocessing
 import ssl
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
@@ -24,6 +25,24 @@ def test_makes_the_files_once(tmp_path: Path) -> None:
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert b"PRIVATE KEY" not in public.read_bytes()
     assert b"PRIVATE KEY" not in first["bundle.pem"]
+
+
+def test_the_public_half_may_lie_elsewhere(tmp_path: Path) -> None:
+    public = ca.ensure(tmp_path / "ca", tmp_path / "trust")
+    assert public == tmp_path / "trust" / "ca.pem"
+    assert {p.name for p in (tmp_path / "ca").iterdir()} == {"mitmproxy-ca.pem"}
+    assert {p.name for p in (tmp_path / "trust").iterdir()} == {"ca.pem", "bundle.pem"}
+    (tmp_path / "trust" / "ca.pem").unlink()
+    assert ca.ensure(tmp_path / "ca", tmp_path / "trust").read_bytes() == public.read_bytes()
+
+
+def test_it_was_born_when_the_key_was_made(tmp_path: Path) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    ca.ensure(tmp_path)
+    born = ca.born(tmp_path)
+    assert before <= born <= datetime.now(UTC) + timedelta(seconds=1)
+    ca.ensure(tmp_path)
+    assert ca.born(tmp_path) == born
 
 
 def test_the_authority_is_a_p256_key_that_may_sign_servers(tmp_path: Path) -> None:

@@ -89,6 +89,19 @@ async def test_the_app_is_connected_to_as_it_is() -> None:
         assert data.server.error is None and data.server.address == ("127.0.0.1", 8000)
 
 
+async def test_the_egress_proxy_is_connected_to_as_it_is_and_told_who_we_are() -> None:
+    with taddons.context():
+        addon = connections(
+            Kept(), Metrics(), TELEMOCK_EGRESS_PROXY="http://user:pass@proxy.example:3128"
+        )
+        data = connecting("proxy.example", 3128)
+        await addon.server_connect(data)
+        assert data.server.error is None and data.server.address == ("proxy.example", 3128)
+        connect = tflow.tflow()
+        addon.http_connect_upstream(connect)
+        assert connect.request.headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
+
+
 def rejected(error: str, sni: str | None = HOST) -> TlsData:
     client = tflow.tclient_conn()
     client.sni, client.error = sni, error
@@ -167,6 +180,9 @@ def test_destination_is_the_original_one() -> None:
     assert destination_of(client, server) == Endpoint(HOST, 443)
     client.proxy_mode = ProxyMode.parse("transparent")
     assert destination_of(client, server) == Endpoint("192.0.2.1", 443)
+    client.proxy_mode = ProxyMode.parse("loopback@127.0.0.2:443")
+    client.sockname = ("127.0.0.2", 443)
+    assert destination_of(client, server) == Endpoint("127.0.0.2", 443)
     assert destination_of(tflow.tclient_conn(), Server(address=None)) is None
 
 

@@ -171,3 +171,23 @@ OPTIONS = options.Options()
 )
 def test_host_of_an_authority(authority: str, host: str) -> None:
     assert host_of(authority) == host
+
+
+async def test_after_its_time_everything_is_relayed_by_where_it_went(context: Any) -> None:
+    rules = Rules()
+    rules.over = True
+    for data in (hello(HOST), b"GET / HTTP/1.1\r\nhost: cdn.cribl.io\r\n\r\n", b"S"):
+        chosen = choose(make_context(context.options), data, rules, NAMES)
+        assert isinstance(chosen, Relay)
+        assert (chosen.host, chosen.sni, chosen.reason) == (HOST, "", "all_ended")
+        assert chosen.context.server.address == (HOST, 443)
+    far = choose(make_context(context.options, "198.51.100.7"), hello(HOST), rules, NAMES)
+    assert isinstance(far, Relay) and far.host == "198.51.100.7"
+
+
+async def test_what_was_opened_before_stays_open(context: Any) -> None:
+    rules = Rules()
+    context.layers.append(ClientTLSLayer(context))
+    rules.over = True
+    context.client.alpn = b"http/1.1"
+    assert isinstance(choose(context, b"GET / HTTP/1.1\r\n", rules, NAMES), Http)

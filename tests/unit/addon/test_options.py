@@ -1,12 +1,17 @@
 """addon/options.py: what the environment may say, and what is said about what it may not."""
 
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 from addon import options
 from app.contract.record import Endpoint
 from app.contract.settings import SettingError
+from tests.sidecar import ROOT
 
 
 def test_defaults_are_an_explicit_proxy_on_loopback() -> None:
@@ -57,6 +62,16 @@ def test_every_value_that_is_read() -> None:
         ("TELEMOCK_TRANSPARENT", "17443"),
         ("TELEMOCK_TRANSPARENT", "0.0.0.0:17443"),
         ("TELEMOCK_TRANSPARENT", "[::]:17443"),
+        ("TELEMOCK_API_URL", "app:8443"),
+        ("TELEMOCK_API_URL", "https://app:8443/path"),
+        ("TELEMOCK_API_URL", "ftp://app"),
+        ("TELEMOCK_LOOPBACK", "127.0.0.2"),
+        ("TELEMOCK_LOOPBACK", "192.0.2.1=cdn.cribl.io"),
+        ("TELEMOCK_LOOPBACK", "localhost=cdn.cribl.io"),
+        ("TELEMOCK_ALL_UNTIL", "2026-01-31T12:00:00"),
+        ("TELEMOCK_ALL_UNTIL", "soon"),
+        ("TELEMOCK_ALL_UNTIL", "-2h"),
+        ("TELEMOCK_ALL_UNTIL", "2 h"),
         ("MITM_PORT", "70000"),
         ("TELEMOCK_HEALTH_PORT", "http"),
         ("TELEMOCK_RESOLVE", "cdn.cribl.io=127.0.0.1"),
@@ -74,6 +89,73 @@ def test_a_wrong_value_is_named_with_a_remedy(name: str, value: str) -> None:
         options.load({name: value})
     assert name in str(e.value) and repr(value) in str(e.value)
     assert "\n\nhint: " in str(e.value)
+
+
+def test_the_api_is_the_app_unless_it_is_named() -> None:
+    chosen = options.load({"TELEMOCK_APP_URL": "http://app:8000"})
+    assert (chosen.api_url, chosen.api_tls) == ("http://app:8000", None)
+    ca = trustme.CA().cert_pem.bytes().decode()
+    chosen = options.load({"TELEMOCK_API_URL": "https://app:8443/", "TELEMOCK_API_CA_PEM": ca})
+    assert chosen.api_url == "https://app:8443"
+    assert chosen.api_tls is not None and len(chosen.api_tls.get_ca_certs()) == 1
+
+
+def test_the_authority_and_its_public_half_may_lie_elsewhere() -> None:
+    chosen = options.load({"TELEMOCK_DATA": "/data"})
+    assert chosen.ca_dir == chosen.trust_dir == Path("/data/ca")
+    chosen = options.load({"TELEMOCK_DATA": "/data", "TELEMOCK_CA_DIR": "/ca"})
+    assert chosen.ca_dir == chosen.trust_dir == Path("/ca")
+    chosen = options.load({"TELEMOCK_CA_DIR": "/ca", "TELEMOCK_TRUST_DIR": "/trust"})
+    assert (chosen.ca_dir, chosen.trust_dir) == (Path("/ca"), Path("/trust"))
+
+
+def test_loopback_starts_no_explicit_proxy_and_names_what_its_addresses_stand_for() -> None:
+    one = options.load({"TELEMOCK_LOOPBACK": "127.0.0.2=a.example"})
+    assert one.explicit is None
+    assert one.named == dict.fromkeys(("127.0.0.2", "127.0.0.1", "::1"), "a.example")
+    two = options.load({"TELEMOCK_LOOPBACK": "127.0.0.2=a.example,127.0.0.3=b.example"})
+    assert two.named == {"127.0.0.2": "a.example", "127.0.0.3": "b.example"}
+
+
+@pytest.mark.parametrize(
+    ("value", "over"),
+    [
+        ("", False),
+        ("2020-01-01T00:00:00Z", True),
+        ("2020-01-01T00:00:00+02:00", True),
+        ("2999-01-01T00:00:00Z", False),
+        ("59m", True),
+        ("3599s", True),
+        ("61m", False),
+        ("2h", False),
+        ("1d", False),
+    ],
+)
+def test_all_is_over_at_a_time_or_so_long_after_the_start(value: str, over: bool) -> None:
+    chosen = options.load({"TELEMOCK_ALL_UNTIL": value})
+    assert chosen.counted_from(datetime.now(UTC) - timedelta(hours=1)).all_is_over is over
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TELEMOCK_EGRESS_PROXY", "https://user:hunter2@proxy:3128"),
+        ("TELEMOCK_API_CA_PEM", "/etc/ca.pem"),
+    ],
+)
+def test_a_wrong_value_that_is_not_shown(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=name) as e:
+        options.load({name: value})
+    assert value not in str(e.value) and "hunter2" not in str(e.value)
+    assert "\n\nhint: " in str(e.value)
+
+
+def test_the_settings_are_judged_before_mitmproxy_is_imported() -> None:
+    code = "import sys, addon.options; print('mitmproxy' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 def test_the_table_shows_every_setting_with_its_help() -> None:
