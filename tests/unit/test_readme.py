@@ -13,6 +13,7 @@ from addon.options import SETTINGS as SIDECAR_SETTINGS
 from app.cli.root import cli
 from app.contract import names
 from app.contract.record import REASONS
+from app.inject.environment import SETTINGS as INJECTOR_SETTINGS
 from app.profiles import load_profiles
 from app.settings import SETTINGS
 
@@ -33,7 +34,7 @@ def test_the_generated_blocks_are_up_to_date():
     assert done.returncode == 0, f"run make generate: {done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("row", [*SETTINGS, *SIDECAR_SETTINGS], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*SETTINGS, *SIDECAR_SETTINGS, *INJECTOR_SETTINGS], ids=lambda row: row.name)
 def test_every_setting_is_documented(row):
     assert f"| `{row.name}` |" in README
     assert row.help
@@ -55,7 +56,10 @@ def test_every_reason_is_documented(reason):
 
 
 def test_every_port_and_file_is_documented():
-    ports = (names.PORT_APP, names.PORT_EXPLICIT_PROXY, names.PORT_PROXY, names.PORT_SIDECAR_HEALTH)
+    ports = (
+        names.PORT_APP, names.PORT_APP_TLS, names.PORT_INJECTOR, names.PORT_EXPLICIT_PROXY,
+        names.PORT_PROXY, names.PORT_SIDECAR_HEALTH,
+    )  # fmt: skip
     for port in ports:
         assert f"| {port} |" in README
     for file in (names.LOG_REQUESTS, names.LOG_APP, names.LOG_SIDECARS, names.FILE_SUMMARY,
