@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from app.contract.names import API_GROUP, LABEL_INJECT, RESOURCE_CAPTURES
-from app.kube import Api
+from app.kube import Api, KubeError, path
 from charts.generate import CASES, render
-from tests.chart.helm import Object, case, needs_helm, objects
+from tests.chart.helm import Object, case, needs_helm, objects, one
 from tests.cluster import cluster, namespace, needs_cluster
+from tests.serving import until
 
 pytestmark = [
     needs_cluster,
@@ -112,3 +113,43 @@ def test_only_who_was_named_reads_captures(api: Api, rights: str, space: str) ->
     viewer = f"{rights}-captures-viewer"
     assert [may(v, viewer) for v in ("get", "list", "watch", "delete")] == [True, True, True, False]
     assert not any(may("list", who) for who in ("default", rights, f"{rights}-injector"))
+
+
+@pytest.fixture
+def policy(space: str) -> Iterator[None]:
+    """The admission policy, for real, but for pods of this test's namespace only."""
+    found = [
+        o for o in manifests(case("strict"), space) if o["kind"].startswith("ValidatingAdmission")
+    ]
+    (binding,) = [o for o in found if o["kind"].endswith("Binding")]
+    binding["spec"]["matchResources"] = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space}}
+    }
+    text = yaml.safe_dump_all(found)
+    kubectl("apply", "--filename=-", given=text)
+    yield
+    kubectl("delete", "--wait=false", "--filename=-", given=text)
+
+
+def test_the_policy_refuses_a_labelled_pod_without_a_sidecar(
+    api: Api, policy: None, space: str
+) -> None:
+    pod = one(manifests(case("strict"), space), "Pod")
+    pod["spec"]["serviceAccountName"] = "default"
+    # No injector knows this mode: the pod gets no sidecar where one is installed either.
+    pod["metadata"]["annotations"] = {"telemock.io/mode": "nonsense"}
+
+    def refusal() -> str:
+        try:
+            api.request("POST", path("api", "v1", "namespaces", space, "pods") + "?dryRun=All", pod)
+        except KubeError as e:
+            return str(e)
+        return ""
+
+    until(lambda: "asks for a sidecar, and this pod has none" in refusal(), 30)
+    sidecar = {**pod["spec"]["containers"][0], "name": "telemock", "restartPolicy": "Always"}
+    pod["spec"]["initContainers"] = [sidecar]
+    assert refusal() == ""
+    del pod["spec"]["initContainers"]
+    pod["metadata"]["labels"][LABEL_INJECT] = "disabled"
+    assert refusal() == ""
