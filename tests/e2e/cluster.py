@@ -59,6 +59,9 @@ class Cluster:
         self._dynamic = DynamicClient(self.api)
         self.namespaces: list[str] = []
 
+    def close(self) -> None:
+        self.api.rest_client.pool_manager.clear()
+
     # --- objects -----------------------------------------------------------------------------
 
     def apply(self, *objects: Mapping[str, Any], dry_run: bool = False) -> list[dict[str, Any]]:
@@ -225,6 +228,7 @@ class Cluster:
             _preload_content=False,
         )
         running.run_forever(timeout=60)
+        running.close()
         out, err = running.read_stdout(), running.read_stderr()
         assert running.returncode == 0, f"{command} ended with {running.returncode}: {out}{err}"
         return str(out)
@@ -263,7 +267,7 @@ class Cluster:
             well = ready(pod) or pod["status"].get("phase") == "Succeeded"
             name = pod["metadata"]["name"]
             phase = pod["status"].get("phase")
-            yield f"=== {namespace}/{name}: {phase}{'' if well else ' NOT READY'}"
+            yield f"pod {namespace}/{name}: {phase}{'' if well else ' NOT READY'}"
             status = (pod["metadata"].get("annotations") or {}).get("telemock.io/status")
             if status:
                 yield f"  telemock.io/status: {status}"
@@ -273,9 +277,9 @@ class Cluster:
                     yield f"  {each['name']}: {state} restarts {count}"
                     if each.get("lastState"):
                         yield f"    before: {json.dumps(each['lastState'])}"
-                if not well or each["name"] == "telemock":
+                if not well or each["name"] in ("telemock", "app", "injector"):
                     with suppress(ApiException):
-                        for line in self.logs(pod, each["name"]).splitlines()[-15:]:
+                        for line in self.logs(pod, each["name"]).splitlines()[-8:]:
                             yield f"    {each['name']}| {line[:400]}"
         for event in self.events(namespace)[-40:]:
             if event["type"] != "Normal" or event["reason"].startswith("Telemock"):

@@ -58,6 +58,7 @@ def cluster() -> Iterator[Cluster]:
     yield cluster
     if not os.environ.get("KEEP"):
         cluster.remove_namespaces(wait=False)
+    cluster.close()
 
 
 @pytest.fixture(scope="session")

@@ -56,8 +56,8 @@ def test_status_says_of_each_pod_what_it_is(release: Release, cribl: Cribl) -> N
     leader = cribl.leader["metadata"]["name"]
     cribl.telemetry(cribl.leader, "for-status")
     release.capture("for-status")
-    rows: list[dict[str, Any]] = json.loads(run("status", "-n", cribl.namespace, "--json"))["pods"]
-    found = {row["pod"]: row for row in rows}
+    lines = run("status", "-n", cribl.namespace, "--json").splitlines()
+    found: dict[str, dict[str, Any]] = {row["pod"]: row for row in map(json.loads, lines)}
     assert found[leader]["injected"] is True
     assert found[leader]["redirect_proven"] is True
     assert found[leader]["captures"] >= 1
@@ -72,17 +72,17 @@ def test_status_is_readable_too(cribl: Cribl) -> None:
 def test_tail_follows_a_namespace(release: Release, cribl: Cribl, viewer: dict[str, str]) -> None:
     process = subprocess.Popen(
         [*TELEMOCK, "captures", "tail", "--context", "viewer", "--namespace", cribl.namespace],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=viewer,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=viewer,
     )  # fmt: skip
     assert process.stdout
     os.set_blocking(process.stdout.fileno(), False)
-    seen = ""
+    seen = b""
 
     def told() -> bool:
         nonlocal seen
         cribl.telemetry(cribl.leader, "for-tail", v="9.9.9-tail")
-        seen += process.stdout.read() or "" if process.stdout else ""
-        return "9.9.9-tail" in seen
+        seen += (process.stdout.read() or b"") if process.stdout else b""
+        return b"9.9.9-tail" in seen
 
     try:
         until(told, f"tail shows the capture; it said {seen!r}", 45, pause=1)
