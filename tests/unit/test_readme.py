@@ -34,7 +34,9 @@ def test_the_generated_blocks_are_up_to_date():
     assert done.returncode == 0, f"run make generate: {done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("row", [*SETTINGS, *SIDECAR_SETTINGS, *INJECTOR_SETTINGS], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [*SETTINGS, *SIDECAR_SETTINGS, *INJECTOR_SETTINGS], ids=lambda row: row.name
+)
 def test_every_setting_is_documented(row):
     assert f"| `{row.name}` |" in README
     assert row.help
