@@ -66,9 +66,7 @@ def environment(folder: Path, **values: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(
-    folder: Path, context: ssl.SSLContext | None = None, **values: str
-) -> Iterator[Served]:
+def serving(folder: Path, context: ssl.SSLContext | None = None, **values: str) -> Iterator[Served]:
     """With a context over TLS: then a test asks by clients of its own."""
     app = create_app(load(environment(folder, **values)))
     listener = socket.create_server(("127.0.0.1", 0))
