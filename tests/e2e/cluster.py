@@ -228,7 +228,7 @@ class Cluster:
             _preload_content=False,
         )
         running.run_forever(timeout=60)
-        running.close()
+        running.sock.shutdown()  # which `close` leaves open once the command has ended
         out, err = running.read_stdout(), running.read_stderr()
         assert running.returncode == 0, f"{command} ended with {running.returncode}: {out}{err}"
         return str(out)

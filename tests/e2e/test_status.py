@@ -71,7 +71,8 @@ def test_status_is_readable_too(cribl: Cribl) -> None:
 
 def test_tail_follows_a_namespace(release: Release, cribl: Cribl, viewer: dict[str, str]) -> None:
     process = subprocess.Popen(
-        [*TELEMOCK, "captures", "tail", "--context", "viewer", "--namespace", cribl.namespace],
+        [*TELEMOCK, "captures", "tail", "--server", "cluster:viewer", "--namespace",
+         cribl.namespace],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=viewer,
     )  # fmt: skip
     assert process.stdout
@@ -85,7 +86,10 @@ def test_tail_follows_a_namespace(release: Release, cribl: Cribl, viewer: dict[s
         return b"9.9.9-tail" in seen
 
     try:
-        until(told, f"tail shows the capture; it said {seen!r}", 45, pause=1)
+        until(told, "tail shows the capture", 45, pause=1)
+    except AssertionError:
+        print(seen.decode())
+        raise
     finally:
         process.terminate()
         process.communicate(timeout=10)

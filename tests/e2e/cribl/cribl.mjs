@@ -44,7 +44,7 @@ function call(url, {method = 'GET', body = '', headers = {}, connect, family, ti
       Object.assign(chosen, {
         host: connect, port: target.port || (secure ? 443 : 80),
         path: target.pathname + target.search, servername: target.hostname,
-        headers: {host: target.host, ...headers},
+        headers: {Host: target.host, ...headers},
       });
     }
     const ms = () => Math.round(performance.now() - began);
