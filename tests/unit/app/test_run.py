@@ -38,10 +38,12 @@ def test_what_cannot_be_run_has_the_exit_code_of_a_shell(settings, tmp_path, cap
     assert "not executable" in said
 
 
-# The rest needs the main thread of a process of its own: it blocks signals.
+# The rest needs the main thread of a process of its own: it blocks signals. The tests may run where
+# hang-ups are ignored (nohup), which a shell cannot trap then: so that is set back first.
 def waiting(command: list[str], **popen) -> subprocess.Popen:
     call = f"sys.exit(_wait_for({command!r}, os.environ))"
-    script = f"import os, sys; from app.run import _wait_for; {call}"
+    default = "signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    script = f"import os, signal, sys; from app.run import _wait_for; {default}; {call}"
     return subprocess.Popen([sys.executable, "-c", script], **popen)
 
 
