@@ -185,9 +185,17 @@ class Cluster:
             more["previous"] = "true"
         return self._get(f"{_path(pod)}/log", more)
 
-    def ask(self, pod: Mapping[str, Any], port: int, path: str, **query: str) -> Any:
-        """GET through the API server: JSON decoded, other text as it is. Raises ApiException."""
-        text = self._get(f"{_path(pod)}:{port}/proxy{path}", query)
+    def ask(
+        self, pod: Mapping[str, Any], port: int, path: str, *, scheme: str = "", **query: str
+    ) -> Any:
+        """GET through the API server: JSON decoded, other text as it is. Raises ApiException.
+
+        With the scheme "https" whatever certificate the pod has is taken.
+        """
+        meta = pod["metadata"]
+        name = f"{scheme}:{meta['name']}" if scheme else meta["name"]
+        at = f"/api/v1/namespaces/{meta['namespace']}/pods/{name}:{port}/proxy{path}"
+        text = self._get(at, query)
         try:
             return json.loads(text)
         except ValueError:
