@@ -10,5 +10,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     asked = config.getoption("markexpr")
     for item in items:
         for marker, command in ON_REQUEST.items():
-            if marker in item.keywords and marker not in asked:
+            # Not `in item.keywords`: those name the folders too.
+            if item.get_closest_marker(marker) and marker not in asked:
                 item.add_marker(pytest.mark.skip(reason=f"runs with: {command}"))
