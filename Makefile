@@ -147,11 +147,15 @@ compose-test: $(VENV) images ## bring the two services up with docker-compose an
 # The cluster of KUBECONFIG. With LOAD=COMMAND the images that are used are given to `COMMAND IMAGE…`
 # first; without it the cluster must have them.
 STAND_IN := cribl-stand-in:e2e
+E2E_IMAGES = telemock-app:$(TAG) telemock-sidecar:$(TAG) $(STAND_IN)
+
+.PHONY: stand-in
+stand-in:
+	$(DOCKER_BUILD) -t $(STAND_IN) tests/e2e/cribl
 
 .PHONY: e2e
-e2e: $(VENV) ## install the chart in a cluster (KUBECONFIG) and use it; LOAD='kind load docker-image' loads images
-	@[[ -z '$(LOAD)' ]] || { set -x; $(DOCKER_BUILD) -t $(STAND_IN) tests/e2e/cribl; \
-	  $(LOAD) telemock-app:$(TAG) telemock-sidecar:$(TAG) $(STAND_IN); }
+e2e: $(VENV) $(if $(LOAD),stand-in) ## install the chart in a cluster (KUBECONFIG) and use it (LOAD=… loads images)
+	$(if $(LOAD),$(LOAD) $(E2E_IMAGES))
 	TAG=$(TAG) $(BIN)/python -m pytest -m e2e --durations=10 tests/e2e
 
 KIND := kind
@@ -161,8 +165,8 @@ kind-up: ## a cluster in Docker, by kind; `kind delete cluster --name telemock` 
 	$(KIND) create cluster --config kind.yaml --wait 120s
 
 .PHONY: kind-load
-kind-load: images ## build the images and give them to that cluster
-	$(KIND) load docker-image --name telemock telemock-app:$(TAG) telemock-sidecar:$(TAG)
+kind-load: images stand-in ## build the images and give them to that cluster
+	$(KIND) load docker-image --name telemock $(E2E_IMAGES)
 
 .PHONY: clean
 clean: ## remove what make made (captures and logs stay)

@@ -140,7 +140,7 @@ class Release:
     def tagged(self, prefix: str) -> list[tuple[str, dict[str, Any]]]:
         """(tag, record) of the telemetry whose parameter `fc.tag` begins so, with duplicates."""
         found = []
-        for record in self.captures(kind="exchange"):
+        for record in self.captures(profile="cribl"):
             for name, value in record.get("request", {}).get("query", []):
                 if name == "fc.tag" and value.startswith(prefix):
                     found.append((value, record))

@@ -2,10 +2,11 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
-from tests.e2e.cluster import Cluster, until
+from tests.e2e.cluster import Cluster, restarts, until
 from tests.e2e.conftest import Cribl
 from tests.e2e.release import Release
 
@@ -96,3 +97,27 @@ def test_the_licence_is_written_nowhere(cluster: Cluster, release: Release, crib
         "        if p.is_file() and sys.argv[1].encode() in p.read_bytes(): print(p)\n"
     )
     assert cluster.run(release.app_pod(), "app", "python", "-c", search, LICENCE).strip() == ""
+
+
+def test_the_sidecar_stays_within_its_resources(cluster: Cluster, cribl: Cribl) -> None:
+    node = cribl.start("busy")
+    sidecar = node["spec"]["initContainers"][0]
+    assert sidecar["resources"] == {
+        "requests": {"cpu": "20m", "memory": "64Mi"},
+        "limits": {"memory": "192Mi"},
+    }
+    count = 2000
+    assert (
+        cluster.ask(node, 9000, "/test/burst", count=str(count), tag="burst")["answered"] == count
+    )
+    until(lambda: stored(cluster, node) >= count, "all of them are in the store", 60)
+    read = "import re; print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/1/status').read())[1])"
+    peak = int(cluster.run(node, "telemock", "python", "-c", read)) / 1024
+    assert peak < 160, f"{peak:.0f} MiB of 192 at the most"
+    (node,) = cluster.ready_pods(cribl.namespace, "app.kubernetes.io/name=busy")
+    assert restarts(node, "telemock") == 0
+
+
+def stored(cluster: Cluster, node: dict[str, Any]) -> int:
+    """Records that the app has taken from this node's sidecar."""
+    return int(cluster.ask(node, 17490, "/health")["shipper"]["stored"])

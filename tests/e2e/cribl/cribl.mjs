@@ -81,6 +81,21 @@ async function telemetry(changes = {}) {
   return answer;
 }
 
+// Many reports over a few kept connections; how many were answered with 200.
+async function burst({count = 100, tag}) {
+  const agent = new https.Agent({keepAlive: true, maxSockets: 8});
+  const one = (n) => new Promise((resolve) => {
+    const query = new URLSearchParams({...parameters(), 'fc.tag': `${tag}-${n}`});
+    https.get(`${TELEMETRY}?${query}`, {agent}, (answer) => {
+      answer.resume();
+      answer.on('end', () => resolve(answer.statusCode === 200));
+    }).on('error', () => resolve(false));
+  });
+  const answers = await Promise.all(Array.from({length: +count}, (_, n) => one(n)));
+  agent.destroy();
+  return {answered: answers.filter(Boolean).length};
+}
+
 // --- data: what must never meet the sidecar ------------------------------------------------------
 
 const beats = {sent: 0, echoed: 0, reconnects: -1, longestGapMs: 0, issuer: null, fingerprint: null, last: 0};
@@ -141,6 +156,7 @@ const routes = {
   '/api/v1/health': () => ({status: 'healthy'}),
   '/api/v1/readiness': () => ({status: 'ready'}),
   '/test/telemetry': (query) => telemetry(query),
+  '/test/burst': burst,
   '/test/call': ({url, ...options}) => call(url, options),
   '/test/beats': ({reset}) => {
     const seen = {...beats};
