@@ -150,7 +150,7 @@ STAND_IN := cribl-stand-in:e2e
 E2E_IMAGES = telemock-app:$(TAG) telemock-sidecar:$(TAG) $(STAND_IN)
 
 .PHONY: stand-in
-stand-in:
+stand-in: ## build the image of a stand-in for the vendor's nodes, for e2e
 	$(DOCKER_BUILD) -t $(STAND_IN) tests/e2e/cribl
 
 .PHONY: e2e

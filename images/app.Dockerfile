@@ -8,8 +8,8 @@ RUN apt-get update \
 RUN python3 -m venv /opt/venv
 COPY requirements/app.txt /src/requirements/
 # Downloads are kept between builds; their hashes are checked every time.
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/venv/bin/pip install --require-hashes -r /src/requirements/app.txt
+RUN --mount=type=cache,target=/var/cache/pip \
+    /opt/venv/bin/pip install --cache-dir /var/cache/pip --require-hashes -r /src/requirements/app.txt
 COPY pyproject.toml LICENSE /src/
 COPY app /src/app
 # setuptools comes from Debian: nothing is fetched that no hash covers.

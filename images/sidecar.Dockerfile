@@ -8,8 +8,8 @@ RUN apt-get update \
 RUN python3 -m venv /opt/venv
 COPY requirements/sidecar.txt /src/requirements/
 # Downloads are kept between builds; their hashes are checked every time.
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/venv/bin/pip install --require-hashes -r /src/requirements/sidecar.txt
+RUN --mount=type=cache,target=/var/cache/pip \
+    /opt/venv/bin/pip install --cache-dir /var/cache/pip --require-hashes -r /src/requirements/sidecar.txt
 COPY pyproject.toml LICENSE /src/
 COPY app/__init__.py /src/app/
 COPY app/contract /src/app/contract
