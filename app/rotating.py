@@ -114,10 +114,12 @@ class RotatingFile:
         )
 
     def _pack(self) -> None:
-        """What cannot be packed (the disk is full) stays as it is until the next rotation."""
-        for path in self.rotated():
-            if path.suffix == ".gz":
-                continue
+        """Also what is rotated meanwhile. What cannot be packed (the disk is full) stays as it is
+        until the next rotation."""
+        tried: set[Path] = set()
+        while left := [p for p in self.rotated() if p.suffix != ".gz" and p not in tried]:
+            path = left[0]
+            tried.add(path)
             packed = path.with_name(path.name + ".gz")
             part = path.with_name(path.name + ".gz.tmp")
             try:
