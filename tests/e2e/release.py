@@ -60,6 +60,15 @@ class Release:
     def rolled_out(self) -> None:
         for name in (self.app, self.injector):
             self.cluster.rolled_out("Deployment", name, self.namespace)
+        # One on its way out still answers the API server with what it was started with.
+        selector = self._selector("app.kubernetes.io/component=injector")
+        until(
+            lambda: not any(
+                p["metadata"].get("deletionTimestamp")
+                for p in self.cluster.find("v1", "Pod", self.namespace, selector)
+            ),
+            "the former injectors have ended",
+        )
 
     def app_pod(self) -> dict[str, Any]:
         selector = "app.kubernetes.io/component=app"
