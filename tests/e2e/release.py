@@ -63,9 +63,11 @@ class Release:
         # One on its way out still answers the API server with what it was started with.
         selector = self._selector("app.kubernetes.io/component=injector")
         until(
-            lambda: not any(
-                p["metadata"].get("deletionTimestamp")
-                for p in self.cluster.find("v1", "Pod", self.namespace, selector)
+            lambda: (
+                not any(
+                    p["metadata"].get("deletionTimestamp")
+                    for p in self.cluster.find("v1", "Pod", self.namespace, selector)
+                )
             ),
             "the former injectors have ended",
         )
