@@ -147,11 +147,14 @@ compose-test: $(VENV) images ## bring the two services up with docker-compose an
 # The cluster of KUBECONFIG. With LOAD=COMMAND the images that are used are given to `COMMAND IMAGE…`
 # first; without it the cluster must have them.
 STAND_IN := cribl-stand-in:e2e
-E2E_IMAGES = telemock-app:$(TAG) telemock-sidecar:$(TAG) $(STAND_IN)
+CORPORATE := telemock-sidecar-corporate:e2e
+E2E_IMAGES = telemock-app:$(TAG) telemock-sidecar:$(TAG) $(STAND_IN) $(CORPORATE)
 
 .PHONY: stand-in
 stand-in: ## build the image of a stand-in for the vendor's nodes, for e2e
 	$(DOCKER_BUILD) -t $(STAND_IN) tests/e2e/cribl
+	$(DOCKER_BUILD) -t $(CORPORATE) -f tests/e2e/cribl/corporate.Dockerfile \
+	  --build-arg SIDECAR=telemock-sidecar:$(TAG) --build-arg STAND_IN=$(STAND_IN) tests/e2e/cribl
 
 .PHONY: e2e
 e2e: $(VENV) $(if $(LOAD),stand-in) ## install the chart in a cluster (KUBECONFIG) and use it (LOAD=… loads images)

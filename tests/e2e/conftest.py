@@ -54,7 +54,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     cluster = Cluster()
-    cluster.remove_namespaces(wait=True)
     yield cluster
     if not os.environ.get("KEEP"):
         cluster.remove_namespaces(wait=False)
@@ -68,6 +67,7 @@ def values() -> dict[str, Any]:
         # With a paid licence: the stand-in has one.
         "mode": "mock",
         "persistence": {"size": "1Gi"},
+        "admissionPolicy": {"enabled": True},
         "rbac": {"viewers": [{"kind": "ServiceAccount", "name": VIEWER, "namespace": RELEASE}]},
         "injector": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": SELECTED}}},
     }
@@ -81,6 +81,7 @@ def release(cluster: Cluster, values: dict[str, Any]) -> Iterator[Release]:
     """Installed, with its accounts; the notes of the installation are in `notes`."""
     release = Release(cluster, RELEASE)
     release.helm("uninstall", release.name, "--wait", check=False)  # of an interrupted run
+    cluster.remove_namespaces(wait=True)
     cluster.make_namespace(release.namespace, enforce="restricted")
     try:
         release.notes = release.upgrade(values)

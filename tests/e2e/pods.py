@@ -27,8 +27,9 @@ def leader(namespace: str, *, env: Mapping[str, str] | None = None) -> list[Obje
         "env": _env(
             {
                 "CRIBL_HOME": "/opt/cribl",
-                "CRIBL_DIST_MODE": "master",
+                "CRIBL_DIST_MODE": "leader",
                 "CRIBL_DIST_MASTER_URL": "tcp://token@0.0.0.0:4200",
+                "CRIBL_DIST_LEADER_URL": "tcp://token@0.0.0.0:4200",
                 "CRIBL_VOLUME_DIR": "/opt/cribl/config-volume",
             },
             env,

@@ -7,6 +7,7 @@ appVersion), KEEP=1 leaves everything in the cluster.
 import os
 import ssl
 import subprocess
+import sys
 import tempfile
 from base64 import b64decode
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ import yaml
 from tests.e2e.cluster import OURS, Cluster, Forward, until
 
 ROOT = Path(__file__).parents[2]
+TELEMOCK = str(Path(sys.executable).with_name("telemock"))
 CHART = ROOT / "charts" / "telemock"
 RELEASE = os.environ.get("E2E_RELEASE", "telemock-e2e")
 VIEWER, NOBODY = "e2e-viewer", "e2e-nobody"
@@ -93,6 +95,23 @@ class Release:
             "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", self.injector
         )
         return [b64decode(w["clientConfig"].get("caBundle") or "") for w in found["webhooks"]]
+
+    def inject(self, *arguments: str, text: str = "", image: str = "") -> str:
+        """What `telemock inject` prints for this release, from manifests in `text`."""
+        if not image:
+            app: str = self.app_pod()["spec"]["containers"][0]["image"]
+            image = app.replace("-app:", "-sidecar:")
+        with tempfile.NamedTemporaryFile(suffix=".pem") as authority:
+            authority.write(self.secret()["ca.crt"])
+            authority.flush()
+            done = subprocess.run(
+                [TELEMOCK, "inject", *arguments, "--image", image, "--mode", "mock",
+                 "--app-url", f"http://{self.app}.{self.namespace}.svc:8000",
+                 "--api-ca", authority.name],
+                input=text, capture_output=True, text=True,
+            )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     # --- the API -----------------------------------------------------------------------------
 

@@ -4,12 +4,16 @@ import base64
 import re
 
 import pytest
+import yaml
 
-from tests.e2e.cluster import Cluster, until
+from tests.e2e import pods
+from tests.e2e.cluster import Cluster, documents, until
 from tests.e2e.conftest import Cribl
 from tests.e2e.release import Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+CORPORATE = "telemock-sidecar-corporate:e2e"  # made by `make e2e` with LOAD
 
 
 def test_a_data_connection_keeps_its_server_s_certificate(cluster: Cluster, cribl: Cribl) -> None:
@@ -60,6 +64,26 @@ def test_a_download_from_the_telemetry_host_passes_byte_for_byte(
         "its outline is recorded",
     )
     assert not {"query", "headers", "body"} & outline["request"].keys(), outline["request"]
+
+
+def test_over_tls_it_passes_too(cluster: Cluster, release: Release, cribl: Cribl) -> None:
+    """With a sidecar whose image trusts the vendor's authority, put in without the webhook."""
+    pod = pods.node("tls-downloader", cribl.namespace, spec=cribl.through_vendor())
+    manifest = release.inject("-f", "-", text=yaml.safe_dump(pod), image=CORPORATE)
+    cluster.apply(*documents(manifest))
+    (node,) = cluster.ready_pods(cribl.namespace, "app.kubernetes.io/name=tls-downloader")
+    answer = cribl.call(node, "https://cdn.cribl.io/dl/4.19.2/over-tls.tgz")
+    assert answer["status"] == 200, answer
+    assert answer["size"] > 1_000_000
+    assert answer["issuer"] != "vendor-ca"  # opened, because only the path tells what it is
+    assert "over-tls" in str(cluster.ask(cribl.vendor, 80, "/seen"))
+    # And the vendor's certificate was checked: without its authority nothing is forwarded.
+    refused = cribl.call(
+        cluster.ready_pods(cribl.namespace, "app.kubernetes.io/name=downloader")[0],
+        "https://cdn.cribl.io/dl/4.19.2/unchecked.tgz",
+    )
+    assert refused.get("status") == 502 or "error" in refused, refused
+    assert "unchecked" not in str(cluster.ask(cribl.vendor, 80, "/seen"))
 
 
 def test_observe_forwards_the_request_and_gives_the_vendor_s_answer(

@@ -52,6 +52,7 @@ def test_a_killed_sidecar_stops_telemetry_and_nothing_else(
     )
     until(lambda: cluster.ask(node, 9000, "/test/beats")["echoed"] > 5, "heartbeats run")
     assert cribl.telemetry(node, "before-kill")["status"] == 200
+    release.capture("before-kill")
     cluster.ask(node, 9000, "/test/beats", reset="1")
     failed = 0
     # Twice: the second time the kubelet waits before it starts it again.
@@ -75,7 +76,34 @@ def test_a_killed_sidecar_stops_telemetry_and_nothing_else(
     (node,) = cluster.ready_pods(cribl.namespace, "app.kubernetes.io/name=victim")
     assert restarts(node, "telemock") == 2
     assert restarts(node, "cribl") == 0
-    release.capture("before-kill")
+    for tag in ("before-kill", "after-kill"):
+        until(lambda tag=tag: release.tagged(tag), f"the capture {tag} is in the store")
+
+
+def test_what_a_killed_sidecar_had_accepted_arrives(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    """Killed while the app is away, so that all of it waits in the pod's spool."""
+    node = cribl.start("survivor", spec={"shareProcessNamespace": True})
+    cluster.scale(release.app, release.namespace, 0)
+    try:
+        sent = [f"spooled-{n}" for n in range(20)]
+        for tag in sent:
+            assert cribl.telemetry(node, tag)["status"] == 200
+        until(
+            lambda: cluster.ask(node, 17490, "/health")["shipper"]["spool_records"] >= len(sent),
+            "all of them are on disk",
+        )
+        assert cluster.ask(node, 9000, "/test/kill", part="-m addon")["killed"]
+        selector = "app.kubernetes.io/name=survivor"
+        until(
+            lambda: [p for p in cluster.pods(cribl.namespace, selector) if restarts(p, "telemock")],
+            "the sidecar is started again",
+        )
+    finally:
+        cluster.scale(release.app, release.namespace, 1)
+    until(lambda: len(release.tagged("spooled-")) >= len(sent), "they are in the store", 90)
+    assert sorted(t for t, _ in release.tagged("spooled-")) == sorted(sent)
 
 
 def test_without_the_injector_a_namespace_s_pods_start_and_a_pod_s_own_wish_is_refused(

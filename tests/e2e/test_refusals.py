@@ -4,6 +4,7 @@ annotation and an Event on the pod's owner say why in a sentence."""
 from typing import Any
 
 import pytest
+from kubernetes.dynamic.exceptions import DynamicApiError
 
 from tests.e2e import pods
 from tests.e2e.cluster import Cluster, status_of, until
@@ -87,6 +88,22 @@ def test_the_host_s_network(cluster: Cluster, cribl: Cribl) -> None:
     pod["spec"]["nodeSelector"] = {"no": "such-node"}
     skipped(cluster, pod)
     told(cluster, cribl.namespace, "TelemockSkipped", "hostNetwork")
+
+
+def test_a_pod_that_insists_is_refused_without_a_sidecar(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    """By the admission policy, which the value `admissionPolicy.enabled` adds."""
+    pod = pods.node(
+        "insists",
+        cribl.namespace,
+        labels={"telemock.io/inject": "enabled"},
+        annotations={"profiles": "no-such-vendor"},
+    )
+    with pytest.raises(DynamicApiError) as refused:
+        cluster.apply(pod, dry_run=True)
+    said = str(refused.value.body)
+    assert "asks for a sidecar" in said and "unknown_profile" in said, said
 
 
 def test_a_pod_that_got_one_has_an_event_too(cluster: Cluster, cribl: Cribl) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,9 @@ import pytest
 
 from tests.e2e.cluster import Cluster, until
 from tests.e2e.conftest import Cribl
-from tests.e2e.release import VIEWER, Release
+from tests.e2e.release import TELEMOCK, VIEWER, Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-
-TELEMOCK = [str(Path(sys.executable).with_name("telemock"))]
 
 
 @pytest.fixture
@@ -46,7 +43,7 @@ def viewer(cluster: Cluster, release: Release, tmp_path: Path) -> dict[str, str]
 
 def run(*arguments: str, env: dict[str, str] | None = None, code: int = 0) -> str:
     done = subprocess.run(
-        [*TELEMOCK, *arguments], capture_output=True, text=True, env=env, timeout=60
+        [TELEMOCK, *arguments], capture_output=True, text=True, env=env, timeout=60
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
@@ -71,7 +68,7 @@ def test_status_is_readable_too(cribl: Cribl) -> None:
 
 def test_tail_follows_a_namespace(release: Release, cribl: Cribl, viewer: dict[str, str]) -> None:
     process = subprocess.Popen(
-        [*TELEMOCK, "captures", "tail", "--server", "cluster:viewer", "--namespace",
+        [TELEMOCK, "captures", "tail", "--server", "cluster:viewer", "--namespace",
          cribl.namespace],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=viewer,
     )  # fmt: skip

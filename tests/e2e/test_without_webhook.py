@@ -2,9 +2,6 @@
 as a manifest."""
 
 import base64
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,21 +23,6 @@ def namespace(cluster: Cluster, release: Release) -> str:
     return cluster.make_namespace(f"{release.name}-gitops")
 
 
-def telemock(release: Release, tmp_path: Path, *arguments: str, text: str = "") -> str:
-    authority = tmp_path / "ca.pem"
-    authority.write_bytes(release.secret()["ca.crt"])
-    image = release.app_pod()["spec"]["containers"][0]["image"].replace("-app:", "-sidecar:")
-    host = f"{release.app}.{release.namespace}.svc"
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("telemock")), "inject", *arguments,
-         "--app-url", f"http://{host}:8000", "--api-ca", str(authority), "--image", image,
-         "--mode", "mock"],
-        input=text, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def as_the_chart_renders(deployment: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """What the official charts make of these values, and nothing of any other."""
     spec = deployment["spec"]["template"]["spec"]
@@ -49,20 +31,27 @@ def as_the_chart_renders(deployment: dict[str, Any], values: dict[str, Any]) -> 
              "extraPodConfigs", "extraSecretMounts", "podAnnotations"}  # fmt: skip
     assert set(values) <= known, values.keys()
     spec["initContainers"] = values.get("extraInitContainers", [])
+
+    def mount(each: dict[str, Any], source: dict[str, Any]) -> None:
+        spec.setdefault("volumes", []).append({"name": each["name"], **source})
+        main.setdefault("volumeMounts", []).append(
+            {
+                "name": each["name"],
+                "mountPath": each["mountPath"],
+                "subPath": each.get("subPath", ""),
+                "readOnly": each.get("readOnly"),
+            }
+        )
+
     for each in values.get("extraVolumeMounts", []):
-        spec.setdefault("volumes", []).append(
-            {"name": each["name"]} | {k: each[k] for k in ("emptyDir", "hostPath") if k in each}
-        )
-        main.setdefault("volumeMounts", []).append(
-            {k: each[k] for k in ("name", "mountPath", "readOnly", "subPath") if k in each}
-        )
+        source = {"emptyDir": {}}
+        if "existingClaim" in each:
+            source = {"persistentVolumeClaim": {"claimName": each["existingClaim"]}}
+        elif "hostPath" in each:
+            source = {"hostPath": {"path": each["hostPath"]}}
+        mount(each, source)
     for each in values.get("extraSecretMounts", []):
-        spec.setdefault("volumes", []).append(
-            {"name": each["name"], "projected": each["projected"]}
-        )
-        main.setdefault("volumeMounts", []).append(
-            {"name": each["name"], "mountPath": each["mountPath"], "readOnly": True}
-        )
+        mount(each, {"projected": each["projected"]})
     main["env"] += [{"name": k, "value": v} for k, v in values.get("env", {}).items()]
     spec["securityContext"] = values.get("podSecurityContext", {})
     spec |= values.get("extraPodConfigs", {})
@@ -71,9 +60,9 @@ def as_the_chart_renders(deployment: dict[str, Any], values: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("chart", ["leader", "workergroup"])
 def test_the_official_charts_values(
-    cluster: Cluster, release: Release, cribl: Cribl, namespace: str, tmp_path: Path, chart: str
+    cluster: Cluster, release: Release, cribl: Cribl, namespace: str, chart: str
 ) -> None:
-    values = yaml.safe_load(telemock(release, tmp_path, "--values", chart))
+    values = yaml.safe_load(release.inject("--values", chart))
     objects = pods.leader(namespace) if chart == "leader" else pods.workergroup(namespace)
     made = [as_the_chart_renders(o, values) if o["kind"] == "Deployment" else o for o in objects]
     cluster.apply(*made)
@@ -85,11 +74,9 @@ def test_the_official_charts_values(
         assert release.capture(tag)["workload"]["pod"] == pod["metadata"]["name"]
 
 
-def test_a_manifest(
-    cluster: Cluster, release: Release, cribl: Cribl, namespace: str, tmp_path: Path
-) -> None:
+def test_a_manifest(cluster: Cluster, release: Release, cribl: Cribl, namespace: str) -> None:
     plain = yaml.safe_dump_all([pods.node("by-manifest", namespace)])
-    cluster.apply(*documents(telemock(release, tmp_path, "-f", "-", text=plain)))
+    cluster.apply(*documents(release.inject("-f", "-", text=plain)))
     (pod,) = cluster.ready_pods(namespace, "app.kubernetes.io/name=by-manifest")
     assert cribl.telemetry(pod, "by-manifest")["status"] == 200
     release.capture("by-manifest")

@@ -4,14 +4,14 @@
 //   :4200                leader: the workers' connections, over TLS with the leader's own certificate
 //   worker               one connection to the leader, a heartbeat every 50 ms
 //   telemetry            GET https://cdn.cribl.io/telemetry/index.html every TELEMETRY_SECONDS
-// CRIBL_DIST_MODE chooses: master, worker, managed-edge.
+// CRIBL_DIST_MODE chooses: leader, worker, managed-edge.
 import fs from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import os from 'node:os';
 import tls from 'node:tls';
 
-const mode = process.env.CRIBL_DIST_MODE || 'master';
+const mode = process.env.CRIBL_DIST_MODE || 'leader';
 const apiPort = mode === 'managed-edge' ? 9420 : 9000;
 const pki = '/opt/pki';
 const TELEMETRY = 'https://cdn.cribl.io/telemetry/index.html';
@@ -189,10 +189,10 @@ if (process.argv[2] === 'once') {
 } else {
   for (const name of ['SIGTERM', 'SIGINT']) process.on(name, () => process.exit(0));
   api();
-  if (mode === 'master') leader();
+  if (mode === 'leader') leader();
   // As the charts give it: tcp://TOKEN@leader:4200?…
   const url = process.env.CRIBL_DIST_MASTER_URL || process.env.CRIBL_DIST_LEADER_URL;
-  if (mode !== 'master' && url) heartbeat(new URL(url).hostname);
+  if (mode !== 'leader' && url) heartbeat(new URL(url).hostname);
   const seconds = Number(process.env.TELEMETRY_SECONDS || 60);
   if (seconds > 0) {
     telemetry();
