@@ -40,16 +40,16 @@ class Api:
     """
 
     def __init__(self, settings: Any, namespace: str = "") -> None:
-        import urllib3.util
         from kubernetes import client
 
         self.client = client.ApiClient(settings)
         self.namespace = namespace
-        # Python 3.13 refuses authorities without key usage or key identifiers, which many clusters
-        # have and every other client takes.
-        self.client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = (
-            urllib3.util.create_urllib3_context(verify_flags=ssl.VERIFY_X509_PARTIAL_CHAIN)
-        )
+        self.client.rest_client.pool_manager.connection_pool_kw |= {
+            "ssl_context": _context(settings),
+            "ca_certs": None,
+            "cert_file": None,
+            "key_file": None,
+        }
 
     @property
     def server(self) -> str:
@@ -166,23 +166,41 @@ def connect(context: str = "") -> Api:
     if not has_file and not context and os.environ.get(_IN_CLUSTER):
         try:
             config.load_incluster_config(settings)
+            return Api(settings, _pod_namespace())
         except (config.ConfigException, OSError) as e:
             raise KubeError(
                 f"the pod has no ServiceAccount token that can be used: {e}\n\n"
                 "hint: automountServiceAccountToken must not be false for this pod"
             ) from None
-        return Api(settings, _pod_namespace())
     try:
         config.load_kube_config(files, context or None, settings, persist_config=False)
         contexts, current = config.list_kube_config_contexts(files)
         chosen = next((c for c in contexts if c["name"] == context), current)
-        namespace = str(chosen["context"].get("namespace") or "")
+        return Api(settings, str(chosen["context"].get("namespace") or ""))
     except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as e:
         raise KubeError(
             f"{files} gives no access to a cluster: {_short(str(e))}\n\n"
             "hint: KUBECONFIG names the file; kubectl config get-contexts lists its contexts"
         ) from None
-    return Api(settings, namespace)
+
+
+def _context(settings: Any) -> ssl.SSLContext:
+    """One TLS context for all connections, with the files of the credentials loaded here: urllib3
+    would load them for each connection into the context that others are using at that moment, which
+    crashes OpenSSL. Raises OSError (with ssl.SSLError) when a file cannot be used.
+    """
+    import urllib3.util
+
+    # Python 3.13 refuses authorities without key usage or key identifiers, which many clusters have
+    # and every other client takes.
+    context = urllib3.util.create_urllib3_context(verify_flags=ssl.VERIFY_X509_PARTIAL_CHAIN)
+    if settings.ssl_ca_cert:
+        context.load_verify_locations(settings.ssl_ca_cert)
+    else:
+        context.load_default_certs()
+    if settings.cert_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    return context
 
 
 def _pod_namespace() -> str:

@@ -1,12 +1,15 @@
 import http.server
 import json
+import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from app import kube
 from app.kube import KubeError
@@ -37,26 +40,32 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def api_server(answers: dict[str, tuple[int, Any]]) -> Iterator[tuple[str, type[ApiServer]]]:
+def api_server(
+    answers: dict[str, tuple[int, Any]], tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, type[ApiServer]]]:
     handler = type("Handler", (ApiServer,), {"answers": answers, "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", handler
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", handler
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def kubeconfig(folder: Path, url: str, **user: Any) -> Path:
+def kubeconfig(folder: Path, url: str, authority: str = "", **user: Any) -> Path:
     file = folder / "kubeconfig"
     context = {"cluster": "c", "user": "u"}
     file.write_text(
         json.dumps(
             {
-                "clusters": [{"name": "c", "cluster": {"server": url}}],
+                "clusters": [
+                    {"name": "c", "cluster": {"server": url, "certificate-authority": authority}}
+                ],
                 "users": [{"name": "u", "user": user}],
                 "contexts": [
                     {"name": "first", "context": {**context, "namespace": "monitoring"}},
@@ -90,6 +99,32 @@ def test_asks_with_the_token_of_the_kubeconfig(use: Any) -> None:
     assert method == "GET"
     assert headers["authorization"] == api.authorization() == "Bearer abc"
     assert (api.namespace, api.server) == ("monitoring", url)
+
+
+def test_client_certificate_is_loaded_once_for_all_connections(use: Any, tmp_path: Path) -> None:
+    authority, me = trustme.CA(), tmp_path / "me.pem"
+    authority.cert_pem.write_to_path(trusted := tmp_path / "ca.pem")
+    authority.issue_cert("me@a.test").private_key_and_cert_chain_pem.write_to_path(me)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.configure_trust(tls)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    with api_server({"/a": (200, {"a": 1})}, tls) as (url, _):
+        keys = {"client-certificate": str(me), "client-key": str(me)}
+        use(url, authority=str(trusted), **keys)
+        api = kube.connect()
+        me.unlink()  # loading it once more, into the context that others use just then, would fail
+        trusted.unlink()
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(api.get, ["/a"] * 24)) == [{"a": 1}] * 24
+        api.close()
+
+
+def test_client_certificate_that_cannot_be_read(use: Any, tmp_path: Path) -> None:
+    (file := tmp_path / "me.pem").write_text("nothing")
+    use("https://127.0.0.1:1", **{"client-certificate": str(file), "client-key": str(file)})
+    with pytest.raises(KubeError, match="gives no access to a cluster"):
+        kube.connect()
 
 
 def test_context_chooses_the_namespace(use: Any) -> None:
