@@ -18,8 +18,8 @@ from addon.loopback import LoopbackMode
 from addon.next_layer import Wait, choose
 from addon.options import Options
 from addon.profiles import Profiles
-from addon.telemetry import Metrics
 from app.contract.record import REASONS, CaptureRecord, Endpoint
+from app.otel.metrics import Metrics
 
 _REFUSED_CERTIFICATE = re.compile(
     "unknown ca|bad certificate|certificate unknown|unsupported certificate|certificate expired"
@@ -36,7 +36,10 @@ class Sink(Protocol):
 
 
 def ship(sink: Sink, metrics: Metrics, record: CaptureRecord) -> None:
-    metrics.add("telemock.captures", (record.kind, record.action, record.profile, record.rule))
+    status = f"{record.response.status // 100}xx" if record.response else ""
+    metrics.add(
+        "telemock.captures", (record.kind, record.action, record.profile, record.rule, status)
+    )
     sink.submit(record)
 
 

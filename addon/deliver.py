@@ -21,8 +21,8 @@ import zstandard
 from addon import api
 from addon.segment import Batch
 from addon.spool import Spool
-from addon.telemetry import Metrics
 from app.contract.names import CONTENT_TYPE_RECORDS, PATH_CAPTURES
+from app.otel.metrics import Metrics
 
 BATCH_RECORDS = 500
 BATCH_SIZE = 1 << 20  # bytes, before compression

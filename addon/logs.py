@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from addon.outlet import Outlet, one_line
 from addon.ship import Shipper
-from addon.telemetry import Metrics
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Log, Workload, short, text
+from app.otel.metrics import Metrics
 
 RATE = 50  # lines a second; those over it are counted and left out
 MESSAGE_SIZE = 64 * 1024  # characters of a message that are looked at
@@ -112,7 +112,7 @@ class LogHandler(logging.Handler):
                 log=Log(level=level, message=message, logger=short(name)),
             )
         )
-        self._metrics.add("telemock.captures", ("log", "", "", ""))
+        self._metrics.add("telemock.captures", ("log", "", "", "", ""))
 
     def _not_printed(self, number: int) -> None:
         self._metrics.add("telemock.output.dropped", ("stderr",), number)

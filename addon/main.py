@@ -20,10 +20,10 @@ from addon.options import Options
 from addon.pool import Pool
 from addon.profiles import Profiles
 from addon.routing import Killed, Router, failed, hand_over, refuse_trailers
-from addon.telemetry import Metrics
 from app.contract import body as bodies
 from app.contract.record import Endpoint, Kind, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
+from app.otel.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -291,13 +291,19 @@ class Sidecar:
         add, observe = self.metrics.add, self.metrics.observe
         observe(
             "http.server.request.duration",
-            (method, status, exchange.action),
+            (method, exchange.scheme, status, "", exchange.action),
             (end - exchange.started) / 1e9,
         )
         if exchange.asked and exchange.answered > exchange.asked:
             observe(
                 "http.client.request.duration",
-                (status, exchange.action),
+                (
+                    method,
+                    exchange.seen.host if exchange.named else "other",
+                    status,
+                    "",
+                    exchange.action,
+                ),
                 (exchange.answered - exchange.asked) / 1e9,
             )
         if exchange.action == "pass" and exchange.decision.profile:

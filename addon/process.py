@@ -29,6 +29,7 @@ from addon.ship import Shipper
 from app.contract.names import DIR_SPOOL
 from app.contract.rules import Bundle
 from app.contract.settings import SettingError
+from app.otel.metrics import Metrics
 
 IDLE_SECONDS = 24 * 3600  # mitmproxy's ten minutes would cut idle connections that are not ours
 
@@ -48,7 +49,7 @@ class Process:
         self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
         layers.install()
         token = token_reader(options.token_file)
-        self.metrics = telemetry.Metrics()
+        self.metrics = Metrics("sidecar")
         self.profiles = Profiles(
             options.api_url,
             token,

@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 from addon.deliver import Delivery
 from addon.outlet import Outlet, ascii_json
 from addon.spool import Spool
-from addon.telemetry import Metrics
 from app.contract.mask import Masker
 from app.contract.record import LINE_CAP, Body, CaptureRecord, encode
+from app.otel.metrics import Metrics
 
 QUEUE_RECORDS = 10_000
 QUEUE_SIZE = 32 << 20  # bytes that queued records hold in memory, about

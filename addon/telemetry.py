@@ -1,79 +1,24 @@
-"""What the sidecar tells about itself: instruments, and a small server for health and metrics.
+"""What the sidecar tells about itself: a small server for health and metrics.
 
-The hooks and the shipper count here; `addon.main` starts the server in the proxy's event loop.
-Instruments are made from the table in `app.contract.names`.
+`addon.process` starts it in the proxy's event loop.
 """
 
 import asyncio
 import errno
 import logging
-import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import msgspec
-import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.contract.names import METRICS
+from app.otel.metrics import CONTENT_TYPE, Metrics
 
-LABEL_SETS = 200  # of one metric; what comes after them counts as "other"
 HEAD_CAP = 8 * 1024  # bytes of a request's head
 CONNECTIONS = 16  # at a time; a probe and a scraper need two
 PATIENCE_S = 5.0  # for a request to arrive and its answer to leave
 
 log = logging.getLogger(__name__)
-prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-
-_MADE_BY = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
-
-
-class Metrics:
-    """The sidecar's instruments, by the name in the table. Any method from any thread."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._lock = threading.Lock()
-        self._made: dict[str, Any] = {}
-        self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
-        self._sets: dict[str, int] = {}
-        for row in METRICS:
-            if row.of not in ("sidecar", "both"):
-                continue
-            self._made[row.name] = _MADE_BY[row.kind](
-                row.prometheus, row.help, labelnames=row.labels, registry=self.registry
-            )
-            self._sets[row.name] = 0
-
-    def add(self, name: str, labels: tuple[str, ...] = (), amount: float = 1) -> None:
-        self._child(name, labels).inc(amount)
-
-    def set(self, name: str, value: float) -> None:
-        self._made[name].set(value)
-
-    def observe(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        self._child(name, labels).observe(value)
-
-    def _child(self, name: str, labels: tuple[str, ...]) -> Any:
-        if not labels:
-            return self._made[name]
-        child = self._children.get((name, labels))
-        return self._new_child(name, labels) if child is None else child
-
-    def _new_child(self, name: str, labels: tuple[str, ...]) -> Any:
-        with self._lock:
-            if (name, labels) in self._children:
-                return self._children[name, labels]
-            if self._sets[name] >= LABEL_SETS:  # not remembered: there may be any number of them
-                return self._made[name].labels(*("other" for _ in labels))
-            self._sets[name] += 1
-            child = self._children[name, labels] = self._made[name].labels(*labels)
-            return child
-
-    def render(self) -> bytes:
-        """Prometheus text."""
-        return prometheus_client.generate_latest(self.registry)
 
 
 class _Answer(NamedTuple):
@@ -147,7 +92,7 @@ def _answer(target: str | HTTPStatus, metrics: Metrics, health: Health, ready: R
         return _text(target, target.phrase)
     try:
         if target == "/metrics":
-            return _Answer(HTTPStatus.OK, prometheus_client.CONTENT_TYPE_LATEST, metrics.render())
+            return _Answer(HTTPStatus.OK, CONTENT_TYPE, metrics.render())
         if target == "/health":
             return _Answer(HTTPStatus.OK, "application/json", msgspec.json.encode(health()) + b"\n")
         if target == "/ready":

@@ -21,10 +21,10 @@ from app.batch import LINES_CAP, BatchError, bind, read_batch, read_body, receip
 from app.contract.names import CONTENT_TYPE_RECORDS
 from app.contract.record import Action, Kind, Mode
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
+from app.otel.metrics import CONTENT_TYPE
 from app.profiles import explain, seen_from_url
 from app.runtime import Runtime
 from app.store import CaptureQuery, QueryError, Scope, StoreError, StoreFull
-from app.telemetry import CONTENT_TYPE
 from app.version import VERSION
 
 _BATCH_S = 30.0  # for a batch to arrive whole

@@ -18,8 +18,8 @@ from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, encode
 from app.files import LogFiles
 from app.logs import place
+from app.otel.metrics import Metrics
 from app.store import Incoming, Store, StoreError, Written
-from app.telemetry import Metrics
 
 QUEUE_CAP = 10_000  # records of the mock that wait
 QUEUE_BYTES = 64 << 20  # about as many bytes of them
@@ -226,8 +226,10 @@ class Writer:
         metrics = self._metrics
         for index in written.stored:
             record = group[index].record
+            status = f"{record.response.status // 100}xx" if record.response else ""
             metrics.add(
-                "telemock.captures", (record.kind, record.action, record.profile, record.rule)
+                "telemock.captures",
+                (record.kind, record.action, record.profile, record.rule, status),
             )
             if record.kind == "log":
                 self._files.sidecar(record)

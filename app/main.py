@@ -21,6 +21,7 @@ from app.auth import Denied
 from app.contract.names import HEADER_RECORD
 from app.mock import is_direct
 from app.openapi import describe
+from app.otel.metrics import Metrics
 from app.profiles import ProfileSet
 from app.runtime import Runtime
 from app.seen import host_of
@@ -73,7 +74,7 @@ class Dispatcher:
             method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
             self._runtime.metrics.observe(
                 "http.server.request.duration",
-                (method, str(status), scope.get("telemock.action", "")),
+                (method, scope["scheme"], str(status), "", scope.get("telemock.action", "")),
                 time.perf_counter() - started,
             )
 
@@ -120,7 +121,7 @@ class Server(FastAPI):
 
 def create_app(settings: Settings) -> FastAPI:
     """Raises ProfileError when the profiles cannot be used."""
-    runtime = Runtime(settings, ProfileSet(settings.profiles), telemetry.Metrics())
+    runtime = Runtime(settings, ProfileSet(settings.profiles), Metrics("app"))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -23,11 +23,11 @@ from app.files import LogFiles
 from app.ingest import Writer
 from app.logs import masked_logging, place
 from app.mock import Mock
+from app.otel.metrics import Metrics
 from app.profiles import ProfileSet
 from app.settings import Settings
 from app.store import Store, StoreError
 from app.store.sqlite import SqliteStore
-from app.telemetry import Metrics
 
 if TYPE_CHECKING:
     from app.release import Release

@@ -13,6 +13,7 @@ RUN --mount=type=cache,target=/var/cache/pip \
 COPY pyproject.toml LICENSE /src/
 COPY app/__init__.py /src/app/
 COPY app/contract /src/app/contract
+COPY app/otel /src/app/otel
 COPY addon /src/addon
 # setuptools comes from Debian: nothing is fetched that no hash covers.
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/wheels /src \

@@ -75,15 +75,20 @@ MOUNT_TOKEN = "/var/run/secrets/telemock"  # noqa: S105 - a directory
 EVENT_INJECTED, EVENT_SKIPPED = "TelemockInjected", "TelemockSkipped"
 
 
-class Metric(NamedTuple):
-    """One row of the metrics table; `of` says which process exports it."""
+Process = Literal["app", "sidecar", "injector"]
 
-    name: str  # OpenTelemetry name; Prometheus shows it with underscores and the unit
+
+class Metric(NamedTuple):
+    """One row of the metrics table; `of` says which processes export it. Names and labels are
+    OpenTelemetry's: Prometheus shows both with underscores, and the unit behind the name."""
+
+    name: str
     kind: Literal["counter", "gauge", "histogram"]
-    unit: str
+    unit: str  # s, By, or {things} that are counted, which Prometheus does not show
     labels: tuple[str, ...]
-    of: Literal["app", "sidecar", "both", "injector"]  # both: app and sidecar
+    of: tuple[Process, ...]
     help: str
+    buckets: tuple[float, ...] = ()  # upper bounds of a histogram
 
     @property
     def prometheus(self) -> str:
@@ -91,84 +96,177 @@ class Metric(NamedTuple):
         parts = [self.name.replace(".", "_"), {"s": "seconds", "By": "bytes"}.get(self.unit, "")]
         return "_".join(p for p in parts if p)
 
+    @property
+    def prometheus_labels(self) -> tuple[str, ...]:
+        return tuple(label.replace(".", "_") for label in self.labels)
+
+
+# Of the semantic conventions for HTTP durations, in seconds.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+_APP: tuple[Process, ...] = ("app",)
+_SIDECAR: tuple[Process, ...] = ("sidecar",)
+_INJECTOR: tuple[Process, ...] = ("injector",)
+_BOTH = _APP + _SIDECAR
+_ALL = _BOTH + _INJECTOR
 
 METRICS = (
     Metric(
         "http.server.request.duration", "histogram", "s",
-        ("http_request_method", "http_response_status_code", "telemock_action"), "both",
-        "Time from the request's first byte to the answer's last.",
+        ("http.request.method", "url.scheme", "http.response.status_code", "error.type",
+         "telemock.action"), _BOTH,
+        "Time from the request's first byte to the answer's last.", _SECONDS,
     ),
     Metric(
         "http.client.request.duration", "histogram", "s",
-        ("http_response_status_code", "telemock_action"), "sidecar",
-        "Time the mock or the real host took to answer the sidecar.",
+        ("http.request.method", "server.address", "http.response.status_code", "error.type",
+         "telemock.action"), _SIDECAR,
+        "Time the mock or the real host took to answer the sidecar; server.address only when a "
+        "profile names it.", _SECONDS,
     ),
     Metric(
-        "telemock.captures", "counter", "", ("kind", "action", "profile", "rule"), "both",
-        "Records made (sidecar) or stored (app).",
+        "telemock.captures", "counter", "{record}",
+        ("telemock.kind", "telemock.action", "telemock.profile", "telemock.rule",
+         "telemock.status_class"), _BOTH,
+        "Records made (sidecar) or stored (app); the status class is 2xx, 3xx …, empty where there "
+        "was no answer.",
     ),
     Metric(
-        "telemock.passed", "counter", "", ("profile",), "sidecar",
+        "telemock.passed", "counter", "{request}", ("telemock.profile",), _SIDECAR,
         "Requests of a profile's host forwarded untouched and only counted.",
     ),
     Metric(
-        "telemock.capture.dropped", "counter", "", ("reason",), "both",
+        "telemock.capture.dropped", "counter", "{record}", ("telemock.reason",), _BOTH,
         "Records lost, by reason.",
     ),
     Metric(
-        "telemock.tls.client_rejected", "counter", "", ("host",), "sidecar",
+        "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
         "Clients that refused the sidecar's certificate; host only when a profile names it.",
     ),
     Metric(
-        "telemock.fallback.answers", "counter", "", ("reason",), "sidecar",
+        "telemock.fallback.answers", "counter", "{answer}", ("telemock.reason",), _SIDECAR,
         "Answers given from a rule's static answer because the app could not be asked.",
     ),
     Metric(
-        "telemock.output.dropped", "counter", "", ("stream",), "sidecar",
-        "Lines that standard output or standard error did not take; records are not lost by it.",
+        "telemock.output.dropped", "counter", "{line}", ("telemock.stream",), _BOTH,
+        "Lines that standard output, standard error or a log file did not take; records are not "
+        "lost by it.",
     ),
-    Metric("telemock.spool.records", "gauge", "", (), "sidecar", "Records that wait for the app."),
-    Metric("telemock.spool.size", "gauge", "By", (), "sidecar", "Disk used by waiting records."),
     Metric(
-        "telemock.ship.batches", "counter", "", ("outcome",), "sidecar",
+        "telemock.otlp.dropped", "counter", "{item}", ("telemock.signal", "telemock.reason"), _ALL,
+        "Spans, points and log records that were not exported, by signal and reason.",
+    ),
+    Metric(
+        "telemock.redirect.proven", "gauge", "", (), _SIDECAR,
+        "1 once a redirected connection was seen to arrive here, 0 until then; absent where "
+        "nothing is redirected.",
+    ),
+    Metric(
+        "telemock.redirect.connections", "counter", "{connection}", (), _SIDECAR,
+        "Connections that the redirect brought.",
+    ),
+    Metric(
+        "telemock.redirect.quic_refused", "counter", "{datagram}", (), _SIDECAR,
+        "UDP datagrams that the pod's kernel refused as unreachable: HTTP/3 to telemetry hosts is "
+        "refused so. Other closed UDP ports of the pod count too.",
+    ),
+    Metric(
+        "telemock.spool.records", "gauge", "{record}", (), _SIDECAR,
+        "Records that wait for the app.",
+    ),
+    Metric("telemock.spool.size", "gauge", "By", (), _SIDECAR, "Disk used by waiting records."),
+    Metric("telemock.spool.limit", "gauge", "By", (), _SIDECAR, "Disk they may use at most."),
+    Metric(
+        "telemock.ship.batches", "counter", "{batch}", ("telemock.outcome",), _SIDECAR,
         "Batches sent to the app, by outcome.",
     ),
     Metric(
-        "telemock.ingest.records", "counter", "", ("outcome",), "app",
+        "telemock.ship.duration", "histogram", "s", (), _SIDECAR,
+        "Time from sending a batch to the app's acknowledgement.", _SECONDS,
+    ),
+    Metric(
+        "telemock.mock.duration", "histogram", "s", ("telemock.profile", "telemock.rule"), _APP,
+        "Time the mock took to answer, a rule's own delay included.", _SECONDS,
+    ),
+    Metric(
+        "telemock.ingest.records", "counter", "{record}", ("telemock.outcome",), _APP,
         "Records received: stored, duplicate or refused.",
     ),
     Metric(
-        "telemock.ingest.rebound", "counter", "", (), "app",
+        "telemock.ingest.rebound", "counter", "{record}", (), _APP,
         "Records that named another pod than the token that sent them; the token's was stored.",
     ),
-    Metric("telemock.store.records", "gauge", "", (), "app", "Records in the store."),
-    Metric("telemock.store.size", "gauge", "By", (), "app", "Disk used by the store."),
     Metric(
-        "telemock.inventory.new_fields", "counter", "", ("profile",), "app",
+        "telemock.ingest.batch.size", "histogram", "{record}", (), _APP,
+        "Records of one received batch.", _RECORDS,
+    ),
+    Metric(
+        "telemock.ingest.batch.duration", "histogram", "s", (), _APP,
+        "Time from a batch's last byte to its commit.", _SECONDS,
+    ),
+    Metric("telemock.store.records", "gauge", "{record}", (), _APP, "Records in the store."),
+    Metric("telemock.store.size", "gauge", "By", (), _APP, "Disk used by the store."),
+    Metric(
+        "telemock.store.limit", "gauge", "By", (), _APP,
+        "Size at which the oldest records go; 0 when there is no limit.",
+    ),
+    Metric(
+        "telemock.store.failing", "gauge", "", (), _APP,
+        "1 while the store cannot be written.",
+    ),
+    Metric(
+        "telemock.inventory.new_fields", "counter", "{field}", ("telemock.profile",), _APP,
         "Fields seen for the first time.",
     ),
     Metric(
-        "telemock.profiles.reload_failed", "gauge", "", (), "both",
+        "telemock.inventory.new_hosts", "counter", "{host}", ("telemock.profile",), _APP,
+        "Hosts seen for the first time; the profile is empty where none names the host.",
+    ),
+    Metric(
+        "telemock.leaving.size", "counter", "By",
+        ("telemock.profile", "server.address", "telemock.action"), _APP,
+        "Bytes that applications sent to a host, bodies and queries, or all of a connection that "
+        "was not opened.",
+    ),
+    Metric(
+        "telemock.product.captures", "counter", "{record}",
+        ("telemock.profile", "telemock.product.version"), _APP,
+        "Exchanges by the product's version.",
+    ),
+    Metric(
+        "telemock.workload.captures", "counter", "{record}",
+        ("telemock.profile", "k8s.namespace.name", "telemock.workload"), _APP,
+        "Exchanges by workload: the pod's name without the ending that its controller gave it.",
+    ),
+    Metric(
+        "telemock.sidecars", "gauge", "{sidecar}", ("telemock.state",), _APP,
+        "Sidecars that asked for profiles or sent records lately (seen), and those that did and "
+        "stopped without taking leave (silent), for an hour.",
+    ),
+    Metric(
+        "telemock.profiles.reload_failed", "gauge", "", (), _BOTH,
         "1 while the last change of the profiles was refused and the previous set is in use.",
     ),
     Metric(
-        "telemock.injector.pods", "counter", "", ("reason",), "injector",
+        "telemock.injector.pods", "counter", "{pod}", ("telemock.reason",), _INJECTOR,
         "Pods answered, by each reason that was given; none when there was nothing to say.",
     ),
     Metric(
-        "telemock.injector.review.duration", "histogram", "s", (), "injector",
-        "Time from an admission review's first byte to its answer.",
+        "telemock.injector.review.duration", "histogram", "s", (), _INJECTOR,
+        "Time from an admission review's first byte to its answer.", _SECONDS,
     ),
     Metric(
-        "telemock.injector.reviews_refused", "counter", "", ("reason",), "injector",
+        "telemock.injector.reviews_refused", "counter", "{request}", ("telemock.reason",),
+        _INJECTOR,
         "Requests that were no admission review.",
     ),
     Metric(
-        "telemock.injector.events_lost", "counter", "", ("reason",), "injector",
+        "telemock.injector.events_lost", "counter", "{event}", ("telemock.reason",), _INJECTOR,
         "Events that were not written, by reason.",
     ),
     Metric(
-        "telemock.certificate.days_left", "gauge", "", (), "injector",
+        "telemock.certificate.days_left", "gauge", "", (), _INJECTOR,
         "Days until the certificate that is shown ends.",
     ),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from app.kube import Api, KubeError, Object, path
 from app.logs import place
-from app.telemetry import Metrics
+from app.otel.metrics import Metrics
 
 AGAIN_S = 600.0
 _QUEUE_CAP = 256

@@ -26,8 +26,8 @@ from app.inject.settings import InjectSettings
 from app.inject.webhook import BODY_CAP, ReviewError, Webhook
 from app.kube import Api, KubeError
 from app.logs import masked_logging, place
+from app.otel.metrics import CONTENT_TYPE, Metrics
 from app.profiles import ProfileSet
-from app.telemetry import CONTENT_TYPE, Metrics
 from app.tls import LEAF_INJECTOR, ServerCertificate, TlsError
 from app.version import VERSION
 
@@ -49,7 +49,7 @@ class Injector:
         self.environment = environment
         self.certificate = ServerCertificate(LEAF_INJECTOR)
         self.profiles = ProfileSet(environment.profiles)
-        self.metrics = Metrics(("injector",))
+        self.metrics = Metrics("injector")
         self.events = Events(api, self.metrics, environment.pod_name)
         self.webhook = Webhook(self.settings, Namespaces(api), self.events, self.metrics)
         self.draining = False

@@ -17,8 +17,8 @@ from app.inject.events import Event, Events, about
 from app.inject.namespaces import Namespaces
 from app.kube import Object
 from app.logs import place
+from app.otel.metrics import Metrics
 from app.tables import plain
-from app.telemetry import Metrics
 
 BODY_CAP = 3 << 20  # bytes: what the API server stores at most, and the review around it
 _WARNINGS_CAP = 8

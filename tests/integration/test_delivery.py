@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from addon.ship import Shipper
-from addon.telemetry import Metrics
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Request, decode
 from app.contract.rules import RuleSet
+from app.otel.metrics import Metrics
 from tests.serving import Served, serving
 from tests.standin import TOKEN, eventually, standin
 
@@ -29,7 +29,7 @@ SENDER = """
 import os, sys, time
 from pathlib import Path
 from addon.ship import Shipper
-from addon.telemetry import Metrics
+from app.otel.metrics import Metrics
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Request
 from app.contract.rules import RuleSet
@@ -37,7 +37,8 @@ from app.contract.rules import RuleSet
 directory, url, token, most = sys.argv[1:]
 masker = Masker(RuleSet())
 shipper = Shipper(
-    Path(directory), url, lambda: token, lambda: masker, 64 << 20, sys.stdout.buffer, Metrics()
+    Path(directory), url, lambda: token, lambda: masker, 64 << 20, sys.stdout.buffer,
+    Metrics("sidecar"),
 )
 shipper.start()
 request = Request(method="GET", host="t.example", query=[("v", "1"), ("x", "y" * 300)])
@@ -115,7 +116,7 @@ def expected(boot: str, last: int) -> set[str]:
 @contextmanager
 def shipping(spool: Path, url: str, token: str) -> Iterator[Shipper]:
     masker = Masker(RuleSet())
-    shipper = Shipper(spool, url, lambda: token, lambda: masker, 64 << 20, None, Metrics())
+    shipper = Shipper(spool, url, lambda: token, lambda: masker, 64 << 20, None, Metrics("sidecar"))
     shipper.start()
     try:
         yield shipper

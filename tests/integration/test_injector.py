@@ -156,7 +156,7 @@ def test_owner_is_told_and_dry_runs_tell_nobody(tmp_path: Path) -> None:
         assert event["involvedObject"]["kind"] == "ReplicaSet"
         assert "'nobody', known are: cribl" in event["message"]
         text = one.get("metrics").text
-        assert 'telemock_injector_pods_total{reason="unknown_profile"} 2.0' in text
+        assert 'telemock_injector_pods_total{telemock_reason="unknown_profile"} 2.0' in text
         assert "telemock_injector_review_duration_seconds_count" in text
 
 

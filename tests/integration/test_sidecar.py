@@ -81,7 +81,7 @@ def test_what_the_rules_do_not_name_reaches_the_host_as_it_was_sent(
     assert record.request.headers == record.request.query == record.response.headers == []
     assert record.request.body is not None and record.request.body.size == 5
     assert record.request.body.text is None
-    assert b'telemock_passed_total{profile="cribl"}' in sidecar.get("/metrics")[1]
+    assert b'telemock_passed_total{telemock_profile="cribl"}' in sidecar.get("/metrics")[1]
 
 
 def test_observed_request_reaches_the_host_and_both_sides_are_recorded(
@@ -204,7 +204,7 @@ def test_client_that_refuses_the_certificate_is_a_record(lab: tuple[Sidecar, Hos
     assert (record.host, record.profile) == (HOST, "cribl")
     assert record.reason == "client_refused_certificate"
     assert (
-        b'telemock_tls_client_rejected_total{host="cdn.cribl.io"} 1.0'
+        b'telemock_tls_client_rejected_total{server_address="cdn.cribl.io"} 1.0'
         in (sidecar.get("/metrics")[1])
     )
 

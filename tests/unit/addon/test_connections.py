@@ -19,8 +19,8 @@ from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
 from addon.layers import Relay
 from addon.profiles import Profiles
-from addon.telemetry import Metrics
 from app.contract.record import CaptureRecord, Endpoint, Workload
+from app.otel.metrics import Metrics
 from tests.sidecar import HOST, bundle_of, rule
 
 
@@ -61,7 +61,9 @@ def connecting(host: str, port: int = 443) -> server_hooks.ServerConnectionHookD
 async def test_the_name_stands_again_once_connected() -> None:
     """So that the next request for it finds the open connection."""
     with taddons.context():
-        addon = connections(Kept(), Metrics(), TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:8443")
+        addon = connections(
+            Kept(), Metrics("sidecar"), TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:8443"
+        )
         data = connecting(HOST)
         await addon.server_connect(data)
         assert data.server.address == ("127.0.0.1", 8443)
@@ -72,7 +74,7 @@ async def test_the_name_stands_again_once_connected() -> None:
 
 async def test_a_refused_destination_says_why_and_stops_there() -> None:
     with taddons.context():
-        addon = connections(Kept(), Metrics())
+        addon = connections(Kept(), Metrics("sidecar"))
         data = connecting("192.0.2.1")
         with pytest.raises(exceptions.AddonHalt):
             await addon.server_connect(data)
@@ -85,14 +87,14 @@ async def test_a_refused_destination_says_why_and_stops_there() -> None:
 async def test_the_app_is_connected_to_as_it_is() -> None:
     with taddons.context():
         data = connecting("127.0.0.1", 8000)
-        await connections(Kept(), Metrics()).server_connect(data)
+        await connections(Kept(), Metrics("sidecar")).server_connect(data)
         assert data.server.error is None and data.server.address == ("127.0.0.1", 8000)
 
 
 async def test_the_egress_proxy_is_connected_to_as_it_is_and_told_who_we_are() -> None:
     with taddons.context():
         addon = connections(
-            Kept(), Metrics(), TELEMOCK_EGRESS_PROXY="http://user:pass@proxy.example:3128"
+            Kept(), Metrics("sidecar"), TELEMOCK_EGRESS_PROXY="http://user:pass@proxy.example:3128"
         )
         data = connecting("proxy.example", 3128)
         await addon.server_connect(data)
@@ -124,16 +126,17 @@ def rejected(error: str, sni: str | None = HOST) -> TlsData:
 )  # fmt: skip
 @pytest.mark.parametrize("sni", [HOST, None])
 def test_a_failed_handshake_is_recorded(error: str, reason: str, sni: str | None) -> None:
-    sink, metrics = Kept(), Metrics()
+    sink, metrics = Kept(), Metrics("sidecar")
     connections(sink, metrics).tls_failed_client(rejected(error, sni))
     (record,) = sink.records
     assert (record.kind, record.reason, record.detail) == ("tls_rejected", reason, error)
     assert (record.profile, record.host) == ("cribl", HOST)
-    assert b'telemock_tls_client_rejected_total{host="cdn.cribl.io"} 1.0' in metrics.render()
+    text = metrics.render().decode()
+    assert 'telemock_tls_client_rejected_total{server_address="cdn.cribl.io"} 1.0' in text
 
 
 def test_a_host_that_no_profile_names_is_no_label() -> None:
-    sink, metrics = Kept(), Metrics()
+    sink, metrics = Kept(), Metrics("sidecar")
     connections(sink, metrics).tls_failed_client(rejected("unknown ca", "other.example"))
     assert sink.records == []
     assert b"other.example" not in metrics.render()
@@ -151,7 +154,7 @@ def test_a_relay_is_recorded_when_its_client_leaves(
     error: str | None, kind: str, reason: str
 ) -> None:
     sink: Any = Kept()
-    addon = connections(sink, Metrics())
+    addon = connections(sink, Metrics("sidecar"))
     with taddons.context() as master:
         context = Context(tflow.tclient_conn(), master.options)
     context.server.address, context.server.error = ("198.51.100.1", 443), error
@@ -171,7 +174,7 @@ def test_too_little_data_stops_mitmproxys_own_decision() -> None:
     context.layers = [object()]  # type: ignore[list-item]
     data = layer.NextLayer(context)
     with pytest.raises(exceptions.AddonHalt):
-        connections(Kept(), Metrics()).next_layer(data)
+        connections(Kept(), Metrics("sidecar")).next_layer(data)
 
 
 def test_destination_is_the_original_one() -> None:

@@ -11,8 +11,8 @@ from addon import deliver
 from addon.deliver import Delivery
 from addon.segment import segment_name
 from addon.spool import Spool
-from addon.telemetry import Metrics
 from app.contract.record import CaptureRecord, encode
+from app.otel.metrics import Metrics
 from tests.standin import TOKEN, StandIn, eventually, standin
 
 BOOT = "ab" * 16
@@ -27,7 +27,7 @@ class Case:
 
     def __init__(self, directory: Path) -> None:
         self.lost: Counter[str] = Counter()
-        self.metrics = Metrics()
+        self.metrics = Metrics("sidecar")
         self.spool = Spool(directory / "spool", BOOT, 64 << 20, self.count)
         self.token = TOKEN
         self.delivery: Delivery | None = None
@@ -54,7 +54,7 @@ class Case:
         self.delivery = None
 
     def outcomes(self, outcome: str) -> float:
-        labels = {"outcome": outcome}
+        labels = {"telemock_outcome": outcome}
         return self.metrics.registry.get_sample_value("telemock_ship_batches_total", labels) or 0
 
 

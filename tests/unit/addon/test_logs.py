@@ -10,10 +10,10 @@ import pytest
 from addon import logs
 from addon.logs import LogHandler, install
 from addon.ship import Shipper
-from addon.telemetry import Metrics
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Workload
 from app.contract.rules import RuleSet
+from app.otel.metrics import Metrics
 from tests.canary import find_secret
 from tests.standin import TOKEN, StandIn
 
@@ -24,7 +24,7 @@ SECRET = "c4n4ry-of-the-token"
 class Case:
     def __init__(self, directory: Path) -> None:
         self.app = StandIn()
-        self.metrics = Metrics()
+        self.metrics = Metrics("sidecar")
         self.stderr = BytesIO()
         self.masker = MASKER
         self.shipper = Shipper(
@@ -44,7 +44,7 @@ class Case:
         return sorted(self.app.records(), key=lambda r: r.seq)
 
     def left_out(self) -> float:
-        labels = {"stream": "stderr"}
+        labels = {"telemock_stream": "stderr"}
         return self.metrics.registry.get_sample_value("telemock_output_dropped_total", labels) or 0
 
 
@@ -73,7 +73,8 @@ def test_a_line_goes_to_standard_error_and_to_the_app(case: Case) -> None:
     assert record.kind == "log" and record.log is not None and record.workload.pod == "cribl-0"
     assert (record.log.level, record.log.logger) == ("INFO", "addon.main")
     assert record.log.message == "hello world"
-    labels = {"kind": "log", "action": "", "profile": "", "rule": ""}
+    names = ("kind", "action", "profile", "rule", "status_class")
+    labels = {f"telemock_{n}": "log" if n == "kind" else "" for n in names}
     assert case.metrics.registry.get_sample_value("telemock_captures_total", labels) == 1
 
 
@@ -202,7 +203,7 @@ def test_long_lines_are_cut_after_masking(case: Case) -> None:
 
 def test_standard_error_that_nobody_reads_blocks_nobody(tmp_path: Path) -> None:
     read_end, write_end = os.pipe()
-    metrics = Metrics()
+    metrics = Metrics("sidecar")
     shipper = Shipper(
         tmp_path, "http://127.0.0.1:1", lambda: "", lambda: MASKER, 1 << 20, None, metrics
     )

@@ -19,9 +19,9 @@ from wsproto.frame_protocol import Opcode
 from addon import options
 from addon.main import Sidecar, exchange_of
 from addon.profiles import Profiles
-from addon.telemetry import Metrics
 from app.contract import rules as r
 from app.contract.record import decode, encode
+from app.otel.metrics import Metrics
 from tests.sidecar import HOST, LINE, ROOT, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
 
@@ -48,7 +48,7 @@ def sidecar(sink: Kept) -> Iterator[Sidecar]:
 
 def made(sink: Kept, **environ: str) -> Sidecar:
     chosen = options.load({"TELEMOCK_APP_URL": "http://127.0.0.1:9"} | environ)
-    return Sidecar(chosen, Profiles(chosen.app_url, str, RULES), sink, Metrics())
+    return Sidecar(chosen, Profiles(chosen.app_url, str, RULES), sink, Metrics("sidecar"))
 
 
 def flow_of(path: str, content: bytes = b"", **headers: str) -> http.HTTPFlow:
@@ -83,8 +83,11 @@ async def test_a_mocked_flow_is_answered_and_recorded_once(sidecar: Sidecar, sin
     assert (record.kind, record.action, record.product_version) == ("exchange", "mock", "4.1")
     assert sink.given == 1 and sidecar.in_flight == 0
     shown = sidecar.metrics.render()
-    assert b'http_response_status_code="200",telemock_action="mock"' in shown
-    assert b'{action="mock",kind="exchange",profile="cribl",rule="index"} 1.0' in shown
+    assert b'http_response_status_code="200",telemock_action="mock",url_scheme="https"' in shown
+    assert (
+        b'telemock_captures_total{telemock_action="mock",telemock_kind="exchange",'
+        b'telemock_profile="cribl",telemock_rule="index",telemock_status_class="2xx"} 1.0'
+    ) in shown
 
 
 @pytest.mark.parametrize(("path", "action"), [("/observe", "observe"), ("/other", "pass")])

@@ -11,7 +11,6 @@ import pytest
 
 from addon import ship
 from addon.ship import Shipper
-from addon.telemetry import Metrics
 from app.contract.mask import Masker
 from app.contract.record import (
     LINE_CAP,
@@ -25,6 +24,7 @@ from app.contract.record import (
     encode,
 )
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
+from app.otel.metrics import Metrics
 from tests.canary import find_secret
 from tests.standin import TOKEN, StandIn, eventually, standin
 
@@ -37,7 +37,7 @@ NOWHERE = "http://127.0.0.1:1"
 class Case:
     def __init__(self, directory: Path) -> None:
         self.spool = directory / "spool"
-        self.metrics = Metrics()
+        self.metrics = Metrics("sidecar")
         self.masker: Callable[[], Masker] = lambda: MASKER
         self.shippers: list[Shipper] = []
 
@@ -51,7 +51,7 @@ class Case:
     def dropped(self, reason: str) -> float:
         return (
             self.metrics.registry.get_sample_value(
-                "telemock_capture_dropped_total", {"reason": reason}
+                "telemock_capture_dropped_total", {"telemock_reason": reason}
             )
             or 0
         )

@@ -71,9 +71,9 @@ def test_a_batch_is_taken_once(served: Served, encoding: str) -> None:
     assert "kind" in refused["reason"]
     assert [r["seq"] for r in served.captures(3)] == [1, 2, 3]
     text = served.bare.get("/metrics").text
-    assert 'telemock_ingest_records_total{outcome="stored"} 3.0' in text
-    assert 'telemock_ingest_records_total{outcome="duplicate"} 1.0' in text
-    assert 'telemock_ingest_records_total{outcome="refused"} 1.0' in text
+    assert 'telemock_ingest_records_total{telemock_outcome="stored"} 3.0' in text
+    assert 'telemock_ingest_records_total{telemock_outcome="duplicate"} 1.0' in text
+    assert 'telemock_ingest_records_total{telemock_outcome="refused"} 1.0' in text
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Log, Request, Response, encode
 from app.files import LogFiles
 from app.ingest import Writer
+from app.otel.metrics import Metrics
 from app.profiles import load_profiles
 from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Written
 from app.store.sqlite import SqliteStore
-from app.telemetry import Metrics
 from tests.serving import until
 
 SIDECAR = "feedfeedfeedfeed"
@@ -40,7 +40,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         rules = load_profiles(["cribl"])
         self.store = Fussy(folder / "store.sqlite")
-        self.metrics = Metrics()
+        self.metrics = Metrics("app")
         self.logs = folder / "logs"
         masker = Masker(rules, b"k" * 32, "id")
         self.files = LogFiles(self.logs)
@@ -95,8 +95,8 @@ def test_own_records_are_masked_stored_logged_and_counted(bench: Bench) -> None:
     assert json.loads(line)["query_params"]["v"] == "1"
     assert SECRET not in line + bench.stored()[0].decode()
     assert bench.metric(
-        'telemock_captures_total{action="mock",kind="exchange",'
-        'profile="cribl",rule="telemetry"} 1.0'
+        'telemock_captures_total{telemock_action="mock",telemock_kind="exchange",'
+        'telemock_profile="cribl",telemock_rule="telemetry",telemock_status_class="2xx"} 1.0'
     )
 
 
@@ -161,7 +161,7 @@ async def test_a_record_that_breaks_the_store_takes_no_other_with_it(bench: Benc
         await bad
     await asyncio.to_thread(until, lambda: len(bench.stored()) == 2)
     assert bench.writer.dropped == {"app_error": 1}
-    assert bench.metric('telemock_capture_dropped_total{reason="app_error"} 1.0')
+    assert bench.metric('telemock_capture_dropped_total{telemock_reason="app_error"} 1.0')
 
 
 def test_the_queue_is_bounded_by_number_and_bytes(

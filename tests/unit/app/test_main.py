@@ -50,8 +50,8 @@ def test_requests_are_measured_without_paths(tmp_path: Path) -> None:
         served.bare.request("BREW", "/health")
         text = served.bare.get("/metrics").text
         assert re.search(
-            r'duration_seconds_count\{http_request_method="GET",'
-            r'http_response_status_code="200",telemock_action="mock"\} 1\.0',
+            r'duration_seconds_count\{error_type="",http_request_method="GET",'
+            r'http_response_status_code="200",telemock_action="mock",url_scheme="http"\} 1\.0',
             text,
         )
         assert "canary" not in text and "BREW" not in text

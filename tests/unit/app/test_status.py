@@ -209,7 +209,7 @@ def test_counters_of_a_real_sidecar(sidecar: Sidecar) -> None:
     more = (
         'telemock_tls_client_rejected_total{host="a b"} 2.0\n'
         'telemock_tls_client_rejected_total{host=""} 3.0\n'
-        'telemock_capture_dropped_total{reason="spool_full"} 1e+03\n'
+        'telemock_capture_dropped_total{telemock_reason="spool_full"} 1e+03\n'
     )
     assert counters(text + more) == (5, 1000, found.waiting)
 

@@ -4,43 +4,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from app.contract.mask import Masker
-from app.contract.names import METRICS
 from app.profiles import load_profiles
-from app.telemetry import LABEL_SETS, OFF, Metrics, opentelemetry, tracer_provider
+from app.telemetry import OFF, opentelemetry, tracer_provider
 
 SECRET = "canary-lic-0123456789"
-
-
-@pytest.mark.parametrize("of", [("app", "both"), ("injector",)])
-def test_every_metric_of_a_process_is_there_with_the_name_in_the_table(of: tuple[str]) -> None:
-    text = Metrics(of).render().decode()
-    assert text
-    for row in METRICS:
-        assert (f"# HELP {row.prometheus}" in text) == (row.of in of), row.name
-
-
-def test_values_are_shown() -> None:
-    metrics = Metrics()
-    metrics.add("telemock.capture.dropped", ("queue_full",), 3)
-    metrics.set("telemock.store.size", 7)
-    metrics.observe("http.server.request.duration", ("GET", "200", "mock"), 0.2)
-    text = metrics.render().decode()
-    assert 'telemock_capture_dropped_total{reason="queue_full"} 3.0' in text
-    assert "telemock_store_size_bytes 7.0" in text
-    assert (
-        'http_server_request_duration_seconds_count{http_request_method="GET",'
-        'http_response_status_code="200",telemock_action="mock"} 1.0'
-    ) in text
-    assert "_created" not in text
-
-
-def test_label_sets_are_bounded() -> None:
-    metrics = Metrics()
-    for number in range(LABEL_SETS + 50):
-        metrics.add("telemock.inventory.new_fields", (f"p{number}",))
-    text = metrics.render().decode()
-    assert 'telemock_inventory_new_fields_total{profile="other"} 50.0' in text
-    assert text.count("telemock_inventory_new_fields_total{") == LABEL_SETS + 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from app import kube
 from app.inject import events
 from app.inject.events import AGAIN_S, Event, Events, about
 from app.kube import Api, path
-from app.telemetry import Metrics
+from app.otel.metrics import Metrics
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.test_kube import api_server, kubeconfig
 
@@ -73,7 +73,7 @@ async def test_what_was_told_is_not_written_again_for_a_while(connected: Any) ->
         api_server({"/api/v1/namespaces/ns/events": CREATED}) as (url, seen),
         connected(url) as api,
     ):
-        told = Events(api, Metrics(("injector",)), "pod-1", lambda: now)
+        told = Events(api, Metrics("injector"), "pod-1", lambda: now)
         async with running(told):
             for given in (event(), event(), event("b"), event(message="other")):
                 told.tell(given)
@@ -88,7 +88,7 @@ async def test_what_was_told_is_not_written_again_for_a_while(connected: Any) ->
 
 
 async def test_telling_never_waits_and_what_is_lost_is_counted(connected: Any) -> None:
-    metrics = Metrics(("injector",))
+    metrics = Metrics("injector")
     with (
         api_server({"/api/v1/namespaces/ns/events": CREATED}) as (url, seen),
         connected(url) as api,
@@ -99,12 +99,12 @@ async def test_telling_never_waits_and_what_is_lost_is_counted(connected: Any) -
         async with running(told):
             pass
     text = metrics.render().decode()
-    assert 'events_lost_total{reason="queue_full"} 5.0' in text
+    assert 'events_lost_total{telemock_reason="queue_full"} 5.0' in text
     assert len(seen.asked) == events._QUEUE_CAP
 
 
 async def test_refused_and_unreachable_are_counted_and_the_task_goes_on(connected: Any) -> None:
-    metrics = Metrics(("injector",))
+    metrics = Metrics("injector")
     with (
         api_server({"/api/v1/namespaces/ns/events": CREATED}) as (url, seen),
         connected(url) as api,
@@ -118,8 +118,8 @@ async def test_refused_and_unreachable_are_counted_and_the_task_goes_on(connecte
     async with running(told):
         told.tell(event())
     text = metrics.render().decode()
-    assert 'events_lost_total{reason="refused"} 1.0' in text
-    assert 'events_lost_total{reason="api_away"} 1.0' in text
+    assert 'events_lost_total{telemock_reason="refused"} 1.0' in text
+    assert 'events_lost_total{telemock_reason="api_away"} 1.0' in text
 
 
 def listed(api: Api, ns: str) -> list[dict[str, Any]]:
@@ -129,7 +129,7 @@ def listed(api: Api, ns: str) -> list[dict[str, Any]]:
 @needs_cluster
 async def test_real_api_server_takes_both_kinds() -> None:
     with cluster() as api, namespace(api, "i2-events") as ns:
-        metrics = Metrics(("injector",))
+        metrics = Metrics("injector")
         told = Events(api, metrics, "pod-1")
         async with running(told):
             told.tell(event(ns=ns, message="x" * 5000))

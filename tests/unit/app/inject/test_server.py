@@ -119,7 +119,7 @@ def test_other_bodies_are_refused_and_counted(alone: Served) -> None:
     counted = alone.injector.metrics.registry.get_sample_value
     for reason in ("not_a_review", "too_large"):
         name = "telemock_injector_reviews_refused_total"
-        assert counted(name, {"reason": reason}) == 1
+        assert counted(name, {"telemock_reason": reason}) == 1
 
 
 def test_callers_go_elsewhere_while_it_drains(alone: Served) -> None:

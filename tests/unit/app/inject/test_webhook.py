@@ -15,8 +15,8 @@ from app.inject import InjectSettings, patch
 from app.inject.events import Events
 from app.inject.namespaces import Namespaces
 from app.inject.webhook import ReviewError, Webhook
+from app.otel.metrics import Metrics
 from app.profiles import load_profiles
-from app.telemetry import Metrics
 from tests.unit.app.inject.test_events import owner
 from tests.unit.app.test_kube import ApiServer, api_server, kubeconfig
 
@@ -97,7 +97,7 @@ class Running(NamedTuple):
 
     def count(self, reason: str) -> float | None:
         return self.metrics.registry.get_sample_value(
-            "telemock_injector_pods_total", {"reason": reason}
+            "telemock_injector_pods_total", {"telemock_reason": reason}
         )
 
     def events(self) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         with api_server(dict(ANSWERS)) as (url, seen):
             monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, url)))
             with contextlib.closing(kube.connect()) as api:
-                metrics = Metrics(("injector",))
+                metrics = Metrics("injector")
                 events = Events(api, metrics, "pod-1")
                 task = asyncio.create_task(events.running())
                 webhook = Webhook(settings, Namespaces(api), events, metrics)

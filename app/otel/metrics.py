@@ -1,0 +1,73 @@
+"""A process's instruments, made from the table in `app.contract.names`.
+
+`/metrics` renders them, `app.otel` exports the same ones over OTLP.
+"""
+
+import threading
+from collections.abc import Collection
+from typing import Any
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.contract.names import METRICS, Process
+
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
+# Label values come from records and peers, who can make up any number of them.
+LABEL_SETS = 500  # of one metric; what comes after them counts as "other"
+
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """The instruments of one process (`of`), by the name in the table,
+    but those `left_out`. Any method from any thread."""
+
+    def __init__(self, of: Process, left_out: Collection[str] = ()) -> None:
+        self.registry = CollectorRegistry()
+        self._lock = threading.Lock()
+        self._made: dict[str, Any] = {}
+        self._children: dict[str, dict[tuple[str, ...], Any]] = {}
+        for row in METRICS:
+            if of not in row.of or row.name in left_out:
+                continue
+            labels = row.prometheus_labels
+            made: Any
+            if row.kind == "histogram":
+                made = Histogram(
+                    row.prometheus, row.help, labels, buckets=row.buckets, registry=self.registry
+                )
+            else:
+                kind = Counter if row.kind == "counter" else Gauge
+                made = kind(row.prometheus, row.help, labels, registry=self.registry)
+            self._made[row.name] = made
+            self._children[row.name] = {}
+
+    def add(self, name: str, labels: tuple[str, ...] = (), amount: float = 1) -> None:
+        self._child(name, labels).inc(amount)
+
+    def set(self, name: str, value: float, labels: tuple[str, ...] = ()) -> None:
+        self._child(name, labels).set(value)
+
+    def observe(self, name: str, labels: tuple[str, ...], value: float) -> None:
+        self._child(name, labels).observe(value)
+
+    def _child(self, name: str, labels: tuple[str, ...]) -> Any:
+        if not labels:
+            return self._made[name]
+        child = self._children[name].get(labels)
+        return self._new_child(name, labels) if child is None else child
+
+    def _new_child(self, name: str, labels: tuple[str, ...]) -> Any:
+        with self._lock:
+            children = self._children[name]
+            if labels in children:
+                return children[labels]
+            if len(children) >= LABEL_SETS:  # not remembered: there may be any number of them
+                return self._made[name].labels(*("other" for _ in labels))
+            child = children[labels] = self._made[name].labels(*labels)
+            return child
+
+    def render(self) -> bytes:
+        """Prometheus text."""
+        return prometheus_client.generate_latest(self.registry)
