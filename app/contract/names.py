@@ -55,6 +55,8 @@ LOOPBACK_MAPPED = "127.0.0.1"  # what glibc makes of ::1 when it looks for famil
 # What a pod carries, and what is put into it.
 LABEL_INJECT = "telemock.io/inject"
 INJECT_ENABLED, INJECT_DISABLED = "enabled", "disabled"
+LABEL_INJECTED = "telemock.io/injected"  # ours, "true": pods with a sidecar are selected by it
+PORT_NAME_SIDECAR = "telemock"  # of PORT_SIDECAR_HEALTH in the pod, where it is scraped
 ANNOTATION_PROFILES = "telemock.io/profiles"
 ANNOTATION_MODE = "telemock.io/mode"
 ANNOTATION_REDIRECT = "telemock.io/redirect"
@@ -236,7 +238,7 @@ METRICS = (
     ),
     Metric(
         "telemock.workload.captures", "counter", "{record}",
-        ("telemock.profile", "k8s.namespace.name", "telemock.workload"), _APP,
+        ("telemock.profile", "telemock.workload.namespace", "telemock.workload"), _APP,
         "Exchanges by workload: the pod's name without the ending that its controller gave it.",
     ),
     Metric(

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
 from app.contract.rules import RuleSet
 from app.contract.settings import Setting, SettingError, one_of, port, read
-from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings
+from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
 from app.inject.wishes import wishes
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -49,6 +49,13 @@ def _texts(value: str) -> dict[str, str]:
     if not all(isinstance(v, str) for v in found.values()):
         raise ValueError
     return found
+
+
+def _secret_key(value: str) -> SecretKey | None:
+    name, _, key = value.partition("/")
+    if value and not (name and key and "/" not in key):
+        raise ValueError
+    return SecretKey(name, key) if value else None
 
 
 def _url(*schemes: str) -> Any:
@@ -135,6 +142,12 @@ SETTINGS = (
         "More environment of the sidecar, such as OTEL_EXPORTER_OTLP_ENDPOINT, as a JSON object.",
         "a JSON object of texts",
     ),
+    Setting(
+        "TELEMOCK_INJECT_OTEL_HEADERS", "", _secret_key,
+        "Entry of a Secret that sidecars take OTEL_EXPORTER_OTLP_HEADERS from, as NAME/KEY: of "
+        "their pod's own namespace, and without it they send none.",
+        "NAME/KEY or nothing",
+    ),
 )  # fmt: skip
 
 
@@ -187,6 +200,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
             egress_proxy=proxy,
             resources=values["TELEMOCK_INJECT_RESOURCES"],
             env=values["TELEMOCK_INJECT_ENV"],
+            otel_headers=values["TELEMOCK_INJECT_OTEL_HEADERS"],
         ),
     )
 

@@ -27,6 +27,7 @@ def test_every_part_of_inject_can_be_set() -> None:
             "TELEMOCK_INJECT_PULL_POLICY": "Never",
             "TELEMOCK_INJECT_RESOURCES": '{"requests": {"cpu": "1m"}}',
             "TELEMOCK_INJECT_ENV": '{"OTEL_SDK_DISABLED": "true"}',
+            "TELEMOCK_INJECT_OTEL_HEADERS": "collector/headers",
             "TELEMOCK_APP_URL": "http://elsewhere:8000/",
         }
     ).inject
@@ -38,6 +39,7 @@ def test_every_part_of_inject_can_be_set() -> None:
     assert found.egress_proxy == "http://u:p@proxy:3128"
     assert (found.pull_policy, found.resources) == ("Never", {"requests": {"cpu": "1m"}})
     assert found.env == {"OTEL_SDK_DISABLED": "true"}
+    assert found.otel_headers == ("collector", "headers")
     assert found.app_url == "http://elsewhere:8000"
 
 
@@ -62,6 +64,7 @@ def test_what_is_needed_is_asked_for(name: str) -> None:
         ("TELEMOCK_INJECT_RESOURCES", "[1]"),
         ("TELEMOCK_INJECT_RESOURCES", "{"),
         ("TELEMOCK_INJECT_ENV", '{"A": 1}'),
+        ("TELEMOCK_INJECT_OTEL_HEADERS", "collector"),
     ],
 )
 def test_wrong_values_name_setting_value_and_remedy(name: str, value: str) -> None:
