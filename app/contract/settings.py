@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
+LOG_FORMATS = ("text", "json")  # of the processes' lines of operation
+
+
 class Setting(NamedTuple):
     """`parse` turns the text into the value and raises ValueError with what it expects."""
 
