@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-
 LOG_FORMATS = ("text", "json")  # of the processes' lines of operation
 
 
