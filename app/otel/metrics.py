@@ -4,7 +4,7 @@
 """
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import prometheus_client
@@ -49,8 +49,15 @@ class Metrics:
     def set(self, name: str, value: float, labels: tuple[str, ...] = ()) -> None:
         self._child(name, labels).set(value)
 
-    def observe(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        self._child(name, labels).observe(value)
+    def observe(
+        self,
+        name: str,
+        labels: tuple[str, ...],
+        value: float,
+        exemplar: Mapping[str, str] | None = None,
+    ) -> None:
+        """`exemplar` is a sampled span: its trace_id and span_id."""
+        self._child(name, labels).observe(value, exemplar)
 
     def _child(self, name: str, labels: tuple[str, ...]) -> Any:
         if not labels:
