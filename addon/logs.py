@@ -112,7 +112,6 @@ class LogHandler(logging.Handler):
                 log=Log(level=level, message=message, logger=short(name)),
             )
         )
-        self._metrics.add("telemock.captures", ("log", "", "", "", ""))
 
     def _not_printed(self, number: int) -> None:
         self._metrics.add("telemock.output.dropped", ("stderr",), number)

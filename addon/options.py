@@ -4,12 +4,14 @@ Read by `addon.main` at start. The app has a table of its own.
 """
 
 import re
+import secrets
 import socket
 import ssl
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +22,8 @@ from addon.egress import parse as parse_egress
 from app.contract import names
 from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
 from app.contract.settings import Setting, SettingError, one_of, port, read, resolve, size
+from app.otel import settings as otel
+from app.otel.settings import Otel
 
 LARGEST_CAP = 1024 * 1024  # a record's line has room for both bodies, escaped
 
@@ -208,6 +212,13 @@ class Options:
     shutdown_seconds: float
     log_level: str
     workload: Workload
+    boot: str  # names this start: 32 hex digits
+    otel: Otel
+
+    @property
+    def redirected(self) -> bool:
+        """Whether connections arrive that nobody addressed to this proxy."""
+        return bool(self.transparent or self.loopback)
 
     @property
     def named(self) -> dict[str, str]:
@@ -240,6 +251,7 @@ def load(environ: Mapping[str, str]) -> Options:
     explicit = v["MITM_PORT"]
     if explicit is None and not v["TELEMOCK_TRANSPARENT"] and not v["TELEMOCK_LOOPBACK"]:
         explicit = names.PORT_EXPLICIT_PROXY
+    boot = secrets.token_hex(16)
     ca_dir = v["TELEMOCK_CA_DIR"] or v["TELEMOCK_DATA"] / names.DIR_CA
     return Options(
         app_url=v["TELEMOCK_APP_URL"],
@@ -271,7 +283,32 @@ def load(environ: Mapping[str, str]) -> Options:
             container=v["TELEMOCK_WORKLOAD_CONTAINER"],
             image=v["TELEMOCK_WORKLOAD_IMAGE"],
         ),
+        boot=boot,
+        otel=otel.read(
+            environ, service="telemock-sidecar", version=version(), resource=_resource(v, boot)
+        ),
     )
+
+
+def _resource(values: Mapping[str, str], boot: str) -> dict[str, str]:
+    """This process in OpenTelemetry's names; "" for what is not known."""
+    namespace, pod = values["POD_NAMESPACE"], values["POD_NAME"]
+    container = names.CONTAINER_SIDECAR if pod else ""
+    return {
+        "k8s.namespace.name": namespace,
+        "k8s.pod.name": pod,
+        "k8s.pod.uid": values["POD_UID"],
+        "k8s.node.name": values["NODE_NAME"],
+        "k8s.container.name": container,
+        "service.instance.id": ".".join((namespace, pod, container)) if pod else boot,
+    }
+
+
+def version() -> str:
+    try:
+        return metadata.version("telemock")
+    except metadata.PackageNotFoundError:  # run from a copy of the sources
+        return ""
 
 
 def _api_tls(pem: str) -> ssl.SSLContext | None:

@@ -9,6 +9,7 @@ import pytest
 
 from addon import logs
 from addon.logs import LogHandler, install
+from addon.measure import Measure
 from addon.ship import Shipper
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Workload
@@ -28,7 +29,14 @@ class Case:
         self.stderr = BytesIO()
         self.masker = MASKER
         self.shipper = Shipper(
-            directory, self.app.url, lambda: TOKEN, lambda: MASKER, 1 << 20, None, self.metrics
+            directory,
+            self.app.url,
+            lambda: TOKEN,
+            lambda: MASKER,
+            1 << 20,
+            None,
+            self.metrics,
+            Measure(self.metrics, RuleSet),
         )
         self.shipper.start()
         self.handler = LogHandler(
@@ -205,7 +213,14 @@ def test_standard_error_that_nobody_reads_blocks_nobody(tmp_path: Path) -> None:
     read_end, write_end = os.pipe()
     metrics = Metrics("sidecar")
     shipper = Shipper(
-        tmp_path, "http://127.0.0.1:1", lambda: "", lambda: MASKER, 1 << 20, None, metrics
+        tmp_path,
+        "http://127.0.0.1:1",
+        lambda: "",
+        lambda: MASKER,
+        1 << 20,
+        None,
+        metrics,
+        Measure(metrics, RuleSet),
     )
     with os.fdopen(write_end, "wb", buffering=0) as stderr:
         handler = LogHandler(shipper, lambda: MASKER, Workload(), metrics, stderr)
