@@ -13,7 +13,7 @@ from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics
 
 # Why a record may be lost, of app.contract.record.REASONS.
-LOSSES = ("queue_full", "spool_full", "disk_error", "corrupt", "refused", "shutdown")
+LOSSES = ("queue_full", "spool_full", "disk_full", "disk_error", "corrupt", "refused", "shutdown")
 
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "QUERY")

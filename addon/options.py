@@ -21,7 +21,16 @@ from addon.egress import Egress
 from addon.egress import parse as parse_egress
 from app.contract import names
 from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
-from app.contract.settings import Setting, SettingError, one_of, port, read, resolve, size
+from app.contract.settings import (
+    LOG_FORMATS,
+    Setting,
+    SettingError,
+    one_of,
+    port,
+    read,
+    resolve,
+    size,
+)
 from app.otel import settings as otel
 from app.otel.settings import Otel
 
@@ -175,6 +184,9 @@ SETTINGS = (
             "seconds from 0 to 3600"),
     Setting("LOG_LEVEL", "INFO", one_of(*_LEVELS), "Least severe line that is logged.",
             "DEBUG, INFO, WARNING or ERROR"),
+    Setting("LOG_FORMAT", "text", one_of(*LOG_FORMATS),
+            "How lines of operation are written to standard error: text, or json with one object a "
+            "line. Captures are JSON lines on standard output in any case.", "text or json"),
     Setting("POD_NAMESPACE", "", short, _FROM_POD),
     Setting("POD_NAME", "", short, _FROM_POD),
     Setting("POD_UID", "", short, _FROM_POD),
@@ -211,6 +223,7 @@ class Options:
     body_cap: int
     shutdown_seconds: float
     log_level: str
+    log_format: str
     workload: Workload
     boot: str  # names this start: 32 hex digits
     otel: Otel
@@ -275,6 +288,7 @@ def load(environ: Mapping[str, str]) -> Options:
         body_cap=v["TELEMOCK_BODY_CAP"],
         shutdown_seconds=v["TELEMOCK_SHUTDOWN_SECONDS"],
         log_level=v["LOG_LEVEL"],
+        log_format=v["LOG_FORMAT"],
         workload=Workload(
             namespace=v["POD_NAMESPACE"],
             pod=v["POD_NAME"],

@@ -121,6 +121,7 @@ class Process:
             self.options.workload,
             self.metrics,
             sys.stderr.buffer if sys.stderr else None,
+            self.options.log_format == "json",
         )
         install(self._log_handler, self.options.log_level)
         self.exporter.start()
@@ -141,7 +142,10 @@ class Process:
         proxy = written(listening())
         where = written(s.getsockname()[:2] for s in self._health.sockets)
         said = json.dumps({"pid": os.getpid(), "proxy": proxy, "health": where})
-        (self.options.data / FILE_SIDECAR).write_text(said + "\n")
+        try:
+            (self.options.data / FILE_SIDECAR).write_text(said + "\n")
+        except OSError as e:  # a full disk: no reason not to start
+            log.warning("%s cannot be written: %s", FILE_SIDECAR, e.strerror)
         if not self._ipv6 and (self.options.loopback or self.options.transparent):
             log.info("there is no IPv6 here: nothing listens on it")
         log.info("proxy on %s, health on %s", ", ".join(proxy), ", ".join(where))

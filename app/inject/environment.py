@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
 from app.contract.rules import RuleSet
-from app.contract.settings import Setting, SettingError, one_of, port, read
+from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
 from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
 from app.inject.wishes import wishes
 
@@ -90,6 +90,10 @@ SETTINGS = (
         "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
     ),
     Setting(
+        "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
+        "How lines are written: text, or json with one object a line.", "text or json",
+    ),
+    Setting(
         "TELEMOCK_TLS_SECRET", "", str,
         "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
     ),
@@ -157,6 +161,7 @@ class Environment:
 
     port: int
     log_level: str
+    log_format: str
     fullname: str
     pod_namespace: str
     pod_name: str
@@ -183,6 +188,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
     return Environment(
         port=values["TELEMOCK_INJECTOR_PORT"],
         log_level=values["LOG_LEVEL"],
+        log_format=values["LOG_FORMAT"],
         fullname=values["TELEMOCK_FULLNAME"],
         pod_namespace=values["POD_NAMESPACE"],
         pod_name=values["POD_NAME"] or "telemock-injector",

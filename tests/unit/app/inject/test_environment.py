@@ -9,6 +9,7 @@ GIVEN = {"TELEMOCK_SIDECAR_IMAGE": "telemock-sidecar:1", "POD_NAMESPACE": "telem
 def test_defaults_are_those_of_the_release() -> None:
     found = load({**GIVEN, "TELEMOCK_FULLNAME": "tm"})
     assert (found.port, found.log_level, found.profiles) == (9443, "INFO", ("cribl",))
+    assert found.log_format == "text"
     assert found.inject.image == "telemock-sidecar:1"
     assert found.inject.app_url == "http://tm.telemock.svc:8000"
     assert found.inject.api_url == "https://tm.telemock.svc:8443"
@@ -54,6 +55,7 @@ def test_what_is_needed_is_asked_for(name: str) -> None:
     [
         ("TELEMOCK_INJECTOR_PORT", "x"),
         ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
         ("TELEMOCK_MODE", "hold"),
         ("TELEMOCK_PROFILES", ","),
         ("TELEMOCK_APP_URL", "ftp://x"),
