@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -28,6 +29,7 @@ from app.contract.settings import (
     size,
 )
 
+TRACE_ID = "{trace_id}"  # in TELEMOCK_TRACE_URL
 CLUSTER = "cluster"  # as a server: the app in the kubeconfig's cluster
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -67,6 +69,20 @@ def _names(value: str) -> tuple[str, ...]:
     if not names:
         raise ValueError
     return names
+
+
+def _trace_url(value: str) -> str:
+    """Checked with an id in it: Grafana's URLs are full of braces."""
+    parts = urlsplit(value.replace(TRACE_ID, "0" * 32))
+    if value and not (
+        TRACE_ID in value
+        and parts.scheme in ("http", "https")
+        and parts.hostname
+        and value.isascii()
+        and value.isprintable()
+    ):
+        raise ValueError
+    return value
 
 
 def _server(value: str) -> str:
@@ -174,7 +190,16 @@ SETTINGS = (
         "TELEMOCK_TLS_SECRET", "", str,
         "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
     ),
+    Setting(
+        "TELEMOCK_TRACE_URL", "", _trace_url,
+        "Link to a trace in Jaeger or Grafana, with {trace_id} where its id stands, such as "
+        "https://jaeger.example/trace/{trace_id}: captures then carry theirs as trace_url.",
+        "an http:// or https:// URL with {trace_id} in it",
+    ),
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
+    Setting("POD_NAME", "", str, "Name of the app's own pod, for what OpenTelemetry gets."),
+    Setting("POD_UID", "", str, "Uid of the app's own pod, for the same."),
+    Setting("NODE_NAME", "", str, "Node of the app's own pod, for the same."),
 )  # fmt: skip
 
 
@@ -203,7 +228,11 @@ class Settings:
     tls_port: int
     fullname: str
     tls_secret: str
+    trace_url: str
     pod_namespace: str
+    pod_name: str
+    pod_uid: str
+    node_name: str
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

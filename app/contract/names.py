@@ -20,6 +20,10 @@ HEADER_CUT = "telemock-body-size"  # full size of a body of which only the first
 HEADER_ERROR = "telemock-error"  # of an answer that is the mock's own failure, not a rule's
 HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 
+# From the sidecar to the API, with its token.
+HEADER_SIDECAR = "telemock-sidecar"  # names one start of a sidecar
+HEADER_LEAVING = "telemock-leaving"  # it stops and is not to be missed
+
 # Who may read and send, in a cluster: RBAC's names, and whom a sidecar's token is for.
 API_GROUP = "telemock.io"
 RESOURCE_CAPTURES = "captures"
