@@ -188,7 +188,7 @@ class Process:
             "in_flight": self.sidecar.in_flight,
             "profiles": self.profiles.state(),
             "shipper": self.shipper.stats(),
-            "otel": {signal: target.shown for signal, target in self.options.otel.targets.items()}
+            "otel": self.exporter.state()
             | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
         }
 
