@@ -75,7 +75,8 @@ def test_metrics_come_by_otlp_and_by_scraping(
         proven = prometheus.series('telemock_redirect_proven{job="scraped-sidecar"}')
         assert {found["value"][1] for found in proven} == {"1"}
         by_otlp = (
-            f'telemock_captures_total{{job=~".*telemock-sidecar", k8s_namespace_name="{cribl.namespace}",'
+            f'telemock_captures_total{{job=~".*telemock-sidecar",'
+            f' k8s_namespace_name="{cribl.namespace}",'
             f' k8s_pod_name="{cribl.leader["metadata"]["name"]}", telemock_action="mock"}}'
         )
         assert prometheus.series(f"sum({by_otlp}) >= 1", 30)
