@@ -25,7 +25,7 @@ from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.otel.metrics import CONTENT_TYPE
 from app.profiles import explain, seen_from_url
 from app.runtime import Runtime
-from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull
+from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 from app.version import VERSION
 
 _BATCH_S = 30.0  # for a batch to arrive whole
@@ -136,6 +136,8 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
             if sender.pod and (rebound := await asyncio.to_thread(bind, batch, sender.pod)):
                 count("telemock.ingest.rebound", (), rebound)
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
+            if not batch.records and not batch.refused:  # a sidecar that takes leave
+                return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
             written = await runtime.writer.write(batch.records)
         except BatchError as e:
             raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
