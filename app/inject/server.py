@@ -23,7 +23,7 @@ from app.inject.environment import Environment
 from app.inject.events import Events
 from app.inject.namespaces import Namespaces
 from app.inject.settings import InjectSettings
-from app.inject.webhook import BODY_CAP, ReviewError, Webhook
+from app.inject.webhook import BODY_CAP, REFUSALS, ReviewError, Webhook
 from app.kube import Api, KubeError
 from app.logs import masked_logging, place
 from app.otel.export import Exporter
@@ -52,7 +52,10 @@ class Injector:
         self.certificate = ServerCertificate(LEAF_INJECTOR)
         self.profiles = ProfileSet(environment.profiles)
         self.metrics = Metrics("injector")
-        self.metrics.add("telemock.injector.pods", ("failed",), 0)  # an alert looks at it
+        # What alerts and dashboards look at: the first event would be no increase else.
+        self.metrics.add("telemock.injector.pods", ("failed",), 0)
+        for reason in REFUSALS:
+            self.metrics.add("telemock.injector.reviews_refused", (reason,), 0)
         self._exporter = Exporter(environment.otel, self.metrics)
         self.events = Events(api, self.metrics, environment.pod_name)
         self.webhook = Webhook(self.settings, Namespaces(api), self.events, self.metrics)
