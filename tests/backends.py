@@ -262,12 +262,8 @@ def _running[Server: (Jaeger, Prometheus)](
                 yield server
                 return
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()  # nothing of it is kept, and a gentle end takes it ten seconds
+            process.wait()
         text = output.read_text(errors="replace")
         if "address already in use" not in text or attempt == 2:
             raise AssertionError(f"{server.command[0]} does not answer:\n{text[-2000:]}")

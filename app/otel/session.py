@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import requests
+import urllib3
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -70,12 +71,12 @@ def _sentence(error: BaseException) -> str:
     """Without what requests says, which has the URL with its query in it."""
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return "no connection in time"
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
         return "no answer in time"
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
-    if isinstance(error, requests.exceptions.ConnectionError):
+    if isinstance(error, requests.exceptions.ConnectionError | urllib3.exceptions.HTTPError):
         return "the connection broke, or its other end does not speak HTTP"
     return type(error).__name__
 
