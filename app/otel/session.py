@@ -5,6 +5,7 @@ The SDK would take a redirect or somebody's web page for success, would read an 
 size, and tells the reason of a failure only to its log. Imported by `app.otel.otlp`.
 """
 
+import logging
 import time
 from typing import Any
 
@@ -15,6 +16,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 ANSWER_CAP = 64 * 1024  # bytes; what an endpoint says beyond that closes the connection
 _SHORTEST_S = 0.05  # the time of a request that is begun at its deadline
+
+# It writes a line, with the URL and its query, for every answer whose head is not right.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 class Refused(Exception):

@@ -8,7 +8,7 @@ from app.otel import ids
 from app.otel.export import DROPS, Exporter, LogData, SpanData
 from app.otel.metrics import Metrics
 from app.otel.settings import Otel, read
-from tests.collector import collector
+from tests.collector import Answer, collector
 
 ROOT = Path(__file__).parents[4]
 
@@ -86,6 +86,17 @@ def test_drops_are_there_before_the_first_one() -> None:
         for reason in DROPS:
             labels = f'telemock_reason="{reason}",telemock_signal="{signal}"'
             assert f"telemock_otlp_dropped_total{{{labels}}} 0.0" in text
+
+
+def test_the_last_metrics_tell_what_the_end_cost() -> None:
+    with collector() as server:
+        server.answer = lambda r: Answer(400) if r.path == "/v1/traces" else Answer()
+        exporter = Exporter(otel(OTEL_EXPORTER_OTLP_ENDPOINT=server.url), Metrics("app"))
+        exporter.start()
+        exporter.span(span())
+        exporter.close(10)
+        points = server.metrics()["telemock.otlp.dropped"].sum.data_points
+    assert sum(point.as_double for point in points) == 1
 
 
 def test_after_the_end_what_comes_is_counted_and_a_second_end_does_nothing() -> None:

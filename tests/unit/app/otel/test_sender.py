@@ -205,6 +205,16 @@ def test_the_end_comes_in_time_and_what_is_left_is_counted(server: Collector) ->
     assert dropped(metrics) == {"shutdown": 22}  # not once more, now that it ends
 
 
+def test_what_was_taken_out_when_the_end_came_is_counted_too() -> None:
+    metrics = Metrics("app")
+    sender = batches("http://127.0.0.1:9", metrics)
+    sender.put(span(), 1)
+    taken = sender._waiting.take(0)
+    end(sender, 0)
+    assert not sender._send_batch(taken)
+    assert dropped(metrics) == {"shutdown": 1}
+
+
 def test_the_end_does_not_wait_for_another_try(server: Collector) -> None:
     server.answer = lambda _: Answer(503, b"", (("retry-after", "8"),))
     metrics = Metrics("app")

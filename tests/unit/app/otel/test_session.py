@@ -126,6 +126,14 @@ def test_servers_that_speak_something_else_or_nothing(
     assert "s3cret" not in session.trouble
 
 
+def test_a_head_that_is_not_right_is_no_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    said = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nno colon\r\n: none\r\n\r\n"
+    with talking(said) as url:
+        assert post(Session(), url) == 200
+    assert "s3cret" not in caplog.text
+    assert not caplog.records
+
+
 def test_an_answer_without_end_is_read_to_its_limit_only() -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n"
     with talking(head, b"x" * ANSWER_CAP * 2) as url:
