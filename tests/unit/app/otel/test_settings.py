@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,7 @@ def test_the_resource_names_process_and_what_the_variables_say_of_it() -> None:
         (ENDPOINT, "http://c:port", "http://"),
         (ENDPOINT, "http://c:99999", "http://"),
         (ENDPOINT, "http://[::1", "http://"),
+        (ENDPOINT, "http://c:4318?key=1", "without a query"),
         (ENDPOINT, "http://c\x01", "http://"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "c", "http://"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "4318"),
@@ -174,6 +176,12 @@ def test_a_wrong_value_stops_the_start_and_is_named(name: str, value: str, also:
     text = refused(**{**HERE, name: value})
     assert text.startswith(f"{name} is ")
     assert also in text
+
+
+def test_an_sdk_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    assert "not installed" in refused(**HERE)
+    assert not given().targets
 
 
 @pytest.mark.parametrize("value", ["2", "-0.1", "nan", "inf", "half"])
