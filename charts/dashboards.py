@@ -16,17 +16,15 @@ _SIDECAR = 'job=~"$sidecar",k8s_namespace_name=~"$namespace",k8s_pod_name=~"$pod
 _POD = 'k8s_namespace_name=~"$namespace",k8s_pod_name=~"$pod"'
 _PROFILE = 'telemock_profile=~"$profile"'
 
-APP = Variable("app", "App (job)", "label_values(telemock_store_records, job)")
-SIDECAR = Variable("sidecar", "Sidecars (job)", "label_values(telemock_spool_records, job)")
-INJECTOR = Variable(
-    "injector", "Injector (job)", "label_values(telemock_certificate_days_left, job)"
-)
+APP = Variable("app", "App (job)", "telemock_store_records", "job")
+SIDECAR = Variable("sidecar", "Sidecars (job)", "telemock_spool_records", "job")
+INJECTOR = Variable("injector", "Injector (job)", "telemock_certificate_days_left", "job")
 NAMESPACE = Variable(
-    "namespace", "Namespace", "label_values(telemock_spool_records, k8s_namespace_name)"
+    "namespace", "Namespace", "telemock_spool_records", "k8s_namespace_name", all=".*"
 )
-POD = Variable("pod", "Pod", "label_values(telemock_spool_records, k8s_pod_name)")
+POD = Variable("pod", "Pod", "telemock_spool_records", "k8s_pod_name", all=".*")
 PROFILE = Variable(
-    "profile", "Profile", "label_values(telemock_inventory_new_fields_total, telemock_profile)"
+    "profile", "Profile", "telemock_inventory_new_fields_total", "telemock_profile", all=".*"
 )
 
 

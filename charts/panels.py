@@ -55,11 +55,14 @@ class Panel(NamedTuple):
 
 
 class Variable(NamedTuple):
-    """A choice of the values that a label has."""
+    """A choice of the values that a label has. `all` is what "All" stands for, where it is not
+    these values: `.*` lets what lacks the label in too."""
 
     name: str
+    title: str
+    metric: str
     label: str
-    values: str  # label_values(METRIC, LABEL)
+    all: str = ""
 
 
 class Board(NamedTuple):
@@ -106,17 +109,17 @@ def as_json(board: Board) -> str:
 
 
 def _variable(given: Variable) -> dashboard.QueryVariable:
-    return (
+    made = (
         dashboard.QueryVariable(given.name)
-        .label(given.label)
+        .label(given.title)
         .datasource(SOURCE)
-        .query(given.values)
+        .query(f"label_values({given.metric}, {given.label})")
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.ALPHABETICAL_ASC)
         .multi(True)
         .include_all(True)
-        .all_value(".*")
     )
+    return made.all_value(given.all) if given.all else made
 
 
 def _panel(panel: Panel) -> Any:
