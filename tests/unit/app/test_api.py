@@ -267,16 +267,6 @@ def test_explain(served: Served) -> None:
         assert served.client.get("/api/v1/explain", params=bad).status_code == 422
 
 
-def test_health(served: Served) -> None:
-    health = served.bare.get("/health").json()
-    assert health["status"] == "ok"
-    assert health["uptime_s"] >= 0
-    assert health["version"]
-    assert health["queue"] == 0
-    assert health["profiles"]["etag"] and not health["profiles"]["error"]
-    assert served.bare.get("/ready").json()["ready"] is True
-
-
 def test_instants() -> None:
     assert instant(None, "since") is None
     assert instant("5", "since") == 5
