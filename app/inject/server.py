@@ -92,6 +92,7 @@ class Injector:
             self.environment.log_level,
             lambda: Masker(self.profiles.rules),
             as_json=self.environment.log_format == "json",
+            lost=lambda stream: self.metrics.add("telemock.output.dropped", (stream,)),
         ):
             tasks = [
                 asyncio.create_task(t)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from addon import spool
+from app import auth
 from tests.serving import until
 from tests.sidecar import HOST, LINE, Sidecar, bundle_of, rule, sidecar
 from tests.volume import Volume, volume
@@ -205,7 +206,7 @@ def log_lines(app: App) -> list[str]:
     return (app.logs / "telemetry_requests.log").read_text().splitlines()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_a_sidecar_on_a_full_disk_holds_records_in_memory_and_counts_what_it_loses(
     tmp_path: Path,
 ) -> None:
@@ -216,8 +217,8 @@ def test_a_sidecar_on_a_full_disk_holds_records_in_memory_and_counts_what_it_los
         volume(tmp_path / "small", 8 << 20) as disk,
         volume(tmp_path / "volume", 24 << 20) as roomy,
     ):
-        with serving(roomy, tmp_path, port):
-            pass  # makes the token
+        (roomy.seen / "data").mkdir()
+        auth.token(roomy.seen / "data")  # as the app makes it with its first start
         (tmp_path / "sidecar").mkdir()
         (tmp_path / "sidecar" / "data").symlink_to(disk.seen)
         with sidecar(

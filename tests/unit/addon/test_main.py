@@ -1,6 +1,7 @@
 """addon/main.py on mitmproxy's own flows, and addon/__main__.py: what the command line says."""
 
 import asyncio
+import logging
 import os
 import random
 import subprocess
@@ -24,6 +25,7 @@ from addon.measure import Measure
 from addon.profiles import Profiles
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, decode, encode
+from app.otel import lines
 from app.otel.metrics import Metrics
 from tests.sidecar import HOST, LINE, ROOT, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
@@ -234,6 +236,31 @@ async def test_our_own_failure_forwards_nothing(
     flow = flow_of("/body" if broken == "settle" else "/telemetry/index.html")
     await run(sidecar, flow)
     assert flow.response is not None and flow.response.status_code == 502
+
+
+async def test_a_line_about_a_request_names_its_trace(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, str]] = []
+
+    class Ears(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(lines.current.get())
+
+    ears = Ears()
+    monkeypatch.setattr(sidecar, "router", None)
+    logging.getLogger("addon.main").addHandler(ears)
+    try:
+        for trace in ("a" * 32, "b" * 32):
+            sent = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+            flow = flow_of("/telemetry/index.html", **sent)
+            # mitmproxy runs each hook in a task of its own.
+            await asyncio.create_task(sidecar.requestheaders(flow))
+            await asyncio.create_task(sidecar.request(flow))
+    finally:
+        logging.getLogger("addon.main").removeHandler(ears)
+    assert [trace for trace, _ in said] == ["a" * 32, "b" * 32]
+    assert lines.current.get() == ("", "")
 
 
 @given(st.binary(max_size=60), st.lists(st.tuples(st.binary(max_size=9), st.binary(max_size=60))))
