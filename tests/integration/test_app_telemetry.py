@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from addon.profiles import built_in
 from app.contract.names import HEADER_RECORD, HEADER_RULE, METRICS
 from app.contract.record import CaptureRecord, Request, Response, Workload, encode
 from app.otel.metrics import LABEL_SETS
 from tests.backends import Jaeger, Prometheus, jaeger, prometheus
 from tests.serving import Served, serving, until
+from tests.sidecar import sidecar
 
 PROFILE = str(Path(__file__).parents[1] / "profile.yaml")
 SECRET = "canary-lic-0123456789"
@@ -81,6 +83,43 @@ def test_a_sidecars_request_is_one_span_in_its_trace(told: Served, collector: Ja
     assert "v=4.16.1" in span.attributes["url.query"]
     assert span.resource["service.name"] == "telemock-app"
     assert span.resource["deployment.environment"] == "test"
+
+
+def test_an_answer_of_the_app_is_one_trace_of_three_spans_and_one_record(
+    told: Served, collector: Jaeger, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(told.runtime.token)
+    with sidecar(
+        tmp_path,
+        built_in(),
+        TELEMOCK_APP_URL=told.url,
+        TELEMOCK_TOKEN_FILE=str(tmp_path / "token"),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.otlp,
+        OTEL_BSP_SCHEDULE_DELAY="100",
+    ) as running:
+        running.ask(f"/telemetry/index.html?v=3.3.3&lic={SECRET}")
+        (record,) = told.captures(1, version="3.3.3")
+        until(lambda: told.runtime.sidecars.counts().seen == 1)
+        spans = {
+            (s.resource["service.name"], s.kind): s
+            for s in collector.trace(record["trace_id"], spans=3)
+        }
+    server, client, mock = (
+        spans[key]
+        for key in (
+            ("telemock-sidecar", "server"),
+            ("telemock-sidecar", "client"),
+            ("telemock-app", "server"),
+        )
+    )
+    assert (server.parent_id, client.parent_id, mock.parent_id) == (
+        "",
+        server.span_id,
+        client.span_id,
+    )
+    assert server.span_id == record["span_id"]
+    assert mock.name == server.name
+    assert told.runtime.sidecars.counts() == (0, 0)  # it took leave
 
 
 def test_direct_use_has_a_span_a_record_and_a_log_record_of_one_trace(
