@@ -54,12 +54,20 @@ def test_what_is_observed_is_a_trace_of_two(jaeger: Jaeger, release: Release, cr
     node = cribl.start(
         "traced-observed", annotations={"mode": "observe"}, spec=cribl.through_vendor()
     )
-    assert cribl.telemetry(node, "observed-trace")["status"] == 200
+    url = "cdn.cribl.io/telemetry/index.html?v=1&fc.tag="
+    assert cribl.call(node, f"http://{url}observed-trace")["status"] == 200
     record = release.capture("observed-trace")
     assert record["answered_by"] == "upstream", record
     server, client = jaeger.trace(record["trace_id"], spans=2)
     assert (server.kind, client.kind, client.parent_id) == ("server", "client", server.span_id)
     assert client.attributes["server.address"] == "cdn.cribl.io"
+    assert not (server.error or client.error)
+    # The sidecar does not know the authority of the vendor's certificate.
+    assert cribl.call(node, f"https://{url}untrusted-trace")["status"] == 502
+    record = release.capture("untrusted-trace")
+    server, client = jaeger.trace(record["trace_id"], spans=2)
+    assert server.error and client.error
+    assert client.attributes["error.type"] == record["reason"]
 
 
 def test_metrics_come_by_otlp_and_by_scraping(
