@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from app import auth
 from app.contract import rules as contract_rules
 from app.contract.mask import Masker
-from app.contract.names import FILE_STORE
+from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.files import LogFiles
@@ -115,6 +115,8 @@ class Runtime:
         self.mask_key_id = hashlib.sha256(self.mask_key).hexdigest()[:8]
         self._masker = None
         self._bundles.clear()
+        for stream in (*LOG_FILES, "stderr"):
+            self.metrics.add("telemock.output.dropped", (stream,), 0)
         self.files = files = LogFiles(
             settings.logs,
             size=settings.logs_size,
