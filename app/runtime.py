@@ -293,5 +293,7 @@ class Runtime:
             "queue": self.writer.waiting,
             "log_lines_lost": self.files.failed,
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},
+            "otel": self.telemetry.exporter.state()
+            | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
             **({"tls": self.release.health()} if self.release else {}),
         }

@@ -184,6 +184,8 @@ class Injector:
                     "ids": [p.id for p in self.profiles.rules.profiles],
                     "error": self.profiles.error,
                 },
+                "otel": self._exporter.state()
+                | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
             }
         )
 
