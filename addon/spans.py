@@ -39,6 +39,8 @@ class Spans:
         target = self._target(record)
         state = _header(record.request.headers, "tracestate") if record.request else ""
         error = server_error(record)
+        # What happened is told once, by the span that it happened to.
+        failed_there = asked_of(record).error if traced.client_span else ""
         self._export(
             SpanData(
                 name=_name(record),
@@ -50,7 +52,7 @@ class Spans:
                 end_ns=record.time_ns + record.duration_ns,
                 attributes=_server(record, target, error) | ours,
                 error=_said(error),
-                events=_exception(record) if error and not traced.client_span else (),
+                events=_exception(record) if error == record.reason != failed_there else (),
                 trace_state=state,
             )
         )

@@ -351,6 +351,46 @@ def test_what_waits_is_exported_at_the_end(lab: Lab, tmp_path: Path) -> None:
     assert re.fullmatch("[0-9a-f]{32}", span.resource["service.instance.id"])
 
 
+def test_mitmdump_with_the_addon_exports_too(lab: Lab, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with (tmp_path / "out").open("wb") as out:
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("mitmdump")), "-s", "addon/main.py",
+             "--listen-host", "127.0.0.1", "-p", "0"],
+            cwd=ROOT,
+            stdout=out,
+            stderr=out,
+            env=os.environ
+            | {
+                "TELEMOCK_DATA": str(data),
+                "TELEMOCK_HEALTH_PORT": "0",
+                "TELEMOCK_APP_URL": "http://127.0.0.1:9",
+                "TELEMOCK_SHUTDOWN_SECONDS": "1",
+                "PYTHONPATH": str(ROOT),
+                "OTEL_EXPORTER_OTLP_ENDPOINT": lab.jaeger.otlp,
+                "OTEL_SERVICE_NAME": "mitmdump",
+            },
+        )  # fmt: skip
+    try:
+        file = data / "sidecar.json"
+        wait_for(lambda: file.exists() and file.read_text(), 30)
+        proxy = json.loads(file.read_text())["proxy"][0]
+        subprocess.run(
+            ["curl", "-s", "--proxy", f"http://{proxy}", "--cacert", str(data / "ca" / "ca.pem"),
+             f"https://{HOST}/telemetry/index.html?v=1"],
+            capture_output=True, timeout=20, check=True,
+        )  # fmt: skip
+        process.terminate()
+        process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+    # The app is away: it was asked in vain.
+    names = {(x.name, x.kind, x.error) for x in lab.jaeger.spans("mitmdump", 2)}
+    route = "/telemetry/index.html"
+    assert names == {(f"GET {route}", "server", False), (f"GET {route}", "client", True)}
+
+
 def test_a_collector_that_never_answers_costs_no_exchange_and_is_counted(tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0), backlog=64) as silent,
