@@ -103,7 +103,7 @@ def test_our_generator_keeps_its_connections(server: tuple[str, list[tuple[int, 
     assert len({port for port, _ in seen}) == 2
     assert {target for _, target in seen} == {"/good?a=1"}
     assert 0 <= len(seen) - load.operations <= 2 and load.operations > 2
-    assert load.p50_ms > 0 and load.seconds >= 1
+    assert load.p50_ms > 0 and 0.9 < load.seconds < 9
 
 
 def test_our_generator_makes_new_connections(server: tuple[str, list[tuple[int, str]]]) -> None:
