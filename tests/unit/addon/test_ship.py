@@ -25,7 +25,7 @@ from app.contract.record import (
 )
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
 from tests.canary import find_secret
-from tests.shipping import Case
+from tests.shipping import Case, record, request
 from tests.standin import StandIn, eventually, standin
 
 SECRET = "c4n4ry+of/the=licence"
