@@ -63,5 +63,6 @@ def test_any_value_leaves_no_trace(secret: str) -> None:
         response=Response(status=200, body=Body(text=json.dumps({"seen": [secret, {secret: 1}]}))),
     )
     masked = r.encode(MASKER.record(record))
-    if len(set(secret)) > 4:  # one of few characters stands in many texts by chance
+    # One of few characters stands in many texts by chance, and so does a word such as `undefined`.
+    if len(set(secret)) > 4 and chased(secret):
         assert find_secret(masked, secret) == []
