@@ -10,6 +10,7 @@ from typing import Protocol
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy import layer, mode_specs, server_hooks
 
+from addon.answer import Answers
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
 from addon.exchange import Exchange
@@ -64,6 +65,7 @@ class Connections:
         self.capture = capture
         self.app = app
         self.settle = settle
+        self.answers: Answers | None = None  # asked directly where no other addon looks at flows
         self.dns = Names(options.resolve, options.named, listening)
         self._relays: dict[str, list[Relay]] = {}  # by client
         self._asked_for: dict[str, Address] = {}  # by server, while it is connected to

@@ -106,11 +106,11 @@ class Exchange:
     port: int
     http_version: str
     trace: Trace
-    number: tuple[str, int]  # boot and sequence, reserved for the record
     client: Endpoint | None
     destination: Endpoint | None
     sent: Kept | Counted
     received: Kept | Counted
+    number: tuple[str, int] = ("", 0)  # boot and sequence, reserved for the record
     time_ns: int = field(default_factory=time.time_ns)
     started: int = field(default_factory=now)
     asked: int = 0  # `now()` when the mock or the real host was asked

@@ -74,6 +74,39 @@ class Sidecar:
             log.exception("a request could not be answered, so it is refused")
             flow.response = failed(flow.request)
 
+    # What `addon.answer` calls in the place of hooks.
+
+    def begin(self, flow: http.HTTPFlow) -> Exchange | None:
+        try:
+            exchange = self._judge(flow)
+        except Exception:
+            log.exception("a request could not be decided, so mitmproxy reads it")
+            return None
+        if exchange.forwarded or exchange.undecided or self._hands_over(exchange):
+            return None
+        self._enter(exchange, flow)
+        return exchange
+
+    def answer_now(self, flow: http.HTTPFlow) -> bool:
+        try:
+            exchange = flow.metadata[KEY]
+            flow.response = self.router.answer_now(exchange, flow.request)
+            if flow.response is not None:
+                self._extract_version(exchange)
+        except Exception:
+            log.exception("a request could not be answered, so it is refused")
+            flow.response = failed(flow.request)
+        return flow.response is not None
+
+    def answered(self, flow: http.HTTPFlow) -> None:
+        try:
+            self.response(flow)
+        except Exception:
+            log.exception("an exchange could not be recorded")
+
+    def abandoned(self, flow: http.HTTPFlow) -> None:
+        self._finish(flow, "failed", "client_gone")
+
     async def _head(self, flow: http.HTTPFlow) -> None:
         exchange = self._begin(flow)
         if flow.error:
@@ -179,6 +212,17 @@ class Sidecar:
             self._lead_out(exchange, flow)
 
     def _begin(self, flow: http.HTTPFlow) -> Exchange:
+        exchange = self._judge(flow)
+        self._enter(exchange, flow)
+        return exchange
+
+    def _enter(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """From here on the exchange has a number, and comes to `_finish`."""
+        exchange.number = self.shipper.reserve()
+        flow.metadata[KEY] = exchange
+        self._flows.setdefault(flow.client_conn.id, {})[flow.id] = flow
+
+    def _judge(self, flow: http.HTTPFlow) -> Exchange:
         request, client = flow.request, flow.client_conn
         rules = self.profiles.rules
         path, query = query_of(text(request.data.path))
@@ -193,7 +237,7 @@ class Sidecar:
         decision = decide(rules, seen, self.options.mode)
         passes = decision.action == "pass" and not decision.needs_body
         cap = self.options.body_cap
-        exchange = Exchange(
+        return Exchange(
             rules=rules,
             seen=seen,
             decision=decision,
@@ -201,16 +245,12 @@ class Sidecar:
             port=request.port,
             http_version=request.http_version,
             trace=trace(request.headers.get("traceparent", "")),
-            number=self.shipper.reserve(),
             client=endpoint(client.peername),
             destination=destination_of(client, flow.server_conn)
             or Endpoint(text(request.host)[:512], request.port),
             sent=Counted() if passes else Kept(cap),
             received=Counted() if passes else Kept(cap),
         )
-        flow.metadata[KEY] = exchange
-        self._flows.setdefault(client.id, {})[flow.id] = flow
-        return exchange
 
     def _host(self, flow: http.HTTPFlow) -> str:
         """The host the client means: the Host header or :authority, else where it connected to."""

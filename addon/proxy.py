@@ -24,6 +24,7 @@ class Master(BaseMaster):
         # Copies every log line into a hook that no addon of ours has.
         self._legacy_log_events.uninstall()
         self.process = process
+        process.sidecar.connections.answers = process.sidecar
         self.server = proxyserver.Proxyserver()
         self.failure = ""
         self.deadline = 0.0  # of the loop's clock, for what is in flight when we are stopped
