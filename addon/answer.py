@@ -224,9 +224,18 @@ class AnswerLayer(layer.Layer):
 
 def _last(request: http.Request, response: http.Response) -> bool:
     """Whether no request may follow on the connection."""
-    return (
+    of_answer = {name.lower() for name, _ in response.headers.fields}
+    if (b"connection" in of_answer or _has(request, b"connection")) and (
         http1.connection_close("HTTP/1.1", request.headers)
         or http1.connection_close("HTTP/1.1", response.headers)
-        or http1.expected_http_body_size(request, response) is None
-        or http1.expected_http_body_size(request, response) == -1
-    )
+    ):
+        return True
+    if b"content-length" in of_answer and b"transfer-encoding" not in of_answer:
+        return False
+    # Without a length, or with a coding that is not sent here, the end of the connection is the
+    # end of the answer.
+    return http1.expected_http_body_size(request, response) in (None, -1)
+
+
+def _has(request: http.Request, lower: bytes) -> bool:
+    return any(name.lower() == lower for name, _ in request.headers.fields)

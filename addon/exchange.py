@@ -146,7 +146,15 @@ class Exchange:
 
     def header(self, name: str) -> str:
         """The first value under a lower-case name, "" when there is none."""
-        return next((v for n, v in self.seen.headers if n.lower() == name), "")
+        return first(self.seen.headers, name)
+
+
+def first(headers: Sequence[Pair], name: str) -> str:
+    """The first value under a lower-case name, "" when there is none."""
+    for n, value in headers:
+        if n.lower() == name:
+            return value
+    return ""
 
 
 def headers_of(fields: Sequence[tuple[bytes, bytes]]) -> list[Pair]:

@@ -14,7 +14,7 @@ from mitmproxy.tcp import TCPFlow
 from addon.capture import Capture, endpoint
 from addon.connections import Connections, Sink, destination_of, ship, why
 from addon.dns import Address
-from addon.exchange import KEY, Counted, Exchange, Kept, headers_of, now, query_of, trace
+from addon.exchange import KEY, Counted, Exchange, Kept, first, headers_of, now, query_of, trace
 from addon.next_layer import host_of
 from addon.options import Options
 from addon.pool import Pool
@@ -226,12 +226,13 @@ class Sidecar:
         request, client = flow.request, flow.client_conn
         rules = self.profiles.rules
         path, query = query_of(text(request.data.path))
+        headers = headers_of(request.headers.fields)
         seen = Seen(
             method=text(request.data.method),
-            host=self._host(flow),
+            host=self._host(flow, first(headers, "host")),
             path=path or "/",
             query=query,
-            headers=headers_of(request.headers.fields),
+            headers=headers,
             json=UNREAD,
         )
         decision = decide(rules, seen, self.options.mode)
@@ -244,7 +245,7 @@ class Sidecar:
             scheme=request.scheme,
             port=request.port,
             http_version=request.http_version,
-            trace=trace(request.headers.get("traceparent", "")),
+            trace=trace(first(headers, "traceparent")),
             client=endpoint(client.peername),
             destination=destination_of(client, flow.server_conn)
             or Endpoint(text(request.host)[:512], request.port),
@@ -252,9 +253,10 @@ class Sidecar:
             received=Counted() if passes else Kept(cap),
         )
 
-    def _host(self, flow: http.HTTPFlow) -> str:
+    def _host(self, flow: http.HTTPFlow, header: str) -> str:
         """The host the client means: the Host header or :authority, else where it connected to."""
-        named = host_of(flow.request.host_header or "")
+        authority = text(flow.request.data.authority) if flow.request.is_http2 else ""
+        named = host_of(authority or header)
         return text(named or flow.client_conn.sni or flow.request.host)[:512].lower()
 
     def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
