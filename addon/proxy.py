@@ -8,6 +8,7 @@ import gc
 import signal
 import sys
 
+import addon.lean  # noqa: I001 - before mitmproxy.addons
 from mitmproxy import options as mitmproxy_options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master as BaseMaster
