@@ -8,7 +8,9 @@ import gc
 import signal
 import sys
 
-import addon.lean  # noqa: I001 - before mitmproxy.addons
+import addon.lean  # noqa: F401 - before any of mitmproxy's addons
+
+# isort: split
 from mitmproxy import options as mitmproxy_options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master as BaseMaster

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
@@ -18,14 +18,13 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from app import report as reports
 from app.auth import Caller, Policy
 from app.batch import LINES_CAP, BatchError, bind, read_batch, read_body, receipt
-from app.contract.names import CONTENT_TYPE_RECORDS
+from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
+from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
-from app.otel.metrics import CONTENT_TYPE
 from app.profiles import explain, seen_from_url
 from app.runtime import Runtime
-from app.store import CaptureQuery, QueryError, Scope, StoreError, StoreFull
-from app.version import VERSION
+from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 
 _BATCH_S = 30.0  # for a batch to arrive whole
 _AGE = re.compile(r"(\d{1,6})([smhd])")
@@ -34,7 +33,6 @@ _NS = 1_000_000_000
 
 log = logging.getLogger(__name__)
 
-health = APIRouter(tags=["health"])
 router = APIRouter(prefix="/api/v1", tags=["api"], responses=PROBLEMS)
 
 GET, LIST = Depends(Policy("get")), Depends(Policy("list"))
@@ -123,16 +121,20 @@ ProfileId = Annotated[
 )
 async def take(request: Request, runtime: Run, sender: Sender) -> Response:
     count = runtime.metrics.add
+    _heard(request, runtime, sender)
     async with runtime.batches:
         try:
             async with asyncio.timeout(_BATCH_S):
                 body = await read_body(request.stream())
+            arrived = time.perf_counter()
             batch = await asyncio.to_thread(
                 read_batch, body, request.headers.get("content-encoding", "")
             )
             if sender.pod and (rebound := await asyncio.to_thread(bind, batch, sender.pod)):
                 count("telemock.ingest.rebound", (), rebound)
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
+            if not batch.records and not batch.refused:  # a sidecar that takes leave
+                return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
             written = await runtime.writer.write(batch.records)
         except BatchError as e:
             raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
@@ -142,6 +144,8 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
             raise refusal(507, str(e), {"Retry-After": "5"}) from None
         except StoreError as e:
             raise refusal(503, str(e), {"Retry-After": "1"}) from None
+    runtime.metrics.observe("telemock.ingest.batch.duration", (), time.perf_counter() - arrived)
+    runtime.metrics.observe("telemock.ingest.batch.size", (), len(batch.records))
     done = receipt(batch, written)
     for outcome, number in (
         ("stored", done.stored),
@@ -159,7 +163,9 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
     summary="List captures",
     responses={
         200: json_content(
-            "One page.", {"items": [EXAMPLE_RECORD], "next": None, "last": "…"}, "CapturePage"
+            "One page; where TELEMOCK_TRACE_URL is set, each record has its `trace_url`.",
+            {"items": [EXAMPLE_RECORD], "next": None, "last": "…"},
+            "CapturePage",
         )
     },
 )
@@ -225,9 +231,15 @@ async def captures(
         cursor=cursor,
         limit=limit,
     )
-    page = await _ask(lambda: runtime.store.captures(query))
+    template = runtime.settings.trace_url
+
+    def read() -> tuple[Page, list[bytes]]:
+        page = runtime.store.captures(query)
+        return page, [linked(item, template) for item in page.items]
+
+    page, items = await _ask(read)
     return _json(
-        b'{"items":[' + b",".join(page.items) + b'],"next":' + msgspec.json.encode(page.next)
+        b'{"items":[' + b",".join(items) + b'],"next":' + msgspec.json.encode(page.next)
         + b',"last":' + msgspec.json.encode(page.last) + b"}"
     )  # fmt: skip
 
@@ -237,7 +249,9 @@ async def captures(
     dependencies=[GET],
     summary="One capture",
     responses={
-        200: json_content("The record.", EXAMPLE_RECORD, "CaptureRecord"),
+        200: json_content(
+            "The record, with `trace_url` as in the list.", EXAMPLE_RECORD, "CaptureRecord"
+        ),
         404: {"description": "There is none of that id."},
     },
 )
@@ -247,7 +261,7 @@ async def capture(runtime: Run, id: str) -> Response:
         raise refusal(
             404, f"there is no capture {id[:80]!r}\n\nhint: GET /api/v1/captures lists them"
         )
-    return _json(found)
+    return _json(linked(found, runtime.settings.trace_url))
 
 
 @router.get(
@@ -299,6 +313,8 @@ async def fields(
     },
 )
 async def profiles(request: Request, runtime: Run, reader: Reader) -> Response:
+    if reader.sidecar:
+        _heard(request, runtime, reader)
     etag, bundle = runtime.bundle(with_key=reader.sidecar)
     headers = {"ETag": etag}
     known = [
@@ -334,49 +350,11 @@ async def explanation(
     return _json(msgspec.json.encode(found))
 
 
-@health.get(
-    "/health",
-    summary="How the app is",
-    response_description="Always 200 while the process answers.",
-)
-async def alive(runtime: Run) -> dict[str, Any]:
-    parts = await runtime.health()
-    return {
-        "status": "ok" if _well(parts) else "degraded",
-        "uptime_s": round(time.monotonic() - runtime.started, 3),
-        "version": VERSION,
-        "boot": runtime.boot,
-        **parts,
-    }
-
-
-@health.get(
-    "/ready",
-    summary="Whether the app takes records",
-    responses={503: {"description": "A part does not work; its `error` says why."}},
-)
-async def ready(response: Response, runtime: Run) -> dict[str, Any]:
-    parts = await runtime.health()
-    needed: dict[str, Any] = {name: parts[name] for name in ("store", "tls") if name in parts}
-    is_ready = all(part["ok"] for part in needed.values())
-    response.status_code = 200 if is_ready else 503
-    return {"ready": is_ready, **needed}
-
-
-@health.get(
-    "/metrics",
-    summary="Prometheus text",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    response_class=Response,
-)
-async def metrics(runtime: Run) -> Response:
-    await runtime.health()  # sets the gauges of the store
-    return Response(runtime.metrics.render(), media_type=CONTENT_TYPE)
-
-
-def _well(parts: dict[str, Any]) -> bool:
-    tls = parts.get("tls", {"ok": True})
-    return bool(parts["store"]["ok"] and tls["ok"] and not parts["profiles"]["error"])
+def _heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
+    headers = request.headers
+    runtime.sidecars.heard(
+        sidecar.pod, headers.get(HEADER_SIDECAR, ""), leaving=HEADER_LEAVING in headers
+    )
 
 
 async def _ask[T](question: Callable[[], T]) -> T:

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
 from app.contract.rules import RuleSet
-from app.contract.settings import Setting, SettingError, one_of, port, read
-from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings
+from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
+from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
 from app.inject.wishes import wishes
+from app.otel.settings import Otel
+from app.telemetry import PodNames, otel
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -51,6 +53,13 @@ def _texts(value: str) -> dict[str, str]:
     return found
 
 
+def _secret_key(value: str) -> SecretKey | None:
+    name, _, key = value.partition("/")
+    if value and not (name and key and "/" not in key):
+        raise ValueError
+    return SecretKey(name, key) if value else None
+
+
 def _url(*schemes: str) -> Any:
     def parse(value: str) -> str:
         if value and not value.startswith(tuple(f"{s}://" for s in schemes)):
@@ -69,7 +78,12 @@ SETTINGS = (
         "POD_NAMESPACE", "", str,
         "Namespace of the release. Needed; the chart sets it to the pod's own.",
     ),
-    Setting("POD_NAME", "", str, "Name of the injector's own pod, for Events."),
+    Setting(
+        "POD_NAME", "", str,
+        "Name of the injector's own pod, for Events and for what OpenTelemetry gets.",
+    ),
+    Setting("POD_UID", "", str, "Uid of the injector's own pod, for what OpenTelemetry gets."),
+    Setting("NODE_NAME", "", str, "Node of the injector's own pod, for the same."),
     Setting(
         "TELEMOCK_FULLNAME", "telemock", str,
         "Name of the release's Service and, with endings, of its other objects.",
@@ -81,6 +95,10 @@ SETTINGS = (
     Setting(
         "LOG_LEVEL", "INFO", lambda v: one_of(*_LEVELS)(v.upper()),
         "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
+    ),
+    Setting(
+        "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
+        "How lines are written: text, or json with one object a line.", "text or json",
     ),
     Setting(
         "TELEMOCK_TLS_SECRET", "", str,
@@ -135,6 +153,12 @@ SETTINGS = (
         "More environment of the sidecar, such as OTEL_EXPORTER_OTLP_ENDPOINT, as a JSON object.",
         "a JSON object of texts",
     ),
+    Setting(
+        "TELEMOCK_INJECT_OTEL_HEADERS", "", _secret_key,
+        "Entry of a Secret that sidecars take OTEL_EXPORTER_OTLP_HEADERS from, as NAME/KEY: of "
+        "their pod's own namespace, and without it they send none.",
+        "NAME/KEY or nothing",
+    ),
 )  # fmt: skip
 
 
@@ -144,17 +168,20 @@ class Environment:
 
     port: int
     log_level: str
+    log_format: str
     fullname: str
     pod_namespace: str
     pod_name: str
     tls_secret: str
     profiles: tuple[str, ...]
+    otel: Otel
     inject: InjectSettings
 
 
 def load(environ: Mapping[str, str] | None = None) -> Environment:
     """None means the process's environment. Raises SettingError."""
-    values = read(SETTINGS, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    values = read(SETTINGS, environ)
     for name in ("TELEMOCK_SIDECAR_IMAGE", "POD_NAMESPACE"):
         if not values[name]:
             raise SettingError(
@@ -167,14 +194,18 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
             "hint: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
         )
     service = f"{values['TELEMOCK_FULLNAME']}.{values['POD_NAMESPACE']}.svc"
+    pod_name = values["POD_NAME"] or "telemock-injector"
+    pod = PodNames(values["POD_NAMESPACE"], pod_name, values["POD_UID"], values["NODE_NAME"])
     return Environment(
         port=values["TELEMOCK_INJECTOR_PORT"],
         log_level=values["LOG_LEVEL"],
+        log_format=values["LOG_FORMAT"],
         fullname=values["TELEMOCK_FULLNAME"],
         pod_namespace=values["POD_NAMESPACE"],
-        pod_name=values["POD_NAME"] or "telemock-injector",
+        pod_name=pod_name,
         tls_secret=values["TELEMOCK_TLS_SECRET"],
         profiles=values["TELEMOCK_PROFILES"],
+        otel=otel(environ, service="telemock-injector", container="injector", pod=pod),
         inject=InjectSettings(
             image=values["TELEMOCK_SIDECAR_IMAGE"],
             pull_policy=values["TELEMOCK_INJECT_PULL_POLICY"],
@@ -187,6 +218,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
             egress_proxy=proxy,
             resources=values["TELEMOCK_INJECT_RESOURCES"],
             env=values["TELEMOCK_INJECT_ENV"],
+            otel_headers=values["TELEMOCK_INJECT_OTEL_HEADERS"],
         ),
     )
 

@@ -110,7 +110,7 @@ class Writer:
         )
         self.connection.execute("UPDATE total SET records=records+?", (len(rows),))
         new_fields = sums.write(self.connection)
-        return Written(stored, len(batch) - len(stored), new_fields)
+        return Written(stored, len(batch) - len(stored), new_fields, self._names.new_hosts())
 
     def _claim(self, batch: Sequence[Incoming]) -> tuple[dict[str, int], list[int]]:
         """Numbers of the batch's boots, and the indexes of the records that were never stored."""

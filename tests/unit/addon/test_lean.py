@@ -19,7 +19,8 @@ def test_the_sidecar_imports_only_the_addons_that_it_uses() -> None:
         " if m.startswith('mitmproxy.addons.') or m in ('flask', 'ldap3', 'tornado', 'urwid')))"
     )
     assert shown.split() == [
-        f"mitmproxy.addons.{name}" for name in ("core", "next_layer", "proxyserver", "tlsconfig")
+        f"mitmproxy.addons.{name}"
+        for name in ("core", "next_layer", "proxyserver", "termlog", "tlsconfig")
     ]
 
 

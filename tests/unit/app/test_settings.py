@@ -16,6 +16,8 @@ def test_defaults_bind_loopback_and_keep_the_rules() -> None:
     assert settings.mode is None
     assert settings.max_body == 4 << 30
     assert settings.retention_size == 2 << 30
+    assert (settings.logs_days, settings.logs_size) == (30, 1 << 30)
+    assert settings.log_format == "text"
 
 
 def test_values_are_read() -> None:
@@ -48,6 +50,9 @@ def test_values_are_read() -> None:
         ("TELEMOCK_MAX_BODY", "-1"),
         ("TELEMOCK_MAX_BODY", "infGiB"),
         ("TELEMOCK_RETENTION_DAYS", "nan"),
+        ("TELEMOCK_LOGS_DAYS", "-1"),
+        ("TELEMOCK_LOGS_SIZE", "1023KiB"),
+        ("LOG_FORMAT", "xml"),
         ("TELEMOCK_SERVER", "localhost:8000"),
     ],
 )
@@ -97,3 +102,23 @@ def test_env_example_sets_the_defaults(tmp_path: Path, monkeypatch: pytest.Monke
     for row in SETTINGS:
         monkeypatch.delenv(row.name, raising=False)
     assert load() == load({})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://jaeger.test/trace/{trace_id}",
+        'http://grafana/explore?panes={"a":{"queries":[{"query":"{trace_id}"}]}}',
+        "",
+    ],
+)
+def test_a_link_to_traces(url: str) -> None:
+    assert load({"TELEMOCK_TRACE_URL": url}).trace_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["https://jaeger.test/trace/", "ftp://h/{trace_id}", "{trace_id}", "http:///{trace_id}"]
+)
+def test_a_link_that_leads_nowhere_is_refused(url: str) -> None:
+    with pytest.raises(SettingError, match=r"TELEMOCK_TRACE_URL is (.|\n)*hint: "):
+        load({"TELEMOCK_TRACE_URL": url})

@@ -9,6 +9,7 @@ GIVEN = {"TELEMOCK_SIDECAR_IMAGE": "telemock-sidecar:1", "POD_NAMESPACE": "telem
 def test_defaults_are_those_of_the_release() -> None:
     found = load({**GIVEN, "TELEMOCK_FULLNAME": "tm"})
     assert (found.port, found.log_level, found.profiles) == (9443, "INFO", ("cribl",))
+    assert found.log_format == "text"
     assert found.inject.image == "telemock-sidecar:1"
     assert found.inject.app_url == "http://tm.telemock.svc:8000"
     assert found.inject.api_url == "https://tm.telemock.svc:8443"
@@ -27,6 +28,7 @@ def test_every_part_of_inject_can_be_set() -> None:
             "TELEMOCK_INJECT_PULL_POLICY": "Never",
             "TELEMOCK_INJECT_RESOURCES": '{"requests": {"cpu": "1m"}}',
             "TELEMOCK_INJECT_ENV": '{"OTEL_SDK_DISABLED": "true"}',
+            "TELEMOCK_INJECT_OTEL_HEADERS": "collector/headers",
             "TELEMOCK_APP_URL": "http://elsewhere:8000/",
         }
     ).inject
@@ -38,7 +40,31 @@ def test_every_part_of_inject_can_be_set() -> None:
     assert found.egress_proxy == "http://u:p@proxy:3128"
     assert (found.pull_policy, found.resources) == ("Never", {"requests": {"cpu": "1m"}})
     assert found.env == {"OTEL_SDK_DISABLED": "true"}
+    assert found.otel_headers == ("collector", "headers")
     assert found.app_url == "http://elsewhere:8000"
+
+
+def test_opentelemetry_gets_the_pods_names() -> None:
+    environ = {
+        **GIVEN, "POD_NAME": "inj-1", "POD_UID": "u", "NODE_NAME": "n",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318",
+    }  # fmt: skip
+    found = load(environ).otel
+    assert found.metrics
+    assert found.resource["service.name"] == "telemock-injector"
+    assert found.resource["service.instance.id"] == "telemock.inj-1.injector"
+    assert (found.resource["k8s.pod.uid"], found.resource["k8s.node.name"]) == ("u", "n")
+
+
+def test_a_wrong_otel_variable_is_named() -> None:
+    with pytest.raises(SettingError, match="OTEL_EXPORTER_OTLP_PROTOCOL"):
+        load(
+            {
+                **GIVEN,
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            }
+        )
 
 
 @pytest.mark.parametrize("name", sorted(GIVEN))
@@ -52,6 +78,7 @@ def test_what_is_needed_is_asked_for(name: str) -> None:
     [
         ("TELEMOCK_INJECTOR_PORT", "x"),
         ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
         ("TELEMOCK_MODE", "hold"),
         ("TELEMOCK_PROFILES", ","),
         ("TELEMOCK_APP_URL", "ftp://x"),
@@ -62,6 +89,7 @@ def test_what_is_needed_is_asked_for(name: str) -> None:
         ("TELEMOCK_INJECT_RESOURCES", "[1]"),
         ("TELEMOCK_INJECT_RESOURCES", "{"),
         ("TELEMOCK_INJECT_ENV", '{"A": 1}'),
+        ("TELEMOCK_INJECT_OTEL_HEADERS", "collector"),
     ],
 )
 def test_wrong_values_name_setting_value_and_remedy(name: str, value: str) -> None:
