@@ -59,6 +59,7 @@ class Master(BaseMaster):
             except OSError as e:
                 self.failure = str(e)
         if self.failure:
+            await self.server.servers.update([])
             self.should_exit.set()
             return
         rules = self.process.profiles.rules
