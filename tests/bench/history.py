@@ -17,7 +17,7 @@ UNTOUCHED = ("telemock hosts", "telemock loopback")  # no packet of other traffi
 
 def entry(samples: Samples, **about: Any) -> dict[str, Any]:
     """`about`: what is to be known of the run besides its figures."""
-    verdicts = judge(samples.values())
+    verdicts = judge(samples.values(), samples.cpu())
     return {
         **about,
         "figures": list(_figures(samples)),
@@ -74,6 +74,7 @@ def _target(verdict: Verdict) -> dict[str, Any]:
     return {
         "id": target.id, "what": target.what, "system": target.system, "base": target.base,
         "measure": target.measure, "better": target.better, "target": target.value,
+        "by_cpu": None if verdict.by_cpu is None else _rounded(verdict.by_cpu),
         **_rounded(verdict.figure), "low": _round(verdict.within.low),
         "high": _round(verdict.within.high), "met": verdict.met,
     }  # fmt: skip

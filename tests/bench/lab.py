@@ -2,7 +2,7 @@
 
 `enter` starts the bench again inside namespaces of processes, mounts and networks of its own, in
 which a `Lab` then is made. When that process ends, however it ends, the kernel ends every process
-below it and takes networks and mounts away.
+below it and takes networks and mounts away. The folder goes too, unless by SIGKILL.
 """
 
 import os

@@ -65,15 +65,13 @@ class Connection(asyncio.Protocol):
             self.ended.set_result(None)
 
 
-async def _one(url: str, counts: Counts, close: bool, end: float) -> None:
+async def _one(
+    url: str, tls: ssl.SSLContext | None, counts: Counts, close: bool, end: float
+) -> None:
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     head = f"GET {target} HTTP/1.1\r\nHost: {parts.hostname}\r\n"
     request = (head + ("Connection: close\r\n" if close else "") + "\r\n").encode()
-    tls = None
-    if parts.scheme == "https":
-        tls = ssl.create_default_context()
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     host, port = parts.hostname or "", parts.port or (443 if tls else 80)
     loop = asyncio.get_running_loop()
     while (left := end - time.monotonic()) > 0:
@@ -95,8 +93,14 @@ async def _one(url: str, counts: Counts, close: bool, end: float) -> None:
 
 
 async def _run(url: str, connections: int, seconds: float, close: bool) -> dict[str, float]:
+    tls = None
+    if url.startswith("https:"):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     counts, begin = Counts(), time.monotonic()
-    await asyncio.gather(*(_one(url, counts, close, begin + seconds) for _ in range(connections)))
+    await asyncio.gather(
+        *(_one(url, tls, counts, close, begin + seconds) for _ in range(connections))
+    )
     took, ordered = time.monotonic() - begin, sorted(counts.latencies)
     at = [ordered[int(len(ordered) * q)] * 1000 if ordered else 0.0 for q in (0.5, 0.99)]
     return {

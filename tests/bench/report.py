@@ -82,11 +82,12 @@ def _targets(targets: Iterable[Mapping[str, Any]]) -> str:
         base = f" / {t['base']}" if t["base"] else ""
         rows.append([
             t["id"], t["what"], f"{t['system']}{base}", wanted, seen, f"{low} to {high}",
+            f"x{shown(t['by_cpu']['median'])}" if t["by_cpu"] else "",
             str(t["n"]), "yes" if t["met"] else "**no**",
         ])  # fmt: skip
-    return "### Targets\n\n" + table(
-        ["#", "what", "of", "target", "seen", "95 % interval of the median", "n", "met"], rows
-    )
+    heads = ["#", "what", "of", "target", "seen", "95 % interval of the median",
+             "by processor time", "n", "met"]  # fmt: skip
+    return "### Targets\n\n" + table(heads, rows)
 
 
 def _ratios(part: str, samples: Samples, values: Values) -> str:

@@ -57,6 +57,14 @@ class Samples(list[Sample]):
             found.setdefault(key, {})[sample.rep] = sample.value
         return found
 
+    def cpu(self) -> Values:
+        """Microseconds of the proxies for one operation, without those that took none."""
+        found: Values = {}
+        for s in self:
+            if s.proxy_us:
+                found.setdefault((s.part, s.system, s.measure), {})[s.rep] = s.proxy_us
+        return found
+
     def of(self, part: str, system: str, measure: str) -> Iterator[Sample]:
         return (x for x in self if (x.part, x.system, x.measure) == (part, system, measure))
 

@@ -6,7 +6,7 @@ from tests.bench.targets import LOWER, TARGETS, Values, Verdict, judge
 
 
 def of(values: Values, id_: str) -> list[Verdict]:
-    return [v for v in judge(values) if v.target.id == id_]
+    return [v for v in judge(values, {}) if v.target.id == id_]
 
 
 def test_every_target_names_what_is_measured() -> None:
@@ -51,6 +51,20 @@ def test_where_less_is_better_more_than_twice_the_target_fails() -> None:
 
     assert [p50(x).met for x in (0.2, 0.21)] == [True, False]
     assert [p50(x).failed for x in (0.4, 0.41)] == [False, True]
+
+
+def test_a_rate_fails_only_together_with_processor_time() -> None:
+    """What else the machine did may have taken the rate away, not the cost."""
+    key = "intercepted", "telemock", "keep_alive"
+    base = "intercepted", "mitmdump", "keep_alive"
+    values: Values = {key: {0: 100.0}, base: {0: 100.0}}
+
+    def failed(cpu_us: float) -> bool:
+        (verdict,) = judge(values, {key: {0: cpu_us}, base: {0: 1000.0}})
+        assert verdict.by_cpu is not None
+        return verdict.failed
+
+    assert [failed(x) for x in (240, 260)] == [False, True]
 
 
 def test_memory_is_compared_with_a_number_of_its_own() -> None:
