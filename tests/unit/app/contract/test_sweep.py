@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.contract import record as r
 from app.contract.record import Body, CaptureRecord, Response
+from app.contract.traces import chased
 from tests.canary import find_secret
 from tests.unit.app.contract.records import MASKER, PLAIN, SECRET, everything, exchange
 
