@@ -9,6 +9,7 @@ import http.client
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -31,6 +32,9 @@ START_SECONDS = 30.0
 FLUSH_SECONDS = 5  # a sidecar's time to end its exchanges, and again to flush its spool
 STOP_SECONDS = 2 * FLUSH_SECONDS + 5.0
 _PR_SET_PDEATHSIG = 1
+_TRIES = 5  # on ports that were free a moment before
+# As app and sidecar say it.
+_PORT_TAKEN = re.compile(r"\bport \d+ on \S+ is in use|to a free port|listens on \S+ already")
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -168,7 +172,10 @@ def start_app(
 
     `environ` are settings over those of this process.
     """
-    port = port or free_port()
+    if not port:
+        return _on_free_ports(
+            lambda: start_app(data, logs, environ=environ, port=free_port(), stay=stay)
+        )
     url = f"http://127.0.0.1:{port}"
     child = Child(
         "the app",
@@ -215,6 +222,21 @@ def start_sidecar(
             "mitmproxy is not installed in this environment, so there is no sidecar to start\n\n"
             "hint: pip install 'telemock[sidecar]', or make venv"
         )
+
+    def start() -> Sidecar:
+        return _sidecar(data, logs, app_url, environ or {}, stdout, stay)
+
+    return _on_free_ports(start)
+
+
+def _sidecar(
+    data: Path,
+    logs: Path,
+    app_url: str,
+    environ: Mapping[str, str],
+    stdout: int | None,
+    stay: bool,
+) -> Sidecar:
     port, health_port = free_port(), free_port()
     health = f"http://127.0.0.1:{health_port}"
     child = Child(
@@ -230,7 +252,7 @@ def start_sidecar(
             "TELEMOCK_HEALTH_HOST": "127.0.0.1",
             "TELEMOCK_HEALTH_PORT": str(health_port),
             "TELEMOCK_SHUTDOWN_SECONDS": str(FLUSH_SECONDS),
-            **(environ or {}),
+            **environ,
         },
         console=logs / "sidecar.console.log",
         stdout=stdout,
@@ -251,6 +273,17 @@ def start_sidecar(
 
 def _directories(data: Path, logs: Path) -> dict[str, str]:
     return {"TELEMOCK_DATA": str(data.absolute()), "TELEMOCK_LOGS": str(logs.absolute())}
+
+
+def _on_free_ports[T](start: Callable[[], T]) -> T:
+    """Started again when somebody took a port between the choice and the start."""
+    for _ in range(_TRIES - 1):
+        try:
+            return start()
+        except LocalError as e:
+            if not _PORT_TAKEN.search(str(e)):
+                raise
+    return start()
 
 
 def free_port() -> int:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -113,6 +114,22 @@ def test_app_and_sidecar_start_answer_and_stop(tmp_path):
     assert gone(app.child.pid) and gone(sidecar.child.pid)
     assert not app.answers()
     assert local.running_app(data) == ""
+
+
+def test_a_port_that_is_taken_meanwhile_is_no_error(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        chosen, free = [port, port, port, local.free_port()], local.free_port
+        monkeypatch.setattr(local, "free_port", lambda: chosen.pop(0) if chosen else free())
+        app = local.start_app(tmp_path / "data", tmp_path / "logs")
+        try:
+            assert app.port != port and app.answers()
+            chosen[:] = [port, local.free_port(), local.free_port(), port]
+            sidecar = local.start_sidecar(tmp_path / "data", tmp_path / "logs", app.url)
+            assert str(port) not in sidecar.proxy + sidecar.health
+            sidecar.child.stop()
+        finally:
+            app.stop()
 
 
 def test_a_setting_that_is_wrong_is_told_by_the_error(tmp_path):
