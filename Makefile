@@ -48,8 +48,8 @@ $(VENV): requirements/dev.txt
 	@touch $@
 
 .PHONY: demo
-demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (KEEP=1 leaves it running)
-	@$(BIN)/telemock demo $(if $(filter-out 0,$(KEEP)),--keep)
+demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (KEEP=1 leaves it running, OTEL=1 shows traces)
+	@$(BIN)/telemock demo $(if $(filter-out 0,$(KEEP)),--keep) $(if $(filter-out 0,$(OTEL)),--otel)
 
 .PHONY: test
 test: $(VENV) ## unit and integration tests

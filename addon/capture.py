@@ -9,7 +9,7 @@ from typing import Literal
 from mitmproxy import connection, http
 from mitmproxy.websocket import WebSocketMessage
 
-from addon.exchange import Exchange, Kept, headers_of
+from addon.exchange import Exchange, Kept, Trace, headers_of
 from app.contract import body as bodies
 from app.contract.record import (
     HEADER_CAP,
@@ -179,6 +179,7 @@ class Capture:
         detail: str = "",
         sent: int = 0,
         received: int = 0,
+        trace: Trace | None = None,
     ) -> CaptureRecord:
         """A connection of which no request was read."""
         began = int(client.timestamp_start * 1e9)
@@ -202,6 +203,8 @@ class Capture:
             tls=tls,
             sent=sent,
             received=received,
+            trace_id=trace.trace_id if trace else "",
+            span_id=trace.span_id if trace else "",
         )
 
 

@@ -10,16 +10,18 @@ from typing import Protocol
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy import layer, mode_specs, server_hooks
 
+from addon.arrivals import Proven, brought
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
-from addon.exchange import Exchange
+from addon.exchange import Exchange, Traced, trace
 from addon.layers import Relay
-from addon.loopback import LoopbackMode
+from addon.loopback import LoopbackMode, is_proof
 from addon.next_layer import Wait, choose
 from addon.options import Options
 from addon.profiles import Profiles
 from app.contract.record import REASONS, CaptureRecord, Endpoint
 from app.otel.metrics import Metrics
+from app.otel.sampling import Sampler
 
 _REFUSED_CERTIFICATE = re.compile(
     "unknown ca|bad certificate|certificate unknown|unsupported certificate|certificate expired"
@@ -32,15 +34,7 @@ class Sink(Protocol):
 
     def reserve(self) -> tuple[str, int]: ...
 
-    def submit(self, record: CaptureRecord) -> None: ...
-
-
-def ship(sink: Sink, metrics: Metrics, record: CaptureRecord) -> None:
-    status = f"{record.response.status // 100}xx" if record.response else ""
-    metrics.add(
-        "telemock.captures", (record.kind, record.action, record.profile, record.rule, status)
-    )
-    sink.submit(record)
+    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None: ...
 
 
 class Connections:
@@ -54,6 +48,7 @@ class Connections:
         shipper: Sink,
         metrics: Metrics,
         capture: Capture,
+        sampler: Sampler | None,
         app: Address,
         settle: Callable[[Exchange, http.HTTPFlow], None],
     ) -> None:
@@ -62,11 +57,24 @@ class Connections:
         self.shipper = shipper
         self.metrics = metrics
         self.capture = capture
+        self.sampler = sampler
         self.app = app
         self.settle = settle
         self.dns = Names(options.resolve, options.named, listening)
+        self.proven = Proven(options.ca_dir) if options.redirected else None
+        if self.proven:
+            metrics.set("telemock.redirect.proven", self.proven.yet)
         self._relays: dict[str, list[Relay]] = {}  # by client
         self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
+
+    def client_connected(self, client: connection.Client) -> None:
+        if self.proven is None or not brought(client):
+            return
+        if not is_proof(client.peername):
+            self.metrics.add("telemock.redirect.connections")
+        if not self.proven.yet:
+            self.proven.now()
+            self.metrics.set("telemock.redirect.proven", 1)
 
     def next_layer(self, data: layer.NextLayer) -> None:
         chosen = choose(data.context, data.data_client(), self, self.dns)
@@ -118,11 +126,9 @@ class Connections:
         profiles = self.profiles.rules.of_host(host)
         if not profiles:
             return
-        self.metrics.add("telemock.tls.client_rejected", (host,))
         refused = bool(_REFUSED_CERTIFICATE.search(error))
-        ship(
-            self.shipper,
-            self.metrics,
+        handshake = trace("", sampler=self.sampler)
+        self.shipper.submit(
             self.capture.connection(
                 self.shipper.reserve(),
                 "tls_rejected",
@@ -133,7 +139,9 @@ class Connections:
                 profile=profiles[0].id,
                 reason="client_refused_certificate" if refused else "tls_failed",
                 detail=error,
+                trace=handshake,
             ),
+            Traced() if handshake.recorded else None,
         )
 
     def client_disconnected(self, client: connection.Client) -> None:
@@ -151,9 +159,7 @@ class Connections:
         reason, detail = relay.reason, server.error or ""
         if detail and not relay.received:
             reason, detail = why(detail) or ("upstream_unreachable", detail)
-        ship(
-            self.shipper,
-            self.metrics,
+        self.shipper.submit(
             self.capture.connection(
                 self.shipper.reserve(),
                 "refused" if reason == "loop" else "spliced",

@@ -144,6 +144,7 @@ class Delivery:
 
     def _deliver(self, batch: Batch) -> None:
         try:
+            began = time.monotonic()
             receipt = self._post(batch.lines)
         except NotTaken as e:
             if e.status not in _TRY_SMALLER:
@@ -155,6 +156,7 @@ class Delivery:
             receipt = Receipt(0, 0, [Refused(1, str(e))])
         else:
             self._metrics.add("telemock.ship.batches", ("accepted",))
+            self._metrics.observe("telemock.ship.duration", (), time.monotonic() - began)
         self._spool.accept(batch)
         if receipt.refused:
             self._lost("refused", len(receipt.refused))

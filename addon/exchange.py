@@ -5,15 +5,17 @@ Made by `addon.main` for every HTTP request of an opened connection; the layers 
 """
 
 import hashlib
-import secrets
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl
 
 from app.contract.record import Action, Endpoint, Pair, text
 from app.contract.rules import Decision, RuleSet, Seen
+from app.otel import ids
+from app.otel.sampling import Sampler
 
 KEY = "telemock"  # in a flow's metadata
 now = time.perf_counter_ns
@@ -68,31 +70,57 @@ class Counted:
 
 @dataclass(slots=True)
 class Trace:
-    """W3C trace context: the client's trace when it sent one, and this exchange's own span."""
+    """W3C trace context: the client's trace where it sent one, and the two spans of this exchange,
+    SERVER towards the client (`span_id`, the record's) and CLIENT towards who is asked."""
 
     trace_id: str
     span_id: str
-    flags: str = "01"
+    client_span: str
+    sampled: bool
+    parent_id: str = ""  # the client's span
+    state: str = ""  # the client's tracestate
+    recorded: bool = False  # whether the spans are exported
 
     @property
     def traceparent(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+        """For the mock, whose span hangs under the CLIENT span."""
+        return ids.traceparent(self.trace_id, self.client_span, self.sampled)
 
 
-def trace(traceparent: str) -> Trace:
-    """From the client's header; a new trace when there is none or it is not valid."""
-    parts = traceparent.strip().split("-")
-    span = secrets.token_hex(8)
-    if (
-        len(parts) >= 4
-        and [len(p) for p in parts[:4]] == [2, 32, 16, 2]
-        and set("".join(parts[:4])) <= set("0123456789abcdef")
-        and parts[0] != "ff"
-        and parts[1].strip("0")
-        and parts[2].strip("0")
-    ):
-        return Trace(parts[1], span, parts[3])
-    return Trace(secrets.token_hex(16), span)
+def trace(traceparent: str, tracestate: str = "", sampler: Sampler | None = None) -> Trace:
+    """From the client's headers; a new trace when there is none or it is not valid.
+
+    `sampler` is None where spans are not exported: then the client's decision goes on, and the
+    mock's span hangs under the one that the record names.
+    """
+    parent = ids.parent(traceparent)
+    trace_id = parent.trace_id if parent else ids.trace_id()
+    span = ids.span_id()
+    state = tracestate if parent and _STATE.fullmatch(tracestate) else ""
+    if sampler is None:
+        sampled = parent is None or parent.sampled
+        return Trace(trace_id, span, span, sampled, parent.span_id if parent else "", state)
+    sampled = sampler.sampled(trace_id, parent.sampled if parent else None)
+    return Trace(
+        trace_id=trace_id,
+        span_id=span,
+        client_span=ids.span_id(),
+        sampled=sampled,
+        parent_id=parent.span_id if parent else "",
+        state=state,
+        recorded=sampled,
+    )
+
+
+_STATE = re.compile(r"[\x20-\x7e]{1,512}")
+
+
+class Traced(NamedTuple):
+    """What the spans of a record need and the record lacks."""
+
+    parent_id: str = ""  # "" where the client named none
+    client_span: str = ""  # "" where nobody was asked
+    asked_ns: int = 0  # when somebody was, after the record's time
 
 
 @dataclass(slots=True)
@@ -114,7 +142,7 @@ class Exchange:
     time_ns: int = field(default_factory=time.time_ns)
     started: int = field(default_factory=now)
     asked: int = 0  # `now()` when the mock or the real host was asked
-    answered: int = 0  # and when its answer began
+    answered: int = 0  # and when its answer began, or it failed to give one
     answered_by: Literal["", "app", "sidecar", "upstream"] = ""
     reason: str = ""
     detail: str = ""
@@ -143,6 +171,14 @@ class Exchange:
     def forwarded(self) -> bool:
         """Whether the request goes on to the real host."""
         return self.action in ("observe", "pass") and not self.undecided
+
+    @property
+    def traced(self) -> Traced | None:
+        """None where no spans are exported of it: that is where nothing is opened, too."""
+        if not self.trace.recorded or not self.named:
+            return None
+        asked = self.asked - self.started if self.asked else 0
+        return Traced(self.trace.parent_id, self.trace.client_span if asked else "", asked)
 
     def header(self, name: str) -> str:
         """The first value under a lower-case name, "" when there is none."""

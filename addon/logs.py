@@ -15,6 +15,7 @@ from addon.outlet import Outlet, one_line
 from addon.ship import Shipper
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Log, Workload, short, text
+from app.otel.lines import current, json_line
 from app.otel.metrics import Metrics
 
 RATE = 50  # lines a second; those over it are counted and left out
@@ -37,8 +38,10 @@ class LogHandler(logging.Handler):
         workload: Workload,
         metrics: Metrics,
         stream: BinaryIO | None,
+        as_json: bool = False,
     ) -> None:
         super().__init__()
+        self._as_json = as_json
         self._shipper = shipper
         self._masker = masker
         self._workload = workload
@@ -94,10 +97,9 @@ class LogHandler(logging.Handler):
             self._not_printed(number)
 
     def _say(self, level: str, number: int, name: str, message: str) -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = one_line(f"{now} {level} {name}: {message}")
+        now = time.time_ns()
         if self._outlet is not None:
-            self._outlet.put([line.encode("utf-8", "backslashreplace")])
+            self._outlet.put([self._line(now, level, name, message)])
         least = logging.INFO if name.partition(".")[0] in OURS else logging.WARNING
         if number < least or name in NOT_SHIPPED or self._shipper.closing:
             return
@@ -107,12 +109,22 @@ class LogHandler(logging.Handler):
                 boot=boot,
                 seq=seq,
                 kind="log",
-                time_ns=time.time_ns(),
+                time_ns=now,
                 workload=self._workload,
+                trace_id=current.get()[0],
+                span_id=current.get()[1],
                 log=Log(level=level, message=message, logger=short(name)),
             )
         )
-        self._metrics.add("telemock.captures", ("log", "", "", "", ""))
+
+    def _line(self, now: int, level: str, name: str, message: str) -> bytes:
+        if self._as_json:
+            pod = self._workload
+            return json_line(
+                now, level, name, message, current.get(), namespace=pod.namespace, pod=pod.pod
+            )
+        at = datetime.fromtimestamp(now / 1e9, UTC).isoformat(timespec="milliseconds")
+        return one_line(f"{at} {level} {name}: {message}").encode("utf-8", "backslashreplace")
 
     def _not_printed(self, number: int) -> None:
         self._metrics.add("telemock.output.dropped", ("stderr",), number)

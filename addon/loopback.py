@@ -44,6 +44,11 @@ class LoopbackInstance(mode_servers.AsyncioServerInstance[LoopbackMode]):
         return layers.modes.TransparentProxy(context)
 
 
+def is_proof(peer: tuple[object, ...]) -> bool:
+    """Whether the client is `prove`."""
+    return peer[:2] in _awaited
+
+
 class NotProved(OSError):
     """The text is meant for people, whole."""
 

@@ -12,7 +12,7 @@ from mitmproxy import connection, http
 from mitmproxy.tcp import TCPFlow
 
 from addon.capture import Capture, endpoint
-from addon.connections import Connections, Sink, destination_of, ship, why
+from addon.connections import Connections, Sink, destination_of, why
 from addon.dns import Address
 from addon.exchange import KEY, Counted, Exchange, Kept, headers_of, now, query_of, trace
 from addon.next_layer import host_of
@@ -24,6 +24,7 @@ from app.contract import body as bodies
 from app.contract.record import Endpoint, Kind, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
 from app.otel.metrics import Metrics
+from app.otel.sampling import Sampler
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +39,13 @@ class Sidecar:
         self.profiles = profiles
         self.shipper = shipper
         self.metrics = metrics
+        self.sampler = Sampler(options.otel) if options.otel.traces else None
         self.capture = Capture(options.workload, options.mode, options.body_cap)
         parts = urlsplit(options.app_url)
         self.app: Address = (parts.hostname or "127.0.0.1", parts.port or 80)
         self.router = Router(Pool(*self.app))
         self.connections = Connections(
-            options, profiles, shipper, metrics, self.capture, self.app, self.settle
+            options, profiles, shipper, metrics, self.capture, self.sampler, self.app, self.settle
         )
         self.addons = [self.connections]  # mitmproxy calls it too
         self._flows: dict[str, dict[str, http.HTTPFlow]] = {}  # unfinished, by client and flow
@@ -97,7 +99,7 @@ class Sidecar:
         if exchange.undecided:
             self.settle(exchange, flow)
         if exchange.forwarded or exchange.routed:
-            exchange.asked = now()
+            exchange.asked = exchange.asked or now()
             return
         self._extract_version(exchange)
         try:
@@ -162,8 +164,7 @@ class Sidecar:
         message = flow.websocket.messages[-1]
         flow.websocket.messages.clear()
         if exchange is not None and recorded(exchange):
-            record = self.capture.message(self.shipper.reserve(), exchange, message)
-            ship(self.shipper, self.metrics, record)
+            self.shipper.submit(self.capture.message(self.shipper.reserve(), exchange, message))
 
     def tcp_message(self, flow: TCPFlow) -> None:
         """What follows an upgrade that is not recorded: relayed, not kept."""
@@ -200,7 +201,11 @@ class Sidecar:
             scheme=request.scheme,
             port=request.port,
             http_version=request.http_version,
-            trace=trace(request.headers.get("traceparent", "")),
+            trace=trace(
+                request.headers.get("traceparent", ""),
+                request.headers.get("tracestate", ""),
+                self.sampler,
+            ),
             number=self.shipper.reserve(),
             client=endpoint(client.peername),
             destination=destination_of(client, flow.server_conn)
@@ -220,6 +225,7 @@ class Sidecar:
     def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         self._lead_out(exchange, flow)
         self._extract_version(exchange)
+        exchange.asked = now()
         flow.request.stream = exchange.sent.add
 
     def _lead_out(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
@@ -243,6 +249,7 @@ class Sidecar:
         if await self.router.takes_over():
             exchange.routed = True
             self._extract_version(exchange)
+            exchange.asked = now()
             hand_over(exchange, flow.request, self.app)
             flow.request.stream = exchange.sent.add
 
@@ -282,34 +289,8 @@ class Sidecar:
         of_client.pop(flow.id, None)
         if not of_client:
             self._flows.pop(flow.client_conn.id, None)
-        self._measure(exchange, flow, end)
-        ship(self.shipper, self.metrics, self.capture.exchange(exchange, flow, kind, end))
-
-    def _measure(self, exchange: Exchange, flow: http.HTTPFlow, end: int) -> None:
-        status = str(flow.response.status_code) if flow.response else ""
-        method = exchange.seen.method if exchange.seen.method in _METHODS else "_OTHER"
-        add, observe = self.metrics.add, self.metrics.observe
-        observe(
-            "http.server.request.duration",
-            (method, exchange.scheme, status, "", exchange.action),
-            (end - exchange.started) / 1e9,
-        )
-        if exchange.asked and exchange.answered > exchange.asked:
-            observe(
-                "http.client.request.duration",
-                (
-                    method,
-                    exchange.seen.host if exchange.named else "other",
-                    status,
-                    "",
-                    exchange.action,
-                ),
-                (exchange.answered - exchange.asked) / 1e9,
-            )
-        if exchange.action == "pass" and exchange.decision.profile:
-            add("telemock.passed", (exchange.decision.profile.id,))
-        if exchange.action == "mock" and exchange.reason in _FELL_BACK:
-            add("telemock.fallback.answers", (exchange.reason,))
+        record = self.capture.exchange(exchange, flow, kind, end)
+        self.shipper.submit(record, exchange.traced)
 
     def end(self) -> None:
         """Records what is still open; called once, when no more time is left for it."""
@@ -320,11 +301,7 @@ class Sidecar:
         self.router.pool.close()
 
 
-_METHODS = frozenset(
-    ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT")
-)
 _PROXY_REFUSED = "Upstream proxy "
-_FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open"))
 
 
 def recorded(exchange: Exchange) -> bool:

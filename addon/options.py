@@ -4,12 +4,14 @@ Read by `addon.main` at start. The app has a table of its own.
 """
 
 import re
+import secrets
 import socket
 import ssl
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +21,18 @@ from addon.egress import Egress
 from addon.egress import parse as parse_egress
 from app.contract import names
 from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
-from app.contract.settings import Setting, SettingError, one_of, port, read, resolve, size
+from app.contract.settings import (
+    LOG_FORMATS,
+    Setting,
+    SettingError,
+    one_of,
+    port,
+    read,
+    resolve,
+    size,
+)
+from app.otel import settings as otel
+from app.otel.settings import Otel
 
 LARGEST_CAP = 1024 * 1024  # a record's line has room for both bodies, escaped
 
@@ -171,6 +184,9 @@ SETTINGS = (
             "seconds from 0 to 3600"),
     Setting("LOG_LEVEL", "INFO", one_of(*_LEVELS), "Least severe line that is logged.",
             "DEBUG, INFO, WARNING or ERROR"),
+    Setting("LOG_FORMAT", "text", one_of(*LOG_FORMATS),
+            "How lines of operation are written to standard error: text, or json with one object a "
+            "line. Captures are JSON lines on standard output in any case.", "text or json"),
     Setting("POD_NAMESPACE", "", short, _FROM_POD),
     Setting("POD_NAME", "", short, _FROM_POD),
     Setting("POD_UID", "", short, _FROM_POD),
@@ -207,7 +223,15 @@ class Options:
     body_cap: int
     shutdown_seconds: float
     log_level: str
+    log_format: str
     workload: Workload
+    boot: str  # names this start: 32 hex digits
+    otel: Otel
+
+    @property
+    def redirected(self) -> bool:
+        """Whether connections arrive that nobody addressed to this proxy."""
+        return bool(self.transparent or self.loopback)
 
     @property
     def named(self) -> dict[str, str]:
@@ -240,6 +264,7 @@ def load(environ: Mapping[str, str]) -> Options:
     explicit = v["MITM_PORT"]
     if explicit is None and not v["TELEMOCK_TRANSPARENT"] and not v["TELEMOCK_LOOPBACK"]:
         explicit = names.PORT_EXPLICIT_PROXY
+    boot = secrets.token_hex(16)
     ca_dir = v["TELEMOCK_CA_DIR"] or v["TELEMOCK_DATA"] / names.DIR_CA
     return Options(
         app_url=v["TELEMOCK_APP_URL"],
@@ -263,6 +288,7 @@ def load(environ: Mapping[str, str]) -> Options:
         body_cap=v["TELEMOCK_BODY_CAP"],
         shutdown_seconds=v["TELEMOCK_SHUTDOWN_SECONDS"],
         log_level=v["LOG_LEVEL"],
+        log_format=v["LOG_FORMAT"],
         workload=Workload(
             namespace=v["POD_NAMESPACE"],
             pod=v["POD_NAME"],
@@ -271,7 +297,32 @@ def load(environ: Mapping[str, str]) -> Options:
             container=v["TELEMOCK_WORKLOAD_CONTAINER"],
             image=v["TELEMOCK_WORKLOAD_IMAGE"],
         ),
+        boot=boot,
+        otel=otel.read(
+            environ, service="telemock-sidecar", version=version(), resource=_resource(v, boot)
+        ),
     )
+
+
+def _resource(values: Mapping[str, str], boot: str) -> dict[str, str]:
+    """This process in OpenTelemetry's names; "" for what is not known."""
+    namespace, pod = values["POD_NAMESPACE"], values["POD_NAME"]
+    container = names.CONTAINER_SIDECAR if pod else ""
+    return {
+        "k8s.namespace.name": namespace,
+        "k8s.pod.name": pod,
+        "k8s.pod.uid": values["POD_UID"],
+        "k8s.node.name": values["NODE_NAME"],
+        "k8s.container.name": container,
+        "service.instance.id": ".".join((namespace, pod, container)) if pod else boot,
+    }
+
+
+def version() -> str:
+    try:
+        return metadata.version("telemock")
+    except metadata.PackageNotFoundError:  # run from a copy of the sources
+        return ""
 
 
 def _api_tls(pem: str) -> ssl.SSLContext | None:

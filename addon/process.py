@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,25 @@ from mitmproxy.addonmanager import Loader
 
 from addon import ca, layers, loopback, telemetry
 from addon import options as settings
+from addon.arrivals import QUIC_REFUSED, QuicRefused
 from addon.connections import listening
 from addon.dns import is_local
 from addon.logs import LogHandler, install
 from addon.main import Sidecar
-from addon.options import Options
+from addon.measure import Measure
+from addon.options import Options, version
 from addon.profiles import Profiles, built_in
 from addon.ship import Shipper
-from app.contract.names import DIR_SPOOL
+from addon.spans import Spans
+from app.contract.names import DIR_SPOOL, METRICS
 from app.contract.rules import Bundle
 from app.contract.settings import SettingError
+from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 
 IDLE_SECONDS = 24 * 3600  # mitmproxy's ten minutes would cut idle connections that are not ours
+
+EXPORT_S = 1.0  # for the last spans and metrics, however long the records took
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +54,17 @@ class Process:
         self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
         layers.install()
         token = token_reader(options.token_file)
-        self.metrics = Metrics("sidecar")
+        self.metrics = _metrics(options.redirected)
+        self.exporter = Exporter(options.otel, self.metrics)
         self.profiles = Profiles(
             options.api_url,
             token,
             built_in() if bundle is None else bundle,
-            lambda failed: self.metrics.set("telemock.profiles.reload_failed", failed),
+            self._profiles_changed,
             options.api_tls,
         )
+        self._measure = Measure(self.metrics, lambda: self.profiles.rules)
+        self._measure.begin()
         self.shipper = Shipper(
             directory=options.data / DIR_SPOOL,
             api_url=options.api_url,
@@ -65,7 +73,12 @@ class Process:
             spool_size=options.spool_size,
             stdout=sys.stdout.buffer if sys.stdout else None,
             metrics=self.metrics,
+            measure=self._measure,
             tls=options.api_tls,
+            spans=Spans(self.exporter, lambda: self.profiles.masker, options.app_url)
+            if self.exporter.traces
+            else None,
+            boot=options.boot,
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
         self._log_handler: LogHandler | None = None
@@ -108,8 +121,10 @@ class Process:
             self.options.workload,
             self.metrics,
             sys.stderr.buffer if sys.stderr else None,
+            self.options.log_format == "json",
         )
         install(self._log_handler, self.options.log_level)
+        self.exporter.start()
         self.shipper.start()
         self.profiles.start()
 
@@ -127,7 +142,10 @@ class Process:
         proxy = written(listening())
         where = written(s.getsockname()[:2] for s in self._health.sockets)
         said = json.dumps({"pid": os.getpid(), "proxy": proxy, "health": where})
-        (self.options.data / FILE_SIDECAR).write_text(said + "\n")
+        try:
+            (self.options.data / FILE_SIDECAR).write_text(said + "\n")
+        except OSError as e:  # a full disk: no reason not to start
+            log.warning("%s cannot be written: %s", FILE_SIDECAR, e.strerror)
         if not self._ipv6 and (self.options.loopback or self.options.transparent):
             log.info("there is no IPv6 here: nothing listens on it")
         log.info("proxy on %s, health on %s", ", ".join(proxy), ", ".join(where))
@@ -151,8 +169,10 @@ class Process:
         if self._health is not None:
             self._health.close()
         self.profiles.stop()
-        failed = self._state == "starting"
-        left = self.shipper.close(0 if failed else self.options.shutdown_seconds)
+        patience = 0 if self._state == "starting" else self.options.shutdown_seconds
+        deadline = time.monotonic() + patience
+        left = self.shipper.close(patience)
+        self.exporter.close(max(min(patience, EXPORT_S), deadline - time.monotonic()))
         if self._log_handler is not None:
             self._log_handler.close()
         return left
@@ -168,10 +188,25 @@ class Process:
             "in_flight": self.sidecar.in_flight,
             "profiles": self.profiles.state(),
             "shipper": self.shipper.stats(),
+            "otel": {signal: target.shown for signal, target in self.options.otel.targets.items()}
+            | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
         }
 
     def ready(self) -> str:
         return self._state
+
+    def _profiles_changed(self, failed: bool) -> None:
+        self.metrics.set("telemock.profiles.reload_failed", failed)
+        self._measure.begin()
+
+
+def _metrics(redirected: bool) -> Metrics:
+    """Without the redirect's, where there is none."""
+    if not redirected:
+        return Metrics("sidecar", [row.name for row in METRICS if ".redirect." in row.name])
+    metrics = Metrics("sidecar", [QUIC_REFUSED.name])
+    metrics.registry.register(QuicRefused())
+    return metrics
 
 
 class Script:
@@ -219,10 +254,3 @@ def token_reader(path: Path) -> Callable[[], str]:
             return ""
 
     return read
-
-
-def version() -> str:
-    try:
-        return metadata.version("telemock")
-    except metadata.PackageNotFoundError:  # run from a copy of the sources
-        return ""

@@ -90,6 +90,7 @@ class Router:
                 fresh="reset" in faults,
             )
         except AppFailed as e:
+            exchange.answered = now()
             if (e.cut and "reset" in faults) or (e.late and "hang" in faults):
                 exchange.answered_by = "app"
                 raise Killed from None
@@ -131,6 +132,8 @@ def internal_headers(exchange: Exchange, host: str) -> list[tuple[bytes, bytes]]
         (names.HEADER_SCHEME, exchange.scheme),
         ("traceparent", exchange.trace.traceparent),
     ]
+    if exchange.trace.state:
+        pairs.append(("tracestate", exchange.trace.state))
     if host:
         pairs.insert(0, ("host", host))
     return [(n.encode(), v.encode("ascii", "replace")) for n, v in pairs]

@@ -1,7 +1,8 @@
 """Every record's way out of the sidecar: masked, printed, spooled, delivered.
 
 The hooks `reserve` a number and `submit` the record; nothing they do waits for a disk, a terminal
-or the app. One thread masks, prints and spools (here), another one delivers (`deliver.Delivery`).
+or the app. One thread measures, masks, makes the spans, prints and spools (here), another one
+delivers (`deliver.Delivery`).
 What was submitted or adopted from earlier starts is delivered, waiting or counted as dropped; a
 number that was reserved and lost is a gap in the store.
 """
@@ -17,7 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from addon.deliver import Delivery
+from addon.exchange import Traced
+from addon.measure import Measure
 from addon.outlet import Outlet, ascii_json
+from addon.spans import Spans
 from addon.spool import Spool
 from app.contract.mask import Masker
 from app.contract.record import LINE_CAP, Body, CaptureRecord, encode
@@ -45,24 +49,30 @@ class Shipper:
         spool_size: int,
         stdout: BinaryIO | None,
         metrics: Metrics,
+        measure: Measure,
         tls: ssl.SSLContext | None = None,
+        spans: Spans | None = None,
+        boot: str = "",
     ) -> None:
-        self.boot = secrets.token_hex(16)
+        self.boot = boot or secrets.token_hex(16)
         self._masker = masker
         self._metrics = metrics
+        self._measure = measure
+        self._spans = spans
         self._dropped: Counter[str] = Counter()
         self._unprinted = 0
         self._spool = Spool(directory, self.boot, spool_size, self._lost)
         self._delivery = Delivery(self._spool, api_url, token, self._lost, metrics, tls)
         self._outlet = None if stdout is None else Outlet(stdout, self._not_printed)
         self._changed = threading.Condition()
-        self._queue: deque[tuple[CaptureRecord, int]] = deque()
+        self._queue: deque[tuple[CaptureRecord, Traced | None, int]] = deque()
         self._queue_size = 0
         self._in_hand = 0  # records that the writer has taken from the queue
         self._seq = 0
         self._submitted = 0
         self._closing = False
         self._left: int | None = None
+        metrics.set("telemock.spool.limit", spool_size)
         self._writer = threading.Thread(target=self._write, name="telemock-spool", daemon=True)
         self._sender = threading.Thread(
             target=self._delivery.run, name="telemock-deliver", daemon=True
@@ -80,9 +90,9 @@ class Shipper:
             self._seq += 1
             return self.boot, self._seq
 
-    def submit(self, record: CaptureRecord) -> None:
-        """Take a record, which is the shipper's from now on. From any thread; never waits, never
-        raises: a record that cannot be taken is counted."""
+    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
+        """Take a record, which is the shipper's from now on; with `traced` its spans are made too.
+        From any thread; never waits, never raises: a record that cannot be taken is counted."""
         size = _rough_size(record)
         with self._changed:
             self._submitted += 1
@@ -92,11 +102,14 @@ class Shipper:
                 reason = "queue_full"
             else:
                 reason = ""
-                self._queue.append((record, size))
+                self._queue.append((record, traced, size))
                 self._queue_size += size
                 self._changed.notify()
         if reason:
+            self._measure.record(record, traced)
             self._lost(reason, 1)
+            if traced is not None:
+                self._metrics.add("telemock.otlp.dropped", ("traces", reason))
 
     @property
     def closing(self) -> bool:
@@ -182,43 +195,56 @@ class Shipper:
                 self._lost("disk_error", len(group))
             self._in_hand = 0
 
-    def _take(self) -> list[CaptureRecord]:
-        group: list[CaptureRecord] = []
+    def _take(self) -> list[tuple[CaptureRecord, Traced | None]]:
+        group: list[tuple[CaptureRecord, Traced | None]] = []
         total = 0
         while self._queue and len(group) < GROUP_RECORDS and total < GROUP_SIZE:
-            record, size = self._queue.popleft()
-            group.append(record)
+            record, traced, size = self._queue.popleft()
+            group.append((record, traced))
             total += size
         self._queue_size -= total
         self._in_hand = len(group)
         return group
 
-    def _keep(self, group: list[CaptureRecord]) -> None:
-        kept = [(record.kind, self._line(record)) for record in group]
+    def _keep(self, group: list[tuple[CaptureRecord, Traced | None]]) -> None:
+        kept = [(record.kind, self._told(record, traced)) for record, traced in group]
         if self._outlet is not None:  # the log handler prints the lines of kind `log`
             self._outlet.put(ascii_json(line) for kind, line in kept if kind != "log")
         self._spool.append(line for _, line in kept)
         self._show_spool()
         self._delivery.wake()
 
-    def _line(self, record: CaptureRecord) -> bytes:
+    def _told(self, record: CaptureRecord, traced: Traced | None) -> bytes:
+        """The record's line, after it was measured and its spans were made."""
+        self._measure.record(record, traced)
+        record, line = self._line(record)
+        if traced is not None and self._spans is not None:
+            try:
+                self._spans.record(record, traced)
+            except Exception as e:  # the text may hold what the record holds
+                log.error("a record's spans could not be made: %s", type(e).__name__)
+                self._metrics.add("telemock.otlp.dropped", ("traces", "error"))
+        return line
+
+    def _line(self, record: CaptureRecord) -> tuple[CaptureRecord, bytes]:
         """The record masked and encoded; without its contents where either cannot be done."""
         try:
             line = encode(self._masker().record(record))
             if len(line) <= LINE_CAP:
-                return line
+                return record, line
             for body in _bodies(record):
                 body.text = body.base64 = None
                 body.withheld = "too_large"
             line = encode(record)
             if len(line) <= LINE_CAP:
-                return line
-            return encode(_bare(record, "too_large"))
+                return record, line
+            record = _bare(record, "too_large")
         except Exception as e:  # the text may hold what the record holds
             log.error(
                 "a record could not be masked, its contents are left out: %s", type(e).__name__
             )
-            return encode(_bare(record, "unmaskable"))
+            record = _bare(record, "unmaskable")
+        return record, encode(record)
 
 
 def _bare(record: CaptureRecord, reason: str) -> CaptureRecord:
@@ -235,6 +261,8 @@ def _bare(record: CaptureRecord, reason: str) -> CaptureRecord:
         action=record.action,
         mode=record.mode,
         reason=reason,
+        trace_id=record.trace_id,
+        span_id=record.span_id,
     )
 
 

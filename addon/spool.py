@@ -15,6 +15,7 @@ them by id.
 """
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -43,8 +44,9 @@ class Spool:
     ) -> None:
         """`limit` is in bytes, of all segments and of what memory holds."""
         self.error = ""
+        self._losing = "disk_error"  # reason for records that are lost while the disk fails
         self._directory = directory
-        self._boot = boot
+        self.boot = boot  # names this start
         self._limit = limit
         self._segment_size = min(SEGMENT_SIZE, max(1, limit // 4))
         self._lost = lost
@@ -82,7 +84,7 @@ class Spool:
             return 0
         boots = []
         error: OSError | None = None
-        for boot in segments_in(self._directory).keys() - self._claims.keys() - {self._boot}:
+        for boot in segments_in(self._directory).keys() - self._claims.keys() - {self.boot}:
             try:
                 if self._claim(boot):
                     boots.append(boot)
@@ -115,10 +117,12 @@ class Spool:
                     self._lost("spool_full", 1)
             if not fitting:
                 return
-            written = 0 if time.monotonic() < self._retry_at else self._write(fitting)
+            written = 0
+            if time.monotonic() >= self._retry_at and self._write_held():
+                written = self._write(fitting)
             for line in fitting[written:]:
                 if self._held_size + len(line) > HELD_SIZE:
-                    self._lost("disk_error", 1)
+                    self._lost(self._losing, 1)
                 else:
                     self._held.append(line)
                     self._held_size += len(line)
@@ -157,8 +161,10 @@ class Spool:
                 self._lost("corrupt", batch.corrupt)
             segment = batch.source
             if segment is None:
-                for _ in range(min(batch.length, len(self._held))):
-                    self._held_size -= len(self._held.popleft())
+                for line in batch.lines:
+                    # Those that the disk took meanwhile are sent again from there.
+                    if self._held and self._held[0] is line:
+                        self._held_size -= len(self._held.popleft())
                 return
             segment.taken += batch.length
             segment.records = max(0, segment.records - len(batch.lines) - batch.corrupt)
@@ -168,19 +174,23 @@ class Spool:
     def close(self) -> None:
         """Bring to disk what memory holds, and leave the segments to the next start."""
         with self._lock:
-            if self._held:
-                for _ in range(self._write(list(self._held))):
-                    self._held_size -= len(self._held.popleft())
-                if self._held:
-                    self._lost("disk_error", len(self._held))
-                    self._held.clear()
-                    self._held_size = 0
+            if not self._write_held():
+                self._lost(self._losing, len(self._held))
+                self._held.clear()
+                self._held_size = 0
             self._seal()
             for boot in list(self._claims):
                 self._release(boot)
             for fd in self._claims.values():
                 os.close(fd)
             self._claims.clear()
+
+    def _write_held(self) -> bool:
+        """Bring to disk what memory holds; whether it holds no more."""
+        if self._held:
+            for _ in range(self._write(list(self._held))):
+                self._held_size -= len(self._held.popleft())
+        return not self._held
 
     def _write(self, lines: list[bytes]) -> int:
         """How many of the lines are on disk now, whole."""
@@ -207,7 +217,9 @@ class Spool:
             self._failed(error)
             self._seal()  # the next segment may be small enough
             return written
-        self.error = ""
+        if self.error:
+            log.info("the spool can be written again")
+            self.error = ""
         if segment.size >= self._segment_size:
             self._seal()
         return written
@@ -215,12 +227,12 @@ class Spool:
     def _open(self) -> Segment:
         if self._active is None:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._claim(self._boot)
+            self._claim(self.boot)
             self._number += 1
-            path = self._directory / segment_name(self._boot, self._number)
+            path = self._directory / segment_name(self.boot, self._number)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._fd = os.open(path, flags, 0o600)
-            self._active = Segment(path, self._boot)
+            self._active = Segment(path, self.boot)
             self._segments.append(self._active)
         return self._active
 
@@ -238,6 +250,8 @@ class Spool:
         if not self.error:
             log.error("the spool cannot be written, records wait in memory: %s", error.strerror)
         self.error = error.strerror or type(error).__name__
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        self._losing = "disk_full" if full else "disk_error"
 
     def _finish(self, segment: Segment) -> None:
         """Every record of it is done with."""
@@ -256,7 +270,7 @@ class Spool:
             segment.path.unlink(missing_ok=True)
         except OSError as e:  # it will be sent once more after the next start
             log.warning("%s cannot be deleted: %s", segment.path, e.strerror)
-        if segment.boot != self._boot:
+        if segment.boot != self.boot:
             self._release(segment.boot)
 
     def _give_up(self, segment: Segment, error: OSError) -> None:

@@ -18,13 +18,14 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from app import report as reports
 from app.auth import Caller, Policy
 from app.batch import LINES_CAP, BatchError, bind, read_batch, read_body, receipt
-from app.contract.names import CONTENT_TYPE_RECORDS
+from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
+from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.otel.metrics import CONTENT_TYPE
 from app.profiles import explain, seen_from_url
 from app.runtime import Runtime
-from app.store import CaptureQuery, QueryError, Scope, StoreError, StoreFull
+from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull
 from app.version import VERSION
 
 _BATCH_S = 30.0  # for a batch to arrive whole
@@ -123,10 +124,12 @@ ProfileId = Annotated[
 )
 async def take(request: Request, runtime: Run, sender: Sender) -> Response:
     count = runtime.metrics.add
+    _heard(request, runtime, sender)
     async with runtime.batches:
         try:
             async with asyncio.timeout(_BATCH_S):
                 body = await read_body(request.stream())
+            arrived = time.perf_counter()
             batch = await asyncio.to_thread(
                 read_batch, body, request.headers.get("content-encoding", "")
             )
@@ -142,6 +145,8 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
             raise refusal(507, str(e), {"Retry-After": "5"}) from None
         except StoreError as e:
             raise refusal(503, str(e), {"Retry-After": "1"}) from None
+    runtime.metrics.observe("telemock.ingest.batch.duration", (), time.perf_counter() - arrived)
+    runtime.metrics.observe("telemock.ingest.batch.size", (), len(batch.records))
     done = receipt(batch, written)
     for outcome, number in (
         ("stored", done.stored),
@@ -225,9 +230,15 @@ async def captures(
         cursor=cursor,
         limit=limit,
     )
-    page = await _ask(lambda: runtime.store.captures(query))
+    template = runtime.settings.trace_url
+
+    def read() -> tuple[Page, list[bytes]]:
+        page = runtime.store.captures(query)
+        return page, [linked(item, template) for item in page.items]
+
+    page, items = await _ask(read)
     return _json(
-        b'{"items":[' + b",".join(page.items) + b'],"next":' + msgspec.json.encode(page.next)
+        b'{"items":[' + b",".join(items) + b'],"next":' + msgspec.json.encode(page.next)
         + b',"last":' + msgspec.json.encode(page.last) + b"}"
     )  # fmt: skip
 
@@ -247,7 +258,7 @@ async def capture(runtime: Run, id: str) -> Response:
         raise refusal(
             404, f"there is no capture {id[:80]!r}\n\nhint: GET /api/v1/captures lists them"
         )
-    return _json(found)
+    return _json(linked(found, runtime.settings.trace_url))
 
 
 @router.get(
@@ -299,6 +310,8 @@ async def fields(
     },
 )
 async def profiles(request: Request, runtime: Run, reader: Reader) -> Response:
+    if reader.sidecar:
+        _heard(request, runtime, reader)
     etag, bundle = runtime.bundle(with_key=reader.sidecar)
     headers = {"ETag": etag}
     known = [
@@ -342,7 +355,7 @@ async def explanation(
 async def alive(runtime: Run) -> dict[str, Any]:
     parts = await runtime.health()
     return {
-        "status": "ok" if _well(parts) else "degraded",
+        "status": _status(parts),
         "uptime_s": round(time.monotonic() - runtime.started, 3),
         "version": VERSION,
         "boot": runtime.boot,
@@ -352,15 +365,21 @@ async def alive(runtime: Run) -> dict[str, Any]:
 
 @health.get(
     "/ready",
-    summary="Whether the app takes records",
-    responses={503: {"description": "A part does not work; its `error` says why."}},
+    summary="Whether the mock answers and the API can be reached",
+    response_description="Also while the disk is full or the store fails: then `status` is "
+    "degraded and says why. The mock answers, and records wait with their senders.",
+    responses={503: {"description": "The API cannot be reached; `error` says why."}},
 )
 async def ready(response: Response, runtime: Run) -> dict[str, Any]:
+    # A pod that is not ready loses its traffic: no reason for it may be one that the mock does not
+    # depend on.
     parts = await runtime.health()
-    needed: dict[str, Any] = {name: parts[name] for name in ("store", "tls") if name in parts}
-    is_ready = all(part["ok"] for part in needed.values())
+    is_ready = bool(parts.get("tls", {"ok": True})["ok"])
     response.status_code = 200 if is_ready else 503
-    return {"ready": is_ready, **needed}
+    shown: dict[str, Any] = {
+        name: parts[name] for name in ("degraded", "store", "tls") if name in parts
+    }
+    return {"ready": is_ready, "status": _status(parts), **shown}
 
 
 @health.get(
@@ -370,13 +389,21 @@ async def ready(response: Response, runtime: Run) -> dict[str, Any]:
     response_class=Response,
 )
 async def metrics(runtime: Run) -> Response:
-    await runtime.health()  # sets the gauges of the store
+    await runtime.measure()
     return Response(runtime.metrics.render(), media_type=CONTENT_TYPE)
 
 
-def _well(parts: dict[str, Any]) -> bool:
+def _heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
+    headers = request.headers
+    runtime.sidecars.heard(
+        sidecar.pod, headers.get(HEADER_SIDECAR, ""), leaving=HEADER_LEAVING in headers
+    )
+
+
+def _status(parts: dict[str, Any]) -> str:
     tls = parts.get("tls", {"ok": True})
-    return bool(parts["store"]["ok"] and tls["ok"] and not parts["profiles"]["error"])
+    well = tls["ok"] and not parts["degraded"] and not parts["profiles"]["error"]
+    return "ok" if well else "degraded"
 
 
 async def _ask[T](question: Callable[[], T]) -> T:

@@ -1,83 +1,152 @@
 """The log files people read with grep and jq: requests, the app's own lines, the sidecars' lines.
 
 Called by `app.ingest` after a commit and by `app.logs`. Everything in them is masked already, and
-is ASCII, so that no line can steer a terminal. A line that cannot be written is counted in `failed`
-and nothing else happens: the store has the record.
+is ASCII, so that no line can steer a terminal. A line that cannot be written is counted and nothing
+else happens: the store has the record.
 """
 
-import json
 import logging
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from app.contract.names import LOG_APP, LOG_REQUESTS, LOG_SIDECARS
 from app.contract.record import Body, CaptureRecord, Request
+from app.otel.lines import ascii_json, iso, json_line
+from app.room import lacking
 from app.rotating import RotatingFile
 
 MAX_BYTES = 32 * 1024 * 1024  # of one file before it is rotated
-KEEP = 14  # rotated files of each log
 RESPONSE = 4 * 1024  # characters of an answer in its line
+_PARTS = 8  # of the size that all files may have: the most that one has before it is rotated
+_RESERVE = 4  # files of that size: the three that are written, and one that is being packed
 
 _PORTS = {"http": 80, "https": 443}
 
 
-class LogFiles:
-    """The files below `directory`, made when the first line comes."""
+def _nobody(stream: str) -> None:
+    pass
 
-    def __init__(self, directory: Path, *, max_bytes: int = MAX_BYTES, keep: int = KEEP) -> None:
-        self._requests, self._sidecars, self._app = (
-            RotatingFile(directory / name, max_bytes=max_bytes, keep=keep)
+
+class LogFiles:
+    """The files below `directory`, made when the first line comes. Any method from any thread."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        size: int = 0,
+        days: float = 0,
+        as_json: bool = False,
+        lost: Callable[[str], None] = _nobody,
+    ) -> None:
+        """`size` is in bytes and of all files together; 0 sets no limit. `lost` is called with a
+        file's name for each line that it does not get; `as_json` is of the operational lines."""
+        self._directory = directory
+        self._size = size
+        self._days = days
+        self._as_json = as_json
+        self._lost = lost
+        self._max_bytes = min(MAX_BYTES, size // _PARTS) if size else MAX_BYTES
+        self._requests, self._sidecars, self._app = self._files = tuple(
+            RotatingFile(directory / name, max_bytes=self._max_bytes, rotated=self._tidy)
             for name in (LOG_REQUESTS, LOG_SIDECARS, LOG_APP)
         )
 
     def request(self, record: CaptureRecord) -> None:
         """One JSON line in telemetry_requests.log. `record` is masked and has a request."""
         if record.request is not None:
-            self._requests.append(_json(request_line(record, record.request)))
+            self._append(self._requests, ascii_json(request_line(record, record.request)))
 
     def sidecar(self, record: CaptureRecord) -> None:
         """One line in mitmproxy.log, of a record of kind `log`."""
-        if record.log is not None:
-            workload = record.workload
+        if record.log is None:
+            return
+        said, workload = record.log, record.workload
+        if self._as_json:
+            line = json_line(
+                record.time_ns, said.level, said.logger, said.message,
+                (record.trace_id, record.span_id),
+                namespace=workload.namespace, pod=workload.pod, node=workload.node,
+            )  # fmt: skip
+        else:
             who = "/".join(filter(None, (workload.namespace, workload.pod))) or "-"
-            line = (
-                f"{_iso(record.time_ns)} {record.log.level} {who} {record.log.logger or '-'}:"
-                f" {record.log.message}"
+            line = _ascii(
+                f"{iso(record.time_ns)} {said.level} {who} {said.logger or '-'}: {said.message}"
             )
-            self._sidecars.append(_ascii(line))
+        self._append(self._sidecars, line)
 
     def handler(self) -> logging.Handler:
         """Writes what a formatter made of it to mock_server.log."""
-        return _Handler(self._app)
+        return _Handler(lambda line: self._append(self._app, line), lambda: self._lost(LOG_APP))
+
+    def look(self) -> None:
+        """Called from time to time: rotates where a day is over, and lets the oldest go."""
+        for file in self._files:
+            file.turn()
+        self._tidy()
 
     @property
     def failed(self) -> int:
         """Lines that could not be written."""
-        return self._requests.failed + self._sidecars.failed + self._app.failed
+        return sum(file.failed for file in self._files)
+
+    def problem(self) -> str:
+        """A sentence while the directory takes no lines, else "". Writes there to see whether it
+        does again."""
+        failing = [file for file in self._files if file.error]
+        if not failing:
+            return ""
+        if why := lacking(self._directory):
+            names = ", ".join(file.path.name for file in failing)
+            return f"TELEMOCK_LOGS {self._directory}: {why}; lines of {names} are not written"
+        for file in failing:
+            file.error = ""
+        return ""
 
     def close(self) -> None:
-        for file in (self._requests, self._sidecars, self._app):
+        for file in self._files:
             file.close()
+
+    def _append(self, file: RotatingFile, line: bytes) -> None:
+        if not file.append(line):
+            self._lost(file.path.name)
+
+    def _tidy(self) -> None:
+        """The oldest rotated files go: those that are too old, and those for which there is no
+        room beside the current ones at their full size."""
+        found = []
+        for file in self._files:
+            for path in file.rotated():
+                with suppress(FileNotFoundError):
+                    state = path.stat()
+                    found.append((state.st_mtime, state.st_size, path))
+        oldest = time.time() - self._days * 86_400
+        room = self._size - _RESERVE * self._max_bytes
+        for written, size, path in sorted(found, reverse=True):
+            room -= size
+            if (self._days and written < oldest) or (self._size and room < 0):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
 
 class _Handler(logging.Handler):
-    def __init__(self, file: RotatingFile) -> None:
+    def __init__(self, append: Callable[[bytes], None], lost: Callable[[], None]) -> None:
         super().__init__()
-        self._file = file
+        self._append = append
+        self._lost = lost
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)
         except Exception:  # a broken log call must not break what it tells of
+            self._lost()
             self.handleError(record)
             return
-        self._file.append(b"\n".join(map(_ascii, text.split("\n"))))
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+        self._append(b"\n".join(map(_ascii, text.split("\n"))))
 
 
 def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
@@ -90,7 +159,7 @@ def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
     for name, value in request.headers:
         _gather(headers, name, value)
     return {
-        "timestamp": _iso(record.time_ns),
+        "timestamp": iso(record.time_ns),
         "url": url(record),
         "method": request.method,
         "host": record.host,
@@ -115,6 +184,7 @@ def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
             "node": record.workload.node,
         },
         "trace_id": record.trace_id,
+        "span_id": record.span_id,
     }
 
 
@@ -153,19 +223,6 @@ def _text(body: Body | None) -> str:
     if body is None or body.text is None:
         return ""
     return body.text if len(body.text) <= RESPONSE else body.text[:RESPONSE] + "…"
-
-
-def _iso(time_ns: int) -> str:
-    try:
-        time = datetime.fromtimestamp(time_ns // 10**9, UTC)
-    except (ValueError, OverflowError, OSError):  # a sender's clock may be anywhere
-        time = datetime.fromtimestamp(0, UTC)
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{time_ns // 1000 % 10**6:06d}Z"
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    # json leaves DEL alone, which terminals do not.
-    return json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f").encode("ascii")
 
 
 def _ascii(line: str) -> bytes:

@@ -16,15 +16,18 @@ from typing import NamedTuple
 
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, encode
+from app.counting import Counting
 from app.files import LogFiles
+from app.firehose import log_record
 from app.logs import place
+from app.otel.export import Exporter
 from app.otel.metrics import Metrics
-from app.store import Incoming, Store, StoreError, Written
+from app.store import Incoming, Store, StoreError, StoreFull, Written
 
 QUEUE_CAP = 10_000  # records of the mock that wait
 QUEUE_BYTES = 64 << 20  # about as many bytes of them
 GROUP_BYTES = 8 << 20  # records that share a transaction, about
-RETRY_S = 1.0  # between attempts to write the mock's own records after a failure
+RETRY_S = 1.0  # between attempts to write after a failure
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +50,22 @@ class Writer:
         masker: Callable[[], Masker],
         files: LogFiles,
         metrics: Metrics,
+        exporter: Exporter,
         boot: str,
+        lacking: Callable[[], str] = lambda: "",
     ) -> None:
+        """`lacking` says why the store's directory takes no more, "" when it does."""
         self._store = store
+        self._lacking = lacking
         self._masker = masker
         self._files = files
         self._metrics = metrics
+        self._exporter = exporter
+        self.counting = Counting(metrics)
         self.boot = boot
         self.dropped: dict[str, int] = {}  # the mock's own records that were lost, by reason
+        self.problem = ""  # why nothing can be stored, a sentence, for as long as it lasts
+        self._losing = ""  # then: the reason for which records are lost
         self._seq = 0
         self._batches: deque[_Waiting] = deque()
         self._own: deque[_Own] = deque()
@@ -88,7 +99,7 @@ class Writer:
                 self._own_bytes += size
                 self._changed.notify()
                 return True
-        self._drop("shutdown" if fits else "queue_full", 1)
+        self._drop("shutdown" if fits else self._losing or "queue_full", 1)
         return False
 
     async def write(self, batch: list[Incoming]) -> Written:
@@ -124,7 +135,7 @@ class Writer:
         self._thread.join(timeout)
         left = len(self._own)
         if left:
-            self._drop("shutdown", left)
+            self._drop(self._losing or "shutdown", left)
             log.error("%d records could not be written before the app stopped", left)
         return left
 
@@ -134,17 +145,21 @@ class Writer:
                 while not self._ready():
                     if self._closing:  # then nothing waits
                         return
+                    again = self._own or self.problem
                     self._changed.wait(
-                        max(0.05, self._retry_at - time.monotonic()) if self._own else None
+                        max(0.05, self._retry_at - time.monotonic()) if again else None
                     )
                 batches, own = self._take()
-            if not self._write_group(batches, own) and self._closing:
+            if not batches and not own:
+                self._try_again()
+            elif not self._write_group(batches, own) and self._closing:
                 break
         for batch in self._batches:
             batch.done(StoreError("the app is shutting down\n\nhint: send the batch again later"))
 
     def _ready(self) -> bool:
-        return bool(self._batches or (self._own and self._due()))
+        to_do = self._own or (self.problem and not self._closing)
+        return bool(self._batches or (to_do and self._due()))
 
     def _due(self) -> bool:
         return self._closing or time.monotonic() >= self._retry_at
@@ -170,11 +185,9 @@ class Writer:
         try:
             written = self._store.write(group)
         except StoreError as e:
-            if mine:
-                log.warning("records of the mock wait, the store failed: %s", e)
+            self._failed(e)
             with self._changed:
                 self._own.extendleft(reversed(mine))
-                self._retry_at = time.monotonic() + RETRY_S
             for batch in batches:
                 batch.done(e)
             return False
@@ -189,6 +202,7 @@ class Writer:
             for batch in batches:
                 batch.done(StoreError("the store failed\n\nhint: the app's log says why"))
             return True
+        self._works()
         with self._changed:
             self._own_bytes -= sum(size for _, size in mine)
         stored = set(written.stored)
@@ -199,6 +213,30 @@ class Writer:
             batch.done(Written(kept, len(batch.records) - len(kept), []))
         self._after(group, written)
         return True
+
+    def _failed(self, error: StoreError) -> None:
+        if not self.problem:
+            log.error("nothing can be stored, records wait: %s", error)
+        self.problem = str(error).partition("\n")[0]
+        self._losing = "disk_full" if isinstance(error, StoreFull) else "disk_error"
+        self._retry_at = time.monotonic() + RETRY_S
+        self._metrics.set("telemock.store.failing", 1)
+
+    def _works(self) -> None:
+        """A small batch may find room where others do not: then it is not over yet."""
+        if self.problem and not self._lacking():
+            self.problem = self._losing = ""
+            self._metrics.set("telemock.store.failing", 0)
+            log.info("records are stored again")
+
+    def _try_again(self) -> None:
+        """When nothing waits after a failure: whether a record could be stored now."""
+        try:
+            self._store.write([])
+            self._works()
+        except StoreError as e:
+            self._failed(e)
+        self._retry_at = time.monotonic() + RETRY_S
 
     def _encoded(self, record: CaptureRecord | Incoming) -> Incoming | None:
         """Masked, once: a token must not become the token of a token."""
@@ -223,20 +261,15 @@ class Writer:
         self._metrics.add("telemock.capture.dropped", (reason,), number)
 
     def _after(self, group: list[Incoming], written: Written) -> None:
-        metrics = self._metrics
+        self.counting.stored(group, written)
         for index in written.stored:
             record = group[index].record
-            status = f"{record.response.status // 100}xx" if record.response else ""
-            metrics.add(
-                "telemock.captures",
-                (record.kind, record.action, record.profile, record.rule, status),
-            )
+            if self._exporter.logs:
+                self._exporter.log(log_record(group[index]))
             if record.kind == "log":
                 self._files.sidecar(record)
             elif record.kind in ("exchange", "refused", "failed"):
                 self._files.request(record)  # if it has one
-        for field in written.new_fields:
-            metrics.add("telemock.inventory.new_fields", (field.profile,))
 
 
 def _rough_size(record: CaptureRecord) -> int:

@@ -134,12 +134,12 @@ class App:
             self.child.stop()
 
     def answers(self) -> bool:
-        return bool(_get(self.url + "/ready"))
+        return bool(get(self.url + "/ready"))
 
     def profiles(self) -> tuple[Profile, ...]:
         """The profiles in use. Raises LocalError."""
         asked = {"authorization": f"Bearer {self.token}"}
-        found = _get(self.url + names.PATH_PROFILES, asked)
+        found = get(self.url + names.PATH_PROFILES, asked)
         if not found:
             raise LocalError(f"the app does not give its profiles at {self.url}")
         return load(found).rules.profiles
@@ -153,7 +153,7 @@ def running_app(data: Path) -> str:
         os.kill(int(found["pid"]), 0)
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-    return url if _get(url + "/ready") else ""
+    return url if get(url + "/ready") else ""
 
 
 def start_app(
@@ -183,7 +183,7 @@ def start_app(
         console=logs / "app.console.log",
         stay=stay,
     )
-    child.wait(lambda: bool(_get(url + "/ready")))
+    child.wait(lambda: bool(get(url + "/ready")))
     return App(url, data, child)
 
 
@@ -239,9 +239,9 @@ def start_sidecar(
     found: dict[str, Any] = {}
 
     def ready() -> bool:
-        if not _get(health + "/ready"):
+        if not get(health + "/ready"):
             return False
-        found.update(json.loads(_get(health + "/health") or b"{}"))
+        found.update(json.loads(get(health + "/health") or b"{}"))
         # Until it has the app's profiles it works with the built-in ones.
         return bool(found) and found["profiles"]["source"] == "app"
 
@@ -260,7 +260,7 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def _get(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
+def get(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """The body of a 200 answer, b"" for any other outcome."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)

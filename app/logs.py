@@ -2,6 +2,7 @@
 
 Set up by `app.runtime` for as long as the app runs, for all loggers of the process, uvicorn's too.
 Its access log is switched off: it would print queries, which are what the product sends home.
+With LOG_FORMAT=json each line is one JSON object, a traceback in it.
 """
 
 import logging
@@ -9,8 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TextIO
 
 from app.contract.mask import Masker
+from app.otel.lines import current, json_line
 
 _TAKEN_OVER = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "fastapi")
 
@@ -19,11 +22,12 @@ class MaskedFormatter(logging.Formatter):
     """One line a record, tracebacks indented below it; no value of a sensitive field, no terminal
     escape and no forged line passes."""
 
-    def __init__(self, masker: Callable[[], Masker]) -> None:
+    def __init__(self, masker: Callable[[], Masker], as_json: bool = False) -> None:
         super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s")
         self.converter = time.gmtime
         self.datefmt = "%Y-%m-%dT%H:%M:%S"
         self._masker = masker
+        self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
         stack = ""
@@ -31,14 +35,30 @@ class MaskedFormatter(logging.Formatter):
             stack = self.formatException(record.exc_info)
         elif record.stack_info:
             stack = record.stack_info
+        masked = self._masker()
+        if self._as_json:
+            return json_line(
+                int(record.created * 1e9), record.levelname, record.name,
+                masked.line(record.getMessage()), current.get(), exception=masked.line(stack),
+            ).decode()  # fmt: skip
         # Other handlers keep a formatted traceback on the record: never reuse that.
         plain = logging.makeLogRecord(
             {**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None}
         )
-        masked = self._masker()
         lines = [harmless(masked.line(super().format(plain)))]
         lines += ["    " + harmless(line) for line in masked.line(stack).splitlines()]
         return "\n".join(lines)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """What cannot be printed, because the other end is gone or a disk is full, is counted."""
+
+    def __init__(self, lost: Callable[[str], None]) -> None:
+        super().__init__(sys.stderr)
+        self._lost = lost
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self._lost("stderr")
 
 
 def harmless(text: str) -> str:
@@ -64,14 +84,20 @@ def place(error: BaseException) -> str:
 
 @contextmanager
 def masked_logging(
-    level: str, masker: Callable[[], Masker], handlers: Sequence[logging.Handler] = ()
+    level: str,
+    masker: Callable[[], Masker],
+    handlers: Sequence[logging.Handler] = (),
+    *,
+    as_json: bool = False,
+    lost: Callable[[str], None] = lambda stream: None,
 ) -> Iterator[None]:
-    """Every logger of the process writes masked lines to stderr and to `handlers`."""
+    """Every logger of the process writes masked lines to stderr and to `handlers`; `lost` is
+    called with "stderr" for each line that it did not take."""
     root = logging.getLogger()
-    ours = [logging.StreamHandler(sys.stderr), *handlers]
+    ours = [_StandardError(lost), *handlers]
     before = (root.level, {n: _state(logging.getLogger(n)) for n in _TAKEN_OVER})
     for handler in ours:
-        handler.setFormatter(MaskedFormatter(masker))
+        handler.setFormatter(MaskedFormatter(masker, as_json))
         root.addHandler(handler)
     root.setLevel(level)
     errors = logging.getLogger("uvicorn.error")

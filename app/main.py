@@ -4,6 +4,7 @@
 profiles; the first file is written when the server starts.
 """
 
+import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,10 +14,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import api, telemetry
+from app import api
 from app.auth import Denied
 from app.contract.names import HEADER_RECORD
 from app.mock import is_direct
@@ -25,17 +27,20 @@ from app.otel.metrics import Metrics
 from app.profiles import ProfileSet
 from app.runtime import Runtime
 from app.seen import host_of
-from app.settings import Settings, load
+from app.settings import Settings, environment, load
+from app.telemetry import METHODS, PodNames, otel
 from app.version import VERSION
 from app.websocket import websocket
 
 _OPEN = frozenset(route.path for route in api.health.routes if isinstance(route, APIRoute))
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# FastAPI's own would export raw queries; `app.telemetry` makes ours.
+_OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 class Dispatcher:
     """By Host: requests of a profile's host, of a sidecar and below /telemetry go to the mock, the
-    rest to API, health and metrics. Measures both.
+    rest to API, health and metrics, measured here; the mock measures itself.
 
     In a cluster the port decides first: what came over TLS is for the API, what did not never is.
     """
@@ -53,14 +58,14 @@ class Dispatcher:
         app = self._runtime.mock if to_mock else self._app
         if self._cluster and not to_mock and not self._is_open(scope):
             app = _elsewhere
-        if scope["type"] == "websocket":
-            if to_mock:
-                await websocket(self._runtime.mock, scope, receive, send)
-            else:
-                await app(scope, receive, send)
+        if to_mock and scope["type"] == "websocket":
+            await websocket(self._runtime.mock, scope, receive, send)
+            return
+        if to_mock or scope["type"] == "websocket":
+            await app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 0
+        status, error = 0, ""
 
         async def watched(message: Any) -> None:
             nonlocal status
@@ -70,11 +75,15 @@ class Dispatcher:
 
         try:
             await app(scope, receive, watched)
+        except Exception as e:
+            error = type(e).__name__
+            raise
         finally:
-            method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+            method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+            error = error or (str(status) if status >= 500 else "")
             self._runtime.metrics.observe(
                 "http.server.request.duration",
-                (method, scope["scheme"], str(status), "", scope.get("telemock.action", "")),
+                (method, scope["scheme"], str(status or ""), error, ""),
                 time.perf_counter() - started,
             )
 
@@ -120,8 +129,11 @@ class Server(FastAPI):
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Raises ProfileError when the profiles cannot be used."""
-    runtime = Runtime(settings, ProfileSet(settings.profiles), Metrics("app"))
+    """Raises ProfileError when the profiles cannot be used, SettingError for an OTEL_* variable."""
+    boot = secrets.token_hex(16)
+    pod = PodNames(settings.pod_namespace, settings.pod_name, settings.pod_uid, settings.node_name)
+    asked = otel(environment(), service="telemock-app", container="app", pod=pod, boot=boot)
+    runtime = Runtime(settings, ProfileSet(settings.profiles), Metrics("app"), asked, boot)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -136,7 +148,7 @@ def create_app(settings: Settings) -> FastAPI:
         # The pages would load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
-        telemetry=telemetry.opentelemetry(lambda: runtime.rules, runtime.masker),
+        telemetry=_OFF,
     )
     app.state.runtime = runtime
     app.add_middleware(Dispatcher, runtime=runtime)

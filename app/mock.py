@@ -16,8 +16,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from opentelemetry import trace
-
 from app import template
 from app.contract.answer import BLOCKED, Rendered, render
 from app.contract.body import documents, keep
@@ -45,6 +43,7 @@ from app.contract.rules import (
 from app.deliver import Outgoing
 from app.ingest import Writer
 from app.logs import place
+from app.otel import lines
 from app.seen import (
     Arrived,
     ClientGone,
@@ -57,6 +56,7 @@ from app.seen import (
     read_body,
     request_of,
 )
+from app.telemetry import Answered, Span, Telemetry
 
 DIRECT = "/telemetry"
 
@@ -108,10 +108,17 @@ class Counters:
 
 class Mock:
     def __init__(
-        self, rules: Callable[[], RuleSet], writer: Writer, *, mode: Mode | None, max_body: int
+        self,
+        rules: Callable[[], RuleSet],
+        writer: Writer,
+        telemetry: Telemetry,
+        *,
+        mode: Mode | None,
+        max_body: int,
     ) -> None:
         self._rules = rules
         self.writer = writer
+        self._telemetry = telemetry
         self._mode = mode
         self._max_body = max_body
         self._counters = Counters()
@@ -119,6 +126,7 @@ class Mock:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         time_ns, started = time.time_ns(), time.monotonic_ns()
         asked = arrived(scope)
+        span = self.begin(asked)
         gone = too_large = False
         try:
             body = await read_body(
@@ -134,10 +142,8 @@ class Mock:
         chosen = self.choose(asked, seen, body)
         if seen.json is UNREAD:
             seen.json = _json(asked, body, chosen.rule)
-        scope["telemock.action"] = chosen.action
-        _tell_span(chosen)
         sent = None
-        detail = ""
+        detail = error = ""
         if not gone:
             count = self._counters.next(chosen)
             answer = _TOO_LARGE if too_large else step(chosen.answer, count)
@@ -148,15 +154,20 @@ class Mock:
             except Exception as e:
                 log.error("the answer of %s failed: %s", chosen, place(e))
                 if out.started:
+                    self.tell(span, asked, chosen, time_ns, started, error=type(e).__name__)
                     raise
                 sent = render(FAILED, asked.method)
                 await out.whole(sent)
             if sent is None and answer.fault:
-                detail = f"fault: {answer.fault}"
+                detail, error = f"fault: {answer.fault}", answer.fault
+        duration_ns = self.tell(
+            span, asked, chosen, time_ns, started,
+            status=sent.status if sent else 0, error="client_gone" if gone else error,
+        )  # fmt: skip
         if HEADER_RECORD in asked.internal:
             return
-        record = self.record(asked, seen, chosen, time_ns, body)
-        record.duration_ns = time.monotonic_ns() - started
+        record = self.record(asked, seen, chosen, span, time_ns, body)
+        record.duration_ns = duration_ns
         record.response = _response(sent) if sent else None
         record.detail = detail
         if gone:
@@ -164,6 +175,41 @@ class Mock:
         elif chosen.action == "block":
             record.kind, record.reason = "refused", "blocked"
         self.writer.add(record)
+
+    def begin(self, asked: Arrived) -> Span:
+        """Log lines carry its ids from here to the end of the request's task."""
+        span = self._telemetry.begin(header(asked.headers, "traceparent"))
+        lines.current.set((span.trace_id, span.span_id))
+        return span
+
+    def tell(
+        self,
+        span: Span,
+        asked: Arrived,
+        chosen: Chosen,
+        time_ns: int,
+        started: int,
+        *,
+        status: int = 0,
+        error: str = "",
+    ) -> int:
+        """What became of the request that began at `started`; its duration in ns until now."""
+        duration_ns = time.monotonic_ns() - started
+        self._telemetry.answered(
+            Answered(
+                span,
+                asked,
+                action=chosen.action,
+                profile=chosen.profile.id if chosen.profile else "",
+                rule=chosen.rule.id if chosen.rule else "",
+                route=chosen.rule.route if chosen.rule else "",
+                time_ns=time_ns,
+                duration_ns=duration_ns,
+                status=status,
+                error=error or (str(status) if status >= 500 else ""),
+            )
+        )
+        return duration_ns
 
     def view(self, asked: Arrived) -> Seen:
         """What rules look at. A direct request stands for one to the profile's own host."""
@@ -218,11 +264,16 @@ class Mock:
         return render(answer, seen.method, content)
 
     def record(
-        self, asked: Arrived, seen: Seen, chosen: Chosen, time_ns: int, body: Body | None = None
+        self,
+        asked: Arrived,
+        seen: Seen,
+        chosen: Chosen,
+        span: Span,
+        time_ns: int,
+        body: Body | None = None,
     ) -> CaptureRecord:
         """The record of a direct request, so far; it takes a sequence number, so add it."""
         profile, rule = chosen.profile, chosen.rule
-        span = trace.get_current_span().get_span_context()
         return CaptureRecord(
             boot=self.writer.boot,
             seq=self.writer.reserve(),
@@ -236,8 +287,8 @@ class Mock:
             answered_by="app",
             client=asked.client,
             request=request_of(asked, body),
-            trace_id=f"{span.trace_id:032x}" if span.is_valid else "",
-            span_id=f"{span.span_id:016x}" if span.is_valid else "",
+            trace_id=span.trace_id,
+            span_id=span.span_id,
             product_version=product_version(profile, seen) if profile else "",
         )
 
@@ -293,15 +344,3 @@ def _response(sent: Rendered) -> Response:
         left_out=left_out,
         body=body,
     )
-
-
-def _tell_span(chosen: Chosen) -> None:
-    span = trace.get_current_span()
-    if not span.is_recording():
-        return
-    span.set_attribute("telemock.action", chosen.action)
-    if chosen.profile and chosen.rule:
-        span.set_attribute("telemock.profile", chosen.profile.id)
-        span.set_attribute("telemock.rule", chosen.rule.id)
-        if chosen.rule.route:
-            span.set_attribute("http.route", chosen.rule.route)

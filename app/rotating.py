@@ -1,15 +1,17 @@
 """A log file that is appended to by whole lines, rotated by size and at the day's end, and never
 takes its writer down.
 
-Called by `app.files`. Rotated files are named NAME.TIME and become NAME.TIME.gz in the background;
-the oldest over `keep` are removed.
+Called by `app.files`, which also decides how many of the rotated files stay. They are named
+NAME.TIME and become NAME.TIME.gz in the background.
 """
 
+import errno
 import gzip
 import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +22,15 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 class RotatingFile:
     """From any thread. Opened with the first line, and again when somebody moved or removed it."""
 
-    def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
+    def __init__(
+        self, path: Path, *, max_bytes: int, rotated: Callable[[], None] = lambda: None
+    ) -> None:
+        """`rotated` is called after each rotation, with this file locked."""
         self.path = path
         self.failed = 0  # lines that could not be written
+        self.error = ""  # why the last one could not be
         self._max_bytes = max_bytes
-        self._keep = keep
+        self._after = rotated
         self._lock = threading.Lock()
         self._fd: int | None = None
         self._inode = 0
@@ -38,11 +44,27 @@ class RotatingFile:
         with self._lock:
             try:
                 self._append(line + b"\n")
-            except OSError:
-                self._forget()
+            except OSError as e:
+                self._failed(e)
                 self.failed += 1
                 return False
+            self.error = ""
             return True
+
+    def turn(self) -> None:
+        """Rotate a file whose day is over though no line came since, and pack what could not be
+        packed before. Called from time to time."""
+        with self._lock:
+            try:
+                if self.path.exists():
+                    self._open()
+                    if self._size and self._day != _day(time.time()):
+                        self._rotate()
+            except OSError as e:
+                self._failed(e)
+        if any(p.suffix != ".gz" for p in self.rotated()):
+            with self._lock:
+                self._start_packing()
 
     def close(self) -> None:
         """Waits for what is being packed. A later line opens the file again."""
@@ -51,6 +73,12 @@ class RotatingFile:
             packing = self._packing
         if packing is not None:
             packing.join()
+
+    def rotated(self) -> list[Path]:
+        """Oldest first, packed or not yet."""
+        return sorted(
+            p for p in self.path.parent.glob(f"{self.path.name}.[0-9]*") if p.suffix != ".tmp"
+        )
 
     def _append(self, data: bytes) -> None:
         self._open()
@@ -70,7 +98,7 @@ class RotatingFile:
             self._torn = True
             os.ftruncate(self._fd, self._size - written)
             self._torn = False
-            raise OSError("short write")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._torn = False
 
     def _open(self) -> None:
@@ -87,6 +115,10 @@ class RotatingFile:
         self._inode, self._size = state.st_ino, state.st_size
         self._day = _day(state.st_mtime if state.st_size else time.time())
 
+    def _failed(self, error: OSError) -> None:
+        self._forget()
+        self.error = error.strerror or type(error).__name__
+
     def _forget(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
@@ -101,21 +133,17 @@ class RotatingFile:
                 break
         self.path.rename(to)
         self._torn = False
-        for old in self.rotated()[: -self._keep or None]:
-            old.unlink(missing_ok=True)
+        self._after()
+        self._start_packing()
+
+    def _start_packing(self) -> None:
         if self._packing is None or not self._packing.is_alive():
             self._packing = threading.Thread(target=self._pack, name="telemock-pack", daemon=True)
             self._packing.start()
 
-    def rotated(self) -> list[Path]:
-        """Oldest first, packed or not yet."""
-        return sorted(
-            p for p in self.path.parent.glob(f"{self.path.name}.[0-9]*") if p.suffix != ".tmp"
-        )
-
     def _pack(self) -> None:
         """Also what is rotated meanwhile. What cannot be packed (the disk is full) stays as it is
-        until the next rotation."""
+        until the next turn."""
         tried: set[Path] = set()
         while left := [p for p in self.rotated() if p.suffix != ".gz" and p not in tried]:
             path = left[0]
@@ -125,6 +153,8 @@ class RotatingFile:
             try:
                 with path.open("rb") as plain, gzip.open(part, "wb", compresslevel=6) as out:
                     shutil.copyfileobj(plain, out, 1 << 20)
+                state = path.stat()
+                os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))  # age is the lines' age
                 part.replace(packed)
                 try:
                     path.unlink()

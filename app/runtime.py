@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,10 +23,14 @@ from app.ingest import Writer
 from app.logs import masked_logging, place
 from app.mock import Mock
 from app.otel.metrics import Metrics
+from app.otel.settings import Otel
 from app.profiles import ProfileSet
+from app.room import is_full, lacking, too_small
 from app.settings import Settings
+from app.sidecars import Sidecars
 from app.store import Store, StoreError
 from app.store.sqlite import SqliteStore
+from app.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from app.release import Release
@@ -36,6 +39,8 @@ FLUSH_S = 10.0  # that the shutdown waits for the mock's last records
 _PROFILES_S = 1.0  # between looks at the profiles' files
 _PRUNE_S = 60.0  # between looks at the store's age and size
 _BATCHES = 4  # that are read and decoded at a time; the bodies of the others wait unread
+_GAUGES_S = 10.0  # at most, between two looks at what is exported
+_EXPORT_S = 5.0  # that the shutdown waits for the OTLP endpoint
 _READY_S = 2.0  # that /ready waits for the store
 
 log = logging.getLogger(__name__)
@@ -44,11 +49,15 @@ log = logging.getLogger(__name__)
 class Runtime:
     """`boot` names this start of the app in the records that the mock makes."""
 
-    def __init__(self, settings: Settings, profiles: ProfileSet, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, profiles: ProfileSet, metrics: Metrics, otel: Otel, boot: str
+    ) -> None:
         self.settings = settings
+        self.otel = otel
         self.profiles = profiles
         self.metrics = metrics
-        self.boot = secrets.token_hex(16)
+        self.boot = boot
+        self.sidecars = Sidecars()
         self.started = time.monotonic()
         self.batches = asyncio.Semaphore(_BATCHES)
         self.token = ""
@@ -56,6 +65,7 @@ class Runtime:
         self.mask_key_id = ""
         self.store: Store
         self.files: LogFiles
+        self.telemetry: Telemetry
         self.writer: Writer
         self.mock: Mock
         self._masker: tuple[RuleSet, Masker] | None = None
@@ -95,30 +105,61 @@ class Runtime:
                 self.token = auth.token(settings.data)
             self.mask_key = auth.mask_key(settings.data)
         except OSError as e:
+            hint = "free some space" if is_full(e) else "name a directory this user may write to"
             raise SettingError(
                 f"TELEMOCK_DATA is {str(settings.data)!r}: {e.strerror or e} ({e.filename})\n\n"
-                "hint: name a directory that this user may write to"
+                f"hint: {hint}"
             ) from None
         except ValueError as e:
             raise SettingError(str(e)) from None
         self.mask_key_id = hashlib.sha256(self.mask_key).hexdigest()[:8]
         self._masker = None
         self._bundles.clear()
-        self.files = files = LogFiles(settings.logs)
+        self.files = files = LogFiles(
+            settings.logs,
+            size=settings.logs_size,
+            days=settings.logs_days,
+            as_json=settings.log_format == "json",
+            lost=self._line_lost,
+        )
         with (
             contextlib.closing(files),
-            masked_logging(settings.log_level, self.masker, [files.handler()]),
+            masked_logging(
+                settings.log_level,
+                self.masker,
+                [files.handler()],
+                as_json=settings.log_format == "json",
+                lost=self._line_lost,
+            ),
             self._deciding(),
         ):
             self.store = await asyncio.to_thread(
                 SqliteStore, settings.data / FILE_STORE, self._decoders
             )
-            self.writer = Writer(self.store, self.masker, files, self.metrics, self.boot)
-            self.mock = Mock(
-                lambda: self.rules, self.writer, mode=settings.mode, max_body=settings.max_body
+            self.telemetry = Telemetry(self.otel, self.metrics, self.masker)
+            self.writer = Writer(
+                self.store,
+                self.masker,
+                files,
+                self.metrics,
+                self.telemetry.exporter,
+                self.boot,
+                lambda: lacking(settings.data),
             )
+            self.mock = Mock(
+                lambda: self.rules,
+                self.writer,
+                self.telemetry,
+                mode=settings.mode,
+                max_body=settings.max_body,
+            )
+            self.metrics.set("telemock.store.limit", settings.retention_size)
+            self.writer.counting.expect(p.id for p in self.rules.profiles)
+            self.telemetry.start()
             self.writer.start()
-            tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._prune())]
+            tasks = [asyncio.create_task(t) for t in (self._watch(), self._prune(), self._look())]
+            if self.otel.metrics:
+                tasks.append(asyncio.create_task(self._measuring()))
             if self.release is not None:
                 tasks.append(asyncio.create_task(self.release.renewing()))
             log.info(
@@ -132,6 +173,9 @@ class Runtime:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await asyncio.to_thread(self.writer.close, FLUSH_S)
+                if self.otel.metrics:
+                    await self.measure()
+                await asyncio.to_thread(self.telemetry.close, _EXPORT_S)
                 await asyncio.to_thread(self.store.close)
 
     @contextlib.contextmanager
@@ -166,6 +210,7 @@ class Runtime:
                 continue
             if changed:
                 log.info("the profiles changed and are in use, etag %s", self.rules.etag)
+                self.writer.counting.expect(p.id for p in self.rules.profiles)
             if self.profiles.error != refused:
                 refused = self.profiles.error
                 if refused:
@@ -193,18 +238,55 @@ class Runtime:
                     continue
             await asyncio.sleep(_PRUNE_S)
 
+    async def _measuring(self) -> None:
+        """For what is exported by itself; a scrape asks."""
+        while True:
+            await asyncio.sleep(min(_GAUGES_S, self.otel.metric_interval_s))
+            await self.measure()
+
+    async def measure(self) -> None:
+        """Brings the gauges, and what the mock handed over, up to date."""
+        await asyncio.to_thread(self.telemetry.settle)
+        await self.health()  # sets those of the store
+        for state, number in self.sidecars.counts()._asdict().items():
+            self.metrics.set("telemock.sidecars", number, (state,))
+
+    async def _look(self) -> None:
+        """At the log files' age and size."""
+        settings = self.settings
+        limits = {settings.data: settings.retention_size, settings.logs: settings.logs_size}
+        with contextlib.suppress(OSError):
+            if told := too_small(limits):
+                log.warning(
+                    "%s; hint: lower TELEMOCK_RETENTION_SIZE or TELEMOCK_LOGS_SIZE, or enlarge it",
+                    told,
+                )
+        while True:
+            try:
+                await asyncio.to_thread(self.files.look)
+            except OSError as e:
+                log.warning("the log files cannot be looked at: %s", e.strerror)
+            await asyncio.sleep(_PRUNE_S)
+
+    def _line_lost(self, stream: str) -> None:
+        self.metrics.add("telemock.output.dropped", (stream,))
+
     async def health(self) -> dict[str, Any]:
         """What /health says of the parts that can fail by themselves."""
         store: dict[str, Any]
         try:
             async with asyncio.timeout(_READY_S):
                 stats = await asyncio.to_thread(self.store.stats)
-            store = {"ok": True, "records": stats.records, "bytes": stats.bytes}
+            store = {"ok": not self.writer.problem, "records": stats.records, "bytes": stats.bytes}
+            if self.writer.problem:
+                store["error"] = self.writer.problem
             self.metrics.set("telemock.store.records", stats.records)
             self.metrics.set("telemock.store.size", stats.bytes)
         except (StoreError, TimeoutError) as e:
             store = {"ok": False, "error": str(e) or f"no answer in {_READY_S:g} s"}
+        lines = await asyncio.to_thread(self.files.problem)
         return {
+            "degraded": [s for s in (store.get("error", "").partition("\n")[0], lines) if s],
             "store": store,
             "queue": self.writer.waiting,
             "log_lines_lost": self.files.failed,

@@ -11,16 +11,29 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from app.contract.names import PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
 from app.contract.record import Mode
-from app.contract.settings import Setting, SettingError, flag, one_of, port, read, resolve, size
+from app.contract.settings import (
+    LOG_FORMATS,
+    Setting,
+    SettingError,
+    flag,
+    one_of,
+    port,
+    read,
+    resolve,
+    size,
+)
 
+TRACE_ID = "{trace_id}"  # in TELEMOCK_TRACE_URL
 CLUSTER = "cluster"  # as a server: the app in the kubeconfig's cluster
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_LOGS_LEAST = 1 << 20
 
 
 def _level(value: str) -> str:
@@ -44,11 +57,32 @@ def _bytes(value: str) -> int:
     return number
 
 
+def _log_size(value: str) -> int:
+    number = _bytes(value)
+    if 0 < number < _LOGS_LEAST:
+        raise ValueError
+    return number
+
+
 def _names(value: str) -> tuple[str, ...]:
     names = tuple(filter(None, (v.strip() for v in value.split(","))))
     if not names:
         raise ValueError
     return names
+
+
+def _trace_url(value: str) -> str:
+    """Checked with an id in it: Grafana's URLs are full of braces."""
+    parts = urlsplit(value.replace(TRACE_ID, "0" * 32))
+    if value and not (
+        TRACE_ID in value
+        and parts.scheme in ("http", "https")
+        and parts.hostname
+        and value.isascii()
+        and value.isprintable()
+    ):
+        raise ValueError
+    return value
 
 
 def _server(value: str) -> str:
@@ -69,6 +103,12 @@ SETTINGS = (
         "LOG_LEVEL", "INFO", _level, "Least severe level that is logged.",
         "DEBUG, INFO, WARNING or ERROR",
     ),
+    Setting(
+        "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
+        "How lines of operation are written to standard error, mock_server.log and mitmproxy.log: "
+        "text, or json with one object a line.",
+        "text or json",
+    ),
     Setting("MITM_HOST", "127.0.0.1", str, "Address of the explicit proxy."),
     Setting(
         "MITM_PORT", str(PORT_EXPLICIT_PROXY), port,
@@ -79,6 +119,18 @@ SETTINGS = (
         "Directory of the store, the spool, the token, the keys and the certificate authority.",
     ),
     Setting("TELEMOCK_LOGS", "logs", Path, "Directory of the log files."),
+    Setting(
+        "TELEMOCK_LOGS_DAYS", "30", _days,
+        "Days that lines of the log files are kept; 0 keeps them whatever their age.",
+        "a number of days, 0 or more",
+    ),
+    Setting(
+        "TELEMOCK_LOGS_SIZE", "1GiB", _log_size,
+        "Size that all log files together may reach, rotated ones too, before the oldest of them "
+        "go; 0 sets no limit. A volume that holds the store as well needs room for this and for "
+        "TELEMOCK_RETENTION_SIZE.",
+        "bytes, at least 1MiB or 0, or a number with KiB, MiB or GiB",
+    ),
     Setting(
         "TELEMOCK_PROFILES", "cribl", _names,
         "Profiles in use, comma separated: names of built-in ones, files or folders.",
@@ -103,7 +155,8 @@ SETTINGS = (
     ),
     Setting(
         "TELEMOCK_RETENTION_SIZE", "2GiB", _bytes,
-        "Size that the store may reach before the oldest captures go; 0 sets no limit.",
+        "Size that the store may reach before the oldest captures go; 0 sets no limit. The log "
+        "files are no part of it: TELEMOCK_LOGS_SIZE bounds them.",
         "bytes, or a number with KiB, MiB or GiB",
     ),
     Setting(
@@ -137,7 +190,16 @@ SETTINGS = (
         "TELEMOCK_TLS_SECRET", "", str,
         "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
     ),
+    Setting(
+        "TELEMOCK_TRACE_URL", "", _trace_url,
+        "Link to a trace in Jaeger or Grafana, with {trace_id} where its id stands, such as "
+        "https://jaeger.example/trace/{trace_id}: captures then carry theirs as trace_url.",
+        "an http:// or https:// URL with {trace_id} in it",
+    ),
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
+    Setting("POD_NAME", "", str, "Name of the app's own pod, for what OpenTelemetry gets."),
+    Setting("POD_UID", "", str, "Uid of the app's own pod, for the same."),
+    Setting("NODE_NAME", "", str, "Node of the app's own pod, for the same."),
 )  # fmt: skip
 
 
@@ -148,10 +210,13 @@ class Settings:
     host: str
     port: int
     log_level: str
+    log_format: str
     mitm_host: str
     mitm_port: int
     data: Path
     logs: Path
+    logs_days: float
+    logs_size: int
     profiles: tuple[str, ...]
     mode: Mode | None
     max_body: int
@@ -163,7 +228,11 @@ class Settings:
     tls_port: int
     fullname: str
     tls_secret: str
+    trace_url: str
     pod_namespace: str
+    pod_name: str
+    pod_uid: str
+    node_name: str
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

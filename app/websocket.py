@@ -26,6 +26,7 @@ from app.seen import Receive, Scope, Send, arrived
 async def websocket(mock: Mock, scope: Scope, receive: Receive, send: Send) -> None:
     time_ns, started = time.time_ns(), time.monotonic_ns()
     asked = arrived(scope)
+    span = mock.begin(asked)
     seen = mock.view(asked)
     chosen = mock.choose(asked, seen)
     if seen.json is UNREAD:
@@ -46,13 +47,15 @@ async def websocket(mock: Mock, scope: Scope, receive: Receive, send: Send) -> N
         )
     else:
         await send({"type": "websocket.close"})
+    status = 101 if accepts else 403
+    duration_ns = mock.tell(span, asked, chosen, time_ns, started, status=status)
     recorder = None
     if HEADER_RECORD not in asked.internal:
-        record = mock.record(asked, seen, chosen, time_ns)
-        record.duration_ns = time.monotonic_ns() - started
+        record = mock.record(asked, seen, chosen, span, time_ns)
+        record.duration_ns = duration_ns
         kept, left_out = clip(headers if accepts else [], HEADER_CAP)
         record.response = Response(
-            status=101 if accepts else 403, http_version="HTTP/1.1", headers=kept, left_out=left_out
+            status=status, http_version="HTTP/1.1", headers=kept, left_out=left_out
         )
         mock.writer.add(record)
         recorder = _Recorder(mock, chosen, record)

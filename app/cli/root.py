@@ -42,14 +42,20 @@ cli.command()(status)
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running at the end.")] = False,
     as_json: AsJson = False,
+    otel: Annotated[
+        bool, typer.Option("--otel", help="With Jaeger and Prometheus, which stay up.")
+    ] = False,
 ) -> None:
     """One whole round on this machine: client, proxy, mock, report.
 
-    Example: telemock demo
+    With --otel its traces and metrics go to the collector of OTEL_EXPORTER_OTLP_ENDPOINT, else to
+    jaeger and prometheus in PATH, else to those of docker compose.
+
+    Example: telemock demo --otel
     """
     from app.demo.round import demo as run_demo
 
-    raise typer.Exit(run_demo(load(), keep=keep, as_json=as_json))
+    raise typer.Exit(run_demo(load(), keep=keep, as_json=as_json, otel=otel))
 
 
 @cli.command(context_settings={"allow_interspersed_args": False})

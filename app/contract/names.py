@@ -20,6 +20,10 @@ HEADER_CUT = "telemock-body-size"  # full size of a body of which only the first
 HEADER_ERROR = "telemock-error"  # of an answer that is the mock's own failure, not a rule's
 HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 
+# From the sidecar to the API, with its token.
+HEADER_SIDECAR = "telemock-sidecar"  # names one start of a sidecar
+HEADER_LEAVING = "telemock-leaving"  # it stops and is not to be missed
+
 # Who may read and send, in a cluster: RBAC's names, and whom a sidecar's token is for.
 API_GROUP = "telemock.io"
 RESOURCE_CAPTURES = "captures"
@@ -55,6 +59,8 @@ LOOPBACK_MAPPED = "127.0.0.1"  # what glibc makes of ::1 when it looks for famil
 # What a pod carries, and what is put into it.
 LABEL_INJECT = "telemock.io/inject"
 INJECT_ENABLED, INJECT_DISABLED = "enabled", "disabled"
+LABEL_INJECTED = "telemock.io/injected"  # ours, "true": pods with a sidecar are selected by it
+PORT_NAME_SIDECAR = "telemock"  # of PORT_SIDECAR_HEALTH in the pod, where it is scraped
 ANNOTATION_PROFILES = "telemock.io/profiles"
 ANNOTATION_MODE = "telemock.io/mode"
 ANNOTATION_REDIRECT = "telemock.io/redirect"
@@ -236,7 +242,7 @@ METRICS = (
     ),
     Metric(
         "telemock.workload.captures", "counter", "{record}",
-        ("telemock.profile", "k8s.namespace.name", "telemock.workload"), _APP,
+        ("telemock.profile", "telemock.workload.namespace", "telemock.workload"), _APP,
         "Exchanges by workload: the pod's name without the ending that its controller gave it.",
     ),
     Metric(

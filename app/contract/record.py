@@ -30,7 +30,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # a store keeps 64 bit
 REASONS = {
     "queue_full": "records came faster than they could be written to the spool",
     "spool_full": "the spool reached its size limit before the app accepted its records",
-    "disk_error": "the spool could not be written",
+    "disk_full": "the disk took no more, and no more records could wait in memory",
+    "disk_error": "the disk failed, and no more records could wait in memory",
     "corrupt": "a spooled record was damaged and could not be read back",
     "refused": "the app refused the record",
     "too_large": "the encoded record was larger than the limit",

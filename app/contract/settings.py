@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+LOG_FORMATS = ("text", "json")  # of the processes' lines of operation
+
 
 class Setting(NamedTuple):
     """`parse` turns the text into the value and raises ValueError with what it expects."""

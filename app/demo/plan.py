@@ -16,6 +16,7 @@ VERSIONS = ("4.16.1-20904e45", "4.16.2-7c1d9b02")
 ROUNDS = 3  # telemetry requests of each version
 ADDED = {"fc.Wq4": "2", "ai.req": "17", "wpm": "1"}  # what the newer version sends more
 MOCKED = len(VERSIONS) * (ROUNDS + 3)
+SPANS = 3  # of one answer by the app
 PASSED = len(VERSIONS) * 2  # the download and the other host
 CAPTURES = MOCKED + PASSED
 LINE = "cribl /// living the stream!\n"

@@ -22,7 +22,7 @@ from app import local, sent
 from app.client import Source, connect
 from app.contract import names
 from app.contract.record import CaptureRecord
-from app.demo import host, plan, show
+from app.demo import backends, host, plan, show
 from app.settings import Settings
 
 _HERE = Path(__file__).parent
@@ -47,10 +47,17 @@ class Outcome(msgspec.Struct, kw_only=True):
     api: str
     running: bool  # the API still answers
     pids: list[int] = []  # of what stays up
+    trace_id: str = ""  # of one answered request, with --otel
+    trace: list[str] = []  # its spans, as a tree
+    links: dict[str, str] = {}  # where to look at traces and metrics
+    backends_stop: str = ""  # what ends Jaeger and Prometheus, which stay up
 
 
-def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> int:
-    """Runs it and prints what happened; with `keep` app, sidecar and real hosts stay up.
+def demo(
+    settings: Settings, *, keep: bool = False, as_json: bool = False, otel: bool = False
+) -> int:
+    """Runs it and prints what happened; with `keep` app, sidecar and real hosts stay up; with
+    `otel` traces and metrics go to back ends that are found or started, and stay up too.
 
     Returns 0. Raises DemoError when anything differs from the plan, LocalError when a process does
     not start; nothing stays up then.
@@ -63,13 +70,20 @@ def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> in
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         ports, hosts = _real_hosts(directory, logs, keep)
         stack.callback(hosts.stop)
+        seen = backends.find(data, logs) if otel else None
+        environ = seen.environ if seen else {}
         url = local.running_app(data)
+        if url and otel:
+            raise DemoError(
+                f"an app runs on {data} already, without the demo's collector: {url}\n\n"
+                "hint: stop it, or set TELEMOCK_DATA to a directory of the demo's own"
+            )
         app = local.App(url, data, None) if url else local.start_app(
-            data, logs, environ={"TELEMOCK_PROFILES": "cribl"}, stay=keep
+            data, logs, environ={"TELEMOCK_PROFILES": "cribl", **environ}, stay=keep
         )  # fmt: skip
         stack.callback(app.stop)
         sidecar = local.start_sidecar(
-            data, logs, app.url, environ=_sidecar_settings(directory, ports), stay=keep
+            data, logs, app.url, environ=_sidecar_settings(directory, ports) | environ, stay=keep
         )
         stack.callback(sidecar.child.stop)
         client, problems = _node(directory, data / names.DIR_CA, sidecar.proxy)
@@ -90,6 +104,8 @@ def demo(settings: Settings, *, keep: bool = False, as_json: bool = False) -> in
             running=keep or app.child is None,
         )
         _raise(_wrong(outcome, records))
+        if seen:
+            _show_trace(outcome, records, seen)
         if keep:
             children = [sidecar.child, *([app.child] if app.child else []), hosts]
             outcome.pids = [child.pid for child in children]
@@ -201,6 +217,27 @@ def _wrong(outcome: Outcome, records: list[CaptureRecord]) -> Iterator[str]:
         yield f"the real hosts saw {len(outcome.passed)} requests, expected {plan.PASSED}"
     if any(plan.LICENCE in value for r in mocked if r.request for _, value in r.request.query):
         yield "a licence id is in a capture unmasked"
+
+
+def _show_trace(outcome: Outcome, records: list[CaptureRecord], seen: backends.Backends) -> None:
+    """One answered request as Jaeger has it, and where to look. Raises DemoError, LocalError."""
+    outcome.trace_id = next(r.trace_id for r in reversed(records) if r.answered_by == "app")
+    outcome.backends_stop = seen.stop
+    if not seen.jaeger:
+        return
+    spans = backends.trace(seen, outcome.trace_id, plan.SPANS)
+    outcome.trace = list(backends.tree(spans))
+    outcome.links = {
+        "trace": f"{seen.jaeger}/trace/{outcome.trace_id}",
+        "as JSON": f"{seen.jaeger}/api/traces/{outcome.trace_id}",
+        "metrics": f"{seen.prometheus}/graph?g0.expr=telemock_captures_total",
+    }
+    if seen.grafana:
+        outcome.links["dashboards"] = f"{seen.grafana}/dashboards"
+    if len(spans) != plan.SPANS:
+        _raise([f"the trace has {len(spans)} spans, expected {plan.SPANS}"])
+    if any(plan.LICENCE in str(span) for span in spans):
+        _raise(["a licence id is in the trace"])
 
 
 def _raise(problems: Iterator[str] | list[str]) -> None:

@@ -36,6 +36,16 @@ def outcome(found: "Outcome", settings: Settings) -> None:
     for line, count in Counter(found.passed).items():
         say(f"{count} x {line}")
     say("The download's hash was right; the second host showed its own certificate, not ours.")
+    if found.trace:
+        head("One of them as a trace: the sidecar's span, its call to the mock, the mock's span")
+        for line in found.trace:
+            say(line)
+    if found.trace_id:
+        head("Where to look at traces and metrics")
+        for name, link in found.links.items() or {"trace id": found.trace_id}.items():
+            say(f"{name:10} {link}")
+        if found.backends_stop:
+            say(f"stop them  {found.backends_stop}")
     head("Where it is")
     say(f"log files  {found.logs}/ ({names.LOG_REQUESTS}, {names.LOG_APP}, {names.LOG_SIDECARS})")
     say(f"captures   {found.data}/ (telemock captures list; telemock report)")

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
 from app.contract.rules import RuleSet
-from app.contract.settings import Setting, SettingError, one_of, port, read
-from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings
+from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
+from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
 from app.inject.wishes import wishes
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -51,6 +51,13 @@ def _texts(value: str) -> dict[str, str]:
     return found
 
 
+def _secret_key(value: str) -> SecretKey | None:
+    name, _, key = value.partition("/")
+    if value and not (name and key and "/" not in key):
+        raise ValueError
+    return SecretKey(name, key) if value else None
+
+
 def _url(*schemes: str) -> Any:
     def parse(value: str) -> str:
         if value and not value.startswith(tuple(f"{s}://" for s in schemes)):
@@ -81,6 +88,10 @@ SETTINGS = (
     Setting(
         "LOG_LEVEL", "INFO", lambda v: one_of(*_LEVELS)(v.upper()),
         "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
+    ),
+    Setting(
+        "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
+        "How lines are written: text, or json with one object a line.", "text or json",
     ),
     Setting(
         "TELEMOCK_TLS_SECRET", "", str,
@@ -135,6 +146,12 @@ SETTINGS = (
         "More environment of the sidecar, such as OTEL_EXPORTER_OTLP_ENDPOINT, as a JSON object.",
         "a JSON object of texts",
     ),
+    Setting(
+        "TELEMOCK_INJECT_OTEL_HEADERS", "", _secret_key,
+        "Entry of a Secret that sidecars take OTEL_EXPORTER_OTLP_HEADERS from, as NAME/KEY: of "
+        "their pod's own namespace, and without it they send none.",
+        "NAME/KEY or nothing",
+    ),
 )  # fmt: skip
 
 
@@ -144,6 +161,7 @@ class Environment:
 
     port: int
     log_level: str
+    log_format: str
     fullname: str
     pod_namespace: str
     pod_name: str
@@ -170,6 +188,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
     return Environment(
         port=values["TELEMOCK_INJECTOR_PORT"],
         log_level=values["LOG_LEVEL"],
+        log_format=values["LOG_FORMAT"],
         fullname=values["TELEMOCK_FULLNAME"],
         pod_namespace=values["POD_NAMESPACE"],
         pod_name=values["POD_NAME"] or "telemock-injector",
@@ -187,6 +206,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
             egress_proxy=proxy,
             resources=values["TELEMOCK_INJECT_RESOURCES"],
             env=values["TELEMOCK_INJECT_ENV"],
+            otel_headers=values["TELEMOCK_INJECT_OTEL_HEADERS"],
         ),
     )
 

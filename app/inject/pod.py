@@ -46,6 +46,8 @@ def inject(
         reasons += _change(changed["spec"], plan, wanted)
         result = Injection(changed, reasons, True, plan.redirect, plan.mode)
     meta = changed["metadata"] = changed.get("metadata") or {}
+    if result.injected:  # what selects pods, such as a PodMonitor, sees no annotations
+        meta["labels"] = {**(meta.get("labels") or {}), names.LABEL_INJECTED: "true"}
     meta["annotations"] = {
         **(meta.get("annotations") or {}),
         names.ANNOTATION_STATUS: _status(result, settings.version),

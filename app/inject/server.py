@@ -81,7 +81,11 @@ class Injector:
 
     @contextlib.asynccontextmanager
     async def _running(self, app: Starlette) -> AsyncIterator[None]:
-        with masked_logging(self.environment.log_level, lambda: Masker(self.profiles.rules)):
+        with masked_logging(
+            self.environment.log_level,
+            lambda: Masker(self.profiles.rules),
+            as_json=self.environment.log_format == "json",
+        ):
             tasks = [
                 asyncio.create_task(t)
                 for t in (self._keeping(), self._watching(), self.events.running())

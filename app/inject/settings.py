@@ -5,7 +5,7 @@ Filled by `app.inject.environment` for the webhook and by `app.cli.inject` for m
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from app.contract.rules import RuleSet
 from app.version import VERSION
@@ -18,6 +18,14 @@ RESOURCES: Mapping[str, Any] = {
     "requests": {"cpu": "20m", "memory": "64Mi"},
     "limits": {"memory": "192Mi"},
 }
+
+
+class SecretKey(NamedTuple):
+    """An entry of a Secret in the pod's own namespace, where it may be missing: a pod can name no
+    other namespace's."""
+
+    name: str
+    key: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,7 @@ class InjectSettings:
     egress_proxy: str = ""  # http://[USER:PASSWORD@]HOST:PORT
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
     env: Mapping[str, str] = field(default_factory=dict)  # more for the sidecar, such as OTEL_*
+    otel_headers: SecretKey | None = None  # OTEL_EXPORTER_OTLP_HEADERS
     version: str = VERSION
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from app.contract import names
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
 from app.inject.hosts import dummies, loopbacks, mapped
-from app.inject.settings import InjectSettings, Redirect
+from app.inject.settings import InjectSettings, Redirect, SecretKey
 
 Object = dict[str, Any]
 
@@ -25,6 +25,7 @@ _TOKEN_SOURCE = {
     }
 }
 PROJECTED_TOKEN: Object = {"sources": [_TOKEN_SOURCE]}
+_OTEL_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"  # of the exporters' requests: credentials
 SYSCTL = "net.ipv4.ip_unprivileged_port_start"
 
 
@@ -52,7 +53,7 @@ def sidecar(plan: Plan) -> Object:
         **_image(plan.settings),
         "restartPolicy": "Always",
         "env": environment(plan),
-        "ports": [{"name": "telemock", "containerPort": PORT_SIDECAR_HEALTH}],
+        "ports": [{"name": names.PORT_NAME_SIDECAR, "containerPort": PORT_SIDECAR_HEALTH}],
         "startupProbe": {**_probe("/ready"), "periodSeconds": 1, "failureThreshold": 60},
         "livenessProbe": {**_probe("/health"), "periodSeconds": 10, "timeoutSeconds": 5},
         # Counts for the whole pod: it says that the sidecar listens, and nothing about the app.
@@ -141,12 +142,14 @@ def environment(plan: Plan) -> list[Object]:
     }
     ours = {name: value for name, value in given.items() if value}
     more = {name: value for name, value in settings.env.items() if name not in ours}
+    headers = settings.otel_headers if _OTEL_HEADERS not in more else None
     return [
         *(
             {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
             for name, path in from_pod.items()
         ),
         *({"name": name, "value": value} for name, value in (ours | more).items()),
+        *([{"name": _OTEL_HEADERS, "valueFrom": _secret(headers)}] if headers else []),
     ]
 
 
@@ -164,6 +167,10 @@ def _listening(plan: Plan) -> Object:
         "TELEMOCK_TRANSPARENT": f"127.0.0.1:{PORT_PROXY},[::1]:{PORT_PROXY}",
         "TELEMOCK_HOSTS": mapped(dummies(plan.hosts)),
     }
+
+
+def _secret(entry: SecretKey) -> Object:
+    return {"secretKeyRef": {"name": entry.name, "key": entry.key, "optional": True}}
 
 
 def _image(settings: InjectSettings) -> Object:

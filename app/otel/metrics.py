@@ -4,17 +4,36 @@
 """
 
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from app.contract.names import METRICS, Process
+from app.contract.names import METRICS, Metric, Process
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 # Label values come from records and peers, who can make up any number of them.
 LABEL_SETS = 500  # of one metric; what comes after them counts as "other"
+
+_ALL: tuple[Process, ...] = ("app", "sidecar", "injector")
+# What prometheus_client tells of the process, under its own names, and OpenTelemetry's for them.
+PROCESS = {
+    "process_cpu_seconds": Metric(
+        "process.cpu.time", "counter", "s", (), _ALL, "CPU time of the process."
+    ),
+    "process_resident_memory_bytes": Metric(
+        "process.memory.usage", "gauge", "By", (), _ALL, "Resident memory of the process."
+    ),
+    "process_virtual_memory_bytes": Metric(
+        "process.memory.virtual", "gauge", "By", (), _ALL, "Virtual memory of the process."
+    ),
+    "process_open_fds": Metric(
+        "process.unix.file_descriptor.count", "gauge", "{file_descriptor}", (), _ALL,
+        "Open file descriptors of the process.",
+    ),
+}  # fmt: skip
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -25,6 +44,7 @@ class Metrics:
 
     def __init__(self, of: Process, left_out: Collection[str] = ()) -> None:
         self.registry = CollectorRegistry()
+        self.started_ns = time.time_ns()  # of everything that is counted
         self._lock = threading.Lock()
         self._made: dict[str, Any] = {}
         self._children: dict[str, dict[tuple[str, ...], Any]] = {}
@@ -42,6 +62,7 @@ class Metrics:
                 made = kind(row.prometheus, row.help, labels, registry=self.registry)
             self._made[row.name] = made
             self._children[row.name] = {}
+        ProcessCollector(registry=self.registry)
 
     def add(self, name: str, labels: tuple[str, ...] = (), amount: float = 1) -> None:
         self._child(name, labels).inc(amount)
@@ -49,8 +70,20 @@ class Metrics:
     def set(self, name: str, value: float, labels: tuple[str, ...] = ()) -> None:
         self._child(name, labels).set(value)
 
-    def observe(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        self._child(name, labels).observe(value)
+    def observe(
+        self,
+        name: str,
+        labels: tuple[str, ...],
+        value: float,
+        exemplar: Mapping[str, str] | None = None,
+    ) -> None:
+        """`exemplar` is a sampled span: its trace_id and span_id."""
+        self._child(name, labels).observe(value, exemplar)
+
+    def total(self, name: str) -> float:
+        """A counter's, over all labels."""
+        samples = (s for family in self._made[name].collect() for s in family.samples)
+        return float(sum(s.value for s in samples if s.name.endswith("_total")))
 
     def _child(self, name: str, labels: tuple[str, ...]) -> Any:
         if not labels:

@@ -50,12 +50,21 @@ class NewField(msgspec.Struct, frozen=True):
     type: str
 
 
+class NewHost(NamedTuple):
+    """A host that the store had never seen in this profile, "" for hosts that none names."""
+
+    profile: str
+    host: str
+
+
 class Written(NamedTuple):
-    """`stored` are indexes into the batch; the rest were `duplicates` of what is already kept."""
+    """`stored` are indexes into the batch; the rest were `duplicates` of what is already kept. Once
+    a profile has as many endpoints as it may, its new hosts are not told any more."""
 
     stored: list[int]
     duplicates: int
     new_fields: list[NewField]
+    new_hosts: Sequence[NewHost] = ()
 
 
 class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ only so many; the rest share OTHER. Facets are as many as their captures have, a
 
 import sqlite3
 
-from app.store import OTHER
+from app.store import OTHER, NewHost
 
 ENDPOINTS = 1_000  # of one profile
 VERSIONS = 500  # of one profile
@@ -29,12 +29,19 @@ class Names:
         self._versions: dict[tuple[str, str], int] = {}
         self._fields: dict[tuple[int, str], int | None] = {}
         self._facets: dict[tuple[str | int, ...], int] = {}
+        self._new_hosts: list[NewHost] = []
 
     def forget(self) -> None:
         self._endpoints.clear()
         self._versions.clear()
         self._fields.clear()
         self._facets.clear()
+        self._new_hosts.clear()
+
+    def new_hosts(self) -> list[NewHost]:
+        """Those of the endpoints that were added since the last call."""
+        told, self._new_hosts = self._new_hosts, []
+        return told
 
     def endpoint(self, profile: str, host: str, method: str, route: str) -> int:
         """Its number; that of the profile's OTHER when the profile has enough."""
@@ -45,6 +52,11 @@ class Names:
                 "SELECT id FROM endpoint WHERE profile=? AND host=? AND method=? AND route=?", key
             )
             if number is None and self._count("endpoint", profile) < ENDPOINTS:
+                host_key = (profile, host)
+                if host and not self._look_up(
+                    "SELECT id FROM endpoint WHERE profile=? AND host=? LIMIT 1", host_key
+                ):
+                    self._new_hosts.append(NewHost(*host_key))
                 number = self._add("endpoint(profile, host, method, route)", key)
             if number is None:
                 key = (profile, OTHER, "", "")

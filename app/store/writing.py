@@ -114,7 +114,7 @@ class Writer:
         self.connection.executemany("INSERT INTO capture VALUES (?,?,?,?,?,?,?)", rows)
         self.connection.execute("UPDATE total SET records=records+?1, last=last+?1", (len(rows),))
         new_fields = sums.write(self.connection)
-        return Written(stored, len(batch) - len(stored), new_fields)
+        return Written(stored, len(batch) - len(stored), new_fields, self._names.new_hosts())
 
 
 def _facet(record: CaptureRecord) -> tuple[str | int, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from addon.measure import Measure
 from addon.ship import Shipper
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Request, decode
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 SENDER = """
 import os, sys, time
 from pathlib import Path
+from addon.measure import Measure
 from addon.ship import Shipper
 from app.otel.metrics import Metrics
 from app.contract.mask import Masker
@@ -35,10 +37,10 @@ from app.contract.record import CaptureRecord, Request
 from app.contract.rules import RuleSet
 
 directory, url, token, most = sys.argv[1:]
-masker = Masker(RuleSet())
+masker, metrics = Masker(RuleSet()), Metrics("sidecar")
 shipper = Shipper(
-    Path(directory), url, lambda: token, lambda: masker, 64 << 20, sys.stdout.buffer,
-    Metrics("sidecar"),
+    Path(directory), url, lambda: token, lambda: masker, 64 << 20, sys.stdout.buffer, metrics,
+    Measure(metrics, RuleSet),
 )
 shipper.start()
 request = Request(method="GET", host="t.example", query=[("v", "1"), ("x", "y" * 300)])
@@ -115,8 +117,9 @@ def expected(boot: str, last: int) -> set[str]:
 
 @contextmanager
 def shipping(spool: Path, url: str, token: str) -> Iterator[Shipper]:
-    masker = Masker(RuleSet())
-    shipper = Shipper(spool, url, lambda: token, lambda: masker, 64 << 20, None, Metrics("sidecar"))
+    masker, metrics = Masker(RuleSet()), Metrics("sidecar")
+    measure = Measure(metrics, RuleSet)
+    shipper = Shipper(spool, url, lambda: token, lambda: masker, 64 << 20, None, metrics, measure)
     shipper.start()
     try:
         yield shipper

@@ -17,6 +17,7 @@ from mitmproxy.tls import TlsData
 from addon import options
 from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
+from addon.exchange import Traced
 from addon.layers import Relay
 from addon.profiles import Profiles
 from app.contract.record import CaptureRecord, Endpoint, Workload
@@ -29,14 +30,16 @@ class Kept:
 
     def __init__(self) -> None:
         self.records: list[CaptureRecord] = []
+        self.traced: list[Traced | None] = []
         self.given = 0
 
     def reserve(self) -> tuple[str, int]:
         self.given += 1
         return "ab" * 16, self.given
 
-    def submit(self, record: CaptureRecord) -> None:
+    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
         self.records.append(record)
+        self.traced.append(traced)
 
 
 def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
@@ -47,6 +50,7 @@ def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
         sink,
         metrics,
         Capture(Workload(), None, 1000),
+        None,
         ("127.0.0.1", 8000),
         lambda exchange, flow: None,
     )
@@ -131,8 +135,7 @@ def test_a_failed_handshake_is_recorded(error: str, reason: str, sni: str | None
     (record,) = sink.records
     assert (record.kind, record.reason, record.detail) == ("tls_rejected", reason, error)
     assert (record.profile, record.host) == ("cribl", HOST)
-    text = metrics.render().decode()
-    assert 'telemock_tls_client_rejected_total{server_address="cdn.cribl.io"} 1.0' in text
+    assert len(record.trace_id) == 32 and sink.traced == [None]  # spans are not exported
 
 
 def test_a_host_that_no_profile_names_is_no_label() -> None:

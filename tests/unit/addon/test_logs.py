@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import threading
@@ -9,10 +10,12 @@ import pytest
 
 from addon import logs
 from addon.logs import LogHandler, install
+from addon.measure import Measure
 from addon.ship import Shipper
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Workload
 from app.contract.rules import RuleSet
+from app.otel.lines import current
 from app.otel.metrics import Metrics
 from tests.canary import find_secret
 from tests.standin import TOKEN, StandIn
@@ -28,7 +31,14 @@ class Case:
         self.stderr = BytesIO()
         self.masker = MASKER
         self.shipper = Shipper(
-            directory, self.app.url, lambda: TOKEN, lambda: MASKER, 1 << 20, None, self.metrics
+            directory,
+            self.app.url,
+            lambda: TOKEN,
+            lambda: MASKER,
+            1 << 20,
+            None,
+            self.metrics,
+            Measure(self.metrics, RuleSet),
         )
         self.shipper.start()
         self.handler = LogHandler(
@@ -62,6 +72,37 @@ def case(tmp_path: Path) -> Iterator[Case]:
     case.handler.close()
     case.shipper.close(0)
     case.app.stop()
+
+
+def test_lines_as_json_carry_the_request_and_the_pod(case: Case) -> None:
+    handler = LogHandler(
+        case.shipper,
+        lambda: case.masker,
+        Workload(namespace="logs", pod="cribl-0"),
+        case.metrics,
+        case.stderr,
+        as_json=True,
+    )
+    install(handler, "INFO")
+    ids = current.set(("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"))
+    logging.getLogger("addon.main").info("hello \x1b[2J%s", "wörld\nforged")
+    current.reset(ids)
+    handler.close()
+    (line,) = case.lines()
+    said = json.loads(line)
+    assert said.pop("timestamp")[10] == "T"
+    assert said == {
+        "level": "INFO",
+        "logger": "addon.main",
+        "message": "hello \x1b[2Jwörld\nforged",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "span_id": "b7ad6b7169203331",
+        "namespace": "logs",
+        "pod": "cribl-0",
+    }
+    assert line.isascii() and "\x1b" not in line
+    (record,) = case.shipped()
+    assert (record.trace_id, record.span_id) == (said["trace_id"], said["span_id"])
 
 
 def test_a_line_goes_to_standard_error_and_to_the_app(case: Case) -> None:
@@ -205,7 +246,14 @@ def test_standard_error_that_nobody_reads_blocks_nobody(tmp_path: Path) -> None:
     read_end, write_end = os.pipe()
     metrics = Metrics("sidecar")
     shipper = Shipper(
-        tmp_path, "http://127.0.0.1:1", lambda: "", lambda: MASKER, 1 << 20, None, metrics
+        tmp_path,
+        "http://127.0.0.1:1",
+        lambda: "",
+        lambda: MASKER,
+        1 << 20,
+        None,
+        metrics,
+        Measure(metrics, RuleSet),
     )
     with os.fdopen(write_end, "wb", buffering=0) as stderr:
         handler = LogHandler(shipper, lambda: MASKER, Workload(), metrics, stderr)

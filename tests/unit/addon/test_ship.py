@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from addon import ship
+from addon.measure import Measure
 from addon.ship import Shipper
 from app.contract.mask import Masker
 from app.contract.record import (
@@ -43,7 +44,14 @@ class Case:
 
     def shipper(self, url: str, stdout: BinaryIO | None = None, size: int = 64 << 20) -> Shipper:
         shipper = Shipper(
-            self.spool, url, lambda: TOKEN, lambda: self.masker(), size, stdout, self.metrics
+            self.spool,
+            url,
+            lambda: TOKEN,
+            lambda: self.masker(),
+            size,
+            stdout,
+            self.metrics,
+            Measure(self.metrics, lambda: RuleSet((PROFILE,))),
         )
         self.shippers.append(shipper)
         return shipper

@@ -226,6 +226,21 @@ def test_memory_is_bounded_and_reaches_the_disk_when_it_works_again(
     assert case.lost == {"disk_error": 1}
 
 
+def test_memory_goes_to_disk_with_the_next_record_though_a_batch_of_it_is_under_way(
+    case: Case, full_disk: None
+) -> None:
+    case.directory.write_text("a file in its place")
+    spool = case.spool()
+    spool.append([line(1), line(2)])
+    batch = spool.read(500, 1 << 20)
+    case.directory.unlink()
+    spool.append([line(3)])
+    assert (case.directory / segment_name(BOOT, 1)).read_bytes() == ended(*map(line, (1, 2, 3)))
+    spool.accept(batch)  # sent once more, from the disk: the store knows them
+    assert drain(spool) == [line(1), line(2), line(3)] and not case.lost
+    spool.close()
+
+
 def test_records_in_memory_at_the_end_are_counted(case: Case) -> None:
     case.directory.write_text("a file in its place")
     spool = case.spool()

@@ -1,9 +1,14 @@
 """The log files work with grep and jq, and steer no terminal."""
 
+import contextlib
 import json
 import logging
+import os
+import random
 import shutil
 import subprocess
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +58,7 @@ def test_request_line() -> None:
         "id": f"{BOOT}-1",
         "workload": {"namespace": "logs", "pod": "leader-0", "node": ""},
         "trace_id": "",
+        "span_id": "",
     }
 
 
@@ -130,6 +136,23 @@ def test_sidecar_lines(tmp_path: Path, files: LogFiles) -> None:
     )
 
 
+def test_sidecar_lines_as_json(tmp_path: Path) -> None:
+    files = LogFiles(tmp_path, as_json=True)
+    files.sidecar(log(1, HOSTILE))
+    data = (tmp_path / "mitmproxy.log").read_bytes()
+    assert data.count(b"\n") == 1 and printable(data)
+    assert json.loads(data) == {
+        "timestamp": "2026-09-21T14:13:20.000000Z",
+        "level": "WARNING",
+        "logger": "mitmproxy",
+        "message": HOSTILE,
+        "trace_id": "",
+        "span_id": "",
+        "namespace": "logs",
+        "pod": "leader-0",
+    }
+
+
 def test_handler_survives_a_broken_call(
     tmp_path: Path, files: LogFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,9 +169,68 @@ def test_only_records_with_a_request_become_lines(tmp_path: Path, files: LogFile
     assert not (tmp_path / "telemetry_requests.log").exists()
 
 
-def test_failures_are_counted(tmp_path: Path) -> None:
+def test_failures_are_counted_and_told_while_they_last(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    files = LogFiles(tmp_path / "file")
+    lost: Counter[str] = Counter()
+    files = LogFiles(tmp_path / "file", lost=lambda name: lost.update([name]))
+    assert files.problem() == ""
     files.request(exchange(1))
     files.sidecar(log(2, "x"))
-    assert files.failed == 2
+    files.request(exchange(3))
+    assert files.failed == 3
+    assert lost == {"telemetry_requests.log": 2, "mitmproxy.log": 1}
+    told = files.problem()
+    assert told.startswith(f"TELEMOCK_LOGS {tmp_path}/file: Not a directory; lines of ")
+    assert "telemetry_requests.log, mitmproxy.log" in told
+    (tmp_path / "file").unlink()
+    (tmp_path / "file").mkdir()
+    assert files.problem() == ""
+    assert list((tmp_path / "file").iterdir()) == []
+
+
+def rotated(directory: Path, name: str, day: int, size: int) -> Path:
+    """A file rotated `day` days ago."""
+    path = directory / f"{name}.2026-01-{31 - day:02}T00-00-00.000000Z.gz"
+    path.write_bytes(bytes(size))
+    then = time.time() - day * 86_400 - 60
+    os.utime(path, (then, then))
+    return path
+
+
+def test_the_oldest_of_all_files_go_by_size(tmp_path: Path) -> None:
+    size = 1 << 20
+    requests, sidecars, app = "telemetry_requests.log", "mitmproxy.log", "mock_server.log"
+    newest = ((sidecars, 1), (requests, 2), (sidecars, 3), (app, 4))
+    kept = [rotated(tmp_path, name, day, size // 8) for name, day in newest]
+    gone = [rotated(tmp_path, name, day, 1) for name, day in ((requests, 5), (app, 30))]
+    other = rotated(tmp_path, "of-somebody-else.log", 30, size)
+    LogFiles(tmp_path).look()
+    assert all(p.exists() for p in gone)  # no limit
+    LogFiles(tmp_path, size=size).look()
+    assert all(p.exists() for p in [*kept, other])
+    assert not any(p.exists() for p in gone)
+
+
+def test_files_go_by_age(tmp_path: Path) -> None:
+    young = rotated(tmp_path, "mitmproxy.log", 1, 10)
+    old = rotated(tmp_path, "mitmproxy.log", 2, 10)
+    LogFiles(tmp_path, days=1.5).look()
+    assert young.exists() and not old.exists()
+
+
+def test_all_files_together_stay_below_the_size(tmp_path: Path) -> None:
+    size = 1 << 20
+    files = LogFiles(tmp_path, size=size)
+    most = 0
+    for n in range(600):
+        noise = random.Random(n).randbytes(5_000).hex()
+        files.request(exchange(n, query=[("n", str(n)), ("x", noise)]))
+        files.sidecar(log(n, noise[:2_000]))
+        found = 0
+        for path in tmp_path.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found += path.stat().st_size
+        most = max(most, found)
+    files.close()
+    assert size // 3 < most <= size
+    assert b"n=599&" in (tmp_path / "telemetry_requests.log").read_bytes()

@@ -11,6 +11,8 @@ from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Log, Request, Response, encode
 from app.files import LogFiles
 from app.ingest import Writer
+from app.otel import settings as otel
+from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 from app.profiles import load_profiles
 from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Written
@@ -44,7 +46,17 @@ class Bench:
         self.logs = folder / "logs"
         masker = Masker(rules, b"k" * 32, "id")
         self.files = LogFiles(self.logs)
-        self.writer = Writer(self.store, lambda: masker, self.files, self.metrics, "0" * 32)
+        exporter = Exporter(otel.read({}, service="t", version="0", resource={}), self.metrics)
+        self.lacking = ""
+        self.writer = Writer(
+            self.store,
+            lambda: masker,
+            self.files,
+            self.metrics,
+            exporter,
+            "0" * 32,
+            lambda: self.lacking,
+        )
 
     def record(self, **changes: object) -> CaptureRecord:
         request = Request(method="GET", host="cdn.cribl.io", query=[("lic", SECRET), ("v", "1")])
@@ -139,11 +151,15 @@ async def test_a_full_disk_is_told_to_senders_and_own_records_wait(
     with pytest.raises(StoreFull):
         await bench.writer.write(incoming(1))
     assert bench.writer.waiting == 1
+    assert bench.writer.problem == "the disk is full"
+    assert bench.metric("telemock_store_failing 1.0")
     bench.store.full = False
     await asyncio.to_thread(until, lambda: len(bench.stored()) == 1)
     # Masked once: a second time would make the token of a token.
     token = json.loads(bench.stored()[0])["request"]["query"][0][1]
     assert token == "***"
+    assert bench.writer.problem == ""
+    assert bench.metric("telemock_store_failing 0.0")
     assert (await bench.writer.write(incoming(1))).stored == [0]
 
 
@@ -199,7 +215,41 @@ def test_close_counts_what_could_not_be_written(bench: Bench) -> None:
     bench.writer.add(bench.record())
     bench.writer.start()
     assert bench.writer.close(10) == 1
-    assert bench.writer.dropped == {"shutdown": 1}
+    assert bench.writer.dropped == {"disk_full": 1}
+
+
+async def test_room_is_looked_for_though_nothing_comes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "RETRY_S", 0.01)
+    bench.store.full = True
+    bench.lacking = "full"
+    bench.writer.start()
+    with pytest.raises(StoreFull):
+        await bench.writer.write(incoming(1))
+    bench.store.full = False
+    before = bench.store.writes
+    await asyncio.to_thread(until, lambda: bench.store.writes > before + 2)
+    assert bench.writer.problem  # a small batch is written, and yet there is no room
+    bench.lacking = ""
+    await asyncio.to_thread(until, lambda: not bench.writer.problem)
+    assert bench.stored() == []
+
+
+def test_what_finds_no_room_in_the_queue_says_that_the_disk_is_full(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "RETRY_S", 0.01)
+    monkeypatch.setattr(ingest, "QUEUE_CAP", 1)
+    bench.store.full = True
+    bench.writer.start()
+    bench.writer.add(bench.record())
+    until(lambda: bool(bench.writer.problem) and bench.writer.waiting == 1)
+    for _ in range(5):
+        bench.writer.add(bench.record())
+    assert bench.writer.dropped.keys() == {"disk_full"}
+    bench.store.full = False
+    until(lambda: len(bench.stored()) == 6 - bench.writer.dropped["disk_full"])
 
 
 def test_adding_from_many_threads_leaves_no_gap(bench: Bench) -> None:

@@ -1,5 +1,8 @@
 import io
+import json
 import logging
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from app.contract.mask import Masker
 from app.files import LogFiles
 from app.logs import MaskedFormatter, harmless, masked_logging, place
+from app.otel.lines import current
 from app.profiles import load_profiles
 
 SECRET = "canary-lic-0123456789"
@@ -49,6 +53,49 @@ def test_a_line_is_masked_with_its_traceback(masker: Masker) -> None:
     assert "ERROR somewhere: GET /telemetry/?v=1&lic=***" in lines[0]
     assert lines[0].endswith("\\nforged")
     assert len(lines) > 2 and all(line.startswith("    ") for line in lines[1:])
+
+
+def test_json_is_one_masked_object_with_the_ids_of_the_request(masker: Masker) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(MaskedFormatter(lambda: masker, as_json=True))
+    logger = logging.Logger("somewhere")
+    logger.addHandler(handler)
+    before = current.set(("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"))
+    try:
+        raise ValueError(f"bad url https://cdn.cribl.io/telemetry/?lic={SECRET}")
+    except ValueError:
+        logger.exception("GET /telemetry/?v=1&lic=%s HTTP/1.1\n\x1b[2Jforged é", SECRET)
+    finally:
+        current.reset(before)
+    logger.warning("later")
+    text = stream.getvalue()
+    assert SECRET not in text and text.isascii() and "\x1b" not in text
+    first, later = map(json.loads, text.splitlines())
+    assert first.pop("exception").startswith("Traceback ")
+    assert abs(datetime.fromisoformat(first.pop("timestamp")).timestamp() - time.time()) < 60
+    assert first == {
+        "level": "ERROR",
+        "logger": "somewhere",
+        "message": "GET /telemetry/?v=1&lic=*** HTTP/1.1\n\x1b[2Jforged é",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "span_id": "b7ad6b7169203331",
+    }
+    assert (later["message"], later["trace_id"], later["span_id"]) == ("later", "", "")
+    assert "exception" not in later
+
+
+def test_lines_that_standard_error_does_not_take_are_counted(
+    masker: Masker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[str] = []
+    full = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)
+    with full, monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", full)
+        with masked_logging("INFO", lambda: masker, lost=lost.append):
+            logging.getLogger("other").warning("one")
+            logging.getLogger("other").warning("%d", "no number")
+    assert lost == ["stderr", "stderr"]
 
 
 def test_every_logger_goes_through_and_is_given_back(

@@ -16,6 +16,8 @@ def test_defaults_bind_loopback_and_keep_the_rules() -> None:
     assert settings.mode is None
     assert settings.max_body == 4 << 30
     assert settings.retention_size == 2 << 30
+    assert (settings.logs_days, settings.logs_size) == (30, 1 << 30)
+    assert settings.log_format == "text"
 
 
 def test_values_are_read() -> None:
@@ -48,6 +50,9 @@ def test_values_are_read() -> None:
         ("TELEMOCK_MAX_BODY", "-1"),
         ("TELEMOCK_MAX_BODY", "infGiB"),
         ("TELEMOCK_RETENTION_DAYS", "nan"),
+        ("TELEMOCK_LOGS_DAYS", "-1"),
+        ("TELEMOCK_LOGS_SIZE", "1023KiB"),
+        ("LOG_FORMAT", "xml"),
         ("TELEMOCK_SERVER", "localhost:8000"),
     ],
 )

@@ -9,6 +9,7 @@ GIVEN = {"TELEMOCK_SIDECAR_IMAGE": "telemock-sidecar:1", "POD_NAMESPACE": "telem
 def test_defaults_are_those_of_the_release() -> None:
     found = load({**GIVEN, "TELEMOCK_FULLNAME": "tm"})
     assert (found.port, found.log_level, found.profiles) == (9443, "INFO", ("cribl",))
+    assert found.log_format == "text"
     assert found.inject.image == "telemock-sidecar:1"
     assert found.inject.app_url == "http://tm.telemock.svc:8000"
     assert found.inject.api_url == "https://tm.telemock.svc:8443"
@@ -27,6 +28,7 @@ def test_every_part_of_inject_can_be_set() -> None:
             "TELEMOCK_INJECT_PULL_POLICY": "Never",
             "TELEMOCK_INJECT_RESOURCES": '{"requests": {"cpu": "1m"}}',
             "TELEMOCK_INJECT_ENV": '{"OTEL_SDK_DISABLED": "true"}',
+            "TELEMOCK_INJECT_OTEL_HEADERS": "collector/headers",
             "TELEMOCK_APP_URL": "http://elsewhere:8000/",
         }
     ).inject
@@ -38,6 +40,7 @@ def test_every_part_of_inject_can_be_set() -> None:
     assert found.egress_proxy == "http://u:p@proxy:3128"
     assert (found.pull_policy, found.resources) == ("Never", {"requests": {"cpu": "1m"}})
     assert found.env == {"OTEL_SDK_DISABLED": "true"}
+    assert found.otel_headers == ("collector", "headers")
     assert found.app_url == "http://elsewhere:8000"
 
 
@@ -52,6 +55,7 @@ def test_what_is_needed_is_asked_for(name: str) -> None:
     [
         ("TELEMOCK_INJECTOR_PORT", "x"),
         ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
         ("TELEMOCK_MODE", "hold"),
         ("TELEMOCK_PROFILES", ","),
         ("TELEMOCK_APP_URL", "ftp://x"),
@@ -62,6 +66,7 @@ def test_what_is_needed_is_asked_for(name: str) -> None:
         ("TELEMOCK_INJECT_RESOURCES", "[1]"),
         ("TELEMOCK_INJECT_RESOURCES", "{"),
         ("TELEMOCK_INJECT_ENV", '{"A": 1}'),
+        ("TELEMOCK_INJECT_OTEL_HEADERS", "collector"),
     ],
 )
 def test_wrong_values_name_setting_value_and_remedy(name: str, value: str) -> None:

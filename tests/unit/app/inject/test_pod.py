@@ -124,6 +124,13 @@ def test_status_says_what_was_done() -> None:
     }  # fmt: skip
 
 
+def test_pods_with_a_sidecar_can_be_selected() -> None:
+    done = inject(with_meta(labels={"app": "a"}), settings())
+    assert done.pod["metadata"]["labels"] == {"app": "a", names.LABEL_INJECTED: "true"}
+    left = inject(pod(hostNetwork=True), settings())
+    assert "labels" not in left.pod["metadata"]
+
+
 def test_status_of_a_pod_that_was_left_alone_is_replaced() -> None:
     before = inject(pod(hostNetwork=True), settings()).pod
     assert json.loads(before["metadata"]["annotations"][names.ANNOTATION_STATUS]) == {

@@ -5,7 +5,7 @@ from typing import Any
 from addon.options import SETTINGS, load
 from addon.redirect import parse
 from app.contract import names
-from app.inject.settings import Redirect
+from app.inject.settings import Redirect, SecretKey
 from app.inject.sidecar import Plan, api_url, containers, environment, volumes
 from tests.unit.app.inject.test_pod import settings
 
@@ -92,3 +92,22 @@ def test_the_pull_policy_is_kubernetes_own_unless_it_is_set() -> None:
 def test_api_url() -> None:
     assert api_url("http://telemock.ns.svc:8000") == "https://telemock.ns.svc:8443"
     assert api_url("http://[fd00::1]:8000") == "https://[fd00::1]:8443"
+
+
+def test_headers_come_from_a_secret_unless_they_are_set() -> None:
+    """It may be missing: a pod of another namespace must start all the same."""
+    secret = SecretKey("collector", "headers")
+    given = plan(otel_headers=secret)
+    (found,) = [v for v in environment(given) if v["name"] == "OTEL_EXPORTER_OTLP_HEADERS"]
+    assert found["valueFrom"] == {
+        "secretKeyRef": {"name": "collector", "key": "headers", "optional": True}
+    }
+    own = plan(otel_headers=secret, env={"OTEL_EXPORTER_OTLP_HEADERS": "a=b"})
+    named = [v["name"] for v in environment(own)]
+    assert named.count("OTEL_EXPORTER_OTLP_HEADERS") == 1
+    assert variables(own)["OTEL_EXPORTER_OTLP_HEADERS"] == "a=b"
+
+
+def test_the_port_that_is_scraped_has_a_name_of_its_own() -> None:
+    ports = containers(plan())[0]["ports"]
+    assert ports == [{"name": names.PORT_NAME_SIDECAR, "containerPort": names.PORT_SIDECAR_HEALTH}]

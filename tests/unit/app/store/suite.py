@@ -61,8 +61,25 @@ class StoreSuite(ABC):
             ("query.os", 4)
         }
 
+    def test_new_hosts_are_told_once(self, store: Store, tmp_path: Path) -> None:
+        told = store.write(incoming(exchange(1), exchange(2, method="POST"))).new_hosts
+        assert told == [("cribl", "cdn.cribl.io")]
+        assert store.write(incoming(exchange(3, method="PUT"))).new_hosts == []
+        other = store.write(incoming(exchange(4, host="new.test", profile=""), exchange(4)))
+        assert other.new_hosts == [("", "new.test")]
+        bad = exchange(6, host="\ud800")
+        with pytest.raises((StoreError, UnicodeEncodeError)):
+            store.write([*incoming(exchange(5, host="b.test")), Incoming(bad, b"{}")])
+        assert store.write(incoming(exchange(5, host="b.test"))).new_hosts == [("cribl", "b.test")]
+        store.close()
+        again = self.open(tmp_path)
+        try:
+            assert again.write(incoming(exchange(7), exchange(8, method="PATCH"))).new_hosts == []
+        finally:
+            again.close()
+
     def test_empty_batch(self, store: Store) -> None:
-        assert store.write([]) == ([], 0, [])
+        assert store.write([]) == ([], 0, [], [])
 
     def test_batch_that_fails_leaves_nothing(self, store: Store) -> None:
         bad = exchange(3, host="\ud800")  # what no decoder lets through, and no disk takes
@@ -319,7 +336,7 @@ class StoreSuite(ABC):
         store.write(batch)
         assert store.prune(max_bytes=1) == (10, False)
         assert (store.stats().records, store.captures(CaptureQuery()).items) == (0, [])
-        assert store.write(batch) == ([], 10, [])
+        assert store.write(batch) == ([], 10, [], [])
         assert store.boots()[0].count == 10
         assert store.endpoints()[0].count == 10
 

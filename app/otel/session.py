@@ -1,0 +1,96 @@
+"""The HTTP session under the SDK's exporters: it bounds what the SDK leaves open, and remembers
+why the last request failed.
+
+The SDK would take a redirect or somebody's web page for success, would read an answer of any
+size, and tells the reason of a failure only to its log. Imported by `app.otel.otlp`.
+"""
+
+import time
+from typing import Any
+
+import requests
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+ANSWER_CAP = 64 * 1024  # bytes; what an endpoint says beyond that closes the connection
+_SHORTEST_S = 0.05  # the time of a request that is begun at its deadline
+
+
+class Refused(Exception):
+    """Not to be tried again: the SDK does so only after errors of connections and some statuses."""
+
+
+class Session(requests.Session):
+    def __init__(self, last_until: float | None = None) -> None:
+        """With a time of `time.monotonic()` each request is the last try, and ends by then."""
+        super().__init__()
+        self._last_until = last_until
+        self.trouble = ""  # why the last request failed, for people; nothing secret
+        self.rejected = 0  # items that the endpoint took the request of, but not them
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        timeout = options["timeout"]
+        if self._last_until is not None:
+            timeout = min(timeout, self._last_until - time.monotonic())
+        if isinstance(self.verify, str):  # else REQUESTS_CA_BUNDLE would win over the setting
+            options["verify"] = self.verify
+        options |= {"timeout": max(timeout, _SHORTEST_S), "stream": True}
+        self.rejected = 0
+        try:
+            response = super().send(request, **options)
+            with response:
+                body = response.raw.read(ANSWER_CAP, decode_content=True)
+        except Exception as e:
+            self.trouble = _sentence(e)
+            if self._last_until is not None:
+                raise Refused from None
+            raise
+        self.trouble = self._judged(response, body)
+        if self.trouble and (response.status_code < 400 or self._last_until is not None):
+            raise Refused
+        return response
+
+    def _judged(self, response: requests.Response, body: bytes) -> str:
+        if not 200 <= response.status_code < 300:
+            return f"it answered {response.status_code}"
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/html":
+            return "it answered with a web page"
+        if kind == "application/x-protobuf":
+            try:
+                # The answers of the three signals have the same form.
+                answer = ExportTraceServiceResponse.FromString(body)
+            except DecodeError:
+                return "it answered with something that is not OTLP"
+            self.rejected = max(answer.partial_success.rejected_spans, 0)
+        return ""
+
+
+def _sentence(error: BaseException) -> str:
+    """Without what requests says, which has the URL with its query in it."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "the connection broke, or its other end does not speak HTTP"
+    return type(error).__name__
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """From the innermost one outwards."""
+    found = [error]
+    while len(found) < 20:
+        inner: Any = found[-1]
+        arguments = [a for a in inner.args if isinstance(a, BaseException)]
+        following = (
+            getattr(inner, "reason", None), *arguments, inner.__cause__, inner.__context__,
+        )  # fmt: skip
+        new = [e for e in following if isinstance(e, BaseException) and e not in found]
+        if not new:
+            break
+        found.append(new[0])
+    return found[::-1]
