@@ -262,14 +262,14 @@ class Writer:
 
     def _after(self, group: list[Incoming], written: Written) -> None:
         self.counting.stored(group, written)
-        for index in written.stored:
-            record = group[index].record
-            if self._exporter.logs:
-                self._exporter.log(log_record(group[index]))
+        records = [group[index].record for index in written.stored]
+        self._files.requests(r for r in records if r.kind in ("exchange", "refused", "failed"))
+        for record in records:
             if record.kind == "log":
                 self._files.sidecar(record)
-            elif record.kind in ("exchange", "refused", "failed"):
-                self._files.request(record)  # if it has one
+        if self._exporter.logs:
+            for index in written.stored:
+                self._exporter.log(log_record(group[index]))
 
 
 def _rough_size(record: CaptureRecord) -> int:

@@ -5,9 +5,12 @@ lines, so that all of them carry the same keys.
 """
 
 import json
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 # Trace id and span id of the request that is being handled, "" outside of one. Whoever begins to
 # handle a request sets it; its lines then carry both.
@@ -33,7 +36,11 @@ def json_line(
 
 
 def ascii_json(value: dict[str, Any]) -> bytes:
-    # json leaves DEL alone, which terminals do not.
+    with suppress(UnicodeEncodeError):  # lone surrogates
+        line = msgspec.json.encode(value)
+        if line.isascii() and b"\x7f" not in line:
+            return line
+    # Four times slower, for what is not ASCII. json leaves DEL alone, which terminals do not.
     return json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f").encode("ascii")
 
 

@@ -100,7 +100,7 @@ def test_clock_may_be_anywhere(seconds: int) -> None:
 
 def test_grep_and_jq_of_the_readme(tmp_path: Path, files: LogFiles) -> None:
     for n, version in enumerate(["1.2.3", "1.2.3", "1.2.4"], 1):
-        files.request(exchange(n, query=[("version", version), ("x", HOSTILE)]))
+        files.requests([exchange(n, query=[("version", version), ("x", HOSTILE)])])
     path = str(tmp_path / "telemetry_requests.log")
     found = subprocess.run(["grep", "version=1.2.3", path], capture_output=True, check=True)
     assert len(found.stdout.splitlines()) == 2
@@ -116,7 +116,7 @@ def printable(data: bytes) -> bool:
 
 
 def test_hostile_text_stays_in_its_line(tmp_path: Path, files: LogFiles) -> None:
-    files.request(exchange(1, query=[(HOSTILE, HOSTILE)], headers=[(HOSTILE, HOSTILE)]))
+    files.requests([exchange(1, query=[(HOSTILE, HOSTILE)], headers=[(HOSTILE, HOSTILE)])])
     files.sidecar(log(2, HOSTILE))
     handler = files.handler()
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -165,7 +165,7 @@ def test_handler_survives_a_broken_call(
 
 
 def test_only_records_with_a_request_become_lines(tmp_path: Path, files: LogFiles) -> None:
-    files.request(log(1, "x"))
+    files.requests([log(1, "x")])
     assert not (tmp_path / "telemetry_requests.log").exists()
 
 
@@ -174,9 +174,9 @@ def test_failures_are_counted_and_told_while_they_last(tmp_path: Path) -> None:
     lost: Counter[str] = Counter()
     files = LogFiles(tmp_path / "file", lost=lambda name: lost.update([name]))
     assert files.problem() == ""
-    files.request(exchange(1))
+    files.requests([exchange(1)])
     files.sidecar(log(2, "x"))
-    files.request(exchange(3))
+    files.requests([exchange(3)])
     assert files.failed == 3
     assert lost == {"telemetry_requests.log": 2, "mitmproxy.log": 1}
     told = files.problem()
@@ -224,7 +224,7 @@ def test_all_files_together_stay_below_the_size(tmp_path: Path) -> None:
     most = 0
     for n in range(600):
         noise = random.Random(n).randbytes(5_000).hex()
-        files.request(exchange(n, query=[("n", str(n)), ("x", noise)]))
+        files.requests([exchange(n, query=[("n", str(n)), ("x", noise)])])
         files.sidecar(log(n, noise[:2_000]))
         found = 0
         for path in tmp_path.iterdir():

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[4]
 def fill(logs: Path, first: int, last: int) -> Path:
     files = LogFiles(logs)
     for n in range(first, last + 1):
-        files.request(exchange(n))
+        files.requests([exchange(n)])
     files.close()
     return logs / "telemetry_requests.log"
 
