@@ -21,7 +21,12 @@ import zstandard
 from addon import api
 from addon.segment import Batch
 from addon.spool import Spool
-from app.contract.names import CONTENT_TYPE_RECORDS, PATH_CAPTURES
+from app.contract.names import (
+    CONTENT_TYPE_RECORDS,
+    HEADER_LEAVING,
+    HEADER_SIDECAR,
+    PATH_CAPTURES,
+)
 from app.otel.metrics import Metrics
 
 BATCH_RECORDS = 500
@@ -126,7 +131,16 @@ class Delivery:
                 self._failed(e)
             except Exception as e:  # the text may hold what a record or the token holds
                 self._failed(NotTaken("error", f"{type(e).__name__} in the sidecar"))
+        self._take_leave()
         self._connection.close()
+
+    def _take_leave(self) -> None:
+        """So that the app does not miss this sidecar. It is not waited for long: nothing is lost
+        without it."""
+        if self.error or time.monotonic() >= self._deadline:
+            return
+        with contextlib.suppress(NotTaken):
+            self._post([], leaving=True)
 
     def _adopt(self) -> None:
         if self._adopted or time.monotonic() < self._adopt_at:
@@ -189,7 +203,7 @@ class Delivery:
         else:
             self._finishing.wait(wait)
 
-    def _post(self, lines: list[bytes]) -> Receipt:
+    def _post(self, lines: list[bytes], *, leaving: bool = False) -> Receipt:
         """Raises NotTaken."""
         try:
             token = self._token().strip()
@@ -199,8 +213,12 @@ class Delivery:
             "authorization": f"Bearer {token}",
             "content-type": CONTENT_TYPE_RECORDS,
             "content-encoding": "zstd",
+            HEADER_SIDECAR: self._spool.boot,
         }
-        status, answer = self._exchange(self._compress(b"\n".join(lines) + b"\n"), headers)
+        if leaving:
+            headers[HEADER_LEAVING] = "1"
+        body = b"".join(line + b"\n" for line in lines)
+        status, answer = self._exchange(self._compress(body), headers)
         if status != 200:
             outcome = {401: "unauthorized", 403: "unauthorized", 507: "full"}.get(status, "error")
             raise NotTaken(

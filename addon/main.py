@@ -23,6 +23,7 @@ from addon.routing import Killed, Router, failed, hand_over, refuse_trailers
 from app.contract import body as bodies
 from app.contract.record import Endpoint, Kind, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
+from app.otel import lines
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
@@ -96,6 +97,7 @@ class Sidecar:
         if flow.error or flow.response:
             return
         exchange = flow.metadata[KEY]
+        lines.current.set((exchange.trace.trace_id, exchange.trace.span_id))
         if exchange.undecided:
             self.settle(exchange, flow)
         if exchange.forwarded or exchange.routed:
@@ -214,6 +216,7 @@ class Sidecar:
             received=Counted() if passes else Kept(cap),
         )
         flow.metadata[KEY] = exchange
+        lines.current.set((exchange.trace.trace_id, exchange.trace.span_id))
         self._flows.setdefault(client.id, {})[flow.id] = flow
         return exchange
 

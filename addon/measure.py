@@ -33,11 +33,16 @@ class Measure:
         self._rules = rules
 
     def begin(self) -> None:
-        """Shows at 0 what alerts look at: the first event would be no increase else. Again after
-        every change of the rules."""
+        """Shows at 0 what alerts and dashboards look at: the first event would be no increase else.
+        Again after every change of the rules."""
         for reason in LOSSES:
             self._metrics.add("telemock.capture.dropped", (reason,), 0)
+        for reason in FELL_BACK:
+            self._metrics.add("telemock.fallback.answers", (reason,), 0)
+        for stream in ("stdout", "stderr"):
+            self._metrics.add("telemock.output.dropped", (stream,), 0)
         for profile in self._rules().profiles:
+            self._metrics.add("telemock.passed", (profile.id,), 0)
             for host in profile.hosts:
                 name = f"*.{host.name}" if host.suffix else host.name
                 self._metrics.add("telemock.tls.client_rejected", (name,), 0)

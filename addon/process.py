@@ -36,7 +36,7 @@ from app.otel.metrics import Metrics
 
 IDLE_SECONDS = 24 * 3600  # mitmproxy's ten minutes would cut idle connections that are not ours
 
-EXPORT_S = 1.0  # for the last spans and metrics, however long the records took
+EXPORT_S = 2.0  # for the last spans and metrics, after the records
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Process:
             built_in() if bundle is None else bundle,
             self._profiles_changed,
             options.api_tls,
+            options.boot,
         )
         self._measure = Measure(self.metrics, lambda: self.profiles.rules)
         self._measure.begin()
@@ -170,9 +171,8 @@ class Process:
             self._health.close()
         self.profiles.stop()
         patience = 0 if self._state == "starting" else self.options.shutdown_seconds
-        deadline = time.monotonic() + patience
         left = self.shipper.close(patience)
-        self.exporter.close(max(min(patience, EXPORT_S), deadline - time.monotonic()))
+        self.exporter.close(min(patience, EXPORT_S))
         if self._log_handler is not None:
             self._log_handler.close()
         return left
@@ -188,7 +188,7 @@ class Process:
             "in_flight": self.sidecar.in_flight,
             "profiles": self.profiles.state(),
             "shipper": self.shipper.stats(),
-            "otel": {signal: target.shown for signal, target in self.options.otel.targets.items()}
+            "otel": self.exporter.state()
             | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
         }
 

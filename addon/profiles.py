@@ -17,7 +17,7 @@ import msgspec
 
 from addon import api
 from app.contract.mask import Masker
-from app.contract.names import PATH_PROFILES
+from app.contract.names import HEADER_SIDECAR, PATH_PROFILES
 from app.contract.rules import Bundle, RuleSet, load
 
 log = logging.getLogger(__name__)
@@ -55,10 +55,13 @@ class Profiles:
         bundle: Bundle,
         on_change: Callable[[bool], None] = lambda failed: None,
         tls: ssl.SSLContext | None = None,
+        boot: str = "",
     ) -> None:
-        """`on_change(failed)` is called after every question that changed or failed to change."""
+        """`on_change(failed)` is called after every question that changed or failed to change;
+        `boot` names this start to the app, which counts its sidecars."""
         self._api_url, self._tls = api_url, tls
         self._token = token
+        self._boot = boot
         self._on_change = on_change
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="profiles", daemon=True)
@@ -120,7 +123,7 @@ class Profiles:
         Raises OSError or HTTPException when the app cannot be asked, ValueError for an answer that
         is no bundle of this schema.
         """
-        headers = {"authorization": f"Bearer {self._token()}"}
+        headers = {"authorization": f"Bearer {self._token()}", HEADER_SIDECAR: self._boot}
         if self.etag:
             headers["if-none-match"] = self.etag
         connection = api.connection(self._api_url, self._tls, 5)

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
@@ -22,11 +22,9 @@ from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_LEAVING, HEADER_SIDE
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
-from app.otel.metrics import CONTENT_TYPE
 from app.profiles import explain, seen_from_url
 from app.runtime import Runtime
-from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull
-from app.version import VERSION
+from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 
 _BATCH_S = 30.0  # for a batch to arrive whole
 _AGE = re.compile(r"(\d{1,6})([smhd])")
@@ -35,7 +33,6 @@ _NS = 1_000_000_000
 
 log = logging.getLogger(__name__)
 
-health = APIRouter(tags=["health"])
 router = APIRouter(prefix="/api/v1", tags=["api"], responses=PROBLEMS)
 
 GET, LIST = Depends(Policy("get")), Depends(Policy("list"))
@@ -136,6 +133,8 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
             if sender.pod and (rebound := await asyncio.to_thread(bind, batch, sender.pod)):
                 count("telemock.ingest.rebound", (), rebound)
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
+            if not batch.records and not batch.refused:  # a sidecar that takes leave
+                return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
             written = await runtime.writer.write(batch.records)
         except BatchError as e:
             raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
@@ -347,63 +346,11 @@ async def explanation(
     return _json(msgspec.json.encode(found))
 
 
-@health.get(
-    "/health",
-    summary="How the app is",
-    response_description="Always 200 while the process answers.",
-)
-async def alive(runtime: Run) -> dict[str, Any]:
-    parts = await runtime.health()
-    return {
-        "status": _status(parts),
-        "uptime_s": round(time.monotonic() - runtime.started, 3),
-        "version": VERSION,
-        "boot": runtime.boot,
-        **parts,
-    }
-
-
-@health.get(
-    "/ready",
-    summary="Whether the mock answers and the API can be reached",
-    response_description="Also while the disk is full or the store fails: then `status` is "
-    "degraded and says why. The mock answers, and records wait with their senders.",
-    responses={503: {"description": "The API cannot be reached; `error` says why."}},
-)
-async def ready(response: Response, runtime: Run) -> dict[str, Any]:
-    # A pod that is not ready loses its traffic: no reason for it may be one that the mock does not
-    # depend on.
-    parts = await runtime.health()
-    is_ready = bool(parts.get("tls", {"ok": True})["ok"])
-    response.status_code = 200 if is_ready else 503
-    shown: dict[str, Any] = {
-        name: parts[name] for name in ("degraded", "store", "tls") if name in parts
-    }
-    return {"ready": is_ready, "status": _status(parts), **shown}
-
-
-@health.get(
-    "/metrics",
-    summary="Prometheus text",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    response_class=Response,
-)
-async def metrics(runtime: Run) -> Response:
-    await runtime.measure()
-    return Response(runtime.metrics.render(), media_type=CONTENT_TYPE)
-
-
 def _heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
     headers = request.headers
     runtime.sidecars.heard(
         sidecar.pod, headers.get(HEADER_SIDECAR, ""), leaving=HEADER_LEAVING in headers
     )
-
-
-def _status(parts: dict[str, Any]) -> str:
-    tls = parts.get("tls", {"ok": True})
-    well = tls["ok"] and not parts["degraded"] and not parts["profiles"]["error"]
-    return "ok" if well else "degraded"
 
 
 async def _ask[T](question: Callable[[], T]) -> T:

@@ -17,6 +17,7 @@ from app import report as reports
 from app.contract import rules
 from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFILES
 from app.contract.settings import SettingError
+from app.links import linked
 from app.report import Report
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
@@ -63,7 +64,7 @@ def connect(settings: Settings, server: str = "") -> Iterator[Source]:
         return
     store = SqliteStore.open_readonly(settings.data / FILE_STORE)
     try:
-        yield StoreSource(store)
+        yield StoreSource(store, settings.trace_url)
     finally:
         store.close()
 
@@ -120,16 +121,20 @@ def is_asked(line: bytes, query: CaptureQuery) -> bool:
 
 
 class StoreSource:
-    """The store, without an app."""
+    """The store, without an app. `trace_url` is the setting."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, trace_url: str = "") -> None:
         self._store = store
+        self._trace_url = trace_url
 
     def page(self, query: CaptureQuery) -> Page:
-        return self._store.captures(query)
+        page = self._store.captures(query)
+        items = [linked(item, self._trace_url) for item in page.items]
+        return Page(items, page.next, page.last)
 
     def capture(self, id: str) -> bytes | None:
-        return self._store.capture(id)
+        found = self._store.capture(id)
+        return found and linked(found, self._trace_url)
 
     def report(self, scope: Scope) -> Report:
         return reports.build(

@@ -70,6 +70,7 @@ class Writer:
         self._batches: deque[_Waiting] = deque()
         self._own: deque[_Own] = deque()
         self._own_bytes = 0
+        self._in_hand = 0  # of the mock's own records, those that are being written
         self._changed = threading.Condition()
         self._closing = False
         self._retry_at = 0.0
@@ -81,7 +82,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """The mock's own records that are not stored yet."""
-        return len(self._own)
+        return len(self._own) + self._in_hand
 
     def reserve(self) -> int:
         """The next sequence number; one that is never added shows as a missing record."""
@@ -133,7 +134,7 @@ class Writer:
             self._closing = True
             self._changed.notify()
         self._thread.join(timeout)
-        left = len(self._own)
+        left = self.waiting
         if left:
             self._drop(self._losing or "shutdown", left)
             log.error("%d records could not be written before the app stopped", left)
@@ -150,6 +151,7 @@ class Writer:
                         max(0.05, self._retry_at - time.monotonic()) if again else None
                     )
                 batches, own = self._take()
+                self._in_hand = len(own)
             if not batches and not own:
                 self._try_again()
             elif not self._write_group(batches, own) and self._closing:
@@ -188,6 +190,7 @@ class Writer:
             self._failed(e)
             with self._changed:
                 self._own.extendleft(reversed(mine))
+                self._in_hand -= len(mine)
             for batch in batches:
                 batch.done(e)
             return False
@@ -205,6 +208,7 @@ class Writer:
         self._works()
         with self._changed:
             self._own_bytes -= sum(size for _, size in mine)
+            self._in_hand -= len(mine)
         stored = set(written.stored)
         at = 0
         for batch in batches:
@@ -253,6 +257,7 @@ class Writer:
     def _forget(self, own: Sequence[_Own], reason: str) -> None:
         with self._changed:
             self._own_bytes -= sum(size for _, size in own)
+            self._in_hand -= len(own)
         if own:
             self._drop(reason, len(own))
 

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import api
 from app.auth import Denied
 from app.contract.names import HEADER_RECORD
+from app.health import health
 from app.mock import is_direct
 from app.openapi import describe
 from app.otel.metrics import Metrics
@@ -32,7 +33,7 @@ from app.telemetry import METHODS, PodNames, otel
 from app.version import VERSION
 from app.websocket import websocket
 
-_OPEN = frozenset(route.path for route in api.health.routes if isinstance(route, APIRoute))
+_OPEN = frozenset(route.path for route in health.routes if isinstance(route, APIRoute))
 
 # FastAPI's own would export raw queries; `app.telemetry` makes ours.
 _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -155,7 +156,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(StarletteHTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Denied, _deny)
-    app.include_router(api.health)
+    app.include_router(health)
     app.include_router(api.router)
     describe(app)
     return app

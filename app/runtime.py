@@ -105,10 +105,10 @@ class Runtime:
                 self.token = auth.token(settings.data)
             self.mask_key = auth.mask_key(settings.data)
         except OSError as e:
+            at = f" ({e.filename})" if e.filename else ""
             hint = "free some space" if is_full(e) else "name a directory this user may write to"
             raise SettingError(
-                f"TELEMOCK_DATA is {str(settings.data)!r}: {e.strerror or e} ({e.filename})\n\n"
-                f"hint: {hint}"
+                f"TELEMOCK_DATA is {str(settings.data)!r}: {e.strerror or e}{at}\n\nhint: {hint}"
             ) from None
         except ValueError as e:
             raise SettingError(str(e)) from None

@@ -46,9 +46,10 @@ class PodNames(NamedTuple):
 
 
 def otel(
-    environ: Mapping[str, str], *, service: str, container: str, pod: PodNames, boot: str
+    environ: Mapping[str, str], *, service: str, container: str, pod: PodNames, boot: str = ""
 ) -> Otel:
-    """What the OTEL_* variables ask of this process. Raises SettingError."""
+    """What the OTEL_* variables ask of this process, which its pod and container name, or else
+    `boot`. Raises SettingError."""
     resource = {"service.instance.id": boot}
     if pod.namespace and pod.name:
         resource = {

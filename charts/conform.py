@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[1]
 CASES = ROOT / "tests/chart/cases"
 OLDEST, NEWEST = "1.29", "1.37"  # what the chart needs, and the newest that there are schemas of
 # kind -> why no schema of Kubernetes has it
-FOREIGN = {"Certificate": "cert-manager's"}
+FOREIGN = {
+    "Certificate": "cert-manager's",
+    **dict.fromkeys(("ServiceMonitor", "PodMonitor", "PrometheusRule"), "Prometheus Operator's"),
+}
 TOO_NEW = {"strict": "1.30"}  # case -> the version it needs
 
 

@@ -1,7 +1,7 @@
 """Writes what is made from the chart's values.yaml and templates: `python charts/generate.py`.
 
-values.schema.json and README.md of the chart; and, where helm is installed, what each case in
-`tests/chart/cases/` renders to. A test compares them.
+values.schema.json, README.md and the dashboards of the chart; and, where helm is installed, what
+each case in `tests/chart/cases/` renders to. A test compares them.
 """
 
 import json
@@ -16,6 +16,7 @@ import yaml
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from charts import dashboards
 from charts.values import ValuesError, markdown, read, schema
 
 ROOT = Path(__file__).parents[1]
@@ -72,12 +73,13 @@ def by_file(manifests: str) -> Mapping[str, str]:
     for part in manifests.split("---\n# Source: ")[1:]:
         source, _, text = part.partition("\n")
         name = source.removeprefix("telemock/templates/").replace("/", "-")
-        found[name] = found.get(name, "") + text.rstrip("\n") + "\n"
+        document = text.rstrip("\n") + "\n"
+        found[name] = f"{found[name]}---\n{document}" if name in found else document
     return found
 
 
 def documents() -> Mapping[Path, str]:
-    """The chart's schema and README; the same every time. Raises ValuesError."""
+    """The chart's schema, README and dashboards; the same every time. Raises ValuesError."""
     values = read(CHART / "values.yaml")
     profile = json.loads((ROOT / "app/profiles/schema.json").read_text(encoding="utf-8"))
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
@@ -88,6 +90,7 @@ def documents() -> Mapping[Path, str]:
         )
         + "\n",
         CHART / "README.md": _README.format(kubernetes=kubernetes) + markdown(values),
+        **{CHART / "dashboards" / name: text for name, text in dashboards.documents().items()},
     }
 
 

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from app.demo.backends import CONFIGURATION
+
 START_S = 30.0  # on a busy machine
 Scrape = Mapping[str, Sequence[str]]  # job -> "host:port" of what serves /metrics
 
@@ -57,21 +59,20 @@ class Span(NamedTuple):
 class Jaeger:
     """Traces go to its memory, metrics to an exporter for Prometheus, logs to its output."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str) -> None:
         self._output = folder / "jaeger.log"
         http, grpc, query, query_grpc, health, metrics = _ports(6)
-        self.otlp = f"http://127.0.0.1:{http}"
-        self.otlp_grpc = f"http://127.0.0.1:{grpc}"
-        self.query = f"http://127.0.0.1:{query}"
-        self.metrics = f"127.0.0.1:{metrics}"  # what Prometheus scrapes
-        config = folder / "jaeger.yaml"
-        config.write_text(
-            _JAEGER.format(
-                http=http, grpc=grpc, query=query, query_grpc=query_grpc, health=health,
-                metrics=metrics,
-            )
-        )  # fmt: skip
-        self.command = [program("jaeger"), "--config", f"file:{config}"]
+        self.otlp = f"http://{address}:{http}"
+        self.otlp_grpc = f"http://{address}:{grpc}"
+        self.query = f"http://{address}:{query}"
+        self.metrics = f"{address}:{metrics}"  # what Prometheus scrapes
+        ports = {
+            "OTLP_HTTP": http, "OTLP_GRPC": grpc, "QUERY": query, "QUERY_GRPC": query_grpc,
+            "HEALTH": health, "METRICS": metrics,
+        }  # fmt: skip
+        self.environ = {f"{name}_PORT": str(port) for name, port in ports.items()}
+        self.environ["BIND"] = address
+        self.command = [program("jaeger"), "--config", f"file:{CONFIGURATION / 'jaeger.yaml'}"]
         self.health = f"http://127.0.0.1:{health}/status"
 
     def _get(self, path: str, **params: Any) -> Any:
@@ -124,6 +125,7 @@ class Prometheus:
         (port,) = _ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self._configure(scrape)
+        self.environ: dict[str, str] = {}
         self.command = [
             program("prometheus"), f"--config.file={self._config}",
             f"--storage.tsdb.path={folder / 'prometheus'}",
@@ -206,9 +208,9 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def jaeger(folder: Path) -> Iterator[Jaeger]:
-    """Files below `folder`; gone at the end."""
-    with _running(lambda: Jaeger(folder), folder / "jaeger.log") as server:
+def jaeger(folder: Path, address: str = "127.0.0.1") -> Iterator[Jaeger]:
+    """Files below `folder`; gone at the end. The address is one of this machine."""
+    with _running(lambda: Jaeger(folder, address), folder / "jaeger.log") as server:
         yield server
 
 
@@ -249,19 +251,19 @@ def _running[Server: (Jaeger, Prometheus)](
             # No test that is killed leaves it behind.
             command = ["setpriv", "--pdeathsig", "KILL", "--", *server.command]
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+                command,
+                env={**os.environ, **server.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
             )
         try:
             if _answers(server.health, process):
                 yield server
                 return
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()  # nothing of it is kept, and a gentle end takes it ten seconds
+            process.wait()
         text = output.read_text(errors="replace")
         if "address already in use" not in text or attempt == 2:
             raise AssertionError(f"{server.command[0]} does not answer:\n{text[-2000:]}")
@@ -321,33 +323,3 @@ def _spans(trace: dict[str, Any]) -> list[Span]:
 
 def _tags(tags: list[dict[str, Any]]) -> dict[str, Any]:
     return {tag["key"]: tag["value"] for tag in tags}
-
-
-_JAEGER = """
-service:
-  extensions: [jaeger_storage, jaeger_query, healthcheckv2]
-  pipelines:
-    traces: {{receivers: [otlp], exporters: [jaeger_storage_exporter]}}
-    metrics: {{receivers: [otlp], exporters: [prometheus]}}
-    logs: {{receivers: [otlp], exporters: [debug]}}
-  telemetry: {{metrics: {{level: none}}, logs: {{level: info}}}}
-extensions:
-  jaeger_storage: {{backends: {{memory: {{memory: {{max_traces: 20000}}}}}}}}
-  jaeger_query:
-    storage: {{traces: memory}}
-    http: {{endpoint: "127.0.0.1:{query}"}}
-    grpc: {{endpoint: "127.0.0.1:{query_grpc}"}}
-  healthcheckv2: {{use_v2: true, http: {{endpoint: "127.0.0.1:{health}"}}}}
-receivers:
-  otlp:
-    protocols:
-      grpc: {{endpoint: "127.0.0.1:{grpc}"}}
-      http: {{endpoint: "127.0.0.1:{http}"}}
-exporters:
-  jaeger_storage_exporter: {{trace_storage: memory}}
-  prometheus:
-    endpoint: "127.0.0.1:{metrics}"
-    enable_open_metrics: true
-    resource_to_telemetry_conversion: {{enabled: true}}
-  debug: {{verbosity: detailed}}
-"""

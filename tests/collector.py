@@ -1,4 +1,4 @@
-"""An OTLP endpoint whose answers a test chooses, for what a real Collector does only on bad days."""
+"""An OTLP endpoint whose answers a test chooses: what a real Collector does only on bad days."""
 
 import contextlib
 import gzip

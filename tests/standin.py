@@ -37,6 +37,7 @@ class StandIn:
     def __init__(self, behave: Behave | None = None, port: int = 0) -> None:
         self.behave = behave
         self.posts: list[bytes] = []  # as decompressed
+        self.heads: list[dict[str, str]] = []  # headers of the posts, lower-case names
         self.lines: dict[str, bytes] = {}
         self.seen: Counter[str] = Counter()
         self.connections = 0
@@ -54,7 +55,7 @@ class StandIn:
 
     def take(self, body: bytes) -> tuple[int, bytes]:
         plain = zstandard.ZstdDecompressor().decompressobj().decompress(body)
-        lines = plain.rstrip(b"\n").split(b"\n")
+        lines = plain.splitlines()
         with self._lock:
             self.posts.append(plain)
         if self.behave is not None and (answer := self.behave(lines)) is not None:
@@ -100,6 +101,7 @@ def _server(standin: StandIn, port: int) -> ThreadingHTTPServer:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            standin.heads.append({n.lower(): v for n, v in self.headers.items()})
             if self.path != PATH_CAPTURES:
                 status, answer = 404, b""
             elif self.headers["authorization"] != f"Bearer {TOKEN}":

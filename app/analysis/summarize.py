@@ -127,8 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
         written = write(summary, logs)
     except OSError as e:
         print(
-            f"error: {e.filename or logs}: {e.strerror}\n\n"
-            "hint: the analysis is written below the log directory",
+            f"error: {e.filename or logs / DIR_ANALYSIS}: {e.strerror}\n\n"
+            "hint: the analysis is written below the log directory; the last one is still there",
             file=sys.stderr,
         )
         return 1

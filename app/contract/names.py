@@ -155,7 +155,7 @@ METRICS = (
         "Answers given from a rule's static answer because the app could not be asked.",
     ),
     Metric(
-        "telemock.output.dropped", "counter", "{line}", ("telemock.stream",), _BOTH,
+        "telemock.output.dropped", "counter", "{line}", ("telemock.stream",), _ALL,
         "Lines that standard output, standard error or a log file did not take; records are not "
         "lost by it.",
     ),

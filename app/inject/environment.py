@@ -16,6 +16,8 @@ from app.contract.rules import RuleSet
 from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
 from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
 from app.inject.wishes import wishes
+from app.otel.settings import Otel
+from app.telemetry import PodNames, otel
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -76,7 +78,12 @@ SETTINGS = (
         "POD_NAMESPACE", "", str,
         "Namespace of the release. Needed; the chart sets it to the pod's own.",
     ),
-    Setting("POD_NAME", "", str, "Name of the injector's own pod, for Events."),
+    Setting(
+        "POD_NAME", "", str,
+        "Name of the injector's own pod, for Events and for what OpenTelemetry gets.",
+    ),
+    Setting("POD_UID", "", str, "Uid of the injector's own pod, for what OpenTelemetry gets."),
+    Setting("NODE_NAME", "", str, "Node of the injector's own pod, for the same."),
     Setting(
         "TELEMOCK_FULLNAME", "telemock", str,
         "Name of the release's Service and, with endings, of its other objects.",
@@ -167,12 +174,14 @@ class Environment:
     pod_name: str
     tls_secret: str
     profiles: tuple[str, ...]
+    otel: Otel
     inject: InjectSettings
 
 
 def load(environ: Mapping[str, str] | None = None) -> Environment:
     """None means the process's environment. Raises SettingError."""
-    values = read(SETTINGS, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    values = read(SETTINGS, environ)
     for name in ("TELEMOCK_SIDECAR_IMAGE", "POD_NAMESPACE"):
         if not values[name]:
             raise SettingError(
@@ -185,15 +194,18 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
             "hint: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
         )
     service = f"{values['TELEMOCK_FULLNAME']}.{values['POD_NAMESPACE']}.svc"
+    pod_name = values["POD_NAME"] or "telemock-injector"
+    pod = PodNames(values["POD_NAMESPACE"], pod_name, values["POD_UID"], values["NODE_NAME"])
     return Environment(
         port=values["TELEMOCK_INJECTOR_PORT"],
         log_level=values["LOG_LEVEL"],
         log_format=values["LOG_FORMAT"],
         fullname=values["TELEMOCK_FULLNAME"],
         pod_namespace=values["POD_NAMESPACE"],
-        pod_name=values["POD_NAME"] or "telemock-injector",
+        pod_name=pod_name,
         tls_secret=values["TELEMOCK_TLS_SECRET"],
         profiles=values["TELEMOCK_PROFILES"],
+        otel=otel(environ, service="telemock-injector", container="injector", pod=pod),
         inject=InjectSettings(
             image=values["TELEMOCK_SIDECAR_IMAGE"],
             pull_policy=values["TELEMOCK_INJECT_PULL_POLICY"],

@@ -23,6 +23,7 @@ _MESSAGE_CAP = 1024  # characters, by Kubernetes' rules
 _PAUSE_S = 0.1  # between two: any pod of the cluster may call us, and etcd is everyone's
 _FLUSH_S = 3.0  # that the end waits for what is queued
 _COMPONENT = "telemock-injector"
+_LOSSES = ("queue_full", "refused", "api_away", "failed", "stopped")
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Events:
         self._clock = clock
         self._queue: asyncio.Queue[Event] = asyncio.Queue(_QUEUE_CAP)
         self._told: dict[tuple[str, ...], float] = {}
+        for reason in _LOSSES:  # shown from 0 on: the first one is an increase
+            metrics.add("telemock.injector.events_lost", (reason,), 0)
 
     def tell(self, event: Event) -> None:
         """Never waits: what does not fit is counted."""

@@ -23,9 +23,10 @@ from app.inject.environment import Environment
 from app.inject.events import Events
 from app.inject.namespaces import Namespaces
 from app.inject.settings import InjectSettings
-from app.inject.webhook import BODY_CAP, ReviewError, Webhook
+from app.inject.webhook import BODY_CAP, REFUSALS, ReviewError, Webhook
 from app.kube import Api, KubeError
 from app.logs import masked_logging, place
+from app.otel.export import Exporter
 from app.otel.metrics import CONTENT_TYPE, Metrics
 from app.profiles import ProfileSet
 from app.tls import LEAF_INJECTOR, ServerCertificate, TlsError
@@ -37,6 +38,7 @@ SPREAD_S = (
     5.0  # that API servers get to learn of a caBundle, before a new authority's leaf is shown
 )
 _PROFILES_S = 1.0
+_EXPORT_S = 5.0  # that the end waits for the OTLP endpoint
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,11 @@ class Injector:
         self.certificate = ServerCertificate(LEAF_INJECTOR)
         self.profiles = ProfileSet(environment.profiles)
         self.metrics = Metrics("injector")
+        # What alerts and dashboards look at: the first event would be no increase else.
+        self.metrics.add("telemock.injector.pods", ("failed",), 0)
+        for reason in REFUSALS:
+            self.metrics.add("telemock.injector.reviews_refused", (reason,), 0)
+        self._exporter = Exporter(environment.otel, self.metrics)
         self.events = Events(api, self.metrics, environment.pod_name)
         self.webhook = Webhook(self.settings, Namespaces(api), self.events, self.metrics)
         self.draining = False
@@ -85,17 +92,20 @@ class Injector:
             self.environment.log_level,
             lambda: Masker(self.profiles.rules),
             as_json=self.environment.log_format == "json",
+            lost=lambda stream: self.metrics.add("telemock.output.dropped", (stream,)),
         ):
             tasks = [
                 asyncio.create_task(t)
                 for t in (self._keeping(), self._watching(), self.events.running())
             ]
+            self._exporter.start()
             try:
                 yield
             finally:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.to_thread(self._exporter.close, _EXPORT_S)
 
     async def _keeping(self) -> None:
         """The certificate and who trusts it, for ever. What was good stays in use."""
@@ -108,6 +118,7 @@ class Injector:
                 if error != self._error:
                     log.error("the certificate cannot be kept up to date: %s", error)
                 self._error = error
+            self._measure()
             await asyncio.sleep(LOOK_S if self._trusted else SOON_S)
 
     async def look(self) -> None:
@@ -181,8 +192,12 @@ class Injector:
         return JSONResponse(content, 200 if ready else 503)
 
     async def _metrics(self, request: Request) -> Response:
-        self.metrics.set("telemock.certificate.days_left", self.certificate.days_left())
+        self._measure()
         return Response(self.metrics.render(), media_type=CONTENT_TYPE)
+
+    def _measure(self) -> None:
+        """For a scrape, and for what is exported by itself."""
+        self.metrics.set("telemock.certificate.days_left", self.certificate.days_left())
 
     def _certificate(self) -> dict[str, object]:
         """`ok` once it is loaded and the API server trusts it; `error` is that of the last look."""

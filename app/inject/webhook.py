@@ -24,11 +24,13 @@ BODY_CAP = 3 << 20  # bytes: what the API server stores at most, and the review 
 _WARNINGS_CAP = 8
 _WARNING_CAP = 250  # characters: the API server cuts behind 256
 
+REFUSALS = ("not_a_review", "too_large", "disconnected")
+
 log = logging.getLogger(__name__)
 
 
 class ReviewError(Exception):
-    """What came is no review. `reason` is for the metric."""
+    """What came is no review. `reason`, one of REFUSALS, is for the metric."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)

@@ -60,15 +60,18 @@ class Sender(threading.Thread):
         self.drop(left + self._left(), "shutdown")
 
     def _send(self, items: Any, count: int) -> bool:
+        with self._lock:
+            late = self._given_up.is_set()
+            self._sending = 0 if late else count  # from now on `finish` counts them
+        if late:
+            self.drop(count, "shutdown")
+            return False
         while True:
             with self._lock:
-                if self._given_up.is_set():
-                    return False
-                self._sending = count
                 exporter, session = self._exporter, self._session
             trouble = _exported(exporter, items, session)
             with self._lock:
-                if self._given_up.is_set():  # and counted
+                if self._given_up.is_set():
                     return False
                 if trouble and exporter is not self._exporter:  # the end began: the last try
                     continue

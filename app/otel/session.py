@@ -5,15 +5,20 @@ The SDK would take a redirect or somebody's web page for success, would read an 
 size, and tells the reason of a failure only to its log. Imported by `app.otel.otlp`.
 """
 
+import logging
 import time
 from typing import Any
 
 import requests
+import urllib3
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 ANSWER_CAP = 64 * 1024  # bytes; what an endpoint says beyond that closes the connection
 _SHORTEST_S = 0.05  # the time of a request that is begun at its deadline
+
+# It writes a line, with the URL and its query, for every answer whose head is not right.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 class Refused(Exception):
@@ -70,12 +75,12 @@ def _sentence(error: BaseException) -> str:
     """Without what requests says, which has the URL with its query in it."""
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return "no connection in time"
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
         return "no answer in time"
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
-    if isinstance(error, requests.exceptions.ConnectionError):
+    if isinstance(error, requests.exceptions.ConnectionError | urllib3.exceptions.HTTPError):
         return "the connection broke, or its other end does not speak HTTP"
     return type(error).__name__
 

@@ -174,16 +174,18 @@ class _Given:
     def _endpoint(self, signal: Signal) -> str:
         name, value = self._of(signal, "ENDPOINT")
         value = value or DEFAULT_ENDPOINT
-        wanted = "a URL that starts with http:// or https://"
+        general = name == "OTEL_EXPORTER_OTLP_ENDPOINT"
+        wanted = "a URL that starts with http:// or https://" + ", without a query" * general
         hint = f"for example {name}=http://collector.observability:4318"
         try:
             url = urlsplit(value)
             usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+            usable = usable and not (general and (url.query or url.fragment))
         except ValueError:  # a port that is none, a bracket that is left open
             usable = False
         if not usable or not re.fullmatch(r"[\x21-\x7e]+", value):
             raise _error(name, shown(value), wanted, hint)
-        if name == "OTEL_EXPORTER_OTLP_ENDPOINT":
+        if general:
             return f"{value.removesuffix('/')}/v1/{signal}"
         return value
 

@@ -28,7 +28,7 @@ pytestmark = [
 RIGHTS = Path(__file__).parent / "rights"
 LEVELS = {f"pod-security.kubernetes.io/{m}": "restricted" for m in ("enforce", "warn")}
 # Of what a cluster has only where somebody installed it.
-FOREIGN = ("cert-manager.io/",)
+FOREIGN = ("cert-manager.io/", "monitoring.coreos.com/")
 
 
 @pytest.fixture(scope="module")

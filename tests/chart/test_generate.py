@@ -30,8 +30,9 @@ def test_documents_are_told_apart_by_their_template() -> None:
     text = (
         "---\n# Source: telemock/templates/a.yaml\na: 1\n"
         "---\n# Source: telemock/templates/tests/b.yaml\nb: 1\n"
+        "---\n# Source: telemock/templates/tests/b.yaml\nb: 2\n"
     )
-    assert by_file(text) == {"a.yaml": "a: 1\n", "tests-b.yaml": "b: 1\n"}
+    assert by_file(text) == {"a.yaml": "a: 1\n", "tests-b.yaml": "b: 1\n---\nb: 2\n"}
 
 
 def test_without_helm_the_documents_are_written(

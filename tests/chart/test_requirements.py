@@ -41,6 +41,20 @@ CASES: list[tuple[Object, str]] = [
         "lead to captures",
     ),
     (
+        {"otel": {"headersSecret": {"name": "collector"}}},
+        "otel.headersSecret.name needs otel.endpoint, or the endpoint of a signal: without one "
+        "nothing is sent that could carry headers",
+    ),
+    (
+        {"otel": {"logs": {"enabled": True}}},
+        "otel.logs.enabled needs otel.endpoint or otel.logs.endpoint: where captures are sent to",
+    ),
+    (
+        {"otel": {"sampler": {"type": "always_on", "argument": 0.5}}},
+        "otel.sampler.argument needs otel.sampler.type=traceidratio or parentbased_traceidratio: "
+        "no other sampler takes one",
+    ),
+    (
         {"admissionPolicy": {"enabled": True}, "injector": {"failurePolicy": {"pod": "Ignore"}}},
         "admissionPolicy.enabled and injector.failurePolicy.pod=Ignore contradict each other: the "
         "one refuses pods without a sidecar that the other lets through; unset one of them",

@@ -16,6 +16,10 @@ from tests.chart.helm import Object, environment, needs_helm, of_case, one, rend
 NAMES = sorted(case.name for case in CASES.iterdir())
 
 
+# Read by what every process tells of itself, besides OTEL_*.
+POD = {"POD_NAMESPACE", "POD_NAME", "POD_UID", "NODE_NAME"}
+
+
 def container(deployment: Object) -> Object:
     (found,) = deployment["spec"]["template"]["spec"]["containers"]
     return dict(found)
@@ -26,10 +30,10 @@ def test_every_variable_is_a_setting(case: str) -> None:
     fullname = {"everything": "watch"}.get(case, "telemock")
     found = of_case(case)
     app = environment(one(found, "Deployment", fullname))
-    known = {row.name for row in SETTINGS}
+    known = {row.name for row in SETTINGS} | POD
     assert {n for n in app if not n.startswith("OTEL_")} <= known
     injector = environment(one(found, "Deployment", f"{fullname}-injector"))
-    known = {row.name for row in injector_environment.SETTINGS}
+    known = {row.name for row in injector_environment.SETTINGS} | POD
     assert {n for n in injector if not n.startswith("OTEL_")} <= known
 
 
@@ -54,11 +58,12 @@ def test_app_and_injector_can_read_their_settings(case: str, tmp_path: Path) -> 
 def test_defaults_stand_in_the_code_only() -> None:
     found = of_case("default")
     assert set(environment(one(found, "Deployment", "telemock"))) == {
-        "TELEMOCK_CLUSTER", "TELEMOCK_FULLNAME", "POD_NAMESPACE", "TELEMOCK_PROFILES",
+        "TELEMOCK_CLUSTER", "TELEMOCK_FULLNAME", "TELEMOCK_PROFILES", "LOG_FORMAT", *POD,
     }  # fmt: skip
     assert set(environment(one(found, "Deployment", "telemock-injector"))) == {
-        "TELEMOCK_FULLNAME", "POD_NAMESPACE", "POD_NAME", "TELEMOCK_INJECTOR_PORT",
-        "TELEMOCK_PROFILES", "TELEMOCK_SIDECAR_IMAGE", "TELEMOCK_INJECT_PULL_POLICY",
+        "TELEMOCK_FULLNAME", "TELEMOCK_INJECTOR_PORT", "TELEMOCK_PROFILES",
+        "TELEMOCK_SIDECAR_IMAGE", "TELEMOCK_INJECT_PULL_POLICY", "TELEMOCK_INJECT_ENV",
+        "LOG_FORMAT", *POD,
     }  # fmt: skip
 
 
@@ -139,7 +144,7 @@ def test_every_pod_has_what_the_level_restricted_asks_for(case: str) -> None:
 
 def test_the_profiles_can_be_used(tmp_path: Path) -> None:
     """Whatever a value went through on its way into the ConfigMap."""
-    files = one(of_case("everything"), "ConfigMap")["data"]
+    files = one(of_case("everything"), "ConfigMap", "watch-profiles")["data"]
     assert set(files) == {"acme.yaml", "text.yaml"}
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -52,7 +52,12 @@ class Cluster:
         # Python 3.13 refuses authorities without a key usage, which some clusters have.
         tls = ssl.create_default_context(cafile=chosen.ssl_ca_cert)
         tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        self.api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = tls
+        if chosen.cert_file:
+            tls.load_cert_chain(chosen.cert_file, chosen.key_file)
+        # Loaded once: urllib3 would load them for each connection into the context that all share.
+        self.api.rest_client.pool_manager.connection_pool_kw |= {
+            "ssl_context": tls, "ca_certs": None, "cert_file": None, "key_file": None,
+        }  # fmt: skip
         self.core = client.CoreV1Api(self.api)
         self.apps = client.AppsV1Api(self.api)
         self.storage = client.StorageV1Api(self.api)

@@ -5,11 +5,13 @@ a cluster (KUBECONFIG) that has the images, helm and kubectl. Run by `make e2e`.
 """
 
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests import backends
 from tests.e2e import pods
 from tests.e2e.cluster import Cluster
 from tests.e2e.release import RELEASE, VIEWER, Release
@@ -18,6 +20,7 @@ ORDER = (
     "test_install",
     "test_injection",
     "test_telemetry",
+    "test_observability",
     "test_data",
     "test_access",
     "test_status",
@@ -61,7 +64,25 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def values() -> dict[str, Any]:
+def collector(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[backends.Jaeger | None]:
+    """Jaeger on an address of this machine that pods reach, the node's, where that is this machine
+    and the program is there."""
+    found = cluster.core.list_node().items[0].status.addresses
+    address = next(a.address for a in found if a.type == "InternalIP")
+    try:
+        socket.create_server((address, 0)).close()
+        backends.program("jaeger")
+    except (OSError, pytest.skip.Exception):
+        yield None
+        return
+    with backends.jaeger(tmp_path_factory.mktemp("jaeger"), address) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def values(collector: backends.Jaeger | None) -> dict[str, Any]:
     """What the release is installed with."""
     found: dict[str, Any] = {
         # With a paid licence: the stand-in has one.
@@ -71,6 +92,10 @@ def values() -> dict[str, Any]:
         "rbac": {"viewers": [{"kind": "ServiceAccount", "name": VIEWER, "namespace": RELEASE}]},
         "injector": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": SELECTED}}},
     }
+    if collector:
+        found["otel"] = {"endpoint": collector.otlp, "metrics": {"intervalSeconds": 2}}
+        found["otel"]["resourceAttributes"] = {"deployment.environment.name": "e2e"}
+        found["traceUrl"] = collector.query + "/trace/{trace_id}"
     if tag := os.environ.get("TAG"):
         found["image"] = {"app": {"tag": tag}, "sidecar": {"tag": tag}}
     return found

@@ -8,6 +8,12 @@ What the templates share:
   telemock.tlsSecret     Secret of the certificates, and
   telemock.tlsForeign    its name when somebody else renews it, else ""
   telemock.profiles      TELEMOCK_PROFILES: the built-in ones, and the folder of the others
+  telemock.podEnv        entries of a container's env: which pod it is
+  telemock.otelEnv       entries of a container's env: what `otel` says
+  telemock.otel          the same as a map, but what comes from a Secret
+  telemock.env           entries of a container's env, each name once
+                         (dict "ours" "…" "more" list): `more` wins
+  telemock.relabelings   what a monitor gives to its targets (dict "job" "telemock-app")
   telemock.podSecurity, telemock.containerSecurity   Pod Security level `restricted`
 */}}
 
@@ -74,4 +80,101 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
+{{- end }}
+
+{{- define "telemock.podEnv" -}}
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_UID
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.uid
+- name: NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+{{- end }}
+
+{{- define "telemock.otel" -}}
+{{- with .Values.otel }}
+{{- with .endpoint }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- with .protocol }}
+OTEL_EXPORTER_OTLP_PROTOCOL: {{ . }}
+{{- end }}
+{{- with .sampler.type }}
+OTEL_TRACES_SAMPLER: {{ . }}
+{{- end }}
+{{- with toString .sampler.argument }}
+OTEL_TRACES_SAMPLER_ARG: {{ . | quote }}
+{{- end }}
+{{- with .resourceAttributes }}
+{{- /* A comma or an equals sign in a value would be read as the next attribute's. */}}
+{{- $pairs := list }}
+{{- range $name, $value := . }}
+{{- $pairs = append $pairs (printf "%s=%s" $name (urlquery $value | replace "+" "%20")) }}
+{{- end }}
+OTEL_RESOURCE_ATTRIBUTES: {{ join "," $pairs | quote }}
+{{- end }}
+{{- if not .traces.enabled }}
+OTEL_TRACES_EXPORTER: none
+{{- end }}
+{{- with .traces.endpoint }}
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- if not .metrics.enabled }}
+OTEL_METRICS_EXPORTER: none
+{{- end }}
+{{- with .metrics.endpoint }}
+OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- with .metrics.intervalSeconds }}
+OTEL_METRIC_EXPORT_INTERVAL: {{ mul 1000 (int .) | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "telemock.otelEnv" -}}
+{{- range $name, $value := fromYaml (include "telemock.otel" .) }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- with .Values.otel.headersSecret }}
+{{- if .name }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name }}
+      key: {{ .key }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "telemock.env" -}}
+{{- $taken := list }}
+{{- range .more }}
+{{- $taken = append $taken .name }}
+{{- end }}
+{{- $all := list }}
+{{- range fromYamlArray .ours }}
+{{- if not (has .name $taken) }}
+{{- $all = append $all . }}
+{{- end }}
+{{- end }}
+{{- toYaml (concat $all .more) }}
+{{- end }}
+
+{{- /* Named as the resource attributes are when metrics come by OTLP, so that dashboards and alerts
+need not know which way they came. */}}
+{{- define "telemock.relabelings" -}}
+- {targetLabel: job, replacement: {{ .job }}}
+- {sourceLabels: [__meta_kubernetes_namespace], targetLabel: k8s_namespace_name}
+- {sourceLabels: [__meta_kubernetes_pod_name], targetLabel: k8s_pod_name}
 {{- end }}

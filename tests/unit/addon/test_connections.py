@@ -3,11 +3,12 @@
 Connections that are opened and relayed for real are in tests/integration/test_sidecar*.py.
 """
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mitmproxy import exceptions
-from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.connection import Client, ConnectionState, Server
 from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_specs import ProxyMode
@@ -20,6 +21,7 @@ from addon.connections import Connections, destination_of, why
 from addon.exchange import Traced
 from addon.layers import Relay
 from addon.profiles import Profiles
+from app.contract.names import METRICS
 from app.contract.record import CaptureRecord, Endpoint, Workload
 from app.otel.metrics import Metrics
 from tests.sidecar import HOST, bundle_of, rule
@@ -136,6 +138,36 @@ def test_a_failed_handshake_is_recorded(error: str, reason: str, sni: str | None
     assert (record.kind, record.reason, record.detail) == ("tls_rejected", reason, error)
     assert (record.profile, record.host) == ("cribl", HOST)
     assert len(record.trace_id) == 32 and sink.traced == [None]  # spans are not exported
+
+
+def redirected(port: int) -> Client:
+    client = tflow.tclient_conn()
+    client.proxy_mode = ProxyMode.parse("transparent@127.0.0.1:17443")
+    client.sockname = ("192.0.2.1", port)
+    return client
+
+
+def test_the_first_redirected_connection_proves_the_redirect(tmp_path: Path) -> None:
+    told = {"TELEMOCK_TRANSPARENT": "127.0.0.1:17443", "TELEMOCK_CA_DIR": str(tmp_path)}
+    with taddons.context():
+        metrics = Metrics("sidecar")
+        value = metrics.registry.get_sample_value
+        addon = connections(Kept(), metrics, **told)
+        addon.client_connected(redirected(17443))
+        assert value("telemock_redirect_proven") == 0
+        for count in (1, 2):
+            addon.client_connected(redirected(443))
+            assert value("telemock_redirect_proven") == 1
+            assert value("telemock_redirect_connections_total") == count
+        again = Metrics("sidecar")
+        connections(Kept(), again, **told)
+        assert again.registry.get_sample_value("telemock_redirect_proven") == 1
+
+
+def test_where_nothing_is_redirected_nothing_is_said_of_it() -> None:
+    with taddons.context():
+        bare = Metrics("sidecar", [x.name for x in METRICS if ".redirect." in x.name])
+        connections(Kept(), bare).client_connected(redirected(443))
 
 
 def test_a_host_that_no_profile_names_is_no_label() -> None:

@@ -263,3 +263,23 @@ def test_tls_to_an_app_that_speaks_plain_fails_without_loss(case: Case) -> None:
     eventually(lambda: case.outcomes("unreachable") >= 1)
     assert case.spool.records == 1
     app.stop()
+
+
+def test_it_takes_leave_once_everything_is_sent(case: Case) -> None:
+    with standin() as app:
+        case.spool.append([line(1)])
+        case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        case.finish(5)
+        assert app.posts[-1] == b"" and len(app.lines) == 1
+    assert [h["telemock-sidecar"] for h in app.heads] == [BOOT, BOOT]
+    assert ["telemock-leaving" in h for h in app.heads] == [False, True]
+    assert case.metrics.registry.get_sample_value("telemock_ship_duration_seconds_count") == 1
+
+
+def test_an_app_that_is_away_is_not_taken_leave_of(case: Case) -> None:
+    case.spool.append([line(1)])
+    case.start("http://127.0.0.1:1")
+    eventually(lambda: case.outcomes("unreachable") >= 1)
+    case.finish(0.1)
+    assert case.spool.records == 1

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.exchange import Counted, Kept, headers_of, query_of, trace
+from app.otel.sampling import Sampler
+from app.otel.settings import read
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(0, 100))
@@ -48,6 +50,40 @@ def test_an_invalid_trace_is_replaced(value: str) -> None:
     found = trace(value)
     assert len(found.trace_id) == 32 and len(found.span_id) == 16
     assert found.trace_id not in value or not value
+
+
+def sampler(**environ: str) -> Sampler:
+    given = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"} | environ
+    return Sampler(read(given, service="s", version="1", resource={}))
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0"
+
+
+def test_an_exported_exchange_has_two_spans_and_the_mocks_hangs_under_the_second() -> None:
+    found = trace(PARENT + "1", "a=1,b=2", sampler())
+    assert found.parent_id == "b7ad6b7169203331" and found.recorded
+    assert len({found.parent_id, found.span_id, found.client_span}) == 3
+    assert found.traceparent == f"00-{found.trace_id}-{found.client_span}-01"
+    assert found.state == "a=1,b=2"
+
+
+def test_the_decision_is_the_samplers() -> None:
+    assert not trace(PARENT + "0", "", sampler()).recorded
+    off = trace("", "", sampler(OTEL_TRACES_SAMPLER="always_off"))
+    assert not off.recorded and off.traceparent.endswith("-00")
+    on = trace(PARENT + "0", "", sampler(OTEL_TRACES_SAMPLER="always_on"))
+    assert on.recorded and on.traceparent.endswith("-01")
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "tracestate"),
+    [("", "a=1"), ("garbage", "a=1"), (PARENT + "1", "a" * 513), (PARENT + "1", "a=\r\nx: y")],
+)
+def test_a_state_that_belongs_to_no_trace_or_is_none_is_left_out(
+    traceparent: str, tracestate: str
+) -> None:
+    assert trace(traceparent, tracestate).state == ""
 
 
 def test_target_is_taken_apart_and_bytes_that_are_no_text_escaped() -> None:

@@ -1,7 +1,9 @@
 """addon/main.py on mitmproxy's own flows, and addon/__main__.py: what the command line says."""
 
 import asyncio
+import logging
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,10 +19,13 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from addon import options
+from addon.exchange import Traced
 from addon.main import Sidecar, exchange_of
+from addon.measure import Measure
 from addon.profiles import Profiles
 from app.contract import rules as r
-from app.contract.record import decode, encode
+from app.contract.record import CaptureRecord, decode, encode
+from app.otel import lines
 from app.otel.metrics import Metrics
 from tests.sidecar import HOST, LINE, ROOT, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
@@ -82,6 +87,25 @@ async def test_a_mocked_flow_is_answered_and_recorded_once(sidecar: Sidecar, sin
     (record,) = sink.records
     assert (record.kind, record.action, record.product_version) == ("exchange", "mock", "4.1")
     assert sink.given == 1 and sidecar.in_flight == 0
+
+
+async def test_a_record_goes_with_what_its_spans_need_where_they_are_exported(sink: Kept) -> None:
+    parent = "b7ad6b7169203331"
+    sent = {"traceparent": f"00-{'a' * 32}-{parent}-01"}
+    exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    with taddons.context():
+        for environ in ({}, exporting, exporting | {"OTEL_TRACES_SAMPLER": "always_off"}):
+            sidecar = made(sink, **environ)
+            await run(sidecar, flow_of("/telemetry/index.html", **sent))
+            await run(sidecar, flow_of("/slow"))  # the app is away
+        other = flow_of("/telemetry/index.html")
+        other.request.headers["host"] = "other.example"
+        await run(made(sink, **exporting), other)
+    assert [x is None for x in sink.traced] == [True, True, False, False, True, True]
+    here, asked = sink.traced[2:4]
+    assert here == Traced(parent, "", 0)
+    assert asked is not None and asked.parent_id == ""
+    assert {x.trace_id for x in sink.records[::2]} == {"a" * 32}
 
 
 @pytest.mark.parametrize(("path", "action"), [("/observe", "observe"), ("/other", "pass")])
@@ -214,6 +238,31 @@ async def test_our_own_failure_forwards_nothing(
     assert flow.response is not None and flow.response.status_code == 502
 
 
+async def test_a_line_about_a_request_names_its_trace(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, str]] = []
+
+    class Ears(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(lines.current.get())
+
+    ears = Ears()
+    monkeypatch.setattr(sidecar, "router", None)
+    logging.getLogger("addon.main").addHandler(ears)
+    try:
+        for trace in ("a" * 32, "b" * 32):
+            sent = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+            flow = flow_of("/telemetry/index.html", **sent)
+            # mitmproxy runs each hook in a task of its own.
+            await asyncio.create_task(sidecar.requestheaders(flow))
+            await asyncio.create_task(sidecar.request(flow))
+    finally:
+        logging.getLogger("addon.main").removeHandler(ears)
+    assert [trace for trace, _ in said] == ["a" * 32, "b" * 32]
+    assert lines.current.get() == ("", "")
+
+
 @given(st.binary(max_size=60), st.lists(st.tuples(st.binary(max_size=9), st.binary(max_size=60))))
 def test_no_bytes_of_a_request_get_it_past_its_rule(
     query: bytes, fields: list[tuple[bytes, bytes]]
@@ -248,6 +297,59 @@ async def test_websocket_messages_are_recorded_and_not_kept(
     messages = [x.message for x in sink.records if x.message]
     assert len(messages) == count
     assert [m.sender for m in messages] == ["client", "server"][:count]
+
+
+class Measured(Kept):
+    """A sink that measures as the shipper does, and keeps nothing."""
+
+    def __init__(self, measure: Measure) -> None:
+        super().__init__()
+        self.measure = measure
+
+    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
+        self.measure.record(record, traced)
+
+
+async def test_ten_thousand_random_requests_make_few_series() -> None:
+    """Paths, queries, hosts, methods and statuses as clients and hosts may make them up."""
+    chance = random.Random(5)
+
+    def word() -> str:
+        return f"{chance.getrandbits(64):x}"
+
+    rules = r.msgspec.structs.replace(
+        RULES.rules.profiles[0], hosts=(r.Host(HOST), r.Host("wild.example", suffix=True))
+    )
+    profiles = Profiles("http://127.0.0.1:9", str, r.Bundle(r.RuleSet((rules,))))
+    metrics = Metrics("sidecar")
+    sink = Measured(Measure(metrics, lambda: profiles.rules))
+    with taddons.context():
+        chosen = options.load({"TELEMOCK_APP_URL": "http://127.0.0.1:9"})
+        sidecar = Sidecar(chosen, profiles, sink, metrics)
+        for _ in range(10_000):
+            path = chance.choice(["/telemetry/index.html", "/observe", "/block", f"/{word()}/x"])
+            flow = flow_of(f"{path}?{word()}={word()}")
+            flow.request.method = chance.choice(["GET", word()])
+            flow.request.headers["host"] = chance.choice(
+                [HOST, f"{word()}.wild.example", f"{word()}.example"]
+            )
+            await sidecar.requestheaders(flow)
+            await sidecar.request(flow)
+            if flow.response is None:
+                flow.response = tutils.tresp(status_code=chance.choice([200, 302, 404, 503]))
+            sidecar.responseheaders(flow)
+            if chance.random() < 0.1:
+                flow.error = flows.Error("reset")
+                sidecar.error(flow)
+            else:
+                sidecar.response(flow)
+    assert sink.given == 10_000 and sidecar.in_flight == 0
+    counts = {f.name: len(f.samples) for f in metrics.registry.collect()}
+    assert counts["telemock_captures"] < 60
+    # 17 samples for each set of labels.
+    assert counts["http_server_request_duration_seconds"] <= 17 * 50
+    assert counts["http_client_request_duration_seconds"] <= 17 * 80
+    assert sum(counts.values()) < 2_500
 
 
 def test_a_raw_upgrade_keeps_no_message(sidecar: Sidecar) -> None:

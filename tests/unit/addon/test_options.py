@@ -164,3 +164,32 @@ def test_the_table_shows_every_setting_with_its_help() -> None:
         assert f"  {row.name}" in shown
         assert row.help
     assert max(map(len, shown.splitlines())) < 100
+
+
+def test_the_process_is_named_by_its_pod_or_by_its_start() -> None:
+    exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    pod = {"POD_NAMESPACE": "shop", "POD_NAME": "cribl-0", "POD_UID": "1", "NODE_NAME": "n"}
+    found = options.load(exporting | pod).otel.resource
+    assert (
+        found.items()
+        >= {
+            "service.name": "telemock-sidecar",
+            "service.instance.id": "shop.cribl-0.telemock",
+            "k8s.namespace.name": "shop",
+            "k8s.pod.name": "cribl-0",
+            "k8s.pod.uid": "1",
+            "k8s.node.name": "n",
+            "k8s.container.name": "telemock",
+        }.items()
+    )
+    alone = options.load(exporting)
+    assert alone.otel.resource["service.instance.id"] == alone.boot
+    assert not [x for x in alone.otel.resource if x.startswith("k8s.")]
+    assert alone.boot != options.load({}).boot
+
+
+def test_a_wrong_variable_of_opentelemetry_is_refused() -> None:
+    with pytest.raises(SettingError, match="OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'"):
+        options.load(
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+        )

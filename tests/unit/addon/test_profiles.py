@@ -42,13 +42,14 @@ def test_takes_a_new_set_and_asks_for_changes_only(app: App) -> None:
         original(connection, head)
 
     app._profiles = seen  # type: ignore[method-assign]
-    asked = asking(app)
+    asked = asking(app, boot="ab" * 16)
     assert asked.rules.rule("cribl", "first") is not None and asked.etag == ""
     assert asked.fetch() is True
     assert asked.rules.rule("cribl", "second") is not None
     etag = asked.etag
     assert asked.fetch() is False and asked.etag == etag
     assert b"authorization: bearer the-token\r\n" in heads[0]
+    assert b"telemock-sidecar: " + b"ab" * 16 + b"\r\n" in heads[0]
     assert b"if-none-match: " + etag.encode() in heads[1]
 
 

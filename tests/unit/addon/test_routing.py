@@ -127,6 +127,21 @@ async def test_the_app_is_asked_for_the_request_as_it_was() -> None:
     app.close()
 
 
+async def test_the_clients_tracestate_goes_on_with_its_trace() -> None:
+    client = trace(f"00-{'a' * 32}-{'b' * 16}-01", "vendor=1")
+    for state, expected in ((client, [b"tracestate: vendor=1"]), (trace(""), [])):
+        app = App(bundle_of())
+        router = Router(Pool("127.0.0.1", app.port))
+        exchange = exchange_with(rule("x", "/x", answer_at="app"))
+        exchange.trace = state
+        request = tutils.treq(headers=((b"host", b"h"), (b"tracestate", b"forged=1")))
+        await router.answer(exchange, request)
+        lines = app.asked[-1][0].split(b"\r\n")
+        assert [x for x in lines if x.startswith(b"tracestate")] == expected
+        router.pool.close()
+        app.close()
+
+
 def test_the_app_gets_more_time_than_the_rule_asks_for() -> None:
     assert routing._patience(r.Answer()) == routing.ANSWER_SECONDS
     assert routing._patience(r.Answer(delay_ms=7000)) == 7 + routing.ANSWER_SECONDS

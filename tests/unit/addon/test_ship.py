@@ -10,8 +10,10 @@ from typing import Any, BinaryIO
 import pytest
 
 from addon import ship
+from addon.exchange import Traced
 from addon.measure import Measure
 from addon.ship import Shipper
+from addon.spans import Spans
 from app.contract.mask import Masker
 from app.contract.record import (
     LINE_CAP,
@@ -42,7 +44,13 @@ class Case:
         self.masker: Callable[[], Masker] = lambda: MASKER
         self.shippers: list[Shipper] = []
 
-    def shipper(self, url: str, stdout: BinaryIO | None = None, size: int = 64 << 20) -> Shipper:
+    def shipper(
+        self,
+        url: str,
+        stdout: BinaryIO | None = None,
+        size: int = 64 << 20,
+        spans: Spans | None = None,
+    ) -> Shipper:
         shipper = Shipper(
             self.spool,
             url,
@@ -52,6 +60,7 @@ class Case:
             stdout,
             self.metrics,
             Measure(self.metrics, lambda: RuleSet((PROFILE,))),
+            spans=spans,
         )
         self.shippers.append(shipper)
         return shipper
@@ -367,3 +376,72 @@ def test_gauges_show_the_spool(case: Case) -> None:
     value = case.metrics.registry.get_sample_value
     eventually(lambda: value("telemock_spool_records") == 1)
     assert value("telemock_spool_size_bytes") == shipper.stats()["spool_bytes"] > 0
+    assert value("telemock_spool_limit_bytes") == 64 << 20
+
+
+def counted(case: Case, name: str, **labels: str) -> float:
+    return sum(
+        sample.value
+        for family in case.metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def test_what_is_lost_is_measured_all_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ship, "QUEUE_RECORDS", 3)
+    shipper = case.shipper(NOWHERE)
+    for _ in range(5):
+        shipper.submit(record(shipper, request=request()), Traced())
+    assert case.dropped("queue_full") == counted(case, "telemock_captures_total") == 2
+    assert counted(case, "telemock_otlp_dropped_total", telemock_signal="traces") == 2
+    shipper.start()
+    eventually(lambda: counted(case, "telemock_captures_total") == 5)
+    assert counted(case, "http_server_request_duration_seconds_count") == 5
+
+
+class Told(Spans):
+    """What spans are asked for."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[CaptureRecord, Traced]] = []
+
+    def record(self, record: CaptureRecord, traced: Traced) -> None:
+        if record.rule == "broken":
+            raise ValueError(SECRET)
+        self.records.append((record, traced))
+
+
+def test_spans_are_made_of_what_is_masked_and_only_where_they_are_wanted(case: Case) -> None:
+    told, traced = Told(), Traced("1" * 16)
+    shipper = case.shipper(NOWHERE, spans=told)
+    shipper.start()
+    shipper.submit(record(shipper, request=request(query=[("lic", SECRET)])), traced)
+    shipper.submit(record(shipper))
+    eventually(lambda: shipper.stats()["spool_records"] == 2)
+    ((found, given),) = told.records
+    assert found.request is not None and found.request.query == [("lic", "***")]
+    assert given is traced
+
+
+def test_spans_that_cannot_be_made_cost_no_record(
+    case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    shipper = case.shipper(NOWHERE, spans=Told())
+    shipper.start()
+    shipper.submit(record(shipper, rule="broken"), Traced())
+    eventually(lambda: shipper.stats()["spool_records"] == 1)
+    assert counted(case, "telemock_otlp_dropped_total", telemock_reason="error") == 1
+    assert "spans could not be made: ValueError" in caplog.text and SECRET not in caplog.text
+
+
+def test_a_record_without_its_contents_keeps_its_place_in_the_trace(case: Case) -> None:
+    case.masker = lambda: Raising(RuleSet())
+    told = Told()
+    shipper = case.shipper(NOWHERE, spans=told)
+    shipper.start()
+    ids = {"trace_id": "a" * 32, "span_id": "b" * 16}
+    shipper.submit(record(shipper, request=request(), **ids), Traced())
+    eventually(lambda: told.records)
+    found = told.records[0][0]
+    assert (found.request, found.trace_id, found.span_id) == (None, "a" * 32, "b" * 16)

@@ -1,5 +1,6 @@
 import gzip
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from fastapi import HTTPException
 
 from app.api import instant
 from app.contract import rules
+from app.contract.names import HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import CaptureRecord, Request, Response, encode
 from app.store import StoreError, StoreFull
 from tests.serving import Served, serving
@@ -190,6 +192,47 @@ def test_one_capture_with_fields_of_a_newer_version(served: Served) -> None:
         assert (answer.status_code, set(answer.json())) == (404, {"error", "hint"})
 
 
+def test_captures_link_to_their_trace(tmp_path: Path) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    url = "https://jaeger.test/trace/{trace_id}"
+    with serving(tmp_path, TELEMOCK_TRACE_URL=url) as served:
+        post(served, line(1, trace_id=trace, span_id="b7ad6b7169203331"), line(2))
+        linked, bare = served.captures(2)
+        assert linked["trace_url"] == f"https://jaeger.test/trace/{trace}"
+        assert (linked["trace_id"], linked["span_id"]) == (trace, "b7ad6b7169203331")
+        assert "trace_url" not in bare
+        one = served.client.get(f"/api/v1/captures/{BOOT}-1").json()
+        assert one["trace_url"] == linked["trace_url"]
+
+
+def sidecars(served: Served) -> dict[str, float]:
+    text = served.bare.get("/metrics").text
+    found = re.findall(r'telemock_sidecars\{telemock_state="(\w+)"\} (\S+)', text)
+    return {state: float(number) for state, number in found}
+
+
+def test_sidecars_are_counted_until_they_take_leave(served: Served) -> None:
+    assert sidecars(served) == {"seen": 0, "silent": 0}
+    served.client.get("/api/v1/profiles")  # a person
+    assert sidecars(served)["seen"] == 0
+    one, other = {HEADER_SIDECAR: "one"}, {HEADER_SIDECAR: "other"}
+    served.client.get("/api/v1/profiles", headers=one)
+    served.client.get("/api/v1/profiles", headers=other)
+    served.client.post("/api/v1/captures", content=line(1), headers=one)
+    assert sidecars(served) == {"seen": 2, "silent": 0}
+    leave = served.client.post("/api/v1/captures", headers={**one, HEADER_LEAVING: "1"})
+    assert leave.json() == {"stored": 0, "duplicates": 0, "refused": []}
+    assert sidecars(served) == {"seen": 1, "silent": 0}
+
+
+def test_batches_are_measured(served: Served) -> None:
+    post(served, line(1), line(2))
+    served.client.post("/api/v1/captures", headers={HEADER_LEAVING: "1"})  # is none
+    text = served.bare.get("/metrics").text
+    assert "telemock_ingest_batch_size_sum 2.0" in text
+    assert "telemock_ingest_batch_duration_seconds_count 1.0" in text
+
+
 def test_report_and_fields(served: Served) -> None:
     newer = Request(method="GET", host="cdn.cribl.io", query=[("v", "4.17.0"), ("fc.new", "1")])
     post(served, line(1), line(2, product_version="4.17.0", request=newer))
@@ -222,16 +265,6 @@ def test_explain(served: Served) -> None:
     assert len(found["considered"]) > 1
     for bad in ({"url": "nonsense://"}, {}, {"url": url, "mode": "x"}):
         assert served.client.get("/api/v1/explain", params=bad).status_code == 422
-
-
-def test_health(served: Served) -> None:
-    health = served.bare.get("/health").json()
-    assert health["status"] == "ok"
-    assert health["uptime_s"] >= 0
-    assert health["version"]
-    assert health["queue"] == 0
-    assert health["profiles"]["etag"] and not health["profiles"]["error"]
-    assert served.bare.get("/ready").json()["ready"] is True
 
 
 def test_instants() -> None:

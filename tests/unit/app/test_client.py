@@ -137,3 +137,15 @@ def test_strangers_are_recognised(tmp_path: Path, stranger: str) -> None:
             source.report(Scope())
         with pytest.raises(ClientError, match="says: status 404"):
             source.fields(Scope())
+
+
+def test_the_store_alone_links_traces_too(filled: Settings) -> None:
+    store = SqliteStore(filled.data / FILE_STORE)
+    store.write(incoming(exchange(9000, time_ns=T0 + 9000 * SECOND, trace_id="ab" * 16)))
+    store.close()
+    linking = replace(filled, trace_url="https://jaeger.test/{trace_id}")
+    link = b'"trace_url":"https://jaeger.test/' + b"ab" * 16 + b'"}'
+    with connect(linking) as source:
+        assert source.page(CaptureQuery(limit=1)).items[0].endswith(link)
+        assert (source.capture(f"{BOOT}-9000") or b"").endswith(link)
+        assert source.capture(f"{BOOT}-9001") is None

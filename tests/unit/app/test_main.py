@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from app.contract.settings import SettingError
 from app.main import create_app
 from app.profiles import ProfileError
 from app.settings import load
+from app.store import StoreError
 from tests.serving import environment, serving
 
 
@@ -93,3 +95,24 @@ def test_importing_writes_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(AttributeError):
         _ = app.main.nothing
+
+
+def test_a_wrong_otel_variable_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")
+    with pytest.raises(SettingError, match=r"OTEL_EXPORTER_OTLP_ENDPOINT is(.|\n)*hint: "):
+        create_app(load(environment(tmp_path)))
+
+
+def test_what_the_api_cannot_answer_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(query: object) -> None:
+        raise StoreError("broken\n\nhint: none")
+
+    with serving(tmp_path) as served:
+        monkeypatch.setattr(served.runtime.store, "captures", broken)
+        assert served.client.get("/api/v1/captures").status_code == 503
+        text = served.bare.get("/metrics").text
+    assert 'error_type="503",http_request_method="GET",http_response_status_code="503"' in text

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,3 +215,29 @@ def test_a_body_over_the_limit_is_refused_and_recorded(tmp_path: Path) -> None:
         record = served.captures()[0]
         assert record["response"]["status"] == 413
         assert record["request"]["body"]["size"] > 100 << 10
+
+
+def test_a_record_and_its_log_lines_are_of_the_callers_trace(tmp_path: Path) -> None:
+    trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    with serving(tmp_path, TELEMOCK_PROFILES=PROFILE, LOG_FORMAT="json") as served:
+        ask(served, "/broken", headers={"traceparent": f"00-{trace}-{parent}-01"})
+        ask(served, "/broken")
+        continued, own = served.captures(2)
+        log = (served.runtime.settings.logs / "mock_server.log").read_text()
+    assert continued["trace_id"] == trace
+    assert re.fullmatch("[0-9a-f]{16}", continued["span_id"]) and continued["span_id"] != parent
+    assert re.fullmatch("[0-9a-f]{32}", own["trace_id"]) and own["trace_id"] != trace
+    lines = [json.loads(line) for line in log.splitlines() if "a template failed" in line]
+    assert [(found["trace_id"], found["span_id"]) for found in lines] == [
+        (record["trace_id"], record["span_id"]) for record in (continued, own)
+    ]
+
+
+def test_what_a_fault_breaks_is_measured_as_an_error(served: Served) -> None:
+    with pytest.raises(httpx.HTTPError):
+        ask(served, "/reset")
+    assert last(served, "reset")["detail"] == "fault: reset"
+    until(lambda: 'error_type="reset"' in served.bare.get("/metrics").text)
+    labels = {"telemock_profile": "acme", "telemock_rule": "reset"}
+    name = "telemock_mock_duration_seconds_count"
+    assert served.runtime.metrics.registry.get_sample_value(name, labels) == 1

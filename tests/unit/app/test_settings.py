@@ -102,3 +102,23 @@ def test_env_example_sets_the_defaults(tmp_path: Path, monkeypatch: pytest.Monke
     for row in SETTINGS:
         monkeypatch.delenv(row.name, raising=False)
     assert load() == load({})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://jaeger.test/trace/{trace_id}",
+        'http://grafana/explore?panes={"a":{"queries":[{"query":"{trace_id}"}]}}',
+        "",
+    ],
+)
+def test_a_link_to_traces(url: str) -> None:
+    assert load({"TELEMOCK_TRACE_URL": url}).trace_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["https://jaeger.test/trace/", "ftp://h/{trace_id}", "{trace_id}", "http:///{trace_id}"]
+)
+def test_a_link_that_leads_nowhere_is_refused(url: str) -> None:
+    with pytest.raises(SettingError, match=r"TELEMOCK_TRACE_URL is (.|\n)*hint: "):
+        load({"TELEMOCK_TRACE_URL": url})

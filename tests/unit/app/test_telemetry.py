@@ -1,8 +1,10 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from app import telemetry as module
 from app.contract.mask import Masker
@@ -13,7 +15,8 @@ from app.otel.metrics import Metrics
 from app.profiles import load_profiles
 from app.seen import Arrived
 from app.telemetry import Answered, PodNames, Span, Telemetry, otel
-from tests.collector import Collector, collecting
+from tests.collector import Collector
+from tests.collector import collector as collecting
 
 SECRET = "canary-lic-0123456789"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -56,6 +59,45 @@ def answered(span: Span, **changes: object) -> Answered:
     return Answered(span, **(given | changes))  # type: ignore[arg-type]
 
 
+class Exported(NamedTuple):
+    name: str
+    kind: int
+    trace_id: str
+    parent_id: str
+    duration_ns: int
+    error: bool
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+
+
+def exported(collector: Collector) -> list[Exported]:
+    return [
+        Exported(
+            span.name,
+            span.kind,
+            span.trace_id.hex(),
+            span.parent_span_id.hex(),
+            span.end_time_unix_nano - span.start_time_unix_nano,
+            span.status.code == 2,
+            plain(span.attributes),
+            plain(of_resource.resource.attributes),
+        )
+        for request in collector.requests
+        if request.path == "/v1/traces"
+        for of_resource in ExportTraceServiceRequest.FromString(request.body).resource_spans
+        for of_scope in of_resource.scope_spans
+        for span in of_scope.spans
+    ]
+
+
+def plain(attributes: Any) -> dict[str, Any]:
+    return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in attributes}
+
+
+def asking(collector: Collector) -> dict[str, str]:
+    return {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+
+
 @contextmanager
 def telling(environ: Mapping[str, str], metrics: Metrics | None = None) -> Iterator[Telemetry]:
     read = otel(environ, service="telemock-app", container="app", pod=LAPTOP, boot="b")
@@ -74,12 +116,12 @@ def collector() -> Iterator[Collector]:
 
 
 def test_one_span_continues_the_callers_trace(collector: Collector) -> None:
-    with telling(collector.environment()) as told:
+    with telling(asking(collector)) as told:
         told.answered(answered(told.begin(f"00-{TRACE}-{PARENT}-01")))
-    (span,) = collector.spans()
+    (span,) = exported(collector)
     assert (span.name, span.kind) == ("GET /telemetry/index.html", 2)
     assert (span.trace_id, span.parent_id) == (TRACE, PARENT)
-    assert span.end_ns - span.start_ns == 2_000_000
+    assert span.duration_ns == 2_000_000
     assert not span.error
     assert span.attributes == {
         "http.request.method": "GET",
@@ -103,11 +145,11 @@ def test_one_span_continues_the_callers_trace(collector: Collector) -> None:
 
 
 def test_only_safe_values_are_shown(collector: Collector) -> None:
-    with telling(collector.environment()) as told:
+    with telling(asking(collector)) as told:
         for profile in ("cribl", ""):
             request = asked(path=f"/telemetry/{SECRET}/x", internal={HEADER_RECORD: SECRET})
             told.answered(answered(told.begin(""), asked=request, profile=profile, rule=""))
-    named, unknown = collector.spans()
+    named, unknown = exported(collector)
     assert "v=4.16.1" in named.attributes["url.query"]
     assert "v=4.16.1" not in unknown.attributes["url.query"]
     for span in (named, unknown):
@@ -120,10 +162,10 @@ def test_only_safe_values_are_shown(collector: Collector) -> None:
 )
 def test_failures_are_errors(collector: Collector, status: int, error: str, shown: bool) -> None:
     metrics = Metrics("app")
-    with telling(collector.environment(), metrics) as told:
+    with telling(asking(collector), metrics) as told:
         told.answered(answered(told.begin(""), status=status, error=error))
         told.settle()
-    (span,) = collector.spans()
+    (span,) = exported(collector)
     assert span.error is shown
     assert span.attributes.get("error.type", "") == error
     assert span.attributes.get("http.response.status_code", 0) == status
@@ -137,14 +179,14 @@ def test_failures_are_errors(collector: Collector, status: int, error: str, show
 
 def test_the_sampler_decides_and_the_parent_before_it(collector: Collector) -> None:
     off = {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}
-    with telling(collector.environment() | off) as told:
+    with telling(asking(collector) | off) as told:
         assert not told.begin("").sampled
         assert told.begin(f"00-{TRACE}-{PARENT}-01").sampled
         told.answered(answered(told.begin("")))
-    with telling(collector.environment()) as told:
+    with telling(asking(collector)) as told:
         assert told.begin("").sampled
         assert not told.begin(f"00-{TRACE}-{PARENT}-00").sampled
-    assert collector.spans() == []
+    assert exported(collector) == []
 
 
 def test_ids_are_there_without_traces() -> None:
@@ -158,7 +200,7 @@ def test_ids_are_there_without_traces() -> None:
 
 def test_durations_carry_the_sampled_span(collector: Collector) -> None:
     metrics = Metrics("app")
-    with telling(collector.environment(), metrics) as told:
+    with telling(asking(collector), metrics) as told:
         span = told.begin("")
         told.answered(answered(span, duration_ns=3_000_000_000))
         told.settle()
@@ -189,11 +231,11 @@ def test_too_many_drop_spans_and_no_counts(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_odd_methods_and_schemes_make_no_names(collector: Collector) -> None:
     metrics = Metrics("app")
-    with telling(collector.environment(), metrics) as told:
+    with telling(asking(collector), metrics) as told:
         for number in range(100):
             request = asked(method=f"M{number}", scheme=f"s{number}")
             told.answered(answered(told.begin(""), asked=request, route=""))
-    assert {s.name for s in collector.spans()} == {"HTTP"}
+    assert {s.name for s in exported(collector)} == {"HTTP"}
     text = metrics.render().decode()
     assert 'http_request_method="_OTHER"' in text and "M7" not in text and "s7" not in text
 

@@ -44,6 +44,29 @@ def test_every_part_of_inject_can_be_set() -> None:
     assert found.app_url == "http://elsewhere:8000"
 
 
+def test_opentelemetry_gets_the_pods_names() -> None:
+    environ = {
+        **GIVEN, "POD_NAME": "inj-1", "POD_UID": "u", "NODE_NAME": "n",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318",
+    }  # fmt: skip
+    found = load(environ).otel
+    assert found.metrics
+    assert found.resource["service.name"] == "telemock-injector"
+    assert found.resource["service.instance.id"] == "telemock.inj-1.injector"
+    assert (found.resource["k8s.pod.uid"], found.resource["k8s.node.name"]) == ("u", "n")
+
+
+def test_a_wrong_otel_variable_is_named() -> None:
+    with pytest.raises(SettingError, match="OTEL_EXPORTER_OTLP_PROTOCOL"):
+        load(
+            {
+                **GIVEN,
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            }
+        )
+
+
 @pytest.mark.parametrize("name", sorted(GIVEN))
 def test_what_is_needed_is_asked_for(name: str) -> None:
     with pytest.raises(SettingError, match=rf"{name} is empty(.|\n)*hint: "):

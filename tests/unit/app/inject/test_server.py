@@ -16,12 +16,14 @@ import uvicorn
 from cryptography import x509
 
 from app import issue, kube
+from app.contract.names import METRICS
 from app.inject import server
 from app.inject.environment import load
 from app.inject.server import Injector
 from app.inject.webhook import BODY_CAP
 from app.kube import MERGE_PATCH, Api
 from tests.cluster import cluster, namespace, needs_cluster
+from tests.collector import collector
 from tests.serving import until
 from tests.unit.app.inject.test_webhook import pod, review
 from tests.unit.app.test_issue import DAY
@@ -49,11 +51,12 @@ class Served:
 
 
 @contextmanager
-def serving(api: Api, name: str = "telemock", ns: str = "ns") -> Iterator[Served]:
+def serving(api: Api, name: str = "telemock", ns: str = "ns", **more: str) -> Iterator[Served]:
     environ = {
         "TELEMOCK_SIDECAR_IMAGE": "telemock-sidecar:1",
         "TELEMOCK_FULLNAME": name,
         "POD_NAMESPACE": ns,
+        **more,
     }
     injector = Injector(load(environ), api)
     listener = socket.create_server(("", 0))
@@ -107,6 +110,21 @@ def test_pods_are_admitted_without_an_api_server(alone: Served) -> None:
     assert "patch" in response
     metrics = alone.injector.metrics.registry
     assert metrics.get_sample_value("telemock_injector_review_duration_seconds_count") == 1
+
+
+def test_metrics_are_exported_at_the_end_at_the_latest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with collector() as endpoint, api_server({}) as (url, _):
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, url)))
+        with (
+            contextlib.closing(kube.connect()) as api,
+            serving(api, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint.url) as served,
+        ):
+            served.client.post("/mutate", content=review(pod()))
+    expected = {row.name for row in METRICS if "injector" in row.of} - {"telemock.otlp.dropped"}
+    assert expected <= set(endpoint.metrics())
+    assert b"telemock-injector" in endpoint.requests[-1].body
 
 
 def test_other_bodies_are_refused_and_counted(alone: Served) -> None:
