@@ -128,9 +128,11 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
                 body = await read_body(request.stream())
             arrived = time.perf_counter()
             batch = await asyncio.to_thread(
-                read_batch, body, request.headers.get("content-encoding", "")
+                read_batch, body, request.headers.get("content-encoding", ""), runtime.digest
             )
-            if sender.pod and (rebound := await asyncio.to_thread(bind, batch, sender.pod)):
+            if sender.pod and (
+                rebound := await asyncio.to_thread(bind, batch, sender.pod, runtime.digest)
+            ):
                 count("telemock.ingest.rebound", (), rebound)
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
             if not batch.records and not batch.refused:  # a sidecar that takes leave

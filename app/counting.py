@@ -55,10 +55,10 @@ class Counting:
         }
         captures, leaving, products, workloads, fields, hosts = sums.values()
         for index in written.stored:
-            record = group[index].record
+            record, _, known, _ = group[index]
             captures[labels(record)] += 1
             profile = record.profile
-            if left := sizes(record)[0]:
+            if left := known.out if known else sizes(record)[0]:
                 leaving[profile, record.host, record.action] += left
             if record.request is None:
                 continue

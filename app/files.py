@@ -8,7 +8,7 @@ else happens: the store has the record.
 import logging
 import string
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -58,10 +58,8 @@ class LogFiles:
             for name in (LOG_REQUESTS, LOG_SIDECARS, LOG_APP)
         )
 
-    def requests(self, records: Iterable[CaptureRecord]) -> None:
-        """JSON lines in telemetry_requests.log, of those records that have a request; they are
-        masked."""
-        lines = [ascii_json(request_line(r, r.request)) for r in records if r.request is not None]
+    def requests(self, lines: Sequence[bytes]) -> None:
+        """Into telemetry_requests.log: what `request_log` made of masked records."""
         for _ in range(self._requests.append_all(lines)):
             self._lost(LOG_REQUESTS)
 
@@ -153,6 +151,13 @@ class _Handler(logging.Handler):
         self._append(b"\n".join(map(_ascii, text.split("\n"))))
 
 
+def request_log(record: CaptureRecord) -> bytes:
+    """The record's line in telemetry_requests.log, b"" when it tells of no request of its own."""
+    if record.request is None or record.kind not in ("exchange", "refused", "failed"):
+        return b""
+    return ascii_json(request_line(record, record.request))
+
+
 def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
     """What one line of telemetry_requests.log holds."""
     response = record.response
@@ -237,7 +242,10 @@ def _gather(into: dict[str, Any], name: str, value: str) -> None:
 
 
 def _header(headers: list[tuple[str, str]], name: str) -> str:
-    return next((v for n, v in headers if n.lower() == name), "")
+    for given, value in headers:
+        if len(given) == len(name) and given.lower() == name:
+            return value
+    return ""
 
 
 def _text(body: Body | None) -> str:

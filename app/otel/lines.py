@@ -8,6 +8,7 @@ import json
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -46,8 +47,13 @@ def ascii_json(value: dict[str, Any]) -> bytes:
 
 def iso(time_ns: int) -> str:
     """UTC with microseconds; 1970 for a time that no calendar has."""
+    return f"{_second(time_ns // 10**9)}.{time_ns // 1000 % 10**6:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
     try:
-        time = datetime.fromtimestamp(time_ns // 10**9, UTC)
+        time = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):  # a sender's clock may be anywhere
         time = datetime.fromtimestamp(0, UTC)
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{time_ns // 1000 % 10**6:06d}Z"
+    return f"{time:%Y-%m-%dT%H:%M:%S}"

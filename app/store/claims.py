@@ -39,8 +39,8 @@ class Claims:
         They count as stored from now on."""
         now = time.time_ns()
         by_boot: dict[str, dict[int, int]] = {}
-        for index, (record, _) in enumerate(batch):
-            by_boot.setdefault(record.boot, {}).setdefault(record.seq, index)
+        for index, one in enumerate(batch):
+            by_boot.setdefault(one.record.boot, {}).setdefault(one.record.seq, index)
         numbers: dict[str, int] = {}
         stored: list[int] = []
         updates = []

@@ -98,8 +98,8 @@ class Writer:
         (last,) = self.connection.execute("SELECT last FROM total").fetchone()
         rows = []
         for number, index in enumerate(stored, last + 1):
-            record, line = batch[index]
-            sums.add(record)
+            record, line, known, _ = batch[index]
+            sums.add(record, known)
             rows.append(
                 (
                     number,

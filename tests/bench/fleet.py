@@ -55,7 +55,9 @@ class Fleet:
         number = self._random.getrandbits
         values = [number(9 + 2 * (n % 10)) for n in range(counters)]
         trace = number(128) | 1 << 127, number(64) | 1 << 63
-        return template % (seq, time_ns, 300_000 + number(18), *values, *trace)
+        line = template % (seq, time_ns, 300_000 + number(18), *values, *trace)
+        # One of a thousand is refused.
+        return line if number(10) else line.replace(b'"status":200', b'"status":503')
 
     def restart(self, pod: int) -> None:
         """From now on its records are those of a new start."""

@@ -15,11 +15,15 @@ from typing import Any
 
 import pytest
 
-from app.contract.record import Body, Response
-from app.files import RESPONSE, LogFiles, request_line, url
+from app.contract.record import Body, CaptureRecord, Response
+from app.files import RESPONSE, LogFiles, request_line, request_log, url
 from tests.records import BOOT, exchange, log
 
 HOSTILE = "\x1b[2J\r\nforged\x7f\x9b\u202e\u2028é"
+
+
+def say(files: LogFiles, record: CaptureRecord) -> None:
+    files.requests([line for line in [request_log(record)] if line])
 
 
 @pytest.fixture
@@ -100,7 +104,7 @@ def test_clock_may_be_anywhere(seconds: int) -> None:
 
 def test_grep_and_jq_of_the_readme(tmp_path: Path, files: LogFiles) -> None:
     for n, version in enumerate(["1.2.3", "1.2.3", "1.2.4"], 1):
-        files.requests([exchange(n, query=[("version", version), ("x", HOSTILE)])])
+        say(files, exchange(n, query=[("version", version), ("x", HOSTILE)]))
     path = str(tmp_path / "telemetry_requests.log")
     found = subprocess.run(["grep", "version=1.2.3", path], capture_output=True, check=True)
     assert len(found.stdout.splitlines()) == 2
@@ -116,7 +120,7 @@ def printable(data: bytes) -> bool:
 
 
 def test_hostile_text_stays_in_its_line(tmp_path: Path, files: LogFiles) -> None:
-    files.requests([exchange(1, query=[(HOSTILE, HOSTILE)], headers=[(HOSTILE, HOSTILE)])])
+    say(files, exchange(1, query=[(HOSTILE, HOSTILE)], headers=[(HOSTILE, HOSTILE)]))
     files.sidecar(log(2, HOSTILE))
     handler = files.handler()
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -165,7 +169,7 @@ def test_handler_survives_a_broken_call(
 
 
 def test_only_records_with_a_request_become_lines(tmp_path: Path, files: LogFiles) -> None:
-    files.requests([log(1, "x")])
+    say(files, log(1, "x"))
     assert not (tmp_path / "telemetry_requests.log").exists()
 
 
@@ -174,9 +178,9 @@ def test_failures_are_counted_and_told_while_they_last(tmp_path: Path) -> None:
     lost: Counter[str] = Counter()
     files = LogFiles(tmp_path / "file", lost=lambda name: lost.update([name]))
     assert files.problem() == ""
-    files.requests([exchange(1)])
+    say(files, exchange(1))
     files.sidecar(log(2, "x"))
-    files.requests([exchange(3)])
+    say(files, exchange(3))
     assert files.failed == 3
     assert lost == {"telemetry_requests.log": 2, "mitmproxy.log": 1}
     told = files.problem()
@@ -224,7 +228,7 @@ def test_all_files_together_stay_below_the_size(tmp_path: Path) -> None:
     most = 0
     for n in range(600):
         noise = random.Random(n).randbytes(5_000).hex()
-        files.requests([exchange(n, query=[("n", str(n)), ("x", noise)])])
+        say(files, exchange(n, query=[("n", str(n)), ("x", noise)]))
         files.sidecar(log(n, noise[:2_000]))
         found = 0
         for path in tmp_path.iterdir():
