@@ -38,6 +38,7 @@ class Pod(NamedTuple):
     boot: str
     template: bytes  # `%d` for seq, time, duration and each counter, `%x` for the trace
     counters: int
+    name: str
 
 
 class Fleet:
@@ -51,7 +52,7 @@ class Fleet:
     def line(self, pod: int, time_ns: int) -> bytes:
         """The pod's next record as a line of JSON, without its end."""
         seq = self._sent[pod] = self._sent[pod] + 1
-        _, template, counters = self.pods[pod]
+        _, template, counters, _ = self.pods[pod]
         number = self._random.getrandbits
         values = [number(9 + 2 * (n % 10)) for n in range(counters)]
         trace = number(128) | 1 << 127, number(64) | 1 << 63
@@ -64,7 +65,7 @@ class Fleet:
         old = self.pods[pod]
         boot = f"{self._random.getrandbits(128):032x}"
         template = old.template.replace(old.boot.encode(), boot.encode())
-        self.pods[pod] = Pod(boot, template, old.counters)
+        self.pods[pod] = Pod(boot, template, old.counters, old.name)
         self._sent[pod] = 0
 
     def minutes(self, start_ns: int = T0) -> Iterator[tuple[int, int]]:
@@ -115,7 +116,8 @@ class Fleet:
         for at, form in enumerate((b"%d", b"%d", b"%d", b"%x", b"%x")):
             line = line.replace(b"%s%02d" % (_MARK.encode(), at), form, 1)
         counters = line.count(_MARK.encode())
-        return Pod(boot, line.replace(_MARK.encode() + b"99", b"%d"), counters)
+        template = line.replace(_MARK.encode() + b"99", b"%d")
+        return Pod(boot, template, counters, base.workload.pod)
 
 
 def _cribl(record: CaptureRecord, version: str) -> None:
