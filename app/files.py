@@ -10,7 +10,6 @@ import string
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -199,9 +198,8 @@ def url(record: CaptureRecord) -> str:
         return ""
     host = f"[{record.host}]" if ":" in record.host else _quote(record.host)
     port = "" if _PORTS.get(request.scheme, request.port) == request.port else f":{request.port}"
-    if _is_plain("".join(chain.from_iterable(request.query))):
-        query = "&".join(map("=".join, request.query))
-    else:
+    query = "&".join(map("=".join, request.query))
+    if not _is_plain(query, len(request.query)):
         query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
     path = request.path
     if not _is_plain(path):
@@ -213,9 +211,11 @@ _SAFE = "/:@!$'()*,;~"  # in a query
 _PLAIN = (string.ascii_letters + string.digits + "_.-" + _SAFE).encode()
 
 
-def _is_plain(text: str) -> bool:
-    """Whether quoting it would change nothing: most of what a product sends, found at once."""
-    return not text.encode("ascii", "replace").translate(None, _PLAIN)
+def _is_plain(text: str, pairs: int = 0) -> bool:
+    """Whether quoting its parts would change nothing: most of what a product sends, found at once.
+    `pairs` of a query are joined by `=` and `&`."""
+    left = text.encode("ascii", "replace").translate(None, _PLAIN)
+    return left == b"=&" * (pairs - 1) + b"=" if pairs else not left
 
 
 def _quote(text: str) -> str:

@@ -6,6 +6,7 @@ Called by `app.store.writing`. Reports read only these tables.
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from app.contract.record import REASONS, CaptureRecord
 from app.inventory import Field, observe, route_of
@@ -187,8 +188,8 @@ def sizes(record: CaptureRecord) -> tuple[int, int]:
         else:
             in_ = record.message.body.size
     elif request := record.request:
-        query = "&".join(map("=".join, request.query))
-        out = len(request.path) + len(query) + (len(request.query) > 0)
+        query = "".join(chain.from_iterable(request.query))
+        out = len(request.path) + len(query) + 2 * len(request.query)
         if request.body:
             out += request.body.size
     if record.response and record.response.body:

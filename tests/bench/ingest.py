@@ -229,6 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--seconds", type=float, default=4, help="of one repetition, about")
     options = parser.parse_args(arguments)
     os.nice(5)
+    about = machine()
     usable = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, usable[1:] or usable)
     load = os.getloadavg()[0]
@@ -244,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         records = (2 * options.repetitions + 1) * size * BATCH
         whole = started.stored_bytes() / records
     result = {
-        "bench": "ingest", "machine": machine(), "versions": versions(),
+        "bench": "ingest", "machine": about, "versions": versions(),
         "load": [load, os.getloadavg()[0]], "repetitions": options.repetitions,
         "record_bytes": _size(Fleet(99)), "stored_bytes": round(whole, 1),
         "resident_mb": round(resident, 1),

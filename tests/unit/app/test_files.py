@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -238,3 +239,24 @@ def test_all_files_together_stay_below_the_size(tmp_path: Path) -> None:
     files.close()
     assert size // 3 < most <= size
     assert b"n=599&" in (tmp_path / "telemetry_requests.log").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        [],
+        [("v", "4.16.1-20904e45"), ("fc.giv", "12"), ("lic", "***")],
+        [("a", "1&b=2"), ("c", "3")],
+        [("a=b", ""), ("", "&")],
+        [("a", ""), ("b", "=")],
+        [("é", "1"), ("x y", "?#")],
+        [("a", "%20"), ("b", "\ud800")],
+    ],
+)
+def test_url_says_what_was_sent(query: list[tuple[str, str]]) -> None:
+    found = url(exchange(1, query=query)).partition("?")[2]
+    assert found == "&".join(
+        f"{quote(n, "/:@!$'()*,;~", errors='backslashreplace')}="
+        f"{quote(v, "/:@!$'()*,;~", errors='backslashreplace')}"
+        for n, v in query
+    )
