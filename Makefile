@@ -55,6 +55,21 @@ demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (K
 test: $(VENV) ## unit and integration tests
 	$(BIN)/python -m pytest tests/unit tests/integration
 
+# Root is needed for network namespaces. wrk, nginx and haproxy are used where they are installed.
+BENCH = PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench.run --form
+
+.PHONY: bench
+bench: $(VENV) ## telemock beside other ways, in one interleaved run of 10 minutes (root)
+	$(BENCH) bench
+
+.PHONY: bench-full
+bench-full: $(VENV) ## the same with more repetitions, about 40 minutes (root)
+	$(BENCH) full
+
+.PHONY: bench-quick
+bench-quick: $(VENV) ## the same in 3 minutes; fails if a ratio is under half its target (root)
+	$(BENCH) quick
+
 .PHONY: fmt
 fmt: $(VENV) ## format, and fix what can be fixed by rule
 	$(BIN)/ruff check --fix-only .

@@ -9,7 +9,8 @@ from app.contract.settings import SettingError
 _USAGE = """usage: python -m addon [--help]
 
 The sidecar: a proxy that answers, records or forwards the telemetry of the programs that use it.
-It has no arguments; these environment variables configure it:
+It has no arguments; these environment variables configure it, and OpenTelemetry's own (OTEL_*) say
+where its spans and metrics go:
 
 """
 

@@ -178,8 +178,9 @@ class Process:
         return left
 
     def health(self) -> dict[str, Any]:
+        shipper = self.shipper.stats()
         return {
-            "status": self._state or "ok",
+            "status": self._state or ("degraded" if shipper["spool_error"] else "ok"),
             "uptime_s": round(time.monotonic() - self._started, 3),
             "version": version(),
             "mode": self.options.mode or "",
@@ -187,7 +188,7 @@ class Process:
             "proxy": written(listening()),
             "in_flight": self.sidecar.in_flight,
             "profiles": self.profiles.state(),
-            "shipper": self.shipper.stats(),
+            "shipper": shipper,
             "otel": self.exporter.state()
             | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
         }

@@ -124,6 +124,8 @@ class Profiles:
         is no bundle of this schema.
         """
         headers = {"authorization": f"Bearer {self._token()}", HEADER_SIDECAR: self._boot}
+        if self._boot:
+            headers[HEADER_SIDECAR] = self._boot
         if self.etag:
             headers["if-none-match"] = self.etag
         connection = api.connection(self._api_url, self._tls, 5)

@@ -5,6 +5,7 @@ the client, and CLIENT where the mock or the real host was asked. Names are HTTP
 conventions. No header's value but the user agent's, and nothing of a body.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
@@ -39,6 +40,8 @@ class Spans:
         target = self._target(record)
         state = _header(record.request.headers, "tracestate") if record.request else ""
         error = server_error(record)
+        # What happened is told once, by the span that it happened to.
+        failed_there = asked_of(record).error if traced.client_span else ""
         self._export(
             SpanData(
                 name=_name(record),
@@ -50,7 +53,7 @@ class Spans:
                 end_ns=record.time_ns + record.duration_ns,
                 attributes=_server(record, target, error) | ours,
                 error=_said(error),
-                events=_exception(record) if error and not traced.client_span else (),
+                events=_exception(record) if error == record.reason != failed_there else (),
                 trace_state=state,
             )
         )
@@ -96,11 +99,19 @@ class Spans:
         if request is None:
             return ""
         query = "&".join(
-            f"{quote_plus(n[:ATTRIBUTE_CAP])}={quote_plus(v[:ATTRIBUTE_CAP])}"
+            f"{_quoted(n[:ATTRIBUTE_CAP])}={_quoted(v[:ATTRIBUTE_CAP])}"
             for n, v in request.query[:PARAMETERS]
         )
         target = request.path + ("?" + query if query else "")
         return self._masker().url(record.profile, target)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]*")
+
+
+def _quoted(text: str) -> str:
+    # Most are plain, and to look costs half as much as to quote.
+    return text if _PLAIN.fullmatch(text) else quote_plus(text)
 
 
 def _handshake(record: CaptureRecord, ours: Attributes) -> SpanData:

@@ -165,7 +165,9 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
     summary="List captures",
     responses={
         200: json_content(
-            "One page.", {"items": [EXAMPLE_RECORD], "next": None, "last": "…"}, "CapturePage"
+            "One page; where TELEMOCK_TRACE_URL is set, each record has its `trace_url`.",
+            {"items": [EXAMPLE_RECORD], "next": None, "last": "…"},
+            "CapturePage",
         )
     },
 )
@@ -249,7 +251,9 @@ async def captures(
     dependencies=[GET],
     summary="One capture",
     responses={
-        200: json_content("The record.", EXAMPLE_RECORD, "CaptureRecord"),
+        200: json_content(
+            "The record, with `trace_url` as in the list.", EXAMPLE_RECORD, "CaptureRecord"
+        ),
         404: {"description": "There is none of that id."},
     },
 )

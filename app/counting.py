@@ -5,9 +5,9 @@ first: records of one group are much alike, and an instrument costs more than a 
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
@@ -22,8 +22,6 @@ _RANDOM = "bcdfghjklmnpqrstvwxz2456789"
 _POD = re.compile(
     rf"(.+?)(?:(?:-(?:[{_RANDOM}]{{6,10}}|[0-9]{{8,10}}))?-[{_RANDOM}]{{5}}|-[0-9]{{1,5}})"
 )
-
-_Labels = tuple[str, ...]
 
 
 class Counting:
@@ -42,41 +40,61 @@ class Counting:
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
 
     def stored(self, group: Sequence[Incoming], written: Written) -> None:
-        sums: dict[str, Counter[_Labels]] = {
-            name: Counter()
-            for name in (
-                "telemock.captures",
-                "telemock.leaving.size",
-                "telemock.product.captures",
-                "telemock.workload.captures",
-                "telemock.inventory.new_fields",
-                "telemock.inventory.new_hosts",
-            )
-        }
-        captures, leaving, products, workloads, fields, hosts = sums.values()
+        alike: dict[_Alike, list[int]] = {}
         for index in written.stored:
             record, _, known, _ = group[index]
-            captures[labels(record)] += 1
-            profile = record.profile
-            if left := known.out if known else sizes(record)[0]:
-                leaving[profile, record.host, record.action] += left
-            if record.request is None:
-                continue
-            by = record.workload
-            workloads[profile, by.namespace, workload(by.pod)] += 1
-            if profile:
-                products[profile, record.product_version] += 1
-        fields.update((field.profile,) for field in written.new_fields)
-        hosts.update((host.profile,) for host in written.new_hosts)
-        for name, counter in sums.items():
-            for key, amount in counter.items():
-                self._metrics.add(name, key, amount)
+            key = _alike(record)
+            sums = alike.get(key)
+            if sums is None:
+                sums = alike[key] = [0, 0]
+            sums[0] += 1
+            sums[1] += known.out if known else sizes(record)[0]
+        add = self._metrics.add
+        for of, (count, left) in alike.items():
+            status = f"{of.status // 100}xx" if of.status else ""
+            add("telemock.captures", (of.kind, of.action, of.profile, of.rule, status), count)
+            if left:
+                add("telemock.leaving.size", (of.profile, of.host, of.action), left)
+            if of.asks:
+                by = (of.profile, of.namespace, workload(of.pod))
+                add("telemock.workload.captures", by, count)
+            if of.asks and of.profile:
+                add("telemock.product.captures", (of.profile, of.version), count)
+        for field in written.new_fields:
+            add("telemock.inventory.new_fields", (field.profile,))
+        for host in written.new_hosts:
+            add("telemock.inventory.new_hosts", (host.profile,))
 
 
-def labels(record: CaptureRecord) -> tuple[str, str, str, str, str]:
-    """Of the metric telemock.captures."""
-    status = f"{record.response.status // 100}xx" if record.response else ""
-    return record.kind, record.action, record.profile, record.rule, status
+class _Alike(NamedTuple):
+    """What the instruments tell records apart by."""
+
+    kind: str
+    action: str
+    profile: str
+    rule: str
+    status: int
+    host: str
+    namespace: str
+    pod: str
+    version: str
+    asks: bool  # has a request of its own
+
+
+def _alike(record: CaptureRecord) -> _Alike:
+    response, by = record.response, record.workload
+    return _Alike(
+        record.kind,
+        record.action,
+        record.profile,
+        record.rule,
+        response.status if response else 0,
+        record.host,
+        by.namespace,
+        by.pod,
+        record.product_version,
+        record.request is not None,
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from app.contract.names import LOG_APP, LOG_REQUESTS, LOG_SIDECARS
+from app.contract.names import LOG_APP, LOG_FILES
 from app.contract.record import Body, CaptureRecord, Pair, Request
 from app.otel.lines import ascii_json, iso, json_line
 from app.room import lacking
@@ -52,15 +52,15 @@ class LogFiles:
         self._as_json = as_json
         self._lost = lost
         self._max_bytes = min(MAX_BYTES, size // _PARTS) if size else MAX_BYTES
-        self._requests, self._sidecars, self._app = self._files = tuple(
+        self._requests, self._app, self._sidecars = self._files = tuple(
             RotatingFile(directory / name, max_bytes=self._max_bytes, rotated=self._tidy)
-            for name in (LOG_REQUESTS, LOG_SIDECARS, LOG_APP)
+            for name in LOG_FILES
         )
 
     def requests(self, lines: Sequence[bytes]) -> None:
         """Into telemetry_requests.log: what `request_log` made of masked records."""
         for _ in range(self._requests.append_all(lines)):
-            self._lost(LOG_REQUESTS)
+            self._lost(self._requests.path.name)
 
     def sidecar(self, record: CaptureRecord) -> None:
         """One line in mitmproxy.log, of a record of kind `log`."""

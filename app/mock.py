@@ -203,6 +203,7 @@ class Mock:
                 profile=chosen.profile.id if chosen.profile else "",
                 rule=chosen.rule.id if chosen.rule else "",
                 route=chosen.rule.route if chosen.rule else "",
+                safe_query=chosen.profile.safe_query if chosen.profile else (),
                 time_ns=time_ns,
                 duration_ns=duration_ns,
                 status=status,

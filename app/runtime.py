@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from app import auth
 from app.contract import rules as contract_rules
 from app.contract.mask import Masker
-from app.contract.names import FILE_STORE
+from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.record import CaptureRecord
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
@@ -117,6 +117,8 @@ class Runtime:
         self.mask_key_id = hashlib.sha256(self.mask_key).hexdigest()[:8]
         self._masker = None
         self._bundles.clear()
+        for stream in (*LOG_FILES, "stderr"):
+            self.metrics.add("telemock.output.dropped", (stream,), 0)
         self.files = files = LogFiles(
             settings.logs,
             size=settings.logs_size,
@@ -296,5 +298,7 @@ class Runtime:
             "queue": self.writer.waiting,
             "log_lines_lost": self.files.failed,
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},
+            "otel": self.telemetry.exporter.state()
+            | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
             **({"tls": self.release.health()} if self.release else {}),
         }

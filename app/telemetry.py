@@ -10,13 +10,14 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
 from app.contract.mask import Masker
 from app.contract.names import HEADER_RECORD
-from app.contract.record import CaptureRecord, short
+from app.contract.record import CaptureRecord, Pair, short
+from app.contract.sensitive import MASK
 from app.logs import place
 from app.otel import ids
 from app.otel.export import Exporter, SpanData
@@ -31,6 +32,7 @@ METHODS = frozenset(
 )
 WAITING = 10_000  # requests that wait for the thread, at most
 _GATHER_S = 0.05  # that it lets more come before it looks
+_UNKNOWN = "?"  # no profile's id: the masking then goes by the names of all of them
 _RECORD = re.compile(r"[0-9a-f]{16,32}-[0-9]{1,16}")
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class Answered(NamedTuple):
     profile: str
     rule: str
     route: str
+    safe_query: tuple[str, ...]  # the profile's: parameters of which a span shows the value
     time_ns: int
     duration_ns: int
     status: int
@@ -174,20 +177,23 @@ class Telemetry:
 
     def _span(self, answered: Answered) -> SpanData:
         span, asked = answered.span, answered.asked
-        masker = self._masker()
         # As a record, so that a value found under a sensitive name is masked in the path too.
-        request = masker.record(
-            CaptureRecord(
-                boot="0" * 16,
-                seq=1,
-                kind="exchange",
-                time_ns=0,
-                profile=answered.profile,
-                rule=answered.rule,
-                route=answered.route,
-                request=request_of(asked, None),
+        request = (
+            self._masker()
+            .record(
+                CaptureRecord(
+                    boot="0" * 16,
+                    seq=1,
+                    kind="exchange",
+                    time_ns=0,
+                    profile=answered.profile or _UNKNOWN,
+                    rule=answered.rule,
+                    route=answered.route,
+                    request=request_of(asked, None),
+                )
             )
-        ).request
+            .request
+        )
         if request is None:
             raise ValueError("the masking took the request")
         method = _method(asked.method)
@@ -195,13 +201,13 @@ class Telemetry:
         attributes: dict[str, str | int] = {
             "http.request.method": method,
             "url.scheme": _scheme(asked),
-            "url.path": masker.line(request.path),
-            "url.query": _query(masker, answered.profile, request.query),
+            "url.path": request.path,
+            "url.query": _query(request.query, answered.safe_query),
             "server.address": request.host,
             "server.port": asked.port,
             "client.address": asked.client.address if asked.client else "",
             "network.protocol.version": asked.http_version,
-            "user_agent.original": masker.line(header(request.headers, "user-agent")),
+            "user_agent.original": header(request.headers, "user-agent"),
             "http.response.status_code": answered.status,
             "http.route": answered.route,
             "error.type": answered.error,
@@ -233,9 +239,13 @@ def _scheme(asked: Arrived) -> str:
     return asked.scheme if asked.scheme in ("http", "https") else "_OTHER"
 
 
-def _query(masker: Masker, profile: str, query: list[tuple[str, str]]) -> str:
-    """Values of the profile's safe parameters only."""
-    if not query:
-        return ""
-    joined = "&".join(quote_plus(n) + (f"={quote_plus(v)}" if v else "") for n, v in query)
-    return short(masker.url(profile, "http://h/?" + joined).partition("?")[2])
+def _query(query: Sequence[Pair], safe: tuple[str, ...]) -> str:
+    """Masked already; of it the values of safe parameters only."""
+    shown = []
+    for name, value in query:
+        if not value:
+            shown.append(MASK)  # it may be all value and no name
+        else:
+            plain = name if name.isalnum() and name.isascii() else quote_plus(name)
+            shown.append(f"{plain}={quote_plus(value) if name.lower() in safe else MASK}")
+    return short("&".join(shown))

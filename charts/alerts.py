@@ -26,7 +26,7 @@ def rules() -> list[dict[str, Any]]:
 def markdown() -> str:
     rows = ["| Alert | Severity | When |", "|---|---|---|"]
     for rule in rules():
-        summary = re.sub(r"\{\{[^}]*\$labels\.([a-z0-9_]+)[^}]*\}\}", r"<\1>", _plain(rule))
+        summary = re.sub(r"\{\{[^}]*\$labels\.([a-z0-9_]+)[^}]*\}\}", r"`\1`", _plain(rule))
         summary = re.sub(r"\{\{[^}]*\}\}", "…", summary)
         rows.append(f"| `{rule['alert']}` | {rule['labels']['severity']} | {summary} |")
     return "\n".join(rows) + "\n"

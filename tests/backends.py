@@ -26,7 +26,8 @@ import pytest
 from app.demo.backends import CONFIGURATION
 
 START_S = 30.0  # on a busy machine
-Scrape = Mapping[str, Sequence[str]]  # job -> "host:port" of what serves /metrics
+# job -> "host:port" of what serves /metrics; "https://host:port" over TLS that is not checked
+Scrape = Mapping[str, Sequence[str]]
 
 
 def program(name: str) -> str:
@@ -136,7 +137,12 @@ class Prometheus:
 
     def _configure(self, scrape: Scrape) -> None:
         jobs: list[dict[str, Any]] = [
-            {"job_name": job, "static_configs": [{"targets": list(targets)}]}
+            {
+                "job_name": job,
+                "scheme": "https" if targets[0].startswith("https://") else "http",
+                "tls_config": {"insecure_skip_verify": True},
+                "static_configs": [{"targets": [t.removeprefix("https://") for t in targets]}],
+            }
             for job, targets in scrape.items()
         ]
         if self._collector is not None:

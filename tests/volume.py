@@ -21,7 +21,8 @@ class Volume:
         self.path = path
         self.seen = Path(f"/proc/{pid}/root{path}")
         user = ["--user", "--preserve-credentials"] if _ENTER else []
-        self.enter = ["nsenter", "--target", str(pid), "--mount", *user, f"--wd={path}"]
+        go = ["sh", "-c", 'cd "$0" && exec "$@"', str(path)]
+        self.enter = ["nsenter", "--target", str(pid), "--mount", *user, *go]
 
     def fill(self) -> None:
         """Leave no byte."""

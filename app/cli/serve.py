@@ -88,7 +88,8 @@ def _bound(host: str, port: int, setting: str) -> socket.socket:
             f"HOST is {host!r}, which names no address: {e.strerror or e}\n\n"
             "hint: 127.0.0.1 for this machine only, 0.0.0.0 for every network"
         ) from None
-    listener = socket.socket(family)
+    # Named as TCP: else asyncio leaves Nagle's algorithm on, which costs an answer 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)

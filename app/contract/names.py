@@ -46,6 +46,7 @@ DIR_SPOOL = "spool"
 LOG_REQUESTS = "telemetry_requests.log"
 LOG_APP = "mock_server.log"
 LOG_SIDECARS = "mitmproxy.log"
+LOG_FILES = (LOG_REQUESTS, LOG_APP, LOG_SIDECARS)
 DIR_ANALYSIS = "analysis"
 FILE_SUMMARY = "summary.json"
 FILE_REPORT = "final-report.md"

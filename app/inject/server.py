@@ -54,6 +54,7 @@ class Injector:
         self.metrics = Metrics("injector")
         # What alerts and dashboards look at: the first event would be no increase else.
         self.metrics.add("telemock.injector.pods", ("failed",), 0)
+        self.metrics.add("telemock.output.dropped", ("stderr",), 0)
         for reason in REFUSALS:
             self.metrics.add("telemock.injector.reviews_refused", (reason,), 0)
         self._exporter = Exporter(environment.otel, self.metrics)
@@ -183,6 +184,8 @@ class Injector:
                     "ids": [p.id for p in self.profiles.rules.profiles],
                     "error": self.profiles.error,
                 },
+                "otel": self._exporter.state()
+                | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
             }
         )
 

@@ -106,13 +106,15 @@ def shown(endpoint: str) -> str:
 
 def _require_sdk() -> None:
     try:
-        importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
-    except ModuleNotFoundError:
+        found = importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    except ModuleNotFoundError:  # not even the package around it
+        found = None
+    if found is None:
         raise SettingError(
             "the OTEL_* variables ask for OpenTelemetry, which is not installed\n\n"
             "hint: pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http, "
             "or set OTEL_SDK_DISABLED=true"
-        ) from None
+        )
 
 
 class _Given:

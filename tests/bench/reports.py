@@ -95,7 +95,7 @@ def multiply(path: Path, base: int, captures: int) -> None:
     last, first = connection.execute(
         "SELECT max(time_ns), min(time_ns) FROM capture WHERE id<=?", (base,)
     ).fetchone()
-    apart = (last - first) // DAY + 1  # days
+    apart = last // DAY - first // DAY + 1  # days
     for copy in range(records // base, captures // base):
         days = copy * apart
         values = {"base": base, "id": copy * base, "days": days, "ns": days * DAY, "copies": copy}

@@ -52,7 +52,8 @@ def kubectl(*arguments: str, given: str = "") -> str:
 
 
 def manifests(values: Path, space: str, *more: str) -> list[Object]:
-    text = render(values, "--namespace", space, "--set", f"fullnameOverride={space}", *more)
+    here = f"fullnameOverride={space},monitoring.dashboards.namespace={space}"
+    text = render(values, "--namespace", space, "--set", here, *more)
     return [o for o in objects(text) if not o["apiVersion"].startswith(FOREIGN)]
 
 

@@ -10,6 +10,7 @@ import yaml
 from app.inject.environment import load
 from app.inject.sidecar import Plan
 from app.inject.sidecar import environment as of_sidecar
+from app.otel.settings import read
 from charts.generate import CASES, HelmError
 from tests.chart.helm import Object, environment, needs_helm, of_case, one, rendered
 
@@ -70,6 +71,10 @@ def test_all_three_get_the_same(tmp_path: Path) -> None:
         "OTEL_METRIC_EXPORT_INTERVAL": "15000",
     }
     assert otel(injector) == otel(sidecar(injector)) == otel(app)
+    asked = read(otel(app), service="telemock-app", version="1", resource={})
+    assert (asked.traces, asked.metrics, asked.logs) == (True, True, False)
+    assert asked.resource["team"] == "a, b=c%"
+    assert asked.metric_interval_s == 15
 
 
 @needs_helm

@@ -3,6 +3,8 @@
 import json
 import random
 import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -211,6 +213,37 @@ def test_no_secret_value_reaches_a_back_end(
     collector.logged(f"{record['boot']}-{record['seq']}")
     assert SECRET not in collector.everything()
     assert SECRET not in json.dumps(measured.query('{__name__=~".+"}'))
+
+
+def test_a_collector_that_never_answers_costs_no_exchange_and_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for name, value in {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "OTEL_LOGS_EXPORTER": "otlp",
+            "OTEL_BSP_MAX_QUEUE_SIZE": "10",
+            "OTEL_BLRP_MAX_QUEUE_SIZE": "10",
+        }.items():
+            monkeypatch.setenv(name, value)
+        with serving(tmp_path) as served:
+            for number in range(100):
+                assert served.bare.get(f"/telemetry/{number}?v=1").status_code == 200
+            assert len(served.captures(100, limit=1000)) == 100
+            metrics = served.runtime.metrics
+
+            def dropped(signal: str) -> float:
+                labels = {"telemock_signal": signal, "telemock_reason": "queue_full"}
+                found = metrics.registry.get_sample_value("telemock_otlp_dropped_total", labels)
+                return found or 0
+
+            served.bare.get("/metrics")
+            until(lambda: dropped("traces") > 50 and dropped("logs") > 50)
+            health = served.bare.get("/health").json()
+            assert health["status"] == "ok"
+            assert health["otel"]["dropped"] > 100
+            ending = time.monotonic()
+        assert time.monotonic() - ending < 15
 
 
 def test_series_stay_few_whatever_is_sent(tmp_path: Path) -> None:

@@ -76,14 +76,15 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
                 POD_NAME="web-7c9d8b6f4-x2x4z",
             )
         )
-        # No cluster is needed for what it counts; its /metrics is another test's.
+        # No cluster is needed for what it counts.
         url, _ = stack.enter_context(api_server({}))
         patch.setenv("KUBECONFIG", str(kubeconfig(folder, url)))
         api = stack.enter_context(contextlib.closing(kube.connect()))
-        injector = stack.enter_context(injecting(api, **otel))
+        injector = stack.enter_context(injecting(api, **own))
         targets = {
             "telemock-app": [f"127.0.0.1:{app.port}"],
             "telemock-sidecar": [f"127.0.0.1:{running.health_port}"],
+            "telemock-injector": [f"https://127.0.0.1:{injector.port}"],
         }
         store = stack.enter_context(prometheus(folder, targets if scraped else {}, collector))
         wait_for(lambda: running.health()["profiles"]["source"] == "app")

@@ -15,6 +15,7 @@ import pytest
 
 from app.contract import names
 from app.demo import plan
+from tests import backends
 
 
 def demo(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -137,3 +138,23 @@ def test_the_lines_of_the_readme_work_on_the_log_files(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert int(found.stdout) >= plan.ROUNDS
+
+
+def test_with_otel_it_shows_a_trace_and_leaves_the_back_ends(tmp_path):
+    programs = [Path(backends.program(name)).parent for name in ("jaeger", "prometheus")]
+    path = os.pathsep.join([os.environ["PATH"], *map(str, programs)])
+    done = demo(tmp_path, "--otel", "--json", PATH=path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    try:
+        assert [line.split()[:3] for line in told["trace"]] == [
+            [kind, "GET", "/telemetry/index.html"] for kind in ("SERVER", "CLIENT", "SERVER")
+        ]
+        assert told["links"]["trace"].endswith("/trace/" + told["trace_id"])
+        assert httpx.get(told["links"]["as JSON"], trust_env=False).status_code == 200
+        again = json.loads(demo(tmp_path, "--otel", "--json", PATH=path).stdout)
+        assert again["backends_stop"] == told["backends_stop"]
+        assert again["trace_id"] != told["trace_id"]
+    finally:
+        for pid in told["backends_stop"].split()[1:]:
+            os.kill(int(pid), signal.SIGTERM)

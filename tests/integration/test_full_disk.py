@@ -235,6 +235,7 @@ def test_a_sidecar_on_a_full_disk_holds_records_in_memory_and_counts_what_it_los
                 assert pod.health()["shipper"]["submitted"] < 100
             assert lost.keys() == {"disk_full"}
             shipper = pod.health()["shipper"]
+            assert pod.health()["status"] == "degraded"
             assert shipper["spool_error"] == "No space left on device"
             assert shipper["spool_bytes"] <= spool.HELD_SIZE
             disk.free()

@@ -4,7 +4,6 @@ and over OTLP. The mock is a stand-in, so that what reaches it can be read."""
 import json
 import os
 import re
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import pytest
 
 from app.contract import rules as r
 from app.contract.names import METRICS
-from tests import netns
 from tests.backends import Jaeger, Prometheus, Span, jaeger, prometheus
 from tests.canary import find_secret
 from tests.peers import App, Host, wait_for
@@ -351,135 +349,41 @@ def test_what_waits_is_exported_at_the_end(lab: Lab, tmp_path: Path) -> None:
     assert re.fullmatch("[0-9a-f]{32}", span.resource["service.instance.id"])
 
 
-def test_a_collector_that_never_answers_costs_no_exchange_and_is_counted(tmp_path: Path) -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0), backlog=64) as silent,
-        sidecar(
-            tmp_path,
-            bundle(),
-            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}",
-            OTEL_BSP_SCHEDULE_DELAY="10",
-            OTEL_BSP_MAX_QUEUE_SIZE="8",
-        ) as running,
-    ):
-        for _ in range(40):
-            assert running.ask("/here")[1] == LINE
-        assert running.recorded() >= 40
-        wait_for(lambda: running.health()["otel"]["dropped"] > 0)
-        shown = running.get("/metrics")[1]
-        assert b'telemock_reason="queue_full",telemock_signal="traces"' in shown
-        running.process.terminate()
-        assert running.process.wait(10) == 0
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://collector:4318"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-        ("OTEL_TRACES_SAMPLER", "sometimes"),
-    ],
-)
-def test_a_wrong_variable_stops_the_start_with_a_sentence(
-    tmp_path: Path, variable: str, value: str
-) -> None:
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", variable: value}
-    done = subprocess.run(
-        [sys.executable, "-m", "addon"],
-        cwd=ROOT, capture_output=True, text=True, timeout=30,
-        env=os.environ | {"TELEMOCK_DATA": str(tmp_path)} | environ,
-    )  # fmt: skip
-    assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith(f"error: {variable} is '{value}', expected ")
-    assert "\n\nhint: " in done.stderr
-
-
-REDIRECTED = """
-import contextlib, json, socket, subprocess, sys
-from pathlib import Path
-from tests.sidecar import sidecar
-from tests.integration.test_sidecar_telemetry import bundle
-
-HOSTS = "192.0.2.1=cdn.cribl.io,100::1=cdn.cribl.io"
-where = Path(sys.argv[1])
-told = {"TELEMOCK_TRANSPARENT": "127.0.0.1:17443,[::1]:17443", "MITM_PORT": "",
-        "TELEMOCK_HOSTS": HOSTS}
-
-def show():
-    lines = running.get("/metrics")[1].decode().splitlines()
-    found = dict(x.split() for x in lines if x.startswith("telemock_redirect_"))
-    print([int(float(found[f"telemock_redirect_{n}"]))
-           for n in ("proven", "connections_total", "quic_refused_total")])
-
-def quic(address):
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(5)
-        udp.connect((address, 443))
-        with contextlib.suppress(OSError):  # the kernel tells the sender at once
-            udp.send(b"quic")
-            udp.recv(9)
-
-def refused():
-    listed = subprocess.run(["nft", "-j", "list", "chain", "inet", "telemock", "refused"],
-                            check=True, capture_output=True, text=True).stdout
-    rules = [o["rule"]["expr"] for o in json.loads(listed)["nftables"] if "rule" in o]
-    return sum(e["counter"]["packets"] for rule in rules for e in rule if "counter" in e)
-
-with sidecar(where, bundle(), **told) as running:
-    show()
-    socket.create_connection(("127.0.0.1", 17443)).close()  # not the redirect
-    running.get("/health")
-    show()
-    subprocess.run([sys.executable, "-m", "addon.redirect", "--hosts", HOSTS],
-                   check=True, capture_output=True)
-    show()
-    with socket.create_connection(("192.0.2.1", 443), 5) as plain:
-        running.trust().wrap_socket(plain, server_hostname="cdn.cribl.io").close()
-    show()
-    for address in ("192.0.2.1", "192.0.2.1", "100::1"):
-        quic(address)
-    show()
-    print(refused())
-    running.process.kill()
-    running.process.wait()
-with sidecar(where, bundle(), **told) as running:  # the container, started again
-    show()
-"""
-
-
-@pytest.mark.root
-def test_the_redirect_tells_that_it_works_and_what_it_refused(tmp_path: Path) -> None:
-    netns.require()
-    before, beside, proved, used, refused, counted, again = map(
-        json.loads, netns.run(REDIRECTED, str(tmp_path)).splitlines()
-    )
-    assert before == beside == [0, 0, 0]
-    assert proved == [1, 2, 0]  # the proof of each family
-    assert used == [1, 3, 0]
-    assert refused == [1, 3, 3] and counted == 3
-    assert again == [1, 0, 3]
-
-
-LOOPBACK = """
-import socket, sys
-from pathlib import Path
-from tests.sidecar import sidecar
-from tests.integration.test_sidecar_telemetry import bundle
-
-with sidecar(Path(sys.argv[1]), bundle(), TELEMOCK_LOOPBACK="127.0.0.2=cdn.cribl.io",
-             MITM_PORT="") as running:
-    for _ in range(2):
-        lines = running.get("/metrics")[1].decode().splitlines()
-        print([x for x in lines if x.startswith("telemock_redirect_") and "quic" not in x])
-        with socket.create_connection(("127.0.0.2", 443)) as plain:
-            running.trust().wrap_socket(plain, server_hostname="cdn.cribl.io").close()
-"""
-
-
-@pytest.mark.root
-def test_loopback_proves_itself(tmp_path: Path) -> None:
-    netns.require()
-    first, second = netns.run(LOOPBACK, str(tmp_path)).splitlines()
-    assert first == str(["telemock_redirect_proven 1.0", "telemock_redirect_connections_total 0.0"])
-    assert second == first.replace("0.0']", "1.0']")
+def test_mitmdump_with_the_addon_exports_too(lab: Lab, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with (tmp_path / "out").open("wb") as out:
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("mitmdump")), "-s", "addon/main.py",
+             "--listen-host", "127.0.0.1", "-p", "0"],
+            cwd=ROOT,
+            stdout=out,
+            stderr=out,
+            env=os.environ
+            | {
+                "TELEMOCK_DATA": str(data),
+                "TELEMOCK_HEALTH_PORT": "0",
+                "TELEMOCK_APP_URL": "http://127.0.0.1:9",
+                "TELEMOCK_SHUTDOWN_SECONDS": "1",
+                "PYTHONPATH": str(ROOT),
+                "OTEL_EXPORTER_OTLP_ENDPOINT": lab.jaeger.otlp,
+                "OTEL_SERVICE_NAME": "mitmdump",
+            },
+        )  # fmt: skip
+    try:
+        file = data / "sidecar.json"
+        wait_for(lambda: file.exists() and file.read_text(), 30)
+        proxy = json.loads(file.read_text())["proxy"][0]
+        subprocess.run(
+            ["curl", "-s", "--proxy", f"http://{proxy}", "--cacert", str(data / "ca" / "ca.pem"),
+             f"https://{HOST}/telemetry/index.html?v=1"],
+            capture_output=True, timeout=20, check=True,
+        )  # fmt: skip
+        process.terminate()
+        process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+    # The app is away: it was asked in vain.
+    names = {(x.name, x.kind, x.error) for x in lab.jaeger.spans("mitmdump", 2)}
+    route = "/telemetry/index.html"
+    assert names == {(f"GET {route}", "server", False), (f"GET {route}", "client", True)}

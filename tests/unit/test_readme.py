@@ -87,7 +87,8 @@ def test_every_make_target_exists():
 
 
 def test_the_profile_in_it_is_a_profile(tmp_path):
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    blocks = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    (block,) = [b for b in blocks if "rules:\n  - " in b]
     (tmp_path / "acme.yaml").write_text(block)
     (profile,) = load_profiles([tmp_path / "acme.yaml"]).profiles
     assert (profile.id, len(profile.rules)) == ("acme", 1)

@@ -119,3 +119,16 @@ def test_the_thread_tells_health_and_goes_on(app: App, monkeypatch: pytest.Monke
         assert changes[0] is True and changes[-1] is False
     finally:
         asked.stop()
+
+
+def test_the_app_is_told_which_start_asks(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    heads: list[bytes] = []
+    answer = app._profiles
+
+    def noted(connection: socket.socket, head: bytes) -> None:
+        heads.append(head)
+        answer(connection, head)
+
+    monkeypatch.setattr(app, "_profiles", noted)
+    asking(app, boot="ab" * 16).fetch()
+    assert b"telemock-sidecar: " + b"ab" * 16 in heads[0]

@@ -2,16 +2,14 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import pytest
 
 from addon import ship
 from addon.exchange import Traced
-from addon.measure import Measure
 from addon.ship import Shipper
 from addon.spans import Spans
 from app.contract.mask import Masker
@@ -21,57 +19,17 @@ from app.contract.record import (
     CaptureRecord,
     Log,
     Message,
-    Request,
     Response,
     decode,
     encode,
 )
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
-from app.otel.metrics import Metrics
 from tests.canary import find_secret
-from tests.standin import TOKEN, StandIn, eventually, standin
+from tests.shipping import Case, record, request
+from tests.standin import StandIn, eventually, standin
 
 SECRET = "c4n4ry+of/the=licence"
-PROFILE = Profile("acme", "Acme", (Host("t.example"),), (), (Sensitive("query", "lic", "mask"),))
-MASKER = Masker(RuleSet((PROFILE,)))
 NOWHERE = "http://127.0.0.1:1"
-
-
-class Case:
-    def __init__(self, directory: Path) -> None:
-        self.spool = directory / "spool"
-        self.metrics = Metrics("sidecar")
-        self.masker: Callable[[], Masker] = lambda: MASKER
-        self.shippers: list[Shipper] = []
-
-    def shipper(
-        self,
-        url: str,
-        stdout: BinaryIO | None = None,
-        size: int = 64 << 20,
-        spans: Spans | None = None,
-    ) -> Shipper:
-        shipper = Shipper(
-            self.spool,
-            url,
-            lambda: TOKEN,
-            lambda: self.masker(),
-            size,
-            stdout,
-            self.metrics,
-            Measure(self.metrics, lambda: RuleSet((PROFILE,))),
-            spans=spans,
-        )
-        self.shippers.append(shipper)
-        return shipper
-
-    def dropped(self, reason: str) -> float:
-        return (
-            self.metrics.registry.get_sample_value(
-                "telemock_capture_dropped_total", {"telemock_reason": reason}
-            )
-            or 0
-        )
 
 
 @pytest.fixture
@@ -80,17 +38,6 @@ def case(tmp_path: Path) -> Iterator[Case]:
     yield case
     for shipper in case.shippers:
         shipper.close(0)
-
-
-def record(shipper: Shipper, **fields: Any) -> CaptureRecord:
-    boot, seq = shipper.reserve()
-    return CaptureRecord(
-        boot=boot, seq=seq, kind="exchange", action="mock", profile="acme", time_ns=1, **fields
-    )
-
-
-def request(**fields: Any) -> Request:
-    return Request(method="GET", host="t.example", **fields)
 
 
 def seqs(app: StandIn, shipper: Shipper) -> list[int]:

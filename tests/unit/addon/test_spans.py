@@ -68,9 +68,15 @@ def test_nobody_asked_is_no_client_span() -> None:
     assert server.kind == "server"
 
 
+def test_a_status_is_an_error_without_an_event() -> None:
+    (server,) = made(record(answered_by="sidecar", response=Response(status=503)), Traced())
+    assert server.error == "answered 503" and server.events == ()
+
+
 def test_a_client_span_without_an_answer_ends_with_the_exchange() -> None:
-    _, client = made(record(kind="failed", reason="client_gone", answer_ns=0, response=None))
-    assert client.end_ns == 1_050_000 and client.error == ""
+    server, client = made(record(kind="failed", reason="client_gone", answer_ns=0, response=None))
+    assert client.end_ns == 1_050_000 and client.error == "" and client.events == ()
+    assert server.events[0][2]["exception.type"] == "client_gone"
     assert "http.response.status_code" not in client.attributes
 
 

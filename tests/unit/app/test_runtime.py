@@ -9,7 +9,7 @@ from app.main import create_app
 from app.runtime import Runtime
 from app.settings import load
 from app.store import StoreError
-from tests.serving import environment, serving, until
+from tests.serving import Served, environment, serving, until
 
 PROFILE = Path(__file__).parents[2] / "profile.yaml"
 
@@ -100,3 +100,30 @@ def test_retention_drops_what_is_too_old(tmp_path: Path) -> None:
         assert len(served.captures()) == 1
     with serving(tmp_path, TELEMOCK_RETENTION_DAYS="0.0000001") as served:
         until(lambda: not served.captures(0))
+
+
+def test_what_is_new_is_counted_once_over_restarts_and_from_0_in_each_profile(
+    tmp_path: Path,
+) -> None:
+    profile = tmp_path / "acme.yaml"
+    profile.write_text(PROFILE.read_text())
+
+    def new(served: Served, of: str, profile: str) -> float | None:
+        name = f"telemock_inventory_new_{of}_total"
+        registry = served.runtime.metrics.registry
+        return registry.get_sample_value(name, {"telemock_profile": profile})
+
+    with serving(tmp_path, TELEMOCK_PROFILES=str(profile)) as served:
+        assert (new(served, "fields", "acme"), new(served, "hosts", "acme")) == (0, 0)
+        served.bare.get("/page?v=1&a=1", headers={"host": "t.acme.test"})
+        served.captures(1)
+        until(lambda: new(served, "hosts", "acme") == 1)
+        assert (new(served, "fields", "acme") or 0) >= 2
+        profile.write_text(PROFILE.read_text().replace("id: acme\n", "id: other\n"))
+        until(lambda: new(served, "hosts", "other") == 0)
+    profile.write_text(PROFILE.read_text())
+    with serving(tmp_path, TELEMOCK_PROFILES=str(profile)) as again:
+        again.bare.get("/page?v=1&a=1", headers={"host": "t.acme.test"})
+        again.captures(2)
+        until(lambda: "telemock_captures_total{" in again.bare.get("/metrics").text)
+        assert (new(again, "fields", "acme"), new(again, "hosts", "acme")) == (0, 0)

@@ -21,6 +21,7 @@ from tests.collector import collector as collecting
 SECRET = "canary-lic-0123456789"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 RULES = load_profiles(["cribl"])
+SAFE = next(p.safe_query for p in RULES.profiles)
 LAPTOP = PodNames()
 RECORD = "ab" * 16 + "-7"
 
@@ -51,6 +52,7 @@ def answered(span: Span, **changes: object) -> Answered:
         "profile": "cribl",
         "rule": "telemetry",
         "route": "/telemetry/index.html",
+        "safe_query": SAFE,
         "time_ns": 1_790_000_000_000_000_000,
         "duration_ns": 2_000_000,
         "status": 200,
@@ -146,9 +148,13 @@ def test_one_span_continues_the_callers_trace(collector: Collector) -> None:
 
 def test_only_safe_values_are_shown(collector: Collector) -> None:
     with telling(asking(collector)) as told:
-        for profile in ("cribl", ""):
-            request = asked(path=f"/telemetry/{SECRET}/x", internal={HEADER_RECORD: SECRET})
-            told.answered(answered(told.begin(""), asked=request, profile=profile, rule=""))
+        for profile, safe in (("cribl", SAFE), ("", ())):
+            request = asked(
+                path=f"/telemetry/{SECRET}/x", headers=[], internal={HEADER_RECORD: SECRET}
+            )
+            told.answered(
+                answered(told.begin(""), asked=request, profile=profile, rule="", safe_query=safe)
+            )
     named, unknown = exported(collector)
     assert "v=4.16.1" in named.attributes["url.query"]
     assert "v=4.16.1" not in unknown.attributes["url.query"]

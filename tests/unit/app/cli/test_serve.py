@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.cli.serve import _bound
 from app.contract.names import FILE_SERVER
 from tests.unit.app.cli.conftest import Telemock
 
@@ -131,3 +132,17 @@ def test_data_directory_that_cannot_be_made_stops_the_start(
     assert done.code == 2
     assert "TELEMOCK_DATA is 'file/data'" in done.err
     assert "Traceback" not in done.err and done.out == ""
+
+
+def test_a_wrong_otel_variable_stops_the_start(
+    telemock: Telemock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")
+    code, _, error = telemock("serve")
+    assert code != 0
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4317'" in error and "\n\nhint: " in error
+
+
+def test_asyncio_sends_answers_at_once() -> None:
+    with contextlib.closing(_bound("127.0.0.1", 0, "PORT")) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

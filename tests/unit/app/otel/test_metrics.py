@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from app.contract.names import METRICS, Process
-from app.otel.metrics import LABEL_SETS, Metrics
+from app.otel.metrics import LABEL_SETS, PROCESS, Metrics
 
 
 @pytest.mark.parametrize("of", ["app", "sidecar", "injector"])
@@ -63,3 +63,8 @@ def test_threads_count_together() -> None:
         thread.join()
     text = metrics.render().decode()
     assert all(f'reason="reason{n}"}} 400.0' in text for n in range(5))
+
+
+@pytest.mark.parametrize("name", PROCESS)
+def test_the_process_itself_is_shown(name: str) -> None:
+    assert f"# TYPE {name}" in Metrics("injector").render().decode()

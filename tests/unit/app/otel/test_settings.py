@@ -179,7 +179,8 @@ def test_a_wrong_value_stops_the_start_and_is_named(name: str, value: str, also:
 
 
 def test_an_sdk_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    name = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    monkeypatch.setitem(sys.modules, name, None)  # as if it could not be imported
     assert "not installed" in refused(**HERE)
     assert not given().targets
 

@@ -1,5 +1,5 @@
-"""Dashboards for Grafana, put together from a few kinds of panels. `charts.dashboards` says what
-they show.
+"""Dashboards for Grafana, put together from a few kinds of panels. The modules beside this one
+say what they show.
 
 Every query goes to the data source that the viewer chooses, and takes the labels that metrics have
 both when they are scraped through the chart's monitors and when they come by OTLP: `job`,
