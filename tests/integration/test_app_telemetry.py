@@ -208,7 +208,7 @@ def test_no_secret_value_reaches_a_back_end(
         headers={"host": "cdn.cribl.io", "authorization": f"Bearer {SECRET}"},
         json={"lic": SECRET},
     )
-    (record,) = [r for r in told.captures(1) if r["request"]["method"] == "POST"]
+    (record,) = told.captures(1, method="POST")
     collector.trace(record["trace_id"])
     collector.logged(f"{record['boot']}-{record['seq']}")
     assert SECRET not in collector.everything()
