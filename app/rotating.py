@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+_LEVEL = 1  # of gzip: 6 saves a fifth of the space, and costs as much as taking the records in
 _AT_A_TIME = 64 << 10  # bytes, about
 
 
@@ -170,7 +171,7 @@ class RotatingFile:
             packed = path.with_name(path.name + ".gz")
             part = path.with_name(path.name + ".gz.tmp")
             try:
-                with path.open("rb") as plain, gzip.open(part, "wb", compresslevel=6) as out:
+                with path.open("rb") as plain, gzip.open(part, "wb", compresslevel=_LEVEL) as out:
                     shutil.copyfileobj(plain, out, 1 << 20)
                 state = path.stat()
                 os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))  # age is the lines' age

@@ -42,10 +42,11 @@ class Pod(NamedTuple):
 
 
 class Fleet:
-    """`pods` of three products; equal seeds make equal fleets."""
+    """`pods` of that many products, Cribl's first; equal seeds make equal fleets."""
 
-    def __init__(self, pods: int, *, seed: int = 1) -> None:
+    def __init__(self, pods: int, *, products: int = 3, seed: int = 1) -> None:
         self._random = random.Random(seed)
+        self._products = products
         self.pods = [self._pod(number) for number in range(pods)]
         self._sent = [0] * pods
 
@@ -78,10 +79,10 @@ class Fleet:
 
     def _pod(self, number: int) -> Pod:
         pick = self._random
-        product = number % 3
+        product = number % self._products
         boot = f"{pick.getrandbits(128):032x}"
         uid = f"{pick.getrandbits(32):08x}-0000-4000-8000-{pick.getrandbits(48):012x}"
-        version = f"{4 + product}.{16 + number // 3 % VERSIONS}.1-{product}0904e45"
+        version = f"{4 + product}.{16 + number // self._products % VERSIONS}.1-{product}0904e45"
         base = CaptureRecord(
             boot=boot,
             seq=int(_MARK + "00"),

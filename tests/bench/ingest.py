@@ -234,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     os.sched_setaffinity(0, usable[1:] or usable)
     load = os.getloadavg()[0]
     size = max(4, round(options.seconds * TARGETS[0].records_s / BATCH))
-    fleet = Fleet(PODS)
+    fleet = Fleet(PODS, products=1)
     found: dict[int, list[dict[str, float]]] = {t.readers: [] for t in TARGETS}
     with app(usable[0]) as started:
         measure(started, batches(fleet, size), 0)  # until the dictionary is trained
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     result = {
         "bench": "ingest", "machine": about, "versions": versions(),
         "load": [load, os.getloadavg()[0]], "repetitions": options.repetitions,
-        "record_bytes": _size(Fleet(99)), "stored_bytes": round(whole, 1),
+        "record_bytes": _size(Fleet(99, products=1)), "stored_bytes": round(whole, 1),
         "resident_mb": round(resident, 1),
         "figures": {readers: _summed(figures) for readers, figures in found.items()},
     }  # fmt: skip
@@ -275,7 +275,7 @@ def markdown(found: dict[str, Any]) -> str:
                  shown(of["p50_ms"]["median"]), asked)  # fmt: skip
         rows.append((str(target.readers), *cells))
     return (
-        f"Records of {found['record_bytes']:,} bytes and some 60 fields, {BATCH} in a batch; "
+        f"Records of {found['record_bytes']:,} bytes with 47 parameters, {BATCH} in a batch; "
         f"{found['stored_bytes']:.0f} bytes each on disk with indexes and roll-ups (target "
         f"{TARGET_BYTES}); {found['resident_mb']:.0f} MB resident at the end; load average "
         f"{found['load'][0]:.2f} before, {found['load'][1]:.2f} after.\n\n"
