@@ -10,6 +10,7 @@ from typing import Protocol
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy import layer, mode_specs, server_hooks
 
+from addon.answer import Answers
 from addon.arrivals import Proven, brought
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
@@ -60,6 +61,7 @@ class Connections:
         self.sampler = sampler
         self.app = app
         self.settle = settle
+        self.answers: Answers | None = None  # asked directly where no other addon looks at flows
         self.dns = Names(options.resolve, options.named, listening)
         self.proven = Proven(options.ca_dir) if options.redirected else None
         if self.proven:

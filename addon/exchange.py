@@ -134,11 +134,11 @@ class Exchange:
     port: int
     http_version: str
     trace: Trace
-    number: tuple[str, int]  # boot and sequence, reserved for the record
     client: Endpoint | None
     destination: Endpoint | None
     sent: Kept | Counted
     received: Kept | Counted
+    number: tuple[str, int] = ("", 0)  # boot and sequence, reserved for the record
     time_ns: int = field(default_factory=time.time_ns)
     started: int = field(default_factory=now)
     asked: int = 0  # `now()` when the mock or the real host was asked
@@ -182,7 +182,15 @@ class Exchange:
 
     def header(self, name: str) -> str:
         """The first value under a lower-case name, "" when there is none."""
-        return next((v for n, v in self.seen.headers if n.lower() == name), "")
+        return first(self.seen.headers, name)
+
+
+def first(headers: Sequence[Pair], name: str) -> str:
+    """The first value under a lower-case name, "" when there is none."""
+    for n, value in headers:
+        if n.lower() == name:
+            return value
+    return ""
 
 
 def headers_of(fields: Sequence[tuple[bytes, bytes]]) -> list[Pair]:

@@ -14,7 +14,7 @@ from mitmproxy.tcp import TCPFlow
 from addon.capture import Capture, endpoint
 from addon.connections import Connections, Sink, destination_of, why
 from addon.dns import Address
-from addon.exchange import KEY, Counted, Exchange, Kept, headers_of, now, query_of, trace
+from addon.exchange import KEY, Counted, Exchange, Kept, first, headers_of, now, query_of, trace
 from addon.next_layer import host_of
 from addon.options import Options
 from addon.pool import Pool
@@ -76,6 +76,40 @@ class Sidecar:
         except Exception:
             log.exception("a request could not be answered, so it is refused")
             flow.response = failed(flow.request)
+
+    # What `addon.answer` calls in the place of hooks.
+
+    def begin(self, flow: http.HTTPFlow) -> Exchange | None:
+        try:
+            exchange = self._judge(flow)
+        except Exception:
+            log.exception("a request could not be decided, so mitmproxy reads it")
+            return None
+        if exchange.forwarded or exchange.undecided or self._hands_over(exchange):
+            return None
+        self._enter(exchange, flow)
+        return exchange
+
+    def answer_now(self, flow: http.HTTPFlow) -> bool:
+        try:
+            exchange = flow.metadata[KEY]
+            flow.response = self.router.answer_now(exchange, flow.request)
+            if flow.response is not None:
+                self._extract_version(exchange)
+        except Exception:
+            log.exception("a request could not be answered, so it is refused")
+            flow.response = failed(flow.request)
+        return flow.response is not None
+
+    def answered(self, flow: http.HTTPFlow) -> None:
+        try:
+            self.response(flow)
+        except Exception:
+            log.exception("an exchange could not be recorded")
+        lines.current.set(("", ""))
+
+    def abandoned(self, flow: http.HTTPFlow) -> None:
+        self._finish(flow, "failed", "client_gone")
 
     async def _head(self, flow: http.HTTPFlow) -> None:
         exchange = self._begin(flow)
@@ -182,47 +216,52 @@ class Sidecar:
             self._lead_out(exchange, flow)
 
     def _begin(self, flow: http.HTTPFlow) -> Exchange:
+        exchange = self._judge(flow)
+        self._enter(exchange, flow)
+        return exchange
+
+    def _enter(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """From here on the exchange has a number, and comes to `_finish`."""
+        exchange.number = self.shipper.reserve()
+        flow.metadata[KEY] = exchange
+        lines.current.set((exchange.trace.trace_id, exchange.trace.span_id))
+        self._flows.setdefault(flow.client_conn.id, {})[flow.id] = flow
+
+    def _judge(self, flow: http.HTTPFlow) -> Exchange:
         request, client = flow.request, flow.client_conn
         rules = self.profiles.rules
         path, query = query_of(text(request.data.path))
+        headers = headers_of(request.headers.fields)
         seen = Seen(
             method=text(request.data.method),
-            host=self._host(flow),
+            host=self._host(flow, first(headers, "host")),
             path=path or "/",
             query=query,
-            headers=headers_of(request.headers.fields),
+            headers=headers,
             json=UNREAD,
         )
         decision = decide(rules, seen, self.options.mode)
         passes = decision.action == "pass" and not decision.needs_body
         cap = self.options.body_cap
-        exchange = Exchange(
+        return Exchange(
             rules=rules,
             seen=seen,
             decision=decision,
             scheme=request.scheme,
             port=request.port,
             http_version=request.http_version,
-            trace=trace(
-                request.headers.get("traceparent", ""),
-                request.headers.get("tracestate", ""),
-                self.sampler,
-            ),
-            number=self.shipper.reserve(),
+            trace=trace(first(headers, "traceparent"), first(headers, "tracestate"), self.sampler),
             client=endpoint(client.peername),
             destination=destination_of(client, flow.server_conn)
             or Endpoint(text(request.host)[:512], request.port),
             sent=Counted() if passes else Kept(cap),
             received=Counted() if passes else Kept(cap),
         )
-        flow.metadata[KEY] = exchange
-        lines.current.set((exchange.trace.trace_id, exchange.trace.span_id))
-        self._flows.setdefault(client.id, {})[flow.id] = flow
-        return exchange
 
-    def _host(self, flow: http.HTTPFlow) -> str:
+    def _host(self, flow: http.HTTPFlow, header: str) -> str:
         """The host the client means: the Host header or :authority, else where it connected to."""
-        named = host_of(flow.request.host_header or "")
+        authority = text(flow.request.data.authority) if flow.request.is_http2 else ""
+        named = host_of(authority or header)
         return text(named or flow.client_conn.sni or flow.request.host)[:512].lower()
 
     def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:

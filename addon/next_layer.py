@@ -7,6 +7,7 @@ else what the dummy address stands for.
 
 import re
 from enum import Enum
+from typing import Protocol
 
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, tunnel
@@ -15,6 +16,7 @@ from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, modes
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.tls import HTTP_ALPNS, parse_client_hello
 
+from addon.answer import AnswerLayer, Answers
 from addon.dns import Names
 from addon.layers import HEAD_CAP, Http, Relay, Sidecar
 
@@ -30,7 +32,13 @@ class Wait(Enum):
     WAIT = "wait"
 
 
-def choose(context: Context, data: bytes, sidecar: Sidecar, names: Names) -> layer.Layer | Wait:
+class Opener(Sidecar, Protocol):
+    """What is asked of `addon.connections`. Without `answers` mitmproxy reads all requests."""
+
+    answers: Answers | None
+
+
+def choose(context: Context, data: bytes, sidecar: Opener, names: Names) -> layer.Layer | Wait:
     """The layer for a connection's next protocol, from the client's first bytes."""
     top = context.layers[-1]
     if isinstance(top, modes.TransparentProxy) and sidecar.unread():
@@ -53,7 +61,7 @@ def host_of(authority: str) -> str:
     return _PORT.sub("", authority).strip("[]").lower().rstrip(".")
 
 
-def _explicit(context: Context, data: bytes, sidecar: Sidecar) -> layer.Layer:
+def _explicit(context: Context, data: bytes, sidecar: Opener) -> layer.Layer:
     stack = tunnel.LayerStack()
     if starts_like_tls_record(data):
         stack /= ClientTLSLayer(context)
@@ -61,17 +69,17 @@ def _explicit(context: Context, data: bytes, sidecar: Sidecar) -> layer.Layer:
     return stack[0]
 
 
-def _opened(context: Context, data: bytes, sidecar: Sidecar) -> layer.Layer | Wait:
+def _opened(context: Context, data: bytes, sidecar: Opener) -> layer.Layer | Wait:
     """Inside TLS that was opened: HTTP, or something that is passed on unread."""
     if context.client.alpn not in HTTP_ALPNS and not _REQUEST_LINE.match(data):
         if _MAYBE_REQUEST_LINE.match(data) and len(data) < HEAD_CAP:
             return Wait.WAIT
         host = _destination_host(context)
         return Relay(context, sidecar, host=host, sni=context.client.sni or "", reason="not_http")
-    return Http(context, HTTPMode.transparent, sidecar)
+    return _http(context, sidecar)
 
 
-def _tls(context: Context, data: bytes, sidecar: Sidecar, names: Names) -> layer.Layer | Wait:
+def _tls(context: Context, data: bytes, sidecar: Opener, names: Names) -> layer.Layer | Wait:
     try:
         hello = parse_client_hello(data)
     except ValueError:
@@ -90,7 +98,7 @@ def _tls(context: Context, data: bytes, sidecar: Sidecar, names: Names) -> layer
     return server
 
 
-def _plain(context: Context, data: bytes, sidecar: Sidecar, names: Names) -> layer.Layer | Wait:
+def _plain(context: Context, data: bytes, sidecar: Opener, names: Names) -> layer.Layer | Wait:
     http = _REQUEST_LINE.match(data)
     if not http and _MAYBE_REQUEST_LINE.match(data) and len(data) < HEAD_CAP:
         return Wait.WAIT
@@ -101,9 +109,16 @@ def _plain(context: Context, data: bytes, sidecar: Sidecar, names: Names) -> lay
     host = host or _named_by_destination(context, names)
     if http and sidecar.names(host):
         _aim(context, host)
-        return Http(context, HTTPMode.transparent, sidecar)
+        return _http(context, sidecar)
     reason = "not_http" if sidecar.names(host) else "not_named"
     return Relay(context, sidecar, host=host, reason=reason)
+
+
+def _http(context: Context, sidecar: Opener) -> layer.Layer:
+    """What reads the requests of an opened connection."""
+    if sidecar.answers is not None and context.client.alpn not in (b"h2", b"h3"):
+        return AnswerLayer(context, sidecar, sidecar.answers)
+    return Http(context, HTTPMode.transparent, sidecar)
 
 
 def _named_by_destination(context: Context, names: Names) -> str:

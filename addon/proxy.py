@@ -4,15 +4,21 @@ Called by `python -m addon`.
 """
 
 import asyncio
+import gc
 import signal
 import sys
 
+import addon.lean  # noqa: F401 - before any of mitmproxy's addons
+
+# isort: split
 from mitmproxy import options as mitmproxy_options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master as BaseMaster
 
+from addon.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
+from addon.tls import Contexts
 from app.contract.rules import Bundle
 
 
@@ -23,12 +29,21 @@ class Master(BaseMaster):
         super().__init__(mitmproxy_options.Options())
         # Copies every log line into a hook that no addon of ours has.
         self._legacy_log_events.uninstall()
+        self.addons = Hooks(self)
         self.process = process
+        process.sidecar.connections.answers = process.sidecar
         self.server = proxyserver.Proxyserver()
         self.failure = ""
         self.deadline = 0.0  # of the loop's clock, for what is in flight when we are stopped
-        self.addons.add(
-            process.sidecar, core.Core(), self.server, next_layer.NextLayer(), tlsconfig.TlsConfig()
+        tls_config = tlsconfig.TlsConfig()
+        self.contexts = Contexts(tls_config)
+        self.addons.add(  # type: ignore[no-untyped-call]
+            process.sidecar,
+            core.Core(),
+            self.server,
+            next_layer.NextLayer(),
+            self.contexts,
+            tls_config,
         )
         self.options.update(**process.mitmproxy_options())
 
@@ -44,9 +59,16 @@ class Master(BaseMaster):
             except OSError as e:
                 self.failure = str(e)
         if self.failure:
+            await self.server.servers.update([])
             self.should_exit.set()
             return
+        rules = self.process.profiles.rules
+        named = (host.name for p in rules.profiles for host in p.hosts if not host.suffix)
+        self.contexts.prepare(named, self.options)
         await super().running()
+        # What was made up to here stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
 
     async def stop(self) -> None:
         """Takes no new connection, waits for what is in flight, then ends `run`."""

@@ -52,13 +52,10 @@ class Router:
 
         Raises Killed.
         """
+        at_once = self.answer_now(exchange, request)
         rule = exchange.decision.rule
-        if exchange.action != "mock" or rule is None:
-            exchange.answered_by = "sidecar"
-            return response(render(BLOCKED, request.method), request)
-        if rule.answer_at == "sidecar" and not rule.answer.needs_app:
-            exchange.answered_by = "sidecar"
-            return response(render(rule.answer, request.method), request)
+        if at_once is not None or rule is None:  # without a rule it is at once
+            return at_once or failed(request)
         try:
             answered = await self._ask(exchange, request, rule.answer)
         except AppFailed as e:
@@ -66,6 +63,18 @@ class Router:
             return await self._static(exchange, request, rule.answer)
         exchange.answered_by = "app"
         return _relayed(answered, request)
+
+    def answer_now(self, exchange: Exchange, request: http.Request) -> http.Response | None:
+        """The answer that needs nobody, None for one that the app is asked for."""
+        rule = exchange.decision.rule
+        if exchange.action != "mock" or rule is None:
+            answer = BLOCKED
+        elif rule.answer_at == "sidecar" and not rule.answer.needs_app:
+            answer = rule.answer
+        else:
+            return None
+        exchange.answered_by = "sidecar"
+        return response(render(answer, request.method), request)
 
     async def takes_over(self) -> bool:
         """Whether the app is there to speak with the client itself (WebSocket, slow body)."""

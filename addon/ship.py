@@ -68,6 +68,7 @@ class Shipper:
         self._queue: deque[tuple[CaptureRecord, Traced | None, int]] = deque()
         self._queue_size = 0
         self._in_hand = 0  # records that the writer has taken from the queue
+        self._idle = False  # the writer waits for a record, and is woken by the next one
         self._seq = 0
         self._submitted = 0
         self._closing = False
@@ -104,7 +105,8 @@ class Shipper:
                 reason = ""
                 self._queue.append((record, traced, size))
                 self._queue_size += size
-                self._changed.notify()
+                if self._idle:
+                    self._changed.notify()
         if reason:
             self._measure.record(record, traced)
             self._lost(reason, 1)
@@ -181,12 +183,14 @@ class Shipper:
     def _write(self) -> None:
         while True:
             with self._changed:
+                self._idle = True
                 while not self._queue and not self._closing:
                     self._changed.wait()
+                self._idle = False
                 if not self._queue:
                     return
                 if not self._closing and len(self._queue) < GROUP_RECORDS:
-                    self._changed.wait_for(lambda: self._closing, GATHER_S)
+                    self._changed.wait(GATHER_S)  # only `close` ends it early
                 group = self._take()
             try:
                 self._keep(group)

@@ -217,6 +217,8 @@ def text(raw: bytes | str) -> str:
     Lone surrogates (how libraries carry such bytes in a str) come out the same way.
     """
     if isinstance(raw, str):
+        if raw.isascii():
+            return raw
         try:
             data = raw.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:

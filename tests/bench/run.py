@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     if where is None:
         raise BenchError("a Lab needs namespaces of its own\n\nhint: python -m tests.bench.run")
     left_out: list[str] = []
-    begun, load_before = time.time(), os.getloadavg()[0]
+    begun, load_before, with_what = round(time.time()), os.getloadavg()[0], versions()
     samples = measured(FORMS[given.form], where, left_out)
     found = history.entry(
         samples,
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         seconds=round(time.time() - begun),
         load=(load_before, os.getloadavg()[0]),
         machine=machine(),
-        versions=versions(),
+        versions=with_what,
         left_out=left_out,
         generator=client.generator(),
     )

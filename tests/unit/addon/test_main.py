@@ -51,9 +51,9 @@ def sidecar(sink: Kept) -> Iterator[Sidecar]:
         yield made(sink)
 
 
-def made(sink: Kept, **environ: str) -> Sidecar:
+def made(sink: Kept, rules: r.Bundle = RULES, **environ: str) -> Sidecar:
     chosen = options.load({"TELEMOCK_APP_URL": "http://127.0.0.1:9"} | environ)
-    return Sidecar(chosen, Profiles(chosen.app_url, str, RULES), sink, Metrics("sidecar"))
+    return Sidecar(chosen, Profiles(chosen.app_url, str, rules), sink, Metrics("sidecar"))
 
 
 def flow_of(path: str, content: bytes = b"", **headers: str) -> http.HTTPFlow:

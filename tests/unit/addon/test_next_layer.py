@@ -29,6 +29,7 @@ class Rules:
     def __init__(self) -> None:
         self.relays: list[Relay] = []
         self.over = False
+        self.answers = None
 
     def names(self, host: str) -> bool:
         return host == HOST

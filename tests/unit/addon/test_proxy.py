@@ -40,7 +40,9 @@ async def test_only_the_stock_addons_that_are_needed_run(tmp_path: Path) -> None
     process = Process(chosen(tmp_path), RULES)
     master = Master(process)
     names = set(master.addons.lookup)
-    assert names == {"sidecar", "connections", "core", "proxyserver", "nextlayer", "tlsconfig"}
+    assert names == {
+        "sidecar", "connections", "contexts", "core", "proxyserver", "nextlayer", "tlsconfig"
+    }  # fmt: skip
     # Without the addon `block` there is no block_global, which would refuse IPv6 clients.
     assert "block_global" not in master.options
     assert master.options.connection_strategy == "lazy"

@@ -1,0 +1,31 @@
+"""addon/lean.py, in a process of its own: what the sidecar imports, and what it does not."""
+
+import subprocess
+import sys
+
+from tests.sidecar import ROOT
+
+
+def ran(code: str) -> str:
+    made = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return made.stdout.strip()
+
+
+def test_the_sidecar_imports_only_the_addons_that_it_uses() -> None:
+    shown = ran(
+        "import sys, addon.proxy; print(*sorted(m for m in sys.modules"
+        " if m.startswith('mitmproxy.addons.') or m in ('flask', 'ldap3', 'tornado', 'urwid')))"
+    )
+    assert shown.split() == [
+        f"mitmproxy.addons.{name}"
+        for name in ("core", "next_layer", "proxyserver", "termlog", "tlsconfig")
+    ]
+
+
+def test_what_is_imported_already_stays() -> None:
+    assert ran(
+        "import mitmproxy.addons as a; before = a.default_addons; import addon.proxy;"
+        " import mitmproxy.addons; print(mitmproxy.addons.default_addons is before)"
+    ) == "True"  # fmt: skip

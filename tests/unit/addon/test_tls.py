@@ -1,0 +1,122 @@
+"""addon/tls.py: the contexts it keeps, and real handshakes with them."""
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.addons.tlsconfig import TlsConfig
+from mitmproxy.connection import Client, ConnectionState
+from mitmproxy.options import Options
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import modes
+from mitmproxy.test import taddons
+from mitmproxy.tls import TlsData
+from OpenSSL import SSL
+
+from addon import ca
+from addon.tls import MOST_CONTEXTS, Contexts
+from tests.sidecar import HOST
+
+
+class Made:
+    def __init__(self, options: Options, trust: Path, tls_config: TlsConfig) -> None:
+        self.options, self.trust = options, trust
+        self.contexts = Contexts(tls_config)
+
+    def start(self, sni: str | None = HOST, host: str = HOST) -> TlsData:
+        client = Client(
+            peername=("127.0.0.1", 5), sockname=("192.0.2.1", 443), timestamp_start=1.0,
+            state=ConnectionState.OPEN, sni=sni,
+        )  # fmt: skip
+        context = Context(client, self.options)
+        context.layers = [modes.TransparentProxy(context)]
+        context.server.address = (host, 443)
+        data = TlsData(client, context)
+        self.contexts.tls_start_client(data)
+        return data
+
+    def trusting(self, *alpn: str) -> ssl.SSLContext:
+        trusting = ssl.create_default_context(cafile=str(self.trust))
+        if alpn:
+            trusting.set_alpn_protocols(list(alpn))
+        return trusting
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Made]:
+    trust = ca.ensure(tmp_path)
+    tls_config = TlsConfig()
+    with taddons.context(Proxyserver(), tls_config) as context:
+        context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
+        yield Made(context.options, trust, tls_config)
+
+
+def handshake(
+    server: SSL.Connection, trusting: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> ssl.SSLObject:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting.wrap_bio(incoming, outgoing, server_hostname=HOST, session=session)
+    for _ in range(10):
+        for side in (client.do_handshake, server.do_handshake, lambda: client.read(1)):
+            with contextlib.suppress(ssl.SSLWantReadError, SSL.WantReadError):
+                side()
+            if data := outgoing.read():
+                server.bio_write(data)
+            with contextlib.suppress(SSL.WantReadError):
+                incoming.write(server.bio_read(65536))
+    return client
+
+
+def test_a_name_has_one_context_that_its_clients_trust(made: Made) -> None:
+    first, second = made.start(), made.start()
+    assert first.ssl_conn is not second.ssl_conn
+    assert first.ssl_conn.get_context() is second.ssl_conn.get_context()
+    client = handshake(first.ssl_conn, made.trusting("h2", "http/1.1"))
+    assert client.version() == "TLSv1.3" and client.selected_alpn_protocol() == "h2"
+    client = handshake(second.ssl_conn, made.trusting("spdy", "http/1.1"))
+    assert client.selected_alpn_protocol() == "http/1.1"
+    assert handshake(made.start().ssl_conn, made.trusting()).selected_alpn_protocol() is None
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_clients_resume_their_sessions(made: Made, version: ssl.TLSVersion) -> None:
+    trusting = made.trusting()
+    trusting.maximum_version = version
+    first = handshake(made.start().ssl_conn, trusting)
+    assert not first.session_reused
+    assert handshake(made.start().ssl_conn, trusting, first.session).session_reused
+
+
+def test_a_client_that_does_not_trust_us_fails(made: Made) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(made.start().ssl_conn, ssl.create_default_context())
+
+
+def test_what_was_prepared_is_used(made: Made) -> None:
+    made.contexts.prepare([HOST], made.options)
+    (prepared,) = made.contexts._made.values()
+    assert made.start().ssl_conn.get_context() is prepared
+
+
+def test_contexts_are_bounded(made: Made) -> None:
+    for number in range(MOST_CONTEXTS + 5):
+        made.start(f"{number}.example", f"{number}.example")
+    assert len(made.contexts._made) == MOST_CONTEXTS
+
+
+def test_what_mitmproxy_must_serve_itself_is_left_to_it(made: Made) -> None:
+    data = made.start()
+    data.ssl_conn = None
+    data.context.server.state = ConnectionState.OPEN  # its protocol is already chosen
+    data.context.server.timestamp_start = 1.0
+    made.contexts.tls_start_client(data)
+    assert data.ssl_conn is None
+    data = made.start()
+    data.ssl_conn = None
+    data.context.layers = [modes.HttpProxy(data.context)]  # TLS to the proxy itself
+    data.context.server.address = None
+    made.contexts.tls_start_client(data)
+    assert data.ssl_conn is None
