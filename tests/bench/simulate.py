@@ -1,12 +1,12 @@
 """A cluster's worth of sidecars against the real app: what breaks first, and at what number.
 
-`python -m tests.bench.simulate [--pods 10000] [--seconds 20]`. Pods send real records over HTTP,
-one at a time on connections of their own, as sidecars without a backlog do: each keeps what was not
-acknowledged, sends at most 500 at once, connects anew where the app hung up, and waits 0.1 to 5 s
-after a failure. First one record a minute from each; then twice as many, and so on, until the app
-falls behind; then the app is stopped, and started again with a backlog in every pod. In the end
-every record must be there. Without TLS. Prints tables in Markdown, then the figures as JSON. Not
-run by `make test`.
+`python -m tests.bench.simulate [--pods 10000] [--seconds 20] [--backoff 5]`. Pods send real records
+over HTTP, one at a time on connections of their own, as sidecars without a backlog do: each keeps
+what was not acknowledged, sends at most 500 at once, connects anew where the app hung up, and waits
+0.1 to 5 s (--backoff) after a failure. First one record a minute from each; then twice as many, and
+so on, until the app falls behind; then it is stopped, and started again with a backlog in every
+pod. In the end every record must be there. Without TLS. Prints tables in Markdown, then the figures
+as JSON. Not run by `make test`.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from statistics import quantiles
 from typing import Any
 
+from addon.deliver import BACKOFF_S, BATCH_RECORDS, TIMEOUT_S
 from app.contract.names import CONTENT_TYPE_RECORDS, PATH_CAPTURES
 from app.tables import markdown_table
 from tests.bench.figures import shown
@@ -29,9 +30,6 @@ from tests.bench.fleet import Fleet
 from tests.bench.ingest import App, app, packed
 from tests.bench.machine import machine, versions
 
-BATCH = 500
-BACKOFF_S = (0.1, 5.0)
-ANSWER_S = 10.0  # that a sidecar waits for an answer
 BEHIND_S = 1.0  # of records that wait at the end of a step: more is falling behind
 PER_MINUTE = 1
 BACKLOG = 10  # records of each pod when the app comes back
@@ -40,8 +38,9 @@ BACKLOG = 10  # records of each pod when the app comes back
 class Cluster:
     """All pods. `done` are the seconds from a record's making to its acknowledgement."""
 
-    def __init__(self, app: App, pods: int) -> None:
+    def __init__(self, app: App, pods: int, longest_s: float) -> None:
         self.app = app
+        self.longest_s = longest_s
         self.fleet = Fleet(pods)
         self.waiting: list[deque[tuple[bytes, float]]] = [deque() for _ in range(pods)]
         self.streams: list[tuple[asyncio.StreamReader, asyncio.StreamWriter] | None] = [None] * pods
@@ -73,12 +72,12 @@ class Cluster:
     async def _send(self, pod: int) -> None:
         waiting, pause = self.waiting[pod], BACKOFF_S[0]
         while waiting:
-            lines = [waiting[n] for n in range(min(len(waiting), BATCH))]
+            lines = [waiting[n] for n in range(min(len(waiting), BATCH_RECORDS))]
             why = await self._post(pod, packed([line for line, _ in lines]))
             if why:
                 self.failed[why] = self.failed.get(why, 0) + 1
                 await asyncio.sleep(pause * (0.5 + random.random() / 2))
-                pause = min(2 * pause, BACKOFF_S[1])
+                pause = min(2 * pause, self.longest_s)
                 continue
             pause, now = BACKOFF_S[0], time.perf_counter()
             for _, made in lines:
@@ -96,7 +95,7 @@ class Cluster:
         )
         kept = self.streams[pod] is not None
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 status = await self._exchange(pod, head.encode() + body)
         except (OSError, EOFError, TimeoutError, ValueError) as e:
             self.hang_up(pod)
@@ -170,8 +169,8 @@ class Cluster:
         }  # fmt: skip
 
 
-async def _run(started: App, pods: int, seconds: float) -> dict[str, Any]:
-    cluster = Cluster(started, pods)
+async def _run(started: App, pods: int, seconds: float, longest_s: float) -> dict[str, Any]:
+    cluster = Cluster(started, pods, longest_s)
     steps = []
     rate = pods * PER_MINUTE / 60
     while True:
@@ -187,7 +186,7 @@ async def _run(started: App, pods: int, seconds: float) -> dict[str, Any]:
     for pod in range(pods):
         cluster.hang_up(pod)
     return {
-        "pods": pods, "steps": steps, "restart": restart,
+        "pods": pods, "backoff_s": longest_s, "steps": steps, "restart": restart,
         "made": cluster.made, "stored": health["store"]["records"],
     }  # fmt: skip
 
@@ -197,6 +196,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--pods", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=20, help="of one step")
+    parser.add_argument(
+        "--backoff", type=float, default=BACKOFF_S[1], help="longest wait after a failure, in s"
+    )
     options = parser.parse_args(arguments)
     os.nice(5)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -207,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     load = os.getloadavg()[0]
     with app(usable[0]) as started:
         os.sched_setaffinity(0, usable[1:] or usable)
-        figures = asyncio.run(_run(started, pods, options.seconds))
+        figures = asyncio.run(_run(started, pods, options.seconds, options.backoff))
     result = {
         "bench": "simulate", "machine": about, "versions": versions(),
         "load": [load, os.getloadavg()[0]], **figures,
