@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from starlette.requests import ClientDisconnect
 
 from app import report as reports
 from app.auth import Caller, Policy
@@ -138,6 +139,8 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
             if not batch.records and not batch.refused:  # a sidecar that takes leave
                 return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
             written = await runtime.writer.write(batch.records)
+        except ClientDisconnect:  # it waited too long for its turn, and comes again
+            return Response(status_code=408)
         except BatchError as e:
             raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
         except TimeoutError:
