@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from starlette.requests import ClientDisconnect
 
 from app import report as reports
 from app.auth import Caller, Policy
@@ -128,14 +129,18 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
                 body = await read_body(request.stream())
             arrived = time.perf_counter()
             batch = await asyncio.to_thread(
-                read_batch, body, request.headers.get("content-encoding", "")
+                read_batch, body, request.headers.get("content-encoding", ""), runtime.digest
             )
-            if sender.pod and (rebound := await asyncio.to_thread(bind, batch, sender.pod)):
+            if sender.pod and (
+                rebound := await asyncio.to_thread(bind, batch, sender.pod, runtime.digest)
+            ):
                 count("telemock.ingest.rebound", (), rebound)
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
             if not batch.records and not batch.refused:  # a sidecar that takes leave
                 return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
             written = await runtime.writer.write(batch.records)
+        except ClientDisconnect:  # it waited too long for its turn, and comes again
+            return Response(status_code=408)
         except BatchError as e:
             raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
         except TimeoutError:

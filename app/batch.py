@@ -4,14 +4,14 @@ Called by the route in `app.api`. A line that is no record is refused alone; the
 """
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 import msgspec
 import zstandard
 
 from app.auth import Pod
-from app.contract.record import RecordError, decode, short
+from app.contract.record import CaptureRecord, RecordError, decode, short
 from app.store import Incoming, Written
 
 WIRE_CAP = 8 << 20  # bytes of a batch as sent
@@ -64,8 +64,11 @@ async def read_body(chunks: AsyncIterator[bytes]) -> bytes:
     return bytes(body)
 
 
-def read_batch(body: bytes, encoding: str) -> Batch:
-    """The records in a body, and the lines that hold none. Runs in a thread: takes up to a second.
+def read_batch(
+    body: bytes, encoding: str, ready: Callable[[CaptureRecord, bytes], Incoming] = Incoming
+) -> Batch:
+    """The records in a body, each made `ready` at once, and the lines that hold none. Runs in a
+    thread: takes up to a second.
 
     Raises BatchError.
     """
@@ -80,24 +83,28 @@ def read_batch(body: bytes, encoding: str) -> Batch:
         if not line:
             continue
         try:
-            batch.records.append(Incoming(decode(line), line))
+            batch.records.append(ready(decode(line), line))
         except RecordError as e:
             batch.refused.append(Refused(number, short(str(e)), _id(line)))
     return batch
 
 
-def bind(batch: Batch, pod: Pod) -> int:
+def bind(
+    batch: Batch, pod: Pod, ready: Callable[[CaptureRecord, bytes], Incoming] = Incoming
+) -> int:
     """Make every record one of that pod, whatever it says; how many said otherwise."""
     bound = 0
-    for at, (record, line) in enumerate(batch.records):
-        named = record.workload
+    for at, incoming in enumerate(batch.records):
+        named = incoming.record.workload
         if (named.namespace, named.pod, named.uid) == pod:
             continue
-        whole = msgspec.json.decode(line)  # fields that this version does not know stay
+        whole = msgspec.json.decode(incoming.line)  # fields that this version does not know stay
         names = {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
         whole["workload"] = whole.get("workload", {}) | names
-        record = msgspec.structs.replace(record, workload=msgspec.structs.replace(named, **names))
-        batch.records[at] = Incoming(record, msgspec.json.encode(whole))
+        record = msgspec.structs.replace(
+            decode(incoming.line), workload=msgspec.structs.replace(named, **names)
+        )
+        batch.records[at] = ready(record, msgspec.json.encode(whole))
         bound += 1
     return bound
 

@@ -42,13 +42,13 @@ class Counting:
     def stored(self, group: Sequence[Incoming], written: Written) -> None:
         alike: dict[_Alike, list[int]] = {}
         for index in written.stored:
-            record = group[index].record
+            record, _, known, _ = group[index]
             key = _alike(record)
             sums = alike.get(key)
             if sums is None:
                 sums = alike[key] = [0, 0]
             sums[0] += 1
-            sums[1] += sizes(record)[0]
+            sums[1] += known.out if known else sizes(record)[0]
         add = self._metrics.add
         for of, (count, left) in alike.items():
             status = f"{of.status // 100}xx" if of.status else ""

@@ -6,15 +6,16 @@ else happens: the store has the record.
 """
 
 import logging
+import string
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from app.contract.names import LOG_APP, LOG_FILES
-from app.contract.record import Body, CaptureRecord, Request
+from app.contract.record import Body, CaptureRecord, Pair, Request
 from app.otel.lines import ascii_json, iso, json_line
 from app.room import lacking
 from app.rotating import RotatingFile
@@ -56,10 +57,10 @@ class LogFiles:
             for name in LOG_FILES
         )
 
-    def request(self, record: CaptureRecord) -> None:
-        """One JSON line in telemetry_requests.log. `record` is masked and has a request."""
-        if record.request is not None:
-            self._append(self._requests, ascii_json(request_line(record, record.request)))
+    def requests(self, lines: Sequence[bytes]) -> None:
+        """Into telemetry_requests.log: what `request_log` made of masked records."""
+        for _ in range(self._requests.append_all(lines)):
+            self._lost(self._requests.path.name)
 
     def sidecar(self, record: CaptureRecord) -> None:
         """One line in mitmproxy.log, of a record of kind `log`."""
@@ -149,23 +150,24 @@ class _Handler(logging.Handler):
         self._append(b"\n".join(map(_ascii, text.split("\n"))))
 
 
+def request_log(record: CaptureRecord) -> bytes:
+    """The record's line in telemetry_requests.log, b"" when it tells of no request of its own."""
+    if record.request is None or record.kind not in ("exchange", "refused", "failed"):
+        return b""
+    return ascii_json(request_line(record, record.request))
+
+
 def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
     """What one line of telemetry_requests.log holds."""
     response = record.response
-    parameters: dict[str, Any] = {}
-    for name, value in request.query:
-        _gather(parameters, name, value)
-    headers: dict[str, Any] = {}
-    for name, value in request.headers:
-        _gather(headers, name, value)
     return {
         "timestamp": iso(record.time_ns),
         "url": url(record),
         "method": request.method,
         "host": record.host,
         "path": request.path,
-        "headers": headers,
-        "query_params": parameters,
+        "headers": _gathered(request.headers),
+        "query_params": _gathered(request.query),
         "user_agent": _header(request.headers, "user-agent"),
         "client": record.client.address if record.client else "",
         "status": response.status if response else None,
@@ -196,17 +198,41 @@ def url(record: CaptureRecord) -> str:
         return ""
     host = f"[{record.host}]" if ":" in record.host else _quote(record.host)
     port = "" if _PORTS.get(request.scheme, request.port) == request.port else f":{request.port}"
-    query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
-    path = quote(request.path, safe="/%:@!$&'()*+,;=~\\", errors="backslashreplace")
+    query = "&".join(map("=".join, request.query))
+    if not _is_plain(query, len(request.query)):
+        query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
+    path = request.path
+    if not _is_plain(path):
+        path = quote(path, safe="/%:@!$&'()*+,;=~\\", errors="backslashreplace")
     return f"{request.scheme}://{host}{port}{path}{query and '?' + query}"
 
 
+_SAFE = "/:@!$'()*,;~"  # in a query
+_PLAIN = (string.ascii_letters + string.digits + "_.-" + _SAFE).encode()
+
+
+def _is_plain(text: str, pairs: int = 0) -> bool:
+    """Whether quoting its parts would change nothing: most of what a product sends, found at once.
+    `pairs` of a query are joined by `=` and `&`."""
+    left = text.encode("ascii", "replace").translate(None, _PLAIN)
+    return left == b"=&" * (pairs - 1) + b"=" if pairs else not left
+
+
 def _quote(text: str) -> str:
-    return quote(text, safe="/:@!$'()*,;~", errors="backslashreplace")
+    return text if _is_plain(text) else quote(text, safe=_SAFE, errors="backslashreplace")
+
+
+def _gathered(pairs: list[Pair]) -> dict[str, Any]:
+    """By name; repeated names become a list."""
+    found: dict[str, Any] = dict(pairs)
+    if len(found) < len(pairs):
+        found = {}
+        for name, value in pairs:
+            _gather(found, name, value)
+    return found
 
 
 def _gather(into: dict[str, Any], name: str, value: str) -> None:
-    """Repeated names become a list."""
     if name not in into:
         into[name] = value
     elif isinstance(into[name], list):
@@ -216,7 +242,10 @@ def _gather(into: dict[str, Any], name: str, value: str) -> None:
 
 
 def _header(headers: list[tuple[str, str]], name: str) -> str:
-    return next((v for n, v in headers if n.lower() == name), "")
+    for given, value in headers:
+        if len(given) == len(name) and given.lower() == name:
+            return value
+    return ""
 
 
 def _text(body: Body | None) -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, encode
 from app.counting import Counting
-from app.files import LogFiles
+from app.files import LogFiles, request_log
 from app.firehose import log_record
 from app.logs import place
 from app.otel.export import Exporter
@@ -267,14 +267,14 @@ class Writer:
 
     def _after(self, group: list[Incoming], written: Written) -> None:
         self.counting.stored(group, written)
-        for index in written.stored:
-            record = group[index].record
+        stored = [group[index] for index in written.stored]
+        said = (request_log(i.record) if i.said is None else i.said for i in stored)
+        self._files.requests([line for line in said if line])
+        for incoming in stored:
+            if incoming.record.kind == "log":
+                self._files.sidecar(incoming.record)
             if self._exporter.logs:
-                self._exporter.log(log_record(group[index]))
-            if record.kind == "log":
-                self._files.sidecar(record)
-            elif record.kind in ("exchange", "refused", "failed"):
-                self._files.request(record)  # if it has one
+                self._exporter.log(log_record(incoming))
 
 
 def _rough_size(record: CaptureRecord) -> int:

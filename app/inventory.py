@@ -9,10 +9,10 @@ import binascii
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from app.contract.body import documents
-from app.contract.record import CaptureRecord, Request
+from app.contract.record import CaptureRecord, Pair, Request
 from app.contract.sensitive import MASK
 
 TYPES = ("string", "integer", "number", "boolean", "null", "object", "array", "empty")
@@ -46,6 +46,11 @@ class Field(NamedTuple):
     shape: str
 
 
+# A kind ("type shape"), or of an object its names and the forms below them, of an array None and
+# the forms within.
+_Form = str | tuple[tuple[str, ...] | None, tuple["_Form", ...]]
+
+
 class Observation(NamedTuple):
     """`others` counts what was over the limits. Most requests of a product have the same fields:
     equal sets can be counted as one."""
@@ -62,22 +67,18 @@ def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation 
     request = record.request
     if request is None or record.action == "pass" or record.kind not in ("exchange", "refused"):
         return None
-    found = [
-        _query_field(n, v) if len(v) <= 128 else _field("query." + n, v) for n, v in request.query
-    ]
-    found += [
-        _header_field(n, v) if len(v) <= 128 else _field("header." + n.lower(), v)
-        for n, v in request.headers
-    ]
-    fields = cast(set[Field], set(found) - {None})
-    others = found.count(None) + request.left_out
+    fields, others = _pairs("query.", request.query)
+    more, over = _pairs("header.", request.headers)
+    others += over + request.left_out
+    fields = _union(fields, more)
     if request.body is not None:
-        seen = _Seen()
-        for document in documents(request.body, _content_type(request), decoders):
-            seen.walk(document)
-        fields |= seen.fields
-        others += seen.others
-    return Observation(frozenset(fields), others)
+        found = documents(request.body, _content_type(request), decoders)
+        forms = tuple([_form(document, 0) for document in found])
+        small = len(request.body.text or "") <= _SMALL
+        more, over = (_known_bodies if small else _bodies)(forms)
+        fields = _union(fields, more) if small else fields | more
+        others += over
+    return Observation(fields, others)
 
 
 def route_of(record: CaptureRecord) -> str:
@@ -88,20 +89,42 @@ def route_of(record: CaptureRecord) -> str:
     return f"/{first[:64]}{slash and '/*'}"
 
 
-def _field(path: str, value: str) -> Field | None:
-    """None when the path is too long."""
-    return Field(path, *classify(value)) if len(path) <= PATH else None
+# An instance of a product sends the same names every minute, with values that differ but are of the
+# same kind: what follows from names and kinds is remembered, where it is small.
+_SMALL = 4_096  # characters of names, or of a body
+_INTEGER = "integer "
 
 
-# A product sends the same names, and mostly the same values, every minute.
-@lru_cache(maxsize=16_384)
-def _query_field(name: str, value: str) -> Field | None:
-    return _field("query." + name, value)
+def _pairs(part: str, pairs: list[Pair]) -> Observation:
+    """Of the query or the headers."""
+    names = tuple([n for n, _ in pairs])
+    kinds = tuple([
+        _INTEGER if len(v) < 10 and v.isdecimal()
+        else _known_kind(v) if len(v) <= 128 else _kind(v)
+        for _, v in pairs
+    ])  # fmt: skip
+    return (_known_names if len("".join(names)) <= _SMALL else _names)(part, names, kinds)
 
 
-@lru_cache(maxsize=4_096)
-def _header_field(name: str, value: str) -> Field | None:
-    return _field("header." + name.lower(), value)
+def _names(part: str, names: tuple[str, ...], kinds: tuple[str, ...]) -> Observation:
+    if part == "header.":
+        names = tuple(map(str.lower, names))
+    paths = [(part + n, kind) for n, kind in zip(names, kinds, strict=True)]
+    fields = frozenset(_field(path, kind) for path, kind in paths if len(path) <= PATH)
+    return Observation(fields, sum(len(path) > PATH for path, _ in paths))
+
+
+_known_names = lru_cache(maxsize=1_024)(_names)
+
+
+def _field(path: str, kind: str) -> Field:
+    type, _, shape = kind.partition(" ")
+    return Field(path, type, shape)
+
+
+@lru_cache(maxsize=1_024)
+def _union(one: frozenset[Field], other: frozenset[Field]) -> frozenset[Field]:
+    return one | other if other else one
 
 
 def classify(value: str) -> tuple[str, str]:
@@ -117,6 +140,14 @@ def classify(value: str) -> tuple[str, str]:
     if value == "null":
         return "null", ""
     return "string", _shape(value)
+
+
+def _kind(value: str) -> str:
+    """The same as one word: type, space, shape."""
+    return " ".join(classify(value))
+
+
+_known_kind = lru_cache(maxsize=16_384)(_kind)
 
 
 def _shape(value: str) -> str:
@@ -156,49 +187,65 @@ def _content_type(request: Request) -> str:
     return next((v for n, v in request.headers if n.lower() == "content-type"), "")
 
 
-class _Seen:
-    """The distinct fields of one request, within the limits."""
+def _form(value: Any, depth: int) -> _Form:
+    """What a JSON value looks like: the kind, of objects and arrays what they hold instead."""
+    if isinstance(value, dict):
+        if depth >= DEPTH:
+            return (), ()
+        return tuple(value), tuple([
+            _INTEGER if type(v) is int and -(10**9) < v < 10**9 else _form(v, depth + 1)
+            for v in value.values()
+        ])  # fmt: skip
+    if isinstance(value, list):
+        return None, () if depth >= DEPTH else tuple([_form(v, depth + 1) for v in value])
+    if isinstance(value, str) and len(value) <= 128:
+        return _known_json_kind(value)
+    return _json_kind(value)
 
-    def __init__(self) -> None:
-        self.fields: set[Field] = set()
-        self.others = 0
-        self.nodes = 0
 
-    def add(self, path: str, type: str, shape: str = "") -> None:
-        field = Field(path, type, shape)
-        if len(path) > PATH or (len(self.fields) >= FIELDS and field not in self.fields):
-            self.others += 1
+def _bodies(forms: tuple[_Form, ...]) -> Observation:
+    """The distinct fields of one request's documents, within the limits."""
+    fields: set[Field] = set()
+    others = nodes = 0
+    stack: list[tuple[str, _Form, int]] = [("body", form, 0) for form in forms]
+    while stack:
+        path, form, depth = stack.pop()
+        nodes += 1
+        if nodes > NODES:
+            others += len(stack) + 1
+            break
+        if isinstance(form, str):
+            field = _field(path, form)
         else:
-            self.fields.add(field)
-
-    def walk(self, document: Any) -> None:
-        """Without recursion: depth is the sender's choice."""
-        stack: list[tuple[str, Any, int]] = [("body", document, 0)]
-        while stack:
-            path, value, depth = stack.pop()
-            self.nodes += 1
-            if self.nodes > NODES:
-                self.others += len(stack) + 1
-                return
-            type, shape = _json_type(value)
-            self.add(path, type, shape)
+            names, within = form
+            field = Field(path, "array" if names is None else "object", "")
             if depth >= DEPTH:
-                self.others += type in ("object", "array")
-            elif type == "object":
-                stack.extend((f"{path}.{key}", v, depth + 1) for key, v in value.items())
-            elif type == "array":
-                stack.extend((f"{path}[]", v, depth + 1) for v in value)
+                others += 1
+            elif names is None:
+                stack.extend((f"{path}[]", f, depth + 1) for f in within)
+            else:
+                pairs = zip(names, within, strict=True)
+                stack.extend((f"{path}.{name}", f, depth + 1) for name, f in pairs)
+        if len(path) > PATH or (len(fields) >= FIELDS and field not in fields):
+            others += 1
+        else:
+            fields.add(field)
+    return Observation(frozenset(fields), others)
 
 
-def _json_type(value: Any) -> tuple[str, str]:
+_known_bodies = lru_cache(maxsize=512)(_bodies)
+
+
+def _json_kind(value: Any) -> str:
     if isinstance(value, str):
-        return ("string", _shape(value)) if value else ("empty", "")
+        return f"string {_shape(value)}" if value else "empty "
     if value is None:
-        return "null", ""
+        return "null "
     if isinstance(value, bool):
-        return "boolean", ""
+        return "boolean "
     if isinstance(value, int):
-        return "integer", _number_shape(value) if abs(value) < 1 << 63 else ""
-    if isinstance(value, float):
-        return "number", ""
-    return ("object", "") if isinstance(value, dict) else ("array", "")
+        return _INTEGER + (_number_shape(value) if abs(value) < 1 << 63 else "")
+    return "number "
+
+
+_known_json_kind = lru_cache(maxsize=4_096)(_json_kind)

@@ -11,12 +11,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+_LEVEL = 1  # of gzip: 6 saves a fifth of the space, and costs as much as taking the records in
+_AT_A_TIME = 64 << 10  # bytes, about
 
 
 class RotatingFile:
@@ -41,15 +43,33 @@ class RotatingFile:
 
     def append(self, line: bytes) -> bool:
         """`line` comes without its end. False when it could not be written, which is counted."""
+        return not self.append_all([line])
+
+    def append_all(self, lines: Sequence[bytes]) -> int:
+        """The number of lines that could not be written, which are counted. They are written many
+        at a time, and one by one where that fails."""
+        failed = at = 0
         with self._lock:
-            try:
-                self._append(line + b"\n")
-            except OSError as e:
-                self._failed(e)
-                self.failed += 1
-                return False
-            self.error = ""
-            return True
+            while at < len(lines):
+                end, size = at, 0
+                while end < len(lines) and (end == at or size + len(lines[end]) < _AT_A_TIME):
+                    size += len(lines[end])
+                    end += 1
+                part = lines[at:end]
+                if not self._written(part):
+                    failed += 1 if len(part) == 1 else sum(not self._written([x]) for x in part)
+                at = end
+            self.failed += failed
+        return failed
+
+    def _written(self, lines: Sequence[bytes]) -> bool:
+        try:
+            self._append(b"\n".join([*lines, b""]))
+        except OSError as e:
+            self._failed(e)
+            return False
+        self.error = ""
+        return True
 
     def turn(self) -> None:
         """Rotate a file whose day is over though no line came since, and pack what could not be
@@ -151,7 +171,7 @@ class RotatingFile:
             packed = path.with_name(path.name + ".gz")
             part = path.with_name(path.name + ".gz.tmp")
             try:
-                with path.open("rb") as plain, gzip.open(part, "wb", compresslevel=6) as out:
+                with path.open("rb") as plain, gzip.open(part, "wb", compresslevel=_LEVEL) as out:
                     shutil.copyfileobj(plain, out, 1 << 20)
                 state = path.stat()
                 os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))  # age is the lines' age

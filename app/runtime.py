@@ -16,8 +16,10 @@ from app import auth
 from app.contract import rules as contract_rules
 from app.contract.mask import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
+from app.contract.record import CaptureRecord
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
+from app.digest import digest
 from app.files import LogFiles
 from app.ingest import Writer
 from app.logs import masked_logging, place
@@ -28,7 +30,7 @@ from app.profiles import ProfileSet
 from app.room import is_full, lacking, too_small
 from app.settings import Settings
 from app.sidecars import Sidecars
-from app.store import Store, StoreError
+from app.store import Incoming, Store, StoreError
 from app.store.sqlite import SqliteStore
 from app.telemetry import Telemetry
 
@@ -196,6 +198,9 @@ class Runtime:
             yield
         finally:
             self.release.close()
+
+    def digest(self, record: CaptureRecord, line: bytes) -> Incoming:
+        return digest(record, line, self._decoders(record.profile, record.rule))
 
     def _decoders(self, profile: str, rule: str) -> Sequence[str]:
         found = self.rules.rule(profile, rule)

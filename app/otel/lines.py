@@ -5,9 +5,13 @@ lines, so that all of them carry the same keys.
 """
 
 import json
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 # Trace id and span id of the request that is being handled, "" outside of one. Whoever begins to
 # handle a request sets it; its lines then carry both.
@@ -33,14 +37,23 @@ def json_line(
 
 
 def ascii_json(value: dict[str, Any]) -> bytes:
-    # json leaves DEL alone, which terminals do not.
+    with suppress(UnicodeEncodeError):  # lone surrogates
+        line = msgspec.json.encode(value)
+        if line.isascii() and b"\x7f" not in line:
+            return line
+    # Four times slower, for what is not ASCII. json leaves DEL alone, which terminals do not.
     return json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f").encode("ascii")
 
 
 def iso(time_ns: int) -> str:
     """UTC with microseconds; 1970 for a time that no calendar has."""
+    return f"{_second(time_ns // 10**9)}.{time_ns // 1000 % 10**6:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
     try:
-        time = datetime.fromtimestamp(time_ns // 10**9, UTC)
+        time = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):  # a sender's clock may be anywhere
         time = datetime.fromtimestamp(0, UTC)
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{time_ns // 1000 % 10**6:06d}Z"
+    return f"{time:%Y-%m-%dT%H:%M:%S}"

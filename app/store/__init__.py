@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from app.contract.record import CaptureRecord
+from app.inventory import Observation
 
 LIMIT = 1000  # captures in one page, at most
 OTHER = "(other)"  # stands for a name once the inventory holds as many as it may
@@ -30,12 +31,27 @@ class QueryError(ValueError):
     """A question the store cannot answer as asked. The text is meant for people, whole."""
 
 
+class Facts(NamedTuple):
+    """What roll-ups and inventory take from a record's content: bytes that left and came back, and
+    the fields of its request."""
+
+    out: int
+    in_: int
+    seen: Observation | None
+
+
 class Incoming(NamedTuple):
     """`line` is the record as it came, masked, with fields this version does not know: it is what
-    the store keeps and gives back."""
+    the store keeps and gives back.
+
+    `facts` and `said` (its line in the request log, b"" for none) are known where it went through
+    `app.digest`; `record` is then without the content that they were made of.
+    """
 
     record: CaptureRecord
     line: bytes
+    facts: Facts | None = None
+    said: bytes | None = None
 
 
 class NewField(msgspec.Struct, frozen=True):

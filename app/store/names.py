@@ -1,7 +1,7 @@
-"""Small numbers for names that repeat, bounded: endpoints, versions, fields of the inventory.
+"""Small numbers for names that repeat: endpoints, versions, fields of the inventory, facets.
 
 Called by `app.store.writing`, inside its transaction. Names come from senders, so each group takes
-only so many; the rest share OTHER.
+only so many; the rest share OTHER. Facets are as many as their captures have, and go with them.
 """
 
 import sqlite3
@@ -13,6 +13,11 @@ VERSIONS = 500  # of one profile
 FIELDS = 2_000  # paths of one endpoint, over all versions
 FIELDS_IN_ALL = 50_000
 _CACHE = 20_000
+_FACET = (
+    "kind, profile, host, method, path, route, rule, action, reason, status, version, namespace"
+    ", pod"
+)
+_FIND_FACET = f"SELECT id FROM facet WHERE {_FACET.replace(',', '=? AND')}=?"  # noqa: S608
 
 
 class Names:
@@ -23,12 +28,14 @@ class Names:
         self._endpoints: dict[tuple[str, str, str, str], int] = {}
         self._versions: dict[tuple[str, str], int] = {}
         self._fields: dict[tuple[int, str], int | None] = {}
+        self._facets: dict[tuple[str | int, ...], int] = {}
         self._new_hosts: list[NewHost] = []
 
     def forget(self) -> None:
         self._endpoints.clear()
         self._versions.clear()
         self._fields.clear()
+        self._facets.clear()
         self._new_hosts.clear()
 
     def new_hosts(self) -> list[NewHost]:
@@ -95,6 +102,14 @@ class Names:
             self._connection.execute("UPDATE endpoint SET fields=fields+1 WHERE id=?", (endpoint,))
         _keep(self._fields, key, number)
         return number, new
+
+    def facet(self, key: tuple[str | int, ...]) -> int:
+        """The number of this combination of the columns that captures are searched by."""
+        number = self._facets.get(key)
+        if number is None:
+            number = self._look_up(_FIND_FACET, key) or self._add(f"facet({_FACET})", key)
+            _keep(self._facets, key, number)
+        return number
 
     def _look_up(self, sql: str, key: tuple[object, ...]) -> int | None:
         row = self._connection.execute(sql, key).fetchone()

@@ -3,7 +3,6 @@
 Only `captures` and `capture` read captures; the rest reads roll-ups and the inventory.
 """
 
-import re
 import sqlite3
 from collections.abc import Iterable
 from itertools import groupby
@@ -13,26 +12,17 @@ import msgspec
 import zstandard
 
 from app.store import (
-    LIMIT,
     OTHER,
     BootRow,
     CaptureQuery,
     EndpointRow,
     FieldRow,
     Page,
-    QueryError,
     Scope,
     SenderRow,
     VersionRow,
 )
-
-_ORDERS = {  # order -> SQL of the key, of the comparison behind a cursor, of the sorting
-    "newest": ("time_ns", "(time_ns, id) < (?, ?)", "time_ns DESC, id DESC"),
-    "oldest": ("time_ns", "(time_ns, id) > (?, ?)", "time_ns, id"),
-    "arrival": ("0", "id > max(?, ?)", "id"),
-}
-_TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
-_CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,19})\.(\d{1,19})")
+from app.store.search import cursor, i64, search
 
 
 class Reader:
@@ -43,22 +33,16 @@ class Reader:
         self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
 
     def captures(self, query: CaptureQuery) -> Page:
-        if not 1 <= query.limit <= LIMIT:
-            raise QueryError(f"limit is {query.limit}, expected 1 to {LIMIT}")
-        key, behind, sorting = _ORDERS[query.order]
-        where, values = _conditions(query)
-        if query.cursor is not None:
-            where.append(behind)
-            values += _cursor(query.cursor, query.order)
-        rows = self.connection.execute(
-            f"SELECT {key}, id, dictionary_id, record FROM capture"  # noqa: S608 - names from here
-            f" WHERE {' AND '.join(where) or '1'} ORDER BY {sorting} LIMIT ?",
-            (*values, query.limit + 1),
-        ).fetchall()
-        more = len(rows) > query.limit
-        rows = rows[: query.limit]
-        last = cursor(query.order, rows[-1][0], rows[-1][1]) if rows else query.cursor
-        return Page([self._line(d, blob) for _, _, d, blob in rows], last if more else None, last)
+        self.connection.execute("BEGIN")  # one state of the store for all steps
+        try:
+            found = search(self.connection, query)
+            more = len(found) > query.limit
+            found = found[: query.limit]
+            last = cursor(query.order, *found[-1]) if found else query.cursor
+            records = [self._record(id) for _, id in found]
+        finally:
+            self.connection.execute("ROLLBACK")
+        return Page(records, last if more else None, last)
 
     def capture(self, id: str) -> bytes | None:
         boot, _, seq = id.rpartition("-")
@@ -153,6 +137,12 @@ class Reader:
             ),
         )
 
+    def _record(self, id: int) -> bytes:
+        row = self.connection.execute(
+            "SELECT dictionary_id, record FROM capture WHERE id=?", (id,)
+        ).fetchone()
+        return self._line(*row)
+
     def _line(self, dictionary: int, blob: bytes) -> bytes:
         decompressor = self._decompressors.get(dictionary)
         if decompressor is None:
@@ -164,80 +154,19 @@ class Reader:
         return decompressor.decompress(blob)
 
 
-def cursor(order: str, key: int, id: int) -> str:
-    return f"{order}.{key}.{id}"
-
-
-def _cursor(text: str, order: str) -> tuple[int, int]:
-    found = _CURSOR.fullmatch(text)
-    if found is None or found[1] != order or int(found[2]) >> 63 or int(found[3]) >> 63:
-        raise QueryError(
-            f"cursor is {text[:64]!r}, which is none of order {order}\n\n"
-            "hint: pass on the cursor of the page before, with the same order"
-        )
-    return int(found[2]), int(found[3])
-
-
-def _conditions(query: CaptureQuery) -> tuple[list[str], list[Any]]:
-    where: list[str] = []
-    values: list[Any] = []
-
-    def also(condition: str, *given: Any) -> None:
-        where.append(condition)
-        values.extend(given)
-
-    if query.since_ns is not None:
-        also("time_ns>=?", _i64(query.since_ns))
-    if query.until_ns is not None:
-        also("time_ns<?", _i64(query.until_ns))
-    for name in ("kind", "host", "profile", "action", "version", "method"):
-        if (value := getattr(query, name)) is not None:
-            also(f"{name}=?", value)
-    if query.workload is not None:
-        namespace, slash, pod = query.workload.rpartition("/")
-        if slash:
-            also("namespace=?", namespace)
-        if pod:
-            also("pod=?", pod)
-    if query.status is not None:
-        also("status BETWEEN ? AND ?", *_statuses(query.status))
-    if query.text:
-        pattern = "%" + re.sub(r"([%_\\])", r"\\\1", query.text) + "%"
-        also(
-            "(" + " OR ".join(rf"{name} LIKE ? ESCAPE '\'" for name in _TEXT) + ")",
-            *[pattern] * len(_TEXT),
-        )
-    return where, values
-
-
-def _statuses(status: int | str) -> tuple[int, int]:
-    text = str(status).lower()
-    if re.fullmatch(r"[1-9]xx", text, re.ASCII):
-        return int(text[0]) * 100, int(text[0]) * 100 + 99
-    if re.fullmatch(r"\d{1,3}", text, re.ASCII):
-        return int(text), int(text)
-    raise QueryError(
-        f"status is {str(status)[:64]!r}, expected a number such as 404, or a class: 4xx"
-    )
-
-
 def _scope(scope: Scope, profile: str, table: str = "") -> tuple[str, list[Any]]:
     where = ["1"]
     values: list[Any] = []
     if scope.since_ns is not None:
         where.append(f"{table}last_ns>=?")
-        values.append(_i64(scope.since_ns))
+        values.append(i64(scope.since_ns))
     if scope.until_ns is not None:
         where.append(f"{table}first_ns<?")
-        values.append(_i64(scope.until_ns))
+        values.append(i64(scope.until_ns))
     if scope.profile is not None:
         where.append(f"{profile}=?")
         values.append(scope.profile)
     return " AND ".join(where), values
-
-
-def _i64(value: int) -> int:
-    return max(-(1 << 63), min(value, (1 << 63) - 1))
 
 
 def _endpoint(key: tuple[Any, ...], rows: list[Any], senders: dict[int, int]) -> EndpointRow:

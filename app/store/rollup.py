@@ -4,12 +4,13 @@ Called by `app.store.writing`. Reports read only these tables.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from app.contract.record import REASONS, CaptureRecord
 from app.inventory import Field, observe, route_of
-from app.store import OTHER, Decoders, NewField
+from app.store import OTHER, Decoders, Facts, NewField
 from app.store.names import Names
 
 HOUR = 3_600 * 10**9
@@ -70,7 +71,8 @@ class Batch:
         self._senders: dict[tuple[int | str, ...], _Sum] = {}
         self._observed: dict[tuple[int, int], _Observed] = {}
 
-    def add(self, record: CaptureRecord) -> None:
+    def add(self, record: CaptureRecord, known: Facts | None = None) -> None:
+        """Finds out itself what is not known of the record's content."""
         if record.kind == "log":
             return
         time_ns = record.time_ns
@@ -79,7 +81,7 @@ class Batch:
         host, route = record.host, route_of(record)
         endpoint = self._names.endpoint(record.profile, host, method, route)
         version = self._names.version(record.profile, record.product_version)
-        out, in_ = sizes(record)
+        out, in_, seen = known or facts(record, self._decoders(record.profile, record.rule))
         key: tuple[int | str, ...] = (
             time_ns // HOUR,
             endpoint,
@@ -97,7 +99,6 @@ class Batch:
         by = _sum(self._senders, key, time_ns)
         by.add(time_ns, out)
         by.extra = (workload.node, workload.image)
-        seen = observe(record, self._decoders(record.profile, record.rule))
         if seen is None:
             return
         observed = self._observed.get((endpoint, version))
@@ -160,6 +161,11 @@ class Batch:
             ),
         )
         return new_fields
+
+
+def facts(record: CaptureRecord, decoders: Sequence[str]) -> Facts:
+    """`decoders` are those of the record's rule."""
+    return Facts(*sizes(record), observe(record, decoders))
 
 
 def sender(record: CaptureRecord) -> str:

@@ -28,9 +28,10 @@ from app.store import (
     VersionRow,
     Written,
 )
-from app.store.reading import Reader, cursor
+from app.store.reading import Reader
 from app.store.rollup import DAY, HOUR
 from app.store.schema import VERSION, open_reader, open_writer, translated
+from app.store.search import cursor
 from app.store.writing import Writer
 
 _READERS = 4  # readers at a time; more wait
@@ -106,15 +107,12 @@ class SqliteStore:
 
     def stats(self) -> Stats:
         with self._readers.one() as reader:
-            (records,) = reader.connection.execute("SELECT records FROM total").fetchone()
-            last = reader.connection.execute(
-                "SELECT seq FROM sqlite_sequence WHERE name='capture'"
-            ).fetchone()
+            records, last = reader.connection.execute("SELECT records, last FROM total").fetchone()
         return Stats(
             records=records,
             bytes=sum(_size(Path(f"{self.path}{end}")) for end in ("", "-wal")),
             schema=VERSION,
-            arrival=cursor("arrival", 0, last[0] if last else 0),
+            arrival=cursor("arrival", 0, last),
         )
 
     def prune(
@@ -123,7 +121,7 @@ class SqliteStore:
         dropped = count = 0
         for _ in range(steps):
             with self._writing() as writer:
-                count = _prune_step(writer.connection, max_age_s, max_bytes)
+                count = _prune_step(writer, max_age_s, max_bytes)
             if not count:
                 break
             dropped += count
@@ -150,25 +148,17 @@ class SqliteStore:
             yield self._writer
 
 
-def _prune_step(
-    connection: sqlite3.Connection, max_age_s: float | None, max_bytes: int | None
-) -> int:
+def _prune_step(writer: Writer, max_age_s: float | None, max_bytes: int | None) -> int:
     """Drops at most _STEP captures in one transaction, and returns how many."""
+    connection = writer.connection
     oldest = None if max_age_s is None else time.time_ns() - int(max_age_s * 1e9)
     connection.execute("BEGIN IMMEDIATE")
     try:
         count = 0
         if oldest is not None:
-            count = connection.execute(
-                "DELETE FROM capture WHERE id IN"
-                " (SELECT id FROM capture WHERE time_ns<? ORDER BY time_ns LIMIT ?)",
-                (oldest, _STEP),
-            ).rowcount
+            count = _drop(connection, "WHERE time_ns<? ORDER BY time_ns", oldest)
         if not count and max_bytes is not None and _used(connection) > max_bytes:
-            count = connection.execute(
-                "DELETE FROM capture WHERE id IN (SELECT id FROM capture ORDER BY id LIMIT ?)",
-                (_STEP,),
-            ).rowcount
+            count = _drop(connection, "ORDER BY id")
         connection.execute("UPDATE total SET records=records-?", (count,))
         if not count and oldest is not None:
             _prune_rollups(connection, oldest)
@@ -177,9 +167,26 @@ def _prune_step(
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    finally:
+        writer.forget()
     # Pages go back to the file system in portions, the rest of them in the next step.
     connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
     return count
+
+
+def _drop(connection: sqlite3.Connection, which: str, *values: int) -> int:
+    """The first _STEP of those captures, and the facets that no other has."""
+    rows = connection.execute(
+        f"SELECT id, facet_id FROM capture {which} LIMIT ?",  # noqa: S608 - text from above
+        (*values, _STEP),
+    ).fetchall()
+    connection.executemany("DELETE FROM capture WHERE id=?", ((id,) for id, _ in rows))
+    connection.executemany(
+        "DELETE FROM facet WHERE id=? AND NOT EXISTS"
+        " (SELECT 1 FROM capture WHERE facet_id=facet.id)",
+        {(facet,) for _, facet in rows},
+    )
+    return len(rows)
 
 
 def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:

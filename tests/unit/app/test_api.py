@@ -1,6 +1,7 @@
 import gzip
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from app.contract import rules
 from app.contract.names import HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import CaptureRecord, Request, Response, encode
 from app.store import StoreError, StoreFull
-from tests.serving import Served, serving
+from tests.serving import Served, serving, until
 
 BOOT = "feedfeedfeedfeed"
 
@@ -277,3 +278,18 @@ def test_instants() -> None:
     assert ago is not None and abs(time.time_ns() - ago - 5400 * 10**9) < 10**9
     with pytest.raises(HTTPException):
         instant("soon", "since")
+
+
+def test_sender_that_hangs_up_is_no_error(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_connection(("127.0.0.1", served.port)) as sender:
+        sender.sendall(
+            b"POST /api/v1/captures HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n"
+            b"Authorization: Bearer " + served.runtime.token.encode() + b"\r\n\r\n{"
+        )
+
+    def ended() -> bool:
+        return b'http_response_status_code="408"' in served.runtime.metrics.render()
+
+    until(ended)
+    assert [r.message for r in caplog.records if r.levelname == "ERROR"] == []
+    assert post(served, line(1)).json()["stored"] == 1

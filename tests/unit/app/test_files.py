@@ -12,14 +12,19 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from app.contract.record import Body, Response
-from app.files import RESPONSE, LogFiles, request_line, url
+from app.contract.record import Body, CaptureRecord, Response
+from app.files import RESPONSE, LogFiles, request_line, request_log, url
 from tests.records import BOOT, exchange, log
 
 HOSTILE = "\x1b[2J\r\nforged\x7f\x9b\u202e\u2028é"
+
+
+def say(files: LogFiles, record: CaptureRecord) -> None:
+    files.requests([line for line in [request_log(record)] if line])
 
 
 @pytest.fixture
@@ -100,7 +105,7 @@ def test_clock_may_be_anywhere(seconds: int) -> None:
 
 def test_grep_and_jq_of_the_readme(tmp_path: Path, files: LogFiles) -> None:
     for n, version in enumerate(["1.2.3", "1.2.3", "1.2.4"], 1):
-        files.request(exchange(n, query=[("version", version), ("x", HOSTILE)]))
+        say(files, exchange(n, query=[("version", version), ("x", HOSTILE)]))
     path = str(tmp_path / "telemetry_requests.log")
     found = subprocess.run(["grep", "version=1.2.3", path], capture_output=True, check=True)
     assert len(found.stdout.splitlines()) == 2
@@ -116,7 +121,7 @@ def printable(data: bytes) -> bool:
 
 
 def test_hostile_text_stays_in_its_line(tmp_path: Path, files: LogFiles) -> None:
-    files.request(exchange(1, query=[(HOSTILE, HOSTILE)], headers=[(HOSTILE, HOSTILE)]))
+    say(files, exchange(1, query=[(HOSTILE, HOSTILE)], headers=[(HOSTILE, HOSTILE)]))
     files.sidecar(log(2, HOSTILE))
     handler = files.handler()
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -165,7 +170,7 @@ def test_handler_survives_a_broken_call(
 
 
 def test_only_records_with_a_request_become_lines(tmp_path: Path, files: LogFiles) -> None:
-    files.request(log(1, "x"))
+    say(files, log(1, "x"))
     assert not (tmp_path / "telemetry_requests.log").exists()
 
 
@@ -174,9 +179,9 @@ def test_failures_are_counted_and_told_while_they_last(tmp_path: Path) -> None:
     lost: Counter[str] = Counter()
     files = LogFiles(tmp_path / "file", lost=lambda name: lost.update([name]))
     assert files.problem() == ""
-    files.request(exchange(1))
+    say(files, exchange(1))
     files.sidecar(log(2, "x"))
-    files.request(exchange(3))
+    say(files, exchange(3))
     assert files.failed == 3
     assert lost == {"telemetry_requests.log": 2, "mitmproxy.log": 1}
     told = files.problem()
@@ -224,7 +229,7 @@ def test_all_files_together_stay_below_the_size(tmp_path: Path) -> None:
     most = 0
     for n in range(600):
         noise = random.Random(n).randbytes(5_000).hex()
-        files.request(exchange(n, query=[("n", str(n)), ("x", noise)]))
+        say(files, exchange(n, query=[("n", str(n)), ("x", noise)]))
         files.sidecar(log(n, noise[:2_000]))
         found = 0
         for path in tmp_path.iterdir():
@@ -234,3 +239,24 @@ def test_all_files_together_stay_below_the_size(tmp_path: Path) -> None:
     files.close()
     assert size // 3 < most <= size
     assert b"n=599&" in (tmp_path / "telemetry_requests.log").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        [],
+        [("v", "4.16.1-20904e45"), ("fc.giv", "12"), ("lic", "***")],
+        [("a", "1&b=2"), ("c", "3")],
+        [("a=b", ""), ("", "&")],
+        [("a", ""), ("b", "=")],
+        [("é", "1"), ("x y", "?#")],
+        [("a", "%20"), ("b", "\ud800")],
+    ],
+)
+def test_url_says_what_was_sent(query: list[tuple[str, str]]) -> None:
+    found = url(exchange(1, query=query)).partition("?")[2]
+    assert found == "&".join(
+        f"{quote(n, "/:@!$'()*,;~", errors='backslashreplace')}="
+        f"{quote(v, "/:@!$'()*,;~", errors='backslashreplace')}"
+        for n, v in query
+    )

@@ -53,6 +53,26 @@ def test_classify_any_text(value: str) -> None:
     assert type in TYPES and shape in SHAPES
 
 
+@given(st.text("0123456789٣²-+.e", max_size=12) | st.text(max_size=140))
+def test_value_has_its_own_kind_wherever_it_stands(value: str) -> None:
+    body = body_of([value, {"in": value}])
+    for _ in range(2):  # the second time from memory
+        seen = observe(exchange(1, query=[("q", value)], headers=[("H", value)], body=body))
+        assert seen is not None
+        kinds = {(f.path, f.type, f.shape) for f in seen.fields}
+        assert {("query.q", *classify(value)), ("header.h", *classify(value))} < kinds
+        shape = classify(value)[1] if classify(value)[0] == "string" else None
+        assert any(path == "body[].in" and type == ("string" if value else "empty")
+                   and shape in (None, found) for path, type, found in kinds)  # fmt: skip
+
+
+@given(st.integers() | st.integers(10**9 - 2, 10**9 + 2))
+def test_number_in_json_has_its_own_kind(value: int) -> None:
+    seen = observe(exchange(1, query=[], headers=[], body=body_of({"n": value})))
+    assert seen is not None
+    assert Field("body.n", *classify(str(value))) in seen.fields
+
+
 def body_of(document: object) -> Body:
     text = msgspec.json.encode(document).decode()
     return Body(text=text, size=len(text))

@@ -11,7 +11,7 @@ import pytest
 
 from app.analysis.summarize import lines, log_files, main, summarize
 from app.contract.record import LINE_CAP
-from app.files import LogFiles
+from app.files import LogFiles, request_log
 from tests.records import exchange
 
 ROOT = Path(__file__).parents[4]
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[4]
 def fill(logs: Path, first: int, last: int) -> Path:
     files = LogFiles(logs)
     for n in range(first, last + 1):
-        files.request(exchange(n))
+        files.requests([request_log(exchange(n))])
     files.close()
     return logs / "telemetry_requests.log"
 

@@ -136,16 +136,24 @@ class StoreSuite(ABC):
 
     # Captures
 
+    @pytest.mark.parametrize("asked", [{}, {"workload": "logs/"}, {"text": "leader"}])
     @pytest.mark.parametrize("order", ["newest", "oldest", "arrival"])
     def test_pages_show_each_capture_once_while_others_arrive(
-        self, store: Store, order: Any
+        self, store: Store, order: Any, asked: dict[str, Any]
     ) -> None:
-        # Pairs of one time, arriving from late to early.
-        store.write(incoming(*(exchange(n, time_ns=T0 + 100 - n // 2) for n in range(1, 24))))
+        # Pairs of one time, arriving from late to early, of five pods.
+        store.write(
+            incoming(
+                *(
+                    exchange(n, time_ns=T0 + 100 - n // 2, pod=f"leader-{n % 5}")
+                    for n in range(1, 24)
+                )
+            )
+        )
         seen: list[int] = []
         cursor, late = None, 100
         while True:
-            page = store.captures(CaptureQuery(order=order, cursor=cursor, limit=4))
+            page = store.captures(CaptureQuery(order=order, cursor=cursor, limit=4, **asked))
             seen += ids(page.items)
             if page.next is None:
                 break

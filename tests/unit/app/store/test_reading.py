@@ -35,27 +35,6 @@ def test_reports_never_touch_captures(path: Path) -> None:
         connection.close()
 
 
-@pytest.mark.parametrize("order", ["newest", "oldest", "arrival"])
-def test_page_is_found_by_index_without_sorting(path: Path, order: str) -> None:
-    connection = open_reader(path)
-    try:
-        asked: list[str] = []
-        connection.set_trace_callback(asked.append)
-        reader = Reader(connection)
-        page = reader.captures(CaptureQuery(order=order, limit=10))  # type: ignore[arg-type]
-        asked.clear()
-        reader.captures(
-            CaptureQuery(order=order, cursor=page.next, limit=10, since_ns=T0)  # type: ignore[arg-type]
-        )
-        connection.set_trace_callback(None)
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[0]}")]
-        assert len(plan) == 1 and "TEMP B-TREE" not in plan[0]
-        index = "INTEGER PRIMARY KEY" if order == "arrival" else "capture_time"
-        assert index in plan[0] and plan[0].startswith("SEARCH")
-    finally:
-        connection.close()
-
-
 def test_like_wildcards_are_letters(path: Path) -> None:
     connection = open_reader(path)
     try:

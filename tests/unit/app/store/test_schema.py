@@ -4,9 +4,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import zstandard
 
-from app.store import StoreError, StoreFull, schema
+from app.contract.record import encode
+from app.store import CaptureQuery, StoreError, StoreFull, schema
 from app.store.schema import open_reader, open_writer, translated
+from app.store.sqlite import SqliteStore
+from tests.records import BOOT, T0, exchange, incoming
 
 
 def made(path: Path, *statements: str) -> Path:
@@ -78,13 +82,52 @@ def test_older_schema_is_migrated_by_the_writer_only(
     reader.close()
 
 
+def test_captures_of_the_first_schema_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.sqlite"
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        patch.setattr(schema, "VERSION", 1)
+        old = open_writer(path)
+    line = encode(exchange(4))
+    compressed = zstandard.ZstdCompressor().compress(line)
+    row = [BOOT, "ns", "pod", "node"]
+    old.execute("INSERT INTO boot VALUES (7, ?, ?, ?, ?, 4, 2, 1, 1)", row)
+    old.execute("INSERT INTO run VALUES (7, 3, 4)")
+    for id, seq, status in ((12, 3, 200), (13, 4, 503)):
+        old.execute(
+            "INSERT INTO capture VALUES (?, 7, ?, ?, 'exchange', 'cribl', 'h', 'GET', '/p', '/r',"
+            " 'rule', 'mock', '', ?, '4.16', 'ns', 'pod', 0, ?)",
+            (id, seq, T0 + seq, status, compressed),
+        )
+    old.execute("DELETE FROM capture WHERE id=12")
+    old.execute("INSERT INTO capture SELECT 20, 7, 3, ?, kind, profile, host, method, path, route,"
+        " rule, action, reason, 200, version, namespace, pod, 0, record FROM capture", (T0 + 3,)
+    )  # fmt: skip
+    old.execute("UPDATE total SET records=2")
+    old.close()
+    store = SqliteStore(path)
+    try:
+        assert store.stats().records == 2 and store.stats().arrival == "arrival.0.20"
+        assert store.captures(CaptureQuery(status=503)).items == [line]
+        assert len(store.captures(CaptureQuery(workload="ns/pod", text="rule")).items) == 2
+        assert store.capture(f"{BOOT}-4") == line
+        again = store.write(incoming(exchange(3), exchange(4), exchange(5)))
+        assert (again.stored, again.duplicates) == ([2], 2)
+        follow = store.captures(CaptureQuery(order="arrival", cursor="arrival.0.20"))
+        assert len(follow.items) == 1
+    finally:
+        store.close()
+
+
 def test_migration_that_fails_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "store.sqlite"
     open_writer(path).close()
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE a (x); OOPS"))
-    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     with pytest.raises(StoreError, match="syntax error"):
         open_writer(path)
     monkeypatch.undo()

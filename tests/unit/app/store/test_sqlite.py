@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -145,10 +146,30 @@ def test_prune_gives_the_disk_back(tmp_path: Path) -> None:
         store.close()
 
 
+def test_facets_go_with_their_last_capture(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    store = SqliteStore(path)
+    try:
+        now = time.time_ns()
+        old = [exchange(n, time_ns=n, pod=f"old-{n}") for n in range(1, 6)]
+        store.write(incoming(*old, exchange(6, time_ns=1), exchange(7, time_ns=now)))
+        assert store.prune(max_age_s=3_600).captures == 6
+        assert len(store.captures(CaptureQuery(workload="leader-0")).items) == 1
+        # What was remembered of them is not used again.
+        store.write(incoming(exchange(8, time_ns=now, pod="old-1"), exchange(9, time_ns=now)))
+        assert len(store.captures(CaptureQuery(workload="old-1")).items) == 1
+        assert len(store.captures(CaptureQuery(workload="leader-0")).items) == 2
+    finally:
+        store.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM facet").fetchone() == (2,)
+    connection.close()
+
+
 def test_question_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteStore(tmp_path / "store.sqlite")
     try:
-        store.write(incoming(*(exchange(n) for n in range(1, 1_001))))
+        store.write(incoming(*(exchange(n, path=f"/{n}") for n in range(1, 1_001))))
         monkeypatch.setattr(sqlite, "_QUESTION_S", -1.0)
         with pytest.raises(QueryError, match=r"took longer(.|\n)*hint: "):
             store.captures(CaptureQuery(text="not there"))

@@ -1,9 +1,7 @@
-"""Runs of sequence numbers, and a dictionary that is trained once there is enough."""
+"""A dictionary that is trained once there is enough, and facets that repeat."""
 
-import random
 import sqlite3
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,34 +21,6 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 def writer_on(connection: sqlite3.Connection) -> Writer:
     return Writer(connection, lambda profile, rule: ())
-
-
-def runs(connection: sqlite3.Connection) -> list[tuple[int, int]]:
-    return connection.execute("SELECT first, last FROM run ORDER BY 1").fetchall()
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_runs_are_what_a_set_would_be(connection: sqlite3.Connection, seed: int) -> None:
-    chance = random.Random(seed)
-    writer = writer_on(connection)
-    seen: set[int] = set()
-    for _ in range(40):
-        seqs = [chance.randrange(1, 80) for _ in range(chance.randrange(1, 8))]
-        batch = incoming(*(exchange(n) for n in seqs))
-        stored = [seqs[i] for i in writer.write(batch).stored]
-        assert sorted(stored) == sorted(set(seqs) - seen)
-        seen |= set(seqs)
-        numbers = [n for first, last in runs(connection) for n in range(first, last + 1)]
-        assert numbers == sorted(seen)
-        bounds = runs(connection)
-        assert all(a[1] + 1 < b[0] for a, b in pairwise(bounds)), "runs that touch are one run"
-
-
-def test_a_stream_in_order_is_one_run(connection: sqlite3.Connection) -> None:
-    writer = writer_on(connection)
-    for start in range(1, 100, 10):
-        writer.write(incoming(*(exchange(n) for n in range(start, start + 10))))
-    assert runs(connection) == [(1, 100)]
 
 
 def test_dictionary_is_trained_once_and_used_after_a_restart(
@@ -78,3 +48,17 @@ def test_records_that_teach_nothing_are_kept_all_the_same(
         writer.write(incoming(exchange(n)))
         writer.train()
     assert connection.execute("SELECT records FROM total").fetchone() == (9,)
+
+
+def test_captures_that_are_alike_share_a_facet(connection: sqlite3.Connection) -> None:
+    writer = writer_on(connection)
+    writer.write(incoming(exchange(1), exchange(2), exchange(3, status=503)))
+    writer_on(connection).write(incoming(exchange(4), exchange(5, pod="leader-1")))
+    facets = connection.execute(
+        "SELECT seq, status, pod FROM capture JOIN facet ON facet.id=facet_id ORDER BY seq"
+    ).fetchall()
+    assert facets == [
+        (1, 200, "leader-0"), (2, 200, "leader-0"), (3, 503, "leader-0"), (4, 200, "leader-0"),
+        (5, 200, "leader-1"),
+    ]  # fmt: skip
+    assert connection.execute("SELECT count(*) FROM facet").fetchone() == (3,)

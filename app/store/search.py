@@ -1,0 +1,135 @@
+"""Which captures a question means, in order. Called by `app.store.reading`.
+
+What is asked for by name is looked up in the facets. Their captures then come from an index in the
+order of time, facet by facet, as far as the page reaches: the effort goes with the number of facets
+that fit, not with the number of captures.
+"""
+
+import re
+import sqlite3
+from typing import Any
+
+from app.store import LIMIT, CaptureQuery, QueryError
+
+_TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
+_CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,19})\.(\d{1,19})")
+_Place = tuple[int, int]  # time (0 in the order of arrival) and id
+
+
+def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
+    """The places of one more capture than the page takes, where there are so many.
+
+    Raises QueryError.
+    """
+    if not 1 <= query.limit <= LIMIT:
+        raise QueryError(f"limit is {query.limit}, expected 1 to {LIMIT}")
+    behind = None if query.cursor is None else _cursor(query.cursor, query.order)
+    facets, names = _facets(query)
+    times, values = _times(query)
+    if query.order == "arrival":
+        if facets:  # `+`: by id all the same, so that a reader who follows reads what is new only
+            times += f" AND +facet_id IN (SELECT id FROM facet WHERE {facets})"  # noqa: S608
+        return connection.execute(
+            f"SELECT 0, id FROM capture WHERE id>? AND {times} ORDER BY id LIMIT ?",  # noqa: S608
+            (max(behind or (0, 0)), *values, *names, query.limit + 1),
+        ).fetchall()
+    newest = query.order == "newest"
+    down, beyond, at_most, at_least = ("DESC", "<", "<=", ">=") if newest else ("", ">", ">=", "<=")
+    if behind is not None:
+        times += f" AND time_ns{at_most}? AND (time_ns, id){beyond}(?, ?)"
+        values += (behind[0], *behind)
+    page = f"{times} ORDER BY time_ns {down}, id {down} LIMIT ?"
+    if not facets:
+        return connection.execute(
+            f"SELECT time_ns, id FROM capture WHERE {page}",  # noqa: S608
+            (*values, query.limit + 1),
+        ).fetchall()
+    heads = connection.execute(
+        "SELECT id, (SELECT time_ns FROM capture WHERE facet_id=facet.id"  # noqa: S608
+        f" AND {page}) AS head FROM facet WHERE {facets} ORDER BY head {down}",
+        (*values, 1, *names),
+    ).fetchall()
+    found: list[_Place] = []
+    last = i64(-(1 << 64) if newest else 1 << 64)  # of the page, once it is full
+    for facet, head in heads:
+        if head is None:
+            continue
+        if head != last and (head < last) == newest:
+            break  # and so are the heads of all the others
+        found += connection.execute(
+            "SELECT time_ns, id FROM capture WHERE facet_id=?"  # noqa: S608
+            f" AND time_ns{at_least}? AND {page}",
+            (facet, last, *values, query.limit + 1),
+        )
+        found.sort(reverse=newest)
+        del found[query.limit + 1 :]
+        if len(found) > query.limit:
+            last = found[-1][0]
+    return found
+
+
+def cursor(order: str, key: int, id: int) -> str:
+    return f"{order}.{key}.{id}"
+
+
+def _cursor(text: str, order: str) -> _Place:
+    found = _CURSOR.fullmatch(text)
+    if found is None or found[1] != order or int(found[2]) >> 63 or int(found[3]) >> 63:
+        raise QueryError(
+            f"cursor is {text[:64]!r}, which is none of order {order}\n\n"
+            "hint: pass on the cursor of the page before, with the same order"
+        )
+    return int(found[2]), int(found[3])
+
+
+def _times(query: CaptureQuery) -> tuple[str, list[Any]]:
+    where, values = "1", []
+    for bound, given in ((">=", query.since_ns), ("<", query.until_ns)):
+        if given is not None:
+            where += f" AND time_ns{bound}?"
+            values.append(i64(given))
+    return where, values
+
+
+def _facets(query: CaptureQuery) -> tuple[str, list[Any]]:
+    """The condition on facets, "" for any."""
+    where: list[str] = []
+    values: list[Any] = []
+
+    def also(condition: str, *given: Any) -> None:
+        where.append(condition)
+        values.extend(given)
+
+    for name in ("kind", "host", "profile", "action", "version", "method"):
+        if (value := getattr(query, name)) is not None:
+            also(f"{name}=?", value)
+    if query.workload is not None:
+        namespace, slash, pod = query.workload.rpartition("/")
+        if slash:
+            also("namespace=?", namespace)
+        if pod:
+            also("pod=?", pod)
+    if query.status is not None:
+        also("status BETWEEN ? AND ?", *_statuses(query.status))
+    if query.text:
+        pattern = "%" + re.sub(r"([%_\\])", r"\\\1", query.text) + "%"
+        also(
+            "(" + " OR ".join(rf"{name} LIKE ? ESCAPE '\'" for name in _TEXT) + ")",
+            *[pattern] * len(_TEXT),
+        )
+    return " AND ".join(where), values
+
+
+def _statuses(status: int | str) -> tuple[int, int]:
+    text = str(status).lower()
+    if re.fullmatch(r"[1-9]xx", text, re.ASCII):
+        return int(text[0]) * 100, int(text[0]) * 100 + 99
+    if re.fullmatch(r"\d{1,3}", text, re.ASCII):
+        return int(text), int(text)
+    raise QueryError(
+        f"status is {str(status)[:64]!r}, expected a number such as 404, or a class: 4xx"
+    )
+
+
+def i64(value: int) -> int:
+    return max(-(1 << 63), min(value, (1 << 63) - 1))
