@@ -140,21 +140,27 @@ def test_the_lines_of_the_readme_work_on_the_log_files(tmp_path):
     assert int(found.stdout) >= plan.ROUNDS
 
 
+@pytest.fixture
+def stopped_at_the_end(tmp_path):
+    yield
+    state = tmp_path / ".telemock" / "observability.json"
+    if state.exists():
+        for pid in json.loads(state.read_bytes())["stop"].split()[1:]:
+            os.kill(int(pid), signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("stopped_at_the_end")
 def test_with_otel_it_shows_a_trace_and_leaves_the_back_ends(tmp_path):
     programs = [Path(backends.program(name)).parent for name in ("jaeger", "prometheus")]
     path = os.pathsep.join([os.environ["PATH"], *map(str, programs)])
     done = demo(tmp_path, "--otel", "--json", PATH=path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    try:
-        assert [line.split()[:3] for line in told["trace"]] == [
-            [kind, "GET", "/telemetry/index.html"] for kind in ("SERVER", "CLIENT", "SERVER")
-        ]
-        assert told["links"]["trace"].endswith("/trace/" + told["trace_id"])
-        assert httpx.get(told["links"]["as JSON"], trust_env=False).status_code == 200
-        again = json.loads(demo(tmp_path, "--otel", "--json", PATH=path).stdout)
-        assert again["backends_stop"] == told["backends_stop"]
-        assert again["trace_id"] != told["trace_id"]
-    finally:
-        for pid in told["backends_stop"].split()[1:]:
-            os.kill(int(pid), signal.SIGTERM)
+    assert [line.split()[:3] for line in told["trace"]] == [
+        [kind, "GET", "/telemetry/index.html"] for kind in ("SERVER", "CLIENT", "SERVER")
+    ]
+    assert told["links"]["trace"].endswith("/trace/" + told["trace_id"])
+    assert httpx.get(told["links"]["as JSON"], trust_env=False).status_code == 200
+    again = json.loads(demo(tmp_path, "--otel", "--json", PATH=path).stdout)
+    assert again["backends_stop"] == told["backends_stop"]
+    assert again["trace_id"] != told["trace_id"]
