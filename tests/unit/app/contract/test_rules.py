@@ -94,9 +94,14 @@ def test_a_rule_behind_the_one_that_matches_changes_nothing(
     rule_set: r.RuleSet, seen: r.Seen, extra: r.Rule
 ) -> None:
     before = r.decide(rule_set, seen)
-    if before.rule is None:
+    if before.rule is None or before.profile is None:
         return
-    extended = tuple(msgspec.structs.replace(p, rules=(*p.rules, extra)) for p in rule_set.profiles)
+    # Of an earlier profile without a match, the rule would not be behind it.
+    at = [p.id for p in rule_set.profiles].index(before.profile.id)
+    extended = tuple(
+        msgspec.structs.replace(p, rules=(*p.rules, extra)) if i >= at else p
+        for i, p in enumerate(rule_set.profiles)
+    )
     after = r.decide(r.RuleSet(extended), seen)
     assert (after.action, after.rule) == (before.action, before.rule)
 
