@@ -5,24 +5,23 @@ form whose answer is made here or by the mock; the connection goes over to mitmp
 with every byte that was not answered, at the first request of another form (chunked, HTTP/1.0,
 Upgrade, Expect, ambiguous framing) or with another way (to the real host, on the body's content,
 WebSocket). Both therefore agree on where each request ends: what they could read differently is
-read by mitmproxy alone. The flow is a real one, given to `addon.main` as its hooks would be.
+read by mitmproxy alone. There is no flow of mitmproxy's here: making one takes as long as the rest
+of an answer.
 """
 
 import logging
 import re
-import time
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from mitmproxy import flow as flows
-from mitmproxy import http
-from mitmproxy.net.http import http1
+from mitmproxy.connection import Client, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
-from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
 
-from addon.exchange import Exchange
+from addon.exchange import Exchange, Line
 from addon.layers import HEAD_CAP, Http, Sidecar
+from addon.reply import closes
 
 AHEAD_CAP = 1024 * 1024  # bytes that a client may send before the answer it waits for
 
@@ -45,22 +44,33 @@ class Head(NamedTuple):
     fields: tuple[tuple[bytes, bytes], ...]
     size: int
     length: int
+    last: bool  # the client will send no other request
+
+
+@dataclass
+class AskAppHook(commands.StartHook):
+    """mitmproxy calls `addon.main`'s `ask_app` with it, which has the exchange answered."""
+
+    exchange: Exchange
 
 
 class Answers(Protocol):
     """What the layer asks of `addon.main`; nothing of it raises."""
 
-    def begin(self, flow: http.HTTPFlow) -> Exchange | None:
+    def line(self, client: Client, server: Server) -> Line:
+        """What is the same for all requests of the connection."""
+
+    def begin(self, line: Line, head: Head) -> Exchange | None:
         """Begins the exchange from its head; None, and nothing was done, when its way is not to be
         answered by the rule alone."""
 
-    def answer_now(self, flow: http.HTTPFlow) -> bool:
-        """Sets the answer, when nobody has to be waited for."""
+    def answer_now(self, exchange: Exchange) -> bool:
+        """Sets the reply, when nobody has to be waited for."""
 
-    def answered(self, flow: http.HTTPFlow) -> None:
+    def answered(self, exchange: Exchange) -> None:
         """Records the exchange."""
 
-    def abandoned(self, flow: http.HTTPFlow) -> None:
+    def abandoned(self, exchange: Exchange) -> None:
         """Records that the client left before its request was whole."""
 
 
@@ -71,7 +81,7 @@ def read_head(received: bytes) -> Head | None:
     if found is None or found.end() > HEAD_CAP:
         return None
     fields = []
-    length, hosts = b"", 0
+    length, hosts, connection = b"", 0, []
     for line in found[3].split(b"\r\n")[:-1]:
         name, _, value = line.partition(b":")
         value = value.strip(b" \t")
@@ -83,11 +93,14 @@ def read_head(received: bytes) -> Head | None:
             if length or not _LENGTH.fullmatch(value):
                 return None
             length = value
+        elif lower == b"connection":
+            connection.append(value)
         elif lower in _NOT_TAKEN:
             return None
     if hosts != 1:
         return None
-    return Head(found[1], found[2], tuple(fields), found.end(), int(length or 0))
+    last = bool(connection) and closes(connection)
+    return Head(found[1], found[2], tuple(fields), found.end(), int(length or 0), last)
 
 
 def may_become_head(received: bytes) -> bool:
@@ -102,17 +115,18 @@ def may_become_head(received: bytes) -> bool:
 
 
 class AnswerLayer(layer.Layer):
-    """One client's connection. `_flow` is the exchange that was begun and is not answered yet."""
+    """One client's connection. `_exchange` was begun and is not answered yet."""
 
     def __init__(self, context: Context, sidecar: Sidecar, answers: Answers) -> None:
         super().__init__(context)
         self._sidecar = sidecar
         self._answers = answers
+        self._line: Line | None = None
         self._received = b""
-        self._flow: http.HTTPFlow | None = None
         self._exchange: Exchange | None = None
+        self._last = False  # as its head says
         self._missing = 0  # bytes of the request's body
-        self._asked: HttpRequestHook | None = None
+        self._asked: AskAppHook | None = None
         self._http: Http | None = None
         self._ended = False
 
@@ -134,8 +148,8 @@ class AnswerLayer(layer.Layer):
             yield from self._read()
         elif isinstance(event, events.ConnectionClosed):
             # As with mitmproxy's: who closes one direction waits for no answer.
-            if self._flow is not None and self._asked is None:
-                self._answers.abandoned(self._flow)
+            if self._exchange is not None and self._asked is None:
+                self._answers.abandoned(self._exchange)
             yield from self._end()
 
     def _read(self) -> layer.CommandGenerator[None]:
@@ -149,16 +163,17 @@ class AnswerLayer(layer.Layer):
                     return
                 self._received = self._received[head.size :]
                 self._missing = head.length
-            if self._exchange is not None and self._missing and self._received:
+            if self._exchange is None:
+                return
+            if self._missing:
                 part = self._received[: self._missing]
                 self._exchange.sent.add(part)
                 self._missing -= len(part)
                 self._received = self._received[len(part) :]
-            if self._missing or self._flow is None:
-                return
-            self._flow.request.timestamp_end = time.time()
-            if not self._answers.answer_now(self._flow):
-                self._asked = HttpRequestHook(self._flow)
+                if self._missing:
+                    return
+            if not self._answers.answer_now(self._exchange):
+                self._asked = AskAppHook(self._exchange)
                 # With a layer there mitmproxy tells when the hook has ended, and until then this
                 # layer still gets events: it must see that the client leaves.
                 self._asked.blocking = self  # type: ignore[assignment]
@@ -167,47 +182,26 @@ class AnswerLayer(layer.Layer):
             yield from self._send()
 
     def _begin(self, head: Head) -> bool:
-        server = self.context.server
-        if server.address is None:
-            return False
-        began = time.time()
-        flow = http.HTTPFlow(self.context.client, server, live=True)
-        flow.request = http.Request(
-            host=server.address[0],
-            port=server.address[1],
-            method=head.method,
-            scheme=b"https" if server.tls else b"http",
-            authority=b"",
-            path=head.target,
-            http_version=b"HTTP/1.1",
-            headers=http.Headers(head.fields),
-            content=b"",
-            trailers=None,
-            timestamp_start=began,
-            timestamp_end=None,
-        )
-        self._exchange = self._answers.begin(flow)
-        if self._exchange is None:
-            return False
-        self._flow = flow
-        return True
+        if self._line is None:
+            if self.context.server.address is None:
+                return False
+            self._line = self._answers.line(self.context.client, self.context.server)
+        self._exchange = self._answers.begin(self._line, head)
+        self._last = head.last
+        return self._exchange is not None
 
     def _send(self) -> layer.CommandGenerator[None]:
         """Sends the answer, then has the exchange recorded: the client does not wait for that."""
-        flow, self._flow, self._exchange = self._flow, None, None
-        if flow is None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
             return
-        response = flow.response
-        killed = flow.error is not None and flow.error.msg == flows.Error.KILLED_MESSAGE
-        if response is None or killed:
+        reply = exchange.reply
+        if reply is None or exchange.killed:
             yield from self._end()
             return
-        response.timestamp_start = response.timestamp_end = time.time()
-        head = http1.assemble_response_head(response)
-        yield commands.SendData(self.context.client, head + (response.raw_content or b""))
-        self._answers.answered(flow)
-        flow.live = False
-        if _last(flow.request, response):
+        yield commands.SendData(self.context.client, reply.head + reply.body)
+        self._answers.answered(exchange)
+        if self._last or reply.last:
             yield from self._end()
 
     def _end(self) -> layer.CommandGenerator[None]:
@@ -220,22 +214,3 @@ class AnswerLayer(layer.Layer):
         self._http = Http(self.context, HTTPMode.transparent, self._sidecar)
         yield from self._http.handle_event(events.Start())
         yield from self._http.handle_event(events.DataReceived(self.context.client, received))
-
-
-def _last(request: http.Request, response: http.Response) -> bool:
-    """Whether no request may follow on the connection."""
-    of_answer = {name.lower() for name, _ in response.headers.fields}
-    if (b"connection" in of_answer or _has(request, b"connection")) and (
-        http1.connection_close("HTTP/1.1", request.headers)
-        or http1.connection_close("HTTP/1.1", response.headers)
-    ):
-        return True
-    if b"content-length" in of_answer and b"transfer-encoding" not in of_answer:
-        return False
-    # Without a length, or with a coding that is not sent here, the end of the connection is the
-    # end of the answer.
-    return http1.expected_http_body_size(request, response) in (None, -1)
-
-
-def _has(request: http.Request, lower: bytes) -> bool:
-    return any(name.lower() == lower for name, _ in request.headers.fields)

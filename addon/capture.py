@@ -4,12 +4,14 @@ Called by `addon.main`. Nothing is masked here: the shipper does that before the
 """
 
 import time
+from copy import copy
 from typing import Literal
 
-from mitmproxy import connection, http
+from mitmproxy import connection
 from mitmproxy.websocket import WebSocketMessage
 
 from addon.exchange import Exchange, Kept, Trace, headers_of
+from addon.reply import Reply
 from app.contract import body as bodies
 from app.contract.record import (
     HEADER_CAP,
@@ -42,14 +44,12 @@ class Capture:
         self._mode: Mode | Literal[""] = mode or ""
         self._body_cap = body_cap
 
-    def exchange(
-        self, exchange: Exchange, flow: http.HTTPFlow, kind: Kind, end: int
-    ) -> CaptureRecord:
+    def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
         """The whole exchange, or for `pass` its outline: no header, query or content.
 
         `end` is when it ended, of `addon.exchange.now`.
         """
-        decision, seen = exchange.decision, exchange.seen
+        decision, seen, line = exchange.decision, exchange.seen, exchange.line
         outline = exchange.action == "pass"
         path = outline_path(seen.path) if outline else seen.path[:VALUE_CAP]
         record = CaptureRecord(
@@ -68,53 +68,49 @@ class Capture:
             answered_by=exchange.answered_by,
             reason=exchange.reason,
             detail=text(exchange.detail)[:DETAIL_CAP],
-            client=exchange.client,
-            destination=exchange.destination,
-            tls=tls_of(flow.client_conn),
+            client=line.client,
+            destination=line.destination,
+            tls=copy(line.tls),  # its name is masked in place
             trace_id=exchange.trace.trace_id,
             span_id=exchange.trace.span_id,
             product_version=exchange.version,
             request=Request(
                 method=short(seen.method),
-                scheme=exchange.scheme,
+                scheme=line.scheme,
                 host=short(seen.host),
-                port=exchange.port,
+                port=line.port,
                 path=path,
                 http_version=short(exchange.http_version),
             ),
         )
         if kind == "spliced":
             record.sent, record.received = exchange.sent.size, exchange.received.size
-        self._parts(exchange, flow.response, record, outline)
+        self._parts(exchange, exchange.reply, record, outline)
         return record
 
     def _parts(
-        self,
-        exchange: Exchange,
-        response: http.Response | None,
-        record: CaptureRecord,
-        outline: bool,
+        self, exchange: Exchange, reply: Reply | None, record: CaptureRecord, outline: bool
     ) -> None:
         request = record.request
         if request is not None:
             if not outline:
                 request.headers, request.query, request.left_out = self._pairs(exchange)
             request.body = self._body(exchange.sent, exchange.header("content-encoding"), outline)
-        if response is not None:
+        if reply is not None:
             record.response = Response(
-                status=response.status_code,
-                reason=short(response.reason),
+                status=reply.status,
+                reason=short(reply.reason),
                 # Of our own answers mitmproxy knows only that it translates them.
                 http_version=short(
-                    response.http_version
+                    reply.http_version
                     if exchange.answered_by == "upstream"
                     else exchange.http_version
                 ),
             )
+            headers = headers_of(reply.fields)
             if not outline:
-                headers, left_out = clip(headers_of(response.headers.fields), HEADER_CAP)
-                record.response.headers, record.response.left_out = headers, left_out
-            encoding = text(response.headers.get("content-encoding", ""))
+                record.response.headers, record.response.left_out = clip(headers, HEADER_CAP)
+            encoding = ", ".join(v for n, v in headers if n.lower() == "content-encoding")
             record.response.body = self._body(exchange.received, encoding, outline)
 
     def _pairs(self, exchange: Exchange) -> tuple[list[Pair], list[Pair], int]:
@@ -151,8 +147,8 @@ class Capture:
             action=exchange.action,
             mode=self._mode,
             answered_by="" if message.from_client else exchange.answered_by,
-            client=exchange.client,
-            destination=exchange.destination,
+            client=exchange.line.client,
+            destination=exchange.line.destination,
             trace_id=exchange.trace.trace_id,
             span_id=exchange.trace.span_id,
             product_version=exchange.version,

@@ -23,6 +23,8 @@ _NOT_ASCII = re.compile(r"[^ -~]+")
 def ascii_json(line: bytes) -> bytes:
     """JSON that says the same in printable ASCII, so that it stays one line in every reader and
     reaches no terminal as a command."""
+    if line.isascii() and b"\x7f" not in line:  # JSON has escaped the other controls
+        return line
     return _NOT_ASCII.sub(lambda m: json.dumps(m[0])[1:-1], line.decode()).encode()
 
 

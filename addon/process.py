@@ -158,7 +158,7 @@ class Process:
         """Waits for the exchanges in flight, at most until `until()` of the loop's clock."""
         loop = asyncio.get_running_loop()
         # Once in a life, so no event is kept for it; and `until` may change.
-        while self.sidecar.in_flight and loop.time() < until():  # noqa: ASYNC110
+        while self.sidecar.exchanges.in_flight and loop.time() < until():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         self.sidecar.end()
 
@@ -186,7 +186,7 @@ class Process:
             "mode": self.options.mode or "",
             "boot": self.shipper.boot,
             "proxy": written(listening()),
-            "in_flight": self.sidecar.in_flight,
+            "in_flight": self.sidecar.exchanges.in_flight,
             "profiles": self.profiles.state(),
             "shipper": shipper,
             "otel": self.exporter.state()

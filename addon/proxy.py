@@ -31,7 +31,7 @@ class Master(BaseMaster):
         self._legacy_log_events.uninstall()
         self.addons = Hooks(self)
         self.process = process
-        process.sidecar.connections.answers = process.sidecar
+        process.sidecar.connections.answers = process.sidecar.exchanges
         self.server = proxyserver.Proxyserver()
         self.failure = ""
         self.deadline = 0.0  # of the loop's clock, for what is in flight when we are stopped

@@ -5,14 +5,17 @@ app does; the reason of a fall-back stands in the record and in a metric.
 """
 
 import asyncio
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from mitmproxy import http
 
 from addon.exchange import Exchange, Kept, now
 from addon.pool import Answered, AppFailed, Pool
+from addon.reply import Reply, static
 from app.contract import names
-from app.contract.answer import BLOCKED, NO_TRAILERS, Rendered, render
+from app.contract.answer import BLOCKED, NO_TRAILERS
 from app.contract.rules import Answer
 
 ANSWER_SECONDS = 5.0  # for the app's answer, above the rule's own delay
@@ -28,6 +31,9 @@ _LEFT_OUT = frozenset(
     )
 )  # fmt: skip
 
+
+_INTERNAL = frozenset(name.encode() for name in names.HEADERS_INTERNAL)
+_NOT_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
 
 _FAILED = Answer(
     status=502,
@@ -47,24 +53,24 @@ class Router:
         self.pool = pool
         self._closed_until = 0.0
 
-    async def answer(self, exchange: Exchange, request: http.Request) -> http.Response:
+    async def answer(self, exchange: Exchange) -> Reply:
         """The answer for the client; says in the exchange who gave it, and why not the app.
 
         Raises Killed.
         """
-        at_once = self.answer_now(exchange, request)
+        at_once = self.answer_now(exchange)
         rule = exchange.decision.rule
         if at_once is not None or rule is None:  # without a rule it is at once
-            return at_once or failed(request)
+            return at_once or failed(exchange.seen.method)
         try:
-            answered = await self._ask(exchange, request, rule.answer)
+            answered = await self._ask(exchange, rule.answer)
         except AppFailed as e:
             exchange.reason, exchange.detail = e.reason, str(e)
-            return await self._static(exchange, request, rule.answer)
+            return await self._static(exchange, rule.answer)
         exchange.answered_by = "app"
-        return _relayed(answered, request)
+        return _relayed(answered, exchange.seen.method)
 
-    def answer_now(self, exchange: Exchange, request: http.Request) -> http.Response | None:
+    def answer_now(self, exchange: Exchange) -> Reply | None:
         """The answer that needs nobody, None for one that the app is asked for."""
         rule = exchange.decision.rule
         if exchange.action != "mock" or rule is None:
@@ -74,7 +80,7 @@ class Router:
         else:
             return None
         exchange.answered_by = "sidecar"
-        return response(render(answer, request.method), request)
+        return static(answer, exchange.seen.method)
 
     async def takes_over(self) -> bool:
         """Whether the app is there to speak with the client itself (WebSocket, slow body)."""
@@ -85,7 +91,7 @@ class Router:
         self._open_circuit()
         return False
 
-    async def _ask(self, exchange: Exchange, request: http.Request, answer: Answer) -> Answered:
+    async def _ask(self, exchange: Exchange, answer: Answer) -> Answered:
         loop = asyncio.get_running_loop()
         if loop.time() < self._closed_until:
             raise AppFailed("circuit_open", "the app failed a moment ago")
@@ -93,9 +99,9 @@ class Router:
         exchange.asked = exchange.asked or now()
         try:
             answered = await self.pool.ask(
-                _raw(exchange, request),
+                _raw(exchange),
                 within=_patience(answer),
-                bodiless=request.method == "HEAD",
+                bodiless=exchange.seen.method == "HEAD",
                 fresh="reset" in faults,
             )
         except AppFailed as e:
@@ -112,9 +118,7 @@ class Router:
             raise AppFailed("app_error", f"the app answered {answered.status}")
         return answered
 
-    async def _static(
-        self, exchange: Exchange, request: http.Request, answer: Answer
-    ) -> http.Response:
+    async def _static(self, exchange: Exchange, answer: Answer) -> Reply:
         """The rule's answer without the app; delay and faults as far as they need no state."""
         exchange.answered_by = "sidecar"
         if answer.sequence:
@@ -125,7 +129,7 @@ class Router:
             await asyncio.sleep(LONGEST_HOLD)
         if answer.fault in ("hang", "reset"):
             raise Killed
-        return response(render(answer, request.method), request)
+        return static(answer, exchange.seen.method)
 
     def _open_circuit(self) -> None:
         self._closed_until = asyncio.get_running_loop().time() + CIRCUIT_SECONDS
@@ -138,7 +142,7 @@ def internal_headers(exchange: Exchange, host: str) -> list[tuple[bytes, bytes]]
     pairs = [
         (names.HEADER_RECORD, exchange.id),
         (names.HEADER_RULE, rule),
-        (names.HEADER_SCHEME, exchange.scheme),
+        (names.HEADER_SCHEME, exchange.line.scheme),
         ("traceparent", exchange.trace.traceparent),
     ]
     if exchange.trace.state:
@@ -148,6 +152,7 @@ def internal_headers(exchange: Exchange, host: str) -> list[tuple[bytes, bytes]]
     return [(n.encode(), v.encode("ascii", "replace")) for n, v in pairs]
 
 
+@lru_cache(maxsize=256)
 def to_mock(name: bytes) -> bool:
     """Whether a client's header goes on to the mock: not those that only the sidecar may set."""
     lower = name.decode("latin-1").lower()
@@ -168,39 +173,20 @@ def hand_over(exchange: Exchange, request: http.Request, app: tuple[str, int]) -
     request.data.scheme = b"http"
 
 
-def response(rendered: Rendered, request: http.Request) -> http.Response:
-    """For mitmproxy; HTTP/2 knows no header of the connection."""
-    headers = [
-        (n.encode("utf-8", "surrogateescape"), v.encode("utf-8", "surrogateescape"))
-        for n, v in rendered.headers
-        if not (request.is_http2 and n.lower() == "connection")
-    ]
-    return _response(rendered.status, rendered.reason.encode(), headers, rendered.body)
-
-
-def failed(request: http.Request) -> http.Response:
+def failed(method: str) -> Reply:
     """When this program is at fault."""
-    return response(render(_FAILED, request.method), request)
+    return static(_FAILED, method)
 
 
 def refuse_trailers(request: http.Request) -> http.Response:
-    return response(render(NO_TRAILERS, request.method), request)
+    return static(NO_TRAILERS, request.method).for_mitmproxy(request)
 
 
-def _response(
-    status: int, reason: bytes, headers: list[tuple[bytes, bytes]], body: bytes
-) -> http.Response:
-    return http.Response(
-        b"HTTP/1.1", status, reason, http.Headers(headers), body, None, 0.0, None
-    )  # fmt: skip
-
-
-def _relayed(answered: Answered, request: http.Request) -> http.Response:
-    internal = tuple(n.encode() for n in names.HEADERS_INTERNAL)
-    headers = [h for h in answered.headers if h[0].lower() not in internal]
-    if answered.status not in (204, 304) and request.method != "HEAD":
-        headers.append((b"content-length", b"%d" % len(answered.body)))
-    return _response(answered.status, answered.reason, headers, answered.body)
+def _relayed(answered: Answered, method: str) -> Reply:
+    fields = [h for h in answered.headers if h[0].lower() not in _INTERNAL]
+    if answered.status not in (204, 304) and method != "HEAD":
+        fields.append((b"content-length", b"%d" % len(answered.body)))
+    return Reply(answered.status, answered.reason, tuple(fields), answered.body, method=method)
 
 
 def _variants(answer: Answer) -> Iterator[Answer]:
@@ -226,18 +212,17 @@ def _is_own_failure(answered: Answered, answer: Answer) -> bool:
     return answered.status in (400, 404, 413) or answered.status >= 500
 
 
-def _raw(exchange: Exchange, request: http.Request) -> bytes:
+def _raw(exchange: Exchange) -> bytes:
     """The request for the mock, whole. Bytes no server takes in a target are percent-encoded."""
-    target = b"".join(
-        bytes((c,)) if 0x21 <= c <= 0x7E else b"%%%02X" % c for c in request.data.path
-    )
-    fields = [h for h in request.headers.fields if to_mock(h[0])]
-    host = "" if "host" in request.headers else exchange.seen.host
+    target = _NOT_IN_TARGET.sub(lambda found: b"%%%02X" % found[0][0], exchange.target)
+    fields = [h for h in exchange.fields if to_mock(h[0])]
+    host = "" if any(n.lower() == b"host" for n, _ in fields) else exchange.seen.host
     fields += internal_headers(exchange, host)
     body = exchange.sent.prefix if isinstance(exchange.sent, Kept) else b""
     if exchange.sent.size > len(body):
         fields.append((names.HEADER_CUT.encode(), b"%d" % exchange.sent.size))
-    if body or request.method not in ("GET", "HEAD"):
+    method = exchange.seen.method
+    if body or method not in ("GET", "HEAD"):
         fields.append((b"content-length", b"%d" % len(body)))
     head = b"".join(b"%s: %s\r\n" % field for field in fields)
-    return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.data.method, target, head, body)
+    return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method.encode(), target, head, body)

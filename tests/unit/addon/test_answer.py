@@ -17,12 +17,12 @@ from mitmproxy.connection import Client, ConnectionState
 from mitmproxy.net.http import http1, validate
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook, HttpRequestHook
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
 from addon import layers
-from addon.answer import AHEAD_CAP, AnswerLayer, may_become_head, read_head
+from addon.answer import AHEAD_CAP, AnswerLayer, AskAppHook, may_become_head, read_head
 from addon.layers import HEAD_CAP
 from addon.main import Sidecar
 from app.contract import rules as r
@@ -57,7 +57,7 @@ class Line:
         )  # fmt: skip
         context = Context(self.client, chosen)
         context.server.address = (HOST, 443)
-        self.layer = AnswerLayer(context, self.sidecar.connections, self.sidecar)
+        self.layer = AnswerLayer(context, self.sidecar.connections, self.sidecar.exchanges)
         self.give(events.Start())
 
     def give(self, event: events.Event) -> list[commands.Command]:
@@ -156,6 +156,7 @@ def agree(data: bytes) -> None:
         assert request.data.headers.fields == head.fields
         assert size == head.size
         assert http1.expected_http_body_size(request) == head.length
+        assert head.last or not http1.connection_close("HTTP/1.1", request.headers)
     elif may_become_head(data):
         assert by_mitmproxy(data) is None
 
@@ -220,7 +221,7 @@ async def test_a_request_is_answered_and_recorded(line: Line) -> None:
     assert record.destination is not None and record.destination.address == "192.0.2.1"
     assert record.response is not None and record.response.body is not None
     assert record.response.body.text == LINE.decode()
-    assert line.sidecar.in_flight == 0
+    assert line.sidecar.exchanges.in_flight == 0
 
 
 @given(st.data())
@@ -243,7 +244,7 @@ async def test_how_bytes_are_cut_changes_nothing(data: Any) -> None:
 async def test_a_body_over_the_cap_needs_no_memory(line: Line) -> None:
     size = 40 * 1024 * 1024
     line.send(b"POST /events HTTP/1.1\r\nHost: cdn.cribl.io\r\nContent-Length: %d\r\n\r\n" % size)
-    assert line.sidecar.in_flight == 1
+    assert line.sidecar.exchanges.in_flight == 1
     made = [c for _ in range(size // 65536) for c in line.send(b"x" * 65536)]
     assert sent(made) == ANSWER
     (record,) = line.records
@@ -291,7 +292,7 @@ async def test_what_is_not_taken_goes_to_mitmproxy_whole(line: Line, request_: b
     assert request.path == request_.split(b" ")[1].decode()
     assert (request.host, request.port, request.scheme) == (HOST, 443, "http")
     # Nothing was begun here: mitmproxy's hooks begin it.
-    assert len(line.records) == 1 and line.sink.given == 1 and line.sidecar.in_flight == 0
+    assert len(line.records) == 1 and line.sink.given == 1 and line.sidecar.exchanges.in_flight == 0
 
 
 @pytest.mark.parametrize(
@@ -313,17 +314,17 @@ async def test_an_endless_head_is_refused(line: Line) -> None:
 # With the app.
 
 
-async def begun(line: Line, data: bytes) -> HttpRequestHook:
+async def begun(line: Line, data: bytes) -> AskAppHook:
     (hook,) = line.send(data)
-    assert isinstance(hook, HttpRequestHook)
-    assert line.sidecar.in_flight == 1
+    assert isinstance(hook, AskAppHook)
+    assert line.sidecar.exchanges.in_flight == 1
     return hook
 
 
 async def test_while_the_app_is_asked_what_follows_waits(line: Line) -> None:
     hook = await begun(line, MOCKED.replace(b"/telemetry/index.html", b"/at-the-app") + MOCKED[:9])
     assert line.send(MOCKED[9:]) == []
-    await line.sidecar.request(hook.flow)
+    await line.sidecar.exchanges.ask_app(hook.exchange)
     made = line.give(events.HookCompleted(hook, None))
     assert sent(made) == ANSWER * 2
     first, second = line.records
@@ -334,7 +335,7 @@ async def test_while_the_app_is_asked_what_follows_waits(line: Line) -> None:
 async def test_a_client_that_leaves_is_noticed_while_the_app_is_asked(line: Line) -> None:
     hook = await begun(line, MOCKED.replace(b"/telemetry/index.html", b"/at-the-app"))
     assert closed(line.leave())
-    line.sidecar.client_disconnected(line.client)
+    line.sidecar.exchanges.client_disconnected(line.client)
     (record,) = line.records
     assert (record.kind, record.reason) == ("failed", "client_gone")
     assert line.give(events.HookCompleted(hook, None)) == []
@@ -358,7 +359,7 @@ async def test_what_is_sent_ahead_is_bounded(line: Line) -> None:
 
 async def test_a_killed_exchange_gets_no_answer(line: Line) -> None:
     hook = await begun(line, MOCKED.replace(b"/telemetry/index.html", b"/at-the-app"))
-    hook.flow.kill()
+    hook.exchange.killed = True
     made = line.give(events.HookCompleted(hook, None))
     assert sent(made) == b"" and closed(made)
 
@@ -366,6 +367,6 @@ async def test_a_killed_exchange_gets_no_answer(line: Line) -> None:
 async def test_an_own_error_refuses_the_request(
     line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(line.sidecar, "_extract_version", None)
+    monkeypatch.setattr(line.sidecar.exchanges, "extract_version", None)
     assert re.match(rb"HTTP/1\.1 502 ", sent(line.send(MOCKED)))
     assert "could not be answered" in caplog.text and len(line.records) == 1

@@ -3,12 +3,13 @@
 import hashlib
 
 import pytest
-from mitmproxy.test import tflow, tutils
+from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from addon.capture import DETAIL_CAP, Capture, endpoint, outline_path
-from addon.exchange import Counted, Exchange, Kept, headers_of, now, query_of, trace
+from addon.exchange import Counted, Exchange, Kept, Line, headers_of, now, query_of, trace
+from addon.reply import Reply
 from app.contract import record as rec
 from app.contract import rules as r
 from tests.sidecar import HOST, bundle_of, rule
@@ -22,42 +23,39 @@ def make(
     action: rec.Action,
     target: bytes = b"/observe?v=1",
     headers: tuple[tuple[bytes, bytes], ...] = (),
-) -> tuple[Exchange, object]:
+) -> Exchange:
     rules = bundle_of(rule("observe", "/observe", "observe")).rules
-    flow = tflow.tflow(req=tutils.treq(path=target, headers=headers), resp=tutils.tresp())
     path, query = query_of(rec.text(target))
     passes = action == "pass"
-    exchange = Exchange(
+    return Exchange(
+        line=Line(
+            "client", rec.Endpoint("127.0.0.1", 5), rec.Endpoint("192.0.2.1", 443),
+            rec.Tls(sni=HOST, version="TLSv1.3"), "https", 443, HOST,
+        ),
         rules=rules,
         seen=r.Seen(
-            method="GET",
-            host=HOST,
-            path=path,
-            query=query,
-            headers=headers_of(flow.request.headers.fields),
+            method="GET", host=HOST, path=path, query=query, headers=headers_of(headers)
         ),
+        fields=headers,
+        target=target,
         decision=r.Decision(
             action, rules.profiles[0], None if passes else rules.profiles[0].rules[0]
         ),
-        scheme="https",
-        port=443,
         http_version="HTTP/1.1",
         trace=trace(""),
         number=NUMBER,
-        client=rec.Endpoint("127.0.0.1", 5),
-        destination=rec.Endpoint("192.0.2.1", 443),
         sent=Counted() if passes else Kept(1000),
         received=Counted() if passes else Kept(1000),
-    )
-    return exchange, flow
+        reply=Reply(200, b"OK", ((b"header-response", b"svalue"),), b""),
+    )  # fmt: skip
 
 
 def test_an_exchange_is_recorded_with_both_sides() -> None:
-    exchange, flow = make("observe", headers=((b"X-A", b"1"), (b"X-A", b"\xfe")))
+    exchange = make("observe", headers=((b"X-A", b"1"), (b"X-A", b"\xfe")))
     exchange.sent.add(b"x" * 1500)
     exchange.received.add(b"answer")
     exchange.asked, exchange.answered = 1000, 3000
-    record = CAPTURE.exchange(exchange, flow, "exchange", exchange.started + 9000)  # type: ignore[arg-type]
+    record = CAPTURE.exchange(exchange, "exchange", exchange.started + 9000)
     assert (record.boot, record.seq, record.kind) == (*NUMBER, "exchange")
     assert (record.duration_ns, record.answer_ns) == (9000, 2000)
     assert (record.workload, record.mode, record.action) == (WORKLOAD, "observe", "observe")
@@ -70,13 +68,16 @@ def test_an_exchange_is_recorded_with_both_sides() -> None:
     assert body.sha256 == hashlib.sha256(b"x" * 1500).hexdigest()
     assert record.response.body is not None and record.response.body.text == "answer"
     assert rec.decode(rec.encode(record)).id == record.id
+    assert record.tls is not None and record.tls == exchange.line.tls
+    # It is masked in place, and the line's next exchange needs its own.
+    assert record.tls is not exchange.line.tls
 
 
 def test_the_outline_of_what_passes_holds_no_content() -> None:
     secret = b"/dl/4.16/s3cret-path?lic=s3cret"
-    exchange, flow = make("pass", secret, ((b"Authorization", b"s3cret"),))
+    exchange = make("pass", secret, ((b"Authorization", b"s3cret"),))
     exchange.sent.add(b"s3cret")
-    record = CAPTURE.exchange(exchange, flow, "exchange", now())  # type: ignore[arg-type]
+    record = CAPTURE.exchange(exchange, "exchange", now())
     assert b"s3cret" not in rec.encode(record)
     assert record.request is not None
     assert (record.request.path, record.route) == ("/dl/*", "/dl/*")
@@ -85,19 +86,19 @@ def test_the_outline_of_what_passes_holds_no_content() -> None:
 
 
 def test_a_decision_to_pass_after_the_body_was_read_keeps_none_of_it() -> None:
-    exchange, flow = make("pass")
+    exchange = make("pass")
     exchange.sent = Kept(1000)
     exchange.sent.add(b"s3cret")
-    record = CAPTURE.exchange(exchange, flow, "exchange", now())  # type: ignore[arg-type]
+    record = CAPTURE.exchange(exchange, "exchange", now())
     assert b"s3cret" not in rec.encode(record)
 
 
 def test_limits_are_kept_and_counted() -> None:
     many = tuple((b"X-%d" % n, b"v" * 20_000) for n in range(150))
     target = b"/observe?" + b"&".join(b"p%d=1" % n for n in range(600))
-    exchange, flow = make("observe", target, many)
+    exchange = make("observe", target, many)
     exchange.detail = "x" * 5000
-    record = CAPTURE.exchange(exchange, flow, "failed", now())  # type: ignore[arg-type]
+    record = CAPTURE.exchange(exchange, "failed", now())
     assert record.request is not None
     assert len(record.request.headers) == rec.HEADER_CAP
     assert len(record.request.query) == rec.QUERY_CAP
@@ -108,7 +109,7 @@ def test_limits_are_kept_and_counted() -> None:
 
 @pytest.mark.parametrize("from_client", [True, False])
 def test_a_message_names_its_exchange(from_client: bool) -> None:
-    exchange, _ = make("mock")
+    exchange = make("mock")
     exchange.answered_by = "app"
     message = WebSocketMessage(Opcode.TEXT, from_client, b"y" * 1500)
     record = CAPTURE.message(("ab" * 16, 9), exchange, message)

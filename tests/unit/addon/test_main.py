@@ -82,11 +82,11 @@ async def test_a_mocked_flow_is_answered_and_recorded_once(sidecar: Sidecar, sin
     await run(sidecar, flow)
     assert flow.response is not None and flow.response.raw_content == LINE
     sidecar.response(flow)
-    sidecar.client_disconnected(flow.client_conn)
+    sidecar.exchanges.client_disconnected(flow.client_conn)
     sidecar.end()
     (record,) = sink.records
     assert (record.kind, record.action, record.product_version) == ("exchange", "mock", "4.1")
-    assert sink.given == 1 and sidecar.in_flight == 0
+    assert sink.given == 1 and sidecar.exchanges.in_flight == 0
 
 
 async def test_a_record_goes_with_what_its_spans_need_where_they_are_exported(sink: Kept) -> None:
@@ -208,13 +208,13 @@ async def test_errors_have_their_reasons(
     sidecar.error(flow)
     (record,) = sink.records
     assert (record.kind, record.reason) == (kind, reason)
-    assert record.detail and sidecar.in_flight == 0
+    assert record.detail and sidecar.exchanges.in_flight == 0
 
 
 async def test_what_is_open_at_the_end_is_recorded(sidecar: Sidecar, sink: Kept) -> None:
     flow = flow_of("/observe")
     await sidecar.requestheaders(flow)
-    assert sidecar.in_flight == 1
+    assert sidecar.exchanges.in_flight == 1
     sidecar.end()
     assert (sink.records[0].kind, sink.records[0].reason) == ("failed", "shutdown")
 
@@ -232,7 +232,7 @@ async def test_a_slow_body_without_the_app_is_the_static_answer(
 async def test_our_own_failure_forwards_nothing(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    monkeypatch.setattr(sidecar, broken, None)
+    monkeypatch.setattr(sidecar.exchanges if broken == "router" else sidecar, broken, None)
     flow = flow_of("/body" if broken == "settle" else "/telemetry/index.html")
     await run(sidecar, flow)
     assert flow.response is not None and flow.response.status_code == 502
@@ -248,7 +248,7 @@ async def test_a_line_about_a_request_names_its_trace(
             said.append(lines.current.get())
 
     ears = Ears()
-    monkeypatch.setattr(sidecar, "router", None)
+    monkeypatch.setattr(sidecar.exchanges, "router", None)
     logging.getLogger("addon.main").addHandler(ears)
     try:
         for trace in ("a" * 32, "b" * 32):
@@ -343,7 +343,7 @@ async def test_ten_thousand_random_requests_make_few_series() -> None:
                 sidecar.error(flow)
             else:
                 sidecar.response(flow)
-    assert sink.given == 10_000 and sidecar.in_flight == 0
+    assert sink.given == 10_000 and sidecar.exchanges.in_flight == 0
     counts = {f.name: len(f.samples) for f in metrics.registry.collect()}
     assert counts["telemock_captures"] < 60
     # 17 samples for each set of labels.

@@ -10,36 +10,34 @@ import pytest
 from mitmproxy.test import tutils
 
 from addon import routing
-from addon.exchange import Exchange, Kept, headers_of, query_of, trace
+from addon.exchange import Exchange, Kept, Line, headers_of, query_of, trace
 from addon.pool import Answered, Pool
 from addon.routing import Killed, Router
 from app.contract import rules as r
-from app.contract.record import Action
+from app.contract.record import Action, Endpoint
 from tests.peers import App, send
 from tests.sidecar import HOST, LINE, bundle_of, rule
 
 
-def exchange_with(chosen: r.Rule, action: Action = "mock", path: bytes = b"/x") -> Exchange:
+def exchange_with(
+    chosen: r.Rule,
+    action: Action = "mock",
+    path: bytes = b"/x",
+    method: str = "GET",
+    fields: tuple[tuple[bytes, bytes], ...] = ((b"Host", HOST.encode()), (b"X-A", b"1")),
+) -> Exchange:
     rules = bundle_of(chosen).rules
-    request = tutils.treq(path=path, headers=((b"Host", HOST.encode()), (b"X-A", b"1")))
     target, query = query_of(path.decode("latin-1"))
     return Exchange(
+        line=Line("client", None, Endpoint("192.0.2.1", 443), None, "https", 443, HOST),
         rules=rules,
-        seen=r.Seen(
-            method="GET",
-            host=HOST,
-            path=target,
-            query=query,
-            headers=headers_of(request.headers.fields),
-        ),
+        seen=r.Seen(method=method, host=HOST, path=target, query=query, headers=headers_of(fields)),
+        fields=fields,
+        target=path,
         decision=r.Decision(action, rules.profiles[0], chosen),
-        scheme="https",
-        port=443,
         http_version="HTTP/1.1",
         trace=trace(""),
         number=("ab" * 16, 7),
-        client=None,
-        destination=None,
         sent=Kept(100),
         received=Kept(100),
     )
@@ -53,27 +51,27 @@ def nowhere() -> Router:
 async def test_block_and_hold_are_refused() -> None:
     for action in ("block", "hold"):
         exchange = exchange_with(rule("x", "/x"), action)  # type: ignore[arg-type]
-        answer = await nowhere().answer(exchange, tutils.treq())
-        assert answer.status_code == 403
+        answer = await nowhere().answer(exchange)
+        assert answer.status == 403
         assert exchange.answered_by == "sidecar"
 
 
 async def test_a_rule_of_the_sidecar_never_asks_the_app() -> None:
     app = App(bundle_of())
     exchange = exchange_with(rule("x", "/x"))
-    answer = await Router(Pool("127.0.0.1", app.port)).answer(exchange, tutils.treq())
-    assert answer.raw_content == LINE
-    assert answer.headers["content-length"] == str(len(LINE))
+    answer = await Router(Pool("127.0.0.1", app.port)).answer(exchange)
+    assert answer.body == LINE
+    assert (b"content-length", b"%d" % len(LINE)) in answer.fields
     assert app.accepted == 0
     app.close()
 
 
-@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
-async def test_the_static_answer_has_a_length_and_head_no_body(method: bytes) -> None:
-    exchange = exchange_with(rule("x", "/x", answer_at="app"))
-    answer = await nowhere().answer(exchange, tutils.treq(method=method))
-    assert answer.headers["content-length"] == str(len(LINE))
-    assert answer.raw_content == (b"" if method == b"HEAD" else LINE)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_the_static_answer_has_a_length_and_head_no_body(method: str) -> None:
+    exchange = exchange_with(rule("x", "/x", answer_at="app"), method=method)
+    answer = await nowhere().answer(exchange)
+    assert (b"content-length", b"%d" % len(LINE)) in answer.fields
+    assert answer.body == (b"" if method == "HEAD" else LINE)
     assert exchange.reason == "app_unreachable"
 
 
@@ -81,33 +79,31 @@ async def test_what_the_static_answer_keeps_of_delay_fault_and_sequence() -> Non
     router = nowhere()
     slow = exchange_with(rule("x", "/x", answer=r.Answer(body=LINE, delay_ms=60)))
     began = time.monotonic()
-    assert (await router.answer(slow, tutils.treq())).raw_content == LINE
+    assert (await router.answer(slow)).body == LINE
     assert time.monotonic() - began >= 0.06
     last = r.Answer(sequence=(r.Answer(status=500), r.Answer(status=204)))
-    assert (
-        await router.answer(exchange_with(rule("x", "/x", answer=last)), tutils.treq())
-    ).status_code == 204
+    assert (await router.answer(exchange_with(rule("x", "/x", answer=last)))).status == 204
     with pytest.raises(Killed):
         reset = rule("x", "/x", answer=r.Answer(fault="reset"))
-        await router.answer(exchange_with(reset), tutils.treq())
+        await router.answer(exchange_with(reset))
 
 
 async def test_the_app_is_asked_for_the_request_as_it_was() -> None:
     app = App(bundle_of())
     router = Router(Pool("127.0.0.1", app.port))
     app.mock = lambda c, head, body: send(c, b"hi", headers=b"X-B: 2\r\ntelemock-rule: a\r\n")
-    exchange = exchange_with(rule("x", "/x", answer_at="app"), path=b"/x?q=\xfe")
-    exchange.sent.add(b"y" * 120)
-    request = tutils.treq(
-        method=b"POST",
+    exchange = exchange_with(
+        rule("x", "/x", answer_at="app"),
         path=b"/x?q=\xfe",
-        headers=(
+        method="POST",
+        fields=(
             (b"Host", b"cdn.cribl.io"), (b"X-A", b"1"), (b"x-a", b"2"), (b"Connection", b"close"),
             (b"Transfer-Encoding", b"chunked"), (b"Telemock-Rule", b"forged/rule"),
         ),
     )  # fmt: skip
-    answer = await router.answer(exchange, request)
-    assert answer.headers.fields == ((b"X-B", b"2"), (b"content-length", b"2"))
+    exchange.sent.add(b"y" * 120)
+    answer = await router.answer(exchange)
+    assert answer.fields == ((b"X-B", b"2"), (b"content-length", b"2"))
     head, body = app.asked[-1]
     assert head.split(b"\r\n")[:-2] == [
         b"POST /x?q=%FE HTTP/1.1",
@@ -132,10 +128,12 @@ async def test_the_clients_tracestate_goes_on_with_its_trace() -> None:
     for state, expected in ((client, [b"tracestate: vendor=1"]), (trace(""), [])):
         app = App(bundle_of())
         router = Router(Pool("127.0.0.1", app.port))
-        exchange = exchange_with(rule("x", "/x", answer_at="app"))
+        exchange = exchange_with(
+            rule("x", "/x", answer_at="app"),
+            fields=((b"host", b"h"), (b"tracestate", b"forged=1")),
+        )
         exchange.trace = state
-        request = tutils.treq(headers=((b"host", b"h"), (b"tracestate", b"forged=1")))
-        await router.answer(exchange, request)
+        await router.answer(exchange)
         lines = app.asked[-1][0].split(b"\r\n")
         assert [x for x in lines if x.startswith(b"tracestate")] == expected
         router.pool.close()

@@ -1,0 +1,255 @@
+"""Exchanges, from a request's head to the record: decided, answered, ended.
+
+`addon.answer` asks for this directly; `addon.main` calls it from mitmproxy's hooks.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from mitmproxy import connection
+
+from addon.answer import Head
+from addon.capture import Capture, endpoint, tls_of
+from addon.connections import Sink, destination_of
+from addon.exchange import (
+    Counted,
+    Exchange,
+    Kept,
+    Line,
+    first,
+    headers_of,
+    now,
+    query_of,
+    trace,
+)
+from addon.next_layer import host_of
+from addon.options import Options
+from addon.profiles import Profiles
+from addon.routing import Killed, Router, failed
+from app.contract import body as bodies
+from app.contract.record import Endpoint, Kind, text
+from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
+from app.otel import lines
+from app.otel.sampling import Sampler
+
+log = logging.getLogger(__name__)
+
+
+class Exchanges:
+    """All of the process. `router` gets the answers, `shipper` the records."""
+
+    def __init__(
+        self,
+        options: Options,
+        profiles: Profiles,
+        shipper: Sink,
+        capture: Capture,
+        sampler: Sampler | None,
+        router: Router,
+    ) -> None:
+        self.options = options
+        self.profiles = profiles
+        self.shipper = shipper
+        self.capture = capture
+        self.sampler = sampler
+        self.router = router
+        self._open: dict[str, dict[int, Exchange]] = {}  # unfinished, by client and number
+
+    @property
+    def in_flight(self) -> int:
+        return sum(map(len, self._open.values()))
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        for exchange in list(self._open.get(client.id, {}).values()):
+            self.finish(exchange, "failed", "client_gone")
+
+    # What `addon.answer` calls.
+
+    def line(
+        self,
+        client: connection.Client,
+        server: connection.Server,
+        scheme: str = "",
+        host: str = "",
+        port: int = 0,
+    ) -> Line:
+        """What is the same for all requests of a connection; `host` and `port` where they say it
+        themselves, and not the connection."""
+        if server.address is not None:
+            host, port = host or server.address[0], port or server.address[1]
+        return Line(
+            id=client.id,
+            client=endpoint(client.peername),
+            destination=destination_of(client, server) or Endpoint(text(host)[:512], port),
+            tls=tls_of(client),
+            scheme=scheme or ("https" if server.tls else "http"),
+            port=port,
+            named=client.sni or host,
+        )
+
+    def begin(self, line: Line, head: Head) -> Exchange | None:
+        try:
+            exchange = self.judge(line, head.method, head.target, head.fields, "HTTP/1.1")
+        except Exception:
+            log.exception("a request could not be decided, so mitmproxy reads it")
+            return None
+        if exchange.forwarded or exchange.undecided or self.hands_over(exchange):
+            return None
+        self.enter(exchange)
+        return exchange
+
+    def answer_now(self, exchange: Exchange) -> bool:
+        try:
+            exchange.reply = self.router.answer_now(exchange)
+            if exchange.reply is not None:
+                self.extract_version(exchange)
+        except Exception:
+            log.exception("a request could not be answered, so it is refused")
+            exchange.reply = failed(exchange.seen.method)
+        return exchange.reply is not None
+
+    async def ask_app(self, exchange: Exchange) -> None:
+        lines.current.set((exchange.trace.trace_id, exchange.trace.span_id))
+        try:
+            await self.ask(exchange)
+        except Exception:
+            log.exception("a request could not be answered, so it is refused")
+            exchange.reply = failed(exchange.seen.method)
+
+    def answered(self, exchange: Exchange) -> None:
+        try:
+            self.end_of(exchange)
+        except Exception:
+            log.exception("an exchange could not be recorded")
+        lines.current.set(("", ""))
+
+    def abandoned(self, exchange: Exchange) -> None:
+        self.finish(exchange, "failed", "client_gone")
+
+    # What hooks call, too.
+
+    def enter(self, exchange: Exchange) -> None:
+        """From here on the exchange has a number, and comes to `finish`."""
+        exchange.number = self.shipper.reserve()
+        lines.current.set((exchange.trace.trace_id, exchange.trace.span_id))
+        self._open.setdefault(exchange.line.id, {})[exchange.number[1]] = exchange
+
+    def judge(
+        self,
+        line: Line,
+        method: bytes,
+        target: bytes,
+        fields: Sequence[tuple[bytes, bytes]],
+        http_version: str,
+        authority: str = "",
+    ) -> Exchange:
+        rules = self.profiles.rules
+        path, query = query_of(text(target))
+        headers = headers_of(fields)
+        # The host that the client means: :authority or Host, else where it connected to.
+        named = host_of(authority or first(headers, "host")) or line.named
+        seen = Seen(
+            method=text(method),
+            host=text(named)[:512].lower(),
+            path=path or "/",
+            query=query,
+            headers=headers,
+            json=UNREAD,
+        )
+        decision = decide(rules, seen, self.options.mode)
+        passes = decision.action == "pass" and not decision.needs_body
+        cap = self.options.body_cap
+        return Exchange(
+            line=line,
+            rules=rules,
+            seen=seen,
+            fields=fields,
+            target=target,
+            decision=decision,
+            http_version=http_version,
+            trace=trace(first(headers, "traceparent"), first(headers, "tracestate"), self.sampler),
+            sent=Counted() if passes else Kept(cap),
+            received=Counted() if passes else Kept(cap),
+        )
+
+    def settle(self, exchange: Exchange) -> None:
+        """Decides again with the body; over the cap, body conditions do not hold."""
+        exchange.seen.json = self._json(exchange, exchange.decision.rule)
+        exchange.decision = decide(exchange.rules, exchange.seen, self.options.mode)
+
+    def hands_over(self, exchange: Exchange) -> bool:
+        """Whether the mock must speak with the client itself, through mitmproxy."""
+        rule = exchange.decision.rule
+        if exchange.action != "mock" or rule is None:
+            return False
+        if rule.answer.websocket and exchange.header("upgrade").lower() == "websocket":
+            return True
+        return rule.answer.fault == "slow_body"
+
+    async def ask(self, exchange: Exchange) -> None:
+        self.extract_version(exchange)
+        try:
+            exchange.reply = await self.router.answer(exchange)
+        except Killed:
+            exchange.killed = True
+            self.finish(exchange, "exchange")
+
+    def end_of(self, exchange: Exchange, *, streamed: bool = False) -> None:
+        """The record of an exchange that was answered; a streamed body has been counted."""
+        if exchange.reply is not None and not streamed:
+            exchange.received.add(exchange.reply.body)
+        if exchange.reason == "trailers" or exchange.action in ("block", "hold"):
+            self.finish(exchange, "refused", "blocked")
+        elif not exchange.named:
+            self.finish(exchange, "spliced", "not_named")
+        else:
+            self.finish(exchange, "exchange")
+
+    def extract_version(self, exchange: Exchange) -> None:
+        profile = exchange.decision.profile
+        if profile is None or exchange.action == "pass":
+            return
+        if exchange.seen.json is UNREAD and _reads_body(profile) and exchange.sent.size:
+            exchange.seen.json = self._json(exchange, exchange.decision.rule)
+        exchange.version = product_version(profile, exchange.seen)
+
+    def _json(self, exchange: Exchange, rule: Rule | None) -> Any:
+        sent = exchange.sent
+        if not isinstance(sent, Kept) or not sent.whole or not sent.size:
+            return None
+        kept = bodies.keep(
+            sent.prefix,
+            size=sent.size,
+            sha256="",
+            encoding=exchange.header("content-encoding"),
+            cap=self.options.body_cap,
+        )
+        found = bodies.documents(
+            kept, exchange.header("content-type"), rule.decoders if rule else ()
+        )
+        return found[0] if len(found) == 1 else (found or None)
+
+    def finish(self, exchange: Exchange, kind: Kind, reason: str = "") -> None:
+        """Makes the record, once; every exchange that began comes here."""
+        if exchange.finished:
+            return
+        exchange.finished = True
+        exchange.reason = exchange.reason or reason
+        end = now()
+        of_client = self._open.get(exchange.line.id, {})
+        of_client.pop(exchange.number[1], None)
+        if not of_client:
+            self._open.pop(exchange.line.id, None)
+        record = self.capture.exchange(exchange, kind, end)
+        self.shipper.submit(record, exchange.traced)
+
+    def end(self) -> None:
+        """Records what is still open; called once, when no more time is left for it."""
+        for exchanges in list(self._open.values()):
+            for exchange in list(exchanges.values()):
+                self.finish(exchange, "failed", "shutdown")
+
+
+def _reads_body(profile: Profile) -> bool:
+    return any(e.where == "body" for e in profile.version_from)

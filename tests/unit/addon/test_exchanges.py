@@ -1,0 +1,90 @@
+"""addon/exchanges.py: what is the same for a connection, and what ends an exchange.
+
+What is answered is in test_answer.py and test_main.py, which come here.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from mitmproxy.connection import Server
+from mitmproxy.test import taddons, tflow
+
+from addon.answer import read_head
+from addon.exchange import Exchange
+from addon.exchanges import Exchanges
+from app.contract.record import Endpoint
+from tests.sidecar import HOST, bundle_of, rule
+from tests.unit.addon.test_connections import Kept
+from tests.unit.addon.test_main import made
+
+RULES = bundle_of(rule("index", "/telemetry/index.html"), rule("observe", "/observe", "observe"))
+
+
+@pytest.fixture
+def sink() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def exchanges(sink: Kept) -> Iterator[Exchanges]:
+    with taddons.context():
+        yield made(sink, RULES).exchanges
+
+
+def begun(exchanges: Exchanges, path: str = "/telemetry/index.html") -> Exchange | None:
+    head = read_head(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    assert head is not None
+    line = exchanges.line(tflow.tclient_conn(), Server(address=("192.0.2.1", 443)))
+    return exchanges.begin(line, head)
+
+
+def test_a_line_is_named_by_sni_else_by_its_destination(exchanges: Exchanges) -> None:
+    client, server = tflow.tclient_conn(), Server(address=("192.0.2.1", 443))
+    client.sni = HOST
+    assert exchanges.line(client, server).named == HOST
+    client.sni = None
+    line = exchanges.line(client, server)
+    assert (line.named, line.port, line.scheme) == ("192.0.2.1", 443, "http")
+    assert line.destination == Endpoint("192.0.2.1", 443)
+    asked = exchanges.line(client, Server(address=None), "https", "other.example", 8443)
+    assert (asked.named, asked.scheme) == ("other.example", "https")
+    assert asked.destination == Endpoint("other.example", 8443)
+
+
+def test_what_is_forwarded_is_not_begun_here(exchanges: Exchanges, sink: Kept) -> None:
+    assert begun(exchanges, "/observe") is None
+    assert begun(exchanges, "/passes") is None
+    assert sink.given == 0 and exchanges.in_flight == 0
+
+
+def test_an_exchange_ends_once(exchanges: Exchanges, sink: Kept) -> None:
+    exchange = begun(exchanges)
+    assert exchange is not None and exchanges.in_flight == 1
+    assert exchanges.answer_now(exchange)
+    exchanges.answered(exchange)
+    exchanges.abandoned(exchange)
+    exchanges.end()
+    assert [x.kind for x in sink.records] == ["exchange"] and exchanges.in_flight == 0
+
+
+def test_what_is_open_when_its_client_leaves_or_at_the_end(
+    exchanges: Exchanges, sink: Kept
+) -> None:
+    client = tflow.tclient_conn()
+    left, other = begun(exchanges), begun(exchanges)
+    assert left is not None and other is not None
+    client.id = left.line.id
+    exchanges.client_disconnected(client)
+    exchanges.end()
+    assert [(x.kind, x.reason) for x in sink.records] == [
+        ("failed", "client_gone"),
+        ("failed", "shutdown"),
+    ]
+
+
+def test_a_fault_of_our_own_leaves_the_request_to_mitmproxy(
+    exchanges: Exchanges, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exchanges, "judge", None)
+    assert begun(exchanges) is None
+    assert "could not be decided" in caplog.text
