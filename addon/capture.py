@@ -115,7 +115,10 @@ class Capture:
 
     def _pairs(self, exchange: Exchange) -> tuple[list[Pair], list[Pair], int]:
         headers, fewer = clip(list(exchange.seen.headers), HEADER_CAP)
-        query, less = clip(list(exchange.seen.query), QUERY_CAP)
+        query, less = list(exchange.seen.query), 0
+        # Decoded, a byte has four characters at most: of a short target no value is too long.
+        if len(query) > QUERY_CAP or len(exchange.target) * 4 > VALUE_CAP:
+            query, less = clip(query, QUERY_CAP)
         return headers, query, fewer + less
 
     def _body(self, kept: object, encoding: str, outline: bool) -> Body | None:

@@ -64,6 +64,9 @@ def store(body: Body, data: bytes) -> None:
     body.text = body.base64 = None
     if not data:
         return
+    if data.isascii():  # no character to be cut through
+        body.text = data.decode("ascii")
+        return
     try:
         decoder = codecs.getincrementaldecoder("utf-8")()
         body.text = decoder.decode(data, final=not body.truncated)

@@ -20,6 +20,7 @@ from app.contract.sensitive import MASK, How, Names
 from app.contract.sweep import DEPTH, content_type, scalars, sweep, values_of, withhold
 from app.contract.traces import chased, contained, loose, traces
 
+_NESTED = frozenset("{[eW")  # how JSON begins, and base64 of it
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -160,16 +161,21 @@ class _Record:
         return "" if how == "drop" else by
 
     def pairs(self, pairs: list[Pair], sensitive: dict[str, How]) -> list[Pair]:
-        masked = []
-        for pair in pairs:
-            name, value = pair[0].lower(), pair[1]
+        touched = [
+            i for i, (n, v) in enumerate(pairs) if n.lower() in sensitive or v[:1] in _NESTED
+        ]
+        if not touched:
+            return pairs
+        masked = pairs.copy()
+        for i in touched:
+            shown, value = pairs[i]
+            name = shown.lower()
             if name in sensitive:
                 if name in _CREDENTIALS:
                     self.credential(name, value)
-                pair = (pair[0], self.secret(sensitive[name], value))
-            elif value and value[0] in "{[eW":
-                pair = (pair[0], self.nested(value, 0))
-            masked.append(pair)
+                masked[i] = (shown, self.secret(sensitive[name], value))
+            else:
+                masked[i] = (shown, self.nested(value, 0))
         return masked
 
     def credential(self, name: str, value: str) -> None:
@@ -271,7 +277,7 @@ class _Record:
 
     def nested(self, value: str, depth: int) -> str:
         """A text value: JSON or base64 JSON in it is read, else names are looked for."""
-        if depth <= DEPTH and value[0] in "{[eW":
+        if depth <= DEPTH and value[0] in _NESTED:
             coded = value[0] in "eW"
             inner = bodies.embedded(value) if coded else bodies.json(value)
             if isinstance(inner, dict | list):

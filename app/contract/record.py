@@ -6,7 +6,6 @@ keeps what a newer sidecar adds. Limits are enforced where records are made (`cl
 arrive (`decode`).
 """
 
-from itertools import chain
 from typing import Annotated, Literal
 
 import msgspec
@@ -236,8 +235,6 @@ def short(raw: bytes | str) -> str:
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
     """At most `cap` pairs with values of at most VALUE_CAP characters; how many were left out."""
-    if len(pairs) <= cap and max(map(len, chain.from_iterable(pairs)), default=0) <= VALUE_CAP:
-        return pairs, 0
     kept = [
         (n[:VALUE_CAP], v if len(v) <= VALUE_CAP else v[:VALUE_CAP] + "…") for n, v in pairs[:cap]
     ]

@@ -25,11 +25,12 @@ def sweep(record: CaptureRecord, traces: Traces, decoders: Sequence[str] = ()) -
         values.append(record.log.message)
     if request is not None:
         values += [request.host, request.path, *values_of(request.headers)]
-        for pair in request.query:
-            values += pair
+        values += values_of(request.query)
+        values += [name for name, _ in request.query]
     if response is not None:
         values += [response.reason, *values_of(response.headers)]
-    joined = "\n".join([*values, ""])
+    values.append("")
+    joined = "\n".join(values)
     if "…\n" in joined:
         _texts(record, traces)  # a value may have been cut
     elif there := traces.within(joined):
@@ -66,6 +67,8 @@ def _texts(record: CaptureRecord, traces: Traces) -> None:
 
 
 def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequence[str]) -> None:
+    if _without(body, traces):
+        return
     data = bodies.content(body)
     if not data:
         return
@@ -85,6 +88,15 @@ def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequenc
         new = traces.cut(new)
     if new != data.decode("latin-1" if coded else "utf-8"):
         bodies.store(body, new.encode("latin-1", "replace") if coded else new.encode())
+
+
+def _without(body: Body, traces: Traces) -> bool:
+    """Whether a look at its text suffices to say that none is in it, as in most bodies: nothing is
+    cut, or written in a way that only a reader of its format undoes."""
+    text = body.text
+    if text is None or body.truncated or "\\" in text or not traces.affords(text):
+        return False
+    return traces.within(text) is None
 
 
 def _swept(node: Any, traces: Traces, depth: int) -> Any:

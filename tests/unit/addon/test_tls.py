@@ -17,7 +17,7 @@ from mitmproxy.tls import TlsData
 from OpenSSL import SSL
 
 from addon import ca
-from addon.tls import MOST_CONTEXTS, Contexts
+from addon.tls import MOST_CONTEXTS, Connection, Contexts
 from tests.sidecar import HOST
 
 
@@ -55,7 +55,7 @@ def made(tmp_path: Path) -> Iterator[Made]:
 
 
 def handshake(
-    server: SSL.Connection, trusting: ssl.SSLContext, session: ssl.SSLSession | None = None
+    server: Connection, trusting: ssl.SSLContext, session: ssl.SSLSession | None = None
 ) -> ssl.SSLObject:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = trusting.wrap_bio(incoming, outgoing, server_hostname=HOST, session=session)
