@@ -107,6 +107,8 @@ class Exchanges:
         except Exception:
             log.exception("a request could not be answered, so it is refused")
             exchange.reply = failed(exchange.seen.method)
+        if exchange.reply is None:
+            lines.current.set(("", ""))  # it goes on in a task of its own
         return exchange.reply is not None
 
     async def ask_app(self, exchange: Exchange) -> None:

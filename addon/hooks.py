@@ -5,7 +5,7 @@ Used by `addon.proxy`: a connection has eight hooks, a forwarded request five, a
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from mitmproxy import exceptions, hooks
 from mitmproxy.addonmanager import AddonManager, safecall
@@ -15,7 +15,7 @@ from mitmproxy.master import Master
 class Hooks(AddonManager):
     def __init__(self, master: Master) -> None:
         super().__init__(master)  # type: ignore[no-untyped-call]
-        self._called: dict[str, tuple[Callable[..., Any], ...]] = {}
+        self._called: dict[str, _Called] = {}
 
     def register(self, addon: Any) -> Any:
         self._called.clear()
@@ -25,12 +25,21 @@ class Hooks(AddonManager):
         super().remove(addon)  # type: ignore[no-untyped-call]
         self._called.clear()
 
+    def trigger_now(self, event: hooks.Hook) -> bool:
+        """Calls who has the hook, unless somebody may wait in it: then nothing is done."""
+        called = self._of(event)
+        if called.waits:
+            return False
+        for function in called.functions:
+            try:
+                with safecall():
+                    function(*event.args())
+            except exceptions.AddonHalt:
+                break
+        return True
+
     async def trigger_event(self, event: hooks.Hook) -> None:
-        called = self._called.get(event.name)
-        if called is None:
-            called = tuple(f for addon in self.chain for _, f in self._iter_hooks(addon, event))
-            self._called[event.name] = called
-        for function in called:
+        for function in self._of(event).functions:
             try:
                 with safecall():
                     result = function(*event.args())
@@ -38,3 +47,16 @@ class Hooks(AddonManager):
                         await result
             except exceptions.AddonHalt:
                 return
+
+    def _of(self, event: hooks.Hook) -> "_Called":
+        called = self._called.get(event.name)
+        if called is None:
+            found = [f for addon in self.chain for _, f in self._iter_hooks(addon, event)]
+            waits = any(map(inspect.iscoroutinefunction, found))
+            called = self._called[event.name] = _Called(tuple(found), waits)
+        return called
+
+
+class _Called(NamedTuple):
+    functions: tuple[Callable[..., Any], ...]
+    waits: bool

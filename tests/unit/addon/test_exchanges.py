@@ -13,6 +13,7 @@ from addon.answer import read_head
 from addon.exchange import Exchange
 from addon.exchanges import Exchanges
 from app.contract.record import Endpoint
+from app.otel import lines
 from tests.sidecar import HOST, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
 from tests.unit.addon.test_main import made
@@ -27,8 +28,10 @@ def sink() -> Kept:
 
 @pytest.fixture
 def exchanges(sink: Kept) -> Iterator[Exchanges]:
+    before = lines.current.set(("", ""))
     with taddons.context():
         yield made(sink, RULES).exchanges
+    lines.current.reset(before)
 
 
 def begun(exchanges: Exchanges, path: str = "/telemetry/index.html") -> Exchange | None:
