@@ -118,6 +118,11 @@ _AGAIN = (
     "INSERT INTO sender SELECT day+:days, endpoint_id, version_id, namespace, pod, node, image,"
     " count, bytes_out, first_ns+:ns, last_ns+:ns FROM sender"
     " WHERE first_ns<(SELECT min(first_ns) FROM sender)+:ns/:copies",
+    "UPDATE traffic_total SET count=count*(:copies+1)/:copies, last_ns=last_ns+:ns/:copies,"
+    " bytes_out=bytes_out*(:copies+1)/:copies, bytes_in=bytes_in*(:copies+1)/:copies,"
+    " duration_ns=duration_ns*(:copies+1)/:copies",
+    "UPDATE sender_total SET count=count*(:copies+1)/:copies, last_ns=last_ns+:ns/:copies,"
+    " bytes_out=bytes_out*(:copies+1)/:copies",
     "UPDATE seen SET count=count*(:copies+1)/:copies, last_ns=last_ns+:ns/:copies",
     "UPDATE observed SET requests=requests*(:copies+1)/:copies, last_ns=last_ns+:ns/:copies",
     "UPDATE total SET records=records+:base, last=last+:base",
