@@ -3,9 +3,10 @@
 `python -m tests.bench.reports [--captures 1000000 10000000] [--folder DIR]`. Fills a store through
 the real writer with records of 1,000 pods of three products, once a minute each, up to the smallest
 size. Larger ones are multiples of it: the same captures and roll-ups again, some days later each
-time, which takes minutes instead of a quarter of an hour. At each size every question is asked some
-times, as the API asks it; how it grows is told by processor time, which other work on the machine
-hardly touches. With --folder the stores stay there (5 GB) and are used the next time.
+time, which takes minutes instead of a quarter of an hour. Every question is asked some times, as
+the API asks it, of all sizes by turns; how it grows is told by processor time, because other work
+on the machine shows in it least. With --folder the stores stay there (5 GB) and are used the next
+time.
 Prints a table in Markdown, then the figures as JSON. Not run by `make test`.
 """
 
@@ -142,27 +143,35 @@ _AGAIN = (
 )
 
 
-def ask(store: SqliteStore, question: Question, repetitions: int) -> dict[str, float]:
-    """The time it took in ms, and the median of this process's `processor` time."""
-    took, processor = [], []
+def ask(
+    stores: dict[int, SqliteStore], question: Question, repetitions: int
+) -> dict[int, dict[str, float]]:
+    """By size: the time it took in ms, and the median of this process's `processor` time."""
+    took: dict[int, list[float]] = {size: [] for size in stores}
+    processor: dict[int, list[float]] = {size: [] for size in stores}
     for _ in range(repetitions):
-        begun = time.perf_counter(), time.process_time()
-        question.ask(store)
-        took.append((time.perf_counter() - begun[0]) * 1e3)
-        processor.append((time.process_time() - begun[1]) * 1e3)
-    return summary(took)._asdict() | {"processor": summary(processor).median}
+        for size, store in stores.items():
+            begun = time.perf_counter(), time.process_time()
+            question.ask(store)
+            took[size].append((time.perf_counter() - begun[0]) * 1e3)
+            processor[size].append((time.process_time() - begun[1]) * 1e3)
+    return {
+        size: summary(took[size])._asdict() | {"processor": summary(processor[size]).median}
+        for size in stores
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """The figures: of each question, in ms, by the number of captures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--captures", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--repetitions", type=int, default=21)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args(arguments)
     os.nice(10)
     load = os.getloadavg()[0]
     sizes: dict[int, dict[str, Any]] = {}
+    stores: dict[int, SqliteStore] = {}
     with ExitStack() as opened:
         folder = options.folder or Path(
             opened.enter_context(tempfile.TemporaryDirectory(prefix="telemock-bench-"))
@@ -176,13 +185,15 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
                 path.parent.mkdir()
                 shutil.copy(smallest, path)
             multiply(path, base, captures)
-            reader = SqliteStore.open_readonly(path)
-            stats = reader.stats()
+            stores[captures] = SqliteStore.open_readonly(path)
+            opened.callback(stores[captures].close)
+        asked = {q.name: ask(stores, q, options.repetitions) for q in QUESTIONS}
+        for captures, store in stores.items():
+            stats = store.stats()
             sizes[captures] = {
                 "records": stats.records, "bytes": stats.bytes,
-                "questions": {q.name: ask(reader, q, options.repetitions) for q in QUESTIONS},
+                "questions": {name: of[captures] for name, of in asked.items()},
             }  # fmt: skip
-            reader.close()
     result = {
         "bench": "reports", "machine": machine(), "versions": versions(),
         "load": [load, os.getloadavg()[0]], "sizes": sizes,
