@@ -1,6 +1,7 @@
 """The store's questions as SQL. Called by `app.store.sqlite` with a connection of its pool.
 
-Only `captures` and `capture` read captures; the rest reads roll-ups and the inventory.
+Only `captures` and `capture` read captures; the rest reads roll-ups and the inventory. CROSS JOIN
+and `+` have SQLite go through a roll-up by its time, not by the index that is for dropping.
 """
 
 import sqlite3
@@ -22,6 +23,7 @@ from app.store import (
     SenderRow,
     VersionRow,
 )
+from app.store.rollup import SENDER, TRAFFIC, Rollup
 from app.store.search import cursor, i64, search
 
 
@@ -56,22 +58,23 @@ class Reader:
         return self._line(*row) if row else None
 
     def endpoints(self, scope: Scope) -> list[EndpointRow]:
-        where, values = _scope(scope, "endpoint.profile")
-        senders = {
-            number: count
-            for number, count in self.connection.execute(
-                "SELECT endpoint_id, count(*) FROM (SELECT DISTINCT endpoint_id, namespace, pod"  # noqa: S608
-                f" FROM sender JOIN endpoint ON endpoint.id=endpoint_id WHERE {where}) GROUP BY 1",
+        sender, where, values = _rows_of(SENDER, scope, "endpoint.profile")
+        senders: dict[int, int] = dict(
+            self.connection.execute(
+                "SELECT number, count(*) FROM (SELECT DISTINCT +endpoint_id AS number,"  # noqa: S608
+                f" namespace, pod FROM {sender} CROSS JOIN endpoint ON endpoint.id=endpoint_id"
+                f" WHERE {where}) GROUP BY 1",
                 values,
-            )
-        }
+            ).fetchall()
+        )
+        traffic, where, values = _rows_of(TRAFFIC, scope, "endpoint.profile")
         # total() where a hostile size could make sum() overflow.
         rows = self.connection.execute(
             "SELECT endpoint.id, endpoint.profile, host, method, route, rule, kind, action,"  # noqa: S608
             " answered_by, reason, status, sum(count), cast(total(bytes_out) AS INTEGER),"
             " cast(total(bytes_in) AS INTEGER), cast(total(duration_ns) AS INTEGER),"
             " min(first_ns), max(last_ns)"
-            f" FROM traffic JOIN endpoint ON endpoint.id=endpoint_id WHERE {where}"
+            f" FROM {traffic} CROSS JOIN endpoint ON endpoint.id=endpoint_id WHERE {where}"
             " GROUP BY 1, rule, kind, action, answered_by, reason, status"
             " ORDER BY endpoint.profile, host, route, method, 1, rule, kind, action, answered_by,"
             " reason",
@@ -80,26 +83,26 @@ class Reader:
         return [_endpoint(key, list(g), senders) for key, g in groupby(rows, lambda r: r[:10])]
 
     def versions(self, scope: Scope) -> list[VersionRow]:
-        where, values = _scope(scope, "version.profile")
+        traffic, where, values = _rows_of(TRAFFIC, scope, "version.profile")
         return _rows(
             VersionRow,
             self.connection.execute(
                 "SELECT version.profile, version, sum(count), min(first_ns), max(last_ns)"  # noqa: S608
-                " FROM traffic JOIN version ON version.id=version_id"
+                f" FROM {traffic} CROSS JOIN version ON version.id=version_id"
                 f" WHERE {where} AND version.profile<>'' GROUP BY 1, 2 ORDER BY 1, 4",
                 values,
             ),
         )
 
     def senders(self, scope: Scope) -> list[SenderRow]:
-        where, values = _scope(scope, "endpoint.profile")
+        sender, where, values = _rows_of(SENDER, scope, "endpoint.profile")
         return _rows(
             SenderRow,
             self.connection.execute(
                 "SELECT namespace, pod, max(node), max(image), endpoint.profile,"  # noqa: S608
                 " host, version, sum(count), cast(total(bytes_out) AS INTEGER),"
-                " min(first_ns), max(last_ns) FROM sender"
-                " JOIN endpoint ON endpoint.id=endpoint_id JOIN version ON version.id=version_id"
+                f" min(first_ns), max(last_ns) FROM {sender} CROSS JOIN endpoint ON"
+                " endpoint.id=endpoint_id JOIN version ON version.id=version_id"
                 f" WHERE {where} GROUP BY namespace, pod, endpoint.profile, host, version"
                 " ORDER BY 1, 2, 5, 6, 7",
                 values,
@@ -167,6 +170,21 @@ def _scope(scope: Scope, profile: str, table: str = "") -> tuple[str, list[Any]]
         where.append(f"{profile}=?")
         values.append(scope.profile)
     return " AND ".join(where), values
+
+
+def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list[Any]]:
+    """The table that answers for this time, and which of its rows."""
+    where, values = _scope(scope, profile)
+    if scope.since_ns is None and scope.until_ns is None:
+        return f"{rollup.name}_total", where, values
+    # What the times say of hours or days is said twice, because these are in an index.
+    if scope.since_ns is not None:
+        where += f" AND {rollup.time}>=?"
+        values.append(i64(scope.since_ns) // rollup.unit)
+    if scope.until_ns is not None:
+        where += f" AND {rollup.time}<=?"
+        values.append(i64(scope.until_ns) // rollup.unit)
+    return rollup.name, where, values
 
 
 def _endpoint(key: tuple[Any, ...], rows: list[Any], senders: dict[int, int]) -> EndpointRow:

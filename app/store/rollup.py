@@ -1,12 +1,15 @@
 """A batch's roll-ups and field inventory: summed in memory, then added in the insert's transaction.
 
-Called by `app.store.writing`. Reports read only these tables.
+`Batch` is called by `app.store.writing`. Reports read only these tables: those of a time the hours
+or days in it, those of all time the totals, so that they do not grow with what is kept. `sqlite`
+drops what is too old.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 from app.contract.record import REASONS, CaptureRecord
 from app.inventory import Field, observe, route_of
@@ -16,6 +19,71 @@ from app.store.names import Names
 HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
 _LARGEST = 1 << 46  # bytes or ns of one record that are believed: sums must fit 64 bits
+_Row = tuple[int | str, ...]
+
+
+class Rollup(NamedTuple):
+    """A table of sums by hour or day and group, and `<name>_total`: the same without the time."""
+
+    name: str
+    time: str  # the column that counts them
+    unit: int  # ns
+    group: tuple[str, ...]
+    last: tuple[str, ...]  # columns of which the latest value stays
+    sums: tuple[str, ...]
+
+    def add(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+        """`rows` in the order of the columns, which ends with the first and the last time in ns."""
+        connection.executemany(self._upsert(self.name, 1), rows)
+        self._add_totals(connection, (row[1:] for row in rows))
+
+    def drop(self, connection: sqlite3.Connection, oldest_ns: int) -> None:
+        """The hours or days before that of `oldest_ns`, from the totals too."""
+        oldest = oldest_ns // self.unit
+        rows = connection.execute(
+            f"DELETE FROM {self.name} WHERE {self.time}<? RETURNING *",  # noqa: S608 - from below
+            (oldest,),
+        ).fetchall()
+        if not rows:
+            return
+        sums = slice(-2 - len(self.sums), -2)
+        self._add_totals(
+            connection,
+            ((*row[1 : sums.start], *(-n for n in row[sums]), *row[-2:]) for row in rows),
+        )
+        total = f"{self.name}_total"
+        connection.execute(f"DELETE FROM {total} WHERE count=0")  # noqa: S608
+        # What is left of a group begins with the first hour or day that has it.
+        connection.execute(
+            f"UPDATE {total} SET first_ns=(SELECT first_ns FROM {self.name} AS kept"  # noqa: S608
+            f" WHERE {' AND '.join(f'kept.{c}={total}.{c}' for c in self.group)}"
+            f" ORDER BY {self.time} LIMIT 1) WHERE first_ns<?",
+            (oldest * self.unit,),
+        )
+
+    def _add_totals(self, connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
+        connection.executemany(self._upsert(f"{self.name}_total", 0), rows)
+
+    def _upsert(self, table: str, times: int) -> str:
+        columns = times + len(self.group) + len(self.last) + len(self.sums) + 2
+        return (
+            f"INSERT INTO {table} VALUES ({','.join('?' * columns)}) ON CONFLICT DO UPDATE SET"  # noqa: S608
+            + "".join(f" {c}=iif(excluded.last_ns<last_ns, {c}, excluded.{c})," for c in self.last)
+            + "".join(f" {c}={c}+excluded.{c}," for c in self.sums)
+            + " first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns)"
+        )
+
+
+TRAFFIC = Rollup(
+    "traffic", "hour", HOUR,
+    ("endpoint_id", "version_id", "rule", "kind", "action", "answered_by", "status", "reason"),
+    (),
+    ("count", "bytes_out", "bytes_in", "duration_ns"),
+)  # fmt: skip
+SENDER = Rollup(
+    "sender", "day", DAY,
+    ("endpoint_id", "version_id", "namespace", "pod"), ("node", "image"), ("count", "bytes_out"),
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -67,8 +135,8 @@ class Batch:
     def __init__(self, names: Names, decoders: Decoders) -> None:
         self._names = names
         self._decoders = decoders
-        self._traffic: dict[tuple[int | str, ...], _Sum] = {}
-        self._senders: dict[tuple[int | str, ...], _Sum] = {}
+        self._traffic: dict[_Row, _Sum] = {}
+        self._senders: dict[_Row, _Sum] = {}
         self._observed: dict[tuple[int, int], _Observed] = {}
 
     def add(self, record: CaptureRecord, known: Facts | None = None) -> None:
@@ -82,7 +150,7 @@ class Batch:
         endpoint = self._names.endpoint(record.profile, host, method, route)
         version = self._names.version(record.profile, record.product_version)
         out, in_, seen = known or facts(record, self._decoders(record.profile, record.rule))
-        key: tuple[int | str, ...] = (
+        key: _Row = (
             time_ns // HOUR,
             endpoint,
             version,
@@ -114,22 +182,16 @@ class Batch:
 
     def write(self, connection: sqlite3.Connection) -> list[NewField]:
         """Adds everything to the tables; returns the fields that no version had sent before."""
-        connection.executemany(
-            "INSERT INTO traffic VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
-            " count=count+excluded.count, bytes_out=bytes_out+excluded.bytes_out,"
-            " bytes_in=bytes_in+excluded.bytes_in, duration_ns=duration_ns+excluded.duration_ns,"
-            " first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns)",
-            (
+        TRAFFIC.add(
+            connection,
+            [
                 (*key, s.count, s.out, s.in_, s.duration, s.first, s.last)
                 for key, s in self._traffic.items()
-            ),
+            ],
         )
-        connection.executemany(
-            "INSERT INTO sender VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
-            " node=excluded.node, image=excluded.image, count=count+excluded.count,"
-            " bytes_out=bytes_out+excluded.bytes_out,"
-            " first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns)",
-            ((*key, *s.extra, s.count, s.out, s.first, s.last) for key, s in self._senders.items()),
+        SENDER.add(
+            connection,
+            [(*key, *s.extra, s.count, s.out, s.first, s.last) for key, s in self._senders.items()],
         )
         return self._write_inventory(connection)
 

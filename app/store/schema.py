@@ -22,7 +22,8 @@ APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 #              first, and then at the newest captures of what they found.
 # run          which sequence numbers of a boot were ever stored, as ranges; also keeps a pruned
 #              record from being taken again.
-# traffic      roll-up by the hour; sender by the day.
+# traffic      roll-up by the hour; sender by the day. Their totals are the same without the time;
+#              the indexes find the first hour or day of a group, once those before it are dropped.
 # observed     requests behind the inventory of one endpoint and version.
 # field, seen  the inventory: the name once, then what was seen of it in each version.
 MIGRATIONS = (
@@ -118,6 +119,36 @@ MIGRATIONS = (
     CREATE UNIQUE INDEX capture_sequence ON capture (boot_id, seq);
     CREATE INDEX capture_time ON capture (time_ns);
     CREATE INDEX capture_facet ON capture (facet_id, time_ns);
+    """,
+    """
+    CREATE TABLE traffic_total (
+        endpoint_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        rule TEXT NOT NULL, kind TEXT NOT NULL, action TEXT NOT NULL, answered_by TEXT NOT NULL,
+        status INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
+        bytes_out INTEGER NOT NULL, bytes_in INTEGER NOT NULL, duration_ns INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (endpoint_id, version_id, rule, kind, action, answered_by, status, reason)
+    ) WITHOUT ROWID;
+    INSERT INTO traffic_total SELECT endpoint_id, version_id, rule, kind, action, answered_by,
+        status, reason, count, bytes_out, bytes_in, duration_ns, first_ns, last_ns
+        FROM traffic WHERE true ON CONFLICT DO UPDATE SET
+        count=count+excluded.count, bytes_out=bytes_out+excluded.bytes_out,
+        bytes_in=bytes_in+excluded.bytes_in, duration_ns=duration_ns+excluded.duration_ns,
+        first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns);
+    CREATE INDEX traffic_group ON traffic (endpoint_id, version_id, hour);
+    CREATE TABLE sender_total (
+        endpoint_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        namespace TEXT NOT NULL, pod TEXT NOT NULL, node TEXT NOT NULL, image TEXT NOT NULL,
+        count INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (endpoint_id, namespace, pod, version_id)
+    ) WITHOUT ROWID;
+    INSERT INTO sender_total SELECT endpoint_id, version_id, namespace, pod, node, image, count,
+        bytes_out, first_ns, last_ns FROM sender WHERE true ORDER BY day ON CONFLICT DO UPDATE SET
+        node=excluded.node, image=excluded.image,
+        count=count+excluded.count, bytes_out=bytes_out+excluded.bytes_out,
+        first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns);
+    CREATE INDEX sender_group ON sender (endpoint_id, namespace, pod, day);
     """,
 )
 VERSION = len(MIGRATIONS)

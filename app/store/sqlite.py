@@ -29,7 +29,7 @@ from app.store import (
     Written,
 )
 from app.store.reading import Reader
-from app.store.rollup import DAY, HOUR
+from app.store.rollup import SENDER, TRAFFIC
 from app.store.schema import VERSION, open_reader, open_writer, translated
 from app.store.search import cursor
 from app.store.writing import Writer
@@ -191,8 +191,8 @@ def _drop(connection: sqlite3.Connection, which: str, *values: int) -> int:
 
 def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
     """The inventory stays: it is what a new version is compared with."""
-    connection.execute("DELETE FROM traffic WHERE hour<?", (oldest // HOUR,))
-    connection.execute("DELETE FROM sender WHERE day<?", (oldest // DAY,))
+    TRAFFIC.drop(connection, oldest)
+    SENDER.drop(connection, oldest)
     # A boot's numbers guard against taking a record twice: only the long silent are forgotten.
     silent = oldest - (time.time_ns() - oldest)
     connection.execute(

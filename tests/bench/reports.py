@@ -3,14 +3,17 @@
 `python -m tests.bench.reports [--captures 1000000 10000000] [--folder DIR]`. Fills a store through
 the real writer with records of 1,000 pods of three products, once a minute each, up to the smallest
 size. Larger ones are multiples of it: the same captures and roll-ups again, some days later each
-time, which takes minutes instead of a quarter of an hour. At each size every question is asked some
-times, as the API asks it. With --folder the store stays there (5 GB) and is used the next time.
+time, which takes minutes instead of a quarter of an hour. Every question is asked some times, as
+the API asks it, of all sizes by turns; how it grows is told by processor time, because other work
+on the machine shows in it least. With --folder the stores stay there (5 GB) and are used the next
+time.
 Prints a table in Markdown, then the figures as JSON. Not run by `make test`.
 """
 
 import argparse
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -57,6 +60,7 @@ QUESTIONS = (
     Question("the whole report", None, lambda s: msgspec.json.encode(report.build(s))),
     Question("the report of six hours", None,
              lambda s: report.build(s, since_ns=T0 + 60 * MINUTE, until_ns=T0 + 420 * MINUTE)),
+    Question("records that never came", 50, lambda s: s.boots()),
     Question("newest 100", 300, _page()),
     Question("oldest 100", 300, _page(order="oldest")),
     Question("newest of a host", 300, _page(host="cdn.cribl.io")),
@@ -69,7 +73,17 @@ QUESTIONS = (
     Question("text that is nowhere", 300, _page(text="nothing like it")),
     Question("a host, one hour", 300, _page(host="cdn.cribl.io", since_ns=T0 + 120 * MINUTE,
                                            until_ns=T0 + 180 * MINUTE)),
+    Question("newest, behind the second hour", 300, _page(cursor=f"newest.{T0 + 120 * MINUTE}.0")),
+    Question("newest of a host, behind it", 300,
+             _page(host="cdn.cribl.io", cursor=f"newest.{T0 + 120 * MINUTE}.0")),
     Question("the first 1,000 by arrival", 300, _page(order="arrival", limit=1_000)),
+    Question("by arrival, a host", 300, _page(order="arrival", host="cdn.cribl.io")),
+    Question("by arrival, 1,000 of a pod", 300,
+             _page(order="arrival", workload=Fleet(8).pods[7].name, limit=1_000)),
+    Question("by arrival, a pod's that failed", 300,
+             _page(order="arrival", workload=Fleet(8).pods[7].name, status="5xx")),
+    Question("by arrival, none of a method", 300, _page(order="arrival", method="PUT")),
+    Question("by arrival, none of a time", 300, _page(order="arrival", until_ns=T0)),
     Question("totals", 50, lambda s: s.stats()),
 )  # fmt: skip
 
@@ -118,46 +132,68 @@ _AGAIN = (
     "INSERT INTO sender SELECT day+:days, endpoint_id, version_id, namespace, pod, node, image,"
     " count, bytes_out, first_ns+:ns, last_ns+:ns FROM sender"
     " WHERE first_ns<(SELECT min(first_ns) FROM sender)+:ns/:copies",
+    "UPDATE traffic_total SET count=count*(:copies+1)/:copies, last_ns=last_ns+:ns/:copies,"
+    " bytes_out=bytes_out*(:copies+1)/:copies, bytes_in=bytes_in*(:copies+1)/:copies,"
+    " duration_ns=duration_ns*(:copies+1)/:copies",
+    "UPDATE sender_total SET count=count*(:copies+1)/:copies, last_ns=last_ns+:ns/:copies,"
+    " bytes_out=bytes_out*(:copies+1)/:copies",
     "UPDATE seen SET count=count*(:copies+1)/:copies, last_ns=last_ns+:ns/:copies",
     "UPDATE observed SET requests=requests*(:copies+1)/:copies, last_ns=last_ns+:ns/:copies",
     "UPDATE total SET records=records+:base, last=last+:base",
 )
 
 
-def ask(store: SqliteStore, question: Question, repetitions: int) -> dict[str, float]:
-    took = []
+def ask(
+    stores: dict[int, SqliteStore], question: Question, repetitions: int
+) -> dict[int, dict[str, float]]:
+    """By size: the time it took in ms, and the median of this process's `processor` time."""
+    took: dict[int, list[float]] = {size: [] for size in stores}
+    processor: dict[int, list[float]] = {size: [] for size in stores}
     for _ in range(repetitions):
-        begun = time.perf_counter()
-        question.ask(store)
-        took.append((time.perf_counter() - begun) * 1e3)
-    return summary(took)._asdict()
+        for size, store in stores.items():
+            begun = time.perf_counter(), time.process_time()
+            question.ask(store)
+            took[size].append((time.perf_counter() - begun[0]) * 1e3)
+            processor[size].append((time.process_time() - begun[1]) * 1e3)
+    return {
+        size: summary(took[size])._asdict() | {"processor": summary(processor[size]).median}
+        for size in stores
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """The figures: of each question, in ms, by the number of captures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--captures", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--repetitions", type=int, default=21)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args(arguments)
     os.nice(10)
     load = os.getloadavg()[0]
     sizes: dict[int, dict[str, Any]] = {}
+    stores: dict[int, SqliteStore] = {}
     with ExitStack() as opened:
         folder = options.folder or Path(
             opened.enter_context(tempfile.TemporaryDirectory(prefix="telemock-bench-"))
         )
-        path, base = folder / FILE_STORE, min(options.captures)
-        fill(path, base)
+        base = min(options.captures)
+        smallest = folder / str(base) / FILE_STORE
+        fill(smallest, base)
         for captures in sorted(options.captures):
+            path = folder / str(captures) / FILE_STORE
+            if not path.exists():
+                path.parent.mkdir()
+                shutil.copy(smallest, path)
             multiply(path, base, captures)
-            reader = SqliteStore.open_readonly(path)
-            stats = reader.stats()
+            stores[captures] = SqliteStore.open_readonly(path)
+            opened.callback(stores[captures].close)
+        asked = {q.name: ask(stores, q, options.repetitions) for q in QUESTIONS}
+        for captures, store in stores.items():
+            stats = store.stats()
             sizes[captures] = {
                 "records": stats.records, "bytes": stats.bytes,
-                "questions": {q.name: ask(reader, q, options.repetitions) for q in QUESTIONS},
+                "questions": {name: of[captures] for name, of in asked.items()},
             }  # fmt: skip
-            reader.close()
     result = {
         "bench": "reports", "machine": machine(), "versions": versions(),
         "load": [load, os.getloadavg()[0]], "sizes": sizes,
@@ -176,10 +212,14 @@ def markdown(found: dict[str, Any]) -> str:
         rows.append([
             question.name,
             *map(_range, took.values()),
-            f"x{took[large]['median'] / took[small]['median']:.2f}",
+            *(shown(of["processor"]) for of in took.values()),
+            f"x{took[large]['processor'] / took[small]['processor']:.2f}",
             f"{question.target_ms:.0f}" if question.target_ms else "",
         ])  # fmt: skip
-    heads = ["question", *(f"{size:,} captures, ms" for size in sizes), "growth", "target, ms"]
+    heads = [
+        "question", *(f"{size:,} captures, ms" for size in sizes),
+        *(f"processor at {size:,}, ms" for size in sizes), "growth", "target, ms",
+    ]  # fmt: skip
     each = (
         f"{of['bytes'] / of['records']:.0f} bytes a capture at {n:,}" for n, of in sizes.items()
     )

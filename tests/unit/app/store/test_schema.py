@@ -121,6 +121,33 @@ def test_captures_of_the_first_schema_are_kept(
         store.close()
 
 
+def test_second_schema_gets_its_totals(tmp_path: Path) -> None:
+    """Made by hand: a store of schema 2, as its writer left it."""
+    path = tmp_path / "store.sqlite"
+    store = SqliteStore(path)
+    pods = ("leader-0", "leader-1", "leader-1")
+    for n, pod in enumerate((*pods, *pods)):
+        days = n * 20 * 3_600 * 10**9
+        store.write(incoming(exchange(n, time_ns=T0 + days, pod=pod, status=200 + n % 2)))
+    told = store.endpoints(), store.versions(), store.senders()
+    store.close()
+    made(
+        path,
+        "DROP TABLE traffic_total",
+        "DROP TABLE sender_total",
+        "DROP INDEX traffic_group",
+        "DROP INDEX sender_group",
+        "PRAGMA user_version=2",
+    )
+    store = SqliteStore(path)
+    try:
+        assert (store.endpoints(), store.versions(), store.senders()) == told
+        assert sum(row.count for row in told[0]) == sum(row.count for row in told[2]) == 6
+        assert store.stats().schema == schema.VERSION
+    finally:
+        store.close()
+
+
 def test_migration_that_fails_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

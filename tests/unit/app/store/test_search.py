@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from app.contract.record import CaptureRecord
-from app.store import CaptureQuery
+from app.store import CaptureQuery, search
 from app.store.reading import Reader
 from app.store.schema import open_reader
 from app.store.sqlite import SqliteStore
@@ -96,22 +96,55 @@ def test_same_as_looking_at_every_capture(
     assert pages(reader, order=order, limit=limit, **asked) == [r.seq for r in expected]
 
 
+def plans_of(reader: Reader, query: CaptureQuery) -> list[str]:
+    statements: list[str] = []
+    reader.connection.set_trace_callback(statements.append)
+    reader.captures(query)
+    reader.connection.set_trace_callback(None)
+    return [
+        row[3]
+        for statement in statements
+        if statement.startswith("SELECT")
+        for row in reader.connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({"workload": "pod-3"}, "capture_facet"),
+        ({"workload": "pod-3", "since_ns": T0 + 100}, "capture_facet"),
+        ({"workload": "nobody"}, "capture_facet"),
+        ({"since_ns": T0 + 190}, "capture_time"),
+        ({}, ""),
+    ],
+)
+def test_rare_by_arrival(
+    reader: Reader, records: list[CaptureRecord], asked: dict[str, Any], index: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """What a look at the next few does not fill a page with is found by an index, in order."""
+    monkeypatch.setattr(search, "_NEAR", 5)
+    expected = [r.seq for r in records if fits(r, asked)]
+    assert pages(reader, order="arrival", limit=3, **asked) == expected
+    found = [p for p in plans_of(reader, CaptureQuery(order="arrival", **asked)) if "capture" in p]
+    assert all("INTEGER PRIMARY KEY" in plan or f"INDEX {index}" in plan for plan in found), found
+    assert any(f"INDEX {index} " in plan for plan in found) == bool(index)
+
+
+def test_follower_reads_no_more_than_is_new(reader: Reader) -> None:
+    query = CaptureQuery(order="arrival", cursor="arrival.0.390", workload="pod-3")
+    plans = [plan for plan in plans_of(reader, query) if "capture" in plan]
+    assert plans and all("INTEGER PRIMARY KEY" in plan for plan in plans), plans
+
+
 @pytest.mark.parametrize("order", ["newest", "oldest", "arrival"])
 @pytest.mark.parametrize("asked", [{}, {"since_ns": T0}, {"host": HOSTS[0], "since_ns": T0}])
 def test_captures_are_found_by_index_without_sorting(
     reader: Reader, asked: dict[str, Any], order: Any
 ) -> None:
     page = reader.captures(CaptureQuery(order=order, limit=10, **asked))
-    statements: list[str] = []
-    reader.connection.set_trace_callback(statements.append)
-    reader.captures(CaptureQuery(order=order, limit=10, cursor=page.next, **asked))
-    reader.connection.set_trace_callback(None)
-    plans = [
-        row[3]
-        for statement in statements
-        if statement.startswith("SELECT")
-        for row in reader.connection.execute(f"EXPLAIN QUERY PLAN {statement}")
-    ]
+    plans = plans_of(reader, CaptureQuery(order=order, limit=10, cursor=page.next, **asked))
     by = "INTEGER PRIMARY KEY" if order == "arrival" else "INDEX capture_"
     of_captures = [plan for plan in plans if "capture" in plan]
     assert of_captures
