@@ -1,5 +1,8 @@
-"""mitmproxy's addons without the import of all of them: that of the package itself costs a third
-of the start and of the memory (web frameworks, LDAP, ...), and five are used.
+"""mitmproxy without the imports of what the sidecar never uses.
+
+Its addons' package imports all of them (web frameworks, LDAP, ...), and five are used. Its layers
+import QUIC, which no listener of ours speaks. Its commands and option files, which nobody here
+types or writes, bring parsers with them.
 
 Imported by `addon.proxy` before anything of `mitmproxy.addons`.
 """
@@ -7,21 +10,64 @@ Imported by `addon.proxy` before anything of `mitmproxy.addons`.
 import importlib.util
 import sys
 import types
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any
 
-_PACKAGE = "mitmproxy.addons"
+_ADDONS = "mitmproxy.addons"
+_ABSENT = (
+    "aioquic",
+    "mitmproxy.proxy.layers.quic",
+    "mitmproxy.proxy.layers.http._http3",
+    "mitmproxy.command_lexer",
+)
+_LATER = ("pyparsing", "ruamel.yaml")  # imported at their first use
+
+
+class Absent(types.ModuleType):
+    """Has a class for every name that is imported from it, of which there is never an object."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        made = type(name, (), {"__module__": self.__name__})
+        setattr(self, name, made)
+        return made
+
+
+class _Finder(MetaPathFinder, Loader):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if any(fullname == name or fullname.startswith(name + ".") for name in _ABSENT):
+            return ModuleSpec(fullname, self, is_package=True)
+        if fullname not in _LATER:
+            return None
+        found = PathFinder.find_spec(fullname, path)
+        if found is not None and found.loader is not None:
+            found.loader = importlib.util.LazyLoader(found.loader)
+        return found
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        return Absent(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        pass
 
 
 def install() -> None:
-    """Puts an empty package in its place, whose modules are found where they are. Does nothing
-    where the package is already imported, as in mitmdump."""
-    if _PACKAGE in sys.modules:
+    """Does nothing where the addons are already imported, as in mitmdump."""
+    if _ADDONS in sys.modules:
         return
     found = importlib.util.find_spec("mitmproxy")
     if found is None or found.submodule_search_locations is None:
         raise ModuleNotFoundError("No module named 'mitmproxy'", name="mitmproxy")
-    package = types.ModuleType(_PACKAGE)
+    # An empty package in its place, whose modules are found where they are.
+    package = types.ModuleType(_ADDONS)
     package.__path__ = [f"{path}/addons" for path in found.submodule_search_locations]
-    sys.modules[_PACKAGE] = package
+    sys.modules[_ADDONS] = package
+    sys.meta_path.insert(0, _Finder())
 
 
 install()

@@ -29,3 +29,26 @@ def test_what_is_imported_already_stays() -> None:
         "import mitmproxy.addons as a; before = a.default_addons; import addon.proxy;"
         " import mitmproxy.addons; print(mitmproxy.addons.default_addons is before)"
     ) == "True"  # fmt: skip
+
+
+def test_what_is_never_used_is_not_imported() -> None:
+    shown = ran(
+        "import sys, addon.proxy; print(*sorted(m for m in sys.modules if m.startswith("
+        "('pyparsing.', 'ruamel.yaml.', 'pylsqpack', 'mitmproxy.contentviews', 'service_identity')"
+        ")), type(sys.modules['aioquic']).__name__)"
+    )
+    assert shown == "Absent"
+
+
+def test_what_is_left_out_until_it_is_used_works_then() -> None:
+    assert ran(
+        "import addon.proxy; from mitmproxy import options, optmanager;"
+        "o = options.Options(); optmanager.load(o, 'confdir: /elsewhere'); print(o.confdir)"
+    ) == "/elsewhere"  # fmt: skip
+
+
+def test_an_absent_class_is_a_class_that_nothing_is_of() -> None:
+    assert ran(
+        "import addon.proxy; from aioquic.quic import Connection, Event, Event as Again;"
+        "print(Event is Again, Event is Connection, isinstance(1, Event))"
+    ) == "True False False"  # fmt: skip
