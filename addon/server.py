@@ -51,6 +51,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         self._hooks: Hooks = given[0].addons
         super().__init__(*given)  # type: ignore[no-untyped-call]
         self._behind = 0  # bytes of the client's that wait for mitmproxy's own task
+        self._events = 0  # that are handled or wait for it
         reader = self.transports[self.client].reader
         if isinstance(reader, asyncio.StreamReader):
             self._leave = reader.feed_data
@@ -78,7 +79,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     def _busy(self) -> bool:
         client = self.transports.get(self.client)
-        if client is None or client.handler is None or self._server_event_lock.locked():
+        if client is None or client.handler is None or self._events:
             return True
         return any(_unsent(io) for io in self.transports.values())
 
@@ -89,7 +90,11 @@ class Handler(mode_servers.ProxyConnectionHandler):
             and event.connection is self.client
         ):
             self._behind -= len(event.data)
-        await super().server_event(event)
+        self._events += 1
+        try:
+            await super().server_event(event)
+        finally:
+            self._events -= 1
 
 
 def _unsent(io: server.ConnectionIO) -> int:

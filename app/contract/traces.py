@@ -42,6 +42,7 @@ class Traces:
     def __init__(self, needles: Sequence[tuple[Needle, str]], complete: bool = True) -> None:
         self.needles = needles
         self.complete = complete
+        self._forms = [needle.form for needle, _ in needles]
 
     def affords(self, text: str) -> bool:
         """Whether every value of the record can be looked for in `text` within the budget."""
@@ -50,9 +51,9 @@ class Traces:
     def within(self, text: str) -> "Traces | None":
         """Those that stand in `text`, None when none does."""
         plain = _unfolded(text)
-        affordable = self.needles[: _BUDGET // (len(text) + 1)]
-        there = [n for n in affordable if n[0].form in text or (plain and n[0].form in plain)]
-        return Traces(there, self.complete) if there else None
+        affordable = self._forms[: _BUDGET // (len(text) + 1)]
+        there = [i for i, f in enumerate(affordable) if f in text or (plain and f in plain)]
+        return Traces([self.needles[i] for i in there], self.complete) if there else None
 
     def replace(self, text: str) -> str:
         """The text without them. A text that hides one by an unusual percent-encoding or by escapes
