@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from app import report as reports
 from app.auth import Caller, Policy
 from app.batch import LINES_CAP, BatchError, bind, read_batch, read_body, receipt
-from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_LEAVING, HEADER_SIDECAR
+from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
@@ -321,7 +321,7 @@ async def profiles(request: Request, runtime: Run, reader: Reader) -> Response:
     if reader.sidecar:
         _heard(request, runtime, reader)
     etag, bundle = runtime.bundle(with_key=reader.sidecar)
-    headers = {"ETag": etag}
+    headers = {"ETag": etag, HEADER_AGAIN: str(runtime.sidecars.again_s())}
     known = [
         t.strip().removeprefix("W/") for t in request.headers.get("if-none-match", "").split(",")
     ]
