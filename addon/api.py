@@ -41,21 +41,27 @@ class Answer(NamedTuple):
 
 
 class Backoff:
-    """How long to wait after a failure: anything up to twice as long as after the one before, so
-    that 10,000 sidecars that failed in one moment do not come back in one moment."""
+    """How long to wait after a failure: anything up to the time since the first one. So waits grow
+    as fast as by doubling, no outage delays anything for longer than it lasted, and 10,000 sidecars
+    that failed in one moment do not come back in one moment."""
 
-    def __init__(self, first_s: float, longest_s: float) -> None:
+    def __init__(
+        self, first_s: float, longest_s: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """At most `first_s` after the first failure, never more than `longest_s`."""
         self._first_s, self._longest_s = first_s, longest_s
-        self.reset()
+        self._now = now
+        self._since: float | None = None
 
     def reset(self) -> None:
-        self._step_s = self._first_s
+        self._since = None
 
     def next(self, asked_s: float = 0) -> float:
         """Seconds. `asked_s` is what the app asked for: it is kept to, up to the longest."""
-        wait = min(asked_s, self._longest_s) + random.uniform(0, self._step_s)  # noqa: S311 - spreads load
-        self._step_s = min(2 * self._step_s, self._longest_s)
-        return wait
+        now = self._now()
+        self._since = now if self._since is None else self._since
+        most = min(max(self._first_s, now - self._since), self._longest_s)
+        return min(asked_s, self._longest_s) + random.uniform(0, most)  # noqa: S311 - spreads load
 
 
 class Api:

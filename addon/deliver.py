@@ -30,9 +30,8 @@ from app.otel.metrics import Metrics
 BATCH_RECORDS = 500
 BATCH_SIZE = 1 << 20  # bytes, before compression
 ADOPT_S = 5.0  # between attempts to read what earlier starts left
-# Up to which to wait after a first and after many failures. It doubles, so that what an outage
-# holds up is there about as long after its end as it lasted; the longest is what lets an app answer
-# 40,000 sidecars whose handshakes alone are half a minute of its processor.
+# Up to which to wait after a first and after many failures: at the longest, 10,000 sidecars come
+# back over a minute, which their handshakes alone keep the app busy for a third of.
 BACKOFF_S = (0.1, 60.0)
 SPREAD_S = 5.0  # over which starts that find records of earlier ones begin to send
 

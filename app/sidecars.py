@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app.auth import Pod
 
-LATELY_S = 150.0  # a sidecar asks every 5 s, in a large fleet and after failures every 66
+LATELY_S = 150.0  # a sidecar asks every 5 s; in a large fleet, and after failures, every 66
 QUESTIONS_S = (
     100  # for profiles, of all sidecars together in a second: about a tenth of a processor
 )

@@ -125,22 +125,23 @@ def test_no_header_is_no_wait() -> None:
     assert Answer(503, {}, b"").seconds("retry-after") == 0
 
 
-def test_waits_grow_are_spread_and_keep_to_what_the_app_asks() -> None:
-    def waits(asked: float = 0) -> list[list[float]]:
-        backoffs = [Backoff(1, 60) for _ in range(1000)]
-        return [[backoff.next(asked) for backoff in backoffs] for _ in range(8)]
+def test_waits_are_spread_over_the_time_since_the_first_failure() -> None:
+    now = [1000.0]
+    backoffs = [Backoff(1, 60, lambda: now[0]) for _ in range(1000)]
 
-    for number, found in enumerate(waits()):
-        most = min(2**number, 60)
+    def waits(asked: float = 0) -> list[float]:
+        return [backoff.next(asked) for backoff in backoffs]
+
+    for passed, most in ((0, 1), (0.5, 1), (8, 8), (60, 60), (3600, 60)):
+        now[0] = 1000 + passed
+        found = waits()
         assert 0 <= min(found) < 0.1 * most and 0.9 * most < max(found) <= most
         assert 0.4 * most < sum(found) / len(found) < 0.6 * most
-    assert all(30 <= wait <= 31 for wait in waits(30)[0])
-    assert all(60 <= wait <= 120 for wait in waits(86400)[7])
-    backoff = Backoff(1, 60)
-    for _ in range(8):
-        backoff.next()
-    backoff.reset()
-    assert backoff.next() <= 1
+    assert all(30 <= wait <= 90 for wait in waits(30))
+    assert all(60 <= wait <= 120 for wait in waits(86400))
+    for backoff in backoffs:
+        backoff.reset()
+    assert max(waits()) <= 1
 
 
 @pytest.mark.parametrize("pem", ["", "/etc/ca.pem", "-----BEGIN CERTIFICATE-----\nx\n"])
