@@ -138,17 +138,21 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
             if not batch.records and not batch.refused:  # a sidecar that takes leave
                 return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
-            written = await runtime.writer.write(batch.records)
+            taken = await runtime.budget.take(sum(len(i.line) for i in batch.records))
         except ClientDisconnect:  # it waited too long for its turn, and comes again
             return Response(status_code=408)
         except BatchError as e:
             raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
         except TimeoutError:
             raise refusal(408, f"the batch did not arrive within {_BATCH_S:g} s") from None
-        except StoreFull as e:
-            raise refusal(507, str(e), {"Retry-After": "5"}) from None
-        except StoreError as e:
-            raise refusal(503, str(e), {"Retry-After": "1"}) from None
+    try:  # the next one is read meanwhile: those that wait together share a commit
+        written = await runtime.writer.write(batch.records)
+    except StoreFull as e:
+        raise refusal(507, str(e), {"Retry-After": "5"}) from None
+    except StoreError as e:
+        raise refusal(503, str(e), {"Retry-After": "1"}) from None
+    finally:
+        runtime.budget.give(taken)
     runtime.metrics.observe("telemock.ingest.batch.duration", (), time.perf_counter() - arrived)
     runtime.metrics.observe("telemock.ingest.batch.size", (), len(batch.records))
     done = receipt(batch, written)

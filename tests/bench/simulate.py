@@ -280,7 +280,6 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--seconds", type=float, default=30, help="of one step")
     parser.add_argument("--away", type=float, default=20, help="seconds without the app")
     options = parser.parse_args(arguments)
-    os.nice(5)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     pods = min(options.pods, hard - 200)
