@@ -2,8 +2,9 @@
 a cluster, where the token that goes with every request must reach nobody else.
 
 `Api` is made once in `addon.process`; `addon.profiles` and `addon.deliver`, each in a thread of its
-own, take turns on its one connection: a handshake costs the app more than a batch, and each
-connection that it keeps open some 36 kB. `Backoff` spreads what all sidecars do when it is away.
+own, take turns on its one connection: a handshake costs the app more than a millisecond of its
+processor, and each connection that it keeps open 36 kB and more. `Backoff` spreads what all
+sidecars do when it is away.
 """
 
 import contextlib

@@ -31,7 +31,7 @@ BATCH_RECORDS = 500
 BATCH_SIZE = 1 << 20  # bytes, before compression
 ADOPT_S = 5.0  # between attempts to read what earlier starts left
 # Up to which to wait after a first and after many failures: at the longest, 10,000 sidecars come
-# back over a minute, which their handshakes alone keep the app busy for a third of.
+# back over a minute, of which their handshakes alone keep the app busy for a fifth.
 BACKOFF_S = (0.1, 60.0)
 SPREAD_S = 5.0  # over which starts that find records of earlier ones begin to send
 
