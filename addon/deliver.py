@@ -8,8 +8,6 @@ import contextlib
 import http.client
 import logging
 import random
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 import zstandard
 
-from addon import api
+from addon.api import Answer, Api, Backoff, NoToken
 from addon.segment import Batch
 from addon.spool import Spool
 from app.contract.names import (
@@ -31,10 +29,11 @@ from app.otel.metrics import Metrics
 
 BATCH_RECORDS = 500
 BATCH_SIZE = 1 << 20  # bytes, before compression
-ANSWER_CAP = 4 << 20  # bytes of an answer that are read
-TIMEOUT_S = 10.0  # for each step of an exchange with the app
 ADOPT_S = 5.0  # between attempts to read what earlier starts left
-BACKOFF_S = (0.1, 5.0)  # first and longest wait after a failure
+# Up to which to wait after a first and after many failures: at the longest, 10,000 sidecars come
+# back over a minute, of which their handshakes alone keep the app busy for a fifth.
+BACKOFF_S = (0.1, 60.0)
+SPREAD_S = 5.0  # over which starts that find records of earlier ones begin to send
 
 # The batch itself is the trouble: a smaller one may be taken, a single record is refused.
 _TRY_SMALLER = frozenset({400, 413, 422})
@@ -58,10 +57,12 @@ class Receipt(msgspec.Struct):
 class NotTaken(Exception):
     """The app did not take the batch; `outcome` is the metric's word, the text is for people."""
 
-    def __init__(self, outcome: str, text: str, status: int = 0) -> None:
+    def __init__(self, outcome: str, text: str, status: int = 0, again_s: float = 0) -> None:
+        """`again_s` is how long the app asked to be left alone."""
         super().__init__(text)
         self.outcome = outcome
         self.status = status
+        self.again_s = again_s
 
 
 class Totals(NamedTuple):
@@ -76,23 +77,19 @@ class Delivery:
     def __init__(
         self,
         spool: Spool,
-        api_url: str,
-        token: Callable[[], str],
+        api: Api,
         lost: Callable[[str, int], None],
         metrics: Metrics,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.error = ""  # why the app takes nothing at the moment
         self.totals = Totals(0, 0, 0)
         self._spool = spool
-        self._token = token
+        self._api = api
         self._lost = lost
         self._metrics = metrics
-        self._connection = api.connection(api_url, tls, TIMEOUT_S)
-        self._used = False  # the connection has carried an exchange
         self._compress = zstandard.ZstdCompressor(level=3).compress
         self._count = BATCH_RECORDS
-        self._wait_s = BACKOFF_S[0]
+        self._backoff = Backoff(*BACKOFF_S)
         self._adopted = False
         self._adopt_at = 0.0
         self._work = threading.Event()
@@ -110,10 +107,7 @@ class Delivery:
 
     def abort(self) -> None:
         """Break off an exchange that is under way. From any thread."""
-        sock = self._connection.sock
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        self._api.abort()
 
     def run(self) -> None:
         while time.monotonic() < self._deadline:
@@ -132,7 +126,7 @@ class Delivery:
             except Exception as e:  # the text may hold what a record or the token holds
                 self._failed(NotTaken("error", f"{type(e).__name__} in the sidecar"))
         self._take_leave()
-        self._connection.close()
+        self._api.close()
 
     def _take_leave(self) -> None:
         """So that the app does not miss this sidecar. It is not waited for long: nothing is lost
@@ -155,6 +149,7 @@ class Delivery:
         self._adopted = True
         if records:
             log.info("%d records of earlier starts wait in the spool", records)
+            self._finishing.wait(random.uniform(0, SPREAD_S))  # noqa: S311 - spreads load
 
     def _deliver(self, batch: Batch) -> None:
         try:
@@ -184,20 +179,17 @@ class Delivery:
             self.totals.refused + len(receipt.refused),
         )
         self._count = min(BATCH_RECORDS, self._count * 2)
-        self._wait_s = BACKOFF_S[0]
+        self._backoff.reset()
         if self.error:
             log.info("the app takes records again")
             self.error = ""
 
     def _failed(self, e: NotTaken) -> None:
         self._metrics.add("telemock.ship.batches", (e.outcome,))
-        self._connection.close()
-        self._used = False
         if not self.error:
             log.warning("records wait in the spool: %s", e)
         self.error = str(e)
-        wait = self._wait_s * random.uniform(0.5, 1)  # noqa: S311 - so that sidecars do not meet
-        self._wait_s = min(self._wait_s * 2, BACKOFF_S[1])
+        wait = self._backoff.next(e.again_s)
         if self._finishing.is_set():
             time.sleep(max(0.0, min(wait, BACKOFF_S[0], self._deadline - time.monotonic())))
         else:
@@ -205,12 +197,7 @@ class Delivery:
 
     def _post(self, lines: list[bytes], *, leaving: bool = False) -> Receipt:
         """Raises NotTaken."""
-        try:
-            token = self._token().strip()
-        except OSError as e:
-            raise NotTaken("unauthorized", f"the token cannot be read: {e.strerror}") from None
         headers = {
-            "authorization": f"Bearer {token}",
             "content-type": CONTENT_TYPE_RECORDS,
             "content-encoding": "zstd",
             HEADER_SIDECAR: self._spool.boot,
@@ -218,14 +205,17 @@ class Delivery:
         if leaving:
             headers[HEADER_LEAVING] = "1"
         body = b"".join(line + b"\n" for line in lines)
-        status, answer = self._exchange(self._compress(body), headers)
-        if status != 200:
-            outcome = {401: "unauthorized", 403: "unauthorized", 507: "full"}.get(status, "error")
-            raise NotTaken(
-                outcome, f"the app answered {status} {_sentence(answer)}".strip(), status
-            )
         try:
-            receipt = msgspec.json.decode(answer, type=Receipt)
+            answer = self._api.ask("POST", PATH_CAPTURES, headers, self._compress(body))
+        except NoToken as e:
+            raise NotTaken("unauthorized", f"the token cannot be read: {e.strerror}") from None
+        except (OSError, http.client.HTTPException) as e:
+            text = getattr(e, "strerror", None) or type(e).__name__
+            raise NotTaken("unreachable", f"the app cannot be reached: {text}") from None
+        if answer.status != 200:
+            raise _refusal(answer)
+        try:
+            receipt = msgspec.json.decode(answer.body, type=Receipt)
         except ValueError:
             raise NotTaken("error", "what answered is not the app") from None
         told = receipt.stored + receipt.duplicates + len(receipt.refused)
@@ -233,28 +223,11 @@ class Delivery:
             raise NotTaken("error", f"the app accounts for {told} of {len(lines)} records")
         return receipt
 
-    def _exchange(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        while True:
-            again = self._used  # the app may have closed a connection that was idle
-            self._used = False
-            try:
-                self._connection.request("POST", PATH_CAPTURES, body, headers)
-                response = self._connection.getresponse()
-                answer = response.read(ANSWER_CAP)
-            except (OSError, http.client.HTTPException) as e:
-                self._connection.close()
-                closed = isinstance(e, ConnectionError | ssl.SSLEOFError)
-                if again and closed and not self._finishing.is_set():
-                    continue
-                text = getattr(e, "strerror", None) or type(e).__name__
-                raise NotTaken("unreachable", f"the app cannot be reached: {text}") from None
-            if response.will_close or not response.isclosed():
-                self._connection.close()
-            else:
-                self._used = True
-            return response.status, answer
 
-
-def _sentence(answer: bytes) -> str:
-    """The start of an error's body."""
-    return answer[:200].decode("utf-8", "backslashreplace")
+def _refusal(answer: Answer) -> NotTaken:
+    """With the start of what the app said."""
+    status = answer.status
+    outcome = {401: "unauthorized", 403: "unauthorized", 507: "full"}.get(status, "error")
+    said = answer.body[:200].decode("utf-8", "backslashreplace")
+    text = f"the app answered {status} {said}".strip()
+    return NotTaken(outcome, text, status, answer.seconds("retry-after"))

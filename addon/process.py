@@ -18,6 +18,7 @@ from mitmproxy.addonmanager import Loader
 
 from addon import ca, layers, loopback, telemetry
 from addon import options as settings
+from addon.api import Api
 from addon.arrivals import QUIC_REFUSED, QuicRefused
 from addon.connections import listening
 from addon.dns import is_local
@@ -53,29 +54,25 @@ class Process:
         self._ipv6 = is_local("::1")
         self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
         layers.install()
-        token = token_reader(options.token_file)
         self.metrics = _metrics(options.redirected)
         self.exporter = Exporter(options.otel, self.metrics)
+        api = Api(options.api_url, token_reader(options.token_file), options.api_tls)
         self.profiles = Profiles(
-            options.api_url,
-            token,
+            api,
             built_in() if bundle is None else bundle,
             self._profiles_changed,
-            options.api_tls,
             options.boot,
         )
         self._measure = Measure(self.metrics, lambda: self.profiles.rules)
         self._measure.begin()
         self.shipper = Shipper(
             directory=options.data / DIR_SPOOL,
-            api_url=options.api_url,
-            token=token,
+            api=api,
             masker=lambda: self.profiles.masker,
             spool_size=options.spool_size,
             stdout=sys.stdout.buffer if sys.stdout else None,
             metrics=self.metrics,
             measure=self._measure,
-            tls=options.api_tls,
             spans=Spans(self.exporter, lambda: self.profiles.masker, options.app_url)
             if self.exporter.traces
             else None,

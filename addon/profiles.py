@@ -7,7 +7,6 @@ changes it, by replacing one attribute. A bad answer keeps the last good set.
 import http.client
 import logging
 import random
-import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +14,15 @@ from importlib import resources
 
 import msgspec
 
-from addon import api
+from addon.api import ANSWER_CAP, Api, Backoff
 from app.contract.mask import Masker
-from app.contract.names import HEADER_SIDECAR, PATH_PROFILES
+from app.contract.names import HEADER_AGAIN, HEADER_SIDECAR, PATH_PROFILES
 from app.contract.rules import Bundle, RuleSet, load
 
 log = logging.getLogger(__name__)
 
 PERIOD = 5.0  # seconds between two questions
-LONGEST_BACKOFF = 60.0
-LARGEST_BUNDLE = 16 * 1024 * 1024
+LONGEST = 60.0  # that the app of a large fleet may make of them, and failures
 
 
 @dataclass(frozen=True)
@@ -50,21 +48,19 @@ class Profiles:
 
     def __init__(
         self,
-        api_url: str,
-        token: Callable[[], str],
+        api: Api,
         bundle: Bundle,
         on_change: Callable[[bool], None] = lambda failed: None,
-        tls: ssl.SSLContext | None = None,
         boot: str = "",
     ) -> None:
         """`on_change(failed)` is called after every question that changed or failed to change;
         `boot` names this start to the app, which counts its sidecars."""
-        self._api_url, self._tls = api_url, tls
-        self._token = token
+        self._api = api
         self._boot = boot
         self._on_change = on_change
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="profiles", daemon=True)
+        self._period = PERIOD
         self.error = ""
         self.active = _active(bundle)
 
@@ -100,6 +96,7 @@ class Profiles:
 
     def _run(self) -> None:
         wait, said = 0.0, ""
+        backoff = Backoff(PERIOD, LONGEST)
         while not self._stop.wait(wait):
             try:
                 changed = self.fetch()
@@ -107,14 +104,15 @@ class Profiles:
                 self.error = f"{type(e).__name__}: {e}"[:500]
                 if self.error != said:
                     log.warning("profiles of the app not taken, the last good set stays: %s", e)
-                wait = min(max(PERIOD, wait * 2), LONGEST_BACKOFF) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
+                wait = backoff.next()
                 self._on_change(True)
             else:
                 if changed or self.error:
                     log.info("profiles of the app in use, etag %s", self.etag)
                     self._on_change(False)
                 self.error = ""
-                wait = PERIOD
+                backoff.reset()
+                wait = self._period * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
             said = self.error
 
     def fetch(self) -> bool:
@@ -123,27 +121,22 @@ class Profiles:
         Raises OSError or HTTPException when the app cannot be asked, ValueError for an answer that
         is no bundle of this schema.
         """
-        headers = {"authorization": f"Bearer {self._token()}", HEADER_SIDECAR: self._boot}
+        headers = {}
         if self._boot:
             headers[HEADER_SIDECAR] = self._boot
         if self.etag:
             headers["if-none-match"] = self.etag
-        connection = api.connection(self._api_url, self._tls, 5)
-        try:
-            connection.request("GET", PATH_PROFILES, headers=headers)
-            response = connection.getresponse()
-            body = response.read(LARGEST_BUNDLE + 1)
-        finally:
-            connection.close()
-        if response.status == 304:
+        answer = self._api.ask("GET", PATH_PROFILES, headers)
+        self._period = min(max(PERIOD, answer.seconds(HEADER_AGAIN)), LONGEST)
+        if answer.status == 304:
             return False
-        if response.status != 200:
-            raise ValueError(f"the app answered {response.status}")
-        if len(body) > LARGEST_BUNDLE:
-            raise ValueError(f"the answer is larger than {LARGEST_BUNDLE} bytes")
+        if answer.status != 200:
+            raise ValueError(f"the app answered {answer.status}")
+        if len(answer.body) >= ANSWER_CAP:
+            raise ValueError(f"the answer is larger than {ANSWER_CAP} bytes")
         try:
-            bundle = load(body)
+            bundle = load(answer.body)
         except msgspec.DecodeError as e:
             raise ValueError(f"not a set of profiles of this schema: {e}") from None
-        self.active = _active(bundle, response.headers.get("etag", "") or bundle.rules.etag)
+        self.active = _active(bundle, answer.headers.get("etag", "") or bundle.rules.etag)
         return True

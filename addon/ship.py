@@ -9,7 +9,6 @@ number that was reserved and lost is a gap in the store.
 
 import logging
 import secrets
-import ssl
 import threading
 import time
 from collections import Counter, deque
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from addon.api import Api
 from addon.deliver import Delivery
 from addon.exchange import Traced
 from addon.measure import Measure
@@ -38,19 +38,17 @@ log = logging.getLogger(__name__)
 
 class Shipper:
     """Owns two threads, and one for `stdout`, from `start` to `close`. `directory` is the spool's;
-    `token` and `masker` are asked again for every batch and group."""
+    `masker` is asked again for every group."""
 
     def __init__(
         self,
         directory: Path,
-        api_url: str,
-        token: Callable[[], str],
+        api: Api,
         masker: Callable[[], Masker],
         spool_size: int,
         stdout: BinaryIO | None,
         metrics: Metrics,
         measure: Measure,
-        tls: ssl.SSLContext | None = None,
         spans: Spans | None = None,
         boot: str = "",
     ) -> None:
@@ -62,7 +60,7 @@ class Shipper:
         self._dropped: Counter[str] = Counter()
         self._unprinted = 0
         self._spool = Spool(directory, self.boot, spool_size, self._lost)
-        self._delivery = Delivery(self._spool, api_url, token, self._lost, metrics, tls)
+        self._delivery = Delivery(self._spool, api, self._lost, metrics)
         self._outlet = None if stdout is None else Outlet(stdout, self._not_printed)
         self._changed = threading.Condition()
         self._queue: deque[tuple[CaptureRecord, Traced | None, int]] = deque()

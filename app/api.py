@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from app import report as reports
 from app.auth import Caller, Policy
 from app.batch import LINES_CAP, BatchError, bind, read_batch, read_body, receipt
-from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_LEAVING, HEADER_SIDECAR
+from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
@@ -138,17 +138,21 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
             if not batch.records and not batch.refused:  # a sidecar that takes leave
                 return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
-            written = await runtime.writer.write(batch.records)
+            taken = await runtime.budget.take(sum(len(i.line) for i in batch.records))
         except ClientDisconnect:  # it waited too long for its turn, and comes again
             return Response(status_code=408)
         except BatchError as e:
             raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
         except TimeoutError:
             raise refusal(408, f"the batch did not arrive within {_BATCH_S:g} s") from None
-        except StoreFull as e:
-            raise refusal(507, str(e), {"Retry-After": "5"}) from None
-        except StoreError as e:
-            raise refusal(503, str(e), {"Retry-After": "1"}) from None
+    try:  # the next one is read meanwhile: those that wait together share a commit
+        written = await runtime.writer.write(batch.records)
+    except StoreFull as e:
+        raise refusal(507, str(e), {"Retry-After": "5"}) from None
+    except StoreError as e:
+        raise refusal(503, str(e), {"Retry-After": "1"}) from None
+    finally:
+        runtime.budget.give(taken)
     runtime.metrics.observe("telemock.ingest.batch.duration", (), time.perf_counter() - arrived)
     runtime.metrics.observe("telemock.ingest.batch.size", (), len(batch.records))
     done = receipt(batch, written)
@@ -321,7 +325,7 @@ async def profiles(request: Request, runtime: Run, reader: Reader) -> Response:
     if reader.sidecar:
         _heard(request, runtime, reader)
     etag, bundle = runtime.bundle(with_key=reader.sidecar)
-    headers = {"ETag": etag}
+    headers = {"ETag": etag, HEADER_AGAIN: str(runtime.sidecars.again_s())}
     known = [
         t.strip().removeprefix("W/") for t in request.headers.get("if-none-match", "").split(",")
     ]

@@ -3,6 +3,7 @@
 Called by the route in `app.api`. A line that is no record is refused alone; the others are kept.
 """
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from app.store import Incoming, Written
 WIRE_CAP = 8 << 20  # bytes of a batch as sent
 BATCH_CAP = 64 << 20  # bytes of a batch, decompressed
 LINES_CAP = 10_000  # records of a batch
+BUDGET = 16 << 20  # bytes of records that wait for the disk
 _PIECE = (
     4 << 10
 )  # of compressed input at a time: at the worst ratios it becomes some 100 MiB at once
@@ -50,6 +52,28 @@ class Receipt(msgspec.Struct):
 class Batch(NamedTuple):
     records: list[Incoming]
     refused: list[Refused]
+
+
+class Budget:
+    """How many bytes of records wait for the disk at a time; a batch larger than all of it goes
+    alone. So that many small batches share a commit, and large ones do not fill the memory."""
+
+    def __init__(self, size: int = BUDGET) -> None:
+        self._free = self._size = size
+        self._given = asyncio.Event()
+
+    async def take(self, size: int) -> int:
+        """Waits until there is room; returns what is to be given back."""
+        size = min(size, self._size)
+        while self._free < size:
+            self._given.clear()
+            await self._given.wait()
+        self._free -= size
+        return size
+
+    def give(self, size: int) -> None:
+        self._free += size
+        self._given.set()
 
 
 async def read_body(chunks: AsyncIterator[bytes]) -> bytes:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from app import auth
+from app.batch import Budget
 from app.contract import rules as contract_rules
 from app.contract.mask import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
@@ -62,6 +63,7 @@ class Runtime:
         self.sidecars = Sidecars()
         self.started = time.monotonic()
         self.batches = asyncio.Semaphore(_BATCHES)
+        self.budget = Budget()
         self.token = ""
         self.mask_key: bytes | None = None
         self.mask_key_id = ""

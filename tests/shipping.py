@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from addon.api import Api
 from addon.measure import Measure
 from addon.ship import Shipper
 from addon.spans import Spans
@@ -33,8 +34,7 @@ class Case:
     ) -> Shipper:
         shipper = Shipper(
             self.spool,
-            url,
-            lambda: TOKEN,
+            Api(url, lambda: TOKEN),
             lambda: self.masker(),
             size,
             stdout,

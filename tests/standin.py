@@ -40,6 +40,7 @@ class StandIn:
         self.heads: list[dict[str, str]] = []  # headers of the posts, lower-case names
         self.lines: dict[str, bytes] = {}
         self.seen: Counter[str] = Counter()
+        self.retry_after = ""  # seconds, told in each answer
         self.connections = 0
         self.sockets: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -114,6 +115,8 @@ def _server(standin: StandIn, port: int) -> ThreadingHTTPServer:
                 status, answer = standin.take(body)
             self.send_response(status)
             self.send_header("content-length", str(len(answer)))
+            if standin.retry_after:
+                self.send_header("retry-after", standin.retry_after)
             self.end_headers()
             self.wfile.write(answer)
 

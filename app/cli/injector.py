@@ -2,24 +2,22 @@
 
 import contextlib
 import errno
-import logging
 import math
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from types import FrameType
 
 import typer
 import uvicorn
 
+from app.cli.server import Server, config
 from app.contract.settings import SettingError
 from app.inject.environment import Environment
 from app.inject.server import Injector
 from app.kube import connect
 
 _BACKLOG = 512
-_GRACE_S = 10  # that running requests get at the end
 _DRAIN_S = 5.0  # that the cluster gets to send no new ones here
 # Longer than the 90 s after which the API server closes an idle connection: it must be the one to
 # do so, for a request that meets our closing is not asked again.
@@ -34,26 +32,19 @@ def serve(environment: Environment) -> int:
     with contextlib.closing(connect()) as api:
         injector = Injector(environment, api)
         with contextlib.closing(_listener(environment.port)) as listener:
-            logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # what it says, we say
             context = injector.certificate.context
-            config = uvicorn.Config(
+            settled = config(
                 injector.app(),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                lifespan="on",
                 ssl_context_factory=lambda *_: context,
                 timeout_keep_alive=_IDLE_S,
-                timeout_graceful_shutdown=_GRACE_S,
             )
-            server = _Server(config, injector)
+            server = _Server(settled, injector)
             typer.echo(f"the webhook is on port {listener.getsockname()[1]}, over TLS")
             server.run(sockets=[listener])
     return 0 if server.started else 1
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """SIGTERM stops it once the cluster had time to call other replicas only; a second one, or
     SIGINT, at once. The exit code is 0 then."""
 
@@ -73,19 +64,6 @@ class _Server(uvicorn.Server):
         """Asked ten times a second whether to stop."""
         self.should_exit = self.should_exit or time.monotonic() > self._exit_at
         return await super().on_tick(counter)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """As uvicorn does it, but a signal that ended the server does not kill the process."""
-        before = {
-            number: signal.signal(number, self.handle_exit)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _listener(port: int) -> socket.socket:

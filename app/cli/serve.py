@@ -9,20 +9,18 @@ import asyncio
 import contextlib
 import errno
 import json
-import logging
 import os
 import secrets
-import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import typer
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.contract.names import FILE_SERVER, FILE_TOKEN
+from app.cli.server import Server, allow_connections, config
+from app.contract.names import API_KEPT_S, FILE_SERVER, FILE_TOKEN
 from app.contract.settings import SettingError
 from app.local import LocalError, running_app
 from app.main import create_app
@@ -30,7 +28,10 @@ from app.runtime import Runtime
 from app.settings import Settings
 
 _BACKLOG = 2048
-_GRACE_S = 10  # that running requests get at the end
+# A sidecar's connection to the API, at rest: longer than the sidecar uses it, for a request that
+# meets our closing has to be sent again. One costs 36 kB here and more, a new one over 1 ms of the
+# processor. On the plain port, where the mock is asked, uvicorn's 5 s stay: that is 0.2 ms.
+_IDLE_S = API_KEPT_S + 30
 
 
 def serve(settings: Settings) -> int:
@@ -52,30 +53,18 @@ def serve(settings: Settings) -> int:
         url = _url(settings.host, listener.getsockname()[1])
         app = create_app(settings)
         startup = _Startup(app)
-        logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # what it says, we say
+        allow_connections()
         server: _Server
         if settings.cluster:
             over_tls = bound(settings.tls_port, "TELEMOCK_TLS_PORT")
             server = _ReleaseServer(startup, url, over_tls, app.state.runtime)
         else:
-            server = _LocalServer(_config(startup), url, settings.data)
+            server = _LocalServer(config(startup), url, settings.data)
         with contextlib.suppress(SystemExit):  # how uvicorn says that the start failed
             server.run(sockets=[listener])
     if startup.error is not None:
         raise startup.error
     return 0 if server.started else 1
-
-
-def _config(app: ASGIApp, **given: Any) -> uvicorn.Config:
-    fixed: dict[str, Any] = {
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": False,  # a record names the caller, whatever the caller says
-        "lifespan": "on",
-        "timeout_graceful_shutdown": _GRACE_S,
-    }
-    return uvicorn.Config(app, **(fixed | given))
 
 
 def _bound(host: str, port: int, setting: str) -> socket.socket:
@@ -143,7 +132,7 @@ class _Startup:
             self.error = e
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
         self._url = url
@@ -152,20 +141,6 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             typer.echo(f"telemock listens on {self._url}")
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """As uvicorn does it, but a signal that ended the server does not kill the process again:
-        what it asked for has been done, so the exit code is 0."""
-        before = {
-            number: signal.signal(number, self.handle_exit)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class _LocalServer(_Server):
@@ -191,7 +166,7 @@ class _ReleaseServer(_Server):
     """Two ports of one app: `over_tls` is served from its start to just before its end."""
 
     def __init__(self, app: ASGIApp, url: str, over_tls: socket.socket, runtime: Runtime) -> None:
-        super().__init__(_config(app), url)
+        super().__init__(config(app), url)
         self._app = app
         self._socket = over_tls
         self._runtime = runtime
@@ -203,8 +178,14 @@ class _ReleaseServer(_Server):
         if not self.started or release is None:
             return
         context = release.certificate.context
-        config = _config(self._app, lifespan="off", ssl_context_factory=lambda *_: context)
-        server = _Inner(config)
+        server = _Inner(
+            config(
+                self._app,
+                lifespan="off",
+                ssl_context_factory=lambda *_: context,
+                timeout_keep_alive=_IDLE_S,
+            )
+        )
         self._over_tls = server, asyncio.create_task(server.serve([self._socket]))
         port = self._socket.getsockname()[1]
         typer.echo(f"the API is on port {port}, over TLS, for whom the cluster's API server knows")
@@ -217,7 +198,7 @@ class _ReleaseServer(_Server):
         await super().shutdown(sockets)
 
 
-class _Inner(uvicorn.Server):
+class _Inner(Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # they are the outer server's

@@ -12,6 +12,7 @@ import argparse
 import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ PODS = 1_000
 BATCH = 500  # records, as a sidecar sends them
 SENDERS = 4
 READERS = 2
+OVER_TLS = "tests.bench.over_tls"
 PAUSE_S = 0.1  # of a reader between two questions
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -49,12 +51,14 @@ TARGET_BYTES = 500
 
 
 class App:
-    """The app in a process of its own."""
+    """The app in a process of its own. `module` is what runs it."""
 
-    def __init__(self, folder: Path, processor: int | None) -> None:
+    def __init__(self, folder: Path, processor: int | None, module: str) -> None:
         self.data = folder / "data"
         self.folder = folder
         self._processor = processor
+        self._command = [sys.executable, "-m", *module.split()]
+        self.tls = insecure() if module == OVER_TLS else None
         self.start()
 
     def start(self) -> None:
@@ -68,7 +72,7 @@ class App:
             "TELEMOCK_RETENTION_SIZE": "0",
             "PORT": "0",
         }
-        command = [sys.executable, "-m", "app.cli", "serve"]
+        command = self._command
         if self._processor is not None:
             command = ["taskset", "--cpu-list", str(self._processor), *command]
         with (self.folder / "app.out").open("ab") as out:
@@ -95,7 +99,9 @@ class App:
         self.token = (self.data / "token").read_text().strip()
 
     def connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        if self.tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=120, context=self.tls)
 
     def headers(self, **more: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}", **more}
@@ -125,13 +131,20 @@ class App:
 
 
 @contextmanager
-def app(processor: int | None = None) -> Iterator[App]:
+def app(processor: int | None = None, module: str = "app.cli serve") -> Iterator[App]:
     with tempfile.TemporaryDirectory(prefix="telemock-bench-") as name:
-        started = App(Path(name), processor)
+        started = App(Path(name), processor, module)
         try:
             yield started
         finally:
             started.stop()
+
+
+def insecure() -> ssl.SSLContext:
+    """Trusts anybody: the app that it is for was started here."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class Post(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from addon.api import Api
 from addon.measure import Measure
 from addon.ship import Shipper
 from app.contract.mask import Masker
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 SENDER = """
 import os, sys, time
 from pathlib import Path
+from addon.api import Api
 from addon.measure import Measure
 from addon.ship import Shipper
 from app.otel.metrics import Metrics
@@ -39,8 +41,8 @@ from app.contract.rules import RuleSet
 directory, url, token, most = sys.argv[1:]
 masker, metrics = Masker(RuleSet()), Metrics("sidecar")
 shipper = Shipper(
-    Path(directory), url, lambda: token, lambda: masker, 64 << 20, sys.stdout.buffer, metrics,
-    Measure(metrics, RuleSet),
+    Path(directory), Api(url, lambda: token), lambda: masker, 64 << 20, sys.stdout.buffer,
+    metrics, Measure(metrics, RuleSet),
 )
 shipper.start()
 request = Request(method="GET", host="t.example", query=[("v", "1"), ("x", "y" * 300)])
@@ -119,7 +121,9 @@ def expected(boot: str, last: int) -> set[str]:
 def shipping(spool: Path, url: str, token: str) -> Iterator[Shipper]:
     masker, metrics = Masker(RuleSet()), Metrics("sidecar")
     measure = Measure(metrics, RuleSet)
-    shipper = Shipper(spool, url, lambda: token, lambda: masker, 64 << 20, None, metrics, measure)
+    shipper = Shipper(
+        spool, Api(url, lambda: token), lambda: masker, 64 << 20, None, metrics, measure
+    )
     shipper.start()
     try:
         yield shipper

@@ -16,6 +16,7 @@ from mitmproxy.test import taddons, tflow
 from mitmproxy.tls import TlsData
 
 from addon import options
+from addon.api import Api
 from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
 from addon.exchange import Traced
@@ -48,7 +49,7 @@ def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
     bundle = bundle_of(rule("index", "/telemetry/index.html"))
     return Connections(
         options.load(environ),
-        Profiles("http://127.0.0.1:9", str, bundle),
+        Profiles(Api("http://127.0.0.1:9", str), bundle),
         sink,
         metrics,
         Capture(Workload(), None, 1000),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from addon import deliver
+from addon.api import Api
 from addon.deliver import Delivery
 from addon.segment import segment_name
 from addon.spool import Spool
@@ -36,8 +37,11 @@ class Case:
     def count(self, reason: str, number: int) -> None:
         self.lost[reason] += number
 
+    def api(self, url: str) -> Api:
+        return Api(url, lambda: self.token)
+
     def start(self, url: str) -> Delivery:
-        self.delivery = Delivery(self.spool, url, lambda: self.token, self.count, self.metrics)
+        self.delivery = Delivery(self.spool, self.api(url), self.count, self.metrics)
         self.thread = threading.Thread(target=self.delivery.run, daemon=True)
         self.thread.start()
         return self.delivery
@@ -61,6 +65,7 @@ class Case:
 @pytest.fixture
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     monkeypatch.setattr(deliver, "BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setattr(deliver, "SPREAD_S", 0.0)
     case = Case(tmp_path)
     yield case
     case.finish(0)
@@ -144,6 +149,59 @@ def test_an_answer_that_does_not_account_for_the_batch_deletes_nothing(
         app.behave = None
         eventually(lambda: case.spool.records == 0)
         assert len(app.lines) == 2
+
+
+def test_an_app_that_asks_to_be_left_alone_is(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    wait = deliver.Backoff.next
+
+    def noted(backoff: deliver.Backoff, asked_s: float = 0) -> float:
+        waits.append(asked_s)
+        return wait(backoff)  # without the seconds
+
+    monkeypatch.setattr(deliver.Backoff, "next", noted)
+    failures = iter([503, 503])
+
+    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
+        failure = next(failures, None)
+        return None if failure is None else (failure, b"")
+
+    case.spool.append([line(1)])
+    with standin(behave) as app:
+        app.retry_after = "17"
+        case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+    assert waits == [17, 17]
+
+
+def test_the_end_does_not_wait_for_as_long_as_the_app_asks(case: Case) -> None:
+    case.spool.append([line(1)])
+    with standin(lambda lines: (503, b"")) as app:
+        app.retry_after = "30"
+        delivery = case.start(app.url)
+        eventually(lambda: delivery.error)
+        app.behave = None
+        case.finish(5)
+        assert case.spool.records == 0
+
+
+def test_what_earlier_starts_left_is_spread(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = encode(CaptureRecord(boot="cd" * 16, seq=1, kind="exchange", time_ns=1))
+    case.spool.append([line(1)])
+    (tmp_path / "spool" / segment_name("cd" * 16, 1)).write_bytes(old + b"\n")
+    asked: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        asked.append((low, high))
+        return 0.0
+
+    monkeypatch.setattr(deliver.random, "uniform", uniform)
+    with standin() as app:
+        case.start(app.url)
+        eventually(lambda: len(app.lines) == 2)
+    assert asked == [(0, deliver.SPREAD_S)]
 
 
 def test_a_new_token_is_used_at_once(case: Case) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from addon import logs
+from addon.api import Api
 from addon.logs import LogHandler, install
 from addon.measure import Measure
 from addon.ship import Shipper
@@ -32,8 +33,7 @@ class Case:
         self.masker = MASKER
         self.shipper = Shipper(
             directory,
-            self.app.url,
-            lambda: TOKEN,
+            Api(self.app.url, lambda: TOKEN),
             lambda: MASKER,
             1 << 20,
             None,
@@ -247,8 +247,7 @@ def test_standard_error_that_nobody_reads_blocks_nobody(tmp_path: Path) -> None:
     metrics = Metrics("sidecar")
     shipper = Shipper(
         tmp_path,
-        "http://127.0.0.1:1",
-        lambda: "",
+        Api("http://127.0.0.1:1", str),
         lambda: MASKER,
         1 << 20,
         None,

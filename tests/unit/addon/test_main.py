@@ -19,6 +19,7 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from addon import options
+from addon.api import Api
 from addon.exchange import Traced
 from addon.main import Sidecar, exchange_of
 from addon.measure import Measure
@@ -53,7 +54,7 @@ def sidecar(sink: Kept) -> Iterator[Sidecar]:
 
 def made(sink: Kept, rules: r.Bundle = RULES, **environ: str) -> Sidecar:
     chosen = options.load({"TELEMOCK_APP_URL": "http://127.0.0.1:9"} | environ)
-    return Sidecar(chosen, Profiles(chosen.app_url, str, rules), sink, Metrics("sidecar"))
+    return Sidecar(chosen, Profiles(Api(chosen.app_url, str), rules), sink, Metrics("sidecar"))
 
 
 def flow_of(path: str, content: bytes = b"", **headers: str) -> http.HTTPFlow:
@@ -320,7 +321,7 @@ async def test_ten_thousand_random_requests_make_few_series() -> None:
     rules = r.msgspec.structs.replace(
         RULES.rules.profiles[0], hosts=(r.Host(HOST), r.Host("wild.example", suffix=True))
     )
-    profiles = Profiles("http://127.0.0.1:9", str, r.Bundle(r.RuleSet((rules,))))
+    profiles = Profiles(Api("http://127.0.0.1:9", str), r.Bundle(r.RuleSet((rules,))))
     metrics = Metrics("sidecar")
     sink = Measured(Measure(metrics, lambda: profiles.rules))
     with taddons.context():

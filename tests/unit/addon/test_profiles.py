@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from addon import profiles
+from addon.api import Api
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, Request
 from tests.peers import App, send, wait_for
@@ -14,17 +15,21 @@ from tests.sidecar import bundle_of, rule
 
 FIRST = bundle_of(rule("first", "/first"))
 SECOND = bundle_of(rule("second", "/second"))
+APIS: list[Api] = []  # that a test has made
 
 
 @pytest.fixture
 def app() -> Iterator[App]:
     app = App(SECOND)
     yield app
+    while APIS:
+        APIS.pop().close()
     app.close()
 
 
 def asking(app: App, **more: object) -> profiles.Profiles:
-    return profiles.Profiles(f"http://127.0.0.1:{app.port}", lambda: "the-token", FIRST, **more)  # type: ignore[arg-type]
+    APIS.append(Api(f"http://127.0.0.1:{app.port}", lambda: "the-token"))
+    return profiles.Profiles(APIS[-1], FIRST, **more)  # type: ignore[arg-type]
 
 
 def test_the_built_in_set_knows_cribl() -> None:
@@ -132,3 +137,19 @@ def test_the_app_is_told_which_start_asks(app: App, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(app, "_profiles", noted)
     asking(app, boot="ab" * 16).fetch()
     assert b"telemock-sidecar: " + b"ab" * 16 in heads[0]
+
+
+@pytest.mark.parametrize(("said", "period"), [(b"", 5), (b"0", 5), (b"17", 17), (b"3600", 60)])
+def test_the_app_says_how_often_it_is_asked(app: App, said: bytes, period: float) -> None:
+    header = b"telemock-again: %s\r\n" % said if said else b""
+    app._profiles = lambda c, head: send(c, r.dump(SECOND), headers=header)  # type: ignore[method-assign]
+    asked = asking(app)
+    asked.fetch()
+    assert asked._period == period
+
+
+def test_questions_share_a_connection(app: App) -> None:
+    asked = asking(app)
+    for _ in range(3):
+        asked.fetch()
+    assert app.accepted == 1

@@ -252,6 +252,7 @@ def test_profiles_for_sidecars(served: Served) -> None:
     assert bundle.mask_key == (served.runtime.settings.data / "mask.key").read_bytes()
     assert len(bundle.mask_key_id) == 8
     etag = answer.headers["etag"]
+    assert answer.headers["telemock-again"] == "0"  # as often as it likes
     for known in (etag, f'"x", W/{etag}'):
         again = served.client.get("/api/v1/profiles", headers={"if-none-match": known})
         assert (again.status_code, again.content) == (304, b"")

@@ -1,3 +1,4 @@
+import asyncio
 import gzip
 
 import msgspec
@@ -11,6 +12,7 @@ from app.batch import (
     WIRE_CAP,
     Batch,
     BatchError,
+    Budget,
     bind,
     read_batch,
     read_body,
@@ -127,3 +129,18 @@ def test_records_are_bound_to_the_pod_of_their_sender() -> None:
     assert batch.records[2].record.workload.image == "i"
     assert b'"newer":{"a":[1]}' in batch.records[2].line
     assert bind(batch, pod) == 0
+
+
+async def test_what_waits_for_the_disk_is_bounded() -> None:
+    budget = Budget(10)
+    assert [await budget.take(6), await budget.take(4)] == [6, 4]
+    third = asyncio.create_task(budget.take(3))
+    larger = asyncio.create_task(budget.take(99))  # than all of it: alone
+    await asyncio.sleep(0)
+    budget.give(4)
+    assert await third == 3 and not larger.done()
+    budget.give(6)
+    await asyncio.sleep(0)
+    assert not larger.done()
+    budget.give(3)
+    assert await larger == 10

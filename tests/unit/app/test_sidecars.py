@@ -51,3 +51,11 @@ def test_is_bounded() -> None:
     for number in range(sidecars.MOST + 5):
         known.heard(None, str(number), leaving=False)
     assert known.counts().seen == sidecars.MOST
+
+
+def test_in_a_large_fleet_each_is_to_ask_less_often() -> None:
+    known = Sidecars()
+    assert known.again_s() == 0
+    for number in range(30 * sidecars.QUESTIONS_S):
+        known.heard(None, str(number), leaving=False)
+    assert known.again_s() == 30

@@ -1,0 +1,35 @@
+"""The app as a cluster's sidecars meet it, without a cluster: its API over TLS, connections kept.
+
+`python -m tests.bench.over_tls`, with the environment of `telemock serve`. `tests.bench.simulate`
+runs it.
+"""
+
+import os
+
+from app import issue
+from app.cli.serve import _IDLE_S, _bound, _LocalServer, _url
+from app.cli.server import allow_connections, config
+from app.main import create_app
+from app.settings import load
+from app.tls import LEAF_APP, Material, ServerCertificate
+
+
+def main() -> None:
+    settings = load(os.environ)
+    authority = issue.make_authority()
+    certificate = ServerCertificate(LEAF_APP)
+    leaf = issue.make_leaf(authority, ["localhost"])
+    certificate.use(Material(authority.certificate, {LEAF_APP: leaf}))
+    allow_connections()
+    listener = _bound(settings.host, settings.port, "PORT")
+    served = config(
+        create_app(settings),
+        ssl_context_factory=lambda *_: certificate.context,
+        timeout_keep_alive=_IDLE_S,
+    )
+    url = _url(settings.host, listener.getsockname()[1])
+    _LocalServer(served, url, settings.data).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()
