@@ -47,6 +47,16 @@ class Names:
         """The telemetry host that a dummy address stands for, "" when it stands for none."""
         return self._hosts.get(address, "")
 
+    def simple(self, destination: Address) -> bool:
+        """Whether a connection to this address is made to it, and neither refused nor redirected
+        (see `find`)."""
+        address, port = destination
+        return (
+            destination not in self._resolve
+            and not self.is_dummy(address)
+            and all(number != port for _, number, *_ in self._own())
+        )
+
     async def find(self, host: str, port: int, *, past_hosts_file: bool) -> Address:
         """The address to connect to.
 
