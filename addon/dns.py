@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from mitmproxy_rs.dns import DnsResolver
 
@@ -80,10 +81,7 @@ class Names:
     def is_dummy(self, address: str) -> bool:
         if address in self._hosts:
             return True
-        if not is_address(address):
-            return False
-        number = ipaddress.ip_address(address)
-        return any(number in network for network in _DUMMIES)
+        return _is_for_dummies(address)
 
     async def _lookup(self, host: str) -> str:
         if self._resolver is None:
@@ -110,6 +108,14 @@ class Names:
             addresses = {str(entry[4][0]) for entry in found}
         if any(a in own or is_local(a) for a in addresses):
             raise Refused("loop", f"{host} port {port} is this proxy itself")
+
+
+@lru_cache(4096)  # asked for every connection
+def _is_for_dummies(address: str) -> bool:
+    if not is_address(address):
+        return False
+    number = ipaddress.ip_address(address)
+    return any(number in network for network in _DUMMIES)
 
 
 def is_address(host: str) -> bool:
