@@ -119,6 +119,9 @@ class Splicer:
         self._stopping = True
         os.eventfd_write(self._wake, 1)
         self._thread.join()
+        self._pipes.close()
+        self._epoll.close()
+        os.close(self._wake)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -140,15 +143,17 @@ class Splicer:
         self._begin()
         for link in set(self._links.values()):
             self._end(link)
-        self._pipes.close()
-        self._epoll.close()
-        os.close(self._wake)
 
     def _begin(self) -> None:
         while self._new:
             link = self._new.popleft()
-            self._register(link, link.client)
-            self._go_on(link, _ANY, 0)
+            try:
+                self._register(link, link.client)
+            except OSError as e:
+                log.error("a connection cannot be watched, so it is reset: %s", e.strerror)
+                self._end(link, reset=True)
+            else:
+                self._go_on(link, _ANY, 0)
 
     def _register(self, link: Link, end: socket.socket) -> None:
         self._links[end.fileno()] = link

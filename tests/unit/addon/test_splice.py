@@ -335,6 +335,20 @@ def test_a_failure_of_ours_ends_one_connection(lab: Lab, caplog: pytest.LogCaptu
     assert all_of(server, 4) == b"fine"
 
 
+def test_what_cannot_be_watched_is_reset(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    client, server = lab.pair()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    lab.splicer._register = full  # type: ignore[method-assign]
+    with pytest.raises(ConnectionResetError):
+        lab.come().recv(9)
+    assert "No space left" in caplog.text
+    client.sendall(b"fine")
+    assert all_of(server, 4) == b"fine"
+
+
 def test_a_record_that_fails_costs_no_connection(
     lab: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -356,6 +370,14 @@ def test_the_end_tells_of_all_that_is_relayed(lab: Lab) -> None:
     lab.splicer.stop()
     assert [link.sent for link in lab.over] == [1, 1]
     lab.splicer = Splicer(told, lab.over.append)
+
+
+def test_it_may_be_stopped_while_it_is_awake() -> None:
+    """The thread may end before `stop` has woken it."""
+    for _ in range(50):
+        lab = Lab()
+        lab.come().sendall(b"x")
+        lab.close()
 
 
 def test_what_moves_nothing_for_a_day_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
