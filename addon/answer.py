@@ -20,7 +20,8 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.exchange import Exchange, Line
-from addon.layers import HEAD_CAP, Http, Sidecar
+from addon.judge import HEAD_CAP
+from addon.layers import Http, Sidecar
 from addon.reply import closes
 
 AHEAD_CAP = 1024 * 1024  # bytes that a client may send before the answer it waits for

@@ -15,11 +15,14 @@ from addon.arrivals import Proven, brought
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
 from addon.exchange import Exchange, Traced, trace
+from addon.gate import Gate, GateMode
+from addon.judge import Verdict, Wait
 from addon.layers import Relay
 from addon.loopback import LoopbackMode, is_proof
-from addon.next_layer import Wait, choose
+from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
+from addon.splice import Link
 from app.contract.record import REASONS, CaptureRecord, Endpoint
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
@@ -66,13 +69,19 @@ class Connections:
         self.proven = Proven(options.ca_dir) if options.redirected else None
         if self.proven:
             metrics.set("telemock.redirect.proven", self.proven.yet)
+        self.gate = Gate(self, self.dns)
         self._relays: dict[str, list[Relay]] = {}  # by client
         self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
 
     def client_connected(self, client: connection.Client) -> None:
-        if self.proven is None or not brought(client):
+        if brought(client) and not isinstance(client.proxy_mode, GateMode):
+            self.arrived(counted=not is_proof(client.peername))
+
+    def arrived(self, *, counted: bool = True) -> None:
+        """Of a connection that the redirect brought; for those through the gate it says so."""
+        if self.proven is None:
             return
-        if not is_proof(client.peername):
+        if counted:
             self.metrics.add("telemock.redirect.connections")
         if not self.proven.yet:
             self.proven.now()
@@ -150,29 +159,56 @@ class Connections:
         for relay in self._relays.pop(client.id, []):
             self._relayed(relay)
 
+    def left(self, link: Link) -> None:
+        """Records a connection that went through `addon.splice`; from its thread."""
+        if link.verdict is None:
+            return
+        client = connection.Client(
+            peername=link.peer,
+            sockname=link.destination,
+            timestamp_start=link.began,
+            state=connection.ConnectionState.CLOSED,
+        )
+        to = endpoint(link.destination)
+        self._record(client, to, link.verdict, link.sent, link.received, link.error)
+
     def end(self) -> None:
         """Records what is still relayed."""
+        self.gate.end()
         for client in list(self._relays):
             for relay in self._relays.pop(client):
                 self._relayed(relay)
 
     def _relayed(self, relay: Relay) -> None:
         client, server = relay.context.client, relay.context.server
-        reason, detail = relay.reason, server.error or ""
-        if detail and not relay.received:
+        found = Verdict(relay.host, relay.sni, relay.reason)
+        to = destination_of(client, server)
+        self._record(client, to, found, relay.sent, relay.received, server.error or "")
+
+    def _record(
+        self,
+        client: connection.Client,
+        destination: Endpoint | None,
+        found: Verdict,
+        sent: int,
+        received: int,
+        error: str,
+    ) -> None:
+        reason, detail = found.reason, error
+        if detail and not received:
             reason, detail = why(detail) or ("upstream_unreachable", detail)
         self.shipper.submit(
             self.capture.connection(
                 self.shipper.reserve(),
                 "refused" if reason == "loop" else "spliced",
                 client,
-                host=relay.host,
-                sni=relay.sni,
-                destination=destination_of(client, server),
+                host=found.host,
+                sni=found.sni,
+                destination=destination,
                 reason=reason,
                 detail=detail,
-                sent=relay.sent,
-                received=relay.received,
+                sent=sent,
+                received=received,
             ),
         )
 

@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from mitmproxy_rs.dns import DnsResolver
 
@@ -47,6 +48,16 @@ class Names:
         """The telemetry host that a dummy address stands for, "" when it stands for none."""
         return self._hosts.get(address, "")
 
+    def simple(self, destination: Address) -> bool:
+        """Whether a connection to this address is made to it, and neither refused nor redirected
+        (see `find`)."""
+        address, port = destination
+        return (
+            destination not in self._resolve
+            and not self.is_dummy(address)
+            and all(number != port for _, number, *_ in self._own())
+        )
+
     async def find(self, host: str, port: int, *, past_hosts_file: bool) -> Address:
         """The address to connect to.
 
@@ -70,10 +81,7 @@ class Names:
     def is_dummy(self, address: str) -> bool:
         if address in self._hosts:
             return True
-        if not is_address(address):
-            return False
-        number = ipaddress.ip_address(address)
-        return any(number in network for network in _DUMMIES)
+        return _is_for_dummies(address)
 
     async def _lookup(self, host: str) -> str:
         if self._resolver is None:
@@ -100,6 +108,14 @@ class Names:
             addresses = {str(entry[4][0]) for entry in found}
         if any(a in own or is_local(a) for a in addresses):
             raise Refused("loop", f"{host} port {port} is this proxy itself")
+
+
+@lru_cache(4096)  # asked for every connection
+def _is_for_dummies(address: str) -> bool:
+    if not is_address(address):
+        return False
+    number = ipaddress.ip_address(address)
+    return any(number in network for network in _DUMMIES)
 
 
 def is_address(host: str) -> bool:

@@ -23,7 +23,7 @@ from addon.exchange import (
     query_of,
     trace,
 )
-from addon.next_layer import host_of
+from addon.judge import host_of
 from addon.options import Options
 from addon.profiles import Profiles
 from addon.routing import Killed, Router, failed

@@ -36,11 +36,11 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from addon.dns import is_address
 from addon.exchange import KEY, Exchange
+from addon.judge import HEAD_CAP
 from addon.routing import refuse_trailers
 
 log = logging.getLogger(__name__)
 
-HEAD_CAP = 64 * 1024  # bytes of a request's head
 MESSAGE_CAP = 16 * 1024 * 1024  # bytes of one WebSocket message
 
 

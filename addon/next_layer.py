@@ -1,12 +1,9 @@
 """Which connections are opened, and which are relayed unread.
 
-mitmproxy's `next_layer` hook (in `addon.main`) asks `choose` before its own addon. Only a host that
-a profile names is opened; the name is the ClientHello's SNI or the Host header, else CONNECT's,
-else what the dummy address stands for.
+mitmproxy's `next_layer` hook (in `addon.main`) asks `choose` before its own addon. `addon.judge`
+tells by the first bytes; what names no host means CONNECT's, or what the dummy address stands for.
 """
 
-import re
-from enum import Enum
 from typing import Protocol
 
 from mitmproxy.net.tls import starts_like_tls_record
@@ -14,22 +11,12 @@ from mitmproxy.proxy import layer, tunnel
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, modes
 from mitmproxy.proxy.layers.http import HTTPMode
-from mitmproxy.proxy.layers.tls import HTTP_ALPNS, parse_client_hello
+from mitmproxy.proxy.layers.tls import HTTP_ALPNS
 
 from addon.answer import AnswerLayer, Answers
 from addon.dns import Names
-from addon.layers import HEAD_CAP, Http, Relay, Sidecar
-
-_HOST = re.compile(rb"\r?\nhost:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE)
-_REQUEST_LINE = re.compile(rb"[A-Za-z]{3,32} [^\r\n]+ HTTP/1\.[01]\r?\n")
-_MAYBE_REQUEST_LINE = re.compile(rb"[A-Za-z]{1,32}( [^\r\n]*)?\r?\Z")
-_PORT = re.compile(r":\d*\Z")
-
-
-class Wait(Enum):
-    """Too little was received to tell."""
-
-    WAIT = "wait"
+from addon.judge import Wait, judge, starts_like_http
+from addon.layers import Http, Relay, Sidecar
 
 
 class Opener(Sidecar, Protocol):
@@ -49,16 +36,17 @@ def choose(context: Context, data: bytes, sidecar: Opener, names: Names) -> laye
         return _explicit(context, data, sidecar)
     if isinstance(top, ClientTLSLayer):
         return _opened(context, data, sidecar)
-    if len(data) < 3 and b"\x16\x03".startswith(data[:2]):
-        return Wait.WAIT
-    if starts_like_tls_record(data):
-        return _tls(context, data, sidecar, names)
-    return _plain(context, data, sidecar, names)
-
-
-def host_of(authority: str) -> str:
-    """A Host header without its port, lower case."""
-    return _PORT.sub("", authority).strip("[]").lower().rstrip(".")
+    found = judge(data, _named_by_destination(context, names), sidecar.names)
+    if isinstance(found, Wait):
+        return found
+    if found.reason:
+        return Relay(context, sidecar, host=found.host, sni=found.sni, reason=found.reason)
+    _aim(context, found.host)
+    if not starts_like_tls_record(data):
+        return _http(context, sidecar)
+    server = ServerTLSLayer(context)
+    server.child_layer = ClientTLSLayer(context)
+    return server
 
 
 def _explicit(context: Context, data: bytes, sidecar: Opener) -> layer.Layer:
@@ -71,47 +59,13 @@ def _explicit(context: Context, data: bytes, sidecar: Opener) -> layer.Layer:
 
 def _opened(context: Context, data: bytes, sidecar: Opener) -> layer.Layer | Wait:
     """Inside TLS that was opened: HTTP, or something that is passed on unread."""
-    if context.client.alpn not in HTTP_ALPNS and not _REQUEST_LINE.match(data):
-        if _MAYBE_REQUEST_LINE.match(data) and len(data) < HEAD_CAP:
-            return Wait.WAIT
+    http = context.client.alpn in HTTP_ALPNS or starts_like_http(data)
+    if isinstance(http, Wait):
+        return http
+    if not http:
         host = _destination_host(context)
         return Relay(context, sidecar, host=host, sni=context.client.sni or "", reason="not_http")
     return _http(context, sidecar)
-
-
-def _tls(context: Context, data: bytes, sidecar: Opener, names: Names) -> layer.Layer | Wait:
-    try:
-        hello = parse_client_hello(data)
-    except ValueError:
-        hello = None
-        sni = ""
-    else:
-        if hello is None and len(data) < HEAD_CAP:
-            return Wait.WAIT
-        sni = (hello.sni or "").lower().rstrip(".") if hello else ""
-    host = sni or _named_by_destination(context, names)
-    if hello is None or not sidecar.names(host):
-        return Relay(context, sidecar, host=host, sni=sni, reason="not_named")
-    _aim(context, host)
-    server = ServerTLSLayer(context)
-    server.child_layer = ClientTLSLayer(context)
-    return server
-
-
-def _plain(context: Context, data: bytes, sidecar: Opener, names: Names) -> layer.Layer | Wait:
-    http = _REQUEST_LINE.match(data)
-    if not http and _MAYBE_REQUEST_LINE.match(data) and len(data) < HEAD_CAP:
-        return Wait.WAIT
-    header = _HOST.search(data) if http else None
-    if http and not header and b"\n\r\n" not in data and len(data) < HEAD_CAP:
-        return Wait.WAIT
-    host = host_of(header.group(1).decode("latin-1")) if header else ""
-    host = host or _named_by_destination(context, names)
-    if http and sidecar.names(host):
-        _aim(context, host)
-        return _http(context, sidecar)
-    reason = "not_http" if sidecar.names(host) else "not_named"
-    return Relay(context, sidecar, host=host, reason=reason)
 
 
 def _http(context: Context, sidecar: Opener) -> layer.Layer:

@@ -29,13 +29,12 @@ from addon.options import Options, version
 from addon.profiles import Profiles, built_in
 from addon.ship import Shipper
 from addon.spans import Spans
+from addon.splice import IDLE_SECONDS
 from app.contract.names import DIR_SPOOL, METRICS
 from app.contract.rules import Bundle
 from app.contract.settings import SettingError
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
-
-IDLE_SECONDS = 24 * 3600  # mitmproxy's ten minutes would cut idle connections that are not ours
 
 EXPORT_S = 2.0  # for the last spans and metrics, after the records
 
@@ -88,7 +87,7 @@ class Process:
         """What is set in mitmproxy; each of its defaults that is changed here hurts in a pod."""
         options = self.options
         modes = [
-            f"transparent@{e.address}:{e.port}"
+            f"gate@{e.address}:{e.port}"
             for e in options.transparent
             if self._ipv6 or ":" not in e.address
         ]
@@ -103,7 +102,7 @@ class Process:
             "upstream_cert": False,
             "rawtcp": True,
             "store_streamed_bodies": False,
-            "tcp_timeout": IDLE_SECONDS,
+            "tcp_timeout": IDLE_SECONDS,  # ten minutes would cut idle connections that are not ours
         }
 
     @property

@@ -4,7 +4,9 @@ Called by `python -m addon`.
 """
 
 import asyncio
+import contextlib
 import gc
+import resource
 import signal
 import sys
 
@@ -124,4 +126,13 @@ def run(options: Options, bundle: Bundle | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    _allow_files()
     return asyncio.run(_run(process))
+
+
+def _allow_files() -> None:
+    """As many open files as may be: a relayed connection takes two, and the soft limit is often
+    1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

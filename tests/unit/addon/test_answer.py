@@ -23,7 +23,7 @@ from mitmproxy.test import taddons
 
 from addon import layers
 from addon.answer import AHEAD_CAP, AnswerLayer, AskAppHook, may_become_head, read_head
-from addon.layers import HEAD_CAP
+from addon.judge import HEAD_CAP
 from addon.main import Sidecar
 from app.contract import rules as r
 from app.contract.record import CaptureRecord

@@ -3,6 +3,7 @@
 Connections that are opened and relayed for real are in tests/integration/test_sidecar*.py.
 """
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from addon.api import Api
 from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
 from addon.exchange import Traced
+from addon.judge import Verdict
 from addon.layers import Relay
 from addon.profiles import Profiles
+from addon.splice import Link, Way
 from app.contract.names import METRICS
 from app.contract.record import CaptureRecord, Endpoint, Workload
 from app.otel.metrics import Metrics
@@ -236,3 +239,36 @@ def test_destination_is_the_original_one() -> None:
 )
 def test_why(text: str, found: tuple[str, str] | None) -> None:
     assert why(text) == found
+
+
+def test_what_went_through_the_gate_is_recorded_like_a_relay() -> None:
+    sink, near = Kept(), socket.socketpair()
+    addon = connections(sink, Metrics("sidecar"))
+    for error, received in (("", 7), ("[Errno 111] Connect call failed", 0)):
+        link = Link(near[0], ("10.0.0.1", 5), ("198.51.100.1", 443), lambda: None)
+        link.verdict, link.error = Verdict("other.example", "", "not_named"), error
+        link.ways = Way(near[0], near[1]), Way(near[1], near[0])
+        link.ways[0].moved, link.ways[1].moved = 5, received
+        addon.left(link)
+    for end in near:
+        end.close()
+    good, bad = sink.records
+    assert (good.kind, good.reason, good.host) == ("spliced", "not_named", "other.example")
+    assert (good.sent, good.received, good.action) == (5, 7, "pass")
+    assert (bad.reason, bad.detail) == ("upstream_unreachable", "[Errno 111] Connect call failed")
+    assert good.client == Endpoint("10.0.0.1", 5)
+    assert good.destination == Endpoint("198.51.100.1", 443)
+
+
+def test_the_gate_counts_its_connections_itself() -> None:
+    metrics = Metrics("sidecar")
+    with taddons.context():
+        addon = connections(Kept(), metrics, TELEMOCK_TRANSPARENT="127.0.0.1:17443")
+        client = redirected(443)
+        client.proxy_mode = ProxyMode.parse("gate@127.0.0.1:17443")
+        addon.client_connected(client)
+        value = metrics.registry.get_sample_value
+        assert value("telemock_redirect_connections_total") == 0
+        addon.arrived()
+        assert value("telemock_redirect_connections_total") == 1
+        assert value("telemock_redirect_proven") == 1

@@ -40,6 +40,25 @@ async def test_dummy_addresses_are_refused(address: str) -> None:
     assert e.value.reason == "loop"
 
 
+@pytest.mark.parametrize(
+    ("destination", "expected"),
+    [
+        (("198.51.100.1", 443), True),
+        (("2001:db8::1", 443), True),
+        (("192.0.2.200", 443), False),
+        (("127.0.0.9", 443), False),
+        (("198.51.100.9", 443), False),
+        (("198.51.100.1", 8080), False),
+    ],
+)
+def test_simple_is_what_is_neither_refused_nor_led_elsewhere(
+    destination: tuple[str, int], expected: bool
+) -> None:
+    resolve = {("198.51.100.9", 443): ("127.0.0.1", 1)}
+    found = Names(resolve, HOSTS, lambda: [("127.0.0.1", 8080)])
+    assert found.simple(destination) is expected
+
+
 def test_dummy_addresses_name_their_host() -> None:
     assert names().named("100::1") == "cdn.cribl.io"
     assert names().named("192.0.2.2") == ""

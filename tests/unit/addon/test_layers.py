@@ -20,6 +20,7 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.test import taddons, tflow, tutils
 
 from addon import layers
+from addon.judge import HEAD_CAP
 from tests.unit.addon.test_next_layer import Rules
 
 
@@ -110,7 +111,7 @@ def test_a_requests_trailers_are_handed_on(server: layers.Server, context: Conte
     assert isinstance(made[-1], RequestTrailers)
 
 
-@pytest.mark.parametrize(("size", "refused"), [(1000, False), (layers.HEAD_CAP + 1, True)])
+@pytest.mark.parametrize(("size", "refused"), [(1000, False), (HEAD_CAP + 1, True)])
 def test_a_head_has_an_end(
     server: layers.Server, context: Context, size: int, refused: bool
 ) -> None:

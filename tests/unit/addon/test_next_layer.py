@@ -1,6 +1,5 @@
 """addon/next_layer.py: who is opened and who is relayed, from the first bytes of a connection."""
 
-import ssl
 from typing import Any
 
 import pytest
@@ -16,9 +15,11 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
 from addon.dns import Names
-from addon.layers import HEAD_CAP, Http, Relay
-from addon.next_layer import Wait, choose, host_of
+from addon.judge import HEAD_CAP, Wait
+from addon.layers import Http, Relay
+from addon.next_layer import choose
 from tests.sidecar import HOST
+from tests.unit.addon.test_judge import hello
 
 NAMES = Names({}, {"192.0.2.1": HOST, "100::1": HOST}, lambda: ())
 
@@ -62,16 +63,6 @@ def make_context(
         context.layers = [modes.TransparentProxy(context)]
         context.server.address = (destination, 443)
     return context
-
-
-def hello(sni: str | None) -> bytes:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    outgoing = ssl.MemoryBIO()
-    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=sni)
-    with pytest.raises(ssl.SSLWantReadError):
-        connection.do_handshake()
-    return outgoing.read()
 
 
 def test_a_named_sni_is_opened_and_aimed_at_by_name(context: Context) -> None:
@@ -164,14 +155,6 @@ def test_no_bytes_are_too_odd(data: bytes) -> None:
 
 
 OPTIONS = options.Options()
-
-
-@pytest.mark.parametrize(
-    ("authority", "host"),
-    [("A.b.:443", "a.b"), ("[::1]:80", "::1"), ("a", "a"), ("", ""), ("127.0.0.1:8", "127.0.0.1")],
-)
-def test_host_of_an_authority(authority: str, host: str) -> None:
-    assert host_of(authority) == host
 
 
 async def test_after_its_time_everything_is_relayed_by_where_it_went(context: Any) -> None:

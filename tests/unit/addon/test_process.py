@@ -24,8 +24,8 @@ def test_mitmproxys_defaults_that_hurt_are_changed(tmp_path: Path) -> None:
     process = Process(options.load(environ), RULES)
     told = process.mitmproxy_options()
     assert told["mode"] == [
-        "transparent@127.0.0.1:17443",
-        "transparent@::1:17443",
+        "gate@127.0.0.1:17443",
+        "gate@::1:17443",
         "regular@127.0.0.1:3128",
     ]
     assert told["connection_strategy"] == "lazy"

@@ -1,0 +1,92 @@
+"""addon/judge.py: what the first bytes of a connection say."""
+
+import ssl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from addon.judge import HEAD_CAP, Verdict, Wait, host_of, judge, starts_like_http
+from tests.sidecar import HOST
+
+FAR = "198.51.100.7"
+
+
+def hello(sni: str | None) -> bytes:
+    """A ClientHello as Python's ssl sends it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    outgoing = ssl.MemoryBIO()
+    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=sni)
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return outgoing.read()
+
+
+def judged(data: bytes, destination: str = FAR) -> Verdict | Wait:
+    return judge(data, destination, lambda host: host == HOST)
+
+
+@pytest.mark.parametrize(
+    ("data", "destination", "verdict"),
+    [
+        (hello(HOST), FAR, Verdict(HOST, HOST)),
+        (hello(HOST.upper()), FAR, Verdict(HOST, HOST)),
+        (hello("other.example"), FAR, Verdict("other.example", "other.example", "not_named")),
+        (hello(None), FAR, Verdict(FAR, "", "not_named")),
+        (hello(None), HOST, Verdict(HOST)),
+        (b"GET / HTTP/1.1\r\nhost: %s\r\n\r\n" % HOST.encode(), FAR, Verdict(HOST)),
+        (b"GET / HTTP/1.1\r\nhost: o.test:80\r\n\r\n", FAR, Verdict("o.test", "", "not_named")),
+        (b"GET / HTTP/1.0\r\n\r\n", FAR, Verdict(FAR, "", "not_named")),
+        (b"SSH-2.0-x\r\n", FAR, Verdict(FAR, "", "not_named")),
+        (b"SSH-2.0-x\r\n", HOST, Verdict(HOST, "", "not_http")),
+        (b"\x16\x03\x01\x00\x00", HOST, Verdict(HOST, "", "not_named")),
+    ],
+)  # fmt: skip
+def test_a_beginning_names_its_host(data: bytes, destination: str, verdict: Verdict) -> None:
+    assert judged(data, destination) == verdict
+
+
+@pytest.mark.parametrize(
+    "data", [hello("other.example"), b"GET / HTTP/1.1\r\na: b\r\nHost: other.example\r\n"]
+)
+def test_nothing_is_told_before_the_name_is_there(data: bytes) -> None:
+    for size in range(len(data)):
+        assert judged(data[:size]) is Wait.WAIT
+    assert judged(data) != Wait.WAIT
+
+
+def test_a_hello_in_many_records_is_one() -> None:
+    whole = hello("other.example")
+    body = whole[5:]
+    pieces = [body[i : i + 50] for i in range(0, len(body), 50)]
+    data = b"".join(whole[:3] + len(piece).to_bytes(2, "big") + piece for piece in pieces)
+    assert judged(data) == judged(whole)
+
+
+def test_an_endless_beginning_is_not_waited_for() -> None:
+    for beginning in (b"GET ", b"GET / HTTP/1.1\r\na: ", b"\x16\x03\x01\xff\xff\x01\xff\xff\xff"):
+        assert judged(beginning + b"x" * 100) is Wait.WAIT
+        found = judged(beginning + b"x" * HEAD_CAP)
+        assert isinstance(found, Verdict) and found.reason == "not_named"
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_are_too_odd(data: bytes) -> None:
+    assert isinstance(judged(data), Verdict | Wait)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [(b"GET / HTTP/1.1\r\n", True), (b"GET /", Wait.WAIT), (b"PRI * HTTP/2.0\r\n", False)],
+)  # fmt: skip
+def test_http_begins_with_a_request_line(data: bytes, found: bool | Wait) -> None:
+    assert starts_like_http(data) is found
+
+
+@pytest.mark.parametrize(
+    ("authority", "host"),
+    [("A.b.:443", "a.b"), ("[::1]:80", "::1"), ("a", "a"), ("", ""), ("127.0.0.1:8", "127.0.0.1")],
+)
+def test_host_of_an_authority(authority: str, host: str) -> None:
+    assert host_of(authority) == host
