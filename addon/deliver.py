@@ -29,6 +29,7 @@ from app.otel.metrics import Metrics
 
 BATCH_RECORDS = 500
 BATCH_SIZE = 1 << 20  # bytes, before compression
+REST_S = 0.05  # between deliveries, so that few records of a busy proxy go alone
 ADOPT_S = 5.0  # between attempts to read what earlier starts left
 # Up to which to wait after a first and after many failures: at the longest, 10,000 sidecars come
 # back over a minute, of which their handshakes alone keep the app busy for a fifth.
@@ -117,6 +118,8 @@ class Delivery:
                 batch = self._spool.read(self._count, BATCH_SIZE)
                 if batch.lines:
                     self._deliver(batch)
+                    if len(batch.lines) < BATCH_RECORDS:
+                        self._finishing.wait(REST_S)
                 elif self._finishing.is_set():
                     break
                 else:
