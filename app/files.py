@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from app.contract.names import LOG_APP, LOG_FILES
 from app.contract.record import Body, CaptureRecord, Pair, Request
 from app.otel.lines import ascii_json, iso, json_line
@@ -150,24 +152,35 @@ class _Handler(logging.Handler):
         self._append(b"\n".join(map(_ascii, text.split("\n"))))
 
 
-def request_log(record: CaptureRecord) -> bytes:
-    """The record's line in telemetry_requests.log, b"" when it tells of no request of its own."""
+def request_log(
+    record: CaptureRecord, gathered: msgspec.Raw | None = None, encoded: str | None = None
+) -> bytes:
+    """The record's line in telemetry_requests.log, b"" when it tells of no request of its own.
+
+    Its query is the record's, or what the caller made of it: an object by name, in ASCII, and as
+    it stands in the URL.
+    """
     if record.request is None or record.kind not in ("exchange", "refused", "failed"):
         return b""
-    return ascii_json(request_line(record, record.request))
+    return ascii_json(request_line(record, record.request, gathered, encoded))
 
 
-def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
+def request_line(
+    record: CaptureRecord,
+    request: Request,
+    gathered: msgspec.Raw | None = None,
+    encoded: str | None = None,
+) -> dict[str, Any]:
     """What one line of telemetry_requests.log holds."""
     response = record.response
     return {
         "timestamp": iso(record.time_ns),
-        "url": url(record),
+        "url": url(record, encoded),
         "method": request.method,
         "host": record.host,
         "path": request.path,
         "headers": _gathered(request.headers),
-        "query_params": _gathered(request.query),
+        "query_params": _gathered(request.query) if gathered is None else gathered,
         "user_agent": _header(request.headers, "user-agent"),
         "client": record.client.address if record.client else "",
         "status": response.status if response else None,
@@ -190,7 +203,7 @@ def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
     }
 
 
-def url(record: CaptureRecord) -> str:
+def url(record: CaptureRecord, query: str | None = None) -> str:
     """The URL with the query in the order it was sent, percent-encoded anew; masked as the record
     is."""
     request = record.request
@@ -198,11 +211,12 @@ def url(record: CaptureRecord) -> str:
         return ""
     host = f"[{record.host}]" if ":" in record.host else _quote(record.host)
     port = "" if _PORTS.get(request.scheme, request.port) == request.port else f":{request.port}"
-    query = "&".join(map("=".join, request.query))
-    if not _is_plain(query, len(request.query)):
-        query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
+    if query is None:
+        query = "&".join(map("=".join, request.query))
+        if not is_plain(query, len(request.query)):
+            query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
     path = request.path
-    if not _is_plain(path):
+    if not is_plain(path):
         path = quote(path, safe="/%:@!$&'()*+,;=~\\", errors="backslashreplace")
     return f"{request.scheme}://{host}{port}{path}{query and '?' + query}"
 
@@ -211,7 +225,7 @@ _SAFE = "/:@!$'()*,;~"  # in a query
 _PLAIN = (string.ascii_letters + string.digits + "_.-" + _SAFE).encode()
 
 
-def _is_plain(text: str, pairs: int = 0) -> bool:
+def is_plain(text: str, pairs: int = 0) -> bool:
     """Whether quoting its parts would change nothing: most of what a product sends, found at once.
     `pairs` of a query are joined by `=` and `&`."""
     left = text.encode("ascii", "replace").translate(None, _PLAIN)
@@ -219,7 +233,7 @@ def _is_plain(text: str, pairs: int = 0) -> bool:
 
 
 def _quote(text: str) -> str:
-    return text if _is_plain(text) else quote(text, safe=_SAFE, errors="backslashreplace")
+    return text if is_plain(text) else quote(text, safe=_SAFE, errors="backslashreplace")
 
 
 def _gathered(pairs: list[Pair]) -> dict[str, Any]:

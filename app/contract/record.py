@@ -195,7 +195,7 @@ def encode(record: CaptureRecord) -> bytes:
     return _encoder.encode(record)
 
 
-def decode(line: bytes) -> CaptureRecord:
+def decode(line: bytes, decoder: msgspec.json.Decoder[CaptureRecord] = _decoder) -> CaptureRecord:
     """The record in one line of JSON.
 
     Raises RecordError when it is too long, not JSON, of another schema or breaks a limit.
@@ -203,7 +203,7 @@ def decode(line: bytes) -> CaptureRecord:
     if len(line) > LINE_CAP:
         raise RecordError(f"record of {len(line)} bytes, the limit is {LINE_CAP}")
     try:
-        record = _decoder.decode(line)
+        record = decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise RecordError(str(e)) from None
     if record.schema != SCHEMA:

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from app.contract.record import REASONS, CaptureRecord
-from app.inventory import Field, observe, route_of
+from app.inventory import Field, Observation, observe, route_of
 from app.store import OTHER, Decoders, Facts, NewField
 from app.store.names import Names
 
@@ -225,9 +225,15 @@ class Batch:
         return new_fields
 
 
-def facts(record: CaptureRecord, decoders: Sequence[str]) -> Facts:
-    """`decoders` are those of the record's rule."""
-    return Facts(*sizes(record), observe(record, decoders))
+def facts(
+    record: CaptureRecord,
+    decoders: Sequence[str],
+    query: int | None = None,
+    named: Observation | None = None,
+) -> Facts:
+    """`decoders` are those of the record's rule; `query` the bytes of its query, and `named`
+    what `observe` takes, where they are known."""
+    return Facts(*sizes(record, query), observe(record, decoders, named))
 
 
 def sender(record: CaptureRecord) -> str:
@@ -238,7 +244,7 @@ def sender(record: CaptureRecord) -> str:
     return record.client.address
 
 
-def sizes(record: CaptureRecord) -> tuple[int, int]:
+def sizes(record: CaptureRecord, query: int | None = None) -> tuple[int, int]:
     """Bytes that left and bytes that came back: target and body, without headers; of a spliced
     connection all of them. A masked target counts as it is kept."""
     if record.kind == "spliced":
@@ -250,8 +256,10 @@ def sizes(record: CaptureRecord) -> tuple[int, int]:
         else:
             in_ = record.message.body.size
     elif request := record.request:
-        query = "".join(chain.from_iterable(request.query))
-        out = len(request.path) + len(query) + 2 * len(request.query)
+        if query is None:
+            text = "".join(chain.from_iterable(request.query))
+            query = len(text) + 2 * len(request.query)
+        out = len(request.path) + query
         if request.body:
             out += request.body.size
     if record.response and record.response.body:

@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from app.contract.record import Body, CaptureRecord, Message, encode
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import digest as digesting
+from app.contract.record import Body, CaptureRecord, Message, RecordError, decode, encode
 from app.counting import Counting
 from app.digest import digest
 from app.files import request_log
@@ -27,7 +33,11 @@ def records() -> list[CaptureRecord]:
 
 
 def arrived(record: CaptureRecord) -> Incoming:
-    return digest(record, encode(record), ())
+    return digest(encode(record), no_decoders)
+
+
+def no_decoders(profile: str, rule: str) -> tuple[str, ...]:
+    return ()
 
 
 def test_facts_and_line_are_those_of_the_whole_record() -> None:
@@ -56,3 +66,92 @@ def test_store_and_counters_see_no_difference(tmp_path: Path) -> None:
         finally:
             store.close()
     assert results[0] == results[1]
+
+
+def same(line: bytes) -> None:
+    """What the line gives is what its whole record gives, or a refusal where there is none."""
+    try:
+        record = decode(line)
+    except RecordError:
+        with pytest.raises(RecordError):
+            digest(line, no_decoders)
+        return
+    found = digest(line, no_decoders)
+    assert (found.facts, found.said) == (facts(record, ()), request_log(record))
+
+
+# What JSON and URLs are made of, and what a careless reader would take for it.
+WORDS = st.text(',"[]{}:=&\\%+ a1209\x7fé\u2028', max_size=12) | st.sampled_from([
+    "", ",", "],[", '","', '"],["', ":", "v", "1", "0", "999999999", "1000000000", "2999999999",
+    "3000000000", "12345678901", "1700000000000", "4.16.1-20904e45", "ubuntu-24.04", "tok_abcdefgh",
+])  # fmt: skip
+PAIRS = st.lists(st.tuples(WORDS, WORDS), max_size=6)
+
+
+@given(st.lists(PAIRS, min_size=1, max_size=3), PAIRS)
+def test_any_pairs(queries: list[list[tuple[str, str]]], headers: list[tuple[str, str]]) -> None:
+    for query in queries:
+        same(encode(exchange(1, query=query, headers=headers)))
+
+
+TOKENS = st.lists(
+    st.sampled_from([
+        '"', '"a"', '"1"', '"a=1&b"', '","', '"],["', '"],[', ",", "[", "]", "1", "null", '":"',
+        "{", "}", " ", "]]", "[[",
+    ])
+)  # fmt: skip
+
+
+@given(
+    TOKENS.map("".join)
+    | st.lists(st.lists(WORDS | st.none() | st.integers())).map(
+        lambda x: msgspec.json.encode(x).decode()
+    )
+)
+def test_any_text_in_the_place_of_pairs(text: str) -> None:
+    line = encode(exchange(1, query=[("a", "1"), ("b", "2")], headers=[("c", "3")]))
+    for pairs in (b'[["a","1"],["b","2"]]', b'[["c","3"]]', b'[["content-type","text/html"]]'):
+        assert pairs in line
+        same(line.replace(pairs, text.encode()))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '[["a=1","2"]]', '[["a",1],["b[[","2"]]', '[["a","1][","b","2"]]', '[["a","],[","b"]]',
+        '[["a","1&b=2"]]', '[["a","1"],["a","2"]]', '[["a","1"], ["b","2"]]', '[["a","1"]', "null",
+        '[["\\u0061","1"],["b","2"]]', '[["a","1"],["b","2"]],"query":[["a","1"],["b","2"]]',
+        '[1],"query":[["a","1"],["b","2"]]', '[1],"qu\\u0065ry":[["a","1"],["b","2"]]',
+    ],
+)  # fmt: skip
+def test_text_that_looks_like_the_usual(query: str) -> None:
+    line = encode(exchange(1, query=[("a", "1"), ("b", "2")]))
+    same(line)
+    same(line.replace(b'[["a","1"],["b","2"]]', query.encode()))
+
+
+def test_counters_and_instants_that_change_are_one_shape() -> None:
+    digesting._shape.cache_clear()
+    for n in (1, 22, 999_999_999):
+        query = [
+            ("v", "4.16.1"),
+            ("ib", str(n)),
+            ("lt", str(1_700_000_000 + n % 100)),
+            ("x9", "a9"),
+        ]
+        found = arrived(exchange(1, query=query)).facts
+        assert found and found.seen
+        kinds = {f.path: (f.type, f.shape) for f in found.seen.fields}
+        assert kinds["query.ib"] == ("integer", "")
+        assert kinds["query.lt"] == ("integer", "timestamp")
+    assert digesting._shape.cache_info().misses == 1
+
+
+def test_what_is_remembered_is_small() -> None:
+    digesting._shape.cache_clear()
+    digesting._headers.cache_clear()
+    long = [("a", "x" * digesting._SMALL)]
+    same(encode(exchange(1, query=long)))
+    same(encode(exchange(1, headers=long)))
+    assert digesting._shape.cache_info().currsize == 0
+    assert digesting._headers.cache_info().currsize == 0
