@@ -1,39 +1,46 @@
 """A line on arrival: the record in it, and what store, counters and log files take from it, worked
 out in one go.
 
-Called for each line of a sidecar's batch. A whole record is some 160 objects, most of them names
-and values of its query, and a batch of them is larger than a processor's cache: each further look
-at them would cost as much as decoding them again. So only a narrow part is kept, and the usual
-query is never taken apart: what follows from its names and the kinds of its values is remembered,
-and the rest is made of its bytes.
+Called for each line of a sidecar's batch. A whole record is some 160 objects, and a batch of them
+is larger than a processor's cache: each further look at them would cost as much as decoding them
+again. So only a narrow part is kept. And an instance of a product sends the same line every minute
+but for numbers: a line is taken apart by its bytes into what changes and its form, and what follows
+from the form, and from the names and kinds of the query, is remembered. Only what is written as
+`encode` and most URLs are is read so; every other line is decoded.
 """
 
 import re
-from functools import lru_cache
-from typing import Any, NamedTuple, cast
+import secrets
+from collections.abc import Callable
+from copy import copy
+from typing import Any, NamedTuple
 
 import msgspec
 
-from app.contract.record import CaptureRecord, Pair, Request, Response, decode
-from app.files import is_plain, request_log
-from app.inventory import Observation, both, pairs_seen
-from app.store import Decoders, Incoming
-from app.store.rollup import facts
+from app.contract.record import CaptureRecord, Endpoint, RecordError, decode
+from app.files import is_plain, request_line, request_log, url
+from app.inventory import Observation, both, observe, pairs_seen
+from app.otel.lines import ascii_json, iso
+from app.store import Decoders, Facts, Incoming
+from app.store.rollup import facts, sizes
 
-_SMALL = 4_096  # bytes of pairs that are remembered
+_SMALL = 4_096  # bytes of a form or a query that is remembered
+_FORMS = 1_024
+_QUERIES = 2_048
 
 
 def digest(line: bytes, decoders: Decoders) -> Incoming:
     """The record is without its query, headers, bodies and message. Raises RecordError."""
-    record = decode(line, _narrow)
-    query = _query(line, record)
-    if query is None or record.request is None:
-        record = decode(line)
-        known = facts(record, decoders(record.profile, record.rule))
-        said = request_log(record)
-    else:
-        known = facts(record, decoders(record.profile, record.rule), query.size, query.seen)
-        said = request_log(record, query.gathered, query.encoded)
+    usual = _usual(line)
+    if usual is not None:
+        return usual
+    record = decode(line)
+    known = facts(record, decoders(record.profile, record.rule))
+    said = request_log(record)
+    return Incoming(_narrowed(record), line, known, said)
+
+
+def _narrowed(record: CaptureRecord) -> CaptureRecord:
     if record.request:
         record.request.query = []
         record.request.headers = []
@@ -42,97 +49,172 @@ def digest(line: bytes, decoders: Decoders) -> Incoming:
         record.response.headers = []
         record.response.body = None
     record.message = None
-    return Incoming(record, line, known, said)
+    return record
 
 
-class _Query(NamedTuple):
-    size: int  # bytes of it, about
-    seen: Observation  # of query and headers
-    gathered: msgspec.Raw  # an object: name -> value
-    encoded: str  # as in a URL
-
-
-def _query(line: bytes, record: CaptureRecord) -> _Query | None:
-    """None for a record that has none, or an unusual one. Gives the record its headers."""
-    request, response = record.request, record.response
-    if request is None or _encoder.encode(record) != line or not line.isascii() or b"\x7f" in line:
-        return None  # or not written as we write it: a name that stands twice hides what was first
-    raw, asked, answered = (
-        bytes(cast(msgspec.Raw, pairs))
-        for pairs in (request.query, request.headers, response.headers if response else _UNREAD)
-    )
-    if max(len(raw), len(asked), len(answered)) > _SMALL:
-        return None
-    encoded = raw[3:-3].replace(b'"],["', b"&").replace(b'","', b"=")
-    shape = _shape(_INSTANT.sub(b"=1000000000&", b"=0&".join(_NUMBER.split(encoded + b"&"))))
-    # Nothing but the quotes, commas and brackets of pairs of strings may have gone.
-    if shape is None or len(raw) - len(encoded) != 6 * shape.pairs + 2 or raw[:3] != b'[["':
-        return None
-    try:
-        headers = _headers(asked)
-        if response:
-            response.headers = _headers(answered).pairs
-    except msgspec.DecodeError:
-        return None  # whoever decodes all of it says what is wrong
-    request.headers = headers.pairs
-    gathered = encoded.replace(b"=", b'":"').replace(b"&", b'","')
-    return _Query(
-        len(encoded) + 1,
-        both(shape.seen, headers.seen),
-        msgspec.Raw(b'{"%b"}' % gathered),
-        encoded.decode(),
-    )
-
-
-# Values that the inventory does not tell apart: counters, and instants (its `timestamp`).
+# What changes from line to line of a form, besides the query.
+_HEAD = re.compile(
+    rb'\{"boot":"([0-9a-f]{16,32})","seq":([1-9]\d{0,14}),"kind":"exchange",'
+    rb'"time_ns":([1-8]\d{0,18}),"duration_ns":([1-9]\d{0,17}),(?:"answer_ns":([1-9]\d{0,17}),)?'
+)
+_PORT = re.compile(rb'"client":\{"address":"[^"]+","port":([1-9]\d{0,4})\}')
+_IDS = re.compile(rb'"trace_id":"([0-9a-f]{32})","span_id":"([0-9a-f]{16})"')
+_QUERY = b'"query":[["'
+_END = b'"]]'
+_EQUALS = bytes.maketrans(b",", b"=")
+# In a query: what the inventory does not tell apart, counters and instants (its `timestamp`).
 _NUMBER = re.compile(rb"=\d{1,9}&")
 _INSTANT = re.compile(rb"=[12]\d{9}&")
 
 
-class _Shape(NamedTuple):
+def _usual(line: bytes) -> Incoming | None:
+    """None for a line of no form that was seen before."""
+    head = _HEAD.match(line)
+    before, found, rest = line.partition(_QUERY)
+    pairs, ended, after = rest.partition(_END)
+    if head is None or not found or not ended or max(len(line) - len(pairs), len(pairs)) > _SMALL:
+        return None
+    start, port, ids = head.end(), _PORT.search(before), _IDS.search(after)
+    form = _forms.get(
+        (
+            *(
+                (before[start : port.start(1)], before[port.end(1) :])
+                if port
+                else (before[start:], b"")
+            ),
+            *((after[: ids.start(1)], after[ids.end(2) :]) if ids else (after, b"")),
+        ),
+        _form,
+    )
+    if form is None:
+        return None
+    encoded = pairs.replace(b'"],["', b"&").translate(_EQUALS, b'"')
+    query = _queries.get(
+        _INSTANT.sub(b"=1000000000&", b"=0&".join(_NUMBER.split(encoded + b"&"))), _query
+    )
+    # Nothing but what stands between pairs of strings may have gone.
+    if query is None or len(pairs) - len(encoded) != 6 * query.pairs - 4:
+        return None
+    boot, seq, time_ns, duration_ns, answer_ns = head.groups()
+    record = copy(form.record)
+    record.boot = boot.decode()
+    record.seq = int(seq)
+    record.time_ns = int(time_ns)
+    record.duration_ns = int(duration_ns)
+    record.answer_ns = int(answer_ns or 0)
+    if port and record.client:
+        record.client = Endpoint(record.client.address, int(port[1]))
+    if ids:
+        record.trace_id, record.span_id = ids[1].decode(), ids[2].decode()
+    gathered = encoded.replace(b"=", b'":"').replace(b"&", b'","')
+    said = form.said | {
+        "timestamp": iso(record.time_ns),
+        "url": f"{form.url}?{encoded.decode()}",
+        "query_params": msgspec.Raw(b'{"%b"}' % gathered),
+        "response_time_ms": round(record.duration_ns / 1e6, 3),
+        "id": record.id,
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+    }
+    seen = form.headers and both(query.seen, form.headers)
+    known = Facts(form.out + len(encoded) + 1, form.in_, seen)
+    return Incoming(record, line, known, _encode(said))
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Form(NamedTuple):
+    """What all lines of one form have in common."""
+
+    record: CaptureRecord
+    said: dict[str, Any]  # in the request log
+    url: str  # without the query
+    out: int  # bytes, without the query
+    in_: int
+    headers: Observation | None
+
+
+_Parts = tuple[bytes, bytes, bytes, bytes]  # around the client's port, and around the ids
+
+
+def _form(parts: _Parts) -> _Form | None:
+    """None when a place in it is not what it looks like: decoding shows whether values that are put
+    there come out where they belong."""
+    ours, to_query, to_ids, end = parts
+    boot, trace_id, span_id = (secrets.token_hex(n) for n in (16, 16, 8))  # nobody foresees them
+    seq, time_ns, duration_ns, answer_ns, port = (secrets.randbelow(1 << 48) + 1 for _ in range(5))
+    line = (
+        f'{{"boot":"{boot}","seq":{seq},"kind":"exchange","time_ns":{time_ns},'
+        f'"duration_ns":{duration_ns},"answer_ns":{answer_ns},'
+    ).encode() + b"".join([
+        ours, f"{port}".encode() if to_query else b"", to_query,
+        _QUERY, f'{boot}","{seq}'.encode(), _END,
+        to_ids, f'{trace_id}","span_id":"{span_id}'.encode() if end else b"", end,
+    ])  # fmt: skip
+    try:
+        record = decode(line)
+    except RecordError:
+        return None
+    request, client = record.request, record.client
+    if request is None or request.body is not None or record.kind != "exchange" or (
+        record.boot, record.seq, record.time_ns, record.duration_ns, record.answer_ns,
+        client.port if client and to_query else port, request.query,
+        *((record.trace_id, record.span_id) if end else (trace_id, span_id)),
+    ) != (
+        boot, seq, time_ns, duration_ns, answer_ns, port, [(boot, f"{seq}")], trace_id, span_id,
+    ):  # fmt: skip
+        return None
+    said = request_line(record, request)
+    if _encode(said) != ascii_json(said):
+        return None
+    request.query = []
+    out, in_ = sizes(record)
+    headers = observe(record)
+    return _Form(_narrowed(record), said, url(record), out, in_, headers)
+
+
+class _Query(NamedTuple):
     pairs: int
     seen: Observation
 
 
-@lru_cache(maxsize=2_048)
-def _shape(encoded: bytes) -> _Shape | None:
+def _query(encoded: bytes) -> _Query | None:
     """Of a query that stands in a URL as it is, with names that differ; None of any other."""
     text = encoded[:-1].decode("latin-1")
     pairs = [(n, v) for n, _, v in (pair.partition("=") for pair in text.split("&"))]
     usual = is_plain(text, len(pairs)) and len(dict(pairs)) == len(pairs)
-    return _Shape(len(pairs), pairs_seen("query.", pairs)) if usual else None
+    return _Query(len(pairs), pairs_seen("query.", pairs)) if usual else None
 
 
-class _Headers(NamedTuple):
-    pairs: list[Pair]
-    seen: Observation
+class _Known[K, V]:
+    """What was made of keys that came at least twice; most of the others never come again."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._made: dict[K, V | None] = {}
+        self._once: dict[K, None] = {}
+
+    def get(self, key: K, make: Callable[[K], V | None]) -> V | None:
+        made = self._made.get(key)
+        if made is not None or key in self._made:
+            return made
+        if key not in self._once:
+            _keep(self._once, key, None, self._most)
+            return None
+        return _keep(self._made, key, make(key), self._most)
+
+    def clear(self) -> None:
+        self._made.clear()
+        self._once.clear()
 
 
-@lru_cache(maxsize=1_024)
-def _headers(raw: bytes) -> _Headers:
-    """Most clients send the same ones every time. Raises msgspec.DecodeError."""
-    pairs = _pairs.decode(raw)
-    return _Headers(pairs, pairs_seen("header.", pairs))
+def _keep[K, V](into: dict[K, V], key: K, value: V, most: int) -> V:
+    if len(into) >= most:
+        into.clear()
+    into[key] = value
+    return value
 
 
-# A record in which the pairs are still the JSON they came as.
-_UNREAD: Any = msgspec.Raw(b"[]")
-
-
-class _Request(Request, kw_only=True):
-    query: msgspec.Raw = _UNREAD  # type: ignore[assignment]
-    headers: msgspec.Raw = _UNREAD  # type: ignore[assignment]
-
-
-class _Response(Response, kw_only=True):
-    headers: msgspec.Raw = _UNREAD  # type: ignore[assignment]
-
-
-class _Record(CaptureRecord, kw_only=True):
-    request: _Request | None = None
-    response: _Response | None = None
-
-
-_narrow: msgspec.json.Decoder[CaptureRecord] = msgspec.json.Decoder(_Record)
-_encoder = msgspec.json.Encoder()
-_pairs = msgspec.json.Decoder(list[Pair])
+_forms: _Known[_Parts, _Form] = _Known(_FORMS)
+_queries: _Known[bytes, _Query] = _Known(_QUERIES)
