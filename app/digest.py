@@ -75,17 +75,12 @@ def _usual(line: bytes) -> Incoming | None:
     if head is None or not found or not ended or max(len(line) - len(pairs), len(pairs)) > _SMALL:
         return None
     start, port, ids = head.end(), _PORT.search(before), _IDS.search(after)
-    form = _forms.get(
-        (
-            *(
-                (before[start : port.start(1)], before[port.end(1) :])
-                if port
-                else (before[start:], b"")
-            ),
-            *((after[: ids.start(1)], after[ids.end(2) :]) if ids else (after, b"")),
-        ),
-        _form,
-    )
+    ours, to_query, to_ids, end = before[start:], b"", after, b""
+    if port:
+        ours, to_query = before[start : port.start(1)], before[port.end(1) :]
+    if ids:
+        to_ids, end = after[: ids.start(1)], after[ids.end(2) :]
+    form = _forms.get((ours, to_query, to_ids, end), _form)
     if form is None:
         return None
     encoded = pairs.replace(b'"],["', b"&").translate(_EQUALS, b'"')

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from app.contract.names import LOG_APP, LOG_FILES
 from app.contract.record import Body, CaptureRecord, Pair, Request
 from app.otel.lines import ascii_json, iso, json_line
@@ -152,35 +150,24 @@ class _Handler(logging.Handler):
         self._append(b"\n".join(map(_ascii, text.split("\n"))))
 
 
-def request_log(
-    record: CaptureRecord, gathered: msgspec.Raw | None = None, encoded: str | None = None
-) -> bytes:
-    """The record's line in telemetry_requests.log, b"" when it tells of no request of its own.
-
-    Its query is the record's, or what the caller made of it: an object by name, in ASCII, and as
-    it stands in the URL.
-    """
+def request_log(record: CaptureRecord) -> bytes:
+    """The record's line in telemetry_requests.log, b"" when it tells of no request of its own."""
     if record.request is None or record.kind not in ("exchange", "refused", "failed"):
         return b""
-    return ascii_json(request_line(record, record.request, gathered, encoded))
+    return ascii_json(request_line(record, record.request))
 
 
-def request_line(
-    record: CaptureRecord,
-    request: Request,
-    gathered: msgspec.Raw | None = None,
-    encoded: str | None = None,
-) -> dict[str, Any]:
+def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
     """What one line of telemetry_requests.log holds."""
     response = record.response
     return {
         "timestamp": iso(record.time_ns),
-        "url": url(record, encoded),
+        "url": url(record),
         "method": request.method,
         "host": record.host,
         "path": request.path,
         "headers": _gathered(request.headers),
-        "query_params": _gathered(request.query) if gathered is None else gathered,
+        "query_params": _gathered(request.query),
         "user_agent": _header(request.headers, "user-agent"),
         "client": record.client.address if record.client else "",
         "status": response.status if response else None,
@@ -203,7 +190,7 @@ def request_line(
     }
 
 
-def url(record: CaptureRecord, query: str | None = None) -> str:
+def url(record: CaptureRecord) -> str:
     """The URL with the query in the order it was sent, percent-encoded anew; masked as the record
     is."""
     request = record.request
@@ -211,10 +198,9 @@ def url(record: CaptureRecord, query: str | None = None) -> str:
         return ""
     host = f"[{record.host}]" if ":" in record.host else _quote(record.host)
     port = "" if _PORTS.get(request.scheme, request.port) == request.port else f":{request.port}"
-    if query is None:
-        query = "&".join(map("=".join, request.query))
-        if not is_plain(query, len(request.query)):
-            query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
+    query = "&".join(map("=".join, request.query))
+    if not is_plain(query, len(request.query)):
+        query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
     path = request.path
     if not is_plain(path):
         path = quote(path, safe="/%:@!$&'()*+,;=~\\", errors="backslashreplace")

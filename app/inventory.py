@@ -59,20 +59,17 @@ class Observation(NamedTuple):
     others: int
 
 
-def observe(
-    record: CaptureRecord, decoders: Sequence[str] = (), named: Observation | None = None
-) -> Observation | None:
+def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation | None:
     """The fields of the record's request; None when there is nothing to learn from it.
 
-    That is any kind but an exchange and a refused request, and what was passed on unread. `named`
-    are those of query and headers, where they are known.
+    That is any kind but an exchange and a refused request, and what was passed on unread.
     """
     request = record.request
     if request is None or record.action == "pass" or record.kind not in ("exchange", "refused"):
         return None
-    if named is None:
-        named = both(pairs_seen("query.", request.query), pairs_seen("header.", request.headers))
-    fields, others = named
+    fields, others = both(
+        pairs_seen("query.", request.query), pairs_seen("header.", request.headers)
+    )
     others += request.left_out
     if request.body is not None:
         found = documents(request.body, _content_type(request), decoders)
@@ -125,8 +122,9 @@ def _field(path: str, kind: str) -> Field:
     return Field(path, type, shape)
 
 
+@lru_cache(maxsize=1_024)
 def both(one: Observation, other: Observation) -> Observation:
-    return Observation(_union(one.fields, other.fields), one.others + other.others)
+    return Observation(one.fields | other.fields, one.others + other.others)
 
 
 @lru_cache(maxsize=1_024)

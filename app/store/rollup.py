@@ -203,7 +203,8 @@ class Batch:
 
     def write(self, connection: sqlite3.Connection) -> list[NewField]:
         """Adds everything to the tables; returns the fields that no version had sent before."""
-        for alike in self._alike.values():
+        # In the order of time: of node and image the latest stay.
+        for alike in sorted(self._alike.values(), key=lambda a: a.sum.last):
             self._add(alike.record, alike.seen, alike.sum)
         TRAFFIC.add(
             connection,
@@ -248,15 +249,9 @@ class Batch:
         return new_fields
 
 
-def facts(
-    record: CaptureRecord,
-    decoders: Sequence[str],
-    query: int | None = None,
-    named: Observation | None = None,
-) -> Facts:
-    """`decoders` are those of the record's rule; `query` the bytes of its query, and `named`
-    what `observe` takes, where they are known."""
-    return Facts(*sizes(record, query), observe(record, decoders, named))
+def facts(record: CaptureRecord, decoders: Sequence[str]) -> Facts:
+    """`decoders` are those of the record's rule."""
+    return Facts(*sizes(record), observe(record, decoders))
 
 
 def sender(record: CaptureRecord) -> str:
@@ -267,7 +262,7 @@ def sender(record: CaptureRecord) -> str:
     return record.client.address
 
 
-def sizes(record: CaptureRecord, query: int | None = None) -> tuple[int, int]:
+def sizes(record: CaptureRecord) -> tuple[int, int]:
     """Bytes that left and bytes that came back: target and body, without headers; of a spliced
     connection all of them. A masked target counts as it is kept."""
     if record.kind == "spliced":
@@ -279,10 +274,8 @@ def sizes(record: CaptureRecord, query: int | None = None) -> tuple[int, int]:
         else:
             in_ = record.message.body.size
     elif request := record.request:
-        if query is None:
-            text = "".join(chain.from_iterable(request.query))
-            query = len(text) + 2 * len(request.query)
-        out = len(request.path) + query
+        query = "".join(chain.from_iterable(request.query))
+        out = len(request.path) + len(query) + 2 * len(request.query)
         if request.body:
             out += request.body.size
     if record.response and record.response.body:
