@@ -25,8 +25,7 @@ from app.store import Decoders, Facts, Incoming
 from app.store.rollup import facts, sizes
 
 _SMALL = 4_096  # bytes of a form or a query that is remembered
-_FORMS = 1_024
-_QUERIES = 2_048
+_MOST = 2_048  # of them that are remembered
 
 
 def digest(line: bytes, decoders: Decoders) -> Incoming:
@@ -61,7 +60,6 @@ _PORT = re.compile(rb'"client":\{"address":"[^"]+","port":([1-9]\d{0,4})\}')
 _IDS = re.compile(rb'"trace_id":"([0-9a-f]{32})","span_id":"([0-9a-f]{16})"')
 _QUERY = b'"query":[["'
 _END = b'"]]'
-_EQUALS = bytes.maketrans(b",", b"=")
 # In a query: what the inventory does not tell apart, counters and instants (its `timestamp`).
 _NUMBER = re.compile(rb"=\d{1,9}&")
 _INSTANT = re.compile(rb"=[12]\d{9}&")
@@ -83,11 +81,11 @@ def _usual(line: bytes) -> Incoming | None:
     form = _forms.get((ours, to_query, to_ids, end), _form)
     if form is None:
         return None
-    encoded = pairs.replace(b'"],["', b"&").translate(_EQUALS, b'"')
+    encoded = pairs.replace(b'"],["', b"&").replace(b'","', b"=")
     query = _queries.get(
         _INSTANT.sub(b"=1000000000&", b"=0&".join(_NUMBER.split(encoded + b"&"))), _query
     )
-    # Nothing but what stands between pairs of strings may have gone.
+    # As many bytes went as when each `&` and `=` was such a place, and so none was there before.
     if query is None or len(pairs) - len(encoded) != 6 * query.pairs - 4:
         return None
     boot, seq, time_ns, duration_ns, answer_ns = head.groups()
@@ -152,7 +150,7 @@ def _form(parts: _Parts) -> _Form | None:
     except RecordError:
         return None
     request, client = record.request, record.client
-    if request is None or request.body is not None or record.kind != "exchange" or (
+    if request is None or request.body or record.message or record.kind != "exchange" or (
         record.boot, record.seq, record.time_ns, record.duration_ns, record.answer_ns,
         client.port if client and to_query else port, request.query,
         *((record.trace_id, record.span_id) if end else (trace_id, span_id)),
@@ -185,7 +183,7 @@ def _query(encoded: bytes) -> _Query | None:
 class _Known[K, V]:
     """What was made of keys that came at least twice; most of the others never come again."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self._made: dict[K, V | None] = {}
         self._once: dict[K, None] = {}
@@ -211,5 +209,5 @@ def _keep[K, V](into: dict[K, V], key: K, value: V, most: int) -> V:
     return value
 
 
-_forms: _Known[_Parts, _Form] = _Known(_FORMS)
-_queries: _Known[bytes, _Query] = _Known(_QUERIES)
+_forms: _Known[_Parts, _Form] = _Known()
+_queries: _Known[bytes, _Query] = _Known()
