@@ -151,9 +151,10 @@ def _form(parts: _Parts) -> _Form | None:
     if request is None or request.body or record.message or record.kind != "exchange" or (
         record.boot, record.seq, record.time_ns, record.duration_ns, record.answer_ns,
         client.port if client and to_query else port, request.query,
-        *((record.trace_id, record.span_id) if end else (trace_id, span_id)),
+        record.trace_id, record.span_id,
     ) != (
-        boot, seq, time_ns, duration_ns, answer_ns, port, [(boot, f"{seq}")], trace_id, span_id,
+        boot, seq, time_ns, duration_ns, answer_ns, port, [(boot, f"{seq}")],
+        *((trace_id, span_id) if end else ("", "")),
     ):  # fmt: skip
         return None
     request.query = []

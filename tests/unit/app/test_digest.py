@@ -186,7 +186,7 @@ def test_usual_lines_are_read_by_their_form(given: dict[str, Any]) -> None:
     [
         {"kind": "refused"}, {"duration_ns": 0}, {"body": Body(text="{}", size=2)},
         {"message": Message(of="x", sender="client", body=Body(text="hello", size=5))},
-        {"query": []},
+        {"query": []}, {"trace_id": "of somebody's own"}, {"span_id": "2"},
         {"path": "/\x7f"}, {"path": "/é"}, {"query": [("a", "b c")]}, {"query": [("a", "1")] * 2},
         {"time_ns": 9 * 10**18}, {"seq": 10**15}, {"path": "x" * digesting._SMALL},
         {"query": [("a", "x" * digesting._SMALL)]},
