@@ -58,6 +58,7 @@ _HEAD = re.compile(
 )
 _PORT = re.compile(rb'"client":\{"address":"[^"]+","port":([1-9]\d{0,4})\}')
 _IDS = re.compile(rb'"trace_id":"([0-9a-f]{32})","span_id":"([0-9a-f]{16})"')
+_GET = b'"request":{"method":"GET",'  # others have bodies, which hardly ever come again
 _QUERY = b'"query":[["'
 _END = b'"]]'
 # In a query: what the inventory does not tell apart, counters and instants (its `timestamp`).
@@ -69,8 +70,10 @@ def _usual(line: bytes) -> Incoming | None:
     """None for a line of no form that was seen before."""
     head = _HEAD.match(line)
     before, found, rest = line.partition(_QUERY)
+    if head is None or not found or _GET not in before:
+        return None
     pairs, ended, after = rest.partition(_END)
-    if head is None or not found or not ended or max(len(line) - len(pairs), len(pairs)) > _SMALL:
+    if not ended or max(len(line) - len(pairs), len(pairs)) > _SMALL:
         return None
     start, port, ids = head.end(), _PORT.search(before), _IDS.search(after)
     ours, to_query, to_ids, end = before[start:], b"", after, b""
