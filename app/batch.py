@@ -12,7 +12,7 @@ import msgspec
 import zstandard
 
 from app.auth import Pod
-from app.contract.record import CaptureRecord, RecordError, decode, short
+from app.contract.record import RecordError, decode, short
 from app.store import Incoming, Written
 
 WIRE_CAP = 8 << 20  # bytes of a batch as sent
@@ -88,10 +88,12 @@ async def read_body(chunks: AsyncIterator[bytes]) -> bytes:
     return bytes(body)
 
 
-def read_batch(
-    body: bytes, encoding: str, ready: Callable[[CaptureRecord, bytes], Incoming] = Incoming
-) -> Batch:
-    """The records in a body, each made `ready` at once, and the lines that hold none. Runs in a
+def _whole(line: bytes) -> Incoming:
+    return Incoming(decode(line), line)
+
+
+def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming] = _whole) -> Batch:
+    """What `ready` makes of the lines in a body, and those in which it finds no record. Runs in a
     thread: takes up to a second.
 
     Raises BatchError.
@@ -107,15 +109,13 @@ def read_batch(
         if not line:
             continue
         try:
-            batch.records.append(ready(decode(line), line))
+            batch.records.append(ready(line))
         except RecordError as e:
             batch.refused.append(Refused(number, short(str(e)), _id(line)))
     return batch
 
 
-def bind(
-    batch: Batch, pod: Pod, ready: Callable[[CaptureRecord, bytes], Incoming] = Incoming
-) -> int:
+def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming] = _whole) -> int:
     """Make every record one of that pod, whatever it says; how many said otherwise."""
     bound = 0
     for at, incoming in enumerate(batch.records):
@@ -125,10 +125,7 @@ def bind(
         whole = msgspec.json.decode(incoming.line)  # fields that this version does not know stay
         names = {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
         whole["workload"] = whole.get("workload", {}) | names
-        record = msgspec.structs.replace(
-            decode(incoming.line), workload=msgspec.structs.replace(named, **names)
-        )
-        batch.records[at] = ready(record, msgspec.json.encode(whole))
+        batch.records[at] = ready(msgspec.json.encode(whole))
         bound += 1
     return bound
 

@@ -40,7 +40,7 @@ class Counting:
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
 
     def stored(self, group: Sequence[Incoming], written: Written) -> None:
-        alike: dict[_Alike, list[int]] = {}
+        alike: dict[tuple[object, ...], list[int]] = {}
         for index in written.stored:
             record, _, known, _ = group[index]
             key = _alike(record)
@@ -50,7 +50,8 @@ class Counting:
             sums[0] += 1
             sums[1] += known.out if known else sizes(record)[0]
         add = self._metrics.add
-        for of, (count, left) in alike.items():
+        for key, (count, left) in alike.items():
+            of = _Alike._make(key)
             status = f"{of.status // 100}xx" if of.status else ""
             add("telemock.captures", (of.kind, of.action, of.profile, of.rule, status), count)
             if left:
@@ -81,9 +82,10 @@ class _Alike(NamedTuple):
     asks: bool  # has a request of its own
 
 
-def _alike(record: CaptureRecord) -> _Alike:
+def _alike(record: CaptureRecord) -> tuple[object, ...]:
+    """An `_Alike`, for less."""
     response, by = record.response, record.workload
-    return _Alike(
+    return (
         record.kind,
         record.action,
         record.profile,

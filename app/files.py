@@ -199,10 +199,10 @@ def url(record: CaptureRecord) -> str:
     host = f"[{record.host}]" if ":" in record.host else _quote(record.host)
     port = "" if _PORTS.get(request.scheme, request.port) == request.port else f":{request.port}"
     query = "&".join(map("=".join, request.query))
-    if not _is_plain(query, len(request.query)):
+    if not is_plain(query, len(request.query)):
         query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
     path = request.path
-    if not _is_plain(path):
+    if not is_plain(path):
         path = quote(path, safe="/%:@!$&'()*+,;=~\\", errors="backslashreplace")
     return f"{request.scheme}://{host}{port}{path}{query and '?' + query}"
 
@@ -211,7 +211,7 @@ _SAFE = "/:@!$'()*,;~"  # in a query
 _PLAIN = (string.ascii_letters + string.digits + "_.-" + _SAFE).encode()
 
 
-def _is_plain(text: str, pairs: int = 0) -> bool:
+def is_plain(text: str, pairs: int = 0) -> bool:
     """Whether quoting its parts would change nothing: most of what a product sends, found at once.
     `pairs` of a query are joined by `=` and `&`."""
     left = text.encode("ascii", "replace").translate(None, _PLAIN)
@@ -219,7 +219,7 @@ def _is_plain(text: str, pairs: int = 0) -> bool:
 
 
 def _quote(text: str) -> str:
-    return text if _is_plain(text) else quote(text, safe=_SAFE, errors="backslashreplace")
+    return text if is_plain(text) else quote(text, safe=_SAFE, errors="backslashreplace")
 
 
 def _gathered(pairs: list[Pair]) -> dict[str, Any]:

@@ -67,10 +67,10 @@ def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation 
     request = record.request
     if request is None or record.action == "pass" or record.kind not in ("exchange", "refused"):
         return None
-    fields, others = _pairs("query.", request.query)
-    more, over = _pairs("header.", request.headers)
-    others += over + request.left_out
-    fields = _union(fields, more)
+    fields, others = both(
+        pairs_seen("query.", request.query), pairs_seen("header.", request.headers)
+    )
+    others += request.left_out
     if request.body is not None:
         found = documents(request.body, _content_type(request), decoders)
         forms = tuple([_form(document, 0) for document in found])
@@ -95,8 +95,8 @@ _SMALL = 4_096  # characters of names, or of a body
 _INTEGER = "integer "
 
 
-def _pairs(part: str, pairs: list[Pair]) -> Observation:
-    """Of the query or the headers."""
+def pairs_seen(part: str, pairs: list[Pair]) -> Observation:
+    """Of the query (`query.`) or the headers (`header.`)."""
     names = tuple([n for n, _ in pairs])
     kinds = tuple([
         _INTEGER if len(v) < 10 and v.isdecimal()
@@ -120,6 +120,11 @@ _known_names = lru_cache(maxsize=1_024)(_names)
 def _field(path: str, kind: str) -> Field:
     type, _, shape = kind.partition(" ")
     return Field(path, type, shape)
+
+
+@lru_cache(maxsize=1_024)
+def both(one: Observation, other: Observation) -> Observation:
+    return Observation(one.fields | other.fields, one.others + other.others)
 
 
 @lru_cache(maxsize=1_024)

@@ -2,13 +2,11 @@
 takes its writer down.
 
 Called by `app.files`, which also decides how many of the rotated files stay. They are named
-NAME.TIME and become NAME.TIME.gz in the background.
+NAME.TIME and become NAME.TIME.zst in the background.
 """
 
 import errno
-import gzip
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +14,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import zstandard
+
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-_LEVEL = 1  # of gzip: 6 saves a fifth of the space, and costs as much as taking the records in
+_LEVEL = 1  # of zstd: a third of the time of gzip's, and four fifths of its size
 _AT_A_TIME = 64 << 10  # bytes, about
 
 
@@ -82,7 +82,7 @@ class RotatingFile:
                         self._rotate()
             except OSError as e:
                 self._failed(e)
-        if any(p.suffix != ".gz" for p in self.rotated()):
+        if any(p.suffix != ".zst" for p in self.rotated()):
             with self._lock:
                 self._start_packing()
 
@@ -165,22 +165,23 @@ class RotatingFile:
         """Also what is rotated meanwhile. What cannot be packed (the disk is full) stays as it is
         until the next turn."""
         tried: set[Path] = set()
-        while left := [p for p in self.rotated() if p.suffix != ".gz" and p not in tried]:
+        while left := [p for p in self.rotated() if p.suffix != ".zst" and p not in tried]:
             path = left[0]
             tried.add(path)
-            packed = path.with_name(path.name + ".gz")
-            part = path.with_name(path.name + ".gz.tmp")
+            packed = path.with_name(path.name + ".zst")
+            part = path.with_name(path.name + ".zst.tmp")
             try:
-                with path.open("rb") as plain, gzip.open(part, "wb", compresslevel=_LEVEL) as out:
-                    shutil.copyfileobj(plain, out, 1 << 20)
-                state = path.stat()
+                with path.open("rb") as plain, part.open("wb") as out:
+                    state = os.fstat(plain.fileno())
+                    packer = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+                    packer.copy_stream(plain, out, size=state.st_size)
                 os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))  # age is the lines' age
                 part.replace(packed)
                 try:
                     path.unlink()
                 except FileNotFoundError:  # meanwhile it was the oldest of too many
                     packed.unlink()
-            except OSError:
+            except (OSError, zstandard.ZstdError):
                 with suppress(OSError):
                     part.unlink(missing_ok=True)
 

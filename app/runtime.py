@@ -17,7 +17,6 @@ from app.batch import Budget
 from app.contract import rules as contract_rules
 from app.contract.mask import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
-from app.contract.record import CaptureRecord
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.digest import digest
@@ -201,8 +200,8 @@ class Runtime:
         finally:
             self.release.close()
 
-    def digest(self, record: CaptureRecord, line: bytes) -> Incoming:
-        return digest(record, line, self._decoders(record.profile, record.rule))
+    def digest(self, line: bytes) -> Incoming:
+        return digest(line, self._decoders)
 
     def _decoders(self, profile: str, rule: str) -> Sequence[str]:
         found = self.rules.rule(profile, rule)

@@ -5,16 +5,17 @@ that it works on a copied folder. Lines it cannot read are counted.
 """
 
 import argparse
-import gzip
+import io
 import json
 import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import msgspec
+import zstandard
 
 from app.analysis.tally import Summary, Tally, markdown
 from app.contract.names import DIR_ANALYSIS, FILE_REPORT, FILE_SUMMARY, LOG_REQUESTS
@@ -23,6 +24,7 @@ from app.contract.settings import SettingError
 from app.settings import load
 
 _NOTHING_TO_READ = 3
+_HEAD = 18  # bytes that a zstd frame begins with, at most
 
 
 def summarize(logs: Path) -> Summary:
@@ -44,7 +46,7 @@ def summarize(logs: Path) -> Summary:
 def log_files(logs: Path) -> list[Path]:
     """Rotated ones first. A file that is both packed and not (a crash between) counts once."""
     rotated = {
-        path.name.removesuffix(".gz"): path
+        path.name.removesuffix(".zst"): path
         for path in sorted(logs.glob(f"{LOG_REQUESTS}.[0-9]*"))
         if path.suffix != ".tmp"
     }
@@ -57,9 +59,10 @@ def log_files(logs: Path) -> list[Path]:
 
 def lines(path: Path) -> Iterator[bytes | None]:
     """Lines without their ends; None for what is too long, or where a packed file is damaged."""
-    packed = path.suffix == ".gz"
-    with cast(BinaryIO, gzip.open(path)) if packed else path.open("rb") as file:
+    packed = path.suffix == ".zst"
+    with path.open("rb") as raw:
         try:
+            size, file = _unpacked(raw) if packed else (0, raw)
             while line := file.readline(LINE_CAP):
                 if line.endswith(b"\n"):
                     yield line[:-1]
@@ -68,8 +71,17 @@ def lines(path: Path) -> Iterator[bytes | None]:
                 while len(rest) == LINE_CAP and not rest.endswith(b"\n"):
                     rest = file.readline(LINE_CAP)
                 yield None  # too long, or cut by a crash
-        except (EOFError, OSError):
+            if packed and file.tell() != size:
+                yield None
+        except (OSError, zstandard.ZstdError):
             yield None
+
+
+def _unpacked(packed: BinaryIO) -> tuple[int, BinaryIO]:
+    """How many bytes were packed, and a file of them. Raises zstandard.ZstdError."""
+    size = zstandard.frame_content_size(packed.read(_HEAD))
+    packed.seek(0)
+    return size, io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(packed))
 
 
 def write(summary: Summary, logs: Path) -> tuple[Path, Path]:

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from app.contract.record import REASONS, CaptureRecord
-from app.inventory import Field, observe, route_of
+from app.inventory import Field, Observation, observe, route_of
 from app.store import OTHER, Decoders, Facts, NewField
 from app.store.names import Names
 
@@ -108,8 +108,20 @@ class _Sum:
 
     def merge(self, other: "_Sum") -> None:
         self.count += other.count
+        self.out += other.out
+        self.in_ += other.in_
+        self.duration += other.duration
         self.first = min(self.first, other.first)
         self.last = max(self.last, other.last)
+
+
+@dataclass(slots=True)
+class _Alike:
+    """Records that differ in nothing but what is summed; `record` is one of them."""
+
+    record: CaptureRecord
+    seen: Observation | None
+    sum: _Sum
 
 
 @dataclass(slots=True)
@@ -138,18 +150,27 @@ class Batch:
         self._traffic: dict[_Row, _Sum] = {}
         self._senders: dict[_Row, _Sum] = {}
         self._observed: dict[tuple[int, int], _Observed] = {}
+        self._alike: dict[tuple[object, ...], _Alike] = {}
 
-    def add(self, record: CaptureRecord, known: Facts | None = None) -> None:
-        """Finds out itself what is not known of the record's content."""
+    def add(self, record: CaptureRecord, facet: int, known: Facts | None = None) -> None:
+        """Finds out itself what is not known of the record's content. `facet` is its number."""
         if record.kind == "log":
             return
+        out, in_, seen = known or facts(record, self._decoders(record.profile, record.rule))
+        time_ns, workload = record.time_ns, record.workload
+        key = (facet, time_ns // HOUR, record.answered_by, workload.node, workload.image, seen)
+        alike = self._alike.get(key)
+        if alike is None:
+            alike = self._alike[key] = _Alike(record, seen, _Sum(time_ns, time_ns))
+        alike.sum.add(time_ns, out, in_, min(record.duration_ns, _LARGEST))
+
+    def _add(self, record: CaptureRecord, seen: Observation | None, sum: _Sum) -> None:
         time_ns = record.time_ns
         request = record.request
         method = request.method if request else ""
         host, route = record.host, route_of(record)
         endpoint = self._names.endpoint(record.profile, host, method, route)
         version = self._names.version(record.profile, record.product_version)
-        out, in_, seen = known or facts(record, self._decoders(record.profile, record.rule))
         key: _Row = (
             time_ns // HOUR,
             endpoint,
@@ -161,27 +182,30 @@ class Batch:
             record.response.status if record.response else 0,
             record.reason if not record.reason or record.reason in REASONS else OTHER,
         )
-        _sum(self._traffic, key, time_ns).add(time_ns, out, in_, min(record.duration_ns, _LARGEST))
+        _sum(self._traffic, key, sum.first).merge(sum)
         workload = record.workload
         key = (time_ns // DAY, endpoint, version, workload.namespace, sender(record))
-        by = _sum(self._senders, key, time_ns)
-        by.add(time_ns, out)
+        by = _sum(self._senders, key, sum.first)
+        by.merge(sum)
         by.extra = (workload.node, workload.image)
         if seen is None:
             return
         observed = self._observed.get((endpoint, version))
         if observed is None:
             observed = _Observed(
-                _Sum(time_ns, time_ns),
+                _Sum(sum.first, sum.first),
                 (record.profile, host, method, route, record.product_version),
             )
             self._observed[endpoint, version] = observed
-        observed.sum.add(time_ns)
-        observed.others += seen.others
-        _sum(observed.alike, seen.fields, time_ns).add(time_ns)
+        observed.sum.merge(sum)
+        observed.others += seen.others * sum.count
+        _sum(observed.alike, seen.fields, sum.first).merge(sum)
 
     def write(self, connection: sqlite3.Connection) -> list[NewField]:
         """Adds everything to the tables; returns the fields that no version had sent before."""
+        # In the order of time: of node and image the latest stay.
+        for alike in sorted(self._alike.values(), key=lambda a: a.sum.last):
+            self._add(alike.record, alike.seen, alike.sum)
         TRAFFIC.add(
             connection,
             [

@@ -99,14 +99,15 @@ class Writer:
         rows = []
         for number, index in enumerate(stored, last + 1):
             record, line, known, _ = batch[index]
-            sums.add(record, known)
+            facet = self._names.facet(_facet(record))
+            sums.add(record, facet, known)
             rows.append(
                 (
                     number,
                     boots[record.boot],
                     record.seq,
                     record.time_ns,
-                    self._names.facet(_facet(record)),
+                    facet,
                     self._dictionary,
                     self._compressor.compress(line),
                 )

@@ -151,8 +151,8 @@ class Site:
             if path.is_file():
                 raw = path.read_bytes()
                 yield str(path.relative_to(self.folder)), raw
-                if path.suffix == ".gz":
-                    yield f"{path.name}, opened", gzip.decompress(raw)
+                if path.suffix == ".zst":
+                    yield f"{path.name}, opened", zstandard.decompress(raw)
 
     def blobs(self) -> Iterator[tuple[str, bytes]]:
         """Every value of every table, compressed ones opened."""

@@ -1,8 +1,24 @@
 """What is worked out on arrival is what looking at the whole record later would give."""
 
 from pathlib import Path
+from typing import Any
 
-from app.contract.record import Body, CaptureRecord, Message, encode
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import digest as digesting
+from app.contract.record import (
+    Body,
+    CaptureRecord,
+    Endpoint,
+    Message,
+    RecordError,
+    Tls,
+    decode,
+    encode,
+)
 from app.counting import Counting
 from app.digest import digest
 from app.files import request_log
@@ -10,7 +26,7 @@ from app.otel.metrics import Metrics
 from app.store import Incoming
 from app.store.rollup import facts
 from app.store.sqlite import SqliteStore
-from tests.records import exchange, log, spliced
+from tests.records import T0, exchange, log, spliced
 
 
 def records() -> list[CaptureRecord]:
@@ -27,7 +43,11 @@ def records() -> list[CaptureRecord]:
 
 
 def arrived(record: CaptureRecord) -> Incoming:
-    return digest(record, encode(record), ())
+    return digest(encode(record), no_decoders)
+
+
+def no_decoders(profile: str, rule: str) -> tuple[str, ...]:
+    return ()
 
 
 def test_facts_and_line_are_those_of_the_whole_record() -> None:
@@ -56,3 +76,173 @@ def test_store_and_counters_see_no_difference(tmp_path: Path) -> None:
         finally:
             store.close()
     assert results[0] == results[1]
+
+
+def same(line: bytes) -> None:
+    """What the line gives is what its whole record gives, or a refusal where there is none; also
+    when its form, and then its query, was seen before."""
+    try:
+        record = decode(line)
+    except RecordError:
+        for _ in range(4):
+            with pytest.raises(RecordError):
+                digest(line, no_decoders)
+        return
+    whole = Incoming(decode(line), line, facts(record, ()), request_log(record))
+    narrow = whole._replace(record=digesting._narrowed(whole.record))
+    for _ in range(4):
+        assert digest(line, no_decoders) == narrow
+
+
+def is_remembered(line: bytes) -> bool:
+    """Whether the line is read by its form."""
+    return digesting._usual(line) is not None
+
+
+@pytest.fixture(autouse=True)
+def nothing_known() -> None:
+    digesting._forms.clear()
+    digesting._queries.clear()
+
+
+# What JSON and URLs are made of, and what a careless reader would take for it.
+WORDS = st.text(',"[]{}:=&\\%+ a1209\x7fé\u2028', max_size=12) | st.sampled_from([
+    "", ",", "],[", '","', '"],["', ":", "v", "1", "0", "999999999", "1000000000", "2999999999",
+    "3000000000", "12345678901", "1700000000000", "4.16.1-20904e45", "ubuntu-24.04", "tok_abcdefgh",
+])  # fmt: skip
+PAIRS = st.lists(st.tuples(WORDS, WORDS), max_size=6)
+
+
+@given(st.lists(PAIRS, min_size=1, max_size=3), PAIRS)
+def test_any_pairs(queries: list[list[tuple[str, str]]], headers: list[tuple[str, str]]) -> None:
+    for query in queries:
+        same(encode(exchange(1, query=query, headers=headers)))
+
+
+TOKENS = st.lists(
+    st.sampled_from([
+        '"', '"a"', '"1"', "a", "1", "=", "&", '"a=1&b"', '","', '"],["', '"],[', ",", "[", "]",
+        "null", '":"', "{", "}", " ", "]]", "[[",
+    ])
+)  # fmt: skip
+
+
+@given(
+    TOKENS.map("".join)
+    | st.lists(st.lists(WORDS | st.none() | st.integers())).map(
+        lambda x: msgspec.json.encode(x).decode()
+    )
+)
+def test_any_text_in_the_place_of_pairs(text: str) -> None:
+    line = encode(exchange(1, query=[("a", "1"), ("b", "2")], headers=[("c", "3")]))
+    for pairs in (b'[["a","1"],["b","2"]]', b'[["c","3"]]', b'[["content-type","text/html"]]'):
+        assert pairs in line
+        same(line.replace(pairs, text.encode()))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '[["a"",1"],["b","2"]]', '[["a","1"],["b",2""]]',
+        '[["a=1","2"]]', '[["a",1],["b[[","2"]]', '[["a","1][","b","2"]]', '[["a","],[","b"]]',
+        '[["a","1&b=2"]]', '[["a","1"],["a","2"]]', '[["a","1"], ["b","2"]]', '[["a","1"]', "null",
+        '[["\\u0061","1"],["b","2"]]', '[["a","1"],["b","2"]],"query":[["a","1"],["b","2"]]',
+        '[1],"query":[["a","1"],["b","2"]]', '[1],"qu\\u0065ry":[["a","1"],["b","2"]]',
+    ],
+)  # fmt: skip
+def test_text_that_looks_like_the_usual(query: str) -> None:
+    line = encode(exchange(1, query=[("a", "1"), ("b", "2")]))
+    same(line)
+    same(line.replace(b'[["a","1"],["b","2"]]', query.encode()))
+
+
+USUAL = {
+    "answer_ns": 7,
+    "trace_id": "0123456789abcdef" * 2,
+    "span_id": "0123456789abcdef",
+    "tls": Tls(sni="cdn.cribl.io", version="TLSv1.3"),
+    "query": [("a", "1"), ("b", "2")],
+}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {}, {"answer_ns": 0}, {"client": None}, {"client": Endpoint(address="::1")},
+        {"trace_id": "", "span_id": ""}, {"response": None}, {"status": 503}, {"mask_key": "k"},
+        {"action": "pass"}, {"reason": "blocked", "host": ""},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_usual_lines_are_read_by_their_form(given: dict[str, Any]) -> None:
+    lines = [encode(exchange(n, **(USUAL | given), time_ns=T0 + n)) for n in range(1, 9)]
+    for line in lines:
+        same(line)
+    assert all(map(is_remembered, lines))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kind": "refused"}, {"duration_ns": 0}, {"body": Body(text="{}", size=2)},
+        {"message": Message(of="x", sender="client", body=Body(text="hello", size=5))},
+        {"query": []}, {"trace_id": "of somebody's own"}, {"span_id": "2"},
+        {"path": "/\x7f"}, {"path": "/é"}, {"query": [("a", "b c")]}, {"query": [("a", "1")] * 2},
+        {"time_ns": 9 * 10**18}, {"seq": 10**15}, {"path": "x" * digesting._SMALL},
+        {"query": [("a", "x" * digesting._SMALL)]},
+    ],
+    ids=lambda given: str(given)[:30],
+)  # fmt: skip
+def test_all_others_are_decoded(given: dict[str, Any]) -> None:
+    line = encode(exchange(**({"seq": 1} | USUAL | given)))
+    same(line)
+    assert not is_remembered(line)
+    known = (digesting._forms, digesting._queries)
+    assert all(len(key) < 2 * digesting._SMALL for k in known for key in (*k._made, *k._once))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"action"', '"seq":5,"action"'), ('"action"', f'"boot":"{"ef" * 16}","action"'),
+        ('"action"', '"client":{"address":"x","port":5},"action"'),
+        ('"action"', '"kind":"failed","action"'), ('"action"', '"trace_id":"x","action"'),
+        ('"action"', '"time_ns":"x","action"'), ('"tls"', '"request":{"method":"GET"},"tls"'),
+        ('"tls"', f'"trace_id":"{"1" * 32}","span_id":"{"2" * 16}","tls"'),
+        ('"method"', '"query":[["c","3"]],"method"'), ('"headers"', '"query":[["c"]],"headers"'),
+        ('"headers"', '"query":[["c","3"]],"headers"'),
+        ('"action"', '"x":{"query":[["c","3"]]},"action"'),
+        ('"headers":[[', '"headers":[["x"],['), ('"port":40000', '"port":40000.5'),
+        ('"port":40000', '"port":"40000"'), ('"address":"10.1.2.3"', '"address":"\\u0031"'),
+        ('"span_id":"0123456789abcdef"', '"span_id":"0123456789abcdef"x'),
+    ],
+)  # fmt: skip
+def test_a_second_value_under_a_name_is_not_overlooked(old: str, new: str) -> None:
+    line = encode(exchange(1, **USUAL))
+    assert old.encode() in line
+    same(line.replace(old.encode(), new.encode(), 1))
+
+
+def test_counters_and_instants_that_change_are_one_query() -> None:
+    for n in (1, 22, 333, 999_999_999):
+        query = [("v", "4.16.1"), ("ib", str(n)), ("lt", str(1_700_000_000 + n % 100)), ("x9", "a")]
+        line = encode(exchange(1, query=query))
+        same(line)
+        found = digest(line, no_decoders).facts
+        assert found and found.seen
+        kinds = {f.path: (f.type, f.shape) for f in found.seen.fields}
+        assert kinds["query.ib"] == ("integer", "")
+        assert kinds["query.lt"] == ("integer", "timestamp")
+    assert len(digesting._queries._made) == len(digesting._forms._made) == 1
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    known: digesting._Known[int, int] = digesting._Known(3)
+    made: list[int] = []
+    for n in range(10):
+        for _ in range(3):
+            known.get(n, lambda key: made.append(key) or key)
+        assert len(known._made) <= 3 and len(known._once) <= 3
+    assert made == list(range(10))
+    assert known.get(99, abs) is None
+    assert [known.get(99, abs), known.get(99, abs)] == [99, 99]

@@ -195,7 +195,7 @@ def test_failures_are_counted_and_told_while_they_last(tmp_path: Path) -> None:
 
 def rotated(directory: Path, name: str, day: int, size: int) -> Path:
     """A file rotated `day` days ago."""
-    path = directory / f"{name}.2026-01-{31 - day:02}T00-00-00.000000Z.gz"
+    path = directory / f"{name}.2026-01-{31 - day:02}T00-00-00.000000Z.zst"
     path.write_bytes(bytes(size))
     then = time.time() - day * 86_400 - 60
     os.utime(path, (then, then))

@@ -1,6 +1,5 @@
 """Whole lines only, rotated, packed, bounded; a full disk is counted and passes."""
 
-import gzip
 import os
 import resource
 import signal
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from app.rotating import RotatingFile
 
@@ -18,7 +18,9 @@ def everything(file: RotatingFile) -> list[bytes]:
     """Lines of all files, oldest first."""
     data = b""
     for path in [*file.rotated(), *([file.path] if file.path.exists() else [])]:
-        data += gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        data += (
+            zstandard.decompress(path.read_bytes()) if path.suffix == ".zst" else path.read_bytes()
+        )
     assert data == b"" or data.endswith(b"\n")
     return data.split(b"\n")[:-1]
 
@@ -45,7 +47,7 @@ def test_rotates_by_size_packs_and_tells(tmp_path: Path) -> None:
         assert file.append(line)
     file.turn()  # packs what came while the last packing ended
     file.close()
-    assert len(file.rotated()) == 3 and {p.suffix for p in file.rotated()} == {".gz"}
+    assert len(file.rotated()) == 3 and {p.suffix for p in file.rotated()} == {".zst"}
     assert file.path.stat().st_size <= 1_000
     assert everything(file) == sent
     assert len(told) == 3
@@ -58,7 +60,7 @@ def test_packed_file_is_as_old_as_its_lines(tmp_path: Path) -> None:
     file = RotatingFile(tmp_path / "a.log", max_bytes=100)
     file.turn()
     file.close()
-    assert [(p.suffix, p.stat().st_mtime) for p in file.rotated()] == [(".gz", 1e9)]
+    assert [(p.suffix, p.stat().st_mtime) for p in file.rotated()] == [(".zst", 1e9)]
 
 
 def test_appends_to_what_is_there(tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_quiet_file_turns_when_its_day_is_over(tmp_path: Path) -> None:
     file.turn()
     file.close()
     assert everything(file) == [b"yesterday"]
-    assert not file.path.exists() and file.rotated()[0].suffix == ".gz"
+    assert not file.path.exists() and file.rotated()[0].suffix == ".zst"
 
 
 def test_file_that_was_moved_or_removed_is_made_again(tmp_path: Path) -> None:
@@ -137,12 +139,12 @@ def test_directory_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_what_a_crash_left_unpacked_is_packed_next_time(tmp_path: Path) -> None:
     (tmp_path / "a.log.2026-01-01T00-00-00.000000Z").write_bytes(b"old\n")
-    (tmp_path / "a.log.2026-01-01T00-00-00.000000Z.gz.tmp").write_bytes(b"half")
+    (tmp_path / "a.log.2026-01-01T00-00-00.000000Z.zst.tmp").write_bytes(b"half")
     file = RotatingFile(tmp_path / "a.log", max_bytes=10)
     file.append(b"0123456")
     file.append(b"0123456")
     file.close()
-    assert [p.suffix for p in file.rotated()] == [".gz", ".gz"]
+    assert [p.suffix for p in file.rotated()] == [".zst", ".zst"]
     assert everything(file) == [b"old", b"0123456", b"0123456"]
     assert list(tmp_path.glob("*.tmp")) == []
 

@@ -1,6 +1,5 @@
 """The analysis as people start it, on whole, rotated, broken and missing files."""
 
-import gzip
 import json
 import os
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from app.analysis.summarize import lines, log_files, main, summarize
 from app.contract.record import LINE_CAP
@@ -42,10 +42,10 @@ def test_rotated_files_count_once(tmp_path: Path) -> None:
     log = fill(tmp_path, 1, 2)
     old = tmp_path / "telemetry_requests.log.2026-01-01T00-00-00.000000Z"
     old.write_bytes(log.read_bytes())
-    with gzip.open(f"{old}.gz", "wb") as packed:  # a crash between packing and removing
-        packed.write(log.read_bytes())
-    (tmp_path / f"{old.name}.gz.tmp").write_bytes(b"half")
-    assert [p.name for p in log_files(tmp_path)] == [f"{old.name}.gz", log.name]
+    packed = zstandard.compress(log.read_bytes())  # a crash between packing and removing
+    Path(f"{old}.zst").write_bytes(packed)
+    (tmp_path / f"{old.name}.zst.tmp").write_bytes(b"half")
+    assert [p.name for p in log_files(tmp_path)] == [f"{old.name}.zst", log.name]
     assert summarize(tmp_path).requests == 4
 
 
@@ -66,8 +66,8 @@ def test_broken_lines_are_counted(tmp_path: Path, broken: bytes) -> None:
 
 def test_damaged_packed_file(tmp_path: Path) -> None:
     log = fill(tmp_path, 1, 50)
-    packed = gzip.compress(log.read_bytes())
-    (tmp_path / "telemetry_requests.log.2026-01-01T00-00-00.000000Z.gz").write_bytes(packed[:-20])
+    packed = zstandard.compress(log.read_bytes())
+    (tmp_path / "telemetry_requests.log.2026-01-01T00-00-00.000000Z.zst").write_bytes(packed[:-20])
     summary = summarize(tmp_path)
     assert summary.broken_lines >= 1 and summary.requests >= 50
 

@@ -149,3 +149,14 @@ def test_sender() -> None:
     assert sender(exchange(1)) == "leader-0"
     assert sender(exchange(1, pod="", namespace="")) == "10.1.2.3"
     assert sender(exchange(1, pod="", namespace="", client=None)) == ""
+
+
+def test_of_node_and_image_the_latest_stay(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite")
+    try:
+        on = [Workload(namespace="logs", pod="leader-0", node=f"node-{n}") for n in range(2)]
+        batch = [exchange(n, time_ns=T0 + n, workload=on[n % 2]) for n in (1, 2, 3)]
+        store.write(incoming(*batch))
+        assert [(row.node, row.count) for row in store.senders()] == [("node-1", 3)]
+    finally:
+        store.close()
