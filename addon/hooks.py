@@ -30,12 +30,14 @@ class Hooks(AddonManager):
         called = self._of(event)
         if called.waits:
             return False
-        for function in called.functions:
-            try:
-                with safecall():
-                    function(*event.args())
-            except exceptions.AddonHalt:
-                break
+        if called.functions:
+            given = event.args()
+            for function in called.functions:
+                try:
+                    with safecall():
+                        function(*given)
+                except exceptions.AddonHalt:
+                    break
         return True
 
     async def trigger_event(self, event: hooks.Hook) -> None:
