@@ -8,6 +8,7 @@ sidecars do when it is away.
 """
 
 import contextlib
+import errno
 import http.client
 import random
 import socket
@@ -23,7 +24,10 @@ from app.contract.names import API_KEPT_S
 # For each step of an exchange. Who gives up early has wasted what the app did for it: when 10,000
 # come at once, the last one is answered after half a minute of its processor.
 TIMEOUT_S = 30.0
+GONE_S = 4.0  # for which nothing is heard of what was sent: a pod that went away says no goodbye
 ANSWER_CAP = 16 << 20  # bytes of an answer that are read
+
+_GONE = frozenset((errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH))
 
 
 class NoToken(OSError):
@@ -109,8 +113,7 @@ class Api:
                     return self._exchange(method, path, sent, body)
                 except BaseException as e:
                     self._close()
-                    closed = isinstance(e, ConnectionError | ssl.SSLEOFError)
-                    if not (again and closed) or self._aborted:
+                    if not (again and _gone(e)) or self._aborted:
                         raise
 
     def abort(self) -> None:
@@ -128,6 +131,9 @@ class Api:
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
+        if self._connection.sock is None:
+            self._connection.connect()
+            _notice_its_end(self._connection)
         self._connection.request(method, path, body, dict(headers))
         response = self._connection.getresponse()
         answer = response.read(ANSWER_CAP)
@@ -141,6 +147,20 @@ class Api:
     def _close(self) -> None:
         self._connection.close()
         self._used_at = 0.0
+
+
+def _notice_its_end(connection: http.client.HTTPConnection) -> None:
+    if hasattr(socket, "TCP_USER_TIMEOUT") and connection.sock is not None:  # Linux
+        ms = int(GONE_S * 1000)
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
+
+
+def _gone(error: BaseException) -> bool:
+    """Whether the other end of the connection has ended, or nothing of it answers. One that is
+    there and slow is another matter: its timeouts have no errno."""
+    if isinstance(error, ConnectionError | ssl.SSLEOFError):
+        return True
+    return isinstance(error, OSError) and error.errno in _GONE
 
 
 def trusting(pem: str) -> ssl.SSLContext:

@@ -15,6 +15,7 @@ import pytest
 
 from addon import api as module
 from addon.api import Answer, Api, Backoff, NoToken, trusting
+from tests import netns
 from tests.peers import App
 from tests.sidecar import authority, bundle_of
 
@@ -73,6 +74,35 @@ def test_a_connection_that_the_app_has_closed_is_replaced_once(app: App) -> None
         with pytest.raises(ConnectionError):  # a new one is not replaced
             ask(api)
         assert app.accepted == 4
+
+
+GONE = """
+import subprocess, time
+from contextlib import closing
+from addon import api
+from tests.peers import App
+from tests.sidecar import bundle_of
+
+api.GONE_S = 0.5
+app = App(bundle_of())
+with closing(api.Api(f"http://127.0.0.1:{app.port}", str)) as asking:
+    def ask():
+        return asking.ask("GET", "/api/v1/profiles", {}).status
+    assert ask() == 200
+    port = asking._connection.sock.getsockname()[1]
+    rules = "table inet t { chain c { type filter hook output priority 0; tcp sport %d drop; }; }"
+    subprocess.run(["nft", "-f", "-"], input=rules % port, text=True, check=True)
+    began = time.monotonic()
+    assert ask() == 200 and app.accepted == 2
+    assert time.monotonic() - began < 10, "as long as for an app that is slow"
+app.close()
+"""
+
+
+def test_an_app_that_is_gone_without_a_word_is_noticed() -> None:
+    """As a pod's address is that was deleted: nothing answers, and nothing refuses."""
+    netns.require()
+    netns.run(GONE)
 
 
 def test_a_connection_that_was_idle_for_long_is_not_used(
