@@ -50,13 +50,13 @@ class Head(NamedTuple):
 
 @dataclass
 class AskAppHook(commands.StartHook):
-    """mitmproxy calls `addon.main`'s `ask_app` with it, which has the exchange answered."""
+    """mitmproxy calls `ask_app` of `addon.exchanges` with it, which has the exchange answered."""
 
     exchange: Exchange
 
 
 class Answers(Protocol):
-    """What the layer asks of `addon.main`; nothing of it raises."""
+    """What the layer asks of `addon.exchanges`; nothing of it raises."""
 
     def line(self, client: Client, server: Server) -> Line:
         """What is the same for all requests of the connection."""

@@ -1,6 +1,7 @@
 """From what was seen of an exchange or a connection to its CaptureRecord.
 
-Called by `addon.main`. Nothing is masked here: the shipper does that before the first write.
+Called by `addon.exchanges` and `addon.connections`. Nothing is masked here: the shipper does that
+before the first write.
 """
 
 import time

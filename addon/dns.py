@@ -1,7 +1,8 @@
 """Where the sidecar connects for a host: TELEMOCK_RESOLVE, else DNS past /etc/hosts.
 
-Used by `addon.main` in mitmproxy's `server_connect` hook. In a pod /etc/hosts gives telemetry hosts
-the dummy addresses of the redirect, which lead back here; so their names are asked of DNS itself.
+Used by `addon.connections` in mitmproxy's `server_connect` hook. In a pod /etc/hosts gives
+telemetry hosts the dummy addresses of the redirect, which lead back here; so their names are asked
+of DNS itself.
 """
 
 import asyncio

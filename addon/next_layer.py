@@ -1,7 +1,8 @@
 """Which connections are opened, and which are relayed unread.
 
-mitmproxy's `next_layer` hook (in `addon.main`) asks `choose` before its own addon. `addon.judge`
-tells by the first bytes; what names no host means CONNECT's, or what the dummy address stands for.
+mitmproxy's `next_layer` hook (in `addon.connections`) asks `choose` before its own addon.
+`addon.judge` tells by the first bytes; what names no host means CONNECT's, or what the dummy
+address stands for.
 """
 
 from typing import Protocol

@@ -1,7 +1,7 @@
 """Who answers: the app's mock, or the rule's static answer in its place.
 
-Used by `addon.main` for every request that is not forwarded. The client is answered whatever the
-app does; the reason of a fall-back stands in the record and in a metric.
+Used by `addon.exchanges` for every request that is not forwarded. The client is answered whatever
+the app does; the reason of a fall-back stands in the record and in a metric.
 """
 
 import asyncio
