@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -282,5 +283,6 @@ def _rough_size(record: CaptureRecord) -> int:
         if part is not None:
             size += sum(len(n) + len(v) + 100 for n, v in part.headers)
     if record.request is not None:
-        size += sum(len(n) + len(v) + 100 for n, v in record.request.query)
+        query = record.request.query
+        size += 100 * len(query) + sum(map(len, chain.from_iterable(query)))
     return size
