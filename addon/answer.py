@@ -264,6 +264,4 @@ class AnswerLayer(layer.Layer):
         elif talk.over is not None:
             self._http = Http(self.context, HTTPMode.transparent, self._sidecar)
             yield from self._http.handle_event(events.Start())
-            yield from self._http.handle_event(
-                events.DataReceived(self.context.client, talk.over)
-            )
+            yield from self._http.handle_event(events.DataReceived(self.context.client, talk.over))

@@ -16,10 +16,10 @@ from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
 from addon.exchange import Exchange, Traced, trace
 from addon.front import Caller
-from addon.gate import Gate, GateMode
+from addon.gate import Gate
 from addon.judge import Verdict, Wait
 from addon.layers import Relay
-from addon.loopback import LoopbackMode, is_proof
+from addon.loopback import LoopbackMode
 from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
@@ -75,11 +75,11 @@ class Connections:
         self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
 
     def client_connected(self, client: connection.Client) -> None:
-        if brought(client) and not isinstance(client.proxy_mode, GateMode):
-            self.arrived(counted=not is_proof(client.peername))
+        if brought(client):
+            self.arrived()
 
     def arrived(self, *, counted: bool = True) -> None:
-        """Of a connection that the redirect brought; for those through the gate it says so."""
+        """Of a connection that the redirect brought; the gate tells of its own."""
         if self.proven is None:
             return
         if counted:

@@ -43,8 +43,8 @@ class Keeper(Protocol):
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
 
-    def arrived(self) -> None:
-        """Counts a connection that the redirect brought."""
+    def arrived(self, *, counted: bool = True) -> None:
+        """Of a connection that the redirect brought: that it works, and how many there were."""
 
     def left(self, link: Link) -> None:
         """Records a relayed connection. In the splicer's thread."""
@@ -54,7 +54,7 @@ class Gate:
     """Tells whose an accepted connection is, in the event loop."""
 
     def __init__(self, keeper: Keeper, names: Names) -> None:
-        self._keeper, self._names = keeper, names
+        self.keeper, self._names = keeper, names
         self.front: Front | None = None  # where no other addon looks at flows
         self._splicer: Splicer | None = None  # from the first connection on that needs it
         self._handed: set[asyncio.Task[Any]] = set()
@@ -67,12 +67,12 @@ class Gate:
             self._hand(client, serve)
             return
         if destination[1] in PORTS:
-            self._keeper.arrived()
+            self.keeper.arrived()
         if not self._names.simple(destination):
             self.admit(client, peer, destination, serve)
             return
         if self._splicer is None:
-            self._splicer = Splicer(self._judge, self._keeper.left)
+            self._splicer = Splicer(self._judge, self.keeper.left)
         loop = asyncio.get_running_loop()
         admit = partial(self.admit, client, peer, destination, serve)
         back = partial(loop.call_soon_threadsafe, admit)
@@ -99,20 +99,34 @@ class Gate:
     def _judge(self, link: Link, data: bytes) -> Verdict | Wait:
         """In the splicer's thread."""
         host = link.destination[0]
-        if self._keeper.unread():
+        if self.keeper.unread():
             return Verdict(host, reason="all_ended")
-        return judge(data, host, self._keeper.names)
+        return judge(data, host, self.keeper.names)
 
     def _hand(self, client: socket.socket, serve: Serve, begun: bytes = b"") -> None:
         """Goes on as asyncio's own servers do with what they accept; `begun` was read already."""
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        if begun:
-            reader.feed_data(begun)
+        reader = Reader(begun)
         protocol = asyncio.StreamReaderProtocol(reader, serve, loop=loop)
         task = loop.create_task(loop.connect_accepted_socket(lambda: protocol, client))
         self._handed.add(task)
         task.add_done_callback(self._handed.discard)
+
+
+class Reader(asyncio.StreamReader):
+    """Begins with bytes that were read before."""
+
+    def __init__(self, begun: bytes) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self._begun = begun
+
+    async def read(self, n: int = -1) -> bytes:
+        if not self._begun:
+            return await super().read(n)
+        # Not at once: mitmproxy's handler, which is being made, would meet an end before it is.
+        await asyncio.sleep(0)
+        begun, self._begun = self._begun, b""
+        return begun
 
 
 class Listener:

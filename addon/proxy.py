@@ -17,7 +17,6 @@ from mitmproxy import options as mitmproxy_options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master as BaseMaster
 
-from addon import server
 from addon.front import Front
 from addon.hooks import Hooks
 from addon.options import Options
@@ -31,7 +30,6 @@ class Master(BaseMaster):
 
     def __init__(self, process: Process) -> None:
         super().__init__(mitmproxy_options.Options())
-        server.install()
         # Copies every log line into a hook that no addon of ours has.
         self._legacy_log_events.uninstall()
         self.addons = Hooks(self)
