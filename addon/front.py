@@ -130,17 +130,20 @@ class Caller:
         except OSError:  # reset
             data = b""
         self.active = time.monotonic()
-        self._safely(self._take if data else self._left, data)
+        if data:
+            self._safely(self._take, data)
+        else:
+            self._safely(self._left)
 
-    def _safely(self, step: Callable[[bytes], None], data: bytes = b"") -> None:
+    def _safely[*Ts](self, step: Callable[[*Ts], None], *given: *Ts) -> None:
         """What fails ends this connection, and no other."""
         try:
-            step(data)
+            step(*given)
         except Exception:
             log.exception("a connection could not be answered, so it is closed")
             self.close()
 
-    def _left(self, _: bytes) -> None:
+    def _left(self) -> None:
         if self._take == self._shake:
             self._front.keeper.not_opened(self, "connection closed")
         self.close()
@@ -180,12 +183,7 @@ class Caller:
 
     def _go_on(self, data: bytes) -> None:
         self._tls.take(data)
-        try:
-            plain = self._tls.plain()
-        except ssl.SSLError:  # an alert, or no TLS any more
-            self.close()
-            return
-        if plain:
+        if plain := self._tls.plain():
             self._talk.receive(plain)
         if self._tls.ended and self._talk.over is None:
             self._talk.leave()
@@ -208,7 +206,7 @@ class Caller:
         if self._open:
             self._safely(self._replied)
 
-    def _replied(self, _: bytes) -> None:
+    def _replied(self) -> None:
         self._talk.replied()
         self._follow()
 
@@ -271,7 +269,7 @@ class Caller:
             return
         self._loop.remove_writer(self._socket)
         if self._drained is not None:
-            self._drained()
+            self._safely(self._drained)
         else:
             self._loop.add_reader(self._socket, self._readable)
 

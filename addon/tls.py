@@ -57,17 +57,20 @@ class Connection:
         return True
 
     def plain(self) -> bytes:
-        """What the client sent and is whole; `ended` says whether more will come."""
+        """What the client sent and is whole; `ended` says whether more will come: not after its
+        goodbye, an alert, or what is no TLS."""
         parts = []
-        while self._incoming.pending or self._ssl.pending():
+        while not self._ended and (self._incoming.pending or self._ssl.pending()):
             try:
                 data = self._ssl.read(RECORD)
             except ssl.SSLWantReadError:
                 break
-            if not data:
+            except ssl.SSLError:
+                data = b""
+            if data:
+                parts.append(data)
+            else:
                 self._ended = True
-                break
-            parts.append(data)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     @property

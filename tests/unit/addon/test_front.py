@@ -277,6 +277,16 @@ async def test_who_leaves_before_anything_is_clear_leaves_nothing(lab: Lab) -> N
     assert lab.records == [] and lab.backs == []
 
 
+async def test_what_came_before_the_end_of_tls_is_answered(lab: Lab) -> None:
+    reader, writer = await lab.connect()
+    writer.write(MOCKED)
+    writer.transport._ssl_protocol._transport.write(b"no TLS")  # type: ignore[attr-defined]
+    await until(lambda: lab.records)
+    assert (await reader.read(len(ANSWER))) == ANSWER
+    await until(lambda: not lab.front.callers)
+    writer.close()
+
+
 async def test_a_client_that_leaves_within_its_request_is_recorded(lab: Lab) -> None:
     _, writer = await lab.connect()
     writer.write(POSTED[:-2])
