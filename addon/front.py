@@ -183,10 +183,11 @@ class Caller:
 
     def _go_on(self, data: bytes) -> None:
         self._tls.take(data)
-        if plain := self._tls.plain():
-            self._talk.receive(plain)
-        if self._tls.ended and self._talk.over is None:
-            self._talk.leave()
+        talk = self._talk
+        while talk.over is None and not talk.ended and (plain := self._tls.plain()):
+            talk.receive(plain)
+        if talk.over is None and self._tls.ended:
+            talk.leave()
         self._follow()
 
     def _follow(self) -> None:

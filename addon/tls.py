@@ -57,21 +57,18 @@ class Connection:
         return True
 
     def plain(self) -> bytes:
-        """What the client sent and is whole; `ended` says whether more will come: not after its
-        goodbye, an alert, or what is no TLS."""
-        parts = []
-        while not self._ended and (self._incoming.pending or self._ssl.pending()):
-            try:
-                data = self._ssl.read(RECORD)
-            except ssl.SSLWantReadError:
-                break
-            except ssl.SSLError:
-                data = b""
-            if data:
-                parts.append(data)
-            else:
-                self._ended = True
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        """The next of what the client sent and is whole, b"" when there is none; then `ended` says
+        whether more will come: not after its goodbye, an alert, or what is no TLS."""
+        if self._ended or not (self._incoming.pending or self._ssl.pending()):
+            return b""
+        try:
+            data = self._ssl.read(RECORD)
+        except ssl.SSLWantReadError:
+            return b""
+        except ssl.SSLError:
+            data = b""
+        self._ended = not data
+        return data
 
     @property
     def ended(self) -> bool:
@@ -79,7 +76,8 @@ class Connection:
 
     def seal(self, data: bytes) -> None:
         """To be sent to the client, by the next `out`."""
-        self._ssl.write(data)
+        with contextlib.suppress(ssl.SSLError):  # it has said goodbye, or an alert ended all
+            self._ssl.write(data)
 
     def part(self) -> None:
         """The goodbye, by the next `out`: so the client knows that nothing is missing."""

@@ -278,13 +278,20 @@ async def test_who_leaves_before_anything_is_clear_leaves_nothing(lab: Lab) -> N
 
 
 async def test_what_came_before_the_end_of_tls_is_answered(lab: Lab) -> None:
-    reader, writer = await lab.connect()
-    writer.write(MOCKED)
-    writer.transport._ssl_protocol._transport.write(b"no TLS")  # type: ignore[attr-defined]
-    await until(lambda: lab.records)
-    assert (await reader.read(len(ANSWER))) == ANSWER
+    context = lab.trusting()
+
+    def ask() -> bytes:
+        with (
+            socket.create_connection(lab.address) as plain,
+            context.wrap_socket(plain.dup(), server_hostname=HOST) as tls,
+        ):
+            tls.sendall(MOCKED)
+            plain.sendall(b"no TLS")
+            return tls.recv(65536)
+
+    assert await asyncio.to_thread(ask) == ANSWER
     await until(lambda: not lab.front.callers)
-    writer.close()
+    assert len(lab.records) == 1 and lab.sidecar.exchanges.in_flight == 0
 
 
 async def test_a_client_that_leaves_within_its_request_is_recorded(lab: Lab) -> None:
