@@ -13,7 +13,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -283,6 +282,5 @@ def _rough_size(record: CaptureRecord) -> int:
         if part is not None:
             size += sum(len(n) + len(v) + 100 for n, v in part.headers)
     if record.request is not None:
-        query = record.request.query
-        size += 100 * len(query) + sum(map(len, chain.from_iterable(query)))
+        size += sum([len(n) + len(v) + 100 for n, v in record.request.query])
     return size
