@@ -1,5 +1,6 @@
 """What is worked out on arrival is what looking at the whole record later would give."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_store_and_counters_see_no_difference(tmp_path: Path) -> None:
 
 def same(line: bytes) -> None:
     """What the line gives is what its whole record gives, or a refusal where there is none; also
-    when its form, and then its query, was seen before."""
+    when its form was seen before."""
     try:
         record = decode(line)
     except RecordError:
@@ -96,13 +97,23 @@ def same(line: bytes) -> None:
 
 def is_remembered(line: bytes) -> bool:
     """Whether the line is read by its form."""
-    return digesting._usual(line) is not None
+    head = digesting._HEAD.match(line)
+    sender = head and digesting._senders.get(head[1])
+    return bool(head and sender and digesting._usual(line, head, sender))
+
+
+def forget() -> None:
+    for known in (digesting._senders, digesting._patterns, digesting._wanted):
+        known.clear()
 
 
 @pytest.fixture(autouse=True)
-def nothing_known() -> None:
-    digesting._forms.clear()
-    digesting._queries.clear()
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is known, and a form is as soon as its second line came."""
+    monkeypatch.setattr(digesting, "_TIMES", 1)
+    forget()
+    yield
+    forget()
 
 
 # What JSON and URLs are made of, and what a careless reader would take for it.
@@ -189,7 +200,7 @@ def test_usual_lines_are_read_by_their_form(given: dict[str, Any]) -> None:
         {"query": []}, {"trace_id": "of somebody's own"}, {"span_id": "2"},
         {"path": "/\x7f"}, {"path": "/é"}, {"query": [("a", "b c")]}, {"query": [("a", "1")] * 2},
         {"time_ns": 9 * 10**18}, {"seq": 10**15}, {"path": "x" * digesting._SMALL},
-        {"query": [("a", "x" * digesting._SMALL)]},
+        {"query": [("a", "x" * digesting._SMALL)]}, {"query": [("a", "1,2")]},
     ],
     ids=lambda given: str(given)[:30],
 )  # fmt: skip
@@ -197,8 +208,8 @@ def test_all_others_are_decoded(given: dict[str, Any]) -> None:
     line = encode(exchange(**({"seq": 1} | USUAL | given)))
     same(line)
     assert not is_remembered(line)
-    known = (digesting._forms, digesting._queries)
-    assert all(len(key) < 2 * digesting._SMALL for k in known for key in (*k._made, *k._once))
+    assert not digesting._patterns
+    assert not any(sender.forms for sender in digesting._senders.values())
 
 
 @pytest.mark.parametrize(
@@ -233,16 +244,77 @@ def test_counters_and_instants_that_change_are_one_query() -> None:
         kinds = {f.path: (f.type, f.shape) for f in found.seen.fields}
         assert kinds["query.ib"] == ("integer", "")
         assert kinds["query.lt"] == ("integer", "timestamp")
-    assert len(digesting._queries._made) == len(digesting._forms._made) == 1
+    assert len(digesting._patterns) == 1
+
+
+def line_of(sender: int, seq: int, **given: Any) -> bytes:
+    return encode(exchange(seq, boot=f"{sender:032x}", **(USUAL | given)))
+
+
+def test_senders_share_a_pattern() -> None:
+    for sender in range(10):
+        versions = [
+            ("v", f"4.{sender}"),
+            ("guid", f"tok_{sender:08}"),
+            ("ib", "1"),
+            ("lt", "1" * 10),
+        ]
+        for seq in (1, 2, 3):
+            same(line_of(sender, seq, query=versions, status=200 + sender % 2))
+        assert is_remembered(line_of(sender, 4, query=versions, status=200 + sender % 2))
+    assert len(digesting._patterns) == 2  # one for each status
+
+
+def test_what_is_no_number_stays_the_same() -> None:
+    values = {"v": "4.16.1", "ib": "1", "e": ""}
+    for seq in (1, 2):
+        same(line_of(1, seq, query=[*values.items()]))
+    assert is_remembered(line_of(1, 3, query=[*(values | {"ib": "22"}).items()]))
+    for other in (
+        {"v": "4.16.2"},
+        {"ib": "x"},
+        {"ib": "1" * 10},
+        {"ib": ""},
+        {"e": "1"},
+        {"E": ""},
+    ):
+        line = line_of(1, 3, query=[*(values | other).items()])
+        assert not is_remembered(line)
+        same(line)
+
+
+def test_a_sender_may_have_a_few_forms() -> None:
+    for status in range(200, 200 + digesting._FORMS):
+        for seq in range(1, 64):
+            same(line_of(1, seq, status=status))
+    assert all(is_remembered(line_of(1, 99, status=200 + n)) for n in range(digesting._FORMS))
+    for seq in range(1, 1_024):
+        digest(line_of(1, seq, status=404), no_decoders)
+    assert is_remembered(line_of(1, 99, status=404))
+    (sender,) = digesting._senders.values()
+    assert len(sender.forms) == digesting._FORMS
+
+
+def test_who_sends_ever_new_ones_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[bytes] = []
+    monkeypatch.setattr(digesting, "_form", lambda line, *rest: learned.append(line))
+    for seq in range(1, 1_001):
+        digest(line_of(1, seq, path=f"/{seq}"), no_decoders)
+    assert len(learned) == 9  # the 2nd, 4th, … 512th
+
+
+def test_a_pattern_is_compiled_when_it_was_wanted_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digesting, "_TIMES", 3)
+    for sender in range(3):
+        assert not digesting._patterns
+        for seq in (1, 2):
+            digest(line_of(sender, seq), no_decoders)
+    assert len(digesting._patterns) == 1
+    assert is_remembered(line_of(2, 3))
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    known: digesting._Known[int, int] = digesting._Known(3)
-    made: list[int] = []
+    known: dict[int, int] = {}
     for n in range(10):
-        for _ in range(3):
-            known.get(n, lambda key: made.append(key) or key)
-        assert len(known._made) <= 3 and len(known._once) <= 3
-    assert made == list(range(10))
-    assert known.get(99, abs) is None
-    assert [known.get(99, abs), known.get(99, abs)] == [99, 99]
+        assert digesting._keep(known, n, 2 * n, 3) == 2 * n
+        assert known[n] == 2 * n and len(known) <= 3
