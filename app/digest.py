@@ -141,8 +141,9 @@ def _usual(line: bytes, head: re.Match[bytes], sender: _Sender) -> Incoming | No
         trace_id,
         span_id,
     )
-    out, in_, seen = form.known
-    return Incoming(record, line, Facts(out + len(encoded), in_, seen), said)
+    known = form.known
+    out = known.out + len(encoded)
+    return Incoming(record, line, Facts(out, known.in_, known.seen, known.like), said)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -192,7 +193,7 @@ def _form(line: bytes, start: int, record: CaptureRecord, known: Facts) -> _Form
         rb"([1-9]\d{0,4})" if port else b"()", re.escape(to_query + _QUERY), query.pattern,
         re.escape(to_ids), rb'([0-9a-f]{32})","span_id":"([0-9a-f]{16})' if ids else b"()()",
     ]))  # fmt: skip
-    known = known._replace(out=known.out - query.length)
+    known = replace(known, out=known.out - query.length, like=object())
     return rest and _Form(ours, rest, end, query.others, _narrowed(whole), said, known)
 
 

@@ -96,11 +96,19 @@ class Writer:
         boots, stored = self._claims.claim(batch)
         sums = Batch(self._names, self._decoders)
         (last,) = self.connection.execute("SELECT last FROM total").fetchone()
+        facets: dict[object, int] = {}
         rows = []
         for number, index in enumerate(stored, last + 1):
-            record, line, known, _ = batch[index]
-            facet = self._names.facet(_facet(record))
+            one = batch[index]
+            record, known = one.record, one.facts
+            like = known and known.like
+            facet = facets.get(like)
+            if facet is None:
+                facet = self._names.facet(_facet(record))
+                if like:
+                    facets[like] = facet
             sums.add(record, facet, known)
+            packed = self._compressor.compress(one.line)
             rows.append(
                 (
                     number,
@@ -109,11 +117,11 @@ class Writer:
                     record.time_ns,
                     facet,
                     self._dictionary,
-                    self._compressor.compress(line),
+                    packed,
                 )
             )
         self.connection.executemany("INSERT INTO capture VALUES (?,?,?,?,?,?,?)", rows)
-        self.connection.execute("UPDATE total SET records=records+?1, last=last+?1", (len(rows),))
+        self.connection.execute("UPDATE total SET records=records+?1, last=last+?1", (len(stored),))
         new_fields = sums.write(self.connection)
         return Written(stored, len(batch) - len(stored), new_fields, self._names.new_hosts())
 
