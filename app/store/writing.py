@@ -17,7 +17,7 @@ from app.store.rollup import Batch, sender
 
 DICTIONARY_SIZE = 16 * 1024
 TRAIN_AFTER = 1_000  # records
-_LEVEL = 3
+_LEVEL = 1  # of zstd: five sixths of the time of 3, for 4 % more bytes
 
 
 class Writer:
@@ -89,7 +89,9 @@ class Writer:
     def _use(self, number: int, data: bytes) -> None:
         self._dictionary = number
         self._compressor = zstandard.ZstdCompressor(
-            level=_LEVEL, dict_data=zstandard.ZstdCompressionDict(data)
+            level=_LEVEL,
+            dict_data=zstandard.ZstdCompressionDict(data),
+            write_dict_id=False,  # the row says it
         )
 
     def _write(self, batch: Sequence[Incoming]) -> Written:
