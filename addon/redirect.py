@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--wait",
         action="store_true",
-        help="until the sidecar is ready, at TELEMOCK_HEALTH_HOST, before the proof",
+        help="before the proof, until the sidecar at TELEMOCK_HEALTH_HOST is ready",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--remove", action="store_true", help="take the redirect away")
