@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from ipaddress import ip_address
 
+from addon import ready
 from addon.ruleset import PORTS, TABLE, Dummy, ruleset
 from app.contract import names
 
@@ -197,6 +198,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="all: every connection to ports 80 and 443, but the sidecar's own",
     )
     parser.add_argument("--port", type=int, default=names.PORT_PROXY, help="of the sidecar")
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="before the proof, until the sidecar at TELEMOCK_HEALTH_HOST is ready",
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--remove", action="store_true", help="take the redirect away")
     what.add_argument("--hold", action="store_true", help="keep it until standard input closes")
@@ -206,16 +212,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parse(given.hosts),
             given.port,
             everything=given.mode == "all",
+            wait=given.wait,
             remove_only=given.remove,
             hold=given.hold,
         )
-    except RedirectError as e:
+    except (RedirectError, ready.NotReady) as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
 
 
 def _run(
-    named: Sequence[Dummy], port: int, *, everything: bool, remove_only: bool, hold: bool
+    named: Sequence[Dummy],
+    port: int,
+    *,
+    everything: bool,
+    wait: bool,
+    remove_only: bool,
+    hold: bool,
 ) -> int:
     if not named and not everything:
         raise RedirectError(
@@ -238,12 +251,16 @@ def _run(
             for number in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, lambda *_: os.close(0))
+        if wait:  # else the kernel spares the first process of a container
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         apply(dummies, port, everywhere)
         try:
+            if wait:
+                ready.wait(ready.WAIT_SECONDS)
             prove(dummies, port)
             for version in everywhere:
                 prove_all(version, port)
-        except RedirectError:
+        except (RedirectError, ready.NotReady):
             remove(dummies)
             raise
         done = [f"{d.address} ({d.host})" for d in dummies]

@@ -19,21 +19,29 @@ COPY addon /src/addon
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/wheels /src \
     && /opt/venv/bin/pip install --no-deps --no-index /src/wheels/*.whl \
     && rm /opt/venv/bin/telemock
+# Left out of what mitmproxy needs: its user interfaces, and the protocols that addon/lean.py leaves out.
+RUN /opt/venv/bin/pip uninstall -y \
+       aioquic argon2-cffi argon2-cffi-bindings asgiref attrs blinker click flask itsdangerous jinja2 \
+       ldap3 markupsafe publicsuffix2 pyasn1 pylsqpack pyperclip service-identity sortedcontainers \
+       tornado urwid wcwidth werkzeug \
+    && rm -r /opt/venv/lib/python3*/site-packages/mitmproxy/tools /opt/venv/bin/mitm*
 # Nothing in the image installs, tests, type-checks or debugs. mitmproxy checks the type of every
 # message by assert: without asserts it is a fifth faster, but only with byte code made beforehand.
 RUN /opt/venv/bin/pip uninstall -y pip \
     && find /opt/venv -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} + \
-    && find /opt/venv -name '*.so*' -type f -exec strip --strip-debug {} + \
+    && find /opt/venv -name '*.so*' -type f -exec strip --strip-unneeded {} + \
     && find /opt/venv \( -name '*.pyi' -o -name 'activate*' -o -name Activate.ps1 \) -delete \
     && /opt/venv/bin/python -O -m compileall -q /opt/venv/lib
 
 FROM debian:trixie-slim
 # nft and ip: the image also serves the init container that makes the redirect (addon.redirect).
+# Debian makes the standard library's byte code of the other kind.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 nftables iproute2 \
-    && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
-# Debian ships the standard library without byte code of this kind.
-RUN python3 -O -m compileall -q /usr/lib/python3.13
+    && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
+    && rm -r /usr/lib/python3.13/test /usr/lib/python3.13/pydoc_data \
+    && find /usr/lib/python3* -name __pycache__ -prune -exec rm -r {} + \
+    && python3 -O -m compileall -q /usr/lib/python3.13
 RUN groupadd --gid 2931 telemock \
     && useradd --uid 2931 --gid 2931 --home-dir /data --no-create-home --shell /usr/sbin/nologin telemock \
     && install -d -o 2931 -g 2931 -m 0700 /data

@@ -47,15 +47,27 @@ def containers(plan: Plan) -> list[Object]:
 
 
 def sidecar(plan: Plan) -> Object:
-    """A native sidecar: it is ready before anything else of the pod starts, and ends after it."""
+    """A native sidecar: it is ready before anything else of the pod starts, and ends after it.
+
+    A startup probe would say so too, but costs a pod's start a second or two: the kubelet asks once
+    a second, and acts on the answer with its next look at all containers, a second later. So the
+    redirect waits for it, which starts meanwhile, or else a hook, which the kubelet waits for.
+    """
+    hook = {"postStart": {"exec": {"command": ["python", "-m", "addon.ready"]}}}
     return {
         "name": names.CONTAINER_SIDECAR,
         **_image(plan.settings),
         "restartPolicy": "Always",
         "env": environment(plan),
         "ports": [{"name": names.PORT_NAME_SIDECAR, "containerPort": PORT_SIDECAR_HEALTH}],
-        "startupProbe": {**_probe("/ready"), "periodSeconds": 1, "failureThreshold": 60},
-        "livenessProbe": {**_probe("/health"), "periodSeconds": 10, "timeoutSeconds": 5},
+        **({"lifecycle": hook} if plan.redirect == "loopback" else {}),
+        # With its three failures, as long as is waited for its start.
+        "livenessProbe": {
+            **_probe("/health"),
+            "initialDelaySeconds": 30,
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+        },
         # Counts for the whole pod: it says that the sidecar listens, and nothing about the app.
         "readinessProbe": {**_probe("/ready"), "periodSeconds": 10, "timeoutSeconds": 5},
         "resources": dict(plan.settings.resources),
@@ -79,14 +91,20 @@ def sidecar(plan: Plan) -> Object:
 
 
 def redirect(plan: Plan) -> Object:
-    """Ends once a redirected connection has reached the sidecar; its failure keeps the pod from
-    starting, and its last words show as the container's state."""
+    """Ends once the sidecar is ready and a redirected connection has reached it; its failure keeps
+    the pod from starting, and its last words show as the container's state."""
     return {
         "name": names.CONTAINER_REDIRECT,
         **_image(plan.settings),
         "command": ["python", "-m", "addon.redirect"],
-        "args": [f"--mode={plan.redirect}"],
-        "env": [{"name": "TELEMOCK_HOSTS", "value": mapped(dummies(plan.hosts))}],
+        "args": [f"--mode={plan.redirect}", "--wait"],
+        "env": [
+            {"name": "TELEMOCK_HOSTS", "value": mapped(dummies(plan.hosts))},
+            {
+                "name": "TELEMOCK_HEALTH_HOST",
+                "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
+            },
+        ],
         "resources": {
             "requests": {"cpu": "10m", "memory": "32Mi"},
             "limits": {"memory": "128Mi"},

@@ -184,10 +184,19 @@ class Cluster:
                 f"no pod of {namespace}/{name} is left",
             )
 
-    def logs(self, pod: Mapping[str, Any], container: str = "", previous: bool = False) -> str:
+    def logs(
+        self,
+        pod: Mapping[str, Any],
+        container: str = "",
+        previous: bool = False,
+        timestamps: bool = False,
+    ) -> str:
         more = {"container": container} if container else {}
-        if previous:
-            more["previous"] = "true"
+        more |= {
+            name: "true"
+            for name, wanted in {"previous": previous, "timestamps": timestamps}.items()
+            if wanted
+        }
         return self._get(f"{_path(pod)}/log", more)
 
     def ask(

@@ -1,5 +1,6 @@
 """The lock files, the wheel, the images and the make targets are what they promise to be."""
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -132,6 +133,46 @@ def test_image_installs_only_what_a_hash_covers_and_runs_as_a_number(name: str) 
     # A number: Kubernetes can tell that it is not root (runAsNonRoot).
     assert re.findall(r"^USER (.*)$", text, re.MULTILINE)[-1] in {"2930:2930", "2931:2931"}
     assert "http://" not in text and "https://" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "room", "also"),
+    [("app", "app", "kubernetes.aio"), ("sidecar", "addon", "mitmproxy.tools")],
+)
+def test_images_leave_out_only_what_is_never_imported(name: str, room: str, also: str) -> None:
+    text = (ROOT / f"images/{name}.Dockerfile").read_text().replace("\\\n", " ")
+    removed = set(re.findall(r"pip uninstall -y +([^&]*)", text)[0].split()) - {"pip"}
+    assert removed <= pins(name).keys()
+    absent = [
+        module
+        for module, owners in importlib.metadata.packages_distributions().items()
+        if {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners} <= removed
+    ]
+    assert len(absent) >= len(removed)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_WITHOUT, room, also, *absent],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+# What is imported before the rest: mitmproxy by way of addon.lean, and what app.kube imports late.
+IMPORT_WITHOUT = """
+import importlib, pkgutil, sys
+class Missing:
+    def find_spec(name, path, target=None):
+        if name in sys.argv[2:]:
+            raise ModuleNotFoundError(f"{name} is not in the image")
+sys.meta_path.insert(0, Missing)
+if sys.argv[1] == "addon":
+    import addon.proxy
+else:
+    from kubernetes import client, config
+room = importlib.import_module(sys.argv[1])
+for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
 
 
 def test_compose_services_are_locked_down() -> None:

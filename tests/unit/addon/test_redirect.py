@@ -214,6 +214,51 @@ print("telemock" in tables(), "192.0.2.1" in routes())
 
 
 @pytest.mark.root
+def test_the_proof_waits_for_the_sidecar(namespace):
+    out = namespace("""
+late = subprocess.Popen([sys.executable, "-m", "addon.redirect", "--hosts", HOSTS, "--wait"],
+                        env=os.environ | {"TELEMOCK_HEALTH_HOST": "127.0.0.1"},
+                        stdout=subprocess.PIPE, text=True)
+while "telemock" not in tables():
+    pass
+held = [serve("127.0.0.1"), serve("::1")]
+print(late.poll())
+health = socket.create_server(("127.0.0.1", 17490))
+client, _ = health.accept()
+with client:
+    client.recv(999)
+    client.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\nready")
+print(late.communicate()[0].split(":")[0], late.returncode)
+""").splitlines()
+    assert out == ["None", "redirected 0"]
+
+
+@pytest.mark.root
+def test_waiting_it_ends_on_sigterm_also_as_the_first_process_of_a_container(namespace):
+    out = namespace("""
+waiting = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child=SIGTERM", sys.executable,
+                            "-m", "addon.redirect", "--hosts", HOSTS, "--wait"])
+while "telemock" not in tables():
+    pass
+children = open(f"/proc/{waiting.pid}/task/{waiting.pid}/children").read().split()
+os.kill(int(children[0]), 15)
+print(waiting.wait(20))
+""").splitlines()
+    assert out == ["1"]
+
+
+@pytest.mark.root
+def test_a_sidecar_that_is_never_ready_leaves_no_redirect(namespace):
+    out = namespace("""
+held = [serve("127.0.0.1"), serve("::1")]
+from addon import ready, redirect as r
+ready.WAIT_SECONDS = 0
+print(r.main(["--hosts", HOSTS, "--wait"]), "telemock" in tables(), "192.0.2.1" in routes())
+""").splitlines()
+    assert out == ["1 False False"]
+
+
+@pytest.mark.root
 def test_held_it_ends_with_its_parent_and_excludes_another(namespace):
     out = namespace("""
 held = [serve("127.0.0.1"), serve("::1")]

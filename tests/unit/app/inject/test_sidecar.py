@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from addon import ready
 from addon.options import SETTINGS, load
 from addon.redirect import parse
 from app.contract import names
@@ -38,7 +39,7 @@ def test_the_sidecar_takes_its_settings() -> None:
 
 def test_redirects_take_their_addresses() -> None:
     (_, redirect) = containers(plan("all"))
-    assert redirect["args"] == ["--mode=all"]
+    assert redirect["args"] == ["--mode=all", "--wait"]
     assert [d.host for d in parse(redirect["env"][0]["value"])] == ["cdn.cribl.io"] * 2
     found = variables(plan("loopback"))
     assert found["TELEMOCK_LOOPBACK"] == "127.0.0.2=cdn.cribl.io"
@@ -77,6 +78,25 @@ def test_only_the_redirect_has_a_capability() -> None:
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert "volumeMounts" not in redirect
     assert [c["name"] for c in containers(plan("loopback"))] == [names.CONTAINER_SIDECAR]
+
+
+def test_nothing_else_starts_before_the_sidecar_is_ready() -> None:
+    """A startup probe would delay each pod by seconds."""
+    sidecar, redirect = containers(plan())
+    assert "lifecycle" not in sidecar
+    assert "--wait" in redirect["args"]
+    assert [e["name"] for e in redirect["env"]] == ["TELEMOCK_HOSTS", "TELEMOCK_HEALTH_HOST"]
+    (alone,) = containers(plan("loopback"))
+    hook = alone["lifecycle"]["postStart"]["exec"]["command"]
+    assert hook == ["python", "-m", ready.__name__]
+    for container in (sidecar, redirect, alone):
+        assert "startupProbe" not in container
+
+
+def test_the_sidecar_is_not_killed_while_its_start_is_waited_for() -> None:
+    probe = containers(plan())[0]["livenessProbe"]
+    failures = 3  # Kubernetes' default
+    assert probe["initialDelaySeconds"] + failures * probe["periodSeconds"] >= ready.WAIT_SECONDS
 
 
 def test_every_mount_has_its_volume() -> None:

@@ -91,7 +91,7 @@ def test_edge_keeps_the_mount_that_its_chart_has_by_default() -> None:
 
 
 def test_all_is_passed_on() -> None:
-    assert made("workergroup", "all")["extraInitContainers"][1]["args"] == ["--mode=all"]
+    assert made("workergroup", "all")["extraInitContainers"][1]["args"][0] == "--mode=all"
 
 
 def test_what_the_chart_cannot_do_is_said() -> None:

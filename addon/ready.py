@@ -1,0 +1,66 @@
+"""Waiting until the sidecar is ready: what keeps the rest of a pod from starting before it.
+
+`addon.redirect --wait` calls it in the init container that follows the sidecar; where none does,
+it is the sidecar's postStart hook, as `python -m addon.ready`. Either is told at once, where a
+probe of Kubernetes would ask a second later, and again a second later.
+"""
+
+import os
+import socket
+import sys
+import time
+
+from app.contract import names
+
+WAIT_SECONDS = 60.0  # for a busy node to start a process that takes half a second
+_PAUSE_SECONDS = 0.02
+_ANSWER_SECONDS = 5.0
+_ANSWER_CAP = 4096
+
+
+class NotReady(Exception):
+    """The text is meant for people, whole."""
+
+
+def wait(seconds: float) -> None:
+    """Until /ready at TELEMOCK_HEALTH_HOST says so. Raises NotReady."""
+    host = os.environ.get("TELEMOCK_HEALTH_HOST") or "127.0.0.1"
+    port = int(os.environ.get("TELEMOCK_HEALTH_PORT") or names.PORT_SIDECAR_HEALTH)
+    deadline = time.monotonic() + seconds
+    while missing := _missing(host, port):
+        if time.monotonic() >= deadline:
+            raise NotReady(
+                f"the sidecar is not ready after {seconds:g} s: {missing}\n\n"
+                f"hint: the log of the container {names.CONTAINER_SIDECAR} says why"
+            )
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _missing(host: str, port: int) -> str:
+    """What keeps it from being ready, "" once it is. A socket is enough, and is imported anyway:
+    `http.client` takes as long to import as the rest of a start."""
+    try:
+        with socket.create_connection((host, port), _ANSWER_SECONDS) as s:
+            s.sendall(b"GET /ready HTTP/1.1\r\n\r\n")
+            answer = b""
+            while len(answer) < _ANSWER_CAP and (part := s.recv(_ANSWER_CAP)):
+                answer += part
+    except OSError as e:
+        return f"{host} port {port}: {e.strerror or e}"
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if head.startswith(b"HTTP/1.1 200 "):
+        return ""
+    return " ".join(body.decode("utf-8", "replace").split()) or "no answer"
+
+
+def main() -> int:
+    try:
+        wait(WAIT_SECONDS)
+    except NotReady as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
