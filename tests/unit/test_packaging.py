@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 SETS = {
-    "app": [*PROJECT["dependencies"], *EXTRAS["otel"]],
+    "app": PROJECT["dependencies"],
     "sidecar": EXTRAS["sidecar"],
-    "dev": [*PROJECT["dependencies"], *EXTRAS["otel"], *EXTRAS["sidecar"], *EXTRAS["dev"]],
+    "dev": [*PROJECT["dependencies"], *EXTRAS["sidecar"], *EXTRAS["dev"]],
 }
 # Lowest versions without a known hole that matters here. Only what reads bytes from a network,
 # checks a certificate or installs software stands here.
