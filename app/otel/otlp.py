@@ -7,6 +7,7 @@ own parser. Called by `app.otel.export`, and by `app.otel.points` for the parts 
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from app.otel import wire
@@ -98,7 +99,12 @@ def log(data: "LogData") -> bytes:
 
 
 def attribute(field: int, name: str, value: Any) -> bytes:
-    return wire.message(field, wire.text(1, _text(name)) + wire.message(2, _value(value)))
+    return wire.message(field, _name(name) + wire.message(2, _value(value)))
+
+
+@lru_cache(maxsize=256)  # there are few, and all of them our own
+def _name(name: str) -> bytes:
+    return wire.text(1, _text(name))
 
 
 def _attributes(field: int, attributes: Mapping[str, Any]) -> bytes:

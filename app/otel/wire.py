@@ -55,7 +55,10 @@ def packed(field: int, kind: Literal["Q", "d"], values: Sequence[float]) -> byte
 
 def message(field: int, data: bytes) -> bytes:
     """Bytes, or a message within the message."""
-    return begin(field, len(data)) + data
+    tag, size = field << 3 | _BYTES, len(data)
+    if tag < 0x80 and size < 0x80:  # most are
+        return _SMALL[tag] + _SMALL[size] + data
+    return varint(tag) + varint(size) + data
 
 
 def begin(field: int, size: int) -> bytes:
