@@ -1,16 +1,18 @@
 """Answers HTTP/1.1 requests on an opened connection without mitmproxy's own HTTP layers.
 
-Put in by `addon.next_layer` for hosts that a profile names. It takes only requests of one strict
-form whose answer is made here or by the mock; the connection goes over to mitmproxy's HTTP layer,
-with every byte that was not answered, at the first request of another form (chunked, HTTP/1.0,
-Upgrade, Expect, ambiguous framing) or with another way (to the real host, on the body's content,
-WebSocket). Both therefore agree on where each request ends: what they could read differently is
-read by mitmproxy alone. There is no flow of mitmproxy's here: making one takes as long as the rest
-of an answer.
+Used by `addon.front` on sockets of its own, and as a layer by `addon.next_layer` for connections
+that mitmproxy reads: through CONNECT, or without TLS. It takes only requests of one strict form
+whose answer is made here or by the mock; the connection goes over to mitmproxy's HTTP layer, with
+every byte that was not answered, at the first request of another form (chunked, HTTP/1.0, Upgrade,
+Expect, ambiguous framing) or with another way (to the real host, on the body's content, WebSocket).
+Both therefore agree on where each request ends: what they could read differently is read by
+mitmproxy alone. There is no flow of mitmproxy's here: making one takes as long as the rest of an
+answer.
 """
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -48,13 +50,6 @@ class Head(NamedTuple):
     last: bool  # the client will send no other request
 
 
-@dataclass
-class AskAppHook(commands.StartHook):
-    """mitmproxy calls `ask_app` of `addon.exchanges` with it, which has the exchange answered."""
-
-    exchange: Exchange
-
-
 class Answers(Protocol):
     """What the layer asks of `addon.exchanges`; nothing of it raises."""
 
@@ -70,6 +65,9 @@ class Answers(Protocol):
 
     def answered(self, exchange: Exchange) -> None:
         """Records the exchange."""
+
+    async def ask_app(self, exchange: Exchange) -> None:
+        """Sets the reply, or says that there is none."""
 
     def abandoned(self, exchange: Exchange) -> None:
         """Records that the client left before its request was whole."""
@@ -115,52 +113,58 @@ def may_become_head(received: bytes) -> bool:
     )
 
 
-class AnswerLayer(layer.Layer):
-    """One client's connection. `_exchange` was begun and is not answered yet."""
+class Conversation:
+    """One client's requests and their answers, whoever reads and writes the bytes.
 
-    def __init__(self, context: Context, sidecar: Sidecar, answers: Answers) -> None:
-        super().__init__(context)
-        self._sidecar = sidecar
+    `line` is asked once, with the first request; `send` takes an answer. After each call: `ended`,
+    the connection is to be closed; `asked`, an exchange for `Answers.ask_app` and then `replied`;
+    `over`, bytes that are for mitmproxy, with all that follows.
+    """
+
+    def __init__(
+        self, answers: Answers, line: Callable[[], Line | None], send: Callable[[bytes], None]
+    ) -> None:
         self._answers = answers
+        self._ask_line = line
+        self._send = send
         self._line: Line | None = None
         self._received = b""
-        self._exchange: Exchange | None = None
+        self._exchange: Exchange | None = None  # begun, and not answered yet
         self._last = False  # as its head says
         self._missing = 0  # bytes of the request's body
-        self._asked: AskAppHook | None = None
-        self._http: Http | None = None
-        self._ended = False
+        self.asked: Exchange | None = None
+        self.ended = False
+        self.over: bytes | None = None
 
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if self._http is not None:
-            yield from self._http.handle_event(event)
-        elif self._ended:
-            return
-        elif isinstance(event, events.DataReceived):
-            self._received += event.data
-            if self._asked is None:
-                yield from self._read()
-            elif len(self._received) > AHEAD_CAP:
-                log.warning("over %d bytes sent ahead of an answer: connection closed", AHEAD_CAP)
-                yield from self._end()
-        elif isinstance(event, events.HookCompleted) and event.command is self._asked:
-            self._asked = None
-            yield from self._send()
-            yield from self._read()
-        elif isinstance(event, events.ConnectionClosed):
-            # As with mitmproxy's: who closes one direction waits for no answer.
-            if self._exchange is not None and self._asked is None:
-                self._answers.abandoned(self._exchange)
-            yield from self._end()
+    def receive(self, data: bytes) -> None:
+        self._received = self._received + data if self._received else data
+        if self.asked is None:
+            self._read()
+        elif len(self._received) > AHEAD_CAP:
+            log.warning("over %d bytes sent ahead of an answer: connection closed", AHEAD_CAP)
+            self._end()
 
-    def _read(self) -> layer.CommandGenerator[None]:
-        while self._received and not self._ended:
+    def replied(self) -> None:
+        """The app has answered `asked`, or failed to."""
+        self.asked = None
+        if not self.ended:
+            self._answer()
+            self._read()
+
+    def leave(self) -> None:
+        """The client will send no more: as with mitmproxy's layer, it waits for no answer then."""
+        if self._exchange is not None:
+            self._answers.abandoned(self._exchange)
+        self._end()
+
+    def _read(self) -> None:
+        while self._received and not self.ended:
             if self._exchange is None:
                 head = read_head(self._received)
                 if head is None and may_become_head(self._received):
                     return
                 if head is None or not self._begin(head):
-                    yield from self._hand_over()
+                    self.over, self._received = self._received, b""
                     return
                 self._received = self._received[head.size :]
                 self._missing = head.length
@@ -174,44 +178,90 @@ class AnswerLayer(layer.Layer):
                 if self._missing:
                     return
             if not self._answers.answer_now(self._exchange):
-                self._asked = AskAppHook(self._exchange)
-                # With a layer there mitmproxy tells when the hook has ended, and until then this
-                # layer still gets events: it must see that the client leaves.
-                self._asked.blocking = self  # type: ignore[assignment]
-                yield self._asked
+                self.asked = self._exchange
                 return
-            yield from self._send()
+            self._answer()
 
     def _begin(self, head: Head) -> bool:
         if self._line is None:
-            if self.context.server.address is None:
+            self._line = self._ask_line()
+            if self._line is None:
                 return False
-            self._line = self._answers.line(self.context.client, self.context.server)
         self._exchange = self._answers.begin(self._line, head)
         self._last = head.last
         return self._exchange is not None
 
-    def _send(self) -> layer.CommandGenerator[None]:
+    def _answer(self) -> None:
         """Sends the answer, then has the exchange recorded: the client does not wait for that."""
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             return
         reply = exchange.reply
         if reply is None or exchange.killed:
-            yield from self._end()
+            self._end()
             return
-        yield commands.SendData(self.context.client, reply.head + reply.body)
+        self._send(reply.bytes)
         self._answers.answered(exchange)
         if self._last or reply.last:
-            yield from self._end()
+            self._end()
 
-    def _end(self) -> layer.CommandGenerator[None]:
-        self._ended = True
+    def _end(self) -> None:
+        self.ended = True
         self._received = b""
-        yield commands.CloseConnection(self.context.client)
 
-    def _hand_over(self) -> layer.CommandGenerator[None]:
-        received, self._received = self._received, b""
-        self._http = Http(self.context, HTTPMode.transparent, self._sidecar)
-        yield from self._http.handle_event(events.Start())
-        yield from self._http.handle_event(events.DataReceived(self.context.client, received))
+
+@dataclass
+class AskAppHook(commands.StartHook):
+    """mitmproxy calls `ask_app` of `addon.exchanges` with it, which has the exchange answered."""
+
+    exchange: Exchange
+
+
+class AnswerLayer(layer.Layer):
+    """A conversation on a connection that mitmproxy reads."""
+
+    def __init__(self, context: Context, sidecar: Sidecar, answers: Answers) -> None:
+        super().__init__(context)
+        self._sidecar = sidecar
+        self._to_send: list[bytes] = []
+        self._talk = Conversation(answers, lambda: self._line(answers), self._to_send.append)
+        self._hook: AskAppHook | None = None
+        self._http: Http | None = None
+
+    def _line(self, answers: Answers) -> Line | None:
+        if self.context.server.address is None:
+            return None
+        return answers.line(self.context.client, self.context.server)
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self._http is not None:
+            yield from self._http.handle_event(event)
+            return
+        if self._talk.ended:
+            return
+        if isinstance(event, events.DataReceived):
+            self._talk.receive(event.data)
+        elif isinstance(event, events.HookCompleted) and event.command is self._hook:
+            self._hook = None
+            self._talk.replied()
+        elif isinstance(event, events.ConnectionClosed):
+            self._talk.leave()
+        yield from self._follow()
+
+    def _follow(self) -> layer.CommandGenerator[None]:
+        talk = self._talk
+        if self._to_send:
+            yield commands.SendData(self.context.client, b"".join(self._to_send))
+            self._to_send.clear()
+        if talk.ended:
+            yield commands.CloseConnection(self.context.client)
+        elif talk.asked is not None and self._hook is None:
+            self._hook = AskAppHook(talk.asked)
+            # With a layer there mitmproxy tells when the hook has ended, and until then this layer
+            # still gets events: it must see that the client leaves.
+            self._hook.blocking = self  # type: ignore[assignment]
+            yield self._hook
+        elif talk.over is not None:
+            self._http = Http(self.context, HTTPMode.transparent, self._sidecar)
+            yield from self._http.handle_event(events.Start())
+            yield from self._http.handle_event(events.DataReceived(self.context.client, talk.over))

@@ -13,7 +13,7 @@ from mitmproxy.proxy import mode_specs
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from addon.loopback import LoopbackMode
+from addon.gate import GateMode
 from addon.ruleset import PORTS
 from app.contract.names import METRICS
 
@@ -26,12 +26,12 @@ QUIC_REFUSED = next(row for row in METRICS if row.name == "telemock.redirect.qui
 
 
 def brought(client: connection.Client) -> bool:
-    """Whether the redirect brought this connection, rather than a client that names the listener
-    itself."""
+    """Whether a redirect brought this connection to a listener of mitmproxy's own, rather than a
+    client that names the listener itself."""
     mode = client.proxy_mode
-    if isinstance(mode, mode_specs.TransparentMode):
-        return client.sockname[1] in PORTS  # the original destination
-    return isinstance(mode, LoopbackMode)
+    if not isinstance(mode, mode_specs.TransparentMode) or isinstance(mode, GateMode):
+        return False
+    return client.sockname[1] in PORTS  # the original destination
 
 
 class Proven:

@@ -6,6 +6,7 @@ before the first write.
 
 import time
 from copy import copy
+from functools import lru_cache
 from typing import Literal
 
 from mitmproxy import connection
@@ -34,6 +35,7 @@ from app.contract.record import (
     text,
 )
 
+OWN_CAP = 16 * 1024  # bytes of an answer of ours whose record is remembered
 DETAIL_CAP = 2000  # characters of what a library said
 
 
@@ -112,7 +114,10 @@ class Capture:
             if not outline:
                 record.response.headers, record.response.left_out = clip(headers, HEADER_CAP)
             encoding = ", ".join(v for n, v in headers if n.lower() == "content-encoding")
-            record.response.body = self._body(exchange.received, encoding, outline)
+            if exchange.answered_by == "sidecar" and len(reply.body) <= OWN_CAP and not outline:
+                record.response.body = copy(_own(reply.body, encoding, self._body_cap))
+            else:
+                record.response.body = self._body(exchange.received, encoding, outline)
 
     def _pairs(self, exchange: Exchange) -> tuple[list[Pair], list[Pair], int]:
         headers, fewer = clip(list(exchange.seen.headers), HEADER_CAP)
@@ -206,6 +211,16 @@ class Capture:
             trace_id=trace.trace_id if trace else "",
             span_id=trace.span_id if trace else "",
         )
+
+
+@lru_cache(maxsize=64)
+def _own(body: bytes, encoding: str, cap: int) -> Body | None:
+    """Of an answer that is given again and again."""
+    if not body:
+        return None
+    kept = Kept(cap)
+    kept.add(body)
+    return bodies.keep(kept.prefix, size=kept.size, sha256=kept.sha256, encoding=encoding, cap=cap)
 
 
 def endpoint(address: tuple[object, ...] | None) -> Endpoint | None:

@@ -15,10 +15,11 @@ from addon.arrivals import Proven, brought
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
 from addon.exchange import Exchange, Traced, trace
-from addon.gate import Gate, GateMode
+from addon.front import Caller
+from addon.gate import Gate
 from addon.judge import Verdict, Wait
 from addon.layers import Relay
-from addon.loopback import LoopbackMode, is_proof
+from addon.loopback import LoopbackMode
 from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
@@ -74,11 +75,11 @@ class Connections:
         self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
 
     def client_connected(self, client: connection.Client) -> None:
-        if brought(client) and not isinstance(client.proxy_mode, GateMode):
-            self.arrived(counted=not is_proof(client.peername))
+        if brought(client):
+            self.arrived()
 
     def arrived(self, *, counted: bool = True) -> None:
-        """Of a connection that the redirect brought; for those through the gate it says so."""
+        """Of a connection that the redirect brought; the gate tells of its own."""
         if self.proven is None:
             return
         if counted:
@@ -132,8 +133,24 @@ class Connections:
         self._asked_for.pop(data.server.id, None)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
-        client, server, error = data.context.client, data.context.server, data.conn.error or ""
+        client, server = data.context.client, data.context.server
         host = client.sni or (server.address[0] if server.address else "")
+        self._not_opened(client, destination_of(client, server), host, data.conn.error or "")
+
+    def not_opened(self, caller: Caller, error: str) -> None:
+        """As mitmproxy's hook, of a connection that is not its own."""
+        client = connection.Client(
+            peername=caller.peer,
+            sockname=caller.destination,
+            timestamp_start=caller.began,
+            tls=True,
+            sni=caller.sni,
+        )
+        self._not_opened(client, endpoint(caller.destination), caller.host, error)
+
+    def _not_opened(
+        self, client: connection.Client, destination: Endpoint | None, host: str, error: str
+    ) -> None:
         profiles = self.profiles.rules.of_host(host)
         if not profiles:
             return
@@ -146,7 +163,7 @@ class Connections:
                 client,
                 host=host,
                 sni=client.sni or "",
-                destination=destination_of(client, server),
+                destination=destination,
                 profile=profiles[0].id,
                 reason="client_refused_certificate" if refused else "tls_failed",
                 detail=error,

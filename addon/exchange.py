@@ -25,41 +25,45 @@ now = time.perf_counter_ns
 class Kept:
     """The first bytes of a body, and the size and hash of all of it."""
 
-    __slots__ = ("_hash", "_prefix", "cap", "size")
+    __slots__ = ("_first", "_hash", "_prefix", "cap", "size")
 
     def __init__(self, cap: int) -> None:
         self.cap = cap
         self.size = 0
-        self._prefix: bytes | bytearray = b""
+        self._first = b""  # most bodies come in one piece, or not at all
+        self._prefix = bytearray()  # of those that come in more
         self._hash: hashlib._Hash | None = None
 
     def add(self, data: bytes) -> bytes:
         """Takes the next bytes and gives them back, so that it can stand in a stream."""
         if data:
-            if self._hash is None:  # most bodies come in one piece, or not at all
-                self._hash = hashlib.sha256(data)
-                self._prefix = data[: self.cap]
+            if not self.size:
+                self._first = data
             else:
+                if self._hash is None:
+                    self._hash = hashlib.sha256(self._first)
+                    self._prefix += self._first[: self.cap]
+                    self._first = b""
                 self._hash.update(data)
                 room = self.cap - len(self._prefix)
                 if room > 0:
-                    if not isinstance(self._prefix, bytearray):
-                        self._prefix = bytearray(self._prefix)
                     self._prefix += data[:room]
             self.size += len(data)
         return data
 
     @property
     def prefix(self) -> bytes:
-        return bytes(self._prefix)
+        return self._first[: self.cap] if self._hash is None else bytes(self._prefix)
 
     @property
     def whole(self) -> bool:
-        return self.size == len(self._prefix)
+        return self.size <= self.cap
 
     @property
     def sha256(self) -> str:
-        return self._hash.hexdigest() if self._hash else ""
+        if not self.size:
+            return ""
+        return (self._hash or hashlib.sha256(self._first)).hexdigest()
 
 
 class Counted:

@@ -1,5 +1,6 @@
-"""Where redirected connections arrive: those to the redirect's own addresses go to mitmproxy at
-once, of all others it sees only what a profile names. The rest is relayed by `addon.splice`.
+"""Where redirected connections arrive: those to the redirect's own addresses go to `addon.front`,
+which answers telemetry, and through it to mitmproxy; of all others, these see only what a profile
+names. The rest is relayed by `addon.splice`.
 
 `addon.process` has mitmproxy listen in this mode in place of its own transparent one, and
 `addon.connections` owns the Gate. All that is known here of how mitmproxy listens stands in
@@ -19,6 +20,7 @@ from mitmproxy.proxy import layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 
 from addon.dns import Address, Names
+from addon.front import Front
 from addon.judge import Verdict, Wait, judge
 from addon.ruleset import PORTS
 from addon.splice import Link, Splicer
@@ -41,8 +43,8 @@ class Keeper(Protocol):
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
 
-    def arrived(self) -> None:
-        """Counts a connection that the redirect brought."""
+    def arrived(self, *, counted: bool = True) -> None:
+        """Of a connection that the redirect brought: that it works, and how many there were."""
 
     def left(self, link: Link) -> None:
         """Records a relayed connection. In the splicer's thread."""
@@ -52,7 +54,8 @@ class Gate:
     """Tells whose an accepted connection is, in the event loop."""
 
     def __init__(self, keeper: Keeper, names: Names) -> None:
-        self._keeper, self._names = keeper, names
+        self.keeper, self._names = keeper, names
+        self.front: Front | None = None  # where no other addon looks at flows
         self._splicer: Splicer | None = None  # from the first connection on that needs it
         self._handed: set[asyncio.Task[Any]] = set()
 
@@ -64,18 +67,31 @@ class Gate:
             self._hand(client, serve)
             return
         if destination[1] in PORTS:
-            self._keeper.arrived()
+            self.keeper.arrived()
         if not self._names.simple(destination):
-            self._hand(client, serve)
+            self.admit(client, peer, destination, serve)
             return
         if self._splicer is None:
-            self._splicer = Splicer(self._judge, self._keeper.left)
+            self._splicer = Splicer(self._judge, self.keeper.left)
         loop = asyncio.get_running_loop()
-        back = partial(loop.call_soon_threadsafe, self._hand, client, serve)
+        admit = partial(self.admit, client, peer, destination, serve)
+        back = partial(loop.call_soon_threadsafe, admit)
         self._splicer.take(Link(client, peer, destination, back))
 
+    def admit(
+        self, client: socket.socket, peer: Address, destination: Address, serve: Serve
+    ) -> None:
+        """A connection that may be telemetry's."""
+        if self.front is None:
+            self._hand(client, serve)
+            return
+        host = self._names.named(destination[0]) or destination[0]
+        self.front.take(client, peer, destination, host, partial(self._hand, client, serve))
+
     def end(self) -> None:
-        """Ends and records what is still relayed."""
+        """Ends and records what is still relayed, and ends what is answered."""
+        if self.front is not None:
+            self.front.end()
         if self._splicer is not None:
             self._splicer.stop()
             self._splicer = None
@@ -83,18 +99,34 @@ class Gate:
     def _judge(self, link: Link, data: bytes) -> Verdict | Wait:
         """In the splicer's thread."""
         host = link.destination[0]
-        if self._keeper.unread():
+        if self.keeper.unread():
             return Verdict(host, reason="all_ended")
-        return judge(data, host, self._keeper.names)
+        return judge(data, host, self.keeper.names)
 
-    def _hand(self, client: socket.socket, serve: Serve) -> None:
-        """Goes on as asyncio's own servers do with what they accept."""
+    def _hand(self, client: socket.socket, serve: Serve, begun: bytes = b"") -> None:
+        """Goes on as asyncio's own servers do with what they accept; `begun` was read already."""
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
+        reader = Reader(begun)
         protocol = asyncio.StreamReaderProtocol(reader, serve, loop=loop)
         task = loop.create_task(loop.connect_accepted_socket(lambda: protocol, client))
         self._handed.add(task)
         task.add_done_callback(self._handed.discard)
+
+
+class Reader(asyncio.StreamReader):
+    """Begins with bytes that were read before."""
+
+    def __init__(self, begun: bytes) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self._begun = begun
+
+    async def read(self, n: int = -1) -> bytes:
+        if not self._begun:
+            return await super().read(n)
+        # Not at once: mitmproxy's handler, which is being made, would meet an end before it is.
+        await asyncio.sleep(0)
+        begun, self._begun = self._begun, b""
+        return begun
 
 
 class Listener:

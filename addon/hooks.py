@@ -5,17 +5,19 @@ Used by `addon.proxy`: a connection has eight hooks, a forwarded request five, a
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from mitmproxy import exceptions, hooks
 from mitmproxy.addonmanager import AddonManager, safecall
 from mitmproxy.master import Master
 
+_Functions = tuple[Callable[..., Any], ...]
+
 
 class Hooks(AddonManager):
     def __init__(self, master: Master) -> None:
         super().__init__(master)  # type: ignore[no-untyped-call]
-        self._called: dict[str, _Called] = {}
+        self._called: dict[str, _Functions] = {}
 
     def register(self, addon: Any) -> Any:
         self._called.clear()
@@ -25,23 +27,8 @@ class Hooks(AddonManager):
         super().remove(addon)  # type: ignore[no-untyped-call]
         self._called.clear()
 
-    def trigger_now(self, event: hooks.Hook) -> bool:
-        """Calls who has the hook, unless somebody may wait in it: then nothing is done."""
-        called = self._of(event)
-        if called.waits:
-            return False
-        if called.functions:
-            given = event.args()
-            for function in called.functions:
-                try:
-                    with safecall():
-                        function(*given)
-                except exceptions.AddonHalt:
-                    break
-        return True
-
     async def trigger_event(self, event: hooks.Hook) -> None:
-        for function in self._of(event).functions:
+        for function in self._of(event):
             try:
                 with safecall():
                     result = function(*event.args())
@@ -50,15 +37,9 @@ class Hooks(AddonManager):
             except exceptions.AddonHalt:
                 return
 
-    def _of(self, event: hooks.Hook) -> "_Called":
+    def _of(self, event: hooks.Hook) -> _Functions:
         called = self._called.get(event.name)
         if called is None:
             found = [f for addon in self.chain for _, f in self._iter_hooks(addon, event)]
-            waits = any(map(inspect.iscoroutinefunction, found))
-            called = self._called[event.name] = _Called(tuple(found), waits)
+            called = self._called[event.name] = tuple(found)
         return called
-
-
-class _Called(NamedTuple):
-    functions: tuple[Callable[..., Any], ...]
-    waits: bool

@@ -28,11 +28,14 @@ class Wait(Enum):
 
 
 class Verdict(NamedTuple):
-    """`reason` is why the connection is relayed unread, an id in REASONS; "" when it is opened."""
+    """`reason` is why the connection is relayed unread, an id in REASONS; "" when it is opened.
+    `tls` and `h2`: it is to be opened with TLS, and its client offers HTTP/2 in it."""
 
     host: str
     sni: str = ""
     reason: str = ""
+    tls: bool = False
+    h2: bool = False
 
 
 def judge(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict | Wait:
@@ -68,7 +71,9 @@ def _tls(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict
         return Wait.WAIT if len(data) < HEAD_CAP else Verdict(destination, "", "not_named")
     sni = (hello.sni or "").lower().rstrip(".")
     host = sni or destination
-    return Verdict(host, sni, "" if names(host) else "not_named")
+    if not names(host):
+        return Verdict(host, sni, "not_named")
+    return Verdict(host, sni, tls=True, h2=b"h2" in hello.alpn_protocols)
 
 
 def _plain(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict | Wait:

@@ -9,11 +9,15 @@ import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+from mitmproxy import ctx
 from mitmproxy.proxy import layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 
 from addon.dns import Address
+from addon.gate import Gate, Listener
 from app.contract.names import LOOPBACK_IPV6, LOOPBACK_MAPPED
 
 PORTS = (80, 443)
@@ -36,17 +40,20 @@ class LoopbackMode(mode_specs.ProxyMode):
 
 class LoopbackInstance(mode_servers.AsyncioServerInstance[LoopbackMode]):
     def make_top_layer(self, context: Context) -> layer.Layer:
-        """Called once for each connection, before anything is read."""
-        arrived = _awaited.get(context.client.peername[:2])
-        if arrived is not None and not arrived.done():
-            arrived.set_result(None)
+        """Called once for each connection that is mitmproxy's, before anything is read."""
         context.server.address = context.client.sockname[:2]
         return layers.modes.TransparentProxy(context)
 
+    async def listen(self, host: str, port: int) -> list[Any]:
+        gate: Gate = ctx.master.addons.get("connections").gate
+        return [Listener(host, port, partial(self._enter, gate))]
 
-def is_proof(peer: tuple[object, ...]) -> bool:
-    """Whether the client is `prove`."""
-    return peer[:2] in _awaited
+    def _enter(self, gate: Gate, client: socket.socket, peer: Address) -> None:
+        proof = _awaited.get(peer)
+        if proof is not None and not proof.done():
+            proof.set_result(None)
+        gate.keeper.arrived(counted=proof is None)
+        gate.admit(client, peer, client.getsockname()[:2], self.handle_stream)
 
 
 class NotProved(OSError):

@@ -17,7 +17,7 @@ from mitmproxy import options as mitmproxy_options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master as BaseMaster
 
-from addon import server
+from addon.front import Front
 from addon.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
@@ -30,19 +30,21 @@ class Master(BaseMaster):
 
     def __init__(self, process: Process) -> None:
         super().__init__(mitmproxy_options.Options())
-        server.install()
         # Copies every log line into a hook that no addon of ours has.
         self._legacy_log_events.uninstall()
         self.addons = Hooks(self)
         self.process = process
-        process.sidecar.connections.answers = process.sidecar.exchanges
+        sidecar = process.sidecar
+        connections, answers = sidecar.connections, sidecar.exchanges
+        connections.answers = answers
         self.server = proxyserver.Proxyserver()
         self.failure = ""
         self.deadline = 0.0  # of the loop's clock, for what is in flight when we are stopped
         tls_config = tlsconfig.TlsConfig()
         self.contexts = Contexts(tls_config)
+        connections.gate.front = Front(connections, self.contexts, answers)
         self.addons.add(  # type: ignore[no-untyped-call]
-            process.sidecar,
+            sidecar,
             core.Core(),
             self.server,
             next_layer.NextLayer(),
@@ -68,7 +70,7 @@ class Master(BaseMaster):
             return
         rules = self.process.profiles.rules
         named = (host.name for p in rules.profiles for host in p.hosts if not host.suffix)
-        self.contexts.prepare(named, self.options)
+        self.contexts.prepare(named)
         await super().running()
         # What was made up to here stays: the collector need not look at it again and again.
         gc.collect()

@@ -20,7 +20,7 @@ _NO_BODY = frozenset((204, 304))
 class Reply:
     """`last`: the connection's end is the answer's, or the answer says that none may follow."""
 
-    __slots__ = ("body", "fields", "head", "http_version", "last", "reason", "status")
+    __slots__ = ("body", "bytes", "fields", "http_version", "last", "reason", "status")
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Reply:
         self.body = body
         self.http_version = http_version
         lines = b"".join(b"%s: %s\r\n" % field for field in fields)
-        self.head = b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines)
+        self.bytes = b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, reason, lines, body)
         self.last = _last(status, fields, method)
 
     def for_mitmproxy(self, request: http.Request) -> http.Response:

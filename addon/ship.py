@@ -282,5 +282,5 @@ def _rough_size(record: CaptureRecord) -> int:
         if part is not None:
             size += sum(len(n) + len(v) + 100 for n, v in part.headers)
     if record.request is not None:
-        size += sum(len(n) + len(v) + 100 for n, v in record.request.query)
+        size += sum([len(n) + len(v) + 100 for n, v in record.request.query])
     return size

@@ -232,7 +232,7 @@ class Spool:
             path = self._directory / segment_name(self.boot, self._number)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._fd = os.open(path, flags, 0o600)
-            self._active = Segment(path, self.boot)
+            self._active = Segment(path, self.boot, own=True)
             self._segments.append(self._active)
         return self._active
 

@@ -1,27 +1,29 @@
 """TLS towards the clients of telemetry hosts, by Python's ssl module.
 
-An addon before mitmproxy's own, which makes key and certificate ready anew for every connection,
-and whose OpenSSL binding takes several times as long for each read and write. Contexts are kept
-between connections, one for each name that clients ask for, so clients can resume their sessions;
-`addon.proxy` has those of the profiles' hosts made before the first connection.
+Used by `addon.front`, and an addon before mitmproxy's own, which makes key and certificate ready
+anew for every connection, and whose OpenSSL binding takes several times as long for each read and
+write. Contexts are kept between connections, one for each name that clients ask for, so clients can
+resume their sessions; `addon.proxy` has those of the profiles' hosts made before the first
+connection.
 """
 
+import contextlib
 import os
 import ssl
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn, cast
 
 from cryptography.hazmat.primitives import serialization
-from mitmproxy import tls
+from mitmproxy import ctx, tls
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.certs import CertStoreEntry
 from mitmproxy.connection import Client, ConnectionState
-from mitmproxy.options import Options
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from OpenSSL import SSL
+
+from addon.dns import Address
 
 MOST_CONTEXTS = 64  # a profile may name hosts by pattern, and clients choose names
 RECORD = 16 * 1024  # bytes of content that a TLS record has at most
@@ -31,20 +33,74 @@ _ALPN = ["h2", "http/1.1", "http/1.0"]
 
 
 class Connection:
-    """What mitmproxy's TLS layer asks of an OpenSSL connection between two memory buffers.
-
-    Errors are those of pyOpenSSL, which the layer knows.
-    """
+    """TLS of the server's side, between two memory buffers."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._ended = False  # the client said that it sends no more
+        self._left: bytes | None = None  # read before mitmproxy took over
+        self._shaken = False  # mitmproxy asked for the handshake
+
+    # For `addon.front`. Errors are ssl.SSLError.
+
+    def take(self, data: bytes) -> None:
+        """Bytes of the client's."""
+        self._incoming.write(data)
+
+    def shake(self) -> bool:
+        """Whether the handshake is done."""
+        try:
+            self._ssl.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def plain(self) -> bytes:
+        """The next of what the client sent and is whole, b"" when there is none; then `ended` says
+        whether more will come: not after its goodbye, an alert, or what is no TLS."""
+        if self._ended or not (self._incoming.pending or self._ssl.pending()):
+            return b""
+        try:
+            data = self._ssl.read(RECORD)
+        except ssl.SSLWantReadError:
+            return b""
+        except ssl.SSLError:
+            data = b""
+        self._ended = not data
+        return data
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    def seal(self, data: bytes) -> None:
+        """To be sent to the client, by the next `out`."""
+        with contextlib.suppress(ssl.SSLError):  # it has said goodbye, or an alert ended all
+            self._ssl.write(data)
+
+    def part(self) -> None:
+        """The goodbye, by the next `out`: so the client knows that nothing is missing."""
+        with contextlib.suppress(ssl.SSLError):
+            self._ssl.unwrap()
+
+    def out(self) -> bytes:
+        """What is to be sent to the client now."""
+        return self._outgoing.read()
+
+    def leave(self, plain: bytes) -> None:
+        """From here on mitmproxy's, which begins anew: it is told again how the client began, which
+        is not for this connection, and finds the handshake done, with these bytes to read."""
+        self._left = plain
+
+    # What mitmproxy's TLS layer asks of an OpenSSL connection; errors are those of pyOpenSSL.
 
     def get_context(self) -> ssl.SSLContext:
         return self._ssl.context
 
     def bio_write(self, data: bytes) -> int:
+        if self._left is not None and not self._shaken:
+            return len(data)
         return self._incoming.write(data)
 
     def bio_read(self, size: int) -> bytes:
@@ -54,6 +110,7 @@ class Connection:
         return data
 
     def do_handshake(self) -> None:
+        self._shaken = True
         try:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
@@ -62,7 +119,12 @@ class Connection:
             _refuse(e)
 
     def recv(self, size: int) -> bytes:
+        if self._left:
+            data, self._left = self._left, b""
+            return data
         # Most calls only ask whether there is more, and an error of ssl's costs more than the look.
+        if self._ended:
+            raise SSL.ZeroReturnError
         if not self._incoming.pending and not self._ssl.pending():
             raise SSL.WantReadError
         try:
@@ -106,8 +168,12 @@ class Connection:
 
 def _refuse(error: ssl.SSLError) -> NoReturn:
     """In the form and words that mitmproxy's layer looks for."""
-    said = (error.reason or str(error)).replace("_", " ").lower()
-    raise SSL.Error([("SSL routines", "", said)]) from None
+    raise SSL.Error([("SSL routines", "", said(error))]) from None
+
+
+def said(error: ssl.SSLError) -> str:
+    """OpenSSL's words."""
+    return (error.reason or str(error)).replace("_", " ").lower()
 
 
 class Contexts:
@@ -116,35 +182,43 @@ class Contexts:
     def __init__(self, tls_config: TlsConfig) -> None:
         self._tls_config = tls_config
         self._made: dict[tuple[str, str], ssl.SSLContext] = {}
+        self._left: dict[Address, Connection] = {}  # by the client's address
 
-    def prepare(self, hosts: Iterable[str], options: Options) -> None:
+    def prepare(self, hosts: Iterable[str]) -> None:
         """Makes the contexts of these hosts."""
         for host in hosts:
+            self.of(host, host)
+
+    def of(self, name: str, host: str) -> ssl.SSLContext:
+        """For clients that ask for this name, or without one are connected to this address; `host`
+        is who they mean."""
+        found = self._made.get((name, host))
+        if found is None:
             client = Client(
-                peername=("", 0), sockname=("", 443), state=ConnectionState.OPEN,
-                timestamp_start=0, sni=host,
+                peername=("", 0), sockname=(name, 0), state=ConnectionState.OPEN,
+                timestamp_start=0, sni=name,
             )  # fmt: skip
-            context = Context(client, options)
-            context.server.address = (host, 443)
-            self._context(context)
+            context = Context(client, ctx.options)
+            context.server.address = (host, 0)
+            if len(self._made) >= MOST_CONTEXTS:
+                del self._made[next(iter(self._made))]
+            found = self._made[name, host] = _make(self._tls_config.get_cert(context))
+        return found
+
+    def leave(self, peer: Address, connection: Connection) -> None:
+        """For mitmproxy's connection with this client, which is about to begin."""
+        self._left[peer] = connection
 
     def tls_start_client(self, data: tls.TlsData) -> None:
-        server = data.context.server
+        client, server = data.context.client, data.context.server
+        if left := self._left.pop(client.peername[:2], None):
+            data.ssl_conn = cast(Any, left)
+            return
         to_proxy = isinstance(data.context.layers[0], modes.HttpProxy) and not server.address
         if data.ssl_conn is not None or data.is_dtls or server.connected or to_proxy:
             return
-        data.ssl_conn = cast(Any, Connection(self._context(data.context)))
-
-    def _context(self, context: Context) -> ssl.SSLContext:
-        # What mitmproxy makes a certificate from.
-        client, server = context.client, context.server
-        names = (client.sni or client.sockname[0], server.address[0] if server.address else "")
-        found = self._made.get(names)
-        if found is None:
-            if len(self._made) >= MOST_CONTEXTS:
-                del self._made[next(iter(self._made))]
-            found = self._made[names] = _make(self._tls_config.get_cert(context))
-        return found
+        name, host = client.sni or client.sockname[0], server.address[0] if server.address else ""
+        data.ssl_conn = cast(Any, Connection(self.of(name, host)))
 
 
 def _make(entry: CertStoreEntry) -> ssl.SSLContext:
@@ -163,7 +237,7 @@ def _make(entry: CertStoreEntry) -> ssl.SSLContext:
     return made
 
 
-@contextmanager
+@contextlib.contextmanager
 def _file(content: bytes) -> Iterator[str]:
     """ssl reads keys from files only: one in memory where the system has such, and a key of which
     nothing stays on a disk."""

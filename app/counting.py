@@ -6,6 +6,7 @@ first: records of one group are much alike, and an instrument costs more than a 
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -40,18 +41,19 @@ class Counting:
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
 
     def stored(self, group: Sequence[Incoming], written: Written) -> None:
-        alike: dict[tuple[object, ...], list[int]] = {}
+        alike: dict[object, _Sum] = {}
         for index in written.stored:
-            record, _, known, _ = group[index]
-            key = _alike(record)
-            sums = alike.get(key)
-            if sums is None:
-                sums = alike[key] = [0, 0]
-            sums[0] += 1
-            sums[1] += known.out if known else sizes(record)[0]
+            one = group[index]
+            known = one.facts
+            key = (known and known.like) or _alike(one.record)
+            sum = alike.get(key)
+            if sum is None:
+                sum = alike[key] = _Sum(one.record)
+            sum.count += 1
+            sum.left += known.out if known else sizes(one.record)[0]
         add = self._metrics.add
-        for key, (count, left) in alike.items():
-            of = _Alike._make(key)
+        for sum in alike.values():
+            of, count, left = _Alike._make(_alike(sum.record)), sum.count, sum.left
             status = f"{of.status // 100}xx" if of.status else ""
             add("telemock.captures", (of.kind, of.action, of.profile, of.rule, status), count)
             if left:
@@ -65,6 +67,15 @@ class Counting:
             add("telemock.inventory.new_fields", (field.profile,))
         for host in written.new_hosts:
             add("telemock.inventory.new_hosts", (host.profile,))
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Of records that the instruments do not tell apart; `record` is one of them."""
+
+    record: CaptureRecord
+    count: int = 0
+    left: int = 0
 
 
 class _Alike(NamedTuple):

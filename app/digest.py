@@ -4,38 +4,46 @@ out in one go.
 Called for each line of a sidecar's batch. A whole record is some 160 objects, and a batch of them
 is larger than a processor's cache: each further look at them would cost as much as decoding them
 again. So only a narrow part is kept. And an instance of a product sends the same line every minute
-but for numbers: a line is taken apart by its bytes into what changes and its form, and what follows
-from the form, and from the names and kinds of the query, is remembered. Only what is written as
-`encode` and most URLs are is read so; every other line is decoded.
+but for numbers: forms of a sender's lines are remembered, and a line that has one of them is not
+decoded, only its numbers are taken. Every other line is, and so are those that are not written as
+`encode` and most URLs are.
 """
 
 import re
 import secrets
-from collections.abc import Callable
 from copy import copy
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
-from app.contract.record import CaptureRecord, Endpoint, RecordError, decode
+from app.contract.record import CaptureRecord, Endpoint, RecordError, Request, decode
 from app.files import is_plain, request_line, request_log, url
-from app.inventory import Observation, both, observe, pairs_seen
 from app.otel.lines import ascii_json, iso
 from app.store import Decoders, Facts, Incoming
-from app.store.rollup import facts, sizes
+from app.store.rollup import facts
 
-_SMALL = 4_096  # bytes of a form or a query that is remembered
-_MOST = 2_048  # of them that are remembered
+_SMALL = 4_096  # bytes of a line that has a form
+_SENDERS = 2_048  # that are remembered
+_FORMS = 2  # of one of them
+_PATTERNS = 256  # that they share
+_TIMES = 8  # that one is wanted before it is compiled, which takes milliseconds
 
 
 def digest(line: bytes, decoders: Decoders) -> Incoming:
     """The record is without its query, headers, bodies and message. Raises RecordError."""
-    usual = _usual(line)
-    if usual is not None:
+    head = _HEAD.match(line)
+    sender = head and (_senders.get(head[1]) or _keep(_senders, head[1], _Sender(), _SENDERS))
+    usual = head and sender and _usual(line, head, sender)
+    if usual:
         return usual
     record = decode(line)
     known = facts(record, decoders(record.profile, record.rule))
     said = request_log(record)
+    if head and sender and sender.misses():
+        form = _form(line, head.end(), record, known)
+        if form:
+            sender.forms = (form, *sender.forms[: _FORMS - 1])
     return Incoming(_narrowed(record), line, known, said)
 
 
@@ -51,6 +59,34 @@ def _narrowed(record: CaptureRecord) -> CaptureRecord:
     return record
 
 
+class _Form(NamedTuple):
+    """What lines of one sender have in common."""
+
+    ours: bytes  # from the numbers at the beginning to the client's port, or to the query
+    rest: re.Pattern[bytes]  # from there to the ids, or to the end
+    end: bytes
+    others: tuple[bytes, ...]  # values of the query that are no numbers
+    record: CaptureRecord
+    said: bytes  # in the request log, with %b where something changes
+    known: Facts  # bytes that left are without the query
+
+
+class _Sender:
+    """A start of a sidecar, with its forms: the last that came is the first."""
+
+    __slots__ = ("_missed", "forms")
+
+    def __init__(self) -> None:
+        self.forms: tuple[_Form, ...] = ()
+        self._missed = 0
+
+    def misses(self) -> bool:
+        """Whether the form of a line that has none is to be learned. That costs as much as decoding
+        it twice, so of one who never sends the same only the 2nd, 4th, 8th … is."""
+        self._missed += 1
+        return self._missed > 1 and not self._missed & (self._missed - 1)
+
+
 # What changes from line to line of a form, besides the query.
 _HEAD = re.compile(
     rb'\{"boot":"([0-9a-f]{16,32})","seq":([1-9]\d{0,14}),"kind":"exchange",'
@@ -58,39 +94,31 @@ _HEAD = re.compile(
 )
 _PORT = re.compile(rb'"client":\{"address":"[^"]+","port":([1-9]\d{0,4})\}')
 _IDS = re.compile(rb'"trace_id":"([0-9a-f]{32})","span_id":"([0-9a-f]{16})"')
-_GET = b'"request":{"method":"GET",'  # others have bodies, which hardly ever come again
-_QUERY = b'"query":[["'
+_QUERY = b'"query":['
 _END = b'"]]'
 # In a query: what the inventory does not tell apart, counters and instants (its `timestamp`).
-_NUMBER = re.compile(rb"=\d{1,9}&")
-_INSTANT = re.compile(rb"=[12]\d{9}&")
+_NUMBERS = (rb"\d{1,9}+", rb"[12]\d{9}")
+_OTHER = rb'([^"]*+)'
+_TO_URL = bytes.maketrans(b"],", b"&=")
 
 
-def _usual(line: bytes) -> Incoming | None:
-    """None for a line of no form that was seen before."""
-    head = _HEAD.match(line)
-    before, found, rest = line.partition(_QUERY)
-    if head is None or not found or _GET not in before:
+def _usual(line: bytes, head: re.Match[bytes], sender: _Sender) -> Incoming | None:
+    """None for a line of no form that is known of its sender."""
+    for form in sender.forms:
+        if not line.startswith(form.ours, head.end()):
+            continue
+        found = form.rest.match(line, head.end() + len(form.ours))
+        if found is None or line[found.end() :] != form.end:
+            continue
+        groups = found.groups()
+        if groups[2:-2] == form.others:
+            break
+    else:
         return None
-    pairs, ended, after = rest.partition(_END)
-    if not ended or max(len(line) - len(pairs), len(pairs)) > _SMALL:
-        return None
-    start, port, ids = head.end(), _PORT.search(before), _IDS.search(after)
-    ours, to_query, to_ids, end = before[start:], b"", after, b""
-    if port:
-        ours, to_query = before[start : port.start(1)], before[port.end(1) :]
-    if ids:
-        to_ids, end = after[: ids.start(1)], after[ids.end(2) :]
-    form = _forms.get((ours, to_query, to_ids, end), _form)
-    if form is None:
-        return None
-    encoded = pairs.replace(b'"],["', b"&").replace(b'","', b"=")
-    query = _queries.get(
-        _INSTANT.sub(b"=1000000000&", b"=0&".join(_NUMBER.split(encoded + b"&"))), _query
-    )
-    # As many bytes went as when each `&` and `=` was such a place, and so none was there before.
-    if query is None or len(pairs) - len(encoded) != 6 * query.pairs - 4:
-        return None
+    if form is not sender.forms[0]:
+        sender.forms = (form, *(f for f in sender.forms if f is not form))
+    port, pairs = groups[:2]
+    trace_id, span_id = groups[-2:]
     boot, seq, time_ns, duration_ns, answer_ns = head.groups()
     record = copy(form.record)
     record.boot = boot.decode()
@@ -99,9 +127,10 @@ def _usual(line: bytes) -> Incoming | None:
     record.duration_ns = int(duration_ns)
     record.answer_ns = int(answer_ns or 0)
     if port and record.client:
-        record.client = Endpoint(record.client.address, int(port[1]))
-    trace_id, span_id = ids.groups() if ids else (b"", b"")
+        record.client = Endpoint(record.client.address, int(port))
     record.trace_id, record.span_id = trace_id.decode(), span_id.decode()
+    # `["a","1"],["b","2"` as `a=1&b=2`: neither names nor values have any of these characters.
+    encoded = pairs.translate(_TO_URL, b'["').replace(b"&=", b"&")
     said = form.said % (
         iso(record.time_ns).encode(),
         encoded,
@@ -112,108 +141,119 @@ def _usual(line: bytes) -> Incoming | None:
         trace_id,
         span_id,
     )
-    seen = form.headers and both(query.seen, form.headers)
-    return Incoming(record, line, Facts(form.out + len(encoded) + 1, form.in_, seen), said)
+    known = form.known
+    out = known.out + len(encoded)
+    return Incoming(record, line, Facts(out, known.in_, known.seen, known.like), said)
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-class _Form(NamedTuple):
-    """What all lines of one form have in common."""
-
-    record: CaptureRecord
-    said: bytes  # in the request log, with %b where something changes
-    out: int  # bytes, without the query
-    in_: int
-    headers: Observation | None
-
-
-_Parts = tuple[bytes, bytes, bytes, bytes]  # around the client's port, and around the ids
-
-
-def _form(parts: _Parts) -> _Form | None:
-    """None when a place in it is not what it looks like: decoding shows whether values that are put
-    there come out where they belong."""
-    ours, to_query, to_ids, end = parts
+def _form(line: bytes, start: int, record: CaptureRecord, known: Facts) -> _Form | None:
+    """The form of a line; the numbers at its beginning end at `start`. None when a place in it is
+    not what it looks like: decoding shows whether values that are put there come out where they
+    belong, and nothing else changes."""
+    at, to = line.find(_QUERY, start), line.find(_END, start)
+    request, client = record.request, record.client
+    if request is None or request.body or record.message or not 0 < at < to or len(line) > _SMALL:
+        return None
+    pairs, after = line[at + len(_QUERY) : to], line[to:]
+    port, ids = _PORT.search(line, start, at), _IDS.search(after)
+    ours, to_query, to_ids, end = line[start:at], b"", after, b""
+    if port:
+        ours, to_query = line[start : port.start(1)], line[port.end(1) : at]
+    if ids:
+        to_ids, end = after[: ids.start(1)], after[ids.end(2) :]
     boot, trace_id, span_id = (secrets.token_hex(n) for n in (16, 16, 8))  # nobody foresees them
-    seq, time_ns, duration_ns, answer_ns, port = (secrets.randbelow(1 << 48) + 1 for _ in range(5))
-    line = (
+    seq, time_ns, duration_ns, answer_ns, number = (
+        secrets.randbelow(1 << 48) + 1 for _ in range(5)
+    )
+    put = (
         f'{{"boot":"{boot}","seq":{seq},"kind":"exchange","time_ns":{time_ns},'
         f'"duration_ns":{duration_ns},"answer_ns":{answer_ns},'
     ).encode() + b"".join([
-        ours, f"{port}".encode() if to_query else b"", to_query,
-        _QUERY, f'{boot}","{seq}'.encode(), _END,
-        to_ids, f'{trace_id}","span_id":"{span_id}'.encode() if end else b"", end,
+        ours, f"{number}".encode() if port else b"", to_query, _QUERY, f'["{boot}","{seq}'.encode(),
+        to_ids, f'{trace_id}","span_id":"{span_id}'.encode() if ids else b"", end,
     ])  # fmt: skip
+    whole = replace(
+        record, boot=boot, seq=seq, time_ns=time_ns, duration_ns=duration_ns, answer_ns=answer_ns,
+        request=replace(request, query=[(boot, f"{seq}")]),
+        client=replace(client, port=number) if client and port else client,
+        trace_id=trace_id if ids else "", span_id=span_id if ids else "",
+    )  # fmt: skip
     try:
-        record = decode(line)
+        if decode(put) != whole:
+            return None
     except RecordError:
         return None
-    request, client = record.request, record.client
-    if request is None or request.body or record.message or record.kind != "exchange" or (
-        record.boot, record.seq, record.time_ns, record.duration_ns, record.answer_ns,
-        client.port if client and to_query else port, request.query,
-        record.trace_id, record.span_id,
-    ) != (
-        boot, seq, time_ns, duration_ns, answer_ns, port, [(boot, f"{seq}")],
-        *((trace_id, span_id) if end else ("", "")),
-    ):  # fmt: skip
+    query, said = _query(pairs, request), _said(record, request)
+    if query is None or said is None:
         return None
-    request.query = []
+    rest = _compiled(b"".join([
+        rb"([1-9]\d{0,4})" if port else b"()", re.escape(to_query + _QUERY), query.pattern,
+        re.escape(to_ids), rb'([0-9a-f]{32})","span_id":"([0-9a-f]{16})' if ids else b"()()",
+    ]))  # fmt: skip
+    known = replace(known, out=known.out - query.length, like=object())
+    return rest and _Form(ours, rest, end, query.others, _narrowed(whole), said, known)
+
+
+def _said(record: CaptureRecord, request: Request) -> bytes | None:
     # Zero bytes mark what changes; a form that has some of its own is none.
     whole = request_line(record, request) | {
         "timestamp": "\0",
-        "url": f"{url(record)}?\0",
+        "url": url(replace(record, request=replace(request, query=[]))) + "?\0",
         "query_params": {"\0": 0},
         "response_time_ms": "\0\0",
         "id": "\0-\0",
         "trace_id": "\0",
         "span_id": "\0",
     }
-    said = _encode(whole)
-    if said != ascii_json(whole):
+    said = ascii_json(whole)
+    if said != _encode(whole):
         return None
     said = said.replace(b"%", b"%%").replace(b'\\u0000":0', b'\\u0000"')
     said = said.replace(b'"\\u0000\\u0000"', b"%b").replace(b"\\u0000", b"%b")
-    out, in_ = sizes(record)
-    headers = observe(record)
-    return _Form(_narrowed(record), said, out, in_, headers) if said.count(b"%b") == 8 else None
+    return said if said.count(b"%b") == 8 else None
 
 
 class _Query(NamedTuple):
-    pairs: int
-    seen: Observation
+    pattern: bytes
+    others: tuple[bytes, ...]
+    length: int  # in a URL
 
 
-def _query(encoded: bytes) -> _Query | None:
-    """Of a query that stands in a URL as it is, with names that differ; None of any other."""
-    text = encoded[:-1].decode("latin-1")
-    pairs = [(n, v) for n, _, v in (pair.partition("=") for pair in text.split("&"))]
-    usual = is_plain(text, len(pairs)) and len(dict(pairs)) == len(pairs)
-    return _Query(len(pairs), pairs_seen("query.", pairs)) if usual else None
+def _query(text: bytes, request: Request) -> _Query | None:
+    """Of a query that stands in a URL as it is, without a comma, with names that differ; None of
+    any other. `text` is it in the line, without the end."""
+    pairs = [tuple(pair.split('","')) for pair in text.decode("latin-1")[2:].split('"],["')]
+    encoded = "&".join(map("=".join, request.query))
+    names = {name for name, _ in request.query}
+    if (
+        pairs != request.query
+        or not is_plain(encoded, len(pairs))
+        or "," in encoded
+        or len(names) < len(pairs)
+    ):
+        return None
+    patterns, others = [], []
+    for name, value in request.query:
+        kind = next((n for n in _NUMBERS if re.fullmatch(n, value.encode())), _OTHER)
+        if kind is _OTHER:
+            others.append(value.encode())
+        patterns.append(re.escape(name.encode()) + b'","' + kind)
+    return _Query(b'(\\["' + rb'"\],\["'.join(patterns) + b")", tuple(others), len(encoded))
 
 
-class _Known[K, V]:
-    """What was made of keys that came at least twice; most of the others never come again."""
-
-    def __init__(self, most: int = _MOST) -> None:
-        self._most = most
-        self._made: dict[K, V | None] = {}
-        self._once: dict[K, None] = {}
-
-    def get(self, key: K, make: Callable[[K], V | None]) -> V | None:
-        made = self._made.get(key)
-        if made is not None or key in self._made:
-            return made
-        if key not in self._once:
-            _keep(self._once, key, None, self._most)
-            return None
-        return _keep(self._made, key, make(key), self._most)
-
-    def clear(self) -> None:
-        self._made.clear()
-        self._once.clear()
+def _compiled(pattern: bytes) -> re.Pattern[bytes] | None:
+    """None until it was wanted often enough."""
+    found = _patterns.get(pattern)
+    if found is None:
+        times = _wanted.pop(pattern, 0) + 1
+        if times < _TIMES:
+            _keep(_wanted, pattern, times, _PATTERNS)
+        else:
+            found = _keep(_patterns, pattern, re.compile(pattern), _PATTERNS)
+    return found
 
 
 def _keep[K, V](into: dict[K, V], key: K, value: V, most: int) -> V:
@@ -223,5 +263,6 @@ def _keep[K, V](into: dict[K, V], key: K, value: V, most: int) -> V:
     return value
 
 
-_forms: _Known[_Parts, _Form] = _Known()
-_queries: _Known[bytes, _Query] = _Known()
+_senders: dict[bytes, _Sender] = {}
+_patterns: dict[bytes, re.Pattern[bytes]] = {}
+_wanted: dict[bytes, int] = {}

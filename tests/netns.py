@@ -4,7 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,3 +54,21 @@ def run(script: str, *arguments: str, ipv6: bool = True) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+class Namespace:
+    """A network namespace of its own: what runs `inside` it sees no other network."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, initializer=os.unshare, initargs=(os.CLONE_NEWNET,))
+        self.inside(self.command, "ip", "link", "set", "lo", "up")
+
+    def inside[T](self, do: Callable[..., T], *args: Any, **named: Any) -> T:
+        return self._thread.submit(do, *args, **named).result(60)
+
+    @staticmethod
+    def command(*words: str) -> None:
+        subprocess.run(words, check=True, capture_output=True)
+
+    def close(self) -> None:
+        self._thread.shutdown()

@@ -46,6 +46,9 @@ class Names:
         self.path: dict[str, How] = {}
         self.paths: dict[str, How] = {}
         self.reads_bodies = False  # a body that cannot be read may hide what the profile names
+        # Bodies in which nothing is, with their types: a mock gives the same answer each time.
+        self.clean: set[tuple[object, ...]] = set()
+        self._places: dict[tuple[str, ...], tuple[int, ...]] = {}
         for field in sensitive:
             self._add(field)
 
@@ -63,6 +66,24 @@ class Names:
                 table.pop(name, None)
             else:
                 table[name] = field.how
+
+    def places(self, part: Literal["query", "header"], names: tuple[str, ...]) -> tuple[int, ...]:
+        """At which of these names something sensitive stands. Remembered: a product sends the same
+        ones each time."""
+        found = self._places.get((part, *names))
+        if found is None:
+            table: dict[str, How] = getattr(self, part)
+            found = tuple(i for i, name in enumerate(names) if name.lower() in table)
+            if sum(map(len, names)) <= SMALL:
+                if len(self._places) >= _REMEMBERED:
+                    self._places.clear()
+                self._places[part, *names] = found
+        return found
+
+    def remember(self, clean: tuple[object, ...]) -> None:
+        if len(self.clean) >= _REMEMBERED:
+            self.clean.clear()
+        self.clean.add(clean)
 
     def of_field(self, name: str, path: str) -> How | None:
         """How the JSON field `name` is kept, the last step of `path`; None when as it came."""
@@ -132,6 +153,8 @@ class Names:
         return b"".join([*out, data[done:]])
 
 
+SMALL = 2048  # characters of what is remembered
+_REMEMBERED = 64  # lists of names, and bodies
 _MOST = 8192  # values of one text, each some 15 µs
 _NOTHING = (b"", b"null", b"none", b"undefined", b"nil", b"***")
 # One pass over Latin-1 bytes. Each match has the value's group last, the name's before it.

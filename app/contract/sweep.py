@@ -10,6 +10,7 @@ import msgspec
 
 from app.contract import body as bodies
 from app.contract.record import Body, CaptureRecord, Pair, short
+from app.contract.sensitive import SMALL
 from app.contract.traces import Traces
 
 DEPTH = 64  # levels of a document that are read; what lies deeper is masked
@@ -17,30 +18,57 @@ DEPTH = 64  # levels of a document that are read; what lies deeper is masked
 
 def sweep(record: CaptureRecord, traces: Traces, decoders: Sequence[str] = ()) -> None:
     """Replaces the traces in every text of the record and in its bodies. `decoders` of its rule."""
-    request, response = record.request, record.response
-    values = [record.detail, record.product_version]
-    if record.tls is not None:
-        values.append(record.tls.sni)
-    if record.log is not None:
-        values.append(record.log.message)
-    if request is not None:
-        values += [request.host, request.path, *values_of(request.headers)]
-        values += values_of(request.query)
-        values += [name for name, _ in request.query]
-    if response is not None:
-        values += [response.reason, *values_of(response.headers)]
-    values.append("")
-    joined = "\n".join(values)
+    bodies_ = _bodies(record)
+    plain = [body.text or "" for body, _ in bodies_ if _is_short_and_plain(body)]
+    joined = "\n".join([values(record), *_others(record), *plain, ""])
+    there = traces.within(joined)
     if "…\n" in joined:
         _texts(record, traces)  # a value may have been cut
-    elif there := traces.within(joined):
+    elif there is not None:
         _texts(record, there)
-    if request is not None and request.body is not None:
-        _body(request.body, request.headers, traces, decoders)
-    if response is not None and response.body is not None:
-        _body(response.body, response.headers, traces, decoders)
+    seen = there is None and traces.affords(joined)
+    for body, headers in bodies_:
+        if not (seen and _is_short_and_plain(body)):
+            _body(body, headers, traces, decoders)
+
+
+def values(record: CaptureRecord) -> str:
+    """The values of a record's request and answer, a line each, but for their bodies."""
+    lines: list[str] = []
+    if (request := record.request) is not None:
+        lines += [request.path, *values_of(request.query), *values_of(request.headers)]
+    if (response := record.response) is not None:
+        lines += [response.reason, *values_of(response.headers)]
+    return "\n".join(lines)
+
+
+def _others(record: CaptureRecord) -> list[str]:
+    others = [record.detail, record.product_version]
+    if record.tls is not None:
+        others.append(record.tls.sni)
+    if record.log is not None:
+        others.append(record.log.message)
+    if record.request is not None:
+        others.append(record.request.host)
+        others += [name for name, _ in record.request.query]
+    return others
+
+
+def _bodies(record: CaptureRecord) -> list[tuple[Body, Sequence[Pair]]]:
+    found: list[tuple[Body, Sequence[Pair]]] = []
+    for part in (record.request, record.response):
+        if part is not None and part.body is not None:
+            found.append((part.body, part.headers))
     if record.message is not None:
-        _body(record.message.body, (), traces, decoders)
+        found.append((record.message.body, ()))
+    return found
+
+
+def _is_short_and_plain(body: Body) -> bool:
+    """Whether a look at its text suffices to say that nothing is in it, as in most: nothing is cut,
+    or written in a way that only a reader of its format undoes."""
+    text = body.text
+    return text is not None and len(text) <= SMALL and not body.truncated and "\\" not in text
 
 
 def _texts(record: CaptureRecord, traces: Traces) -> None:

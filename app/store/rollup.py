@@ -156,13 +156,14 @@ class Batch:
         """Finds out itself what is not known of the record's content. `facet` is its number."""
         if record.kind == "log":
             return
-        out, in_, seen = known or facts(record, self._decoders(record.profile, record.rule))
-        time_ns, workload = record.time_ns, record.workload
-        key = (facet, time_ns // HOUR, record.answered_by, workload.node, workload.image, seen)
+        known = known or facts(record, self._decoders(record.profile, record.rule))
+        time_ns, workload, seen = record.time_ns, record.workload, known.seen
+        like = known.like or (facet, record.answered_by, workload.node, workload.image, seen)
+        key = (like, time_ns // HOUR)
         alike = self._alike.get(key)
         if alike is None:
             alike = self._alike[key] = _Alike(record, seen, _Sum(time_ns, time_ns))
-        alike.sum.add(time_ns, out, in_, min(record.duration_ns, _LARGEST))
+        alike.sum.add(time_ns, known.out, known.in_, min(record.duration_ns, _LARGEST))
 
     def _add(self, record: CaptureRecord, seen: Observation | None, sum: _Sum) -> None:
         time_ns = record.time_ns

@@ -1,15 +1,22 @@
-"""Connections whose requests are answered by different layers, through a real sidecar."""
+"""Connections whose requests are answered in different ways, through a real sidecar: by CONNECT,
+where mitmproxy reads, and behind the redirect, where `addon.front` does."""
 
+import contextlib
 import json
+import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from app.contract import rules as r
+from tests import netns
 from tests.peers import App, Host
-from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html"),
@@ -21,23 +28,59 @@ OVER = b"HTTP/1.1\r\nHost: cdn.cribl.io\r\n"
 LAST = b"GET /telemetry/index.html?last=1 " + OVER + b"Connection: close\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sidecar, App, Host]]:
+class Redirected(Sidecar):
+    """In a network namespace of its own, with the redirect; clients know nothing of it."""
+
+    def __init__(self, namespace: netns.Namespace, *given: Any, **named: str) -> None:
+        self._namespace = namespace
+        namespace.inside(super().__init__, *given, **named)
+        dummies = ["--hosts", named["TELEMOCK_HOSTS"]]
+        command = [sys.executable, "-m", "addon.redirect", *dummies]
+        namespace.inside(subprocess.run, command, cwd=ROOT, capture_output=True, check=True)
+
+    def connect(
+        self, host: str = HOST, port: int = 443, *, tls: bool = True, sni: str | None = None
+    ) -> socket.socket:
+        plain = self._namespace.inside(socket.create_connection, ("192.0.2.1", port), 15)
+        return self.trust().wrap_socket(plain, server_hostname=sni or host) if tls else plain
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        return self._namespace.inside(super().get, path)
+
+
+@pytest.fixture(
+    scope="module", params=["connect", pytest.param("redirect", marks=pytest.mark.root)]
+)
+def lab(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Sidecar, App, Host]]:
     directory = tmp_path_factory.mktemp("answer")
     (directory / "token").write_text("the-token\n")
     ca, context = authority(directory)
-    app, host = App(RULES), Host(context)
-    with sidecar(
-        directory / "one",
-        RULES,
-        TELEMOCK_APP_URL=f"http://127.0.0.1:{app.port}",
-        TELEMOCK_TOKEN_FILE=str(directory / "token"),
-        TELEMOCK_UPSTREAM_CA=str(ca),
-        TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port}",
-    ) as running:
+    with contextlib.ExitStack() as stack:
+        namespace = None
+        if request.param == "redirect":
+            netns.require()
+            namespace = netns.Namespace()
+            stack.callback(namespace.close)
+        inside = namespace.inside if namespace else lambda make, *given: make(*given)
+        app, host = inside(App, RULES), inside(Host, context)
+        stack.callback(app.close)
+        stack.callback(host.close)
+        environ = {
+            "TELEMOCK_APP_URL": f"http://127.0.0.1:{app.port}",
+            "TELEMOCK_TOKEN_FILE": str(directory / "token"),
+            "TELEMOCK_UPSTREAM_CA": str(ca),
+            "TELEMOCK_RESOLVE": f"{HOST}:443=127.0.0.1:{host.port}",
+        }
+        if namespace is None:
+            running = stack.enter_context(sidecar(directory / "one", RULES, **environ))
+        else:
+            environ |= {"MITM_PORT": "", "TELEMOCK_HOSTS": f"192.0.2.1={HOST}",
+                        "TELEMOCK_TRANSPARENT": "127.0.0.1:17443"}  # fmt: skip
+            running = Redirected(namespace, directory / "one", RULES, **environ)
+            stack.callback(running.stop)
         yield running, app, host
-    app.close()
-    host.close()
 
 
 def paths(sidecar: Sidecar, after: int) -> list[str]:

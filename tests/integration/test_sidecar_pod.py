@@ -149,7 +149,7 @@ def test_loopback_listens_where_the_hosts_file_points_to(tmp_path: Path, ipv6: b
 @pytest.mark.parametrize(
     ("setup", "sentence"),
     [
-        ('socket.create_server(("127.0.0.2", 443))', "address already in use"),
+        ('socket.create_server(("127.0.0.2", 443))', "ddress already in use"),
         (
             'subprocess.run(["nft", "-f", "-"], text=True, check=True, input="add table ip x\\n'
             "add chain ip x c { type nat hook output priority -100; }\\n"

@@ -6,13 +6,12 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests import netns
 from tests.peers import Host, Reader, wait_for
 from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
 
@@ -146,24 +145,6 @@ def test_a_port_in_use_ends_the_start(lab: Sidecar, tmp_path: Path) -> None:
     assert "TELEMOCK_HEALTH_PORT" in str(e.value)
 
 
-class Namespace:
-    """A network namespace of its own: what runs `inside` it sees no other network."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, initializer=os.unshare, initargs=(os.CLONE_NEWNET,))
-        self.inside(self.command, "ip", "link", "set", "lo", "up")
-
-    def inside[T](self, do: Callable[..., T], *args: Any, **named: Any) -> T:
-        return self._thread.submit(do, *args, **named).result(60)
-
-    @staticmethod
-    def command(*words: str) -> None:
-        subprocess.run(words, check=True, capture_output=True)
-
-    def close(self) -> None:
-        self._thread.shutdown()
-
-
 @pytest.mark.root
 @pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("nft") or not shutil.which("ip"),
@@ -173,7 +154,7 @@ def test_redirected_connections(tmp_path: Path) -> None:
     """Transparent mode: what goes to the dummy addresses arrives, and the real host is another."""
     ca, context = authority(tmp_path)
     try:
-        namespace = Namespace()
+        namespace = netns.Namespace()
     except (OSError, subprocess.CalledProcessError) as e:
         pytest.skip(f"no network namespace here: {e}")
     host = namespace.inside(Host, context)

@@ -19,7 +19,8 @@ from addon.arrivals import FILE_PROVEN, Proven, QuicRefused, brought, unreachabl
         ("transparent@127.0.0.1:17443", 443, True),
         ("transparent@127.0.0.1:17443", 80, True),
         ("transparent@127.0.0.1:17443", 17443, False),
-        ("loopback@127.0.0.2:443", 443, True),
+        ("gate@127.0.0.1:17443", 443, False),  # which counts itself
+        ("loopback@127.0.0.2:443", 443, False),
         ("regular@127.0.0.1:8080", 443, False),
     ],
 )

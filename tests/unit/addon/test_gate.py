@@ -7,7 +7,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -44,8 +44,8 @@ class Connections:
     def unread(self) -> bool:
         return self.over
 
-    def arrived(self) -> None:
-        self.count += 1
+    def arrived(self, *, counted: bool = True) -> None:
+        self.count += counted
 
     def left(self, link: Link) -> None:
         self.links.append(link)
@@ -120,6 +120,55 @@ async def test_mitmproxy_serves_what_a_profile_names(lab: Lab) -> None:
     assert await lab.ask(first) == b"served"
     assert lab.served == [first]
     assert lab.connections.count == 1 and lab.connections.links == []
+
+
+class Taken:
+    """What `addon.front` is to the gate: it gives everything to mitmproxy, with what it read."""
+
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+        self.destinations: list[tuple[str, int]] = []
+
+    def take(
+        self,
+        client: socket.socket,
+        peer: tuple[str, int],
+        destination: tuple[str, int],
+        host: str,
+        back: Callable[[bytes], None],
+    ) -> None:
+        self.hosts.append(host)
+        self.destinations.append(destination)
+        loop, begun = asyncio.get_running_loop(), b""
+
+        def read() -> None:
+            nonlocal begun
+            begun += client.recv(1 << 16)
+            loop.remove_reader(client)
+            back(begun)
+
+        loop.add_reader(client, read)
+
+    def end(self) -> None:
+        self.hosts.append("end")
+
+
+@pytest.mark.parametrize(
+    ("destination", "host"), [((DUMMY, 443), HOST), (("100::5", 443), "100::5"), (None, None)]
+)
+async def test_the_front_sees_first_what_may_be_telemetry(
+    lab: Lab, destination: tuple[str, int] | None, host: str | None
+) -> None:
+    taken = lab.connections.gate.front = Taken()  # type: ignore[assignment]
+    if destination is not None:
+        lab.destination = destination
+    first = hello(HOST)
+    assert await lab.ask(first) == b"served"
+    assert lab.served == [first]
+    assert taken.destinations == [lab.destination]
+    assert taken.hosts == [host or lab.far.getsockname()[0]]
+    lab.connections.gate.end()
+    assert taken.hosts[-1] == "end"
 
 
 async def test_all_else_is_relayed(lab: Lab) -> None:

@@ -59,18 +59,3 @@ async def test_all_are_called_in_order_until_one_halts(
         await hooks.handle_lifecycle(event)
         assert calls[2:] == ["three", "four", "six", "seven"]
         assert late in hooks
-
-
-def test_at_once_only_where_nobody_waits() -> None:
-    calls: list[str] = []
-    with taddons.context() as context:
-        hooks = Hooks(context.master)
-        hooks.add(
-            Child("one", calls, ValueError("wrong")),
-            Child("two", calls, exceptions.AddonHalt()),
-            Child("three", calls),
-        )
-        event = ClientConnectedHook(tflow.tclient_conn())
-        assert hooks.trigger_now(event) and calls == ["one", "two"]
-        hooks.add(Waiting("four", calls))
-        assert not hooks.trigger_now(event) and calls == ["one", "two"]

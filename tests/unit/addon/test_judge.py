@@ -12,10 +12,12 @@ from tests.sidecar import HOST
 FAR = "198.51.100.7"
 
 
-def hello(sni: str | None) -> bytes:
+def hello(sni: str | None, *alpn: str) -> bytes:
     """A ClientHello as Python's ssl sends it."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     outgoing = ssl.MemoryBIO()
     connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=sni)
     with pytest.raises(ssl.SSLWantReadError):
@@ -30,11 +32,13 @@ def judged(data: bytes, destination: str = FAR) -> Verdict | Wait:
 @pytest.mark.parametrize(
     ("data", "destination", "verdict"),
     [
-        (hello(HOST), FAR, Verdict(HOST, HOST)),
-        (hello(HOST.upper()), FAR, Verdict(HOST, HOST)),
+        (hello(HOST), FAR, Verdict(HOST, HOST, tls=True)),
+        (hello(HOST.upper()), FAR, Verdict(HOST, HOST, tls=True)),
+        (hello(HOST, "http/1.1"), FAR, Verdict(HOST, HOST, tls=True)),
+        (hello(HOST, "http/1.1", "h2"), FAR, Verdict(HOST, HOST, tls=True, h2=True)),
         (hello("other.example"), FAR, Verdict("other.example", "other.example", "not_named")),
         (hello(None), FAR, Verdict(FAR, "", "not_named")),
-        (hello(None), HOST, Verdict(HOST)),
+        (hello(None), HOST, Verdict(HOST, tls=True)),
         (b"GET / HTTP/1.1\r\nhost: %s\r\n\r\n" % HOST.encode(), FAR, Verdict(HOST)),
         (b"GET / HTTP/1.1\r\nhost: o.test:80\r\n\r\n", FAR, Verdict("o.test", "", "not_named")),
         (b"GET / HTTP/1.0\r\n\r\n", FAR, Verdict(FAR, "", "not_named")),

@@ -6,13 +6,19 @@ import socket
 
 import pytest
 from mitmproxy import options
+from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Client, ConnectionState
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.test import taddons
 
 from addon import loopback
+from addon.dns import Names
+from addon.gate import Gate
 from addon.loopback import LoopbackInstance, LoopbackMode, NotProved, addresses, prove
+from addon.splice import Link
+from tests.sidecar import HOST
 
 
 def test_listens_on_the_hosts_addresses_and_the_shared_ones() -> None:
@@ -62,17 +68,46 @@ async def test_somebody_else_there_is_not_proved(monkeypatch: pytest.MonkeyPatch
     assert loopback._awaited == {}
 
 
-async def test_what_arrives_here_is_proved() -> None:
-    mode = ProxyMode.parse("loopback@127.0.0.1:0")
-    instance = LoopbackInstance.make(mode, None)  # type: ignore[arg-type]
+class Connections:
+    """What `addon.connections` is to the gate. mitmproxy finds it by its name."""
 
-    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = Client(
-            peername=writer.get_extra_info("peername"), sockname=("127.0.0.1", 443),
-            timestamp_start=1.0, state=ConnectionState.OPEN, proxy_mode=mode,
-        )  # fmt: skip
-        instance.make_top_layer(Context(client, options.Options()))
+    def __init__(self) -> None:
+        self.gate = Gate(self, Names({}, {"127.0.0.1": HOST}, tuple))
+        self.counted: list[bool] = []
+
+    def names(self, host: str) -> bool:
+        return host == HOST
+
+    def unread(self) -> bool:
+        return False
+
+    def arrived(self, *, counted: bool = True) -> None:
+        self.counted.append(counted)
+
+    def left(self, link: Link) -> None:
+        raise AssertionError(link)
+
+
+async def test_what_arrives_here_is_proved_and_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[tuple[str, int]] = []
+
+    async def serve(
+        _: LoopbackInstance, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        served.append(writer.get_extra_info("sockname"))
         writer.close()
 
-    async with await asyncio.start_server(accepted, "127.0.0.1", 0) as server:
-        await prove([server.sockets[0].getsockname()] * 2)
+    monkeypatch.setattr(LoopbackInstance, "handle_stream", serve)
+    connections = Connections()
+    with taddons.context(connections, Proxyserver()):
+        instance = LoopbackInstance.make("loopback@127.0.0.1:0", None)  # type: ignore[arg-type]
+        await instance.start()
+        (where,) = instance.listen_addrs
+        await prove([where] * 2)
+        reader, writer = await asyncio.open_connection(*where)
+        assert await reader.read() == b""
+        writer.close()
+        await instance.stop()
+    assert connections.counted == [False, False, True]
+    assert served == [where] * 3
+    assert loopback._awaited == {}

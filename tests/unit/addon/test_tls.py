@@ -96,7 +96,7 @@ def test_a_client_that_does_not_trust_us_fails(made: Made) -> None:
 
 
 def test_what_was_prepared_is_used(made: Made) -> None:
-    made.contexts.prepare([HOST], made.options)
+    made.contexts.prepare([HOST])
     (prepared,) = made.contexts._made.values()
     assert made.start().ssl_conn.get_context() is prepared
 

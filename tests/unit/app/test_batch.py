@@ -77,6 +77,8 @@ def test_unknown_fields_stay_in_the_line() -> None:
         (gzip.compress(bytes(BATCH_CAP + 1)), "gzip", 413),
         (zstandard.compress(bytes(BATCH_CAP + 1)), "zstd", 413),
         (b"x\n" * (LINES_CAP + 1), "", 413),
+        (b"x\n" * LINES_CAP + b"x", "", 413),
+        (b"\n" * (LINES_CAP + 1), "", 413),
     ],
     ids=lambda v: str(v)[:12],
 )
@@ -89,6 +91,7 @@ def test_a_batch_that_cannot_be_read(body: bytes, encoding: str, status: int) ->
 
 def test_as_many_lines_as_allowed() -> None:
     assert len(read_batch(b"x\n" * LINES_CAP, "").refused) == LINES_CAP
+    assert [r.line for r in read_batch(b"\n x\r\n\n" + b"x\rx\x0bx\x85", "").refused] == [2, 4]
 
 
 async def test_the_wire_is_bounded() -> None:

@@ -1,5 +1,6 @@
 """What is worked out on arrival is what looking at the whole record later would give."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.contract.record import (
     Message,
     RecordError,
     Tls,
+    Workload,
     decode,
     encode,
 )
@@ -23,7 +25,7 @@ from app.counting import Counting
 from app.digest import digest
 from app.files import request_log
 from app.otel.metrics import Metrics
-from app.store import Incoming
+from app.store import CaptureQuery, Incoming
 from app.store.rollup import facts
 from app.store.sqlite import SqliteStore
 from tests.records import T0, exchange, log, spliced
@@ -46,6 +48,10 @@ def arrived(record: CaptureRecord) -> Incoming:
     return digest(encode(record), no_decoders)
 
 
+def arrived_line(line: bytes) -> Incoming:
+    return digest(line, no_decoders)
+
+
 def no_decoders(profile: str, rule: str) -> tuple[str, ...]:
     return ()
 
@@ -62,25 +68,37 @@ def test_facts_and_line_are_those_of_the_whole_record() -> None:
 
 
 def test_store_and_counters_see_no_difference(tmp_path: Path) -> None:
+    """Also of lines that are read by their form, of two senders, in two hours and two days."""
+    lines = [encode(record) for record in records()]
+    for seq in range(1, 40):
+        for sender, status in ((1, 200), (1, 503), (2, 200)):
+            time_ns = T0 + seq * 45 * 60 * 10**9
+            of = {"workload": Workload(namespace="logs", pod=f"worker-{sender}"), "status": status}
+            query = [("v", "4.1"), ("ib", str(seq))]
+            lines.append(line_of(10 * sender + status, seq, time_ns=time_ns, query=query, **of))
     results: list[object] = []
-    for ready in (arrived, lambda record: Incoming(record, encode(record))):
+    for ready in (arrived_line, lambda line: Incoming(decode(line), line)):
         store = SqliteStore(tmp_path / f"{len(results)}.sqlite")
         try:
-            batch = [ready(record) for record in records()]
-            written = store.write(batch)
+            batch = [ready(line) for line in lines]
+            written = store.write([*batch, *batch[:3]])
             metrics = Metrics("app")
             Counting(metrics).stored(batch, written)
             counted = [x for x in metrics.render().splitlines() if x.startswith(b"telemock_")]
             assert len(counted) > 10
-            results.append((written, store.endpoints(), store.senders(), store.fields(), counted))
+            kept = store.captures(CaptureQuery(limit=len(lines)))
+            results.append(
+                (written, kept, store.endpoints(), store.senders(), store.fields(), counted)
+            )
         finally:
             store.close()
     assert results[0] == results[1]
+    assert len({one.facts.like for one in map(arrived_line, lines) if one.facts}) == 4  # and None
 
 
 def same(line: bytes) -> None:
     """What the line gives is what its whole record gives, or a refusal where there is none; also
-    when its form, and then its query, was seen before."""
+    when its form was seen before."""
     try:
         record = decode(line)
     except RecordError:
@@ -89,20 +107,33 @@ def same(line: bytes) -> None:
                 digest(line, no_decoders)
         return
     whole = Incoming(decode(line), line, facts(record, ()), request_log(record))
-    narrow = whole._replace(record=digesting._narrowed(whole.record))
+    digesting._narrowed(whole.record)
     for _ in range(4):
-        assert digest(line, no_decoders) == narrow
+        found = digest(line, no_decoders)
+        assert found.facts
+        found.facts.like = None
+        assert found == whole
 
 
 def is_remembered(line: bytes) -> bool:
     """Whether the line is read by its form."""
-    return digesting._usual(line) is not None
+    head = digesting._HEAD.match(line)
+    sender = head and digesting._senders.get(head[1])
+    return bool(head and sender and digesting._usual(line, head, sender))
+
+
+def forget() -> None:
+    for known in (digesting._senders, digesting._patterns, digesting._wanted):
+        known.clear()
 
 
 @pytest.fixture(autouse=True)
-def nothing_known() -> None:
-    digesting._forms.clear()
-    digesting._queries.clear()
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is known, and a form is as soon as its second line came."""
+    monkeypatch.setattr(digesting, "_TIMES", 1)
+    forget()
+    yield
+    forget()
 
 
 # What JSON and URLs are made of, and what a careless reader would take for it.
@@ -189,7 +220,7 @@ def test_usual_lines_are_read_by_their_form(given: dict[str, Any]) -> None:
         {"query": []}, {"trace_id": "of somebody's own"}, {"span_id": "2"},
         {"path": "/\x7f"}, {"path": "/é"}, {"query": [("a", "b c")]}, {"query": [("a", "1")] * 2},
         {"time_ns": 9 * 10**18}, {"seq": 10**15}, {"path": "x" * digesting._SMALL},
-        {"query": [("a", "x" * digesting._SMALL)]},
+        {"query": [("a", "x" * digesting._SMALL)]}, {"query": [("a", "1,2")]},
     ],
     ids=lambda given: str(given)[:30],
 )  # fmt: skip
@@ -197,8 +228,8 @@ def test_all_others_are_decoded(given: dict[str, Any]) -> None:
     line = encode(exchange(**({"seq": 1} | USUAL | given)))
     same(line)
     assert not is_remembered(line)
-    known = (digesting._forms, digesting._queries)
-    assert all(len(key) < 2 * digesting._SMALL for k in known for key in (*k._made, *k._once))
+    assert not digesting._patterns
+    assert not any(sender.forms for sender in digesting._senders.values())
 
 
 @pytest.mark.parametrize(
@@ -233,16 +264,77 @@ def test_counters_and_instants_that_change_are_one_query() -> None:
         kinds = {f.path: (f.type, f.shape) for f in found.seen.fields}
         assert kinds["query.ib"] == ("integer", "")
         assert kinds["query.lt"] == ("integer", "timestamp")
-    assert len(digesting._queries._made) == len(digesting._forms._made) == 1
+    assert len(digesting._patterns) == 1
+
+
+def line_of(sender: int, seq: int, **given: Any) -> bytes:
+    return encode(exchange(seq, boot=f"{sender:032x}", **(USUAL | given)))
+
+
+def test_senders_share_a_pattern() -> None:
+    for sender in range(10):
+        versions = [
+            ("v", f"4.{sender}"),
+            ("guid", f"tok_{sender:08}"),
+            ("ib", "1"),
+            ("lt", "1" * 10),
+        ]
+        for seq in (1, 2, 3):
+            same(line_of(sender, seq, query=versions, status=200 + sender % 2))
+        assert is_remembered(line_of(sender, 4, query=versions, status=200 + sender % 2))
+    assert len(digesting._patterns) == 2  # one for each status
+
+
+def test_what_is_no_number_stays_the_same() -> None:
+    values = {"v": "4.16.1", "ib": "1", "e": ""}
+    for seq in (1, 2):
+        same(line_of(1, seq, query=[*values.items()]))
+    assert is_remembered(line_of(1, 3, query=[*(values | {"ib": "22"}).items()]))
+    for other in (
+        {"v": "4.16.2"},
+        {"ib": "x"},
+        {"ib": "1" * 10},
+        {"ib": ""},
+        {"e": "1"},
+        {"E": ""},
+    ):
+        line = line_of(1, 3, query=[*(values | other).items()])
+        assert not is_remembered(line)
+        same(line)
+
+
+def test_a_sender_may_have_a_few_forms() -> None:
+    for status in range(200, 200 + digesting._FORMS):
+        for seq in range(1, 64):
+            same(line_of(1, seq, status=status))
+    assert all(is_remembered(line_of(1, 99, status=200 + n)) for n in range(digesting._FORMS))
+    for seq in range(1, 1_024):
+        digest(line_of(1, seq, status=404), no_decoders)
+    assert is_remembered(line_of(1, 99, status=404))
+    (sender,) = digesting._senders.values()
+    assert len(sender.forms) == digesting._FORMS
+
+
+def test_who_sends_ever_new_ones_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[bytes] = []
+    monkeypatch.setattr(digesting, "_form", lambda line, *rest: learned.append(line))
+    for seq in range(1, 1_001):
+        digest(line_of(1, seq, path=f"/{seq}"), no_decoders)
+    assert len(learned) == 9  # the 2nd, 4th, … 512th
+
+
+def test_a_pattern_is_compiled_when_it_was_wanted_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digesting, "_TIMES", 3)
+    for sender in range(3):
+        assert not digesting._patterns
+        for seq in (1, 2):
+            digest(line_of(sender, seq), no_decoders)
+    assert len(digesting._patterns) == 1
+    assert is_remembered(line_of(2, 3))
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    known: digesting._Known[int, int] = digesting._Known(3)
-    made: list[int] = []
+    known: dict[int, int] = {}
     for n in range(10):
-        for _ in range(3):
-            known.get(n, lambda key: made.append(key) or key)
-        assert len(known._made) <= 3 and len(known._once) <= 3
-    assert made == list(range(10))
-    assert known.get(99, abs) is None
-    assert [known.get(99, abs), known.get(99, abs)] == [99, 99]
+        assert digesting._keep(known, n, 2 * n, 3) == 2 * n
+        assert known[n] == 2 * n and len(known) <= 3

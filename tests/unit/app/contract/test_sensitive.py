@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.rules import Sensitive
-from app.contract.sensitive import How, Names
+from app.contract.sensitive import _REMEMBERED, SMALL, How, Names
 
 
 def names(*fields: tuple[str, str, str]) -> Names:
@@ -32,6 +32,20 @@ def test_every_product_has_sensitive_names() -> None:
         spellings = {"password", "client_secret", "client-secret", "clientsecret", "apikey"}
         assert spellings <= table.keys()
     assert not common.reads_bodies
+
+
+def test_where_names_stand_is_remembered_within_bounds() -> None:
+    of = names(("query", "lic", "mask"), ("header", "guid", "mask"))
+    for _ in range(2):
+        assert of.places("query", ("v", "LIC", "guid", "lic")) == (1, 3)
+        assert of.places("header", ("v", "LIC", "guid", "lic")) == (2,)
+        assert of.places("query", ()) == ()
+    for number in range(3 * _REMEMBERED):
+        assert of.places("query", (f"{number}", "lic")) == (1,)
+        of.remember((f"{number}", "", ()))
+    assert len(of._places) <= _REMEMBERED and len(of.clean) <= _REMEMBERED
+    before = len(of._places)
+    assert of.places("query", ("x" * SMALL, "lic")) == (1,) and len(of._places) == before
 
 
 def test_any_is_query_header_and_body() -> None:

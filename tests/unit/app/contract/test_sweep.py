@@ -67,3 +67,17 @@ def test_any_value_leaves_no_trace(secret: str) -> None:
     # One of few characters stands in many texts by chance, and so does a word such as `undefined`.
     if len(set(secret)) > 4 and chased(secret):
         assert find_secret(masked, secret) == []
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_what_comes_often_is_removed_as_what_comes_once(echo: str) -> None:
+    """Bodies and values that are remembered from one record to the next."""
+    answer = Body(text=ECHOES[echo](SECRET))
+    for _ in range(80):
+        record = exchange(
+            query=[("lic", SECRET), ("v", "1")],
+            response=Response(status=200, body=Body(text=answer.text)),
+        )
+        assert find_secret(r.encode(MASKER.record(record)), SECRET) == []
+        alone = exchange(response=Response(status=200, body=Body(text=answer.text)))
+        MASKER.record(alone)  # in which nothing says that it is one

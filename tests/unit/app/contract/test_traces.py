@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.traces import chased, contained, loose, traces
+from app.contract.traces import _OFTEN, Traces, chased, contained, loose, traces
 from tests.canary import find_secret
 
 VALUE = "s3cret/value+1"
@@ -25,6 +25,24 @@ def test_each_form_is_replaced() -> None:
         assert find_secret(text.encode(), VALUE)
         assert found.within(text)
         assert find_secret(found.replace(text).encode(), VALUE) == []
+
+
+@given(
+    st.lists(st.text(min_size=4, max_size=12), min_size=1, max_size=4, unique=True),
+    st.text(max_size=40),
+    st.integers(0, 200),
+)
+def test_values_that_come_often_are_looked_for_together(
+    values: list[str], text: str, form: int
+) -> None:
+    found = traces(dict.fromkeys(values, "***"))
+    hidden = found.needles[form % len(found.needles)][0].form
+    for there in (text, text + hidden + text, hidden.upper()):
+        seldom = Traces(found.needles).within(there)
+        often = Traces(found.needles)
+        often._looks = _OFTEN
+        again = often.within(there)
+        assert (again and again.needles) == (seldom and seldom.needles)
 
 
 def test_each_value_has_its_own_replacement() -> None:

@@ -1,0 +1,281 @@
+"""Where telemetry is answered without mitmproxy: TLS and HTTP/1.1 on the client's own socket.
+
+`addon.gate` gives it the connections that the redirect brings. A client whose first bytes name a
+host of a profile is answered here, request by request, as long as a rule or the mock answers;
+mitmproxy's objects and events for a connection cost several times as much as the answer itself.
+Whatever else a client wants (HTTP/2, no TLS, a request for the real host, WebSocket, a form that
+`addon.answer` does not take) goes to mitmproxy, which begins as if nothing had happened: it gets
+the client's first bytes again, and a TLS connection whose handshake is done.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Protocol
+
+from addon.answer import Answers, Conversation
+from addon.capture import endpoint
+from addon.dns import Address
+from addon.exchange import Exchange, Line
+from addon.judge import Verdict, judge
+from addon.splice import IDLE_SECONDS, SWEEP_S
+from addon.tls import Connection, Contexts, said
+from app.contract.record import Endpoint, Tls, short
+
+SIZE = 64 * 1024  # bytes of one read
+
+log = logging.getLogger(__name__)
+
+Back = Callable[[bytes], None]
+_numbers = count(1)
+
+
+class Keeper(Protocol):
+    """What is asked of `addon.connections`."""
+
+    def names(self, host: str) -> bool:
+        """Whether a profile names the host."""
+
+    def unread(self) -> bool:
+        """Whether the time is over in which redirected connections are looked into."""
+
+    def not_opened(self, caller: "Caller", error: str) -> None:
+        """Records that the TLS handshake failed."""
+
+
+class Front:
+    """In the event loop. `answers` decides and answers."""
+
+    def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers) -> None:
+        self.keeper, self.contexts, self.answers = keeper, contexts, answers
+        self.callers: set[Caller] = set()
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    def take(
+        self, client: socket.socket, peer: Address, destination: Address, host: str, back: Back
+    ) -> None:
+        """A connection. `host` is whom the destination stands for; `back` gives it to mitmproxy,
+        with the bytes that were read of it."""
+        if self._sweeping is None:
+            self._sweep()
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.callers.add(Caller(self, client, peer, destination, host, back))
+        except OSError:  # gone already
+            client.close()
+
+    def end(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for caller in list(self.callers):
+            caller.close()
+
+    def _sweep(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+        before = time.monotonic() - IDLE_SECONDS
+        for caller in [x for x in self.callers if x.active < before]:
+            caller.close()
+
+
+class Caller:
+    """One client's connection, until it is closed or mitmproxy's."""
+
+    _tls: Connection  # from `_first` on
+    _talk: Conversation  # from the end of the handshake on
+
+    def __init__(
+        self,
+        front: Front,
+        client: socket.socket,
+        peer: Address,
+        destination: Address,
+        host: str,
+        back: Back,
+    ) -> None:
+        self.peer, self.destination, self.host, self.sni = peer, destination, host, ""
+        self.began, self.active = time.time(), time.monotonic()
+        self._front, self._socket, self._back = front, client, back
+        self._loop = asyncio.get_running_loop()
+        self._take: Callable[[bytes], None] = self._first
+        self._hello = b""  # the first bytes, which mitmproxy would begin with
+        self._asking: asyncio.Task[None] | None = None
+        self._unsent = bytearray()
+        self._drained: Callable[[], None] | None = None  # what is done once all is sent
+        self._open = True
+        self._loop.add_reader(client, self._readable)
+
+    def close(self) -> None:
+        if self._open:
+            self._let_go()
+            if self._take == self._go_on:
+                self._talk.leave()
+            self._socket.close()
+
+    def _let_go(self) -> None:
+        self._open = False
+        self._front.callers.discard(self)
+        self._loop.remove_reader(self._socket)
+        if self._unsent:
+            self._loop.remove_writer(self._socket)
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:  # reset
+            data = b""
+        self.active = time.monotonic()
+        if data:
+            self._safely(self._take, data)
+        else:
+            self._safely(self._left)
+
+    def _safely[*Ts](self, step: Callable[[*Ts], None], *given: *Ts) -> None:
+        """What fails ends this connection, and no other."""
+        try:
+            step(*given)
+        except Exception:
+            log.exception("a connection could not be answered, so it is closed")
+            self.close()
+
+    def _left(self) -> None:
+        if self._take == self._shake:
+            self._front.keeper.not_opened(self, "connection closed")
+        self.close()
+
+    # What is done with the client's bytes, one step after the other.
+
+    def _first(self, data: bytes) -> None:
+        self._hello += data
+        keeper = self._front.keeper
+        found = judge(self._hello, self.host, keeper.names)
+        if keeper.unread():
+            self._hand_over()
+        elif isinstance(found, Verdict):
+            if not found.tls or found.h2:
+                self._hand_over()
+                return
+            self.host, self.sni = found.host, found.sni
+            context = self._front.contexts.of(found.sni or self.destination[0], found.host)
+            self._tls, self._take = Connection(context), self._shake
+            self._shake(self._hello)
+
+    def _shake(self, data: bytes) -> None:
+        self._tls.take(data)
+        try:
+            done = self._tls.shake()
+        except ssl.SSLError as e:
+            self._flush()  # the alert
+            self._front.keeper.not_opened(self, said(e))
+            self.close()
+            return
+        if done:
+            self._talk = Conversation(self._front.answers, self._line, self._send)
+            self._take = self._go_on
+            self._go_on(b"")
+        if self._open:
+            self._flush()
+
+    def _go_on(self, data: bytes) -> None:
+        self._tls.take(data)
+        talk = self._talk
+        while talk.over is None and not talk.ended and (plain := self._tls.plain()):
+            talk.receive(plain)
+        if talk.over is None and self._tls.ended:
+            talk.leave()
+        self._follow()
+
+    def _follow(self) -> None:
+        talk = self._talk
+        if talk.over is not None:
+            self._when_drained(self._hand_over)
+        elif talk.ended:
+            self._tls.part()
+            self._flush()
+            self._when_drained(self.close)
+        elif talk.asked is not None and self._asking is None:
+            self._asking = self._loop.create_task(self._ask(talk.asked))
+
+    async def _ask(self, exchange: Exchange) -> None:
+        await self._front.answers.ask_app(exchange)
+        self._asking = None
+        if self._open:
+            self._safely(self._replied)
+
+    def _replied(self) -> None:
+        self._talk.replied()
+        self._follow()
+
+    def _line(self) -> Line:
+        return Line(
+            id=f"front-{next(_numbers)}",
+            client=endpoint(self.peer),
+            destination=Endpoint(*self.destination),
+            tls=Tls(
+                sni=short(self.sni),
+                version=self._tls.get_protocol_version_name(),
+                alpn=self._tls.get_alpn_proto_negotiated().decode(),
+            ),
+            scheme="https",
+            port=self.destination[1],
+            named=self.host,
+        )
+
+    def _hand_over(self) -> None:
+        """To mitmproxy; once all is sent that was answered here."""
+        opened = self._take == self._go_on
+        self._let_go()
+        if opened and self._front.keeper.unread():
+            self._socket.close()  # mitmproxy would relay it, and its client begins anew in any case
+            return
+        if opened:
+            self._tls.leave(self._talk.over or b"")
+            self._front.contexts.leave(self.peer, self._tls)
+        self._back(self._hello)
+
+    # Sending.
+
+    def _send(self, data: bytes) -> None:
+        self._tls.seal(data)
+        self._flush()
+
+    def _flush(self) -> None:
+        data = self._tls.out()
+        if not data or self._unsent:
+            self._unsent += data
+            return
+        sent = self._write(data)
+        if sent < len(data):
+            self._unsent += data[sent:]
+            # Who does not read is not read from.
+            self._loop.remove_reader(self._socket)
+            self._loop.add_writer(self._socket, self._writable)
+
+    def _write(self, data: bytes | bytearray) -> int:
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:  # gone: the next read says so
+            return len(data)
+
+    def _writable(self) -> None:
+        del self._unsent[: self._write(self._unsent)]
+        if self._unsent:
+            return
+        self._loop.remove_writer(self._socket)
+        if self._drained is not None:
+            self._safely(self._drained)
+        else:
+            self._loop.add_reader(self._socket, self._readable)
+
+    def _when_drained(self, then: Callable[[], None]) -> None:
+        if self._unsent:
+            self._drained = then
+        else:
+            then()
