@@ -31,7 +31,7 @@ QUEUE_RECORDS = 10_000
 QUEUE_SIZE = 32 << 20  # bytes that queued records hold in memory, about
 GROUP_RECORDS = 200  # that are written together
 GROUP_SIZE = 1 << 20
-TRACED_RECORDS = 1_000  # behind more of them that wait no spans are made, lest records be lost
+TRACED_RECORDS = 300  # behind more of them that wait no spans are made, lest records be lost
 GATHER_S = 0.01  # how long a group gathers, so that a busy proxy is not woken for every record
 
 log = logging.getLogger(__name__)

@@ -67,6 +67,7 @@ def telemock(
             processor=processor,
             as_sidecar=True,
             environ={
+                "MALLOC_ARENA_MAX": "1",
                 "PYTHONOPTIMIZE": "1",
                 "TELEMOCK_APP_URL": f"http://{APP}:{names.PORT_APP}",
                 "TELEMOCK_TOKEN_FILE": str(lab.folder / "app" / names.FILE_TOKEN),
