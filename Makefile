@@ -111,8 +111,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 \
 .PHONY: lock
 lock: ## rewrite requirements/*.txt from pyproject.toml (LOCKFLAGS=--upgrade takes newer versions)
 	@[[ -x $(BIN)/uv ]] || $(MAKE) --no-print-directory venv
-	$(COMPILE) --extra otel --extra sidecar --extra dev pyproject.toml -o requirements/dev.txt
-	$(COMPILE) --extra otel -c requirements/dev.txt pyproject.toml -o requirements/app.txt
+	$(COMPILE) --extra sidecar --extra dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) -c requirements/dev.txt pyproject.toml -o requirements/app.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["sidecar"], sep="\n")' \
 	  | $(COMPILE) -c requirements/dev.txt - -o requirements/sidecar.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["chart"], sep="\n")' \

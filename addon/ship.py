@@ -31,6 +31,7 @@ QUEUE_RECORDS = 10_000
 QUEUE_SIZE = 32 << 20  # bytes that queued records hold in memory, about
 GROUP_RECORDS = 200  # that are written together
 GROUP_SIZE = 1 << 20
+TRACED_RECORDS = 300  # behind more of them that wait no spans are made, lest records be lost
 GATHER_S = 0.01  # how long a group gathers, so that a busy proxy is not woken for every record
 
 log = logging.getLogger(__name__)
@@ -221,6 +222,9 @@ class Shipper:
         self._measure.record(record, traced)
         record, line = self._line(record)
         if traced is not None and self._spans is not None:
+            if len(self._queue) > TRACED_RECORDS:
+                self._metrics.add("telemock.otlp.dropped", ("traces", "queue_full"))
+                return line
             try:
                 self._spans.record(record, traced)
             except Exception as e:  # the text may hold what the record holds

@@ -7,6 +7,7 @@ conventions. No header's value but the user agent's, and nothing of a body.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
@@ -14,6 +15,7 @@ from addon.exchange import Traced
 from addon.measure import FELL_BACK, asked_of, method_of, server_error
 from app.contract.mask import Masker
 from app.contract.record import REASONS, CaptureRecord, Pair, Request
+from app.contract.sensitive import MASK
 from app.otel.export import Exporter, SpanData
 
 ATTRIBUTE_CAP = 1024  # characters of one value
@@ -98,15 +100,23 @@ class Spans:
         request = record.request
         if request is None:
             return ""
+        masker = self._masker()
+        safe = masker.safe(record.profile)
         query = "&".join(
-            f"{_quoted(n[:ATTRIBUTE_CAP])}={_quoted(v[:ATTRIBUTE_CAP])}"
-            for n, v in request.query[:PARAMETERS]
+            f"{_quoted(name[:ATTRIBUTE_CAP])}={masker.line(_quoted(value[:ATTRIBUTE_CAP]))}"
+            if name.lower() in safe
+            else _hidden(name[:ATTRIBUTE_CAP])
+            for name, value in request.query[:PARAMETERS]
         )
-        target = request.path + ("?" + query if query else "")
-        return self._masker().url(record.profile, target)
+        return masker.url(record.profile, request.path) + ("?" + query if query else "")
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]*")
+
+
+@lru_cache(maxsize=256)  # a client sends the same names again and again
+def _hidden(name: str) -> str:
+    return f"{_quoted(name)}={MASK}"
 
 
 def _quoted(text: str) -> str:

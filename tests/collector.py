@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import ssl
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -41,6 +42,8 @@ class Collector:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 if headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
+                elif headers.get("content-encoding") == "deflate":
+                    body = zlib.decompress(body)
                 request = Request(self.path, headers, body)
                 collector.requests.append(request)
                 answer = collector.answer(request)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from addon.api import Api
+from addon.exchange import Traced
 from addon.measure import Measure
 from addon.ship import Shipper
 from addon.spans import Spans
@@ -52,6 +53,19 @@ class Case:
             )
             or 0
         )
+
+
+class Told(Spans):
+    """What spans are asked for; those of the rule `broken` fail with this text."""
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+        self.records: list[tuple[CaptureRecord, Traced]] = []
+
+    def record(self, record: CaptureRecord, traced: Traced) -> None:
+        if record.rule == "broken":
+            raise ValueError(self._text)
+        self.records.append((record, traced))
 
 
 def record(shipper: Shipper, **fields: Any) -> CaptureRecord:

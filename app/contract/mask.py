@@ -33,7 +33,10 @@ class Masker:
         self._rules = rules
         self._key_id = key_id
         self._profiles = {p.id: Names(p.sensitive) for p in rules.profiles}
-        self._safe = {p.id: frozenset(n.lower() for n in p.safe_query) for p in rules.profiles}
+        self._safe = {
+            p.id: frozenset(n.lower() for n in p.safe_query) - self._profiles[p.id].query.keys()
+            for p in rules.profiles
+        }
         self._common = Names()
         # For text of which nobody knows the profile: every name of every profile.
         self._every = Names(
@@ -72,17 +75,19 @@ class Masker:
         line = text(self._every.replace(data, masked))
         return traces(found).replace(line) if found else line
 
+    def safe(self, profile: str) -> frozenset[str]:
+        """Query parameters, in lower case, whose values spans and log lines may show."""
+        return self._safe.get(profile, frozenset())
+
     def url(self, profile: str, url: str) -> str:
         """A URL for spans and log lines: query values stand only for the profile's safe list."""
         url, hash_, _ = text(url).partition("#")
         head, mark, query = url.partition("?")
-        safe = self._safe.get(profile, frozenset())
-        names = self._profiles.get(profile, self._every)
+        safe = self.safe(profile)
         shown = []
         for field in query.split("&") if query else ():
             name, equals, value = field.partition("=")
-            plain = unquote_plus(name).lower()
-            if plain not in safe or plain in names.query:
+            if unquote_plus(name).lower() not in safe:
                 shown.append(f"{name}={MASK}" if equals else MASK)
             else:
                 shown.append(name + equals + self.line(value))

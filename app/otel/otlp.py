@@ -1,140 +1,141 @@
-"""Our spans and log records as the SDK's, and the SDK's exporters that send them.
+"""Spans, log records and resources as OTLP's messages, and the requests that carry them.
 
-Everything here imports the SDK: `app.otel.export` imports it only when something is asked for.
+The numbers are those of the fields in opentelemetry-proto; the tests read all of it back with its
+own parser. Called by `app.otel.export`, and by `app.otel.points` for the parts that it shares.
 """
 
-import logging
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import (
-    NonRecordingSpan,
-    SpanContext,
-    SpanKind,
-    TraceFlags,
-    TraceState,
-    set_span_in_context,
-)
-from opentelemetry.trace.status import Status, StatusCode
-
-from app.otel.session import Session
-from app.otel.settings import Signal, Target
+from app.otel import wire
 
 if TYPE_CHECKING:
     from app.otel.export import LogData, SpanData
 
 VALUE_CAP = 4096  # characters of an attribute; a URL may be longer
-_KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
-_SEVERITIES = {
-    "INFO": SeverityNumber.INFO,
-    "WARN": SeverityNumber.WARN,
-    "ERROR": SeverityNumber.ERROR,
-}
-_EXPORTERS = {"traces": OTLPSpanExporter, "metrics": OTLPMetricExporter, "logs": OTLPLogExporter}
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+ITEMS_CAP = 100  # of an attribute that is a list
+NAME = "telemock"
+
+_KINDS = {"internal": 1, "server": 2, "client": 3}
+_SEVERITIES = {"INFO": 9, "WARN": 13, "ERROR": 17}
+_ERROR = 2  # of a span's status
+_REMOTE_KNOWN, _REMOTE, _SAMPLED = 0x100, 0x200, 0x01  # flags
 _INT64 = 1 << 63
+# W3C's list of vendors' members; what is something else belongs to no trace.
+_MEMBER = (
+    r"[ \t]*(?:[a-z][_0-9a-z*/-]{0,255}|[a-z0-9][_0-9a-z*/-]{0,240}@[a-z][_0-9a-z*/-]{0,13})"
+    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{1,256}"
+)
+_STATE = re.compile(f"{_MEMBER}(?:,{_MEMBER}){{0,31}}")
 
-# They would write a line, some with a traceback, for every attempt: `app.otel.sender` writes one
-# when the endpoint is lost and one when it is back.
-logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
-
-def resource(attributes: Mapping[str, str]) -> Resource:
-    return Resource(
+def resource(attributes: Mapping[str, str], version: str) -> bytes:
+    """What is sent describes this. `version` is telemock's, as which it was made: the name
+    `opentelemetry` is kept for OpenTelemetry's own SDKs."""
+    return _attributes(
+        1,
         {
             "telemetry.sdk.language": "python",
-            "telemetry.sdk.name": "opentelemetry",
-            "telemetry.sdk.version": version("opentelemetry-sdk"),
-            **{_text(name): _text(value) for name, value in attributes.items()},
-        }
+            "telemetry.sdk.name": NAME,
+            "telemetry.sdk.version": version,
+            **attributes,
+        },
     )
 
 
-def scope(telemock: str) -> InstrumentationScope:
-    return InstrumentationScope("telemock", telemock)
+def request(resource: bytes, version: str, items: Iterable[bytes]) -> bytes:
+    """With all these spans, log records or metrics: the requests of the three have one form."""
+    scope = wire.text(1, NAME) + wire.text(2, version)
+    parts = [wire.message(1, scope), *(wire.message(2, item) for item in items)]
+    # A batch may be large: it is put together once, not once for each message around it.
+    size = sum(map(len, parts))
+    head = wire.message(1, resource) + wire.begin(2, size)
+    return b"".join((wire.begin(1, len(head) + size), head, *parts))
 
 
-def exporter(signal: Signal, target: Target, session: Session) -> Any:
-    """The SDK's exporter of a signal; `export()` of its result is named SUCCESS or FAILURE."""
-    return _EXPORTERS[signal](
-        endpoint=target.endpoint,
-        headers=target.headers,
-        timeout=target.timeout_s,
-        compression=Compression(target.compression),
-        certificate_file=target.certificate or None,
-        client_certificate_file=target.client_certificate or None,
-        client_key_file=target.client_key or None,
-        session=session,
+def span(data: "SpanData") -> bytes:
+    """Raises ValueError for ids that are none and struct.error for times that are none."""
+    remote = _REMOTE if data.parent_id and data.kind == "server" else 0
+    status = wire.text(2, _text(data.error)) + wire.number(3, _ERROR) if data.error else b""
+    return b"".join(
+        (
+            wire.message(1, _id(data.trace_id, 16)),
+            wire.message(2, _id(data.span_id, 8)),
+            wire.text(3, data.trace_state if _STATE.fullmatch(data.trace_state) else ""),
+            wire.message(4, _id(data.parent_id, 8) if data.parent_id else b""),
+            wire.text(5, _text(data.name)),
+            wire.number(6, _KINDS[data.kind]),
+            wire.fixed64(7, data.start_ns),
+            wire.fixed64(8, data.end_ns),
+            _attributes(9, data.attributes),
+            *(wire.message(11, _event(*event)) for event in data.events),
+            wire.message(15, status),
+            wire.fixed32(16, _REMOTE_KNOWN | remote),
+        )
     )
 
 
-def span(data: "SpanData", resource: Resource, scope: InstrumentationScope) -> ReadableSpan:
-    trace_id = int(data.trace_id, 16)
-    state = TraceState.from_header([data.trace_state]) if data.trace_state else None
-    parent = None
-    if data.parent_id:
-        parent = SpanContext(trace_id, int(data.parent_id, 16), data.kind == "server", _SAMPLED)
-    return ReadableSpan(
-        name=_text(data.name),
-        context=SpanContext(trace_id, int(data.span_id, 16), False, _SAMPLED, state),
-        parent=parent,
-        resource=resource,
-        attributes=_attributes(data.attributes),
-        events=[
-            Event(_text(name), _attributes(attributes), time_ns)
-            for name, time_ns, attributes in data.events
-        ],
-        kind=_KINDS[data.kind],
-        status=Status(StatusCode.ERROR, _text(data.error)) if data.error else Status(),
-        start_time=data.start_ns,
-        end_time=data.end_ns,
-        instrumentation_scope=scope,
-    )
-
-
-def log(data: "LogData", resource: Resource, scope: InstrumentationScope) -> ReadableLogRecord:
-    context = Context()
+def log(data: "LogData") -> bytes:
+    """Raises as `span` does."""
+    of = b""
     if data.trace_id and data.span_id:
-        of = SpanContext(int(data.trace_id, 16), int(data.span_id, 16), False, _SAMPLED)
-        context = set_span_in_context(NonRecordingSpan(of), context)
-    record = LogRecord(
-        timestamp=data.time_ns,
-        context=context,
-        severity_text=data.severity,
-        severity_number=_SEVERITIES.get(data.severity, SeverityNumber.UNSPECIFIED),
-        body=_encodable(data.body),
-        attributes=_attributes(data.attributes),
-        event_name=_text(data.event_name),
+        trace, span = _id(data.trace_id, 16), _id(data.span_id, 8)
+        of = wire.fixed32(8, _SAMPLED) + wire.message(9, trace) + wire.message(10, span)
+    return b"".join(
+        (
+            wire.fixed64(1, data.time_ns),
+            wire.number(2, _SEVERITIES.get(data.severity, 0)),
+            wire.text(3, data.severity),
+            wire.message(5, wire.text(1, _encodable(data.body))),
+            _attributes(6, data.attributes),
+            of,
+            wire.fixed64(11, time.time_ns()),
+            wire.text(12, _text(data.event_name)),
+        )
     )
-    return ReadableLogRecord(record, resource, scope)
 
 
-def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {_text(name): _value(value) for name, value in attributes.items()}
+def attribute(field: int, name: str, value: Any) -> bytes:
+    return wire.message(field, _name(name) + wire.message(2, _value(value)))
 
 
-def _value(value: Any) -> Any:
-    """As the encoder takes it; what it refuses it would leave out."""
+@lru_cache(maxsize=256)  # there are few, and all of them our own
+def _name(name: str) -> bytes:
+    return wire.text(1, _text(name))
+
+
+def _attributes(field: int, attributes: Mapping[str, Any]) -> bytes:
+    return b"".join([attribute(field, name, value) for name, value in attributes.items()])
+
+
+def _event(name: str, time_ns: int, attributes: Mapping[str, Any]) -> bytes:
+    return wire.fixed64(1, time_ns) + wire.text(2, _text(name)) + _attributes(3, attributes)
+
+
+def _value(value: Any) -> bytes:
+    """An AnyValue; what has no form of its own there goes as text."""
     if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, bool | float):
-        return value
+        return wire.text(1, _text(value))
+    if isinstance(value, bool):
+        return wire.number(2, value)
     if isinstance(value, int) and -_INT64 <= value < _INT64:
-        return value
+        return wire.number(3, value)
+    if isinstance(value, float):
+        return wire.double(4, value)
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [_value(item) for item in value[:100]]
-    return _text(str(value))
+        items = (wire.message(1, _value(item)) for item in value[:ITEMS_CAP])
+        return wire.message(5, b"".join(items))
+    return wire.text(1, _text(str(value)))
+
+
+def _id(digits: str, size: int) -> bytes:
+    found = bytes.fromhex(digits)
+    if len(found) != size:
+        raise ValueError(f"no id of {size} bytes")
+    return found
 
 
 def _text(value: str) -> str:

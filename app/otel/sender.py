@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from app.otel.metrics import Metrics
-from app.otel.otlp import exporter
 from app.otel.session import Session
 from app.otel.settings import Batching, Signal, Target
 from app.otel.waiting import Waiting
@@ -27,8 +26,7 @@ class Sender(threading.Thread):
         self.signal: Signal = signal
         self.target = target
         self._metrics = metrics
-        self._session = Session()
-        self._exporter = exporter(signal, target, self._session)
+        self._session = Session(target)
         self._lock = threading.Lock()
         self._sending = 0  # items on their way
         self._given_up = threading.Event()
@@ -36,7 +34,7 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         self._work()
-        self._exporter.shutdown()
+        self._session.close()
 
     def drop(self, count: int, reason: str) -> None:
         if count:
@@ -44,11 +42,7 @@ class Sender(threading.Thread):
 
     def close(self, until: float) -> None:
         """Begins the end; `finish` waits for it. Times are of `time.monotonic()`."""
-        session = Session(last_until=until)
-        last = exporter(self.signal, self.target, session)
-        with self._lock:
-            former, self._exporter, self._session = self._exporter, last, session
-        former.shutdown()  # which ends its wait for another try
+        self._session.end(until)
         self._stop()
 
     def finish(self, until: float) -> None:
@@ -59,26 +53,21 @@ class Sender(threading.Thread):
             left, self._sending = self._sending, 0
         self.drop(left + self._left(), "shutdown")
 
-    def _send(self, items: Any, count: int) -> bool:
+    def _send(self, request: bytes, count: int) -> bool:
         with self._lock:
             late = self._given_up.is_set()
             self._sending = 0 if late else count  # from now on `finish` counts them
         if late:
             self.drop(count, "shutdown")
             return False
-        while True:
-            with self._lock:
-                exporter, session = self._exporter, self._session
-            trouble = _exported(exporter, items, session)
-            with self._lock:
-                if self._given_up.is_set():
-                    return False
-                if trouble and exporter is not self._exporter:  # the end began: the last try
-                    continue
-                self._sending = 0
-            self.drop(*((count, "export_failed") if trouble else (session.rejected, "rejected")))
-            self._tell(trouble)
-            return not trouble
+        trouble, rejected = _sent(self._session, request)
+        with self._lock:
+            if self._given_up.is_set():
+                return False
+            self._sending = 0
+        self.drop(*((count, "export_failed") if trouble else (rejected, "rejected")))
+        self._tell(trouble)
+        return not trouble
 
     def _tell(self, trouble: str) -> None:
         was, self.trouble = self.trouble, trouble
@@ -104,16 +93,18 @@ class Sender(threading.Thread):
 
 
 class Batches(Sender):
-    """Sends what is handed over, in batches; `convert` makes the SDK's form of it."""
+    """Sends what is handed over, in batches; `encode` makes OTLP's form of an item, `request` one
+    of many."""
 
     def __init__(
         self, signal: Signal, target: Target, metrics: Metrics, batching: Batching,
-        convert: Callable[[Any], Any],
+        encode: Callable[[Any], bytes], request: Callable[[list[bytes]], bytes],
     ) -> None:  # fmt: skip
         super().__init__(signal, target, metrics)
         self._waiting: Waiting[Any] = Waiting(batching.queue, batching.batch)
         self._delay_s = batching.delay_s
-        self._convert = convert
+        self._encode = encode
+        self._request = request
 
     def put(self, item: Any, size: int) -> None:
         reason = self._waiting.put(item, size)
@@ -132,14 +123,14 @@ class Batches(Sender):
                 return
 
     def _send_batch(self, items: list[Any]) -> bool:
-        converted = []
+        encoded = []
         for item in items:
             try:
-                converted.append(self._convert(item))
+                encoded.append(self._encode(item))
             except Exception:  # one that is wrong must not cost the others
                 self.drop(1, "export_failed")
                 log.debug("cannot be exported", exc_info=True)
-        return not converted or self._send(converted, len(converted))
+        return not encoded or self._send(self._request(encoded), len(encoded))
 
     def _stop(self) -> None:
         self._waiting.close()
@@ -149,15 +140,17 @@ class Batches(Sender):
 
 
 class Periodic(Sender):
-    """Sends the points that `collect` gives and counts, each interval and once more at the end."""
+    """Sends the metrics that `collect` gives and counts the points of, each interval and once more
+    at the end; `request` makes one of them."""
 
     def __init__(
         self, target: Target, metrics: Metrics, interval_s: float,
-        collect: Callable[[], tuple[Any, int]],
+        collect: Callable[[], tuple[list[bytes], int]], request: Callable[[list[bytes]], bytes],
     ) -> None:  # fmt: skip
         super().__init__("metrics", target, metrics)
         self._interval_s = interval_s
         self._collect = collect
+        self._request = request
         self._end = threading.Event()
 
     def _work(self) -> None:
@@ -169,7 +162,7 @@ class Periodic(Sender):
             except Exception:
                 log.exception("the metrics cannot be read")
                 continue
-            self._send(items, count)
+            self._send(self._request(items), count)
 
     def _stop(self) -> None:
         self._end.set()
@@ -178,14 +171,13 @@ class Periodic(Sender):
         return 0
 
 
-def _exported(exporter: Any, items: Any, session: Session) -> str:
-    """ "" when they were taken, else why not."""
+def _sent(session: Session, request: bytes) -> tuple[str, int]:
+    """ "" when it was taken, else why not; and how many items of it were rejected."""
     try:
-        if exporter.export(items).name == "SUCCESS":
-            return ""
-        return session.trouble or "it cannot be encoded"
+        outcome = session.export(request)
     except Exception as e:  # nothing may end the thread
-        return type(e).__name__
+        return type(e).__name__, 0
+    return outcome.trouble, outcome.rejected
 
 
 def _hint(target: Target) -> str:

@@ -5,7 +5,6 @@ Every process reads them once at its start. Times are milliseconds, as the speci
 No variable of a signal that is not exported is looked at.
 """
 
-import importlib.util
 import re
 import ssl
 from collections.abc import Mapping
@@ -63,6 +62,7 @@ class Otel:
     metrics: bool
     logs: bool
     targets: Mapping[Signal, Target]  # of the signals that are exported
+    version: str  # telemock's
     resource: Mapping[str, str]
     sampler: str
     sampler_ratio: float
@@ -80,8 +80,6 @@ def read(
     """
     given = _Given(environ)
     asked = {signal for signal in SIGNALS if given.asked(signal)}
-    if asked:
-        _require_sdk()
     targets = {signal: given.target(signal) for signal in SIGNALS if signal in asked}
     traces = "traces" in asked
     sampler = given.choice("OTEL_TRACES_SAMPLER", SAMPLERS, "parentbased_always_on", traces)
@@ -90,6 +88,7 @@ def read(
         metrics="metrics" in asked,
         logs="logs" in asked,
         targets=targets,
+        version=version,
         resource=given.resource(service, version, resource) if asked else {},
         sampler=sampler,
         sampler_ratio=given.ratio() if sampler.endswith("traceidratio") else 1.0,
@@ -102,19 +101,6 @@ def read(
 def shown(endpoint: str) -> str:
     """Without user, password and query, which may be secrets."""
     return re.sub(r"^([a-zA-Z0-9+.-]+://|)[^/?#]*@", r"\1***@", endpoint.partition("?")[0])
-
-
-def _require_sdk() -> None:
-    try:
-        found = importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
-    except ModuleNotFoundError:  # not even the package around it
-        found = None
-    if found is None:
-        raise SettingError(
-            "the OTEL_* variables ask for OpenTelemetry, which is not installed\n\n"
-            "hint: pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http, "
-            "or set OTEL_SDK_DISABLED=true"
-        )
 
 
 class _Given:

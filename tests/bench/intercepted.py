@@ -11,7 +11,7 @@ from tests.bench import client
 from tests.bench.lab import BenchError, Lab
 from tests.bench.processes import Started
 from tests.bench.samples import Meter, Sample, Samples, rotated, tell
-from tests.bench.systems import AT_APP, AT_SIDECAR, System, url
+from tests.bench.systems import AT_APP, AT_SIDECAR, EXPORTING, System, url
 
 PART, FOOTPRINT = "intercepted", "footprint"
 DRAIN_S = 120.0
@@ -19,7 +19,7 @@ IDLE_S = 5.0
 
 _SHAPES = {"keep_alive": (16, False), "new_tls": (8, True), "p50": (1, False)}
 _WITH_APP = frozenset(("telemock", "mitmdump"))  # also measured with the app's answer
-_COMPARED = frozenset(("telemock", "mitmdump"))  # in their footprint
+_COMPARED = frozenset(("telemock", "mitmdump", EXPORTING.name))  # in their footprint
 
 
 def measure(
@@ -100,12 +100,17 @@ def footprint(
     exchanges: int,
     at_most_s: float,
 ) -> None:
-    """Memory after this many exchanges, in loads of new connections; or after that time."""
+    """Memory after this many exchanges, in loads of new connections; or after that time. Of the
+    system that exports also before them."""
     for system in systems:
         if system.name not in _COMPARED:
             continue
         started = begin(lab, system, processors[0])
         try:
+            if system is EXPORTING:
+                time.sleep(IDLE_S)
+                idle = started.process.resident_mib()
+                samples.append(Sample(FOOTPRINT, system.name, "rss_idle", 0, idle))
             done, begun = 0.0, time.monotonic()
             while done < exchanges and time.monotonic() < begun + at_most_s:
                 load = client.http(
@@ -118,8 +123,8 @@ def footprint(
             samples.append(Sample(FOOTPRINT, system.name, "rss_after", 0, after, note=note))
             before, since = started.process.cpu_s(), time.monotonic()
             time.sleep(IDLE_S)
-            idle = (started.process.cpu_s() - before) / (time.monotonic() - since) * 100
-            samples.append(Sample(FOOTPRINT, system.name, "cpu_idle", 0, idle))
+            busy = (started.process.cpu_s() - before) / (time.monotonic() - since) * 100
+            samples.append(Sample(FOOTPRINT, system.name, "cpu_idle", 0, busy))
         finally:
             started.process.stop()
         tell(f"footprint of {system.name}: {done:,.0f} exchanges")
@@ -129,5 +134,9 @@ def _accounted(started: Started) -> dict[str, object]:
     """What became of the records, as the sidecar itself says."""
     if started.health is None:
         return {}
-    shipper = started.health()["shipper"]
-    return {name: shipper[name] for name in ("reserved", "stored", "dropped", "unprinted")}
+    said = started.health()
+    shipper, otel = said["shipper"], said["otel"]
+    found = {name: shipper[name] for name in ("reserved", "stored", "dropped", "unprinted")}
+    if "traces" in otel:
+        found |= {"spans dropped": otel["dropped"], "trouble": otel["traces"]["trouble"] or "none"}
+    return found

@@ -28,6 +28,7 @@ WEB, BULK = "web.example.test", "bulk.example.test"  # other traffic
 POD = "10.77.0.1"  # towards the cluster
 POD_OUT = "10.78.0.1"  # towards the Internet
 APP = "10.77.0.2"
+PORT_OTLP = 4318  # of the collector, beside the app
 ADDRESSES = {WEB: "10.78.0.2", BULK: "10.78.0.3"}
 DUMMIES = {4: "192.0.2.1", 6: "100::1"}
 

@@ -49,9 +49,9 @@ def measured(form: Form, where: Path, left_out: list[str]) -> Samples:
     all_others = systems.usable(systems.OTHER, left_out, aimed=form.aimed)
     all_intercepted = systems.usable(systems.INTERCEPTED, left_out, aimed=form.aimed)
     servers = upstream.hosts(lab)
-    app = upstream.app(lab, alone[1])
+    app, collector = upstream.app(lab, alone[1]), upstream.collector(lab, alone[1])
     try:
-        _warm(lab, [*all_others, *all_intercepted])
+        _warm(lab, [*all_others, *all_intercepted, systems.EXPORTING])
         other.measure(
             lab, all_others, servers, samples,
             repetitions=form.other, others=form.others, seconds=form.seconds,
@@ -61,11 +61,11 @@ def measured(form: Form, where: Path, left_out: list[str]) -> Samples:
             repetitions=form.intercepted, seconds=form.seconds,
         )  # fmt: skip
         intercepted.footprint(
-            lab, all_intercepted, alone, samples,
+            lab, [*all_intercepted, systems.EXPORTING], alone, samples,
             exchanges=form.exchanges, at_most_s=form.at_most_s,
         )  # fmt: skip
     finally:
-        for process in (*servers, app):
+        for process in (*servers, app, collector):
             process.stop()
     return samples
 

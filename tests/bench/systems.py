@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from addon.ruleset import Dummy, ruleset
 from app.contract import names
 from app.demo.plan import VERSIONS, parameters
-from tests.bench.lab import APP, DUMMIES, POD, TELEMETRY, Lab, tool
+from tests.bench.lab import APP, DUMMIES, POD, PORT_OTLP, TELEMETRY, Lab, tool
 from tests.bench.processes import Process, Started, own_folder
 from tests.bench.targets import TARGETS
 from tests.bench.upstream import nginx
@@ -55,7 +55,7 @@ def of_all(port: int) -> str:
 def telemock(
     name: str, port: int, health: int, **environ: str
 ) -> Callable[[Lab, int | None], Started]:
-    """As in its image and pod: everything on, and -O, with records going to the app."""
+    """As in its image and pod: -O, with records going to the app. `port` 0: no redirect."""
 
     def start(lab: Lab, processor: int | None) -> Started:
         where = own_folder(lab, name)
@@ -67,6 +67,7 @@ def telemock(
             processor=processor,
             as_sidecar=True,
             environ={
+                "MALLOC_ARENA_MAX": "1",
                 "PYTHONOPTIMIZE": "1",
                 "TELEMOCK_APP_URL": f"http://{APP}:{names.PORT_APP}",
                 "TELEMOCK_TOKEN_FILE": str(lab.folder / "app" / names.FILE_TOKEN),
@@ -75,8 +76,9 @@ def telemock(
                 "TELEMOCK_HEALTH_PORT": str(health),
                 "POD_NAMESPACE": "bench",
                 "POD_NAME": name,
-                **(environ or {"TELEMOCK_TRANSPARENT": f"127.0.0.1:{port},[::1]:{port}",
-                               "TELEMOCK_HOSTS": _pairs(DUMMIES.values())}),
+                **({"TELEMOCK_TRANSPARENT": f"127.0.0.1:{port},[::1]:{port}",
+                    "TELEMOCK_HOSTS": _pairs(DUMMIES.values())} if port else {}),
+                **environ,
             },
         )  # fmt: skip
         ready_s = process.until(lambda: _asked(POD, health, "/ready") is not None)
@@ -192,6 +194,14 @@ INTERCEPTED = (
     System("mitmdump, python -O", of_hosts(17445), DUMMIES[4],
            mitmdump(17445, "--scripts", SCRIPT, PYTHONOPTIMIZE="1")),
     System("nginx", of_hosts(17447), DUMMIES[4], nginx(17447)),
+)  # fmt: skip
+
+# Of this one only the footprint is measured. Metrics go out each second, so that they have gone out
+# before the first look.
+EXPORTING = System(
+    "telemock, OTLP", of_hosts(17443), DUMMIES[4],
+    telemock("exporting", 17443, 17490, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{APP}:{PORT_OTLP}",
+             OTEL_METRIC_EXPORT_INTERVAL="1000"),
 )  # fmt: skip
 
 # What a system's proxy needs besides Python; where it is not installed, the system is left out.

@@ -1,4 +1,4 @@
-"""What the pod speaks with: the real hosts of its other traffic, and telemock's app."""
+"""What the pod speaks with: the real hosts of its other traffic, telemock's app, a collector."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from app.contract import names
-from tests.bench.lab import ADDRESSES, APP, BULK, ROOT, WEB, Lab, tool
+from tests.bench.lab import ADDRESSES, APP, BULK, PORT_OTLP, ROOT, WEB, Lab, tool
 from tests.bench.processes import Process, Started, own_folder
 
 PROFILE = ROOT / "app/profiles/cribl.yaml"
@@ -96,6 +96,14 @@ def app(lab: Lab, processor: int) -> Process:
         },
     )
     process.until(lambda: process.listens(names.PORT_APP) and _token(where))
+    return process
+
+
+def collector(lab: Lab, processor: int) -> Process:
+    """Where the system that exports sends its traces and metrics."""
+    command = [sys.executable, "-m", "tests.bench.collector", APP, PORT_OTLP]
+    process = Process(lab, "cluster", command, lab.folder / "collector", processor=processor)
+    process.until(lambda: process.listens(PORT_OTLP))
     return process
 
 

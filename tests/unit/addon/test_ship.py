@@ -11,7 +11,6 @@ import pytest
 from addon import ship
 from addon.exchange import Traced
 from addon.ship import Shipper
-from addon.spans import Spans
 from app.contract.mask import Masker
 from app.contract.record import (
     LINE_CAP,
@@ -25,7 +24,7 @@ from app.contract.record import (
 )
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
 from tests.canary import find_secret
-from tests.shipping import Case, record, request
+from tests.shipping import Case, Told, record, request
 from tests.standin import StandIn, eventually, standin
 
 SECRET = "c4n4ry+of/the=licence"
@@ -347,18 +346,6 @@ def test_what_is_lost_is_measured_all_the_same(case: Case, monkeypatch: pytest.M
     assert counted(case, "http_server_request_duration_seconds_count") == 5
 
 
-class Told(Spans):
-    """What spans are asked for."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[CaptureRecord, Traced]] = []
-
-    def record(self, record: CaptureRecord, traced: Traced) -> None:
-        if record.rule == "broken":
-            raise ValueError(SECRET)
-        self.records.append((record, traced))
-
-
 def test_spans_are_made_of_what_is_masked_and_only_where_they_are_wanted(case: Case) -> None:
     told, traced = Told(), Traced("1" * 16)
     shipper = case.shipper(NOWHERE, spans=told)
@@ -374,12 +361,24 @@ def test_spans_are_made_of_what_is_masked_and_only_where_they_are_wanted(case: C
 def test_spans_that_cannot_be_made_cost_no_record(
     case: Case, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shipper = case.shipper(NOWHERE, spans=Told())
+    shipper = case.shipper(NOWHERE, spans=Told(SECRET))
     shipper.start()
     shipper.submit(record(shipper, rule="broken"), Traced())
     eventually(lambda: shipper.stats()["spool_records"] == 1)
     assert counted(case, "telemock_otlp_dropped_total", telemock_reason="error") == 1
     assert "spans could not be made: ValueError" in caplog.text and SECRET not in caplog.text
+
+
+def test_spans_cost_no_record_where_many_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ship, "TRACED_RECORDS", 100)
+    told = Told()
+    shipper = case.shipper(NOWHERE, spans=told)
+    for _ in range(number := ship.GROUP_RECORDS + 150):
+        shipper.submit(record(shipper), Traced())
+    shipper.start()
+    eventually(lambda: shipper.stats()["spool_records"] == number)
+    assert len(told.records) == 150  # those of the group that left no more than 100 behind it
+    assert counted(case, "telemock_otlp_dropped_total") == ship.GROUP_RECORDS
 
 
 def test_a_record_without_its_contents_keeps_its_place_in_the_trace(case: Case) -> None:

@@ -2,13 +2,16 @@
 tests/integration/test_sidecar_telemetry.py."""
 
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from addon.exchange import Traced
 from addon.spans import ATTRIBUTE_CAP, Spans
 from app.contract.mask import Masker
-from app.contract.record import CaptureRecord, Endpoint, Request, Response, Tls
+from app.contract.record import CaptureRecord, Endpoint, Request, Response, Tls, text
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
 from app.otel.export import SpanData
 
@@ -61,6 +64,21 @@ def test_times_and_parents() -> None:
     )  # fmt: skip
     assert server.attributes["network.protocol.version"] == "2"
     assert client.attributes["url.full"] == "http://app.example:8000/a/b"
+
+
+NAMES = st.sampled_from(["v", "V", "lic", "LIC", "x", "a b", "é&=", "#", ""]) | st.text(max_size=9)
+VALUES = st.sampled_from(["4.1", "https://y/?lic=abc", "é #&=+%", ""]) | st.text(max_size=9)
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=9))
+def test_a_query_is_shown_as_the_masking_shows_a_url(query: list[tuple[str, str]]) -> None:
+    query = [(text(name), text(value)) for name, value in query]
+    request = Request(method="GET", host="t.example", path="/a/b", query=query)
+    (server,) = made(record(answered_by="sidecar", request=request), Traced())
+    written = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in query)
+    expected = Masker(RuleSet((PROFILE,))).url("acme", f"/a/b?{written}")
+    assert server.attributes["url.path"] == "/a/b"
+    assert server.attributes.get("url.query", "") == expected.partition("?")[2]
 
 
 def test_nobody_asked_is_no_client_span() -> None:

@@ -26,8 +26,8 @@ def run(loopback: int = 0, rate: float = 800) -> Samples:
             *(other("telemock all", rep, 20, 99) for rep in range(2)),
             Sample("intercepted", "telemock", "keep_alive", 0, rate, None, 100.0),
             Sample("intercepted", "mitmdump", "keep_alive", 0, 100, None, 900.0),
-            Sample("footprint", "telemock", "rss_idle", 0, 60.0),
-            Sample("footprint", "telemock", "rss_after", 0, 70.0, note={"exchanges": 1000.0}),
+            Sample("footprint", "telemock, OTLP", "rss_idle", 0, 60.0),
+            Sample("footprint", "telemock, OTLP", "rss_after", 0, 70.0, note={"exchanges": 1000.0}),
         ]
     )
 
@@ -66,7 +66,7 @@ def test_people_get_tables_a_picture_and_every_sample(tmp_path: Path) -> None:
     (line,) = (x for x in text.splitlines() if x.startswith("| T2 "))
     assert line.split("|")[4:8] == [" >= x8 ", " x8.00 ", " 8.00 to 8.00 ", " x9.00 "]
     assert "| telemock hosts | **x0.901** (0.900 to 0.902); 91.0 /s (90.0 to 92.0) |" in text
-    assert "telemock: 1,000 exchanges" in text
+    assert "telemock, OTLP: 1,000 exchanges" in text
     tables = [x.count("|") for x in text.splitlines() if x.startswith("|")]
     assert len(tables) > 10
     raw = json.loads((tmp_path / "bench.json").read_text())

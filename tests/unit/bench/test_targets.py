@@ -1,7 +1,7 @@
 """What is compared with what, and when a run fails."""
 
 from tests.bench.samples import MEASURES
-from tests.bench.systems import INTERCEPTED, OTHER
+from tests.bench.systems import EXPORTING, INTERCEPTED, OTHER
 from tests.bench.targets import LOWER, TARGETS, Values, Verdict, judge
 
 
@@ -10,7 +10,7 @@ def of(values: Values, id_: str) -> list[Verdict]:
 
 
 def test_every_target_names_what_is_measured() -> None:
-    names = {s.name for s in (*OTHER, *INTERCEPTED)}
+    names = {s.name for s in (*OTHER, *INTERCEPTED, EXPORTING)}
     for target in TARGETS:
         assert target.measure in MEASURES
         assert target.system.removesuffix(", app") in names
@@ -69,8 +69,8 @@ def test_a_rate_fails_only_together_with_processor_time() -> None:
 
 def test_memory_is_compared_with_a_number_of_its_own() -> None:
     idle, after = of(
-        {("footprint", "telemock", "rss_idle"): {0: 64.0},
-         ("footprint", "telemock", "rss_after"): {0: 161.0}}, "T7",
+        {("footprint", "telemock, OTLP", "rss_idle"): {0: 64.0},
+         ("footprint", "telemock, OTLP", "rss_after"): {0: 161.0}}, "T7",
     )  # fmt: skip
     assert idle.met and not after.met and after.failed
 

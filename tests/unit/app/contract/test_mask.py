@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.contract import record as r
 from app.contract.mask import MASK, Masker
 from app.contract.record import Body, CaptureRecord, Message, Response
+from app.contract.rules import Profile, RuleSet, Sensitive
 from tests.canary import find_secret
 from tests.unit.app.contract.records import (
     MASKER,
@@ -308,6 +309,14 @@ def test_a_log_line(line: str, masked: str) -> None:
 )
 def test_a_url_shows_the_values_of_the_safe_list(profile: str, url: str, shown: str) -> None:
     assert MASKER.url(profile, url) == shown
+
+
+def test_what_is_sensitive_is_never_safe() -> None:
+    profile = Profile(
+        "p", "P", (), (), (Sensitive("query", "lic", "mask"),), safe_query=("V", "Lic")
+    )
+    masker = Masker(RuleSet((profile,)))
+    assert (masker.safe("p"), masker.safe("gone"), masker.safe("")) == ({"v"}, set(), set())
 
 
 @given(any_record, st.sampled_from(["", "vendor", "headers", "gone"]), st.sampled_from(RULE_IDS))

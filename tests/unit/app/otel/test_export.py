@@ -22,27 +22,41 @@ def span() -> SpanData:
     return SpanData("GET", "server", ids.trace_id(), ids.span_id(), "", now, now, {"a": "b"})
 
 
-def test_nothing_asked_for_is_nothing_done_and_no_sdk_imported() -> None:
-    script = """
-import sys, threading
+SCRIPT = """
+import os, sys, threading
 from app.otel import ids, sampling, settings
 from app.otel.export import Exporter, LogData, SpanData
 from app.otel.metrics import Metrics
-otel = settings.read({}, service="s", version="1", resource={})
+otel = settings.read(os.environ, service="s", version="1", resource={})
 exporter = Exporter(otel, Metrics("sidecar"))
 exporter.start()
 exporter.span(SpanData("n", "server", ids.trace_id(), ids.span_id(), "", 1, 2, {}))
 exporter.log(LogData(1, "INFO", "", {}))
-exporter.close(1)
-print(exporter.traces, exporter.logs, exporter.state(), threading.active_count())
-print([name for name in sys.modules if name.startswith(("opentelemetry", "requests", "google.pr"))])
+exporter.close(5)
+print(exporter.traces, exporter.logs, sorted(exporter.state()), threading.active_count())
+print([name for name in sys.modules
+       if name.startswith(("opentelemetry", "requests", "urllib3", "google.pr"))])
 """
+
+
+def ran(**environ: str) -> list[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(
-        [sys.executable, "-O", "-c", script],
-        cwd=ROOT, env=clean, capture_output=True, text=True, check=True, timeout=60,
+        [sys.executable, "-O", "-c", SCRIPT],
+        cwd=ROOT, env=clean | environ, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    assert done.stdout.splitlines() == ["False False {} 1", "[]"]
+    return done.stdout.splitlines()
+
+
+def test_nothing_asked_for_is_nothing_done() -> None:
+    assert ran() == ["False False [] 1", "[]"]
+
+
+def test_what_would_be_large_is_not_imported_for_all_that_can_be_asked_for() -> None:
+    with collector() as server:
+        said = ran(OTEL_EXPORTER_OTLP_ENDPOINT=server.url, OTEL_LOGS_EXPORTER="otlp")
+        assert said == ["True True ['logs', 'metrics', 'traces'] 1", "[]"]
+        assert {r.path for r in server.requests} == {"/v1/traces", "/v1/logs", "/v1/metrics"}
 
 
 def test_all_three_signals_leave_with_resource_headers_and_compression() -> None:

@@ -1,27 +1,48 @@
 import time
+from bisect import bisect_left
+from collections.abc import Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 import pytest
-from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    Exemplar,
+    HistogramDataPoint,
+    Metric,
+    NumberDataPoint,
+    Sum,
+)
 
 from app.contract.names import METRICS
 from app.otel import ids, otlp
 from app.otel.metrics import LABEL_SETS, Metrics
 from app.otel.points import collect
 
-RESOURCE = otlp.resource({"service.name": "telemock-sidecar"})
+RESOURCE = otlp.resource({"service.name": "telemock-sidecar"}, "1")
 
 
 def points(metrics: Metrics) -> dict[str, Any]:
     """By name, as they go over the wire."""
-    data, count = collect(metrics, RESOURCE, otlp.scope("1"))
-    found = encode_metrics(data).resource_metrics[0].scope_metrics[0].metrics
+    metrics_, count = collect(metrics)
+    body = otlp.request(RESOURCE, "1", metrics_)
+    found = (
+        ExportMetricsServiceRequest.FromString(body).resource_metrics[0].scope_metrics[0].metrics
+    )
     assert count == sum(len(getattr(m, m.WhichOneof("data")).data_points) for m in found)
     return {metric.name: metric for metric in found}
 
 
 def values(point: Any) -> dict[str, str]:
     return {a.key: a.value.string_value for a in point.attributes}
+
+
+def key_values(attributes: Mapping[str, str]) -> list[KeyValue]:
+    return [KeyValue(key=n, value=AnyValue(string_value=v)) for n, v in attributes.items()]
 
 
 def test_a_counter_is_a_cumulative_monotonic_sum() -> None:
@@ -95,6 +116,72 @@ def test_every_metric_of_the_table_goes_out_under_its_own_name(of: Any) -> None:
         point = getattr(found[row.name], found[row.name].WhichOneof("data")).data_points[0]
         assert set(values(point)) == set(row.labels)
         assert found[row.name].unit == row.unit
+
+
+def test_a_label_that_is_no_text_costs_no_metric() -> None:
+    metrics = Metrics("sidecar")
+    metrics.add("telemock.tls.client_rejected", ("a\ud800b",))
+    (point,) = points(metrics)["telemock.tls.client_rejected"].sum.data_points
+    assert values(point) == {"server.address": "a?b"}
+
+
+BIG = st.floats(0, 1e300)
+
+
+@given(st.lists(BIG, min_size=1, max_size=20), st.integers(0, 2**53))
+def test_protobufs_own_parser_reads_every_field_of_every_point(
+    observed: list[float], count: int
+) -> None:
+    metrics = Metrics("sidecar")
+    labels = ("GET", "https", "200", "", "mock")
+    row = next(r for r in METRICS if r.name == "http.server.request.duration")
+    exemplar = {"trace_id": ids.trace_id(), "span_id": ids.span_id()}
+    for value in observed:
+        metrics.observe(row.name, labels, value, exemplar)
+    metrics.add("telemock.tls.client_rejected", ("host",), count)
+    found = points(metrics)
+    counter = found["telemock.tls.client_rejected"]
+    (point,) = counter.sum.data_points
+    assert counter == Metric(
+        name="telemock.tls.client_rejected",
+        description=next(r.help for r in METRICS if r.name == counter.name),
+        unit="{connection}",
+        sum=Sum(
+            data_points=[
+                NumberDataPoint(
+                    attributes=key_values({"server.address": "host"}),
+                    start_time_unix_nano=metrics.started_ns,
+                    time_unix_nano=point.time_unix_nano,
+                    as_double=count,
+                )
+            ],
+            aggregation_temporality=2,
+            is_monotonic=True,
+        ),
+    )
+    (histogram,) = found[row.name].histogram.data_points
+    bounds = [*row.buckets, float("inf")]
+    buckets = [bisect_left(bounds, value) for value in observed]
+    last = dict(zip(buckets, observed, strict=True))
+    assert {e.as_double for e in histogram.exemplars} == set(last.values())
+    assert histogram == HistogramDataPoint(
+        attributes=key_values({n: v for n, v in zip(row.labels, labels, strict=True) if v}),
+        start_time_unix_nano=metrics.started_ns,
+        time_unix_nano=point.time_unix_nano,
+        count=len(observed),
+        sum=reduce(add, observed, 0.0),  # as it is counted, without compensation
+        bucket_counts=[buckets.count(n) for n in range(len(bounds))],
+        explicit_bounds=row.buckets,
+        exemplars=[
+            Exemplar(
+                time_unix_nano=e.time_unix_nano,
+                as_double=e.as_double,
+                span_id=bytes.fromhex(exemplar["span_id"]),
+                trace_id=bytes.fromhex(exemplar["trace_id"]),
+            )
+            for e in histogram.exemplars
+        ],
+    )
 
 
 def test_a_million_label_values_are_few_points() -> None:

@@ -2,6 +2,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from app.otel.settings import read
 from tests.collector import Answer, Collector, Request, collector
 from tests.serving import until
 
-RESOURCE, SCOPE = otlp.resource({}), otlp.scope("1")
+REQUEST = partial(otlp.request, otlp.resource({}, "1"), "1")
 
 
 @pytest.fixture
@@ -34,10 +35,7 @@ def batches(url: str, metrics: Metrics, **environ: str) -> Batches:
         {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_BSP_SCHEDULE_DELAY": "10", **environ},
         service="s", version="1", resource={},
     )  # fmt: skip
-    return Batches(
-        "traces", otel.targets["traces"], metrics, otel.spans,
-        lambda data: otlp.span(data, RESOURCE, SCOPE),
-    )  # fmt: skip
+    return Batches("traces", otel.targets["traces"], metrics, otel.spans, otlp.span, REQUEST)
 
 
 def dropped(metrics: Metrics) -> dict[str, float]:
@@ -120,7 +118,7 @@ def test_one_line_when_it_is_lost_and_one_when_it_is_back(
         sender.put(span(), 1)
         until(lambda asked=asked: len(server.requests) > asked)  # type: ignore[misc]
     end(sender, 5)
-    lines = [r.getMessage() for r in caplog.records if r.name.startswith(("app", "opentel", "url"))]
+    lines = [r.getMessage() for r in caplog.records if r.name.startswith("app")]
     assert len(lines) == 2, lines
     assert lines[0].startswith("traces do not arrive at http://***@127.0.0.1:")
     assert "it answered 400" in lines[0]
@@ -244,12 +242,12 @@ def test_the_last_try_is_one_that_can_succeed(server: Collector) -> None:
 
 def periodic(url: str, metrics: Metrics, read_: Callable[[], Any], interval_s: float) -> Periodic:
     otel = read({"OTEL_EXPORTER_OTLP_ENDPOINT": url}, service="s", version="1", resource={})
-    return Periodic(otel.targets["metrics"], metrics, interval_s, read_)
+    return Periodic(otel.targets["metrics"], metrics, interval_s, read_, REQUEST)
 
 
 def test_points_go_out_each_interval_and_at_the_end(server: Collector) -> None:
     metrics = Metrics("app")
-    sender = periodic(server.url, metrics, lambda: collect(metrics, RESOURCE, SCOPE), 0.05)
+    sender = periodic(server.url, metrics, lambda: collect(metrics), 0.05)
     sender.start()
     until(lambda: len(server.requests) >= 2)
     metrics.set("telemock.store.size", 42)
@@ -264,7 +262,7 @@ def test_a_registry_that_cannot_be_read_once_does_not_end_it(server: Collector) 
     def read_() -> Any:
         if next(failing, False):
             raise RuntimeError("dictionary changed size during iteration")
-        return collect(metrics, RESOURCE, SCOPE)
+        return collect(metrics)
 
     sender = periodic(server.url, metrics, read_, 0.02)
     sender.start()
