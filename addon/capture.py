@@ -5,14 +5,14 @@ before the first write.
 """
 
 import time
-from copy import copy
 from functools import lru_cache
 from typing import Literal
 
 from mitmproxy import connection
 from mitmproxy.websocket import WebSocketMessage
+from msgspec.structs import replace
 
-from addon.exchange import Exchange, Kept, Trace, headers_of
+from addon.exchange import Exchange, Kept, Trace
 from addon.reply import Reply
 from app.contract import body as bodies
 from app.contract.record import (
@@ -73,14 +73,14 @@ class Capture:
             detail=text(exchange.detail)[:DETAIL_CAP],
             client=line.client,
             destination=line.destination,
-            tls=copy(line.tls),  # its name is masked in place
+            tls=line.tls and replace(line.tls),  # its name is masked in place
             trace_id=exchange.trace.trace_id,
             span_id=exchange.trace.span_id,
             product_version=exchange.version,
             request=Request(
-                method=short(seen.method),
+                method=seen.method[:512],
                 scheme=line.scheme,
-                host=short(seen.host),
+                host=seen.host[:512],
                 port=line.port,
                 path=path,
                 http_version=short(exchange.http_version),
@@ -110,12 +110,12 @@ class Capture:
                     else exchange.http_version
                 ),
             )
-            headers = headers_of(reply.fields)
             if not outline:
-                record.response.headers, record.response.left_out = clip(headers, HEADER_CAP)
-            encoding = ", ".join(v for n, v in headers if n.lower() == "content-encoding")
+                record.response.headers, record.response.left_out = clip(reply.pairs, HEADER_CAP)
+            encoding = ", ".join([v for n, v in reply.pairs if n.lower() == "content-encoding"])
             if exchange.answered_by == "sidecar" and len(reply.body) <= OWN_CAP and not outline:
-                record.response.body = copy(_own(reply.body, encoding, self._body_cap))
+                own = _own(reply.body, encoding, self._body_cap)
+                record.response.body = own and replace(own)
             else:
                 record.response.body = self._body(exchange.received, encoding, outline)
 

@@ -217,11 +217,6 @@ def first(headers: Sequence[Pair], name: str) -> str:
     return ""
 
 
-def headers_of(fields: Sequence[tuple[bytes, bytes]]) -> list[Pair]:
-    """Header fields in their order; bytes that are not UTF-8 as `\\xNN`."""
-    return [(text(n), text(v)) for n, v in fields]
-
-
 def query_of(target: str) -> tuple[str, list[Pair]]:
     """The raw path and the decoded query of a request target, as a form is decoded. Fields of which
     nothing is encoded, as most are, cost a fifth of what urllib takes."""

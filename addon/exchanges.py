@@ -18,7 +18,6 @@ from addon.exchange import (
     Kept,
     Line,
     first,
-    headers_of,
     now,
     query_of,
     trace,
@@ -26,6 +25,7 @@ from addon.exchange import (
 from addon.judge import host_of
 from addon.options import Options
 from addon.profiles import Profiles
+from addon.reply import headers_of
 from addon.routing import Killed, Router, failed
 from app.contract import body as bodies
 from app.contract.record import Endpoint, Kind, text

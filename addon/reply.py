@@ -10,6 +10,7 @@ from functools import lru_cache
 from mitmproxy import http
 
 from app.contract.answer import render
+from app.contract.record import Pair, text
 from app.contract.rules import Answer
 
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -20,7 +21,7 @@ _NO_BODY = frozenset((204, 304))
 class Reply:
     """`last`: the connection's end is the answer's, or the answer says that none may follow."""
 
-    __slots__ = ("body", "bytes", "fields", "http_version", "last", "reason", "status")
+    __slots__ = ("body", "bytes", "fields", "http_version", "last", "pairs", "reason", "status")
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Reply:
         lines = b"".join(b"%s: %s\r\n" % field for field in fields)
         self.bytes = b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, reason, lines, body)
         self.last = _last(status, fields, method)
+        self.pairs = headers_of(fields)
 
     def for_mitmproxy(self, request: http.Request) -> http.Response:
         """HTTP/2 knows no header of the connection."""
@@ -72,6 +74,11 @@ def static(answer: Answer, method: str) -> Reply:
     fields = tuple((_bytes(n), _bytes(v)) for n, v in rendered.headers)
     reason = rendered.reason.encode()
     return Reply(rendered.status, reason, fields, rendered.body, method=method)
+
+
+def headers_of(fields: Sequence[tuple[bytes, bytes]]) -> list[Pair]:
+    """Header fields in their order; bytes that are not UTF-8 as `\\xNN`."""
+    return [(text(n), text(v)) for n, v in fields]
 
 
 def closes(values: Sequence[bytes]) -> bool:

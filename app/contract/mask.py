@@ -148,9 +148,9 @@ class _Record:
                 self.body(response.body, response.headers)
         if message is not None:
             self.body(message.body, ())
-        self.texts(record)
+        read = self.texts(record)
         if self.found:
-            sweep(record, traces(self.found), self.decoders)
+            sweep(record, traces(self.found), self.decoders, read)
 
     # First pass: what stands under a sensitive name.
 
@@ -324,10 +324,13 @@ class _Record:
         # A form in name only, such as cut JSON with a `=` in it.
         return self.names.replace(masked, self.text_secret) if self.names.maybe(masked) else masked
 
-    def texts(self, record: CaptureRecord) -> None:
-        """URLs and `name=value` in values whose own name is not sensitive."""
+    def texts(self, record: CaptureRecord) -> str | None:
+        """URLs and `name=value` in values whose own name is not sensitive. The record's values,
+        where none was changed."""
         request, response = record.request, record.response
-        if self.names.maybe(values(record).encode()):
+        read: str | None = values(record)
+        if self.names.maybe((read or "").encode()):
+            read = None
             if request is not None:
                 request.path = self.text(request.path)
                 request.query = [(n, self.text(v)) for n, v in request.query]
@@ -339,6 +342,7 @@ class _Record:
             record.detail = self.text(record.detail, self.every)
         if record.log is not None:
             record.log.message = self.text(record.log.message, self.every)
+        return read
 
     def text(self, value: str, names: Names | None = None) -> str:
         names = names or self.names

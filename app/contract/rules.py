@@ -4,7 +4,7 @@
 (`load`, `dump`). Nothing here validates for people: that is the schema's work.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
@@ -294,13 +294,14 @@ def _regex(pattern: str) -> Any:
 
 def product_version(profile: Profile, seen: Seen) -> str:
     """The product's version as the profile extracts it, "" when it is not there."""
+    found: Iterator[str]
     for extract in profile.version_from:
         if extract.where == "query":
-            found = [v for n, v in seen.query if n == extract.name]
+            found = (v for n, v in seen.query if n == extract.name)
         elif extract.where == "header":
-            found = [v for n, v in seen.headers if n.lower() == extract.name]
+            found = (v for n, v in seen.headers if n.lower() == extract.name)
         else:
-            found = [] if seen.json is UNREAD else json_values(seen.json, extract.name)
+            found = iter(() if seen.json is UNREAD else json_values(seen.json, extract.name))
         for value in found:
             if not extract.regex:
                 return value[:128]

@@ -16,11 +16,14 @@ from app.contract.traces import Traces
 DEPTH = 64  # levels of a document that are read; what lies deeper is masked
 
 
-def sweep(record: CaptureRecord, traces: Traces, decoders: Sequence[str] = ()) -> None:
-    """Replaces the traces in every text of the record and in its bodies. `decoders` of its rule."""
+def sweep(
+    record: CaptureRecord, traces: Traces, decoders: Sequence[str] = (), read: str | None = None
+) -> None:
+    """Replaces the traces in every text of the record and in its bodies. `decoders` of its rule;
+    `read` is `values` of the record where the caller has it."""
     bodies_ = _bodies(record)
     plain = [body.text or "" for body, _ in bodies_ if _is_short_and_plain(body)]
-    joined = "\n".join([values(record), *_others(record), *plain, ""])
+    joined = "\n".join([values(record) if read is None else read, *_others(record), *plain, ""])
     there = traces.within(joined)
     if "…\n" in joined:
         _texts(record, traces)  # a value may have been cut

@@ -8,8 +8,8 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from addon.capture import DETAIL_CAP, Capture, endpoint, outline_path
-from addon.exchange import Counted, Exchange, Kept, Line, headers_of, now, query_of, trace
-from addon.reply import Reply
+from addon.exchange import Counted, Exchange, Kept, Line, now, query_of, trace
+from addon.reply import Reply, headers_of
 from app.contract import record as rec
 from app.contract import rules as r
 from tests.sidecar import HOST, bundle_of, rule

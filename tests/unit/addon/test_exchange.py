@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.exchange import Counted, Kept, headers_of, query_of, trace
+from addon.exchange import Counted, Kept, query_of, trace
+from addon.reply import headers_of
 from app.contract.record import text
 from app.otel.sampling import Sampler
 from app.otel.settings import read
