@@ -135,21 +135,23 @@ class _Record:
     def mask(self, record: CaptureRecord) -> None:
         names = self.names
         request, response, message = record.request, record.response, record.message
+        asked = ""
         if request is not None:
-            request.query = self.pairs(request.query, "query")
-            request.headers = self.pairs(request.headers, "header")
+            request.query, asked = self.pairs(request.query, "query")
+            request.headers, _ = self.pairs(request.headers, "header")
             if names.path:
                 request.path = self.path(request.path, record.route)
             if request.body is not None:
                 self.body(request.body, request.headers)
         if response is not None:
-            response.headers = self.pairs(response.headers, "header")
+            response.headers, _ = self.pairs(response.headers, "header")
             if response.body is not None:
                 self.body(response.body, response.headers)
         if message is not None:
             self.body(message.body, ())
         read = self.texts(record)
         if self.found:
+            read = None if read is None else f"{read}\n{asked}"
             sweep(record, traces(self.found), self.decoders, read)
 
     # First pass: what stands under a sensitive name.
@@ -165,8 +167,9 @@ class _Record:
         _note(self.found, value, by)
         return "" if how == "drop" else by
 
-    def pairs(self, pairs: list[Pair], part: Literal["query", "header"]) -> list[Pair]:
-        places = self.names.places(part, tuple([name for name, _ in pairs]))
+    def pairs(self, pairs: list[Pair], part: Literal["query", "header"]) -> tuple[list[Pair], str]:
+        """The pairs masked, and their names, a line each."""
+        places, names = self.names.places(part, tuple([name for name, _ in pairs]))
         masked = pairs
         if places:
             sensitive: dict[str, How] = getattr(self.names, part)
@@ -178,13 +181,13 @@ class _Record:
                     self.credential(name, value)
                 masked[i] = (shown, self.secret(sensitive[name], value))
         if not _may_nest("\n".join([value for _, value in masked])):
-            return masked
+            return masked, names
         nested = [i for i, (_, v) in enumerate(masked) if v[:1] in _NESTED and i not in places]
         if nested and masked is pairs:
             masked = pairs.copy()
         for i in nested:
             masked[i] = (pairs[i][0], self.nested(pairs[i][1], 0))
-        return masked
+        return masked, names
 
     def credential(self, name: str, value: str) -> None:
         """Remembers what a credential consists of."""

@@ -7,7 +7,7 @@ without a profile; a profile adds names, or lifts one with `keep`.
 import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import re2
@@ -33,6 +33,13 @@ _SPELLED = {k.replace("_", by) for k in _KEYS for by in ("_", "-", "")}
 _SCHEMES = rb"(?:bearer|basic|digest|negotiate|token)"
 
 
+class Places(NamedTuple):
+    """At which of some names a sensitive value stands, and all of them, a line each."""
+
+    at: tuple[int, ...]
+    names: str
+
+
 class Names:
     """The sensitive names of one profile, by the part of a message they stand in; lower case.
 
@@ -48,7 +55,7 @@ class Names:
         self.reads_bodies = False  # a body that cannot be read may hide what the profile names
         # Bodies in which nothing is, with their types: a mock gives the same answer each time.
         self.clean: set[tuple[object, ...]] = set()
-        self._places: dict[tuple[str, ...], tuple[int, ...]] = {}
+        self._places: dict[tuple[str, ...], Places] = {}
         for field in sensitive:
             self._add(field)
 
@@ -67,14 +74,15 @@ class Names:
             else:
                 table[name] = field.how
 
-    def places(self, part: Literal["query", "header"], names: tuple[str, ...]) -> tuple[int, ...]:
-        """At which of these names something sensitive stands. Remembered: a product sends the same
+    def places(self, part: Literal["query", "header"], names: tuple[str, ...]) -> "Places":
+        """Where among these names something sensitive stands. Remembered: a product sends the same
         ones each time."""
         found = self._places.get((part, *names))
         if found is None:
             table: dict[str, How] = getattr(self, part)
-            found = tuple(i for i, name in enumerate(names) if name.lower() in table)
-            if sum(map(len, names)) <= SMALL:
+            at = tuple(i for i, name in enumerate(names) if name.lower() in table)
+            found = Places(at, "\n".join(names))
+            if len(found.names) <= SMALL:
                 if len(self._places) >= _REMEMBERED:
                     self._places.clear()
                 self._places[part, *names] = found

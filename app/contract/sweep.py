@@ -20,10 +20,13 @@ def sweep(
     record: CaptureRecord, traces: Traces, decoders: Sequence[str] = (), read: str | None = None
 ) -> None:
     """Replaces the traces in every text of the record and in its bodies. `decoders` of its rule;
-    `read` is `values` of the record where the caller has it."""
+    `read` is `values` of the record and the names of its query, where the caller has them."""
     bodies_ = _bodies(record)
     plain = [body.text or "" for body, _ in bodies_ if _is_short_and_plain(body)]
-    joined = "\n".join([values(record) if read is None else read, *_others(record), *plain, ""])
+    if read is None:
+        names = record.request.query if record.request is not None else ()
+        read = "\n".join([values(record), *[name for name, _ in names]])
+    joined = "\n".join([read, *_others(record), *plain, ""])
     there = traces.within(joined)
     if "…\n" in joined:
         _texts(record, traces)  # a value may have been cut
@@ -53,7 +56,6 @@ def _others(record: CaptureRecord) -> list[str]:
         others.append(record.log.message)
     if record.request is not None:
         others.append(record.request.host)
-        others += [name for name, _ in record.request.query]
     return others
 
 

@@ -37,15 +37,15 @@ def test_every_product_has_sensitive_names() -> None:
 def test_where_names_stand_is_remembered_within_bounds() -> None:
     of = names(("query", "lic", "mask"), ("header", "guid", "mask"))
     for _ in range(2):
-        assert of.places("query", ("v", "LIC", "guid", "lic")) == (1, 3)
-        assert of.places("header", ("v", "LIC", "guid", "lic")) == (2,)
-        assert of.places("query", ()) == ()
+        assert of.places("query", ("v", "LIC", "guid", "lic")) == ((1, 3), "v\nLIC\nguid\nlic")
+        assert of.places("header", ("v", "LIC", "guid", "lic")).at == (2,)
+        assert of.places("query", ()) == ((), "")
     for number in range(3 * _REMEMBERED):
-        assert of.places("query", (f"{number}", "lic")) == (1,)
+        assert of.places("query", (f"{number}", "lic")).at == (1,)
         of.remember((f"{number}", "", ()))
     assert len(of._places) <= _REMEMBERED and len(of.clean) <= _REMEMBERED
     before = len(of._places)
-    assert of.places("query", ("x" * SMALL, "lic")) == (1,) and len(of._places) == before
+    assert of.places("query", ("x" * SMALL, "lic")).at == (1,) and len(of._places) == before
 
 
 def test_any_is_query_header_and_body() -> None:
