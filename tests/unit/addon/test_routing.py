@@ -10,8 +10,9 @@ import pytest
 from mitmproxy.test import tutils
 
 from addon import routing
-from addon.exchange import Exchange, Kept, Line, headers_of, query_of, trace
+from addon.exchange import Exchange, Kept, Line, query_of, trace
 from addon.pool import Answered, Pool
+from addon.reply import headers_of
 from addon.routing import Killed, Router
 from app.contract import rules as r
 from app.contract.record import Action, Endpoint
