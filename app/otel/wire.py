@@ -72,8 +72,9 @@ def text(field: int, value: str) -> bytes:
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Numbers and values of a message that somebody else wrote. Raises ValueError when it is none;
-    groups, which protobuf gave up, are none here."""
+    """Numbers and values of a message that somebody else wrote, but for those of a fixed size,
+    which nothing that is read here has. Raises ValueError when it is no message; groups, which
+    protobuf gave up, are none here."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -90,7 +91,8 @@ def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise ValueError("no protobuf")
         if size > len(data) - at:
             raise ValueError("no protobuf")
-        yield tag >> 3, data[at : at + size]
+        if kind == _BYTES:
+            yield tag >> 3, data[at : at + size]
         at += size
 
 

@@ -1,107 +1,32 @@
 """addon/front.py: what is answered on a client's socket, and what mitmproxy gets. Real TLS, real
 sockets.
 
-With mitmproxy behind it: tests/integration/test_sidecar_front.py.
+With mitmproxy behind it: tests/integration/test_sidecar_answer.py; clients that do whatever they
+like: tests/integration/test_front_clients.py.
 """
 
 import asyncio
 import contextlib
-import random
 import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.addons.tlsconfig import TlsConfig
-from mitmproxy.test import taddons
 from OpenSSL import SSL
 
-from addon import ca, front
-from addon.front import Front
-from addon.gate import Listener
-from addon.main import Sidecar
-from addon.tls import Connection, Contexts
-from app.contract import rules as r
-from app.contract.record import CaptureRecord
-from tests.sidecar import HOST, bundle_of, rule
+from addon import front
+from addon.tls import Connection
+from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, running, until
+from tests.sidecar import HOST
 from tests.unit.addon.test_answer import ANSWER, MOCKED, POSTED
-from tests.unit.addon.test_connections import Kept
 from tests.unit.addon.test_judge import hello
-from tests.unit.addon.test_main import made
-
-HUGE = b"x" * (8 << 20)
-RULES = bundle_of(
-    rule("index", "/telemetry/index.html"),
-    rule("events", "/events"),
-    rule("app", "/at-the-app", answer_at="app"),
-    rule("observe", "/observe", "observe"),
-    rule("huge", "/huge", answer=r.Answer(body=HUGE)),
-)
-AT_APP = MOCKED.replace(b"/telemetry/index.html", b"/at-the-app")
-OBSERVED = MOCKED.replace(b"/telemetry/index.html", b"/observe")
-DESTINATION = ("192.0.2.1", 443)
-
-
-class Lab:
-    """A front behind a listener; `backs` are the first bytes of what mitmproxy would get."""
-
-    def __init__(self, trust: Path, contexts: Contexts) -> None:
-        self.trust, self.contexts = trust, contexts
-        self.sink = Kept()
-        self.sidecar: Sidecar = made(self.sink, RULES)
-        self.front = Front(self.sidecar.connections, contexts, self.sidecar.exchanges)
-        self.backs: list[bytes] = []
-        self.given: list[socket.socket] = []  # the listener's ends
-        self.listener = Listener("127.0.0.1", 0, self._enter)
-        self.address = self.listener.sockets[0].getsockname()
-
-    def _enter(self, client: socket.socket, peer: tuple[str, int]) -> None:
-        self.given.append(client)
-        self.front.take(client, peer, DESTINATION, HOST, self.backs.append)
-
-    @property
-    def records(self) -> list[CaptureRecord]:
-        return self.sink.records
-
-    def trusting(self, *alpn: str) -> ssl.SSLContext:
-        trusting = ssl.create_default_context(cafile=str(self.trust))
-        trusting.set_alpn_protocols(list(alpn or ("http/1.1",)))
-        return trusting
-
-    async def connect(
-        self, context: ssl.SSLContext | None = None, sni: str = HOST
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(
-            *self.address, ssl=context or self.trusting(), server_hostname=sni
-        )
-
-    async def plain(self, data: bytes) -> asyncio.StreamWriter:
-        """A connection that begins with these bytes."""
-        _, writer = await asyncio.open_connection(*self.address)
-        writer.write(data)
-        return writer
 
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    trust, tls_config = ca.ensure(tmp_path), TlsConfig()
-    with taddons.context(Proxyserver(), tls_config) as context:
-        context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
-        lab = Lab(trust, Contexts(tls_config))
+    async with running(tmp_path) as lab:
         yield lab
-        lab.listener.close()
-        lab.front.end()
-        for client in lab.given:
-            client.close()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - of other threads and the kernel, too
-            await asyncio.sleep(0.01)
 
 
 async def test_requests_are_answered_and_recorded(lab: Lab) -> None:
@@ -392,67 +317,6 @@ async def test_an_own_error_ends_the_connection_and_no_other(
     assert await other[0].readexactly(len(ANSWER)) == ANSWER
     for _, writer in (one, other):
         writer.close()
-
-
-async def test_whatever_clients_do_nothing_is_left_behind(lab: Lab) -> None:
-    """Clients that stop, reset, talk nonsense or end TLS at any point, many at once."""
-    choose = random.Random(7)
-    context = lab.trusting()
-    whole = 0
-
-    def play(seed: int) -> int:
-        """How many requests were answered."""
-        act = random.Random(seed)
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_hostname=HOST)
-        with socket.create_connection(lab.address) as end:
-            end.settimeout(5)
-            if act.random() < 0.2:
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            answered = 0
-            try:
-                while True:  # the handshake
-                    with contextlib.suppress(ssl.SSLWantReadError):
-                        tls.do_handshake()
-                        break
-                    data = outgoing.read()
-                    if act.random() < 0.15:
-                        end.sendall(data[: act.randrange(len(data) + 1)])
-                        return answered
-                    end.sendall(data)
-                    incoming.write(end.recv(65536))
-                for _ in range(act.randrange(4)):
-                    kind = act.randrange(5)
-                    tls.write((MOCKED, POSTED, AT_APP, MOCKED + POSTED, POSTED[:-2])[kind])
-                    end.sendall(outgoing.read())
-                    if kind == 4 or act.random() < 0.2:
-                        return answered
-                    wanted = len(ANSWER) * (2 if kind == 3 else 1)
-                    received = b""
-                    while len(received) < wanted:
-                        incoming.write(end.recv(65536))
-                        with contextlib.suppress(ssl.SSLWantReadError):
-                            while True:
-                                received += tls.read(65536)
-                    answered += wanted // len(ANSWER)
-                if act.random() < 0.3:
-                    end.sendall(b"no TLS any more")
-                elif act.random() < 0.5:
-                    with contextlib.suppress(ssl.SSLError):
-                        tls.unwrap()
-                    end.sendall(outgoing.read())
-            except OSError:
-                pass
-            return answered
-
-    for _ in range(10):
-        seeds = [choose.getrandbits(32) for _ in range(20)]
-        whole += sum(await asyncio.gather(*(asyncio.to_thread(play, seed) for seed in seeds)))
-    await until(lambda: not lab.front.callers and not lab.sidecar.exchanges.in_flight)
-    exchanges = [x for x in lab.records if x.kind == "exchange"]
-    assert whole > 50 and len(exchanges) >= whole
-    assert sorted(x.seq for x in lab.records) == list(range(1, len(lab.records) + 1))
-    assert all(client.fileno() < 0 for client in lab.given) and lab.backs == []
 
 
 async def test_the_end_closes_all(lab: Lab) -> None:

@@ -50,15 +50,14 @@ def test_what_protobuf_writes_is_read(rejected: int, said: str) -> None:
 def test_what_is_no_message_for_protobuf_is_none_here(data: bytes) -> None:
     """Nothing else than ValueError either; text that is no UTF-8 does not matter here."""
     try:
-        found = list(wire.fields(data))
+        rejected = [n for f, v in wire.fields(data) if f == 1 and isinstance(v, bytes)
+                    for g, n in wire.fields(v) if g == 1 and isinstance(n, int)]  # fmt: skip
     except ValueError:
-        found = []
+        rejected = []
     try:
         answer = ExportTraceServiceResponse.FromString(data)
     except DecodeError:
         return
-    rejected = [n for f, v in found if f == 1 and isinstance(v, bytes)
-                for g, n in wire.fields(v) if g == 1 and isinstance(n, int)]  # fmt: skip
     if rejected:
         assert rejected[-1] == answer.partial_success.rejected_spans % 2**64
 
