@@ -1,8 +1,8 @@
 """What the first bytes of a connection say: whom it is for, and whether it is opened.
 
-Asked by `addon.next_layer` for connections that mitmproxy reads, and by `addon.gate` for those that
-it may never have to. Only a host that a profile names is opened; the name is the ClientHello's SNI
-or the Host header, else what the destination stands for.
+Asked by `addon.front` and `addon.gate` for connections that the redirect brings, and by
+`addon.next_layer` for those that mitmproxy reads. Only a host that a profile names is opened; the
+name is the ClientHello's SNI or the Host header, else what the destination stands for.
 """
 
 import re
