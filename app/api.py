@@ -138,7 +138,7 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
             if not batch.records and not batch.refused:  # a sidecar that takes leave
                 return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
-            taken = await runtime.budget.take(sum(len(i.line) for i in batch.records))
+            taken = await runtime.budget.take(sum(i.size for i in batch.records))
         except ClientDisconnect:  # it waited too long for its turn, and comes again
             return Response(status_code=408)
         except BatchError as e:

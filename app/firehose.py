@@ -5,7 +5,7 @@ it. The body is the record's JSON, masked as it was stored; what such systems in
 it as attributes.
 """
 
-from app.contract.record import CaptureRecord
+from app.contract.record import CaptureRecord, decode
 from app.otel.export import LogData
 from app.store import Incoming
 
@@ -16,7 +16,8 @@ _LEVELS = {"WARNING": "WARN", "ERROR": "ERROR", "CRITICAL": "ERROR"}
 
 
 def log_record(incoming: Incoming) -> LogData:
-    record = incoming.record
+    # What has a form was not decoded: the record lacks what changes.
+    record = decode(incoming.line) if incoming.form else incoming.record
     return LogData(
         time_ns=record.time_ns,
         severity=_severity(record),

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, encode
 from app.counting import Counting
-from app.files import LogFiles, request_log
+from app.digest import said
+from app.files import LogFiles
 from app.firehose import log_record
 from app.logs import place
 from app.otel.export import Exporter
@@ -27,6 +28,7 @@ from app.store import Incoming, Store, StoreError, StoreFull, Written
 QUEUE_CAP = 10_000  # records of the mock that wait
 QUEUE_BYTES = 64 << 20  # about as many bytes of them
 GROUP_BYTES = 8 << 20  # records that share a transaction, about
+_LINES = 32  # of the request log at a time: they stay in the processor's cache
 RETRY_S = 1.0  # between attempts to write after a failure
 
 log = logging.getLogger(__name__)
@@ -123,7 +125,7 @@ class Writer:
         with self._changed:
             if self._closing:
                 raise StoreError("the app is shutting down\n\nhint: send the batch again later")
-            self._batches.append(_Waiting(batch, sum(len(i.line) for i in batch), done))
+            self._batches.append(_Waiting(batch, sum(i.size for i in batch), done))
             self._changed.notify()
         return await future
 
@@ -268,8 +270,8 @@ class Writer:
     def _after(self, group: list[Incoming], written: Written) -> None:
         self.counting.stored(group, written)
         stored = [group[index] for index in written.stored]
-        said = (request_log(i.record) if i.said is None else i.said for i in stored)
-        self._files.requests([line for line in said if line])
+        for at in range(0, len(stored), _LINES):
+            self._files.requests([line for i in stored[at : at + _LINES] if (line := said(i))])
         for incoming in stored:
             if incoming.record.kind == "log":
                 self._files.sidecar(incoming.record)

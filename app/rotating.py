@@ -164,6 +164,8 @@ class RotatingFile:
     def _pack(self) -> None:
         """Also what is rotated meanwhile. What cannot be packed (the disk is full) stays as it is
         until the next turn."""
+        with suppress(OSError):  # where a thread has no priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         tried: set[Path] = set()
         while left := [p for p in self.rotated() if p.suffix != ".zst" and p not in tried]:
             path = left[0]

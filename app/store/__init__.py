@@ -47,18 +47,52 @@ class Facts(msgspec.Struct, gc=False):
     like: object = None
 
 
+class Form(msgspec.Struct, frozen=True, eq=False):
+    """What lines of one boot have in common that differ in nothing but numbers, ids and times: the
+    store keeps it once, and of each line only its values.
+
+    `line` has %b for seq, time_ns and each value, `said` (a line of the request log) for what
+    `app.forms` puts there.
+    """
+
+    line: bytes
+    said: bytes
+
+
+def whole(line: bytes, seq: int, time_ns: int, values: bytes) -> bytes:
+    """The line again, from its form's `line`. Values stand between line ends, in their order:
+    none of them has one."""
+    return line % (b"%d" % seq, b"%d" % time_ns, *values.split(b"\n"))
+
+
 class Incoming(msgspec.Struct, gc=False):
-    """`line` is the record as it came, masked, with fields this version does not know: it is what
-    the store keeps and gives back.
+    """`kept` is what the store keeps: the record's line as it came, masked, with fields that this
+    version does not know; or of a line that has a form, its values.
 
     `facts` and `said` (its line in the request log, b"" for none) are known where it went through
-    `app.digest`; `record` is then without the content that they were made of.
+    `app.digest`, `said` only without a form; `record` is then without the content that they were
+    made of.
     """
 
     record: CaptureRecord
-    line: bytes
+    kept: bytes
     facts: Facts | None = None
     said: bytes | None = None
+    form: Form | None = None
+
+    @property
+    def line(self) -> bytes:
+        """What the store gives back."""
+        form, record = self.form, self.record
+        return whole(form.line, record.seq, record.time_ns, self.kept) if form else self.kept
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, about."""
+        return len(self.kept) + _OBJECTS
+
+
+_OBJECTS = 1_000  # bytes of a record without its content, about
 
 
 class NewField(msgspec.Struct, frozen=True):

@@ -22,17 +22,21 @@ from app.store import (
     Scope,
     SenderRow,
     VersionRow,
+    whole,
 )
 from app.store.rollup import SENDER, TRAFFIC, Rollup
 from app.store.search import cursor, i64, search
 
+_FORMS = 512  # that are remembered, some 2 KB each
+
 
 class Reader:
-    """One connection and the dictionaries it has met."""
+    """One connection, and the dictionaries and forms it has met."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
+        self._forms: dict[int, bytes] = {}
 
     def captures(self, query: CaptureQuery) -> Page:
         self.connection.execute("BEGIN")  # one state of the store for all steps
@@ -51,7 +55,7 @@ class Reader:
         if not (seq.isascii() and seq.isdecimal()) or len(seq) > 18:
             return None
         row = self.connection.execute(
-            "SELECT dictionary_id, record FROM capture"
+            "SELECT dictionary_id, record, seq, time_ns FROM capture"
             " WHERE boot_id=(SELECT id FROM boot WHERE boot=?) AND seq=?",
             (boot, int(seq)),
         ).fetchone()
@@ -142,19 +146,35 @@ class Reader:
 
     def _record(self, id: int) -> bytes:
         row = self.connection.execute(
-            "SELECT dictionary_id, record FROM capture WHERE id=?", (id,)
+            "SELECT dictionary_id, record, seq, time_ns FROM capture WHERE id=?", (id,)
         ).fetchone()
         return self._line(*row)
 
-    def _line(self, dictionary: int, blob: bytes) -> bytes:
-        decompressor = self._decompressors.get(dictionary)
-        if decompressor is None:
+    def _line(self, dictionary: int, record: bytes, seq: int, time_ns: int) -> bytes:
+        if dictionary < 0:
+            return whole(self._form(-dictionary), seq, time_ns, record)
+        return self._decompressor(dictionary).decompress(record)
+
+    def _form(self, number: int) -> bytes:
+        line = self._forms.get(number)
+        if line is None:
+            dictionary, packed = self.connection.execute(
+                "SELECT dictionary_id, line FROM form WHERE id=?", (number,)
+            ).fetchone()
+            if len(self._forms) >= _FORMS:
+                self._forms.clear()
+            line = self._forms[number] = self._decompressor(dictionary).decompress(packed)
+        return line
+
+    def _decompressor(self, dictionary: int) -> zstandard.ZstdDecompressor:
+        found = self._decompressors.get(dictionary)
+        if found is None:
             row = self.connection.execute(
                 "SELECT data FROM dictionary WHERE id=?", (dictionary,)
             ).fetchone()
             data = zstandard.ZstdCompressionDict(row[0]) if row else None
-            decompressor = self._decompressors[dictionary] = zstandard.ZstdDecompressor(data)
-        return decompressor.decompress(blob)
+            found = self._decompressors[dictionary] = zstandard.ZstdDecompressor(data)
+        return found
 
 
 def _scope(scope: Scope, profile: str, table: str = "") -> tuple[str, list[Any]]:

@@ -175,16 +175,21 @@ def _prune_step(writer: Writer, max_age_s: float | None, max_bytes: int | None) 
 
 
 def _drop(connection: sqlite3.Connection, which: str, *values: int) -> int:
-    """The first _STEP of those captures, and the facets that no other has."""
+    """The first _STEP of those captures, the facets that no other has, and the forms of boots that
+    have no other."""
     rows = connection.execute(
-        f"SELECT id, facet_id FROM capture {which} LIMIT ?",  # noqa: S608 - text from above
+        f"SELECT id, facet_id, boot_id FROM capture {which} LIMIT ?",  # noqa: S608 - text from above
         (*values, _STEP),
     ).fetchall()
-    connection.executemany("DELETE FROM capture WHERE id=?", ((id,) for id, _ in rows))
+    connection.executemany("DELETE FROM capture WHERE id=?", ((id,) for id, _, _ in rows))
     connection.executemany(
         "DELETE FROM facet WHERE id=? AND NOT EXISTS"
         " (SELECT 1 FROM capture WHERE facet_id=facet.id)",
-        {(facet,) for _, facet in rows},
+        {(facet,) for _, facet, _ in rows},
+    )
+    connection.executemany(
+        "DELETE FROM form WHERE boot_id=?1 AND NOT EXISTS (SELECT 1 FROM capture WHERE boot_id=?1)",
+        {(boot,) for _, _, boot in rows},
     )
     return len(rows)
 

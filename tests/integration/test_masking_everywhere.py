@@ -165,11 +165,17 @@ class Site:
             for table in tables:
                 rows = store.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
                 yield f"table {table}", repr(rows).encode()
-            for id, dictionary, blob in store.execute(
-                "SELECT id, dictionary_id, record FROM capture"
-            ):
+            kept = [
+                ("capture", *row)
+                for row in store.execute("SELECT id, dictionary_id, record FROM capture")
+                if row[1] >= 0  # a form's values were seen in the table
+            ]
+            kept += [
+                ("form", *row) for row in store.execute("SELECT id, dictionary_id, line FROM form")
+            ]
+            for what, id, dictionary, blob in kept:
                 known = zstandard.ZstdCompressionDict(dictionaries.get(dictionary, b""))
-                yield f"capture {id}", zstandard.ZstdDecompressor(known).decompress(blob)
+                yield f"{what} {id}", zstandard.ZstdDecompressor(known).decompress(blob)
         finally:
             store.close()
 

@@ -2,7 +2,10 @@ import json
 
 import pytest
 
+from app.contract.record import decode
 from app.firehose import log_record
+from app.store import Incoming
+from tests.lines import forms_of
 from tests.records import exchange, incoming, log
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -29,6 +32,13 @@ def test_a_capture_is_its_json_with_what_is_searched_for_beside_it() -> None:
         "http.route": "/telemetry/index.html",
         "http.response.status_code": 200,
     }
+
+
+def test_a_capture_that_was_read_by_its_form_lacks_nothing() -> None:
+    (sent,) = forms_of(1, 1)
+    whole = log_record(Incoming(decode(sent.line), sent.line))
+    assert log_record(sent) == whole
+    assert whole.trace_id and whole.span_id
 
 
 @pytest.mark.parametrize("kind", ["refused", "failed", "tls_rejected"])

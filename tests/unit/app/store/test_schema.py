@@ -137,6 +137,7 @@ def test_second_schema_gets_its_totals(tmp_path: Path) -> None:
         "DROP TABLE sender_total",
         "DROP INDEX traffic_group",
         "DROP INDEX sender_group",
+        "DROP TABLE form",
         "PRAGMA user_version=2",
     )
     store = SqliteStore(path)

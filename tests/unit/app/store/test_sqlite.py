@@ -14,6 +14,7 @@ import pytest
 
 from app.store import CaptureQuery, QueryError, Store, StoreError, StoreFull, sqlite
 from app.store.sqlite import SqliteStore
+from tests.lines import forms_of
 from tests.records import BOOT, exchange, incoming
 from tests.unit.app.store.suite import StoreSuite
 
@@ -164,6 +165,32 @@ def test_facets_go_with_their_last_capture(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM facet").fetchone() == (2,)
     connection.close()
+
+
+def test_forms_go_with_the_last_capture_of_their_boot(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    store = SqliteStore(path)
+    try:
+        first, second, again = forms_of(1, 600), forms_of(2, 30), forms_of(1, 2000)[1980:]
+        store.write(first + second)
+        page = store.captures(CaptureQuery(order="arrival", limit=1000))
+        assert page.items == [one.line for one in (*first, *second)]
+        store.prune(max_bytes=1, steps=1)  # of 500
+        assert (store.capture(first[-1].record.id), forms_in(path)) == (first[-1].line, 2)
+        store.prune(max_bytes=1)
+        assert (store.stats().records, forms_in(path)) == (0, 0)
+        store.write(again)  # its number must not be that of a form that readers remember
+        assert store.captures(CaptureQuery(order="oldest")).items == [one.line for one in again]
+    finally:
+        store.close()
+
+
+def forms_in(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    try:
+        return int(connection.execute("SELECT count(*) FROM form").fetchone()[0])
+    finally:
+        connection.close()
 
 
 def test_question_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A dictionary that is trained once there is enough, and facets that repeat."""
+"""A dictionary that is trained once there is enough, and facets and forms that repeat."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.store import writing
+from app.store.reading import Reader
 from app.store.schema import open_writer
 from app.store.writing import Writer
+from tests.lines import forms_of
 from tests.records import exchange, incoming
 
 
@@ -62,3 +64,47 @@ def test_captures_that_are_alike_share_a_facet(connection: sqlite3.Connection) -
         (5, 200, "leader-1"),
     ]  # fmt: skip
     assert connection.execute("SELECT count(*) FROM facet").fetchone() == (3,)
+
+
+def kept_forms(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    """(boot, dictionary) of each."""
+    return connection.execute("SELECT boot_id, dictionary_id FROM form ORDER BY id").fetchall()
+
+
+def test_a_form_is_kept_once_for_each_boot_and_dictionary(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, others = forms_of(1, 400), forms_of(2, 40)
+    writer = writer_on(connection)
+    writer.write(lines[:100])
+    writer.forget()  # as after pruning
+    writer.write(lines[100:200] + others[:20])
+    assert kept_forms(connection) == [(1, 0), (2, 0)]
+    writer_on(connection).write(lines[200:300] + others[20:])
+    assert kept_forms(connection) == [(1, 0), (2, 0)]
+    monkeypatch.setattr(writing, "TRAIN_AFTER", 200)
+    writer = writer_on(connection)
+    writer.write(incoming(*(exchange(n) for n in range(1, 301))))
+    writer.train()
+    writer.write(lines[300:])
+    assert kept_forms(connection) == [(1, 0), (2, 0), (1, 1)]
+    reader = Reader(connection)
+    for one in (*lines, *others):
+        assert reader.capture(one.record.id) == one.line
+
+
+def test_a_form_of_a_batch_that_failed_is_forgotten(connection: sqlite3.Connection) -> None:
+    lines, others = forms_of(1, 20), forms_of(2, 20)
+    writer = writer_on(connection)
+    connection.execute(
+        "CREATE TRIGGER no BEFORE INSERT ON observed BEGIN SELECT raise(ABORT, ''); END"
+    )
+    with pytest.raises(sqlite3.Error):
+        writer.write(lines)
+    connection.execute("DROP TRIGGER no")
+    assert kept_forms(connection) == []
+    writer.write(others)
+    writer.write(lines)
+    reader = Reader(connection)
+    for one in (*lines, *others):
+        assert reader.capture(one.record.id) == one.line
