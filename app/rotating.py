@@ -7,6 +7,7 @@ NAME.TIME and become NAME.TIME.zst in the background.
 
 import errno
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -162,9 +163,9 @@ class RotatingFile:
             self._packing.start()
 
     def _pack(self) -> None:
-        """Also what is rotated meanwhile. What cannot be packed (the disk is full) stays as it is
-        until the next turn."""
-        with suppress(OSError):  # where a thread has no priority of its own
+        """Also what is rotated meanwhile, and behind everything else that this process does. What
+        cannot be packed (the disk is full) stays as it is until the next turn."""
+        if sys.platform == "linux":  # elsewhere a thread has no priority of its own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         tried: set[Path] = set()
         while left := [p for p in self.rotated() if p.suffix != ".zst" and p not in tried]:

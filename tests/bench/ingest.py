@@ -1,11 +1,11 @@
 """The bench of ingest: records a second through HTTP into the store, on one processor.
 
-`python -m tests.bench.ingest [--repetitions 5] [--seconds 4]`. Starts the app as its image does
-(`PYTHONOPTIMIZE=1`, log files and metrics on) alone on one processor, and sends it from the other
-what sidecars send after an outage: zstd batches of 500 records of one pod, over four kept
-connections. Then the same beside two readers, each of whom asks for a page of 100 captures and the
-report, by turns, with a pause of 0.1 s. Prints a table in Markdown, then the figures as JSON. Not
-run by `make test`.
+`python -m tests.bench.ingest [--repetitions 5] [--seconds 4] [--image telemock-app:0.1.0]`. Starts
+the app (log files and metrics on) alone on one processor, from its image where one is named, and
+sends it from the other what sidecars send after an outage: zstd batches of 500 records of one pod,
+over four kept connections. Then the same beside two readers, each of whom asks for a page of 100
+captures and the report, by turns, with a pause of 0.1 s. Prints a table in Markdown, then the
+figures as JSON. Not run by `make test`.
 """
 
 import argparse
@@ -37,6 +37,7 @@ BATCH = 500  # records, as a sidecar sends them
 SENDERS = 4
 READERS = 2
 OVER_TLS = "tests.bench.over_tls"
+DOCKER = os.environ.get("DOCKER", "docker")
 PAUSE_S = 0.1  # of a reader between two questions
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -51,40 +52,50 @@ TARGET_BYTES = 500
 
 
 class App:
-    """The app in a process of its own. `module` is what runs it."""
+    """The app in a process of its own. `module` is what runs it; with an `image`, it is the image's
+    own command in a container."""
 
-    def __init__(self, folder: Path, processor: int | None, module: str) -> None:
+    def __init__(self, folder: Path, processor: int | None, module: str, image: str = "") -> None:
         self.data = folder / "data"
         self.folder = folder
-        self._processor = processor
+        self._settings = {
+            "TELEMOCK_DATA": str(self.data),
+            "TELEMOCK_LOGS": str(folder / "logs"),
+            "TELEMOCK_RETENTION_DAYS": "0",
+            "TELEMOCK_RETENTION_SIZE": "0",
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+        }
+        self._container = f"telemock-bench-{os.getpid()}" if image else ""
         self._command = [sys.executable, "-m", *module.split()]
+        if image:
+            self._command = self._boxed(image, processor)
+        elif processor is not None:
+            self._command = ["taskset", "--cpu-list", str(processor), *self._command]
         self.tls = insecure() if module == OVER_TLS else None
         self.start()
 
+    def _boxed(self, image: str, processor: int | None) -> list[str]:
+        command = [DOCKER, "run", "--rm", "--network", "host", "--name", self._container]
+        command += ["--user", f"{os.getuid()}:{os.getgid()}"]
+        command += ["--volume", f"{self.folder}:{self.folder}"]
+        if processor is not None:
+            command += ["--cpuset-cpus", str(processor)]
+        for setting in self._settings.items():
+            command += ["--env", "=".join(setting)]
+        return [*command, image]
+
     def start(self) -> None:
-        environ = {
-            **os.environ,
-            "PYTHONOPTIMIZE": "1",
-            "PYTHONPATH": str(ROOT),
-            "TELEMOCK_DATA": str(self.data),
-            "TELEMOCK_LOGS": str(self.folder / "logs"),
-            "TELEMOCK_RETENTION_DAYS": "0",
-            "TELEMOCK_RETENTION_SIZE": "0",
-            "PORT": "0",
-        }
-        command = self._command
-        if self._processor is not None:
-            command = ["taskset", "--cpu-list", str(self._processor), *command]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), **self._settings}
         with (self.folder / "app.out").open("ab") as out:
             self._popen = subprocess.Popen(
-                command,
+                self._command,
                 cwd=self.folder,
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
             )
-        self.pid = self._popen.pid
         server = self.data / "server.json"
         deadline = time.monotonic() + 60
         while True:
@@ -97,6 +108,10 @@ class App:
                     raise RuntimeError((self.folder / "app.out").read_text()[-2000:]) from None
                 time.sleep(0.02)
         self.token = (self.data / "token").read_text().strip()
+        self.pid = self._popen.pid
+        if self._container:
+            said = [DOCKER, "inspect", "--format", "{{.State.Pid}}", self._container]
+            self.pid = int(subprocess.run(said, check=True, stdout=subprocess.PIPE).stdout)
 
     def connection(self) -> http.client.HTTPConnection:
         if self.tls is None:
@@ -131,9 +146,11 @@ class App:
 
 
 @contextmanager
-def app(processor: int | None = None, module: str = "app.cli serve") -> Iterator[App]:
+def app(
+    processor: int | None = None, module: str = "app.cli serve", image: str = ""
+) -> Iterator[App]:
     with tempfile.TemporaryDirectory(prefix="telemock-bench-") as name:
-        started = App(Path(name), processor, module)
+        started = App(Path(name), processor, module, image)
         try:
             yield started
         finally:
@@ -240,6 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of one repetition, about")
+    parser.add_argument("--image", default="", help="of the app, instead of this checkout")
     options = parser.parse_args(arguments)
     os.nice(5)
     about = machine()
@@ -249,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     size = max(4, round(options.seconds * TARGETS[0].records_s / BATCH))
     fleet = Fleet(PODS, products=1)
     found: dict[int, list[dict[str, float]]] = {t.readers: [] for t in TARGETS}
-    with app(usable[0]) as started:
+    with app(usable[0], image=options.image) as started:
         measure(started, batches(fleet, size), 0)  # until the dictionary is trained
         for _ in range(options.repetitions):
             for readers, figures in found.items():
@@ -258,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         records = (2 * options.repetitions + 1) * size * BATCH
         whole = started.stored_bytes() / records
     result = {
-        "bench": "ingest", "machine": about, "versions": versions(),
+        "bench": "ingest", "machine": about, "versions": versions(), "image": options.image,
         "load": [load, os.getloadavg()[0]], "repetitions": options.repetitions,
         "record_bytes": _size(Fleet(99, products=1)), "stored_bytes": round(whole, 1),
         "resident_mb": round(resident, 1),

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,24 @@ def test_rotates_by_size_packs_and_tells(tmp_path: Path) -> None:
     assert file.path.stat().st_size <= 1_000
     assert everything(file) == sent
     assert len(told) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own")
+def test_packing_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_priority, given = os.setpriority, []
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def watched(which: int, who: int, priority: int) -> None:
+        set_priority(which, who, priority)
+        given.append((which, who != threading.main_thread().native_id, priority))
+
+    monkeypatch.setattr(os, "setpriority", watched)
+    file = RotatingFile(tmp_path / "a.log", max_bytes=10)
+    for line in (b"a line", b"another"):
+        file.append(line)
+    file.close()
+    assert given == [(os.PRIO_PROCESS, True, 19)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_packed_file_is_as_old_as_its_lines(tmp_path: Path) -> None:
