@@ -28,8 +28,8 @@ import msgspec
 
 from app import report
 from app.contract.names import FILE_STORE
-from app.contract.record import decode
-from app.store import CaptureQuery, Incoming
+from app.digest import digest
+from app.store import CaptureQuery
 from app.store.rollup import DAY
 from app.store.sqlite import SqliteStore
 from app.tables import markdown_table
@@ -95,7 +95,7 @@ def fill(path: Path, captures: int) -> None:
         turns = fleet.minutes()
         for start in range(store.stats().records, captures, AT_ONCE):
             lines = [fleet.line(*turn) for turn in islice(turns, min(AT_ONCE, captures - start))]
-            store.write([Incoming(decode(line), line) for line in lines])
+            store.write([digest(line, lambda profile, rule: ()) for line in lines])
             if start % 100_000 == 0:
                 print(f"{time.strftime('%H:%M:%S')} {start:,}", file=sys.stderr, flush=True)
     finally:
