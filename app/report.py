@@ -6,7 +6,7 @@ and the CLI.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -278,28 +278,39 @@ def _by_number(rows: Iterable[VersionRow]) -> list[VersionRow]:
 
 
 def _workloads(rows: Iterable[SenderRow]) -> list[Workload]:
-    found = []
-    for (namespace, pod, profile), group in groupby(
-        sorted(rows, key=lambda r: (r.namespace, r.pod, r.profile)),
-        lambda r: (r.namespace, r.pod, r.profile),
-    ):
-        sent = list(group)
-        found.append(
-            Workload(
-                namespace=namespace,
-                pod=pod,
-                node=max(row.node for row in sent),
-                image=max(row.image for row in sent),
-                profile=profile,
-                hosts=sorted({row.host for row in sent}),
-                versions=sorted({row.version for row in sent} - {""}, key=version_number),
-                count=sum(row.count for row in sent),
-                bytes_out=sum(row.bytes_out for row in sent),
-                first_seen=_iso(min(row.first_ns for row in sent)),
-                last_seen=_iso(max(row.last_ns for row in sent)),
+    found: dict[tuple[str, str, str], Workload] = {}
+    for row in rows:
+        key = (row.namespace, row.pod, row.profile)
+        first, last = _iso(row.first_ns), _iso(row.last_ns)
+        one = found.get(key)
+        if one is None:
+            found[key] = Workload(
+                namespace=row.namespace,
+                pod=row.pod,
+                node=row.node,
+                image=row.image,
+                profile=row.profile,
+                hosts=[row.host],
+                versions=[row.version] if row.version else [],
+                count=row.count,
+                bytes_out=row.bytes_out,
+                first_seen=first,
+                last_seen=last,
             )
-        )
-    return found
+            continue
+        one.node, one.image = max(one.node, row.node), max(one.image, row.image)
+        one.hosts.append(row.host)
+        one.versions.append(row.version)
+        one.count += row.count
+        one.bytes_out += row.bytes_out
+        # As text they are in the order of time too.
+        one.first_seen, one.last_seen = min(one.first_seen, first), max(one.last_seen, last)
+    number = cache(version_number)
+    for one in found.values():
+        if len(one.hosts) > 1:  # more than one row
+            one.hosts = sorted(set(one.hosts))
+            one.versions = sorted(set(one.versions) - {""}, key=number)
+    return [one for _, one in sorted(found.items())]
 
 
 def _within(row: BootRow, scope: Scope) -> bool:
@@ -309,8 +320,13 @@ def _within(row: BootRow, scope: Scope) -> bool:
 
 
 def _iso(time_ns: float) -> str:
-    """To the second. A clock that is out of range says so instead of stopping the report."""
+    return _second(time_ns // 10**9)
+
+
+@lru_cache(maxsize=4_096)  # a thousand pods have two thousand times, from one report to the next
+def _second(time_s: float) -> str:
+    """A clock that is out of range says so instead of stopping the report."""
     try:
-        return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return "(out of range)"

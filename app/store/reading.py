@@ -5,11 +5,9 @@ and `+` have SQLite go through a roll-up by its time, not by the index that is f
 """
 
 import sqlite3
-from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-import msgspec
 import zstandard
 
 from app.store import (
@@ -88,61 +86,91 @@ class Reader:
 
     def versions(self, scope: Scope) -> list[VersionRow]:
         traffic, where, values = _rows_of(TRAFFIC, scope, "version.profile")
-        return _rows(
-            VersionRow,
-            self.connection.execute(
-                "SELECT version.profile, version, sum(count), min(first_ns), max(last_ns)"  # noqa: S608
-                f" FROM {traffic} CROSS JOIN version ON version.id=version_id"
-                f" WHERE {where} AND version.profile<>'' GROUP BY 1, 2 ORDER BY 1, 4",
-                values,
-            ),
+        rows = self.connection.execute(
+            "SELECT version.profile, version, sum(count), min(first_ns), max(last_ns)"  # noqa: S608
+            f" FROM {traffic} CROSS JOIN version ON version.id=version_id"
+            f" WHERE {where} AND version.profile<>'' GROUP BY 1, 2 ORDER BY 1, 4",
+            values,
         )
+        return [
+            VersionRow(profile=profile, version=version, count=count, first_ns=first, last_ns=last)
+            for profile, version, count, first, last in rows
+        ]
 
     def senders(self, scope: Scope) -> list[SenderRow]:
         sender, where, values = _rows_of(SENDER, scope, "endpoint.profile")
-        return _rows(
-            SenderRow,
-            self.connection.execute(
-                "SELECT namespace, pod, max(node), max(image), endpoint.profile,"  # noqa: S608
-                " host, version, sum(count), cast(total(bytes_out) AS INTEGER),"
-                f" min(first_ns), max(last_ns) FROM {sender} CROSS JOIN endpoint ON"
-                " endpoint.id=endpoint_id JOIN version ON version.id=version_id"
-                f" WHERE {where} GROUP BY namespace, pod, endpoint.profile, host, version"
-                " ORDER BY 1, 2, 5, 6, 7",
-                values,
-            ),
+        columns, group = "node, image, count, cast(bytes_out AS INTEGER), first_ns, last_ns", ""
+        if sender == SENDER.name:  # there may be many days: SQLite sums them fastest
+            columns = (
+                "max(node), max(image), sum(count), cast(total(bytes_out) AS INTEGER),"
+                " min(first_ns), max(last_ns)"
+            )
+            group = " GROUP BY namespace, pod, endpoint.profile, host, version"
+        rows = self.connection.execute(
+            f"SELECT namespace, pod, endpoint.profile, host, version, {columns}"  # noqa: S608
+            f" FROM {sender} CROSS JOIN endpoint ON endpoint.id=endpoint_id"
+            f" JOIN version ON version.id=version_id WHERE {where}{group} ORDER BY 1, 2, 3, 4, 5",
+            values,
         )
+        found: list[SenderRow] = []
+        before = None
+        for row in rows:
+            namespace, pod, profile, host, version, node, image, count, out, first, last = row
+            if row[:5] != before:
+                before = row[:5]
+                one = SenderRow(
+                    namespace=namespace, pod=pod, node=node, image=image, profile=profile,
+                    host=host, version=version, count=count, bytes_out=out, first_ns=first,
+                    last_ns=last,
+                )  # fmt: skip
+                found.append(one)
+                continue
+            one.node, one.image = max(one.node, node), max(one.image, image)
+            one.count += count
+            one.bytes_out = i64(one.bytes_out + out)
+            one.first_ns, one.last_ns = min(one.first_ns, first), max(one.last_ns, last)
+        return found
 
     def fields(self, scope: Scope) -> list[FieldRow]:
         where, values = _scope(scope, "endpoint.profile", "seen.")
         others, other_values = _scope(scope, "endpoint.profile", "observed.")
-        return _rows(
-            FieldRow,
-            self.connection.execute(
-                "SELECT endpoint.profile, host, method, route, version, path, type, shape, count,"  # noqa: S608
-                " requests, seen.first_ns, seen.last_ns FROM seen JOIN field ON field.id=field_id"
-                " JOIN endpoint ON endpoint.id=field.endpoint_id"
-                " JOIN version ON version.id=seen.version_id"
-                " JOIN observed ON observed.endpoint_id=endpoint.id"
-                f" AND observed.version_id=seen.version_id WHERE {where}"
-                " UNION ALL"
-                " SELECT endpoint.profile, host, method, route, version, ?, '', '', others,"
-                " requests, first_ns, last_ns FROM observed"
-                " JOIN endpoint ON endpoint.id=endpoint_id"
-                f" JOIN version ON version.id=version_id WHERE others>0 AND {others}"
-                " ORDER BY 1, 2, 4, 3, 5, 6, 7, 8",
-                (*values, OTHER, *other_values),
-            ),
+        rows = self.connection.execute(
+            "SELECT endpoint.profile, host, method, route, version, path, type, shape, count,"  # noqa: S608
+            " requests, seen.first_ns, seen.last_ns FROM seen JOIN field ON field.id=field_id"
+            " JOIN endpoint ON endpoint.id=field.endpoint_id"
+            " JOIN version ON version.id=seen.version_id"
+            " JOIN observed ON observed.endpoint_id=endpoint.id"
+            f" AND observed.version_id=seen.version_id WHERE {where}"
+            " UNION ALL"
+            " SELECT endpoint.profile, host, method, route, version, ?, '', '', others,"
+            " requests, first_ns, last_ns FROM observed"
+            " JOIN endpoint ON endpoint.id=endpoint_id"
+            f" JOIN version ON version.id=version_id WHERE others>0 AND {others}"
+            " ORDER BY 1, 2, 4, 3, 5, 6, 7, 8",
+            (*values, OTHER, *other_values),
         )
+        return [
+            FieldRow(
+                profile=profile, host=host, method=method, route=route, version=version, path=path,
+                type=type, shape=shape, count=count, requests=requests, first_ns=first,
+                last_ns=last,
+            )
+            for (profile, host, method, route, version, path, type, shape, count, requests, first,
+                 last) in rows
+        ]  # fmt: skip
 
     def boots(self) -> list[BootRow]:
-        return _rows(
-            BootRow,
-            self.connection.execute(
-                "SELECT boot, namespace, pod, node, max_seq, count, max_seq-count,"
-                " first_ns, last_ns FROM boot ORDER BY first_ns, id"
-            ),
+        rows = self.connection.execute(
+            "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns"
+            " FROM boot ORDER BY first_ns, id"
         )
+        return [
+            BootRow(
+                boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
+                missing=max_seq - count, first_ns=first, last_ns=last,
+            )
+            for boot, namespace, pod, node, max_seq, count, first, last in rows
+        ]  # fmt: skip
 
     def _record(self, id: int) -> bytes:
         row = self.connection.execute(
@@ -219,9 +247,3 @@ def _endpoint(key: tuple[Any, ...], rows: list[Any], senders: dict[int, int]) ->
         last_ns=max(row[16] for row in rows),
         workloads=senders.get(key[0], 0),
     )
-
-
-def _rows[T: msgspec.Struct](type: type[T], rows: Iterable[tuple[Any, ...]]) -> list[T]:
-    """Columns in the order of the struct's fields."""
-    names = type.__struct_fields__
-    return [type(**dict(zip(names, row, strict=True))) for row in rows]

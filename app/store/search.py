@@ -2,18 +2,20 @@
 
 What is asked for by name is looked up in the facets. Their captures then come from an index in the
 order of time, facet by facet, as far as the page reaches: the effort goes with the number of facets
-that fit, not with the number of captures. No index has the order of arrival within a facet: see
-`_arrived`.
+that fit, not with the number of captures. Where many do, the captures that come next may
+fill the page: see `_near`. No index has the order of arrival within a facet: see `_arrived`.
 """
 
 import re
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 from app.store import LIMIT, CaptureQuery, QueryError
 
 _TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
 _NEAR = 20_000  # captures looked at in the order of arrival, before the facets' index is
+_WORTH = 4  # captures to look at for one that fits: less than a fifth of them is few
 _CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,19})\.(\d{1,19})")
 _Place = tuple[int, int]  # time (0 in the order of arrival) and id
 
@@ -46,16 +48,23 @@ def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
             f"SELECT time_ns, id FROM capture WHERE {page}",  # noqa: S608
             (*values, query.limit + 1),
         ).fetchall()
-    heads = connection.execute(
-        "SELECT id, (SELECT time_ns FROM capture WHERE facet_id=facet.id"  # noqa: S608
-        f" AND {page}) AS head FROM facet WHERE {facets} ORDER BY head {down}",
-        (*values, 1, *names),
-    ).fetchall()
+    places = query.limit + 1
+    with closing(
+        connection.execute(
+            "SELECT (SELECT time_ns FROM capture WHERE facet_id=facet.id"  # noqa: S608
+            f" AND {page}), id FROM facet WHERE {facets}",
+            (*values, 1, *names),
+        )
+    ) as rows:
+        heads = rows.fetchmany(places)
+        if len(heads) == places:
+            near = _near(connection, page, facets, (*names, *values), places)
+            if len(near) == places:
+                return near
+        heads += rows
     found: list[_Place] = []
     last = i64(-(1 << 64) if newest else 1 << 64)  # of the page, once it is full
-    for facet, head in heads:
-        if head is None:
-            continue
+    for head, facet in sorted((h for h in heads if h[0] is not None), reverse=newest):
         if head != last and (head < last) == newest:
             break  # and so are the heads of all the others
         found += connection.execute(
@@ -67,6 +76,27 @@ def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
         del found[query.limit + 1 :]
         if len(found) > query.limit:
             last = found[-1][0]
+    return found
+
+
+def _near(
+    connection: sqlite3.Connection, page: str, facets: str, values: tuple[Any, ...], places: int
+) -> list[_Place]:
+    """Those that fit of the captures that come next in order, whatever their facet: where enough of
+    them do, they are the page. Gives up soon where few do."""
+    found: list[_Place] = []
+    left = places // 2  # captures to look at
+    for time_ns, id, fits in connection.execute(
+        "SELECT time_ns, id, EXISTS (SELECT 1 FROM facet WHERE id=facet_id"  # noqa: S608
+        f" AND {facets}) FROM capture WHERE {page}",
+        (*values, places * (1 + _WORTH)),
+    ):
+        left -= 1
+        if fits:
+            found.append((time_ns, id))
+            left += _WORTH
+        if not left or len(found) == places:
+            break
     return found
 
 

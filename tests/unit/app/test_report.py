@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.contract.record import REASONS, Tls
+from app.contract.record import REASONS, CaptureRecord, Tls
 from app.report import Report, build, markdown, text
 from app.store import Store
 from app.store.sqlite import SqliteStore
@@ -58,6 +58,31 @@ def test_every_part(store: Store) -> None:
     }  # fmt: skip
     assert report.dropped == {"spool_full": 3}
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+
+
+def test_a_workload_is_one_line_for_all_its_hosts_and_versions(store: Store) -> None:
+    def sent(seq: int, version: str, host: str, hour: int) -> CaptureRecord:
+        return exchange(seq, product_version=version, host=host, pod="busy-0",
+                        time_ns=T0 + hour * HOUR)  # fmt: skip
+
+    store.write(
+        incoming(
+            sent(11, "4.9.0", "b.example", 1), sent(12, "4.10.0", "a.example", 3),
+            sent(13, "4.9.0", "a.example", 0), sent(14, "", "b.example", 2),
+        )
+    )  # fmt: skip
+    (busy,) = [w for w in build(store).workloads if w.pod == "busy-0"]
+    assert (busy.hosts, busy.versions) == (["a.example", "b.example"], ["4.9.0", "4.10.0"])
+    assert (busy.count, busy.first_seen, busy.last_seen) == (
+        4, "2026-09-21T14:13:20Z", "2026-09-21T17:13:20Z",
+    )  # fmt: skip
+    pods = [(w.namespace, w.pod, w.profile) for w in build(store).workloads]
+    assert pods == sorted(set(pods))
+
+
+def test_a_workload_without_a_version(store: Store) -> None:
+    store.write(incoming(exchange(11, product_version="", pod="plain-0")))
+    assert [w.versions for w in build(store).workloads if w.pod == "plain-0"] == [[]]
 
 
 def test_scope(store: Store) -> None:

@@ -1,12 +1,16 @@
 """Reports read roll-ups only, and a page reads no more than it shows."""
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from app.contract.record import Workload
 from app.store import CaptureQuery, Scope
 from app.store.reading import Reader
+from app.store.rollup import DAY
 from app.store.schema import open_reader
 from app.store.sqlite import SqliteStore
 from tests.records import T0, exchange, incoming
@@ -63,6 +67,34 @@ def test_reports_read_totals_or_the_hours_of_their_time(
             assert all(re.search(bound, plan) for plan in rollups), rollups
     finally:
         connection.close()
+
+
+def test_senders_of_all_time_are_those_of_every_day(tmp_path: Path) -> None:
+    """A host's routes are one line: added up here, or by SQLite where there are days."""
+    path = tmp_path / "store.sqlite"
+    with closing(SqliteStore(path)) as store:
+        store.write(
+            incoming(*(
+                exchange(n, time_ns=T0 + n * DAY // 7, route=f"/{n % 3}", host=f"{n % 2}.example",
+                         product_version=f"4.{n % 4}", query=[("n", "x" * n)],
+                         workload=Workload(pod=f"pod-{n % 5}", node=f"node-{n % 3}"))
+                for n in range(300)
+            ))
+        )  # fmt: skip
+        senders = store.senders()
+        assert senders == store.senders(Scope(since_ns=0))
+    assert len(senders) == 5 * 4  # each version is of one host
+    assert {row.count for row in senders} == {15}
+    assert {row.node for row in senders} == {"node-2"}
+
+
+def test_sums_that_no_number_holds_end_at_the_largest(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        store.write(incoming(exchange(301, route="/other")))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE sender_total SET bytes_out=9e18")
+    with closing(SqliteStore.open_readonly(path)) as store:
+        assert [row.bytes_out for row in store.senders()] == [(1 << 63) - 1]
 
 
 def test_like_wildcards_are_letters(path: Path) -> None:

@@ -138,18 +138,34 @@ def test_follower_reads_no_more_than_is_new(reader: Reader) -> None:
     assert plans and all("INTEGER PRIMARY KEY" in plan for plan in plans), plans
 
 
+@pytest.mark.parametrize("limit", [10, 100])  # fewer than the facets of a host, and more
 @pytest.mark.parametrize("order", ["newest", "oldest", "arrival"])
 @pytest.mark.parametrize("asked", [{}, {"since_ns": T0}, {"host": HOSTS[0], "since_ns": T0}])
 def test_captures_are_found_by_index_without_sorting(
-    reader: Reader, asked: dict[str, Any], order: Any
+    reader: Reader, asked: dict[str, Any], order: Any, limit: int
 ) -> None:
-    page = reader.captures(CaptureQuery(order=order, limit=10, **asked))
-    plans = plans_of(reader, CaptureQuery(order=order, limit=10, cursor=page.next, **asked))
+    page = reader.captures(CaptureQuery(order=order, limit=limit, **asked))
+    plans = plans_of(reader, CaptureQuery(order=order, limit=limit, cursor=page.next, **asked))
     by = "INTEGER PRIMARY KEY" if order == "arrival" else "INDEX capture_"
     of_captures = [plan for plan in plans if "capture" in plan]
     assert of_captures
     assert all(p.startswith("SEARCH capture USING") for p in of_captures), of_captures
     assert any(by in plan for plan in of_captures)
-    # Only the facets themselves are put in order.
-    sorts = [plan for plan in plans if "TEMP B-TREE" in plan]
-    assert len(sorts) == ("host" in asked and order != "arrival")
+    assert not [plan for plan in plans if "TEMP B-TREE" in plan]
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+@pytest.mark.parametrize(
+    ("asked", "near", "by_facet"),
+    [
+        ({"host": HOSTS[0]}, True, False),  # half of all
+        ({"status": 503, "method": "POST"}, True, True),  # a tenth: given up
+        ({"workload": "pod-3", "method": "POST", "status": 404}, False, True),  # two facets
+    ],
+)
+def test_captures_that_come_next_are_looked_at_where_many_facets_fit(
+    reader: Reader, asked: dict[str, Any], order: Any, near: bool, by_facet: bool
+) -> None:
+    plans = plans_of(reader, CaptureQuery(order=order, limit=7, **asked))
+    assert any("capture USING INDEX capture_time" in plan for plan in plans) == near
+    assert any("capture_facet (facet_id=? AND" in plan for plan in plans) == by_facet
