@@ -52,7 +52,7 @@ def refusal(status: int, text: str, headers: dict[str, str] | None = None) -> HT
     return HTTPException(status, problem(error, hint), headers)
 
 
-def runtime_of(request: Request) -> Runtime:
+async def runtime_of(request: Request) -> Runtime:  # FastAPI calls in a thread what is not async
     runtime: Runtime = request.app.state.runtime
     return runtime
 
