@@ -18,12 +18,13 @@ from starlette.requests import ClientDisconnect
 
 from app import report as reports
 from app.auth import Caller, Policy
-from app.batch import LINES_CAP, BatchError, bind, read_batch, read_body, receipt
+from app.batch import LINES_CAP, BatchError, read_body, receipt
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.profiles import explain, seen_from_url
+from app.reading import read
 from app.runtime import Runtime
 from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 
@@ -128,12 +129,9 @@ async def take(request: Request, runtime: Run, sender: Sender) -> Response:
             async with asyncio.timeout(_BATCH_S):
                 body = await read_body(request.stream())
             arrived = time.perf_counter()
-            batch = await asyncio.to_thread(
-                read_batch, body, request.headers.get("content-encoding", ""), runtime.digest
-            )
-            if sender.pod and (
-                rebound := await asyncio.to_thread(bind, batch, sender.pod, runtime.digest)
-            ):
+            encoding = request.headers.get("content-encoding", "")
+            batch, rebound = await read(body, encoding, sender.pod, runtime.digest)
+            if sender.pod and rebound:
                 count("telemock.ingest.rebound", (), rebound)
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
             if not batch.records and not batch.refused:  # a sidecar that takes leave
