@@ -10,10 +10,11 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Request
+from fastapi.security import HTTPBearer
+from fastapi.security.base import SecurityBase
 
 from app.contract.names import FILE_MASK_KEY, FILE_TOKEN
 
@@ -81,20 +82,19 @@ _bearer = HTTPBearer(
 
 
 @dataclass(frozen=True)
-class Policy:
+class Policy(SecurityBase):
     """Whom a route lets in: people who may `verb` captures (None: nobody), sidecars, or both.
 
-    A route takes it as a dependency, and gets the Caller.
+    A route takes it as a dependency, and gets the Caller. For OpenAPI it is the bearer token.
     """
+
+    model, scheme_name = _bearer.model, _bearer.scheme_name
 
     verb: Verb | None
     sidecar: bool = False
 
-    async def __call__(
-        self,
-        request: Request,
-        given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    ) -> Caller:
+    async def __call__(self, request: Request) -> Caller:
+        given = await _bearer(request)
         authority: Authority = request.app.state.runtime.authority
         return await authority.check(given.credentials if given else "", self)
 

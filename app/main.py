@@ -157,6 +157,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Denied, _deny)
     app.include_router(health)
+    app.include_router(api.intake)
     app.include_router(api.router)
     describe(app)
     return app

@@ -23,7 +23,9 @@ from app.tables import plain
 
 KEEP_S = 60.0  # that an answer of the API server is trusted
 KEEP_NO_S = 5.0  # that a refusal is: a role that was just given should soon work
-_CACHE_CAP = 4096  # answers
+# Answers of 1.6 kB: one of each sidecar in a fleet of 10,000, whose questions are half a minute
+# apart. With fewer kept than sidecars, nearly every question would be one to the API server too.
+_CACHE_CAP = 16_384
 _TOKEN_CAP = 16 << 10  # characters
 _WAITING_CAP = 256  # questions under way or in the queue
 _THREADS = 4

@@ -1,3 +1,4 @@
+import inspect
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +107,13 @@ def test_every_api_route_names_whom_it_lets_in(tmp_path: Path, cluster: str) -> 
         ), path
         wanted = {"POST": {None}, "GET": {"get", "list"}, "DELETE": {"delete"}}[method]
         assert named[0].verb in wanted, path
+
+
+def test_no_dependency_takes_a_thread(tmp_path: Path) -> None:
+    for route in routes(create_app(load(environment(tmp_path))).router):
+        for dependency in route.dependant.dependencies:
+            call = dependency.call
+            assert any(map(inspect.iscoroutinefunction, (call, type(call).__call__))), route.path
 
 
 async def test_no_token_is_never_the_token() -> None:
