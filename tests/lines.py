@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from app import digest as digesting
 from app import forms
 from app.contract.record import RecordError, Tls, decode, encode
 from app.digest import digest, said
@@ -62,11 +61,6 @@ def same(line: bytes) -> None:
 def is_remembered(line: bytes) -> bool:
     """Whether the line is read by its form."""
     return arrived(line).form is not None
-
-
-def forget() -> None:
-    for known in (digesting._senders, forms._patterns, forms._wanted):
-        known.clear()
 
 
 def forms_of(sender: int, count: int) -> list[Incoming]:

@@ -1,12 +1,10 @@
 """What is worked out on arrival is what looking at the whole record later would give."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app import digest as digesting
-from app import forms
 from app.contract.record import Body, CaptureRecord, Message, Workload, decode, encode
 from app.counting import Counting
 from app.digest import said
@@ -15,8 +13,10 @@ from app.otel.metrics import Metrics
 from app.store import CaptureQuery, Incoming
 from app.store.rollup import facts
 from app.store.sqlite import SqliteStore
-from tests.lines import arrived, forget, is_remembered, line_of, same
+from tests.lines import arrived, is_remembered, line_of, same
 from tests.records import T0, exchange, log, spliced
+
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def records() -> list[CaptureRecord]:
@@ -78,15 +78,6 @@ def test_store_and_counters_see_no_difference(tmp_path: Path) -> None:
             store.close()
     assert results[0] == results[1]
     assert len({one.facts.like for one in map(arrived, lines) if one.facts}) == 4  # and None
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing is known, and a form is as soon as its second line came."""
-    monkeypatch.setattr(forms, "_TIMES", 1)
-    forget()
-    yield
-    forget()
 
 
 def test_a_sender_may_have_a_few_forms() -> None:

@@ -1,6 +1,5 @@
 """A line that is read by its form gives what decoding it would give, and the same line again."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -11,18 +10,10 @@ from hypothesis import strategies as st
 from app import digest as digesting
 from app import forms
 from app.contract.record import Body, Endpoint, Message, encode
-from tests.lines import USUAL, arrived, forget, is_remembered, line_of, same
+from tests.lines import USUAL, arrived, is_remembered, line_of, same
 from tests.records import T0, exchange
 
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing is known, and a form is as soon as its second line came."""
-    monkeypatch.setattr(forms, "_TIMES", 1)
-    forget()
-    yield
-    forget()
-
+pytestmark = pytest.mark.usefixtures("at_once")
 
 # What JSON and URLs are made of, and what a careless reader would take for it.
 WORDS = st.text(',"[]{}:=&\\%+ a1209\x7fé\u2028', max_size=12) | st.sampled_from([
