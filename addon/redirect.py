@@ -252,7 +252,8 @@ def _run(
                 signal.signal(number, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, lambda *_: os.close(0))
         if wait:  # else the kernel spares the first process of a container
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+            # No exception: where the signal comes upon a destructor, Python would swallow it.
+            signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
         apply(dummies, port, everywhere)
         try:
             if wait:
