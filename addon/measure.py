@@ -45,7 +45,8 @@ class Measure:
             self._metrics.add("telemock.passed", (profile.id,), 0)
             for host in profile.hosts:
                 name = f"*.{host.name}" if host.suffix else host.name
-                self._metrics.add("telemock.tls.client_rejected", (name,), 0)
+                for metric in ("telemock.tls.client_rejected", "telemock.unjudged"):
+                    self._metrics.add(metric, (name,), 0)
 
     def record(self, record: CaptureRecord, traced: Traced | None) -> None:
         add = self._metrics.add
@@ -55,6 +56,8 @@ class Measure:
             (record.kind, record.action, record.profile, record.rule, of_class))  # fmt: skip
         if record.kind == "tls_rejected":
             add("telemock.tls.client_rejected", (self._host(record.host),))
+        if record.reason == "unjudged":
+            add("telemock.unjudged", (self._host(record.host),))
         if record.request is None:
             return
         self._durations(record, traced)

@@ -156,6 +156,11 @@ METRICS = (
         "Clients that refused the sidecar's certificate; host only when a profile names it.",
     ),
     Metric(
+        "telemock.unjudged", "counter", "{connection}", ("server.address",), _SIDECAR,
+        "Connections and requests of a profile's host that were refused because no rule can judge "
+        "what the client sent.",
+    ),
+    Metric(
         "telemock.fallback.answers", "counter", "{answer}", ("telemock.reason",), _SIDECAR,
         "Answers given from a rule's static answer because the app could not be asked.",
     ),
