@@ -126,7 +126,7 @@ class Connections:
                 destination=destination_of(client, server),
                 profile=rules.of_host(host)[0].id,
                 reason="unjudged",
-                detail=f"began with {text(data[:FIRST_BYTES])!r}",
+                detail=f"began with {text(data[:FIRST_BYTES])}",  # as it is: so it can be masked
                 sent=len(data),
             )
         )
