@@ -7,6 +7,7 @@ profiles and rules, hosts as the profiles write them, and words from fixed lists
 from collections.abc import Callable
 from typing import NamedTuple
 
+from addon.bounds import BOUNDS
 from addon.exchange import Traced
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
@@ -39,6 +40,8 @@ class Measure:
             self._metrics.add("telemock.capture.dropped", (reason,), 0)
         for reason in FELL_BACK:
             self._metrics.add("telemock.fallback.answers", (reason,), 0)
+        for bound in BOUNDS:
+            self._metrics.add("telemock.bounds.exceeded", (bound.id,), 0)
         for stream in ("stdout", "stderr"):
             self._metrics.add("telemock.output.dropped", (stream,), 0)
         for profile in self._rules().profiles:

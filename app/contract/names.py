@@ -152,6 +152,10 @@ METRICS = (
         "Records lost, by reason.",
     ),
     Metric(
+        "telemock.bounds.exceeded", "counter", "{event}", ("telemock.bound",), _SIDECAR,
+        "Connections, requests and messages that a bound of the sidecar ended or refused.",
+    ),
+    Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
         "Clients that refused the sidecar's certificate; host only when a profile names it.",
     ),
