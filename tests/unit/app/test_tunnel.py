@@ -1,9 +1,7 @@
 """Bytes to a pod and back: through a stand-in of the API server, and through a real one."""
 
 import asyncio
-import base64
 import contextlib
-import json
 import os
 import socket
 import ssl
@@ -23,7 +21,7 @@ from websockets.typing import Subprotocol
 from app import kube
 from app.kube import Api
 from app.tunnel import Tunnel, tunnel
-from tests.cluster import cluster, namespace
+from tests.cluster import AWAY, cluster, kubeconfig, namespace
 from tests.relay import ADDRESS, needs_image, relay
 from tests.serving import until
 
@@ -151,20 +149,9 @@ def stand_in(ports: dict[int, int]) -> Iterator[StandIn]:
         server.close()
 
 
-def at(folder: Path, server: str, ca: bytes = b"") -> Api:
-    """The API of a kubeconfig that names this server."""
-    cluster = {"server": server}
-    if ca:
-        cluster["certificate-authority-data"] = base64.b64encode(ca).decode()
-    config = {
-        "clusters": [{"name": "c", "cluster": cluster}],
-        "users": [{"name": "u", "user": {"token": "secret"}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "c",
-    }
-    (folder / "config").write_text(json.dumps(config))
+def connected(folder: Path, server: str, ca: bytes = b"") -> Api:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KUBECONFIG", str(folder / "config"))
+        kubeconfig(folder, patch, server, token="secret", ca=ca)
         return kube.connect()
 
 
@@ -190,7 +177,7 @@ def pod(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     else:
         with stand_in({8443: echo.port}) as server:
             folder = tmp_path_factory.mktemp("kube")
-            api = at(folder, f"https://127.0.0.1:{server.port}", server.ca)
+            api = connected(folder, f"https://127.0.0.1:{server.port}", server.ca)
             yield Pod(api, "place", echo)
             api.close()
     echo.close()
@@ -324,7 +311,7 @@ def test_pod_that_is_not_there_is_said(pod: Pod) -> None:
 
 
 def test_api_server_that_does_not_answer(tmp_path: Path) -> None:
-    api = at(tmp_path, "http://127.0.0.1:9")
+    api = connected(tmp_path, AWAY)
     with opened(Tunnel(api, "default", "a", 1)) as one, dial(one) as near:
         assert near.recv(1) == b""
         until(lambda: bool(one.error))
@@ -334,7 +321,8 @@ def test_api_server_that_does_not_answer(tmp_path: Path) -> None:
 
 def test_api_server_with_a_certificate_of_another_gets_no_token(tmp_path: Path) -> None:
     with stand_in({}) as server:
-        api = at(tmp_path, f"https://127.0.0.1:{server.port}", trustme.CA().cert_pem.bytes())
+        other = trustme.CA().cert_pem.bytes()
+        api = connected(tmp_path, f"https://127.0.0.1:{server.port}", other)
         with opened(Tunnel(api, "place", "echo", 1)) as one, dial(one) as near:
             assert near.recv(1) == b""
             until(lambda: "CERTIFICATE_VERIFY_FAILED" in one.error)
