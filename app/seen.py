@@ -21,6 +21,7 @@ from app.contract.record import (
     Pair,
     Request,
     clip,
+    cut,
     short,
     text,
 )
@@ -111,7 +112,7 @@ def request_of(asked: Arrived, body: Body | None) -> Request:
         scheme=asked.scheme,
         host=short(asked.host),
         port=asked.port,
-        path=asked.path[:VALUE_CAP],
+        path=cut(asked.path, VALUE_CAP),
         query=query,
         http_version=short("HTTP/" + asked.http_version) if asked.http_version else "",
         headers=headers,

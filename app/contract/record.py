@@ -242,12 +242,17 @@ def text(raw: bytes | str) -> str:
 
 def short(raw: bytes | str) -> str:
     """`text`, cut to what a `Short` field takes."""
-    return text(raw)[:512]
+    found = text(raw)
+    return found if len(found) <= 512 else cut(found, 511)
+
+
+def cut(raw: str, cap: int) -> str:
+    """At most `cap` characters, and a mark behind them where there were more: at it the masking
+    looks for the beginning of a value."""
+    return raw if len(raw) <= cap else raw[:cap] + "…"
 
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
-    """At most `cap` pairs with values of at most VALUE_CAP characters; how many were left out."""
-    kept = [
-        (n[:VALUE_CAP], v if len(v) <= VALUE_CAP else v[:VALUE_CAP] + "…") for n, v in pairs[:cap]
-    ]
+    """At most `cap` pairs, each name and value `cut` to VALUE_CAP; how many were left out."""
+    kept = [(cut(n, VALUE_CAP), cut(v, VALUE_CAP)) for n, v in pairs[:cap]]
     return kept, max(0, len(pairs) - cap)

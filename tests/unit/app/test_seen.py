@@ -4,7 +4,7 @@ import hashlib
 import pytest
 
 from app.contract.body import content
-from app.contract.record import BODY_CAP, QUERY_CAP
+from app.contract.record import BODY_CAP, QUERY_CAP, VALUE_CAP
 from app.seen import ClientGone, Scope, TooLarge, arrived, host_of, pairs_of, read_body, request_of
 
 
@@ -55,6 +55,21 @@ def test_too_many_parameters_are_counted() -> None:
     request = request_of(asked, None)
     assert len(request.query) == QUERY_CAP
     assert request.left_out == 7
+
+
+def test_what_was_cut_is_marked_for_the_masking() -> None:
+    """The start of a value at a cut is removed: see the tests of the sweep."""
+    long = b"x" * (VALUE_CAP + 1)
+    asked = arrived(
+        scope(
+            raw_path=b"/" + long,
+            query_string=long + b"=" + long,
+            headers=[(b"host", b"h"), (b"a", long)],
+        )
+    )
+    request = request_of(asked, None)
+    for text in (request.path, *request.query[0], request.headers[1][1]):
+        assert text.endswith("x…") and len(text) == VALUE_CAP + 1
 
 
 def test_internal_headers_are_told_apart() -> None:
