@@ -78,11 +78,13 @@ VOLUME_CA = "telemock-ca"  # the authority with its key: the sidecar's only
 VOLUME_TRUST = "telemock-trust"  # its public half
 VOLUME_SPOOL = "telemock-spool"
 VOLUME_TOKEN = "telemock-token"  # noqa: S105 - the name of a volume
+VOLUME_NOTHING = "telemock-nothing"  # empty: lies over what our containers must not see
 SIDECAR_UID = 2931
 MOUNT_CA = "/run/telemock/ca"
 MOUNT_TRUST = "/etc/telemock/trust"
 MOUNT_SPOOL = "/var/lib/telemock"
 MOUNT_TOKEN = "/var/run/secrets/telemock"  # noqa: S105 - a directory
+MOUNT_API_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a directory
 EVENT_INJECTED, EVENT_SKIPPED = "TelemockInjected", "TelemockSkipped"
 
 

@@ -25,6 +25,13 @@ _TOKEN_SOURCE = {
     }
 }
 PROJECTED_TOKEN: Object = {"sources": [_TOKEN_SOURCE]}
+# Kubernetes mounts the token of the pod's ServiceAccount, the application's own, into every container
+# that mounts nothing at this path, also into those that a webhook added.
+NO_API_TOKEN: Object = {
+    "name": names.VOLUME_NOTHING,
+    "mountPath": names.MOUNT_API_TOKEN,
+    "readOnly": True,
+}
 _OTEL_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"  # of the exporters' requests: credentials
 SYSCTL = "net.ipv4.ip_unprivileged_port_start"
 
@@ -68,8 +75,6 @@ def sidecar(plan: Plan) -> Object:
             "periodSeconds": 10,
             "timeoutSeconds": 5,
         },
-        # Counts for the whole pod: it says that the sidecar listens, and nothing about the app.
-        "readinessProbe": {**_probe("/ready"), "periodSeconds": 10, "timeoutSeconds": 5},
         "resources": dict(plan.settings.resources),
         "securityContext": {
             "runAsUser": names.SIDECAR_UID,
@@ -86,6 +91,7 @@ def sidecar(plan: Plan) -> Object:
             {"name": names.VOLUME_TRUST, "mountPath": names.MOUNT_TRUST},
             {"name": names.VOLUME_SPOOL, "mountPath": names.MOUNT_SPOOL},
             {"name": names.VOLUME_TOKEN, "mountPath": names.MOUNT_TOKEN, "readOnly": True},
+            NO_API_TOKEN,
         ],
     }
 
@@ -119,16 +125,17 @@ def redirect(plan: Plan) -> Object:
             "seccompProfile": _SECCOMP,
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [NO_API_TOKEN],
     }
 
 
 def volumes() -> list[Object]:
-    memory = {"medium": "Memory", "sizeLimit": "1Mi"}
     return [
-        {"name": names.VOLUME_CA, "emptyDir": memory},
+        {"name": names.VOLUME_CA, "emptyDir": _memory()},
         {"name": names.VOLUME_TRUST, "emptyDir": {"sizeLimit": "8Mi"}},
         {"name": names.VOLUME_SPOOL, "emptyDir": {"sizeLimit": _SPOOL_LIMIT}},
         {"name": names.VOLUME_TOKEN, "projected": PROJECTED_TOKEN},
+        {"name": names.VOLUME_NOTHING, "emptyDir": _memory()},
     ]
 
 
@@ -185,6 +192,10 @@ def _listening(plan: Plan) -> Object:
         "TELEMOCK_TRANSPARENT": f"127.0.0.1:{PORT_PROXY},[::1]:{PORT_PROXY}",
         "TELEMOCK_HOSTS": mapped(dummies(plan.hosts)),
     }
+
+
+def _memory() -> Object:
+    return {"medium": "Memory", "sizeLimit": "1Mi"}
 
 
 def _secret(entry: SecretKey) -> Object:
