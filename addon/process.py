@@ -121,9 +121,16 @@ class Process:
             self.options.log_format == "json",
         )
         install(self._log_handler, self.options.log_level)
+        self._say_restarts()
         self.exporter.start()
         self.shipper.start()
         self.profiles.start()
+
+    def _say_restarts(self) -> None:
+        times, why = self.options.restarted
+        if times:
+            self.metrics.add("telemock.sidecar.restarts", (), times)
+            log.warning("started again in this container (%d): the process before %s", times, why)
 
     async def serve(self) -> None:
         """Health and metrics, once the proxy listens; then it is ready.
@@ -181,6 +188,7 @@ class Process:
             "version": version(),
             "mode": self.options.mode or "",
             "boot": self.shipper.boot,
+            "restarts": self.options.restarted.times,
             "proxy": written(listening()),
             "in_flight": self.sidecar.exchanges.in_flight,
             "profiles": self.profiles.state(),

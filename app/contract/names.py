@@ -38,6 +38,10 @@ CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 PATH_CAPTURES = "/api/v1/captures"
 PATH_PROFILES = "/api/v1/profiles"
 
+# Between the sidecar's process and its supervisor, which starts it again.
+CANNOT_START = 2  # exit code: not with these settings, or not in these surroundings
+ENV_RESTARTED = "TELEMOCK_RESTARTED"
+
 FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
 FILE_MASK_KEY = "mask.key"
@@ -156,6 +160,11 @@ METRICS = (
     Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
         "Clients that refused the sidecar's certificate; host only when a profile names it.",
+    ),
+    Metric(
+        "telemock.sidecar.restarts", "counter", "{restart}", (), _SIDECAR,
+        "Times that the sidecar's process ended unasked, or hung, and was started again in its "
+        "container, which Kubernetes does not see.",
     ),
     Metric(
         "telemock.fallback.answers", "counter", "{answer}", ("telemock.reason",), _SIDECAR,

@@ -25,8 +25,8 @@ _TOKEN_SOURCE = {
     }
 }
 PROJECTED_TOKEN: Object = {"sources": [_TOKEN_SOURCE]}
-# Kubernetes mounts the token of the pod's ServiceAccount, the application's own, into every container
-# that mounts nothing at this path, also into those that a webhook added.
+# Kubernetes mounts the token of the pod's ServiceAccount, the application's own, into every
+# container that mounts nothing at this path, also into those that a webhook added.
 NO_API_TOKEN: Object = {
     "name": names.VOLUME_NOTHING,
     "mountPath": names.MOUNT_API_TOKEN,
@@ -56,9 +56,11 @@ def containers(plan: Plan) -> list[Object]:
 def sidecar(plan: Plan) -> Object:
     """A native sidecar: it is ready before anything else of the pod starts, and ends after it.
 
-    A startup probe would say so too, but costs a pod's start a second or two: the kubelet asks once
+    It has no probe. A startup probe costs a pod's start a second or two: the kubelet asks once
     a second, and acts on the answer with its next look at all containers, a second later. So the
     redirect waits for it, which starts meanwhile, or else a hook, which the kubelet waits for.
+    Readiness of a native sidecar counts for the whole pod, and liveness ends its container, which
+    does too: `addon.supervisor`, the image's command, looks whether it is alive.
     """
     hook = {"postStart": {"exec": {"command": ["python", "-m", "addon.ready"]}}}
     return {
@@ -68,13 +70,6 @@ def sidecar(plan: Plan) -> Object:
         "env": environment(plan),
         "ports": [{"name": names.PORT_NAME_SIDECAR, "containerPort": PORT_SIDECAR_HEALTH}],
         **({"lifecycle": hook} if plan.redirect == "loopback" else {}),
-        # With its three failures, as long as is waited for its start.
-        "livenessProbe": {
-            **_probe("/health"),
-            "initialDelaySeconds": 30,
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-        },
         "resources": dict(plan.settings.resources),
         "securityContext": {
             "runAsUser": names.SIDECAR_UID,
@@ -205,10 +200,6 @@ def _secret(entry: SecretKey) -> Object:
 def _image(settings: InjectSettings) -> Object:
     policy = {"imagePullPolicy": settings.pull_policy} if settings.pull_policy else {}
     return {"image": settings.image, **policy}
-
-
-def _probe(path: str) -> Object:
-    return {"httpGet": {"path": path, "port": PORT_SIDECAR_HEALTH}}
 
 
 def _expandable(text: str) -> str:

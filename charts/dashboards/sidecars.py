@@ -124,6 +124,14 @@ SIDECARS = Board(
         ("Processes", (
             *process(OF_SIDECAR, "k8s_pod_name"),
             Panel(
+                "Started again", "Processes that died or hung, which Kubernetes does not see.",
+                "short",
+                [Query(rate("telemock_sidecar_restarts_total", "k8s_pod_name", OF_POD,
+                            of="increase"),
+                       "{{k8s_pod_name}}")],
+                kind="bars",
+            ),
+            Panel(
                 "Profiles not up to date", "Sidecars that refused the last change.", "short",
                 [Query(f"sum(telemock_profiles_reload_failed{{{OF_SIDECAR}}})")],
                 kind="stat",
