@@ -204,6 +204,11 @@ METRICS = (
         "Batches sent to the app, by outcome.",
     ),
     Metric(
+        "telemock.app.trouble", "gauge", "", ("telemock.outcome",), _SIDECAR,
+        "1 for why the app takes nothing: unreachable, distrusted (its certificate is not of the "
+        "authority that the pod was injected with), unauthorized, full or error; else 0.",
+    ),
+    Metric(
         "telemock.ship.duration", "histogram", "s", (), _SIDECAR,
         "Time from sending a batch to the app's acknowledgement.", _SECONDS,
     ),

@@ -109,6 +109,11 @@ SIDECARS = Board(
                        "{{telemock_outcome}}")],
             ),
             Panel(
+                "The app takes nothing", "Sidecars, by why.", "short",
+                [Query(f"sum by (telemock_outcome) (telemock_app_trouble{{{OF_POD}}})",
+                       "{{telemock_outcome}}")],
+            ),
+            Panel(
                 "Time until the app has a batch", "", "s",
                 quantiles("telemock_ship_duration_seconds", OF_POD),
             ),
@@ -143,7 +148,6 @@ SIDECARS = Board(
                           OF_SIDECAR, of="increase"),
                     "{{telemock_signal}} {{telemock_reason}}",
                 )],
-                width=16,
             ),
         )),
     ),
