@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 import zstandard
 
-from addon.api import Answer, Api, Backoff, NoToken
+from addon.api import Answer, Api, Backoff, Distrusted, NoToken, trouble_of
 from addon.segment import Batch
 from addon.spool import Spool
 from app.contract.names import (
@@ -82,7 +82,7 @@ class Delivery:
         lost: Callable[[str, int], None],
         metrics: Metrics,
     ) -> None:
-        self.error = ""  # why the app takes nothing at the moment
+        self.error = self._outcome = ""  # why the app takes nothing at the moment
         self.totals = Totals(0, 0, 0)
         self._spool = spool
         self._api = api
@@ -185,13 +185,13 @@ class Delivery:
         self._backoff.reset()
         if self.error:
             log.info("the app takes records again")
-            self.error = ""
+            self.error = self._outcome = ""
 
     def _failed(self, e: NotTaken) -> None:
         self._metrics.add("telemock.ship.batches", (e.outcome,))
-        if not self.error:
+        if e.outcome != self._outcome:
             log.warning("records wait in the spool: %s", e)
-        self.error = str(e)
+        self.error, self._outcome = str(e), e.outcome
         wait = self._backoff.next(e.again_s)
         if self._finishing.is_set():
             time.sleep(max(0.0, min(wait, BACKOFF_S[0], self._deadline - time.monotonic())))
@@ -214,7 +214,8 @@ class Delivery:
             raise NotTaken("unauthorized", f"the token cannot be read: {e.strerror}") from None
         except (OSError, http.client.HTTPException) as e:
             text = getattr(e, "strerror", None) or type(e).__name__
-            raise NotTaken("unreachable", f"the app cannot be reached: {text}") from None
+            outcome = "distrusted" if isinstance(e, Distrusted) else "unreachable"
+            raise NotTaken(outcome, f"the app cannot be reached: {text}") from None
         if answer.status != 200:
             raise _refusal(answer)
         try:
@@ -230,7 +231,7 @@ class Delivery:
 def _refusal(answer: Answer) -> NotTaken:
     """With the start of what the app said."""
     status = answer.status
-    outcome = {401: "unauthorized", 403: "unauthorized", 507: "full"}.get(status, "error")
+    outcome = trouble_of(status) or "error"
     said = answer.body[:200].decode("utf-8", "backslashreplace")
     text = f"the app answered {status} {said}".strip()
     return NotTaken(outcome, text, status, answer.seconds("retry-after"))

@@ -38,6 +38,10 @@ CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 PATH_CAPTURES = "/api/v1/captures"
 PATH_PROFILES = "/api/v1/profiles"
 
+# Between the sidecar's process and its supervisor, which starts it again.
+CANNOT_START = 2  # exit code: not with these settings, or not in these surroundings
+ENV_RESTARTED = "TELEMOCK_RESTARTED"
+
 FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
 FILE_MASK_KEY = "mask.key"
@@ -78,11 +82,13 @@ VOLUME_CA = "telemock-ca"  # the authority with its key: the sidecar's only
 VOLUME_TRUST = "telemock-trust"  # its public half
 VOLUME_SPOOL = "telemock-spool"
 VOLUME_TOKEN = "telemock-token"  # noqa: S105 - the name of a volume
+VOLUME_NOTHING = "telemock-nothing"  # empty: lies over what our containers must not see
 SIDECAR_UID = 2931
 MOUNT_CA = "/run/telemock/ca"
 MOUNT_TRUST = "/etc/telemock/trust"
 MOUNT_SPOOL = "/var/lib/telemock"
 MOUNT_TOKEN = "/var/run/secrets/telemock"  # noqa: S105 - a directory
+MOUNT_API_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a directory
 EVENT_INJECTED, EVENT_SKIPPED = "TelemockInjected", "TelemockSkipped"
 
 
@@ -160,6 +166,11 @@ METRICS = (
         "Clients that refused the sidecar's certificate; host only when a profile names it.",
     ),
     Metric(
+        "telemock.sidecar.restarts", "counter", "{restart}", (), _SIDECAR,
+        "Times that the sidecar's process ended unasked, or hung, and was started again in its "
+        "container, which Kubernetes does not see.",
+    ),
+    Metric(
         "telemock.fallback.answers", "counter", "{answer}", ("telemock.reason",), _SIDECAR,
         "Answers given from a rule's static answer because the app could not be asked.",
     ),
@@ -195,6 +206,11 @@ METRICS = (
     Metric(
         "telemock.ship.batches", "counter", "{batch}", ("telemock.outcome",), _SIDECAR,
         "Batches sent to the app, by outcome.",
+    ),
+    Metric(
+        "telemock.app.trouble", "gauge", "", ("telemock.outcome",), _SIDECAR,
+        "1 for why the app takes nothing: unreachable, distrusted (its certificate is not of the "
+        "authority that the pod was injected with), unauthorized, full or error; else 0.",
     ),
     Metric(
         "telemock.ship.duration", "histogram", "s", (), _SIDECAR,

@@ -1,4 +1,5 @@
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -8,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from addon import deliver
-from addon.api import Api
+from addon.api import Api, trusting
 from addon.deliver import Delivery
 from addon.segment import segment_name
 from addon.spool import Spool
 from app.contract.record import CaptureRecord, encode
 from app.otel.metrics import Metrics
+from tests.peers import App
+from tests.sidecar import authority, bundle_of
 from tests.standin import TOKEN, StandIn, eventually, standin
 
 BOOT = "ab" * 16
@@ -31,6 +34,7 @@ class Case:
         self.metrics = Metrics("sidecar")
         self.spool = Spool(directory / "spool", BOOT, 64 << 20, self.count)
         self.token = TOKEN
+        self.tls: ssl.SSLContext | None = None
         self.delivery: Delivery | None = None
         self.thread: threading.Thread | None = None
 
@@ -38,7 +42,7 @@ class Case:
         self.lost[reason] += number
 
     def api(self, url: str) -> Api:
-        return Api(url, lambda: self.token)
+        return Api(url, lambda: self.token, self.tls)
 
     def start(self, url: str) -> Delivery:
         self.delivery = Delivery(self.spool, self.api(url), self.count, self.metrics)
@@ -98,6 +102,34 @@ def test_an_app_that_is_down_is_waited_for(case: Case, caplog: pytest.LogCapture
         eventually(lambda: case.spool.records == 0)
         assert set(app.lines) == {f"{BOOT}-1"} and delivery.error == ""
     assert len([r for r in caplog.records if "wait in the spool" in r.message]) == 1
+
+
+def test_each_new_reason_is_told_once(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    """An app that was away and comes back with another authority is not just away."""
+    case.spool.append([line(1)])
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        case.start(f"http://127.0.0.1:{port}")
+        eventually(lambda: case.outcomes("unreachable") >= 3)
+    with standin(lambda lines: (403, b"no"), port=port):
+        eventually(lambda: case.outcomes("unauthorized") >= 3)
+    said = [r.getMessage() for r in caplog.records if "wait in the spool" in r.message]
+    assert ["refused" in said[0], "403" in said[1], len(said)] == [True, True, 2]
+
+
+def test_an_app_of_another_authority_is_told_so_and_loses_nothing(
+    case: Case, tmp_path: Path
+) -> None:
+    _, context = authority(tmp_path)
+    case.tls = trusting(authority(tmp_path)[0].read_text())
+    case.spool.append([line(1)])
+    app = App(bundle_of(), context)
+    delivery = case.start(f"https://127.0.0.1:{app.port}")
+    eventually(lambda: case.outcomes("distrusted") >= 2)
+    assert "kubectl rollout restart" in delivery.error
+    assert case.spool.records == 1 and app.tokens == set()
+    app.close()
 
 
 def test_an_app_that_restarts_between_batches_is_met_again(case: Case) -> None:
