@@ -59,9 +59,7 @@ DIR_ANALYSIS = "analysis"
 FILE_SUMMARY = "summary.json"
 FILE_REPORT = "final-report.md"
 
-DUMMY_IPV4 = "192.0.2."  # + n: the address that the redirect gives to the n-th telemetry host
-DUMMY_IPV6 = "100::"
-LOOPBACK_IPV4 = "127.0.0."  # + n + 1: where the sidecar listens for the n-th one without a redirect
+LOOPBACK_IPV4 = "127.0.0.2"  # where the sidecar listens for the first telemetry host, and beyond
 LOOPBACK_IPV6 = "::1"  # for all of them: what a look-up of family 6 finds
 LOOPBACK_MAPPED = "127.0.0.1"  # what glibc makes of ::1 when it looks for family 4
 
