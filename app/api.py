@@ -18,8 +18,9 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from app import report as reports
+from app.arriving import Slow
 from app.auth import Caller, Policy
-from app.batch import LINES_CAP, BatchError, read_body, receipt
+from app.batch import LINES_CAP, Batch, BatchError, plain_size, read_body, receipt
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
@@ -29,7 +30,6 @@ from app.reading import read
 from app.runtime import Runtime
 from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 
-_BATCH_S = 30.0  # for a batch to arrive whole
 _AGE = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NS = 1_000_000_000
@@ -139,25 +139,20 @@ async def take(request: Request) -> Response:
     sender = await SENDER(request)
     count = runtime.metrics.add
     _heard(request, runtime, sender)
-    async with runtime.batches:
-        try:
-            async with asyncio.timeout(_BATCH_S):
-                body = await read_body(request.stream())
+    try:
+        async with runtime.arriving.place(_known_as(request, sender)) as place:
+            body = await read_body(request.stream(), place)
             arrived = time.perf_counter()
-            encoding = request.headers.get("content-encoding", "")
-            batch, rebound = await read(body, encoding, sender.pod, runtime.digest)
-            if sender.pod and rebound:
-                count("telemock.ingest.rebound", (), rebound)
-                log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
-            if not batch.records and not batch.refused:  # a sidecar that takes leave
-                return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
-            taken = await runtime.budget.take(sum(i.size for i in batch.records))
-        except ClientDisconnect:  # it waited too long for its turn, and comes again
-            return Response(status_code=408)
-        except BatchError as e:
-            raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
-        except TimeoutError:
-            raise refusal(408, f"the batch did not arrive within {_BATCH_S:g} s") from None
+            batch, taken = await _decoded(request, runtime, sender, body)
+    except ClientDisconnect:  # it waited too long for its turn, and comes again
+        return Response(status_code=408)
+    except BatchError as e:
+        raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
+    except Slow as e:
+        hint = "send the batch again, in one go"
+        raise refusal(408, f"{e}\n\nhint: {hint}", {"Connection": "close"}) from None
+    if not batch.records and not batch.refused:  # a sidecar that takes leave
+        return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
     try:  # the next one is read meanwhile: those that wait together share a commit
         written = await runtime.writer.write(batch.records)
     except StoreFull as e:
@@ -177,6 +172,31 @@ async def take(request: Request) -> Response:
         if number:
             count("telemock.ingest.records", (outcome,), number)
     return _json(msgspec.json.encode(done))
+
+
+async def _decoded(
+    request: Request, runtime: Runtime, sender: Caller, body: bytes
+) -> tuple[Batch, int]:
+    """The batch, and what it took of the runtime's budget. Raises BatchError."""
+    encoding = request.headers.get("content-encoding", "")
+    size = await runtime.decoding.take(plain_size(body, encoding))
+    try:
+        async with runtime.batches:
+            batch, rebound = await read(body, encoding, sender.pod, runtime.digest)
+        if sender.pod and rebound:
+            runtime.metrics.add("telemock.ingest.rebound", (), rebound)
+            log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
+        return batch, await runtime.budget.take(sum(i.size for i in batch.records))
+    finally:
+        runtime.decoding.give(size)
+
+
+def _known_as(request: Request, sender: Caller) -> str:
+    """Whose share of the intake a body takes: its pod's, else that of the sidecar on a machine."""
+    if sender.pod:
+        return "/".join(sender.pod)
+    host = request.client.host if request.client else ""
+    return f"{host} {request.headers.get(HEADER_SIDECAR, '')}"
 
 
 @router.get(
