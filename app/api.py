@@ -20,13 +20,13 @@ from starlette.requests import ClientDisconnect
 from app import report as reports
 from app.arriving import Slow
 from app.auth import Caller, Policy
-from app.batch import LINES_CAP, Batch, BatchError, plain_size, read_body, receipt
+from app.batch import LINES_CAP, BatchError, read_body, receipt
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.profiles import explain, seen_from_url
-from app.reading import read
+from app.reading import in_turn, known_as
 from app.runtime import Runtime
 from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 
@@ -140,10 +140,11 @@ async def take(request: Request) -> Response:
     count = runtime.metrics.add
     _heard(request, runtime, sender)
     try:
-        async with runtime.arriving.place(_known_as(request, sender)) as place:
+        async with runtime.arriving.place(known_as(request, sender)) as place:
             body = await read_body(request.stream(), place)
             arrived = time.perf_counter()
-            batch, taken = await _decoded(request, runtime, sender, body)
+            encoding = request.headers.get("content-encoding", "")
+            batch, taken = await in_turn(body, encoding, runtime, sender.pod)
     except ClientDisconnect:  # it waited too long for its turn, and comes again
         return Response(status_code=408)
     except BatchError as e:
@@ -172,31 +173,6 @@ async def take(request: Request) -> Response:
         if number:
             count("telemock.ingest.records", (outcome,), number)
     return _json(msgspec.json.encode(done))
-
-
-async def _decoded(
-    request: Request, runtime: Runtime, sender: Caller, body: bytes
-) -> tuple[Batch, int]:
-    """The batch, and what it took of the runtime's budget. Raises BatchError."""
-    encoding = request.headers.get("content-encoding", "")
-    size = await runtime.decoding.take(plain_size(body, encoding))
-    try:
-        async with runtime.batches:
-            batch, rebound = await read(body, encoding, sender.pod, runtime.digest)
-        if sender.pod and rebound:
-            runtime.metrics.add("telemock.ingest.rebound", (), rebound)
-            log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
-        return batch, await runtime.budget.take(sum(i.size for i in batch.records))
-    finally:
-        runtime.decoding.give(size)
-
-
-def _known_as(request: Request, sender: Caller) -> str:
-    """Whose share of the intake a body takes: its pod's, else that of the sidecar on a machine."""
-    if sender.pod:
-        return "/".join(sender.pod)
-    host = request.client.host if request.client else ""
-    return f"{host} {request.headers.get(HEADER_SIDECAR, '')}"
 
 
 @router.get(
