@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-ALL_BYTES = 48 << 20  # of bodies that arrive, or arrived and wait for their turn
+ALL_BYTES = 32 << 20  # of bodies that arrive, or arrived and wait for their turn
 EACH = 32  # bodies of one sender that arrive at a time
 WHOLE_S = 30.0  # for a body to arrive whole
 GRACE_S = 5.0  # before its rate counts

@@ -83,16 +83,16 @@ class Budget:
 
 async def read_body(chunks: AsyncIterator[bytes], place: Place) -> bytes:
     """The body as sent. Raises BatchError over the cap."""
-    body = bytearray()
+    pieces = []
     async for chunk in chunks:
         await place.more(len(chunk), len(chunk))
-        body += chunk
-        if len(body) > WIRE_CAP:
+        pieces.append(chunk)
+        if place.held > WIRE_CAP:
             raise BatchError(
                 413, f"the batch is larger than {WIRE_CAP} bytes", "send fewer records at once"
             )
     place.whole()
-    return bytes(body)
+    return b"".join(pieces)
 
 
 def plain_size(body: bytes, encoding: str) -> int:
