@@ -223,6 +223,11 @@ METRICS = (
         "Records received: stored, duplicate or refused.",
     ),
     Metric(
+        "telemock.bodies.ended", "counter", "{request}", ("telemock.reason",), _APP,
+        "Requests whose body was not waited for: it came too slowly (slow), or was the slowest of "
+        "all when others needed its place (crowded).",
+    ),
+    Metric(
         "telemock.ingest.rebound", "counter", "{record}", (), _APP,
         "Records that named another pod than the token that sent them; the token's was stored.",
     ),
