@@ -20,7 +20,7 @@ from typing import Protocol
 from addon.answer import Answers, Conversation
 from addon.capture import endpoint
 from addon.dns import Address
-from addon.exchange import Exchange, Line
+from addon.exchange import Line
 from addon.judge import Verdict, judge
 from addon.splice import IDLE_SECONDS, SWEEP_S
 from addon.tls import Connection, Contexts, said
@@ -102,7 +102,7 @@ class Caller:
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[bytes], None] = self._first
         self._hello = b""  # the first bytes, which mitmproxy would begin with
-        self._asking: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None  # until `_replied`
         self._unsent = bytearray()
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
         self._open = True
@@ -199,15 +199,24 @@ class Caller:
             self._flush()
             self._when_drained(self.close)
         elif talk.asked is not None and self._asking is None:
-            self._asking = self._loop.create_task(self._ask(talk.asked))
+            # With mitmproxy's eager tasks it may have ended here already: an answer that waits for
+            # nobody is made at once. Its callback comes later in any case, from the loop, so that
+            # `_replied` neither meets a task that is not known yet nor calls itself.
+            self._asking = self._loop.create_task(self._front.answers.ask_app(talk.asked))
+            self._asking.add_done_callback(self._replied)
 
-    async def _ask(self, exchange: Exchange) -> None:
-        await self._front.answers.ask_app(exchange)
+    def _replied(self, asking: asyncio.Task[None]) -> None:
         self._asking = None
-        if self._open:
-            self._safely(self._replied)
+        failed = asking.cancelled() or asking.exception() is not None
+        if not self._open:
+            return
+        if failed:
+            log.error("an answer was not made, so its connection is closed: %r", asking)
+            self.close()
+        else:
+            self._safely(self._go_on_replied)
 
-    def _replied(self) -> None:
+    def _go_on_replied(self) -> None:
         self._talk.replied()
         self._follow()
 

@@ -7,7 +7,7 @@ profiles and rules, hosts as the profiles write them, and words from fixed lists
 from collections.abc import Callable
 from typing import NamedTuple
 
-from addon.bounds import BOUNDS
+from addon.bounds import BOUNDS, REASON
 from addon.exchange import Traced
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
@@ -20,9 +20,16 @@ _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "QUERY")
 )
 _SCHEMES = frozenset(("http", "https"))
-FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open"))
+FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open", REASON["answer"]))
 _ASKED_IN_VAIN = frozenset(
-    ("app_unreachable", "app_error", "upstream_unreachable", "upstream_failed", "loop")
+    (
+        "app_unreachable",
+        "app_error",
+        REASON["answer"],
+        "upstream_unreachable",
+        "upstream_failed",
+        "loop",
+    )
 )
 
 
@@ -58,6 +65,8 @@ class Measure:
             (record.kind, record.action, record.profile, record.rule, of_class))  # fmt: skip
         if record.kind == "tls_rejected":
             add("telemock.tls.client_rejected", (self._host(record.host),))
+        if record.reason == REASON["answer"]:
+            add("telemock.bounds.exceeded", ("answer",))
         if record.request is None:
             return
         self._durations(record, traced)

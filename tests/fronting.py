@@ -80,6 +80,7 @@ class Lab:
 @contextlib.asynccontextmanager
 async def running(tmp_path: Path) -> AsyncIterator[Lab]:
     trust, tls_config = ca.ensure(tmp_path), TlsConfig()
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # as mitmproxy does
     with taddons.context(Proxyserver(), tls_config) as context:
         context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
         lab = Lab(trust, Contexts(tls_config))
@@ -88,6 +89,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Lab]:
         lab.front.end()
         for client in lab.given:
             client.close()
+    asyncio.get_running_loop().set_task_factory(None)
 
 
 async def until(condition: Callable[[], object]) -> None:
