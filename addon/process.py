@@ -52,7 +52,6 @@ class Process:
         self.options = options = options.counted_from(ca.born(options.ca_dir))
         self._ipv6 = is_local("::1")
         self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
-        layers.install()
         self.metrics = _metrics(options.redirected)
         self.exporter = Exporter(options.otel, self.metrics)
         api = Api(options.api_url, token_reader(options.token_file), options.api_tls)
@@ -78,6 +77,7 @@ class Process:
             boot=options.boot,
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
+        layers.install(options.bounds, self.sidecar.connections.exceeded)
         self._log_handler: LogHandler | None = None
         self._started = time.monotonic()
         self._health: asyncio.Server | None = None
