@@ -5,7 +5,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mitmproxy import connection
@@ -62,6 +62,10 @@ class Exchanges:
     def in_flight(self) -> int:
         return sum(map(len, self._open.values()))
 
+    def open_of(self, client_id: str) -> Iterable[Exchange]:
+        """What has begun on this client's connection and not ended."""
+        return self._open.get(client_id, {}).values()
+
     def client_disconnected(self, client: connection.Client) -> None:
         for exchange in list(self._open.get(client.id, {}).values()):
             self.finish(exchange, "failed", "client_gone")
@@ -91,6 +95,8 @@ class Exchanges:
         )
 
     def begin(self, line: Line, head: Head) -> Exchange | None:
+        if len(head.fields) > self.options.bounds.request_fields:
+            return None  # mitmproxy's layer refuses it
         try:
             exchange = self.judge(line, head.method, head.target, head.fields, "HTTP/1.1")
         except Exception:
