@@ -70,6 +70,7 @@ class Capture:
             action=exchange.action,
             mode=self._mode,
             answered_by=exchange.answered_by,
+            judged_by=" ".join(decision.by),
             reason=exchange.reason,
             detail=cut(text(exchange.detail), DETAIL_CAP),
             client=line.client,

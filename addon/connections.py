@@ -9,13 +9,14 @@ from typing import Protocol
 
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy import layer, mode_specs, server_hooks
+from mitmproxy.proxy.context import Context
 
 from addon.answer import Answers
 from addon.arrivals import Proven, brought
 from addon.bounds import REASON
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
-from addon.exchange import Exchange, Traced, trace
+from addon.exchange import Exchange, Traced, names_of, trace
 from addon.front import Caller
 from addon.gate import Gate
 from addon.handler import unsent
@@ -27,13 +28,14 @@ from addon.options import Options
 from addon.profiles import Profiles
 from addon.room import Room
 from addon.splice import Link
-from app.contract.record import REASONS, CaptureRecord, Endpoint
+from app.contract.record import REASONS, CaptureRecord, Endpoint, text
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
 _REFUSED_CERTIFICATE = re.compile(
     "unknown ca|bad certificate|certificate unknown|unsupported certificate|certificate expired"
 )
+FIRST_BYTES = 256  # of what is refused that stand in its record
 _WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
 
 
@@ -105,6 +107,35 @@ class Connections:
 
     def unread(self) -> bool:
         return self.options.all_is_over
+
+    def named(self, context: Context) -> tuple[str, ...]:
+        return names_of(context.client, context.server, self.options.named)
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        rules, mode = self.profiles.rules, self.options.mode
+        return any(rules.fails_closed(host, mode) for host in hosts)
+
+    def refused(self, context: Context, data: bytes) -> None:
+        """Of a profile's host."""
+        client, server = context.client, context.server
+        rules = self.profiles.rules
+        host = next(filter(self.names, self.named(context)), "")
+        if not host:
+            return
+        self.shipper.submit(
+            self.capture.connection(
+                self.shipper.reserve(),
+                "refused",
+                client,
+                host=host,
+                sni=client.sni or "",
+                destination=destination_of(client, server),
+                profile=rules.of_host(host)[0].id,
+                reason="unjudged",
+                detail=f"began with {text(data[:FIRST_BYTES])!r}",
+                sent=len(data),
+            )
+        )
 
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)

@@ -107,6 +107,7 @@ class Caller:
         back: Back,
     ) -> None:
         self.peer, self.destination, self.host, self.sni = peer, destination, host, ""
+        self.names: tuple[str, ...] = (host,)
         self.began, self.active = time.time(), time.monotonic()
         self._front, self._socket, self._back = front, client, back
         self._loop = asyncio.get_running_loop()
@@ -213,6 +214,8 @@ class Caller:
             if not found.tls or found.h2:
                 self._hand_over()
                 return
+            names = (found.sni, found.host, self.host)
+            self.names = tuple(dict.fromkeys(filter(None, names)))
             self.host, self.sni = found.host, found.sni
             context = self._front.contexts.of(found.sni or self.destination[0], found.host)
             self._tls, self._take = Connection(context), self._shake
@@ -292,6 +295,7 @@ class Caller:
             scheme="https",
             port=self.destination[1],
             named=self.host,
+            names=self.names,
         )
 
     def _hand_over(self) -> None:

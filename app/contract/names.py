@@ -169,6 +169,11 @@ METRICS = (
         "container, which Kubernetes does not see.",
     ),
     Metric(
+        "telemock.unjudged", "counter", "{connection}", ("server.address",), _SIDECAR,
+        "Connections and requests of a profile's host that were refused because no rule can judge "
+        "what the client sent.",
+    ),
+    Metric(
         "telemock.fallback.answers", "counter", "{answer}", ("telemock.reason",), _SIDECAR,
         "Answers given from a rule's static answer because the app could not be asked.",
     ),

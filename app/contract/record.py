@@ -58,6 +58,7 @@ REASONS = {
     "trailers": "a request with trailers cannot be forwarded",
     "blocked": "the rule refuses the request",
     "bad_request": "the request is no valid HTTP",
+    "unjudged": "no rule can judge what the client sent, so it was refused and not forwarded",
     "not_http": "what the client sent is no HTTP, so it was relayed unread",
     "not_named": "no profile names the host, so the connection was not opened",
     "all_ended": "the time to look into all connections was over, so it was relayed unread",
@@ -165,6 +166,8 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     action: Action | Literal[""] = ""
     mode: Mode | Literal[""] = ""
     answered_by: Literal["", "app", "sidecar", "upstream"] = ""
+    # What the rule took in another reading than it came, or unread: name, path, method, body.
+    judged_by: Short = ""
     reason: Short = ""  # id in REASONS
     detail: str = ""  # what a library said, cut and masked
     client: Endpoint | None = None

@@ -95,13 +95,24 @@ async def test_a_last_answer_ends_with_a_goodbye(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "first",
-    [hello(HOST, "h2", "http/1.1"), hello("other.example"), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    [hello(HOST, "h2", "http/1.1"), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
      MOCKED, b"\x16\x03\x01\x00\x00", b"SSH-2.0-x\r\n"],
 )  # fmt: skip
 async def test_what_is_not_answered_here_is_mitmproxys_whole(lab: Lab, first: bytes) -> None:
     writer = await lab.plain(first)
     await until(lambda: lab.backs)
     assert lab.backs == [first] and lab.records == [] and not lab.front.callers
+    writer.close()
+
+
+async def test_another_sni_is_opened_and_judged_by_the_destination_too(lab: Lab) -> None:
+    reader, writer = await lab.connect(sni="other.example")
+    writer.write(MOCKED.replace(HOST.encode(), b"other.example"))
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    await until(lambda: lab.records)
+    record = lab.records[0]
+    assert (record.profile, record.judged_by, record.host) == ("cribl", "name", "other.example")
+    assert record.tls is not None and record.tls.sni == "other.example"
     writer.close()
 
 
