@@ -9,10 +9,9 @@ import os
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -273,51 +272,10 @@ class Cluster:
         token: str = made.status.token
         return token
 
-    @contextmanager
-    def watching(self, pod: Mapping[str, Any], service: str) -> Iterator["Seen"]:
-        """Every state of the pod's Ready condition and of its endpoint in the Service, without a
-        gap: what was so for an instant only is seen too."""
-        meta, seen = pod["metadata"], Seen()
-        uid, namespace = meta["uid"], meta["namespace"]
-
-        def endpoint(found: dict[str, Any]) -> bool:
-            mine = [e for e in found.get("endpoints") or () if e["targetRef"]["uid"] == uid]
-            return any(e["conditions"].get("ready") for e in mine)
-
-        looks = (
-            ("v1", "Pod", {"field_selector": f"metadata.name={meta['name']}"}, ready, seen.pod),
-            ("discovery.k8s.io/v1", "EndpointSlice",
-             {"label_selector": f"kubernetes.io/service-name={service}"}, endpoint, seen.endpoint),
-        )  # fmt: skip
-
-        def watch(
-            api_version: str,
-            kind: str,
-            which: dict[str, str],
-            judge: Callable[[dict[str, Any]], bool],
-            into: list[bool],
-            begun: threading.Event,
-        ) -> None:
-            resource = self._dynamic.resources.get(api_version=api_version, kind=kind)
-            for event in resource.watch(namespace=namespace, timeout=240, **which):
-                # What it was before it became ready for the first time is not of interest.
-                state = event["type"] != "DELETED" and judge(event["raw_object"])
-                if state or into:
-                    into.append(state)
-                    begun.set()
-                if seen.over.is_set():
-                    return
-
-        begun = [threading.Event() for _ in looks]
-        threads = [
-            threading.Thread(target=watch, args=(*look, event), daemon=True)
-            for look, event in zip(looks, begun, strict=True)
-        ]
-        for thread in threads:
-            thread.start()
-        assert all(event.wait(30) for event in begun), "the watch did not begin"
-        yield seen
-        seen.over.set()
+    def watch(self, api_version: str, kind: str, namespace: str, **which: str) -> Iterator[Any]:
+        """Events of the API server, for four minutes at most."""
+        resource = self._dynamic.resources.get(api_version=api_version, kind=kind)
+        yield from resource.watch(namespace=namespace, timeout=240, **which)
 
     # --- what is wrong -----------------------------------------------------------------------
 
@@ -388,15 +346,6 @@ def status_of(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 def documents(text: str) -> list[dict[str, Any]]:
     return [d for d in yaml.safe_load_all(text) if d]
-
-
-class Seen:
-    """By `Cluster.watching`: each state, in order."""
-
-    def __init__(self) -> None:
-        self.pod: list[bool] = []
-        self.endpoint: list[bool] = []
-        self.over = threading.Event()
 
 
 class Forward:

@@ -54,7 +54,9 @@ def test_our_containers_have_no_api_token(cluster: Cluster, cribl: Cribl) -> Non
     assert "token" in cluster.run(leader, "logstream-leader", "ls", place).split()
     assert cluster.run(leader, "telemock", "ls", "-A", place) == ""
     assert cluster.run(leader, "telemock", "ls", "/var/run/secrets/telemock").split() == ["token"]
-    found = cluster.run(leader, "telemock", "sh", "-c", "find / -name token -not -path '/proc/*' 2>/dev/null; true")
+    found = cluster.run(
+        leader, "telemock", "sh", "-c", "find / -name token -not -path '/proc/*' 2>/dev/null; true"
+    )
     assert found.split() and all("secrets/telemock/" in path for path in found.split())
     tokens = {
         volume["name"]

@@ -7,6 +7,7 @@ from tests.e2e import pods
 from tests.e2e.cluster import Cluster, restarts, status_of, until
 from tests.e2e.conftest import Cribl
 from tests.e2e.release import Release
+from tests.e2e.watching import watching
 
 SIDECAR = "-m addon"  # how its command ends
 
@@ -59,7 +60,7 @@ def test_a_killed_sidecar_stops_telemetry_and_nothing_else(
     release.capture("before-kill")
     cluster.ask(node, 9000, "/test/beats", reset="1")
     failed = 0
-    with cluster.watching(node, "victim") as seen:
+    with watching(cluster, node, "victim") as seen:
         for n in range(KILLS):
             until(
                 lambda: cluster.ask(node, 9000, "/test/kill", command=SIDECAR)["killed"],
