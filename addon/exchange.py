@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
+from addon.bounds import BYTES_A_FIELD
 from addon.reply import Reply
 from app.contract.record import Action, Endpoint, Pair, Tls, text
 from app.contract.rules import Decision, RuleSet, Seen
@@ -52,6 +53,11 @@ class Kept:
         return data
 
     @property
+    def held(self) -> int:
+        """Bytes in memory."""
+        return len(self._first) + len(self._prefix)
+
+    @property
     def prefix(self) -> bytes:
         return self._first[: self.cap] if self._hash is None else bytes(self._prefix)
 
@@ -70,6 +76,7 @@ class Counted:
     """The size of a body of which nothing is kept."""
 
     __slots__ = ("size",)
+    held = 0
 
     def __init__(self) -> None:
         self.size = 0
@@ -186,6 +193,12 @@ class Exchange:
     def named(self) -> bool:
         """Whether a profile names the host."""
         return self.decision.profile is not None
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory, about."""
+        fields = len(self.fields) + len(self.seen.query)
+        return fields * BYTES_A_FIELD + self.sent.held + self.received.held
 
     @property
     def undecided(self) -> bool:

@@ -45,7 +45,15 @@ class Sidecar:
         self.router = Router(Pool(*self.app))
         self.exchanges = Exchanges(options, profiles, shipper, self.capture, sampler, self.router)
         self.connections = Connections(
-            options, profiles, shipper, metrics, self.capture, sampler, self.app, self.settle
+            options,
+            profiles,
+            shipper,
+            metrics,
+            self.capture,
+            sampler,
+            self.app,
+            self.settle,
+            self.exchanges.open_of,
         )
         self.addons = [self.connections, self.exchanges]  # mitmproxy calls them too
 

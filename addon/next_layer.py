@@ -16,6 +16,7 @@ from mitmproxy.proxy.layers.tls import HTTP_ALPNS
 
 from addon.answer import AnswerLayer, Answers
 from addon.dns import Names
+from addon.hello import Hello, look
 from addon.judge import Wait, judge, starts_like_http
 from addon.layers import Http, Relay, Sidecar
 
@@ -33,6 +34,8 @@ def choose(context: Context, data: bytes, sidecar: Opener, names: Names) -> laye
         host = _named_by_destination(context, names)
         _aim(context, host)
         return Relay(context, sidecar, host=host, reason="all_ended")
+    if data and look(data) is not Hello.READY:
+        return Wait.WAIT  # for good, where no client would send it so: the bound `head` ends that
     if isinstance(top, modes.HttpProxy):
         return _explicit(context, data, sidecar)
     if isinstance(top, ClientTLSLayer):

@@ -18,6 +18,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from addon import api
+from addon import bounds as bounding
+from addon.bounds import Bounds
 from addon.egress import Egress
 from addon.egress import parse as parse_egress
 from app.contract import names
@@ -195,6 +197,7 @@ SETTINGS = (
     Setting("TELEMOCK_BODY_CAP", f"{BODY_CAP // 1024}KiB", _cap,
             "How much of a body is kept, and is read for body conditions.",
             "bytes up to 1MiB, or a number with KiB"),
+    *bounding.SETTINGS,
     Setting("TELEMOCK_SHUTDOWN_SECONDS", "10", _seconds,
             "How long SIGTERM waits for exchanges to end, and then for the spool to be sent.",
             "seconds from 0 to 3600"),
@@ -240,6 +243,7 @@ class Options:
     upstream_ca: Path | None
     spool_size: int
     body_cap: int
+    bounds: Bounds
     shutdown_seconds: float
     restarted: Restarted
     log_level: str
@@ -306,6 +310,7 @@ def load(environ: Mapping[str, str]) -> Options:
         upstream_ca=v["TELEMOCK_UPSTREAM_CA"],
         spool_size=v["TELEMOCK_SPOOL_SIZE"],
         body_cap=v["TELEMOCK_BODY_CAP"],
+        bounds=bounding.bounds(v),
         shutdown_seconds=v["TELEMOCK_SHUTDOWN_SECONDS"],
         restarted=v[names.ENV_RESTARTED],
         log_level=v["LOG_LEVEL"],

@@ -53,7 +53,6 @@ class Process:
         self._ipv6 = is_local("::1")
         self._troubles: dict[str, str] = {}  # by the API's path, the last exchange's
         self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
-        layers.install()
         self.metrics = _metrics(options.redirected)
         self.exporter = Exporter(options.otel, self.metrics)
         api = Api(
@@ -84,6 +83,7 @@ class Process:
             boot=options.boot,
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
+        layers.install(options.bounds, self.sidecar.connections.exceeded)
         self._log_handler: LogHandler | None = None
         self._started = time.monotonic()
         self._health: asyncio.Server | None = None

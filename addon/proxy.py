@@ -43,7 +43,7 @@ class Master(BaseMaster):
         self.deadline = 0.0  # of the loop's clock, for what is in flight when we are stopped
         tls_config = tlsconfig.TlsConfig()
         self.contexts = Contexts(tls_config)
-        connections.gate.front = Front(connections, self.contexts, answers)
+        connections.gate.front = Front(connections, self.contexts, answers, connections.room)
         self.addons.add(  # type: ignore[no-untyped-call]
             sidecar,
             core.Core(),

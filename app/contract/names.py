@@ -59,9 +59,7 @@ DIR_ANALYSIS = "analysis"
 FILE_SUMMARY = "summary.json"
 FILE_REPORT = "final-report.md"
 
-DUMMY_IPV4 = "192.0.2."  # + n: the address that the redirect gives to the n-th telemetry host
-DUMMY_IPV6 = "100::"
-LOOPBACK_IPV4 = "127.0.0."  # + n + 1: where the sidecar listens for the n-th one without a redirect
+LOOPBACK_IPV4 = "127.0.0.2"  # where the sidecar listens for the first telemetry host, and beyond
 LOOPBACK_IPV6 = "::1"  # for all of them: what a look-up of family 6 finds
 LOOPBACK_MAPPED = "127.0.0.1"  # what glibc makes of ::1 when it looks for family 4
 
@@ -158,6 +156,10 @@ METRICS = (
         "Records lost, by reason.",
     ),
     Metric(
+        "telemock.bounds.exceeded", "counter", "{event}", ("telemock.bound",), _SIDECAR,
+        "Connections, requests and messages that a bound of the sidecar ended or refused.",
+    ),
+    Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
         "Clients that refused the sidecar's certificate; host only when a profile names it.",
     ),
@@ -219,6 +221,11 @@ METRICS = (
     Metric(
         "telemock.ingest.records", "counter", "{record}", ("telemock.outcome",), _APP,
         "Records received: stored, duplicate or refused.",
+    ),
+    Metric(
+        "telemock.bodies.ended", "counter", "{request}", ("telemock.reason",), _APP,
+        "Requests whose body was not waited for: it came too slowly (slow), or was the slowest of "
+        "all when others needed its place (crowded).",
     ),
     Metric(
         "telemock.ingest.rebound", "counter", "{record}", (), _APP,

@@ -45,6 +45,15 @@ REASONS = {
     "upstream_unreachable": "the real host could not be reached",
     "upstream_failed": "the connection to the real host broke or was not valid HTTP",
     "client_gone": "the client closed the connection before the answer",
+    "too_many_connections": "more connections than the limit were open, and this was the idlest",
+    "too_much_held": "all connections together held more bytes than the limit, and this the most",
+    "head_timeout": "the TLS handshake or the request's head was not whole in time",
+    "body_timeout": "the request's body made no progress for too long",
+    "answer_timeout": "no answer came in time",
+    "request_fields": "the request had more header lines than the limit",
+    "response_head": "the head of the real host's answer was larger than the limit",
+    "http2_flood": "more HTTP/2 streams were reset, or empty frames sent, than the limit",
+    "websocket_size": "a WebSocket message was larger than the limit",
     "loop": "the destination is this proxy itself",
     "trailers": "a request with trailers cannot be forwarded",
     "blocked": "the rule refuses the request",
@@ -234,12 +243,17 @@ def text(raw: bytes | str) -> str:
 
 def short(raw: bytes | str) -> str:
     """`text`, cut to what a `Short` field takes."""
-    return text(raw)[:512]
+    found = text(raw)
+    return found if len(found) <= 512 else cut(found, 511)
+
+
+def cut(raw: str, cap: int) -> str:
+    """At most `cap` characters, and a mark behind them where there were more: at it the masking
+    looks for the beginning of a value."""
+    return raw if len(raw) <= cap else raw[:cap] + "…"
 
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
-    """At most `cap` pairs with values of at most VALUE_CAP characters; how many were left out."""
-    kept = [
-        (n[:VALUE_CAP], v if len(v) <= VALUE_CAP else v[:VALUE_CAP] + "…") for n, v in pairs[:cap]
-    ]
+    """At most `cap` pairs, each name and value `cut` to VALUE_CAP; how many were left out."""
+    kept = [(cut(n, VALUE_CAP), cut(v, VALUE_CAP)) for n, v in pairs[:cap]]
     return kept, max(0, len(pairs) - cap)

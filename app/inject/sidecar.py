@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
+from app.contract.dummies import mapped
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
-from app.inject.hosts import dummies, loopbacks, mapped
 from app.inject.settings import InjectSettings, Redirect, SecretKey
 
 Object = dict[str, Any]
@@ -43,6 +43,7 @@ class Plan(NamedTuple):
     redirect: Redirect
     mode: str
     hosts: tuple[str, ...]
+    addresses: tuple[tuple[str, str], ...]  # that stand for the hosts
     all_until: str = ""
     container: str = ""  # the application's first container, and its image
     image: str = ""
@@ -100,7 +101,7 @@ def redirect(plan: Plan) -> Object:
         "command": ["python", "-m", "addon.redirect"],
         "args": [f"--mode={plan.redirect}", "--wait"],
         "env": [
-            {"name": "TELEMOCK_HOSTS", "value": mapped(dummies(plan.hosts))},
+            {"name": "TELEMOCK_HOSTS", "value": mapped(plan.addresses)},
             {
                 "name": "TELEMOCK_HEALTH_HOST",
                 "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
@@ -182,10 +183,10 @@ def api_url(app_url: str) -> str:
 
 def _listening(plan: Plan) -> Object:
     if plan.redirect == "loopback":
-        return {"TELEMOCK_LOOPBACK": mapped(loopbacks(plan.hosts))}
+        return {"TELEMOCK_LOOPBACK": mapped(plan.addresses)}
     return {
         "TELEMOCK_TRANSPARENT": f"127.0.0.1:{PORT_PROXY},[::1]:{PORT_PROXY}",
-        "TELEMOCK_HOSTS": mapped(dummies(plan.hosts)),
+        "TELEMOCK_HOSTS": mapped(plan.addresses),
     }
 
 

@@ -56,8 +56,15 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
     """YAML for `helm upgrade --values`. `redirect` is hosts or all: loopback needs a sysctl, which
     not all of the charts can set."""
     official = _CHARTS[chart]
-    chosen = hosts.chosen(settings.rules.profiles, {}, redirect)
-    plan = Plan(settings, redirect, settings.mode, chosen.named, container=official.container)
+    chosen = hosts.chosen(settings.rules.profiles, {}, redirect, settings.dummy_ranges)
+    plan = Plan(
+        settings,
+        redirect,
+        settings.mode,
+        chosen.named,
+        chosen.addresses,
+        container=official.container,
+    )
     found: Object = {
         "extraInitContainers": _containers(plan, official),
         "extraVolumeMounts": [*official.mounts, *_mounts(official)],
@@ -73,7 +80,7 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
         "podAnnotations": {names.ANNOTATION_STATUS: _status(plan)},
     }
     if official.host_aliases:
-        found["extraPodConfigs"] = {"hostAliases": hosts.aliases(plan.hosts, redirect)}
+        found["extraPodConfigs"] = {"hostAliases": hosts.aliases(plan.addresses, redirect)}
     return _head(chart, official) + yaml_text.write(found)
 
 
@@ -93,7 +100,7 @@ def _of_shared(mount: Object) -> Object:
 
 def _hosts_writer(plan: Plan, main: Object) -> Object:
     """Adds the hosts to the pod's own /etc/hosts, in a file that Cribl gets in its place."""
-    entries = [f"{address} {host}" for address, host in hosts.dummies(plan.hosts)]
+    entries = [f"{address} {host}" for address, host in plan.addresses]
     return {
         "name": _HOSTS,
         "image": main["image"],

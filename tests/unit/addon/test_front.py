@@ -239,6 +239,33 @@ async def test_the_app_is_asked_while_the_client_waits(lab: Lab) -> None:
     writer.close()
 
 
+async def test_an_answer_that_waits_for_nobody_is_not_lost(lab: Lab) -> None:
+    """Of an app that failed a moment ago: its task has ended before anybody knows it."""
+    reader, writer = await lab.connect()
+    for _ in range(3):
+        writer.write(AT_APP)
+        assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 10) == ANSWER
+    assert [x.reason for x in lab.records] == ["app_unreachable", "circuit_open", "circuit_open"]
+    writer.write(AT_APP * 3000)
+    assert await asyncio.wait_for(reader.readexactly(3000 * len(ANSWER)), 20) == ANSWER * 3000
+    writer.close()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), asyncio.CancelledError()])
+async def test_an_answer_that_is_not_made_ends_the_connection(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    async def fails(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(lab.sidecar.exchanges, "ask_app", fails)
+    reader, writer = await lab.connect()
+    writer.write(AT_APP)
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert lab.sidecar.exchanges.in_flight == 0 and len(lab.records) == 1
+    writer.close()
+
+
 async def test_a_client_that_leaves_while_the_app_is_asked_is_recorded(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

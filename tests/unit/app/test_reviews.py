@@ -15,7 +15,7 @@ from app import kube, reviews
 from app.auth import Denied, Pod, Policy
 from app.reviews import ClusterAuthority
 from tests import accounts
-from tests.cluster import cluster, namespace, needs_cluster
+from tests.cluster import cluster, kubeconfig, namespace, needs_cluster
 from tests.serving import until
 
 SEND, READ, LIST = Policy(None, sidecar=True), Policy("get", sidecar=True), Policy("list")
@@ -178,16 +178,7 @@ def reviewer(
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    config = {
-        "clusters": [
-            {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
-        ],
-        "users": [{"name": "u", "user": {}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "c",
-    }
-    (folder / "config").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(folder / "config"))
+    kubeconfig(folder, monkeypatch, f"http://127.0.0.1:{server.server_port}")
     api = kube.connect()
     authority = ClusterAuthority(api, "rel")
     try:

@@ -8,15 +8,19 @@ from addon import ready
 from addon.options import SETTINGS, load
 from addon.redirect import parse
 from app.contract import names
+from app.inject import hosts
 from app.inject.settings import Redirect, SecretKey
 from app.inject.sidecar import Plan, api_url, containers, environment, volumes
-from tests.unit.app.inject.test_pod import settings
+from tests.unit.app.inject.test_pod import CRIBL, settings
 
 _TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # as Kubernetes' admission has it
 
 
 def plan(redirect: Redirect = "hosts", **more: Any) -> Plan:
-    return Plan(settings(**more), redirect, "observe", ("cdn.cribl.io",), "2h", "app", "app:$1")
+    chosen = hosts.chosen(CRIBL.profiles, {}, redirect)
+    return Plan(
+        settings(**more), redirect, "observe", chosen.named, chosen.addresses, "2h", "app", "app:$1"
+    )
 
 
 def variables(given: Plan) -> dict[str, str]:
