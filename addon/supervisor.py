@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from addon import ready
+from addon.container_memory import memory
 from app.contract.names import CANNOT_START, ENV_RESTARTED
 
 # Before a start that follows others: as nothing at first, bounded for one that will not come up.
@@ -25,14 +26,7 @@ LONG_S = 60.0  # a process that lived for so long was well: counting begins anew
 LOOK_S = 10.0  # between looks at /health
 LOOKS = 3  # in vain, one after the other, after which the process is taken to hang
 FIRST_LOOK_S = 60.0  # a busy node may take long to start it
-# Of the container's memory: for this process, for what the kernel keeps, and for what is allocated
-# between two looks. They come the sooner the less is left, as if it grew at this rate.
-RESERVE = 1 / 8
-GROWTH = 200 << 20  # bytes a second: what one processor reads from sockets
-MEMORY_LOOKS_S = (0.05, 1.0)
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _ASKED = (signal.SIGTERM, signal.SIGINT)
 # Blocked and waited for: no handler, so no instant at which one is missed. The kernel keeps a
 # blocked signal for the first process of a container too, which it spares what has no handler.
@@ -76,12 +70,11 @@ def keep(command: Sequence[str]) -> int:
 def _run(command: Sequence[str], environment: dict[str, str]) -> End:
     began = time.monotonic()
     child = os.posix_spawnp(command[0], list(command), environment, setsigmask=())
-    asked, judged, vain, look_at, limit = False, "", 0, began + FIRST_LOOK_S, memory_limit()
+    asked, judged, vain, look_at = False, "", 0, began + FIRST_LOOK_S
+    held = memory()
     while True:
-        now = time.monotonic()
-        found = signal.sigtimedwait(
-            _WAITED_FOR, max(0.0, min(look_at - now, _patience(child, limit)))
-        )
+        patience = min(look_at - time.monotonic(), held.patience() if held else LOOK_S)
+        found = signal.sigtimedwait(_WAITED_FOR, max(0.0, patience))
         if found is not None and found.si_signo in _ASKED:
             asked = True
             os.kill(child, found.si_signo)  # not reaped yet, so it is nobody else
@@ -91,46 +84,12 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> End:
                 vain = 0 if asked or _answers() else vain + 1
             if vain == LOOKS:
                 judged = f"did not answer /health {LOOKS} times"
-            elif limit and _used(child) > limit * (1 - RESERVE):
-                judged = f"was about to exceed the container's {limit >> 20} MiB of memory"
+            elif held and held.room < 0:
+                judged = f"was about to exceed the container's {held.limit >> 20} MiB of memory"
             if judged:
                 os.kill(child, signal.SIGKILL)
         if (code := _reaped(child)) is not None:
             return End(code, asked, judged, time.monotonic() - began)
-
-
-def memory_limit() -> int:
-    """The container's, in bytes; 0 where there is none."""
-    for path in _LIMITS:
-        try:
-            found = _read(path).strip()
-        except OSError:
-            continue
-        # Without one cgroup v2 says "max", v1 a number beyond any machine's memory.
-        return int(found) if found.isdigit() and int(found) < 1 << 60 else 0
-    return 0
-
-
-def _patience(child: int, limit: int) -> float:
-    """Seconds until the next look at its memory."""
-    if not limit:
-        return LOOK_S
-    room = limit * (1 - RESERVE) - _used(child)
-    return min(max(room / GROWTH, MEMORY_LOOKS_S[0]), MEMORY_LOOKS_S[1])
-
-
-def _used(child: int) -> int:
-    """Bytes that the kernel cannot take back: without the files that it maps."""
-    try:
-        _, resident, mapped, *_ = _read(f"/proc/{child}/statm").split()
-    except OSError:
-        return 0
-    return (int(resident) - int(mapped)) * _PAGE
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123 - pathlib's import takes memory
-        return file.read()
 
 
 def _reaped(child: int) -> int | None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from addon import supervisor
 from addon.supervisor import LOOKS, PAUSES_S
 from app.contract.names import CANNOT_START, ENV_RESTARTED
+from tests.unit.addon.test_container_memory import group
 
 DEADLINE_S = 20.0
 # Tells its pid and what it was told, then waits to be ended.
@@ -193,57 +193,22 @@ def test_a_process_that_hangs_is_ended_and_started_again(start: Start) -> None:
     assert gone(pid)
 
 
-def test_what_is_about_to_exceed_the_container_s_memory_is_ended_first(start: Start) -> None:
-    """A mebibyte each few milliseconds, up to the limit of 100."""
-    program = (
-        "import os, time\n"
-        f"print('up', os.getpid(), os.environ.get({ENV_RESTARTED!r}, ''), flush=True)\n"
-        f"held = [] if {ENV_RESTARTED!r} not in os.environ else time.sleep(600)\n"
-        "while len(held) < 200:\n"
-        "    held.append(b'x' * (1 << 20)); time.sleep(0.005)\n"
-        "print('no', flush=True)\n"
-    )
-    keeper = start(program, change="s.memory_limit = lambda: 100 << 20")
-    keeper.up()
-    assert keeper.up()[1] == "1 was about to exceed the container's 100 MiB of memory"
-
-
-def test_files_that_are_mapped_do_not_count(start: Start, tmp_path: Path) -> None:
-    """The kernel takes them back."""
-    (tmp_path / "large").write_bytes(b"x" * (120 << 20))
-    program = (
-        "import mmap, os, sys, time\n"
-        f"with open({str(tmp_path / 'large')!r}, 'rb') as file:\n"
-        "    held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
-        "sum(held[::4096])\n"
-        "print('up', os.getpid(), flush=True); time.sleep(0.5)\n"
-    )
-    change = "s.memory_limit = lambda: 100 << 20; s.MEMORY_LOOKS_S = (0.01, 0.01)"
-    keeper = start(program, change=change)
-    keeper.up()
-    assert keeper.ended() == 0
-
-
-def test_memory_is_looked_at_the_oftener_the_less_is_left() -> None:
-    most, used = 1 << 30, supervisor._used(os.getpid())
-    assert 4 << 20 < used < most
-    assert supervisor._patience(os.getpid(), most) == supervisor.MEMORY_LOOKS_S[1]
-    assert supervisor._patience(os.getpid(), used) == supervisor.MEMORY_LOOKS_S[0]
-    assert supervisor._patience(os.getpid(), 0) == supervisor.LOOK_S
-
-
-@pytest.mark.parametrize(
-    ("files", "limit"),
-    [({"v2": "201326592"}, 192 << 20), ({"v2": "max"}, 0), ({"v1": "201326592"}, 192 << 20),
-     ({"v1": "9223372036854771712"}, 0), ({}, 0)],
-)  # fmt: skip
-def test_the_container_s_limit(
-    files: dict[str, str], limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_is_about_to_exceed_the_container_s_memory_is_ended_first(
+    start: Start, tmp_path: Path
 ) -> None:
-    for name, text in files.items():
-        (tmp_path / name).write_text(text + "\n")
-    monkeypatch.setattr(supervisor, "_LIMITS", (str(tmp_path / "v2"), str(tmp_path / "v1")))
-    assert supervisor.memory_limit() == limit
+    group(tmp_path, used=60 << 20)
+    change = (
+        "from addon.container_memory import Memory\n"
+        f"s.memory = lambda: Memory({str(tmp_path)!r}, 'memory.current', 100 << 20)"
+    )
+    keeper = start(WAITS, change=change)
+    pid, _ = keeper.up()
+    group(tmp_path, used=99 << 20)
+    while not gone(pid):
+        time.sleep(0.01)
+    group(tmp_path, used=60 << 20)
+    told = keeper.up()[1]
+    assert told.endswith(" was about to exceed the container's 100 MiB of memory")
 
 
 def test_as_the_first_process_of_a_container_it_takes_signals_and_orphans(start: Start) -> None:
