@@ -3,7 +3,8 @@
 A native sidecar whose container has ended is not ready, and so its pod is not, which leaves its
 Services; from the second end on the kubelet waits 10 s to 5 minutes before it starts the container
 again. So what ends unasked is started again here, and what hangs is ended, which a probe cannot do
-without touching the pod. docs/decisions/2026-11-29-readiness.md has the figures.
+without touching the pod. So is what is about to exceed the container's memory: with cgroup v2 the
+kernel would end all of the container. docs/decisions/2026-11-29-readiness.md has the figures.
 
 Imports little on purpose: its memory counts for the sidecar's limit.
 """
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from addon import ready
+from addon.container_memory import memory
 from app.contract.names import CANNOT_START, ENV_RESTARTED
 
 # Before a start that follows others: as nothing at first, bounded for one that will not come up.
@@ -32,17 +34,17 @@ _WAITED_FOR = (signal.SIGCHLD, *_ASKED)
 
 
 class End(NamedTuple):
-    """`code` is the exit code, or minus the signal; `hung` that it was ended from here."""
+    """`code` is the exit code, or minus the signal; `judged` why it was ended from here."""
 
     code: int
     asked: bool
-    hung: bool
+    judged: str
     lived_s: float
 
     @property
     def why(self) -> str:
-        if self.hung:
-            return f"did not answer /health {LOOKS} times"
+        if self.judged:
+            return self.judged
         if self.code < 0:
             return f"was killed by signal {-self.code} ({_name(-self.code)})"
         return f"ended with exit code {self.code}"
@@ -68,19 +70,26 @@ def keep(command: Sequence[str]) -> int:
 def _run(command: Sequence[str], environment: dict[str, str]) -> End:
     began = time.monotonic()
     child = os.posix_spawnp(command[0], list(command), environment, setsigmask=())
-    asked, vain, look_at = False, 0, began + FIRST_LOOK_S
+    asked, judged, vain, look_at = False, "", 0, began + FIRST_LOOK_S
+    held = memory()
     while True:
-        found = signal.sigtimedwait(_WAITED_FOR, max(0.0, look_at - time.monotonic()))
-        if found is None:
-            look_at = time.monotonic() + LOOK_S
-            vain = 0 if asked or _answers() else vain + 1
-            if vain == LOOKS:
-                os.kill(child, signal.SIGKILL)
-        elif found.si_signo in _ASKED:
+        patience = min(look_at - time.monotonic(), held.patience() if held else LOOK_S)
+        found = signal.sigtimedwait(_WAITED_FOR, max(0.0, patience))
+        if found is not None and found.si_signo in _ASKED:
             asked = True
             os.kill(child, found.si_signo)  # not reaped yet, so it is nobody else
+        elif found is None and not judged:
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + LOOK_S
+                vain = 0 if asked or _answers() else vain + 1
+            if vain == LOOKS:
+                judged = f"did not answer /health {LOOKS} times"
+            elif held and held.room < 0:
+                judged = f"was about to exceed the container's {held.limit >> 20} MiB of memory"
+            if judged:
+                os.kill(child, signal.SIGKILL)
         if (code := _reaped(child)) is not None:
-            return End(code, asked, vain >= LOOKS, time.monotonic() - began)
+            return End(code, asked, judged, time.monotonic() - began)
 
 
 def _reaped(child: int) -> int | None:

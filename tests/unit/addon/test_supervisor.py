@@ -14,6 +14,7 @@ import pytest
 
 from addon.supervisor import LOOKS, PAUSES_S
 from app.contract.names import CANNOT_START, ENV_RESTARTED
+from tests.unit.addon.test_container_memory import group
 
 DEADLINE_S = 20.0
 # Tells its pid and what it was told, then waits to be ended.
@@ -91,23 +92,23 @@ def gone(pid: int) -> bool:
 
 
 def test_a_killed_process_is_started_again_and_told_why(start: Start) -> None:
-    supervisor = start(WAITS)
-    pid, told = supervisor.up()
+    keeper = start(WAITS)
+    pid, told = keeper.up()
     assert told == ""
     for n in (1, 2, 3):
         os.kill(pid, signal.SIGKILL)
-        before, (pid, told) = pid, supervisor.up()
+        before, (pid, told) = pid, keeper.up()
         assert told == f"{n} was killed by signal 9 (SIGKILL)"
         assert pid != before and gone(before)
-    assert supervisor.process.poll() is None
+    assert keeper.process.poll() is None
 
 
 def test_the_first_times_it_is_started_at_once(start: Start) -> None:
-    supervisor = start(WAITS)
-    pid, _ = supervisor.up()
+    keeper = start(WAITS)
+    pid, _ = keeper.up()
     began = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    supervisor.up()
+    keeper.up()
     assert time.monotonic() - began < 2
 
 
@@ -124,10 +125,10 @@ def test_a_crash_is_no_end(start: Start, code: int) -> None:
         "print('up', os.getpid(), told, flush=True)\n"
         f"sys.exit({code}) if told else os.kill(os.getpid(), signal.SIGABRT)"
     )
-    supervisor = start(program)
-    supervisor.up()
-    assert supervisor.up()[1] == "1 was killed by signal 6 (SIGABRT)"
-    assert supervisor.up()[1] == f"2 ended with exit code {code}"
+    keeper = start(program)
+    keeper.up()
+    assert keeper.up()[1] == "1 was killed by signal 6 (SIGABRT)"
+    assert keeper.up()[1] == f"2 ended with exit code {code}"
 
 
 @pytest.mark.parametrize("code", [0, CANNOT_START])
@@ -136,35 +137,35 @@ def test_an_end_of_its_own_will_is_one(start: Start, code: int) -> None:
 
 
 def test_signals_are_passed_on_every_time(start: Start) -> None:
-    supervisor = start(WAITS)
-    pid, _ = supervisor.up()
+    keeper = start(WAITS)
+    pid, _ = keeper.up()
     for _ in range(2):
-        supervisor.process.send_signal(signal.SIGINT)
-        assert supervisor.line() == f"got {signal.SIGINT.value}"
-    supervisor.process.send_signal(signal.SIGTERM)
-    assert supervisor.line() == f"got {signal.SIGTERM.value}"
-    assert supervisor.ended() == 7
+        keeper.process.send_signal(signal.SIGINT)
+        assert keeper.line() == f"got {signal.SIGINT.value}"
+    keeper.process.send_signal(signal.SIGTERM)
+    assert keeper.line() == f"got {signal.SIGTERM.value}"
+    assert keeper.ended() == 7
     assert gone(pid)
 
 
 def test_what_does_not_mind_the_signal_is_waited_for_and_told_by_its_signal(start: Start) -> None:
-    supervisor = start(WAITS)
-    pid, _ = supervisor.up()
-    supervisor.process.send_signal(signal.SIGINT)
-    supervisor.line()
+    keeper = start(WAITS)
+    pid, _ = keeper.up()
+    keeper.process.send_signal(signal.SIGINT)
+    keeper.line()
     os.kill(pid, signal.SIGKILL)
-    assert supervisor.ended() == 128 + signal.SIGKILL
+    assert keeper.ended() == 128 + signal.SIGKILL
 
 
 def test_sigterm_between_two_processes_ends_it(start: Start) -> None:
     crash = "import os; print('up', os.getpid(), flush=True); os.abort()"
-    supervisor = start(crash, change="s.PAUSES_S = (600.0,)")
-    pid, _ = supervisor.up()
+    keeper = start(crash, change="s.PAUSES_S = (600.0,)")
+    pid, _ = keeper.up()
     deadline = time.monotonic() + DEADLINE_S
     while not gone(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
-    supervisor.process.terminate()
-    assert supervisor.ended() == 0
+    keeper.process.terminate()
+    assert keeper.ended() == 0
 
 
 def test_a_process_that_hangs_is_ended_and_started_again(start: Start) -> None:
@@ -182,14 +183,32 @@ def test_a_process_that_hangs_is_ended_and_started_again(start: Start) -> None:
         "        s.sendall(b'HTTP/1.1 200 OK\\r\\n\\r\\n')\n"
     )
     quick = "s.LOOK_S = s.FIRST_LOOK_S = 0.3; s.ready._ANSWER_SECONDS = 0.3"
-    supervisor = start(program, change=quick, TELEMOCK_HEALTH_PORT=port)
-    pid, _ = supervisor.up()
-    assert [supervisor.line() for _ in range(2 * LOOKS)] == ["asked /health"] * 2 * LOOKS
+    keeper = start(program, change=quick, TELEMOCK_HEALTH_PORT=port)
+    pid, _ = keeper.up()
+    assert [keeper.line() for _ in range(2 * LOOKS)] == ["asked /health"] * 2 * LOOKS
     os.kill(pid, signal.SIGSTOP)
-    while (said := supervisor.line()) == "asked /health":
+    while (said := keeper.line()) == "asked /health":
         pass
     assert said.startswith("up ") and said.endswith(f" 1 did not answer /health {LOOKS} times")
     assert gone(pid)
+
+
+def test_what_is_about_to_exceed_the_container_s_memory_is_ended_first(
+    start: Start, tmp_path: Path
+) -> None:
+    group(tmp_path, used=60 << 20)
+    change = (
+        "from addon.container_memory import Memory\n"
+        f"s.memory = lambda: Memory({str(tmp_path)!r}, 'memory.current', 100 << 20)"
+    )
+    keeper = start(WAITS, change=change)
+    pid, _ = keeper.up()
+    group(tmp_path, used=99 << 20)
+    while not gone(pid):
+        time.sleep(0.01)
+    group(tmp_path, used=60 << 20)
+    told = keeper.up()[1]
+    assert told.endswith(" was about to exceed the container's 100 MiB of memory")
 
 
 def test_as_the_first_process_of_a_container_it_takes_signals_and_orphans(start: Start) -> None:
@@ -208,13 +227,11 @@ def test_as_the_first_process_of_a_container_it_takes_signals_and_orphans(start:
         "while any(open(f'/proc/{p}/stat').read().split()[3] == '1' for p in os.listdir('/proc')\n"
         "          if p.isdigit() and int(p) not in (1, os.getpid())): time.sleep(0.02)\n"
     )
-    supervisor = start(orphan + WAITS, *alone)
-    supervisor.up()  # it comes up only once the orphan is gone
+    keeper = start(orphan + WAITS, *alone)
+    keeper.up()  # it comes up only once the orphan is gone
     (first,) = (
-        Path(f"/proc/{supervisor.process.pid}/task/{supervisor.process.pid}/children")
-        .read_text()
-        .split()
+        Path(f"/proc/{keeper.process.pid}/task/{keeper.process.pid}/children").read_text().split()
     )
     os.kill(int(first), signal.SIGTERM)
-    assert supervisor.line() == f"got {signal.SIGTERM.value}"
-    assert supervisor.ended() == 7
+    assert keeper.line() == f"got {signal.SIGTERM.value}"
+    assert keeper.ended() == 7
