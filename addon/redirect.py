@@ -55,12 +55,7 @@ def parse(text: str) -> list[Dummy]:
 
 def usable(dummies: Sequence[Dummy]) -> list[Dummy]:
     """The dummies of the address families that this network namespace has."""
-    return [d for d in dummies if d.address.version in families()]
-
-
-def families() -> tuple[int, ...]:
-    """The versions of IP that this network namespace has."""
-    return (4, 6) if _has_ipv6() else (4,)
+    return [d for d in dummies if d.address.version in tool.families()]
 
 
 def check(dummies: Sequence[Dummy]) -> None:
@@ -112,7 +107,7 @@ def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -
     Raises RedirectError; then nothing of ours is left.
     """
     try:
-        routes.put([d.address for d in dummies], families())
+        routes.put([d.address for d in dummies])
         tool.run("nft", "-f", "-", text=ruleset(dummies, port, everything))
     except RedirectError:
         remove()
@@ -131,7 +126,7 @@ def remove() -> list[str]:
     except RedirectError as e:
         left.append(str(e))
     try:
-        routes.put([], families())
+        routes.put([])
     except RedirectError as e:
         left.append(str(e))
     return left
@@ -234,15 +229,6 @@ def _redirected(version: int, what: str = "redirected") -> int:
     return sum(found)
 
 
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
-            s.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 not possible (a sentence on stderr says why), 2 wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m addon.redirect", description=__doc__)
@@ -314,7 +300,7 @@ def _run(named: Sequence[Dummy], port: int, *, everything: bool, wait: bool, hol
             "--hosts names no address\n\nhint: it takes ADDRESS=HOST, comma separated"
         )
     dummies = usable(named)
-    everywhere = families() if everything else ()
+    everywhere = tool.families() if everything else ()
     # However the parent ends, also interrupted together with us: the redirect goes.
     if hold:
         for number in (signal.SIGINT, signal.SIGHUP):

@@ -200,7 +200,6 @@ from tests.peers import Host
 from tests.sidecar import HOST, authority, sidecar
 from tests.integration.test_sidecar_pod import RULES
 where = Path(sys.argv[1])
-subprocess.run(["ip", "addr", "add", "192.0.2.77/32", "dev", "lo"], check=True)
 ca, context = authority(where)
 real = Host(context)
 hosts = f"192.0.2.1={HOST}"
