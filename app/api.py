@@ -20,14 +20,21 @@ from starlette.requests import ClientDisconnect
 from app import report as reports
 from app.auth import Caller, Policy
 from app.batch import LINES_CAP, BatchError, read_body, receipt
-from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
+from app.contract import account
+from app.contract.names import (
+    CONTENT_TYPE_RECORDS,
+    HEADER_ACCOUNTS,
+    HEADER_AGAIN,
+    HEADER_LEAVING,
+    HEADER_SIDECAR,
+)
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.profiles import explain, seen_from_url
 from app.reading import read
 from app.runtime import Runtime
-from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
+from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Told, Written
 
 _BATCH_S = 30.0  # for a batch to arrive whole
 _AGE = re.compile(r"(\d{1,6})([smhd])")
@@ -139,6 +146,7 @@ async def take(request: Request) -> Response:
     sender = await SENDER(request)
     count = runtime.metrics.add
     _heard(request, runtime, sender)
+    told = _told(request, sender)
     async with runtime.batches:
         try:
             async with asyncio.timeout(_BATCH_S):
@@ -149,7 +157,7 @@ async def take(request: Request) -> Response:
             if sender.pod and rebound:
                 count("telemock.ingest.rebound", (), rebound)
                 log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
-            if not batch.records and not batch.refused:  # a sidecar that takes leave
+            if not batch.records and not batch.refused and not told:  # a sidecar takes leave
                 return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
             taken = await runtime.budget.take(sum(i.size for i in batch.records))
         except ClientDisconnect:  # it waited too long for its turn, and comes again
@@ -159,7 +167,7 @@ async def take(request: Request) -> Response:
         except TimeoutError:
             raise refusal(408, f"the batch did not arrive within {_BATCH_S:g} s") from None
     try:  # the next one is read meanwhile: those that wait together share a commit
-        written = await runtime.writer.write(batch.records)
+        written = await runtime.writer.write(batch.records, told)
     except StoreFull as e:
         raise refusal(507, str(e), {"Retry-After": "5"}) from None
     except StoreError as e:
@@ -377,6 +385,12 @@ def _heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
     runtime.sidecars.heard(
         sidecar.pod, headers.get(HEADER_SIDECAR, ""), leaving=HEADER_LEAVING in headers
     )
+
+
+def _told(request: Request, sidecar: Caller) -> list[Told]:
+    said = account.decode(request.headers.get(HEADER_ACCOUNTS, "[]"))
+    pod = sidecar.pod
+    return [Told(one, pod.namespace if pod else "", pod.name if pod else "") for one in said]
 
 
 async def _ask[T](question: Callable[[], T]) -> T:

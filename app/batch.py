@@ -43,12 +43,14 @@ class Refused(msgspec.Struct, omit_defaults=True):
     id: str = ""
 
 
-class Receipt(msgspec.Struct):
-    """What became of a batch. Refused records are not to be sent again; the rest are on disk."""
+class Receipt(msgspec.Struct, omit_defaults=True):
+    """What became of a batch. Refused records are not to be sent again; the rest are on disk.
+    `accounts`: of each boot whose account was taken, how many of its records are stored."""
 
     stored: int
     duplicates: int
     refused: list[Refused]
+    accounts: dict[str, int] = {}
 
 
 class Batch(NamedTuple):
@@ -187,4 +189,4 @@ def _plain(body: bytes, encoding: str) -> bytes:
 
 
 def receipt(batch: Batch, written: Written) -> Receipt:
-    return Receipt(len(written.stored), written.duplicates, batch.refused)
+    return Receipt(len(written.stored), written.duplicates, batch.refused, dict(written.accounts))
