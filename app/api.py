@@ -19,22 +19,15 @@ from starlette.requests import ClientDisconnect
 
 from app import report as reports
 from app.auth import Caller, Policy
-from app.batch import LINES_CAP, BatchError, read_body, receipt
-from app.contract import account
-from app.contract.names import (
-    CONTENT_TYPE_RECORDS,
-    HEADER_ACCOUNTS,
-    HEADER_AGAIN,
-    HEADER_LEAVING,
-    HEADER_SIDECAR,
-)
+from app.batch import LINES_CAP, BatchError, read_body, receipt, told_by
+from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.profiles import explain, seen_from_url
 from app.reading import read
 from app.runtime import Runtime
-from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Told, Written
+from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 
 _BATCH_S = 30.0  # for a batch to arrive whole
 _AGE = re.compile(r"(\d{1,6})([smhd])")
@@ -146,7 +139,7 @@ async def take(request: Request) -> Response:
     sender = await SENDER(request)
     count = runtime.metrics.add
     _heard(request, runtime, sender)
-    told = _told(request, sender)
+    told = told_by(request.headers, sender.pod)
     async with runtime.batches:
         try:
             async with asyncio.timeout(_BATCH_S):
@@ -385,12 +378,6 @@ def _heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
     runtime.sidecars.heard(
         sidecar.pod, headers.get(HEADER_SIDECAR, ""), leaving=HEADER_LEAVING in headers
     )
-
-
-def _told(request: Request, sidecar: Caller) -> list[Told]:
-    said = account.decode(request.headers.get(HEADER_ACCOUNTS, "[]"))
-    pod = sidecar.pod
-    return [Told(one, pod.namespace if pod else "", pod.name if pod else "") for one in said]
 
 
 async def _ask[T](question: Callable[[], T]) -> T:

@@ -7,15 +7,17 @@ others are kept.
 import asyncio
 import io
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 import zstandard
 
 from app.auth import Pod
+from app.contract import account
+from app.contract.names import HEADER_ACCOUNTS
 from app.contract.record import RecordError, decode, short
-from app.store import Incoming, Written
+from app.store import Incoming, Told, Written
 
 WIRE_CAP = 8 << 20  # bytes of a batch as sent
 BATCH_CAP = 64 << 20  # bytes of a batch, decompressed
@@ -186,6 +188,12 @@ def _plain(body: bytes, encoding: str) -> bytes:
             400, f"the body goes on behind its {encoding} data", "compress the batch as one piece"
         )
     return bytes(plain)
+
+
+def told_by(headers: Mapping[str, str], pod: Pod | None) -> list[Told]:
+    """What a sidecar says beside the batch of its numbers."""
+    accounts = account.decode(headers.get(HEADER_ACCOUNTS, "[]"))
+    return [Told(a, pod.namespace if pod else "", pod.name if pod else "") for a in accounts]
 
 
 def receipt(batch: Batch, written: Written) -> Receipt:
