@@ -10,12 +10,12 @@ import logging
 import random
 import threading
 import time
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import zstandard
 
-from addon.api import Answer, Api, Backoff, NoToken
+from addon.api import Api, Backoff, NoToken
+from addon.receipt import NotTaken, Receipt, Refused, read
 from addon.segment import Batch
 from addon.spool import Spool
 from app.contract import account
@@ -40,38 +40,9 @@ SPREAD_S = 5.0  # over which starts that find records of earlier ones begin to s
 # The batch itself may be the trouble, and a smaller one be taken.
 _TRY_SMALLER = frozenset({400, 413, 422})
 _TOO_LARGE = 413
-SURE = 3  # times that a record is refused, while another one is taken, before it is given up
+SURE = 3  # times that another record is taken, before one that is refused in between is given up
 
 log = logging.getLogger(__name__)
-
-
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Refused(msgspec.Struct):
-    line: int
-    reason: str
-
-
-class Receipt(msgspec.Struct):
-    """What the app says became of a batch. `accounts`: how many records it has of each boot of
-    which it was told; an older app says nothing of them."""
-
-    stored: _Count
-    duplicates: _Count
-    refused: list[Refused]
-    accounts: dict[str, _Count] = {}
-
-
-class NotTaken(Exception):
-    """The app did not take the batch; `outcome` is the metric's word, the text is for people."""
-
-    def __init__(self, outcome: str, text: str, status: int = 0, again_s: float = 0) -> None:
-        """`again_s` is how long the app asked to be left alone."""
-        super().__init__(text)
-        self.outcome = outcome
-        self.status = status
-        self.again_s = again_s
 
 
 class Totals(NamedTuple):
@@ -197,14 +168,15 @@ class Delivery:
         others = [self._taken]
         if not self._taken:
             others = self._spool.behind(batch, BATCH_RECORDS, BATCH_SIZE)
-        for _ in range(SURE):
+        for times in range(1, SURE + 1):
             if not others or self._post([min(others, key=len)]).refused:
                 raise e
-            try:
-                return self._post(batch.lines)
-            except NotTaken as again:
-                if again.status not in _TRY_SMALLER:
-                    raise
+            for _ in range(times):  # in no rhythm: there may be two apps that take turns
+                try:
+                    return self._post(batch.lines)
+                except NotTaken as again:
+                    if again.status not in _TRY_SMALLER:
+                        raise
         return Receipt(0, 0, [Refused(1, str(e))])
 
     def _done(self, batch: Batch, receipt: Receipt, reason: str) -> None:
@@ -259,26 +231,6 @@ class Delivery:
         except (OSError, http.client.HTTPException) as e:
             text = getattr(e, "strerror", None) or type(e).__name__
             raise NotTaken("unreachable", f"the app cannot be reached: {text}") from None
-        if answer.status != 200:
-            raise _refusal(answer)
-        try:
-            receipt = msgspec.json.decode(answer.body, type=Receipt)
-        except ValueError:
-            raise NotTaken("error", "what answered is not the app") from None
-        told = receipt.stored + receipt.duplicates + len(receipt.refused)
-        if told != len(lines):
-            raise NotTaken("error", f"the app accounts for {told} of {len(lines)} records")
-        places = {one.line for one in receipt.refused}
-        if len(places) < len(receipt.refused) or not places <= set(range(1, len(lines) + 1)):
-            raise NotTaken("error", "the app refuses records that were not sent")
+        receipt = read(answer, len(lines))
         self._spool.tell(accounts, receipt.accounts)
         return receipt
-
-
-def _refusal(answer: Answer) -> NotTaken:
-    """With the start of what the app said."""
-    status = answer.status
-    outcome = {401: "unauthorized", 403: "unauthorized", 507: "full"}.get(status, "error")
-    said = answer.body[:200].decode("utf-8", "backslashreplace")
-    text = f"the app answered {status} {said}".strip()
-    return NotTaken(outcome, text, status, answer.seconds("retry-after"))
