@@ -23,6 +23,7 @@ HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # names one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # it stops and is not to be missed
+HEADER_ACCOUNTS = "telemock-accounts"  # how many records it numbered and lost: contract.account
 HEADER_AGAIN = "telemock-again"  # answered: seconds until it should ask for profiles again
 # Seconds for which a sidecar uses an idle connection to the API again; the app keeps it for longer.
 # Well over a minute, the rhythm of telemetry and, in a large fleet, of the questions for profiles.
