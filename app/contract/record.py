@@ -158,6 +158,7 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     kind: Kind
     time_ns: Count  # UTC, first byte
+    clock_ns: Count = 0  # what the sender's clock said where it cannot be: then `time_ns` is ours
     duration_ns: Count = 0  # to the answer's last byte
     answer_ns: Count = 0  # of it, waiting for the mock or the real host
     workload: Workload = Workload()
