@@ -254,6 +254,37 @@ async def test_denied_is_denied(
         }
 
 
+async def test_a_right_just_given_works_soon_and_is_then_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 0 < reviews.KEEP_NO_S <= 5 and reviews.KEEP_NO_S < reviews.KEEP_S <= 60
+    monkeypatch.setattr(reviews, "KEEP_NO_S", 0)
+    with reviewer(tmp_path, monkeypatch, {"authenticated": False}) as (authority, seen):
+        for policy, status in ((LIST, 401), (SEND, 401)):
+            for _ in range(2):
+                assert (await refused(authority, TOKEN, policy))[0] == status
+        assert len(seen.asked) == 4  # each time anew
+        seen.status = {**PERSON, "allowed": False}
+        for _ in range(2):
+            assert (await refused(authority, TOKEN, LIST))[0] == 403
+        seen.status = {**PERSON, "allowed": True}
+        assert (await authority.check(TOKEN, LIST)).name == "eve"
+        seen.status = {"authenticated": False}
+        assert (await authority.check(TOKEN, LIST)).name == "eve"
+        assert (await refused(authority, TOKEN + "x", LIST))[0] == 401
+
+
+async def test_a_refusal_is_kept_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks with a wrong token again and again asks the API server once."""
+    monkeypatch.setattr(reviews, "KEEP_NO_S", 60)
+    with reviewer(tmp_path, monkeypatch, {"authenticated": False}) as (authority, seen):
+        for _ in range(5):
+            assert (await refused(authority, TOKEN, LIST))[0] == 401
+        assert len(seen.asked) == 1
+
+
 async def test_api_server_away_refuses_everyone_and_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
