@@ -94,6 +94,12 @@ class Traces:
                 at += 1
         return text
 
+    def clean(self, text: str) -> str:
+        """The text without them, and without the beginning of one where a mark says that it was
+        cut."""
+        text = self.replace(text)
+        return self.cut(text[:-1]) + "…" if text.endswith("…") else text
+
     def _replace(self, text: str) -> str:
         for needle, by in self.needles:
             if needle.form in text:

@@ -33,6 +33,8 @@ ECHOES = {
         '{"seen":"' + "".join(f"\\u{ord(c):04x}" for c in s) + '"}'
     ),
     "json in json": lambda s: json.dumps({"seen": json.dumps({"deeper": s})}),
+    "json in json, in a list": lambda s: json.dumps([json.dumps([s])]),
+    "json in json, as a key": lambda s: json.dumps({json.dumps([s]): [1]}),
     "json key": lambda s: json.dumps({s: 1}),
     "html": lambda s: "<p>" + s.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
     "not utf-8": lambda s: s,
