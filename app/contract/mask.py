@@ -107,8 +107,7 @@ def _tokens(key: bytes) -> Callable[[str], str]:
 
 
 def _note(found: dict[str, str], value: str, by: str) -> None:
-    """Remembers a value to be removed elsewhere, without the mark of a cut at its end."""
-    value = value.removesuffix("…")
+    """Remembers a value to be removed elsewhere."""
     if chased(value):
         found.setdefault(value, by)
 

@@ -239,6 +239,43 @@ async def test_whatever_else_the_api_server_says_lets_nobody_in(
             assert given == (401 if code == 201 and status is not None else 503)
 
 
+@pytest.mark.parametrize(
+    "token", ["", "a" * ((16 << 10) + 1), "\xff", "a\nb", "a\x00", "tok\u0435n"], ids=range(6)
+)
+async def test_what_is_no_token_is_refused_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    anyone = {**PERSON, "allowed": True, "audiences": ["telemock"]}
+    with reviewer(tmp_path, monkeypatch, anyone) as (authority, seen):
+        for policy in (SEND, READ, LIST, DELETE):
+            assert (await refused(authority, token, policy))[0] == 401
+        assert seen.asked == []
+        await authority.check("a" * (16 << 10), LIST)
+
+
+async def test_a_sidecar_speaks_for_the_pod_of_its_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = {
+        "username": "system:serviceaccount:shop:default",
+        "extra": {
+            "authentication.kubernetes.io/pod-name": ["web-0"],
+            "authentication.kubernetes.io/pod-uid": ["u-1"],
+        },
+    }
+    status = {"authenticated": True, "user": user, "audiences": ["telemock"], "allowed": True}
+    with reviewer(tmp_path, monkeypatch, status) as (authority, seen):
+        caller = await authority.check(TOKEN, SEND)
+        assert caller == (user["username"], True, Pod("shop", "web-0", "u-1"))
+        assert seen.asked[0]["spec"] == {"token": TOKEN, "audiences": ["telemock"]}
+        # As a person the same token is asked for anew, for no audience of ours.
+        caller = await authority.check(TOKEN, LIST)
+        assert caller == (user["username"], False, None)
+        assert seen.asked[1]["spec"] == {"token": TOKEN}
+        assert seen.asked[2]["spec"]["user"] == user["username"]
+        assert seen.asked[2]["spec"]["extra"] == user["extra"]
+
+
 @pytest.mark.parametrize("allowed", [{"allowed": False}, {"allowed": True, "denied": True}, {}])
 async def test_denied_is_denied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: dict[str, bool]
