@@ -120,8 +120,7 @@ class Masker:
 
 
 def _note(found: dict[str, str], value: str, by: str) -> None:
-    """Remembers a value to be removed elsewhere, without the mark of a cut at its end."""
-    value = value.removesuffix("…")
+    """Remembers a value to be removed elsewhere."""
     if chased(value):
         found.setdefault(value, by)
 

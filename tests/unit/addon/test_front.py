@@ -124,6 +124,22 @@ async def test_after_its_time_nothing_is_opened(lab: Lab, monkeypatch: pytest.Mo
     writer.close()
 
 
+async def test_what_was_opened_before_is_not_given_on_after_its_time(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mitmproxy would relay it by then: bytes of our session, to the real host."""
+    reader, writer = await lab.connect()
+    writer.write(MOCKED)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    monkeypatch.setattr(lab.sidecar.connections, "unread", lambda: True)
+    writer.write(MOCKED + OBSERVED)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert lab.backs == [] and not lab.front.callers
+    writer.close()
+
+
 async def test_mitmproxy_goes_on_with_the_opened_connection(lab: Lab) -> None:
     reader, writer = await lab.connect()
     writer.write(MOCKED + OBSERVED + MOCKED)
