@@ -7,7 +7,7 @@ HTTP/1 client and the WebSocket layer, which no hook reaches, are put in by `ins
 import logging
 from typing import Protocol
 
-from mitmproxy import http
+from mitmproxy import connection, http
 from mitmproxy.proxy import commands, events, layer, layers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
@@ -52,6 +52,9 @@ class Sidecar(Protocol):
 
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
+
+    def heard(self, client: connection.Client) -> None:
+        """A request of this client's leaves a record."""
 
     def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Decides what waited for the body: its conditions are judged on what was kept of it."""

@@ -177,6 +177,7 @@ class Sidecar:
         )
         flow.metadata[KEY] = exchange
         self.exchanges.enter(exchange)
+        self.connections.heard(flow.client_conn)
         return exchange
 
     def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
