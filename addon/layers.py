@@ -1,12 +1,13 @@
 """mitmproxy's HTTP and TCP layers, where its own would buffer without bound, crash or not count.
 
 Put in place by `addon.next_layer`. They go through mitmproxy's public `next_layer` hook; only the
-HTTP/1 client and the WebSocket layer, which no hook reaches, are put in by `install`.
+clients of real hosts and the WebSocket layer, which no hook reaches, are put in by `install`.
 """
 
 import logging
 from typing import Protocol
 
+from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import connection, http
 from mitmproxy.proxy import commands, events, layer, layers
 from mitmproxy.proxy.context import Context
@@ -37,6 +38,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from addon.dns import is_address
 from addon.exchange import KEY, Exchange
 from addon.judge import HEAD_CAP
+from addon.legible import final
 from addon.routing import refuse_trailers
 
 log = logging.getLogger(__name__)
@@ -181,8 +183,8 @@ class Server(_http1.Http1Server):
 
 
 class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: frames every body, and leaves an answer's trailers out, as a
-    proxy may (RFC 9110)."""
+    """HTTP/1 towards the real host: frames every body, reads odd answers, and leaves an answer's
+    trailers out, as a proxy may (RFC 9110)."""
 
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestHeaders) and not event.end_stream and event.request.is_http2:
@@ -194,6 +196,13 @@ class Client(_http1.Http1Client):
                 request.headers["transfer-encoding"] = "chunked"
                 event = RequestHeaders(event.stream_id, request, end_stream=False)
         yield from super().send(event)
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        if self.request is not None and isinstance(event, events.DataReceived):
+            answer = final(bytes(self.buf), http2=self.request.is_http2)
+            self.buf = ReceiveBuffer()
+            self.buf += answer
+        yield from super().read_headers(event)
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         try:
