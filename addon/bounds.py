@@ -53,18 +53,21 @@ _SECONDS = "seconds, more than 0 and up to 3600"
 
 BOUNDS = (
     Bound("connections", "TELEMOCK_CONNECTIONS", "512", _number, "too_many_connections",
-          "Client connections at a time that are not relayed unread. One more closes the idlest "
-          "that waits for nothing, or is refused itself.", _NUMBER),
+          "Client connections at a time that are not relayed unread; fewer where fewer files may "
+          "be open. One more closes the idlest that waits for nothing, or is refused itself.",
+          _NUMBER),
     Bound("held", "TELEMOCK_HELD_SIZE", "32MiB", _size, "too_much_held",
           "Bytes in memory of all connections together: half heads, bodies, answers that are not "
           "read. Over it the connection that holds most of what nobody moves is closed.", _SIZE),
     Bound("head", "TELEMOCK_HEAD_SECONDS", "20", _seconds, "head_timeout",
           "Time for a TLS handshake, and for a request's head once it has begun.", _SECONDS),
     Bound("body", "TELEMOCK_BODY_SECONDS", "30", _seconds, "body_timeout",
-          "Time in which a request's body must bring another KiB, or end; and a client must take "
-          "some of its answer.", _SECONDS),
+          "Time in which the body of a request that is answered here must bring another KiB, or "
+          "end.", _SECONDS),
     Bound("answer", "TELEMOCK_ANSWER_SECONDS", "10", _seconds, "answer_timeout",
           "Time in which a request that is whole is answered, or its connection closed.", _SECONDS),
+    Bound("request_fields", "TELEMOCK_REQUEST_FIELDS", "1000", _number, "request_fields",
+          "Header lines of a request; one with more of them is answered with 431.", _NUMBER),
     Bound("response_head", "TELEMOCK_RESPONSE_HEAD_SIZE", "256KiB", _size, "response_head",
           "Bytes of the head, and of the trailers, of a real host's answer; a larger one is "
           "answered with 502.", _SIZE),
@@ -73,15 +76,17 @@ BOUNDS = (
     Bound("streams", "TELEMOCK_HTTP2_STREAMS", "100", _number, "http2_flood",
           "Requests at a time on one HTTP/2 connection.", _NUMBER),
     Bound("resets", "TELEMOCK_HTTP2_RESETS", "200", _number, "http2_flood",
-          f"HTTP/2 streams that a client may cancel in {WINDOW_S:.0f} seconds; one more ends its "
+          f"HTTP/2 streams that one side may cancel in {WINDOW_S:.0f} seconds; one more ends its "
           "connection with GOAWAY.", _NUMBER),
     Bound("control", "TELEMOCK_HTTP2_CONTROL", "2000", _number, "http2_flood",
-          "HTTP/2 frames that carry nothing (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA) "
-          f"that a client may send in {WINDOW_S:.0f} seconds; one more ends its connection with "
-          "GOAWAY.", _NUMBER),
+          "HTTP/2 frames that carry nothing (PING, SETTINGS, PRIORITY, empty DATA, needless "
+          f"WINDOW_UPDATE) that one side may send in {WINDOW_S:.0f} seconds; one more ends its "
+          "connection with GOAWAY.", _NUMBER),
     Bound("websocket", "TELEMOCK_WEBSOCKET_SIZE", "4MiB", _size, "websocket_size",
           "Bytes of one WebSocket message, inflated; a larger one ends the connection.", _SIZE),
 )  # fmt: skip
+
+BYTES_A_FIELD = 300  # that one header line takes in memory, besides its text
 
 REASON = {row.id: row.reason for row in BOUNDS}
 SETTINGS = tuple(Setting(b.setting, b.default, b.parse, b.help, b.wanted) for b in BOUNDS)
@@ -96,6 +101,7 @@ class Bounds:
     head: float
     body: float
     answer: float
+    request_fields: int
     response_head: int
     response_fields: int
     streams: int
@@ -107,3 +113,6 @@ class Bounds:
 def bounds(values: Mapping[str, Any]) -> Bounds:
     """From the settings' values by name."""
     return Bounds(**{row.id: values[row.setting] for row in BOUNDS})
+
+
+DEFAULTS = bounds({row.setting: row.parse(row.default) for row in BOUNDS})

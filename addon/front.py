@@ -18,12 +18,16 @@ from functools import partial
 from itertools import count
 from typing import Protocol
 
+from mitmproxy.connection import Client
+
 from addon.answer import Answers, Conversation
 from addon.capture import endpoint
 from addon.dns import Address
 from addon.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
-from addon.exchange import Line
+from addon.exchange import Exchange, Line
+from addon.hello import Hello, look
 from addon.judge import Verdict, judge
+from addon.room import Room, Stage
 from addon.splice import IDLE_SECONDS, SWEEP_S
 from addon.tls import Connection, Contexts
 from app.contract.names import REDIRECT_PROOF
@@ -49,12 +53,16 @@ class Keeper(Protocol):
     def ended(self, caller: "Caller", how: str) -> None:
         """Records a connection that brought no request."""
 
+    def evicted(self, caller: "Caller", bound: str) -> None:
+        """Counts and records that a bound ended it."""
+
 
 class Front:
     """In the event loop. `answers` decides and answers."""
 
-    def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers) -> None:
+    def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers, room: Room) -> None:
         self.keeper, self.contexts, self.answers = keeper, contexts, answers
+        self.room = room
         self.callers: set[Caller] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -67,9 +75,13 @@ class Front:
             self._sweep()
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.callers.add(Caller(self, client, peer, destination, host, back))
+            caller = Caller(self, client, peer, destination, host, back)
         except OSError:  # gone already
             client.close()
+            return
+        self.callers.add(caller)
+        if not self.room.enter(caller):
+            caller.close()
 
     def end(self) -> None:
         if self._sweeping is not None:
@@ -101,6 +113,7 @@ class Caller:
         back: Back,
     ) -> None:
         self.peer, self.destination, self.host, self.sni = peer, destination, host, ""
+        self.names: tuple[str, ...] = (host,)
         self.began, self.active = time.time(), time.monotonic()
         self._front, self._socket, self._back = front, client, back
         self._loop = asyncio.get_running_loop()
@@ -108,9 +121,11 @@ class Caller:
         self.hello = b""  # the first bytes, which mitmproxy would begin with
         self._asking: asyncio.Task[None] | None = None  # until `_replied`
         self._unsent = bytearray()
+        self._weighed = 0  # what the room last saw
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
         self._open = True
         self._reset = False  # as a write was told
+        self.client: Client | None = None  # as mitmproxy would know it, for records
         self._loop.add_reader(client, self._readable)
 
     def close(self, how: str = HERE) -> None:
@@ -128,6 +143,7 @@ class Caller:
     def _let_go(self) -> None:
         self._open = False
         self._front.callers.discard(self)
+        self._front.room.leave(self)
         self._loop.remove_reader(self._socket)
         if self._unsent:
             self._loop.remove_writer(self._socket)
@@ -145,6 +161,7 @@ class Caller:
             self._safely(self._take, data)
         else:
             self._safely(self.close, how)
+        self._weigh()
 
     def _safely[*Ts](self, step: Callable[[*Ts], None], *given: *Ts) -> None:
         """What fails ends this connection, and no other."""
@@ -153,6 +170,40 @@ class Caller:
         except Exception:
             log.exception("a connection could not be answered, so it is closed")
             self.close()
+
+    # For the room.
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """What has begun and was not answered."""
+        return self._talk.exchange if self._take == self._go_on else None
+
+    @property
+    def served(self) -> bool:
+        return self._take == self._go_on and self._talk.count > 0
+
+    def busy(self) -> bool:
+        patience = self._front.room.bounds.body
+        return self.exchange is not None and time.monotonic() - self.active < patience
+
+    def held(self) -> int:
+        talk = self._talk.held if self._take == self._go_on else len(self.hello)
+        return talk + len(self._unsent)
+
+    def stages(self) -> dict[Stage, int]:
+        if self._take == self._go_on:
+            return self._talk.stages()
+        return {("head", 0): 0} if self.hello else {}
+
+    def evict(self, bound: str) -> None:
+        self._front.keeper.evicted(self, bound)
+        self.close()
+
+    def _weigh(self) -> None:
+        held = self.held()
+        if held != self._weighed and self._open:
+            self._weighed = held
+            self._front.room.weigh(self)
 
     # What is done with the client's bytes, one step after the other.
 
@@ -163,13 +214,21 @@ class Caller:
             self._socket.close()
             return
         keeper = self._front.keeper
-        found = judge(self.hello, self.host, keeper.names)
         if keeper.unread():
             self._hand_over()
-        elif isinstance(found, Verdict):
+            return
+        hello = look(self.hello)
+        if hello is not Hello.READY:
+            if hello is Hello.SHREDDED:
+                self.evict("head")
+            return
+        found = judge(self.hello, self.host, keeper.names)
+        if isinstance(found, Verdict):
             if not found.tls or found.h2:
                 self._hand_over()
                 return
+            names = (found.sni, found.host, self.host)
+            self.names = tuple(dict.fromkeys(filter(None, names)))
             self.host, self.sni = found.host, found.sni
             context = self._front.contexts.of(found.sni or self.destination[0], found.host)
             self.tls = self._tls = Connection(context)
@@ -194,7 +253,12 @@ class Caller:
     def _go_on(self, data: bytes) -> None:
         self._tls.take(data)
         talk = self._talk
-        while talk.over is None and not talk.ended and (plain := self._tls.plain()):
+        while (
+            talk.over is None
+            and not talk.ended
+            and not talk.blocked
+            and (plain := self._tls.plain())
+        ):
             talk.receive(plain)
         if talk.over is None and self._tls.ended:
             talk.leave()
@@ -229,6 +293,7 @@ class Caller:
     def _go_on_replied(self) -> None:
         self._talk.replied()
         self._follow()
+        self._weigh()
 
     def _line(self) -> Line:
         return Line(
@@ -243,6 +308,7 @@ class Caller:
             scheme="https",
             port=self.destination[1],
             named=self.host,
+            names=self.names,
         )
 
     def _hand_over(self) -> None:
@@ -250,7 +316,10 @@ class Caller:
         opened = self._take == self._go_on
         self._let_go()
         if opened and self._front.keeper.unread():
-            self._socket.close()  # mitmproxy would relay it, and its client begins anew in any case
+            # mitmproxy would relay it, and its client begins anew in any case.
+            if not self._talk.begun:
+                self._front.keeper.ended(self, HERE)
+            self._socket.close()
             return
         if opened:
             self._tls.answered = self._talk.begun
@@ -272,7 +341,9 @@ class Caller:
         sent = self._write(data)
         if sent < len(data):
             self._unsent += data[sent:]
-            # Who does not read is not read from.
+            # Who does not read is not read from, and what it has sent already waits.
+            if self._take == self._go_on:
+                self._talk.blocked = True
             self._loop.remove_reader(self._socket)
             self._loop.add_writer(self._socket, self._writable)
 
@@ -294,6 +365,13 @@ class Caller:
             self._safely(self._drained)
         else:
             self._loop.add_reader(self._socket, self._readable)
+            if self._take == self._go_on:
+                self._safely(self._resume)
+        self._weigh()
+
+    def _resume(self) -> None:
+        self._talk.go_on()
+        self._go_on(b"")
 
     def _when_drained(self, then: Callable[[], None]) -> None:
         if self._unsent:

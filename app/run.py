@@ -64,7 +64,7 @@ def run(
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
         app = _app(settings, profiles, stack)
-        route = transparent.Redirect(_redirected(app)) if redirect else None
+        route = _transparent(app, settings) if redirect else None
         environ = {"TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name}
         if mode:
             environ["TELEMOCK_MODE"] = mode
@@ -111,6 +111,10 @@ def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStac
     app = local.start_app(settings.data, settings.logs, environ=environ)
     stack.callback(app.stop)
     return app
+
+
+def _transparent(app: local.App, settings: Settings) -> transparent.Redirect:
+    return transparent.Redirect(_redirected(app), settings.dummy_ranges)
 
 
 def _redirected(app: local.App) -> list[str]:

@@ -44,7 +44,8 @@ class Lab:
         self.trust, self.contexts = trust, contexts
         self.sink = Kept()
         self.sidecar: Sidecar = made(self.sink, RULES)
-        self.front = Front(self.sidecar.connections, contexts, self.sidecar.exchanges)
+        room = self.sidecar.connections.room
+        self.front = Front(self.sidecar.connections, contexts, self.sidecar.exchanges, room)
         self.backs: list[bytes] = []
         self.given: list[socket.socket] = []  # the listener's ends
         self.listener = Listener("127.0.0.1", 0, self._enter)

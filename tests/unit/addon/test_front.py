@@ -97,7 +97,7 @@ async def test_a_last_answer_ends_with_a_goodbye(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "first",
-    [hello(HOST, "h2", "http/1.1"), hello("other.example"), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    [hello(HOST, "h2", "http/1.1"), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
      MOCKED, b"\x16\x03\x01\x00\x00", b"SSH-2.0-x\r\n"],
 )  # fmt: skip
 async def test_what_is_not_answered_here_is_mitmproxys_whole(lab: Lab, first: bytes) -> None:
@@ -107,11 +107,38 @@ async def test_what_is_not_answered_here_is_mitmproxys_whole(lab: Lab, first: by
     writer.close()
 
 
+async def test_another_sni_is_opened_and_judged_by_the_destination_too(lab: Lab) -> None:
+    reader, writer = await lab.connect(sni="other.example")
+    writer.write(MOCKED.replace(HOST.encode(), b"other.example"))
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    await until(lambda: lab.records)
+    record = lab.records[0]
+    assert (record.profile, record.judged_by, record.host) == ("cribl", "name", "other.example")
+    assert record.tls is not None and record.tls.sni == "other.example"
+    writer.close()
+
+
 async def test_after_its_time_nothing_is_opened(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab.sidecar.connections, "unread", lambda: True)
     writer = await lab.plain(hello(HOST))
     await until(lambda: lab.backs)
     assert len(lab.backs) == 1
+    writer.close()
+
+
+async def test_what_was_opened_before_is_not_given_on_after_its_time(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mitmproxy would relay it by then: bytes of our session, to the real host."""
+    reader, writer = await lab.connect()
+    writer.write(MOCKED)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    monkeypatch.setattr(lab.sidecar.connections, "unread", lambda: True)
+    writer.write(MOCKED + OBSERVED)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert lab.backs == [] and not lab.front.callers
     writer.close()
 
 

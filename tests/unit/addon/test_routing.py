@@ -90,6 +90,57 @@ async def test_what_the_static_answer_keeps_of_delay_fault_and_sequence() -> Non
         await router.answer(exchange_with(reset))
 
 
+async def test_an_app_that_is_away_is_not_asked_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 60)
+    router = nowhere()
+    for reason in ("app_unreachable", "circuit_open", "circuit_open"):
+        exchange = exchange_with(rule("x", "/x", answer_at="app"))
+        assert (await router.answer(exchange)).body == LINE
+        assert (exchange.answered_by, exchange.reason) == ("sidecar", reason)
+    assert not await router.takes_over()
+
+
+async def test_an_app_that_is_silent_is_not_asked_for_a_while_and_then_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 60)
+    monkeypatch.setattr(routing, "ANSWER_SECONDS", 0.05)
+    app = App(bundle_of())
+    app.mock = lambda connection, head, body: None
+    router = Router(Pool("127.0.0.1", app.port))
+    chosen = rule("x", "/x", answer_at="app")
+    for reason in ("app_unreachable", "circuit_open", "circuit_open"):
+        exchange = exchange_with(chosen)
+        assert (await router.answer(exchange)).body == LINE
+        assert exchange.reason == reason
+    assert not await router.takes_over()
+    assert len(app.asked) == app.accepted == 1
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 0)
+    monkeypatch.setattr(routing, "ANSWER_SECONDS", 5)
+    app.mock = lambda connection, head, body: send(connection, b"hi")
+    again = Router(router.pool)
+    again._open_circuit()
+    exchange = exchange_with(chosen)
+    assert (await again.answer(exchange)).body == b"hi"
+    assert (exchange.answered_by, exchange.reason) == ("app", "")
+    assert await again.takes_over()
+    router.pool.close()
+    app.close()
+
+
+async def test_a_hand_over_that_fails_opens_the_circuit_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 60)
+    router = nowhere()
+    assert not await router.takes_over()
+    exchange = exchange_with(rule("x", "/x", answer_at="app"))
+    await router.answer(exchange)
+    assert exchange.reason == "circuit_open"
+
+
 async def test_the_app_is_asked_for_the_request_as_it_was() -> None:
     app = App(bundle_of())
     router = Router(Pool("127.0.0.1", app.port))
