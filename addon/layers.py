@@ -1,8 +1,8 @@
 """mitmproxy's HTTP and TCP layers, where its own would buffer without bound, crash or not count.
 
 Put in place by `addon.next_layer`. They go through mitmproxy's public `next_layer` hook; only the
-HTTP/1 client, HTTP/2, the WebSocket layer and the connection's handler, which no hook reaches, are
-put in by `install`.
+clients of real hosts, HTTP/2, the WebSocket layer and the connection's handler, which no hook
+reaches, are put in by `install`.
 """
 
 import logging
@@ -49,6 +49,7 @@ from addon.flood import Frames, Http2Client, Http2Server
 from addon.handler import Handler, message_size
 from addon.inflate import Inflate
 from addon.judge import HEAD_CAP, Wait, judge, starts_like_http
+from addon.legible import final
 from addon.routing import refuse_trailers
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,9 @@ class Sidecar(Protocol):
 
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
+
+    def heard(self, client: connection.Client) -> None:
+        """A request of this client's leaves a record."""
 
     def named(self, context: Context) -> tuple[str, ...]:
         """Every name that the connection carries."""
@@ -289,9 +293,9 @@ class Http1Server(_http1.Http1Server):
 
 
 class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: frames every body, and leaves an answer's trailers out, as a
-    proxy may (RFC 9110). What the host says before its answer's body is bounded, and none of it is
-    repeated to the client, or in a log."""
+    """HTTP/1 towards the real host: frames every body, reads odd answers, and leaves an answer's
+    trailers out, as a proxy may (RFC 9110). What the host says before its answer's body is bounded,
+    and none of it is repeated to the client, or in a log."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
     _spent = 0  # bytes of the heads of this answer, of which there may be several (1xx)
@@ -310,6 +314,10 @@ class Client(_http1.Http1Client):
         ):
             yield from self._refuse("response_fields" if over == "fields" else "response_head")
             return
+        if self.request is not None and isinstance(event, events.DataReceived):
+            answer = final(bytes(self.buf), http2=self.request.is_http2)
+            self.buf = ReceiveBuffer()
+            self.buf += answer
         for command in super().read_headers(event):
             yield _shortened(command)
         self._spent += before - len(self.buf)

@@ -201,6 +201,7 @@ class Sidecar:
         )
         flow.metadata[KEY] = exchange
         self.exchanges.enter(exchange)
+        self.connections.heard(flow.client_conn)
         return exchange
 
     def _fails_closed(self, exchange: Exchange) -> bool:

@@ -170,7 +170,8 @@ def prove(dummies: Sequence[Dummy], port: int) -> None:
     for version, dummy in {d.address.version: d for d in dummies}.items():
         before = _redirected(version)
         try:
-            socket.create_connection((str(dummy.address), PORTS[-1]), CONNECT_SECONDS).close()
+            with socket.create_connection((str(dummy.address), PORTS[-1]), CONNECT_SECONDS) as c:
+                c.sendall(names.REDIRECT_PROOF)
         except OSError as e:
             raise RedirectError(
                 f"a connection to {dummy.address} ({dummy.host}) did not reach the sidecar: {e}\n\n"

@@ -201,9 +201,13 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
     yield _Section(
         "Clients that refused our certificate",
-        "host,count,workloads,first seen,last seen",
-        [(e.host, e.count, e.workloads, e.first_seen, e.last_seen) for e in report.rejected],
-    )
+        "host,count,workloads,why,first seen,last seen",
+        [
+            (e.host, e.count, e.workloads, REASONS.get(e.reason, e.reason), e.first_seen,
+             e.last_seen)
+            for e in report.rejected
+        ],
+    )  # fmt: skip
     yield _Section(
         "Failures",
         "host,endpoint,count,why,last seen",

@@ -10,6 +10,8 @@ PORT_APP_TLS = 8443
 PORT_INJECTOR = 9443
 PORT_PROXY = 17443
 PORT_SIDECAR_HEALTH = 17490
+# All that the redirect's own connection sends, by which the sidecar knows it.
+REDIRECT_PROOF = b"telemock: this connection proves the redirect\r\n"
 PORT_EXPLICIT_PROXY = 8080
 
 # Towards the mock only; a forwarded request carries none of these.
