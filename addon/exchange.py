@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from mitmproxy import connection
 
+from addon.bounds import BYTES_A_FIELD
 from addon.reply import Reply
 from app.contract.canonical import hosts_in
 from app.contract.record import Action, Endpoint, Pair, Tls, text
@@ -55,6 +56,11 @@ class Kept:
         return data
 
     @property
+    def held(self) -> int:
+        """Bytes in memory."""
+        return len(self._first) + len(self._prefix)
+
+    @property
     def prefix(self) -> bytes:
         return self._first[: self.cap] if self._hash is None else bytes(self._prefix)
 
@@ -73,6 +79,7 @@ class Counted:
     """The size of a body of which nothing is kept."""
 
     __slots__ = ("size",)
+    held = 0
 
     def __init__(self) -> None:
         self.size = 0
@@ -190,6 +197,12 @@ class Exchange:
     def named(self) -> bool:
         """Whether a profile names the host."""
         return self.decision.profile is not None
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory, about."""
+        fields = len(self.fields) + len(self.seen.query)
+        return fields * BYTES_A_FIELD + self.sent.held + self.received.held
 
     @property
     def undecided(self) -> bool:

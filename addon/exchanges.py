@@ -3,13 +3,15 @@
 `addon.answer` asks for this directly; `addon.main` calls it from mitmproxy's hooks.
 """
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mitmproxy import connection
 
 from addon.answer import Head
+from addon.bounds import REASON
 from addon.capture import Capture, endpoint, tls_of
 from addon.connections import Sink, destination_of
 from addon.exchange import (
@@ -26,7 +28,7 @@ from addon.exchange import (
 from addon.options import Options
 from addon.profiles import Profiles
 from addon.reply import headers_of
-from addon.routing import Killed, Router, failed
+from addon.routing import Killed, Router, failed, own_seconds
 from app.contract import body as bodies
 from app.contract.canonical import host_of, hosts_in
 from app.contract.record import Body, Endpoint, Kind, text
@@ -62,6 +64,10 @@ class Exchanges:
     def in_flight(self) -> int:
         return sum(map(len, self._open.values()))
 
+    def open_of(self, client_id: str) -> Iterable[Exchange]:
+        """What has begun on this client's connection and not ended."""
+        return self._open.get(client_id, {}).values()
+
     def client_disconnected(self, client: connection.Client) -> None:
         for exchange in list(self._open.get(client.id, {}).values()):
             self.finish(exchange, "failed", "client_gone")
@@ -93,6 +99,8 @@ class Exchanges:
         )
 
     def begin(self, line: Line, head: Head) -> Exchange | None:
+        if len(head.fields) > self.options.bounds.request_fields:
+            return None  # mitmproxy's layer refuses it
         try:
             exchange = self.judge(line, head.method, head.target, head.fields, "HTTP/1.1")
         except Exception:
@@ -200,12 +208,34 @@ class Exchanges:
         return rule.answer.fault == "slow_body"
 
     async def ask(self, exchange: Exchange) -> None:
+        """Gets the reply, in time: here ends the waiting of every request that is answered by a
+        rule, whatever it came through."""
         self.extract_version(exchange)
         try:
-            exchange.reply = await self.router.answer(exchange)
+            async with asyncio.timeout(self.patience(exchange)):
+                exchange.reply = await self.router.answer(exchange)
         except Killed:
-            exchange.killed = True
-            self.finish(exchange, "exchange")
+            self.kill(exchange)
+        except TimeoutError:
+            self.late(exchange)
+
+    def patience(self, exchange: Exchange) -> float:
+        """Seconds that a request may wait for its answer, once it is whole."""
+        rule = exchange.decision.rule
+        own = own_seconds(rule.answer) if rule is not None else 0
+        return self.options.bounds.answer + own
+
+    def late(self, exchange: Exchange) -> None:
+        exchange.reason = REASON["answer"]
+        exchange.detail = f"not within {self.patience(exchange):g} s"
+        try:
+            exchange.reply = self.router.late(exchange)
+        except Killed:
+            self.kill(exchange)
+
+    def kill(self, exchange: Exchange) -> None:
+        exchange.killed = True
+        self.finish(exchange, "exchange")
 
     def end_of(self, exchange: Exchange, *, streamed: bool = False) -> None:
         """The record of an exchange that was answered; a streamed body has been counted."""

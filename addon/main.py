@@ -48,7 +48,15 @@ class Sidecar:
         self.router = Router(Pool(*self.app))
         self.exchanges = Exchanges(options, profiles, shipper, self.capture, sampler, self.router)
         self.connections = Connections(
-            options, profiles, shipper, metrics, self.capture, sampler, self.app, self.settle
+            options,
+            profiles,
+            shipper,
+            metrics,
+            self.capture,
+            sampler,
+            self.app,
+            self.settle,
+            self.exchanges.open_of,
         )
         self.addons = [self.connections, self.exchanges]  # mitmproxy calls them too
 
@@ -193,6 +201,7 @@ class Sidecar:
         )
         flow.metadata[KEY] = exchange
         self.exchanges.enter(exchange)
+        self.connections.heard(flow.client_conn)
         return exchange
 
     def _fails_closed(self, exchange: Exchange) -> bool:

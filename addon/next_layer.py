@@ -3,7 +3,7 @@
 mitmproxy's `next_layer` hook (in `addon.connections`) asks `choose` before its own addon.
 `addon.judge` tells by the first bytes; what names no host means CONNECT's, or what the dummy
 address stands for. Where a profile's host fails closed, what is no HTTP goes to the HTTP layer all
-the same, which refuses it (`addon.layers.Server`).
+the same, which refuses it (`addon.layers.Http1Server`).
 """
 
 from typing import Protocol
@@ -17,6 +17,7 @@ from mitmproxy.proxy.layers.tls import HTTP_ALPNS
 
 from addon.answer import AnswerLayer, Answers
 from addon.dns import Names, is_address
+from addon.hello import Hello, look
 from addon.judge import Wait, judge, starts_like_http
 from addon.layers import Http, Relay, Sidecar
 
@@ -34,6 +35,8 @@ def choose(context: Context, data: bytes, sidecar: Opener, names: Names) -> laye
         host = _named_by_destination(context, names)
         _aim(context, host)
         return Relay(context, sidecar, host=host, reason="all_ended")
+    if data and look(data) is not Hello.READY:
+        return Wait.WAIT  # for good, where no client would send it so: the bound `head` ends that
     if isinstance(top, modes.HttpProxy):
         return _explicit(context, data, sidecar)
     if isinstance(top, ClientTLSLayer):

@@ -64,7 +64,7 @@ def run(
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
         app = _app(settings, profiles, stack)
-        route = transparent.Redirect(_redirected(app)) if redirect else None
+        route = _transparent(app, settings) if redirect else None
         environ = {"TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name}
         if mode:
             environ["TELEMOCK_MODE"] = mode
@@ -93,7 +93,7 @@ def run(
         except (local.LocalError, ClientError) as e:  # the exit code is still the command's
             _say(f"error: what the command sent cannot be told: {e}")
             return code
-    _report(rows, code, as_json)
+    _report(rows, code, as_json, settings.data / names.DIR_CA / names.FILE_CA_CERT)
     return code
 
 
@@ -111,6 +111,10 @@ def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStac
     app = local.start_app(settings.data, settings.logs, environ=environ)
     stack.callback(app.stop)
     return app
+
+
+def _transparent(app: local.App, settings: Settings) -> transparent.Redirect:
+    return transparent.Redirect(_redirected(app), settings.dummy_ranges)
 
 
 def _redirected(app: local.App) -> list[str]:
@@ -165,16 +169,29 @@ def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
     return got.si_signo, got.si_code > 0
 
 
-def _report(rows: Sequence[sent.Sent], code: int, as_json: bool) -> None:
+def _report(rows: Sequence[sent.Sent], code: int, as_json: bool, ca: Path) -> None:
     if as_json:
         document = {"exit_code": code, "sent": [msgspec.to_builtins(row) for row in rows]}
         print(json.dumps(document), flush=True)
         return
-    if not any(row.kind == "exchange" for row in rows):
-        _say("telemock: no request to a host of a profile was seen")
+    _say_what_was_not_seen(rows, ca)
     if rows:
         _say("telemock: what left")
         _say(sent.table(rows).rstrip())
+
+
+def _say_what_was_not_seen(rows: Sequence[sent.Sent], ca: Path) -> None:
+    silent = [row for row in rows if row.kind == "tls_rejected" or row.reason == "no_request"]
+    if silent:
+        hosts = ", ".join(sorted({row.host for row in silent}))
+        _say(
+            f"telemock: connections without a request: {sum(row.count for row in silent)} to "
+            f"{hosts}; what was to be sent on them was not seen"
+        )
+    elif not any(row.kind == "exchange" for row in rows):
+        _say("telemock: no request to a host of a profile was seen")
+    if any(row.kind == "tls_rejected" for row in silent):
+        _say(f"telemock: the command probably does not trust the sidecar's certificate: see {ca}")
 
 
 def _say(line: str) -> None:

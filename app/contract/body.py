@@ -173,12 +173,12 @@ _BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
 
 def _several(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) < len(pairs):
-        for key in found:
-            values = [v for k, v in pairs if k == key]
-            if len(values) > 1:
-                found[key] = Several(values)
-    return found
+    if len(found) == len(pairs):
+        return found
+    values: dict[str, Several] = {}
+    for key, value in pairs:
+        values.setdefault(key, Several()).append(value)
+    return {key: each if len(each) > 1 else each[0] for key, each in values.items()}
 
 
 _decoder = standard.JSONDecoder(strict=False, object_pairs_hook=_several)

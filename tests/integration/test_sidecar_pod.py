@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.status import counters
 from tests import netns
 from tests.peers import App, Host, Way, wait_for
 from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
@@ -38,6 +39,8 @@ def test_the_api_is_asked_over_tls_with_the_token_of_now(tmp_path: Path) -> None
         wait_for(lambda: running.health()["profiles"]["source"] == "app")
         assert running.ask("/telemetry/index.html")[1] == LINE
         wait_for(lambda: any(x.rule == "index" for x in api.records))
+        told = counters(running.get("/metrics")[1].decode())
+        assert told is not None and told.trouble == ""
         assert api.tokens == {b"first"}
         token.write_text("second")
         running.ask("/telemetry/index.html")
@@ -61,8 +64,12 @@ def test_no_token_reaches_an_api_that_the_certificates_do_not_vouch_for(tmp_path
         TELEMOCK_TOKEN_FILE=str(token),
     ) as running:
         assert running.ask("/telemetry/index.html")[1] == LINE
-        wait_for(lambda: "CERTIFICATE_VERIFY_FAILED" in running.health()["profiles"]["error"])
-        wait_for(lambda: "CERTIFICATE_VERIFY_FAILED" in running.health()["shipper"]["app_error"])
+        remedy = "kubectl rollout restart"
+        wait_for(lambda: remedy in running.health()["profiles"]["error"])
+        wait_for(lambda: remedy in running.health()["shipper"]["app_error"])
+        wait_for(lambda: remedy in running.log.read_text())
+        told = counters(running.get("/metrics")[1].decode())
+        assert told is not None and told.trouble == "distrusted"
         assert running.get("/ready")[0] == 200
     assert api.tokens == set()
     api.close()
@@ -193,7 +200,6 @@ from tests.peers import Host
 from tests.sidecar import HOST, authority, sidecar
 from tests.integration.test_sidecar_pod import RULES
 where = Path(sys.argv[1])
-subprocess.run(["ip", "addr", "add", "192.0.2.77/32", "dev", "lo"], check=True)
 ca, context = authority(where)
 real = Host(context)
 hosts = f"192.0.2.1={HOST}"

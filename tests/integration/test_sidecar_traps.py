@@ -102,10 +102,10 @@ def test_client_without_sni_is_answered(lab: Sidecar, address: str) -> None:
 
 
 def test_a_dummy_address_is_never_connected_to(lab: Sidecar) -> None:
-    with lab.connect("192.0.2.77", tls=False) as connection:
+    with lab.connect("[100::77]", tls=False) as connection:
         connection.sendall(b"hello\r\n\r\n")
         assert connection.recv(4096) == b""
-    record = lab.record(lambda x: x.host == "192.0.2.77")
+    record = lab.record(lambda x: x.host == "100::77")
     assert (record.kind, record.reason) == ("refused", "loop")
 
 

@@ -2,7 +2,8 @@
 
 `kept` requests are telemetry in some reading and never reach the vendor; `passes` are not, and
 reach it as they are; `closed` cannot be judged by anybody, and get neither the vendor nor an answer
-of a rule; of `second` ones only what follows the first request, and holds the mark, must not. `strict.test` denies what no rule takes; `body.test` has rules on bodies.
+of a rule; of `second` ones only what follows the first request, and holds the mark, must not reach
+it. `strict.test` denies what no rule takes; `body.test` has rules on bodies.
 """
 
 import gzip

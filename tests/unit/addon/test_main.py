@@ -25,6 +25,7 @@ from addon.main import Sidecar, exchange_of
 from addon.measure import Measure
 from addon.profiles import Profiles
 from app.contract import rules as r
+from app.contract.names import CANNOT_START
 from app.contract.record import CaptureRecord, decode, encode
 from app.otel import lines
 from app.otel.metrics import Metrics
@@ -392,7 +393,7 @@ def test_a_wrong_setting_or_argument_is_exit_code_2() -> None:
     assert done.returncode == 2 and "hint:" in done.stderr
 
 
-def test_a_directory_that_cannot_be_written_is_exit_code_1() -> None:
+def test_a_directory_that_cannot_be_written_stops_the_start() -> None:
     done = command(TELEMOCK_DATA="/dev/null/data")
-    assert done.returncode == 1
+    assert done.returncode == CANNOT_START
     assert "/dev/null" in done.stderr and "hint: TELEMOCK_DATA" in done.stderr
