@@ -22,11 +22,11 @@ from addon.front import Caller
 from addon.gate import Gate
 from addon.handler import unsent
 from addon.judge import Verdict, Wait
-from addon.layers import Relay
 from addon.loopback import LoopbackMode
 from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
+from addon.relay import Relay
 from addon.room import Room
 from addon.splice import Link
 from app.contract.record import REASONS, CaptureRecord, Endpoint, text
@@ -137,6 +137,7 @@ class Connections:
         host = next(filter(self.names, self.named(context)), "")
         if not host:
             return
+        self.heard(client)
         self.shipper.submit(
             self.capture.connection(
                 self.shipper.reserve(),

@@ -23,8 +23,8 @@ from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
 from addon.exchange import Traced
 from addon.judge import Verdict
-from addon.layers import Relay
 from addon.profiles import Profiles
+from addon.relay import Relay
 from addon.splice import Link, Way
 from app.contract.names import METRICS
 from app.contract.record import CaptureRecord, Endpoint, Workload
