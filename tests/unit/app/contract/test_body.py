@@ -220,6 +220,16 @@ def test_conditions_are_judged_on_whatever_a_reader_could_make_of_it(data: bytes
     assert "start" in b.json_values(b.reading(kept(data), ""), "event")
 
 
+def test_a_body_is_read_whatever_its_type_is_said_to_be() -> None:
+    lie = kept(b'{"event":"start","x":"a=b"}')
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "application/json"):
+        assert b.json_values(b.reading(lie, kind), "event") == ["start"]
+    odd = kept(b"{'event':'start','x':'a=b'}")
+    assert b.reading(odd, "application/x-www-form-urlencoded") is b.UNREADABLE
+    form = b.reading(kept(b"data=%7B%22event%22:%22start%22%7D"), "")
+    assert b.json_values(form, "data.event") == ["start"]
+
+
 def test_a_text_is_read_as_it_is_and_as_the_document_that_it_holds() -> None:
     inner = base64.b64encode(b"\xef\xbb\xbf" + START).decode()
     found = b.reading(kept(msgspec.json.encode({"a": [inner]})), "application/json")

@@ -327,6 +327,13 @@ def test_a_body_is_waited_for_in_any_reading() -> None:
     assert other == r.Decision("pass", TELEMETRY.profiles[0])
 
 
+def test_parameters_may_stand_behind_an_encoded_question_mark() -> None:
+    match = r.Match(paths=(r.Path("exact", "/a"),), query=(r.Value("v", "equals", "1"),))
+    rules = r.RuleSet((r.Profile("p", "P", (r.Host("a.example"),), (r.Rule("q", "mock", match),)),))
+    assert r.decide(rules, request("/a%3fv=1")).by == ("path",)
+    assert r.decide(rules, request("/a%3fv=2")).action == "pass"
+
+
 def test_an_unreadable_body_is_no_reason_to_pass_or_observe() -> None:
     for action in ("pass", "observe"):
         first = r.Rule("b", action, r.Match(body=(r.Value("x", "absent"),)))  # type: ignore[arg-type]
