@@ -305,3 +305,27 @@ def test_each_value_of_a_key_that_stands_many_times_is_read() -> None:
     pairs = b",".join(b'"k%d":1,"k%d":"last"' % (i, i) for i in range(12_000))
     found = b.reading(kept(b"{" + pairs + b"}", cap=1 << 20), "application/json")
     assert b.json_values(found, "k11999") == ['[1,"last"]', "1", "last"]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("a", ['{"b":[1,"two",null,true]}']),
+        ("a.b.0", ["1"]),
+        ("a.b.1", ["two"]),
+        ("a.b.2", ["null"]),
+        ("a.b.*", ["1", "two", "null", "true"]),
+        ("a.b.4", []),
+        ("a.b.-1", []),
+        ("a.b.²", []),
+        ("a.x.0", []),
+        ("", []),
+        ("0", []),
+    ],
+)
+def test_json_values(path: str, found: list[str]) -> None:
+    assert b.json_values({"a": {"b": [1, "two", None, True]}}, path) == found
+
+
+def test_json_values_of_what_is_no_container() -> None:
+    assert b.json_values(None, "a") == b.json_values("text", "a") == b.json_values(1, "*") == []

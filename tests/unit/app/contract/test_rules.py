@@ -196,30 +196,6 @@ def test_a_body_that_is_no_json_fails_a_body_condition() -> None:
     assert failed is not None and failed.part == "body a"
 
 
-@pytest.mark.parametrize(
-    ("path", "found"),
-    [
-        ("a", ['{"b":[1,"two",null,true]}']),
-        ("a.b.0", ["1"]),
-        ("a.b.1", ["two"]),
-        ("a.b.2", ["null"]),
-        ("a.b.*", ["1", "two", "null", "true"]),
-        ("a.b.4", []),
-        ("a.b.-1", []),
-        ("a.b.²", []),
-        ("a.x.0", []),
-        ("", []),
-        ("0", []),
-    ],
-)
-def test_json_values(path: str, found: list[str]) -> None:
-    assert r.json_values({"a": {"b": [1, "two", None, True]}}, path) == found
-
-
-def test_json_values_of_what_is_no_container() -> None:
-    assert r.json_values(None, "a") == r.json_values("text", "a") == r.json_values(1, "*") == []
-
-
 VERSIONED = msgspec.structs.replace(
     of(r.Host("h")),
     version_from=(
