@@ -91,6 +91,10 @@ class Front:
             caller.close()
 
 
+def _ended(data: bytes) -> None:
+    """The last step."""
+
+
 class Caller:
     """One client's connection, until it is closed or mitmproxy's."""
 
@@ -116,7 +120,7 @@ class Caller:
         self._unsent = bytearray()
         self._weighed = 0  # what the room last saw
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
-        self._open = True
+        self._open, self._gone = True, False
         self._loop.add_reader(client, self._readable)
 
     def close(self) -> None:
@@ -125,6 +129,15 @@ class Caller:
             if self._take == self._go_on:
                 self._talk.leave()
             self._socket.close()
+            self._dissolve()
+
+    def _dissolve(self) -> None:
+        """What knows this object goes, so that all of it does: Python would find such circles by
+        their number only, and each holds a TLS connection."""
+        self._take = _ended
+        self._drained = None
+        for name in ("_talk", "_tls"):
+            vars(self).pop(name, None)
 
     def _let_go(self) -> None:
         self._open = False
@@ -177,8 +190,8 @@ class Caller:
         return self.exchange is not None and time.monotonic() - self.active < patience
 
     def held(self) -> int:
-        talk = self._talk.held if self._take == self._go_on else len(self._hello)
-        return talk + len(self._unsent)
+        talk = self._talk.held if self._take == self._go_on else 0
+        return talk + len(self._hello) + len(self._unsent)
 
     def stages(self) -> dict[Stage, int]:
         if self._take == self._go_on:
@@ -247,6 +260,16 @@ class Caller:
         if talk.over is None and self._tls.ended:
             talk.leave()
         self._follow()
+        if talk.blocked and self._open and not self._unsent and not self._gone:
+            # Another's turn: what has been sent meanwhile stays in the kernel.
+            self._loop.remove_reader(self._socket)
+            self._loop.call_soon(self._again)
+
+    def _again(self) -> None:
+        if self._open and not self._unsent:
+            self._loop.add_reader(self._socket, self._readable)
+            self._safely(self._resume)
+            self._weigh()
 
     def _follow(self) -> None:
         talk = self._talk
@@ -291,11 +314,14 @@ class Caller:
         self._let_go()
         if opened and self._front.keeper.unread():
             self._socket.close()  # mitmproxy would relay it, and its client begins anew in any case
+            self._dissolve()
             return
         if opened:
             self._tls.leave(self._talk.over or b"")
             self._front.contexts.leave(self.peer, self._tls)
-        self._back(self._hello)
+        begun, self._hello = self._hello, b""
+        self._back(begun)
+        self._dissolve()
 
     # Sending.
 
@@ -322,7 +348,10 @@ class Caller:
             return self._socket.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
-        except OSError:  # gone: the next read says so
+        except OSError:  # the next read says so, and until then no request is answered
+            self._gone = True
+            if self._take == self._go_on:
+                self._talk.blocked = True
             return len(data)
 
     def _writable(self) -> None:
@@ -334,7 +363,7 @@ class Caller:
             self._safely(self._drained)
         else:
             self._loop.add_reader(self._socket, self._readable)
-            if self._take == self._go_on:
+            if self._take == self._go_on and not self._gone:
                 self._safely(self._resume)
         self._weigh()
 

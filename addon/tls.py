@@ -39,6 +39,7 @@ class Connection:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._ended = False  # the client said that it sends no more
+        self._sealed = bytearray()
         self._left: bytes | None = None  # read before mitmproxy took over
         self._shaken = False  # mitmproxy asked for the handshake
 
@@ -77,7 +78,14 @@ class Connection:
     def seal(self, data: bytes) -> None:
         """To be sent to the client, by the next `out`."""
         with contextlib.suppress(ssl.SSLError):  # it has said goodbye, or an alert ended all
-            self._ssl.write(data)
+            if len(data) <= RECORD:
+                self._ssl.write(data)
+                return
+            # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+            view = memoryview(data)
+            for begin in range(0, len(data), RECORD):
+                self._ssl.write(view[begin : begin + RECORD])
+                self._sealed += self._outgoing.read()
 
     def part(self) -> None:
         """The goodbye, by the next `out`: so the client knows that nothing is missing."""
@@ -86,7 +94,10 @@ class Connection:
 
     def out(self) -> bytes:
         """What is to be sent to the client now."""
-        return self._outgoing.read()
+        if not self._sealed:
+            return self._outgoing.read()
+        sealed, self._sealed = self._sealed, bytearray()
+        return bytes(sealed + self._outgoing.read())
 
     def leave(self, plain: bytes) -> None:
         """From here on mitmproxy's, which begins anew: it is told again how the client began, which
