@@ -45,9 +45,17 @@ class Sink(Protocol):
     def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None: ...
 
 
+class Begun(Protocol):
+    """What knows the exchanges that have not ended: `addon.exchanges.Exchanges`."""
+
+    def open_of(self, client_id: str) -> Iterable[Exchange]: ...
+
+    def client_disconnected(self, client: connection.Client) -> None: ...
+
+
 class Connections:
     """`app` is the mock's address, which is connected to as it is; `settle` decides an exchange
-    that waited for its body; `open_of` gives the exchanges that have begun on a connection."""
+    that waited for its body; `begun` knows the exchanges that have begun."""
 
     def __init__(
         self,
@@ -59,7 +67,7 @@ class Connections:
         sampler: Sampler | None,
         app: Address,
         settle: Callable[[Exchange, http.HTTPFlow], None],
-        open_of: Callable[[str], Iterable[Exchange]],
+        begun: Begun,
     ) -> None:
         self.options = options
         self.profiles = profiles
@@ -69,7 +77,7 @@ class Connections:
         self.sampler = sampler
         self.app = app
         self.settle = settle
-        self._open_of = open_of
+        self._begun = begun
         self.room = Room(options.bounds, metrics)
         self.answers: Answers | None = None  # asked directly where no other addon looks at flows
         self.dns = Names(options.resolve, options.named, listening)
@@ -158,11 +166,11 @@ class Connections:
     # For `addon.room` and what it bounds.
 
     def open_of(self, client: connection.Client) -> Iterable[Exchange]:
-        return self._open_of(client.id)
+        return self._begun.open_of(client.id)
 
-    def relays(self, client: connection.Client) -> bool:
-        """Whether it is relayed unread."""
-        return client.id in self._relays
+    def answered_by_relay(self, client: connection.Client) -> bool:
+        """Whether it is relayed unread, and both sides have spoken."""
+        return any(x.sent and x.received for x in self._relays.get(client.id, ()))
 
     def unsent(self, client: connection.Client) -> int:
         handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
@@ -172,7 +180,7 @@ class Connections:
         """Counts, and has the record of what is under way on the connection say so; where nothing
         is, and a profile names the host, makes one."""
         self.room.exceeded(bound)
-        exchanges = list(self._open_of(client.id))
+        exchanges = list(self._begun.open_of(client.id))
         for exchange in exchanges:
             exchange.reason = exchange.reason or REASON[bound]
         if client.error is None:
@@ -180,6 +188,10 @@ class Connections:
             shaking = client.tls and not client.tls_established  # its failure is recorded
             if not exchanges and not shaking and client.id not in self._relays:
                 self._ended(client, client.sni or "", bound)
+
+    def gone(self, client: connection.Client) -> None:
+        """Has what is under way on the connection recorded now."""
+        self._begun.client_disconnected(client)
 
     def evicted(self, caller: Caller, bound: str) -> None:
         """As `exceeded`, of a connection that is not mitmproxy's."""

@@ -185,6 +185,14 @@ class Stream(HttpStream):
         else:
             yield from super().state_stream_request_body(event)
 
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        yield from super().handle_protocol_error(event)
+        # A stream knows itself, and stays until Python looks for such circles.
+        self.request_body_buf.clear()
+        self.response_body_buf.clear()
+
     def refuse_trailers(self) -> layer.CommandGenerator[None]:
         """501 and the end: mitmproxy cannot carry trailers over HTTP/1, and would hang."""
         exchange = self.flow.metadata.get(KEY)

@@ -45,6 +45,7 @@ class Connection:
         self.shaken = 0.0  # when the handshake was done, of time.monotonic()
         self.heard = False  # it carried content
         self.answered = False  # it carried a request that was answered
+        self._sealed = bytearray()
         self._left: bytes | None = None  # read before mitmproxy took over
         self._shaken = False  # mitmproxy asked for the handshake
 
@@ -94,7 +95,14 @@ class Connection:
     def seal(self, data: bytes) -> None:
         """To be sent to the client, by the next `out`."""
         with contextlib.suppress(ssl.SSLError):  # it has said goodbye, or an alert ended all
-            self._ssl.write(data)
+            if len(data) <= RECORD:
+                self._ssl.write(data)
+                return
+            # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+            view = memoryview(data)
+            for begin in range(0, len(data), RECORD):
+                self._ssl.write(view[begin : begin + RECORD])
+                self._sealed += self._outgoing.read()
 
     def part(self) -> None:
         """The goodbye, by the next `out`: so the client knows that nothing is missing."""
@@ -104,6 +112,8 @@ class Connection:
     def out(self) -> bytes:
         """What is to be sent to the client now."""
         data = self._outgoing.read()
+        if self._sealed:
+            data, self._sealed = bytes(self._sealed) + data, bytearray()
         self.received += len(data)
         return data
 

@@ -4,6 +4,7 @@ Connections that are opened and relayed for real are in tests/integration/test_s
 """
 
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from addon import endings, options
 from addon.api import Api
 from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
-from addon.exchange import Traced
+from addon.exchange import Exchange, Traced
 from addon.judge import Verdict
 from addon.layers import Relay
 from addon.profiles import Profiles
@@ -49,6 +50,14 @@ class Kept:
         self.traced.append(traced)
 
 
+class NothingBegun:
+    def open_of(self, client_id: str) -> Iterable[Exchange]:
+        return ()
+
+    def client_disconnected(self, client: Client) -> None:
+        pass
+
+
 def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
     bundle = bundle_of(rule("index", "/telemetry/index.html"))
     return Connections(
@@ -60,7 +69,7 @@ def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
         None,
         ("127.0.0.1", 8000),
         lambda exchange, flow: None,
-        lambda client: (),
+        NothingBegun(),
     )
 
 
