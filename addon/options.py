@@ -192,7 +192,7 @@ SETTINGS = (
     Setting("TELEMOCK_EGRESS_PROXY", "", str,
             "Proxy for what is forwarded to real hosts of profiles, "
             "http://[USER:PASSWORD@]HOST:PORT; it is asked with CONNECT."),
-    Setting("TELEMOCK_SPOOL_SIZE", "64MiB", size,
+    Setting("TELEMOCK_SPOOL_SIZE", names.SPOOL_SIZE, size,
             "Disk for records that the app has not accepted yet.", "bytes, or a number with MiB"),
     Setting("TELEMOCK_BODY_CAP", f"{BODY_CAP // 1024}KiB", _cap,
             "How much of a body is kept, and is read for body conditions.",

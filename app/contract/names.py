@@ -42,6 +42,8 @@ PATH_PROFILES = "/api/v1/profiles"
 CANNOT_START = 2  # exit code: not with these settings, or not in these surroundings
 ENV_RESTARTED = "TELEMOCK_RESTARTED"
 
+SPOOL_SIZE = "64MiB"  # by default; the pod's volume for it is larger
+
 FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
 FILE_MASK_KEY = "mask.key"
