@@ -22,6 +22,7 @@ from addon import bounds as bounding
 from addon.bounds import Bounds
 from addon.egress import Egress
 from addon.egress import parse as parse_egress
+from addon.supervisor import ENV_RESTARTED
 from app.contract import names
 from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
 from app.contract.settings import (
@@ -201,7 +202,7 @@ SETTINGS = (
     Setting("TELEMOCK_SHUTDOWN_SECONDS", "10", _seconds,
             "How long SIGTERM waits for exchanges to end, and then for the spool to be sent.",
             "seconds from 0 to 3600"),
-    Setting(names.ENV_RESTARTED, "", _restarted,
+    Setting(ENV_RESTARTED, "", _restarted,
             "Set by the container's first process, which starts the sidecar again when it ended "
             "unasked: how often, and how the last one ended.", "a number and a reason"),
     Setting("LOG_LEVEL", "INFO", one_of(*_LEVELS), "Least severe line that is logged.",
@@ -312,7 +313,7 @@ def load(environ: Mapping[str, str]) -> Options:
         body_cap=v["TELEMOCK_BODY_CAP"],
         bounds=bounding.bounds(v),
         shutdown_seconds=v["TELEMOCK_SHUTDOWN_SECONDS"],
-        restarted=v[names.ENV_RESTARTED],
+        restarted=v[ENV_RESTARTED],
         log_level=v["LOG_LEVEL"],
         log_format=v["LOG_FORMAT"],
         workload=Workload(
