@@ -22,7 +22,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.exchange import Exchange, Line
-from addon.judge import HEAD_CAP
+from addon.judge import HEAD_CAP, starts_like_http
 from addon.layers import Http, Sidecar
 from addon.reply import closes
 from addon.room import Stage
@@ -112,6 +112,7 @@ def may_become_head(received: bytes) -> bool:
         len(received) <= HEAD_CAP
         and b"\r\n\r\n" not in received
         and received[:1].isalpha()
+        and starts_like_http(received) is not False
         and received.count(b"\n") == received.count(b"\r\n")
     )
 
@@ -135,6 +136,7 @@ class Conversation:
         self._exchange: Exchange | None = None  # begun, and not answered yet
         self._last = False  # as its head says
         self._missing = 0  # bytes of the request's body
+        self.begun = False  # a request was taken, at least
         self.count = 0  # of answers
         # The client does not read: no request is read until `go_on`.
         self.blocked = False
@@ -218,6 +220,7 @@ class Conversation:
                 return False
         self._exchange = self._answers.begin(self._line, head)
         self._last = head.last
+        self.begun = self.begun or self._exchange is not None
         return self._exchange is not None
 
     def _answer(self) -> None:
@@ -302,6 +305,8 @@ class AnswerLayer(layer.Layer):
 
     def _follow(self) -> layer.CommandGenerator[None]:
         talk = self._talk
+        if talk.begun:
+            self._sidecar.heard(self.context.client)
         if self._to_send:
             yield commands.SendData(self.context.client, bytes(self._to_send))
             self._to_send.clear()

@@ -1,19 +1,20 @@
 """mitmproxy's HTTP and TCP layers, where its own would buffer without bound, crash or not count.
 
 Put in place by `addon.next_layer`. They go through mitmproxy's public `next_layer` hook; only the
-HTTP/1 client, HTTP/2, the WebSocket layer and the connection's handler, which no hook reaches, are
-put in by `install`.
+clients of real hosts, HTTP/2, the WebSocket layer and the connection's handler, which no hook
+reaches, are put in by `install`.
 """
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol
 
 import wsproto.extensions
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import connection, http
+from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer, layers, mode_servers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
@@ -47,7 +48,8 @@ from addon.exchange import KEY, Exchange
 from addon.flood import Frames, Http2Client, Http2Server
 from addon.handler import Handler, message_size
 from addon.inflate import Inflate
-from addon.judge import HEAD_CAP
+from addon.judge import HEAD_CAP, Wait, judge, starts_like_http
+from addon.legible import final
 from addon.routing import refuse_trailers
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,18 @@ class Sidecar(Protocol):
 
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
+
+    def heard(self, client: connection.Client) -> None:
+        """A request of this client's leaves a record."""
+
+    def named(self, context: Context) -> tuple[str, ...]:
+        """Every name that the connection carries."""
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        """Whether what cannot be judged is refused on one of these."""
+
+    def refused(self, context: Context, data: bytes) -> None:
+        """Records a connection of which these bytes could not be judged."""
 
     def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Decides what waited for the body: its conditions are judged on what was kept of it."""
@@ -94,6 +108,44 @@ class Relay(layers.TCPLayer):
             else:
                 self.received += len(event.data)
         yield from super().handle_event(event)
+
+
+class Tunnel(layer.Layer):
+    """What CONNECT asked for a host that no profile names: connected, and relayed as soon as the
+    client's first bytes name no profile's host either, or the server speaks first. Else it is
+    opened as if it had not been connected."""
+
+    def __init__(self, context: Context, sidecar: Sidecar, host: str) -> None:
+        super().__init__(context)
+        self._sidecar, self._host = sidecar, host
+        self._events: list[events.Event] = []
+        self._begun = b""
+        self._chosen: layer.Layer | None = None
+        self._left: Server | None = None  # the connection that was given up
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self._chosen is not None:
+            if not isinstance(event, events.ConnectionEvent) or event.connection != self._left:
+                yield from self._chosen.handle_event(event)
+            return
+        self._events.append(event)
+        if isinstance(event, events.Start):
+            return
+        if isinstance(event, events.DataReceived) and event.connection == self.context.client:
+            self._begun += event.data
+            found = judge(self._begun, self._host, self._sidecar.names)
+            if isinstance(found, Wait):
+                return
+            if not found.reason or self._sidecar.names(found.host):
+                self._left = self.context.server
+                yield commands.CloseConnection(self._left)
+                self.context.server = Server(address=self._left.address)
+                self._chosen = layer.NextLayer(self.context)
+        if self._chosen is None:
+            self._chosen = Relay(self.context, self._sidecar, host=self._host, reason="not_named")
+        for held in self._events:
+            yield from self._chosen.handle_event(held)
+        self._events.clear()
 
 
 class Stream(HttpStream):
@@ -165,11 +217,11 @@ class Stream(HttpStream):
         if is_address(host) or self.sidecar.names(host):
             yield from super().handle_connect_regular()  # type: ignore[no-untyped-call]
             return
-        relay = Relay(self.context, self.sidecar, host=host, reason="not_named")
         err = yield commands.OpenConnection(self.context.server)
         if err:
             self.flow.response = http.Response.make(502, f"cannot connect: {err}\n")
-        self.child_layer = relay
+            Relay(self.context, self.sidecar, host=host, reason="not_named")  # to be recorded
+        self.child_layer = Tunnel(self.context, self.sidecar, host)
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
 
@@ -185,23 +237,40 @@ def too_large(buf: ReceiveBuffer, size: int, fields: int) -> str:
     return "fields" if data.count(b"\n", 0, length) > fields + 2 else ""
 
 
-class Server(_http1.Http1Server):
-    """HTTP/1 towards the client: bounds the head, and hands trailers on instead of crashing."""
+class Http1Server(_http1.Http1Server):
+    """HTTP/1 towards the client: refuses what cannot be judged, bounds the head, and hands trailers
+    on instead of crashing."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
 
+    def __init__(self, context: Context, sidecar: Sidecar) -> None:
+        super().__init__(context)
+        self._sidecar = sidecar
+
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        over = too_large(self.buf, HEAD_CAP, self.bounds.request_fields)
-        if not over:
-            yield from super().read_headers(event)
+        if over := too_large(self.buf, HEAD_CAP, self.bounds.request_fields):
+            yield from self._refuse(431, self._too_large(over))
             return
+        begun = bytes(self.buf)
+        if (ahead := len(begun) - len(begun.lstrip(b"\r\n"))) and isinstance(
+            event, events.DataReceived
+        ):
+            self.buf.maybe_extract_at_most(ahead)  # mitmproxy would wait for more after it
+        left = begun[ahead:]
+        if left and not starts_like_http(left):
+            self._sidecar.refused(self.context, begun)
+            yield from self._refuse(400, "This is no request of HTTP/1.0 or HTTP/1.1.")
+            return
+        yield from super().read_headers(event)
+        if self.state == self.done and self.request is None:  # mitmproxy has refused it
+            self._sidecar.refused(self.context, begun)
+
+    def _too_large(self, over: str) -> str:
         if over == "size":
             log.warning("request head over %d bytes refused", HEAD_CAP)
-            message = f"The request's head is larger than {HEAD_CAP} bytes."
-        else:
-            exceeded("request_fields", self)
-            message = f"The request has more than {self.bounds.request_fields} header lines."
-        yield from self._refuse(431, message)
+            return f"The request's head is larger than {HEAD_CAP} bytes."
+        exceeded("request_fields", self)
+        return f"The request has more than {self.bounds.request_fields} header lines."
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         try:
@@ -224,9 +293,9 @@ class Server(_http1.Http1Server):
 
 
 class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: frames every body, and leaves an answer's trailers out, as a
-    proxy may (RFC 9110). What the host says before its answer's body is bounded, and none of it is
-    repeated to the client, or in a log."""
+    """HTTP/1 towards the real host: frames every body, reads odd answers, and leaves an answer's
+    trailers out, as a proxy may (RFC 9110). What the host says before its answer's body is bounded,
+    and none of it is repeated to the client, or in a log."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
     _spent = 0  # bytes of the heads of this answer, of which there may be several (1xx)
@@ -245,6 +314,10 @@ class Client(_http1.Http1Client):
         ):
             yield from self._refuse("response_fields" if over == "fields" else "response_head")
             return
+        if self.request is not None and isinstance(event, events.DataReceived):
+            answer = final(bytes(self.buf), http2=self.request.is_http2)
+            self.buf = ReceiveBuffer()
+            self.buf += answer
         for command in super().read_headers(event):
             yield _shortened(command)
         self._spent += before - len(self.buf)
@@ -323,11 +396,23 @@ class Http(layers.HttpLayer):
     def __init__(self, context: Context, mode: HTTPMode, sidecar: Sidecar) -> None:
         super().__init__(context, mode)
         self.sidecar = sidecar
+        self._failed = False
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """What fails ends this connection: gone on with, it might be read as something else."""
+        if self._failed:
+            return
+        try:
+            yield from super().handle_event(event)
+        except Exception:
+            log.exception("a connection could not be read, so it is closed")
+            self._failed = True
+            yield commands.CloseConnection(self.context.client)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
             # mitmproxy keeps a connection's layer that is there before the start.
-            self.connections[self.context.client] = Server(self.context.fork())
+            self.connections[self.context.client] = Http1Server(self.context.fork(), self.sidecar)
         yield from super()._handle_event(event)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
@@ -351,7 +436,7 @@ def install(
     global _tell
     if tell is not None:
         _tell = tell
-    for bounded in (Server, Client, Messages, Frames):
+    for bounded in (Http1Server, Client, Messages, Frames):
         bounded.bounds = bounds
     Inflate.most = bounds.websocket
     Http2Server.exceeded = Http2Client.exceeded = staticmethod(exceeded)

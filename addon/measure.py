@@ -55,7 +55,8 @@ class Measure:
             self._metrics.add("telemock.passed", (profile.id,), 0)
             for host in profile.hosts:
                 name = f"*.{host.name}" if host.suffix else host.name
-                self._metrics.add("telemock.tls.client_rejected", (name,), 0)
+                for metric in ("telemock.tls.client_rejected", "telemock.unjudged"):
+                    self._metrics.add(metric, (name,), 0)
 
     def record(self, record: CaptureRecord, traced: Traced | None) -> None:
         add = self._metrics.add
@@ -67,6 +68,8 @@ class Measure:
             add("telemock.tls.client_rejected", (self._host(record.host),))
         if record.reason == REASON["answer"]:
             add("telemock.bounds.exceeded", ("answer",))
+        if record.reason == "unjudged":
+            add("telemock.unjudged", (self._host(record.host),))
         if record.request is None:
             return
         self._durations(record, traced)

@@ -55,12 +55,7 @@ def parse(text: str) -> list[Dummy]:
 
 def usable(dummies: Sequence[Dummy]) -> list[Dummy]:
     """The dummies of the address families that this network namespace has."""
-    return [d for d in dummies if d.address.version in families()]
-
-
-def families() -> tuple[int, ...]:
-    """The versions of IP that this network namespace has."""
-    return (4, 6) if _has_ipv6() else (4,)
+    return [d for d in dummies if d.address.version in tool.families()]
 
 
 def check(dummies: Sequence[Dummy]) -> None:
@@ -112,7 +107,7 @@ def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -
     Raises RedirectError; then nothing of ours is left.
     """
     try:
-        routes.put([d.address for d in dummies], families())
+        routes.put([d.address for d in dummies])
         tool.run("nft", "-f", "-", text=ruleset(dummies, port, everything))
     except RedirectError:
         remove()
@@ -131,7 +126,7 @@ def remove() -> list[str]:
     except RedirectError as e:
         left.append(str(e))
     try:
-        routes.put([], families())
+        routes.put([])
     except RedirectError as e:
         left.append(str(e))
     return left
@@ -175,7 +170,8 @@ def prove(dummies: Sequence[Dummy], port: int) -> None:
     for version, dummy in {d.address.version: d for d in dummies}.items():
         before = _redirected(version)
         try:
-            socket.create_connection((str(dummy.address), PORTS[-1]), CONNECT_SECONDS).close()
+            with socket.create_connection((str(dummy.address), PORTS[-1]), CONNECT_SECONDS) as c:
+                c.sendall(names.REDIRECT_PROOF)
         except OSError as e:
             raise RedirectError(
                 f"a connection to {dummy.address} ({dummy.host}) did not reach the sidecar: {e}\n\n"
@@ -232,15 +228,6 @@ def _redirected(version: int, what: str = "redirected") -> int:
     listed = json.loads(tool.run("nft", "-j", "list", "counter", "inet", TABLE, counter))
     found = [int(o["counter"]["packets"]) for o in listed["nftables"] if "counter" in o]
     return sum(found)
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
-            s.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -314,7 +301,7 @@ def _run(named: Sequence[Dummy], port: int, *, everything: bool, wait: bool, hol
             "--hosts names no address\n\nhint: it takes ADDRESS=HOST, comma separated"
         )
     dummies = usable(named)
-    everywhere = families() if everything else ()
+    everywhere = tool.families() if everything else ()
     # However the parent ends, also interrupted together with us: the redirect goes.
     if hold:
         for number in (signal.SIGINT, signal.SIGHUP):

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from addon import tool
-from app.contract.dummies import VERSIONS, Address
+from app.contract.dummies import Address
 
 # The route's "protocol", that is who made it. Free in iproute2's and FRR's lists; the kernel heeds
 # it in deletions.
@@ -34,13 +34,13 @@ def ours(version: int) -> set[Address]:
     return {ip_address(row["dst"]) for row in listed if is_ours({"table": "local", **row})}
 
 
-def put(addresses: Sequence[Address], versions: Iterable[int] = VERSIONS) -> None:
+def put(addresses: Sequence[Address]) -> None:
     """Makes these the only ones of ours; what is there already stays as it is.
 
     Raises RedirectError; then only some of it may be done. Never takes the place of a route of
     somebody else's: the kernel refuses a second one to the same address.
     """
-    for version in versions:
+    for version in tool.families():
         wanted = {a for a in addresses if a.version == version}
         there = ours(version)
         _change(version, "add", wanted - there)

@@ -15,7 +15,7 @@ from addon.exchange import Exchange, Kept, now
 from addon.pool import Answered, AppFailed, Pool
 from addon.reply import Reply, static
 from app.contract import names
-from app.contract.answer import BLOCKED, NO_TRAILERS
+from app.contract.answer import BLOCKED, NO_TRAILERS, UNJUDGED
 from app.contract.rules import Answer
 
 ANSWER_SECONDS = 5.0  # for the app's answer, above the rule's own delay
@@ -190,6 +190,10 @@ def failed(method: str) -> Reply:
 
 def refuse_trailers(request: http.Request) -> http.Response:
     return static(NO_TRAILERS, request.method).for_mitmproxy(request)
+
+
+def refuse_unjudged(request: http.Request) -> http.Response:
+    return static(UNJUDGED, request.method).for_mitmproxy(request)
 
 
 def _relayed(answered: Answered, method: str) -> Reply:

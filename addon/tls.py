@@ -11,6 +11,7 @@ import contextlib
 import os
 import ssl
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, cast
 
@@ -39,6 +40,11 @@ class Connection:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._ended = False  # the client said that it sends no more
+        self.sent = self.received = 0  # bytes of the client's, and to it
+        self.error = ""  # what OpenSSL said of an alert, or of what is no TLS
+        self.shaken = 0.0  # when the handshake was done, of time.monotonic()
+        self.heard = False  # it carried content
+        self.answered = False  # it carried a request that was answered
         self._left: bytes | None = None  # read before mitmproxy took over
         self._shaken = False  # mitmproxy asked for the handshake
 
@@ -46,6 +52,7 @@ class Connection:
 
     def take(self, data: bytes) -> None:
         """Bytes of the client's."""
+        self.sent += len(data)
         self._incoming.write(data)
 
     def shake(self) -> bool:
@@ -54,6 +61,10 @@ class Connection:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        except ssl.SSLError as e:
+            self.error = said(e)
+            raise
+        self.shaken = self.shaken or time.monotonic()
         return True
 
     def plain(self) -> bytes:
@@ -65,14 +76,20 @@ class Connection:
             data = self._ssl.read(RECORD)
         except ssl.SSLWantReadError:
             return b""
-        except ssl.SSLError:
-            data = b""
+        except ssl.SSLError as e:
+            self.error, data = said(e), b""
         self._ended = not data
+        self.heard = self.heard or not self._ended
         return data
 
     @property
     def ended(self) -> bool:
         return self._ended
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the client took up a session, and so looked at no certificate."""
+        return bool(self._ssl.session_reused)
 
     def seal(self, data: bytes) -> None:
         """To be sent to the client, by the next `out`."""
@@ -86,7 +103,9 @@ class Connection:
 
     def out(self) -> bytes:
         """What is to be sent to the client now."""
-        return self._outgoing.read()
+        data = self._outgoing.read()
+        self.received += len(data)
+        return data
 
     def leave(self, plain: bytes) -> None:
         """From here on mitmproxy's, which begins anew: it is told again how the client began, which
@@ -101,20 +120,21 @@ class Connection:
     def bio_write(self, data: bytes) -> int:
         if self._left is not None and not self._shaken:
             return len(data)
+        self.sent += len(data)
         return self._incoming.write(data)
 
     def bio_read(self, size: int) -> bytes:
         data = self._outgoing.read(size)
         if not data:
             raise SSL.WantReadError
+        self.received += len(data)
         return data
 
     def do_handshake(self) -> None:
         self._shaken = True
         try:
-            self._ssl.do_handshake()
-        except ssl.SSLWantReadError:
-            raise SSL.WantReadError from None
+            if not self.shake():
+                raise SSL.WantReadError
         except ssl.SSLError as e:
             _refuse(e)
 
@@ -132,10 +152,12 @@ class Connection:
         except ssl.SSLWantReadError:
             raise SSL.WantReadError from None
         except ssl.SSLError as e:
+            self.error = said(e)
             _refuse(e)
         if not data:
             self._ended = True
             raise SSL.ZeroReturnError
+        self.heard = True
         return data
 
     def sendall(self, data: bytes) -> int:

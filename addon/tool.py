@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 from typing import Any
 
@@ -21,7 +22,9 @@ def run(name: str, *arguments: str, text: str = "") -> str:
         raise RedirectError(
             f"{name} is not installed\n\nhint: install the package {_PACKAGES[name]}"
         )
-    done = subprocess.run([path, *arguments], input=text, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        [path, *arguments], input=text, capture_output=True, text=True, errors="replace"
+    )
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
         hint = ""
@@ -32,8 +35,13 @@ def run(name: str, *arguments: str, text: str = "") -> str:
 
 
 def rows(*arguments: str) -> list[dict[str, Any]]:
-    """What `ip -j` lists. Raises RedirectError."""
-    said = run("ip", "-j", *arguments)
+    """What `ip -j` lists: nothing where the kernel knows no such thing. Raises RedirectError."""
+    try:
+        said = run("ip", "-j", *arguments)
+    except RedirectError as e:
+        if "not supported" in str(e):  # IPv6 or policy rules, in a kernel without them
+            return []
+        raise
     try:
         found = json.loads(said or "[]")
     except ValueError:  # busybox has an ip of its own
@@ -42,3 +50,17 @@ def rows(*arguments: str) -> list[dict[str, Any]]:
             "hint: install the package iproute2"
         ) from None
     return [row for row in found if row]  # older versions give {} for what they leave out
+
+
+def families() -> tuple[int, ...]:
+    """The versions of IP that this network namespace has."""
+    return (4, 6) if _has_ipv6() else (4,)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
+            s.bind(("::1", 0))
+    except OSError:
+        return False
+    return True

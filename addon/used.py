@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from addon import routes, tool
-from app.contract.dummies import ROUTE_BITS, VERSIONS, Network, overlap
+from app.contract.dummies import ROUTE_BITS, Network, overlap
 
 # A local resolver (systemd, NetworkManager) stands in the first one, whom it asks in the others.
 _RESOLVERS = tuple(
@@ -44,11 +44,11 @@ def colliding(network: Network, found: Sequence[Use]) -> list[str]:
 
 
 def _in_kernel() -> Iterator[Use]:
-    for link in tool.rows("-d", "addr"):
+    for link in _links():
         for row in link.pop("addr_info", ()):
             yield from _said(f"the address {row.get('local')} of {link.get('ifname')}", row)
         yield from _said(f"an end of the tunnel {link.get('ifname')}", link)
-    for version in VERSIONS:
+    for version in tool.families():
         for row in tool.rows(f"-{version}", "route", "show", "table", "all"):
             if not routes.is_ours(row):
                 yield from _said(f"the route {_route(row)}", row)
@@ -58,6 +58,13 @@ def _in_kernel() -> Iterator[Use]:
             for row in tool.rows(f"-{version}", "neigh", "show", *more):
                 if row.get("dev") != "lo":  # one for each address that leads here
                     yield from _said(f"the neighbour {row.get('dst')} on {row.get('dev')}", row)
+
+
+def _links() -> list[dict[str, Any]]:
+    try:
+        return tool.rows("-d", "addr")  # tells of tunnels, and not in JSON for all kinds of links
+    except tool.RedirectError:
+        return tool.rows("addr")
 
 
 def _said(what: str, row: Mapping[str, Any]) -> Iterator[Use]:

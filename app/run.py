@@ -93,7 +93,7 @@ def run(
         except (local.LocalError, ClientError) as e:  # the exit code is still the command's
             _say(f"error: what the command sent cannot be told: {e}")
             return code
-    _report(rows, code, as_json)
+    _report(rows, code, as_json, settings.data / names.DIR_CA / names.FILE_CA_CERT)
     return code
 
 
@@ -169,16 +169,29 @@ def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
     return got.si_signo, got.si_code > 0
 
 
-def _report(rows: Sequence[sent.Sent], code: int, as_json: bool) -> None:
+def _report(rows: Sequence[sent.Sent], code: int, as_json: bool, ca: Path) -> None:
     if as_json:
         document = {"exit_code": code, "sent": [msgspec.to_builtins(row) for row in rows]}
         print(json.dumps(document), flush=True)
         return
-    if not any(row.kind == "exchange" for row in rows):
-        _say("telemock: no request to a host of a profile was seen")
+    _say_what_was_not_seen(rows, ca)
     if rows:
         _say("telemock: what left")
         _say(sent.table(rows).rstrip())
+
+
+def _say_what_was_not_seen(rows: Sequence[sent.Sent], ca: Path) -> None:
+    silent = [row for row in rows if row.kind == "tls_rejected" or row.reason == "no_request"]
+    if silent:
+        hosts = ", ".join(sorted({row.host for row in silent}))
+        _say(
+            f"telemock: connections without a request: {sum(row.count for row in silent)} to "
+            f"{hosts}; what was to be sent on them was not seen"
+        )
+    elif not any(row.kind == "exchange" for row in rows):
+        _say("telemock: no request to a host of a profile was seen")
+    if any(row.kind == "tls_rejected" for row in silent):
+        _say(f"telemock: the command probably does not trust the sidecar's certificate: see {ca}")
 
 
 def _say(line: str) -> None:

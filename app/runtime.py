@@ -22,6 +22,7 @@ from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.digest import digest
 from app.files import LogFiles
+from app.foreign import believable, timed
 from app.ingest import Writer
 from app.logs import masked_logging, place
 from app.mock import Mock
@@ -205,7 +206,10 @@ class Runtime:
             self.release.close()
 
     def digest(self, line: bytes) -> Incoming:
-        return digest(line, self._decoders)
+        found = digest(line, self._decoders, self.masker)
+        if believable(found.record.time_ns):
+            return found
+        return digest(timed(line), self._decoders, self.masker)
 
     def _decoders(self, profile: str, rule: str) -> Sequence[str]:
         found = self.rules.rule(profile, rule)

@@ -10,6 +10,8 @@ PORT_APP_TLS = 8443
 PORT_INJECTOR = 9443
 PORT_PROXY = 17443
 PORT_SIDECAR_HEALTH = 17490
+# All that the redirect's own connection sends, by which the sidecar knows it.
+REDIRECT_PROOF = b"telemock: this connection proves the redirect\r\n"
 PORT_EXPLICIT_PROXY = 8080
 
 # Towards the mock only; a forwarded request carries none of these.
@@ -23,6 +25,7 @@ HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # names one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # it stops and is not to be missed
+HEADER_ACCOUNTS = "telemock-accounts"  # how many records it numbered and lost: contract.account
 HEADER_AGAIN = "telemock-again"  # answered: seconds until it should ask for profiles again
 # Seconds for which a sidecar uses an idle connection to the API again; the app keeps it for longer.
 # Well over a minute, the rhythm of telemetry and, in a large fleet, of the questions for profiles.
@@ -165,6 +168,11 @@ METRICS = (
         "telemock.sidecar.restarts", "counter", "{restart}", (), _SIDECAR,
         "Times that the sidecar's process ended unasked, or hung, and was started again in its "
         "container, which Kubernetes does not see.",
+    ),
+    Metric(
+        "telemock.unjudged", "counter", "{connection}", ("server.address",), _SIDECAR,
+        "Connections and requests of a profile's host that were refused because no rule can judge "
+        "what the client sent.",
     ),
     Metric(
         "telemock.fallback.answers", "counter", "{answer}", ("telemock.reason",), _SIDECAR,

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from mitmproxy import exceptions
 from mitmproxy.connection import Client, ConnectionState, Server
-from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy import events, layer, server_hooks
 from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.mode_specs import ProxyMode
-from mitmproxy.test import taddons, tflow
+from mitmproxy.test import taddons, tflow, tutils
 from mitmproxy.tls import TlsData
 
-from addon import options
+from addon import endings, options
 from addon.api import Api
 from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
@@ -131,7 +132,6 @@ def rejected(error: str, sni: str | None = HOST) -> TlsData:
         ("ssl/tls alert bad certificate", "client_refused_certificate"),
         ("OpenSSL Error([('SSL routines', '', 'ssl/tls alert certificate unknown')])",
          "client_refused_certificate"),
-        ("connection closed", "tls_failed"),
         ("OpenSSL Error([('SSL routines', '', 'no shared cipher')])", "tls_failed"),
     ],
 )  # fmt: skip
@@ -143,6 +143,40 @@ def test_a_failed_handshake_is_recorded(error: str, reason: str, sni: str | None
     assert (record.kind, record.reason, record.detail) == ("tls_rejected", reason, error)
     assert (record.profile, record.host) == ("cribl", HOST)
     assert len(record.trace_id) == 32 and sink.traced == [None]  # spans are not exported
+
+
+def test_a_connection_to_a_profiles_host_that_brings_no_request_is_recorded_once() -> None:
+    sink = Kept()
+    with taddons.context() as master:
+        addon = connections(sink, Metrics("sidecar"))
+        for host in (HOST, "other.example"):
+            client = tflow.tclient_conn()
+            client.sni = None
+            flow = tflow.tflow(client_conn=client, req=tutils.treq(host=host, port=443))
+            addon.http_connect(flow)
+            addon.client_disconnected(client)
+            addon.client_disconnected(client)
+        (record,) = sink.records
+        assert (record.kind, record.reason, record.host) == ("failed", "no_request", HOST)
+        assert record.destination == Endpoint(HOST, 443) and record.detail == endings.HERE
+        asked = tflow.tclient_conn()
+        addon.http_connect(tflow.tflow(client_conn=asked, req=tutils.treq(host=HOST, port=443)))
+        addon.heard(asked)
+        addon.client_disconnected(asked)
+        refused = rejected("tlsv1 alert unknown ca")
+        addon.tls_failed_client(refused)
+        addon.client_disconnected(refused.context.client)
+        context = Context(tflow.tclient_conn(), master.options)
+        context.layers, context.server.address = [modes.TransparentProxy(context)], (HOST, 80)
+        waiting = layer.NextLayer(context)
+        context.layers = context.layers or [modes.TransparentProxy(context)]
+        waiting.events.append(events.DataReceived(waiting.context.client, b"GET "))
+        with pytest.raises(exceptions.AddonHalt):
+            addon.next_layer(waiting)
+        addon.end()
+    first, second = sink.records[1:]
+    assert first.reason == "client_refused_certificate"
+    assert (second.reason, second.detail, second.sent) == ("no_request", endings.SHUTDOWN, 4)
 
 
 def redirected(port: int) -> Client:
@@ -177,7 +211,9 @@ def test_where_nothing_is_redirected_nothing_is_said_of_it() -> None:
 
 def test_a_host_that_no_profile_names_is_no_label() -> None:
     sink, metrics = Kept(), Metrics("sidecar")
-    connections(sink, metrics).tls_failed_client(rejected("unknown ca", "other.example"))
+    data = rejected("unknown ca", "other.example")
+    data.context.server.address = ("other.example", 443)
+    connections(sink, metrics).tls_failed_client(data)
     assert sink.records == []
     assert b"other.example" not in metrics.render()
 

@@ -1,5 +1,6 @@
 """addon/dns.py: where a host is connected to, and which destinations are refused."""
 
+import contextlib
 import socket
 
 import pytest
@@ -195,4 +196,6 @@ async def test_a_name_that_leads_nowhere_or_here_is_refused(
 def test_what_the_kernel_says() -> None:
     assert is_local("127.0.0.1") and not is_local("1.2.3.4")
     assert has_route("127.0.0.1") and not has_route(NO_ROUTE)
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        assert is_local("::1") and has_route("::1")
     assert is_address("::1") and not is_address("localhost")

@@ -5,6 +5,7 @@ import stat
 import pytest
 
 from addon import redirect, tool
+from tests import netns
 
 
 @pytest.fixture
@@ -54,3 +55,21 @@ def test_an_ip_without_json_is_named(only):
     only(ip="echo 'default via 10.0.0.1 dev eth0'")
     with pytest.raises(tool.RedirectError, match="hint: install the package iproute2"):
         tool.rows("route")
+
+
+def test_what_the_kernel_does_not_know_is_not_there(only):
+    only(ip="echo 'RTNETLINK answers: Address family not supported by protocol' >&2; exit 2")
+    assert tool.rows("-6", "rule") == []
+
+
+def test_what_is_no_text_is_no_reason_to_end(only):
+    only(ip=r"""printf '[{"ifname":"\377"}]'""")
+    assert tool.rows("addr") == [{"ifname": "\ufffd"}]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("ipv6", "expected"), [(True, "(4, 6)"), (False, "(4,)")])
+def test_families_are_those_of_the_namespace(ipv6, expected):
+    netns.require()
+    script = "from addon import tool; print(tool.families())"
+    assert netns.run(script, ipv6=ipv6).strip() == expected

@@ -1,6 +1,7 @@
 """addon/used.py: whatever of a machine's network lies in a range is found, and nothing else."""
 
 import json
+import shutil
 
 import pytest
 
@@ -140,3 +141,16 @@ def test_what_the_environment_points_to_collides(name, value, expected, monkeypa
     found = collisions()
     assert list(found) == expected
     assert all(them == [f"the variable {name}"] for them in found.values())
+
+
+@pytest.mark.root
+def test_where_links_are_not_told_of_in_detail_their_addresses_still_count(tmp_path, monkeypatch):
+    """Older versions of iproute2 write no JSON for some kinds of links."""
+    netns.require()
+    real = shutil.which("ip", path=netns.PATH)
+    (tmp_path / "ip").write_text(
+        f'#!/bin/sh\n[ "$2" != -d ] || {{ echo broken; exit; }}\nexec {real} "$@"\n'
+    )
+    (tmp_path / "ip").chmod(0o755)
+    monkeypatch.setitem(netns._ENVIRONMENT, "PATH", f"{tmp_path}:{netns.PATH}")
+    assert list(collisions("addr add 192.0.2.2/32 dev eth0")) == [V4]

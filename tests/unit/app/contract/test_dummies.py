@@ -1,6 +1,8 @@
 """Ranges for dummy addresses: which can be had, and which addresses are nobody's."""
 
+import re
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -90,3 +92,8 @@ def test_nobody_has_an_address_of_the_pool(network: dummies.Network) -> None:
 @pytest.mark.parametrize("name", ["localhost", "", "192.0.2", "192.0.2.0/24"])
 def test_a_name_is_no_address(name: str) -> None:
     assert not is_nobodys(name, frozenset())
+
+
+def test_the_documentation_lists_the_pool() -> None:
+    text = (Path(__file__).parents[4] / "docs/dummy-addresses.md").read_text()
+    assert re.findall(r"^\| `(\S+/\d+)` \|", text, re.MULTILINE) == list(map(str, NETWORKS))

@@ -1,6 +1,7 @@
 import base64
 import json
 from collections.abc import Callable
+from html import escape
 from urllib.parse import quote
 
 import pytest
@@ -33,8 +34,12 @@ ECHOES = {
         '{"seen":"' + "".join(f"\\u{ord(c):04x}" for c in s) + '"}'
     ),
     "json in json": lambda s: json.dumps({"seen": json.dumps({"deeper": s})}),
+    "json in json, in a list": lambda s: json.dumps([json.dumps([s])]),
+    "json in json, as a key": lambda s: json.dumps({json.dumps([s]): [1]}),
     "json key": lambda s: json.dumps({s: 1}),
-    "html": lambda s: "<p>" + s.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
+    "html": lambda s: "<p>" + escape(s, quote=False),
+    "html attribute": lambda s: f'<p a="{escape(s)}">',
+    "html of Go": lambda s: f'<p a="{escape(s, quote=False).replace(chr(34), "&#34;")}">',
     "not utf-8": lambda s: s,
 }
 
@@ -115,6 +120,27 @@ def test_the_start_of_a_value_that_was_cut_is_removed(
     left = asked(PLACES[place], "x" * room + " " + written(SECRET) * 2)
     assert b"x" * 400 in left
     assert written(SECRET)[:4].encode() not in left
+
+
+@pytest.mark.parametrize("echo", [e for e in ECHOES if e != "base64 of json"])
+def test_a_value_longer_than_what_is_kept_of_it_leaves_no_end(echo: str) -> None:
+    """Under its name stands its beginning; elsewhere all of it may."""
+    start = "".join(f"{i:06}" for i in range(2000))[: VALUE_CAP - len(SECRET)]
+    end = "tail-of-the-licence-0123456789"
+    said = ECHOES[echo](start + SECRET + end)
+    query, _ = r.clip([("lic", start + SECRET + end)], 9)
+    for body in (said, f"x {said} y"):
+        masked = MASKER.record(
+            exchange(query=query, response=Response(status=200, body=Body(text=body)))
+        )
+        left = everything(masked)
+        assert find_secret(left, end) == [] and find_secret(left, SECRET) == []
+    document = json.dumps({"a": [start + SECRET + end], "b": "kept"})
+    masked = MASKER.record(
+        exchange(query=query, response=Response(status=200, body=Body(text=document)))
+    )
+    assert masked.response is not None and masked.response.body is not None
+    assert masked.response.body.text == '{"a":["***"],"b":"kept"}'
 
 
 def test_what_was_not_cut_keeps_its_end() -> None:
