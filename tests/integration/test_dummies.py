@@ -54,6 +54,7 @@ def run(script: str, *arguments: str, known: networks.Known | None = None, **mor
         *arguments,
         network=(*networks.WIRE, *known.commands),
         files=networks.files(known) | more.pop("files", {}),
+        seconds=110,
         **more,
     ).splitlines()
 
@@ -315,8 +316,8 @@ print(done.returncode, changed(before), list(Path(".telemock").glob("hosts-*")))
 
 @pytest.mark.root
 def test_run_transparent_that_was_killed_is_mended_by_the_next(tmp_path):
-    """Once only the process that holds the redirect, once everything; and meanwhile somebody
-    changes the machine's /etc/hosts."""
+    """Once only the process that holds the redirect, once only the command's parent, once both; and
+    meanwhile somebody changes the machine's /etc/hosts."""
     out = run(
         RUN
         + """
@@ -338,6 +339,12 @@ def started(*kill):
     return one
 first = started("holder", "command")
 print(first.wait(), changed(before))
+alone = started("run")
+alone.wait()
+deadline = time.monotonic() + 20
+while changed(before) and time.monotonic() < deadline:
+    time.sleep(0.02)
+print(changed(before))
 second = started("holder", "run")
 second.wait()
 print(len(changed(before)) > 0, len(list(Path(".telemock").glob("hosts-*"))))
@@ -352,6 +359,7 @@ print(telemock("cat", "/etc/hosts").stdout.splitlines()[-3:], changed(before),
     )
     assert out == [
         "137 []",
+        "[]",
         "True 1",
         "['10.0.0.9 new.corp', '198.51.100.1\\tcdn.cribl.io', '100::1\\tcdn.cribl.io'] [] []",
     ]
