@@ -25,6 +25,13 @@ _TOKEN_SOURCE = {
     }
 }
 PROJECTED_TOKEN: Object = {"sources": [_TOKEN_SOURCE]}
+# Kubernetes mounts the token of the pod's ServiceAccount, the application's own, into every
+# container that mounts nothing at this path, also into those that a webhook added.
+NO_API_TOKEN: Object = {
+    "name": names.VOLUME_NOTHING,
+    "mountPath": names.MOUNT_API_TOKEN,
+    "readOnly": True,
+}
 _OTEL_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"  # of the exporters' requests: credentials
 SYSCTL = "net.ipv4.ip_unprivileged_port_start"
 
@@ -50,9 +57,11 @@ def containers(plan: Plan) -> list[Object]:
 def sidecar(plan: Plan) -> Object:
     """A native sidecar: it is ready before anything else of the pod starts, and ends after it.
 
-    A startup probe would say so too, but costs a pod's start a second or two: the kubelet asks once
+    It has no probe. A startup probe costs a pod's start a second or two: the kubelet asks once
     a second, and acts on the answer with its next look at all containers, a second later. So the
     redirect waits for it, which starts meanwhile, or else a hook, which the kubelet waits for.
+    Readiness of a native sidecar counts for the whole pod, and liveness ends its container, which
+    does too: `addon.supervisor`, the image's command, looks whether it is alive.
     """
     hook = {"postStart": {"exec": {"command": ["python", "-m", "addon.ready"]}}}
     return {
@@ -62,15 +71,6 @@ def sidecar(plan: Plan) -> Object:
         "env": environment(plan),
         "ports": [{"name": names.PORT_NAME_SIDECAR, "containerPort": PORT_SIDECAR_HEALTH}],
         **({"lifecycle": hook} if plan.redirect == "loopback" else {}),
-        # With its three failures, as long as is waited for its start.
-        "livenessProbe": {
-            **_probe("/health"),
-            "initialDelaySeconds": 30,
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-        },
-        # Counts for the whole pod: it says that the sidecar listens, and nothing about the app.
-        "readinessProbe": {**_probe("/ready"), "periodSeconds": 10, "timeoutSeconds": 5},
         "resources": dict(plan.settings.resources),
         "securityContext": {
             "runAsUser": names.SIDECAR_UID,
@@ -87,6 +87,7 @@ def sidecar(plan: Plan) -> Object:
             {"name": names.VOLUME_TRUST, "mountPath": names.MOUNT_TRUST},
             {"name": names.VOLUME_SPOOL, "mountPath": names.MOUNT_SPOOL},
             {"name": names.VOLUME_TOKEN, "mountPath": names.MOUNT_TOKEN, "readOnly": True},
+            NO_API_TOKEN,
         ],
     }
 
@@ -120,16 +121,17 @@ def redirect(plan: Plan) -> Object:
             "seccompProfile": _SECCOMP,
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [NO_API_TOKEN],
     }
 
 
 def volumes() -> list[Object]:
-    memory = {"medium": "Memory", "sizeLimit": "1Mi"}
     return [
-        {"name": names.VOLUME_CA, "emptyDir": memory},
+        {"name": names.VOLUME_CA, "emptyDir": _memory()},
         {"name": names.VOLUME_TRUST, "emptyDir": {"sizeLimit": "8Mi"}},
         {"name": names.VOLUME_SPOOL, "emptyDir": {"sizeLimit": _SPOOL_LIMIT}},
         {"name": names.VOLUME_TOKEN, "projected": PROJECTED_TOKEN},
+        {"name": names.VOLUME_NOTHING, "emptyDir": _memory()},
     ]
 
 
@@ -188,6 +190,10 @@ def _listening(plan: Plan) -> Object:
     }
 
 
+def _memory() -> Object:
+    return {"medium": "Memory", "sizeLimit": "1Mi"}
+
+
 def _secret(entry: SecretKey) -> Object:
     return {"secretKeyRef": {"name": entry.name, "key": entry.key, "optional": True}}
 
@@ -195,10 +201,6 @@ def _secret(entry: SecretKey) -> Object:
 def _image(settings: InjectSettings) -> Object:
     policy = {"imagePullPolicy": settings.pull_policy} if settings.pull_policy else {}
     return {"image": settings.image, **policy}
-
-
-def _probe(path: str) -> Object:
-    return {"httpGet": {"path": path, "port": PORT_SIDECAR_HEALTH}}
 
 
 def _expandable(text: str) -> str:

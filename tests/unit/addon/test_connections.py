@@ -59,6 +59,7 @@ def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
         None,
         ("127.0.0.1", 8000),
         lambda exchange, flow: None,
+        lambda client: (),
     )
 
 

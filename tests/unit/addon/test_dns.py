@@ -1,5 +1,6 @@
 """addon/dns.py: where a host is connected to, and which destinations are refused."""
 
+import contextlib
 import socket
 
 import pytest
@@ -131,7 +132,70 @@ def test_without_any_route_an_address_of_the_pool_is_nobodys() -> None:
     assert out == [f"{a} True False False" for a in ("198.18.0.9", "192.0.2.1", "100::1")]
 
 
+class Server:
+    """A resolver that knows these addresses of every name."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+        self.asked: list[str] = []
+
+    async def lookup_ip(self, host: str) -> list[str]:
+        self.asked.append(host)
+        if not self.addresses:
+            raise OSError("no such name")
+        return list(self.addresses)
+
+
+NO_ROUTE = "fe80::1"  # a link's address without the link
+
+
+def resolving(*addresses: str, own: tuple[tuple[str, int], ...] = ()) -> tuple[Names, Server]:
+    found, server = names(own), Server(*addresses)
+    found._resolver = server  # type: ignore[assignment]
+    return found, server
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        ((NO_ROUTE, "127.0.0.8", "127.0.0.7"), "127.0.0.8"),
+        (("127.0.0.8", NO_ROUTE), "127.0.0.8"),
+        ((NO_ROUTE, "fe80::2"), NO_ROUTE),  # the connection fails, and says so
+        (("192.0.2.1", "100::1", "127.0.0.8"), "127.0.0.8"),
+        (("100::1", NO_ROUTE, "127.0.0.8"), "127.0.0.8"),
+    ],
+)
+async def test_an_address_that_leads_somewhere_is_chosen(
+    addresses: tuple[str, ...], expected: str
+) -> None:
+    found, server = resolving(*addresses)
+    for past, host in ((True, "vendor.example"), (False, "cdn.cribl.io")):
+        assert await found.find(host, 443, past_hosts_file=past) == (expected, 443)
+    assert server.asked == ["vendor.example", "cdn.cribl.io"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "reason"),
+    [
+        ((), "upstream_unreachable"),
+        (("192.0.2.1", "100::7"), "loop"),
+        (("127.0.0.1",), "loop"),
+        (("127.0.0.5",), "loop"),
+    ],
+)
+async def test_a_name_that_leads_nowhere_or_here_is_refused(
+    addresses: tuple[str, ...], reason: str
+) -> None:
+    found, _ = resolving(*addresses, own=(("127.0.0.1", 8080),))
+    with pytest.raises(Refused) as e:
+        await found.find("vendor.example", 8080, past_hosts_file=True)
+    assert e.value.reason == reason
+    assert str(e.value)
+
+
 def test_what_the_kernel_says() -> None:
     assert is_local("127.0.0.1") and not is_local("1.2.3.4")
-    assert has_route("127.0.0.1")
+    assert has_route("127.0.0.1") and not has_route(NO_ROUTE)
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        assert is_local("::1") and has_route("::1")
     assert is_address("::1") and not is_address("localhost")

@@ -100,7 +100,7 @@ def test_a_bad_batch(served: Served, content: bytes, encoding: str, status: int)
 
 
 def test_a_full_disk_and_a_broken_store(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(batch: object) -> None:
+    def full(batch: object, told: object) -> None:
         raise StoreFull("the disk is full\n\nhint: make room")
 
     monkeypatch.setattr(served.runtime.store, "write", full)

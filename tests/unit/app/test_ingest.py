@@ -15,7 +15,7 @@ from app.otel import settings as otel
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 from app.profiles import load_profiles
-from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Written
+from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Told, Written
 from app.store.sqlite import SqliteStore
 from tests.serving import until
 
@@ -29,13 +29,13 @@ class Fussy(SqliteStore):
     full = False
     writes = 0
 
-    def write(self, batch: Sequence[Incoming]) -> Written:
+    def write(self, batch: Sequence[Incoming], told: Sequence[Told] = ()) -> Written:
         self.writes += 1
         if self.full:
             raise StoreFull("the disk is full\n\nhint: make room")
         if any(i.record.reason == "poison" for i in batch):
             raise ZeroDivisionError
-        return super().write(batch)
+        return super().write(batch, told)
 
 
 class Bench:
