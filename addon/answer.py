@@ -25,7 +25,10 @@ from addon.exchange import Exchange, Line
 from addon.judge import HEAD_CAP
 from addon.layers import Http, Sidecar
 from addon.reply import closes
+from addon.room import Stage
 
+UNSENT_CAP = 256 * 1024  # bytes of answers that wait to be sent before another request is read
+RETRY_S = 0.02  # until another look whether the client has read
 AHEAD_CAP = 1024 * 1024  # bytes that a client may send before the answer it waits for
 
 log = logging.getLogger(__name__)
@@ -132,6 +135,9 @@ class Conversation:
         self._exchange: Exchange | None = None  # begun, and not answered yet
         self._last = False  # as its head says
         self._missing = 0  # bytes of the request's body
+        self.count = 0  # of answers
+        # The client does not read: no request is read until `go_on`.
+        self.blocked = False
         self.asked: Exchange | None = None
         self.ended = False
         self.over: bytes | None = None
@@ -151,6 +157,29 @@ class Conversation:
             self._answer()
             self._read()
 
+    @property
+    def exchange(self) -> Exchange | None:
+        """What has begun and was not answered."""
+        return self._exchange
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory, about."""
+        return len(self._received) + (self._exchange.held if self._exchange else 0)
+
+    def stages(self) -> dict[Stage, int]:
+        """What is being received, as `addon.room` asks for it."""
+        if self._exchange is None:
+            partial = self._received and not self.blocked
+            return {("head", self.count): 0} if partial else {}
+        return {("body", self.count): self._exchange.sent.size >> 10} if self._missing else {}
+
+    def go_on(self) -> None:
+        """The client has read."""
+        self.blocked = False
+        if self.asked is None:
+            self._read()
+
     def leave(self) -> None:
         """The client will send no more: as with mitmproxy's layer, it waits for no answer then."""
         if self._exchange is not None:
@@ -158,7 +187,7 @@ class Conversation:
         self._end()
 
     def _read(self) -> None:
-        while self._received and not self.ended:
+        while self._received and not self.ended and not self.blocked:
             if self._exchange is None:
                 head = read_head(self._received)
                 if head is None and may_become_head(self._received):
@@ -200,6 +229,7 @@ class Conversation:
         if reply is None or exchange.killed:
             self._end()
             return
+        self.count += 1
         self._send(reply.bytes)
         self._answers.answered(exchange)
         if self._last or reply.last:
@@ -223,10 +253,28 @@ class AnswerLayer(layer.Layer):
     def __init__(self, context: Context, sidecar: Sidecar, answers: Answers) -> None:
         super().__init__(context)
         self._sidecar = sidecar
-        self._to_send: list[bytes] = []
-        self._talk = Conversation(answers, lambda: self._line(answers), self._to_send.append)
+        self._to_send = bytearray()
+        self._talk = Conversation(answers, lambda: self._line(answers), self._add)
         self._hook: AskAppHook | None = None
-        self._http: Http | None = None
+        self._looking: commands.RequestWakeup | None = None  # whether the client has read
+        self.over: Http | None = None
+
+    # For `addon.handler`.
+
+    @property
+    def answers(self) -> int:
+        return self._talk.count
+
+    @property
+    def held(self) -> int:
+        return self._talk.held
+
+    def stages(self) -> dict[Stage, int]:
+        return self._talk.stages()
+
+    def _add(self, answer: bytes) -> None:
+        self._to_send += answer
+        self._talk.blocked = len(self._to_send) > UNSENT_CAP
 
     def _line(self, answers: Answers) -> Line | None:
         if self.context.server.address is None:
@@ -234,8 +282,8 @@ class AnswerLayer(layer.Layer):
         return answers.line(self.context.client, self.context.server)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if self._http is not None:
-            yield from self._http.handle_event(event)
+        if self.over is not None:
+            yield from self.over.handle_event(event)
             return
         if self._talk.ended:
             return
@@ -246,13 +294,20 @@ class AnswerLayer(layer.Layer):
             self._talk.replied()
         elif isinstance(event, events.ConnectionClosed):
             self._talk.leave()
+        elif isinstance(event, events.Wakeup):
+            self._looking = None
+            if self._sidecar.unsent(self.context.client) < UNSENT_CAP:
+                self._talk.go_on()
         yield from self._follow()
 
     def _follow(self) -> layer.CommandGenerator[None]:
         talk = self._talk
         if self._to_send:
-            yield commands.SendData(self.context.client, b"".join(self._to_send))
+            yield commands.SendData(self.context.client, bytes(self._to_send))
             self._to_send.clear()
+        if talk.blocked and self._looking is None and not talk.ended:
+            self._looking = commands.RequestWakeup(RETRY_S)
+            yield self._looking
         if talk.ended:
             yield commands.CloseConnection(self.context.client)
         elif talk.asked is not None and self._hook is None:
@@ -262,6 +317,6 @@ class AnswerLayer(layer.Layer):
             self._hook.blocking = self  # type: ignore[assignment]
             yield self._hook
         elif talk.over is not None:
-            self._http = Http(self.context, HTTPMode.transparent, self._sidecar)
-            yield from self._http.handle_event(events.Start())
-            yield from self._http.handle_event(events.DataReceived(self.context.client, talk.over))
+            self.over = Http(self.context, HTTPMode.transparent, self._sidecar)
+            yield from self.over.handle_event(events.Start())
+            yield from self.over.handle_event(events.DataReceived(self.context.client, talk.over))

@@ -31,6 +31,7 @@ from app.contract.record import (
     Tls,
     Workload,
     clip,
+    cut,
     short,
     text,
 )
@@ -54,7 +55,7 @@ class Capture:
         """
         decision, seen, line = exchange.decision, exchange.seen, exchange.line
         outline = exchange.action == "pass"
-        path = outline_path(seen.path) if outline else seen.path[:VALUE_CAP]
+        path = outline_path(seen.path) if outline else cut(seen.path, VALUE_CAP)
         record = CaptureRecord(
             boot=exchange.number[0],
             seq=exchange.number[1],
@@ -69,8 +70,9 @@ class Capture:
             action=exchange.action,
             mode=self._mode,
             answered_by=exchange.answered_by,
+            judged_by=" ".join(decision.by),
             reason=exchange.reason,
-            detail=text(exchange.detail)[:DETAIL_CAP],
+            detail=cut(text(exchange.detail), DETAIL_CAP),
             client=line.client,
             destination=line.destination,
             tls=line.tls and replace(line.tls),  # its name is masked in place
@@ -202,7 +204,7 @@ class Capture:
             action="pass" if kind == "spliced" else "",
             mode=self._mode,
             reason=reason,
-            detail=text(detail)[:DETAIL_CAP],
+            detail=cut(text(detail), DETAIL_CAP),
             client=endpoint(client.peername),
             destination=destination,
             tls=tls,

@@ -4,33 +4,38 @@ A part of `addon.main`'s addon, which mitmproxy calls with every connection.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy import layer, mode_specs, server_hooks
+from mitmproxy.proxy.context import Context
 
 from addon.answer import Answers
 from addon.arrivals import Proven, brought
+from addon.bounds import REASON
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
-from addon.exchange import Exchange, Traced, trace
+from addon.exchange import Exchange, Traced, names_of, trace
 from addon.front import Caller
 from addon.gate import Gate
+from addon.handler import unsent
 from addon.judge import Verdict, Wait
 from addon.layers import Relay
 from addon.loopback import LoopbackMode
 from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
+from addon.room import Room
 from addon.splice import Link
-from app.contract.record import REASONS, CaptureRecord, Endpoint
+from app.contract.record import REASONS, CaptureRecord, Endpoint, text
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
 _REFUSED_CERTIFICATE = re.compile(
     "unknown ca|bad certificate|certificate unknown|unsupported certificate|certificate expired"
 )
+FIRST_BYTES = 256  # of what is refused that stand in its record
 _WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
 
 
@@ -44,7 +49,7 @@ class Sink(Protocol):
 
 class Connections:
     """`app` is the mock's address, which is connected to as it is; `settle` decides an exchange
-    that waited for its body."""
+    that waited for its body; `open_of` gives the exchanges that have begun on a connection."""
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Connections:
         sampler: Sampler | None,
         app: Address,
         settle: Callable[[Exchange, http.HTTPFlow], None],
+        open_of: Callable[[str], Iterable[Exchange]],
     ) -> None:
         self.options = options
         self.profiles = profiles
@@ -65,6 +71,8 @@ class Connections:
         self.sampler = sampler
         self.app = app
         self.settle = settle
+        self._open_of = open_of
+        self.room = Room(options.bounds, metrics)
         self.answers: Answers | None = None  # asked directly where no other addon looks at flows
         self.dns = Names(options.resolve, options.named, listening)
         self.proven = Proven(options.ca_dir) if options.redirected else None
@@ -100,8 +108,88 @@ class Connections:
     def unread(self) -> bool:
         return self.options.all_is_over
 
+    def named(self, context: Context) -> tuple[str, ...]:
+        return names_of(context.client, context.server, self.options.named)
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        rules, mode = self.profiles.rules, self.options.mode
+        return any(rules.fails_closed(host, mode) for host in hosts)
+
+    def refused(self, context: Context, data: bytes) -> None:
+        """Of a profile's host."""
+        client, server = context.client, context.server
+        rules = self.profiles.rules
+        host = next(filter(self.names, self.named(context)), "")
+        if not host:
+            return
+        self.shipper.submit(
+            self.capture.connection(
+                self.shipper.reserve(),
+                "refused",
+                client,
+                host=host,
+                sni=client.sni or "",
+                destination=destination_of(client, server),
+                profile=rules.of_host(host)[0].id,
+                reason="unjudged",
+                detail=f"began with {text(data[:FIRST_BYTES])!r}",
+                sent=len(data),
+            )
+        )
+
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)
+
+    # For `addon.room` and what it bounds.
+
+    def open_of(self, client: connection.Client) -> Iterable[Exchange]:
+        return self._open_of(client.id)
+
+    def relays(self, client: connection.Client) -> bool:
+        """Whether it is relayed unread."""
+        return client.id in self._relays
+
+    def unsent(self, client: connection.Client) -> int:
+        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
+        return unsent(handler.transports[client].writer) if handler else 0
+
+    def exceeded(self, bound: str, client: connection.Client) -> None:
+        """Counts, and has the record of what is under way on the connection say so; where nothing
+        is, and a profile names the host, makes one."""
+        self.room.exceeded(bound)
+        exchanges = list(self._open_of(client.id))
+        for exchange in exchanges:
+            exchange.reason = exchange.reason or REASON[bound]
+        if client.error is None:
+            client.error = REASON[bound]
+            shaking = client.tls and not client.tls_established  # its failure is recorded
+            if not exchanges and not shaking and client.id not in self._relays:
+                self._ended(client, client.sni or "", bound)
+
+    def evicted(self, caller: Caller, bound: str) -> None:
+        """As `exceeded`, of a connection that is not mitmproxy's."""
+        self.room.exceeded(bound)
+        if caller.exchange is not None:
+            caller.exchange.reason = REASON[bound]
+        else:
+            self._ended(self._client(caller), caller.host, bound)
+
+    def _ended(self, client: connection.Client, host: str, bound: str) -> None:
+        profiles = self.profiles.rules.of_host(host) if host else ()
+        if not profiles:
+            return
+        self.shipper.submit(
+            self.capture.connection(
+                self.shipper.reserve(),
+                "refused",
+                client,
+                host=host,
+                sni=client.sni or "",
+                destination=endpoint(client.sockname),
+                profile=profiles[0].id,
+                reason=REASON[bound],
+            )
+        )
 
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         address = data.server.address
@@ -139,14 +227,18 @@ class Connections:
 
     def not_opened(self, caller: Caller, error: str) -> None:
         """As mitmproxy's hook, of a connection that is not its own."""
-        client = connection.Client(
+        client = self._client(caller)
+        self._not_opened(client, endpoint(caller.destination), caller.host, error)
+
+    @staticmethod
+    def _client(caller: Caller) -> connection.Client:
+        return connection.Client(
             peername=caller.peer,
             sockname=caller.destination,
             timestamp_start=caller.began,
             tls=True,
             sni=caller.sni,
         )
-        self._not_opened(client, endpoint(caller.destination), caller.host, error)
 
     def _not_opened(
         self, client: connection.Client, destination: Endpoint | None, host: str, error: str
@@ -155,6 +247,7 @@ class Connections:
         if not profiles:
             return
         refused = bool(_REFUSED_CERTIFICATE.search(error))
+        reason = "client_refused_certificate" if refused else "tls_failed"
         handshake = trace("", sampler=self.sampler)
         self.shipper.submit(
             self.capture.connection(
@@ -165,7 +258,7 @@ class Connections:
                 sni=client.sni or "",
                 destination=destination,
                 profile=profiles[0].id,
-                reason="client_refused_certificate" if refused else "tls_failed",
+                reason=client.error if client.error in REASONS else reason,
                 detail=error,
                 trace=handshake,
             ),
@@ -191,6 +284,7 @@ class Connections:
 
     def end(self) -> None:
         """Records what is still relayed."""
+        self.room.end()
         self.gate.end()
         for client in list(self._relays):
             for relay in self._relays.pop(client):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from addon.api import Api, Backoff, NoToken
+from addon.api import Api, Backoff, Distrusted, NoToken
 from addon.receipt import NotTaken, Receipt, Refused, read
 from addon.segment import Batch
 from addon.spool import Spool
@@ -60,7 +60,7 @@ class Delivery:
         api: Api,
         metrics: Metrics,
     ) -> None:
-        self.error = ""  # why the app takes nothing at the moment
+        self.error = self._outcome = ""  # why the app takes nothing at the moment
         self.totals = Totals(0, 0, 0)
         self._spool = spool
         self._api = api
@@ -198,13 +198,13 @@ class Delivery:
         self._backoff.reset()
         if self.error:
             log.info("the app takes records again")
-            self.error = ""
+            self.error = self._outcome = ""
 
     def _failed(self, e: NotTaken) -> None:
         self._metrics.add("telemock.ship.batches", (e.outcome,))
-        if not self.error:
+        if e.outcome != self._outcome:
             log.warning("records wait in the spool: %s", e)
-        self.error = str(e)
+        self.error, self._outcome = str(e), e.outcome
         wait = self._backoff.next(e.again_s)
         if self._finishing.is_set():
             time.sleep(max(0.0, min(wait, BACKOFF_S[0], self._deadline - time.monotonic())))
@@ -230,7 +230,8 @@ class Delivery:
             raise NotTaken("unauthorized", f"the token cannot be read: {e.strerror}") from None
         except (OSError, http.client.HTTPException) as e:
             text = getattr(e, "strerror", None) or type(e).__name__
-            raise NotTaken("unreachable", f"the app cannot be reached: {text}") from None
+            outcome = "distrusted" if isinstance(e, Distrusted) else "unreachable"
+            raise NotTaken(outcome, f"the app cannot be reached: {text}") from None
         receipt = read(answer, len(lines))
         self._spool.tell(accounts, receipt.accounts)
         return receipt

@@ -21,7 +21,9 @@ from addon.answer import Answers, Conversation
 from addon.capture import endpoint
 from addon.dns import Address
 from addon.exchange import Exchange, Line
+from addon.hello import Hello, look
 from addon.judge import Verdict, judge
+from addon.room import Room, Stage
 from addon.splice import IDLE_SECONDS, SWEEP_S
 from addon.tls import Connection, Contexts, said
 from app.contract.record import Endpoint, Tls, short
@@ -46,12 +48,16 @@ class Keeper(Protocol):
     def not_opened(self, caller: "Caller", error: str) -> None:
         """Records that the TLS handshake failed."""
 
+    def evicted(self, caller: "Caller", bound: str) -> None:
+        """Counts and records that a bound ended it."""
+
 
 class Front:
     """In the event loop. `answers` decides and answers."""
 
-    def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers) -> None:
+    def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers, room: Room) -> None:
         self.keeper, self.contexts, self.answers = keeper, contexts, answers
+        self.room = room
         self.callers: set[Caller] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -64,9 +70,13 @@ class Front:
             self._sweep()
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.callers.add(Caller(self, client, peer, destination, host, back))
+            caller = Caller(self, client, peer, destination, host, back)
         except OSError:  # gone already
             client.close()
+            return
+        self.callers.add(caller)
+        if not self.room.enter(caller):
+            caller.close()
 
     def end(self) -> None:
         if self._sweeping is not None:
@@ -97,13 +107,15 @@ class Caller:
         back: Back,
     ) -> None:
         self.peer, self.destination, self.host, self.sni = peer, destination, host, ""
+        self.names: tuple[str, ...] = (host,)
         self.began, self.active = time.time(), time.monotonic()
         self._front, self._socket, self._back = front, client, back
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[bytes], None] = self._first
         self._hello = b""  # the first bytes, which mitmproxy would begin with
-        self._asking: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None  # until `_replied`
         self._unsent = bytearray()
+        self._weighed = 0  # what the room last saw
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
         self._open = True
         self._loop.add_reader(client, self._readable)
@@ -118,6 +130,7 @@ class Caller:
     def _let_go(self) -> None:
         self._open = False
         self._front.callers.discard(self)
+        self._front.room.leave(self)
         self._loop.remove_reader(self._socket)
         if self._unsent:
             self._loop.remove_writer(self._socket)
@@ -134,6 +147,7 @@ class Caller:
             self._safely(self._take, data)
         else:
             self._safely(self._left)
+        self._weigh()
 
     def _safely[*Ts](self, step: Callable[[*Ts], None], *given: *Ts) -> None:
         """What fails ends this connection, and no other."""
@@ -148,18 +162,60 @@ class Caller:
             self._front.keeper.not_opened(self, "connection closed")
         self.close()
 
+    # For the room.
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """What has begun and was not answered."""
+        return self._talk.exchange if self._take == self._go_on else None
+
+    @property
+    def served(self) -> bool:
+        return self._take == self._go_on and self._talk.count > 0
+
+    def busy(self) -> bool:
+        patience = self._front.room.bounds.body
+        return self.exchange is not None and time.monotonic() - self.active < patience
+
+    def held(self) -> int:
+        talk = self._talk.held if self._take == self._go_on else len(self._hello)
+        return talk + len(self._unsent)
+
+    def stages(self) -> dict[Stage, int]:
+        if self._take == self._go_on:
+            return self._talk.stages()
+        return {("head", 0): 0} if self._hello else {}
+
+    def evict(self, bound: str) -> None:
+        self._front.keeper.evicted(self, bound)
+        self.close()
+
+    def _weigh(self) -> None:
+        held = self.held()
+        if held != self._weighed and self._open:
+            self._weighed = held
+            self._front.room.weigh(self)
+
     # What is done with the client's bytes, one step after the other.
 
     def _first(self, data: bytes) -> None:
         self._hello += data
         keeper = self._front.keeper
-        found = judge(self._hello, self.host, keeper.names)
         if keeper.unread():
             self._hand_over()
-        elif isinstance(found, Verdict):
+            return
+        hello = look(self._hello)
+        if hello is not Hello.READY:
+            if hello is Hello.SHREDDED:
+                self.evict("head")
+            return
+        found = judge(self._hello, self.host, keeper.names)
+        if isinstance(found, Verdict):
             if not found.tls or found.h2:
                 self._hand_over()
                 return
+            names = (found.sni, found.host, self.host)
+            self.names = tuple(dict.fromkeys(filter(None, names)))
             self.host, self.sni = found.host, found.sni
             context = self._front.contexts.of(found.sni or self.destination[0], found.host)
             self._tls, self._take = Connection(context), self._shake
@@ -184,7 +240,12 @@ class Caller:
     def _go_on(self, data: bytes) -> None:
         self._tls.take(data)
         talk = self._talk
-        while talk.over is None and not talk.ended and (plain := self._tls.plain()):
+        while (
+            talk.over is None
+            and not talk.ended
+            and not talk.blocked
+            and (plain := self._tls.plain())
+        ):
             talk.receive(plain)
         if talk.over is None and self._tls.ended:
             talk.leave()
@@ -199,17 +260,27 @@ class Caller:
             self._flush()
             self._when_drained(self.close)
         elif talk.asked is not None and self._asking is None:
-            self._asking = self._loop.create_task(self._ask(talk.asked))
+            # With mitmproxy's eager tasks it may have ended here already: an answer that waits for
+            # nobody is made at once. Its callback comes later in any case, from the loop, so that
+            # `_replied` neither meets a task that is not known yet nor calls itself.
+            self._asking = self._loop.create_task(self._front.answers.ask_app(talk.asked))
+            self._asking.add_done_callback(self._replied)
 
-    async def _ask(self, exchange: Exchange) -> None:
-        await self._front.answers.ask_app(exchange)
+    def _replied(self, asking: asyncio.Task[None]) -> None:
         self._asking = None
-        if self._open:
-            self._safely(self._replied)
+        failed = asking.cancelled() or asking.exception() is not None
+        if not self._open:
+            return
+        if failed:
+            log.error("an answer was not made, so its connection is closed: %r", asking)
+            self.close()
+        else:
+            self._safely(self._go_on_replied)
 
-    def _replied(self) -> None:
+    def _go_on_replied(self) -> None:
         self._talk.replied()
         self._follow()
+        self._weigh()
 
     def _line(self) -> Line:
         return Line(
@@ -224,6 +295,7 @@ class Caller:
             scheme="https",
             port=self.destination[1],
             named=self.host,
+            names=self.names,
         )
 
     def _hand_over(self) -> None:
@@ -252,7 +324,9 @@ class Caller:
         sent = self._write(data)
         if sent < len(data):
             self._unsent += data[sent:]
-            # Who does not read is not read from.
+            # Who does not read is not read from, and what it has sent already waits.
+            if self._take == self._go_on:
+                self._talk.blocked = True
             self._loop.remove_reader(self._socket)
             self._loop.add_writer(self._socket, self._writable)
 
@@ -273,6 +347,13 @@ class Caller:
             self._safely(self._drained)
         else:
             self._loop.add_reader(self._socket, self._readable)
+            if self._take == self._go_on:
+                self._safely(self._resume)
+        self._weigh()
+
+    def _resume(self) -> None:
+        self._talk.go_on()
+        self._go_on(b"")
 
     def _when_drained(self, then: Callable[[], None]) -> None:
         if self._unsent:

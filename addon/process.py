@@ -18,7 +18,7 @@ from mitmproxy.addonmanager import Loader
 
 from addon import ca, layers, loopback, telemetry
 from addon import options as settings
-from addon.api import Api
+from addon.api import TROUBLES, Api
 from addon.arrivals import QUIC_REFUSED, QuicRefused
 from addon.connections import listening
 from addon.dns import is_local
@@ -51,11 +51,16 @@ class Process:
         ca.ensure(options.ca_dir, options.trust_dir)
         self.options = options = options.counted_from(ca.born(options.ca_dir))
         self._ipv6 = is_local("::1")
+        self._troubles: dict[str, str] = {}  # by the API's path, the last exchange's
         self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
-        layers.install()
         self.metrics = _metrics(options.redirected)
         self.exporter = Exporter(options.otel, self.metrics)
-        api = Api(options.api_url, token_reader(options.token_file), options.api_tls)
+        api = Api(
+            options.api_url,
+            token_reader(options.token_file),
+            options.api_tls,
+            self._app_answers_with,
+        )
         self.profiles = Profiles(
             api,
             built_in() if bundle is None else bundle,
@@ -78,6 +83,7 @@ class Process:
             boot=options.boot,
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
+        layers.install(options.bounds, self.sidecar.connections.exceeded)
         self._log_handler: LogHandler | None = None
         self._started = time.monotonic()
         self._health: asyncio.Server | None = None
@@ -121,9 +127,16 @@ class Process:
             self.options.log_format == "json",
         )
         install(self._log_handler, self.options.log_level)
+        self._say_restarts()
         self.exporter.start()
         self.shipper.start()
         self.profiles.start()
+
+    def _say_restarts(self) -> None:
+        times, why = self.options.restarted
+        if times:
+            self.metrics.add("telemock.sidecar.restarts", (), times)
+            log.warning("started again in this container (%d): the process before %s", times, why)
 
     async def serve(self) -> None:
         """Health and metrics, once the proxy listens; then it is ready.
@@ -181,6 +194,7 @@ class Process:
             "version": version(),
             "mode": self.options.mode or "",
             "boot": self.shipper.boot,
+            "restarts": self.options.restarted.times,
             "proxy": written(listening()),
             "in_flight": self.sidecar.exchanges.in_flight,
             "profiles": self.profiles.state(),
@@ -191,6 +205,12 @@ class Process:
 
     def ready(self) -> str:
         return self._state
+
+    def _app_answers_with(self, path: str, trouble: str) -> None:
+        """Profiles that can be had do not mean that records are taken."""
+        self._troubles[path] = trouble
+        for each in TROUBLES:
+            self.metrics.set("telemock.app.trouble", each in self._troubles.values(), (each,))
 
     def _profiles_changed(self, failed: bool) -> None:
         self.metrics.set("telemock.profiles.reload_failed", failed)

@@ -22,6 +22,7 @@ from addon.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
 from addon.tls import Contexts
+from app.contract.names import CANNOT_START
 from app.contract.rules import Bundle
 
 
@@ -42,7 +43,7 @@ class Master(BaseMaster):
         self.deadline = 0.0  # of the loop's clock, for what is in flight when we are stopped
         tls_config = tlsconfig.TlsConfig()
         self.contexts = Contexts(tls_config)
-        connections.gate.front = Front(connections, self.contexts, answers)
+        connections.gate.front = Front(connections, self.contexts, answers, connections.room)
         self.addons.add(  # type: ignore[no-untyped-call]
             sidecar,
             core.Core(),
@@ -110,7 +111,7 @@ async def _run(process: Process) -> int:
         left = await asyncio.to_thread(process.stop)
     if master.failure:
         print(f"error: {master.failure}", file=sys.stderr)
-        return 1
+        return CANNOT_START
     if left:
         print(f"{left} records stay in the spool for the next start", file=sys.stderr)
     return 0
@@ -127,7 +128,7 @@ def run(options: Options, bundle: Bundle | None = None) -> int:
             "can be written",
             file=sys.stderr,
         )
-        return 1
+        return CANNOT_START
     _allow_files()
     return asyncio.run(_run(process))
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from addon.api import Answer
+from addon.api import Answer, trouble_of
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -61,7 +61,7 @@ def read(answer: Answer, sent: int) -> Receipt:
 def _refusal(answer: Answer) -> NotTaken:
     """With the start of what the app said."""
     status = answer.status
-    outcome = {401: "unauthorized", 403: "unauthorized", 507: "full"}.get(status, "error")
+    outcome = trouble_of(status) or "error"
     said = answer.body[:200].decode("utf-8", "backslashreplace")
     text = f"the app answered {status} {said}".strip()
     return NotTaken(outcome, text, status, answer.seconds("retry-after"))

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from app import report as reports
+from app.arriving import Slow
 from app.auth import Caller, Policy
 from app.batch import LINES_CAP, BatchError, read_body, receipt, told_by
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
@@ -25,11 +26,10 @@ from app.contract.record import Action, Kind, Mode
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.profiles import explain, seen_from_url
-from app.reading import read
+from app.reading import in_turn, known_as
 from app.runtime import Runtime
 from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 
-_BATCH_S = 30.0  # for a batch to arrive whole
 _AGE = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NS = 1_000_000_000
@@ -140,25 +140,21 @@ async def take(request: Request) -> Response:
     count = runtime.metrics.add
     _heard(request, runtime, sender)
     told = told_by(request.headers, sender.pod)
-    async with runtime.batches:
-        try:
-            async with asyncio.timeout(_BATCH_S):
-                body = await read_body(request.stream())
+    try:
+        async with runtime.arriving.place(known_as(request, sender)) as place:
+            body = await read_body(request.stream(), place)
             arrived = time.perf_counter()
             encoding = request.headers.get("content-encoding", "")
-            batch, rebound = await read(body, encoding, sender.pod, runtime.digest)
-            if sender.pod and rebound:
-                count("telemock.ingest.rebound", (), rebound)
-                log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
-            if not batch.records and not batch.refused and not told:  # a sidecar takes leave
-                return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
-            taken = await runtime.budget.take(sum(i.size for i in batch.records))
-        except ClientDisconnect:  # it waited too long for its turn, and comes again
-            return Response(status_code=408)
-        except BatchError as e:
-            raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
-        except TimeoutError:
-            raise refusal(408, f"the batch did not arrive within {_BATCH_S:g} s") from None
+            batch, taken = await in_turn(body, encoding, runtime, sender.pod)
+    except ClientDisconnect:  # it waited too long for its turn, and comes again
+        return Response(status_code=408)
+    except BatchError as e:
+        raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
+    except Slow as e:
+        hint = "send the batch again, in one go"
+        raise refusal(408, f"{e}\n\nhint: {hint}", {"Connection": "close"}) from None
+    if not batch.records and not batch.refused and not told:  # a sidecar that takes leave
+        return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
     try:  # the next one is read meanwhile: those that wait together share a commit
         written = await runtime.writer.write(batch.records, told)
     except StoreFull as e:

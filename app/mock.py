@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from app import template
+from app.arriving import Arriving
 from app.contract.answer import BLOCKED, Rendered, render
 from app.contract.body import documents, keep
 from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
@@ -51,6 +52,7 @@ from app.seen import (
     Scope,
     Send,
     TooLarge,
+    TooSlow,
     arrived,
     header,
     read_body,
@@ -67,6 +69,12 @@ _TOO_LARGE = Answer(
     headers=(("content-type", "text/plain"), ("connection", "close"), (HEADER_ERROR, "too_large")),
     body=b"telemock: the body is larger than TELEMOCK_MAX_BODY\n",
 )
+_TOO_SLOW = Answer(
+    status=408,
+    headers=(("content-type", "text/plain"), ("connection", "close"), (HEADER_ERROR, "too_slow")),
+    body=b"telemock: the body came too slowly\n",
+)
+_HAS_BODY = frozenset({b"content-length", b"transfer-encoding"})
 NO_RULE = Answer(
     status=404,
     headers=(("content-type", "application/json"), (HEADER_ERROR, "no_rule")),
@@ -115,25 +123,36 @@ class Mock:
         *,
         mode: Mode | None,
         max_body: int,
+        arriving: Arriving,
     ) -> None:
         self._rules = rules
         self.writer = writer
         self._telemetry = telemetry
         self._mode = mode
         self._max_body = max_body
+        self._arriving = arriving
         self._counters = Counters()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         time_ns, started = time.time_ns(), time.monotonic_ns()
         asked = arrived(scope)
         span = self.begin(asked)
-        gone = too_large = False
+        gone = False
+        refused: Answer | None = None
+        body = None
         try:
-            body = await read_body(
-                receive, header(asked.headers, "content-encoding"), self._max_body
-            )
+            if any(n in _HAS_BODY for n, _ in scope["headers"]):
+                body = await read_body(
+                    receive,
+                    header(asked.headers, "content-encoding"),
+                    self._max_body,
+                    self._arriving,
+                    f"mock {asked.client.address if asked.client else ''}",
+                )
         except TooLarge as e:
-            too_large, body = True, e.body
+            refused, body = _TOO_LARGE, e.body
+        except TooSlow as e:
+            refused, body = _TOO_SLOW, e.body
         except ClientGone as e:
             gone, body = True, e.body
         if body is not None and HEADER_CUT in asked.internal:
@@ -146,7 +165,7 @@ class Mock:
         detail = error = ""
         if not gone:
             count = self._counters.next(chosen)
-            answer = _TOO_LARGE if too_large else step(chosen.answer, count)
+            answer = refused or step(chosen.answer, count)
             out = Outgoing(scope, receive, send)
             try:
                 rendered = await self._render(answer, seen, count)

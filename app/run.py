@@ -65,7 +65,7 @@ def run(
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
         app = _app(settings, profiles, stack)
-        route = transparent.Redirect(_redirected(app)) if redirect else None
+        route = _transparent(app, settings) if redirect else None
         environ = {"TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name}
         if mode:
             environ["TELEMOCK_MODE"] = mode
@@ -118,6 +118,10 @@ def _sidecar(
     return local.start_sidecar(
         settings.data, settings.logs, app.url, environ=environ, stdout=stdout
     )
+
+
+def _transparent(app: local.App, settings: Settings) -> transparent.Redirect:
+    return transparent.Redirect(_redirected(app), settings.dummy_ranges)
 
 
 def _redirected(app: local.App) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from app.arriving import Arriving, Slow
 from app.contract.body import keep
 from app.contract.names import HEADER_SCHEME, HEADERS_INTERNAL
 from app.contract.record import (
@@ -21,6 +22,7 @@ from app.contract.record import (
     Pair,
     Request,
     clip,
+    cut,
     short,
     text,
 )
@@ -30,6 +32,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:]*)(?::(\d{1,5}))?", re.IGNORECASE)
+WHOLE_S = 300.0  # for a body of any size to arrive
 _HTTP = {"ws": "http", "wss": "https"}
 
 
@@ -111,7 +114,7 @@ def request_of(asked: Arrived, body: Body | None) -> Request:
         scheme=asked.scheme,
         host=short(asked.host),
         port=asked.port,
-        path=asked.path[:VALUE_CAP],
+        path=cut(asked.path, VALUE_CAP),
         query=query,
         http_version=short("HTTP/" + asked.http_version) if asked.http_version else "",
         headers=headers,
@@ -136,8 +139,21 @@ class ClientGone(Exception):
         self.body = body
 
 
-async def read_body(receive: Receive, encoding: str, limit: int) -> Body | None:
-    """The request's body, read to its end; None when it has none. Raises TooLarge, ClientGone."""
+class TooSlow(Exception):
+    """`body` is what came before its time was over."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self.body = body
+
+
+async def read_body(
+    receive: Receive, encoding: str, limit: int, arriving: Arriving, sender: str
+) -> Body | None:
+    """The request's body, read to its end; None when it has none.
+
+    Raises TooLarge, TooSlow, ClientGone.
+    """
     digest = hashlib.sha256()
     prefix = bytearray()
     size = 0
@@ -147,19 +163,24 @@ async def read_body(receive: Receive, encoding: str, limit: int) -> Body | None:
             bytes(prefix), size=size, sha256=digest.hexdigest(), encoding=encoding, cap=BODY_CAP
         )
 
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone(kept())
-        chunk = message.get("body", b"")
-        digest.update(chunk)
-        size += len(chunk)
-        if len(prefix) < BODY_CAP:
-            prefix += chunk[: BODY_CAP - len(prefix)]
-        if size > limit:
-            raise TooLarge(kept())
-        if not message.get("more_body", False):
-            return kept() if size else None
+    try:
+        async with arriving.place(sender, WHOLE_S) as place:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone(kept())
+                chunk = message.get("body", b"")
+                part = chunk[: BODY_CAP - len(prefix)]
+                await place.more(len(chunk), len(part))
+                digest.update(chunk)
+                size += len(chunk)
+                prefix += part
+                if size > limit:
+                    raise TooLarge(kept())
+                if not message.get("more_body", False):
+                    return kept() if size else None
+    except Slow:
+        raise TooSlow(kept()) from None
 
 
 def header(headers: list[Pair], name: str) -> str:

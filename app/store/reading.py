@@ -26,6 +26,7 @@ from app.store.accounts import lost
 from app.store.rollup import SENDER, TRAFFIC, Rollup
 from app.store.search import cursor, i64, search
 
+_PAGE = 16 << 20  # bytes of records after which a page ends, however many were asked for
 _FORMS = 512  # that are remembered, some 2 KB each
 
 
@@ -44,7 +45,13 @@ class Reader:
             more = len(found) > query.limit
             found = found[: query.limit]
             last = cursor(query.order, *found[-1]) if found else query.cursor
-            records = [self._record(id) for _, id in found]
+            records, size = [], 0
+            for n, (_, id) in enumerate(found):
+                records.append(self._record(id))
+                size += len(records[-1])
+                if size > _PAGE and n + 1 < len(found):
+                    last, more = cursor(query.order, *found[n]), True
+                    break
         finally:
             self.connection.execute("ROLLBACK")
         return Page(records, last if more else None, last)
@@ -176,7 +183,8 @@ class Reader:
     def _line(self, dictionary: int, record: bytes, seq: int, time_ns: int) -> bytes:
         if dictionary < 0:
             return whole(self._form(-dictionary), seq, time_ns, record)
-        return self._decompressor(dictionary).decompress(record)
+        line = self._decompressor(dictionary).decompress(record)
+        return line if line.isascii() else _repaired(line)
 
     def _form(self, number: int) -> bytes:
         line = self._forms.get(number)
@@ -198,6 +206,15 @@ class Reader:
             data = zstandard.ZstdCompressionDict(row[0]) if row else None
             found = self._decompressors[dictionary] = zstandard.ZstdDecompressor(data)
         return found
+
+
+def _repaired(line: bytes) -> bytes:
+    """The line as UTF-8: until 2026-11-29 fields were kept in which it was not."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return line.decode("utf-8", "replace").encode()
+    return line
 
 
 def _scope(scope: Scope, profile: str, table: str = "") -> tuple[str, list[Any]]:

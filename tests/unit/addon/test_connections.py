@@ -59,6 +59,7 @@ def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
         None,
         ("127.0.0.1", 8000),
         lambda exchange, flow: None,
+        lambda client: (),
     )
 
 
@@ -85,12 +86,12 @@ async def test_the_name_stands_again_once_connected() -> None:
 async def test_a_refused_destination_says_why_and_stops_there() -> None:
     with taddons.context():
         addon = connections(Kept(), Metrics("sidecar"))
-        data = connecting("192.0.2.1")
+        data = connecting("100::7")
         with pytest.raises(exceptions.AddonHalt):
             await addon.server_connect(data)
         assert why(f"Connection killed: {data.server.error}") == (
             "loop",
-            "192.0.2.1 is a dummy address, which leads nowhere",
+            "100::7 is a dummy address, which leads nowhere",
         )
 
 

@@ -7,7 +7,7 @@ import pytest
 from mitmproxy import http
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import ConnectionState, Server
-from mitmproxy.proxy import commands, events
+from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http._events import (
@@ -21,6 +21,8 @@ from mitmproxy.test import taddons, tflow, tutils
 
 from addon import layers
 from addon.judge import HEAD_CAP
+from tests.sidecar import HOST
+from tests.unit.addon.test_judge import hello
 from tests.unit.addon.test_next_layer import Rules
 
 
@@ -99,13 +101,13 @@ def test_an_answers_trailers_are_left_out(context: Context) -> None:
 
 
 @pytest.fixture
-def server(context: Context) -> layers.Server:
-    server = layers.Server(context)
+def server(context: Context) -> layers.Http1Server:
+    server = layers.Http1Server(context, Rules())
     list(server.handle_event(events.Start()))
     return server
 
 
-def test_a_requests_trailers_are_handed_on(server: layers.Server, context: Context) -> None:
+def test_a_requests_trailers_are_handed_on(server: layers.Http1Server, context: Context) -> None:
     wire = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: b\r\n\r\n"
     made = received(server.handle_event(events.DataReceived(context.client, wire)))
     assert isinstance(made[-1], RequestTrailers)
@@ -113,7 +115,7 @@ def test_a_requests_trailers_are_handed_on(server: layers.Server, context: Conte
 
 @pytest.mark.parametrize(("size", "refused"), [(1000, False), (HEAD_CAP + 1, True)])
 def test_a_head_has_an_end(
-    server: layers.Server, context: Context, size: int, refused: bool
+    server: layers.Http1Server, context: Context, size: int, refused: bool
 ) -> None:
     begin = b"GET / HTTP/1.1\r\na: "
     wire = begin + b"x" * (size - len(begin))
@@ -122,3 +124,91 @@ def test_a_head_has_an_end(
     assert any(isinstance(c, commands.CloseConnection) for c in made) == refused
     again = list(server.handle_event(events.DataReceived(context.client, b"y" * 99)))
     assert again == []
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n",
+     b"\nM-SEARCH /x HTTP/1.2\nHost: a\n\n", b"\r\ngo /x HTTP/1.0\r\n\r\n"],
+)  # fmt: skip
+def test_a_request_of_any_method_is_read_also_behind_empty_lines(
+    server: layers.Http1Server, context: Context, wire: bytes
+) -> None:
+    for at in range(1, len(wire)):
+        one = layers.Http1Server(context, Rules())
+        list(one.handle_event(events.Start()))
+        made = [
+            *one.handle_event(events.DataReceived(context.client, wire[:at])),
+            *one.handle_event(events.DataReceived(context.client, wire[at:])),
+        ]
+        heads = [e for e in received(made) if isinstance(e, RequestHeaders)]
+        assert [e.request.path for e in heads] == ["/x"] and not sent(made)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [b"\x00", b"\r\n\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /x\r\n",
+     b"GET /x HTTP/3.0\r\n", b"\x16\x03\x01", b"GET x HTTP/1.1\r\n\r\n",
+     b"GET / HTTP/1.1\r\nno field\r\n\r\n", b"{}\r\n"],
+)  # fmt: skip
+def test_what_cannot_be_judged_is_refused_and_recorded(context: Context, wire: bytes) -> None:
+    rules = Rules()
+    refused: list[bytes] = []
+    rules.refused = lambda _, data: refused.append(data)  # type: ignore[method-assign]
+    server = layers.Http1Server(context, rules)
+    list(server.handle_event(events.Start()))
+    made = list(server.handle_event(events.DataReceived(context.client, wire)))
+    assert sent(made).startswith(b"HTTP/1.1 400 ") and received(made) == []
+    assert isinstance(made[-1], commands.CloseConnection | commands.Log)
+    assert refused == [wire]
+    assert list(server.handle_event(events.DataReceived(context.client, b"GET /"))) == []
+
+
+class TestTunnel:
+    """CONNECT to a host that no profile names."""
+
+    @pytest.fixture
+    def rules(self) -> Rules:
+        return Rules()
+
+    @pytest.fixture
+    def tunnel(self, context: Context, rules: Rules) -> layers.Tunnel:
+        tunnel = layers.Tunnel(context, rules, "other.example")
+        assert list(tunnel.handle_event(events.Start())) == []
+        return tunnel
+
+    @pytest.mark.parametrize("data", [hello("other.example"), b"\x00", b"GET / HTTP/1.1\r\n\r\n"])
+    def test_is_relayed(
+        self, tunnel: layers.Tunnel, rules: Rules, context: Context, data: bytes
+    ) -> None:
+        assert list(tunnel.handle_event(events.DataReceived(context.client, data[:1]))) == [] or (
+            data == b"\x00"
+        )
+        made = list(tunnel.handle_event(events.DataReceived(context.client, data[1:])))
+        assert [c.connection for c in made if isinstance(c, commands.SendData)]
+        assert [(x.host, x.reason, x.sent) for x in rules.relays] == [
+            ("other.example", "not_named", len(data))
+        ]
+
+    def test_is_relayed_where_the_server_speaks_first_or_nobody_does(
+        self, tunnel: layers.Tunnel, rules: Rules, context: Context
+    ) -> None:
+        assert sent(tunnel.handle_event(events.DataReceived(context.server, b"220 ")))
+        assert rules.relays[0].received == 4
+        silent = layers.Tunnel(context, rules, "other.example")
+        list(silent.handle_event(events.Start()))
+        assert list(silent.handle_event(events.ConnectionClosed(context.client)))
+        assert len(rules.relays) == 2
+
+    @pytest.mark.parametrize("data", [hello(HOST), b"GET / HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n"])
+    def test_is_opened_for_who_names_a_profiles_host(
+        self, tunnel: layers.Tunnel, rules: Rules, context: Context, data: bytes
+    ) -> None:
+        connected = context.server
+        made = list(tunnel.handle_event(events.DataReceived(context.client, data)))
+        closed = [c for c in made if isinstance(c, commands.CloseConnection)]
+        assert [c.connection for c in closed] == [connected] and not rules.relays
+        (asked,) = (c for c in made if isinstance(c, layer.NextLayerHook))
+        assert asked.data.data_client() == data
+        assert asked.data.context.server.address == ("real.example", 443)
+        assert not asked.data.context.server.connected

@@ -12,23 +12,15 @@ from app.contract.settings import SettingError
 from app.main import create_app
 from app.release import Release
 from app.settings import load
-from tests.cluster import cluster, namespace, needs_cluster
+from tests.cluster import AWAY, cluster, kubeconfig, namespace, needs_cluster
 from tests.released import NAME, objects
 from tests.serving import environment, serving, until
-
-AWAY = """
-clusters: [{name: c, cluster: {server: "http://127.0.0.1:9"}}]
-users: [{name: u, user: {}}]
-contexts: [{name: c, context: {cluster: c, user: u}}]
-current-context: c
-"""
 
 
 @pytest.fixture
 def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An API server that does not answer."""
-    (tmp_path / "config").write_text(AWAY)
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    kubeconfig(tmp_path, monkeypatch, AWAY)
 
 
 @pytest.mark.usefixtures("away")

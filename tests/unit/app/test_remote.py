@@ -1,7 +1,6 @@
 """From a kubeconfig to the app: a real API server and kubelet, and a pod that leads to the app."""
 
 import base64
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from app.remote import RemoteError
 from app.settings import load
 from app.store import CaptureQuery, Scope
 from tests import accounts
-from tests.cluster import cluster, namespace, needs_cluster
+from tests.cluster import cluster, kubeconfig, namespace, needs_cluster
 from tests.records import exchange
 from tests.relay import needs_image, relay
 from tests.released import LABELS, NAME, Released, objects, released, service, webhook
@@ -76,22 +75,10 @@ Login = Callable[[str], None]
 @pytest.fixture
 def login(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Login:
     """Makes the kubeconfig one of that bearer token."""
-    ca = base64.b64encode(Path(api.client.configuration.ssl_ca_cert).read_bytes()).decode()
+    ca = Path(api.client.configuration.ssl_ca_cert).read_bytes()
 
     def write(token: str) -> None:
-        config = {
-            "clusters": [
-                {
-                    "name": "c",
-                    "cluster": {"server": api.server, "certificate-authority-data": ca},
-                }
-            ],
-            "users": [{"name": "u", "user": {"token": token}}],
-            "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "here",
-        }
-        (tmp_path / "config").write_text(json.dumps(config))
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        kubeconfig(tmp_path, monkeypatch, api.server, token=token, ca=ca)
 
     return write
 

@@ -1,11 +1,24 @@
+import asyncio
 import gzip
 import hashlib
 
 import pytest
 
+from app import arriving as arriving_module
+from app.arriving import Arriving
 from app.contract.body import content
-from app.contract.record import BODY_CAP, QUERY_CAP
-from app.seen import ClientGone, Scope, TooLarge, arrived, host_of, pairs_of, read_body, request_of
+from app.contract.record import BODY_CAP, QUERY_CAP, VALUE_CAP
+from app.seen import (
+    ClientGone,
+    Scope,
+    TooLarge,
+    TooSlow,
+    arrived,
+    host_of,
+    pairs_of,
+    read_body,
+    request_of,
+)
 
 
 def scope(**changes: object) -> Scope:
@@ -57,6 +70,21 @@ def test_too_many_parameters_are_counted() -> None:
     assert request.left_out == 7
 
 
+def test_what_was_cut_is_marked_for_the_masking() -> None:
+    """The start of a value at a cut is removed: see the tests of the sweep."""
+    long = b"x" * (VALUE_CAP + 1)
+    asked = arrived(
+        scope(
+            raw_path=b"/" + long,
+            query_string=long + b"=" + long,
+            headers=[(b"host", b"h"), (b"a", long)],
+        )
+    )
+    request = request_of(asked, None)
+    for text in (request.path, *request.query[0], request.headers[1][1]):
+        assert text.endswith("x…") and len(text) == VALUE_CAP + 1
+
+
 def test_internal_headers_are_told_apart() -> None:
     headers = [
         (b"host", b"cdn.cribl.io"),
@@ -80,7 +108,7 @@ async def read(chunks: list[bytes], limit: int = 1 << 40, encoding: str = ""):  
     async def receive() -> dict[str, object]:
         return messages.pop(0)
 
-    return await read_body(receive, encoding, limit)
+    return await read_body(receive, encoding, limit, Arriving(lambda _: None), "a")
 
 
 async def test_body_is_cut_but_counted_and_hashed_whole() -> None:
@@ -93,6 +121,22 @@ async def test_body_is_cut_but_counted_and_hashed_whole() -> None:
 
 async def test_no_body_is_none() -> None:
     assert await read([b""]) is None
+
+
+async def test_a_body_that_does_not_go_on_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arriving_module, "GRACE_S", 0.1)
+
+    messages = [{"type": "http.request", "body": b"begun", "more_body": True}]
+
+    async def receive() -> dict[str, object]:
+        if messages:
+            return messages.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(TooSlow) as caught:
+        await read_body(receive, "", 1 << 20, Arriving(lambda _: None), "a")
+    assert content(caught.value.body) == b"begun"
 
 
 async def test_encoding_is_undone() -> None:

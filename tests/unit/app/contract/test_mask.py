@@ -261,12 +261,35 @@ def test_a_deep_document_is_masked(depth: int) -> None:
 
 
 def test_a_record_with_very_many_secrets_keeps_no_text_that_was_not_searched() -> None:
-    many = json.dumps([{"lic": f"secret-{i}"} for i in range(2000)])
-    record = posted(many, response=Response(status=200, body=Body(text="seen secret-1999")))
+    many = json.dumps([{"lic": f"{i:04}-secret"} for i in range(2000)])
+    said = "seen 1999-secret"
+    record = posted(
+        many,
+        query=[("echo", said)],
+        response=Response(status=200, headers=[("X", said)], body=Body(text=said)),
+    )
     masked = MASKER.record(record)
     assert masked.response is not None and masked.response.body is not None
     assert masked.response.body.withheld == "unmaskable"
-    assert find_secret(r.encode(masked), "secret-1999") == []
+    assert find_secret(everything(masked), "1999-secret") == []
+
+
+def test_what_is_too_much_to_be_searched_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every form of every value in each text takes time: what it does not allow is masked whole."""
+    monkeypatch.setattr("app.contract.traces._BUDGET", 10_000)
+    record = exchange(
+        query=[("lic", PLAIN), ("a", f"x {PLAIN}"), ("v", "1")],
+        headers=[("X", "y" * 2000)],
+        path="/" + SECRET,
+        response=Response(status=200, body=Body(text="z" * 3000 + PLAIN)),
+    )
+    masked = MASKER.record(record)
+    assert find_secret(everything(masked), PLAIN) == []
+    assert masked.request is not None and masked.response is not None
+    assert masked.request.query == [(MASK, MASK)] * 3
+    assert masked.request.headers == [("X", MASK)] and masked.request.path == MASK
+    assert masked.response.reason == "" and masked.response.body is not None
+    assert masked.response.body.withheld == "unmaskable"
 
 
 @pytest.mark.parametrize(
