@@ -6,7 +6,6 @@ Part of `addon.spool`, which holds its lock around every call but `found`.
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from addon.ledger import Ledger, boots_in
@@ -32,8 +31,10 @@ class Boots:
 
     def start(self) -> None:
         """Keep our own ledger on disk from now on, so that a kill loses no number."""
-        with suppress(OSError):  # said with the first record that cannot be written
+        try:
             self.claim()
+        except OSError as e:  # tried again with the first record
+            self.own.error = e.strerror or type(e).__name__
         if self.own.error:
             log.warning(
                 "numbers cannot be kept on disk, so what a kill loses now would not be counted: %s",

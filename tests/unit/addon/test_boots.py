@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from addon import boots as boots_module
+from addon import spool as spool_module
 from addon.segment import segment_name
 from addon.spool import Spool
 from app.contract.account import ACCOUNTS, Account
@@ -121,6 +122,19 @@ def test_a_refusal_is_counted_once_though_a_kill_has_the_segment_read_again(case
     assert case.lost == {"refused": 1, "too_large": 1}
 
 
+def test_records_behind_those_that_were_delivered_are_found(case: Case) -> None:
+    """The file of the first is used again for the next."""
+    first = case.spool(OLD)
+    numbered(first, 1, 2, 3)
+    drain(first)
+    numbered(first, 4)
+    assert [p.name for p in case.directory.glob("*.ndjson")] == [segment_name(OLD, 1)]
+    first.close()
+    second = case.spool()
+    assert second.adopt() == 1 and drain(second) == [line(4, OLD)]
+    second.close()
+
+
 def test_damage_is_counted_for_the_boot_that_it_befell(case: Case) -> None:
     first = case.spool(OLD)
     numbered(first, 1, 2)
@@ -218,3 +232,21 @@ def test_many_boots_are_taken_over_and_told_in_turns(
             assert 0 < len(accounts) <= ACCOUNTS
             known += [account.boot for account in accounts]
     assert sorted(known) == boots and case.names() == [] and not case.lost
+
+
+def test_a_start_without_a_directory_says_so_and_numbers_are_kept_once_there_is_one(
+    case: Case, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "RETRY_S", 0.0)
+    case.directory.write_text("a file in its place")
+    spool = case.spool()
+    numbered(spool, 1, 2)
+    assert spool.ledger.error == "File exists" and "would not be counted" in caplog.text
+    case.directory.unlink()
+    numbered(spool, 3)
+    assert spool.ledger.error == "" and can_be_taken(case.directory, BOOT) is False
+    spool.ledger.reserve()
+    spool.close()
+    successor = case.spool(OLD)
+    assert successor.adopt() == 3 and successor.accounts() == [Account(boot=BOOT, numbered=4)]
+    successor.close()

@@ -315,6 +315,7 @@ def test_a_record_that_cannot_be_encoded_goes_without_its_contents(case: Case) -
 def test_records_after_the_end_are_counted(case: Case) -> None:
     shipper = case.shipper(NOWHERE)
     shipper.start()
+    assert [p.suffix for p in case.spool.iterdir()] == [".lock"]  # numbers are kept from now on
     shipper.close(0)
     shipper.submit(record(shipper))
     assert case.dropped("shutdown") == 1
