@@ -12,6 +12,7 @@ from mitmproxy.proxy import layer, mode_specs, server_hooks
 
 from addon.answer import Answers
 from addon.arrivals import Proven, brought
+from addon.ca import Held
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
 from addon.exchange import Exchange, Traced, trace
@@ -65,6 +66,7 @@ class Connections:
         self.sampler = sampler
         self.app = app
         self.settle = settle
+        self.authority: Held | None = None  # whose certificates clients are shown
         self.answers: Answers | None = None  # asked directly where no other addon looks at flows
         self.dns = Names(options.resolve, options.named, listening)
         self.proven = Proven(options.ca_dir) if options.redirected else None
@@ -148,6 +150,11 @@ class Connections:
         )
         self._not_opened(client, endpoint(caller.destination), caller.host, error)
 
+    def _why(self, host: str) -> str:
+        if self.authority is not None and self.authority.missing([host]):
+            return "certificate_not_covering"
+        return "client_refused_certificate"
+
     def _not_opened(
         self, client: connection.Client, destination: Endpoint | None, host: str, error: str
     ) -> None:
@@ -165,7 +172,7 @@ class Connections:
                 sni=client.sni or "",
                 destination=destination,
                 profile=profiles[0].id,
-                reason="client_refused_certificate" if refused else "tls_failed",
+                reason=self._why(host) if refused else "tls_failed",
                 detail=error,
                 trace=handshake,
             ),
