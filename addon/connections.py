@@ -14,6 +14,7 @@ from mitmproxy.proxy.context import Context
 from addon.answer import Answers
 from addon.arrivals import Proven, brought
 from addon.bounds import REASON
+from addon.ca import Held
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
 from addon.endings import Ending, Met, ending, reader_of, refused
@@ -79,6 +80,7 @@ class Connections:
         self.settle = settle
         self._begun = begun
         self.room = Room(options.bounds, metrics)
+        self.authority: Held | None = None  # whose certificates clients are shown
         self.answers: Answers | None = None  # asked directly where no other addon looks at flows
         self.dns = Names(options.resolve, options.named, listening)
         self.proven = Proven(options.ca_dir) if options.redirected else None
@@ -283,6 +285,12 @@ class Connections:
             client.alpn = caller.tls.get_alpn_proto_negotiated()
         return client
 
+    def _why(self, found: Ending, host: str) -> str:
+        refused = found.kind == "tls_rejected" and found.reason != "tls_failed"
+        if refused and self.authority is not None and self.authority.missing([host]):
+            return "certificate_not_covering"
+        return found.reason
+
     def _without_request(self, client: connection.Client, met: Met, found: Ending) -> None:
         host = next(filter(self.names, filter(None, (client.sni, met.host))), "")
         if client in self.capture.told or not host:
@@ -298,7 +306,7 @@ class Connections:
                 sni=client.sni or "",
                 destination=met.destination,
                 profile=self.profiles.rules.of_host(host)[0].id,
-                reason=client.error if client.error in REASONS else found.reason,
+                reason=client.error if client.error in REASONS else self._why(found, host),
                 detail=found.detail,
                 sent=opened.sent if opened else met.sent,
                 received=opened.received if opened else 0,
