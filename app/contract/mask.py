@@ -157,8 +157,8 @@ class _Record:
 
     def secret(self, how: How, value: str) -> str:
         """What to put in the place of a value, which is remembered for the second pass."""
-        if not value or value == MASK or value in self.tokens:
-            return value  # text is looked at again after its fields were
+        if not value or value == MASK:
+            return value
         by = MASK
         if how == "token" and self.token is not None:
             by = self.token(value)
@@ -244,6 +244,8 @@ class _Record:
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
     def text_secret(self, how: How, value: str) -> str:
+        if value in self.tokens:  # text is looked at again after its fields were
+            return value
         for part in loose(value):
             _note(self.found, part, MASK)
         return self.secret(how, value)
