@@ -23,11 +23,11 @@ from addon.front import Caller
 from addon.gate import Gate
 from addon.handler import unsent
 from addon.judge import Verdict, Wait
-from addon.layers import Relay
 from addon.loopback import LoopbackMode
 from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
+from addon.relay import Relay
 from addon.room import Room
 from addon.splice import Link
 from app.contract.record import REASONS, CaptureRecord, Endpoint, text
@@ -147,6 +147,7 @@ class Connections:
         host = next(filter(self.names, self.named(context)), "")
         if not host:
             return
+        self.heard(client)
         self.shipper.submit(
             self.capture.connection(
                 self.shipper.reserve(),
@@ -157,7 +158,7 @@ class Connections:
                 destination=destination_of(client, server),
                 profile=rules.of_host(host)[0].id,
                 reason="unjudged",
-                detail=f"began with {text(data[:FIRST_BYTES])!r}",
+                detail=f"began with {text(data[:FIRST_BYTES])}",  # as it is: so it can be masked
                 sent=len(data),
             )
         )
