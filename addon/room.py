@@ -104,6 +104,7 @@ class Room:
         if seen is not None:
             self._held -= seen.size
             self._left += 1
+
     def weigh(self, guest: Guest) -> None:
         """Looks at what the connection holds now; over the bound, who holds most of what does not
         move leaves."""

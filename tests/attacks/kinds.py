@@ -114,7 +114,7 @@ def half_handshakes(lab: Lab, connect: Callable[[Lab], socket.socket]) -> None:
 
 
 def shaking(lab: Lab, connect: Callable[[Lab], socket.socket]) -> None:
-    hold(many(1000, lambda: connect(lab), hello(HOST)))
+    hold(many(600, lambda: connect(lab), hello(HOST)))
 
 
 def shredded_hello(lab: Lab, connect: Callable[[Lab], socket.socket]) -> None:
@@ -190,10 +190,12 @@ def ahead(lab: Lab) -> None:
 
 def before_connected(lab: Lab) -> None:
     """A body for a real host that cannot be connected to yet."""
+
     def connect() -> socket.socket:
         return lab.sidecar.trust().wrap_socket(
             lab.sidecar.connect(port=444, tls=False), server_hostname=HOST
         )
+
     say = POST % b"/pass" + b"Content-Length: 999999999\r\n\r\n"
     connections = many(4, connect, say)
     end, piece = time.monotonic() + 3, b"x" * 65536
@@ -384,7 +386,7 @@ ATTACKS = (
     Attack("1,500 CONNECTs held open", tunnels, ("connections",)),
     Attack("1,200 halves of a ClientHello", lambda lab: half_handshakes(lab, raw),
            ("connections",)),
-    Attack("1,000 handshakes that are not ended", lambda lab: shaking(lab, raw),
+    Attack("600 handshakes that are not ended", lambda lab: shaking(lab, raw),
            ("connections",), quick=True),
     Attack("ClientHellos of one-byte records", lambda lab: shredded_hello(lab, raw)),
     Attack("400 names for certificates", names),
