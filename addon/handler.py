@@ -324,7 +324,7 @@ def exchange_of(stream: http_layers.HttpStream) -> Exchange | None:
     return found if isinstance(found, Exchange) else None
 
 
-FRAGMENT = 64  # bytes that one fragment of a WebSocket message takes in memory, besides its content
+FRAGMENT = 512  # bytes that one fragment of a WebSocket message counts for, besides its content
 
 
 def message_size(side: websocket.WebsocketConnection) -> int:

@@ -1,9 +1,9 @@
 """`python -m tests.bench.attacks [WORD …]`: attacks a sidecar of 192 MiB and prints how it fared.
 
 A table: attack, what ended it, the sidecar's peak memory, and the slowest answer of a well-behaved
-client. With words only the attacks whose names hold one. `--quick` takes those of `make test`, `--each`
-a new sidecar for each. The exit code is 1 where a sidecar died, went over its limit, or had its
-client wait.
+client. With words only the attacks whose names hold one. `--quick` takes those of `make test`,
+`--each` a new sidecar for each. The exit code is 1 where a sidecar died, went over its limit, or
+had its client wait.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
         f"limit {LIMIT // MIB} MiB, " + ("" if os.environ.get(INSIDE) else "only through CONNECT")
     )
     print(ROW.format("attack", "ended by", "MiB", "s", "of", "bad"))
-    print(ROW.format(*["-" * 3] * 5))
+    print(ROW.format(*["-" * 3] * 6))
     well = True
     groups = [[x] for x in chosen] if given.each else [chosen]
     for group in groups:
