@@ -4,6 +4,7 @@ A part of `addon.main`'s addon, which mitmproxy calls with every connection.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
 
@@ -176,8 +177,10 @@ class Connections:
         return any(x.sent and x.received for x in self._relays.get(client.id, ()))
 
     def unsent(self, client: connection.Client) -> int:
+        """More than any, where it is gone."""
         handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
-        return unsent(handler.transports[client].writer) if handler else 0
+        io = handler.transports.get(client) if handler else None
+        return sys.maxsize if io is None or io.writer.is_closing() else unsent(io.writer)
 
     def exceeded(self, bound: str, client: connection.Client) -> None:
         """Counts, and has the record of what is under way on the connection say so; where nothing

@@ -323,17 +323,18 @@ class Messages(layers.WebsocketLayer):
 
     bounds: ClassVar[Bounds] = DEFAULTS
 
+    _refused = False
+
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        ended = self._handle_event == self.done
         yield from super().handle_event(event)
-        if not isinstance(event, events.DataReceived) or ended:
+        if not isinstance(event, events.DataReceived) or self._refused:
             return
         sides = (self.client_ws, self.server_ws)
-        if self._handle_event == self.done:
-            if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
-                exceeded("websocket", self)
-            return
-        if max(map(message_size, sides)) > self.bounds.websocket:
+        if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
+            self._refused = True  # which wsproto has told both sides
+            exceeded("websocket", self)
+        elif max(map(message_size, sides)) > self.bounds.websocket:
+            self._refused = True
             exceeded("websocket", self)
             self._handle_event = self.done
             yield commands.CloseConnection(self.context.server)
