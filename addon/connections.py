@@ -27,6 +27,7 @@ from addon.loopback import LoopbackMode
 from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
+from addon.reply import Reply
 from addon.room import Room
 from addon.splice import Link
 from app.contract.record import REASONS, CaptureRecord, Endpoint, text
@@ -47,7 +48,8 @@ class Sink(Protocol):
 
 class Connections:
     """`app` is the mock's address, which is connected to as it is; `settle` decides an exchange
-    that waited for its body; `open_of` gives the exchanges that have begun on a connection."""
+    that waited for its body; `unrouted` answers for a mock that failed; `open_of` gives the
+    exchanges that have begun on a connection."""
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Connections:
         sampler: Sampler | None,
         app: Address,
         settle: Callable[[Exchange, http.HTTPFlow], None],
+        unrouted: Callable[[Exchange, str], Reply | None],
         open_of: Callable[[str], Iterable[Exchange]],
     ) -> None:
         self.options = options
@@ -68,7 +71,7 @@ class Connections:
         self.capture = capture
         self.sampler = sampler
         self.app = app
-        self.settle = settle
+        self.settle, self.unrouted = settle, unrouted
         self._open_of = open_of
         self.room = Room(options.bounds, metrics)
         self.answers: Answers | None = None  # asked directly where no other addon looks at flows

@@ -29,6 +29,7 @@ RULES = bundle_of(
     rule("app", "/at-the-app", answer_at="app"),
     rule("failing", "/failing", answer_at="app"),
     rule("drip", "/drip", answer_at="app", answer=r.Answer(body=LINE, fault="slow_body")),
+    rule("ws", "/ws", answer_at="app", answer=r.Answer(body=LINE, websocket=True)),
 )
 FROM_APP = b"from the app\n"
 REQUEST = "GET %s HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n"
@@ -375,3 +376,31 @@ def test_a_client_that_leaves_while_it_waits_leaves_a_record(lab: Lab, entrance:
     left.set()
     record = lab.sidecar.records()[-1]
     assert (record.kind, record.reason) == ("failed", "client_gone")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("entrance", [e for e in ENTRANCES if "http2" not in e.__name__])
+@pytest.mark.parametrize(
+    ("path", "mock", "reason"),
+    [("/ws", never, "answer_timeout"), ("/ws", at_once, "app_error"),
+     ("/ws", garbage, "app_error"), ("/drip", at_once, "app_error"),
+     ("/drip", garbage, "app_error")],
+)  # fmt: skip
+def test_a_mock_that_was_to_speak_with_the_client_itself_is_answered_for(
+    lab: Lab, entrance: Entrance, path: str, mock: Mock, reason: str
+) -> None:
+    lab.app.mock = mock
+    before = lab.recorded()
+    more = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    with entrance(lab) as client:
+        client.settimeout(ALLOWED_S)
+        target = f"http://{HOST}{path}" if entrance is proxied else path
+        client.sendall((REQUEST % target).removesuffix("\r\n").encode() + more.encode() + b"\r\n")
+        reader = Reader(client)
+        head = reader.until(b"\r\n\r\n")
+        parts: list[bytes] = []
+        reader.body(head, parts.append)
+    assert (head.split()[1], b"".join(parts)) == (b"200", LINE)
+    assert lab.recorded() == before + 1
+    record = lab.sidecar.records()[-1]
+    assert (record.kind, record.answered_by, record.reason) == ("exchange", "sidecar", reason)

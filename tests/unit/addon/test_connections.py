@@ -60,6 +60,7 @@ def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
         None,
         ("127.0.0.1", 8000),
         lambda exchange, flow: None,
+        lambda exchange, error: None,
         lambda client: (),
     )
 
