@@ -22,7 +22,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.exchange import Exchange, Line
-from addon.judge import HEAD_CAP
+from addon.judge import HEAD_CAP, starts_like_http
 from addon.layers import Http, Sidecar
 from addon.reply import closes
 from addon.room import Stage
@@ -112,6 +112,7 @@ def may_become_head(received: bytes) -> bool:
         len(received) <= HEAD_CAP
         and b"\r\n\r\n" not in received
         and received[:1].isalpha()
+        and starts_like_http(received) is not False
         and received.count(b"\n") == received.count(b"\r\n")
     )
 

@@ -125,10 +125,12 @@ class Tunnel(layer.Layer):
         self._events: list[events.Event] = []
         self._begun = b""
         self._chosen: layer.Layer | None = None
+        self._left: Server | None = None  # the connection that was given up
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if self._chosen is not None:
-            yield from self._chosen.handle_event(event)
+            if not isinstance(event, events.ConnectionEvent) or event.connection != self._left:
+                yield from self._chosen.handle_event(event)
             return
         self._events.append(event)
         if isinstance(event, events.Start):
@@ -139,8 +141,9 @@ class Tunnel(layer.Layer):
             if isinstance(found, Wait):
                 return
             if not found.reason or self._sidecar.names(found.host):
-                yield commands.CloseConnection(self.context.server)
-                self.context.server = Server(address=self.context.server.address)
+                self._left = self.context.server
+                yield commands.CloseConnection(self._left)
+                self.context.server = Server(address=self._left.address)
                 self._chosen = layer.NextLayer(self.context)
         if self._chosen is None:
             self._chosen = Relay(self.context, self._sidecar, host=self._host, reason="not_named")
@@ -416,6 +419,18 @@ class Http(layers.HttpLayer):
     def __init__(self, context: Context, mode: HTTPMode, sidecar: Sidecar) -> None:
         super().__init__(context, mode)
         self.sidecar = sidecar
+        self._failed = False
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """What fails ends this connection: gone on with, it might be read as something else."""
+        if self._failed:
+            return
+        try:
+            yield from super().handle_event(event)
+        except Exception:
+            log.exception("a connection could not be read, so it is closed")
+            self._failed = True
+            yield commands.CloseConnection(self.context.client)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
