@@ -55,6 +55,10 @@ demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (K
 test: $(VENV) ## unit and integration tests
 	$(BIN)/python -m pytest tests/unit tests/integration
 
+.PHONY: attacks
+attacks: $(VENV) ## attack a sidecar of 192 MiB in 40 ways, and print how it fared (root: also past CONNECT)
+	$(BIN)/python -m tests.bench.attacks
+
 # Root is needed for network namespaces. wrk, nginx and haproxy are used where they are installed.
 BENCH = PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench.run --form
 
