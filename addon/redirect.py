@@ -196,7 +196,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="print --hosts for these, with addresses that are free here",
     )
     parser.add_argument(
-        "--ranges", type=pool.parse, default=pool.NETWORKS, help="for --choose: CIDR, …"
+        "--ranges",
+        type=pool.parse,
+        default=os.environ.get(pool.SETTING) or pool.DEFAULT,
+        help="that the addresses are of: CIDR, …",
     )
     what.add_argument("--remove", action="store_true", help="take the redirect away")
     what.add_argument("--hold", action="store_true", help="keep it until standard input closes")
@@ -210,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(
                 parse(given.hosts),
                 given.port,
+                given.ranges,
                 everything=given.mode == "all",
                 wait=given.wait,
                 hold=given.hold,
@@ -233,7 +237,15 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _run(named: Sequence[Dummy], port: int, *, everything: bool, wait: bool, hold: bool) -> int:
+def _run(
+    named: Sequence[Dummy],
+    port: int,
+    networks: Sequence[pool.Network],
+    *,
+    everything: bool,
+    wait: bool,
+    hold: bool,
+) -> int:
     if not named and not everything:
         raise RedirectError(
             "--hosts names no address\n\nhint: it takes ADDRESS=HOST, comma separated"
@@ -249,7 +261,7 @@ def _run(named: Sequence[Dummy], port: int, *, everything: bool, wait: bool, hol
         # No exception: where the signal comes upon a destructor, Python would swallow it.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
     _table()
-    ranges.check(dummies)
+    ranges.check(dummies, networks)
     apply(dummies, port, everywhere)
     try:
         if wait:
