@@ -22,6 +22,7 @@ from ipaddress import ip_address
 from addon import ready
 from addon.ruleset import PORTS, TABLE, Dummy, ruleset
 from app.contract import names
+from app.contract.cores import no_core_dumps
 
 CONNECT_SECONDS = 2.0
 # Addresses of nobody, for documentation: what `all` is proved with. Nothing is sent there.
@@ -185,6 +186,7 @@ def _tool(name: str, *arguments: str, text: str = "") -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 not possible (a sentence on stderr says why), 2 wrong arguments."""
+    no_core_dumps()
     parser = argparse.ArgumentParser(prog="python -m addon.redirect", description=__doc__)
     parser.add_argument(
         "--hosts",
