@@ -19,7 +19,7 @@ from mitmproxy.addonmanager import Loader
 
 from addon import ca, layers, loopback, telemetry
 from addon import options as settings
-from addon.api import Api
+from addon.api import TROUBLES, Api
 from addon.arrivals import QUIC_REFUSED, QuicRefused
 from addon.connections import listening
 from addon.constraints import Constraints, constraints, hosts_of
@@ -51,15 +51,20 @@ class Process:
 
     def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
         options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        api = Api(options.api_url, token_reader(options.token_file), options.api_tls)
+        self._troubles: dict[str, str] = {}  # by the API's path, the last exchange's
+        self.metrics = _metrics(options.redirected)
+        api = Api(
+            options.api_url,
+            token_reader(options.token_file),
+            options.api_tls,
+            self._app_answers_with,
+        )
         bundle = built_in() if bundle is None else bundle
         ca.ensure(options.ca_dir, options.trust_dir, _signed(options, bundle, api))
         self.authority = ca.held(options.ca_dir)
         self.options = options = options.counted_from(ca.born(options.ca_dir))
         self._ipv6 = is_local("::1")
         self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
-        layers.install()
-        self.metrics = _metrics(options.redirected)
         self.exporter = Exporter(options.otel, self.metrics)
         self.profiles = Profiles(
             api,
@@ -83,6 +88,7 @@ class Process:
             boot=options.boot,
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
+        layers.install(options.bounds, self.sidecar.connections.exceeded)
         self.sidecar.connections.authority = self.authority
         self._log_handler: LogHandler | None = None
         self._started = time.monotonic()
@@ -127,9 +133,16 @@ class Process:
             self.options.log_format == "json",
         )
         install(self._log_handler, self.options.log_level)
+        self._say_restarts()
         self.exporter.start()
         self.shipper.start()
         self.profiles.start()
+
+    def _say_restarts(self) -> None:
+        times, why = self.options.restarted
+        if times:
+            self.metrics.add("telemock.sidecar.restarts", (), times)
+            log.warning("started again in this container (%d): the process before %s", times, why)
 
     async def serve(self) -> None:
         """Health and metrics, once the proxy listens; then it is ready.
@@ -193,6 +206,7 @@ class Process:
             "version": version(),
             "mode": self.options.mode or "",
             "boot": self.shipper.boot,
+            "restarts": self.options.restarted.times,
             "proxy": written(listening()),
             "in_flight": self.sidecar.exchanges.in_flight,
             "profiles": self.profiles.state(),
@@ -223,6 +237,12 @@ class Process:
 
     def ready(self) -> str:
         return self._state
+
+    def _app_answers_with(self, path: str, trouble: str) -> None:
+        """Profiles that can be had do not mean that records are taken."""
+        self._troubles[path] = trouble
+        for each in TROUBLES:
+            self.metrics.set("telemock.app.trouble", each in self._troubles.values(), (each,))
 
     def _profiles_changed(self, failed: bool) -> None:
         if not failed and (missing := self._authority()["not_covered"]):

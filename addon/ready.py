@@ -24,24 +24,29 @@ class NotReady(Exception):
 
 def wait(seconds: float) -> None:
     """Until /ready at TELEMOCK_HEALTH_HOST says so. Raises NotReady."""
-    host = os.environ.get("TELEMOCK_HEALTH_HOST") or "127.0.0.1"
-    port = int(os.environ.get("TELEMOCK_HEALTH_PORT") or names.PORT_SIDECAR_HEALTH)
     deadline = time.monotonic() + seconds
-    while missing := _missing(host, port):
+    while said := missing("/ready"):
         if time.monotonic() >= deadline:
             raise NotReady(
-                f"the sidecar is not ready after {seconds:g} s: {missing}\n\n"
+                f"the sidecar is not ready after {seconds:g} s: {said}\n\n"
                 f"hint: the log of the container {names.CONTAINER_SIDECAR} says why"
             )
         time.sleep(_PAUSE_SECONDS)
 
 
-def _missing(host: str, port: int) -> str:
-    """What keeps it from being ready, "" once it is. A socket is enough, and is imported anyway:
-    `http.client` takes as long to import as the rest of a start."""
+def address() -> tuple[str, int]:
+    """Of the sidecar's health server."""
+    host = os.environ.get("TELEMOCK_HEALTH_HOST") or "127.0.0.1"
+    return host, int(os.environ.get("TELEMOCK_HEALTH_PORT") or names.PORT_SIDECAR_HEALTH)
+
+
+def missing(path: str) -> str:
+    """What the answer of /ready or /health says is missing, "" when it is 200. A socket is enough,
+    and is imported anyway: `http.client` takes as long to import as the rest of a start."""
+    host, port = address()
     try:
         with socket.create_connection((host, port), _ANSWER_SECONDS) as s:
-            s.sendall(b"GET /ready HTTP/1.1\r\n\r\n")
+            s.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
             answer = b""
             while len(answer) < _ANSWER_CAP and (part := s.recv(_ANSWER_CAP)):
                 answer += part

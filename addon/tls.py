@@ -44,6 +44,12 @@ class Connection:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._ended = False  # the client said that it sends no more
+        self.sent = self.received = 0  # bytes of the client's, and to it
+        self.error = ""  # what OpenSSL said of an alert, or of what is no TLS
+        self.shaken = 0.0  # when the handshake was done, of time.monotonic()
+        self.heard = False  # it carried content
+        self.answered = False  # it carried a request that was answered
+        self._sealed = bytearray()
         self._left: bytes | None = None  # read before mitmproxy took over
         self._shaken = False  # mitmproxy asked for the handshake
 
@@ -51,6 +57,7 @@ class Connection:
 
     def take(self, data: bytes) -> None:
         """Bytes of the client's."""
+        self.sent += len(data)
         self._incoming.write(data)
 
     def shake(self) -> bool:
@@ -59,6 +66,10 @@ class Connection:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        except ssl.SSLError as e:
+            self.error = said(e)
+            raise
+        self.shaken = self.shaken or time.monotonic()
         return True
 
     def plain(self) -> bytes:
@@ -70,19 +81,32 @@ class Connection:
             data = self._ssl.read(RECORD)
         except ssl.SSLWantReadError:
             return b""
-        except ssl.SSLError:
-            data = b""
+        except ssl.SSLError as e:
+            self.error, data = said(e), b""
         self._ended = not data
+        self.heard = self.heard or not self._ended
         return data
 
     @property
     def ended(self) -> bool:
         return self._ended
 
+    @property
+    def resumed(self) -> bool:
+        """Whether the client took up a session, and so looked at no certificate."""
+        return bool(self._ssl.session_reused)
+
     def seal(self, data: bytes) -> None:
         """To be sent to the client, by the next `out`."""
         with contextlib.suppress(ssl.SSLError):  # it has said goodbye, or an alert ended all
-            self._ssl.write(data)
+            if len(data) <= RECORD:
+                self._ssl.write(data)
+                return
+            # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+            view = memoryview(data)
+            for begin in range(0, len(data), RECORD):
+                self._ssl.write(view[begin : begin + RECORD])
+                self._sealed += self._outgoing.read()
 
     def part(self) -> None:
         """The goodbye, by the next `out`: so the client knows that nothing is missing."""
@@ -91,7 +115,11 @@ class Connection:
 
     def out(self) -> bytes:
         """What is to be sent to the client now."""
-        return self._outgoing.read()
+        data = self._outgoing.read()
+        if self._sealed:
+            data, self._sealed = bytes(self._sealed) + data, bytearray()
+        self.received += len(data)
+        return data
 
     def leave(self, plain: bytes) -> None:
         """From here on mitmproxy's, which begins anew: it is told again how the client began, which
@@ -106,20 +134,21 @@ class Connection:
     def bio_write(self, data: bytes) -> int:
         if self._left is not None and not self._shaken:
             return len(data)
+        self.sent += len(data)
         return self._incoming.write(data)
 
     def bio_read(self, size: int) -> bytes:
         data = self._outgoing.read(size)
         if not data:
             raise SSL.WantReadError
+        self.received += len(data)
         return data
 
     def do_handshake(self) -> None:
         self._shaken = True
         try:
-            self._ssl.do_handshake()
-        except ssl.SSLWantReadError:
-            raise SSL.WantReadError from None
+            if not self.shake():
+                raise SSL.WantReadError
         except ssl.SSLError as e:
             _refuse(e)
 
@@ -137,10 +166,12 @@ class Connection:
         except ssl.SSLWantReadError:
             raise SSL.WantReadError from None
         except ssl.SSLError as e:
+            self.error = said(e)
             _refuse(e)
         if not data:
             self._ended = True
             raise SSL.ZeroReturnError
+        self.heard = True
         return data
 
     def sendall(self, data: bytes) -> int:

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from app import report as reports
 from app.arriving import Slow
 from app.auth import Caller, Policy
-from app.batch import LINES_CAP, BatchError, read_body, receipt
+from app.batch import LINES_CAP, BatchError, read_body, receipt, told_by
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
@@ -139,6 +139,7 @@ async def take(request: Request) -> Response:
     sender = await SENDER(request)
     count = runtime.metrics.add
     _heard(request, runtime, sender)
+    told = told_by(request.headers, sender.pod)
     try:
         async with runtime.arriving.place(known_as(request, sender)) as place:
             body = await read_body(request.stream(), place)
@@ -152,10 +153,10 @@ async def take(request: Request) -> Response:
     except Slow as e:
         hint = "send the batch again, in one go"
         raise refusal(408, f"{e}\n\nhint: {hint}", {"Connection": "close"}) from None
-    if not batch.records and not batch.refused:  # a sidecar that takes leave
+    if not batch.records and not batch.refused and not told:  # a sidecar that takes leave
         return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
     try:  # the next one is read meanwhile: those that wait together share a commit
-        written = await runtime.writer.write(batch.records)
+        written = await runtime.writer.write(batch.records, told)
     except StoreFull as e:
         raise refusal(507, str(e), {"Retry-After": "5"}) from None
     except StoreError as e:
@@ -356,12 +357,15 @@ async def explanation(
         Query(examples=["https://cdn.cribl.io/telemetry/index.html?v=4.16.1"], max_length=16384),
     ],
     method: Annotated[str, Query(max_length=64)] = "GET",
+    host: Annotated[
+        str, Query(max_length=512, description="What the Host header says; by default as the URL.")
+    ] = "",
     mode: Annotated[
         Mode | None, Query(description="In place of mock; without it, the mode of this app.")
     ] = None,
 ) -> Response:
     try:
-        seen = seen_from_url(url, method)
+        seen = seen_from_url(url, method, [("Host", host)] if host else [])
     except ValueError as e:
         raise refusal(422, str(e)[:500]) from None
     found = explain(runtime.rules, seen, mode or runtime.settings.mode)

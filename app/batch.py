@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import io
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,8 +16,10 @@ import zstandard
 
 from app.arriving import Place
 from app.auth import Pod
+from app.contract import account
+from app.contract.names import HEADER_ACCOUNTS
 from app.contract.record import RecordError, decode, short
-from app.store import Incoming, Written
+from app.store import Incoming, Told, Written
 
 WIRE_CAP = 8 << 20  # bytes of a batch as sent
 BATCH_CAP = 64 << 20  # bytes of a batch, decompressed
@@ -46,12 +48,14 @@ class Refused(msgspec.Struct, omit_defaults=True):
     id: str = ""
 
 
-class Receipt(msgspec.Struct):
-    """What became of a batch. Refused records are not to be sent again; the rest are on disk."""
+class Receipt(msgspec.Struct, omit_defaults=True):
+    """What became of a batch. Refused records are not to be sent again; the rest are on disk.
+    `accounts`: of each boot whose account was taken, how many of its records are stored."""
 
     stored: int
     duplicates: int
     refused: list[Refused]
+    accounts: dict[str, int] = {}
 
 
 class Batch(NamedTuple):
@@ -208,5 +212,11 @@ def _plain(body: bytes, encoding: str) -> bytes:
     return bytes(plain)
 
 
+def told_by(headers: Mapping[str, str], pod: Pod | None) -> list[Told]:
+    """What a sidecar says beside the batch of its numbers."""
+    accounts = account.decode(headers.get(HEADER_ACCOUNTS, "[]"))
+    return [Told(a, pod.namespace if pod else "", pod.name if pod else "") for a in accounts]
+
+
 def receipt(batch: Batch, written: Written) -> Receipt:
-    return Receipt(len(written.stored), written.duplicates, batch.refused)
+    return Receipt(len(written.stored), written.duplicates, batch.refused, dict(written.accounts))

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from app.contract import dummies
 from app.contract.names import PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
 from app.contract.record import Mode
 from app.contract.settings import (
@@ -167,6 +168,12 @@ SETTINGS = (
         "HOST:PORT=ADDRESS:PORT, comma separated",
     ),
     Setting(
+        dummies.SETTING, dummies.DEFAULT, dummies.parse,
+        "Ranges that `telemock run --transparent` and `telemock inject` take addresses for "
+        "telemetry hosts from, as networks, comma separated: the first one of IPv4 and the first "
+        "one of IPv6 that nothing of the machine, or of the pod's specification, lies in.",
+    ),
+    Setting(
         "TELEMOCK_SERVER", "", _server,
         "URL of the app that the command line asks; cluster or cluster:CONTEXT asks the one in the "
         "kubeconfig's cluster; empty finds the one that runs on TELEMOCK_DATA, or reads the store "
@@ -230,6 +237,7 @@ class Settings:
     retention_days: float
     retention_size: int
     resolve: Mapping[tuple[str, int], tuple[str, int]]
+    dummy_ranges: tuple[dummies.Network, ...]
     server: str
     cluster: bool
     tls_port: int

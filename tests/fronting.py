@@ -44,7 +44,8 @@ class Lab:
         self.trust, self.contexts = trust, contexts
         self.sink = Kept()
         self.sidecar: Sidecar = made(self.sink, RULES)
-        self.front = Front(self.sidecar.connections, contexts, self.sidecar.exchanges)
+        room = self.sidecar.connections.room
+        self.front = Front(self.sidecar.connections, contexts, self.sidecar.exchanges, room)
         self.backs: list[bytes] = []
         self.given: list[socket.socket] = []  # the listener's ends
         self.listener = Listener("127.0.0.1", 0, self._enter)
@@ -80,6 +81,7 @@ class Lab:
 @contextlib.asynccontextmanager
 async def running(tmp_path: Path) -> AsyncIterator[Lab]:
     trust, tls_config = ca.ensure(tmp_path), TlsConfig()
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # as mitmproxy does
     with taddons.context(Proxyserver(), tls_config) as context:
         context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
         lab = Lab(trust, Contexts(tls_config))
@@ -88,6 +90,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Lab]:
         lab.front.end()
         for client in lab.given:
             client.close()
+    asyncio.get_running_loop().set_task_factory(None)
 
 
 async def until(condition: Callable[[], object]) -> None:

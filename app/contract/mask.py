@@ -120,8 +120,7 @@ class Masker:
 
 
 def _note(found: dict[str, str], value: str, by: str) -> None:
-    """Remembers a value to be removed elsewhere, without the mark of a cut at its end."""
-    value = value.removesuffix("…")
+    """Remembers a value to be removed elsewhere."""
     if chased(value):
         found.setdefault(value, by)
 
@@ -261,6 +260,8 @@ class _Record:
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
     def text_secret(self, how: How, value: str) -> str:
+        if value in self.tokens:  # text is looked at again after its fields were
+            return value
         for part in loose(value):
             _note(self.found, part, MASK)
         return self.secret(how, value)

@@ -3,14 +3,14 @@
 Called by the masking once a record's own fields are masked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from app.contract import body as bodies
 from app.contract.record import Body, CaptureRecord, Pair, short
-from app.contract.sensitive import SMALL
+from app.contract.sensitive import MASK, SMALL
 from app.contract.traces import Traces
 
 NESTED = frozenset("{[eW")  # how JSON begins, and base64 of it
@@ -28,12 +28,15 @@ def sweep(
         names = record.request.query if record.request is not None else ()
         read = "\n".join([values(record), *[name for name, _ in names]])
     joined = "\n".join([read, *_others(record), *plain, ""])
-    there = traces.within(joined)
-    if "…\n" in joined:
-        _texts(record, traces)  # a value may have been cut
+    affords = traces.affords(joined)
+    there = traces.within(joined) if affords else None
+    if not affords:
+        _texts(record, lambda text: text and MASK)
+    elif "…\n" in joined:
+        _texts(record, traces.clean)  # a value may have been cut
     elif there is not None:
-        _texts(record, there)
-    seen = there is None and traces.affords(joined)
+        _texts(record, there.clean)
+    seen = there is None and affords
     for body, headers in bodies_:
         if not (seen and _is_short_and_plain(body)):
             _body(body, headers, traces, decoders)
@@ -77,11 +80,7 @@ def _is_short_and_plain(body: Body) -> bool:
     return text is not None and len(text) <= SMALL and not body.truncated and "\\" not in text
 
 
-def _texts(record: CaptureRecord, traces: Traces) -> None:
-    def clean(value: str) -> str:
-        value = traces.replace(value)
-        return traces.cut(value[:-1]) + "…" if value.endswith("…") else value
-
+def _texts(record: CaptureRecord, clean: Callable[[str], str]) -> None:
     record.detail = clean(record.detail)
     record.product_version = short(clean(record.product_version))
     if record.tls is not None:

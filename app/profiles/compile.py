@@ -95,7 +95,14 @@ class _Compiler:
         self._problems.append(Problem(self._source.label, where, shown(value), message, hint))
 
     def profile(self, written: schema.ProfileFile) -> contract.Profile:
-        hosts = tuple(map(_host, written.hosts))
+        hosts = tuple(
+            msgspec.structs.replace(_host(h.name), unmatched=h.unmatched) for h in written.hosts
+        )
+        for number, named in enumerate(hosts):
+            if any(_within(named, h) and _within(h, named) for h in hosts[:number]):
+                name = written.hosts[number].name
+                message = f"{name!r} stands in the list twice"
+                self._wrong(f"hosts[{number}]", name, message, "keep one of them")
         rules: list[contract.Rule] = []
         for number, rule in enumerate(written.rules):
             where = f"rules[{number}]"
@@ -240,7 +247,8 @@ def _within(host: contract.Host, other: contract.Host) -> bool:
     """Whether every name of `host` is one of `other`'s."""
     if host.suffix and not other.suffix:
         return False
-    return host == other or other.matches(host.name)
+    same = (host.name, host.suffix) == (other.name, other.suffix)
+    return same or other.matches(host.name)
 
 
 def _values(conditions: dict[str, schema.ValueIs]) -> tuple[contract.Value, ...]:

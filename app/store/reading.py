@@ -22,6 +22,7 @@ from app.store import (
     VersionRow,
     whole,
 )
+from app.store.accounts import lost
 from app.store.rollup import SENDER, TRAFFIC, Rollup
 from app.store.search import cursor, i64, search
 
@@ -168,16 +169,10 @@ class Reader:
 
     def boots(self) -> list[BootRow]:
         rows = self.connection.execute(
-            "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns"
-            " FROM boot ORDER BY first_ns, id"
+            "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered, ended,"
+            " lost FROM boot ORDER BY first_ns, id"
         )
-        return [
-            BootRow(
-                boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
-                missing=max_seq - count, first_ns=first, last_ns=last,
-            )
-            for boot, namespace, pod, node, max_seq, count, first, last in rows
-        ]  # fmt: skip
+        return [_boot(*row) for row in rows]
 
     def _record(self, id: int) -> bytes:
         row = self.connection.execute(
@@ -250,6 +245,23 @@ def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list
         where += f" AND {rollup.time}<=?"
         values.append(i64(scope.until_ns) // rollup.unit)
     return rollup.name, where, values
+
+
+def _boot(
+    boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
+    numbered: int, ended: int, told: str,
+) -> BootRow:  # fmt: skip
+    reasons = lost(told)
+    known = sum(reasons.values())
+    gone = max(max_seq, numbered) - count
+    missing = gone if ended else max(max_seq - count, min(known, gone))
+    if ended and missing > known:
+        reasons["killed"] = missing - known
+    return BootRow(
+        boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
+        numbered=numbered, missing=missing, lost=reasons, ended=bool(ended), first_ns=first,
+        last_ns=last,
+    )  # fmt: skip
 
 
 def _endpoint(key: tuple[Any, ...], rows: list[Any], senders: dict[int, int]) -> EndpointRow:

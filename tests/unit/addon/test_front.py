@@ -9,14 +9,16 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from OpenSSL import SSL
 
-from addon import front
+from addon import endings, front
 from addon.tls import Connection
+from app.contract.names import REDIRECT_PROOF
 from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, running, until
 from tests.sidecar import HOST
 from tests.unit.addon.test_answer import ANSWER, MOCKED, POSTED
@@ -95,7 +97,7 @@ async def test_a_last_answer_ends_with_a_goodbye(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "first",
-    [hello(HOST, "h2", "http/1.1"), hello("other.example"), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    [hello(HOST, "h2", "http/1.1"), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
      MOCKED, b"\x16\x03\x01\x00\x00", b"SSH-2.0-x\r\n"],
 )  # fmt: skip
 async def test_what_is_not_answered_here_is_mitmproxys_whole(lab: Lab, first: bytes) -> None:
@@ -105,11 +107,38 @@ async def test_what_is_not_answered_here_is_mitmproxys_whole(lab: Lab, first: by
     writer.close()
 
 
+async def test_another_sni_is_opened_and_judged_by_the_destination_too(lab: Lab) -> None:
+    reader, writer = await lab.connect(sni="other.example")
+    writer.write(MOCKED.replace(HOST.encode(), b"other.example"))
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    await until(lambda: lab.records)
+    record = lab.records[0]
+    assert (record.profile, record.judged_by, record.host) == ("cribl", "name", "other.example")
+    assert record.tls is not None and record.tls.sni == "other.example"
+    writer.close()
+
+
 async def test_after_its_time_nothing_is_opened(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab.sidecar.connections, "unread", lambda: True)
     writer = await lab.plain(hello(HOST))
     await until(lambda: lab.backs)
     assert len(lab.backs) == 1
+    writer.close()
+
+
+async def test_what_was_opened_before_is_not_given_on_after_its_time(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mitmproxy would relay it by then: bytes of our session, to the real host."""
+    reader, writer = await lab.connect()
+    writer.write(MOCKED)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    monkeypatch.setattr(lab.sidecar.connections, "unread", lambda: True)
+    writer.write(MOCKED + OBSERVED)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert lab.backs == [] and not lab.front.callers
     writer.close()
 
 
@@ -171,14 +200,68 @@ async def test_a_refused_certificate_is_recorded(lab: Lab) -> None:
     assert record.profile == "cribl" and record.tls is not None and record.tls.sni == HOST
 
 
-async def test_a_client_that_leaves_within_the_handshake_is_recorded(lab: Lab) -> None:
-    writer = await lab.plain(hello(HOST))
-    await until(lambda: lab.front.callers)
+Leave = Callable[[socket.socket], object]
+
+
+def reset(plain: socket.socket) -> None:
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    plain.close()
+
+
+@pytest.mark.parametrize(
+    ("leave", "how"), [(socket.socket.close, endings.FIN), (reset, endings.RST)]
+)
+async def test_a_client_that_leaves_within_the_handshake_is_recorded(
+    lab: Lab, leave: Leave, how: str
+) -> None:
+    def ask() -> None:
+        plain = socket.create_connection(lab.address)
+        plain.sendall(hello(HOST))
+        plain.recv(65536)  # the certificate
+        leave(plain)
+
+    await asyncio.to_thread(ask)
+    await until(lambda: lab.records)
+    (record,) = lab.records
+    assert (record.kind, record.reason) == ("tls_rejected", "closed_in_handshake")
+    assert record.detail == how and record.sent == len(hello(HOST)) and record.received > 500
+
+
+@pytest.mark.parametrize(
+    ("leave", "how"), [(socket.socket.close, endings.FIN), (reset, endings.RST)]
+)
+async def test_a_client_that_leaves_right_after_the_handshake_probably_does_not_trust(
+    lab: Lab, leave: Leave, how: str
+) -> None:
+    def ask() -> None:
+        plain = socket.create_connection(lab.address)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = lab.trusting().wrap_bio(incoming, outgoing, server_hostname=HOST)
+        for _ in range(2):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            plain.sendall(outgoing.read())
+            incoming.write(plain.recv(65536))  # at last the sessions' tickets
+        leave(plain)
+
+    await asyncio.to_thread(ask)
+    await until(lambda: lab.records)
+    (record,) = lab.records
+    assert (record.kind, record.reason) == ("tls_rejected", "closed_after_handshake")
+    assert record.detail.startswith(how) and record.tls is not None and record.tls.sni == HOST
+    assert record.profile == "cribl" and record.destination is not None
+
+
+async def test_a_client_that_opened_and_waited_is_not_said_to_distrust(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "SOON_S", 0)
+    _, writer = await lab.connect()
     writer.close()
     await until(lambda: lab.records)
     (record,) = lab.records
-    assert (record.kind, record.reason) == ("tls_rejected", "tls_failed")
-    assert record.detail == "connection closed"
+    assert (record.kind, record.reason) == ("failed", "no_request")
+    assert record.request is None and record.detail == endings.GOODBYE
 
 
 async def test_no_common_version_is_recorded_and_told(lab: Lab) -> None:
@@ -197,11 +280,44 @@ async def test_no_common_version_is_recorded_and_told(lab: Lab) -> None:
     assert lab.records[0].detail == "no shared cipher"
 
 
-async def test_who_leaves_before_anything_is_clear_leaves_nothing(lab: Lab) -> None:
-    for data in (b"", hello(HOST)[:40]):
-        (await lab.plain(data)).close()
-    await until(lambda: len(lab.given) == 2 and not lab.front.callers)
+@pytest.mark.parametrize(
+    "data", [b"", hello(HOST)[:40], b"GET /telemetry/index.html HTTP/1.1\r\nHost: cdn."]
+)
+async def test_a_client_that_leaves_before_anything_is_clear_is_recorded(
+    lab: Lab, data: bytes
+) -> None:
+    (await lab.plain(data)).close()
+    await until(lambda: lab.records)
+    (record,) = lab.records
+    assert (record.kind, record.reason) == ("failed", "no_request")
+    assert (record.detail, record.sent, record.received) == (endings.FIN, len(data), 0)
+    assert record.host == HOST and record.profile == "cribl"
+    assert not lab.front.callers and lab.backs == []
+
+
+async def test_half_a_head_is_no_request(lab: Lab) -> None:
+    _, writer = await lab.connect()
+    writer.write(MOCKED[:-9])
+    (caller,) = lab.front.callers
+    await until(lambda: caller.tls and caller.tls.heard)
+    writer.transport.abort()
+    await until(lambda: lab.records)
+    assert (lab.records[0].kind, lab.records[0].reason) == ("failed", "no_request")
+
+
+async def test_a_connection_that_had_a_request_leaves_no_more(lab: Lab) -> None:
+    _, writer = await asked(lab)
+    writer.write(MOCKED[:9])
+    writer.close()
+    await until(lambda: not lab.front.callers)
+    assert len(lab.records) == 1
+
+
+async def test_the_redirects_own_connection_leaves_nothing(lab: Lab) -> None:
+    writer = await lab.plain(REDIRECT_PROOF)
+    await until(lambda: lab.given and not lab.front.callers)
     assert lab.records == [] and lab.backs == []
+    writer.close()
 
 
 async def test_what_came_before_the_end_of_tls_is_answered(lab: Lab) -> None:
@@ -236,6 +352,33 @@ async def test_the_app_is_asked_while_the_client_waits(lab: Lab) -> None:
     writer.write(AT_APP + MOCKED)
     assert await reader.readexactly(2 * len(ANSWER)) == ANSWER * 2
     assert [x.reason for x in lab.records] == ["app_unreachable", ""]
+    writer.close()
+
+
+async def test_an_answer_that_waits_for_nobody_is_not_lost(lab: Lab) -> None:
+    """Of an app that failed a moment ago: its task has ended before anybody knows it."""
+    reader, writer = await lab.connect()
+    for _ in range(3):
+        writer.write(AT_APP)
+        assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 10) == ANSWER
+    assert [x.reason for x in lab.records] == ["app_unreachable", "circuit_open", "circuit_open"]
+    writer.write(AT_APP * 3000)
+    assert await asyncio.wait_for(reader.readexactly(3000 * len(ANSWER)), 20) == ANSWER * 3000
+    writer.close()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), asyncio.CancelledError()])
+async def test_an_answer_that_is_not_made_ends_the_connection(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    async def fails(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(lab.sidecar.exchanges, "ask_app", fails)
+    reader, writer = await lab.connect()
+    writer.write(AT_APP)
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert lab.sidecar.exchanges.in_flight == 0 and len(lab.records) == 1
     writer.close()
 
 
@@ -301,6 +444,32 @@ async def test_an_idle_connection_is_closed(lab: Lab, monkeypatch: pytest.Monkey
     monkeypatch.setattr(front, "IDLE_SECONDS", -1)
     lab.front._sweep()
     assert await asyncio.wait_for(reader.read(), 10) == b"" and not lab.front.callers
+    assert len(lab.records) == 1
+    writer.close()
+
+
+async def opened(lab: Lab) -> asyncio.StreamWriter:
+    """A connection whose handshake is done on this side, too."""
+    _, writer = await lab.connect()
+    (caller,) = lab.front.callers
+    await until(lambda: caller.tls and caller.tls.shaken)
+    return writer
+
+
+async def test_an_idle_connection_without_a_request_is_recorded(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = await opened(lab)
+    monkeypatch.setattr(front, "IDLE_SECONDS", -1)
+    lab.front._sweep()
+    assert [(x.reason, x.detail) for x in lab.records] == [("no_request", endings.IDLE)]
+    writer.close()
+
+
+async def test_the_end_records_what_had_no_request(lab: Lab) -> None:
+    writer = await opened(lab)
+    lab.front.end()
+    assert [(x.reason, x.detail) for x in lab.records] == [("no_request", endings.SHUTDOWN)]
     writer.close()
 
 

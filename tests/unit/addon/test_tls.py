@@ -48,13 +48,19 @@ class Made:
         return trusting
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[Made]:
+@contextlib.contextmanager
+def making(tmp_path: Path) -> Iterator[Made]:
     trust = ca.ensure(tmp_path)
     tls_config = TlsConfig()
     with taddons.context(Proxyserver(), tls_config) as context:
         context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
         yield Made(context.options, trust, tls_config)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Made]:
+    with making(tmp_path) as made:
+        yield made
 
 
 def handshake(

@@ -7,14 +7,14 @@ import pytest
 from app import arriving as arriving_module
 from app.arriving import Arriving
 from app.contract.body import content
-from app.contract.record import BODY_CAP, QUERY_CAP
+from app.contract.record import BODY_CAP, QUERY_CAP, VALUE_CAP
 from app.seen import (
     ClientGone,
     Scope,
     TooLarge,
     TooSlow,
     arrived,
-    host_of,
+    hosts_of,
     pairs_of,
     read_body,
     request_of,
@@ -37,24 +37,26 @@ def scope(**changes: object) -> Scope:
 
 
 @pytest.mark.parametrize(
-    ("header", "host", "port"),
+    ("header", "hosts", "port"),
     [
-        (b"cdn.cribl.io", "cdn.cribl.io", None),
-        (b"CDN.Cribl.IO.:443", "cdn.cribl.io", 443),
-        (b"[::1]:8000", "::1", 8000),
-        (b"[::1]", "::1", None),
-        (b"h:99999", "h", None),
-        (b"a:b:c", "", None),
-        (b"\xff", "\\xff", None),
-        (b"", "", None),
+        (b"cdn.cribl.io", ("cdn.cribl.io",), 80),
+        (b"CDN.Cribl.IO.:443", ("cdn.cribl.io",), 443),
+        (b"[::1]:8000", ("::1",), 8000),
+        (b"[::1]", ("::1",), 80),
+        (b"h:99999", ("h",), 80),
+        (b"u@cdn.cribl.io:0443", ("cdn.cribl.io", "u"), 443),
+        (b"", (), 80),
     ],
 )
-def test_host(header: bytes, host: str, port: int | None) -> None:
-    assert host_of(scope(headers=[(b"host", header)])) == (host, port)
+def test_host(header: bytes, hosts: tuple[str, ...], port: int) -> None:
+    asked = arrived(scope(headers=[(b"host", header)]))
+    assert (asked.hosts, asked.port) == (hosts, port)
+    assert asked.host == (hosts[0] if hosts else "")
 
 
-def test_host_is_missing() -> None:
-    assert host_of(scope(headers=[])) == ("", None)
+def test_hosts_may_be_none_or_several() -> None:
+    assert hosts_of(scope(headers=[])) == ()
+    assert hosts_of(scope(headers=[(b"host", b"b"), (b"x", b"y"), (b"host", b"A.")])) == ("b", "a")
 
 
 def test_pairs_keep_order_repeats_and_bad_bytes() -> None:
@@ -68,6 +70,21 @@ def test_too_many_parameters_are_counted() -> None:
     request = request_of(asked, None)
     assert len(request.query) == QUERY_CAP
     assert request.left_out == 7
+
+
+def test_what_was_cut_is_marked_for_the_masking() -> None:
+    """The start of a value at a cut is removed: see the tests of the sweep."""
+    long = b"x" * (VALUE_CAP + 1)
+    asked = arrived(
+        scope(
+            raw_path=b"/" + long,
+            query_string=long + b"=" + long,
+            headers=[(b"host", b"h"), (b"a", long)],
+        )
+    )
+    request = request_of(asked, None)
+    for text in (request.path, *request.query[0], request.headers[1][1]):
+        assert text.endswith("x…") and len(text) == VALUE_CAP + 1
 
 
 def test_internal_headers_are_told_apart() -> None:
