@@ -14,6 +14,7 @@ from mitmproxy.proxy.context import Context
 from addon.answer import Answers
 from addon.arrivals import Proven, brought
 from addon.bounds import REASON
+from addon.ca import Held
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
 from addon.endings import Ending, Met, ending, reader_of, refused
@@ -46,10 +47,19 @@ class Sink(Protocol):
     def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None: ...
 
 
+class Begun(Protocol):
+    """What knows the exchanges that have not ended: `addon.exchanges.Exchanges`."""
+
+    def open_of(self, client_id: str) -> Iterable[Exchange]: ...
+
+    def client_disconnected(self, client: connection.Client) -> None: ...
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None: ...
+
+
 class Connections:
     """`app` is the mock's address, which is connected to as it is; `settle` decides an exchange
-    that waited for its body; `unrouted` answers for a mock that failed; `open_of` gives the
-    exchanges that have begun on a connection."""
+    that waited for its body; `begun` knows the exchanges that have begun."""
 
     def __init__(
         self,
@@ -61,8 +71,7 @@ class Connections:
         sampler: Sampler | None,
         app: Address,
         settle: Callable[[Exchange, http.HTTPFlow], None],
-        unrouted: Callable[[Exchange, str], Reply | None],
-        open_of: Callable[[str], Iterable[Exchange]],
+        begun: Begun,
     ) -> None:
         self.options = options
         self.profiles = profiles
@@ -71,9 +80,10 @@ class Connections:
         self.capture = capture
         self.sampler = sampler
         self.app = app
-        self.settle, self.unrouted = settle, unrouted
-        self._open_of = open_of
+        self.settle, self.unrouted = settle, begun.unrouted
+        self._begun = begun
         self.room = Room(options.bounds, metrics)
+        self.authority: Held | None = None  # whose certificates clients are shown
         self.answers: Answers | None = None  # asked directly where no other addon looks at flows
         self.dns = Names(options.resolve, options.named, listening)
         self.proven = Proven(options.ca_dir) if options.redirected else None
@@ -161,11 +171,11 @@ class Connections:
     # For `addon.room` and what it bounds.
 
     def open_of(self, client: connection.Client) -> Iterable[Exchange]:
-        return self._open_of(client.id)
+        return self._begun.open_of(client.id)
 
-    def relays(self, client: connection.Client) -> bool:
-        """Whether it is relayed unread."""
-        return client.id in self._relays
+    def answered_by_relay(self, client: connection.Client) -> bool:
+        """Whether it is relayed unread, and both sides have spoken."""
+        return any(x.sent and x.received for x in self._relays.get(client.id, ()))
 
     def unsent(self, client: connection.Client) -> int:
         handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
@@ -175,7 +185,7 @@ class Connections:
         """Counts, and has the record of what is under way on the connection say so; where nothing
         is, and a profile names the host, makes one."""
         self.room.exceeded(bound)
-        exchanges = list(self._open_of(client.id))
+        exchanges = list(self._begun.open_of(client.id))
         for exchange in exchanges:
             exchange.reason = exchange.reason or REASON[bound]
         if client.error is None:
@@ -183,6 +193,10 @@ class Connections:
             shaking = client.tls and not client.tls_established  # its failure is recorded
             if not exchanges and not shaking and client.id not in self._relays:
                 self._ended(client, client.sni or "", bound)
+
+    def gone(self, client: connection.Client) -> None:
+        """Has what is under way on the connection recorded now."""
+        self._begun.client_disconnected(client)
 
     def evicted(self, caller: Caller, bound: str) -> None:
         """As `exceeded`, of a connection that is not mitmproxy's."""
@@ -274,6 +288,12 @@ class Connections:
             client.alpn = caller.tls.get_alpn_proto_negotiated()
         return client
 
+    def _why(self, found: Ending, host: str) -> str:
+        refused = found.kind == "tls_rejected" and found.reason != "tls_failed"
+        if refused and self.authority is not None and self.authority.missing([host]):
+            return "certificate_not_covering"
+        return found.reason
+
     def _without_request(self, client: connection.Client, met: Met, found: Ending) -> None:
         host = next(filter(self.names, filter(None, (client.sni, met.host))), "")
         if client in self.capture.told or not host:
@@ -289,7 +309,7 @@ class Connections:
                 sni=client.sni or "",
                 destination=met.destination,
                 profile=self.profiles.rules.of_host(host)[0].id,
-                reason=client.error if client.error in REASONS else found.reason,
+                reason=client.error if client.error in REASONS else self._why(found, host),
                 detail=found.detail,
                 sent=opened.sent if opened else met.sent,
                 received=opened.received if opened else 0,

@@ -305,6 +305,8 @@ class Exchanges:
         if not of_client:
             self._open.pop(exchange.line.id, None)
         record = self.capture.exchange(exchange, kind, end)
+        exchange.sent.forget()
+        exchange.received.forget()
         self.shipper.submit(record, exchange.traced)
 
     def end(self) -> None:

@@ -58,8 +58,7 @@ class Sidecar:
             sampler,
             self.app,
             self.settle,
-            self.exchanges.unrouted,
-            self.exchanges.open_of,
+            self.exchanges,
         )
         self.addons = [self.connections, self.exchanges]  # mitmproxy calls them too
 

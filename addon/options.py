@@ -22,6 +22,7 @@ from addon import bounds as bounding
 from addon.bounds import Bounds
 from addon.egress import Egress
 from addon.egress import parse as parse_egress
+from addon.supervisor import ENV_RESTARTED
 from app.contract import names
 from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
 from app.contract.settings import (
@@ -192,7 +193,7 @@ SETTINGS = (
     Setting("TELEMOCK_EGRESS_PROXY", "", str,
             "Proxy for what is forwarded to real hosts of profiles, "
             "http://[USER:PASSWORD@]HOST:PORT; it is asked with CONNECT."),
-    Setting("TELEMOCK_SPOOL_SIZE", "64MiB", size,
+    Setting("TELEMOCK_SPOOL_SIZE", names.SPOOL_SIZE, size,
             "Disk for records that the app has not accepted yet.", "bytes, or a number with MiB"),
     Setting("TELEMOCK_BODY_CAP", f"{BODY_CAP // 1024}KiB", _cap,
             "How much of a body is kept, and is read for body conditions.",
@@ -201,7 +202,7 @@ SETTINGS = (
     Setting("TELEMOCK_SHUTDOWN_SECONDS", "10", _seconds,
             "How long SIGTERM waits for exchanges to end, and then for the spool to be sent.",
             "seconds from 0 to 3600"),
-    Setting(names.ENV_RESTARTED, "", _restarted,
+    Setting(ENV_RESTARTED, "", _restarted,
             "Set by the container's first process, which starts the sidecar again when it ended "
             "unasked: how often, and how the last one ended.", "a number and a reason"),
     Setting("LOG_LEVEL", "INFO", one_of(*_LEVELS), "Least severe line that is logged.",
@@ -312,7 +313,7 @@ def load(environ: Mapping[str, str]) -> Options:
         body_cap=v["TELEMOCK_BODY_CAP"],
         bounds=bounding.bounds(v),
         shutdown_seconds=v["TELEMOCK_SHUTDOWN_SECONDS"],
-        restarted=v[names.ENV_RESTARTED],
+        restarted=v[ENV_RESTARTED],
         log_level=v["LOG_LEVEL"],
         log_format=v["LOG_FORMAT"],
         workload=Workload(

@@ -21,8 +21,8 @@ from addon.front import Front
 from addon.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
+from addon.supervisor import CANNOT_START
 from addon.tls import Contexts
-from app.contract.names import CANNOT_START
 from app.contract.rules import Bundle
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from app import auth
+from app import auth, template
 from app.arriving import Arriving
 from app.batch import BUDGET, DECODING, Budget
 from app.contract import rules as contract_rules
@@ -187,6 +187,7 @@ class Runtime:
                     await self.measure()
                 await asyncio.to_thread(self.telemetry.close, _EXPORT_S)
                 await asyncio.to_thread(self.store.close)
+                template.close()
 
     @contextlib.contextmanager
     def _deciding(self) -> Iterator[None]:
