@@ -28,7 +28,7 @@ from addon.reply import closes
 from addon.room import Stage
 
 UNSENT_CAP = 256 * 1024  # bytes of answers that wait to be sent before another request is read
-TURN = 16  # answers of one connection before others have their turn
+TURN = 16  # answers of one connection, of 16 KiB each, before others have their turn
 RETRY_S = 0.02  # until another look whether the client has read
 AHEAD_CAP = 1024 * 1024  # bytes that a client may send before the answer it waits for
 
@@ -238,7 +238,7 @@ class Conversation:
             self._end()
             return
         self.count += 1
-        self._turn += 1
+        self._turn += 1 + (len(reply.body) >> 14)
         if self._turn >= TURN and self._received:
             self.blocked = True
         self._send(reply.bytes)

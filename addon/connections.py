@@ -4,6 +4,7 @@ A part of `addon.main`'s addon, which mitmproxy calls with every connection.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
 
@@ -23,11 +24,11 @@ from addon.front import Caller
 from addon.gate import Gate
 from addon.handler import unsent
 from addon.judge import Verdict, Wait
-from addon.layers import Relay
 from addon.loopback import LoopbackMode
 from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
+from addon.relay import Relay
 from addon.reply import Reply
 from addon.room import Room
 from addon.splice import Link
@@ -150,6 +151,7 @@ class Connections:
         host = next(filter(self.names, self.named(context)), "")
         if not host:
             return
+        self.heard(client)
         self.shipper.submit(
             self.capture.connection(
                 self.shipper.reserve(),
@@ -160,7 +162,7 @@ class Connections:
                 destination=destination_of(client, server),
                 profile=rules.of_host(host)[0].id,
                 reason="unjudged",
-                detail=f"began with {text(data[:FIRST_BYTES])!r}",
+                detail=f"began with {text(data[:FIRST_BYTES])}",  # as it is: so it can be masked
                 sent=len(data),
             )
         )
@@ -178,8 +180,10 @@ class Connections:
         return any(x.sent and x.received for x in self._relays.get(client.id, ()))
 
     def unsent(self, client: connection.Client) -> int:
+        """More than any, where it is gone."""
         handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
-        return unsent(handler.transports[client].writer) if handler else 0
+        io = handler.transports.get(client) if handler else None
+        return sys.maxsize if io is None or io.writer.is_closing() else unsent(io.writer)
 
     def exceeded(self, bound: str, client: connection.Client) -> None:
         """Counts, and has the record of what is under way on the connection say so; where nothing

@@ -10,19 +10,17 @@ from typing import NamedTuple
 
 from cryptography import x509
 
+from app.contract import dummies
+from app.contract.dummies import Network
 from app.contract.rules import RuleSet
 
-Network = IPv4Network | IPv6Network
-
-# Nobody's own host has such an address, so dummy addresses are chosen from them; a client that
-# names no host in its handshake is shown a certificate for the address that it connected to.
-_NOBODYS = (
-    "127.0.0.0/8", "::1/128",  # loopback
-    "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20",  # documents
-    "198.18.0.0/15", "2001:2::/48",  # benchmarks
-    "100::/64",  # discard
-)  # fmt: skip
-NOBODYS = tuple(map(ip_network, _NOBODYS))
+# No real host has such an address; a client that names no host in its handshake is shown a
+# certificate for the address that it connected to.
+NOBODYS: tuple[Network, ...] = (
+    IPv4Network("127.0.0.0/8"),
+    IPv6Network("::1/128"),
+    *(pooled.network for pooled in dummies.POOL if not pooled.real),
+)
 _NO_HOST = "telemock.invalid"  # a list without any name would allow all
 
 

@@ -29,7 +29,7 @@ from addon.hello import Hello, look
 from addon.judge import Verdict, judge
 from addon.room import Room, Stage
 from addon.splice import IDLE_SECONDS, SWEEP_S
-from addon.tls import Connection, Contexts
+from addon.tls import RECORD, Connection, Contexts
 from app.contract.names import REDIRECT_PROOF
 from app.contract.record import Endpoint, Tls, short
 
@@ -264,15 +264,17 @@ class Caller:
             self._flush()
 
     def _go_on(self, data: bytes) -> None:
-        self._tls.take(data)
         talk = self._talk
-        while (
-            talk.over is None
-            and not talk.ended
-            and not talk.blocked
-            and (plain := self._tls.plain())
-        ):
-            talk.receive(plain)
+        # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+        for begin in range(0, len(data) or 1, RECORD):
+            self._tls.take(data[begin : begin + RECORD])
+            while (
+                talk.over is None
+                and not talk.ended
+                and not talk.blocked
+                and (plain := self._tls.plain())
+            ):
+                talk.receive(plain)
         if talk.over is None and self._tls.ended:
             talk.leave()
         self._follow()

@@ -8,7 +8,8 @@ in `kept`, `ahead` and `behind`.
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from h11._receivebuffer import ReceiveBuffer
@@ -74,6 +75,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
             # asyncio's 256 KiB and 128 KiB, before anybody has seen them, are much for many.
             writer.transport.max_size = READ  # type: ignore[attr-defined]
             io.reader._limit = READ // 4  # type: ignore[attr-defined]
+            writer.write = partial(_write, writer, writer.write)  # type: ignore[method-assign]
+            forgetful(writer.transport)
         try:
             await super().handle_connection(connection)
         finally:
@@ -156,6 +159,24 @@ def abort(writer: Any) -> None:
         writer.transport.abort()
 
 
+def _write(writer: asyncio.StreamWriter, write: Callable[[bytes], None], data: bytes) -> None:
+    """In pieces: of what asyncio is given at once it keeps all until the last byte is sent."""
+    if len(data) <= READ:
+        write(data)
+        return
+    for begin in range(0, len(data), READ):
+        if writer.is_closing():
+            return
+        write(data[begin : begin + READ])
+
+
+def forgetful(transport: Any) -> None:
+    """An error of the socket is kept until the connection's tasks have ended, and its traceback
+    would keep all that was being sent."""
+    lost = transport._fatal_error
+    transport._fatal_error = lambda error, *said: lost(error.with_traceback(None), *said)
+
+
 async def _nothing() -> None:
     pass
 
@@ -184,6 +205,9 @@ def walk(top: Layer | None) -> Iterator[Layer]:
         else:
             found.append(getattr(one, "child_layer", None))
             found.append(getattr(one, "over", None))  # of addon.answer
+        # Some know the one below only by its function.
+        below = getattr(one._handle_event, "__self__", None)
+        found.append(below if isinstance(below, Layer) else None)
 
 
 def kept(one: Layer) -> int:
@@ -300,7 +324,7 @@ def exchange_of(stream: http_layers.HttpStream) -> Exchange | None:
     return found if isinstance(found, Exchange) else None
 
 
-FRAGMENT = 64  # bytes that one fragment of a WebSocket message takes in memory, besides its content
+FRAGMENT = 512  # bytes that one fragment of a WebSocket message counts for, besides its content
 
 
 def message_size(side: websocket.WebsocketConnection) -> int:

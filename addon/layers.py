@@ -14,7 +14,6 @@ import wsproto.extensions
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import connection, http
-from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer, layers, mode_servers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
@@ -48,8 +47,9 @@ from addon.exchange import KEY, Exchange
 from addon.flood import Frames, Http2Client, Http2Server
 from addon.handler import Handler, message_size
 from addon.inflate import Inflate
-from addon.judge import HEAD_CAP, Wait, judge, starts_like_http
+from addon.judge import HEAD_CAP, starts_like_http
 from addon.legible import final
+from addon.relay import Relay, Tunnel
 from addon.reply import Reply
 from addon.routing import refuse_trailers
 
@@ -87,69 +87,11 @@ class Sidecar(Protocol):
     def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
         """The answer in place of a mock that failed to speak with the client; None for none."""
 
-    def spliced(self, relay: "Relay") -> None:
+    def spliced(self, relay: Relay) -> None:
         """Remembers a connection that is relayed unread, to record it when it ends."""
 
     def unsent(self, client: connection.Client) -> int:
         """Bytes for the client that wait to be sent."""
-
-
-class Relay(layers.TCPLayer):
-    """Relays a connection's bytes unread and counts them."""
-
-    def __init__(
-        self, context: Context, sidecar: Sidecar, *, host: str, sni: str = "", reason: str
-    ) -> None:
-        super().__init__(context, ignore=True)
-        self.host, self.sni, self.reason = host, sni, reason
-        self.sent = self.received = 0
-        sidecar.spliced(self)
-
-    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.DataReceived):
-            if event.connection == self.context.client:
-                self.sent += len(event.data)
-            else:
-                self.received += len(event.data)
-        yield from super().handle_event(event)
-
-
-class Tunnel(layer.Layer):
-    """What CONNECT asked for a host that no profile names: connected, and relayed as soon as the
-    client's first bytes name no profile's host either, or the server speaks first. Else it is
-    opened as if it had not been connected."""
-
-    def __init__(self, context: Context, sidecar: Sidecar, host: str) -> None:
-        super().__init__(context)
-        self._sidecar, self._host = sidecar, host
-        self._events: list[events.Event] = []
-        self._begun = b""
-        self._chosen: layer.Layer | None = None
-        self._left: Server | None = None  # the connection that was given up
-
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if self._chosen is not None:
-            if not isinstance(event, events.ConnectionEvent) or event.connection != self._left:
-                yield from self._chosen.handle_event(event)
-            return
-        self._events.append(event)
-        if isinstance(event, events.Start):
-            return
-        if isinstance(event, events.DataReceived) and event.connection == self.context.client:
-            self._begun += event.data
-            found = judge(self._begun, self._host, self._sidecar.names)
-            if isinstance(found, Wait):
-                return
-            if not found.reason or self._sidecar.names(found.host):
-                self._left = self.context.server
-                yield commands.CloseConnection(self._left)
-                self.context.server = Server(address=self._left.address)
-                self._chosen = layer.NextLayer(self.context)
-        if self._chosen is None:
-            self._chosen = Relay(self.context, self._sidecar, host=self._host, reason="not_named")
-        for held in self._events:
-            yield from self._chosen.handle_event(held)
-        self._events.clear()
 
 
 class Stream(HttpStream):
@@ -400,17 +342,18 @@ class Messages(layers.WebsocketLayer):
 
     bounds: ClassVar[Bounds] = DEFAULTS
 
+    _refused = False
+
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        ended = self._handle_event == self.done
         yield from super().handle_event(event)
-        if not isinstance(event, events.DataReceived) or ended:
+        if not isinstance(event, events.DataReceived) or self._refused:
             return
         sides = (self.client_ws, self.server_ws)
-        if self._handle_event == self.done:
-            if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
-                exceeded("websocket", self)
-            return
-        if max(map(message_size, sides)) > self.bounds.websocket:
+        if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
+            self._refused = True  # which wsproto has told both sides
+            exceeded("websocket", self)
+        elif max(map(message_size, sides)) > self.bounds.websocket:
+            self._refused = True
             exceeded("websocket", self)
             self._handle_event = self.done
             yield commands.CloseConnection(self.context.server)

@@ -21,13 +21,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import api
 from app.auth import Denied
 from app.contract.names import HEADER_RECORD
+from app.contract.record import text
 from app.health import health
 from app.mock import is_direct
 from app.openapi import describe
 from app.otel.metrics import Metrics
 from app.profiles import ProfileSet
 from app.runtime import Runtime
-from app.seen import host_of
+from app.seen import hosts_of
 from app.settings import Settings, environment, load
 from app.telemetry import METHODS, PodNames, otel
 from app.version import VERSION
@@ -93,9 +94,9 @@ class Dispatcher:
             return False
         record = HEADER_RECORD.encode()
         return (
-            is_direct(scope["path"])
+            is_direct(text(scope.get("raw_path") or scope["path"]))
             or any(name == record for name, _ in scope["headers"])
-            or bool(self._runtime.rules.of_host(host_of(scope)[0]))
+            or any(map(self._runtime.rules.of_host, hosts_of(scope)))
         )
 
     def _is_open(self, scope: Scope) -> bool:

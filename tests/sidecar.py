@@ -54,7 +54,7 @@ class Sidecar:
                 cwd=ROOT,
                 stdout=out,
                 stderr=err,
-                preexec_fn=before,  # noqa: PLW1509
+                preexec_fn=before,
                 env=clean
                 | {
                     "TELEMOCK_DATA": str(self.data),

@@ -114,7 +114,7 @@ def half_handshakes(lab: Lab, connect: Callable[[Lab], socket.socket]) -> None:
 
 
 def shaking(lab: Lab, connect: Callable[[Lab], socket.socket]) -> None:
-    hold(many(1000, lambda: connect(lab), hello(HOST)))
+    hold(many(600, lambda: connect(lab), hello(HOST)))
 
 
 def shredded_hello(lab: Lab, connect: Callable[[Lab], socket.socket]) -> None:
@@ -343,14 +343,14 @@ def websocket(lab: Lab, path: str = "websocket") -> socket.socket:
     return connection
 
 
-def messages(lab: Lab, data: bytes, times: int = 1, connections: int = 1) -> None:
-    for connection in many(connections, lambda: websocket(lab)):
-        with contextlib.suppress(OSError):
-            for _ in range(times):
-                connection.sendall(data)
-            connection.recv(65536)
-            time.sleep(0.2)
-        connection.close()
+def messages(lab: Lab, data: bytes, times: int = 1, begin: bytes = b"") -> None:
+    with websocket(lab) as connection, contextlib.suppress(OSError):
+        connection.recv(4096)
+        connection.sendall(begin)
+        for _ in range(times):
+            connection.sendall(data)
+        while connection.recv(65536):
+            pass
 
 
 def bombs_from_the_host(lab: Lab) -> None:
@@ -370,6 +370,7 @@ def hello(name: str) -> bytes:
     return outgoing.read()
 
 
+BOMB = bomb(masked=True)
 _CONTEXT = ssl.create_default_context()
 PING = h2_frame(6, b"12345678")
 LENGTH = b"Content-Length: 250000"
@@ -386,7 +387,7 @@ ATTACKS = (
     Attack("1,500 CONNECTs held open", tunnels, ("connections",)),
     Attack("1,200 halves of a ClientHello", lambda lab: half_handshakes(lab, raw),
            ("connections",)),
-    Attack("1,000 handshakes that are not ended", lambda lab: shaking(lab, raw),
+    Attack("600 handshakes that are not ended", lambda lab: shaking(lab, raw),
            ("connections",), quick=True),
     Attack("ClientHellos of one-byte records", lambda lab: shredded_hello(lab, raw)),
     Attack("400 names for certificates", names),
@@ -427,15 +428,16 @@ ATTACKS = (
     Attack("HTTP/2: 40,000 empty DATAs", empty_data, ("control",)),
     Attack("HTTP/2: header lists that are not ended, 60 of 1 MiB", continuations, ("held",)),
     Attack("HTTP/2: 50 downloads of 150 MB with closed windows", closed_windows, quick=True),
-    Attack("WebSocket: 650 MiB in 652 KB", lambda lab: messages(lab, bomb(masked=True)),
+    Attack("WebSocket: 650 MiB in 652 KB", lambda lab: messages(lab, BOMB),
            ("websocket",), quick=True),
     Attack("WebSocket: 650 MiB in 652 KB from the host", bombs_from_the_host, ("websocket",)),
     Attack("WebSocket: a message without end",
-           lambda lab: messages(lab, frame(b"x" * 60_000, masked=True, first=0x02), 1500),
+           lambda lab: messages(lab, frame(b"x" * 60_000, masked=True, first=0x00), 1500,
+                                begin=frame(b"x", masked=True, first=0x02)),
            ("websocket",)),
     Attack("WebSocket: 2,000,000 empty fragments",
-           lambda lab: messages(lab, frame(b"", masked=True, first=0x02)
-                                + frame(b"", masked=True, first=0x00) * 50_000, 40),
+           lambda lab: messages(lab, frame(b"", masked=True, first=0x00) * 50_000, 40,
+                                begin=frame(b"", masked=True, first=0x02)),
            ("websocket",)),
     Attack("WebSocket: 100,000 small messages",
            lambda lab: messages(lab, frame(b"hello", masked=True, first=0x82) * 2000, 50)),

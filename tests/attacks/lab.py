@@ -58,6 +58,7 @@ class Outcome(NamedTuple):
 
     peak: int  # bytes
     slowest: float  # seconds, of an answer of the well-behaved client
+    of: str  # its kind
     visits: int
     errors: list[str]
     exceeded: dict[str, int]
@@ -136,9 +137,11 @@ class Lab:
         alive = self.sidecar.process.poll() is None
         if alive:
             peak.append(memory.resident(self.pid, peak=True))
+        slowest = max(during, key=lambda x: x.seconds, default=Visit(0, "none", 99.0, ""))
         return Outcome(
             max(peak),
-            max((x.seconds for x in during), default=99.0),
+            slowest.seconds,
+            slowest.kind,
             len(during),
             [f"{x.kind}: {x.error}" for x in during if x.error],
             {k: v - before.get(k, 0) for k, v in self.exceeded().items() if v > before.get(k, 0)}

@@ -1,4 +1,4 @@
-"""A well-behaved client, in a process of its own: `python -m tests.attacks.visitor CA PROXY [HOST]`.
+"""A well-behaved client in a process of its own: `python -m tests.attacks.visitor CA PROXY HOST`.
 
 It asks for telemetry on a kept connection, on new ones, and for a forwarded page through CONNECT,
 and prints how long each answer took, a line each: the time, the kind, the seconds, why it failed.

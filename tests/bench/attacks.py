@@ -1,9 +1,9 @@
 """`python -m tests.bench.attacks [WORD …]`: attacks a sidecar of 192 MiB and prints how it fared.
 
 A table: attack, what ended it, the sidecar's peak memory, and the slowest answer of a well-behaved
-client. With words only the attacks whose names hold one. `--quick` takes those of `make test`, `--each`
-a new sidecar for each. The exit code is 1 where a sidecar died, went over its limit, or had its
-client wait.
+client. With words only the attacks whose names hold one. `--quick` takes those of `make test`,
+`--each` a new sidecar for each. The exit code is 1 where a sidecar died, went over its limit, or
+had its client wait.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from tests.attacks.kinds import ATTACKS, Attack
 from tests.attacks.lab import INSIDE, LIMIT, SLOWEST_S, Lab, Outcome, inside, lab
 from tests.memory import MIB
 
-ROW = "| {:<58} | {:<34} | {:>5} | {:>6} | {:>3} |"
+ROW = "| {:<58} | {:<34} | {:>5} | {:>5} | {:<9} | {:>3} |"
 
 
 def fared_well(attack: Attack, outcome: Outcome) -> bool:
@@ -35,7 +35,7 @@ def told(attack: Attack, outcome: Outcome) -> str:
     if not outcome.alive:
         ended = "killed"
     row = ROW.format(attack.name, ended, f"{outcome.peak / MIB:.0f}", f"{outcome.slowest:.2f}",
-                     len(outcome.errors))  # fmt: skip
+                     outcome.of, len(outcome.errors))  # fmt: skip
     return row + ("" if fared_well(attack, outcome) else f" BAD {outcome.errors[:2]}")
 
 
@@ -55,8 +55,8 @@ def main(arguments: list[str]) -> int:
     print(
         f"limit {LIMIT // MIB} MiB, " + ("" if os.environ.get(INSIDE) else "only through CONNECT")
     )
-    print(ROW.format("attack", "ended by", "MiB", "s", "bad"))
-    print(ROW.format(*["-" * 3] * 5))
+    print(ROW.format("attack", "ended by", "MiB", "s", "of", "bad"))
+    print(ROW.format(*["-" * 3] * 6))
     well = True
     groups = [[x] for x in chosen] if given.each else [chosen]
     for group in groups:

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import h2.config
 import h2.connection
@@ -32,7 +32,6 @@ class Request:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     raw: bytes | None = None
-    after: bytes = b""  # sent behind it on the same connection
 
     def wire(self, mark: str, absolute: str = "") -> bytes:
         """As HTTP/1 sends it."""
@@ -46,7 +45,7 @@ class Request:
         if self.body is not None:
             lines.append(f"Content-Length: {len(body)}")
         head = self.ahead + "\r\n".join(lines) + "\r\n\r\n"
-        return head.encode("latin-1") + body + self.after.replace(b"{mark}", mark.encode())
+        return head.encode("latin-1") + body
 
 
 @dataclass
@@ -56,7 +55,6 @@ class Ways:
 
     sidecar: Sidecar
     dial: Callable[[int], socket.socket] | None = None
-    unlike: dict[str, str] = field(default_factory=dict)
 
     def names(self) -> list[str]:
         direct = ["direct tls", "direct plain", "direct h2"]
@@ -146,7 +144,3 @@ def said(event: h2.events.Event) -> Iterator[bytes]:
         yield b"\r\n"
     elif isinstance(event, h2.events.DataReceived):
         yield event.data
-
-
-def other(request: Request, **fields: object) -> Request:
-    return replace(request, **fields)  # type: ignore[arg-type]

@@ -1,16 +1,22 @@
 """Boots as a spool takes them over and tells of them: who holds which, and what is counted."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from addon import boots as boots_module
 from addon import spool as spool_module
-from addon.segment import segment_name
+from addon.segment import Batch, segment_name
 from addon.spool import Spool
 from app.contract.account import ACCOUNTS, Account
+from app.contract.record import decode
 from tests.spooling import BOOT, OLD, OLDER, Case, drain, ended, line
 
 
@@ -250,3 +256,110 @@ def test_a_start_without_a_directory_says_so_and_numbers_are_kept_once_there_is_
     successor = case.spool(OLD)
     assert successor.adopt() == 3 and successor.accounts() == [Account(boot=BOOT, numbered=4)]
     successor.close()
+
+
+# Any sequence of steps, with a kill between any two: what is known of every boot in the end.
+
+STEPS = (
+    "submit", "submit", "begin", "lose", "deliver", "deliver unnoticed", "refuse", "tell", "kill",
+)  # fmt: skip
+
+
+class World:
+    """Sidecars one after the other, and an app. A kill leaves what another process can read: the
+    files as they are, of which the next one gets a copy."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._starts = 0
+        self.stored: dict[str, set[bytes]] = {}
+        self.told: dict[str, Account] = {}
+        self.numbered: Counter[str] = Counter()
+        self.lost: dict[str, Counter[str]] = {}
+        self.spool = self._next()
+
+    def _next(self) -> Spool:
+        self._starts += 1
+        boot = f"{self._starts:032x}"
+        self.lost[boot], self.stored[boot] = Counter(), set()
+        directory = self._folder / str(self._starts)
+        spool = Spool(directory, boot, 64 << 20, lambda *_: None)
+        spool._segment_size = 2_000  # some records
+        spool.start()
+        spool.adopt()
+        return spool
+
+    def step(self, what: str, number: int) -> None:
+        getattr(self, what.replace(" ", "_"))(number)
+
+    def begin(self, number: int) -> None:
+        for _ in range(number):
+            self.spool.ledger.reserve()
+        self.numbered[self.spool.boot] += number
+        self.lost[self.spool.boot]["killed"] += number
+
+    def submit(self, number: int) -> None:
+        seqs = [self.spool.ledger.reserve() for _ in range(number)]
+        self.numbered[self.spool.boot] += number
+        self.spool.append([line(seq, self.spool.boot, size=200 * (seq % 7)) for seq in seqs])
+
+    def lose(self, number: int) -> None:
+        self.begin(number)
+        self.lost[self.spool.boot]["killed"] -= number
+        self.lost[self.spool.boot]["queue_full"] += number
+        self.spool.lose("queue_full", number)
+
+    def deliver(self, number: int) -> None:
+        self.spool.accept(self.deliver_unnoticed(number))
+
+    def deliver_unnoticed(self, number: int) -> Batch:
+        batch = self.spool.read(number, 1 << 20)
+        for one in batch.lines:
+            self.stored[decode(one).boot].add(one)
+        return batch
+
+    def refuse(self, number: int) -> None:
+        """The first of a batch, unless the app has it."""
+        batch = self.spool.read(number, 1 << 20)
+        boots = [decode(one).boot for one in batch.lines]
+        refused = [i for i in range(len(boots))[:1] if batch.lines[i] not in self.stored[boots[i]]]
+        for at, (boot, one) in enumerate(zip(boots, batch.lines, strict=True)):
+            if at in refused:
+                self.lost[boot]["refused"] += 1
+            else:
+                self.stored[boot].add(one)
+        self.spool.accept(batch, refused)
+
+    def tell(self, number: int) -> None:
+        accounts = self.spool.accounts()
+        self.told |= {account.boot: account for account in accounts}
+        self.spool.tell(accounts, {a.boot: len(self.stored[a.boot]) for a in accounts})
+
+    def kill(self, number: int) -> None:
+        shutil.copytree(self._folder / str(self._starts), self._folder / str(self._starts + 1))
+        killed, self.spool = self.spool, self._next()
+        killed.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 9)), min_size=10, max_size=30))
+def test_every_number_is_accounted_for_whatever_happens(steps: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder))
+        for step in steps:
+            world.step(*step)
+        world.kill(0)
+        while world.spool.records:
+            world.deliver(500)
+        while world.spool.untold:
+            world.tell(0)
+        for boot, numbered_ in world.numbered.items():
+            account, stored = world.told[boot], len(world.stored[boot])
+            assert account.ended and account.numbered == numbered_
+            lost = Counter(account.lost)
+            lost["killed"] = numbered_ - stored - lost.total()
+            assert lost == world.lost[boot]
+        assert [p.name for p in (Path(folder) / str(world._starts)).iterdir()] == [
+            f"{world.spool.boot}.lock"
+        ]
+        world.spool.close()

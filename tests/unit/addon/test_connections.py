@@ -24,8 +24,8 @@ from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
 from addon.exchange import Exchange, Traced
 from addon.judge import Verdict
-from addon.layers import Relay
 from addon.profiles import Profiles
+from addon.relay import Relay
 from addon.reply import Reply
 from addon.splice import Link, Way
 from app.contract.names import METRICS
@@ -322,3 +322,37 @@ def test_the_gate_counts_its_connections_itself() -> None:
         addon.arrived()
         assert value("telemock_redirect_connections_total") == 1
         assert value("telemock_redirect_proven") == 1
+
+
+def opened(destination: str, sni: str = "") -> Context:
+    """A connection to this address, or by CONNECT to this name."""
+    client = Client(
+        peername=("127.0.0.1", 5), sockname=(destination, 443), timestamp_start=1.0, sni=sni,
+        state=ConnectionState.OPEN, proxy_mode=ProxyMode.parse("transparent"),
+    )  # fmt: skip
+    context = Context(client, options.load({}))  # type: ignore[arg-type]
+    context.server.address = (destination, 443)
+    return context
+
+
+def test_every_name_of_a_connection_counts() -> None:
+    addon = connections(Kept(), Metrics("sidecar"), TELEMOCK_HOSTS=f"192.0.2.1={HOST}")
+    assert addon.named(opened("192.0.2.1", "O.test.")) == ("o.test", HOST, "192.0.2.1")
+    assert addon.named(opened(HOST)) == (HOST,)
+    assert addon.fails_closed(("o.test", HOST)) and not addon.fails_closed(("o.test",))
+    observing = connections(Kept(), Metrics("sidecar"), TELEMOCK_MODE="observe")
+    assert not observing.fails_closed((HOST,))
+
+
+def test_what_cannot_be_judged_is_recorded_with_how_it_began() -> None:
+    sink = Kept()
+    addon = connections(sink, Metrics("sidecar"), TELEMOCK_HOSTS=f"192.0.2.1={HOST}")
+    addon.refused(opened("192.0.2.1", "other.example"), b"\x00lic=secret-of-mine" + b"x" * 999)
+    addon.refused(opened("198.51.100.7", "other.example"), b"\x00")  # nobody's
+    (record,) = sink.records
+    assert (record.kind, record.reason, record.profile) == ("refused", "unjudged", "cribl")
+    assert record.tls is not None and record.tls.sni == "other.example"
+    assert record.detail.startswith("began with \x00lic=secret") and len(record.detail) < 300
+    assert record.sent == 1018
+    masked = addon.profiles.masker.record(record)
+    assert "secret-of-mine" not in masked.detail
