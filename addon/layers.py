@@ -131,6 +131,29 @@ class Stream(HttpStream):
         else:
             yield from super().state_stream_request_body(event)
 
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and self._mock_owes():
+            # The mock, which was to speak with the client itself, is gone without an answer.
+            reply = self.sidecar.unrouted(self.flow.metadata[KEY], event.message)
+            if reply is not None:
+                self.flow.response = reply.for_mitmproxy(self.flow.request)
+                yield from self.send_response()
+                return
+            event = ResponseProtocolError(self.stream_id, "killed", ErrorCode.KILL)
+        yield from super().handle_protocol_error(event)
+        # A stream knows itself, and stays until Python looks for such circles.
+        self.request_body_buf.clear()
+        self.response_body_buf.clear()
+
+    def _mock_owes(self) -> bool:
+        """Whether the whole request is the mock's, and nothing of an answer came."""
+        exchange = self.flow.metadata.get(KEY)
+        whole = self.client_state == self.state_done
+        waits = self.server_state == self.state_wait_for_response_headers
+        return exchange is not None and exchange.routed and whole and waits
+
     def refuse_trailers(self) -> layer.CommandGenerator[None]:
         """501 and the end: mitmproxy cannot carry trailers over HTTP/1, and would hang."""
         exchange = self.flow.metadata.get(KEY)
@@ -155,25 +178,6 @@ class Stream(HttpStream):
         yield HttpErrorHook(self.flow)
         self.flow.live = False
         yield DropStream(self.stream_id)
-
-    def handle_protocol_error(
-        self, event: RequestProtocolError | ResponseProtocolError
-    ) -> layer.CommandGenerator[None]:
-        exchange = self.flow.metadata.get(KEY)
-        mute = isinstance(event, ResponseProtocolError) and self.client_state == self.state_done
-        waits = self.server_state == self.state_wait_for_response_headers
-        if exchange is not None and exchange.routed and mute and waits:
-            # The mock, which was to speak with the client itself, is gone without an answer.
-            reply = self.sidecar.unrouted(exchange, event.message)
-            if reply is not None:
-                self.flow.response = reply.for_mitmproxy(self.flow.request)
-                yield from self.send_response()
-                return
-            event = ResponseProtocolError(self.stream_id, "killed", ErrorCode.KILL)
-        yield from super().handle_protocol_error(event)
-        # A stream knows itself, and stays until Python looks for such circles.
-        self.request_body_buf.clear()
-        self.response_body_buf.clear()
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
         """A tunnel to a host by name that no profile names is connected at once, so that protocols
