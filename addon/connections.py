@@ -4,6 +4,7 @@ A part of `addon.main`'s addon, which mitmproxy calls with every connection.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
 
@@ -14,6 +15,7 @@ from mitmproxy.proxy.context import Context
 from addon.answer import Answers
 from addon.arrivals import Proven, brought
 from addon.bounds import REASON
+from addon.ca import Held
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
 from addon.endings import Ending, Met, ending, reader_of, refused
@@ -27,6 +29,7 @@ from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
 from addon.relay import Relay
+from addon.reply import Reply
 from addon.room import Room
 from addon.splice import Link
 from app.contract.record import REASONS, CaptureRecord, Endpoint, text
@@ -45,9 +48,19 @@ class Sink(Protocol):
     def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None: ...
 
 
+class Begun(Protocol):
+    """What knows the exchanges that have not ended: `addon.exchanges.Exchanges`."""
+
+    def open_of(self, client_id: str) -> Iterable[Exchange]: ...
+
+    def client_disconnected(self, client: connection.Client) -> None: ...
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None: ...
+
+
 class Connections:
     """`app` is the mock's address, which is connected to as it is; `settle` decides an exchange
-    that waited for its body; `open_of` gives the exchanges that have begun on a connection."""
+    that waited for its body; `begun` knows the exchanges that have begun."""
 
     def __init__(
         self,
@@ -59,7 +72,7 @@ class Connections:
         sampler: Sampler | None,
         app: Address,
         settle: Callable[[Exchange, http.HTTPFlow], None],
-        open_of: Callable[[str], Iterable[Exchange]],
+        begun: Begun,
     ) -> None:
         self.options = options
         self.profiles = profiles
@@ -68,9 +81,10 @@ class Connections:
         self.capture = capture
         self.sampler = sampler
         self.app = app
-        self.settle = settle
-        self._open_of = open_of
+        self.settle, self.unrouted = settle, begun.unrouted
+        self._begun = begun
         self.room = Room(options.bounds, metrics)
+        self.authority: Held | None = None  # whose certificates clients are shown
         self.answers: Answers | None = None  # asked directly where no other addon looks at flows
         self.dns = Names(options.resolve, options.named, listening)
         self.proven = Proven(options.ca_dir) if options.redirected else None
@@ -159,21 +173,23 @@ class Connections:
     # For `addon.room` and what it bounds.
 
     def open_of(self, client: connection.Client) -> Iterable[Exchange]:
-        return self._open_of(client.id)
+        return self._begun.open_of(client.id)
 
-    def relays(self, client: connection.Client) -> bool:
-        """Whether it is relayed unread."""
-        return client.id in self._relays
+    def answered_by_relay(self, client: connection.Client) -> bool:
+        """Whether it is relayed unread, and both sides have spoken."""
+        return any(x.sent and x.received for x in self._relays.get(client.id, ()))
 
     def unsent(self, client: connection.Client) -> int:
+        """More than any, where it is gone."""
         handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
-        return unsent(handler.transports[client].writer) if handler else 0
+        io = handler.transports.get(client) if handler else None
+        return sys.maxsize if io is None or io.writer.is_closing() else unsent(io.writer)
 
     def exceeded(self, bound: str, client: connection.Client) -> None:
         """Counts, and has the record of what is under way on the connection say so; where nothing
         is, and a profile names the host, makes one."""
         self.room.exceeded(bound)
-        exchanges = list(self._open_of(client.id))
+        exchanges = list(self._begun.open_of(client.id))
         for exchange in exchanges:
             exchange.reason = exchange.reason or REASON[bound]
         if client.error is None:
@@ -181,6 +197,10 @@ class Connections:
             shaking = client.tls and not client.tls_established  # its failure is recorded
             if not exchanges and not shaking and client.id not in self._relays:
                 self._ended(client, client.sni or "", bound)
+
+    def gone(self, client: connection.Client) -> None:
+        """Has what is under way on the connection recorded now."""
+        self._begun.client_disconnected(client)
 
     def evicted(self, caller: Caller, bound: str) -> None:
         """As `exceeded`, of a connection that is not mitmproxy's."""
@@ -272,6 +292,12 @@ class Connections:
             client.alpn = caller.tls.get_alpn_proto_negotiated()
         return client
 
+    def _why(self, found: Ending, host: str) -> str:
+        refused = found.kind == "tls_rejected" and found.reason != "tls_failed"
+        if refused and self.authority is not None and self.authority.missing([host]):
+            return "certificate_not_covering"
+        return found.reason
+
     def _without_request(self, client: connection.Client, met: Met, found: Ending) -> None:
         host = next(filter(self.names, filter(None, (client.sni, met.host))), "")
         if client in self.capture.told or not host:
@@ -287,7 +313,7 @@ class Connections:
                 sni=client.sni or "",
                 destination=met.destination,
                 profile=self.profiles.rules.of_host(host)[0].id,
-                reason=client.error if client.error in REASONS else found.reason,
+                reason=client.error if client.error in REASONS else self._why(found, host),
                 detail=found.detail,
                 sent=opened.sent if opened else met.sent,
                 received=opened.received if opened else 0,

@@ -29,7 +29,7 @@ from addon.hello import Hello, look
 from addon.judge import Verdict, judge
 from addon.room import Room, Stage
 from addon.splice import IDLE_SECONDS, SWEEP_S
-from addon.tls import Connection, Contexts
+from addon.tls import RECORD, Connection, Contexts
 from app.contract.names import REDIRECT_PROOF
 from app.contract.record import Endpoint, Tls, short
 
@@ -96,6 +96,10 @@ class Front:
             caller.close(IDLE)
 
 
+def _ended(data: bytes) -> None:
+    """The last step."""
+
+
 class Caller:
     """One client's connection, until it is closed or mitmproxy's."""
 
@@ -124,7 +128,7 @@ class Caller:
         self._weighed = 0  # what the room last saw
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
         self._open = True
-        self._reset = False  # as a write was told
+        self._gone = False  # reset, as a write was told
         self.client: Client | None = None  # as mitmproxy would know it, for records
         self._loop.add_reader(client, self._readable)
 
@@ -139,6 +143,15 @@ class Caller:
         if not opened or not self._talk.begun:
             self._front.keeper.ended(self, how)
         self._socket.close()
+        self._dissolve()
+
+    def _dissolve(self) -> None:
+        """What knows this object goes, so that all of it does: Python would find such circles by
+        their number only, and each holds a TLS connection."""
+        self._take = _ended
+        self._drained = self.tls = None
+        for name in ("_talk", "_tls"):
+            vars(self).pop(name, None)
 
     def _let_go(self) -> None:
         self._open = False
@@ -149,7 +162,7 @@ class Caller:
             self._loop.remove_writer(self._socket)
 
     def _readable(self) -> None:
-        how = RST if self._reset else FIN
+        how = RST if self._gone else FIN
         try:
             data = self._socket.recv(SIZE)
         except (BlockingIOError, InterruptedError):
@@ -187,8 +200,8 @@ class Caller:
         return self.exchange is not None and time.monotonic() - self.active < patience
 
     def held(self) -> int:
-        talk = self._talk.held if self._take == self._go_on else len(self.hello)
-        return talk + len(self._unsent)
+        talk = self._talk.held if self._take == self._go_on else 0
+        return talk + len(self.hello) + len(self._unsent)
 
     def stages(self) -> dict[Stage, int]:
         if self._take == self._go_on:
@@ -251,18 +264,30 @@ class Caller:
             self._flush()
 
     def _go_on(self, data: bytes) -> None:
-        self._tls.take(data)
         talk = self._talk
-        while (
-            talk.over is None
-            and not talk.ended
-            and not talk.blocked
-            and (plain := self._tls.plain())
-        ):
-            talk.receive(plain)
+        # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+        for begin in range(0, len(data) or 1, RECORD):
+            self._tls.take(data[begin : begin + RECORD])
+            while (
+                talk.over is None
+                and not talk.ended
+                and not talk.blocked
+                and (plain := self._tls.plain())
+            ):
+                talk.receive(plain)
         if talk.over is None and self._tls.ended:
             talk.leave()
         self._follow()
+        if talk.blocked and self._open and not self._unsent and not self._gone:
+            # Another's turn: what has been sent meanwhile stays in the kernel.
+            self._loop.remove_reader(self._socket)
+            self._loop.call_soon(self._again)
+
+    def _again(self) -> None:
+        if self._open and not self._unsent:
+            self._loop.add_reader(self._socket, self._readable)
+            self._safely(self._resume)
+            self._weigh()
 
     def _follow(self) -> None:
         talk = self._talk
@@ -320,12 +345,15 @@ class Caller:
             if not self._talk.begun:
                 self._front.keeper.ended(self, HERE)
             self._socket.close()
+            self._dissolve()
             return
         if opened:
             self._tls.answered = self._talk.begun
             self._tls.leave(self._talk.over or b"")
             self._front.contexts.leave(self.peer, self._tls)
-        self._back(self.hello)
+        begun, self.hello = self.hello, b""
+        self._back(begun)
+        self._dissolve()
 
     # Sending.
 
@@ -352,8 +380,10 @@ class Caller:
             return self._socket.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
-        except OSError:  # gone: the next read says so, but not how
-            self._reset = True
+        except OSError:  # the next read says so, and until then no request is answered
+            self._gone = True
+            if self._take == self._go_on:
+                self._talk.blocked = True
             return len(data)
 
     def _writable(self) -> None:
@@ -365,7 +395,7 @@ class Caller:
             self._safely(self._drained)
         else:
             self._loop.add_reader(self._socket, self._readable)
-            if self._take == self._go_on:
+            if self._take == self._go_on and not self._gone:
                 self._safely(self._resume)
         self._weigh()
 

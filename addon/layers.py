@@ -50,6 +50,7 @@ from addon.inflate import Inflate
 from addon.judge import HEAD_CAP, starts_like_http
 from addon.legible import final
 from addon.relay import Relay, Tunnel
+from addon.reply import Reply
 from addon.routing import refuse_trailers
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,9 @@ class Sidecar(Protocol):
 
     def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Decides what waited for the body: its conditions are judged on what was kept of it."""
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        """The answer in place of a mock that failed to speak with the client; None for none."""
 
     def spliced(self, relay: Relay) -> None:
         """Remembers a connection that is relayed unread, to record it when it ends."""
@@ -126,6 +130,29 @@ class Stream(HttpStream):
             yield from self.refuse_trailers()
         else:
             yield from super().state_stream_request_body(event)
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and self._mock_owes():
+            # The mock, which was to speak with the client itself, is gone without an answer.
+            reply = self.sidecar.unrouted(self.flow.metadata[KEY], event.message)
+            if reply is not None:
+                self.flow.response = reply.for_mitmproxy(self.flow.request)
+                yield from self.send_response()
+                return
+            event = ResponseProtocolError(self.stream_id, "killed", ErrorCode.KILL)
+        yield from super().handle_protocol_error(event)
+        # A stream knows itself, and stays until Python looks for such circles.
+        self.request_body_buf.clear()
+        self.response_body_buf.clear()
+
+    def _mock_owes(self) -> bool:
+        """Whether the whole request is the mock's, and nothing of an answer came."""
+        exchange = self.flow.metadata.get(KEY)
+        whole = self.client_state == self.state_done
+        waits = self.server_state == self.state_wait_for_response_headers
+        return exchange is not None and exchange.routed and whole and waits
 
     def refuse_trailers(self) -> layer.CommandGenerator[None]:
         """501 and the end: mitmproxy cannot carry trailers over HTTP/1, and would hang."""
@@ -315,17 +342,18 @@ class Messages(layers.WebsocketLayer):
 
     bounds: ClassVar[Bounds] = DEFAULTS
 
+    _refused = False
+
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        ended = self._handle_event == self.done
         yield from super().handle_event(event)
-        if not isinstance(event, events.DataReceived) or ended:
+        if not isinstance(event, events.DataReceived) or self._refused:
             return
         sides = (self.client_ws, self.server_ws)
-        if self._handle_event == self.done:
-            if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
-                exceeded("websocket", self)
-            return
-        if max(map(message_size, sides)) > self.bounds.websocket:
+        if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
+            self._refused = True  # which wsproto has told both sides
+            exceeded("websocket", self)
+        elif max(map(message_size, sides)) > self.bounds.websocket:
+            self._refused = True
             exceeded("websocket", self)
             self._handle_event = self.done
             yield commands.CloseConnection(self.context.server)

@@ -22,14 +22,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
-from addon import ready, routes, tool, used
+from addon import ranges, ready, routes, tool
 from addon.ruleset import CHAINS, OBJECTS, PORTS, TABLE, Dummy, ruleset
 from addon.tool import RedirectError
 from app.contract import dummies as pool
 from app.contract import names
+from app.contract.cores import no_core_dumps
 
 CONNECT_SECONDS = 2.0
-_SAID = 4  # of what collides with a range
 _LOCK = "\0telemock-redirect"  # an abstract socket: one a network namespace, gone with its process
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 
@@ -56,48 +56,6 @@ def parse(text: str) -> list[Dummy]:
 def usable(dummies: Sequence[Dummy]) -> list[Dummy]:
     """The dummies of the address families that this network namespace has."""
     return [d for d in dummies if d.address.version in tool.families()]
-
-
-def check(dummies: Sequence[Dummy]) -> None:
-    """Raises RedirectError unless these addresses can be had: nothing of the machine's own lies in
-    their ranges, and no table of somebody else's has the name of ours. Changes nothing."""
-    _table()
-    found = used.uses(_pairs(dummies))
-    for network in dict.fromkeys(pool.range_of(d.address) for d in dummies):
-        if what := used.colliding(network, found):
-            free = [str(n) for n in pool.NETWORKS if not used.colliding(n, found)]
-            raise RedirectError(
-                f"the dummy addresses of telemetry hosts lie in {network}, which is in use here: "
-                f"{_some(what)}\n\nhint: set {pool.CHART_VALUE} of the chart, or {pool.SETTING}, "
-                f"to ranges of IPv4 and IPv6 that are free here "
-                f"({', '.join(free) or 'none of the built-in ones is'}), and make the pod anew"
-            )
-
-
-def choose(hosts: Sequence[str], ranges: Sequence[pool.Network]) -> str:
-    """Addresses for these hosts from the first range of each family that is free here, as --hosts
-    takes them. Removes what an earlier run of ours left, which was killed.
-
-    Raises RedirectError when none is free.
-    """
-    for sentence in remove():
-        raise RedirectError(sentence)
-    found = used.uses()
-    taken = {network: used.colliding(network, found) for network in ranges}
-    try:
-        chosen = pool.choose(ranges, lambda network: not taken[network])
-    except pool.NoRange as e:
-        lines = [
-            f"  {network}: {_some(what)}"
-            for network, what in taken.items()
-            if f"IPv{network.version}" == str(e)
-        ]
-        raise RedirectError(
-            f"no range of {e} for dummy addresses is free on this machine:\n"
-            + "\n".join(lines)
-            + f"\n\nhint: set {pool.SETTING} to {pool.WANTED}, that this machine does not use"
-        ) from None
-    return pool.mapped(pool.assign(hosts, chosen))
 
 
 def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -> None:
@@ -153,15 +111,6 @@ def _table() -> bool:
     )
 
 
-def _pairs(dummies: Sequence[Dummy]) -> set[tuple[str, str]]:
-    return {(str(d.address), d.host) for d in dummies}
-
-
-def _some(what: Sequence[str]) -> str:
-    more = [f"{len(what) - _SAID} more"] if len(what) > _SAID else []
-    return ", ".join([*what[:_SAID], *more])
-
-
 def prove(dummies: Sequence[Dummy], port: int) -> None:
     """One connection to a dummy of each family must be accepted and counted by the redirect.
 
@@ -192,7 +141,7 @@ def prove_all(version: int, port: int) -> None:
     Raises RedirectError with what is wrong when it is not.
     """
     before = _redirected(version, "all")
-    nobody = _nobody(version)
+    nobody = ranges.nobody(version)
     try:
         socket.create_connection((nobody, PORTS[-1]), CONNECT_SECONDS).close()
     except OSError as e:
@@ -213,15 +162,6 @@ def prove_all(version: int, port: int) -> None:
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
-def _nobody(version: int) -> str:
-    """An address of nobody's, to which nothing is sent: at the end of a range of the pool, where no
-    dummy address comes to lie, and if there is one, of a range that is free here."""
-    found = used.uses()
-    ranges = [network for network in pool.NETWORKS if network.version == version]
-    free = (network for network in ranges if not used.colliding(network, found))
-    return str(next(free, ranges[0])[-2])
-
-
 def _redirected(version: int, what: str = "redirected") -> int:
     """Connections that the redirect has taken."""
     counter = f"{what}{version}"
@@ -232,6 +172,7 @@ def _redirected(version: int, what: str = "redirected") -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 not possible (a sentence on stderr says why), 2 wrong arguments."""
+    no_core_dumps()
     parser = argparse.ArgumentParser(prog="python -m addon.redirect", description=__doc__)
     parser.add_argument(
         "--hosts",
@@ -257,7 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="print --hosts for these, with addresses that are free here",
     )
     parser.add_argument(
-        "--ranges", type=pool.parse, default=pool.NETWORKS, help="for --choose: CIDR, …"
+        "--ranges",
+        type=pool.parse,
+        default=os.environ.get(pool.SETTING) or pool.DEFAULT,
+        help="that the addresses are of: CIDR, …",
     )
     what.add_argument("--remove", action="store_true", help="take the redirect away")
     what.add_argument("--hold", action="store_true", help="keep it until standard input closes")
@@ -265,13 +209,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _alone():
             if given.choose is not None:
-                print(choose(given.choose.split(","), given.ranges), flush=True)
-                return 0
+                return _choose(given.choose.split(","), given.ranges)
             if given.remove:
                 return _report_left(remove())
             return _run(
                 parse(given.hosts),
                 given.port,
+                given.ranges,
                 everything=given.mode == "all",
                 wait=given.wait,
                 hold=given.hold,
@@ -295,7 +239,15 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _run(named: Sequence[Dummy], port: int, *, everything: bool, wait: bool, hold: bool) -> int:
+def _run(
+    named: Sequence[Dummy],
+    port: int,
+    networks: Sequence[pool.Network],
+    *,
+    everything: bool,
+    wait: bool,
+    hold: bool,
+) -> int:
     if not named and not everything:
         raise RedirectError(
             "--hosts names no address\n\nhint: it takes ADDRESS=HOST, comma separated"
@@ -310,7 +262,8 @@ def _run(named: Sequence[Dummy], port: int, *, everything: bool, wait: bool, hol
     if wait:  # else the kernel spares the first process of a container
         # No exception: where the signal comes upon a destructor, Python would swallow it.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
-    check(dummies)
+    _table()
+    ranges.check(dummies, networks)
     apply(dummies, port, everywhere)
     try:
         if wait:
@@ -332,6 +285,14 @@ def _run(named: Sequence[Dummy], port: int, *, everything: bool, wait: bool, hol
     except OSError:  # closed by the signal
         pass
     return _report_left(remove())
+
+
+def _choose(hosts: Sequence[str], networks: Sequence[pool.Network]) -> int:
+    """Prints --hosts for these. What an earlier run of ours left, which was killed, goes first."""
+    if left := remove():
+        return _report_left(left)
+    print(ranges.choose(hosts, networks), flush=True)
+    return 0
 
 
 def _report_left(left: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ connection.
 """
 
 import contextlib
+import datetime
 import os
 import ssl
 import tempfile
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, cast
 
 from cryptography.hazmat.primitives import serialization
-from mitmproxy import ctx, tls
+from mitmproxy import certs, ctx, tls
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.certs import CertStoreEntry
 from mitmproxy.connection import Client, ConnectionState
@@ -24,9 +25,12 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from OpenSSL import SSL
 
-from addon.dns import Address
+from addon.constraints import of_certificate
+from addon.dns import Address, is_address
 
 MOST_CONTEXTS = 64  # a profile may name hosts by pattern, and clients choose names
+_LIFETIME = datetime.timedelta(days=199)  # of a certificate; longer ones are refused by some
+_RENEWED_S = 60 * 86_400.0  # after which all are made anew
 RECORD = 16 * 1024  # bytes of content that a TLS record has at most
 
 # In this order where a client offers several; others are answered without a protocol.
@@ -45,6 +49,7 @@ class Connection:
         self.shaken = 0.0  # when the handshake was done, of time.monotonic()
         self.heard = False  # it carried content
         self.answered = False  # it carried a request that was answered
+        self._sealed = bytearray()
         self._left: bytes | None = None  # read before mitmproxy took over
         self._shaken = False  # mitmproxy asked for the handshake
 
@@ -94,7 +99,14 @@ class Connection:
     def seal(self, data: bytes) -> None:
         """To be sent to the client, by the next `out`."""
         with contextlib.suppress(ssl.SSLError):  # it has said goodbye, or an alert ended all
-            self._ssl.write(data)
+            if len(data) <= RECORD:
+                self._ssl.write(data)
+                return
+            # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+            view = memoryview(data)
+            for begin in range(0, len(data), RECORD):
+                self._ssl.write(view[begin : begin + RECORD])
+                self._sealed += self._outgoing.read()
 
     def part(self) -> None:
         """The goodbye, by the next `out`: so the client knows that nothing is missing."""
@@ -104,6 +116,8 @@ class Connection:
     def out(self) -> bytes:
         """What is to be sent to the client now."""
         data = self._outgoing.read()
+        if self._sealed:
+            data, self._sealed = bytes(self._sealed) + data, bytearray()
         self.received += len(data)
         return data
 
@@ -204,6 +218,7 @@ class Contexts:
     def __init__(self, tls_config: TlsConfig) -> None:
         self._tls_config = tls_config
         self._made: dict[tuple[str, str], ssl.SSLContext] = {}
+        self._until = time.monotonic() + _RENEWED_S
         self._left: dict[Address, Connection] = {}  # by the client's address
 
     def prepare(self, hosts: Iterable[str]) -> None:
@@ -214,8 +229,14 @@ class Contexts:
     def of(self, name: str, host: str) -> ssl.SSLContext:
         """For clients that ask for this name, or without one are connected to this address; `host`
         is who they mean."""
-        found = self._made.get((name, host))
+        key = name, host
+        if time.monotonic() > self._until:  # they would end before the pod does
+            self._made.clear()
+            self._tls_config.certstore.certs.clear()
+            self._until = time.monotonic() + _RENEWED_S
+        found = self._made.get(key)
         if found is None:
+            name, host = self._signed(name, host)
             client = Client(
                 peername=("", 0), sockname=(name, 0), state=ConnectionState.OPEN,
                 timestamp_start=0, sni=name,
@@ -224,8 +245,24 @@ class Contexts:
             context.server.address = (host, 0)
             if len(self._made) >= MOST_CONTEXTS:
                 del self._made[next(iter(self._made))]
-            found = self._made[name, host] = _make(self._tls_config.get_cert(context))
+            found = self._made[key] = _make(self._tls_config.get_cert(context))
         return found
+
+    def _signed(self, name: str, host: str) -> tuple[str, str]:
+        """The names of the certificate: a client looks for one of them, and takes none with another
+        that the authority may not sign for, such as the real address of a host."""
+        held = self._tls_config.certstore.default_ca.to_cryptography()
+        # Not after its authority's end; mitmproxy counts from two days ago.
+        left = held.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+        certs.CERT_EXPIRY = min(_LIFETIME, left + datetime.timedelta(days=1))
+        permitted = of_certificate(held)
+        if permitted is None:
+            return name, host
+        if is_address(name) and not permitted.permits(name) and host and not is_address(host):
+            name = host
+        if is_address(host) and not permitted.permits(host):
+            host = name
+        return name, host
 
     def leave(self, peer: Address, connection: Connection) -> None:
         """For mitmproxy's connection with this client, which is about to begin."""

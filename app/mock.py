@@ -8,7 +8,6 @@ A direct request cannot be forwarded: where the rule or the mode says observe, p
 answered as mock would, and recorded as `mock`.
 """
 
-import asyncio
 import hashlib
 import logging
 import time
@@ -283,9 +282,10 @@ class Mock:
         }
         html = "html" in header(list(answer.headers), "content-type")
         try:
-            content = await asyncio.to_thread(template.render, answer.template, values, html=html)
+            content = await template.rendered(answer.template, values, html=html)
         except template.TemplateFailed as e:
-            log.error("a template failed: %s", e)
+            if not e.again:
+                log.error("a template failed: %s", e)
             return render(FAILED, seen.method)
         return render(answer, seen.method, content)
 

@@ -72,7 +72,7 @@ class Missing(msgspec.Struct, kw_only=True):
     node: str
     count: int
     missing: int
-    lost: dict[str, int]
+    lost: dict[str, int] = {}
     last_seen: str
 
 
@@ -220,7 +220,7 @@ def _sections(report: Report) -> Iterator[_Section]:
         "Records missing, or still on their way",
         "namespace,pod,boot,stored,missing,why,last seen",
         [
-            (m.namespace, m.pod, m.boot, m.count, m.missing, _why(m.lost), m.last_seen)
+            (m.namespace, m.pod, m.boot, m.count, m.missing, why_lost(m.lost), m.last_seen)
             for m in report.missing
         ],
     )
@@ -231,7 +231,7 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
 
 
-def _why(lost: Mapping[str, int]) -> str:
+def why_lost(lost: Mapping[str, int]) -> str:
     return "; ".join(f"{count}: {REASONS.get(id, id)}" for id, count in lost.items())
 
 

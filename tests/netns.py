@@ -45,6 +45,7 @@ def run(
     ipv6: bool = True,
     network: Sequence[str] = (),
     files: dict[str, str] | None = None,
+    seconds: float = 60,
 ) -> str:
     """What a Python script says that runs in a new namespace, with loopback up and nothing else.
 
@@ -58,15 +59,15 @@ def run(
         for number, (path, text) in enumerate({**_FILES, **(files or {})}.items()):
             (Path(directory) / str(number)).write_text(text)
             lines += f"mount --bind {directory}/{number} {path}; "
-        return _run(f'ip link set lo up; {off}{lines}exec "$@"', script, *arguments)
+        return _run(f'ip link set lo up; {off}{lines}exec "$@"', seconds, script, *arguments)
 
 
-def _run(setup: str, script: str, *arguments: str) -> str:
+def _run(setup: str, seconds: float, script: str, *arguments: str) -> str:
     done = subprocess.run(
         [*_ENTER, "--mount", "sh", "-ec", setup, "-", sys.executable, "-c", script, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds,
         cwd=ROOT,
         env=_ENVIRONMENT,
         check=False,

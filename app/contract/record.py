@@ -41,6 +41,8 @@ REASONS = {
     "app_error": "the app answered with an error",
     "circuit_open": "the app failed a moment ago and was not asked again",
     "client_refused_certificate": "the client did not accept the sidecar's certificate",
+    "certificate_not_covering": "the client did not accept the sidecar's certificate, because the "
+    "host is in the profiles since after the pod's start: restart the pod",
     "closed_in_handshake": (
         "the client left within the TLS handshake: it probably does not trust the sidecar's "
         "certificate"

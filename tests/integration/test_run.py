@@ -4,6 +4,7 @@ them afterwards."""
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -233,6 +234,9 @@ def test_the_commands_exit_code_stays_when_sidecar_and_app_are_killed(tmp_path):
     done = telemock(tmp_path, "run", "--", "sh", "-c", f"curl -sS '{URL}?v=1'; {kill}")
     assert (done.returncode, done.stdout) == (6, LINE), done.stderr
     assert "the sidecar ended before the command" in done.stderr
+    # The one request was killed before it was spooled, or delivered by the next sidecar.
+    assert ("1: the sidecar ended before" in done.stderr) is ("index.html" not in done.stderr)
+    assert not list((tmp_path / ".telemock").rglob("*.ndjson"))
     assert "Traceback" not in done.stderr
 
 
@@ -306,12 +310,12 @@ def test_transparent_reaches_what_ignores_proxies_and_leaves_nothing(tmp_path, n
         before=(*namespace, "sh", "-c", script, "sh"),
     )  # fmt: skip
     inside, _, after = done.stdout.partition("code 4\n")
-    assert "192.0.2.1\tcdn.cribl.io\n100::1\tcdn.cribl.io\n" in inside
+    addresses = re.findall(r"^(\S+)\tcdn\.cribl\.io$", inside, re.MULTILINE)
+    assert [":" in address for address in addresses] == [False, True]
     assert inside.endswith(LINE * 3 + "0\n"), done.stderr
     assert after, done.stdout + done.stderr
     assert "telemock" not in after
-    assert "192.0.2.1" not in after
-    assert "100::1" not in after
+    assert not any(f"local {address} " in after for address in addresses)
     assert after.endswith(hosts)
     assert not list((tmp_path / ".telemock").glob("hosts-*"))
     assert [one["action"] for one in captures(tmp_path)] == ["mock"] * 3

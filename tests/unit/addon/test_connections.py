@@ -4,6 +4,7 @@ Connections that are opened and relayed for real are in tests/integration/test_s
 """
 
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from addon import endings, options
 from addon.api import Api
 from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
-from addon.exchange import Traced
+from addon.exchange import Exchange, Traced
 from addon.judge import Verdict
 from addon.profiles import Profiles
 from addon.relay import Relay
+from addon.reply import Reply
 from addon.splice import Link, Way
 from app.contract.names import METRICS
 from app.contract.record import CaptureRecord, Endpoint, Workload
@@ -49,6 +51,17 @@ class Kept:
         self.traced.append(traced)
 
 
+class NothingBegun:
+    def open_of(self, client_id: str) -> Iterable[Exchange]:
+        return ()
+
+    def client_disconnected(self, client: Client) -> None:
+        pass
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        return None
+
+
 def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
     bundle = bundle_of(rule("index", "/telemetry/index.html"))
     return Connections(
@@ -60,7 +73,7 @@ def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
         None,
         ("127.0.0.1", 8000),
         lambda exchange, flow: None,
-        lambda client: (),
+        NothingBegun(),
     )
 
 

@@ -172,6 +172,39 @@ def test_importing_writes_nothing(tmp_path: Path) -> None:
         _ = app.main.nothing
 
 
+OWN_TELEMETRY = """
+import asyncio, sys
+import httpx
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+spans, reader, provider = InMemorySpanExporter(), InMemoryMetricReader(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+metrics.set_meter_provider(MeterProvider([reader]))
+from app.main import app
+
+async def ask():
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        return await client.get("/openapi.json?lic=canary")
+
+assert asyncio.run(ask()).status_code == 200
+sys.exit(len(spans.get_finished_spans()) + (reader.get_metrics_data() is not None))
+"""
+
+
+def test_the_frameworks_own_telemetry_is_off(tmp_path: Path) -> None:
+    """It says the queries as they came to whoever has set up a provider."""
+    path = {"PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-c", OWN_TELEMETRY]
+    assert subprocess.run(command, cwd=tmp_path, env=path, check=False).returncode == 0
+
+
 def test_a_wrong_otel_variable_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,17 @@ def test_answer_file_over_the_cap_is_refused(tmp_path: Path, refused: Refused) -
     assert "'big' is larger than 1 MiB" in problem.message
 
 
+def test_answer_files_of_a_profile_are_bounded_together(tmp_path: Path, refused: Refused) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(1 << 20)
+    steps = ", ".join(["{file: big}"] * 20)
+    (problem,) = refused(
+        HEAD + f"rules: [{{id: a, action: mock, answer: {{sequence: [{steps}]}}}}]"
+    )
+    assert problem.where == "rules[0].answer.sequence[8].file"
+    assert "more than 8 MiB" in problem.message
+
+
 @pytest.mark.parametrize(
     "text, where, message",
     [
