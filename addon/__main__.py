@@ -4,7 +4,7 @@ import os
 import sys
 
 from addon import options
-from app.contract.names import CANNOT_START
+from addon.supervisor import CANNOT_START
 from app.contract.settings import SettingError
 
 _USAGE = """usage: python -m addon [--help]

@@ -22,12 +22,13 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.exchange import Exchange, Line
-from addon.judge import HEAD_CAP
+from addon.judge import HEAD_CAP, starts_like_http
 from addon.layers import Http, Sidecar
 from addon.reply import closes
 from addon.room import Stage
 
 UNSENT_CAP = 256 * 1024  # bytes of answers that wait to be sent before another request is read
+TURN = 16  # answers of one connection, of 16 KiB each, before others have their turn
 RETRY_S = 0.02  # until another look whether the client has read
 AHEAD_CAP = 1024 * 1024  # bytes that a client may send before the answer it waits for
 
@@ -112,6 +113,7 @@ def may_become_head(received: bytes) -> bool:
         len(received) <= HEAD_CAP
         and b"\r\n\r\n" not in received
         and received[:1].isalpha()
+        and starts_like_http(received) is not False
         and received.count(b"\n") == received.count(b"\r\n")
     )
 
@@ -135,15 +137,18 @@ class Conversation:
         self._exchange: Exchange | None = None  # begun, and not answered yet
         self._last = False  # as its head says
         self._missing = 0  # bytes of the request's body
+        self.begun = False  # a request was taken, at least
         self.count = 0  # of answers
-        # The client does not read: no request is read until `go_on`.
+        # No request is read until `go_on`: the client does not read, or it is another's turn.
         self.blocked = False
+        self._turn = 0  # answers in it
         self.asked: Exchange | None = None
         self.ended = False
         self.over: bytes | None = None
 
     def receive(self, data: bytes) -> None:
         self._received = self._received + data if self._received else data
+        self._turn = 0
         if self.asked is None:
             self._read()
         elif len(self._received) > AHEAD_CAP:
@@ -152,7 +157,7 @@ class Conversation:
 
     def replied(self) -> None:
         """The app has answered `asked`, or failed to."""
-        self.asked = None
+        self.asked, self._turn = None, 0
         if not self.ended:
             self._answer()
             self._read()
@@ -175,15 +180,17 @@ class Conversation:
         return {("body", self.count): self._exchange.sent.size >> 10} if self._missing else {}
 
     def go_on(self) -> None:
-        """The client has read."""
+        """The client has read, and others had their turn."""
         self.blocked = False
+        self._turn = 0
         if self.asked is None:
             self._read()
 
     def leave(self) -> None:
         """The client will send no more: as with mitmproxy's layer, it waits for no answer then."""
-        if self._exchange is not None:
-            self._answers.abandoned(self._exchange)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._answers.abandoned(exchange)
         self._end()
 
     def _read(self) -> None:
@@ -218,6 +225,7 @@ class Conversation:
                 return False
         self._exchange = self._answers.begin(self._line, head)
         self._last = head.last
+        self.begun = self.begun or self._exchange is not None
         return self._exchange is not None
 
     def _answer(self) -> None:
@@ -230,6 +238,9 @@ class Conversation:
             self._end()
             return
         self.count += 1
+        self._turn += 1 + (len(reply.body) >> 14)
+        if self._turn >= TURN and self._received:
+            self.blocked = True
         self._send(reply.bytes)
         self._answers.answered(exchange)
         if self._last or reply.last:
@@ -274,7 +285,7 @@ class AnswerLayer(layer.Layer):
 
     def _add(self, answer: bytes) -> None:
         self._to_send += answer
-        self._talk.blocked = len(self._to_send) > UNSENT_CAP
+        self._talk.blocked = self._talk.blocked or len(self._to_send) > UNSENT_CAP
 
     def _line(self, answers: Answers) -> Line | None:
         if self.context.server.address is None:
@@ -302,11 +313,14 @@ class AnswerLayer(layer.Layer):
 
     def _follow(self) -> layer.CommandGenerator[None]:
         talk = self._talk
+        if talk.begun:
+            self._sidecar.heard(self.context.client)
         if self._to_send:
             yield commands.SendData(self.context.client, bytes(self._to_send))
             self._to_send.clear()
         if talk.blocked and self._looking is None and not talk.ended:
-            self._looking = commands.RequestWakeup(RETRY_S)
+            full = self._sidecar.unsent(self.context.client) >= UNSENT_CAP
+            self._looking = commands.RequestWakeup(RETRY_S if full else 0)
             yield self._looking
         if talk.ended:
             yield commands.CloseConnection(self.context.client)
@@ -319,4 +333,5 @@ class AnswerLayer(layer.Layer):
         elif talk.over is not None:
             self.over = Http(self.context, HTTPMode.transparent, self._sidecar)
             yield from self.over.handle_event(events.Start())
-            yield from self.over.handle_event(events.DataReceived(self.context.client, talk.over))
+            begun, talk.over = talk.over, b""
+            yield from self.over.handle_event(events.DataReceived(self.context.client, begun))

@@ -52,11 +52,11 @@ _SIZE = "64KiB or more, in bytes or with KiB or MiB"
 _SECONDS = "seconds, more than 0 and up to 3600"
 
 BOUNDS = (
-    Bound("connections", "TELEMOCK_CONNECTIONS", "512", _number, "too_many_connections",
+    Bound("connections", "TELEMOCK_CONNECTIONS", "400", _number, "too_many_connections",
           "Client connections at a time that are not relayed unread; fewer where fewer files may "
           "be open. One more closes the idlest that waits for nothing, or is refused itself.",
           _NUMBER),
-    Bound("held", "TELEMOCK_HELD_SIZE", "32MiB", _size, "too_much_held",
+    Bound("held", "TELEMOCK_HELD_SIZE", "24MiB", _size, "too_much_held",
           "Bytes in memory of all connections together: half heads, bodies, answers that are not "
           "read. Over it the connection that holds most of what nobody moves is closed.", _SIZE),
     Bound("head", "TELEMOCK_HEAD_SECONDS", "20", _seconds, "head_timeout",

@@ -29,10 +29,12 @@ class Memory(NamedTuple):
         return int(self.limit * (1 - RESERVE)) - self.used()
 
     def used(self) -> int:
-        """Bytes that the kernel cannot take back: all but files. What it holds for sockets counts,
-        with version 2. 0 when it cannot be read."""
+        """Bytes that the kernel cannot take back: all but files, which count while there is much
+        room. With version 2 what it holds for sockets counts too. 0 when it cannot be read."""
         try:
             used = int(_read(f"{self.folder}/{self.usage}"))
+            if used < self.limit // 2:  # files or not; the rest takes the kernel longer
+                return used
             for line in _read(f"{self.folder}/memory.stat").splitlines():
                 if line.startswith((b"active_file ", b"inactive_file ")):
                     used -= int(line.split()[1])

@@ -60,6 +60,10 @@ class Kept:
         """Bytes in memory."""
         return len(self._first) + len(self._prefix)
 
+    def forget(self) -> None:
+        """Keeps nothing any more: there is a record of it."""
+        self._first, self._prefix = b"", bytearray()
+
     @property
     def prefix(self) -> bytes:
         return self._first[: self.cap] if self._hash is None else bytes(self._prefix)
@@ -83,6 +87,9 @@ class Counted:
 
     def __init__(self) -> None:
         self.size = 0
+
+    def forget(self) -> None:
+        pass
 
     def add(self, data: bytes) -> bytes:
         self.size += len(data)

@@ -21,6 +21,7 @@ from app.contract.record import REASONS
 # h2 takes 64 CONTINUATION frames for one header list: so one that is never ended has 1 MiB at most,
 # and not the 8 MiB of mitmproxy's larger frames.
 FRAME_SIZE = 16 * 1024
+PIECE = 8 * 1024  # bytes that are looked at before they are counted
 
 _EMPTY = (
     h2.events.PingReceived,
@@ -80,6 +81,13 @@ class Frames(BufferedH2Connection):
         self.local_settings.acknowledge()
 
     def receive_data(self, data: Any) -> list[h2.events.Event]:
+        # In pieces: a flood is not read to its end.
+        events = []
+        for begin in range(0, len(data), PIECE):
+            events += self._receive(data[begin : begin + PIECE])
+        return events
+
+    def _receive(self, data: Any) -> list[h2.events.Event]:
         events: list[h2.events.Event] = super().receive_data(data)
         resets = sum(isinstance(x, h2.events.StreamReset) for x in events)
         if resets and self._resets.over(resets):

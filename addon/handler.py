@@ -8,9 +8,11 @@ in `kept`, `ahead` and `behind`.
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from h11._receivebuffer import ReceiveBuffer
 from mitmproxy.connection import Connection
 from mitmproxy.proxy import events, layer, mode_servers, tunnel
 from mitmproxy.proxy.layers import http as http_layers
@@ -23,7 +25,7 @@ from addon.flood import Frames
 from addon.room import Room, Stage
 
 AHEAD_CAP = 256 * 1024  # bytes that wait inside of one direction before it is read no further
-RELAYED_S = 60.0  # without a byte, after which a relayed connection may be closed for another
+READ = 64 * 1024  # bytes that are read of a socket at once
 
 Layer = layer.Layer
 
@@ -34,7 +36,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
         self._connections = self.master.addons.get("connections")
         self._room: Room = self._connections.room
         self.active = time.monotonic()
-        self._served = False
+        self._served = self._ended = False
+        self._read: dict[Connection, int] = {}  # size of the last piece, which its task keeps
         self._waiting: list[asyncio.Future[None]] = []
 
     async def handle_client(self) -> None:
@@ -53,23 +56,43 @@ class Handler(mode_servers.ProxyConnectionHandler):
                 writer.transport.abort()
         finally:
             self._room.leave(self)
+            self._dissolve()
+
+    def _dissolve(self) -> None:
+        """Layers know each other, and Python would find such circles by their number only, when it
+        may be too late for their size."""
+        self._ended = True
+        for one in list(walk(self.layer)):
+            one.context.layers.clear()
+            vars(one).clear()
+        self.timeout_watchdog.callback = _nothing
+        self.transports.clear()
 
     async def handle_connection(self, connection: Connection) -> None:
-        writer = self.transports[connection].writer
+        io = self.transports[connection]
+        writer = io.writer
+        if isinstance(writer, asyncio.StreamWriter) and isinstance(io.reader, asyncio.StreamReader):
+            # asyncio's 256 KiB and 128 KiB, before anybody has seen them, are much for many.
+            writer.transport.max_size = READ  # type: ignore[attr-defined]
+            io.reader._limit = READ // 4  # type: ignore[attr-defined]
+            writer.write = partial(_write, writer, writer.write)  # type: ignore[method-assign]
+            forgetful(writer.transport)
         try:
             await super().handle_connection(connection)
         finally:
+            self._read.pop(connection, None)
             # What a real host has not taken when its connection is closed, nobody waits for.
             if connection is not self.client and unsent(writer):
                 abort(writer)
 
     async def server_event(self, event: events.Event) -> None:
+        if self._ended:  # a hook's task
+            return
         await super().server_event(event)
         if isinstance(event, events.DataReceived):
             self.active = time.monotonic()
-            self._room.weigh(self)
-        elif isinstance(event, events.CommandCompleted):
-            self._room.weigh(self)
+            self._read[event.connection] = len(event.data)
+        self._room.weigh(self)
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.done():
@@ -93,17 +116,19 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     @property
     def served(self) -> bool:
-        self._served = self._served or any(map(answered, walk(self.layer)))
+        self._served = (
+            self._served
+            or self._connections.answered_by_relay(self.client)
+            or any(map(answered, walk(self.layer)))
+        )
         return self._served
 
     def busy(self) -> bool:
         idle = time.monotonic() - self.active
-        if self._connections.relays(self.client):
-            return idle < RELAYED_S
-        return bool(self._connections.open_of(self.client)) and idle < self._room.bounds.body
+        return idle < self._room.bounds.body and bool(self._connections.open_of(self.client))
 
     def held(self) -> int:
-        size = sum(map(kept, walk(self.layer)))
+        size = sum(map(kept, walk(self.layer))) + sum(self._read.values())
         for io in self.transports.values():
             size += unsent(io.writer) + len(getattr(io.reader, "_buffer", b""))
         return size
@@ -117,16 +142,43 @@ class Handler(mode_servers.ProxyConnectionHandler):
     def evict(self, bound: str) -> None:
         self._room.leave(self)
         self._connections.exceeded(bound, self.client)
+        self._connections.gone(self.client)
+        for one in walk(self.layer):
+            release(one)
         for io in list(self.transports.values()):
             if io.handler is not None:
                 io.handler.cancel("over a bound")
             abort(io.writer)
+            if isinstance(io.reader, asyncio.StreamReader):
+                io.reader._buffer.clear()  # type: ignore[attr-defined]
 
 
 def abort(writer: Any) -> None:
     """Closes, whatever was not sent."""
     if isinstance(writer, asyncio.StreamWriter):
         writer.transport.abort()
+
+
+def _write(writer: asyncio.StreamWriter, write: Callable[[bytes], None], data: bytes) -> None:
+    """In pieces: of what asyncio is given at once it keeps all until the last byte is sent."""
+    if len(data) <= READ:
+        write(data)
+        return
+    for begin in range(0, len(data), READ):
+        if writer.is_closing():
+            return
+        write(data[begin : begin + READ])
+
+
+def forgetful(transport: Any) -> None:
+    """An error of the socket is kept until the connection's tasks have ended, and its traceback
+    would keep all that was being sent."""
+    lost = transport._fatal_error
+    transport._fatal_error = lambda error, *said: lost(error.with_traceback(None), *said)
+
+
+async def _nothing() -> None:
+    pass
 
 
 def unsent(writer: Any) -> int:
@@ -153,6 +205,9 @@ def walk(top: Layer | None) -> Iterator[Layer]:
         else:
             found.append(getattr(one, "child_layer", None))
             found.append(getattr(one, "over", None))  # of addon.answer
+        # Some know the one below only by its function.
+        below = getattr(one._handle_event, "__self__", None)
+        found.append(below if isinstance(below, Layer) else None)
 
 
 def kept(one: Layer) -> int:
@@ -175,6 +230,26 @@ def kept(one: Layer) -> int:
     else:
         size += getattr(one, "held", 0)  # of addon.answer
     return size
+
+
+def release(one: Layer) -> None:
+    """Lets go of what this layer keeps, before its connection's tasks have ended."""
+    one._paused_event_queue.clear()
+    if isinstance(one, layer.NextLayer):
+        one.events.clear()
+    elif isinstance(one, tunnel.TunnelLayer):
+        one._event_queue.clear()
+    elif isinstance(one, _http1.Http1Connection):
+        one.buf = ReceiveBuffer()
+    elif isinstance(one, http_layers.HttpStream):
+        one.request_body_buf.clear()
+        one.response_body_buf.clear()
+    elif isinstance(one, websocket.WebsocketLayer):
+        for side in _sides(one):
+            side.frame_buf = [b""]
+    elif frames := frames_of(one):
+        frames.stream_buffers.clear()
+        frames.incoming_buffer._headers_buffer.clear()
 
 
 def ahead(top: Layer) -> int:
@@ -249,7 +324,7 @@ def exchange_of(stream: http_layers.HttpStream) -> Exchange | None:
     return found if isinstance(found, Exchange) else None
 
 
-FRAGMENT = 64  # bytes that one fragment of a WebSocket message takes in memory, besides its content
+FRAGMENT = 512  # bytes that one fragment of a WebSocket message counts for, besides its content
 
 
 def message_size(side: websocket.WebsocketConnection) -> int:

@@ -1,8 +1,8 @@
 """mitmproxy's HTTP and TCP layers, where its own would buffer without bound, crash or not count.
 
 Put in place by `addon.next_layer`. They go through mitmproxy's public `next_layer` hook; only the
-HTTP/1 client, HTTP/2, the WebSocket layer and the connection's handler, which no hook reaches, are
-put in by `install`.
+clients of real hosts, HTTP/2, the WebSocket layer and the connection's handler, which no hook
+reaches, are put in by `install`.
 """
 
 import logging
@@ -14,7 +14,6 @@ import wsproto.extensions
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import connection, http
-from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer, layers, mode_servers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
@@ -48,7 +47,10 @@ from addon.exchange import KEY, Exchange
 from addon.flood import Frames, Http2Client, Http2Server
 from addon.handler import Handler, message_size
 from addon.inflate import Inflate
-from addon.judge import HEAD_CAP, Wait, judge, starts_like_http
+from addon.judge import HEAD_CAP, starts_like_http
+from addon.legible import final
+from addon.relay import Relay, Tunnel
+from addon.reply import Reply
 from addon.routing import refuse_trailers
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,9 @@ class Sidecar(Protocol):
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
 
+    def heard(self, client: connection.Client) -> None:
+        """A request of this client's leaves a record."""
+
     def named(self, context: Context) -> tuple[str, ...]:
         """Every name that the connection carries."""
 
@@ -79,66 +84,14 @@ class Sidecar(Protocol):
     def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Decides what waited for the body: its conditions are judged on what was kept of it."""
 
-    def spliced(self, relay: "Relay") -> None:
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        """The answer in place of a mock that failed to speak with the client; None for none."""
+
+    def spliced(self, relay: Relay) -> None:
         """Remembers a connection that is relayed unread, to record it when it ends."""
 
     def unsent(self, client: connection.Client) -> int:
         """Bytes for the client that wait to be sent."""
-
-
-class Relay(layers.TCPLayer):
-    """Relays a connection's bytes unread and counts them."""
-
-    def __init__(
-        self, context: Context, sidecar: Sidecar, *, host: str, sni: str = "", reason: str
-    ) -> None:
-        super().__init__(context, ignore=True)
-        self.host, self.sni, self.reason = host, sni, reason
-        self.sent = self.received = 0
-        sidecar.spliced(self)
-
-    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.DataReceived):
-            if event.connection == self.context.client:
-                self.sent += len(event.data)
-            else:
-                self.received += len(event.data)
-        yield from super().handle_event(event)
-
-
-class Tunnel(layer.Layer):
-    """What CONNECT asked for a host that no profile names: connected, and relayed as soon as the
-    client's first bytes name no profile's host either, or the server speaks first. Else it is
-    opened as if it had not been connected."""
-
-    def __init__(self, context: Context, sidecar: Sidecar, host: str) -> None:
-        super().__init__(context)
-        self._sidecar, self._host = sidecar, host
-        self._events: list[events.Event] = []
-        self._begun = b""
-        self._chosen: layer.Layer | None = None
-
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if self._chosen is not None:
-            yield from self._chosen.handle_event(event)
-            return
-        self._events.append(event)
-        if isinstance(event, events.Start):
-            return
-        if isinstance(event, events.DataReceived) and event.connection == self.context.client:
-            self._begun += event.data
-            found = judge(self._begun, self._host, self._sidecar.names)
-            if isinstance(found, Wait):
-                return
-            if not found.reason or self._sidecar.names(found.host):
-                yield commands.CloseConnection(self.context.server)
-                self.context.server = Server(address=self.context.server.address)
-                self._chosen = layer.NextLayer(self.context)
-        if self._chosen is None:
-            self._chosen = Relay(self.context, self._sidecar, host=self._host, reason="not_named")
-        for held in self._events:
-            yield from self._chosen.handle_event(held)
-        self._events.clear()
 
 
 class Stream(HttpStream):
@@ -177,6 +130,29 @@ class Stream(HttpStream):
             yield from self.refuse_trailers()
         else:
             yield from super().state_stream_request_body(event)
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and self._mock_owes():
+            # The mock, which was to speak with the client itself, is gone without an answer.
+            reply = self.sidecar.unrouted(self.flow.metadata[KEY], event.message)
+            if reply is not None:
+                self.flow.response = reply.for_mitmproxy(self.flow.request)
+                yield from self.send_response()
+                return
+            event = ResponseProtocolError(self.stream_id, "killed", ErrorCode.KILL)
+        yield from super().handle_protocol_error(event)
+        # A stream knows itself, and stays until Python looks for such circles.
+        self.request_body_buf.clear()
+        self.response_body_buf.clear()
+
+    def _mock_owes(self) -> bool:
+        """Whether the whole request is the mock's, and nothing of an answer came."""
+        exchange = self.flow.metadata.get(KEY)
+        whole = self.client_state == self.state_done
+        waits = self.server_state == self.state_wait_for_response_headers
+        return exchange is not None and exchange.routed and whole and waits
 
     def refuse_trailers(self) -> layer.CommandGenerator[None]:
         """501 and the end: mitmproxy cannot carry trailers over HTTP/1, and would hang."""
@@ -286,9 +262,9 @@ class Http1Server(_http1.Http1Server):
 
 
 class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: frames every body, and leaves an answer's trailers out, as a
-    proxy may (RFC 9110). What the host says before its answer's body is bounded, and none of it is
-    repeated to the client, or in a log."""
+    """HTTP/1 towards the real host: frames every body, reads odd answers, and leaves an answer's
+    trailers out, as a proxy may (RFC 9110). What the host says before its answer's body is bounded,
+    and none of it is repeated to the client, or in a log."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
     _spent = 0  # bytes of the heads of this answer, of which there may be several (1xx)
@@ -307,6 +283,10 @@ class Client(_http1.Http1Client):
         ):
             yield from self._refuse("response_fields" if over == "fields" else "response_head")
             return
+        if self.request is not None and isinstance(event, events.DataReceived):
+            answer = final(bytes(self.buf), http2=self.request.is_http2)
+            self.buf = ReceiveBuffer()
+            self.buf += answer
         for command in super().read_headers(event):
             yield _shortened(command)
         self._spent += before - len(self.buf)
@@ -362,17 +342,18 @@ class Messages(layers.WebsocketLayer):
 
     bounds: ClassVar[Bounds] = DEFAULTS
 
+    _refused = False
+
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        ended = self._handle_event == self.done
         yield from super().handle_event(event)
-        if not isinstance(event, events.DataReceived) or ended:
+        if not isinstance(event, events.DataReceived) or self._refused:
             return
         sides = (self.client_ws, self.server_ws)
-        if self._handle_event == self.done:
-            if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
-                exceeded("websocket", self)
-            return
-        if max(map(message_size, sides)) > self.bounds.websocket:
+        if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
+            self._refused = True  # which wsproto has told both sides
+            exceeded("websocket", self)
+        elif max(map(message_size, sides)) > self.bounds.websocket:
+            self._refused = True
             exceeded("websocket", self)
             self._handle_event = self.done
             yield commands.CloseConnection(self.context.server)
@@ -385,6 +366,18 @@ class Http(layers.HttpLayer):
     def __init__(self, context: Context, mode: HTTPMode, sidecar: Sidecar) -> None:
         super().__init__(context, mode)
         self.sidecar = sidecar
+        self._failed = False
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """What fails ends this connection: gone on with, it might be read as something else."""
+        if self._failed:
+            return
+        try:
+            yield from super().handle_event(event)
+        except Exception:
+            log.exception("a connection could not be read, so it is closed")
+            self._failed = True
+            yield commands.CloseConnection(self.context.client)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from addon.bounds import BOUNDS, REASON
 from addon.exchange import Traced
+from addon.ledger import LOST
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics
 
 # Why a record may be lost, of app.contract.record.REASONS.
-LOSSES = ("queue_full", "spool_full", "disk_full", "disk_error", "corrupt", "refused", "shutdown")
+LOSSES = (*LOST, "killed")
 
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "QUERY")

@@ -19,7 +19,8 @@ from addon.answer import AnswerLayer, Answers
 from addon.dns import Names, is_address
 from addon.hello import Hello, look
 from addon.judge import Wait, judge, starts_like_http
-from addon.layers import Http, Relay, Sidecar
+from addon.layers import Http, Sidecar
+from addon.relay import Relay
 
 
 class Opener(Sidecar, Protocol):

@@ -27,6 +27,7 @@ from addon.ruleset import CHAINS, OBJECTS, PORTS, TABLE, Dummy, ruleset
 from addon.tool import RedirectError
 from app.contract import dummies as pool
 from app.contract import names
+from app.contract.cores import no_core_dumps
 
 CONNECT_SECONDS = 2.0
 _LOCK = "\0telemock-redirect"  # an abstract socket: one a network namespace, gone with its process
@@ -118,7 +119,8 @@ def prove(dummies: Sequence[Dummy], port: int) -> None:
     for version, dummy in {d.address.version: d for d in dummies}.items():
         before = _redirected(version)
         try:
-            socket.create_connection((str(dummy.address), PORTS[-1]), CONNECT_SECONDS).close()
+            with socket.create_connection((str(dummy.address), PORTS[-1]), CONNECT_SECONDS) as c:
+                c.sendall(names.REDIRECT_PROOF)
         except OSError as e:
             raise RedirectError(
                 f"a connection to {dummy.address} ({dummy.host}) did not reach the sidecar: {e}\n\n"
@@ -170,6 +172,7 @@ def _redirected(version: int, what: str = "redirected") -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 not possible (a sentence on stderr says why), 2 wrong arguments."""
+    no_core_dumps()
     parser = argparse.ArgumentParser(prog="python -m addon.redirect", description=__doc__)
     parser.add_argument(
         "--hosts",

@@ -6,6 +6,7 @@ unread in the kernel (`addon.splice`) is not theirs and not counted.
 """
 
 import asyncio
+import ctypes
 import resource
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from app.otel.metrics import Metrics
 
 SWEEP_S = 1.0
 LIGHT = 16 * 1024  # bytes that a connection may hold whatever the others do
+LEFT = 64  # connections that left, after which the C library is asked to give memory back
 FILES_EACH = 3  # open files of a connection: its own, one to the real host, one to spare
 FILES_OURS = 64  # of the rest of the process
 
@@ -66,6 +68,7 @@ class Room:
         self._guests: dict[Guest, _Seen] = {}
         self._held = 0
         self._most = 0
+        self._left = 0  # connections, since memory was given back
         self._sweeping: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -100,6 +103,7 @@ class Room:
         seen = self._guests.pop(guest, None)
         if seen is not None:
             self._held -= seen.size
+            self._left += 1
 
     def weigh(self, guest: Guest) -> None:
         """Looks at what the connection holds now; over the bound, who holds most of what does not
@@ -150,6 +154,9 @@ class Room:
                 self.leave(guest)
             else:
                 self.weigh(guest)
+        if self._left > LEFT:
+            self._left = 0
+            _give_back()
 
     def _late(self, guest: Guest, now: float) -> str:
         """The bound that a stage is over, "" for none."""
@@ -178,3 +185,12 @@ def _files() -> int:
     if soft == resource.RLIM_INFINITY:
         return 1_000_000
     return max(1, (soft - FILES_OURS) // FILES_EACH)
+
+
+def _give_back() -> None:
+    """glibc keeps what is free between what is used; the kernel counts it against our limit."""
+    if _trim is not None:
+        _trim(0)
+
+
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # none in musl

@@ -244,8 +244,11 @@ def _is_own_failure(answered: Answered, answer: Answer) -> bool:
 
 
 def _raw(exchange: Exchange) -> bytes:
-    """The request for the mock, whole. Bytes no server takes in a target are percent-encoded."""
+    """The request for the mock, whole. Bytes no server takes in a target are percent-encoded, and
+    one without a slash, as HTTP/2 may have it, gets it."""
     target = _NOT_IN_TARGET.sub(lambda found: b"%%%02X" % found[0][0], exchange.target)
+    if not target.startswith(b"/"):
+        target = b"/" + target
     fields = [h for h in exchange.fields if to_mock(h[0])]
     host = "" if any(n.lower() == b"host" for n, _ in fields) else exchange.seen.host
     fields += internal_headers(exchange, host)

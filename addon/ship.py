@@ -28,7 +28,7 @@ from app.contract.record import LINE_CAP, Body, CaptureRecord, encode
 from app.otel.metrics import Metrics
 
 QUEUE_RECORDS = 10_000
-QUEUE_SIZE = 32 << 20  # bytes that queued records hold in memory, about
+QUEUE_SIZE = 16 << 20  # bytes that queued records hold in memory, about
 GROUP_RECORDS = 200  # that are written together
 GROUP_SIZE = 1 << 20
 TRACED_RECORDS = 300  # behind more of them that wait no spans are made, lest records be lost

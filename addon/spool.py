@@ -24,14 +24,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from addon.ledger import Ledger, boots_in
+from addon.boots import Boots
 from addon.segment import Batch, Segment, cut, segment_name, segments_in, segments_of
-from app.contract.account import ACCOUNTS, Account
+from app.contract.account import Account
 
 SEGMENT_SIZE = 1 << 20  # bytes after which the next segment begins
 HELD_SIZE = 4 << 20  # bytes of records that memory holds while the disk takes none
 RETRY_S = 1.0  # between attempts to write to a disk that failed
-ADOPTED = 64  # boots that are taken over at a time, each with an open file
 
 log = logging.getLogger(__name__)
 
@@ -60,21 +59,12 @@ class Spool:
         self._held: deque[bytes] = deque()
         self._held_size = 0
         self._retry_at = 0.0
-        self.ledger = Ledger(boot)
-        self._ledgers: dict[str, Ledger] = {}  # of the boots that were taken over
-        self._told: Account | None = None  # what the app knows of this boot, once it has ended
-        self._known_not: set[str] = set()  # boots of which the app did not want to know
-        self.left_over = False  # there are more boots than are taken over at a time
+        self._boots = Boots(directory, boot, lost)
+        self.ledger = self._boots.own
 
     def start(self) -> None:
-        """Keep the ledger on disk from now on, so that a kill loses no number."""
-        with contextlib.suppress(OSError):  # said by the first record that cannot be written
-            self._claim()
-        if self.ledger.error:
-            log.warning(
-                "numbers cannot be kept on disk, so what a kill loses now would not be counted: %s",
-                self.ledger.error,
-            )
+        """Keep numbers on disk from now on, so that a kill loses none."""
+        self._boots.start()
 
     @property
     def records(self) -> int:
@@ -98,78 +88,45 @@ class Spool:
         """
         if not self._directory.is_dir():
             return 0
-        ledgers: dict[str, Ledger] = {}
-        error: OSError | None = None
-        boots = segments_in(self._directory).keys() | boots_in(self._directory)
-        for boot in sorted(boots - self._ledgers.keys() - self._known_not - {self.boot}):
-            if len(self._ledgers) + len(ledgers) >= ADOPTED:
-                break
-            try:
-                if ledger := Ledger.left(self._directory, boot):
-                    ledgers[boot] = ledger
-            except OSError as e:
-                error = e
-        self.left_over = len(self._ledgers) + len(ledgers) >= ADOPTED
+        ledgers, error = self._boots.found()
         # Listed again: the last owner may have finished one before it let go.
         listed = segments_in(self._directory)
-        found = [
-            segments_of(boot, listed.get(boot, []), ledger.position)
-            for boot, ledger in ledgers.items()
-        ]
+        found = [segments_of(o.boot, listed.get(o.boot, []), o.position) for o in ledgers]
         adopted = [s for _, segments in sorted(found, key=lambda f: f[0]) for s in segments]
         with self._lock:
-            self._ledgers |= ledgers
             self._segments.extendleft(reversed(adopted))
+            self._boots.take(ledgers, {s.boot for s in adopted})
             for segment in [s for s in adopted if s.taken >= s.size]:
                 self._finish(segment)
-            for boot in ledgers:
-                self._release(boot)
         if error is not None:
             raise error
         return sum(s.records for s in adopted)
 
+    @property
+    def left_over(self) -> bool:
+        """Whether there were more boots than are taken over at a time."""
+        return self._boots.left_over
+
     def accounts(self, *, leaving: bool = False) -> list[Account]:
-        """What the app is to be told: of this boot, which has ended when it is `leaving` with
-        nothing left, and of those that were taken over, the ended ones first."""
+        """What the app is to be told beside the records; when `leaving`, for the last time."""
         with self._lock:
-            waiting = self._waiting()
-            ended = leaving and not self._held and self.boot not in waiting
-            told = [self.ledger.account(ended=ended)] if self.ledger.says else []
-            for boot, ledger in sorted(self._ledgers.items(), key=lambda item: item[0] in waiting):
-                if ledger.says:
-                    told.append(ledger.account(ended=boot not in waiting))
-            return told[:ACCOUNTS]
+            leaving = leaving and not self._held
+            return self._boots.accounts(self._waiting(), leaving=leaving)
 
     @property
     def untold(self) -> bool:
         """Whether a boot that was taken over has ended, and the app was not told yet."""
         with self._lock:
-            return bool(self._ledgers.keys() - self._waiting())
+            return self._boots.untold(self._waiting())
+
+    def tell(self, accounts: Iterable[Account], known: Mapping[str, int]) -> None:
+        """The app was told these accounts; `known`: its count of records of those that it took."""
+        with self._lock:
+            self._boots.tell(accounts, known)
 
     def _waiting(self) -> set[str]:
         """Boots of which records wait on disk."""
         return {s.boot for s in self._segments if s.taken < s.size}
-
-    def tell(self, accounts: Iterable[Account], known: Mapping[str, int]) -> None:
-        """The app was told these accounts, and has so many records of those boots that it knows
-        now. The others are for the next start, and perhaps a newer app."""
-        with self._lock:
-            for account in accounts:
-                stored = known.get(account.boot)
-                if account.boot == self.boot:
-                    self._told = account if stored is not None else None
-                elif account.ended:
-                    self._ledgers.pop(account.boot).close(remove=stored is not None)
-                    if stored is None:
-                        self._known_not.add(account.boot)
-                if account.ended and stored is not None:
-                    self._ended(account, stored)
-
-    def _ended(self, account: Account, stored: int) -> None:
-        killed = account.numbered - stored - sum(account.lost.values())
-        if killed > 0:
-            log.warning("%d records of start %s went with its end", killed, account.boot)
-            self._lost("killed", killed)
 
     def lose(self, reason: str, number: int) -> None:
         """Records of this boot that did not come this far. From any thread."""
@@ -265,9 +222,8 @@ class Spool:
 
     def _settle(self, segment: Segment, lost: dict[str, int]) -> None:
         """Note in the segment's ledger how far it is done with, and what was lost of it."""
-        ledger = self.ledger if segment.own else self._ledgers[segment.boot]
         lost = {reason: number for reason, number in lost.items() if number}
-        ledger.accept(segment.number, segment.taken, lost)
+        self._boots.of(segment.boot).accept(segment.number, segment.taken, lost)
         for reason, number in lost.items():
             self._lost(reason, number)
 
@@ -279,11 +235,7 @@ class Spool:
                 self._held.clear()
                 self._held_size = 0
             self._seal()
-            told = not self.ledger.says or self._told == self.ledger.account(ended=True)
-            self.ledger.close(remove=told and all(s.boot != self.boot for s in self._segments))
-            for ledger in self._ledgers.values():
-                ledger.close(remove=False)
-            self._ledgers.clear()
+            self._boots.close({s.boot for s in self._segments})
 
     def _write_held(self) -> bool:
         """Bring to disk what memory holds; whether it holds no more."""
@@ -326,7 +278,7 @@ class Spool:
 
     def _open(self) -> Segment:
         if self._active is None:
-            self._claim()
+            self._boots.claim()
             self._number += 1
             path = self._directory / segment_name(self.boot, self._number)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -371,7 +323,7 @@ class Spool:
         except OSError as e:  # it will be sent once more after the next start
             log.warning("%s cannot be deleted: %s", segment.path, e.strerror)
         if segment.boot != self.boot:
-            self._release(segment.boot)
+            self._boots.finished(segment.boot, {s.boot for s in self._segments})
 
     def _give_up(self, segment: Segment, error: OSError) -> None:
         with self._lock:
@@ -383,14 +335,3 @@ class Spool:
                 os.close(self._fd)
                 self._fd = -1
             self._finish(segment)
-
-    def _claim(self) -> None:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.ledger.claim(self._directory)
-
-    def _release(self, boot: str) -> None:
-        """Give up a boot that has no segment left, and of which there is nothing to tell."""
-        ledger = self._ledgers.get(boot)
-        if ledger is None or ledger.says or any(s.boot == boot for s in self._segments):
-            return
-        self._ledgers.pop(boot).close(remove=True)

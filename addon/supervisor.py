@@ -6,19 +6,16 @@ again. So what ends unasked is started again here, and what hangs is ended, whic
 without touching the pod. So is what is about to exceed the container's memory: with cgroup v2 the
 kernel would end all of the container. docs/decisions/2026-11-29-readiness.md has the figures.
 
-Imports little on purpose: its memory counts for the sidecar's limit.
+Imports little, and the rest once the process has been started, which need not wait for it.
 """
 
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
 
-from addon import ready
-from addon.container_memory import memory
-from app.contract.names import CANNOT_START, ENV_RESTARTED
+CANNOT_START = 2  # exit code: not with these settings, or not in these surroundings
+ENV_RESTARTED = "TELEMOCK_RESTARTED"  # to the process, in `addon.options`
 
 # Before a start that follows others: as nothing at first, bounded for one that will not come up.
 PAUSES_S = (0.05, 0.2, 1.0, 5.0)
@@ -33,13 +30,11 @@ _ASKED = (signal.SIGTERM, signal.SIGINT)
 _WAITED_FOR = (signal.SIGCHLD, *_ASKED)
 
 
-class End(NamedTuple):
+class End:
     """`code` is the exit code, or minus the signal; `judged` why it was ended from here."""
 
-    code: int
-    asked: bool
-    judged: str
-    lived_s: float
+    def __init__(self, code: int, asked: bool, judged: str, lived_s: float) -> None:
+        self.code, self.asked, self.judged, self.lived_s = code, asked, judged, lived_s
 
     @property
     def why(self) -> str:
@@ -50,7 +45,7 @@ class End(NamedTuple):
         return f"ended with exit code {self.code}"
 
 
-def keep(command: Sequence[str]) -> int:
+def keep(command: list[str]) -> int:
     """Runs the command until it ends by its own will or is asked to by SIGTERM or SIGINT, which are
     passed on; returns its exit code. A first start that finds that it cannot start like this is its
     own will too: that is for people to see."""
@@ -67,9 +62,11 @@ def keep(command: Sequence[str]) -> int:
         environment[ENV_RESTARTED] = f"{restarts} {end.why}"
 
 
-def _run(command: Sequence[str], environment: dict[str, str]) -> End:
+def _run(command: list[str], environment: dict[str, str]) -> End:
     began = time.monotonic()
-    child = os.posix_spawnp(command[0], list(command), environment, setsigmask=())
+    child = os.posix_spawnp(command[0], command, environment, setsigmask=())
+    from addon.container_memory import memory
+
     asked, judged, vain, look_at = False, "", 0, began + FIRST_LOOK_S
     held = memory()
     while True:
@@ -106,7 +103,9 @@ def _reaped(child: int) -> int | None:
 
 
 def _answers() -> bool:
-    return ready.address()[1] == 0 or not ready.missing("/health")
+    from addon import ready
+
+    return ready.address()[1] == 0 or ready.alive()
 
 
 def _asked_within(seconds: float) -> bool:

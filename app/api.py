@@ -357,12 +357,15 @@ async def explanation(
         Query(examples=["https://cdn.cribl.io/telemetry/index.html?v=4.16.1"], max_length=16384),
     ],
     method: Annotated[str, Query(max_length=64)] = "GET",
+    host: Annotated[
+        str, Query(max_length=512, description="What the Host header says; by default as the URL.")
+    ] = "",
     mode: Annotated[
         Mode | None, Query(description="In place of mock; without it, the mode of this app.")
     ] = None,
 ) -> Response:
     try:
-        seen = seen_from_url(url, method)
+        seen = seen_from_url(url, method, [("Host", host)] if host else [])
     except ValueError as e:
         raise refusal(422, str(e)[:500]) from None
     found = explain(runtime.rules, seen, mode or runtime.settings.mode)

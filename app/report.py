@@ -72,7 +72,7 @@ class Missing(msgspec.Struct, kw_only=True):
     node: str
     count: int
     missing: int
-    lost: dict[str, int]
+    lost: dict[str, int] = {}
     last_seen: str
 
 
@@ -201,9 +201,13 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
     yield _Section(
         "Clients that refused our certificate",
-        "host,count,workloads,first seen,last seen",
-        [(e.host, e.count, e.workloads, e.first_seen, e.last_seen) for e in report.rejected],
-    )
+        "host,count,workloads,why,first seen,last seen",
+        [
+            (e.host, e.count, e.workloads, REASONS.get(e.reason, e.reason), e.first_seen,
+             e.last_seen)
+            for e in report.rejected
+        ],
+    )  # fmt: skip
     yield _Section(
         "Failures",
         "host,endpoint,count,why,last seen",
@@ -216,7 +220,7 @@ def _sections(report: Report) -> Iterator[_Section]:
         "Records missing, or still on their way",
         "namespace,pod,boot,stored,missing,why,last seen",
         [
-            (m.namespace, m.pod, m.boot, m.count, m.missing, _why(m.lost), m.last_seen)
+            (m.namespace, m.pod, m.boot, m.count, m.missing, why_lost(m.lost), m.last_seen)
             for m in report.missing
         ],
     )
@@ -227,7 +231,7 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
 
 
-def _why(lost: Mapping[str, int]) -> str:
+def why_lost(lost: Mapping[str, int]) -> str:
     return "; ".join(f"{count}: {REASONS.get(id, id)}" for id, count in lost.items())
 
 

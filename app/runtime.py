@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from app import auth
+from app import auth, template
 from app.arriving import Arriving
 from app.batch import BUDGET, DECODING, Budget
 from app.contract import rules as contract_rules
+from app.contract.cores import no_core_dumps
 from app.contract.mask import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.rules import Bundle, RuleSet
@@ -104,6 +105,7 @@ class Runtime:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """From the first file to the last record. Raises SettingError, StoreError."""
+        no_core_dumps()
         settings = self.settings
         self.started = time.monotonic()
         try:
@@ -187,6 +189,7 @@ class Runtime:
                     await self.measure()
                 await asyncio.to_thread(self.telemetry.close, _EXPORT_S)
                 await asyncio.to_thread(self.store.close)
+                template.close()
 
     @contextlib.contextmanager
     def _deciding(self) -> Iterator[None]:

@@ -38,10 +38,10 @@ _SAMPLE = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? ([0-9.e+-]+)$", re.M)
 class PodStatus(msgspec.Struct, kw_only=True):
     """None is "not known". `redirect_proven` is that a redirected connection reached the sidecar
     (with `loopback`: that its listeners do). `dropped` and `refused` (clients that refused our
-    certificate) count since the sidecar's start, `missing` are gaps in what the app has;
-    `trouble` is a word for why the app takes nothing from the sidecar; `restarts` of the sidecar
-    are those by Kubernetes and those within the container; `stale_hosts` are of the profiles and
-    not redirected in this pod."""
+    certificate) count since the sidecar's start; `missing` are records of any start of it that the
+    app does not have; `trouble` is a word for why the app takes nothing from the sidecar;
+    `restarts` of the sidecar are those by Kubernetes and those within the container; `stale_hosts`
+    are of the profiles and not redirected in this pod."""
 
     namespace: str
     pod: str

@@ -11,13 +11,19 @@ from addon.deliver import Delivery
 from addon.spool import Spool
 from app.contract.record import CaptureRecord, encode
 from app.otel.metrics import Metrics
-from tests.standin import TOKEN
+from tests.standin import TOKEN, Behave
 
 BOOT, OLD = "ab" * 16, "cd" * 16
 
 
 def line(seq: int, size: int = 0) -> bytes:
     return encode(CaptureRecord(boot=BOOT, seq=seq, kind="exchange", time_ns=1, detail="x" * size))
+
+
+def failing(status: int, times: int) -> Behave:
+    """An app that answers so at first."""
+    left = iter([(status, b"")] * times)
+    return lambda lines: next(left, None)
 
 
 class Case:

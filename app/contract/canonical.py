@@ -19,7 +19,7 @@ DECODINGS = 4  # rounds of percent-decoding that some server may do
 LONGEST = 8 * 1024  # characters of a path that is spelled oddly and worked out all the same
 
 # A name as it is written everywhere, with or without a port.
-_NAME = re.compile(r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)(?::[0-9]*)?")
+_NAME = re.compile(r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.*(?::[0-9]*)?")
 _IPV6 = re.compile(
     r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*))(?::\d*)?"
 )
@@ -59,9 +59,9 @@ def hosts_in(authority: str) -> tuple[str, ...]:
     plain = unicodedata.normalize("NFKC", _decoded(_decoded(authority))).replace("\u3002", ".")
     rest = _SCHEME.sub("", plain, 1) if "//" in plain else plain
     first = re.split(r"[/?#\\]", rest.strip().lstrip("/"), maxsplit=1)[0].rpartition("@")[2]
-    parts = [first, *_BETWEEN.split(plain), _CONTROLS.sub("", plain)]
+    parts = [first, *_BETWEEN.split(plain), *_BETWEEN.split(_CONTROLS.sub("", plain))]
     names = (part.partition(":")[0].strip(".[]").lower() for part in parts)
-    return tuple(dict.fromkeys(name for name in names if name))
+    return tuple(dict.fromkeys(name for name in names if name and not name.isdigit()))
 
 
 def is_plain(path: str) -> bool:

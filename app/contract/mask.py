@@ -260,6 +260,8 @@ class _Record:
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
     def text_secret(self, how: How, value: str) -> str:
+        if value in self.tokens:  # text is looked at again after its fields were
+            return value
         for part in loose(value):
             _note(self.found, part, MASK)
         return self.secret(how, value)

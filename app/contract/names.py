@@ -10,6 +10,8 @@ PORT_APP_TLS = 8443
 PORT_INJECTOR = 9443
 PORT_PROXY = 17443
 PORT_SIDECAR_HEALTH = 17490
+# All that the redirect's own connection sends, by which the sidecar knows it.
+REDIRECT_PROOF = b"telemock: this connection proves the redirect\r\n"
 PORT_EXPLICIT_PROXY = 8080
 
 # Towards the mock only; a forwarded request carries none of these.
@@ -39,9 +41,7 @@ CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 PATH_CAPTURES = "/api/v1/captures"
 PATH_PROFILES = "/api/v1/profiles"
 
-# Between the sidecar's process and its supervisor, which starts it again.
-CANNOT_START = 2  # exit code: not with these settings, or not in these surroundings
-ENV_RESTARTED = "TELEMOCK_RESTARTED"
+SPOOL_SIZE = "64MiB"  # by default; the pod's volume for it is larger
 
 FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
@@ -162,7 +162,8 @@ METRICS = (
     ),
     Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
-        "Clients that refused the sidecar's certificate; host only when a profile names it.",
+        "Clients that refused the sidecar's certificate, or left at the sight of it; host only "
+        "when a profile names it.",
     ),
     Metric(
         "telemock.sidecar.restarts", "counter", "{restart}", (), _SIDECAR,

@@ -41,6 +41,17 @@ REASONS = {
     "app_error": "the app answered with an error",
     "circuit_open": "the app failed a moment ago and was not asked again",
     "client_refused_certificate": "the client did not accept the sidecar's certificate",
+    "certificate_not_covering": "the client did not accept the sidecar's certificate, because the "
+    "host is in the profiles since after the pod's start: restart the pod",
+    "closed_in_handshake": (
+        "the client left within the TLS handshake: it probably does not trust the sidecar's "
+        "certificate"
+    ),
+    "closed_after_handshake": (
+        "the client left right after the TLS handshake, without a request: it probably does not "
+        "trust the sidecar's certificate"
+    ),
+    "no_request": "the connection ended without a request",
     "tls_failed": "the TLS handshake with the client failed",
     "upstream_unreachable": "the real host could not be reached",
     "upstream_failed": "the connection to the real host broke or was not valid HTTP",
@@ -177,7 +188,7 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     request: Request | None = None
     response: Response | None = None
     tls: Tls | None = None
-    sent: Count = 0  # bytes of the connection's two directions, for kind `spliced`
+    sent: Count = 0  # bytes of the connection's two directions, where no request was read
     received: Count = 0
     message: Message | None = None
     log: Log | None = None

@@ -8,7 +8,6 @@ keeps it here takes it in any of these readings.
 (`load`, `dump`). Nothing here validates for people: that is the schema's work.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
@@ -243,7 +242,7 @@ def decide(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Decision:
     first = _first(rules, seen, mode)
     if first.action in KEPT_HERE or first.needs_body:
         return first
-    if not seen.names and is_plain(seen.path) and not _ODD_METHOD.search(seen.method):
+    if not seen.names and is_plain(seen.path) and seen.method == seen.method.strip().upper():
         return first
     return _otherwise(rules, seen, mode, first)
 
@@ -294,24 +293,14 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
 
 
 def _read_as(found: Decision, seen: Seen, view: Seen) -> Decision:
-    by: list[By] = []
-    if view.host != seen.host:
-        by.append("name")
-    if view.path != seen.path:
-        by.append("path")
-    if view.method != seen.method:
-        by.append("method")
+    pairs = (("name", "host"), ("path", "path"), ("method", "method"))
+    by = [part for part, field in pairs if getattr(view, field) != getattr(seen, field)]
     return msgspec.structs.replace(found, by=(*by, *found.by), host=view.host, path=view.path)
 
 
 def names_of(seen: Seen) -> tuple[str, ...]:
     """Every name that the request carries, first the one that it means."""
-    carried = (*seen.names, *hosts_in(authority_of(seen.path)))
-    return tuple(dict.fromkeys((seen.host, *carried)))
-
-
-# Not in upper case throughout, so that another case of it may be a rule's.
-_ODD_METHOD = re.compile(r"[^A-Z]")
+    return tuple(dict.fromkeys((seen.host, *seen.names, *hosts_in(authority_of(seen.path)))))
 
 
 def _action(rule: Rule, mode: Mode | None) -> Action:

@@ -104,7 +104,7 @@ def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
     """Puts everything into the pod's spec; what is to be said about its containers."""
     said = clients.connect(conflicts.all_containers(spec), asked.trust, plan.hosts)
     spec["initContainers"] = [*sidecar.containers(plan), *(spec.get("initContainers") or ())]
-    spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes()]
+    spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes(plan.settings.env)]
     if plan.hosts:
         more = hosts.aliases(plan.addresses, plan.redirect)
         spec["hostAliases"] = [*(spec.get("hostAliases") or ()), *more]

@@ -3,19 +3,20 @@
 Used by `app.inject.pod` for pods, and by `app.inject.snippet` for the values of vendors' charts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
 from app.contract.dummies import NETWORKS, SETTING, Network, mapped
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
+from app.contract.settings import size
 from app.inject.settings import InjectSettings, Redirect, SecretKey
 
 Object = dict[str, Any]
 
-# The spool's 64 MiB and room: a pod that exceeds a volume's limit is evicted.
-_SPOOL_LIMIT = "160Mi"
+_SPOOL_ROOM = 96 << 20  # besides what the spool may take: a pod over a volume's limit is evicted
 _TOKEN_SECONDS = 3600
 _SECCOMP = {"type": "RuntimeDefault"}
 _TOKEN_SOURCE = {
@@ -127,13 +128,15 @@ def redirect(plan: Plan) -> Object:
     }
 
 
-def volumes() -> list[Object]:
+def volumes(env: Mapping[str, str] = MappingProxyType({})) -> list[Object]:
+    """`env` is what the operator gives the sidecar."""
+    limit = f"{_spool_size(env) + _SPOOL_ROOM >> 20}Mi"
     return [
-        {"name": names.VOLUME_CA, "emptyDir": _memory()},
+        {"name": names.VOLUME_CA, "emptyDir": _memory("8Mi")},  # and what real hosts are checked by
         {"name": names.VOLUME_TRUST, "emptyDir": {"sizeLimit": "8Mi"}},
-        {"name": names.VOLUME_SPOOL, "emptyDir": {"sizeLimit": _SPOOL_LIMIT}},
+        {"name": names.VOLUME_SPOOL, "emptyDir": {"sizeLimit": limit}},
         {"name": names.VOLUME_TOKEN, "projected": PROJECTED_TOKEN},
-        {"name": names.VOLUME_NOTHING, "emptyDir": _memory()},
+        {"name": names.VOLUME_NOTHING, "emptyDir": _memory("1Mi")},
     ]
 
 
@@ -192,8 +195,15 @@ def _listening(plan: Plan) -> Object:
     }
 
 
-def _memory() -> Object:
-    return {"medium": "Memory", "sizeLimit": "1Mi"}
+def _memory(limit: str) -> Object:
+    return {"medium": "Memory", "sizeLimit": limit}
+
+
+def _spool_size(env: Mapping[str, str]) -> int:
+    try:
+        return size(env.get("TELEMOCK_SPOOL_SIZE") or names.SPOOL_SIZE)
+    except ValueError:  # the sidecar says so, and does not start
+        return size(names.SPOOL_SIZE)
 
 
 def _ranges(chosen: Sequence[Network]) -> list[Object]:

@@ -52,9 +52,9 @@ class App:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[App]:
+def served(folder: Path, **values: str) -> Iterator[App]:
     clean = {n: v for n, v in os.environ.items() if not n.startswith(("TELEMOCK", "OTEL"))}
-    settings = environment(folder)
+    settings = environment(folder, **values)
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "serve"],
         cwd=ROOT,

@@ -21,7 +21,7 @@ def test_each_row_is_a_field_a_setting_and_a_reason() -> None:
 
 def test_each_default_can_be_read_and_each_setting_reaches_its_field() -> None:
     defaults = options.load({}).bounds
-    assert (defaults.connections, defaults.held, defaults.answer) == (512, 32 << 20, 10)
+    assert (defaults.connections, defaults.held, defaults.answer) == (400, 24 << 20, 10)
     other = {"number": "77", "64KiB": "77KiB", "seconds": "7.5"}
     for row in BOUNDS:
         value = next(v for start, v in other.items() if start in row.wanted)

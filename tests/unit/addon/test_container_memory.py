@@ -25,6 +25,7 @@ def test_files_do_not_count(tmp_path: Path, usage: str) -> None:
     group(tmp_path, used=60 * MIB, files=100 * MIB, usage=usage)
     found = Memory(str(tmp_path), usage, 100 * MIB)
     assert found.used() == 60 * MIB
+    assert Memory(str(tmp_path), usage, 1000 * MIB).used() == 160 * MIB  # not looked at closely
     assert found.room == int(100 * MIB * (1 - RESERVE)) - 60 * MIB
 
 

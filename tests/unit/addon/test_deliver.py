@@ -10,7 +10,7 @@ from addon import deliver
 from addon.api import trusting
 from addon.segment import segment_name
 from app.contract.record import CaptureRecord, encode
-from tests.delivering import BOOT, OLD, Case, line
+from tests.delivering import BOOT, OLD, Case, failing, line
 from tests.peers import App
 from tests.sidecar import authority, bundle_of
 from tests.standin import TOKEN, StandIn, eventually, standin
@@ -102,14 +102,8 @@ def test_an_app_that_restarts_between_batches_is_met_again(case: Case) -> None:
      (204, "error")],
 )  # fmt: skip
 def test_what_may_get_better_loses_nothing(case: Case, status: int, outcome: str) -> None:
-    failures = iter([status] * 3)
-
-    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
-        failure = next(failures, None)
-        return None if failure is None else (failure, b"")
-
     case.spool.append([line(1), line(2)])
-    with standin(behave) as app:
+    with standin(failing(status, 3)) as app:
         case.start(app.url)
         eventually(lambda: case.spool.records == 0)
         assert len(app.lines) == 2 and not case.lost
@@ -139,14 +133,8 @@ def test_an_app_that_asks_to_be_left_alone_is(case: Case, monkeypatch: pytest.Mo
         return wait(backoff)  # without the seconds
 
     monkeypatch.setattr(deliver.Backoff, "next", noted)
-    failures = iter([503, 503])
-
-    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
-        failure = next(failures, None)
-        return None if failure is None else (failure, b"")
-
     case.spool.append([line(1)])
-    with standin(behave) as app:
+    with standin(failing(503, 2)) as app:
         app.retry_after = "17"
         case.start(app.url)
         eventually(lambda: case.spool.records == 0)
@@ -252,14 +240,8 @@ def test_an_app_that_refuses_whatever_comes_empties_no_spool(case: Case, status:
 @pytest.mark.parametrize("times", [1, 2, 3, 9, 10, 11, 12])
 def test_an_app_that_comes_to_its_senses_loses_nothing(case: Case, times: int) -> None:
     """Also between a record that was refused alone and the one that it is compared with."""
-    refusals = iter([413] * times)
-
-    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
-        refusal = next(refusals, None)
-        return None if refusal is None else (refusal, b"")
-
     case.spool.append([line(n) for n in range(1, 401)])
-    with standin(behave) as app:
+    with standin(failing(413, times)) as app:
         case.start(app.url)
         eventually(lambda: case.spool.records == 0)
         assert len(app.lines) == 400 and not case.lost
@@ -293,10 +275,7 @@ def test_records_that_are_too_large_for_a_proxy_are_lost_and_the_others_are_not(
 
 
 def test_the_only_record_waits_until_another_one_shows_who_is_to_blame(case: Case) -> None:
-    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
-        return (422, b"not this one") if line(1) in lines else None
-
-    with standin(behave) as app:
+    with standin(lambda lines: (422, b"not this one") if line(1) in lines else None) as app:
         case.spool.append([line(1)])
         delivery = case.start(app.url)
         eventually(lambda: case.outcomes("error") >= 5)
@@ -367,13 +346,7 @@ def test_an_app_that_hangs_does_not_hold_the_end_up(case: Case) -> None:
 
 
 def test_the_end_comes_when_all_is_delivered_and_not_before(case: Case) -> None:
-    failures = iter([503] * 3)
-
-    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
-        failure = next(failures, None)
-        return None if failure is None else (failure, b"")
-
-    with standin(behave) as app:
+    with standin(failing(503, 3)) as app:
         case.start(app.url)
         case.spool.append([line(n) for n in range(1, 1501)])
         case.finish(20)

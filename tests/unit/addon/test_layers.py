@@ -7,7 +7,7 @@ import pytest
 from mitmproxy import http
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import ConnectionState, Server
-from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http._events import (
@@ -21,8 +21,6 @@ from mitmproxy.test import taddons, tflow, tutils
 
 from addon import layers
 from addon.judge import HEAD_CAP
-from tests.sidecar import HOST
-from tests.unit.addon.test_judge import hello
 from tests.unit.addon.test_next_layer import Rules
 
 
@@ -42,18 +40,6 @@ def sent(made: Any) -> bytes:
 
 def received(made: Any) -> list[Any]:
     return [c.event for c in made if isinstance(c, layers.ReceiveHttp)]
-
-
-def test_a_relay_counts_both_ways_and_changes_nothing(context: Context) -> None:
-    rules = Rules()
-    relay = layers.Relay(context, rules, host="other.example", reason="not_named")
-    assert list(relay.handle_event(events.Start())) == []
-    made = list(relay.handle_event(events.DataReceived(context.client, b"\x00hello")))
-    assert sent(made) == b"\x00hello"
-    made = list(relay.handle_event(events.DataReceived(context.server, b"yes")))
-    assert sent(made) == b"yes"
-    assert (relay.sent, relay.received) == (6, 3)
-    assert rules.relays == [relay]
 
 
 def test_install_reaches_the_http1_client() -> None:
@@ -147,9 +133,9 @@ def test_a_request_of_any_method_is_read_also_behind_empty_lines(
 
 @pytest.mark.parametrize(
     "wire",
-    [b"\x00", b"\r\n\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /x\r\n",
+    [b"\x00", b"\r\n\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /x\r\n", b"{}\r\n",
      b"GET /x HTTP/3.0\r\n", b"\x16\x03\x01", b"GET x HTTP/1.1\r\n\r\n",
-     b"GET / HTTP/1.1\r\nno field\r\n\r\n", b"{}\r\n"],
+     b"GET / HTTP/1.1\r\nno field\r\n\r\n"],
 )  # fmt: skip
 def test_what_cannot_be_judged_is_refused_and_recorded(context: Context, wire: bytes) -> None:
     rules = Rules()
@@ -162,53 +148,3 @@ def test_what_cannot_be_judged_is_refused_and_recorded(context: Context, wire: b
     assert isinstance(made[-1], commands.CloseConnection | commands.Log)
     assert refused == [wire]
     assert list(server.handle_event(events.DataReceived(context.client, b"GET /"))) == []
-
-
-class TestTunnel:
-    """CONNECT to a host that no profile names."""
-
-    @pytest.fixture
-    def rules(self) -> Rules:
-        return Rules()
-
-    @pytest.fixture
-    def tunnel(self, context: Context, rules: Rules) -> layers.Tunnel:
-        tunnel = layers.Tunnel(context, rules, "other.example")
-        assert list(tunnel.handle_event(events.Start())) == []
-        return tunnel
-
-    @pytest.mark.parametrize("data", [hello("other.example"), b"\x00", b"GET / HTTP/1.1\r\n\r\n"])
-    def test_is_relayed(
-        self, tunnel: layers.Tunnel, rules: Rules, context: Context, data: bytes
-    ) -> None:
-        assert list(tunnel.handle_event(events.DataReceived(context.client, data[:1]))) == [] or (
-            data == b"\x00"
-        )
-        made = list(tunnel.handle_event(events.DataReceived(context.client, data[1:])))
-        assert [c.connection for c in made if isinstance(c, commands.SendData)]
-        assert [(x.host, x.reason, x.sent) for x in rules.relays] == [
-            ("other.example", "not_named", len(data))
-        ]
-
-    def test_is_relayed_where_the_server_speaks_first_or_nobody_does(
-        self, tunnel: layers.Tunnel, rules: Rules, context: Context
-    ) -> None:
-        assert sent(tunnel.handle_event(events.DataReceived(context.server, b"220 ")))
-        assert rules.relays[0].received == 4
-        silent = layers.Tunnel(context, rules, "other.example")
-        list(silent.handle_event(events.Start()))
-        assert list(silent.handle_event(events.ConnectionClosed(context.client)))
-        assert len(rules.relays) == 2
-
-    @pytest.mark.parametrize("data", [hello(HOST), b"GET / HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n"])
-    def test_is_opened_for_who_names_a_profiles_host(
-        self, tunnel: layers.Tunnel, rules: Rules, context: Context, data: bytes
-    ) -> None:
-        connected = context.server
-        made = list(tunnel.handle_event(events.DataReceived(context.client, data)))
-        closed = [c for c in made if isinstance(c, commands.CloseConnection)]
-        assert [c.connection for c in closed] == [connected] and not rules.relays
-        (asked,) = (c for c in made if isinstance(c, layer.NextLayerHook))
-        assert asked.data.data_client() == data
-        assert asked.data.context.server.address == ("real.example", 443)
-        assert not asked.data.context.server.connected

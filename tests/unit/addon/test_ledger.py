@@ -1,4 +1,5 @@
 import random
+import struct
 import subprocess
 import sys
 import threading
@@ -107,6 +108,35 @@ def test_a_kill_at_any_moment_loses_no_number_and_tears_no_step(tmp_path: Path) 
         lost = found.account(ended=True).lost
         assert (found.position[1], lost["refused"], lost["corrupt"]) == (10 * step, step, 2 * step)
         found.close(remove=True)
+
+
+class HalfWritten:
+    """What a kill in the middle of a step leaves in memory."""
+
+    size = 18 * 8
+
+    def __init__(self, whole: struct.Struct) -> None:
+        self.unpack_from = whole.unpack_from
+
+    def pack_into(self, words: memoryview, at: int, *values: int) -> None:
+        struct.pack_into("=5Q", words, at, *values[:5])
+        raise KeyboardInterrupt
+
+
+def test_a_step_that_was_not_finished_was_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = claimed(tmp_path)
+    for step in (1, 2, 3):
+        ledger.accept(step, step, {"refused": 1, "corrupt": 1})
+        before = ledger.position, ledger.account(ended=False)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(ledger_module, "_STATE", HalfWritten(ledger_module._STATE))
+            ledger.accept(9, 9, {"refused": 9, "corrupt": 9})
+        ledger.close(remove=False)
+        ledger = left(tmp_path)
+        assert (ledger.position, ledger.account(ended=False)) == before
+    ledger.close(remove=True)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from mitmproxy.test import taddons
 from addon.dns import Names
 from addon.exchange import names_of
 from addon.judge import HEAD_CAP, Wait
-from addon.layers import Http, Relay
+from addon.layers import Http
 from addon.next_layer import choose
+from addon.relay import Relay
 from tests.sidecar import HOST
 from tests.unit.addon.test_judge import hello
 

@@ -12,7 +12,7 @@ import pytest
 from addon import options
 from addon.process import Process
 from addon.proxy import Master, _allow_files, run
-from app.contract.names import CANNOT_START
+from addon.supervisor import CANNOT_START
 from tests.sidecar import bundle_of, rule
 
 RULES = bundle_of(rule("index", "/telemetry/index.html"))

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.supervisor import LOOKS, PAUSES_S
-from app.contract.names import CANNOT_START, ENV_RESTARTED
+from addon.supervisor import CANNOT_START, ENV_RESTARTED, LOOKS, PAUSES_S
 from tests.unit.addon.test_container_memory import group
 
 DEADLINE_S = 20.0
@@ -182,7 +181,7 @@ def test_a_process_that_hangs_is_ended_and_started_again(start: Start) -> None:
         "        print('asked', s.recv(999).split()[1].decode(), flush=True)\n"
         "        s.sendall(b'HTTP/1.1 200 OK\\r\\n\\r\\n')\n"
     )
-    quick = "s.LOOK_S = s.FIRST_LOOK_S = 0.3; s.ready._ANSWER_SECONDS = 0.3"
+    quick = "from addon import ready; s.LOOK_S = s.FIRST_LOOK_S = 0.3; ready._ANSWER_SECONDS = 0.3"
     keeper = start(program, change=quick, TELEMOCK_HEALTH_PORT=port)
     pid, _ = keeper.up()
     assert [keeper.line() for _ in range(2 * LOOKS)] == ["asked /health"] * 2 * LOOKS
@@ -198,8 +197,8 @@ def test_what_is_about_to_exceed_the_container_s_memory_is_ended_first(
 ) -> None:
     group(tmp_path, used=60 << 20)
     change = (
-        "from addon.container_memory import Memory\n"
-        f"s.memory = lambda: Memory({str(tmp_path)!r}, 'memory.current', 100 << 20)"
+        "from addon import container_memory as m\n"
+        f"m.memory = lambda: m.Memory({str(tmp_path)!r}, 'memory.current', 100 << 20)"
     )
     keeper = start(WAITS, change=change)
     pid, _ = keeper.up()

@@ -19,9 +19,12 @@ from app.batch import (
     read_batch,
     read_body,
     receipt,
+    told_by,
 )
+from app.contract.account import Account
+from app.contract.account import encode as encode_accounts
 from app.contract.record import CaptureRecord, Workload, decode, encode
-from app.store import Written
+from app.store import Told, Written
 
 BOOT = "0123456789abcdef"
 
@@ -124,6 +127,15 @@ def test_what_a_batch_takes_is_known_before_it_is_decompressed() -> None:
 def test_receipt_counts() -> None:
     done = receipt(Batch([], []), Written([0, 2], 1, []))
     assert (done.stored, done.duplicates, done.refused) == (2, 1, [])
+
+
+def test_accounts_are_bound_to_the_pod_of_their_sender() -> None:
+    account = Account(boot="ab" * 16, numbered=7, lost={"spool_full": 2})
+    headers = {"telemock-accounts": encode_accounts([account])}
+    assert told_by(headers, Pod("logs", "leader-0", "u-1")) == [Told(account, "logs", "leader-0")]
+    assert told_by(headers, None) == [Told(account, "", "")]
+    for value in ({}, {"telemock-accounts": "no JSON"}):
+        assert told_by(value, None) == []
 
 
 def test_records_are_bound_to_the_pod_of_their_sender() -> None:

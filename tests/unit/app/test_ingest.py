@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import ingest
+from app.contract.account import Account
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Log, Request, Response, encode
 from app.files import LogFiles
@@ -120,6 +121,18 @@ def test_sidecar_lines_go_to_their_file(bench: Bench) -> None:
     assert bench.writer.close(10) == 0
     assert "WARNING" in (bench.logs / "mitmproxy.log").read_text()
     assert not (bench.logs / "telemetry_requests.log").exists()
+
+
+async def test_each_sender_hears_of_the_boots_that_it_told_of(bench: Bench) -> None:
+    boots = [f"{n:032x}" for n in (1, 2)]
+    told = [[Told(Account(boot=boot, numbered=5), "", "")] for boot in boots]
+    waiting = [asyncio.create_task(bench.writer.write([], t)) for t in (*told, [])]
+    await asyncio.sleep(0)
+    bench.writer.start()
+    written = await asyncio.gather(*waiting)
+    assert [w.accounts for w in written] == [{boots[0]: 0}, {boots[1]: 0}, {}]
+    assert bench.store.writes == 1 and {b.numbered for b in bench.store.boots()} == {5}
+    assert bench.writer.close(10) == 0
 
 
 async def test_batches_that_wait_share_a_transaction_and_each_gets_its_own_receipt(

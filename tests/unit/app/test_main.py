@@ -28,6 +28,9 @@ from tests.serving import environment, serving
         ("cdn.cribl.io", "/health", "mock"),
         ("cdn.cribl.io", "/api/v1/captures", "mock"),
         ("127.0.0.1", "/telemetry/x", "mock"),
+        ("u@cdn.cribl.io.", "/health", "mock"),
+        ("x.test, cdn.cribl.io", "/health", "mock"),
+        ("127.0.0.1", "/%2574elemetry;v=1/x", "mock"),
         ("127.0.0.1", "/health", "app"),
         ("x.cdn.cribl.io", "/health", "app"),
         ("", "/health", "app"),
@@ -41,6 +44,19 @@ def test_the_host_decides(tmp_path: Path, host: str, path: str, answered_by: str
         else:
             assert "uptime" not in answer.text and answer.status_code in (200, 404)
             assert served.captures()[0]["answered_by"] == "app"
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//telemetry/index.html", "/health/../telemetry/", "/x%2f..%5ctelemetry%2findex.html"],
+)
+def test_the_path_is_read_as_in_the_sidecar(tmp_path: Path, target: str) -> None:
+    with serving(tmp_path) as served:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+            client.sendall(f"GET {target} HTTP/1.0\r\nhost: 127.0.0.1\r\n\r\n".encode())
+            assert b"living the stream!" in b"".join(iter(lambda: client.recv(4096), b""))
+        (record,) = served.captures()
+        assert (record["rule"], record["judged_by"]) == ("telemetry", "path")
 
 
 @pytest.fixture
@@ -154,6 +170,39 @@ def test_importing_writes_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(AttributeError):
         _ = app.main.nothing
+
+
+OWN_TELEMETRY = """
+import asyncio, sys
+import httpx
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+spans, reader, provider = InMemorySpanExporter(), InMemoryMetricReader(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+metrics.set_meter_provider(MeterProvider([reader]))
+from app.main import app
+
+async def ask():
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        return await client.get("/openapi.json?lic=canary")
+
+assert asyncio.run(ask()).status_code == 200
+sys.exit(len(spans.get_finished_spans()) + (reader.get_metrics_data() is not None))
+"""
+
+
+def test_the_frameworks_own_telemetry_is_off(tmp_path: Path) -> None:
+    """It says the queries as they came to whoever has set up a provider."""
+    path = {"PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-c", OWN_TELEMETRY]
+    assert subprocess.run(command, cwd=tmp_path, env=path, check=False).returncode == 0
 
 
 def test_a_wrong_otel_variable_stops_the_start(

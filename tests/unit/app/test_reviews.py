@@ -1,11 +1,7 @@
 """Who gets in, by the word of a real API server; and what happens when it has none."""
 
 import asyncio
-import http.server
-import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,8 @@ from app import kube, reviews
 from app.auth import Denied, Pod, Policy
 from app.reviews import ClusterAuthority
 from tests import accounts
-from tests.cluster import cluster, kubeconfig, namespace, needs_cluster
+from tests.cluster import cluster, namespace, needs_cluster
+from tests.reviewer import PERSON, SIDECAR, reviewer
 from tests.serving import until
 
 SEND, READ, LIST = Policy(None, sidecar=True), Policy("get", sidecar=True), Policy("list")
@@ -144,56 +141,7 @@ async def test_a_removed_role_is_out_once_the_answer_is_old(
     forgetful.close()
 
 
-class Reviewer(http.server.BaseHTTPRequestHandler):
-    """An API server that answers every review with `status`, once `gate` is open."""
-
-    status: Any
-    code: int
-    gate: threading.Event
-    asked: list[dict[str, Any]]
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.asked.append(json.loads(body))
-        self.gate.wait(20)
-        content = json.dumps({"status": self.status}).encode()
-        self.send_response(self.code)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def reviewer(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, status: Any, code: int = 201
-) -> Iterator[tuple[ClusterAuthority, type[Reviewer]]]:
-    gate = threading.Event()
-    gate.set()
-    handler = type(
-        "Handler", (Reviewer,), {"status": status, "code": code, "gate": gate, "asked": []}
-    )
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    kubeconfig(folder, monkeypatch, f"http://127.0.0.1:{server.server_port}")
-    api = kube.connect()
-    authority = ClusterAuthority(api, "rel")
-    try:
-        yield authority, handler
-    finally:
-        gate.set()
-        authority.close()
-        api.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 TOKEN = "an-opaque-token"
-PERSON = {"authenticated": True, "user": {"username": "eve"}}
 
 
 async def test_authenticator_that_knows_no_audience_lets_no_sidecar_in(
@@ -256,14 +204,8 @@ async def test_what_is_no_token_is_refused_unasked(
 async def test_a_sidecar_speaks_for_the_pod_of_its_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user = {
-        "username": "system:serviceaccount:shop:default",
-        "extra": {
-            "authentication.kubernetes.io/pod-name": ["web-0"],
-            "authentication.kubernetes.io/pod-uid": ["u-1"],
-        },
-    }
-    status = {"authenticated": True, "user": user, "audiences": ["telemock"], "allowed": True}
+    status = {**SIDECAR, "allowed": True}
+    user = SIDECAR["user"]
     with reviewer(tmp_path, monkeypatch, status) as (authority, seen):
         caller = await authority.check(TOKEN, SEND)
         assert caller == (user["username"], True, Pod("shop", "web-0", "u-1"))

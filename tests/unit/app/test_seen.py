@@ -14,7 +14,7 @@ from app.seen import (
     TooLarge,
     TooSlow,
     arrived,
-    host_of,
+    hosts_of,
     pairs_of,
     read_body,
     request_of,
@@ -37,24 +37,26 @@ def scope(**changes: object) -> Scope:
 
 
 @pytest.mark.parametrize(
-    ("header", "host", "port"),
+    ("header", "hosts", "port"),
     [
-        (b"cdn.cribl.io", "cdn.cribl.io", None),
-        (b"CDN.Cribl.IO.:443", "cdn.cribl.io", 443),
-        (b"[::1]:8000", "::1", 8000),
-        (b"[::1]", "::1", None),
-        (b"h:99999", "h", None),
-        (b"a:b:c", "", None),
-        (b"\xff", "\\xff", None),
-        (b"", "", None),
+        (b"cdn.cribl.io", ("cdn.cribl.io",), 80),
+        (b"CDN.Cribl.IO.:443", ("cdn.cribl.io",), 443),
+        (b"[::1]:8000", ("::1",), 8000),
+        (b"[::1]", ("::1",), 80),
+        (b"h:99999", ("h",), 80),
+        (b"u@cdn.cribl.io:0443", ("cdn.cribl.io", "u"), 443),
+        (b"", (), 80),
     ],
 )
-def test_host(header: bytes, host: str, port: int | None) -> None:
-    assert host_of(scope(headers=[(b"host", header)])) == (host, port)
+def test_host(header: bytes, hosts: tuple[str, ...], port: int) -> None:
+    asked = arrived(scope(headers=[(b"host", header)]))
+    assert (asked.hosts, asked.port) == (hosts, port)
+    assert asked.host == (hosts[0] if hosts else "")
 
 
-def test_host_is_missing() -> None:
-    assert host_of(scope(headers=[])) == ("", None)
+def test_hosts_may_be_none_or_several() -> None:
+    assert hosts_of(scope(headers=[])) == ()
+    assert hosts_of(scope(headers=[(b"host", b"b"), (b"x", b"y"), (b"host", b"A.")])) == ("b", "a")
 
 
 def test_pairs_keep_order_repeats_and_bad_bytes() -> None:

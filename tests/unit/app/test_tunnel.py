@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import ssl
@@ -69,11 +70,13 @@ class Echo:
 
 class StandIn:
     """An API server that forwards ports of the pod `echo` to those of this machine, each way on
-    its own as kubelets do. `asked` counts the requests that it could read."""
+    its own as kubelets do. `asked` counts the requests that it could read, `objects` is what it
+    answers them with else."""
 
     def __init__(self, ports: dict[int, int]) -> None:
         self._ports = ports
         self.asked = 0
+        self.objects: dict[str, object] = {}
         authority = trustme.CA()
         self.ca = authority.cert_pem.bytes()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -105,6 +108,8 @@ class StandIn:
         if request.headers.get("authorization") != "Bearer secret":
             return connection.respond(HTTPStatus.UNAUTHORIZED, "")
         place = urlsplit(request.path).path
+        if place in self.objects:
+            return connection.respond(HTTPStatus.OK, json.dumps(self.objects[place]))
         if place != "/api/v1/namespaces/place/pods/echo/portforward":
             return connection.respond(HTTPStatus.NOT_FOUND, "")
         return None

@@ -8,7 +8,7 @@ from addon import ready
 from addon.options import SETTINGS, load
 from addon.redirect import parse
 from app.contract import dummies, names
-from app.inject import hosts
+from app.inject import hosts, inject
 from app.inject.settings import Redirect, SecretKey
 from app.inject.sidecar import Plan, api_url, containers, environment, volumes
 from tests.unit.app.inject.test_pod import CRIBL, settings
@@ -124,6 +124,20 @@ def test_something_empty_lies_where_kubernetes_mounts_the_application_s_token(
         # Nobody writes there.
         others = [m for m in container["volumeMounts"] if m["name"] == mount["name"]]
         assert others == [mount]
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [({}, "160Mi"), ({"TELEMOCK_SPOOL_SIZE": "1GiB"}, "1120Mi"),
+     ({"TELEMOCK_SPOOL_SIZE": "much"}, "160Mi")],
+)  # fmt: skip
+def test_the_spool_s_volume_is_larger_than_the_spool(given: dict[str, str], limit: str) -> None:
+    """A pod whose volume exceeds its limit is evicted."""
+    (volume,) = [v for v in volumes(given) if v["name"] == names.VOLUME_SPOOL]
+    assert volume["emptyDir"] == {"sizeLimit": limit}
+    pod = {"metadata": {}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    made = inject(pod, settings(env=given)).pod["spec"]["volumes"]
+    assert volume in made
 
 
 def test_every_mount_has_its_volume() -> None:
