@@ -188,8 +188,9 @@ class Conversation:
 
     def leave(self) -> None:
         """The client will send no more: as with mitmproxy's layer, it waits for no answer then."""
-        if self._exchange is not None:
-            self._answers.abandoned(self._exchange)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._answers.abandoned(exchange)
         self._end()
 
     def _read(self) -> None:

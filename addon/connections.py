@@ -29,6 +29,7 @@ from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
 from addon.relay import Relay
+from addon.reply import Reply
 from addon.room import Room
 from addon.splice import Link
 from app.contract.record import REASONS, CaptureRecord, Endpoint, text
@@ -54,6 +55,8 @@ class Begun(Protocol):
 
     def client_disconnected(self, client: connection.Client) -> None: ...
 
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None: ...
+
 
 class Connections:
     """`app` is the mock's address, which is connected to as it is; `settle` decides an exchange
@@ -78,7 +81,7 @@ class Connections:
         self.capture = capture
         self.sampler = sampler
         self.app = app
-        self.settle = settle
+        self.settle, self.unrouted = settle, begun.unrouted
         self._begun = begun
         self.room = Room(options.bounds, metrics)
         self.authority: Held | None = None  # whose certificates clients are shown

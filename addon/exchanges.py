@@ -27,7 +27,7 @@ from addon.exchange import (
 )
 from addon.options import Options
 from addon.profiles import Profiles
-from addon.reply import headers_of
+from addon.reply import Reply, headers_of
 from addon.routing import Killed, Router, failed, own_seconds
 from app.contract import body as bodies
 from app.contract.canonical import host_of, hosts_in
@@ -228,6 +228,21 @@ class Exchanges:
     def late(self, exchange: Exchange) -> None:
         exchange.reason = REASON["answer"]
         exchange.detail = f"not within {self.patience(exchange):g} s"
+        self._fall_back(exchange)
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        """The rule's own answer in place of a mock that was to speak with the client itself; None
+        for none."""
+        exchange.routed = False
+        if exchange.reason == REASON["answer"]:
+            self.late(exchange)
+        else:
+            exchange.reason, exchange.detail = "app_error", error
+            exchange.answered = now()
+            self._fall_back(exchange)
+        return None if exchange.killed else exchange.reply
+
+    def _fall_back(self, exchange: Exchange) -> None:
         try:
             exchange.reply = self.router.late(exchange)
         except Killed:

@@ -50,6 +50,7 @@ from addon.inflate import Inflate
 from addon.judge import HEAD_CAP, starts_like_http
 from addon.legible import final
 from addon.relay import Relay, Tunnel
+from addon.reply import Reply
 from addon.routing import refuse_trailers
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,9 @@ class Sidecar(Protocol):
 
     def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Decides what waited for the body: its conditions are judged on what was kept of it."""
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        """The answer in place of a mock that failed to speak with the client; None for none."""
 
     def spliced(self, relay: Relay) -> None:
         """Remembers a connection that is relayed unread, to record it when it ends."""
@@ -130,10 +134,25 @@ class Stream(HttpStream):
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and self._mock_owes():
+            # The mock, which was to speak with the client itself, is gone without an answer.
+            reply = self.sidecar.unrouted(self.flow.metadata[KEY], event.message)
+            if reply is not None:
+                self.flow.response = reply.for_mitmproxy(self.flow.request)
+                yield from self.send_response()
+                return
+            event = ResponseProtocolError(self.stream_id, "killed", ErrorCode.KILL)
         yield from super().handle_protocol_error(event)
         # A stream knows itself, and stays until Python looks for such circles.
         self.request_body_buf.clear()
         self.response_body_buf.clear()
+
+    def _mock_owes(self) -> bool:
+        """Whether the whole request is the mock's, and nothing of an answer came."""
+        exchange = self.flow.metadata.get(KEY)
+        whole = self.client_state == self.state_done
+        waits = self.server_state == self.state_wait_for_response_headers
+        return exchange is not None and exchange.routed and whole and waits
 
     def refuse_trailers(self) -> layer.CommandGenerator[None]:
         """501 and the end: mitmproxy cannot carry trailers over HTTP/1, and would hang."""

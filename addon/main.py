@@ -4,13 +4,15 @@ Loaded by `addon.proxy` (python -m addon), and through the list at the end by
 `mitmdump -s addon/main.py`. The work is in the other modules.
 """
 
+import asyncio
 import logging
 import re
 from urllib.parse import urlsplit
 
-from mitmproxy import connection, http
+from mitmproxy import connection, ctx, http
 from mitmproxy.tcp import TCPFlow
 
+from addon.bounds import REASON
 from addon.capture import Capture
 from addon.connections import Connections, Sink, why
 from addon.dns import Address
@@ -108,6 +110,9 @@ class Sidecar:
             self.settle(exchange, flow)
         if exchange.forwarded or exchange.routed:
             exchange.asked = exchange.asked or now()
+            if exchange.routed:
+                patience = self.exchanges.patience(exchange)
+                asyncio.get_running_loop().call_later(patience, self._late, exchange, flow)
             return
         await self.exchanges.ask(exchange)
         if exchange.killed:
@@ -153,7 +158,7 @@ class Sidecar:
         exchange.detail = exchange.detail or message
         left = not (flow.client_conn.state & connection.ConnectionState.CAN_READ)
         refused = why(message)
-        if exchange.reason == "bad_request":
+        if exchange.reason in ("bad_request", REASON["answer"]):
             reason = exchange.reason
         elif refused:
             reason, exchange.detail = refused
@@ -229,6 +234,16 @@ class Sidecar:
             exchange.asked = now()
             hand_over(exchange, flow.request, self.app)
             flow.request.stream = exchange.sent.add
+
+    def _late(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Ends the waiting for a mock that speaks with the client itself; the layer of the request
+        then asks for the rule's own answer."""
+        if exchange.finished:
+            return
+        exchange.reason = REASON["answer"]
+        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
+        if handler is not None and flow.server_conn in handler.transports:
+            handler.close_connection(flow.server_conn)
 
     def end(self) -> None:
         """Records what is still open; called once, when no more time is left for it."""

@@ -20,7 +20,7 @@ from addon.tls import Contexts
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
 from tests.sidecar import HOST, bundle_of, rule
-from tests.unit.addon.test_answer import MOCKED
+from tests.unit.addon.test_answer import ANSWER, MOCKED
 from tests.unit.addon.test_connections import Kept
 from tests.unit.addon.test_main import made
 
@@ -97,3 +97,11 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - of other threads and the kernel, too
             await asyncio.sleep(0.01)
+
+
+async def asked(lab: Lab) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which a request was answered."""
+    reader, writer = await lab.connect()
+    writer.write(MOCKED)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    return reader, writer

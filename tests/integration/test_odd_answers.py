@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.test_every_entrance import answers_http2
+from tests.entrances import answers_http2
 from tests.peers import Listener, Reader
 from tests.sidecar import HOST, Sidecar, authority, bundle_of, rule, sidecar
 

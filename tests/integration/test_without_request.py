@@ -14,7 +14,7 @@ import pytest
 from addon.endings import FIN, RST
 from app.contract.record import REASONS, CaptureRecord
 from tests import netns
-from tests.integration.test_every_entrance import (
+from tests.entrances import (
     ENTRANCES,
     Entrance,
     Lab,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from h11._receivebuffer import ReceiveBuffer
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mitmproxy import options as mitmproxy_options
 from mitmproxy.addons.proxyserver import Proxyserver
@@ -27,6 +27,7 @@ from addon.judge import HEAD_CAP
 from addon.main import Sidecar
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
+from tests.conversing import Client as Conversing
 from tests.sidecar import HOST, LINE, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
 from tests.unit.addon.test_main import made
@@ -379,3 +380,7 @@ async def test_an_own_error_refuses_the_request(
     monkeypatch.setattr(line.sidecar.exchanges, "extract_version", None)
     assert re.match(rb"HTTP/1\.1 502 ", sent(line.send(MOCKED)))
     assert "could not be answered" in caplog.text and len(line.records) == 1
+
+
+TestConversation = Conversing.TestCase
+TestConversation.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -26,6 +26,7 @@ from addon.exchange import Exchange, Traced
 from addon.judge import Verdict
 from addon.profiles import Profiles
 from addon.relay import Relay
+from addon.reply import Reply
 from addon.splice import Link, Way
 from app.contract.names import METRICS
 from app.contract.record import CaptureRecord, Endpoint, Workload
@@ -56,6 +57,9 @@ class NothingBegun:
 
     def client_disconnected(self, client: Client) -> None:
         pass
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        return None
 
 
 def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:

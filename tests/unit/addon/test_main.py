@@ -24,8 +24,8 @@ from addon.exchange import Traced
 from addon.main import Sidecar, exchange_of
 from addon.measure import Measure
 from addon.profiles import Profiles
+from addon.supervisor import CANNOT_START
 from app.contract import rules as r
-from app.contract.names import CANNOT_START
 from app.contract.record import CaptureRecord, decode, encode
 from app.otel import lines
 from app.otel.metrics import Metrics
