@@ -22,10 +22,14 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.exchange import Exchange, Line
-from addon.judge import HEAD_CAP
+from addon.judge import HEAD_CAP, starts_like_http
 from addon.layers import Http, Sidecar
 from addon.reply import closes
+from addon.room import Stage
 
+UNSENT_CAP = 256 * 1024  # bytes of answers that wait to be sent before another request is read
+TURN = 16  # answers of one connection, of 16 KiB each, before others have their turn
+RETRY_S = 0.02  # until another look whether the client has read
 AHEAD_CAP = 1024 * 1024  # bytes that a client may send before the answer it waits for
 
 log = logging.getLogger(__name__)
@@ -109,6 +113,7 @@ def may_become_head(received: bytes) -> bool:
         len(received) <= HEAD_CAP
         and b"\r\n\r\n" not in received
         and received[:1].isalpha()
+        and starts_like_http(received) is not False
         and received.count(b"\n") == received.count(b"\r\n")
     )
 
@@ -132,12 +137,18 @@ class Conversation:
         self._exchange: Exchange | None = None  # begun, and not answered yet
         self._last = False  # as its head says
         self._missing = 0  # bytes of the request's body
+        self.begun = False  # a request was taken, at least
+        self.count = 0  # of answers
+        # No request is read until `go_on`: the client does not read, or it is another's turn.
+        self.blocked = False
+        self._turn = 0  # answers in it
         self.asked: Exchange | None = None
         self.ended = False
         self.over: bytes | None = None
 
     def receive(self, data: bytes) -> None:
         self._received = self._received + data if self._received else data
+        self._turn = 0
         if self.asked is None:
             self._read()
         elif len(self._received) > AHEAD_CAP:
@@ -146,19 +157,44 @@ class Conversation:
 
     def replied(self) -> None:
         """The app has answered `asked`, or failed to."""
-        self.asked = None
+        self.asked, self._turn = None, 0
         if not self.ended:
             self._answer()
             self._read()
 
+    @property
+    def exchange(self) -> Exchange | None:
+        """What has begun and was not answered."""
+        return self._exchange
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory, about."""
+        return len(self._received) + (self._exchange.held if self._exchange else 0)
+
+    def stages(self) -> dict[Stage, int]:
+        """What is being received, as `addon.room` asks for it."""
+        if self._exchange is None:
+            partial = self._received and not self.blocked
+            return {("head", self.count): 0} if partial else {}
+        return {("body", self.count): self._exchange.sent.size >> 10} if self._missing else {}
+
+    def go_on(self) -> None:
+        """The client has read, and others had their turn."""
+        self.blocked = False
+        self._turn = 0
+        if self.asked is None:
+            self._read()
+
     def leave(self) -> None:
         """The client will send no more: as with mitmproxy's layer, it waits for no answer then."""
-        if self._exchange is not None:
-            self._answers.abandoned(self._exchange)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._answers.abandoned(exchange)
         self._end()
 
     def _read(self) -> None:
-        while self._received and not self.ended:
+        while self._received and not self.ended and not self.blocked:
             if self._exchange is None:
                 head = read_head(self._received)
                 if head is None and may_become_head(self._received):
@@ -189,6 +225,7 @@ class Conversation:
                 return False
         self._exchange = self._answers.begin(self._line, head)
         self._last = head.last
+        self.begun = self.begun or self._exchange is not None
         return self._exchange is not None
 
     def _answer(self) -> None:
@@ -200,6 +237,10 @@ class Conversation:
         if reply is None or exchange.killed:
             self._end()
             return
+        self.count += 1
+        self._turn += 1 + (len(reply.body) >> 14)
+        if self._turn >= TURN and self._received:
+            self.blocked = True
         self._send(reply.bytes)
         self._answers.answered(exchange)
         if self._last or reply.last:
@@ -223,10 +264,28 @@ class AnswerLayer(layer.Layer):
     def __init__(self, context: Context, sidecar: Sidecar, answers: Answers) -> None:
         super().__init__(context)
         self._sidecar = sidecar
-        self._to_send: list[bytes] = []
-        self._talk = Conversation(answers, lambda: self._line(answers), self._to_send.append)
+        self._to_send = bytearray()
+        self._talk = Conversation(answers, lambda: self._line(answers), self._add)
         self._hook: AskAppHook | None = None
-        self._http: Http | None = None
+        self._looking: commands.RequestWakeup | None = None  # whether the client has read
+        self.over: Http | None = None
+
+    # For `addon.handler`.
+
+    @property
+    def answers(self) -> int:
+        return self._talk.count
+
+    @property
+    def held(self) -> int:
+        return self._talk.held
+
+    def stages(self) -> dict[Stage, int]:
+        return self._talk.stages()
+
+    def _add(self, answer: bytes) -> None:
+        self._to_send += answer
+        self._talk.blocked = self._talk.blocked or len(self._to_send) > UNSENT_CAP
 
     def _line(self, answers: Answers) -> Line | None:
         if self.context.server.address is None:
@@ -234,8 +293,8 @@ class AnswerLayer(layer.Layer):
         return answers.line(self.context.client, self.context.server)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if self._http is not None:
-            yield from self._http.handle_event(event)
+        if self.over is not None:
+            yield from self.over.handle_event(event)
             return
         if self._talk.ended:
             return
@@ -246,13 +305,23 @@ class AnswerLayer(layer.Layer):
             self._talk.replied()
         elif isinstance(event, events.ConnectionClosed):
             self._talk.leave()
+        elif isinstance(event, events.Wakeup):
+            self._looking = None
+            if self._sidecar.unsent(self.context.client) < UNSENT_CAP:
+                self._talk.go_on()
         yield from self._follow()
 
     def _follow(self) -> layer.CommandGenerator[None]:
         talk = self._talk
+        if talk.begun:
+            self._sidecar.heard(self.context.client)
         if self._to_send:
-            yield commands.SendData(self.context.client, b"".join(self._to_send))
+            yield commands.SendData(self.context.client, bytes(self._to_send))
             self._to_send.clear()
+        if talk.blocked and self._looking is None and not talk.ended:
+            full = self._sidecar.unsent(self.context.client) >= UNSENT_CAP
+            self._looking = commands.RequestWakeup(RETRY_S if full else 0)
+            yield self._looking
         if talk.ended:
             yield commands.CloseConnection(self.context.client)
         elif talk.asked is not None and self._hook is None:
@@ -262,6 +331,7 @@ class AnswerLayer(layer.Layer):
             self._hook.blocking = self  # type: ignore[assignment]
             yield self._hook
         elif talk.over is not None:
-            self._http = Http(self.context, HTTPMode.transparent, self._sidecar)
-            yield from self._http.handle_event(events.Start())
-            yield from self._http.handle_event(events.DataReceived(self.context.client, talk.over))
+            self.over = Http(self.context, HTTPMode.transparent, self._sidecar)
+            yield from self.over.handle_event(events.Start())
+            begun, talk.over = talk.over, b""
+            yield from self.over.handle_event(events.DataReceived(self.context.client, begun))

@@ -7,6 +7,7 @@ before the first write.
 import time
 from functools import lru_cache
 from typing import Literal
+from weakref import WeakSet
 
 from mitmproxy import connection
 from mitmproxy.websocket import WebSocketMessage
@@ -47,6 +48,7 @@ class Capture:
         self._workload = workload
         self._mode: Mode | Literal[""] = mode or ""
         self._body_cap = body_cap
+        self.told: WeakSet[connection.Client] = WeakSet()  # what left a record, or will
 
     def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
         """The whole exchange, or for `pass` its outline: no header, query or content.
@@ -70,6 +72,7 @@ class Capture:
             action=exchange.action,
             mode=self._mode,
             answered_by=exchange.answered_by,
+            judged_by=" ".join(decision.by),
             reason=exchange.reason,
             detail=cut(text(exchange.detail), DETAIL_CAP),
             client=line.client,
@@ -188,6 +191,7 @@ class Capture:
         trace: Trace | None = None,
     ) -> CaptureRecord:
         """A connection of which no request was read."""
+        self.told.add(client)
         began = int(client.timestamp_start * 1e9)
         tls = tls_of(client) or Tls()
         # Without SNI the name that the redirect or CONNECT gave is the best there is.

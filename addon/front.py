@@ -14,16 +14,23 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Protocol
+
+from mitmproxy.connection import Client
 
 from addon.answer import Answers, Conversation
 from addon.capture import endpoint
 from addon.dns import Address
+from addon.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
 from addon.exchange import Exchange, Line
+from addon.hello import Hello, look
 from addon.judge import Verdict, judge
+from addon.room import Room, Stage
 from addon.splice import IDLE_SECONDS, SWEEP_S
-from addon.tls import Connection, Contexts, said
+from addon.tls import RECORD, Connection, Contexts
+from app.contract.names import REDIRECT_PROOF
 from app.contract.record import Endpoint, Tls, short
 
 SIZE = 64 * 1024  # bytes of one read
@@ -43,15 +50,19 @@ class Keeper(Protocol):
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
 
-    def not_opened(self, caller: "Caller", error: str) -> None:
-        """Records that the TLS handshake failed."""
+    def ended(self, caller: "Caller", how: str) -> None:
+        """Records a connection that brought no request."""
+
+    def evicted(self, caller: "Caller", bound: str) -> None:
+        """Counts and records that a bound ended it."""
 
 
 class Front:
     """In the event loop. `answers` decides and answers."""
 
-    def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers) -> None:
+    def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers, room: Room) -> None:
         self.keeper, self.contexts, self.answers = keeper, contexts, answers
+        self.room = room
         self.callers: set[Caller] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -64,27 +75,36 @@ class Front:
             self._sweep()
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.callers.add(Caller(self, client, peer, destination, host, back))
+            caller = Caller(self, client, peer, destination, host, back)
         except OSError:  # gone already
             client.close()
+            return
+        self.callers.add(caller)
+        if not self.room.enter(caller):
+            caller.close()
 
     def end(self) -> None:
         if self._sweeping is not None:
             self._sweeping.cancel()
         for caller in list(self.callers):
-            caller.close()
+            caller.close(SHUTDOWN)
 
     def _sweep(self) -> None:
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
         before = time.monotonic() - IDLE_SECONDS
         for caller in [x for x in self.callers if x.active < before]:
-            caller.close()
+            caller.close(IDLE)
+
+
+def _ended(data: bytes) -> None:
+    """The last step."""
 
 
 class Caller:
     """One client's connection, until it is closed or mitmproxy's."""
 
-    _tls: Connection  # from `_first` on
+    tls: Connection | None = None  # once a ClientHello was read
+    _tls: Connection  # the same
     _talk: Conversation  # from the end of the handshake on
 
     def __init__(
@@ -97,43 +117,64 @@ class Caller:
         back: Back,
     ) -> None:
         self.peer, self.destination, self.host, self.sni = peer, destination, host, ""
+        self.names: tuple[str, ...] = (host,)
         self.began, self.active = time.time(), time.monotonic()
         self._front, self._socket, self._back = front, client, back
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[bytes], None] = self._first
-        self._hello = b""  # the first bytes, which mitmproxy would begin with
-        self._asking: asyncio.Task[None] | None = None
+        self.hello = b""  # the first bytes, which mitmproxy would begin with
+        self._asking: asyncio.Task[None] | None = None  # until `_replied`
         self._unsent = bytearray()
+        self._weighed = 0  # what the room last saw
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
         self._open = True
+        self._gone = False  # reset, as a write was told
+        self.client: Client | None = None  # as mitmproxy would know it, for records
         self._loop.add_reader(client, self._readable)
 
-    def close(self) -> None:
-        if self._open:
-            self._let_go()
-            if self._take == self._go_on:
-                self._talk.leave()
-            self._socket.close()
+    def close(self, how: str = HERE) -> None:
+        """`how` it ended, of `addon.endings`."""
+        if not self._open:
+            return
+        self._let_go()
+        opened = self._take == self._go_on
+        if opened:
+            self._talk.leave()
+        if not opened or not self._talk.begun:
+            self._front.keeper.ended(self, how)
+        self._socket.close()
+        self._dissolve()
+
+    def _dissolve(self) -> None:
+        """What knows this object goes, so that all of it does: Python would find such circles by
+        their number only, and each holds a TLS connection."""
+        self._take = _ended
+        self._drained = self.tls = None
+        for name in ("_talk", "_tls"):
+            vars(self).pop(name, None)
 
     def _let_go(self) -> None:
         self._open = False
         self._front.callers.discard(self)
+        self._front.room.leave(self)
         self._loop.remove_reader(self._socket)
         if self._unsent:
             self._loop.remove_writer(self._socket)
 
     def _readable(self) -> None:
+        how = RST if self._gone else FIN
         try:
             data = self._socket.recv(SIZE)
         except (BlockingIOError, InterruptedError):
             return
-        except OSError:  # reset
-            data = b""
+        except OSError:
+            data, how = b"", RST
         self.active = time.monotonic()
         if data:
             self._safely(self._take, data)
         else:
-            self._safely(self._left)
+            self._safely(self.close, how)
+        self._weigh()
 
     def _safely[*Ts](self, step: Callable[[*Ts], None], *given: *Ts) -> None:
         """What fails ends this connection, and no other."""
@@ -143,35 +184,76 @@ class Caller:
             log.exception("a connection could not be answered, so it is closed")
             self.close()
 
-    def _left(self) -> None:
-        if self._take == self._shake:
-            self._front.keeper.not_opened(self, "connection closed")
+    # For the room.
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """What has begun and was not answered."""
+        return self._talk.exchange if self._take == self._go_on else None
+
+    @property
+    def served(self) -> bool:
+        return self._take == self._go_on and self._talk.count > 0
+
+    def busy(self) -> bool:
+        patience = self._front.room.bounds.body
+        return self.exchange is not None and time.monotonic() - self.active < patience
+
+    def held(self) -> int:
+        talk = self._talk.held if self._take == self._go_on else 0
+        return talk + len(self.hello) + len(self._unsent)
+
+    def stages(self) -> dict[Stage, int]:
+        if self._take == self._go_on:
+            return self._talk.stages()
+        return {("head", 0): 0} if self.hello else {}
+
+    def evict(self, bound: str) -> None:
+        self._front.keeper.evicted(self, bound)
         self.close()
+
+    def _weigh(self) -> None:
+        held = self.held()
+        if held != self._weighed and self._open:
+            self._weighed = held
+            self._front.room.weigh(self)
 
     # What is done with the client's bytes, one step after the other.
 
     def _first(self, data: bytes) -> None:
-        self._hello += data
+        self.hello += data
+        if self.hello == REDIRECT_PROOF:
+            self._let_go()
+            self._socket.close()
+            return
         keeper = self._front.keeper
-        found = judge(self._hello, self.host, keeper.names)
         if keeper.unread():
             self._hand_over()
-        elif isinstance(found, Verdict):
+            return
+        hello = look(self.hello)
+        if hello is not Hello.READY:
+            if hello is Hello.SHREDDED:
+                self.evict("head")
+            return
+        found = judge(self.hello, self.host, keeper.names)
+        if isinstance(found, Verdict):
             if not found.tls or found.h2:
                 self._hand_over()
                 return
+            names = (found.sni, found.host, self.host)
+            self.names = tuple(dict.fromkeys(filter(None, names)))
             self.host, self.sni = found.host, found.sni
             context = self._front.contexts.of(found.sni or self.destination[0], found.host)
-            self._tls, self._take = Connection(context), self._shake
-            self._shake(self._hello)
+            self.tls = self._tls = Connection(context)
+            self._take = self._shake
+            self._shake(self.hello)
 
     def _shake(self, data: bytes) -> None:
         self._tls.take(data)
         try:
             done = self._tls.shake()
-        except ssl.SSLError as e:
+        except ssl.SSLError:
             self._flush()  # the alert
-            self._front.keeper.not_opened(self, said(e))
             self.close()
             return
         if done:
@@ -182,13 +264,30 @@ class Caller:
             self._flush()
 
     def _go_on(self, data: bytes) -> None:
-        self._tls.take(data)
         talk = self._talk
-        while talk.over is None and not talk.ended and (plain := self._tls.plain()):
-            talk.receive(plain)
+        # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+        for begin in range(0, len(data) or 1, RECORD):
+            self._tls.take(data[begin : begin + RECORD])
+            while (
+                talk.over is None
+                and not talk.ended
+                and not talk.blocked
+                and (plain := self._tls.plain())
+            ):
+                talk.receive(plain)
         if talk.over is None and self._tls.ended:
             talk.leave()
         self._follow()
+        if talk.blocked and self._open and not self._unsent and not self._gone:
+            # Another's turn: what has been sent meanwhile stays in the kernel.
+            self._loop.remove_reader(self._socket)
+            self._loop.call_soon(self._again)
+
+    def _again(self) -> None:
+        if self._open and not self._unsent:
+            self._loop.add_reader(self._socket, self._readable)
+            self._safely(self._resume)
+            self._weigh()
 
     def _follow(self) -> None:
         talk = self._talk
@@ -197,19 +296,29 @@ class Caller:
         elif talk.ended:
             self._tls.part()
             self._flush()
-            self._when_drained(self.close)
+            self._when_drained(partial(self.close, GOODBYE if self._tls.ended else HERE))
         elif talk.asked is not None and self._asking is None:
-            self._asking = self._loop.create_task(self._ask(talk.asked))
+            # With mitmproxy's eager tasks it may have ended here already: an answer that waits for
+            # nobody is made at once. Its callback comes later in any case, from the loop, so that
+            # `_replied` neither meets a task that is not known yet nor calls itself.
+            self._asking = self._loop.create_task(self._front.answers.ask_app(talk.asked))
+            self._asking.add_done_callback(self._replied)
 
-    async def _ask(self, exchange: Exchange) -> None:
-        await self._front.answers.ask_app(exchange)
+    def _replied(self, asking: asyncio.Task[None]) -> None:
         self._asking = None
-        if self._open:
-            self._safely(self._replied)
+        failed = asking.cancelled() or asking.exception() is not None
+        if not self._open:
+            return
+        if failed:
+            log.error("an answer was not made, so its connection is closed: %r", asking)
+            self.close()
+        else:
+            self._safely(self._go_on_replied)
 
-    def _replied(self) -> None:
+    def _go_on_replied(self) -> None:
         self._talk.replied()
         self._follow()
+        self._weigh()
 
     def _line(self) -> Line:
         return Line(
@@ -224,6 +333,7 @@ class Caller:
             scheme="https",
             port=self.destination[1],
             named=self.host,
+            names=self.names,
         )
 
     def _hand_over(self) -> None:
@@ -231,12 +341,19 @@ class Caller:
         opened = self._take == self._go_on
         self._let_go()
         if opened and self._front.keeper.unread():
-            self._socket.close()  # mitmproxy would relay it, and its client begins anew in any case
+            # mitmproxy would relay it, and its client begins anew in any case.
+            if not self._talk.begun:
+                self._front.keeper.ended(self, HERE)
+            self._socket.close()
+            self._dissolve()
             return
         if opened:
+            self._tls.answered = self._talk.begun
             self._tls.leave(self._talk.over or b"")
             self._front.contexts.leave(self.peer, self._tls)
-        self._back(self._hello)
+        begun, self.hello = self.hello, b""
+        self._back(begun)
+        self._dissolve()
 
     # Sending.
 
@@ -252,7 +369,9 @@ class Caller:
         sent = self._write(data)
         if sent < len(data):
             self._unsent += data[sent:]
-            # Who does not read is not read from.
+            # Who does not read is not read from, and what it has sent already waits.
+            if self._take == self._go_on:
+                self._talk.blocked = True
             self._loop.remove_reader(self._socket)
             self._loop.add_writer(self._socket, self._writable)
 
@@ -261,7 +380,10 @@ class Caller:
             return self._socket.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
-        except OSError:  # gone: the next read says so
+        except OSError:  # the next read says so, and until then no request is answered
+            self._gone = True
+            if self._take == self._go_on:
+                self._talk.blocked = True
             return len(data)
 
     def _writable(self) -> None:
@@ -273,6 +395,13 @@ class Caller:
             self._safely(self._drained)
         else:
             self._loop.add_reader(self._socket, self._readable)
+            if self._take == self._go_on and not self._gone:
+                self._safely(self._resume)
+        self._weigh()
+
+    def _resume(self) -> None:
+        self._talk.go_on()
+        self._go_on(b"")
 
     def _when_drained(self, then: Callable[[], None]) -> None:
         if self._unsent:

@@ -34,7 +34,14 @@ sys.exit(run(options.load(os.environ), load(Path(os.environ["BUNDLE"]).read_byte
 class Sidecar:
     """`python -O -m addon`, as in its image, with this bundle in place of the built-in one."""
 
-    def __init__(self, directory: Path, bundle: r.Bundle, **environ: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        bundle: r.Bundle,
+        before: Callable[[], None] | None = None,
+        **environ: str,
+    ) -> None:
+        """`before` is called in the new process."""
         directory.mkdir(parents=True, exist_ok=True)
         self.data = directory / "data"
         self._out = directory / "stdout"
@@ -47,6 +54,7 @@ class Sidecar:
                 cwd=ROOT,
                 stdout=out,
                 stderr=err,
+                preexec_fn=before,
                 env=clean
                 | {
                     "TELEMOCK_DATA": str(self.data),

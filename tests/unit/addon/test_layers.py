@@ -42,18 +42,6 @@ def received(made: Any) -> list[Any]:
     return [c.event for c in made if isinstance(c, layers.ReceiveHttp)]
 
 
-def test_a_relay_counts_both_ways_and_changes_nothing(context: Context) -> None:
-    rules = Rules()
-    relay = layers.Relay(context, rules, host="other.example", reason="not_named")
-    assert list(relay.handle_event(events.Start())) == []
-    made = list(relay.handle_event(events.DataReceived(context.client, b"\x00hello")))
-    assert sent(made) == b"\x00hello"
-    made = list(relay.handle_event(events.DataReceived(context.server, b"yes")))
-    assert sent(made) == b"yes"
-    assert (relay.sent, relay.received) == (6, 3)
-    assert rules.relays == [relay]
-
-
 def test_install_reaches_the_http1_client() -> None:
     layers.install()
     assert http_layers.Http1Client is layers.Client  # type: ignore[attr-defined]
@@ -99,13 +87,13 @@ def test_an_answers_trailers_are_left_out(context: Context) -> None:
 
 
 @pytest.fixture
-def server(context: Context) -> layers.Server:
-    server = layers.Server(context)
+def server(context: Context) -> layers.Http1Server:
+    server = layers.Http1Server(context, Rules())
     list(server.handle_event(events.Start()))
     return server
 
 
-def test_a_requests_trailers_are_handed_on(server: layers.Server, context: Context) -> None:
+def test_a_requests_trailers_are_handed_on(server: layers.Http1Server, context: Context) -> None:
     wire = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: b\r\n\r\n"
     made = received(server.handle_event(events.DataReceived(context.client, wire)))
     assert isinstance(made[-1], RequestTrailers)
@@ -113,7 +101,7 @@ def test_a_requests_trailers_are_handed_on(server: layers.Server, context: Conte
 
 @pytest.mark.parametrize(("size", "refused"), [(1000, False), (HEAD_CAP + 1, True)])
 def test_a_head_has_an_end(
-    server: layers.Server, context: Context, size: int, refused: bool
+    server: layers.Http1Server, context: Context, size: int, refused: bool
 ) -> None:
     begin = b"GET / HTTP/1.1\r\na: "
     wire = begin + b"x" * (size - len(begin))
@@ -122,3 +110,41 @@ def test_a_head_has_an_end(
     assert any(isinstance(c, commands.CloseConnection) for c in made) == refused
     again = list(server.handle_event(events.DataReceived(context.client, b"y" * 99)))
     assert again == []
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n",
+     b"\nM-SEARCH /x HTTP/1.2\nHost: a\n\n", b"\r\ngo /x HTTP/1.0\r\n\r\n"],
+)  # fmt: skip
+def test_a_request_of_any_method_is_read_also_behind_empty_lines(
+    server: layers.Http1Server, context: Context, wire: bytes
+) -> None:
+    for at in range(1, len(wire)):
+        one = layers.Http1Server(context, Rules())
+        list(one.handle_event(events.Start()))
+        made = [
+            *one.handle_event(events.DataReceived(context.client, wire[:at])),
+            *one.handle_event(events.DataReceived(context.client, wire[at:])),
+        ]
+        heads = [e for e in received(made) if isinstance(e, RequestHeaders)]
+        assert [e.request.path for e in heads] == ["/x"] and not sent(made)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [b"\x00", b"\r\n\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /x\r\n", b"{}\r\n",
+     b"GET /x HTTP/3.0\r\n", b"\x16\x03\x01", b"GET x HTTP/1.1\r\n\r\n",
+     b"GET / HTTP/1.1\r\nno field\r\n\r\n"],
+)  # fmt: skip
+def test_what_cannot_be_judged_is_refused_and_recorded(context: Context, wire: bytes) -> None:
+    rules = Rules()
+    refused: list[bytes] = []
+    rules.refused = lambda _, data: refused.append(data)  # type: ignore[method-assign]
+    server = layers.Http1Server(context, rules)
+    list(server.handle_event(events.Start()))
+    made = list(server.handle_event(events.DataReceived(context.client, wire)))
+    assert sent(made).startswith(b"HTTP/1.1 400 ") and received(made) == []
+    assert isinstance(made[-1], commands.CloseConnection | commands.Log)
+    assert refused == [wire]
+    assert list(server.handle_event(events.DataReceived(context.client, b"GET /"))) == []

@@ -24,6 +24,7 @@ from addon.exchange import Traced
 from addon.main import Sidecar, exchange_of
 from addon.measure import Measure
 from addon.profiles import Profiles
+from addon.supervisor import CANNOT_START
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, decode, encode
 from app.otel import lines
@@ -100,7 +101,7 @@ async def test_a_record_goes_with_what_its_spans_need_where_they_are_exported(si
             await run(sidecar, flow_of("/telemetry/index.html", **sent))
             await run(sidecar, flow_of("/slow"))  # the app is away
         other = flow_of("/telemetry/index.html")
-        other.request.headers["host"] = "other.example"
+        other.request.headers["host"] = other.request.data.host = "other.example"
         await run(made(sink, **exporting), other)
     assert [x is None for x in sink.traced] == [True, True, False, False, True, True]
     here, asked = sink.traced[2:4]
@@ -158,7 +159,14 @@ async def test_the_mode_replaces_what_mocks(
 
 @pytest.mark.parametrize(
     ("body", "action"),
-    [(b'{"kind":"usage"}', "mock"), (b'{"kind":"x"}', "pass"), (b"{", "pass"), (b"", "pass")],
+    [
+        (b'{"kind":"usage"}', "mock"),
+        (b'{"kind":"usage","x":NaN}', "mock"),
+        (b'\xef\xbb\xbf{"kind":"x","kind":"usage"}', "mock"),
+        (b'{"kind":"x"}', "pass"),
+        (b"{", "mock"),  # nobody knows what it says
+        (b"", "pass"),
+    ],
 )
 async def test_a_body_condition_waits_for_the_body(
     sidecar: Sidecar, body: bytes, action: str
@@ -387,7 +395,8 @@ async def test_ten_thousand_random_requests_make_few_series() -> None:
     assert counts["telemock_captures"] < 60
     # 17 samples for each set of labels.
     assert counts["http_server_request_duration_seconds"] <= 17 * 50
-    assert counts["http_client_request_duration_seconds"] <= 17 * 80
+    # By host: ours, *.wild.example and other, which is what Host says on the way to one of ours.
+    assert counts["http_client_request_duration_seconds"] <= 17 * 120
     assert sum(counts.values()) < 2_500
 
 
@@ -422,7 +431,7 @@ def test_a_wrong_setting_or_argument_is_exit_code_2() -> None:
     assert done.returncode == 2 and "hint:" in done.stderr
 
 
-def test_a_directory_that_cannot_be_written_is_exit_code_1() -> None:
+def test_a_directory_that_cannot_be_written_stops_the_start() -> None:
     done = command(TELEMOCK_DATA="/dev/null/data")
-    assert done.returncode == 1
+    assert done.returncode == CANNOT_START
     assert "/dev/null" in done.stderr and "hint: TELEMOCK_DATA" in done.stderr

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -100,7 +101,7 @@ async def test_a_request_is_sent_again_only_when_no_answer_began(
     else:
         with pytest.raises(AppFailed) as e:
             await pool.ask(GET, within=5)
-        assert e.value.cut
+        assert not e.value.cut
     assert seen == asked
     pool.close()
 
@@ -136,11 +137,32 @@ async def test_no_more_connections_than_allowed(serve: Serve) -> None:
     pool.close()
 
 
+async def test_slow_rules_hold_up_no_other(serve: Serve) -> None:
+    going_on = threading.Event()
+
+    def answer(connection: socket.socket, head: bytes) -> None:
+        if head.startswith(b"POST"):
+            going_on.wait(10)
+        send(connection, b"")
+
+    pool = Pool("127.0.0.1", serve(answer).port, size=2)
+    post = GET.replace(b"GET", b"POST")
+    slow = [asyncio.create_task(pool.ask(post, within=20, slow=True)) for _ in range(5)]
+    await pool.ask(GET, within=5)
+    going_on.set()
+    await asyncio.gather(*slow)
+    pool.close()
+
+
 @pytest.mark.parametrize(
     ("answer", "cut"),
     [
         (lambda c, head: c.close(), True),
-        (lambda c, head: (c.sendall(b"HTTP/1.1 200 OK\r\ncontent-le"), c.close()), True),
+        (lambda c, head: (c.sendall(b"HTTP/1.1 200 OK\r\ncontent-le"), c.close()), False),
+        (
+            lambda c, head: c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"),
+            False,
+        ),
         (lambda c, head: c.sendall(b"no http at all\r\n\r\n"), False),
         (lambda c, head: send(c, b"", headers=b"a: b\r\n" * 300), False),
     ],

@@ -28,6 +28,9 @@ from tests.serving import environment, serving
         ("cdn.cribl.io", "/health", "mock"),
         ("cdn.cribl.io", "/api/v1/captures", "mock"),
         ("127.0.0.1", "/telemetry/x", "mock"),
+        ("u@cdn.cribl.io.", "/health", "mock"),
+        ("x.test, cdn.cribl.io", "/health", "mock"),
+        ("127.0.0.1", "/%2574elemetry;v=1/x", "mock"),
         ("127.0.0.1", "/health", "app"),
         ("x.cdn.cribl.io", "/health", "app"),
         ("", "/health", "app"),
@@ -41,6 +44,19 @@ def test_the_host_decides(tmp_path: Path, host: str, path: str, answered_by: str
         else:
             assert "uptime" not in answer.text and answer.status_code in (200, 404)
             assert served.captures()[0]["answered_by"] == "app"
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//telemetry/index.html", "/health/../telemetry/", "/x%2f..%5ctelemetry%2findex.html"],
+)
+def test_the_path_is_read_as_in_the_sidecar(tmp_path: Path, target: str) -> None:
+    with serving(tmp_path) as served:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+            client.sendall(f"GET {target} HTTP/1.0\r\nhost: 127.0.0.1\r\n\r\n".encode())
+            assert b"living the stream!" in b"".join(iter(lambda: client.recv(4096), b""))
+        (record,) = served.captures()
+        assert (record["rule"], record["judged_by"]) == ("telemetry", "path")
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""Compressed WebSocket messages, inflated up to a bound: a few bytes may stand for a thousand times
+as many. And a ping between the frames of one does not end it: wsproto 1.3 takes the end of any
+frame with FIN, a ping's too, for the end of the message, and reads the rest as not compressed.
+
+Put in place by `addon.layers`, for both directions.
+"""
+
+import zlib
+from typing import ClassVar
+
+from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+
+from addon.bounds import DEFAULTS
+
+
+class Inflate(PerMessageDeflate):
+    most: ClassVar[int] = DEFAULTS.websocket  # bytes of a message
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = False
+        self._inflated = 0  # of the message that is being received
+        self._around: bool | None = None  # whether the message is compressed around a control frame
+
+    def frame_inbound_header(
+        self,
+        proto: FrameDecoder | FrameProtocol,
+        opcode: Opcode,
+        rsv: RsvBits,
+        payload_length: int,
+    ) -> CloseReason | RsvBits:
+        self._around = self._inbound_compressed
+        return super().frame_inbound_header(proto, opcode, rsv, payload_length)
+
+    def frame_inbound_payload_data(
+        self, proto: FrameDecoder | FrameProtocol, data: bytes
+    ) -> bytes | CloseReason:
+        decompressor = self._decompressor
+        if not self._inbound_compressed or not self._inbound_is_compressible or not decompressor:
+            return super().frame_inbound_payload_data(proto, data)
+        try:
+            inflated = decompressor.decompress(bytes(data), self.most - self._inflated + 1)
+        except zlib.error:
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        self._inflated += len(inflated)
+        self.over = self._inflated > self.most
+        return CloseReason.MESSAGE_TOO_BIG if self.over else inflated
+
+    def frame_inbound_complete(
+        self, proto: FrameDecoder | FrameProtocol, fin: bool
+    ) -> bytes | CloseReason | None:
+        if not self._inbound_is_compressible:  # a control frame
+            self._inbound_compressed = self._around
+            return None
+        if fin:
+            self._inflated = 0
+        return super().frame_inbound_complete(proto, fin)
