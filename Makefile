@@ -56,8 +56,13 @@ test: $(VENV) ## unit and integration tests
 	$(BIN)/python -m pytest tests/unit tests/integration
 
 .PHONY: nightly
-nightly: $(VENV) ## the leak oracle with 100,000 requests made up (root for all entrances; LEAKS_SEED=… repeats a run)
+nightly: $(VENV) ## the leak oracle with 100,000 requests made up, and every attack (root; LEAKS_SEED=… repeats a run)
 	LEAKS_REQUESTS=$${LEAKS_REQUESTS:-100000} $(BIN)/python -m pytest -rP --timeout 7200 tests/integration/test_leak_oracle.py
+	$(BIN)/python -m tests.bench.attacks
+
+.PHONY: attacks
+attacks: $(VENV) ## attack a sidecar of 192 MiB in 40 ways, and print how it fared (root: also past CONNECT)
+	$(BIN)/python -m tests.bench.attacks
 
 # Root is needed for network namespaces. wrk, nginx and haproxy are used where they are installed.
 BENCH = PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench.run --form

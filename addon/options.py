@@ -29,6 +29,7 @@ from app.contract.settings import (
     LOG_FORMATS,
     Setting,
     SettingError,
+    host_names,
     one_of,
     port,
     read,
@@ -179,6 +180,9 @@ SETTINGS = (
             f"Port of the explicit proxy; by default {names.PORT_EXPLICIT_PROXY} without "
             "TELEMOCK_TRANSPARENT or TELEMOCK_LOOPBACK, none with one.", "a port from 0 to 65535"),
     Setting("TELEMOCK_HEALTH_HOST", "127.0.0.1", str, "Address of /health, /ready and /metrics."),
+    Setting("TELEMOCK_HEALTH_HOSTS", "", host_names,
+            "Names by which /health, /ready and /metrics may be asked, besides addresses, names "
+            "without a dot and names of the cluster.", "host names, comma separated"),
     Setting("TELEMOCK_HEALTH_PORT", str(names.PORT_SIDECAR_HEALTH), port,
             "Port of /health, /ready and /metrics.", "a port from 0 to 65535"),
     Setting("TELEMOCK_RESOLVE", "", resolve,
@@ -236,6 +240,7 @@ class Options:
     transparent: tuple[Endpoint, ...]
     explicit: Endpoint | None
     health: Endpoint
+    health_hosts: frozenset[str]
     resolve: dict[tuple[str, int], tuple[str, int]]
     hosts: dict[str, str]
     loopback: dict[str, str]
@@ -303,6 +308,7 @@ def load(environ: Mapping[str, str]) -> Options:
         transparent=v["TELEMOCK_TRANSPARENT"],
         explicit=None if explicit is None else Endpoint(v["MITM_HOST"], explicit),
         health=Endpoint(v["TELEMOCK_HEALTH_HOST"], v["TELEMOCK_HEALTH_PORT"]),
+        health_hosts=v["TELEMOCK_HEALTH_HOSTS"],
         resolve=v["TELEMOCK_RESOLVE"],
         hosts=v["TELEMOCK_HOSTS"],
         loopback=v["TELEMOCK_LOOPBACK"],

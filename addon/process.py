@@ -151,7 +151,12 @@ class Process:
         """
         health = self.options.health
         self._health = await telemetry.serve(
-            health.address, health.port, self.metrics, self.health, self.ready
+            health.address,
+            health.port,
+            self.metrics,
+            self.health,
+            self.ready,
+            self.options.health_hosts,
         )
         await loopback.prove(self._loopback)
         self._state = ""

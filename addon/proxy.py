@@ -23,6 +23,7 @@ from addon.options import Options
 from addon.process import Process
 from addon.supervisor import CANNOT_START
 from addon.tls import Contexts
+from app.contract.cores import no_core_dumps
 from app.contract.rules import Bundle
 
 
@@ -119,6 +120,7 @@ async def _run(process: Process) -> int:
 
 def run(options: Options, bundle: Bundle | None = None) -> int:
     """The sidecar until SIGTERM or SIGINT; the exit code. `bundle` instead of the built-in one."""
+    no_core_dumps()
     try:
         process = Process(options, bundle)
     except OSError as e:

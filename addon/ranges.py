@@ -33,23 +33,20 @@ def choose(hosts: Sequence[str], ranges: Sequence[pool.Network]) -> str:
     return pool.mapped(pool.assign(hosts, chosen))
 
 
-def check(dummies: Sequence[Dummy]) -> None:
-    """Raises RedirectError unless these addresses can be had: nothing of the machine's own lies in
-    their ranges. Of a range that is not the pool's, only the addresses are known."""
+def check(dummies: Sequence[Dummy], ranges: Sequence[pool.Network]) -> None:
+    """Raises RedirectError unless these addresses, of these ranges, can be had: nothing of the
+    machine's own lies in their ranges."""
     found = used.uses({(str(d.address), d.host) for d in dummies})
-    named = {
-        pool.range_of(d.address): f"the dummy address {d.address} of {d.host}" for d in dummies
-    }
-    for network, address in named.items():
+    for network in dict.fromkeys(pool.range_of(d.address, ranges) for d in dummies):
         if what := used.colliding(network, found):
-            pooled = network in pool.NETWORKS
-            whose = f"the range {network} of dummy addresses" if pooled else address
-            free = [str(n) for n in pool.NETWORKS if not used.colliding(n, found)]
+            known = dict.fromkeys((*ranges, *pool.NETWORKS))
+            free = ", ".join(str(n) for n in known if not used.colliding(n, found))
             raise RedirectError(
-                f"{whose} collides with what is in use here: {_some(what)}\n\n"
+                f"the range {network} of dummy addresses collides with what is in use here: "
+                f"{_some(what)}\n\n"
                 f"hint: set {pool.CHART_VALUE} of the chart, or {pool.SETTING}, to ranges of IPv4 "
-                f"and IPv6 that are free here ({', '.join(free) or 'no built-in one is'}), and "
-                "make the pod anew"
+                f"and IPv6 that are free here ({free or 'no built-in one is'}), and make the pod "
+                "anew"
             )
 
 

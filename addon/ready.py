@@ -25,7 +25,7 @@ class NotReady(Exception):
 def wait(seconds: float) -> None:
     """Until /ready at TELEMOCK_HEALTH_HOST says so. Raises NotReady."""
     deadline = time.monotonic() + seconds
-    while said := missing("/ready"):
+    while said := _missing():
         if time.monotonic() >= deadline:
             raise NotReady(
                 f"the sidecar is not ready after {seconds:g} s: {said}\n\n"
@@ -40,13 +40,30 @@ def address() -> tuple[str, int]:
     return host, int(os.environ.get("TELEMOCK_HEALTH_PORT") or names.PORT_SIDECAR_HEALTH)
 
 
-def missing(path: str) -> str:
-    """What the answer of /ready or /health says is missing, "" when it is 200. A socket is enough,
-    and is imported anyway: `http.client` takes as long to import as the rest of a start."""
+def alive() -> bool:
+    """The health server's event loop turns: it answers, or closes what is too much for it."""
+    try:
+        with socket.create_connection(address(), _ANSWER_SECONDS) as s:
+            s.sendall(_request("/health"))
+            s.recv(1)
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _request(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\n\r\n".encode()
+
+
+def _missing() -> str:
+    """What keeps it from being ready, "" once it is. A socket is enough, and is imported anyway:
+    `http.client` takes as long to import as the rest of a start."""
     host, port = address()
     try:
         with socket.create_connection((host, port), _ANSWER_SECONDS) as s:
-            s.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+            s.sendall(_request("/ready"))
             answer = b""
             while len(answer) < _ANSWER_CAP and (part := s.recv(_ANSWER_CAP)):
                 answer += part

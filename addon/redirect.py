@@ -27,6 +27,7 @@ from addon.ruleset import CHAINS, OBJECTS, PORTS, TABLE, Dummy, ruleset
 from addon.tool import RedirectError
 from app.contract import dummies as pool
 from app.contract import names
+from app.contract.cores import no_core_dumps
 
 CONNECT_SECONDS = 2.0
 _LOCK = "\0telemock-redirect"  # an abstract socket: one a network namespace, gone with its process
@@ -171,6 +172,7 @@ def _redirected(version: int, what: str = "redirected") -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 not possible (a sentence on stderr says why), 2 wrong arguments."""
+    no_core_dumps()
     parser = argparse.ArgumentParser(prog="python -m addon.redirect", description=__doc__)
     parser.add_argument(
         "--hosts",
@@ -196,7 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="print --hosts for these, with addresses that are free here",
     )
     parser.add_argument(
-        "--ranges", type=pool.parse, default=pool.NETWORKS, help="for --choose: CIDR, …"
+        "--ranges",
+        type=pool.parse,
+        default=os.environ.get(pool.SETTING) or pool.DEFAULT,
+        help="that the addresses are of: CIDR, …",
     )
     what.add_argument("--remove", action="store_true", help="take the redirect away")
     what.add_argument("--hold", action="store_true", help="keep it until standard input closes")
@@ -210,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(
                 parse(given.hosts),
                 given.port,
+                given.ranges,
                 everything=given.mode == "all",
                 wait=given.wait,
                 hold=given.hold,
@@ -233,7 +239,15 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _run(named: Sequence[Dummy], port: int, *, everything: bool, wait: bool, hold: bool) -> int:
+def _run(
+    named: Sequence[Dummy],
+    port: int,
+    networks: Sequence[pool.Network],
+    *,
+    everything: bool,
+    wait: bool,
+    hold: bool,
+) -> int:
     if not named and not everything:
         raise RedirectError(
             "--hosts names no address\n\nhint: it takes ADDRESS=HOST, comma separated"
@@ -249,7 +263,7 @@ def _run(named: Sequence[Dummy], port: int, *, everything: bool, wait: bool, hol
         # No exception: where the signal comes upon a destructor, Python would swallow it.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
     _table()
-    ranges.check(dummies)
+    ranges.check(dummies, networks)
     apply(dummies, port, everywhere)
     try:
         if wait:

@@ -1,19 +1,20 @@
 """What a machine or a pod uses of the network: its addresses, routes, rules, neighbours, resolvers,
-names and what its environment points to. Dummy addresses must not be taken from where any of it is.
+names, and whom it talks to. Dummy addresses must not be taken from where any of it is.
 
 Asked by `addon.redirect` before it changes anything.
 """
 
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from addon import routes, tool
-from app.contract.dummies import ROUTE_BITS, Network, overlap
+from app.contract.dummies import ROUTE_BITS, Address, Network, overlap
 
 # A local resolver (systemd, NetworkManager) stands in the first one, whom it asks in the others.
 _RESOLVERS = tuple(
@@ -21,6 +22,7 @@ _RESOLVERS = tuple(
                "/run/NetworkManager/no-stub-resolv.conf"))
 )  # fmt: skip
 _HOSTS = Path("/etc/hosts")
+_ESTABLISHED = "01"  # in /proc/net/tcp
 # Where the length of a prefix stands beside it in what `ip -j` says.
 _LENGTHS = {"local": "prefixlen", "src": "srclen", "dst": "dstlen"}
 
@@ -34,7 +36,8 @@ def uses(named: Collection[tuple[str, str]] = ()) -> list[Use]:
     """All that is found, but what is the redirect's own: its routes, and `named`, the addresses and
     hosts that it is for, where they stand in /etc/hosts. Raises RedirectError.
     """
-    found = [*_in_kernel(), *_resolvers(), *_names(named), *_environment(os.environ)]
+    ours = {address for address, _ in named}
+    found = [*_in_kernel(), *_resolvers(), *_names(named), *_environment(os.environ), *_peers(ours)]
     return [use for use in found if use.network.prefixlen >= ROUTE_BITS]
 
 
@@ -124,6 +127,24 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Use]:
             yield from _address(f"the variable {name}", word)
             if "://" in word:
                 yield from _address(f"the variable {name}", _host(word))
+
+
+def _peers(ours: Collection[str]) -> Iterator[Use]:
+    """Whom somebody here talks to, as through the default route: this very session by SSH."""
+    for path in map(Path, ("/proc/net/tcp", "/proc/net/tcp6")):
+        for words in _lines(path):
+            if len(words) > 3 and words[3] == _ESTABLISHED:
+                address = _from_hex(words[2].partition(":")[0])
+                if str(address) not in ours:
+                    yield Use(ip_network(address), f"the open connection to {address}")
+
+
+def _from_hex(text: str) -> Address:
+    """Words of 32 bits, each in the machine's order."""
+    raw = bytes.fromhex(text)
+    words = (raw[i : i + 4] for i in range(0, len(raw), 4))
+    address = ip_address(b"".join(w[::-1] if sys.byteorder == "little" else w for w in words))
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _host(url: str) -> str:

@@ -16,6 +16,7 @@ from app import auth, template
 from app.arriving import Arriving
 from app.batch import BUDGET, DECODING, Budget
 from app.contract import rules as contract_rules
+from app.contract.cores import no_core_dumps
 from app.contract.mask import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.rules import Bundle, RuleSet
@@ -104,6 +105,7 @@ class Runtime:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """From the first file to the last record. Raises SettingError, StoreError."""
+        no_core_dumps()
         settings = self.settings
         self.started = time.monotonic()
         try:

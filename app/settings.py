@@ -23,6 +23,7 @@ from app.contract.settings import (
     Setting,
     SettingError,
     flag,
+    host_names,
     one_of,
     port,
     read,
@@ -203,6 +204,12 @@ SETTINGS = (
         "https://jaeger.example/trace/{trace_id}: captures then carry theirs as trace_url.",
         "an http:// or https:// URL with {trace_id} in it",
     ),
+    Setting(
+        "TELEMOCK_HEALTH_HOSTS", "", host_names,
+        "Names by which /health, /ready and /metrics may be asked, besides addresses, names "
+        "without a dot and names of the cluster.",
+        "host names, comma separated",
+    ),
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
     Setting("POD_NAME", "", str, "Name of the app's own pod, for what OpenTelemetry gets."),
     Setting("POD_UID", "", str, "Uid of the app's own pod, for the same."),
@@ -237,6 +244,7 @@ class Settings:
     fullname: str
     tls_secret: str
     trace_url: str
+    health_hosts: frozenset[str]
     pod_namespace: str
     pod_name: str
     pod_uid: str

@@ -87,9 +87,12 @@ class Redirect:
                 f"--transparent redirects {MOST_HOSTS} hosts, and the profiles have {len(more)} "
                 "more\n\nhint: choose fewer with --profile"
             )
-        wanted = ["--choose", ",".join(hosts), "--ranges", ",".join(map(str, ranges))]
+        self._command = [*_REDIRECT, "--ranges", ",".join(map(str, ranges))]
         done = subprocess.run(  # noqa: S603
-            [*_REDIRECT, *wanted], stdin=subprocess.DEVNULL, capture_output=True, text=True
+            [*self._command, "--choose", ",".join(hosts)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
         )
         if done.returncode:
             raise LocalError(done.stderr.strip().removeprefix("error: "))
@@ -119,7 +122,7 @@ class Redirect:
         own.write_text(hosts_file(_HOSTS.read_text(errors="surrogateescape"), dummies),
                        errors="surrogateescape")  # fmt: skip
         holder = subprocess.Popen(  # noqa: S603
-            [*_REDIRECT, "--hold", "--hosts", self._map, "--port", str(self._port)],
+            [*self._command, "--hold", "--hosts", self._map, "--port", str(self._port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -108,10 +108,10 @@ def mapped(addresses: Sequence[tuple[str, str]]) -> str:
     return ",".join(f"{address}={host}" for address, host in addresses)
 
 
-def range_of(address: Address) -> Network:
-    """The pool's range that the address lies in, else itself: who was given an address of a range
-    of somebody's own is not told how far it goes."""
-    return next((n for n in NETWORKS if _within(address, n)), ip_network(address))
+def range_of(address: Address, ranges: Sequence[Network]) -> Network:
+    """The first of the ranges that the address lies in, or of the pool; else itself."""
+    known = (*ranges, *NETWORKS)
+    return next((network for network in known if _within(address, network)), ip_network(address))
 
 
 def overlap(one: Network, other: Network) -> bool:

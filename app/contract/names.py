@@ -162,8 +162,8 @@ METRICS = (
     ),
     Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
-        "Clients that refused the sidecar's certificate, or left at the sight of it; host only when a "
-        "profile names it.",
+        "Clients that refused the sidecar's certificate, or left at the sight of it; host only "
+        "when a profile names it.",
     ),
     Metric(
         "telemock.sidecar.restarts", "counter", "{restart}", (), _SIDECAR,

@@ -3,13 +3,13 @@
 Used by `app.inject.pod` for pods, and by `app.inject.snippet` for the values of vendors' charts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
-from app.contract.dummies import mapped
+from app.contract.dummies import NETWORKS, SETTING, Network, mapped
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
 from app.contract.settings import size
 from app.inject.settings import InjectSettings, Redirect, SecretKey
@@ -104,6 +104,7 @@ def redirect(plan: Plan) -> Object:
         "args": [f"--mode={plan.redirect}", "--wait"],
         "env": [
             {"name": "TELEMOCK_HOSTS", "value": mapped(plan.addresses)},
+            *_ranges(plan.settings.dummy_ranges),
             {
                 "name": "TELEMOCK_HEALTH_HOST",
                 "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
@@ -203,6 +204,13 @@ def _spool_size(env: Mapping[str, str]) -> int:
         return size(env.get("TELEMOCK_SPOOL_SIZE") or names.SPOOL_SIZE)
     except ValueError:  # the sidecar says so, and does not start
         return size(names.SPOOL_SIZE)
+
+
+def _ranges(chosen: Sequence[Network]) -> list[Object]:
+    """For the redirect, which looks for what is in use in them; by itself it knows the pool."""
+    if tuple(chosen) == NETWORKS:
+        return []
+    return [{"name": SETTING, "value": ",".join(map(str, chosen))}]
 
 
 def _secret(entry: SecretKey) -> Object:

@@ -7,10 +7,10 @@ had its client wait.
 """
 
 import argparse
+import json
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from tests.attacks.kinds import ATTACKS, Attack
@@ -44,6 +44,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("words", nargs="*")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--each", action="store_true")
+    parser.add_argument("--json", action="store_true", help="one object a line instead")
     given = parser.parse_args(arguments)
     if again := inside(["-m", "tests.bench.attacks", *arguments]):
         os.execvp(again[0], again)  # noqa: S606
@@ -62,17 +63,17 @@ def main(arguments: list[str]) -> int:
     for group in groups:
         with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as made:
             for attack in group:
-                well &= _one(made, attack)
+                well &= _one(made, attack, as_json=given.json)
                 if made.sidecar.process.poll() is not None:
                     print(made.sidecar.log.read_text()[-2000:])
                     break
     return 0 if well else 1
 
 
-def _one(made: Lab, attack: Attack) -> bool:
-    began = time.monotonic()
+def _one(made: Lab, attack: Attack, *, as_json: bool) -> bool:
     outcome = made.attacked(attack.run)
-    print(told(attack, outcome) + f"  {time.monotonic() - began:.1f} s", flush=True)
+    said = json.dumps({"name": attack.name, **outcome._asdict()})
+    print(said if as_json else told(attack, outcome), flush=True)
     return fared_well(attack, outcome)
 
 

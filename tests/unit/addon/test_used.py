@@ -143,6 +143,36 @@ def test_what_the_environment_points_to_collides(name, value, expected, monkeypa
     assert all(them == [f"the variable {name}"] for them in found.values())
 
 
+PEERS = """
+import socket
+held = []
+for address, mapped in (
+    ("192.0.2.1", ""), ("198.51.100.7", ""), ("203.0.113.7", "::ffff:"), ("2001:db8::7", "")
+):
+    there = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else 2)
+    to = (mapped + address, there.getsockname()[1])
+    held += [there, socket.create_connection(to), there.accept()[0]]
+"""
+
+
+@pytest.mark.root
+def test_whom_somebody_talks_to_collides_unless_it_is_ours():
+    netns.require()
+    out = netns.run(
+        PEERS + SCRIPT,
+        network=[
+            "route add local 192.0.2.1 dev lo proto 116",
+            "route add local 198.51.100.0/24 dev lo",
+            "route add local 203.0.113.7 dev lo",
+            "-6 addr add 2001:db8::7/128 dev lo nodad",
+        ],
+    )
+    found = json.loads(out)
+    assert list(found) == [OTHER, "203.0.113.0/24", DOC]
+    for network, address in zip(found, ("198.51.100.7", "203.0.113.7", "2001:db8::7"), strict=True):
+        assert f"the open connection to {address}" in found[network]
+
+
 @pytest.mark.root
 def test_where_links_are_not_told_of_in_detail_their_addresses_still_count(tmp_path, monkeypatch):
     """Older versions of iproute2 write no JSON for some kinds of links."""

@@ -71,11 +71,15 @@ def test_every_host_has_an_address_of_each_range(
     found = assign([f"h{n}" for n in range(number)], chosen)
     assert len({address for address, _ in found}) == len(found) == 2 * number
     for address, _ in found:
-        assert dummies.range_of(ip_address(address)) in chosen
+        assert dummies.range_of(ip_address(address), ranges) in chosen
 
 
 def test_an_address_of_no_range_of_the_pool_is_its_own() -> None:
-    assert dummies.range_of(ip_address("10.9.0.1")) == ip_network("10.9.0.1/32")
+    assert dummies.range_of(ip_address("10.9.0.1"), NETWORKS) == ip_network("10.9.0.1/32")
+    given = parse("2001:db8:9::/48,10.9.0.0/24")
+    assert dummies.range_of(ip_address("10.9.0.1"), given) == given[1]
+    assert dummies.range_of(ip_address("2001:db8:9::1"), given) == given[0]
+    assert dummies.range_of(ip_address("2001:db8::1"), given) == NETWORKS[5]
 
 
 @pytest.mark.parametrize("network", NETWORKS)

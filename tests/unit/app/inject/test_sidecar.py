@@ -7,7 +7,7 @@ import pytest
 from addon import ready
 from addon.options import SETTINGS, load
 from addon.redirect import parse
-from app.contract import names
+from app.contract import dummies, names
 from app.inject import hosts, inject
 from app.inject.settings import Redirect, SecretKey
 from app.inject.sidecar import Plan, api_url, containers, environment, volumes
@@ -49,6 +49,10 @@ def test_redirects_take_their_addresses() -> None:
     (_, redirect) = containers(plan("all"))
     assert redirect["args"] == ["--mode=all", "--wait"]
     assert [d.host for d in parse(redirect["env"][0]["value"])] == ["cdn.cribl.io"] * 2
+    own = plan("all", dummy_ranges=dummies.parse("10.9.0.0/24,fd09::/64"))
+    given = {v["name"]: v.get("value") for v in containers(own)[1]["env"]}
+    assert given[dummies.SETTING] == "10.9.0.0/24,fd09::/64"
+    assert dummies.SETTING not in {v["name"] for v in redirect["env"]}
     found = variables(plan("loopback"))
     assert found["TELEMOCK_LOOPBACK"] == "127.0.0.2=cdn.cribl.io"
     assert "TELEMOCK_HOSTS" not in found
