@@ -3,7 +3,6 @@
 A part of `addon.main`'s addon, which mitmproxy calls with every connection.
 """
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
@@ -17,7 +16,7 @@ from addon.arrivals import Proven, brought
 from addon.bounds import REASON
 from addon.ca import Held
 from addon.capture import Capture, endpoint
-from addon.dns import Address, Names, Refused
+from addon.dns import Address, Names, Refused, why
 from addon.endings import Ending, Met, ending, reader_of, refused
 from addon.exchange import Exchange, Traced, names_of, trace
 from addon.front import Caller
@@ -37,7 +36,6 @@ from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
 FIRST_BYTES = 256  # of what is refused that stand in its record
-_WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
 
 
 class Sink(Protocol):
@@ -385,13 +383,6 @@ class Connections:
                 received=received,
             ),
         )
-
-
-def why(error: str) -> tuple[str, str] | None:
-    """The reason and detail that `server_connect` put into mitmproxy's error text, None for another
-    text."""
-    found = _WHY.match(error)
-    return (found[1], found[2]) if found and found[1] in REASONS else None
 
 
 def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:
