@@ -19,6 +19,7 @@ from app.contract.rules import Host, Profile, RuleSet
 from app.otel.metrics import Metrics
 from tests.sidecar import HOST
 from tests.unit.addon.test_connections import Kept
+from tests.unit.addon.test_main import RULES as SOME
 from tests.unit.addon.test_main import flow_of
 
 RULES = RuleSet((Profile("acme", "Acme", (Host("t.example"), Host("w.example", suffix=True)), ()),))
@@ -160,7 +161,7 @@ async def test_ten_thousand_random_requests_make_few_series() -> None:
         return f"{chance.getrandbits(64):x}"
 
     rules = r.msgspec.structs.replace(
-        RULES.rules.profiles[0], hosts=(r.Host(HOST), r.Host("wild.example", suffix=True))
+        SOME.rules.profiles[0], hosts=(r.Host(HOST), r.Host("wild.example", suffix=True))
     )
     profiles = Profiles(Api("http://127.0.0.1:9", str), r.Bundle(r.RuleSet((rules,))))
     metrics = Metrics("sidecar")
