@@ -3,7 +3,6 @@
 A part of `addon.main`'s addon, which mitmproxy calls with every connection.
 """
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
@@ -17,7 +16,7 @@ from addon.arrivals import Proven, brought
 from addon.bounds import REASON
 from addon.ca import Held
 from addon.capture import Capture, endpoint
-from addon.dns import Address, Names, Refused
+from addon.dns import Address, Names, Refused, why
 from addon.endings import Ending, Met, ending, reader_of, refused
 from addon.exchange import Exchange, Traced, names_of, trace
 from addon.front import Caller
@@ -32,12 +31,9 @@ from addon.relay import Relay
 from addon.reply import Reply
 from addon.room import Room
 from addon.splice import Link
-from app.contract.record import REASONS, CaptureRecord, Endpoint, text
+from app.contract.record import REASONS, CaptureRecord, Endpoint
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
-
-FIRST_BYTES = 256  # of what is refused that stand in its record
-_WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
 
 
 class Sink(Protocol):
@@ -146,26 +142,13 @@ class Connections:
 
     def refused(self, context: Context, data: bytes) -> None:
         """Of a profile's host."""
-        client, server = context.client, context.server
-        rules = self.profiles.rules
+        client, rules = context.client, self.profiles.rules
         host = next(filter(self.names, self.named(context)), "")
-        if not host:
-            return
-        self.heard(client)
-        self.shipper.submit(
-            self.capture.connection(
-                self.shipper.reserve(),
-                "refused",
-                client,
-                host=host,
-                sni=client.sni or "",
-                destination=destination_of(client, server),
-                profile=rules.of_host(host)[0].id,
-                reason="unjudged",
-                detail=f"began with {text(data[:FIRST_BYTES])}",  # as it is: so it can be masked
-                sent=len(data),
-            )
-        )
+        if host:
+            self.heard(client)
+            to, profile = destination_of(client, context.server), rules.of_host(host)[0].id
+            number = self.shipper.reserve()
+            self.shipper.submit(self.capture.unjudged(number, client, host, to, profile, data))
 
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)
@@ -385,13 +368,6 @@ class Connections:
                 received=received,
             ),
         )
-
-
-def why(error: str) -> tuple[str, str] | None:
-    """The reason and detail that `server_connect` put into mitmproxy's error text, None for another
-    text."""
-    found = _WHY.match(error)
-    return (found[1], found[2]) if found and found[1] in REASONS else None
 
 
 def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:

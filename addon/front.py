@@ -51,7 +51,7 @@ class Keeper(Protocol):
         """Whether the time is over in which redirected connections are looked into."""
 
     def ended(self, caller: "Caller", how: str) -> None:
-        """Records a connection that brought no request."""
+        """Records that it brought no request."""
 
     def evicted(self, caller: "Caller", bound: str) -> None:
         """Counts and records that a bound ended it."""
@@ -133,14 +133,14 @@ class Caller:
         self._loop.add_reader(client, self._readable)
 
     def close(self, how: str = HERE) -> None:
-        """`how` it ended, of `addon.endings`."""
+        """`how` it ended, of `addon.endings`; "" is not told."""
         if not self._open:
             return
         self._let_go()
         opened = self._take == self._go_on
         if opened:
             self._talk.leave()
-        if not opened or not self._talk.begun:
+        if how and not (opened and self._talk.begun):
             self._front.keeper.ended(self, how)
         self._socket.close()
         self._dissolve()
@@ -213,8 +213,7 @@ class Caller:
         self.close()
 
     def _weigh(self) -> None:
-        held = self.held()
-        if held != self._weighed and self._open:
+        if self._open and (held := self.held()) != self._weighed:
             self._weighed = held
             self._front.room.weigh(self)
 
@@ -223,8 +222,7 @@ class Caller:
     def _first(self, data: bytes) -> None:
         self.hello += data
         if self.hello == REDIRECT_PROOF:
-            self._let_go()
-            self._socket.close()
+            self.close("")
             return
         keeper = self._front.keeper
         if keeper.unread():
@@ -298,21 +296,17 @@ class Caller:
             self._flush()
             self._when_drained(partial(self.close, GOODBYE if self._tls.ended else HERE))
         elif talk.asked is not None and self._asking is None:
-            # With mitmproxy's eager tasks it may have ended here already: an answer that waits for
-            # nobody is made at once. Its callback comes later in any case, from the loop, so that
-            # `_replied` neither meets a task that is not known yet nor calls itself.
+            # With mitmproxy's eager tasks it may have ended here already. Its callback comes later
+            # in any case, from the loop: after this assignment, and never from within itself.
             self._asking = self._loop.create_task(self._front.answers.ask_app(talk.asked))
             self._asking.add_done_callback(self._replied)
 
     def _replied(self, asking: asyncio.Task[None]) -> None:
         self._asking = None
-        failed = asking.cancelled() or asking.exception() is not None
-        if not self._open:
-            return
-        if failed:
-            log.error("an answer was not made, so its connection is closed: %r", asking)
+        if self._open and (asking.cancelled() or asking.exception() is not None):
+            log.error("an answer was not made: connection closed: %r", asking)
             self.close()
-        else:
+        elif self._open:
             self._safely(self._go_on_replied)
 
     def _go_on_replied(self) -> None:
@@ -339,14 +333,10 @@ class Caller:
     def _hand_over(self) -> None:
         """To mitmproxy; once all is sent that was answered here."""
         opened = self._take == self._go_on
-        self._let_go()
         if opened and self._front.keeper.unread():
-            # mitmproxy would relay it, and its client begins anew in any case.
-            if not self._talk.begun:
-                self._front.keeper.ended(self, HERE)
-            self._socket.close()
-            self._dissolve()
+            self.close()  # mitmproxy would relay it, and its client begins anew in any case
             return
+        self._let_go()
         if opened:
             self._tls.answered = self._talk.begun
             self._tls.leave(self._talk.over or b"")

@@ -6,7 +6,6 @@ reaches, are put in by `install`.
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol
 
@@ -45,10 +44,10 @@ from addon.bounds import DEFAULTS, Bounds
 from addon.dns import is_address
 from addon.exchange import KEY, Exchange
 from addon.flood import Frames, Http2Client, Http2Server
-from addon.handler import Handler, message_size
-from addon.inflate import Inflate
+from addon.handler import Handler
+from addon.inflate import Inflate, Messages
 from addon.judge import HEAD_CAP, starts_like_http
-from addon.legible import final
+from addon.legible import final, too_large
 from addon.relay import Relay, Tunnel
 from addon.reply import Reply
 from addon.routing import refuse_trailers
@@ -56,8 +55,6 @@ from addon.routing import refuse_trailers
 log = logging.getLogger(__name__)
 
 SAID = 200  # characters of what a real host did wrong that are repeated
-
-_END = re.compile(rb"\n\r?\n")
 
 
 class Sidecar(Protocol):
@@ -148,11 +145,10 @@ class Stream(HttpStream):
         self.response_body_buf.clear()
 
     def _mock_owes(self) -> bool:
-        """Whether the whole request is the mock's, and nothing of an answer came."""
+        """The whole request is the mock's, and nothing of an answer came."""
         exchange = self.flow.metadata.get(KEY)
-        whole = self.client_state == self.state_done
         waits = self.server_state == self.state_wait_for_response_headers
-        return exchange is not None and exchange.routed and whole and waits
+        return bool(exchange and exchange.routed) and self.client_state == self.state_done and waits
 
     def refuse_trailers(self) -> layer.CommandGenerator[None]:
         """501 and the end: mitmproxy cannot carry trailers over HTTP/1, and would hang."""
@@ -194,18 +190,6 @@ class Stream(HttpStream):
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
 
-def too_large(buf: ReceiveBuffer, size: int, fields: int) -> str:
-    """What is too much of the head that begins here, whole or not: "size", "fields", or ""."""
-    if len(buf) <= min(size, 2 * fields):
-        return ""
-    data = bytes(buf)
-    end = _END.search(data)
-    length = end.end() if end else len(data)
-    if length > size:
-        return "size"
-    return "fields" if data.count(b"\n", 0, length) > fields + 2 else ""
-
-
 class Http1Server(_http1.Http1Server):
     """HTTP/1 towards the client: refuses what cannot be judged, bounds the head, and hands trailers
     on instead of crashing."""
@@ -217,7 +201,7 @@ class Http1Server(_http1.Http1Server):
         self._sidecar = sidecar
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        if over := too_large(self.buf, HEAD_CAP, self.bounds.request_fields):
+        if over := too_large(bytes(self.buf), HEAD_CAP, self.bounds.request_fields):
             yield from self._refuse(431, self._too_large(over))
             return
         begun = bytes(self.buf)
@@ -279,7 +263,7 @@ class Client(_http1.Http1Client):
             return
         before = len(self.buf)
         if over := too_large(
-            self.buf, self.bounds.response_head - self._spent, self.bounds.response_fields
+            bytes(self.buf), self.bounds.response_head - self._spent, self.bounds.response_fields
         ):
             yield from self._refuse("response_fields" if over == "fields" else "response_head")
             return
@@ -337,29 +321,6 @@ def _shortened(command: commands.Command) -> commands.Command:
     return command
 
 
-class Messages(layers.WebsocketLayer):
-    """WebSocket messages, each of which mitmproxy holds until it is whole: not without bound."""
-
-    bounds: ClassVar[Bounds] = DEFAULTS
-
-    _refused = False
-
-    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        yield from super().handle_event(event)
-        if not isinstance(event, events.DataReceived) or self._refused:
-            return
-        sides = (self.client_ws, self.server_ws)
-        if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
-            self._refused = True  # which wsproto has told both sides
-            exceeded("websocket", self)
-        elif max(map(message_size, sides)) > self.bounds.websocket:
-            self._refused = True
-            exceeded("websocket", self)
-            self._handle_event = self.done
-            yield commands.CloseConnection(self.context.server)
-            yield commands.CloseConnection(self.context.client)
-
-
 class Http(layers.HttpLayer):
     """HTTP on a connection, with the streams and the HTTP/1 server above."""
 
@@ -409,7 +370,7 @@ def install(
     for bounded in (Http1Server, Client, Messages, Frames):
         bounded.bounds = bounds
     Inflate.most = bounds.websocket
-    Http2Server.exceeded = Http2Client.exceeded = staticmethod(exceeded)
+    Messages.exceeded = Http2Server.exceeded = Http2Client.exceeded = staticmethod(exceeded)
     for module, name, ours in _OURS:
         setattr(module, name, ours)
 

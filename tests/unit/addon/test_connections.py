@@ -21,7 +21,8 @@ from mitmproxy.tls import TlsData
 from addon import endings, options
 from addon.api import Api
 from addon.capture import Capture
-from addon.connections import Connections, destination_of, why
+from addon.connections import Connections, destination_of
+from addon.dns import why
 from addon.exchange import Exchange, Traced
 from addon.judge import Verdict
 from addon.profiles import Profiles
@@ -352,7 +353,7 @@ def test_what_cannot_be_judged_is_recorded_with_how_it_began() -> None:
     (record,) = sink.records
     assert (record.kind, record.reason, record.profile) == ("refused", "unjudged", "cribl")
     assert record.tls is not None and record.tls.sni == "other.example"
-    assert record.detail.startswith("began with \x00lic=secret") and len(record.detail) < 300
+    assert record.detail.startswith("went on with \x00lic=secret") and len(record.detail) < 300
     assert record.sent == 1018
     masked = addon.profiles.masker.record(record)
     assert "secret-of-mine" not in masked.detail
