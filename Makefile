@@ -55,6 +55,11 @@ demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (K
 test: $(VENV) ## unit and integration tests
 	$(BIN)/python -m pytest tests/unit tests/integration
 
+.PHONY: nightly
+nightly: $(VENV) ## the leak oracle with 100,000 requests made up, and every attack (root; LEAKS_SEED=… repeats a run)
+	LEAKS_REQUESTS=$${LEAKS_REQUESTS:-100000} $(BIN)/python -m pytest -rP --timeout 7200 tests/integration/test_leak_oracle.py
+	$(BIN)/python -m tests.bench.attacks
+
 .PHONY: attacks
 attacks: $(VENV) ## attack a sidecar of 192 MiB in 40 ways, and print how it fared (root: also past CONNECT)
 	$(BIN)/python -m tests.bench.attacks
@@ -91,7 +96,7 @@ types: $(VENV) ## mypy --strict
 
 .PHONY: generate
 generate: $(VENV) chart-generate ## rewrite what is written by program: README blocks, schemas, the chart's cases
-	@[[ ! -e README.md ]] || $(BIN)/cog -r README.md
+	@[[ ! -e README.md ]] || $(BIN)/cog -r README.md docs/bounds.md
 	@[[ ! -e app/generate.py ]] || $(BIN)/python -m app.generate
 
 # Compares with what was there before, so that it can be run with uncommitted work in the tree.

@@ -4,6 +4,7 @@ import os
 import sys
 
 from addon import options
+from addon.supervisor import CANNOT_START
 from app.contract.settings import SettingError
 
 _USAGE = """usage: python -m addon [--help]
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
         chosen = options.load(os.environ)
     except SettingError as e:
         print(f"error: {e}", file=sys.stderr)
-        return 2
+        return CANNOT_START
     # Not before the settings are known to be good: mitmproxy takes half a second to import.
     from addon.proxy import run
 

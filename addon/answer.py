@@ -22,7 +22,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.exchange import Exchange, Line
-from addon.judge import HEAD_CAP
+from addon.judge import HEAD_CAP, starts_like_http
 from addon.layers import Http, Sidecar
 from addon.reply import closes
 from addon.room import Stage
@@ -113,6 +113,7 @@ def may_become_head(received: bytes) -> bool:
         len(received) <= HEAD_CAP
         and b"\r\n\r\n" not in received
         and received[:1].isalpha()
+        and starts_like_http(received) is not False
         and received.count(b"\n") == received.count(b"\r\n")
     )
 
@@ -136,6 +137,7 @@ class Conversation:
         self._exchange: Exchange | None = None  # begun, and not answered yet
         self._last = False  # as its head says
         self._missing = 0  # bytes of the request's body
+        self.begun = False  # a request was taken, at least
         self.count = 0  # of answers
         # No request is read until `go_on`: the client does not read, or it is another's turn.
         self.blocked = False
@@ -166,6 +168,11 @@ class Conversation:
         return self._exchange
 
     @property
+    def stopped(self) -> bool:
+        """Takes nothing now, or for good."""
+        return self.blocked or self.ended or self.over is not None
+
+    @property
     def held(self) -> int:
         """Bytes in memory, about."""
         return len(self._received) + (self._exchange.held if self._exchange else 0)
@@ -186,8 +193,9 @@ class Conversation:
 
     def leave(self) -> None:
         """The client will send no more: as with mitmproxy's layer, it waits for no answer then."""
-        if self._exchange is not None:
-            self._answers.abandoned(self._exchange)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._answers.abandoned(exchange)
         self._end()
 
     def _read(self) -> None:
@@ -222,6 +230,7 @@ class Conversation:
                 return False
         self._exchange = self._answers.begin(self._line, head)
         self._last = head.last
+        self.begun = self.begun or self._exchange is not None
         return self._exchange is not None
 
     def _answer(self) -> None:
@@ -309,6 +318,8 @@ class AnswerLayer(layer.Layer):
 
     def _follow(self) -> layer.CommandGenerator[None]:
         talk = self._talk
+        if talk.begun:
+            self._sidecar.heard(self.context.client)
         if self._to_send:
             yield commands.SendData(self.context.client, bytes(self._to_send))
             self._to_send.clear()

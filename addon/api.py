@@ -27,11 +27,20 @@ TIMEOUT_S = 30.0
 GONE_S = 4.0  # for which nothing is heard of what was sent: a pod that went away says no goodbye
 ANSWER_CAP = 16 << 20  # bytes of an answer that are read
 
+# Why the app takes nothing, in a word: labels of metrics, and what `telemock status` explains.
+TROUBLES = ("unreachable", "distrusted", "unauthorized", "full", "error")
+# OpenSSL's codes: no issuer is known, or none that has signed this certificate.
+_ANOTHER_AUTHORITY = frozenset({7, 18, 19, 20, 21, 30})
+
 _GONE = frozenset((errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH))
 
 
 class NoToken(OSError):
     """The token cannot be read."""
+
+
+class Distrusted(OSError):
+    """What answers shows a certificate that is not trusted here; the token was not sent."""
 
 
 class Answer(NamedTuple):
@@ -75,10 +84,15 @@ class Api:
     """`ask` from any thread; one exchange at a time."""
 
     def __init__(
-        self, url: str, token: Callable[[], str], tls: ssl.SSLContext | None = None
+        self,
+        url: str,
+        token: Callable[[], str],
+        tls: ssl.SSLContext | None = None,
+        tell: Callable[[str, str], None] = lambda path, trouble: None,
     ) -> None:
         """Asks nothing yet. `token` is called for every request. `tls` None trusts this system's
-        list; it does not matter for http://."""
+        list; it does not matter for http://. `tell` gets path and word of TROUBLES of each
+        exchange, "" when the app has answered as it should."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         self._connection: http.client.HTTPConnection
@@ -90,6 +104,7 @@ class Api:
         else:
             self._connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
         self._token = token
+        self._tell = tell
         self._turn = threading.Lock()
         self._used_at = 0.0  # time.monotonic of the last whole exchange on this connection, or 0
         self._aborted = False
@@ -101,20 +116,31 @@ class Api:
         the app turns out to have closed the kept one. Raises OSError and HTTPException."""
         with self._turn:
             try:
-                token = self._token().strip()
-            except OSError as e:
-                raise NoToken(e.errno, e.strerror) from None
-            sent = {"authorization": f"Bearer {token}", **headers}
-            if time.monotonic() - self._used_at > API_KEPT_S:
+                answer = self._ask(method, path, headers, body)
+            except (OSError, http.client.HTTPException) as e:
+                self._tell(path, _trouble(e))
+                raise
+            self._tell(path, trouble_of(answer.status))
+            return answer
+
+    def _ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
+        try:
+            token = self._token().strip()
+        except OSError as e:
+            raise NoToken(e.errno, e.strerror) from None
+        sent = {"authorization": f"Bearer {token}", **headers}
+        if time.monotonic() - self._used_at > API_KEPT_S:
+            self._close()
+        while True:
+            again, self._used_at = bool(self._used_at), 0.0
+            try:
+                return self._exchange(method, path, sent, body)
+            except BaseException as e:
                 self._close()
-            while True:
-                again, self._used_at = bool(self._used_at), 0.0
-                try:
-                    return self._exchange(method, path, sent, body)
-                except BaseException as e:
-                    self._close()
-                    if not (again and _gone(e)) or self._aborted:
-                        raise
+                if not (again and _gone(e)) or self._aborted:
+                    raise
 
     def abort(self) -> None:
         """Break off an exchange that is under way; for the end. From any thread."""
@@ -132,7 +158,10 @@ class Api:
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
         if self._connection.sock is None:
-            self._connection.connect()
+            try:
+                self._connection.connect()
+            except ssl.SSLCertVerificationError as e:
+                raise _distrusted(e) from None
             _notice_its_end(self._connection)
         self._connection.request(method, path, body, dict(headers))
         response = self._connection.getresponse()
@@ -153,6 +182,31 @@ def _notice_its_end(connection: http.client.HTTPConnection) -> None:
     if hasattr(socket, "TCP_USER_TIMEOUT") and connection.sock is not None:  # Linux
         ms = int(GONE_S * 1000)
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
+
+
+def trouble_of(status: int) -> str:
+    """The word of TROUBLES for an answer, "" for one that is as it should be."""
+    if status in (401, 403):
+        return "unauthorized"
+    if status == 507:
+        return "full"
+    return "" if status < 400 else "error"
+
+
+def _trouble(error: Exception) -> str:
+    if isinstance(error, NoToken):
+        return "unauthorized"
+    return "distrusted" if isinstance(error, Distrusted) else "unreachable"
+
+
+def _distrusted(error: ssl.SSLCertVerificationError) -> Distrusted:
+    text = f"its certificate is not trusted: {error.verify_message}"
+    if error.verify_code in _ANOTHER_AUTHORITY:
+        text += (
+            "; this pod was injected while the app had another certificate authority. Restart the "
+            "pod: kubectl rollout restart"
+        )
+    return Distrusted(None, text)
 
 
 def _gone(error: BaseException) -> bool:

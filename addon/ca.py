@@ -5,35 +5,52 @@ variable replaces its trusted list, `bundle.pem`. Both lie in TELEMOCK_TRUST_DIR
 another directory: clients that can read them cannot read the key.
 """
 
+import contextlib
 import datetime
+import fcntl
+import logging
 import os
 import secrets
 import ssl
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from addon.constraints import Constraints, of_certificate
 from app.contract.names import FILE_BUNDLE, FILE_CA_CERT
 
 FILE_CA_KEY = "mitmproxy-ca.pem"  # key and certificate; mitmproxy looks for this name
 FILE_UPSTREAM = "upstream.pem"  # what real hosts are checked against
-_LIFETIME = datetime.timedelta(days=3650)
+# Longer than pods live. One that lives on is told of it, and what it would cost, in time.
+LIFETIME = datetime.timedelta(days=397)
+NEAR = datetime.timedelta(days=30)  # its end, from then on
+_LAST = datetime.timedelta(days=1)  # before its end, in which a start makes another one
 _CLOCK_SKEW = datetime.timedelta(days=2)  # clients' clocks may be late
 
+log = logging.getLogger(__name__)
 
-def ensure(directory: Path, trust: Path | None = None) -> Path:
+
+def ensure(directory: Path, trust: Path | None = None, wanted: Constraints | None = None) -> Path:
     """The public certificate's path, in `trust` or `directory`, after making what is missing.
 
-    Safe when several processes start at once: the first one's authority stays, the others use it.
-    Raises OSError when the directory cannot be written.
+    It may sign what is `wanted`, without it everything. One that may not sign all that is, may sign
+    everything, or has come to its end gives way to another. Safe when several processes start at
+    once: the first one's authority stays, the others use it. Raises OSError when the directory
+    cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     key_file = directory / FILE_CA_KEY
-    if not key_file.exists():
-        _link_new(key_file, _make())
+    with _alone(directory):
+        why = _outlived(key_file.read_bytes(), wanted) if wanted and key_file.exists() else ""
+        if why:
+            log.warning("a new certificate authority is made, %s: restart its clients", why)
+        if why or not key_file.exists():
+            _replace(key_file, _make(wanted), 0o600)
     public = _certificate(key_file.read_bytes())
     if trust is None:
         trust = directory
@@ -41,6 +58,44 @@ def ensure(directory: Path, trust: Path | None = None) -> Path:
     _write(trust / FILE_CA_CERT, public)
     _write(trust / FILE_BUNDLE, system_list() + public)
     return trust / FILE_CA_CERT
+
+
+def _outlived(pem: bytes, wanted: Constraints) -> str:
+    """Why the authority cannot serve any more, "" when it can."""
+    try:
+        held = x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        return "because the file of the one before is damaged"
+    permitted = of_certificate(held)
+    if permitted is None:
+        return "because the one before may sign for every host"
+    if not permitted.covers(wanted):
+        return "because the one before may not sign for all hosts of the profiles"
+    if held.not_valid_after_utc < datetime.datetime.now(datetime.UTC) + _LAST:
+        return "because the one before ends"
+    return ""
+
+
+class Held(NamedTuple):
+    """What is known of the authority in use."""
+
+    until: datetime.datetime
+    permits: Constraints | None  # None: everything
+
+    @property
+    def is_near_its_end(self) -> bool:
+        return datetime.datetime.now(datetime.UTC) > self.until - NEAR
+
+    def missing(self, hosts: Iterable[str]) -> list[str]:
+        """Those that it may not sign for: clients refuse what they are shown for them."""
+        if self.permits is None:
+            return []
+        return sorted(host for host in hosts if not self.permits.permits(host))
+
+
+def held(directory: Path) -> Held:
+    certificate = x509.load_pem_x509_certificate((directory / FILE_CA_KEY).read_bytes())
+    return Held(certificate.not_valid_after_utc, of_certificate(certificate))
 
 
 def born(directory: Path) -> datetime.datetime:
@@ -70,7 +125,7 @@ def system_list() -> bytes:
     return Path(certifi.where()).read_bytes().rstrip() + b"\n"
 
 
-def _make() -> bytes:
+def _make(wanted: Constraints | None) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [
@@ -85,20 +140,22 @@ def _make() -> bytes:
         content_commitment=False, data_encipherment=False, key_agreement=False,
         encipher_only=False, decipher_only=False,
     )  # fmt: skip
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_after(now + LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
     )
+    if wanted is not None:
+        builder = builder.add_extension(wanted.extension(), critical=True)
+    certificate = builder.sign(key, hashes.SHA256())
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -118,19 +175,23 @@ def _temporary(path: Path, data: bytes, mode: int) -> Path:
     return temporary
 
 
-def _link_new(path: Path, data: bytes) -> None:
-    """Makes the file whole or not at all, and leaves one that another process made first."""
-    temporary = _temporary(path, data, 0o600)
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """While inside, no other process makes an authority there."""
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        pass
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        temporary.unlink()
+        os.close(descriptor)
 
 
 def _write(path: Path, data: bytes) -> None:
     """Replaces the file in one step, so that no reader sees half of it."""
     if path.exists() and path.read_bytes() == data:
         return
-    _temporary(path, data, 0o644).replace(path)
+    _replace(path, data, 0o644)
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    _temporary(path, data, mode).replace(path)

@@ -7,6 +7,7 @@ before the first write.
 import time
 from functools import lru_cache
 from typing import Literal
+from weakref import WeakSet
 
 from mitmproxy import connection
 from mitmproxy.websocket import WebSocketMessage
@@ -31,6 +32,7 @@ from app.contract.record import (
     Tls,
     Workload,
     clip,
+    cut,
     short,
     text,
 )
@@ -46,6 +48,7 @@ class Capture:
         self._workload = workload
         self._mode: Mode | Literal[""] = mode or ""
         self._body_cap = body_cap
+        self.told: WeakSet[connection.Client] = WeakSet()  # what left a record, or will
 
     def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
         """The whole exchange, or for `pass` its outline: no header, query or content.
@@ -54,7 +57,7 @@ class Capture:
         """
         decision, seen, line = exchange.decision, exchange.seen, exchange.line
         outline = exchange.action == "pass"
-        path = outline_path(seen.path) if outline else seen.path[:VALUE_CAP]
+        path = outline_path(seen.path) if outline else cut(seen.path, VALUE_CAP)
         record = CaptureRecord(
             boot=exchange.number[0],
             seq=exchange.number[1],
@@ -69,8 +72,9 @@ class Capture:
             action=exchange.action,
             mode=self._mode,
             answered_by=exchange.answered_by,
+            judged_by=" ".join(decision.by),
             reason=exchange.reason,
-            detail=text(exchange.detail)[:DETAIL_CAP],
+            detail=cut(text(exchange.detail), DETAIL_CAP),
             client=line.client,
             destination=line.destination,
             tls=line.tls and replace(line.tls),  # its name is masked in place
@@ -187,6 +191,7 @@ class Capture:
         trace: Trace | None = None,
     ) -> CaptureRecord:
         """A connection of which no request was read."""
+        self.told.add(client)
         began = int(client.timestamp_start * 1e9)
         tls = tls_of(client) or Tls()
         # Without SNI the name that the redirect or CONNECT gave is the best there is.
@@ -202,7 +207,7 @@ class Capture:
             action="pass" if kind == "spliced" else "",
             mode=self._mode,
             reason=reason,
-            detail=text(detail)[:DETAIL_CAP],
+            detail=cut(text(detail), DETAIL_CAP),
             client=endpoint(client.peername),
             destination=destination,
             tls=tls,

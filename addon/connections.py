@@ -6,35 +6,37 @@ A part of `addon.main`'s addon, which mitmproxy calls with every connection.
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy import layer, mode_specs, server_hooks
+from mitmproxy.proxy.context import Context
 
 from addon.answer import Answers
 from addon.arrivals import Proven, brought
 from addon.bounds import REASON
+from addon.ca import Held
 from addon.capture import Capture, endpoint
 from addon.dns import Address, Names, Refused
-from addon.exchange import Exchange, Traced, trace
+from addon.endings import Ending, Met, ending, reader_of, refused
+from addon.exchange import Exchange, Traced, names_of, trace
 from addon.front import Caller
 from addon.gate import Gate
 from addon.handler import unsent
 from addon.judge import Verdict, Wait
-from addon.layers import Relay
 from addon.loopback import LoopbackMode
 from addon.next_layer import choose
 from addon.options import Options
 from addon.profiles import Profiles
+from addon.relay import Relay
+from addon.reply import Reply
 from addon.room import Room
 from addon.splice import Link
-from app.contract.record import REASONS, CaptureRecord, Endpoint
+from app.contract.record import REASONS, CaptureRecord, Endpoint, text
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
-_REFUSED_CERTIFICATE = re.compile(
-    "unknown ca|bad certificate|certificate unknown|unsupported certificate|certificate expired"
-)
+FIRST_BYTES = 256  # of what is refused that stand in its record
 _WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
 
 
@@ -52,6 +54,8 @@ class Begun(Protocol):
     def open_of(self, client_id: str) -> Iterable[Exchange]: ...
 
     def client_disconnected(self, client: connection.Client) -> None: ...
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None: ...
 
 
 class Connections:
@@ -77,9 +81,10 @@ class Connections:
         self.capture = capture
         self.sampler = sampler
         self.app = app
-        self.settle = settle
+        self.settle, self.unrouted = settle, begun.unrouted
         self._begun = begun
         self.room = Room(options.bounds, metrics)
+        self.authority: Held | None = None  # whose certificates clients are shown
         self.answers: Answers | None = None  # asked directly where no other addon looks at flows
         self.dns = Names(options.resolve, options.named, listening)
         self.proven = Proven(options.ca_dir) if options.redirected else None
@@ -87,6 +92,7 @@ class Connections:
             metrics.set("telemock.redirect.proven", self.proven.yet)
         self.gate = Gate(self, self.dns)
         self._relays: dict[str, list[Relay]] = {}  # by client
+        self._met: dict[connection.Client, Met] = {}  # mitmproxy's, until they end
         self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
 
     def client_connected(self, client: connection.Client) -> None:
@@ -104,16 +110,62 @@ class Connections:
             self.metrics.set("telemock.redirect.proven", 1)
 
     def next_layer(self, data: layer.NextLayer) -> None:
+        self._meet(data.context, len(data.data_client()))
         chosen = choose(data.context, data.data_client(), self, self.dns)
         if isinstance(chosen, Wait):
             raise exceptions.AddonHalt  # mitmproxy's own addon would decide on less
         data.layer = chosen
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        server = connection.Server(address=(flow.request.host, flow.request.port))
+        self._meet(Context(flow.client_conn, ctx.options), 0, server)
+
+    def _meet(self, context: Context, sent: int, server: connection.Server | None = None) -> Met:
+        client, server = context.client, server or context.server
+        met = self._met.get(client)
+        if met is None:
+            met = self._met[client] = Met(reader_of(client))
+        met.sent = sent
+        if server.address:
+            met.host = self.dns.named(server.address[0]) or server.address[0]
+            met.destination = destination_of(client, server)
+        return met
 
     def names(self, host: str) -> bool:
         return bool(self.profiles.rules.of_host(host))
 
     def unread(self) -> bool:
         return self.options.all_is_over
+
+    def named(self, context: Context) -> tuple[str, ...]:
+        return names_of(context.client, context.server, self.options.named)
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        rules, mode = self.profiles.rules, self.options.mode
+        return any(rules.fails_closed(host, mode) for host in hosts)
+
+    def refused(self, context: Context, data: bytes) -> None:
+        """Of a profile's host."""
+        client, server = context.client, context.server
+        rules = self.profiles.rules
+        host = next(filter(self.names, self.named(context)), "")
+        if not host:
+            return
+        self.heard(client)
+        self.shipper.submit(
+            self.capture.connection(
+                self.shipper.reserve(),
+                "refused",
+                client,
+                host=host,
+                sni=client.sni or "",
+                destination=destination_of(client, server),
+                profile=rules.of_host(host)[0].id,
+                reason="unjudged",
+                detail=f"began with {text(data[:FIRST_BYTES])}",  # as it is: so it can be masked
+                sent=len(data),
+            )
+        )
 
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)
@@ -134,17 +186,12 @@ class Connections:
         return sys.maxsize if io is None or io.writer.is_closing() else unsent(io.writer)
 
     def exceeded(self, bound: str, client: connection.Client) -> None:
-        """Counts, and has the record of what is under way on the connection say so; where nothing
-        is, and a profile names the host, makes one."""
+        """Counts, and has the record say so of what is under way on the connection, or of the
+        connection itself."""
         self.room.exceeded(bound)
-        exchanges = list(self._begun.open_of(client.id))
-        for exchange in exchanges:
+        for exchange in self._begun.open_of(client.id):
             exchange.reason = exchange.reason or REASON[bound]
-        if client.error is None:
-            client.error = REASON[bound]
-            shaking = client.tls and not client.tls_established  # its failure is recorded
-            if not exchanges and not shaking and client.id not in self._relays:
-                self._ended(client, client.sni or "", bound)
+        client.error = client.error or REASON[bound]
 
     def gone(self, client: connection.Client) -> None:
         """Has what is under way on the connection recorded now."""
@@ -153,27 +200,9 @@ class Connections:
     def evicted(self, caller: Caller, bound: str) -> None:
         """As `exceeded`, of a connection that is not mitmproxy's."""
         self.room.exceeded(bound)
+        self._client(caller).error = REASON[bound]
         if caller.exchange is not None:
             caller.exchange.reason = REASON[bound]
-        else:
-            self._ended(self._client(caller), caller.host, bound)
-
-    def _ended(self, client: connection.Client, host: str, bound: str) -> None:
-        profiles = self.profiles.rules.of_host(host) if host else ()
-        if not profiles:
-            return
-        self.shipper.submit(
-            self.capture.connection(
-                self.shipper.reserve(),
-                "refused",
-                client,
-                host=host,
-                sni=client.sni or "",
-                destination=endpoint(client.sockname),
-                profile=profiles[0].id,
-                reason=REASON[bound],
-            )
-        )
 
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         address = data.server.address
@@ -204,54 +233,78 @@ class Connections:
     def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
         self._asked_for.pop(data.server.id, None)
 
-    def tls_failed_client(self, data: tls.TlsData) -> None:
-        client, server = data.context.client, data.context.server
-        host = client.sni or (server.address[0] if server.address else "")
-        self._not_opened(client, destination_of(client, server), host, data.conn.error or "")
+    def tls_established_client(self, data: tls.TlsData) -> None:
+        self._meet(data.context, 0).tls = data.ssl_conn
 
-    def not_opened(self, caller: Caller, error: str) -> None:
-        """As mitmproxy's hook, of a connection that is not its own."""
-        client = self._client(caller)
-        self._not_opened(client, endpoint(caller.destination), caller.host, error)
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        met = self._meet(data.context, 0)
+        met.tls = data.ssl_conn
+        # Of a client that left without a word, `client_disconnected` tells how.
+        if met.opened is None or met.opened.error:
+            self._without_request(data.context.client, met, refused(data.conn.error or ""))
+
+    def heard(self, client: connection.Client) -> None:
+        self.capture.told.add(client)
+
+    def ended(self, caller: Caller, how: str) -> None:
+        """Records a connection that is not mitmproxy's, and brought no request."""
+        met = Met(host=caller.host, destination=endpoint(caller.destination), tls=caller.tls)
+        met.sent = len(caller.hello)
+        self._without_request(self._client(caller), met, ending(how, caller.tls))
 
     @staticmethod
     def _client(caller: Caller) -> connection.Client:
-        return connection.Client(
+        """As mitmproxy would know it; the same one each time."""
+        if caller.client is not None:
+            return caller.client
+        client = caller.client = connection.Client(
             peername=caller.peer,
             sockname=caller.destination,
             timestamp_start=caller.began,
-            tls=True,
+            tls=caller.tls is not None,
             sni=caller.sni,
         )
+        if caller.tls is not None:
+            client.tls_version = cast(Any, caller.tls.get_protocol_version_name())
+            client.alpn = caller.tls.get_alpn_proto_negotiated()
+        return client
 
-    def _not_opened(
-        self, client: connection.Client, destination: Endpoint | None, host: str, error: str
-    ) -> None:
-        profiles = self.profiles.rules.of_host(host)
-        if not profiles:
+    def _why(self, found: Ending, host: str) -> str:
+        refused = found.kind == "tls_rejected" and found.reason != "tls_failed"
+        if refused and self.authority is not None and self.authority.missing([host]):
+            return "certificate_not_covering"
+        return found.reason
+
+    def _without_request(self, client: connection.Client, met: Met, found: Ending) -> None:
+        host = next(filter(self.names, filter(None, (client.sni, met.host))), "")
+        if client in self.capture.told or not host:
             return
-        refused = bool(_REFUSED_CERTIFICATE.search(error))
-        reason = "client_refused_certificate" if refused else "tls_failed"
-        handshake = trace("", sampler=self.sampler)
+        opened = met.opened
+        handshake = trace("", sampler=self.sampler) if found.kind == "tls_rejected" else None
         self.shipper.submit(
             self.capture.connection(
                 self.shipper.reserve(),
-                "tls_rejected",
+                found.kind,
                 client,
                 host=host,
                 sni=client.sni or "",
-                destination=destination,
-                profile=profiles[0].id,
-                reason=client.error if client.error in REASONS else reason,
-                detail=error,
+                destination=met.destination,
+                profile=self.profiles.rules.of_host(host)[0].id,
+                reason=client.error if client.error in REASONS else self._why(found, host),
+                detail=found.detail,
+                sent=opened.sent if opened else met.sent,
+                received=opened.received if opened else 0,
                 trace=handshake,
             ),
-            Traced() if handshake.recorded else None,
+            Traced() if handshake and handshake.recorded else None,
         )
 
     def client_disconnected(self, client: connection.Client) -> None:
         for relay in self._relays.pop(client.id, []):
             self._relayed(relay)
+        met = self._met.pop(client, None)
+        if met is not None and not (met.opened and met.opened.answered):
+            self._without_request(client, met, ending(met.how, met.opened))
 
     def left(self, link: Link) -> None:
         """Records a connection that went through `addon.splice`; from its thread."""
@@ -267,12 +320,15 @@ class Connections:
         self._record(client, to, link.verdict, link.sent, link.received, link.error)
 
     def end(self) -> None:
-        """Records what is still relayed."""
+        """Records what is still relayed, or has brought no request."""
         self.room.end()
         self.gate.end()
         for client in list(self._relays):
             for relay in self._relays.pop(client):
                 self._relayed(relay)
+        for met_client in list(self._met):
+            self._met[met_client].stopped = True
+            self.client_disconnected(met_client)
 
     def _relayed(self, relay: Relay) -> None:
         client, server = relay.context.client, relay.context.server

@@ -10,17 +10,18 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
 import zstandard
 
-from addon.api import Answer, Api, Backoff, NoToken
+from addon.api import Api, Backoff, Distrusted, NoToken
+from addon.receipt import NotTaken, Receipt, Refused, read
 from addon.segment import Batch
 from addon.spool import Spool
+from app.contract import account
 from app.contract.names import (
     CONTENT_TYPE_RECORDS,
+    HEADER_ACCOUNTS,
     HEADER_LEAVING,
     HEADER_SIDECAR,
     PATH_CAPTURES,
@@ -36,34 +37,12 @@ ADOPT_S = 5.0  # between attempts to read what earlier starts left
 BACKOFF_S = (0.1, 60.0)
 SPREAD_S = 5.0  # over which starts that find records of earlier ones begin to send
 
-# The batch itself is the trouble: a smaller one may be taken, a single record is refused.
+# The batch itself may be the trouble, and a smaller one be taken.
 _TRY_SMALLER = frozenset({400, 413, 422})
+_TOO_LARGE = 413
+SURE = 3  # times that another record is taken, before one that is refused in between is given up
 
 log = logging.getLogger(__name__)
-
-
-class Refused(msgspec.Struct):
-    line: int
-    reason: str
-
-
-class Receipt(msgspec.Struct):
-    """What the app says became of a batch."""
-
-    stored: int
-    duplicates: int
-    refused: list[Refused]
-
-
-class NotTaken(Exception):
-    """The app did not take the batch; `outcome` is the metric's word, the text is for people."""
-
-    def __init__(self, outcome: str, text: str, status: int = 0, again_s: float = 0) -> None:
-        """`again_s` is how long the app asked to be left alone."""
-        super().__init__(text)
-        self.outcome = outcome
-        self.status = status
-        self.again_s = again_s
 
 
 class Totals(NamedTuple):
@@ -79,17 +58,16 @@ class Delivery:
         self,
         spool: Spool,
         api: Api,
-        lost: Callable[[str, int], None],
         metrics: Metrics,
     ) -> None:
-        self.error = ""  # why the app takes nothing at the moment
+        self.error = self._outcome = ""  # why the app takes nothing at the moment
         self.totals = Totals(0, 0, 0)
         self._spool = spool
         self._api = api
-        self._lost = lost
         self._metrics = metrics
         self._compress = zstandard.ZstdCompressor(level=3).compress
         self._count = BATCH_RECORDS
+        self._taken = b""  # a record that the app took: it would take it again
         self._backoff = Backoff(*BACKOFF_S)
         self._adopted = False
         self._adopt_at = 0.0
@@ -120,6 +98,9 @@ class Delivery:
                     self._deliver(batch)
                     if len(batch.lines) < BATCH_RECORDS:
                         self._finishing.wait(REST_S)
+                elif self._spool.untold:
+                    self._post([])
+                    self._works()
                 elif self._finishing.is_set():
                     break
                 else:
@@ -149,29 +130,58 @@ class Delivery:
                 log.error("records of earlier starts cannot be read: %s", e.strerror)
             self._adopt_at = time.monotonic() + ADOPT_S
             return
-        self._adopted = True
+        self._adopted = not self._spool.left_over
+        self._adopt_at = time.monotonic() + ADOPT_S
         if records:
             log.info("%d records of earlier starts wait in the spool", records)
             self._finishing.wait(random.uniform(0, SPREAD_S))  # noqa: S311 - spreads load
 
     def _deliver(self, batch: Batch) -> None:
+        reason = "refused"
+        began = time.monotonic()
         try:
-            began = time.monotonic()
             receipt = self._post(batch.lines)
         except NotTaken as e:
             if e.status not in _TRY_SMALLER:
                 raise
-            self._metrics.add("telemock.ship.batches", (e.outcome,))
             if len(batch.lines) > 1:
+                self._metrics.add("telemock.ship.batches", (e.outcome,))
                 self._count = len(batch.lines) // 2
                 return
-            receipt = Receipt(0, 0, [Refused(1, str(e))])
+            receipt = self._insist(batch, e)
+            self._metrics.add("telemock.ship.batches", (e.outcome,))
+            reason = "too_large" if e.status == _TOO_LARGE else reason
         else:
             self._metrics.add("telemock.ship.batches", ("accepted",))
             self._metrics.observe("telemock.ship.duration", (), time.monotonic() - began)
-        self._spool.accept(batch)
+            if not self._taken and not receipt.refused:
+                self._taken = min(batch.lines, key=len)
+        self._done(batch, receipt, reason)
+
+    def _insist(self, batch: Batch, e: NotTaken) -> Receipt:
+        """Of one record that was refused alone. It is given up only when the app takes another one
+        each time before it refuses this one: an app, or a proxy before it, that refuses whatever
+        comes must not empty the spool. Raises NotTaken then.
+
+        The other one stays where it is: the store knows it when it comes again.
+        """
+        others = [self._taken]
+        if not self._taken:
+            others = self._spool.behind(batch, BATCH_RECORDS, BATCH_SIZE)
+        for times in range(1, SURE + 1):
+            if not others or self._post([min(others, key=len)]).refused:
+                raise e
+            for _ in range(times):  # in no rhythm: there may be two apps that take turns
+                try:
+                    return self._post(batch.lines)
+                except NotTaken as again:
+                    if again.status not in _TRY_SMALLER:
+                        raise
+        return Receipt(0, 0, [Refused(1, str(e))])
+
+    def _done(self, batch: Batch, receipt: Receipt, reason: str) -> None:
+        self._spool.accept(batch, {one.line - 1 for one in receipt.refused}, reason)
         if receipt.refused:
-            self._lost("refused", len(receipt.refused))
             log.warning(
                 "the app refused %d records; the first: %s",
                 len(receipt.refused), receipt.refused[0].reason,
@@ -182,16 +192,19 @@ class Delivery:
             self.totals.refused + len(receipt.refused),
         )
         self._count = min(BATCH_RECORDS, self._count * 2)
+        self._works()
+
+    def _works(self) -> None:
         self._backoff.reset()
         if self.error:
             log.info("the app takes records again")
-            self.error = ""
+            self.error = self._outcome = ""
 
     def _failed(self, e: NotTaken) -> None:
         self._metrics.add("telemock.ship.batches", (e.outcome,))
-        if not self.error:
+        if e.outcome != self._outcome:
             log.warning("records wait in the spool: %s", e)
-        self.error = str(e)
+        self.error, self._outcome = str(e), e.outcome
         wait = self._backoff.next(e.again_s)
         if self._finishing.is_set():
             time.sleep(max(0.0, min(wait, BACKOFF_S[0], self._deadline - time.monotonic())))
@@ -205,6 +218,9 @@ class Delivery:
             "content-encoding": "zstd",
             HEADER_SIDECAR: self._spool.boot,
         }
+        accounts = self._spool.accounts(leaving=leaving)
+        if accounts:
+            headers[HEADER_ACCOUNTS] = account.encode(accounts)
         if leaving:
             headers[HEADER_LEAVING] = "1"
         body = b"".join(line + b"\n" for line in lines)
@@ -214,23 +230,8 @@ class Delivery:
             raise NotTaken("unauthorized", f"the token cannot be read: {e.strerror}") from None
         except (OSError, http.client.HTTPException) as e:
             text = getattr(e, "strerror", None) or type(e).__name__
-            raise NotTaken("unreachable", f"the app cannot be reached: {text}") from None
-        if answer.status != 200:
-            raise _refusal(answer)
-        try:
-            receipt = msgspec.json.decode(answer.body, type=Receipt)
-        except ValueError:
-            raise NotTaken("error", "what answered is not the app") from None
-        told = receipt.stored + receipt.duplicates + len(receipt.refused)
-        if told != len(lines):
-            raise NotTaken("error", f"the app accounts for {told} of {len(lines)} records")
+            outcome = "distrusted" if isinstance(e, Distrusted) else "unreachable"
+            raise NotTaken(outcome, f"the app cannot be reached: {text}") from None
+        receipt = read(answer, len(lines))
+        self._spool.tell(accounts, receipt.accounts)
         return receipt
-
-
-def _refusal(answer: Answer) -> NotTaken:
-    """With the start of what the app said."""
-    status = answer.status
-    outcome = {401: "unauthorized", 403: "unauthorized", 507: "full"}.get(status, "error")
-    said = answer.body[:200].decode("utf-8", "backslashreplace")
-    text = f"the app answered {status} {said}".strip()
-    return NotTaken(outcome, text, status, answer.seconds("retry-after"))

@@ -8,18 +8,16 @@ of DNS itself.
 import asyncio
 import ipaddress
 import socket
+import struct
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 
 from mitmproxy_rs.dns import DnsResolver
 
-from app.contract.names import DUMMY_IPV4, DUMMY_IPV6
+from app.contract.dummies import ROUTE_BITS, is_nobodys
 
 Address = tuple[str, int]
-_DUMMIES = (
-    ipaddress.ip_network(f"{DUMMY_IPV4}0/24"),
-    ipaddress.ip_network(f"{DUMMY_IPV6}/64"),
-)
+_GETROUTE, _REQUEST, _FIB_MATCH, _DST = 26, 1, 0x2000, 1  # of Linux' rtnetlink
 
 
 class Refused(Exception):
@@ -42,6 +40,7 @@ class Names:
         self._resolve = resolve
         self._hosts = hosts
         self._aliased = frozenset(hosts.values())
+        self._dummies = frozenset(filter(is_address, hosts))
         self._own = own
         self._resolver: DnsResolver | None = None
 
@@ -80,9 +79,11 @@ class Names:
         return address, port
 
     def is_dummy(self, address: str) -> bool:
+        """Whether the address leads back here, or nowhere. A machine's own network may lie in one
+        of the pool's ranges, which then is not the one in use: its hosts are real."""
         if address in self._hosts:
             return True
-        return _is_for_dummies(address)
+        return is_nobodys(address, self._dummies) and not has_own_route(address)
 
     async def _lookup(self, host: str) -> str:
         if self._resolver is None:
@@ -111,14 +112,6 @@ class Names:
             raise Refused("loop", f"{host} port {port} is this proxy itself")
 
 
-@lru_cache(4096)  # asked for every connection
-def _is_for_dummies(address: str) -> bool:
-    if not is_address(address):
-        return False
-    number = ipaddress.ip_address(address)
-    return any(number in network for network in _DUMMIES)
-
-
 def is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -136,6 +129,27 @@ def has_route(address: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def has_own_route(address: str) -> bool:
+    """Whether the kernel would send there by another route than the one to everywhere."""
+    if not hasattr(socket, "AF_NETLINK"):  # macOS
+        return False
+    packed = ipaddress.ip_address(address).packed
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    question = struct.pack("=8BI", family, 8 * len(packed), *(0,) * 6, _FIB_MATCH)
+    question += struct.pack("=HH", 4 + len(packed), _DST) + packed
+    header = struct.pack("=IHHII", 16 + len(question), _GETROUTE, _REQUEST, 0, 0)
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as kernel:
+            kernel.settimeout(1)
+            kernel.send(header + question)
+            answer = kernel.recv(8192)
+    except OSError:
+        return False
+    kind = int.from_bytes(answer[4:6], sys.byteorder)
+    # An answer of another kind is an error: no route at all.
+    return kind == _GETROUTE - 2 and answer[17] >= ROUTE_BITS
 
 
 def is_local(address: str) -> bool:

@@ -7,13 +7,16 @@ bodies, `addon.capture` turns it into a record.
 import hashlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
+from mitmproxy import connection
+
 from addon.bounds import BYTES_A_FIELD
 from addon.reply import Reply
+from app.contract.canonical import hosts_in
 from app.contract.record import Action, Endpoint, Pair, Tls, text
 from app.contract.rules import Decision, RuleSet, Seen
 from app.otel import ids
@@ -158,6 +161,7 @@ class Line(NamedTuple):
     scheme: str
     port: int
     named: str  # the host, where the request does not say it: the SNI or the destination
+    names: tuple[str, ...] = ()  # every one that the connection carries
 
 
 @dataclass(slots=True)
@@ -227,6 +231,16 @@ class Exchange:
     def header(self, name: str) -> str:
         """The first value under a lower-case name, "" when there is none."""
         return first(self.seen.headers, name)
+
+
+def names_of(
+    client: connection.Client, server: connection.Server, stands_for: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Every name that a connection carries: SNI, what its address stands for, where it leads."""
+    parts = [client.sni or "", stands_for.get(client.sockname[0], "")]
+    if server.address is not None:
+        parts += [server.address[0], stands_for.get(server.address[0], "")]
+    return tuple(dict.fromkeys(name for part in parts for name in hosts_in(part)))
 
 
 def first(headers: Sequence[Pair], name: str) -> str:

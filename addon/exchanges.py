@@ -3,6 +3,7 @@
 `addon.answer` asks for this directly; `addon.main` calls it from mitmproxy's hooks.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from mitmproxy import connection
 
 from addon.answer import Head
+from addon.bounds import REASON
 from addon.capture import Capture, endpoint, tls_of
 from addon.connections import Sink, destination_of
 from addon.exchange import (
@@ -18,17 +20,18 @@ from addon.exchange import (
     Kept,
     Line,
     first,
+    names_of,
     now,
     query_of,
     trace,
 )
-from addon.judge import host_of
 from addon.options import Options
 from addon.profiles import Profiles
-from addon.reply import headers_of
-from addon.routing import Killed, Router, failed
+from addon.reply import Reply, headers_of
+from addon.routing import Killed, Router, failed, own_seconds
 from app.contract import body as bodies
-from app.contract.record import Endpoint, Kind, text
+from app.contract.canonical import host_of, hosts_in
+from app.contract.record import Body, Endpoint, Kind, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
 from app.otel import lines
 from app.otel.sampling import Sampler
@@ -54,6 +57,7 @@ class Exchanges:
         self.capture = capture
         self.sampler = sampler
         self.router = router
+        self._named = options.named
         self._open: dict[str, dict[int, Exchange]] = {}  # unfinished, by client and number
 
     @property
@@ -80,6 +84,7 @@ class Exchanges:
     ) -> Line:
         """What is the same for all requests of a connection; `host` and `port` where they say it
         themselves, and not the connection."""
+        names = (*names_of(client, server, self._named), *hosts_in(host))
         if server.address is not None:
             host, port = host or server.address[0], port or server.address[1]
         return Line(
@@ -90,6 +95,7 @@ class Exchanges:
             scheme=scheme or ("https" if server.tls else "http"),
             port=port,
             named=client.sni or host,
+            names=tuple(dict.fromkeys(names)),
         )
 
     def begin(self, line: Line, head: Head) -> Exchange | None:
@@ -156,10 +162,16 @@ class Exchanges:
         path, query = query_of(text(target))
         headers = headers_of(fields)
         # The host that the client means: :authority or Host, else where it connected to.
-        named = host_of(authority or first(headers, "host")) or line.named
+        said = hosts_in(authority)
+        for name, value in headers:
+            if name.lower() == "host":
+                said += hosts_in(value)
+        named = said[0] if said else host_of(line.named)
+        others = () if said == line.names and len(said) == 1 else (*said, *line.names)
         seen = Seen(
             method=text(method),
-            host=text(named)[:512].lower(),
+            host=named[:512],
+            names=others,
             path=path or "/",
             query=query,
             headers=headers,
@@ -182,8 +194,8 @@ class Exchanges:
         )
 
     def settle(self, exchange: Exchange) -> None:
-        """Decides again with the body; over the cap, body conditions do not hold."""
-        exchange.seen.json = self._json(exchange, exchange.decision.rule)
+        """Decides again with the body; over the cap it is unreadable."""
+        exchange.seen.json = bodies.reading(self._body(exchange), exchange.header("content-type"))
         exchange.decision = decide(exchange.rules, exchange.seen, self.options.mode)
 
     def hands_over(self, exchange: Exchange) -> bool:
@@ -196,18 +208,55 @@ class Exchanges:
         return rule.answer.fault == "slow_body"
 
     async def ask(self, exchange: Exchange) -> None:
+        """Gets the reply, in time: here ends the waiting of every request that is answered by a
+        rule, whatever it came through."""
         self.extract_version(exchange)
         try:
-            exchange.reply = await self.router.answer(exchange)
+            async with asyncio.timeout(self.patience(exchange)):
+                exchange.reply = await self.router.answer(exchange)
         except Killed:
-            exchange.killed = True
-            self.finish(exchange, "exchange")
+            self.kill(exchange)
+        except TimeoutError:
+            self.late(exchange)
+
+    def patience(self, exchange: Exchange) -> float:
+        """Seconds that a request may wait for its answer, once it is whole."""
+        rule = exchange.decision.rule
+        own = own_seconds(rule.answer) if rule is not None else 0
+        return self.options.bounds.answer + own
+
+    def late(self, exchange: Exchange) -> None:
+        exchange.reason = REASON["answer"]
+        exchange.detail = f"not within {self.patience(exchange):g} s"
+        self._fall_back(exchange)
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        """The rule's own answer in place of a mock that was to speak with the client itself; None
+        for none."""
+        exchange.routed = False
+        if exchange.reason == REASON["answer"]:
+            self.late(exchange)
+        else:
+            exchange.reason, exchange.detail = "app_error", error
+            exchange.answered = now()
+            self._fall_back(exchange)
+        return None if exchange.killed else exchange.reply
+
+    def _fall_back(self, exchange: Exchange) -> None:
+        try:
+            exchange.reply = self.router.late(exchange)
+        except Killed:
+            self.kill(exchange)
+
+    def kill(self, exchange: Exchange) -> None:
+        exchange.killed = True
+        self.finish(exchange, "exchange")
 
     def end_of(self, exchange: Exchange, *, streamed: bool = False) -> None:
         """The record of an exchange that was answered; a streamed body has been counted."""
         if exchange.reply is not None and not streamed:
             exchange.received.add(exchange.reply.body)
-        if exchange.reason == "trailers" or exchange.action in ("block", "hold"):
+        if exchange.reason in ("trailers", "unjudged") or exchange.action in ("block", "hold"):
             self.finish(exchange, "refused", "blocked")
         elif not exchange.named:
             self.finish(exchange, "spliced", "not_named")
@@ -222,17 +271,23 @@ class Exchanges:
             exchange.seen.json = self._json(exchange, exchange.decision.rule)
         exchange.version = product_version(profile, exchange.seen)
 
-    def _json(self, exchange: Exchange, rule: Rule | None) -> Any:
+    def _body(self, exchange: Exchange) -> Body | None:
         sent = exchange.sent
-        if not isinstance(sent, Kept) or not sent.whole or not sent.size:
+        if not isinstance(sent, Kept) or not sent.size:
             return None
-        kept = bodies.keep(
+        encodings = [v for n, v in exchange.seen.headers if n.lower() == "content-encoding"]
+        return bodies.keep(
             sent.prefix,
             size=sent.size,
             sha256="",
-            encoding=exchange.header("content-encoding"),
+            encoding=", ".join(encodings),
             cap=self.options.body_cap,
         )
+
+    def _json(self, exchange: Exchange, rule: Rule | None) -> Any:
+        kept = self._body(exchange)
+        if kept is None:
+            return None
         found = bodies.documents(
             kept, exchange.header("content-type"), rule.decoders if rule else ()
         )

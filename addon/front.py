@@ -14,18 +14,23 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Protocol
+
+from mitmproxy.connection import Client
 
 from addon.answer import Answers, Conversation
 from addon.capture import endpoint
 from addon.dns import Address
+from addon.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
 from addon.exchange import Exchange, Line
 from addon.hello import Hello, look
 from addon.judge import Verdict, judge
 from addon.room import Room, Stage
 from addon.splice import IDLE_SECONDS, SWEEP_S
-from addon.tls import RECORD, Connection, Contexts, said
+from addon.tls import RECORD, Connection, Contexts
+from app.contract.names import REDIRECT_PROOF
 from app.contract.record import Endpoint, Tls, short
 
 SIZE = 64 * 1024  # bytes of one read
@@ -45,8 +50,8 @@ class Keeper(Protocol):
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
 
-    def not_opened(self, caller: "Caller", error: str) -> None:
-        """Records that the TLS handshake failed."""
+    def ended(self, caller: "Caller", how: str) -> None:
+        """Records a connection that brought no request."""
 
     def evicted(self, caller: "Caller", bound: str) -> None:
         """Counts and records that a bound ended it."""
@@ -82,13 +87,13 @@ class Front:
         if self._sweeping is not None:
             self._sweeping.cancel()
         for caller in list(self.callers):
-            caller.close()
+            caller.close(SHUTDOWN)
 
     def _sweep(self) -> None:
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
         before = time.monotonic() - IDLE_SECONDS
         for caller in [x for x in self.callers if x.active < before]:
-            caller.close()
+            caller.close(IDLE)
 
 
 def _ended(data: bytes) -> None:
@@ -98,7 +103,8 @@ def _ended(data: bytes) -> None:
 class Caller:
     """One client's connection, until it is closed or mitmproxy's."""
 
-    _tls: Connection  # from `_first` on
+    tls: Connection | None = None  # once a ClientHello was read
+    _tls: Connection  # the same
     _talk: Conversation  # from the end of the handshake on
 
     def __init__(
@@ -111,31 +117,36 @@ class Caller:
         back: Back,
     ) -> None:
         self.peer, self.destination, self.host, self.sni = peer, destination, host, ""
+        self.names: tuple[str, ...] = (host,)
         self.began, self.active = time.time(), time.monotonic()
         self._front, self._socket, self._back = front, client, back
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[bytes], None] = self._first
-        self._hello = b""  # the first bytes, which mitmproxy would begin with
-        self._asking: asyncio.Task[None] | None = None
+        self.hello = b""  # the first bytes, which mitmproxy would begin with
+        self._asking: asyncio.Task[None] | None = None  # until `_replied`
         self._unsent = bytearray()
         self._weighed = 0  # what the room last saw
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
-        self._open, self._gone = True, False
+        self._open, self._gone = True, False  # gone: reset, as a write was told
+        self.client: Client | None = None  # as mitmproxy would know it, for records
         self._loop.add_reader(client, self._readable)
 
-    def close(self) -> None:
-        if self._open:
-            self._let_go()
-            if self._take == self._go_on:
-                self._talk.leave()
-            self._socket.close()
-            self._dissolve()
+    def close(self, how: str = HERE) -> None:
+        """`how` it ended, of `addon.endings`."""
+        if not self._open:
+            return
+        self._let_go()
+        if self._take == self._go_on:
+            self._talk.leave()
+        if self._take != self._go_on or not self._talk.begun:
+            self._front.keeper.ended(self, how)
+        self._socket.close()
+        self._dissolve()
 
     def _dissolve(self) -> None:
-        """What knows this object goes, so that all of it does: Python would find such circles by
-        their number only, and each holds a TLS connection."""
+        """What knows this object goes, and so all of it: each circle holds a TLS connection."""
         self._take = _ended
-        self._drained = None
+        self._drained = self.tls = None
         for name in ("_talk", "_tls"):
             vars(self).pop(name, None)
 
@@ -148,17 +159,18 @@ class Caller:
             self._loop.remove_writer(self._socket)
 
     def _readable(self) -> None:
+        how = RST if self._gone else FIN
         try:
             data = self._socket.recv(SIZE)
         except (BlockingIOError, InterruptedError):
             return
-        except OSError:  # reset
-            data = b""
+        except OSError:
+            data, how = b"", RST
         self.active = time.monotonic()
         if data:
             self._safely(self._take, data)
         else:
-            self._safely(self._left)
+            self._safely(self.close, how)
         self._weigh()
 
     def _safely[*Ts](self, step: Callable[[*Ts], None], *given: *Ts) -> None:
@@ -168,11 +180,6 @@ class Caller:
         except Exception:
             log.exception("a connection could not be answered, so it is closed")
             self.close()
-
-    def _left(self) -> None:
-        if self._take == self._shake:
-            self._front.keeper.not_opened(self, "connection closed")
-        self.close()
 
     # For the room.
 
@@ -190,54 +197,58 @@ class Caller:
         return self.exchange is not None and time.monotonic() - self.active < patience
 
     def held(self) -> int:
-        talk = self._talk.held if self._take == self._go_on else 0
-        return talk + len(self._hello) + len(self._unsent)
+        kept = self._talk.held if self._take == self._go_on else 0
+        return kept + len(self.hello) + len(self._unsent)
 
     def stages(self) -> dict[Stage, int]:
         if self._take == self._go_on:
             return self._talk.stages()
-        return {("head", 0): 0} if self._hello else {}
+        return {("head", 0): 0} if self.hello else {}
 
     def evict(self, bound: str) -> None:
         self._front.keeper.evicted(self, bound)
         self.close()
 
     def _weigh(self) -> None:
-        held = self.held()
-        if held != self._weighed and self._open:
+        if (held := self.held()) != self._weighed and self._open:
             self._weighed = held
             self._front.room.weigh(self)
 
     # What is done with the client's bytes, one step after the other.
 
     def _first(self, data: bytes) -> None:
-        self._hello += data
+        self.hello += data
+        if self.hello == REDIRECT_PROOF:
+            self._let_go()
+            self._socket.close()
+            return
         keeper = self._front.keeper
         if keeper.unread():
             self._hand_over()
             return
-        hello = look(self._hello)
-        if hello is not Hello.READY:
+        if (hello := look(self.hello)) is not Hello.READY:
             if hello is Hello.SHREDDED:
                 self.evict("head")
             return
-        found = judge(self._hello, self.host, keeper.names)
+        found = judge(self.hello, self.host, keeper.names)
         if isinstance(found, Verdict):
             if not found.tls or found.h2:
                 self._hand_over()
                 return
+            names = (found.sni, found.host, self.host)
+            self.names = tuple(dict.fromkeys(filter(None, names)))
             self.host, self.sni = found.host, found.sni
             context = self._front.contexts.of(found.sni or self.destination[0], found.host)
-            self._tls, self._take = Connection(context), self._shake
-            self._shake(self._hello)
+            self.tls = self._tls = Connection(context)
+            self._take = self._shake
+            self._shake(self.hello)
 
     def _shake(self, data: bytes) -> None:
         self._tls.take(data)
         try:
             done = self._tls.shake()
-        except ssl.SSLError as e:
+        except ssl.SSLError:
             self._flush()  # the alert
-            self._front.keeper.not_opened(self, said(e))
             self.close()
             return
         if done:
@@ -252,12 +263,7 @@ class Caller:
         # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
         for begin in range(0, len(data) or 1, RECORD):
             self._tls.take(data[begin : begin + RECORD])
-            while (
-                talk.over is None
-                and not talk.ended
-                and not talk.blocked
-                and (plain := self._tls.plain())
-            ):
+            while not talk.stopped and (plain := self._tls.plain()):
                 talk.receive(plain)
         if talk.over is None and self._tls.ended:
             talk.leave()
@@ -280,17 +286,26 @@ class Caller:
         elif talk.ended:
             self._tls.part()
             self._flush()
-            self._when_drained(self.close)
+            self._when_drained(partial(self.close, GOODBYE if self._tls.ended else HERE))
         elif talk.asked is not None and self._asking is None:
-            self._asking = self._loop.create_task(self._ask(talk.asked))
+            # With mitmproxy's eager tasks it may have ended here already: an answer that waits for
+            # nobody is made at once. Its callback comes later in any case, from the loop, so that
+            # `_replied` neither meets a task that is not known yet nor calls itself.
+            self._asking = self._loop.create_task(self._front.answers.ask_app(talk.asked))
+            self._asking.add_done_callback(self._replied)
 
-    async def _ask(self, exchange: Exchange) -> None:
-        await self._front.answers.ask_app(exchange)
+    def _replied(self, asking: asyncio.Task[None]) -> None:
         self._asking = None
-        if self._open:
-            self._safely(self._replied)
+        failed = asking.cancelled() or asking.exception() is not None
+        if not self._open:
+            return
+        if failed:
+            log.error("an answer was not made, so its connection is closed: %r", asking)
+            self.close()
+        else:
+            self._safely(self._go_on_replied)
 
-    def _replied(self) -> None:
+    def _go_on_replied(self) -> None:
         self._talk.replied()
         self._follow()
         self._weigh()
@@ -308,6 +323,7 @@ class Caller:
             scheme="https",
             port=self.destination[1],
             named=self.host,
+            names=self.names,
         )
 
     def _hand_over(self) -> None:
@@ -315,13 +331,17 @@ class Caller:
         opened = self._take == self._go_on
         self._let_go()
         if opened and self._front.keeper.unread():
-            self._socket.close()  # mitmproxy would relay it, and its client begins anew in any case
+            # mitmproxy would relay it, and its client begins anew in any case.
+            if not self._talk.begun:
+                self._front.keeper.ended(self, HERE)
+            self._socket.close()
             self._dissolve()
             return
         if opened:
+            self._tls.answered = self._talk.begun
             self._tls.leave(self._talk.over or b"")
             self._front.contexts.leave(self.peer, self._tls)
-        begun, self._hello = self._hello, b""
+        begun, self.hello = self.hello, b""
         self._back(begun)
         self._dissolve()
 

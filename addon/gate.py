@@ -11,7 +11,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, Protocol
 
@@ -42,6 +42,9 @@ class Keeper(Protocol):
 
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        """Whether what cannot be judged is refused on one of these."""
 
     def arrived(self, *, counted: bool = True) -> None:
         """Of a connection that the redirect brought: that it works, and how many there were."""
@@ -101,7 +104,12 @@ class Gate:
         host = link.destination[0]
         if self.keeper.unread():
             return Verdict(host, reason="all_ended")
-        return judge(data, host, self.keeper.names)
+        found = judge(data, host, self.keeper.names)
+        if isinstance(found, Verdict) and found.reason == "not_http":
+            # Of a profile's host: mitmproxy refuses it where that fails closed.
+            refused = self.keeper.fails_closed((found.host,))
+            return found._replace(reason="" if refused else found.reason)
+        return found
 
     def _hand(self, client: socket.socket, serve: Serve, begun: bytes = b"") -> None:
         """Goes on as asyncio's own servers do with what they accept; `begun` was read already."""

@@ -1,5 +1,6 @@
 """Compressed WebSocket messages, inflated up to a bound: a few bytes may stand for a thousand times
-as many.
+as many. And a ping between the frames of one does not end it: wsproto 1.3 takes the end of any
+frame with FIN, a ping's too, for the end of the message, and reads the rest as not compressed.
 
 Put in place by `addon.layers`, for both directions.
 """
@@ -8,7 +9,7 @@ import zlib
 from typing import ClassVar
 
 from wsproto.extensions import PerMessageDeflate
-from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
 from addon.bounds import DEFAULTS
 
@@ -20,6 +21,17 @@ class Inflate(PerMessageDeflate):
         super().__init__()
         self.over = False
         self._inflated = 0  # of the message that is being received
+        self._around: bool | None = None  # whether the message is compressed around a control frame
+
+    def frame_inbound_header(
+        self,
+        proto: FrameDecoder | FrameProtocol,
+        opcode: Opcode,
+        rsv: RsvBits,
+        payload_length: int,
+    ) -> CloseReason | RsvBits:
+        self._around = self._inbound_compressed
+        return super().frame_inbound_header(proto, opcode, rsv, payload_length)
 
     def frame_inbound_payload_data(
         self, proto: FrameDecoder | FrameProtocol, data: bytes
@@ -38,6 +50,9 @@ class Inflate(PerMessageDeflate):
     def frame_inbound_complete(
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
-        if fin and self._inbound_is_compressible:
+        if not self._inbound_is_compressible:  # a control frame
+            self._inbound_compressed = self._around
+            return None
+        if fin:
             self._inflated = 0
         return super().frame_inbound_complete(proto, fin)

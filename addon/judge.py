@@ -1,24 +1,31 @@
 """What the first bytes of a connection say: whom it is for, and whether it is opened.
 
 Asked by `addon.front` and `addon.gate` for connections that the redirect brings, and by
-`addon.next_layer` for those that mitmproxy reads. Only a host that a profile names is opened; the
-name is the ClientHello's SNI or the Host header, else what the destination stands for.
+`addon.next_layer` for those that mitmproxy reads. Opened is what names a profile's host in any way:
+by the ClientHello's SNI, a Host header or an absolute form, or by what the destination stands for.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
+from app.contract.canonical import authority_of, hosts_in
+from app.contract.record import text
+
 HEAD_CAP = 64 * 1024  # bytes of a request's head
 
-_HOST = re.compile(rb"\r?\nhost:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE)
-_REQUEST_LINE = re.compile(rb"[A-Za-z]{3,32} [^\r\n]+ HTTP/1\.[01]\r?\n")
-_MAYBE_REQUEST_LINE = re.compile(rb"[A-Za-z]{1,32}( [^\r\n]*)?\r?\Z")
-_PORT = re.compile(r":\d*\Z")
+_HOST = re.compile(rb"\nhost[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)(?=\r?\n)", re.IGNORECASE)
+_TARGET = re.compile(rb"\s*\S+[ \t]+(\S+)")
+_HEAD_END = re.compile(rb"\n\r?\n")
+# Any token is a method, and any digit a version of HTTP/1: `addon.layers` judges them, or refuses.
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_LINES = rb"(?:\r?\n)*+"  # that some clients send ahead
+_REQUEST_LINE = re.compile(_LINES + _TOKEN + rb"++[ \t]+[^\r\n]*?[ \t]HTTP/1\.[0-9][ \t]*\r?\n")
+_MAYBE_REQUEST_LINE = re.compile(_LINES + rb"(?:\r|" + _TOKEN + rb"++(?:[ \t][^\r\n]*)?\r?)?\Z")
 
 
 class Wait(Enum):
@@ -28,8 +35,9 @@ class Wait(Enum):
 
 
 class Verdict(NamedTuple):
-    """`reason` is why the connection is relayed unread, an id in REASONS; "" when it is opened.
-    `tls` and `h2`: it is to be opened with TLS, and its client offers HTTP/2 in it."""
+    """`host` is the one that a profile names, where there is one. `reason` is why the connection is
+    not opened, an id in REASONS; "" when it is. `tls` and `h2`: it is to be opened with TLS, and
+    its client offers HTTP/2 in it."""
 
     host: str
     sni: str = ""
@@ -57,22 +65,17 @@ def starts_like_http(data: bytes) -> bool | Wait:
     return False
 
 
-def host_of(authority: str) -> str:
-    """A Host header without its port, lower case."""
-    return _PORT.sub("", authority).strip("[]").lower().rstrip(".")
-
-
 def _tls(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict | Wait:
     try:
         hello = parse_client_hello(data)
     except ValueError:
-        return Verdict(destination, "", "not_named")
+        return _unread(destination, names)
     if hello is None:
-        return Wait.WAIT if len(data) < HEAD_CAP else Verdict(destination, "", "not_named")
+        return Wait.WAIT if len(data) < HEAD_CAP else _unread(destination, names)
     sni = (hello.sni or "").lower().rstrip(".")
-    host = sni or destination
-    if not names(host):
-        return Verdict(host, sni, "not_named")
+    host = next(filter(names, (sni, destination)), "")
+    if not host:
+        return Verdict(sni or destination, sni, "not_named")
     return Verdict(host, sni, tls=True, h2=b"h2" in hello.alpn_protocols)
 
 
@@ -80,11 +83,23 @@ def _plain(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdi
     http = starts_like_http(data)
     if http is Wait.WAIT:
         return http
-    header = _HOST.search(data) if http else None
-    if http and not header and b"\n\r\n" not in data and len(data) < HEAD_CAP:
-        return Wait.WAIT
-    host = host_of(header.group(1).decode("latin-1")) if header else ""
-    host = host or destination
-    if not names(host):
-        return Verdict(host, reason="not_named")
-    return Verdict(host, reason="" if http else "not_http")
+    said = tuple(_hosts(data))
+    host = next(filter(names, said), "")
+    if http and not host and not _HEAD_END.search(data) and len(data) < HEAD_CAP:
+        return Wait.WAIT  # another header may follow
+    if host or names(destination):
+        return Verdict(host or destination, reason="" if http else "not_http")
+    return Verdict(said[0] if http and said else destination, reason="not_named")
+
+
+def _unread(destination: str, names: Callable[[str], bool]) -> Verdict:
+    """What is like TLS and has no ClientHello."""
+    return Verdict(destination, reason="not_http" if names(destination) else "not_named")
+
+
+def _hosts(head: bytes) -> Iterator[str]:
+    """Every name in a request's head."""
+    for found in _HOST.finditer(head):
+        yield from hosts_in(text(found[1]))
+    if target := _TARGET.match(head):
+        yield from hosts_in(authority_of(text(target[1])))

@@ -1,17 +1,15 @@
 """mitmproxy's HTTP and TCP layers, where its own would buffer without bound, crash or not count.
 
 Put in place by `addon.next_layer`. They go through mitmproxy's public `next_layer` hook; only the
-HTTP/1 client, HTTP/2, the WebSocket layer and the connection's handler, which no hook reaches, are
-put in by `install`.
+clients of real hosts, HTTP/2, the WebSocket layer and the connection's handler, which no hook
+reaches, are put in by `install`.
 """
 
 import logging
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol
 
 import wsproto.extensions
-from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import connection, http
 from mitmproxy.proxy import commands, events, layer, layers, mode_servers
@@ -29,9 +27,7 @@ from mitmproxy.proxy.layers.http import (
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
-    HttpEvent,
     RequestData,
-    RequestHeaders,
     RequestProtocolError,
     RequestTrailers,
     ResponseData,
@@ -41,20 +37,21 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
+from addon import overrun
 from addon.bounds import DEFAULTS, Bounds
 from addon.dns import is_address
 from addon.exchange import KEY, Exchange
 from addon.flood import Frames, Http2Client, Http2Server
 from addon.handler import Handler, message_size
 from addon.inflate import Inflate
-from addon.judge import HEAD_CAP
+from addon.judge import HEAD_CAP, starts_like_http
+from addon.overrun import exceeded
+from addon.relay import Relay, Tunnel
+from addon.reply import Reply
 from addon.routing import refuse_trailers
+from addon.upstream import Client, too_large
 
 log = logging.getLogger(__name__)
-
-SAID = 200  # characters of what a real host did wrong that are repeated
-
-_END = re.compile(rb"\n\r?\n")
 
 
 class Sidecar(Protocol):
@@ -66,34 +63,29 @@ class Sidecar(Protocol):
     def unread(self) -> bool:
         """Whether the time is over in which redirected connections are looked into."""
 
+    def heard(self, client: connection.Client) -> None:
+        """A request of this client's leaves a record."""
+
+    def named(self, context: Context) -> tuple[str, ...]:
+        """Every name that the connection carries."""
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        """Whether what cannot be judged is refused on one of these."""
+
+    def refused(self, context: Context, data: bytes) -> None:
+        """Records a connection of which these bytes could not be judged."""
+
     def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Decides what waited for the body: its conditions are judged on what was kept of it."""
 
-    def spliced(self, relay: "Relay") -> None:
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        """The answer in place of a mock that failed to speak with the client; None for none."""
+
+    def spliced(self, relay: Relay) -> None:
         """Remembers a connection that is relayed unread, to record it when it ends."""
 
     def unsent(self, client: connection.Client) -> int:
         """Bytes for the client that wait to be sent."""
-
-
-class Relay(layers.TCPLayer):
-    """Relays a connection's bytes unread and counts them."""
-
-    def __init__(
-        self, context: Context, sidecar: Sidecar, *, host: str, sni: str = "", reason: str
-    ) -> None:
-        super().__init__(context, ignore=True)
-        self.host, self.sni, self.reason = host, sni, reason
-        self.sent = self.received = 0
-        sidecar.spliced(self)
-
-    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.DataReceived):
-            if event.connection == self.context.client:
-                self.sent += len(event.data)
-            else:
-                self.received += len(event.data)
-        yield from super().handle_event(event)
 
 
 class Stream(HttpStream):
@@ -136,10 +128,25 @@ class Stream(HttpStream):
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and self._mock_owes():
+            # The mock, which was to speak with the client itself, is gone without an answer.
+            reply = self.sidecar.unrouted(self.flow.metadata[KEY], event.message)
+            if reply is not None:
+                self.flow.response = reply.for_mitmproxy(self.flow.request)
+                yield from self.send_response()
+                return
+            event = ResponseProtocolError(self.stream_id, "killed", ErrorCode.KILL)
         yield from super().handle_protocol_error(event)
         # A stream knows itself, and stays until Python looks for such circles.
         self.request_body_buf.clear()
         self.response_body_buf.clear()
+
+    def _mock_owes(self) -> bool:
+        """Whether the whole request is the mock's, and nothing of an answer came."""
+        exchange = self.flow.metadata.get(KEY)
+        whole = self.client_state == self.state_done
+        waits = self.server_state == self.state_wait_for_response_headers
+        return exchange is not None and exchange.routed and whole and waits
 
     def refuse_trailers(self) -> layer.CommandGenerator[None]:
         """501 and the end: mitmproxy cannot carry trailers over HTTP/1, and would hang."""
@@ -173,43 +180,48 @@ class Stream(HttpStream):
         if is_address(host) or self.sidecar.names(host):
             yield from super().handle_connect_regular()  # type: ignore[no-untyped-call]
             return
-        relay = Relay(self.context, self.sidecar, host=host, reason="not_named")
         err = yield commands.OpenConnection(self.context.server)
         if err:
             self.flow.response = http.Response.make(502, f"cannot connect: {err}\n")
-        self.child_layer = relay
+            Relay(self.context, self.sidecar, host=host, reason="not_named")  # to be recorded
+        self.child_layer = Tunnel(self.context, self.sidecar, host)
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
 
-def too_large(buf: ReceiveBuffer, size: int, fields: int) -> str:
-    """What is too much of the head that begins here, whole or not: "size", "fields", or ""."""
-    if len(buf) <= min(size, 2 * fields):
-        return ""
-    data = bytes(buf)
-    end = _END.search(data)
-    length = end.end() if end else len(data)
-    if length > size:
-        return "size"
-    return "fields" if data.count(b"\n", 0, length) > fields + 2 else ""
-
-
-class Server(_http1.Http1Server):
-    """HTTP/1 towards the client: bounds the head, and hands trailers on instead of crashing."""
+class Http1Server(_http1.Http1Server):
+    """HTTP/1 towards the client: refuses what cannot be judged, bounds the head, and hands trailers
+    on instead of crashing."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
 
+    def __init__(self, context: Context, sidecar: Sidecar) -> None:
+        super().__init__(context)
+        self._sidecar = sidecar
+
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        over = too_large(self.buf, HEAD_CAP, self.bounds.request_fields)
-        if not over:
-            yield from super().read_headers(event)
+        if over := too_large(self.buf, HEAD_CAP, self.bounds.request_fields):
+            yield from self._refuse(431, self._too_large(over))
             return
+        begun = bytes(self.buf)
+        if (ahead := len(begun) - len(begun.lstrip(b"\r\n"))) and isinstance(
+            event, events.DataReceived
+        ):
+            self.buf.maybe_extract_at_most(ahead)  # mitmproxy would wait for more after it
+        left = begun[ahead:]
+        if left and not starts_like_http(left):
+            self._sidecar.refused(self.context, begun)
+            yield from self._refuse(400, "This is no request of HTTP/1.0 or HTTP/1.1.")
+            return
+        yield from super().read_headers(event)
+        if self.state == self.done and self.request is None:  # mitmproxy has refused it
+            self._sidecar.refused(self.context, begun)
+
+    def _too_large(self, over: str) -> str:
         if over == "size":
             log.warning("request head over %d bytes refused", HEAD_CAP)
-            message = f"The request's head is larger than {HEAD_CAP} bytes."
-        else:
-            exceeded("request_fields", self)
-            message = f"The request has more than {self.bounds.request_fields} header lines."
-        yield from self._refuse(431, message)
+            return f"The request's head is larger than {HEAD_CAP} bytes."
+        exceeded("request_fields", self)
+        return f"The request has more than {self.bounds.request_fields} header lines."
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         try:
@@ -229,78 +241,6 @@ class Server(_http1.Http1Server):
         yield commands.CloseConnection(self.conn)
         self.state = self.done
         self.buf = ReceiveBuffer()
-
-
-class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: frames every body, and leaves an answer's trailers out, as a
-    proxy may (RFC 9110). What the host says before its answer's body is bounded, and none of it is
-    repeated to the client, or in a log."""
-
-    bounds: ClassVar[Bounds] = DEFAULTS
-    _spent = 0  # bytes of the heads of this answer, of which there may be several (1xx)
-
-    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.ConnectionClosed) and self.buf:
-            self.buf = ReceiveBuffer()  # mitmproxy would send it to the client
-        if self.request is None and self.buf:
-            log.warning("a real host sent what nobody had asked for: connection closed")
-            self.buf = ReceiveBuffer()
-            yield commands.CloseConnection(self.conn)
-            return
-        before = len(self.buf)
-        if over := too_large(
-            self.buf, self.bounds.response_head - self._spent, self.bounds.response_fields
-        ):
-            yield from self._refuse("response_fields" if over == "fields" else "response_head")
-            return
-        for command in super().read_headers(event):
-            yield _shortened(command)
-        self._spent += before - len(self.buf)
-
-    def _refuse(self, bound: str) -> layer.CommandGenerator[None]:
-        exceeded(bound, self)
-        self.buf = ReceiveBuffer()
-        self.state = self.done
-        yield commands.CloseConnection(self.conn)
-        if self.stream_id is not None:
-            message = "the head of the real host's answer is too large"
-            error = ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
-            yield ReceiveHttp(error)
-
-    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
-        if self.state == self.done:
-            return
-        if isinstance(event, RequestHeaders):
-            self._spent = 0
-        if isinstance(event, RequestHeaders) and not event.end_stream and event.request.is_http2:
-            headers = event.request.headers
-            if "content-length" not in headers and "transfer-encoding" not in headers:
-                # HTTP/2 ends a body by itself. mitmproxy would send it without any frame, for the
-                # real host to read it as the next request.
-                request = event.request.copy()
-                request.headers["transfer-encoding"] = "chunked"
-                event = RequestHeaders(event.stream_id, request, end_stream=False)
-        yield from super().send(event)
-
-    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
-        try:
-            yield from super().read_body(event)
-        except NotImplementedError:
-            if self.stream_id is not None:
-                yield ReceiveHttp(ResponseEndOfMessage(self.stream_id))
-            yield from self.mark_done(response=True)
-        chunked = isinstance(getattr(self, "body_reader", None), ChunkedReader)
-        # Of a body's data all is passed on: what stays is a chunk's extensions, or trailers.
-        if chunked and self.state == self.read_body and len(self.buf) > HEAD_CAP:
-            yield from self._refuse("response_head")
-
-
-def _shortened(command: commands.Command) -> commands.Command:
-    """Without the length of what a real host said."""
-    event = command.event if isinstance(command, ReceiveHttp) else None
-    if isinstance(event, ResponseProtocolError) and len(event.message) > SAID:
-        event.message = event.message[:SAID] + "…"
-    return command
 
 
 class Messages(layers.WebsocketLayer):
@@ -332,11 +272,23 @@ class Http(layers.HttpLayer):
     def __init__(self, context: Context, mode: HTTPMode, sidecar: Sidecar) -> None:
         super().__init__(context, mode)
         self.sidecar = sidecar
+        self._failed = False
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """What fails ends this connection: gone on with, it might be read as something else."""
+        if self._failed:
+            return
+        try:
+            yield from super().handle_event(event)
+        except Exception:
+            log.exception("a connection could not be read, so it is closed")
+            self._failed = True
+            yield commands.CloseConnection(self.context.client)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
             # mitmproxy keeps a connection's layer that is there before the start.
-            self.connections[self.context.client] = Server(self.context.fork())
+            self.connections[self.context.client] = Http1Server(self.context.fork(), self.sidecar)
         yield from super()._handle_event(event)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
@@ -344,26 +296,16 @@ class Http(layers.HttpLayer):
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
 
-_tell: Callable[[str, connection.Client], None] = lambda bound, client: None  # noqa: E731
-
-
-def exceeded(bound: str, met_by: layer.Layer) -> None:
-    """What a layer ended for a bound."""
-    _tell(bound, met_by.context.client)
-
-
 def install(
     bounds: Bounds = DEFAULTS, tell: Callable[[str, connection.Client], None] | None = None
 ) -> None:
     """Makes mitmproxy use the layers here for every connection. `tell` is called with a bound, and
     the client whose connection was over it."""
-    global _tell
     if tell is not None:
-        _tell = tell
-    for bounded in (Server, Client, Messages, Frames):
+        overrun.listen(tell)
+    for bounded in (Http1Server, Client, Messages, Frames):
         bounded.bounds = bounds
     Inflate.most = bounds.websocket
-    Http2Server.exceeded = Http2Client.exceeded = staticmethod(exceeded)
     for module, name, ours in _OURS:
         setattr(module, name, ours)
 

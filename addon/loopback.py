@@ -53,6 +53,9 @@ class LoopbackInstance(mode_servers.AsyncioServerInstance[LoopbackMode]):
         if proof is not None and not proof.done():
             proof.set_result(None)
         gate.keeper.arrived(counted=proof is None)
+        if proof is not None:
+            client.close()
+            return
         gate.admit(client, peer, client.getsockname()[:2], self.handle_stream)
 
 

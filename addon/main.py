@@ -4,12 +4,15 @@ Loaded by `addon.proxy` (python -m addon), and through the list at the end by
 `mitmdump -s addon/main.py`. The work is in the other modules.
 """
 
+import asyncio
 import logging
+import re
 from urllib.parse import urlsplit
 
-from mitmproxy import connection, http
+from mitmproxy import connection, ctx, http
 from mitmproxy.tcp import TCPFlow
 
+from addon.bounds import REASON
 from addon.capture import Capture
 from addon.connections import Connections, Sink, why
 from addon.dns import Address
@@ -19,8 +22,10 @@ from addon.options import Options
 from addon.pool import Pool
 from addon.profiles import Profiles
 from addon.reply import reply_of
-from addon.routing import Router, failed, hand_over, refuse_trailers
+from addon.routing import Router, failed, hand_over, refuse_trailers, refuse_unjudged
+from app.contract.canonical import hosts_in
 from app.contract.record import text
+from app.contract.rules import names_of
 from app.otel import lines
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
@@ -80,6 +85,11 @@ class Sidecar:
         if flow.error:
             exchange.reason = "bad_request"
             return
+        if not _TOKEN.fullmatch(flow.request.data.method) and self._fails_closed(exchange):
+            # HTTP/2 lets it through; in HTTP/1 it would be another request.
+            exchange.reason = "unjudged"
+            flow.response = refuse_unjudged(flow.request)
+            return
         if exchange.undecided or not (exchange.forwarded or self.exchanges.hands_over(exchange)):
             return
         if "trailer" in flow.request.headers:
@@ -100,6 +110,9 @@ class Sidecar:
             self.settle(exchange, flow)
         if exchange.forwarded or exchange.routed:
             exchange.asked = exchange.asked or now()
+            if exchange.routed:
+                patience = self.exchanges.patience(exchange)
+                asyncio.get_running_loop().call_later(patience, self._late, exchange, flow)
             return
         await self.exchanges.ask(exchange)
         if exchange.killed:
@@ -112,6 +125,11 @@ class Sidecar:
         if exchange is None or flow.response is None or not (exchange.forwarded or exchange.routed):
             return
         if exchange.reason:  # refused at the head: nobody was asked
+            return
+        switched = flow.response.status_code == 101 and not _is_websocket(flow)
+        if switched and exchange.forwarded and self._fails_closed(exchange):
+            exchange.reason = "unjudged"  # nobody here would read what follows
+            flow.kill()
             return
         exchange.answered = now()
         exchange.answered_by = "app" if exchange.routed else "upstream"
@@ -133,14 +151,14 @@ class Sidecar:
             return
         if flow.response is not None and exchange.reply is None:
             exchange.reply = reply_of(flow.response)
-        if exchange.reason == "trailers":
+        if exchange.reason in ("trailers", "unjudged"):
             self.exchanges.finish(exchange, "refused")
             return
         message = flow.error.msg if flow.error else ""
         exchange.detail = exchange.detail or message
         left = not (flow.client_conn.state & connection.ConnectionState.CAN_READ)
         refused = why(message)
-        if exchange.reason == "bad_request":
+        if exchange.reason in ("bad_request", REASON["answer"]):
             reason = exchange.reason
         elif refused:
             reason, exchange.detail = refused
@@ -179,13 +197,21 @@ class Sidecar:
         line = self.exchanges.line(
             flow.client_conn, flow.server_conn, request.scheme, request.host, request.port
         )
-        authority = text(data.authority) if request.is_http2 else ""
+        authority = text(data.authority)
+        if not request.is_http2:  # the absolute form's: another name besides Host
+            line = line._replace(names=(*line.names, *hosts_in(authority)))
+            authority = ""
         exchange = self.exchanges.judge(
             line, data.method, data.path, request.headers.fields, request.http_version, authority
         )
         flow.metadata[KEY] = exchange
         self.exchanges.enter(exchange)
+        self.connections.heard(flow.client_conn)
         return exchange
+
+    def _fails_closed(self, exchange: Exchange) -> bool:
+        """Whether the request is refused when it cannot be judged."""
+        return self.connections.fails_closed(names_of(exchange.seen))
 
     def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         self._lead_out(exchange, flow)
@@ -209,6 +235,16 @@ class Sidecar:
             hand_over(exchange, flow.request, self.app)
             flow.request.stream = exchange.sent.add
 
+    def _late(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Ends the waiting for a mock that speaks with the client itself; the layer of the request
+        then asks for the rule's own answer."""
+        if exchange.finished:
+            return
+        exchange.reason = REASON["answer"]
+        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
+        if handler is not None and flow.server_conn in handler.transports:
+            handler.close_connection(flow.server_conn)
+
     def end(self) -> None:
         """Records what is still open; called once, when no more time is left for it."""
         self.exchanges.end()
@@ -217,6 +253,12 @@ class Sidecar:
 
 
 _PROXY_REFUSED = "Upstream proxy "
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+def _is_websocket(flow: http.HTTPFlow) -> bool:
+    asked, given = flow.request.headers, flow.response.headers if flow.response else {}
+    return {asked.get("upgrade", "").lower(), given.get("upgrade", "").lower()} == {"websocket"}
 
 
 def recorded(exchange: Exchange) -> bool:

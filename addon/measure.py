@@ -7,22 +7,30 @@ profiles and rules, hosts as the profiles write them, and words from fixed lists
 from collections.abc import Callable
 from typing import NamedTuple
 
-from addon.bounds import BOUNDS
+from addon.bounds import BOUNDS, REASON
 from addon.exchange import Traced
+from addon.ledger import LOST
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics
 
 # Why a record may be lost, of app.contract.record.REASONS.
-LOSSES = ("queue_full", "spool_full", "disk_full", "disk_error", "corrupt", "refused", "shutdown")
+LOSSES = (*LOST, "killed")
 
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "QUERY")
 )
 _SCHEMES = frozenset(("http", "https"))
-FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open"))
+FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open", REASON["answer"]))
 _ASKED_IN_VAIN = frozenset(
-    ("app_unreachable", "app_error", "upstream_unreachable", "upstream_failed", "loop")
+    (
+        "app_unreachable",
+        "app_error",
+        REASON["answer"],
+        "upstream_unreachable",
+        "upstream_failed",
+        "loop",
+    )
 )
 
 
@@ -48,7 +56,8 @@ class Measure:
             self._metrics.add("telemock.passed", (profile.id,), 0)
             for host in profile.hosts:
                 name = f"*.{host.name}" if host.suffix else host.name
-                self._metrics.add("telemock.tls.client_rejected", (name,), 0)
+                for metric in ("telemock.tls.client_rejected", "telemock.unjudged"):
+                    self._metrics.add(metric, (name,), 0)
 
     def record(self, record: CaptureRecord, traced: Traced | None) -> None:
         add = self._metrics.add
@@ -58,6 +67,10 @@ class Measure:
             (record.kind, record.action, record.profile, record.rule, of_class))  # fmt: skip
         if record.kind == "tls_rejected":
             add("telemock.tls.client_rejected", (self._host(record.host),))
+        if record.reason == REASON["answer"]:
+            add("telemock.bounds.exceeded", ("answer",))
+        if record.reason == "unjudged":
+            add("telemock.unjudged", (self._host(record.host),))
         if record.request is None:
             return
         self._durations(record, traced)

@@ -2,7 +2,8 @@
 
 mitmproxy's `next_layer` hook (in `addon.connections`) asks `choose` before its own addon.
 `addon.judge` tells by the first bytes; what names no host means CONNECT's, or what the dummy
-address stands for.
+address stands for. Where a profile's host fails closed, what is no HTTP goes to the HTTP layer all
+the same, which refuses it (`addon.layers.Http1Server`).
 """
 
 from typing import Protocol
@@ -15,10 +16,11 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.tls import HTTP_ALPNS
 
 from addon.answer import AnswerLayer, Answers
-from addon.dns import Names
+from addon.dns import Names, is_address
 from addon.hello import Hello, look
 from addon.judge import Wait, judge, starts_like_http
-from addon.layers import Http, Relay, Sidecar
+from addon.layers import Http, Sidecar
+from addon.relay import Relay
 
 
 class Opener(Sidecar, Protocol):
@@ -43,10 +45,11 @@ def choose(context: Context, data: bytes, sidecar: Opener, names: Names) -> laye
     found = judge(data, _named_by_destination(context, names), sidecar.names)
     if isinstance(found, Wait):
         return found
-    if found.reason:
+    refused = found.reason == "not_http" and sidecar.fails_closed((found.host,))
+    if found.reason and not refused:
         return Relay(context, sidecar, host=found.host, sni=found.sni, reason=found.reason)
     _aim(context, found.host)
-    if not starts_like_tls_record(data):
+    if refused or not found.tls:
         return _http(context, sidecar)
     server = ServerTLSLayer(context)
     server.child_layer = ClientTLSLayer(context)
@@ -62,11 +65,11 @@ def _explicit(context: Context, data: bytes, sidecar: Opener) -> layer.Layer:
 
 
 def _opened(context: Context, data: bytes, sidecar: Opener) -> layer.Layer | Wait:
-    """Inside TLS that was opened: HTTP, or something that is passed on unread."""
+    """Inside TLS that was opened: HTTP, or something that is refused, or relayed unread."""
     http = context.client.alpn in HTTP_ALPNS or starts_like_http(data)
     if isinstance(http, Wait):
         return http
-    if not http:
+    if not http and not sidecar.fails_closed(sidecar.named(context)):
         host = _destination_host(context)
         return Relay(context, sidecar, host=host, sni=context.client.sni or "", reason="not_http")
     return _http(context, sidecar)
@@ -90,7 +93,9 @@ def _destination_host(context: Context) -> str:
 
 
 def _aim(context: Context, host: str) -> None:
-    """Makes the host the connection's destination: its address may be a dummy, and the certificate
-    for a client without SNI, and the check of the real host's, need the name."""
-    if context.server.address and not context.server.connected:
-        context.server.address = (host, context.server.address[1])
+    """Makes the host the connection's destination in place of an address: that may be a dummy, and
+    the certificate for a client without SNI, and the check of the real host's, need the name. A
+    name that CONNECT gave stays: that is where what is forwarded goes."""
+    to = context.server.address
+    if to and is_address(to[0]) and not context.server.connected:
+        context.server.address = (host, to[1])

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from addon import api
@@ -21,12 +22,14 @@ from addon import bounds as bounding
 from addon.bounds import Bounds
 from addon.egress import Egress
 from addon.egress import parse as parse_egress
+from addon.supervisor import ENV_RESTARTED
 from app.contract import names
 from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
 from app.contract.settings import (
     LOG_FORMATS,
     Setting,
     SettingError,
+    host_names,
     one_of,
     port,
     read,
@@ -37,6 +40,13 @@ from app.otel import settings as otel
 from app.otel.settings import Otel
 
 LARGEST_CAP = 1024 * 1024  # a record's line has room for both bodies, escaped
+
+
+class Restarted(NamedTuple):
+    """How often the supervisor has started the process again, and how the last one ended."""
+
+    times: int
+    why: str
 
 
 def _url(value: str) -> str:
@@ -113,6 +123,14 @@ def _seconds(value: str) -> float:
     return number
 
 
+def _restarted(value: str) -> Restarted:
+    """`3 was killed by signal 9`."""
+    if not value:
+        return Restarted(0, "")
+    number, _, why = value.partition(" ")
+    return Restarted(int(number), short(why))
+
+
 def _cap(value: str) -> int:
     number = size(value)
     if not 0 <= number <= LARGEST_CAP:
@@ -162,6 +180,9 @@ SETTINGS = (
             f"Port of the explicit proxy; by default {names.PORT_EXPLICIT_PROXY} without "
             "TELEMOCK_TRANSPARENT or TELEMOCK_LOOPBACK, none with one.", "a port from 0 to 65535"),
     Setting("TELEMOCK_HEALTH_HOST", "127.0.0.1", str, "Address of /health, /ready and /metrics."),
+    Setting("TELEMOCK_HEALTH_HOSTS", "", host_names,
+            "Names by which /health, /ready and /metrics may be asked, besides addresses, names "
+            "without a dot and names of the cluster.", "host names, comma separated"),
     Setting("TELEMOCK_HEALTH_PORT", str(names.PORT_SIDECAR_HEALTH), port,
             "Port of /health, /ready and /metrics.", "a port from 0 to 65535"),
     Setting("TELEMOCK_RESOLVE", "", resolve,
@@ -176,7 +197,7 @@ SETTINGS = (
     Setting("TELEMOCK_EGRESS_PROXY", "", str,
             "Proxy for what is forwarded to real hosts of profiles, "
             "http://[USER:PASSWORD@]HOST:PORT; it is asked with CONNECT."),
-    Setting("TELEMOCK_SPOOL_SIZE", "64MiB", size,
+    Setting("TELEMOCK_SPOOL_SIZE", names.SPOOL_SIZE, size,
             "Disk for records that the app has not accepted yet.", "bytes, or a number with MiB"),
     Setting("TELEMOCK_BODY_CAP", f"{BODY_CAP // 1024}KiB", _cap,
             "How much of a body is kept, and is read for body conditions.",
@@ -185,6 +206,9 @@ SETTINGS = (
     Setting("TELEMOCK_SHUTDOWN_SECONDS", "10", _seconds,
             "How long SIGTERM waits for exchanges to end, and then for the spool to be sent.",
             "seconds from 0 to 3600"),
+    Setting(ENV_RESTARTED, "", _restarted,
+            "Set by the container's first process, which starts the sidecar again when it ended "
+            "unasked: how often, and how the last one ended.", "a number and a reason"),
     Setting("LOG_LEVEL", "INFO", one_of(*_LEVELS), "Least severe line that is logged.",
             "DEBUG, INFO, WARNING or ERROR"),
     Setting("LOG_FORMAT", "text", one_of(*LOG_FORMATS),
@@ -216,6 +240,7 @@ class Options:
     transparent: tuple[Endpoint, ...]
     explicit: Endpoint | None
     health: Endpoint
+    health_hosts: frozenset[str]
     resolve: dict[tuple[str, int], tuple[str, int]]
     hosts: dict[str, str]
     loopback: dict[str, str]
@@ -226,6 +251,7 @@ class Options:
     body_cap: int
     bounds: Bounds
     shutdown_seconds: float
+    restarted: Restarted
     log_level: str
     log_format: str
     workload: Workload
@@ -282,6 +308,7 @@ def load(environ: Mapping[str, str]) -> Options:
         transparent=v["TELEMOCK_TRANSPARENT"],
         explicit=None if explicit is None else Endpoint(v["MITM_HOST"], explicit),
         health=Endpoint(v["TELEMOCK_HEALTH_HOST"], v["TELEMOCK_HEALTH_PORT"]),
+        health_hosts=v["TELEMOCK_HEALTH_HOSTS"],
         resolve=v["TELEMOCK_RESOLVE"],
         hosts=v["TELEMOCK_HOSTS"],
         loopback=v["TELEMOCK_LOOPBACK"],
@@ -292,6 +319,7 @@ def load(environ: Mapping[str, str]) -> Options:
         body_cap=v["TELEMOCK_BODY_CAP"],
         bounds=bounding.bounds(v),
         shutdown_seconds=v["TELEMOCK_SHUTDOWN_SECONDS"],
+        restarted=v[ENV_RESTARTED],
         log_level=v["LOG_LEVEL"],
         log_format=v["LOG_FORMAT"],
         workload=Workload(

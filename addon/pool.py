@@ -15,14 +15,19 @@ MOST_HEADERS = 256
 
 
 class AppFailed(Exception):
-    """No usable answer. `reason` is an id in REASONS. `cut`: the app closed the connection instead
-    of answering; `late`: it took the request and no answer came in time."""
+    """No usable answer. `reason` is an id in REASONS. `cut`: the app closed the connection before
+    any of its answer; `late`: it took the request and no answer came in time."""
 
     def __init__(self, reason: str, detail: str, *, cut: bool = False, late: bool = False) -> None:
         super().__init__(detail)
         self.reason = reason
         self.cut = cut
         self.late = late
+
+    @property
+    def down(self) -> bool:
+        """Whether the app as a whole is not there, as opposed to one answer that is none."""
+        return self.cut or self.reason == "app_unreachable"
 
 
 @dataclass(slots=True)
@@ -85,12 +90,15 @@ class _Connection(asyncio.Protocol):
         self.began = True
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as e:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as e:
             self._fail(AppFailed("app_error", f"not an HTTP answer: {e}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._waiting is not None:
-            self._fail(AppFailed("app_error", "connection closed before the answer", cut=True))
+            when = "within" if self.began else "before"
+            self._fail(
+                AppFailed("app_error", f"connection closed {when} the answer", cut=not self.began)
+            )
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self._answer.headers) >= MOST_HEADERS:
@@ -102,7 +110,7 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._answer.status = self._parser.get_status_code()
-        if self._bodiless:
+        if self._bodiless and self._answer.status >= 200:
             # The parser cannot be told that this answer has no body, so it is not used again.
             self._finish(keep=False)
 
@@ -136,31 +144,40 @@ class _Connection(asyncio.Protocol):
 
 
 class Pool:
-    """At most `size` connections at once; a request over that waits, within its time limit."""
+    """At most `size` connections at once, and as many for slow rules, which so hold up no other; a
+    request over that waits, within its time limit."""
 
     def __init__(self, host: str, port: int, *, size: int = 32, connect_timeout: float = 1) -> None:
         self.host, self.port = host, port
         self._connect_timeout = connect_timeout
         self._free: deque[_Connection] = deque()
         self._slots = asyncio.Semaphore(size)
+        self._slow = asyncio.Semaphore(size)
 
     async def ask(
-        self, request: bytes, *, within: float, bodiless: bool = False, fresh: bool = False
+        self,
+        request: bytes,
+        *,
+        within: float,
+        bodiless: bool = False,
+        fresh: bool = False,
+        slow: bool = False,
     ) -> Answered:
-        """Sends one whole request. `bodiless`: the answer has no body (HEAD).
+        """Sends one whole request. `bodiless`: the answer has no body (HEAD). `slow`: it takes its
+        time by intent.
 
         A kept connection that turns out dead before the answer began is replaced once; `fresh`
         never uses a kept one, so that a cut connection means the app cut it.
         Raises AppFailed.
         """
         try:
-            async with asyncio.timeout(within), self._slots:
+            async with asyncio.timeout(within), self._slow if slow else self._slots:
                 kept = None if fresh else self._take()
                 if kept is not None:
                     try:
                         return await self._use(kept, request, bodiless)
                     except AppFailed as e:
-                        if not e.cut or kept.began:
+                        if not e.cut:
                             raise
                 return await self._use(await self._connect(), request, bodiless)
         except TimeoutError:

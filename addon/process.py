@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,9 +19,10 @@ from mitmproxy.addonmanager import Loader
 
 from addon import ca, layers, loopback, telemetry
 from addon import options as settings
-from addon.api import Api
+from addon.api import TROUBLES, Api
 from addon.arrivals import QUIC_REFUSED, QuicRefused
 from addon.connections import listening
+from addon.constraints import Constraints, constraints, hosts_of
 from addon.dns import is_local
 from addon.logs import LogHandler, install
 from addon.main import Sidecar
@@ -36,6 +38,7 @@ from app.contract.settings import SettingError
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 
+_FIRST_S = 1.0  # that the first start waits for the app's profiles
 EXPORT_S = 2.0  # for the last spans and metrics, after the records
 
 log = logging.getLogger(__name__)
@@ -48,16 +51,24 @@ class Process:
 
     def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
         options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ca.ensure(options.ca_dir, options.trust_dir)
+        self._troubles: dict[str, str] = {}  # by the API's path, the last exchange's
+        self.metrics = _metrics(options.redirected)
+        api = Api(
+            options.api_url,
+            token_reader(options.token_file),
+            options.api_tls,
+            self._app_answers_with,
+        )
+        bundle = built_in() if bundle is None else bundle
+        ca.ensure(options.ca_dir, options.trust_dir, _signed(options, bundle, api))
+        self.authority = ca.held(options.ca_dir)
         self.options = options = options.counted_from(ca.born(options.ca_dir))
         self._ipv6 = is_local("::1")
         self.upstream_list = ca.upstream_list(options.ca_dir, options.upstream_ca)
-        self.metrics = _metrics(options.redirected)
         self.exporter = Exporter(options.otel, self.metrics)
-        api = Api(options.api_url, token_reader(options.token_file), options.api_tls)
         self.profiles = Profiles(
             api,
-            built_in() if bundle is None else bundle,
+            bundle,
             self._profiles_changed,
             options.boot,
         )
@@ -78,6 +89,7 @@ class Process:
         )
         self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
         layers.install(options.bounds, self.sidecar.connections.exceeded)
+        self.sidecar.connections.authority = self.authority
         self._log_handler: LogHandler | None = None
         self._started = time.monotonic()
         self._health: asyncio.Server | None = None
@@ -121,9 +133,16 @@ class Process:
             self.options.log_format == "json",
         )
         install(self._log_handler, self.options.log_level)
+        self._say_restarts()
         self.exporter.start()
         self.shipper.start()
         self.profiles.start()
+
+    def _say_restarts(self) -> None:
+        times, why = self.options.restarted
+        if times:
+            self.metrics.add("telemock.sidecar.restarts", (), times)
+            log.warning("started again in this container (%d): the process before %s", times, why)
 
     async def serve(self) -> None:
         """Health and metrics, once the proxy listens; then it is ready.
@@ -132,7 +151,12 @@ class Process:
         """
         health = self.options.health
         self._health = await telemetry.serve(
-            health.address, health.port, self.metrics, self.health, self.ready
+            health.address,
+            health.port,
+            self.metrics,
+            self.health,
+            self.ready,
+            self.options.health_hosts,
         )
         await loopback.prove(self._loopback)
         self._state = ""
@@ -145,6 +169,7 @@ class Process:
             log.warning("%s cannot be written: %s", FILE_SIDECAR, e.strerror)
         if not self._ipv6 and (self.options.loopback or self.options.transparent):
             log.info("there is no IPv6 here: nothing listens on it")
+        self._look_at_authority()
         log.info("proxy on %s, health on %s", ", ".join(proxy), ", ".join(where))
 
     def stopping(self) -> None:
@@ -181,20 +206,68 @@ class Process:
             "version": version(),
             "mode": self.options.mode or "",
             "boot": self.shipper.boot,
+            "restarts": self.options.restarted.times,
             "proxy": written(listening()),
             "in_flight": self.sidecar.exchanges.in_flight,
             "profiles": self.profiles.state(),
             "shipper": shipper,
+            "authority": self._authority(),
             "otel": self.exporter.state()
             | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
         }
 
+    def _authority(self) -> dict[str, Any]:
+        missing = self.authority.missing(hosts_of(self.profiles.rules)) if self._opens_all else []
+        return {"until": self.authority.until.isoformat(), "not_covered": missing}
+
+    @property
+    def _opens_all(self) -> bool:
+        """Whether connections to any host of the profiles may come, not only to those named."""
+        return self.options.explicit is not None or self.options.all_until is not None
+
+    def _look_at_authority(self) -> None:
+        """Now and each day: a certificate that ends is refused by all at once."""
+        if self.authority.is_near_its_end:
+            log.warning(
+                "the certificate authority of this sidecar ends on %s; hint: restart the pod, "
+                "which makes a new one",
+                f"{self.authority.until:%Y-%m-%d}",
+            )
+        asyncio.get_running_loop().call_later(86_400, self._look_at_authority)
+
     def ready(self) -> str:
         return self._state
 
+    def _app_answers_with(self, path: str, trouble: str) -> None:
+        """Profiles that can be had do not mean that records are taken."""
+        self._troubles[path] = trouble
+        for each in TROUBLES:
+            self.metrics.set("telemock.app.trouble", each in self._troubles.values(), (each,))
+
     def _profiles_changed(self, failed: bool) -> None:
+        if not failed and (missing := self._authority()["not_covered"]):
+            log.warning(
+                "the certificate authority of this sidecar may not sign for %s, which a profile "
+                "names since: clients will refuse; hint: restart the pod, or the sidecar and its "
+                "clients",
+                ", ".join(missing),
+            )
         self.metrics.set("telemock.profiles.reload_failed", failed)
         self._measure.begin()
+
+
+def _signed(options: Options, bundle: Bundle, api: Api) -> Constraints:
+    """What the authority may sign: the hosts whose addresses lead here, and where others come too,
+    all of the profiles' that the app has now."""
+    named = set(options.named.values())
+    if options.explicit is not None or options.all_until is not None or not named:
+        asked = Profiles(api, bundle)
+        # For the sake of the first start only: an app that is away must not hold it up.
+        thread = threading.Thread(target=asked.try_once, name="first-profiles", daemon=True)
+        thread.start()
+        thread.join(_FIRST_S)
+        named |= hosts_of(bundle.rules) | hosts_of(asked.rules)
+    return constraints(named, options.named)
 
 
 def _metrics(redirected: bool) -> Metrics:

@@ -4,6 +4,7 @@
 changes it, by replacing one attribute. A bad answer keeps the last good set.
 """
 
+import contextlib
 import http.client
 import logging
 import random
@@ -114,6 +115,11 @@ class Profiles:
                 backoff.reset()
                 wait = self._period * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
             said = self.error
+
+    def try_once(self) -> None:
+        """Takes the app's profiles if it has them, and says nothing of it if not."""
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            self.fetch()
 
     def fetch(self) -> bool:
         """Asks the app once; True when another set is in use now.

@@ -21,7 +21,9 @@ from addon.front import Front
 from addon.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
+from addon.supervisor import CANNOT_START
 from addon.tls import Contexts
+from app.contract.cores import no_core_dumps
 from app.contract.rules import Bundle
 
 
@@ -110,7 +112,7 @@ async def _run(process: Process) -> int:
         left = await asyncio.to_thread(process.stop)
     if master.failure:
         print(f"error: {master.failure}", file=sys.stderr)
-        return 1
+        return CANNOT_START
     if left:
         print(f"{left} records stay in the spool for the next start", file=sys.stderr)
     return 0
@@ -118,6 +120,7 @@ async def _run(process: Process) -> int:
 
 def run(options: Options, bundle: Bundle | None = None) -> int:
     """The sidecar until SIGTERM or SIGINT; the exit code. `bundle` instead of the built-in one."""
+    no_core_dumps()
     try:
         process = Process(options, bundle)
     except OSError as e:
@@ -127,7 +130,7 @@ def run(options: Options, bundle: Bundle | None = None) -> int:
             "can be written",
             file=sys.stderr,
         )
-        return 1
+        return CANNOT_START
     _allow_files()
     return asyncio.run(_run(process))
 

@@ -24,24 +24,46 @@ class NotReady(Exception):
 
 def wait(seconds: float) -> None:
     """Until /ready at TELEMOCK_HEALTH_HOST says so. Raises NotReady."""
-    host = os.environ.get("TELEMOCK_HEALTH_HOST") or "127.0.0.1"
-    port = int(os.environ.get("TELEMOCK_HEALTH_PORT") or names.PORT_SIDECAR_HEALTH)
     deadline = time.monotonic() + seconds
-    while missing := _missing(host, port):
+    while said := _missing():
         if time.monotonic() >= deadline:
             raise NotReady(
-                f"the sidecar is not ready after {seconds:g} s: {missing}\n\n"
+                f"the sidecar is not ready after {seconds:g} s: {said}\n\n"
                 f"hint: the log of the container {names.CONTAINER_SIDECAR} says why"
             )
         time.sleep(_PAUSE_SECONDS)
 
 
-def _missing(host: str, port: int) -> str:
+def address() -> tuple[str, int]:
+    """Of the sidecar's health server."""
+    host = os.environ.get("TELEMOCK_HEALTH_HOST") or "127.0.0.1"
+    return host, int(os.environ.get("TELEMOCK_HEALTH_PORT") or names.PORT_SIDECAR_HEALTH)
+
+
+def alive() -> bool:
+    """The health server's event loop turns: it answers, or closes what is too much for it."""
+    try:
+        with socket.create_connection(address(), _ANSWER_SECONDS) as s:
+            s.sendall(_request("/health"))
+            s.recv(1)
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _request(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\n\r\n".encode()
+
+
+def _missing() -> str:
     """What keeps it from being ready, "" once it is. A socket is enough, and is imported anyway:
     `http.client` takes as long to import as the rest of a start."""
+    host, port = address()
     try:
         with socket.create_connection((host, port), _ANSWER_SECONDS) as s:
-            s.sendall(b"GET /ready HTTP/1.1\r\n\r\n")
+            s.sendall(_request("/ready"))
             answer = b""
             while len(answer) < _ANSWER_CAP and (part := s.recv(_ANSWER_CAP)):
                 answer += part

@@ -15,7 +15,7 @@ from addon.exchange import Exchange, Kept, now
 from addon.pool import Answered, AppFailed, Pool
 from addon.reply import Reply, static
 from app.contract import names
-from app.contract.answer import BLOCKED, NO_TRAILERS
+from app.contract.answer import BLOCKED, NO_TRAILERS, UNJUDGED
 from app.contract.rules import Answer
 
 ANSWER_SECONDS = 5.0  # for the app's answer, above the rule's own delay
@@ -70,6 +70,19 @@ class Router:
         exchange.answered_by = "app"
         return _relayed(answered, exchange.seen.method)
 
+    def late(self, exchange: Exchange) -> Reply:
+        """The rule's answer at once, where there is no more time; and the app is left alone if it
+        was that which took it.
+
+        Raises Killed.
+        """
+        if exchange.asked and not exchange.answered:
+            exchange.answered = now()
+            self._open_circuit()
+        exchange.answered_by = "sidecar"
+        rule = exchange.decision.rule
+        return failed(exchange.seen.method) if rule is None else _static(exchange, rule.answer)
+
     def answer_now(self, exchange: Exchange) -> Reply | None:
         """The answer that needs nobody, None for one that the app is asked for."""
         rule = exchange.decision.rule
@@ -100,36 +113,33 @@ class Router:
         try:
             answered = await self.pool.ask(
                 _raw(exchange),
-                within=_patience(answer),
+                within=own_seconds(answer) + ANSWER_SECONDS,
                 bodiless=exchange.seen.method == "HEAD",
                 fresh="reset" in faults,
+                slow=own_seconds(answer) > 0,
             )
         except AppFailed as e:
             exchange.answered = now()
             if (e.cut and "reset" in faults) or (e.late and "hang" in faults):
                 exchange.answered_by = "app"
                 raise Killed from None
-            self._open_circuit()
+            if e.down:
+                self._open_circuit()
             raise
         exchange.answered = now()
         if _is_own_failure(answered, answer):
-            if answered.status >= 500:
-                self._open_circuit()
+            # One rule's failure, as of a template. The others go on asking.
             raise AppFailed("app_error", f"the app answered {answered.status}")
         return answered
 
     async def _static(self, exchange: Exchange, answer: Answer) -> Reply:
-        """The rule's answer without the app; delay and faults as far as they need no state."""
+        """The rule's answer without the app. Of a delay or a hang, what the app has not taken."""
         exchange.answered_by = "sidecar"
-        if answer.sequence:
-            answer = answer.sequence[-1]
-        if answer.delay_ms:
-            await asyncio.sleep(min(answer.delay_ms / 1000, LONGEST_HOLD))
-        if answer.fault == "hang":
-            await asyncio.sleep(LONGEST_HOLD)
-        if answer.fault in ("hang", "reset"):
-            raise Killed
-        return static(answer, exchange.seen.method)
+        waited = (now() - exchange.asked) / 1e9 if exchange.asked else 0
+        left = _hold(_last(answer)) - waited
+        if left > 0:
+            await asyncio.sleep(left)
+        return _static(exchange, answer)
 
     def _open_circuit(self) -> None:
         self._closed_until = asyncio.get_running_loop().time() + CIRCUIT_SECONDS
@@ -182,6 +192,10 @@ def refuse_trailers(request: http.Request) -> http.Response:
     return static(NO_TRAILERS, request.method).for_mitmproxy(request)
 
 
+def refuse_unjudged(request: http.Request) -> http.Response:
+    return static(UNJUDGED, request.method).for_mitmproxy(request)
+
+
 def _relayed(answered: Answered, method: str) -> Reply:
     fields = [h for h in answered.headers if h[0].lower() not in _INTERNAL]
     if answered.status not in (204, 304) and method != "HEAD":
@@ -194,12 +208,29 @@ def _variants(answer: Answer) -> Iterator[Answer]:
     yield from answer.sequence
 
 
-def _patience(answer: Answer) -> float:
-    """Seconds: above what the rule itself asks for, so that a slow rule is no failure."""
-    if any(a.fault in ("hang", "slow_body") for a in _variants(answer)):
-        return LONGEST_HOLD + ANSWER_SECONDS
-    delay = max(a.delay_ms for a in _variants(answer)) / 1000
-    return min(delay, LONGEST_HOLD) + ANSWER_SECONDS
+def own_seconds(answer: Answer) -> float:
+    """What the rule itself asks for at most: a rule that is slow by intent is no failure."""
+    slow_body = any(a.fault == "slow_body" for a in _variants(answer))
+    return LONGEST_HOLD if slow_body else max(map(_hold, _variants(answer)))
+
+
+def _hold(answer: Answer) -> float:
+    """Seconds until the answer begins, or is none."""
+    delay = answer.delay_ms / 1000
+    return LONGEST_HOLD if answer.fault == "hang" else min(delay, LONGEST_HOLD)
+
+
+def _last(answer: Answer) -> Answer:
+    """Of a sequence, whose state is the app's."""
+    return answer.sequence[-1] if answer.sequence else answer
+
+
+def _static(exchange: Exchange, answer: Answer) -> Reply:
+    """Raises Killed where the fault is that there is no answer."""
+    answer = _last(answer)
+    if answer.fault in ("hang", "reset"):
+        raise Killed
+    return static(answer, exchange.seen.method)
 
 
 def _is_own_failure(answered: Answered, answer: Answer) -> bool:
@@ -213,8 +244,11 @@ def _is_own_failure(answered: Answered, answer: Answer) -> bool:
 
 
 def _raw(exchange: Exchange) -> bytes:
-    """The request for the mock, whole. Bytes no server takes in a target are percent-encoded."""
+    """The request for the mock, whole. Bytes no server takes in a target are percent-encoded, and
+    one without a slash, as HTTP/2 may have it, gets it."""
     target = _NOT_IN_TARGET.sub(lambda found: b"%%%02X" % found[0][0], exchange.target)
+    if not target.startswith(b"/"):
+        target = b"/" + target
     fields = [h for h in exchange.fields if to_mock(h[0])]
     host = "" if any(n.lower() == b"host" for n, _ in fields) else exchange.seen.host
     fields += internal_headers(exchange, host)

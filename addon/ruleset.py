@@ -4,12 +4,19 @@
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
+from app.contract.dummies import Address
 from app.contract.names import SIDECAR_UID
 
 TABLE = "telemock"
+# What the table may hold to be ours: the first two in any case.
+CHAINS = ("to_sidecar", "refused")
+OBJECTS = frozenset(
+    (kind, f"{name}{version}")
+    for kind, name in (("set", "hosts"), ("counter", "redirected"), ("counter", "all"))
+    for version in (4, 6)
+) | {("chain", name) for name in CHAINS}
 # Before the chains of a mesh (-100), so that it sees what the sidecar does with the connection.
 PRIORITY = -101
 PORTS = (80, 443)
@@ -18,8 +25,6 @@ PORTS = (80, 443)
 METADATA = {4: ("169.254.0.0/16",), 6: ("fe80::/10", "fd00:ec2::254", "fd20:ce::254")}
 
 _FAMILIES = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
-
-Address = IPv4Address | IPv6Address
 
 
 class Dummy(NamedTuple):
@@ -74,11 +79,11 @@ def ruleset(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ())
             f"delete table inet {TABLE}",
             f"table inet {TABLE} {{",
             *parts,
-            "  chain to_sidecar {",
+            f"  chain {CHAINS[0]} {{",
             f"    type nat hook output priority {PRIORITY}; policy accept;",
             *redirects,
             "  }",
-            "  chain refused {",
+            f"  chain {CHAINS[1]} {{",
             "    type filter hook output priority 0; policy accept;",
             *refusals,
             "  }",

@@ -3,8 +3,10 @@
 `spool.Spool` decides which segments there are; nothing here writes.
 """
 
+import logging
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +14,8 @@ from typing import NamedTuple
 from app.contract.record import LINE_CAP, RecordError, decode
 
 _SCAN = 1 << 16  # bytes that are looked at together
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"([0-9a-f]{32})-[0-9]{8,}\.ndjson")
 
@@ -26,6 +30,10 @@ class Segment:
     records: int = 0  # that wait, damaged ones too
     taken: int = 0
     own: bool = False  # written by this process
+
+    @property
+    def number(self) -> int:
+        return int(self.path.stem.rpartition("-")[2])
 
 
 class Batch(NamedTuple):
@@ -50,14 +58,38 @@ def segments_in(directory: Path) -> dict[str, list[Path]]:
     return found
 
 
+def segments_of(
+    boot: str, paths: list[Path], position: tuple[int, int]
+) -> tuple[int, list[Segment]]:
+    """When the first was last written to, and what they are; `position` is up to which segment, and
+    byte of it, the records are done with."""
+    since = 0
+    segments = []
+    for path in paths:
+        try:
+            state = path.lstat()
+            if stat.S_ISREG(state.st_mode):
+                since = since or state.st_mtime_ns
+                segment = Segment(path, boot, state.st_size)
+                if segment.number <= position[0]:
+                    done = position[1] if segment.number == position[0] else segment.size
+                    segment.taken = min(done, segment.size)
+                segment.records = count_lines(path, segment.taken)
+                segments.append(segment)
+        except OSError as e:
+            log.warning("%s stays in the spool, it cannot be read: %s", path, e.strerror)
+    return since, segments
+
+
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
-def count_lines(path: Path) -> int:
-    """Lines of a file, a last one without its end too."""
+def count_lines(path: Path, start: int = 0) -> int:
+    """Lines of a file from there on, a last one without its end too."""
     fd = _open(path)
     try:
+        os.lseek(fd, start, os.SEEK_SET)
         lines = 0
         last = b"\n"
         while chunk := os.read(fd, _SCAN):

@@ -3,8 +3,8 @@
 The hooks `reserve` a number and `submit` the record; nothing they do waits for a disk, a terminal
 or the app. One thread measures, masks, makes the spans, prints and spools (here), another one
 delivers (`deliver.Delivery`).
-What was submitted or adopted from earlier starts is delivered, waiting or counted as dropped; a
-number that was reserved and lost is a gap in the store.
+What was submitted or adopted from earlier starts is delivered, waiting or counted as dropped; the
+ledger (`addon.ledger`) knows every number that was reserved, after a kill too.
 """
 
 import logging
@@ -61,14 +61,14 @@ class Shipper:
         self._dropped: Counter[str] = Counter()
         self._unprinted = 0
         self._spool = Spool(directory, self.boot, spool_size, self._lost)
-        self._delivery = Delivery(self._spool, api, self._lost, metrics)
+        self._reserve = self._spool.ledger.reserve
+        self._delivery = Delivery(self._spool, api, metrics)
         self._outlet = None if stdout is None else Outlet(stdout, self._not_printed)
         self._changed = threading.Condition()
         self._queue: deque[tuple[CaptureRecord, Traced | None, int]] = deque()
         self._queue_size = 0
         self._in_hand = 0  # records that the writer has taken from the queue
         self._idle = False  # the writer waits for a record, and is woken by the next one
-        self._seq = 0
         self._submitted = 0
         self._closing = False
         self._left: int | None = None
@@ -81,14 +81,13 @@ class Shipper:
     def start(self) -> None:
         if self._outlet is not None:
             self._outlet.start()
+        self._spool.start()
         self._writer.start()
         self._sender.start()
 
     def reserve(self) -> tuple[str, int]:
         """The boot id and the next number, from 1. From any thread."""
-        with self._changed:
-            self._seq += 1
-            return self.boot, self._seq
+        return self.boot, self._reserve()
 
     def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
         """Take a record, which is the shipper's from now on; with `traced` its spans are made too.
@@ -108,7 +107,7 @@ class Shipper:
                     self._changed.notify()
         if reason:
             self._measure.record(record, traced)
-            self._lost(reason, 1)
+            self._spool.lose(reason, 1)
             if traced is not None:
                 self._metrics.add("telemock.otlp.dropped", ("traces", reason))
 
@@ -137,7 +136,7 @@ class Shipper:
             waiting = len(self._queue) + self._in_hand
             self._queue.clear()
         if waiting:  # never started, or stuck
-            self._lost("shutdown", waiting)
+            self._spool.lose("shutdown", waiting)
         self._spool.close()
         if self._outlet is not None:
             self._outlet.close(max(0.1, deadline - time.monotonic()))
@@ -153,12 +152,13 @@ class Shipper:
             dropped = dict(self._dropped)
         return {
             "boot": self.boot,
-            "reserved": self._seq,
+            "reserved": self._spool.ledger.numbered,
             "submitted": self._submitted,
             "queued": queued,
             "spool_records": self._spool.records,
             "spool_bytes": self._spool.size,
             "spool_error": self._spool.error,
+            "ledger_error": self._spool.ledger.error,
             "stored": totals.stored,
             "duplicates": totals.duplicates,
             "dropped": dropped,
@@ -195,7 +195,7 @@ class Shipper:
                 self._keep(group)
             except Exception as e:  # the text may hold what a record holds
                 log.error("%d records could not be kept: %s", len(group), type(e).__name__)
-                self._lost("disk_error", len(group))
+                self._spool.lose("disk_error", len(group))
             self._in_hand = 0
 
     def _take(self) -> list[tuple[CaptureRecord, Traced | None]]:

@@ -4,29 +4,29 @@
 took. The directory holds, side by side for every start of a sidecar:
 
     <boot>-<number>.ndjson  a segment: encoded records, one a line, about 1 MiB
-    <boot>.lock             locked (flock) for as long as the process lives that appends to them
+    <boot>.lock             its ledger, locked for as long as the process lives that appends to them
 
-A start takes over the segments of every boot whose lock nobody holds, so processes that share a
-directory never touch each other's. Nothing is fsynced: the page cache survives the death of the
-process, which is what happens to containers; a power failure loses the last seconds, shows as a gap
-in the sequence, and would cost every record a disk's latency to avoid. What was accepted of a
-segment is not noted on disk either: after a crash its records are sent again, and the store knows
-them by id.
+A start takes over the segments and the ledger of every boot whose lock nobody holds, so processes
+that share a directory never touch each other's. Nothing is fsynced: the page cache survives the
+death of the process, which is what happens to containers; a power failure loses the last seconds,
+and would cost every record a disk's latency to avoid. Records that the app took a moment before a
+crash are sent again, and the store knows them by id.
 """
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
-import stat
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
-from addon.segment import Batch, Segment, count_lines, cut, segment_name, segments_in
+from addon.boots import Boots
+from addon.segment import Batch, Segment, cut, segment_name, segments_in, segments_of
+from app.contract.account import Account
 
 SEGMENT_SIZE = 1 << 20  # bytes after which the next segment begins
 HELD_SIZE = 4 << 20  # bytes of records that memory holds while the disk takes none
@@ -36,8 +36,9 @@ log = logging.getLogger(__name__)
 
 
 class Spool:
-    """`lost(reason, number)` is called for records that are gone. One thread appends, one reads and
-    accepts. Only `adopt` raises: a disk that fails is named in `error`, and tried again."""
+    """`lost(reason, number)` is called for records that are gone, after the ledger of their boot
+    knows it. One thread appends, one reads and accepts. Only `adopt` raises: a disk that fails is
+    named in `error`, and tried again."""
 
     def __init__(
         self, directory: Path, boot: str, limit: int, lost: Callable[[str, int], None]
@@ -58,7 +59,12 @@ class Spool:
         self._held: deque[bytes] = deque()
         self._held_size = 0
         self._retry_at = 0.0
-        self._claims: dict[str, int] = {}  # boot -> descriptor of its lock
+        self._boots = Boots(directory, boot, lost)
+        self.ledger = self._boots.own
+
+    def start(self) -> None:
+        """Keep numbers on disk from now on, so that a kill loses none."""
+        self._boots.start()
 
     @property
     def records(self) -> int:
@@ -82,27 +88,50 @@ class Spool:
         """
         if not self._directory.is_dir():
             return 0
-        boots = []
-        error: OSError | None = None
-        for boot in segments_in(self._directory).keys() - self._claims.keys() - {self.boot}:
-            try:
-                if self._claim(boot):
-                    boots.append(boot)
-            except OSError as e:
-                error = e
+        ledgers, error = self._boots.found()
         # Listed again: the last owner may have finished one before it let go.
         listed = segments_in(self._directory)
-        found = [_found(boot, listed.get(boot, [])) for boot in boots]
+        found = [segments_of(o.boot, listed.get(o.boot, []), o.position) for o in ledgers]
         adopted = [s for _, segments in sorted(found, key=lambda f: f[0]) for s in segments]
         with self._lock:
             self._segments.extendleft(reversed(adopted))
-            for segment in [s for s in adopted if not s.size]:
+            self._boots.take(ledgers, {s.boot for s in adopted})
+            for segment in [s for s in adopted if s.taken >= s.size]:
                 self._finish(segment)
-            for boot in boots:
-                self._release(boot)
         if error is not None:
             raise error
         return sum(s.records for s in adopted)
+
+    @property
+    def left_over(self) -> bool:
+        """Whether there were more boots than are taken over at a time."""
+        return self._boots.left_over
+
+    def accounts(self, *, leaving: bool = False) -> list[Account]:
+        """What the app is to be told beside the records; when `leaving`, for the last time."""
+        with self._lock:
+            leaving = leaving and not self._held
+            return self._boots.accounts(self._waiting(), leaving=leaving)
+
+    @property
+    def untold(self) -> bool:
+        """Whether a boot that was taken over has ended, and the app was not told yet."""
+        with self._lock:
+            return self._boots.untold(self._waiting())
+
+    def tell(self, accounts: Iterable[Account], known: Mapping[str, int]) -> None:
+        """The app was told these accounts; `known`: its count of records of those that it took."""
+        with self._lock:
+            self._boots.tell(accounts, known)
+
+    def _waiting(self) -> set[str]:
+        """Boots of which records wait on disk."""
+        return {s.boot for s in self._segments if s.taken < s.size}
+
+    def lose(self, reason: str, number: int) -> None:
+        """Records of this boot that did not come this far. From any thread."""
+        self.ledger.lose(reason, number)
+        self._lost(reason, number)
 
     def append(self, lines: Iterable[bytes]) -> None:
         """Keep records: on disk, in memory while the disk fails; those over the limit are lost."""
@@ -114,7 +143,7 @@ class Spool:
                     fitting.append(line)
                     size += len(line) + 1
                 else:
-                    self._lost("spool_full", 1)
+                    self.lose("spool_full", 1)
             if not fitting:
                 return
             written = 0
@@ -122,10 +151,11 @@ class Spool:
                 written = self._write(fitting)
             for line in fitting[written:]:
                 if self._held_size + len(line) > HELD_SIZE:
-                    self._lost(self._losing, 1)
+                    self.lose(self._losing, 1)
                 else:
                     self._held.append(line)
                     self._held_size += len(line)
+            self.ledger.save()
 
     def read(self, count: int, size: int) -> Batch:
         """At most `count` of the oldest records and about `size` bytes, at least one; empty when
@@ -134,7 +164,7 @@ class Spool:
             with self._lock:
                 segment = next((s for s in self._segments if s.taken < s.size), None)
                 if segment is None:
-                    return self._read_held(count, size)
+                    return self._read_held(0, count, size)
                 start, end = segment.taken, segment.size
             try:
                 batch = cut(segment, start, end, count, size)
@@ -145,45 +175,67 @@ class Spool:
                 return batch
             self.accept(batch)  # nothing but damage
 
-    def _read_held(self, count: int, size: int) -> Batch:
+    def behind(self, batch: Batch, count: int, size: int) -> list[bytes]:
+        """The same of the records behind a batch that was read, to have a look at."""
+        with self._lock:
+            parts = [
+                (s, s.taken + batch.length if s is batch.source else s.taken, s.size)
+                for s in self._segments
+            ]
+            held = self._read_held(batch.length if batch.source is None else 0, count, size).lines
+        for segment, start, end in parts:
+            with contextlib.suppress(OSError):
+                if start < end and (lines := cut(segment, start, end, count, size).lines):
+                    return lines
+        return held
+
+    def _read_held(self, start: int, count: int, size: int) -> Batch:
         lines: list[bytes] = []
-        for line in self._held:
+        for line in islice(self._held, start, None):
             if lines and (len(lines) >= count or size < len(line)):
                 break
             lines.append(line)
             size -= len(line)
         return Batch(lines, None, len(lines), 0)
 
-    def accept(self, batch: Batch) -> None:
-        """The batch is done with: forget its records, and delete a segment that holds no more."""
+    def accept(self, batch: Batch, refused: Collection[int] = (), reason: str = "refused") -> None:
+        """The batch is done with: forget its records, and delete a segment that holds no more.
+        Those at the places `refused` are lost for that reason."""
         with self._lock:
-            if batch.corrupt:
-                self._lost("corrupt", batch.corrupt)
             segment = batch.source
             if segment is None:
-                for line in batch.lines:
-                    # Those that the disk took meanwhile are sent again from there.
-                    if self._held and self._held[0] is line:
-                        self._held_size -= len(self._held.popleft())
+                self._accept_held(batch.lines, refused, reason)
                 return
             segment.taken += batch.length
             segment.records = max(0, segment.records - len(batch.lines) - batch.corrupt)
+            self._settle(segment, {"corrupt": batch.corrupt, reason: len(refused)})
             if segment.taken >= segment.size:
                 self._finish(segment)
+
+    def _accept_held(self, lines: list[bytes], refused: Collection[int], reason: str) -> None:
+        for at, line in enumerate(lines):
+            # Those that the disk took meanwhile are sent again from there.
+            if self._held and self._held[0] is line:
+                self._held_size -= len(self._held.popleft())
+                if at in refused:
+                    self.lose(reason, 1)
+
+    def _settle(self, segment: Segment, lost: dict[str, int]) -> None:
+        """Note in the segment's ledger how far it is done with, and what was lost of it."""
+        lost = {reason: number for reason, number in lost.items() if number}
+        self._boots.of(segment.boot).accept(segment.number, segment.taken, lost)
+        for reason, number in lost.items():
+            self._lost(reason, number)
 
     def close(self) -> None:
         """Bring to disk what memory holds, and leave the segments to the next start."""
         with self._lock:
             if not self._write_held():
-                self._lost(self._losing, len(self._held))
+                self.lose(self._losing, len(self._held))
                 self._held.clear()
                 self._held_size = 0
             self._seal()
-            for boot in list(self._claims):
-                self._release(boot)
-            for fd in self._claims.values():
-                os.close(fd)
-            self._claims.clear()
+            self._boots.close({s.boot for s in self._segments})
 
     def _write_held(self) -> bool:
         """Bring to disk what memory holds; whether it holds no more."""
@@ -226,8 +278,7 @@ class Spool:
 
     def _open(self) -> Segment:
         if self._active is None:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._claim(self.boot)
+            self._boots.claim()
             self._number += 1
             path = self._directory / segment_name(self.boot, self._number)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -263,6 +314,7 @@ class Spool:
                 self._seal()
             else:
                 segment.size = segment.records = segment.taken = 0
+                self._settle(segment, {})
                 return
         with contextlib.suppress(ValueError):
             self._segments.remove(segment)
@@ -271,54 +323,15 @@ class Spool:
         except OSError as e:  # it will be sent once more after the next start
             log.warning("%s cannot be deleted: %s", segment.path, e.strerror)
         if segment.boot != self.boot:
-            self._release(segment.boot)
+            self._boots.finished(segment.boot, {s.boot for s in self._segments})
 
     def _give_up(self, segment: Segment, error: OSError) -> None:
         with self._lock:
             log.error("%s cannot be read back: %s", segment.path, error.strerror or error)
-            self._lost("corrupt", segment.records)
+            segment.taken = segment.size
+            self._settle(segment, {"corrupt": segment.records})
             if segment is self._active:
                 self._active = None
                 os.close(self._fd)
                 self._fd = -1
             self._finish(segment)
-
-    def _claim(self, boot: str) -> bool:
-        """False when another process holds the boot's lock."""
-        if boot in self._claims:
-            return True
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        fd = os.open(self._directory / f"{boot}.lock", flags, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return False
-        except OSError:
-            os.close(fd)
-            raise
-        self._claims[boot] = fd
-        return True
-
-    def _release(self, boot: str) -> None:
-        """Give up the lock of a boot that has no segment left."""
-        if boot not in self._claims or any(s.boot == boot for s in self._segments):
-            return
-        with contextlib.suppress(OSError):
-            (self._directory / f"{boot}.lock").unlink()
-        os.close(self._claims.pop(boot))
-
-
-def _found(boot: str, paths: list[Path]) -> tuple[int, list[Segment]]:
-    """A boot's segments, and when the first was last written to."""
-    since = 0
-    segments = []
-    for path in paths:
-        try:
-            state = path.lstat()
-            if stat.S_ISREG(state.st_mode):
-                since = since or state.st_mtime_ns
-                segments.append(Segment(path, boot, state.st_size, count_lines(path)))
-        except OSError as e:
-            log.warning("%s stays in the spool, it cannot be read: %s", path, e.strerror)
-    return since, segments

@@ -6,12 +6,13 @@
 import asyncio
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import msgspec
 
+from app.contract.hosts import UNKNOWN, is_ours
 from app.otel.metrics import CONTENT_TYPE, Metrics
 
 HEAD_CAP = 8 * 1024  # bytes of a request's head
@@ -32,10 +33,16 @@ Ready = Callable[[], str]
 
 
 async def serve(
-    host: str, port: int, metrics: Metrics, health: Health, ready: Ready
+    host: str,
+    port: int,
+    metrics: Metrics,
+    health: Health,
+    ready: Ready,
+    names: Collection[str] = (),
 ) -> asyncio.Server:
     """Answer GET /health (`health()` as JSON), /ready (503 while `ready()` is a sentence that says
-    what is missing, 200 once it is "") and /metrics, one request a connection.
+    what is missing, 200 once it is "") and /metrics, one request a connection; by addresses, and
+    by the names that `is_ours` knows or that are among `names`.
 
     Raises OSError, with a text for people, when the address cannot be used.
     """
@@ -50,7 +57,8 @@ async def serve(
         writer.transport.set_write_buffer_limits(0)  # drained means that the kernel has all of it
         try:
             async with asyncio.timeout(PATIENCE_S):
-                writer.write(_rendered(_answer(await _target(reader), metrics, health, ready)))
+                target = await _target(reader, names)
+                writer.write(_rendered(_answer(target, metrics, health, ready)))
                 await writer.drain()
                 writer.write_eof()
                 while await reader.read(HEAD_CAP):  # closed with bytes unread, the answer is lost
@@ -73,21 +81,27 @@ async def serve(
         ) from None
 
 
-async def _target(reader: asyncio.StreamReader) -> str | HTTPStatus:
+async def _target(reader: asyncio.StreamReader, names: Collection[str]) -> str | HTTPStatus:
     """The path that is asked for, or why there is none."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-    words = head.split(b"\r\n", 1)[0].split(b" ")
+    first, *fields = head.split(b"\r\n")
+    words = first.split(b" ")
     if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
         return HTTPStatus.BAD_REQUEST
     if words[0] != b"GET":
         return HTTPStatus.METHOD_NOT_ALLOWED
+    hosts = [f[5:].decode("latin-1") for f in fields if f[:5].lower() == b"host:"]
+    if not all(is_ours(host, names) for host in hosts):
+        return HTTPStatus.MISDIRECTED_REQUEST
     return words[1].decode("latin-1").partition("?")[0]
 
 
 def _answer(target: str | HTTPStatus, metrics: Metrics, health: Health, ready: Ready) -> _Answer:
+    if target is HTTPStatus.MISDIRECTED_REQUEST:
+        return _text(target, UNKNOWN)
     if isinstance(target, HTTPStatus):
         return _text(target, target.phrase)
     try:

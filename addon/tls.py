@@ -8,14 +8,16 @@ connection.
 """
 
 import contextlib
+import datetime
 import os
 import ssl
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, cast
 
 from cryptography.hazmat.primitives import serialization
-from mitmproxy import ctx, tls
+from mitmproxy import certs, ctx, tls
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.certs import CertStoreEntry
 from mitmproxy.connection import Client, ConnectionState
@@ -23,9 +25,12 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from OpenSSL import SSL
 
-from addon.dns import Address
+from addon.constraints import of_certificate
+from addon.dns import Address, is_address
 
 MOST_CONTEXTS = 64  # a profile may name hosts by pattern, and clients choose names
+_LIFETIME = datetime.timedelta(days=199)  # of a certificate; longer ones are refused by some
+_RENEWED_S = 60 * 86_400.0  # after which all are made anew
 RECORD = 16 * 1024  # bytes of content that a TLS record has at most
 
 # In this order where a client offers several; others are answered without a protocol.
@@ -39,6 +44,11 @@ class Connection:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._ended = False  # the client said that it sends no more
+        self.sent = self.received = 0  # bytes of the client's, and to it
+        self.error = ""  # what OpenSSL said of an alert, or of what is no TLS
+        self.shaken = 0.0  # when the handshake was done, of time.monotonic()
+        self.heard = False  # it carried content
+        self.answered = False  # it carried a request that was answered
         self._sealed = bytearray()
         self._left: bytes | None = None  # read before mitmproxy took over
         self._shaken = False  # mitmproxy asked for the handshake
@@ -47,6 +57,7 @@ class Connection:
 
     def take(self, data: bytes) -> None:
         """Bytes of the client's."""
+        self.sent += len(data)
         self._incoming.write(data)
 
     def shake(self) -> bool:
@@ -55,6 +66,10 @@ class Connection:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        except ssl.SSLError as e:
+            self.error = said(e)
+            raise
+        self.shaken = self.shaken or time.monotonic()
         return True
 
     def plain(self) -> bytes:
@@ -66,14 +81,20 @@ class Connection:
             data = self._ssl.read(RECORD)
         except ssl.SSLWantReadError:
             return b""
-        except ssl.SSLError:
-            data = b""
+        except ssl.SSLError as e:
+            self.error, data = said(e), b""
         self._ended = not data
+        self.heard = self.heard or not self._ended
         return data
 
     @property
     def ended(self) -> bool:
         return self._ended
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the client took up a session, and so looked at no certificate."""
+        return bool(self._ssl.session_reused)
 
     def seal(self, data: bytes) -> None:
         """To be sent to the client, by the next `out`."""
@@ -94,10 +115,11 @@ class Connection:
 
     def out(self) -> bytes:
         """What is to be sent to the client now."""
-        if not self._sealed:
-            return self._outgoing.read()
-        sealed, self._sealed = self._sealed, bytearray()
-        return bytes(sealed + self._outgoing.read())
+        data = self._outgoing.read()
+        if self._sealed:
+            data, self._sealed = bytes(self._sealed) + data, bytearray()
+        self.received += len(data)
+        return data
 
     def leave(self, plain: bytes) -> None:
         """From here on mitmproxy's, which begins anew: it is told again how the client began, which
@@ -112,20 +134,21 @@ class Connection:
     def bio_write(self, data: bytes) -> int:
         if self._left is not None and not self._shaken:
             return len(data)
+        self.sent += len(data)
         return self._incoming.write(data)
 
     def bio_read(self, size: int) -> bytes:
         data = self._outgoing.read(size)
         if not data:
             raise SSL.WantReadError
+        self.received += len(data)
         return data
 
     def do_handshake(self) -> None:
         self._shaken = True
         try:
-            self._ssl.do_handshake()
-        except ssl.SSLWantReadError:
-            raise SSL.WantReadError from None
+            if not self.shake():
+                raise SSL.WantReadError
         except ssl.SSLError as e:
             _refuse(e)
 
@@ -143,10 +166,12 @@ class Connection:
         except ssl.SSLWantReadError:
             raise SSL.WantReadError from None
         except ssl.SSLError as e:
+            self.error = said(e)
             _refuse(e)
         if not data:
             self._ended = True
             raise SSL.ZeroReturnError
+        self.heard = True
         return data
 
     def sendall(self, data: bytes) -> int:
@@ -193,6 +218,7 @@ class Contexts:
     def __init__(self, tls_config: TlsConfig) -> None:
         self._tls_config = tls_config
         self._made: dict[tuple[str, str], ssl.SSLContext] = {}
+        self._until = time.monotonic() + _RENEWED_S
         self._left: dict[Address, Connection] = {}  # by the client's address
 
     def prepare(self, hosts: Iterable[str]) -> None:
@@ -203,8 +229,14 @@ class Contexts:
     def of(self, name: str, host: str) -> ssl.SSLContext:
         """For clients that ask for this name, or without one are connected to this address; `host`
         is who they mean."""
-        found = self._made.get((name, host))
+        key = name, host
+        if time.monotonic() > self._until:  # they would end before the pod does
+            self._made.clear()
+            self._tls_config.certstore.certs.clear()
+            self._until = time.monotonic() + _RENEWED_S
+        found = self._made.get(key)
         if found is None:
+            name, host = self._signed(name, host)
             client = Client(
                 peername=("", 0), sockname=(name, 0), state=ConnectionState.OPEN,
                 timestamp_start=0, sni=name,
@@ -213,8 +245,24 @@ class Contexts:
             context.server.address = (host, 0)
             if len(self._made) >= MOST_CONTEXTS:
                 del self._made[next(iter(self._made))]
-            found = self._made[name, host] = _make(self._tls_config.get_cert(context))
+            found = self._made[key] = _make(self._tls_config.get_cert(context))
         return found
+
+    def _signed(self, name: str, host: str) -> tuple[str, str]:
+        """The names of the certificate: a client looks for one of them, and takes none with another
+        that the authority may not sign for, such as the real address of a host."""
+        held = self._tls_config.certstore.default_ca.to_cryptography()
+        # Not after its authority's end; mitmproxy counts from two days ago.
+        left = held.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+        certs.CERT_EXPIRY = min(_LIFETIME, left + datetime.timedelta(days=1))
+        permitted = of_certificate(held)
+        if permitted is None:
+            return name, host
+        if is_address(name) and not permitted.permits(name) and host and not is_address(host):
+            name = host
+        if is_address(host) and not permitted.permits(host):
+            host = name
+        return name, host
 
     def leave(self, peer: Address, connection: Connection) -> None:
         """For mitmproxy's connection with this client, which is about to begin."""

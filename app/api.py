@@ -18,18 +18,18 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from app import report as reports
+from app.arriving import Slow
 from app.auth import Caller, Policy
-from app.batch import LINES_CAP, BatchError, read_body, receipt
+from app.batch import LINES_CAP, BatchError, read_body, receipt, told_by
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.profiles import explain, seen_from_url
-from app.reading import read
+from app.reading import in_turn, known_as
 from app.runtime import Runtime
 from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 
-_BATCH_S = 30.0  # for a batch to arrive whole
 _AGE = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NS = 1_000_000_000
@@ -139,27 +139,24 @@ async def take(request: Request) -> Response:
     sender = await SENDER(request)
     count = runtime.metrics.add
     _heard(request, runtime, sender)
-    async with runtime.batches:
-        try:
-            async with asyncio.timeout(_BATCH_S):
-                body = await read_body(request.stream())
+    told = told_by(request.headers, sender.pod)
+    try:
+        async with runtime.arriving.place(known_as(request, sender)) as place:
+            body = await read_body(request.stream(), place)
             arrived = time.perf_counter()
             encoding = request.headers.get("content-encoding", "")
-            batch, rebound = await read(body, encoding, sender.pod, runtime.digest)
-            if sender.pod and rebound:
-                count("telemock.ingest.rebound", (), rebound)
-                log.warning("%d records of %s named another pod", rebound, "/".join(sender.pod[:2]))
-            if not batch.records and not batch.refused:  # a sidecar that takes leave
-                return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
-            taken = await runtime.budget.take(sum(i.size for i in batch.records))
-        except ClientDisconnect:  # it waited too long for its turn, and comes again
-            return Response(status_code=408)
-        except BatchError as e:
-            raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
-        except TimeoutError:
-            raise refusal(408, f"the batch did not arrive within {_BATCH_S:g} s") from None
+            batch, taken = await in_turn(body, encoding, runtime, sender.pod)
+    except ClientDisconnect:  # it waited too long for its turn, and comes again
+        return Response(status_code=408)
+    except BatchError as e:
+        raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
+    except Slow as e:
+        hint = "send the batch again, in one go"
+        raise refusal(408, f"{e}\n\nhint: {hint}", {"Connection": "close"}) from None
+    if not batch.records and not batch.refused and not told:  # a sidecar that takes leave
+        return _json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
     try:  # the next one is read meanwhile: those that wait together share a commit
-        written = await runtime.writer.write(batch.records)
+        written = await runtime.writer.write(batch.records, told)
     except StoreFull as e:
         raise refusal(507, str(e), {"Retry-After": "5"}) from None
     except StoreError as e:
@@ -360,12 +357,15 @@ async def explanation(
         Query(examples=["https://cdn.cribl.io/telemetry/index.html?v=4.16.1"], max_length=16384),
     ],
     method: Annotated[str, Query(max_length=64)] = "GET",
+    host: Annotated[
+        str, Query(max_length=512, description="What the Host header says; by default as the URL.")
+    ] = "",
     mode: Annotated[
         Mode | None, Query(description="In place of mock; without it, the mode of this app.")
     ] = None,
 ) -> Response:
     try:
-        seen = seen_from_url(url, method)
+        seen = seen_from_url(url, method, [("Host", host)] if host else [])
     except ValueError as e:
         raise refusal(422, str(e)[:500]) from None
     found = explain(runtime.rules, seen, mode or runtime.settings.mode)

@@ -5,22 +5,27 @@ others are kept.
 """
 
 import asyncio
+import contextlib
 import io
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 import zstandard
 
+from app.arriving import Place
 from app.auth import Pod
+from app.contract import account
+from app.contract.names import HEADER_ACCOUNTS
 from app.contract.record import RecordError, decode, short
-from app.store import Incoming, Written
+from app.store import Incoming, Told, Written
 
 WIRE_CAP = 8 << 20  # bytes of a batch as sent
 BATCH_CAP = 64 << 20  # bytes of a batch, decompressed
 LINES_CAP = 10_000  # records of a batch
 BUDGET = 16 << 20  # bytes of records that wait for the disk
+DECODING = 64 << 20  # bytes of batches that are decompressed at a time
 _PIECE = (
     4 << 10
 )  # of compressed input at a time: at the worst ratios it becomes some 100 MiB at once
@@ -43,12 +48,14 @@ class Refused(msgspec.Struct, omit_defaults=True):
     id: str = ""
 
 
-class Receipt(msgspec.Struct):
-    """What became of a batch. Refused records are not to be sent again; the rest are on disk."""
+class Receipt(msgspec.Struct, omit_defaults=True):
+    """What became of a batch. Refused records are not to be sent again; the rest are on disk.
+    `accounts`: of each boot whose account was taken, how many of its records are stored."""
 
     stored: int
     duplicates: int
     refused: list[Refused]
+    accounts: dict[str, int] = {}
 
 
 class Batch(NamedTuple):
@@ -57,10 +64,10 @@ class Batch(NamedTuple):
 
 
 class Budget:
-    """How many bytes of records wait for the disk at a time; a batch larger than all of it goes
-    alone. So that many small batches share a commit, and large ones do not fill the memory."""
+    """Bytes that a stage of the intake holds at a time; a batch larger than all of it goes alone.
+    So many small batches share a commit, and large ones do not fill the memory."""
 
-    def __init__(self, size: int = BUDGET) -> None:
+    def __init__(self, size: int) -> None:
         self._free = self._size = size
         self._given = asyncio.Event()
 
@@ -78,16 +85,31 @@ class Budget:
         self._given.set()
 
 
-async def read_body(chunks: AsyncIterator[bytes]) -> bytes:
+async def read_body(chunks: AsyncIterator[bytes], place: Place) -> bytes:
     """The body as sent. Raises BatchError over the cap."""
-    body = bytearray()
+    pieces = []
     async for chunk in chunks:
-        body += chunk
-        if len(body) > WIRE_CAP:
+        await place.more(len(chunk), len(chunk))
+        pieces.append(chunk)
+        if place.held > WIRE_CAP:
             raise BatchError(
                 413, f"the batch is larger than {WIRE_CAP} bytes", "send fewer records at once"
             )
-    return bytes(body)
+    place.whole()
+    return b"".join(pieces)
+
+
+def plain_size(body: bytes, encoding: str) -> int:
+    """Bytes that the body takes when it is decompressed, at most."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return len(body)
+    if encoding == "zstd":
+        with contextlib.suppress(zstandard.ZstdError):
+            # Holds the frame more, or does another follow it, then it is refused.
+            if 0 <= (size := zstandard.frame_content_size(body)) <= BATCH_CAP:
+                return size
+    return BATCH_CAP
 
 
 def _whole(line: bytes) -> Incoming:
@@ -126,12 +148,16 @@ def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming] = _whole) ->
         named = incoming.record.workload
         if (named.namespace, named.pod, named.uid) == pod:
             continue
-        whole = msgspec.json.decode(incoming.line)  # fields that this version does not know stay
+        whole = _fields(incoming.line)  # those that this version does not know stay
+        workload = _fields(whole.get("workload", b"{}"))
         names = {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
-        whole["workload"] = whole.get("workload", {}) | names
-        batch.records[at] = ready(msgspec.json.encode(whole))
+        bound_to = whole | {"workload": workload | names}
+        batch.records[at] = ready(msgspec.json.encode(bound_to))
         bound += 1
     return bound
+
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class _Named(msgspec.Struct):
@@ -186,5 +212,11 @@ def _plain(body: bytes, encoding: str) -> bytes:
     return bytes(plain)
 
 
+def told_by(headers: Mapping[str, str], pod: Pod | None) -> list[Told]:
+    """What a sidecar says beside the batch of its numbers."""
+    accounts = account.decode(headers.get(HEADER_ACCOUNTS, "[]"))
+    return [Told(a, pod.namespace if pod else "", pod.name if pod else "") for a in accounts]
+
+
 def receipt(batch: Batch, written: Written) -> Receipt:
-    return Receipt(len(written.stored), written.duplicates, batch.refused)
+    return Receipt(len(written.stored), written.duplicates, batch.refused, dict(written.accounts))

@@ -6,8 +6,14 @@ is larger than a processor's cache: each further look at them would cost as much
 again. So only a narrow part is kept, and of a line that has a form (`app.forms`) only its values.
 """
 
+from collections.abc import Callable
+from functools import cache
+
+from app.contract.mask import Masker
 from app.contract.record import decode
+from app.contract.rules import RuleSet
 from app.files import request_log
+from app.foreign import admitted
 from app.forms import HEAD, Lines, keep, learn, narrowed
 from app.forms import said as said_by_form
 from app.store import Decoders, Incoming
@@ -36,9 +42,17 @@ class _Sender:
 _senders: dict[bytes, _Sender] = {}
 
 
-def digest(line: bytes, decoders: Decoders) -> Incoming:
+@cache
+def _no_profiles() -> Masker:
+    return Masker(RuleSet())
+
+
+def digest(
+    line: bytes, decoders: Decoders, masker: Callable[[], Masker] = _no_profiles
+) -> Incoming:
     """The record is without its query, headers, bodies and message; where there is a form, also
-    without ids, client's port and time of the answer. Raises RecordError."""
+    without ids, client's port and time of the answer. `masker` is for fields that are not known
+    here. Raises RecordError."""
     head = HEAD.match(line)
     sender = head and (_senders.get(head[1]) or keep(_senders, head[1], _Sender(), _SENDERS))
     if head and sender:
@@ -48,13 +62,14 @@ def digest(line: bytes, decoders: Decoders) -> Incoming:
                     sender.forms = (form, *(f for f in sender.forms if f is not form))
                 return usual
     record = decode(line)
+    kept = admitted(line, record, masker)
     known = facts(record, decoders(record.profile, record.rule))
     log_line = request_log(record)
-    if head and sender and sender.misses():
+    if head and sender and kept == line and sender.misses():
         learned = learn(line, head, record, known, log_line)
         if learned:
             sender.forms = (learned, *sender.forms[: _FORMS - 1])
-    return Incoming(narrowed(record), line, known, log_line)
+    return Incoming(narrowed(record), kept, known, log_line)
 
 
 def said(incoming: Incoming) -> bytes:

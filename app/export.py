@@ -7,6 +7,7 @@ masked already; nothing here removes or restores a value.
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -23,8 +24,9 @@ CSV_COLUMNS = (
     "status", "product_version", "answered_by", "reason", "namespace", "pod", "node", "container",
     "client", "user_agent", "request_bytes", "response_bytes", "duration_ms", "request_body",
 )  # fmt: skip
-# A spreadsheet takes such a cell for a formula, also in full-width forms.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# A spreadsheet takes such a cell for a formula, also in full-width forms, and behind blanks and
+# characters of no width.
+_FORMULA = re.compile("[\\s\ufeff\u200b-\u200f\u2060]*[=+@\uff1d\uff0b\uff0d\uff20-]|[\t\r\n]")
 _CELL_CAP = 32_000  # a cell of the common spreadsheets holds 32,767 characters
 
 Export = Callable[[Iterable[bytes]], Iterator[bytes]]
@@ -55,7 +57,7 @@ def cell(value: object) -> str:
     text = str(value).replace("\0", "\\0")
     if len(text) > _CELL_CAP:
         text = text[:_CELL_CAP] + "…"
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _row(found: CaptureRecord) -> dict[str, object]:

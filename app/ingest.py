@@ -23,7 +23,7 @@ from app.firehose import log_record
 from app.logs import place
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
-from app.store import Incoming, Store, StoreError, StoreFull, Written
+from app.store import Incoming, Store, StoreError, StoreFull, Told, Written
 
 QUEUE_CAP = 10_000  # records of the mock that wait
 QUEUE_BYTES = 64 << 20  # about as many bytes of them
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 class _Waiting(NamedTuple):
     records: list[Incoming]
+    told: Sequence[Told]
     size: int
     done: Callable[[Written | BaseException], None]
 
@@ -105,8 +106,9 @@ class Writer:
         self._drop("shutdown" if fits else self._losing or "queue_full", 1)
         return False
 
-    async def write(self, batch: list[Incoming]) -> Written:
-        """Returns after the commit. Raises StoreError; then nothing of the batch was kept."""
+    async def write(self, batch: list[Incoming], told: Sequence[Told] = ()) -> Written:
+        """Returns after the commit. Raises StoreError; then nothing of the batch was kept, nor of
+        what its sender `told`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Written] = loop.create_future()
 
@@ -125,7 +127,7 @@ class Writer:
         with self._changed:
             if self._closing:
                 raise StoreError("the app is shutting down\n\nhint: send the batch again later")
-            self._batches.append(_Waiting(batch, sum(i.size for i in batch), done))
+            self._batches.append(_Waiting(batch, told, sum(i.size for i in batch), done))
             self._changed.notify()
         return await future
 
@@ -187,7 +189,7 @@ class Writer:
         mine = [(i, size) for record, size in own if (i := self._encoded(record))]
         group = [i for b in batches for i in b.records] + [i for i, _ in mine]
         try:
-            written = self._store.write(group)
+            written = self._store.write(group, [t for b in batches for t in b.told])
         except StoreError as e:
             self._failed(e)
             with self._changed:
@@ -216,7 +218,9 @@ class Writer:
         for batch in batches:
             kept = [i for i in range(len(batch.records)) if at + i in stored]
             at += len(batch.records)
-            batch.done(Written(kept, len(batch.records) - len(kept), []))
+            told = {t.account.boot for t in batch.told}
+            known = {boot: count for boot, count in written.accounts.items() if boot in told}
+            batch.done(Written(kept, len(batch.records) - len(kept), [], accounts=known))
         self._after(group, written)
         return True
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -20,14 +20,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import api
 from app.auth import Denied
+from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.names import HEADER_RECORD
+from app.contract.record import text
 from app.health import health
 from app.mock import is_direct
 from app.openapi import describe
 from app.otel.metrics import Metrics
 from app.profiles import ProfileSet
 from app.runtime import Runtime
-from app.seen import host_of
+from app.seen import hosts_of
 from app.settings import Settings, environment, load
 from app.telemetry import METHODS, PodNames, otel
 from app.version import VERSION
@@ -59,6 +61,8 @@ class Dispatcher:
         app = self._runtime.mock if to_mock else self._app
         if self._cluster and not to_mock and not self._is_open(scope):
             app = _elsewhere
+        elif not to_mock and scope["path"] in _OPEN and not self._is_ours(scope):
+            app = _misdirected
         if to_mock and scope["type"] == "websocket":
             await websocket(self._runtime.mock, scope, receive, send)
             return
@@ -93,10 +97,24 @@ class Dispatcher:
             return False
         record = HEADER_RECORD.encode()
         return (
-            is_direct(scope["path"])
+            is_direct(text(scope.get("raw_path") or scope["path"]))
             or any(name == record for name, _ in scope["headers"])
-            or bool(self._runtime.rules.of_host(host_of(scope)[0]))
+            or any(map(self._runtime.rules.of_host, hosts_of(scope)))
         )
+
+    def _is_ours(self, scope: Scope) -> bool:
+        names = self._runtime.settings.health_hosts
+        hosts = (v.decode("latin-1") for n, v in scope["headers"] if n == b"host")
+        return all(is_ours(host, names) for host in hosts) or any(
+            map(self._is_below, hosts_of(scope)[:1])
+        )
+
+    def _is_below(self, name: str) -> bool:
+        """A host of a profile: nobody but its vendor can make such a name lead here."""
+        while (name := name.partition(".")[2]) and "." in name:
+            if self._runtime.rules.of_host(name):
+                return True
+        return False
 
     def _is_open(self, scope: Scope) -> bool:
         return _is_tls(scope) or scope["path"] in _OPEN
@@ -116,6 +134,10 @@ async def _elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
         "the API is on the release's Service, port https; `telemock --help` says how to ask it",
     )
     await JSONResponse(said, 404)(scope, receive, send)
+
+
+async def _misdirected(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse(UNKNOWN, 421)(scope, receive, send)
 
 
 class Server(FastAPI):

@@ -8,7 +8,6 @@ A direct request cannot be forwarded: where the rule or the mode says observe, p
 answered as mock would, and recorded as `mock`.
 """
 
-import asyncio
 import hashlib
 import logging
 import time
@@ -17,8 +16,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from app import template
+from app.arriving import Arriving
 from app.contract.answer import BLOCKED, Rendered, render
-from app.contract.body import documents, keep
+from app.contract.body import documents, keep, reading
+from app.contract.canonical import readings
 from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
 from app.contract.record import (
     BODY_CAP,
@@ -51,6 +52,7 @@ from app.seen import (
     Scope,
     Send,
     TooLarge,
+    TooSlow,
     arrived,
     header,
     read_body,
@@ -67,6 +69,12 @@ _TOO_LARGE = Answer(
     headers=(("content-type", "text/plain"), ("connection", "close"), (HEADER_ERROR, "too_large")),
     body=b"telemock: the body is larger than TELEMOCK_MAX_BODY\n",
 )
+_TOO_SLOW = Answer(
+    status=408,
+    headers=(("content-type", "text/plain"), ("connection", "close"), (HEADER_ERROR, "too_slow")),
+    body=b"telemock: the body came too slowly\n",
+)
+_HAS_BODY = frozenset({b"content-length", b"transfer-encoding"})
 NO_RULE = Answer(
     status=404,
     headers=(("content-type", "application/json"), (HEADER_ERROR, "no_rule")),
@@ -87,6 +95,7 @@ class Chosen(NamedTuple):
     action: Action
     profile: Profile | None = None
     rule: Rule | None = None
+    judged_by: str = ""
 
     def __str__(self) -> str:
         return f"{self.profile.id}/{self.rule.id}" if self.profile and self.rule else "no rule"
@@ -115,25 +124,36 @@ class Mock:
         *,
         mode: Mode | None,
         max_body: int,
+        arriving: Arriving,
     ) -> None:
         self._rules = rules
         self.writer = writer
         self._telemetry = telemetry
         self._mode = mode
         self._max_body = max_body
+        self._arriving = arriving
         self._counters = Counters()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         time_ns, started = time.time_ns(), time.monotonic_ns()
         asked = arrived(scope)
         span = self.begin(asked)
-        gone = too_large = False
+        gone = False
+        refused: Answer | None = None
+        body = None
         try:
-            body = await read_body(
-                receive, header(asked.headers, "content-encoding"), self._max_body
-            )
+            if any(n in _HAS_BODY for n, _ in scope["headers"]):
+                body = await read_body(
+                    receive,
+                    header(asked.headers, "content-encoding"),
+                    self._max_body,
+                    self._arriving,
+                    f"mock {asked.client.address if asked.client else ''}",
+                )
         except TooLarge as e:
-            too_large, body = True, e.body
+            refused, body = _TOO_LARGE, e.body
+        except TooSlow as e:
+            refused, body = _TOO_SLOW, e.body
         except ClientGone as e:
             gone, body = True, e.body
         if body is not None and HEADER_CUT in asked.internal:
@@ -146,7 +166,7 @@ class Mock:
         detail = error = ""
         if not gone:
             count = self._counters.next(chosen)
-            answer = _TOO_LARGE if too_large else step(chosen.answer, count)
+            answer = refused or step(chosen.answer, count)
             out = Outgoing(scope, receive, send)
             try:
                 rendered = await self._render(answer, seen, count)
@@ -215,9 +235,11 @@ class Mock:
     def view(self, asked: Arrived) -> Seen:
         """What rules look at. A direct request stands for one to the profile's own host."""
         rules = self._rules()
+        known = any(map(rules.of_host, asked.hosts))
         return Seen(
             method=asked.method,
-            host=asked.host if rules.of_host(asked.host) else direct_host(rules),
+            host=asked.host if known else direct_host(rules),
+            names=asked.hosts if len(asked.hosts) > 1 else (),
             path=asked.path,
             query=asked.query,
             headers=asked.headers,
@@ -233,13 +255,15 @@ class Mock:
             return Chosen(known[1].answer, "mock", *known)
         decision = decide(rules, seen, self._mode)
         if decision.needs_body:
-            seen.json = _json(asked, body, decision.rule)
+            seen.json = reading(body, header(asked.headers, "content-type"))
             decision = decide(rules, seen, self._mode)
+            seen.json = UNREAD  # what templates and versions look at is read as ever
+        found = (decision.profile, decision.rule, " ".join(decision.by))
+        if decision.action == "block":
+            return Chosen(BLOCKED, "block", *found)
         if decision.rule is None:
             return Chosen(NO_RULE, "mock", decision.profile)
-        if decision.action == "block":
-            return Chosen(BLOCKED, "block", decision.profile, decision.rule)
-        return Chosen(decision.rule.answer, "mock", decision.profile, decision.rule)
+        return Chosen(decision.rule.answer, "mock", *found)
 
     async def _render(self, answer: Answer, seen: Seen, count: int) -> Rendered:
         if not answer.template:
@@ -258,9 +282,10 @@ class Mock:
         }
         html = "html" in header(list(answer.headers), "content-type")
         try:
-            content = await asyncio.to_thread(template.render, answer.template, values, html=html)
+            content = await template.rendered(answer.template, values, html=html)
         except template.TemplateFailed as e:
-            log.error("a template failed: %s", e)
+            if not e.again:
+                log.error("a template failed: %s", e)
             return render(FAILED, seen.method)
         return render(answer, seen.method, content)
 
@@ -286,6 +311,7 @@ class Mock:
             action=chosen.action,
             mode=self._mode or "",
             answered_by="app",
+            judged_by=chosen.judged_by,
             client=asked.client,
             request=request_of(asked, body),
             trace_id=span.trace_id,
@@ -295,7 +321,7 @@ class Mock:
 
 
 def _json(asked: Arrived, body: Body | None, rule: Rule | None) -> Any:
-    """What body conditions and templates look at: as the sidecar reads it."""
+    """What templates and versions look at."""
     if body is None:
         return None
     kind = header(asked.headers, "content-type")
@@ -315,8 +341,8 @@ def direct_host(rules: RuleSet) -> str:
 
 
 def is_direct(path: str) -> bool:
-    """Whether a path is the mock's on every Host."""
-    return path == DIRECT or path.startswith(DIRECT + "/")
+    """Whether a raw path is the mock's on every Host, in any form that a server could read."""
+    return any(p == DIRECT or p.startswith(DIRECT + "/") for p in readings(path) or ())
 
 
 def step(answer: Answer, count: int) -> Answer:

@@ -63,7 +63,8 @@ class Workload(msgspec.Struct, kw_only=True):
 
 
 class Missing(msgspec.Struct, kw_only=True):
-    """Records of one start of a sidecar that never came, or are still on their way."""
+    """Records of one start of a sidecar that never came, or are still on their way. `lost` counts
+    by reason those that are known to be lost: all of them once it has ended."""
 
     boot: str
     namespace: str
@@ -71,6 +72,7 @@ class Missing(msgspec.Struct, kw_only=True):
     node: str
     count: int
     missing: int
+    lost: dict[str, int] = {}
     last_seen: str
 
 
@@ -199,9 +201,13 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
     yield _Section(
         "Clients that refused our certificate",
-        "host,count,workloads,first seen,last seen",
-        [(e.host, e.count, e.workloads, e.first_seen, e.last_seen) for e in report.rejected],
-    )
+        "host,count,workloads,why,first seen,last seen",
+        [
+            (e.host, e.count, e.workloads, REASONS.get(e.reason, e.reason), e.first_seen,
+             e.last_seen)
+            for e in report.rejected
+        ],
+    )  # fmt: skip
     yield _Section(
         "Failures",
         "host,endpoint,count,why,last seen",
@@ -212,14 +218,21 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
     yield _Section(
         "Records missing, or still on their way",
-        "namespace,pod,boot,stored,missing,last seen",
-        [(m.namespace, m.pod, m.boot, m.count, m.missing, m.last_seen) for m in report.missing],
+        "namespace,pod,boot,stored,missing,why,last seen",
+        [
+            (m.namespace, m.pod, m.boot, m.count, m.missing, why_lost(m.lost), m.last_seen)
+            for m in report.missing
+        ],
     )
     yield _Section(
         "Records dropped",
         "count,why",
         [(n, REASONS.get(reason, reason)) for reason, n in report.dropped.items()],
     )
+
+
+def why_lost(lost: Mapping[str, int]) -> str:
+    return "; ".join(f"{count}: {REASONS.get(id, id)}" for id, count in lost.items())
 
 
 def _what(endpoint: Endpoint) -> str:

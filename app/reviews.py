@@ -124,7 +124,7 @@ class ClusterAuthority:
             spec["audiences"] = [audience]
         status = self._post(_REVIEW_TOKEN, "authentication.k8s.io/v1", "TokenReview", spec)
         # An authenticator that knows no audiences accepts any token and names none.
-        if not status.get("authenticated") or (
+        if status.get("authenticated") is not True or (
             audience and audience not in (status.get("audiences") or ())
         ):
             return None

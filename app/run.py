@@ -18,6 +18,7 @@ import msgspec
 from app import local, sent, transparent, trust
 from app.client import ClientError, connect
 from app.contract import names
+from app.report import why_lost
 from app.settings import Settings
 
 _FORWARDED = (
@@ -64,19 +65,14 @@ def run(
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
         app = _app(settings, profiles, stack)
-        route = transparent.Redirect(_redirected(app)) if redirect else None
+        route = _transparent(app, settings) if redirect else None
         environ = {"TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name}
         if mode:
             environ["TELEMOCK_MODE"] = mode
         if route is not None:
             environ |= route.settings
-        sidecar = local.start_sidecar(
-            settings.data,
-            settings.logs,
-            app.url,
-            environ=environ,
-            stdout=sys.stderr.fileno() if verbose else subprocess.DEVNULL,
-        )
+        stdout = sys.stderr.fileno() if verbose else subprocess.DEVNULL
+        sidecar = _sidecar(settings, app, environ, stdout)
         stack.callback(sidecar.child.stop)
         prefix = stack.enter_context(route.held(settings.data)) if route is not None else []
         variables = _variables(settings.data / names.DIR_CA, "" if route else sidecar.proxy)
@@ -87,13 +83,17 @@ def run(
             if not app.answers():  # it was killed, or was another run's and ended with that
                 app = local.start_app(settings.data, settings.logs, port=app.port)
                 stack.callback(app.stop)
+            if sidecar.child.ended:  # another one finds in the spool what this one left
+                sidecar = sidecar._replace(child=_sidecar(settings, app, {}).child)
             sidecar.child.stop()  # it ends its exchanges and delivers what it still has
             with connect(settings, app.url) as source:
                 rows = sent.summed(sent.records(source, sidecar.boot, began))
+                lost = sent.lost(source, sidecar.boot, began)
         except (local.LocalError, ClientError) as e:  # the exit code is still the command's
             _say(f"error: what the command sent cannot be told: {e}")
             return code
-    _report(rows, code, as_json)
+    ca = settings.data / names.DIR_CA / names.FILE_CA_CERT
+    _report(rows, lost, ca, code, as_json)
     return code
 
 
@@ -111,6 +111,18 @@ def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStac
     app = local.start_app(settings.data, settings.logs, environ=environ)
     stack.callback(app.stop)
     return app
+
+
+def _sidecar(
+    settings: Settings, app: local.App, environ: Mapping[str, str], stdout: int = subprocess.DEVNULL
+) -> local.Sidecar:
+    return local.start_sidecar(
+        settings.data, settings.logs, app.url, environ=environ, stdout=stdout
+    )
+
+
+def _transparent(app: local.App, settings: Settings) -> transparent.Redirect:
+    return transparent.Redirect(_redirected(app), settings.dummy_ranges)
 
 
 def _redirected(app: local.App) -> list[str]:
@@ -165,16 +177,37 @@ def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
     return got.si_signo, got.si_code > 0
 
 
-def _report(rows: Sequence[sent.Sent], code: int, as_json: bool) -> None:
+def _report(
+    rows: Sequence[sent.Sent], lost: Mapping[str, int], ca: Path, code: int, as_json: bool
+) -> None:
     if as_json:
-        document = {"exit_code": code, "sent": [msgspec.to_builtins(row) for row in rows]}
+        document = {
+            "exit_code": code,
+            "sent": [msgspec.to_builtins(row) for row in rows],
+            "lost": dict(lost),
+        }
         print(json.dumps(document), flush=True)
         return
-    if not any(row.kind == "exchange" for row in rows):
-        _say("telemock: no request to a host of a profile was seen")
+    _say_what_was_not_seen(rows, ca)
     if rows:
         _say("telemock: what left")
         _say(sent.table(rows).rstrip())
+    if lost:
+        _say(f"telemock: records that were lost: {why_lost(lost)}")
+
+
+def _say_what_was_not_seen(rows: Sequence[sent.Sent], ca: Path) -> None:
+    silent = [row for row in rows if row.kind == "tls_rejected" or row.reason == "no_request"]
+    if silent:
+        hosts = ", ".join(sorted({row.host for row in silent}))
+        _say(
+            f"telemock: connections without a request: {sum(row.count for row in silent)} to "
+            f"{hosts}; what was to be sent on them was not seen"
+        )
+    elif not any(row.kind == "exchange" for row in rows):
+        _say("telemock: no request to a host of a profile was seen")
+    if any(row.kind == "tls_rejected" for row in silent):
+        _say(f"telemock: the command probably does not trust the sidecar's certificate: see {ca}")
 
 
 def _say(line: str) -> None:

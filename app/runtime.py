@@ -12,15 +12,18 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from app import auth
-from app.batch import Budget
+from app import auth, template
+from app.arriving import Arriving
+from app.batch import BUDGET, DECODING, Budget
 from app.contract import rules as contract_rules
+from app.contract.cores import no_core_dumps
 from app.contract.mask import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.digest import digest
 from app.files import LogFiles
+from app.foreign import believable, timed
 from app.ingest import Writer
 from app.logs import masked_logging, place
 from app.mock import Mock
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
 FLUSH_S = 10.0  # that the shutdown waits for the mock's last records
 _PROFILES_S = 1.0  # between looks at the profiles' files
 _PRUNE_S = 60.0  # between looks at the store's age and size
-_BATCHES = 4  # that are read and decoded at a time; the bodies of the others wait unread
+_BATCHES = 4  # that are decoded at a time
 _GAUGES_S = 10.0  # at most, between two looks at what is exported
 _EXPORT_S = 5.0  # that the shutdown waits for the OTLP endpoint
 _READY_S = 2.0  # that /ready waits for the store
@@ -62,7 +65,9 @@ class Runtime:
         self.sidecars = Sidecars()
         self.started = time.monotonic()
         self.batches = asyncio.Semaphore(_BATCHES)
-        self.budget = Budget()
+        self.arriving = Arriving(lambda why: metrics.add("telemock.bodies.ended", (why,)))
+        self.decoding = Budget(DECODING)
+        self.budget = Budget(BUDGET)
         self.token = ""
         self.mask_key: bytes | None = None
         self.mask_key_id = ""
@@ -100,6 +105,7 @@ class Runtime:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """From the first file to the last record. Raises SettingError, StoreError."""
+        no_core_dumps()
         settings = self.settings
         self.started = time.monotonic()
         try:
@@ -157,6 +163,7 @@ class Runtime:
                 self.telemetry,
                 mode=settings.mode,
                 max_body=settings.max_body,
+                arriving=self.arriving,
             )
             self.metrics.set("telemock.store.limit", settings.retention_size)
             self.writer.counting.expect(p.id for p in self.rules.profiles)
@@ -182,6 +189,7 @@ class Runtime:
                     await self.measure()
                 await asyncio.to_thread(self.telemetry.close, _EXPORT_S)
                 await asyncio.to_thread(self.store.close)
+                template.close()
 
     @contextlib.contextmanager
     def _deciding(self) -> Iterator[None]:
@@ -201,7 +209,10 @@ class Runtime:
             self.release.close()
 
     def digest(self, line: bytes) -> Incoming:
-        return digest(line, self._decoders)
+        found = digest(line, self._decoders, self.masker)
+        if believable(found.record.time_ns):
+            return found
+        return digest(timed(line), self._decoders, self.masker)
 
     def _decoders(self, profile: str, rule: str) -> Sequence[str]:
         found = self.rules.rule(profile, rule)

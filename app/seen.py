@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from app.arriving import Arriving, Slow
 from app.contract.body import keep
+from app.contract.canonical import hosts_in
 from app.contract.names import HEADER_SCHEME, HEADERS_INTERNAL
 from app.contract.record import (
     BODY_CAP,
@@ -21,6 +23,7 @@ from app.contract.record import (
     Pair,
     Request,
     clip,
+    cut,
     short,
     text,
 )
@@ -29,16 +32,19 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:]*)(?::(\d{1,5}))?", re.IGNORECASE)
+_PORT = re.compile(r":(\d{1,5})\s*\Z")
+WHOLE_S = 300.0  # for a body of any size to arrive
 _HTTP = {"ws": "http", "wss": "https"}
 
 
 class Arrived(NamedTuple):
-    """`headers` in order without the internal ones; `host` lower case without port."""
+    """`headers` in order without the internal ones; `host` lower case without port, `hosts` all
+    names that Host headers give."""
 
     method: str
     scheme: str
     host: str
+    hosts: tuple[str, ...]
     port: int
     path: str
     query: list[Pair]
@@ -49,16 +55,18 @@ class Arrived(NamedTuple):
     client: Endpoint | None
 
 
-def host_of(scope: Scope) -> tuple[str, int | None]:
-    """Host header in lower case without the port, and the port if it names one."""
+def hosts_of(scope: Scope) -> tuple[str, ...]:
+    """Every name in the Host headers, first the one that they mean; in lower case, no ports."""
+    values = [text(value) for name, value in scope["headers"] if name == b"host"]
+    return tuple(dict.fromkeys(name for value in values for name in hosts_in(value)))
+
+
+def _port(scope: Scope) -> int | None:
+    """The port that the Host header names."""
     for name, value in scope["headers"]:
-        if name == b"host":
-            found = _HOST.fullmatch(text(value).strip())
-            if found is None:
-                return "", None
-            port = int(found[2]) if found[2] and int(found[2]) < 65536 else None
-            return found[1].lower().strip("[]").rstrip("."), port
-    return "", None
+        if name == b"host" and (found := _PORT.search(text(value))) and int(found[1]) < 65536:
+            return int(found[1])
+    return None
 
 
 def internal_headers(scope: Scope) -> dict[str, str]:
@@ -70,12 +78,13 @@ def internal_headers(scope: Scope) -> dict[str, str]:
 def arrived(scope: Scope) -> Arrived:
     internal = internal_headers(scope)
     scheme = internal.get(HEADER_SCHEME) or _HTTP.get(scope["scheme"]) or str(scope["scheme"])
-    host, port = host_of(scope)
+    hosts, port = hosts_of(scope), _port(scope)
     client = scope.get("client")
     return Arrived(
         method=scope.get("method", "GET"),
         scheme=short(scheme),
-        host=host,
+        host=hosts[0] if hosts else "",
+        hosts=hosts,
         port=port or (443 if scheme == "https" else 80),
         path=text(scope.get("raw_path") or scope["path"]),
         query=pairs_of(scope["query_string"]),
@@ -111,7 +120,7 @@ def request_of(asked: Arrived, body: Body | None) -> Request:
         scheme=asked.scheme,
         host=short(asked.host),
         port=asked.port,
-        path=asked.path[:VALUE_CAP],
+        path=cut(asked.path, VALUE_CAP),
         query=query,
         http_version=short("HTTP/" + asked.http_version) if asked.http_version else "",
         headers=headers,
@@ -136,8 +145,21 @@ class ClientGone(Exception):
         self.body = body
 
 
-async def read_body(receive: Receive, encoding: str, limit: int) -> Body | None:
-    """The request's body, read to its end; None when it has none. Raises TooLarge, ClientGone."""
+class TooSlow(Exception):
+    """`body` is what came before its time was over."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self.body = body
+
+
+async def read_body(
+    receive: Receive, encoding: str, limit: int, arriving: Arriving, sender: str
+) -> Body | None:
+    """The request's body, read to its end; None when it has none.
+
+    Raises TooLarge, TooSlow, ClientGone.
+    """
     digest = hashlib.sha256()
     prefix = bytearray()
     size = 0
@@ -147,19 +169,24 @@ async def read_body(receive: Receive, encoding: str, limit: int) -> Body | None:
             bytes(prefix), size=size, sha256=digest.hexdigest(), encoding=encoding, cap=BODY_CAP
         )
 
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone(kept())
-        chunk = message.get("body", b"")
-        digest.update(chunk)
-        size += len(chunk)
-        if len(prefix) < BODY_CAP:
-            prefix += chunk[: BODY_CAP - len(prefix)]
-        if size > limit:
-            raise TooLarge(kept())
-        if not message.get("more_body", False):
-            return kept() if size else None
+    try:
+        async with arriving.place(sender, WHOLE_S) as place:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone(kept())
+                chunk = message.get("body", b"")
+                part = chunk[: BODY_CAP - len(prefix)]
+                await place.more(len(chunk), len(part))
+                digest.update(chunk)
+                size += len(chunk)
+                prefix += part
+                if size > limit:
+                    raise TooLarge(kept())
+                if not message.get("more_body", False):
+                    return kept() if size else None
+    except Slow:
+        raise TooSlow(kept()) from None
 
 
 def header(headers: list[Pair], name: str) -> str:

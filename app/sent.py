@@ -11,7 +11,7 @@ from app.client import Source, captures
 from app.contract import record
 from app.contract.record import REASONS, CaptureRecord
 from app.inventory import route_of
-from app.store import CaptureQuery
+from app.store import CaptureQuery, Scope
 from app.store.rollup import sizes
 from app.tables import text_table
 
@@ -41,6 +41,12 @@ def records(source: Source, boot: str, since_ns: int) -> Iterator[CaptureRecord]
         found = record.decode(line)
         if found.boot == boot and found.kind != "log":
             yield found
+
+
+def lost(source: Source, boot: str, since_ns: int) -> dict[str, int]:
+    """Why how many records of that start are in no capture. Raises what the source raises."""
+    found = [m for m in source.report(Scope(since_ns=since_ns)).missing if m.boot == boot]
+    return found[0].lost if found else {}
 
 
 def summed(found: Iterable[CaptureRecord]) -> list[Sent]:

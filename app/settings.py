@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from app.contract import dummies
 from app.contract.names import PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
 from app.contract.record import Mode
 from app.contract.settings import (
@@ -22,6 +23,7 @@ from app.contract.settings import (
     Setting,
     SettingError,
     flag,
+    host_names,
     one_of,
     port,
     read,
@@ -166,6 +168,12 @@ SETTINGS = (
         "HOST:PORT=ADDRESS:PORT, comma separated",
     ),
     Setting(
+        dummies.SETTING, dummies.DEFAULT, dummies.parse,
+        "Ranges that `telemock run --transparent` and `telemock inject` take addresses for "
+        "telemetry hosts from, as networks, comma separated: the first one of IPv4 and the first "
+        "one of IPv6 that nothing of the machine, or of the pod's specification, lies in.",
+    ),
+    Setting(
         "TELEMOCK_SERVER", "", _server,
         "URL of the app that the command line asks; cluster or cluster:CONTEXT asks the one in the "
         "kubeconfig's cluster; empty finds the one that runs on TELEMOCK_DATA, or reads the store "
@@ -196,6 +204,12 @@ SETTINGS = (
         "https://jaeger.example/trace/{trace_id}: captures then carry theirs as trace_url.",
         "an http:// or https:// URL with {trace_id} in it",
     ),
+    Setting(
+        "TELEMOCK_HEALTH_HOSTS", "", host_names,
+        "Names by which /health, /ready and /metrics may be asked, besides addresses, names "
+        "without a dot and names of the cluster.",
+        "host names, comma separated",
+    ),
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
     Setting("POD_NAME", "", str, "Name of the app's own pod, for what OpenTelemetry gets."),
     Setting("POD_UID", "", str, "Uid of the app's own pod, for the same."),
@@ -223,12 +237,14 @@ class Settings:
     retention_days: float
     retention_size: int
     resolve: Mapping[tuple[str, int], tuple[str, int]]
+    dummy_ranges: tuple[dummies.Network, ...]
     server: str
     cluster: bool
     tls_port: int
     fullname: str
     tls_secret: str
     trace_url: str
+    health_hosts: frozenset[str]
     pod_namespace: str
     pod_name: str
     pod_uid: str

@@ -22,14 +22,26 @@ _ASK_S = 5.0
 _UNSEEN = (
     "no injector saw this pod: it is older than the opt-in, or the injector was away; restart it"
 )
+# What the sidecar says of the app, in the words of its metric telemock.app.trouble.
+_TROUBLE = {
+    "unreachable": "its sidecar cannot reach the app",
+    "distrusted": "its sidecar does not trust the app's certificate: the app had another authority "
+    "when the pod was injected; restart it{how}",
+    "unauthorized": "the app does not accept its sidecar's token: the app's log says why",
+    "full": "the app's disk is full, so its records wait in the pod",
+    "error": "the app does not take what its sidecar sends: the app's log says why",
+}
+_TROUBLED = re.compile(r'^telemock_app_trouble\{telemock_outcome="([a-z]+)"\} 1(?:\.0)?$', re.M)
 _SAMPLE = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? ([0-9.e+-]+)$", re.M)
 
 
 class PodStatus(msgspec.Struct, kw_only=True):
     """None is "not known". `redirect_proven` is that a redirected connection reached the sidecar
     (with `loopback`: that its listeners do). `dropped` and `refused` (clients that refused our
-    certificate) count since the sidecar's start, `missing` are gaps in what the app has;
-    `stale_hosts` are of the profiles and not redirected in this pod."""
+    certificate) count since the sidecar's start; `missing` are records of any start of it that the
+    app does not have; `trouble` is a word for why the app takes nothing from the sidecar;
+    `restarts` of the sidecar are those by Kubernetes and those within the container; `stale_hosts`
+    are of the profiles and not redirected in this pod."""
 
     namespace: str
     pod: str
@@ -46,6 +58,8 @@ class PodStatus(msgspec.Struct, kw_only=True):
     refused: int | None
     dropped: int | None
     waiting: int | None
+    trouble: str
+    restarts: int | None
     stale_hosts: list[str]
     problems: list[str]
 
@@ -56,6 +70,8 @@ class Counters(NamedTuple):
     refused: int
     dropped: int
     waiting: int
+    restarts: int = 0
+    trouble: str = ""  # a word of _TROUBLE
 
 
 class Seen(NamedTuple):
@@ -105,6 +121,15 @@ def judge(pod: Object, seen: Seen | None, counters: Counters | None) -> PodStatu
             f"{counters.refused} connections refused our certificate: see the annotation "
             f"{names.ANNOTATION_TRUST}"
         )
+    if counters and counters.trouble:
+        how = _restart(meta)
+        problems.append(_TROUBLE.get(counters.trouble, counters.trouble).format(how=how))
+    restarts = _restarts(pod, counters)
+    if restarts:
+        problems.append(
+            f"its sidecar ended {restarts} times unasked and was started again: kubectl -n "
+            f"{meta['namespace']} logs {meta['name']} -c {names.CONTAINER_SIDECAR}"
+        )
     captures, last, missing = _captures(meta, seen.report) if seen else (None, "", None)
     return PodStatus(
         namespace=meta["namespace"],
@@ -122,6 +147,8 @@ def judge(pod: Object, seen: Seen | None, counters: Counters | None) -> PodStatu
         refused=counters.refused if counters else None,
         dropped=counters.dropped if counters else None,
         waiting=counters.waiting if counters else None,
+        trouble=counters.trouble if counters else "",
+        restarts=restarts,
         stale_hosts=stale,
         problems=problems,
     )
@@ -183,6 +210,8 @@ def counters(metrics: str) -> Counters | None:
         int(sums.get("telemock_tls_client_rejected_total", 0)),
         int(sums.get("telemock_capture_dropped_total", 0)),
         int(sums["telemock_spool_records"]),
+        int(sums.get("telemock_sidecar_restarts_total", 0)),
+        next(iter(_TROUBLED.findall(metrics)), ""),
     )
 
 
@@ -200,14 +229,37 @@ def _sidecar(pod: Object) -> Object | None:
     return next((c for c in every if c["name"] == names.CONTAINER_SIDECAR), None)
 
 
-def _proof(pod: Object) -> tuple[bool | None, str]:
-    """Whether traffic is known to reach the sidecar, None as long as that shows; and what to say
-    when it does not."""
-    states = {
+def _restarts(pod: Object, counters: Counters | None) -> int | None:
+    state = _states(pod).get(names.CONTAINER_SIDECAR)
+    if state is None and counters is None:
+        return None
+    return int((state or {}).get("restartCount", 0)) + (counters.restarts if counters else 0)
+
+
+def _restart(meta: Object) -> str:
+    """The command that makes the pod anew, where its owner has one."""
+    for owner in meta.get("ownerReferences") or ():
+        kind, name = owner["kind"].lower(), owner["name"]
+        if kind == "replicaset":
+            kind, name = "deployment", name.rpartition("-")[0]
+        if kind in ("deployment", "statefulset", "daemonset"):
+            return f": kubectl -n {meta['namespace']} rollout restart {kind}/{name}"
+    return ""
+
+
+def _states(pod: Object) -> dict[str, Object]:
+    """Of its containers, by name."""
+    return {
         s["name"]: s
         for part in ("initContainerStatuses", "containerStatuses")
         for s in (pod.get("status") or {}).get(part) or ()
     }
+
+
+def _proof(pod: Object) -> tuple[bool | None, str]:
+    """Whether traffic is known to reach the sidecar, None as long as that shows; and what to say
+    when it does not."""
+    states = _states(pod)
     redirect = [
         c["name"]
         for c in pod["spec"].get("initContainers") or ()

@@ -2,8 +2,9 @@
 
 The command sees an /etc/hosts of its own, in which the telemetry hosts have dummy addresses, and
 the pod's redirect (`addon.redirect`, as a process of its own) sends what goes there to the sidecar.
-No other address is touched. Where that is not allowed, everything runs again in a user namespace,
-which has no network but its own loopback.
+The addresses are of ranges that the machine does not use; no other address is touched, and the
+machine's /etc/hosts is only read. Where that is not allowed, everything runs again in a user
+namespace, which has no network but its own loopback.
 """
 
 import contextlib
@@ -16,11 +17,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from app.contract import names
+from app.contract.dummies import MOST_HOSTS, Network
 from app.local import PYTHON, LocalError, free_port
 
 _CAPABILITIES = (1 << 12) | (1 << 21)  # CAP_NET_ADMIN, CAP_SYS_ADMIN
 _HOSTS = Path("/etc/hosts")
+_OWN = "hosts-"  # + a process: the file that it makes of /etc/hosts
+_REDIRECT = (*PYTHON, "addon.redirect")
 _ISOLATE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--"]
 _LOOPBACK_UP = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 # $0 is the file that takes the place of /etc/hosts, for this command only.
@@ -73,13 +76,27 @@ def isolate(mode: str) -> NoReturn:
 class Redirect:
     """The redirect for these hosts, and what the sidecar has to be told about it."""
 
-    def __init__(self, hosts: Sequence[str]) -> None:
-        self._dummies = [
-            (f"{prefix}{number}", host)
-            for number, host in enumerate(hosts, 1)
-            for prefix in (names.DUMMY_IPV4, names.DUMMY_IPV6)
-        ]
-        self._map = ",".join(f"{address}={host}" for address, host in self._dummies)
+    def __init__(self, hosts: Sequence[str], ranges: Sequence[Network]) -> None:
+        """Raises LocalError when no range is free on this machine, or another run has one."""
+        if not hosts:
+            raise LocalError(
+                "--transparent has no host to redirect\n\nhint: choose a profile that names one"
+            )
+        if more := hosts[MOST_HOSTS:]:
+            raise LocalError(
+                f"--transparent redirects {MOST_HOSTS} hosts, and the profiles have {len(more)} "
+                "more\n\nhint: choose fewer with --profile"
+            )
+        self._command = [*_REDIRECT, "--ranges", ",".join(map(str, ranges))]
+        done = subprocess.run(  # noqa: S603
+            [*self._command, "--choose", ",".join(hosts)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise LocalError(done.stderr.strip().removeprefix("error: "))
+        self._map = done.stdout.strip()
         self._port = free_port()
 
     @property
@@ -99,12 +116,13 @@ class Redirect:
 
         Raises LocalError.
         """
-        own = directory / f"hosts-{os.getpid()}"
-        own.write_text(hosts_file(_HOSTS.read_text(errors="surrogateescape"), self._dummies),
+        _forget_killed(directory)
+        own = directory / f"{_OWN}{os.getpid()}"
+        dummies = [tuple(pair.split("=", 1)) for pair in self._map.split(",")]
+        own.write_text(hosts_file(_HOSTS.read_text(errors="surrogateescape"), dummies),
                        errors="surrogateescape")  # fmt: skip
-        command = [*PYTHON, "addon.redirect", "--hold"]
         holder = subprocess.Popen(  # noqa: S603
-            [*command, "--hosts", self._map, "--port", str(self._port)],
+            [*self._command, "--hold", "--hosts", self._map, "--port", str(self._port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -119,11 +137,22 @@ class Redirect:
         finally:
             left = holder.communicate()[1].strip()
             own.unlink(missing_ok=True)
+            if holder.returncode < 0:  # it was killed, so nothing is removed yet
+                done = subprocess.run([*_REDIRECT, "--remove"], capture_output=True, text=True)  # noqa: S603
+                left = done.stderr.strip()
             if holder.returncode and left:
                 print(f"telemock: {left}", file=sys.stderr, flush=True)
 
 
-def hosts_file(original: str, dummies: Sequence[tuple[str, str]]) -> str:
+def _forget_killed(directory: Path) -> None:
+    """Removes the files of runs that were killed before they could."""
+    for path in directory.glob(f"{_OWN}*"):
+        number = path.name.removeprefix(_OWN)
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            path.unlink(missing_ok=True)
+
+
+def hosts_file(original: str, dummies: Sequence[tuple[str, ...]]) -> str:
     """/etc/hosts with these addresses for these hosts, and no others for them."""
     ours = {host for _, host in dummies}
     kept = []

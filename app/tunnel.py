@@ -1,8 +1,12 @@
 """A pod's port as a Unix socket on this machine, through the API server (`kubectl port-forward`).
 
 Unlike a TCP port, nobody but this user can reach the socket. Made by `app.remote`.
+
+The relay runs on an event loop, in a thread of its own: the blocking client of websockets sends and
+receives under one lock, so that two full directions wait for each other for ever.
 """
 
+import asyncio
 import contextlib
 import logging
 import shutil
@@ -11,14 +15,14 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from websockets import ConnectionClosed
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from app.kube import Api, path
@@ -27,6 +31,7 @@ _PROTOCOL = Subprotocol("v4.channel.k8s.io")
 _DATA, _ERROR = 0, 1  # the port's two channels; the first frame of each holds its number
 _PIECE = 64 << 10
 _OPEN_S = 10.0
+_CLOSE_S = 1.0
 
 # What goes through is the user's business, and its headers hold their token.
 _silent = logging.getLogger("telemock.tunnel.websocket")
@@ -43,91 +48,99 @@ class Tunnel:
         place = path("api", "v1", "namespaces", namespace, "pods", pod, "portforward")
         scheme, _, rest = api.server.partition("://")
         self._url = f"{scheme.replace('http', 'ws')}://{rest}{place}?{urlencode({'ports': port})}"
-        self._settings = api.client.configuration
         self._folder = Path(tempfile.mkdtemp(prefix="telemock-"))
         self.path = self._folder / "s"
         self._listener = socket.socket(socket.AF_UNIX)
-        self._open: set[ClientConnection] = set()
-        self._lock = threading.Lock()
-        self._closed = False
+        self._loop = asyncio.new_event_loop()
+        self._closing = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="telemock-tunnel", daemon=True)
         self.error = ""
 
     def start(self) -> None:
         self._listener.bind(str(self.path))
         self._listener.listen(8)
-        threading.Thread(target=self._accept, name="telemock-tunnel", daemon=True).start()
+        self._thread.start()
 
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            still = list(self._open)
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
-        self._listener.close()
-        for connection in still:
-            _drop(connection)
+        """Ends what is open, whatever it is waiting for."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(
-                target=self._serve, args=(near,), name="telemock-tunnel", daemon=True
-            ).start()
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._listen())
 
-    def _serve(self, near: socket.socket) -> None:
+    async def _listen(self) -> None:
+        """Returns when the tunnel is closed; the loop's end then cancels the connections."""
+        server = await asyncio.start_unix_server(self._serve, sock=self._listener, limit=_PIECE)
+        await self._closing.wait()
+        server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its start to its end."""
-        with near:
+        try:
             try:
-                with self._connect() as far:
-                    self._relay(near, far)
+                await self._forward(reader, writer)
             except ConnectionClosed:
                 pass
             except (OSError, WebSocketException, ValueError) as e:
                 self.error = f"{type(e).__name__}: {e}"
-
-    def _relay(self, near: socket.socket, far: ClientConnection) -> None:
-        with self._lock:
-            self._open.add(far)
-        if self._closed:
-            _drop(far)
-        sender = threading.Thread(target=_send, args=(near, far), daemon=True)
-        sender.start()
-        try:
-            self._receive(far, near)
-        finally:
+            writer.close()
             with contextlib.suppress(OSError):
-                near.shutdown(socket.SHUT_RDWR)  # ends the sender
-            _drop(far)
-            sender.join()
-            with self._lock:
-                self._open.discard(far)
+                await writer.wait_closed()  # until the client has read what came
+        finally:
+            writer.transport.abort()
 
-    def _receive(self, far: ClientConnection, near: socket.socket) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far = await self._connect()
+        try:
+            await self._relay(reader, writer, far)
+        finally:
+            await _end(far)
+
+    async def _relay(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, far: ClientConnection
+    ) -> None:
+        """Both ways at once; the end of one ends the other."""
+        ways = [
+            asyncio.create_task(_send(reader, far)),
+            asyncio.create_task(self._receive(far, writer)),
+        ]
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+        for way in done:
+            way.result()
+
+    async def _receive(self, far: ClientConnection, writer: asyncio.StreamWriter) -> None:
         started: set[int] = set()
-        for frame in far:
+        async for frame in far:
             if not isinstance(frame, bytes) or not frame:
                 continue
             channel, content = frame[0], frame[1:]
             if channel not in started:
                 started.add(channel)
             elif channel == _DATA:
-                near.sendall(content)
+                writer.write(content)
+                await writer.drain()
             elif channel == _ERROR:
                 self.error = content.decode("utf-8", "replace")
                 return
 
-    def _connect(self) -> AbstractContextManager[ClientConnection]:
-        given = self._settings
-        authorization = self._api.authorization()
+    async def _connect(self) -> ClientConnection:
+        given = self._api.client.configuration
+        # It may ask a program of the kubeconfig's for credentials.
+        authorization = await asyncio.to_thread(self._api.authorization)
         secure = self._url.startswith("wss")
         extra: dict[str, Any] = {}
         if secure and given.tls_server_name:
             extra["server_hostname"] = given.tls_server_name
-        opened: AbstractContextManager[ClientConnection] = connect(
+        return await connect(
             self._url,
             ssl=_trust(given) if secure else None,
             additional_headers={"authorization": authorization} if authorization else None,
@@ -136,11 +149,9 @@ class Tunnel:
             compression=None,
             max_size=None,
             open_timeout=_OPEN_S,
-            close_timeout=1,
             logger=_silent,
             **extra,
         )
-        return opened
 
 
 @contextmanager
@@ -153,16 +164,20 @@ def tunnel(api: Api, namespace: str, pod: str, port: int) -> Iterator[Tunnel]:
         opened.close()
 
 
-def _send(near: socket.socket, far: ClientConnection) -> None:
-    with contextlib.suppress(OSError, WebSocketException):
-        while piece := near.recv(_PIECE):
-            far.send(bytes((_DATA,)) + piece)
-    _drop(far)
+async def _send(reader: asyncio.StreamReader, far: ClientConnection) -> None:
+    while piece := await reader.read(_PIECE):
+        await far.send(bytes((_DATA,)) + piece)
 
 
-def _drop(connection: ClientConnection) -> None:
-    with contextlib.suppress(OSError, WebSocketException):
-        connection.close()
+async def _end(far: ClientConnection) -> None:
+    """The closing frame waits behind what the other side does not read, so only for a while."""
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await far.close()
+    except (TimeoutError, OSError, WebSocketException):
+        pass
+    finally:
+        far.transport.abort()
 
 
 def _trust(settings: Any) -> ssl.SSLContext:

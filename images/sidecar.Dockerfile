@@ -62,4 +62,5 @@ VOLUME ["/data"]
 # http.client knows no proxy variables: the proxy that is checked must not be asked.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
     CMD ["python", "-c", "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('TELEMOCK_HEALTH_PORT') or 17490), timeout=2); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
-CMD ["python", "-m", "addon"]
+# Keeps `python -m addon` running: a process that dies takes nobody's readiness along.
+CMD ["python", "-m", "addon.supervisor"]

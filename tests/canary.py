@@ -5,6 +5,7 @@ shares no code with what it tests. Compressed bytes are opened by the caller.
 """
 
 import base64
+import html
 import json
 import re
 from urllib.parse import quote, unquote_to_bytes
@@ -25,6 +26,8 @@ def find_secret(haystack: bytes, secret: str) -> list[str]:
         found.append("url")
     if any(plain in t for t in (_unescaped(coded), _unescaped(_unescaped(coded)))):
         found.append("json")
+    if plain in html.unescape(coded.decode("latin-1")).encode("latin-1", "replace"):
+        found.append("html")
     if plain.hex().encode() in coded.lower():
         found.append("hex")
     if _in_base64(coded, written):

@@ -20,7 +20,7 @@ from addon.tls import Contexts
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
 from tests.sidecar import HOST, bundle_of, rule
-from tests.unit.addon.test_answer import MOCKED
+from tests.unit.addon.test_answer import ANSWER, MOCKED
 from tests.unit.addon.test_connections import Kept
 from tests.unit.addon.test_main import made
 
@@ -81,6 +81,7 @@ class Lab:
 @contextlib.asynccontextmanager
 async def running(tmp_path: Path) -> AsyncIterator[Lab]:
     trust, tls_config = ca.ensure(tmp_path), TlsConfig()
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # as mitmproxy does
     with taddons.context(Proxyserver(), tls_config) as context:
         context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
         lab = Lab(trust, Contexts(tls_config))
@@ -89,9 +90,18 @@ async def running(tmp_path: Path) -> AsyncIterator[Lab]:
         lab.front.end()
         for client in lab.given:
             client.close()
+    asyncio.get_running_loop().set_task_factory(None)
 
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - of other threads and the kernel, too
             await asyncio.sleep(0.01)
+
+
+async def asked(lab: Lab) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which a request was answered."""
+    reader, writer = await lab.connect()
+    writer.write(MOCKED)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    return reader, writer

@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ _ENTER = (
     ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
 )
 _ENVIRONMENT = {**os.environ, "PATH": PATH}
+
+_FILES = {"/etc/resolv.conf": "", "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n"}
 
 
 def require() -> None:
@@ -36,18 +39,35 @@ def require() -> None:
         pytest.skip(f"no network namespace with nft here: {probe.stderr.strip()}")
 
 
-def run(script: str, *arguments: str, ipv6: bool = True) -> str:
+def run(
+    script: str,
+    *arguments: str,
+    ipv6: bool = True,
+    network: Sequence[str] = (),
+    files: dict[str, str] | None = None,
+    seconds: float = 60,
+) -> str:
     """What a Python script says that runs in a new namespace, with loopback up and nothing else.
 
-    Without `ipv6` as in a pod of a cluster that has none.
+    Without `ipv6` as in a pod of a cluster that has none. `network` are commands of `ip` that make
+    what is there before. `files` are seen in place of the machine's, and may be written to.
+    The machine's own resolvers and names are not seen.
     """
     off = "" if ipv6 else "sysctl -qw net.ipv6.conf.all.disable_ipv6=1; "
-    setup = f'ip link set lo up; {off}exec "$@"'
+    lines = "".join(f"ip {command}; " for command in network)
+    with tempfile.TemporaryDirectory() as directory:
+        for number, (path, text) in enumerate({**_FILES, **(files or {})}.items()):
+            (Path(directory) / str(number)).write_text(text)
+            lines += f"mount --bind {directory}/{number} {path}; "
+        return _run(f'ip link set lo up; {off}{lines}exec "$@"', seconds, script, *arguments)
+
+
+def _run(setup: str, seconds: float, script: str, *arguments: str) -> str:
     done = subprocess.run(
-        [*_ENTER, "sh", "-ec", setup, "-", sys.executable, "-c", script, *arguments],
+        [*_ENTER, "--mount", "sh", "-ec", setup, "-", sys.executable, "-c", script, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds,
         cwd=ROOT,
         env=_ENVIRONMENT,
         check=False,

@@ -34,10 +34,15 @@ def wait_for[T](look: Callable[[], T], seconds: float = 10) -> T:
 class Listener:
     """A TCP server on loopback with a thread for each connection."""
 
-    def __init__(self, context: ssl.SSLContext | None = None, family: int = socket.AF_INET) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        family: int = socket.AF_INET,
+        port: int = 0,
+    ) -> None:
         self._context = context
         self._socket = socket.create_server(
-            ("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family, backlog=64
+            ("::1" if family == socket.AF_INET6 else "127.0.0.1", port), family=family, backlog=64
         )
         self.port: int = self._socket.getsockname()[1]
         self.accepted = 0
@@ -154,13 +159,15 @@ class Host(Listener):
 class App(Listener):
     """The app: profiles, captures, and a mock that does what `mock` says."""
 
-    def __init__(self, bundle: r.Bundle, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, bundle: r.Bundle, context: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         self.bundle = bundle
         self.records: list[CaptureRecord] = []
         self.asked: list[tuple[bytes, bytes]] = []  # head and body of what the mock was asked
         self.mock: Callable[[socket.socket, bytes, bytes], None] = self.answer
         self.tokens: set[bytes] = set()  # that came with a question to the API
-        super().__init__(context)
+        super().__init__(context, port=port)
 
     def connected(self, connection: socket.socket) -> None:
         reader = Reader(connection)

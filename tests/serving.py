@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from app.cli import server
 from app.main import create_app
 from app.runtime import Runtime
 from app.settings import load
@@ -73,23 +74,23 @@ def serving(folder: Path, context: ssl.SSLContext | None = None, **values: str) 
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+    config = server.config(app, timeout_graceful_shutdown=5)
     if context is not None:
         config.ssl_context_factory = lambda *_: context
-    server = uvicorn.Server(config)
+    running = uvicorn.Server(config)
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            asyncio.run(server.serve(sockets=[listener]))
+            asyncio.run(running.serve(sockets=[listener]))
         except BaseException as e:
             failed.append(e)
 
     thread = threading.Thread(target=run, name="uvicorn")
     thread.start()
     try:
-        until(lambda: server.started or not thread.is_alive())
-        if not server.started:
+        until(lambda: running.started or not thread.is_alive())
+        if not running.started:
             raise AssertionError("the server did not start") from (failed[0] if failed else None)
         served = Served(app, listener.getsockname()[1])
         try:
@@ -98,7 +99,7 @@ def serving(folder: Path, context: ssl.SSLContext | None = None, **values: str) 
             served.client.close()
             served.bare.close()
     finally:
-        server.should_exit = True
+        running.should_exit = True
         thread.join(20)
         listener.close()
     assert not thread.is_alive()

@@ -14,7 +14,9 @@ from typing import Any
 import msgspec
 import zstandard
 
-from app.contract.names import CONTENT_TYPE_RECORDS, PATH_CAPTURES
+from app.contract import account
+from app.contract.account import Account
+from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_ACCOUNTS, PATH_CAPTURES
 from app.contract.record import CaptureRecord, RecordError, decode
 
 TOKEN = "token of the tests"
@@ -32,7 +34,8 @@ def eventually(condition: Callable[[], Any], seconds: float = 10) -> None:
 
 class StandIn:
     """`behave(lines)` may answer in the place of the contract. `seen` counts every record that was
-    accepted by id, duplicates too."""
+    accepted by id, duplicates too; `accounts` is the last that was told of each boot, and with
+    `old` it is one that knows of none."""
 
     def __init__(self, behave: Behave | None = None, port: int = 0) -> None:
         self.behave = behave
@@ -42,6 +45,8 @@ class StandIn:
         self.seen: Counter[str] = Counter()
         self.retry_after = ""  # seconds, told in each answer
         self.connections = 0
+        self.accounts: dict[str, Account] = {}
+        self.old = False
         self.sockets: list[socket.socket] = []
         self._lock = threading.Lock()
         self._server = _server(self, port)
@@ -54,7 +59,7 @@ class StandIn:
         with self._lock:
             return [decode(line) for line in self.lines.values()]
 
-    def take(self, body: bytes) -> tuple[int, bytes]:
+    def take(self, body: bytes, told: str = "") -> tuple[int, bytes]:
         plain = zstandard.ZstdDecompressor().decompressobj().decompress(body)
         lines = plain.splitlines()
         with self._lock:
@@ -62,7 +67,7 @@ class StandIn:
         if self.behave is not None and (answer := self.behave(lines)) is not None:
             return answer
         stored = duplicates = 0
-        refused = []
+        refused: list[Any] = []
         with self._lock:
             for number, line in enumerate(lines, 1):
                 try:
@@ -76,9 +81,20 @@ class StandIn:
                     stored += 1
                     self.lines[record.id] = line
                 self.seen[record.id] += 1
-        return 200, msgspec.json.encode(
-            {"stored": stored, "duplicates": duplicates, "refused": refused}
-        )
+        receipt: dict[str, Any] = {"stored": stored, "duplicates": duplicates, "refused": refused}
+        if not self.old:
+            with self._lock:
+                accounts = account.decode(told)
+                self.accounts |= {a.boot: a for a in accounts}
+                receipt["accounts"] = {a.boot: self.stored(a.boot) for a in accounts}
+        return 200, msgspec.json.encode(receipt)
+
+    def stored(self, boot: str) -> int:
+        return sum(id.startswith(boot) for id in self.lines)
+
+    def missing(self, boot: str) -> int:
+        """Of the numbers that it was told of, in what it has."""
+        return self.accounts[boot].numbered - self.stored(boot)
 
     def stop(self) -> None:
         """Down, as when the process is killed: open connections break."""
@@ -112,7 +128,7 @@ def _server(standin: StandIn, port: int) -> ThreadingHTTPServer:
             elif self.headers["content-type"] != CONTENT_TYPE_RECORDS:
                 status, answer = 400, b""
             else:
-                status, answer = standin.take(body)
+                status, answer = standin.take(body, self.headers[HEADER_ACCOUNTS] or "")
             self.send_response(status)
             self.send_header("content-length", str(len(answer)))
             if standin.retry_after:

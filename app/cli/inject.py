@@ -85,6 +85,7 @@ def inject(
         rules=load_profiles(profile or chosen.profiles),
         mode=mode or chosen.mode or "",
         redirect=redirect,
+        dummy_ranges=chosen.dummy_ranges,
     )
     if not api_ca:
         typer.echo(f"warning: {_NO_CA.format(app_url=settings.app_url)}\n", err=True)

@@ -12,6 +12,7 @@ import typer
 import uvicorn
 
 from app.cli.server import Server, config
+from app.contract.cores import no_core_dumps
 from app.contract.settings import SettingError
 from app.inject.environment import Environment
 from app.inject.server import Injector
@@ -29,6 +30,7 @@ def serve(environment: Environment) -> int:
 
     Raises SettingError, ProfileError, KubeError.
     """
+    no_core_dumps()
     with contextlib.closing(connect()) as api:
         injector = Injector(environment, api)
         with contextlib.closing(_listener(environment.port)) as listener:

@@ -15,6 +15,7 @@ from app.settings import load
 from app.tables import plain, text_table
 
 FAILED = 1
+SHOWN = 12  # readings of a path that are listed
 
 commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -57,7 +58,10 @@ def explain_(
     url: Annotated[str, typer.Argument(help="With its query; https when it has no scheme.")],
     method: Annotated[str, typer.Option("--method", "-X")] = "GET",
     header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="NAME: VALUE", help="Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--header", "-H", metavar="NAME: VALUE", help="Repeatable; Host may name another host."
+        ),
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", "-d", help="JSON body; @FILE reads a file, @- stdin.")
@@ -71,7 +75,7 @@ def explain_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which rule takes a request, and why the others do not.
+    """Say which rule takes a request, by which name and path, and why the others do not.
 
     Exit code 1 when no rule does.
 
@@ -107,6 +111,14 @@ def _body(data: str | None) -> bytes | None:
 
 def _text(found: Explanation) -> str:
     lines = f"{found.action}: {plain(found.reason)}\n"
+    if len(found.names) > 1:
+        lines += f"names: {', '.join(plain(name) for name in found.names)}\n"
+    if len(found.paths) > 1:
+        shown = [plain(path) for path in found.paths]
+        lines += "path could be read as:\n" + "".join(f"  {path}\n" for path in shown[:SHOWN])
+        lines += f"  and {len(shown) - SHOWN} more\n" if len(shown) > SHOWN else ""
+    if found.unmatched == "block":
+        lines += "what no rule takes on this host is blocked\n"
     if not found.considered:
         return lines
     rows = [

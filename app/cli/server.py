@@ -14,12 +14,15 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.cli.heads import Heads
+
 _GRACE_S = 10  # that running requests get at the end
 
 
 def config(app: ASGIApp, **given: Any) -> uvicorn.Config:
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # what it says, we say
     fixed: dict[str, Any] = {
+        "http": Heads,
         "log_config": None,
         "access_log": False,
         "server_header": False,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NONE = 1  # exit code: no pod is ours
 _HEAD = (
     "NAMESPACE", "POD", "PHASE", "INJECTED", "REDIRECT", "CAPTURES", "LAST", "REFUSED", "DROPPED",
-    "VERSION",
+    "MISSING", "VERSION",
 )  # fmt: skip
 
 
@@ -90,6 +90,7 @@ def _table(found: "list[PodStatus]") -> str:
             row.last_seen or "-",
             _open(row.refused),
             _open(row.dropped),
+            _open(row.missing),
             row.version or "-",
         )
         for row in found

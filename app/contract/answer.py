@@ -50,6 +50,11 @@ BLOCKED = Answer(
     headers=(("content-type", "text/plain; charset=utf-8"),),
     body=b"blocked by telemock\n",
 )
+UNJUDGED = Answer(
+    status=400,
+    headers=(("content-type", "text/plain; charset=utf-8"), ("connection", "close")),
+    body=b"telemock: no rule can judge this request\n",
+)
 NO_TRAILERS = Answer(
     status=501,
     headers=(("content-type", "text/plain; charset=utf-8"), ("connection", "close")),

@@ -6,14 +6,16 @@ trusts a size, a ratio or a type that a peer claims: every step is bounded by th
 
 import base64
 import codecs
+import json as standard
+import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import msgspec
 
-from app.contract.record import BODY_CAP, Body
+from app.contract.record import BODY_CAP, Body, text
 
 Format = Literal["json", "ndjson", "form", "text"]
 
@@ -85,7 +87,9 @@ def documents(body: Body, content_type: str, decoders: Sequence[str] = ()) -> li
     if opened is None or not opened[1]:
         return []
     _, found = parse(opened[0], content_type, decoders)
-    return [_embedded(d, _DEPTH) for d in found] if "base64-in-json" in decoders else found
+    if "base64-in-json" not in decoders:
+        return found
+    return [_embedded(d, _DEPTH, _opened) for d in found]
 
 
 def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes, bool] | None:
@@ -120,6 +124,132 @@ def parse(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> tuple
     return "text", []
 
 
+UNREADABLE: Any = object()  # what a body holds that nobody here can read
+
+
+class Several(list[Any]):
+    """Values of which each may be the one that is meant: of a key that stands twice, of a text that
+    holds a document, of the documents in one body."""
+
+
+def reading(body: Body | None, content_type: str) -> Any:
+    """What body conditions are judged on: more than one reader would take, so that none reads what
+    is not seen here. None when the body is empty or has no fields; UNREADABLE when it is cut, or
+    claims to have fields that cannot be read.
+
+    JSON may begin with a byte order mark, be UTF-16 or UTF-32, stand one after the other, repeat a
+    key, hold NaN, lone halves of surrogates and control characters, be compressed without saying
+    so, and hold more JSON as base64.
+    """
+    if body is None or not body.size:
+        return None
+    if body.truncated or body.withheld:
+        return UNREADABLE
+    opened = uncompressed(content(body), ("gzip", "zstd"), BODY_CAP)
+    if opened is None or not opened[1]:
+        return UNREADABLE
+    data = opened[0]
+    if not data.strip():
+        return None
+    if content_type.strip().lower().startswith("multipart/"):
+        return UNREADABLE
+    kinds = _kinds(content_type)
+    found = _documents(data)  # whatever its type is said to be
+    if found is not None and (isinstance(found, dict | list) or kinds != ["form"]):
+        return _embedded(found, _DEPTH, _inner)
+    plain = data.decode("utf-8", "replace")
+    if kinds in (["json"], ["ndjson"]) or _ODD_TEXT.search(plain):
+        return UNREADABLE
+    fields = {n: Several(v) for n, v in _form(data).items()} if "=" in plain else {}
+    if fields:
+        return _embedded(fields, _DEPTH, _inner)
+    return UNREADABLE if kinds else None
+
+
+# No text at all, or one that may have fields in a form that is not known here: JSON has none
+# without one of these, and an encoded form has no bare one.
+_ODD_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd{\[]")
+_BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
+
+
+def _several(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    values: dict[str, Several] = {}
+    for key, value in pairs:
+        values.setdefault(key, Several()).append(value)
+    return {key: each if len(each) > 1 else each[0] for key, each in values.items()}
+
+
+_decoder = standard.JSONDecoder(strict=False, object_pairs_hook=_several)
+
+
+def _documents(data: bytes) -> Any:
+    """All of the JSON documents in the data, None when it is not made of them."""
+    found = Several()
+    try:
+        written = data.decode(standard.detect_encoding(data), "replace")
+        at = _end(written, 0)
+        while at < len(written):
+            document, at = _decoder.raw_decode(written, at)
+            found.append(document)
+            at = _end(written, at)
+    except (ValueError, RecursionError):
+        return None
+    return found[0] if len(found) == 1 else found
+
+
+def _end(written: str, at: int) -> int:
+    """Of what may stand between documents."""
+    between = _BETWEEN.match(written, at)
+    return between.end() if between else at
+
+
+def _inner(value: str) -> Any:
+    """The text, and the documents that it holds, as they are or as base64."""
+    data = value.encode("utf-8", "replace") if value.lstrip()[:1] in ("{", "[") else None
+    if data is None and len(value) >= 8:
+        data = _unbase64(value)
+    found = None if data is None else _documents(data)
+    return Several((value, found)) if isinstance(found, dict | list) else value
+
+
+def json_values(document: Any, path: str) -> list[str]:
+    """The scalar at a dotted path as JSON text without quotes (objects and lists as compact JSON);
+    empty when there is none. `*` stands for every element of a list, and of Several each is one."""
+    nodes = [document]
+    for step in path.split("."):
+        following: list[Any] = []
+        for node in _each(nodes):
+            if isinstance(node, dict) and step in node:
+                following.append(node[step])
+            elif isinstance(node, list):
+                if step == "*":
+                    following.extend(node)
+                elif step.isascii() and step.isdigit() and len(step) < 9 and int(step) < len(node):
+                    following.append(node[int(step)])
+        nodes = following
+    return [_as_text(n) for n in _each(nodes) if n is not NOT_JSON]
+
+
+def _each(nodes: Iterable[Any]) -> Iterator[Any]:
+    for node in nodes:
+        yield node
+        if isinstance(node, Several):
+            yield from _each(node)
+
+
+def _as_text(node: Any) -> str:
+    """Also of what no JSON text may hold, as bodies do."""
+    if isinstance(node, str):
+        return text(node)
+    try:
+        return msgspec.json.encode(node).decode()
+    except (UnicodeError, msgspec.MsgspecError, RecursionError):
+        return repr(node)
+
+
 NOT_JSON = msgspec.UNSET
 
 
@@ -136,24 +266,37 @@ def embedded(value: str) -> Any:
     # `{` and `[` come out as `e` and `W`, followed by one of these: spares decoding other strings.
     if len(value) < 8 or value[0] not in "eW" or value[1] not in "wxyz0123456789-_+/":
         return NOT_JSON
-    text = value.rstrip("=").replace("-", "+").replace("_", "/")
+    data = _unbase64(value)
+    return NOT_JSON if data is None else json(data)
+
+
+def _unbase64(value: str) -> bytes | None:
+    digits = value.rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except ValueError:
-        return NOT_JSON
-    return json(data)
+        return None
 
 
-def _embedded(node: Any, depth: int) -> Any:
+def _embedded(node: Any, depth: int, read: Callable[[str], Any]) -> Any:
+    """The document, with what `read` gives in the place of each text, and in that again."""
     if depth == 0:
         return node
     if isinstance(node, dict):
-        return {k: _embedded(v, depth - 1) for k, v in node.items()}
+        return {k: _embedded(v, depth - 1, read) for k, v in node.items()}
     if isinstance(node, list):
-        return [_embedded(v, depth - 1) for v in node]
-    if isinstance(node, str) and (inner := embedded(node)) is not NOT_JSON:
-        return _embedded(inner, depth - 1)
+        return type(node)(_embedded(v, depth - 1, read) for v in node)
+    if isinstance(node, str):
+        inner = read(node)
+        if isinstance(inner, Several):  # the text stays beside what it holds
+            return Several((node, *(_embedded(v, depth - 1, read) for v in inner[1:])))
+        return node if inner is node else _embedded(inner, depth - 1, read)
     return node
+
+
+def _opened(value: str) -> Any:
+    inner = embedded(value)
+    return value if inner is NOT_JSON else inner
 
 
 def _kinds(content_type: str) -> list[str]:

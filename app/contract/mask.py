@@ -5,9 +5,7 @@ stored or sent, and by both halves for operational log lines and span attributes
 """
 
 import base64
-import hmac
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import quote_plus, unquote, unquote_plus
 
@@ -16,11 +14,23 @@ import msgspec
 from app.contract import body as bodies
 from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, short, text
 from app.contract.rules import RuleSet, Sensitive
-from app.contract.sensitive import MASK, SMALL, How, Names
-from app.contract.sweep import DEPTH, content_type, scalars, sweep, values, withhold
+from app.contract.sensitive import MASK, SMALL, TOKEN, How, Names, tokens
+from app.contract.sweep import (
+    DEPTH,
+    NESTED,
+    claims_text,
+    content_type,
+    hides,
+    is_text,
+    may_nest,
+    scalars,
+    sweep,
+    swept,
+    values,
+    withhold,
+)
 from app.contract.traces import chased, contained, loose, traces
 
-_NESTED = frozenset("{[eW")  # how JSON begins, and base64 of it
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -45,7 +55,7 @@ class Masker:
             for s in p.sensitive
             if s.how != "keep"
         )
-        self._token = _tokens(key) if key else None
+        self._token = tokens(key) if key else None
 
     def record(self, record: CaptureRecord) -> CaptureRecord:
         """The record without sensitive values, changed in place and returned."""
@@ -58,6 +68,21 @@ class Masker:
         if work.tokens:
             record.mask_key = self._key_id
         return record
+
+    def foreign(self, record: CaptureRecord, more: list[Any]) -> list[Any]:
+        """Documents that a record came with and that are not known here, masked; the values found
+        in them are removed from the record too, in place. What a sidecar masked stays as it is."""
+        names = self._profiles.get(record.profile, self._every) if record.profile else self._every
+        work = _Record(names, self._every, self._token, ())
+        work.masked_before = True
+        masked: list[Any] = work.foreign(more, 0)
+        if work.found:
+            there = traces(work.found)
+            sweep(record, there)
+            masked = swept(masked, there)
+        if work.tokens:
+            record.mask_key = self._key_id
+        return masked
 
     def line(self, text_: str) -> str:
         """An operational log line without values that stand under a sensitive name in it."""
@@ -94,21 +119,8 @@ class Masker:
         return self.line(head) + mark + "&".join(shown) + (hash_ and hash_ + MASK)
 
 
-def _tokens(key: bytes) -> Callable[[str], str]:
-    """Equal values get equal tokens, so that joins still work. Remembers the last ones: the same
-    instance sends the same values each time."""
-
-    @lru_cache(maxsize=1024)
-    def token(value: str) -> str:
-        digest = hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")
-        return "tok_" + digest.hex()[:24]
-
-    return token
-
-
 def _note(found: dict[str, str], value: str, by: str) -> None:
-    """Remembers a value to be removed elsewhere, without the mark of a cut at its end."""
-    value = value.removesuffix("…")
+    """Remembers a value to be removed elsewhere."""
     if chased(value):
         found.setdefault(value, by)
 
@@ -131,6 +143,7 @@ class _Record:
         self.found: dict[str, str] = {}  # value -> what stands in its place
         self.tokens: set[str] = set()
         self.changed = False  # by `node` and what it calls
+        self.masked_before = False  # a token must not become the token of a token
 
     def mask(self, record: CaptureRecord) -> None:
         names = self.names
@@ -160,6 +173,8 @@ class _Record:
         """What to put in the place of a value, which is remembered for the second pass."""
         if not value or value == MASK or value in self.tokens:
             return value  # text is looked at again after its fields were
+        if self.masked_before and TOKEN.fullmatch(value):
+            return value
         by = MASK
         if how == "token" and self.token is not None:
             by = self.token(value)
@@ -180,9 +195,9 @@ class _Record:
                 if name in _CREDENTIALS:
                     self.credential(name, value)
                 masked[i] = (shown, self.secret(sensitive[name], value))
-        if not _may_nest("\n".join([value for _, value in masked])):
+        if not may_nest("\n".join([value for _, value in masked])):
             return masked, names
-        nested = [i for i, (_, v) in enumerate(masked) if v[:1] in _NESTED and i not in places]
+        nested = [i for i, (_, v) in enumerate(masked) if v[:1] in NESTED and i not in places]
         if nested and masked is pairs:
             masked = pairs.copy()
         for i in nested:
@@ -237,21 +252,23 @@ class _Record:
     def unparsed(self, data: bytes, kind: str) -> bytes | None:
         """Text of which only the names are understood; None when it is no text and something
         sensitive may be in it."""
-        if _is_text(data):
+        if is_text(data):
             return self.nested(data.decode(), 0).encode() if data else data
         # UTF-16 is no binary, and none of its names can be found.
-        if self.names.reads_bodies or (b"\0" in data and _claims_text(kind)):
+        if self.names.reads_bodies or (b"\0" in data and claims_text(kind)):
             return None
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
     def text_secret(self, how: How, value: str) -> str:
+        if value in self.tokens:  # text is looked at again after its fields were
+            return value
         for part in loose(value):
             _note(self.found, part, MASK)
         return self.secret(how, value)
 
     def documents(self, data: bytes, found: list[Any]) -> bytes:
         """JSON, one value a line; the same bytes when there was nothing to mask."""
-        if not self.names.maybe(data) and not _hides(data):
+        if not self.names.maybe(data) and not hides(data):
             return data
         self.changed = False
         masked = [self.node(d, "", 0) for d in found]
@@ -284,6 +301,25 @@ class _Record:
                 self.changed |= masked[key] != value
         return masked
 
+    def foreign(self, node: Any, depth: int) -> Any:
+        """A document of which nobody knows which part of a message it stands for: pairs may be
+        those of a query or headers."""
+        if isinstance(node, str):
+            return self.nested(node, depth) if node else node
+        if depth > DEPTH:
+            return MASK if isinstance(node, dict | list) else node
+        if isinstance(node, dict):
+            return {n: self._named(n, v, depth) for n, v in node.items()}
+        if not isinstance(node, list):
+            return node
+        if len(node) == 2 and isinstance(node[0], str):
+            return [node[0], self._named(node[0], node[1], depth)]
+        return [self.foreign(n, depth + 1) for n in node]
+
+    def _named(self, name: str, value: Any, depth: int) -> Any:
+        how = self.names.meaning(name)
+        return self.foreign(value, depth + 1) if how is None else self.leaf(how, value)
+
     def leaf(self, how: How, value: Any) -> Any:
         if value is None or isinstance(value, str):
             return self.secret(how, value) if value else value
@@ -294,7 +330,7 @@ class _Record:
 
     def nested(self, value: str, depth: int) -> str:
         """A text value: JSON or base64 JSON in it is read, else names are looked for."""
-        if depth <= DEPTH and value[0] in _NESTED:
+        if depth <= DEPTH and value[0] in NESTED:
             coded = value[0] in "eW"
             inner = bodies.embedded(value) if coded else bodies.json(value)
             if isinstance(inner, dict | list):
@@ -351,38 +387,3 @@ class _Record:
         names = names or self.names
         data = value.encode()
         return text(names.replace(data, self.text_secret)) if names.maybe(data) else value
-
-
-def _may_nest(values: str) -> bool:
-    """Whether one of these lines may begin as `_NESTED` says: in a twentieth of the time that it
-    takes to look at each."""
-    return (
-        values[:1] in _NESTED
-        or "\n{" in values
-        or "\n[" in values
-        or "\ne" in values
-        or "\nW" in values
-    )
-
-
-def _is_text(data: bytes) -> bool:
-    if b"\0" in data:
-        return False
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _claims_text(kind: str) -> bool:
-    kind = kind.lower()
-    return kind.startswith("text/") or any(t in kind for t in ("json", "xml", "form-urlencoded"))
-
-
-_OPENINGS = tuple(f'"{c}'.encode() for c in "eW{[")
-
-
-def _hides(data: bytes) -> bool:
-    """Whether names may stand in JSON text other than as themselves: escaped, or in base64."""
-    return b"\\u" in data or any(o in data for o in _OPENINGS)

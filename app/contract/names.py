@@ -10,6 +10,8 @@ PORT_APP_TLS = 8443
 PORT_INJECTOR = 9443
 PORT_PROXY = 17443
 PORT_SIDECAR_HEALTH = 17490
+# All that the redirect's own connection sends, by which the sidecar knows it.
+REDIRECT_PROOF = b"telemock: this connection proves the redirect\r\n"
 PORT_EXPLICIT_PROXY = 8080
 
 # Towards the mock only; a forwarded request carries none of these.
@@ -23,6 +25,7 @@ HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # names one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # it stops and is not to be missed
+HEADER_ACCOUNTS = "telemock-accounts"  # how many records it numbered and lost: contract.account
 HEADER_AGAIN = "telemock-again"  # answered: seconds until it should ask for profiles again
 # Seconds for which a sidecar uses an idle connection to the API again; the app keeps it for longer.
 # Well over a minute, the rhythm of telemetry and, in a large fleet, of the questions for profiles.
@@ -37,6 +40,8 @@ CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 
 PATH_CAPTURES = "/api/v1/captures"
 PATH_PROFILES = "/api/v1/profiles"
+
+SPOOL_SIZE = "64MiB"  # by default; the pod's volume for it is larger
 
 FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
@@ -55,9 +60,7 @@ DIR_ANALYSIS = "analysis"
 FILE_SUMMARY = "summary.json"
 FILE_REPORT = "final-report.md"
 
-DUMMY_IPV4 = "192.0.2."  # + n: the address that the redirect gives to the n-th telemetry host
-DUMMY_IPV6 = "100::"
-LOOPBACK_IPV4 = "127.0.0."  # + n + 1: where the sidecar listens for the n-th one without a redirect
+LOOPBACK_IPV4 = "127.0.0.2"  # where the sidecar listens for the first telemetry host, and beyond
 LOOPBACK_IPV6 = "::1"  # for all of them: what a look-up of family 6 finds
 LOOPBACK_MAPPED = "127.0.0.1"  # what glibc makes of ::1 when it looks for family 4
 
@@ -78,11 +81,13 @@ VOLUME_CA = "telemock-ca"  # the authority with its key: the sidecar's only
 VOLUME_TRUST = "telemock-trust"  # its public half
 VOLUME_SPOOL = "telemock-spool"
 VOLUME_TOKEN = "telemock-token"  # noqa: S105 - the name of a volume
+VOLUME_NOTHING = "telemock-nothing"  # empty: lies over what our containers must not see
 SIDECAR_UID = 2931
 MOUNT_CA = "/run/telemock/ca"
 MOUNT_TRUST = "/etc/telemock/trust"
 MOUNT_SPOOL = "/var/lib/telemock"
 MOUNT_TOKEN = "/var/run/secrets/telemock"  # noqa: S105 - a directory
+MOUNT_API_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a directory
 EVENT_INJECTED, EVENT_SKIPPED = "TelemockInjected", "TelemockSkipped"
 
 
@@ -157,7 +162,18 @@ METRICS = (
     ),
     Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
-        "Clients that refused the sidecar's certificate; host only when a profile names it.",
+        "Clients that refused the sidecar's certificate, or left at the sight of it; host only "
+        "when a profile names it.",
+    ),
+    Metric(
+        "telemock.sidecar.restarts", "counter", "{restart}", (), _SIDECAR,
+        "Times that the sidecar's process ended unasked, or hung, and was started again in its "
+        "container, which Kubernetes does not see.",
+    ),
+    Metric(
+        "telemock.unjudged", "counter", "{connection}", ("server.address",), _SIDECAR,
+        "Connections and requests of a profile's host that were refused because no rule can judge "
+        "what the client sent.",
     ),
     Metric(
         "telemock.fallback.answers", "counter", "{answer}", ("telemock.reason",), _SIDECAR,
@@ -197,6 +213,11 @@ METRICS = (
         "Batches sent to the app, by outcome.",
     ),
     Metric(
+        "telemock.app.trouble", "gauge", "", ("telemock.outcome",), _SIDECAR,
+        "1 for why the app takes nothing: unreachable, distrusted (its certificate is not of the "
+        "authority that the pod was injected with), unauthorized, full or error; else 0.",
+    ),
+    Metric(
         "telemock.ship.duration", "histogram", "s", (), _SIDECAR,
         "Time from sending a batch to the app's acknowledgement.", _SECONDS,
     ),
@@ -207,6 +228,11 @@ METRICS = (
     Metric(
         "telemock.ingest.records", "counter", "{record}", ("telemock.outcome",), _APP,
         "Records received: stored, duplicate or refused.",
+    ),
+    Metric(
+        "telemock.bodies.ended", "counter", "{request}", ("telemock.reason",), _APP,
+        "Requests whose body was not waited for: it came too slowly (slow), or was the slowest of "
+        "all when others needed its place (crowded).",
     ),
     Metric(
         "telemock.ingest.rebound", "counter", "{record}", (), _APP,

@@ -41,6 +41,17 @@ REASONS = {
     "app_error": "the app answered with an error",
     "circuit_open": "the app failed a moment ago and was not asked again",
     "client_refused_certificate": "the client did not accept the sidecar's certificate",
+    "certificate_not_covering": "the client did not accept the sidecar's certificate, because the "
+    "host is in the profiles since after the pod's start: restart the pod",
+    "closed_in_handshake": (
+        "the client left within the TLS handshake: it probably does not trust the sidecar's "
+        "certificate"
+    ),
+    "closed_after_handshake": (
+        "the client left right after the TLS handshake, without a request: it probably does not "
+        "trust the sidecar's certificate"
+    ),
+    "no_request": "the connection ended without a request",
     "tls_failed": "the TLS handshake with the client failed",
     "upstream_unreachable": "the real host could not be reached",
     "upstream_failed": "the connection to the real host broke or was not valid HTTP",
@@ -58,9 +69,11 @@ REASONS = {
     "trailers": "a request with trailers cannot be forwarded",
     "blocked": "the rule refuses the request",
     "bad_request": "the request is no valid HTTP",
+    "unjudged": "no rule can judge what the client sent, so it was refused and not forwarded",
     "not_http": "what the client sent is no HTTP, so it was relayed unread",
     "not_named": "no profile names the host, so the connection was not opened",
     "all_ended": "the time to look into all connections was over, so it was relayed unread",
+    "killed": "the sidecar ended before it had written the record to the spool",
     "shutdown": "the sidecar was stopped before the exchange ended",
 }
 
@@ -156,6 +169,7 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     kind: Kind
     time_ns: Count  # UTC, first byte
+    clock_ns: Count = 0  # what the sender's clock said where it cannot be: then `time_ns` is ours
     duration_ns: Count = 0  # to the answer's last byte
     answer_ns: Count = 0  # of it, waiting for the mock or the real host
     workload: Workload = Workload()
@@ -165,6 +179,8 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     action: Action | Literal[""] = ""
     mode: Mode | Literal[""] = ""
     answered_by: Literal["", "app", "sidecar", "upstream"] = ""
+    # What the rule took in another reading than it came, or unread: name, path, method, body.
+    judged_by: Short = ""
     reason: Short = ""  # id in REASONS
     detail: str = ""  # what a library said, cut and masked
     client: Endpoint | None = None
@@ -172,7 +188,7 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     request: Request | None = None
     response: Response | None = None
     tls: Tls | None = None
-    sent: Count = 0  # bytes of the connection's two directions, for kind `spliced`
+    sent: Count = 0  # bytes of the connection's two directions, where no request was read
     received: Count = 0
     message: Message | None = None
     log: Log | None = None
@@ -243,12 +259,17 @@ def text(raw: bytes | str) -> str:
 
 def short(raw: bytes | str) -> str:
     """`text`, cut to what a `Short` field takes."""
-    return text(raw)[:512]
+    found = text(raw)
+    return found if len(found) <= 512 else cut(found, 511)
+
+
+def cut(raw: str, cap: int) -> str:
+    """At most `cap` characters, and a mark behind them where there were more: at it the masking
+    looks for the beginning of a value."""
+    return raw if len(raw) <= cap else raw[:cap] + "…"
 
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
-    """At most `cap` pairs with values of at most VALUE_CAP characters; how many were left out."""
-    kept = [
-        (n[:VALUE_CAP], v if len(v) <= VALUE_CAP else v[:VALUE_CAP] + "…") for n, v in pairs[:cap]
-    ]
+    """At most `cap` pairs, each name and value `cut` to VALUE_CAP; how many were left out."""
+    kept = [(cut(n, VALUE_CAP), cut(v, VALUE_CAP)) for n, v in pairs[:cap]]
     return kept, max(0, len(pairs) - cap)

@@ -1,5 +1,9 @@
 """Compiled profiles and `decide()`: which rule answers a request, and how.
 
+A request is judged as it came, and where that lets it go on to the vendor, by every other name it
+carries and by every path that a server could read in it (`app.contract.canonical`): a rule that
+keeps it here takes it in any of these readings.
+
 `app.profiles` compiles what people write into these types; both halves load them from JSON
 (`load`, `dump`). Nothing here validates for people: that is the schema's work.
 """
@@ -10,17 +14,23 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import re2
+from msgspec.structs import replace
 
+from app.contract.body import UNREADABLE as UNREADABLE
+from app.contract.body import json_values
+from app.contract.canonical import authority_of, hosts_in, is_plain, query_in, readings
 from app.contract.record import Action, Mode, Pair
 
 Part = Literal["query", "header", "body", "path", "any"]
 
 
 class Host(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`name` itself, or with `suffix` every name that ends in `.name`. Lower case."""
+    """`name` itself, or with `suffix` every name that ends in `.name`. Lower case. `unmatched`, of
+    a profile's host: what happens to a request of it that no rule takes."""
 
     name: str
     suffix: bool = False
+    unmatched: Literal["pass", "block"] = "pass"
 
     def matches(self, host: str) -> bool:
         return host.endswith("." + self.name) if self.suffix else host == self.name
@@ -123,7 +133,7 @@ class Extract(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One vendor product. A request of its hosts that no rule names is passed."""
+    """One vendor product. Of a request that no rule takes, its host says what happens."""
 
     id: str
     title: str
@@ -160,21 +170,37 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         """The profile and rule of these ids, None when there is none."""
         return self._by_id.get((profile, rule))
 
+    def denies(self, host: str) -> Profile | None:
+        """The first profile that blocks what none of its rules takes on this host."""
+        host = host.lower().rstrip(".")
+        for profile in self.of_host(host):
+            if any(h.unmatched == "block" and h.matches(host) for h in profile.hosts):
+                return profile
+        return None
+
+    def fails_closed(self, host: str, mode: Mode | None) -> bool:
+        """Whether what cannot be judged is refused on this host: some rule keeps requests here, or
+        what no rule takes is blocked."""
+        of_host = (r for p in self.of_host(host) for r in p.rules)
+        return self.denies(host) is not None or any(_action(r, mode) in KEPT_HERE for r in of_host)
+
     @cached_property
     def _by_id(self) -> dict[tuple[str, str], tuple[Profile, Rule]]:
         return {(p.id, r.id): (p, r) for p in self.profiles for r in p.rules}
 
 
 class Seen(msgspec.Struct, kw_only=True):
-    """What `decide` looks at. `host` without port; `path` raw; `headers` in order, any case.
+    """What `decide` looks at. `host` is the name that the request means, without port; `names` are
+    the others that it or its connection carries; `path` raw; `headers` in order, any case.
 
-    `json` is the decoded body, UNREAD while it has not been read, None when it is no JSON or is
-    larger than the capture cap (then body conditions do not hold).
+    `json` is the decoded body, UNREAD while it has not been read, UNREADABLE when it cannot be, and
+    None when it is empty or has no fields.
     """
 
     method: str
     host: str
     path: str
+    names: Sequence[str] = ()
     query: Sequence[Pair] = ()
     headers: Sequence[Pair] = ()
     json: Any = None
@@ -182,34 +208,99 @@ class Seen(msgspec.Struct, kw_only=True):
 
 UNREAD = msgspec.UNSET
 
+# How a request came to its rule, where not as it came: what was read in another way, or not at all.
+By = Literal["name", "path", "method", "body"]
+
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """`profile` is None when no profile names the host. `needs_body`: a rule's body condition
-    stands between here and an answer, so decide again once the body has been read."""
+    stands between here and an answer, so decide again once the body has been read.
+
+    `by` says which parts were not read as they came (`host` and `path` are how they were).
+    """
 
     action: Action
     profile: Profile | None = None
     rule: Rule | None = None
     needs_body: bool = False
+    by: tuple[By, ...] = ()
+    host: str = ""
+    path: str = ""
 
 
 PASS = Decision(action="pass")
+KEPT_HERE = frozenset(("mock", "block", "hold"))  # actions with which nothing reaches the vendor
 
 
 def decide(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Decision:
-    """The first rule that matches, of the profiles that name the host; else `pass`.
+    """The first rule that matches the request as it came; where that would let it go on, the first
+    one that keeps it here in any other reading of it.
 
     `mode` replaces the action of `mock` rules, never `pass`, `block` or another.
     """
+    first = _first(rules, seen, mode)
+    if first.action in KEPT_HERE or first.needs_body:
+        return first
+    if not seen.names and is_plain(seen.path) and seen.method == seen.method.strip().upper():
+        return first
+    return _otherwise(rules, seen, mode, first)
+
+
+def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
     profiles = rules.of_host(seen.host)
     for profile in profiles:
         for rule in profile.rules:
             if failed_part(rule.match, seen) is not None:
                 continue
-            if rule.match.body and seen.json is UNREAD:
+            action = _action(rule, mode)
+            if not rule.match.body:
+                return Decision(action, profile, rule)
+            if seen.json is UNREAD:
                 return Decision("pass", profile, rule, needs_body=True)
-            return Decision(_action(rule, mode), profile, rule)
-    return Decision("pass", profiles[0]) if profiles else PASS
+            if seen.json is not UNREADABLE:
+                return Decision(action, profile, rule)
+            if action in KEPT_HERE:
+                return Decision(action, profile, rule, by=("body",))
+    if not profiles:
+        return PASS
+    denying = rules.denies(seen.host)
+    return Decision("block", denying) if denying else Decision("pass", profiles[0])
+
+
+def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -> Decision:
+    """What keeps the request here, else what waits for its body, else an `observe` where no rule
+    took it as it came, else `first`."""
+    names = {name: None for name in names_of(seen) if rules.of_host(name)}
+    paths = readings(seen.path)
+    if paths is None:
+        host = next((n for n in names if rules.fails_closed(n, mode)), "")
+        return Decision("block", rules.of_host(host)[0], by=("path",), host=host) if host else first
+    waiting = observed = None
+    methods = dict.fromkeys((seen.method, seen.method.strip().upper()))
+    query = (*seen.query, *query_in(paths))
+    for host in names:
+        for path in paths:
+            for method in methods:
+                view = replace(seen, host=host, path=path, query=query, method=method)
+                found = _first(rules, view, mode)
+                if found.action in KEPT_HERE:
+                    return _read_as(found, seen, view)
+                if found.needs_body:
+                    waiting = waiting or _read_as(found, seen, view)
+                elif found.action == "observe" and first.rule is None:
+                    observed = observed or _read_as(found, seen, view)
+    return waiting or observed or first
+
+
+def _read_as(found: Decision, seen: Seen, view: Seen) -> Decision:
+    pairs = (("name", "host"), ("path", "path"), ("method", "method"))
+    by = [part for part, field in pairs if getattr(view, field) != getattr(seen, field)]
+    return replace(found, by=(*by, *found.by), host=view.host, path=view.path)
+
+
+def names_of(seen: Seen) -> tuple[str, ...]:
+    """Every name that the request carries, first the one that it means."""
+    return tuple(dict.fromkeys((seen.host, *seen.names, *hosts_in(authority_of(seen.path)))))
 
 
 def _action(rule: Rule, mode: Mode | None) -> Action:
@@ -227,7 +318,7 @@ class Unmatched(msgspec.Struct, frozen=True):
 def failed_part(match: Match, seen: Seen) -> Unmatched | None:
     """The first part of the match that does not hold; None when all do.
 
-    Body conditions count as holding while the body is UNREAD.
+    Body conditions count as holding while the body is UNREAD, and where it is UNREADABLE.
     """
     if match.methods and seen.method not in match.methods:
         return Unmatched("method", " or ".join(match.methods), seen.method)
@@ -245,7 +336,7 @@ def failed_part(match: Match, seen: Seen) -> Unmatched | None:
         lower = [(n.lower(), v) for n, v in seen.headers]
         if bad := _unmatched("header", match.headers, lower):
             return bad
-    if match.body and seen.json is not UNREAD:
+    if match.body and seen.json is not UNREAD and seen.json is not UNREADABLE:
         for want in match.body:
             found = json_values(seen.json, want.name)
             if not want.matches(found):
@@ -263,28 +354,6 @@ def _unmatched(part: str, wanted: Iterable[Value], pairs: Sequence[Pair]) -> Unm
                 f"{part} {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3])
             )
     return None
-
-
-def json_values(document: Any, path: str) -> list[str]:
-    """The scalar at a dotted path as JSON text without quotes (objects and lists as compact JSON);
-    empty when there is none. `*` stands for every element of a list."""
-    nodes = [document]
-    for step in path.split("."):
-        following: list[Any] = []
-        for node in nodes:
-            if isinstance(node, dict) and step in node:
-                following.append(node[step])
-            elif isinstance(node, list):
-                if step == "*":
-                    following.extend(node)
-                elif step.isascii() and step.isdigit() and int(step) < len(node):
-                    following.append(node[int(step)])
-        nodes = following
-    return [
-        n if isinstance(n, str) else msgspec.json.encode(n).decode()
-        for n in nodes
-        if n is not UNREAD
-    ]
 
 
 @lru_cache(maxsize=1024)

@@ -4,9 +4,10 @@ Called by the masking with the `sensitive` list of a profile. The names every pr
 without a profile; a profile adds names, or lifts one with `keep`.
 """
 
+import hmac
 import re
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -19,6 +20,7 @@ How = Literal["drop", "mask", "token", "keep"]
 Replace = Callable[[How, str], str]
 
 MASK = "***"
+TOKEN = re.compile(r"tok_[0-9a-f]{24}")
 
 _HEADERS = (
     "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token",
@@ -92,6 +94,10 @@ class Names:
         if len(self.clean) >= _REMEMBERED:
             self.clean.clear()
         self.clean.add(clean)
+
+    def meaning(self, name: str) -> How | None:
+        """How a value is kept that stands under the name somewhere, nobody knows in which part."""
+        return self._text.get(name.lower())
 
     def of_field(self, name: str, path: str) -> How | None:
         """How the JSON field `name` is kept, the last step of `path`; None when as it came."""
@@ -215,3 +221,15 @@ def _plain(raw: bytes, group: str) -> str:
     elif group in ("bare", "user") and b"%" in raw:
         raw = unquote_to_bytes(raw)
     return text(raw)
+
+
+def tokens(key: bytes) -> Callable[[str], str]:
+    """Equal values get equal tokens, so that joins still work. Remembers the last ones: the same
+    instance sends the same values each time."""
+
+    @lru_cache(maxsize=1024)
+    def token(value: str) -> str:
+        digest = hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")
+        return "tok_" + digest.hex()[:24]
+
+    return token

@@ -86,3 +86,8 @@ def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
             raise ValueError("HOST:PORT=ADDRESS:PORT, comma separated")
         found[host.lower(), port(number)] = (address.strip("[]"), port(to_number))
     return found
+
+
+def host_names(value: str) -> frozenset[str]:
+    """Names, comma separated, in lower case."""
+    return frozenset(v.strip().lower().rstrip(".") for v in value.split(",") if v.strip())

@@ -28,15 +28,16 @@ _TOGETHER = 256  # forms of one search
 _TRIVIAL = frozenset({"true", "false", "null", "none", "undefined", "unknown", "nan"})
 _ESCAPE = re.compile(r"\\+u00([0-9a-fA-F]{2})")
 _LOWER_HEX = re.compile("%[0-9A-F]{2}")
+_QUOTES = (('"', "'"), ("&quot;", "&#039;"), ("&quot;", "&#x27;"), ("&#34;", "&#39;"))
 _PRINTABLE = string.punctuation + " "
 _WORD = "[A-Za-z0-9_]"
 
 
 class Needle(NamedTuple):
-    """One form of a value; `word` where it must stand alone to be replaced."""
+    """One form of a value; `where` says what is replaced, None where it is the form."""
 
     form: str
-    word: re.Pattern[str] | None = None
+    where: re.Pattern[str] | None = None
 
 
 class Traces:
@@ -94,13 +95,19 @@ class Traces:
                 at += 1
         return text
 
+    def clean(self, text: str) -> str:
+        """The text without them, and without the beginning of one where a mark says that it was
+        cut."""
+        text = self.replace(text)
+        return self.cut(text[:-1]) + "…" if text.endswith("…") else text
+
     def _replace(self, text: str) -> str:
         for needle, by in self.needles:
             if needle.form in text:
-                if needle.word is None:
+                if needle.where is None:
                     text = text.replace(needle.form, by)
                 else:
-                    text = needle.word.sub(by, text)
+                    text = needle.where.sub(by, text)
         return text
 
 
@@ -175,6 +182,7 @@ def _unfolded(text: str) -> str:
 
 
 def _needles(value: str) -> tuple[Needle, ...]:
+    whole, value = value, value.removesuffix("…")
     data = value.encode("utf-8", "surrogatepass")
     url = {
         quote(data, safe=""),
@@ -187,20 +195,25 @@ def _needles(value: str) -> tuple[Needle, ...]:
     escaped = {
         as_json,
         json.dumps(value)[1:-1],
+        json.dumps(as_json, ensure_ascii=False)[1:-1],  # JSON in a text of JSON
         as_json.replace("/", "\\/"),
         as_json.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
-        html.escape(value),
     }
+    marked = html.escape(value, quote=False)
+    for double, single in _QUOTES:  # as PHP, Python, Go and jinja write them in HTML
+        escaped.add(marked.replace('"', double).replace("'", single))
     plain = {value} | url | escaped
     coded = {data.hex(), data.hex().upper()}
     # Inside more base64 the value starts at one of three offsets; also after one more encoding.
     for form in (data, base64.b64encode(data), *(u.encode() for u in url | escaped)):
         coded |= _aligned(form)
-    word = len(value) < _WHOLE
-    return tuple(
-        Needle(f, re.compile(f"(?<!{_WORD}){re.escape(f)}(?!{_WORD})") if word else None)
-        for f in plain
-    ) + tuple(Needle(f) for f in coded if len(f) >= SHORTEST)
+    coded = {f for f in coded if len(f) >= SHORTEST}
+    if whole != value:  # it was cut: elsewhere it may be longer, and all that follows is taken
+        return tuple(Needle(f, re.compile(f"(?s:{re.escape(f)}.*)")) for f in plain | coded)
+    if len(value) >= _WHOLE:
+        return tuple(map(Needle, plain | coded))
+    words = ((f, f"(?<!{_WORD}){re.escape(f)}(?!{_WORD})") for f in plain)
+    return (*(Needle(f, re.compile(word)) for f, word in words), *map(Needle, coded))
 
 
 def _aligned(data: bytes) -> set[str]:

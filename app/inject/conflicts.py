@@ -6,7 +6,7 @@ from typing import Any
 from app.contract import names
 from app.inject.reasons import Reason, of, reason
 from app.inject.settings import NamespaceFacts, Redirect
-from app.inject.sidecar import SYSCTL
+from app.inject.sidecar import SYSCTL, volumes
 
 _MIRROR = "kubernetes.io/config.mirror"
 _OURS = (names.CONTAINER_SIDECAR, names.CONTAINER_REDIRECT)
@@ -53,7 +53,7 @@ def impossible(spec: Mapping[str, Any]) -> list[Reason]:
     if spec.get("hostNetwork"):
         found.append(reason("host_network"))
     taken = [f"a container {c['name']}" for c in all_containers(spec) if c.get("name") in _OURS]
-    ours = (names.VOLUME_CA, names.VOLUME_TRUST, names.VOLUME_SPOOL, names.VOLUME_TOKEN)
+    ours = {volume["name"] for volume in volumes()}
     taken += [f"a volume {v['name']}" for v in spec.get("volumes") or () if v.get("name") in ours]
     if taken:
         found.append(reason("name_taken", " and ".join(taken)))

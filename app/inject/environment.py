@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.contract import dummies
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
 from app.contract.rules import RuleSet
 from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
@@ -130,6 +131,12 @@ SETTINGS = (
         ", ".join(REDIRECTS),
     ),
     Setting(
+        "TELEMOCK_INJECT_DUMMY_RANGES", dummies.DEFAULT, dummies.parse,
+        "Ranges that pods get addresses for telemetry hosts from, as networks, comma separated: "
+        "the first one of each family that no address in the pod's own specification lies in. They "
+        "must not be in use in a pod's network.",
+    ),
+    Setting(
         "TELEMOCK_INJECT_TRUST", "", _trust,
         "Variables, or runtimes, that are set besides NODE_EXTRA_CA_CERTS, comma separated, unless "
         "the pod's annotation says otherwise.",
@@ -215,6 +222,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
             mode=values["TELEMOCK_MODE"],
             redirect=values["TELEMOCK_INJECT_REDIRECT"],
             trust=values["TELEMOCK_INJECT_TRUST"],
+            dummy_ranges=values["TELEMOCK_INJECT_DUMMY_RANGES"],
             egress_proxy=proxy,
             resources=values["TELEMOCK_INJECT_RESOURCES"],
             env=values["TELEMOCK_INJECT_ENV"],

@@ -1,26 +1,44 @@
 """The telemetry hosts of a pod, and the addresses that stand for them in its /etc/hosts."""
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from itertools import count
 from typing import Any, NamedTuple
 
 from app.contract import names
+from app.contract.dummies import (
+    MOST_HOSTS,
+    NETWORKS,
+    Network,
+    NoRange,
+    assign,
+    choose,
+    overlap,
+)
 from app.contract.rules import Profile
 from app.inject.reasons import Reason, reason
 from app.inject.settings import Redirect
 
-_CAP = 250  # of 192.0.2.1 to .254 and of 127.0.0.2 to .255
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # what the API server takes
 
 
 class Hosts(NamedTuple):
-    """Host i of `named` has number i + 1, in both families."""
+    """`addresses` are those of `named`, in their order and of both families; for redirect loopback
+    see `aliases`. Without a range that is free, there are none."""
 
     named: tuple[str, ...]
+    addresses: tuple[tuple[str, str], ...]
     reasons: tuple[Reason, ...]
 
 
-def chosen(profiles: Sequence[Profile], spec: Mapping[str, Any], redirect: Redirect) -> Hosts:
+def chosen(
+    profiles: Sequence[Profile],
+    spec: Mapping[str, Any],
+    redirect: Redirect,
+    ranges: Sequence[Network] = NETWORKS,
+) -> Hosts:
     """The hosts of the profiles that this pod's /etc/hosts can redirect, in their order."""
     reasons = []
     exact = dict.fromkeys(h.name for p in profiles for h in p.hosts if not h.suffix)
@@ -35,35 +53,44 @@ def chosen(profiles: Sequence[Profile], spec: Mapping[str, Any], redirect: Redir
     if taken := [name for name in exact if name in own]:
         reasons.append(reason("own_host_alias", ", ".join(taken)))
     free = [name for name in exact if name not in own and _HOST.fullmatch(name)]
-    if more := free[_CAP:]:
+    if more := free[MOST_HOSTS:]:
         reasons.append(reason("too_many_hosts", ", ".join(more)))
-    return Hosts(tuple(free[:_CAP]), tuple(reasons))
+    named, theirs = tuple(free[:MOST_HOSTS]), _addresses(spec)
+    if redirect == "loopback":
+        return Hosts(named, tuple(_loopbacks(named, theirs)), tuple(reasons))
+    if not named:
+        return Hosts((), (), tuple(reasons))
+    try:
+        used = choose(ranges, lambda network: not any(overlap(network, one) for one in theirs))
+    except NoRange as e:
+        listed = ", ".join(str(n) for n in ranges if f"IPv{n.version}" == str(e))
+        return Hosts(named, (), (*reasons, reason("no_dummy_range", listed)))
+    return Hosts(named, tuple(assign(named, used)), tuple(reasons))
 
 
-def dummies(hosts: Sequence[str]) -> list[tuple[str, str]]:
-    """Addresses that are never assigned, one of each family per host."""
-    return [
-        (f"{prefix}{number}", host)
-        for number, host in enumerate(hosts, 1)
-        for prefix in (names.DUMMY_IPV4, names.DUMMY_IPV6)
-    ]
-
-
-def loopbacks(hosts: Sequence[str]) -> list[tuple[str, str]]:
-    """IPv4 addresses that the sidecar listens on. In IPv6 there is one for all hosts, see
-    `aliases`: which of them is meant shows in the connection."""
-    return [(f"{names.LOOPBACK_IPV4}{number}", host) for number, host in enumerate(hosts, 2)]
-
-
-def aliases(hosts: Sequence[str], redirect: Redirect) -> list[dict[str, Any]]:
+def aliases(addresses: Sequence[tuple[str, str]], redirect: Redirect) -> list[dict[str, Any]]:
     """Entries of `hostAliases`. Both families always: else a look-up of the other one would go on
     to DNS and find the real address."""
-    if redirect != "loopback":
-        return [{"ip": address, "hostnames": [host]} for address, host in dummies(hosts)]
-    each = [{"ip": address, "hostnames": [host]} for address, host in loopbacks(hosts)]
-    return [*each, {"ip": names.LOOPBACK_IPV6, "hostnames": list(hosts)}]
+    each = [{"ip": address, "hostnames": [host]} for address, host in addresses]
+    if redirect != "loopback" or not addresses:
+        return each
+    # One for all hosts: which of them is meant shows in the connection.
+    return [*each, {"ip": names.LOOPBACK_IPV6, "hostnames": [host for _, host in addresses]}]
 
 
-def mapped(addresses: Sequence[tuple[str, str]]) -> str:
-    """`ADDRESS=HOST,…`, as the sidecar's settings want it."""
-    return ",".join(f"{address}={host}" for address, host in addresses)
+def _loopbacks(hosts: Sequence[str], taken: Sequence[Network]) -> Iterator[tuple[str, str]]:
+    """Addresses that the sidecar listens on; not those that the pod has given names to."""
+    first = ip_address(names.LOOPBACK_IPV4)
+    free = (first + n for n in count() if ip_network(first + n) not in taken)
+    return zip(map(str, free), hosts, strict=False)
+
+
+def _addresses(spec: Mapping[str, Any]) -> list[Network]:
+    """Those that the pod's specification names: of its own /etc/hosts, and its resolvers."""
+    texts = [alias.get("ip") for alias in spec.get("hostAliases") or ()]
+    texts += (spec.get("dnsConfig") or {}).get("nameservers") or ()
+    found = []
+    for text in texts:
+        with contextlib.suppress(ValueError):  # the API server refuses it
+            found.append(ip_network(str(text)))
+    return found

@@ -71,7 +71,8 @@ def _planned(
         return None, wrong
     redirect = _redirect(asked, namespace)
     wrong += conflicts.impossible_with(redirect, spec, namespace)
-    chosen = hosts.chosen(asked.profiles, spec, redirect)
+    chosen = hosts.chosen(asked.profiles, spec, redirect, settings.dummy_ranges)
+    wrong += [said for said in chosen.reasons if said.skips]
     if not chosen.named and redirect != "all":
         wrong += [*chosen.reasons, reason("no_hosts")]
     if wrong:
@@ -85,6 +86,7 @@ def _planned(
         redirect=redirect,
         mode=asked.mode,
         hosts=chosen.named,
+        addresses=chosen.addresses,
         all_until=asked.all_until,
         container=str(first.get("name", "")),
         image=str(first.get("image", "")),
@@ -102,9 +104,9 @@ def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
     """Puts everything into the pod's spec; what is to be said about its containers."""
     said = clients.connect(conflicts.all_containers(spec), asked.trust, plan.hosts)
     spec["initContainers"] = [*sidecar.containers(plan), *(spec.get("initContainers") or ())]
-    spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes()]
+    spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes(plan.settings.env)]
     if plan.hosts:
-        more = hosts.aliases(plan.hosts, plan.redirect)
+        more = hosts.aliases(plan.addresses, plan.redirect)
         spec["hostAliases"] = [*(spec.get("hostAliases") or ()), *more]
     if plan.redirect == "loopback":
         # Without a capability, only this lets the sidecar listen on ports 80 and 443.

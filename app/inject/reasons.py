@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from app.contract import names
+from app.contract.dummies import CHART_VALUE, SETTING
 from app.tables import plain
 
 
@@ -77,6 +78,10 @@ REASONS = {
     "uid_taken": _skips(
         f"{{about}} as user {names.SIDECAR_UID}, whose traffic redirect all leaves out; use "
         "another user"
+    ),
+    "no_dummy_range": _skips(
+        "the pod's own hostAliases or resolvers lie in all ranges for dummy addresses: {about}; "
+        f"add one that is free to {CHART_VALUE} of the chart ({SETTING} of telemock inject)"
     ),
     "no_hosts": _skips("no host is left that could be redirected"),
     # It was done, but mind this.

@@ -9,14 +9,16 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from app import tls
+from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.mask import Masker
 from app.inject.bundle import trust
 from app.inject.environment import Environment
@@ -80,9 +82,9 @@ class Injector:
         return Starlette(
             routes=[
                 Route("/mutate", self._mutate, methods=["POST"]),
-                Route("/health", self._health),
-                Route("/ready", self._ready),
-                Route("/metrics", self._metrics),
+                Route("/health", _ours(self._health)),
+                Route("/ready", _ours(self._ready)),
+                Route("/metrics", _ours(self._metrics)),
             ],
             lifespan=self._running,
         )
@@ -209,3 +211,12 @@ class Injector:
             "days_left": round(self.certificate.days_left(), 1),
             "error": self._error,
         }
+
+
+def _ours(endpoint: Callable[[Request], Awaitable[Response]]) -> Any:
+    async def asked(request: Request) -> Response:
+        if not all(is_ours(host) for host in request.headers.getlist("host")):
+            return PlainTextResponse(UNKNOWN, 421)
+        return await endpoint(request)
+
+    return asked

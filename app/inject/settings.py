@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from app.contract import dummies
 from app.contract.rules import RuleSet
 from app.version import VERSION
 
@@ -42,6 +43,7 @@ class InjectSettings:
     mode: str = ""
     redirect: str = "auto"
     trust: tuple[str, ...] = ()
+    dummy_ranges: tuple[dummies.Network, ...] = dummies.NETWORKS
     egress_proxy: str = ""  # http://[USER:PASSWORD@]HOST:PORT
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
     env: Mapping[str, str] = field(default_factory=dict)  # more for the sidecar, such as OTEL_*

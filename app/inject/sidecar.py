@@ -3,18 +3,20 @@
 Used by `app.inject.pod` for pods, and by `app.inject.snippet` for the values of vendors' charts.
 """
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
+from app.contract.dummies import NETWORKS, SETTING, Network, mapped
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
-from app.inject.hosts import dummies, loopbacks, mapped
+from app.contract.settings import size
 from app.inject.settings import InjectSettings, Redirect, SecretKey
 
 Object = dict[str, Any]
 
-# The spool's 64 MiB and room: a pod that exceeds a volume's limit is evicted.
-_SPOOL_LIMIT = "160Mi"
+_SPOOL_ROOM = 96 << 20  # besides what the spool may take: a pod over a volume's limit is evicted
 _TOKEN_SECONDS = 3600
 _SECCOMP = {"type": "RuntimeDefault"}
 _TOKEN_SOURCE = {
@@ -25,6 +27,13 @@ _TOKEN_SOURCE = {
     }
 }
 PROJECTED_TOKEN: Object = {"sources": [_TOKEN_SOURCE]}
+# Kubernetes mounts the token of the pod's ServiceAccount, the application's own, into every
+# container that mounts nothing at this path, also into those that a webhook added.
+NO_API_TOKEN: Object = {
+    "name": names.VOLUME_NOTHING,
+    "mountPath": names.MOUNT_API_TOKEN,
+    "readOnly": True,
+}
 _OTEL_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"  # of the exporters' requests: credentials
 SYSCTL = "net.ipv4.ip_unprivileged_port_start"
 
@@ -36,6 +45,7 @@ class Plan(NamedTuple):
     redirect: Redirect
     mode: str
     hosts: tuple[str, ...]
+    addresses: tuple[tuple[str, str], ...]  # that stand for the hosts
     all_until: str = ""
     container: str = ""  # the application's first container, and its image
     image: str = ""
@@ -49,9 +59,11 @@ def containers(plan: Plan) -> list[Object]:
 def sidecar(plan: Plan) -> Object:
     """A native sidecar: it is ready before anything else of the pod starts, and ends after it.
 
-    A startup probe would say so too, but costs a pod's start a second or two: the kubelet asks once
+    It has no probe. A startup probe costs a pod's start a second or two: the kubelet asks once
     a second, and acts on the answer with its next look at all containers, a second later. So the
     redirect waits for it, which starts meanwhile, or else a hook, which the kubelet waits for.
+    Readiness of a native sidecar counts for the whole pod, and liveness ends its container, which
+    does too: `addon.supervisor`, the image's command, looks whether it is alive.
     """
     hook = {"postStart": {"exec": {"command": ["python", "-m", "addon.ready"]}}}
     return {
@@ -61,15 +73,6 @@ def sidecar(plan: Plan) -> Object:
         "env": environment(plan),
         "ports": [{"name": names.PORT_NAME_SIDECAR, "containerPort": PORT_SIDECAR_HEALTH}],
         **({"lifecycle": hook} if plan.redirect == "loopback" else {}),
-        # With its three failures, as long as is waited for its start.
-        "livenessProbe": {
-            **_probe("/health"),
-            "initialDelaySeconds": 30,
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-        },
-        # Counts for the whole pod: it says that the sidecar listens, and nothing about the app.
-        "readinessProbe": {**_probe("/ready"), "periodSeconds": 10, "timeoutSeconds": 5},
         "resources": dict(plan.settings.resources),
         "securityContext": {
             "runAsUser": names.SIDECAR_UID,
@@ -86,6 +89,7 @@ def sidecar(plan: Plan) -> Object:
             {"name": names.VOLUME_TRUST, "mountPath": names.MOUNT_TRUST},
             {"name": names.VOLUME_SPOOL, "mountPath": names.MOUNT_SPOOL},
             {"name": names.VOLUME_TOKEN, "mountPath": names.MOUNT_TOKEN, "readOnly": True},
+            NO_API_TOKEN,
         ],
     }
 
@@ -99,7 +103,8 @@ def redirect(plan: Plan) -> Object:
         "command": ["python", "-m", "addon.redirect"],
         "args": [f"--mode={plan.redirect}", "--wait"],
         "env": [
-            {"name": "TELEMOCK_HOSTS", "value": mapped(dummies(plan.hosts))},
+            {"name": "TELEMOCK_HOSTS", "value": mapped(plan.addresses)},
+            *_ranges(plan.settings.dummy_ranges),
             {
                 "name": "TELEMOCK_HEALTH_HOST",
                 "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
@@ -119,16 +124,19 @@ def redirect(plan: Plan) -> Object:
             "seccompProfile": _SECCOMP,
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [NO_API_TOKEN],
     }
 
 
-def volumes() -> list[Object]:
-    memory = {"medium": "Memory", "sizeLimit": "1Mi"}
+def volumes(env: Mapping[str, str] = MappingProxyType({})) -> list[Object]:
+    """`env` is what the operator gives the sidecar."""
+    limit = f"{_spool_size(env) + _SPOOL_ROOM >> 20}Mi"
     return [
-        {"name": names.VOLUME_CA, "emptyDir": memory},
+        {"name": names.VOLUME_CA, "emptyDir": _memory("8Mi")},  # and what real hosts are checked by
         {"name": names.VOLUME_TRUST, "emptyDir": {"sizeLimit": "8Mi"}},
-        {"name": names.VOLUME_SPOOL, "emptyDir": {"sizeLimit": _SPOOL_LIMIT}},
+        {"name": names.VOLUME_SPOOL, "emptyDir": {"sizeLimit": limit}},
         {"name": names.VOLUME_TOKEN, "projected": PROJECTED_TOKEN},
+        {"name": names.VOLUME_NOTHING, "emptyDir": _memory("1Mi")},
     ]
 
 
@@ -180,11 +188,29 @@ def api_url(app_url: str) -> str:
 
 def _listening(plan: Plan) -> Object:
     if plan.redirect == "loopback":
-        return {"TELEMOCK_LOOPBACK": mapped(loopbacks(plan.hosts))}
+        return {"TELEMOCK_LOOPBACK": mapped(plan.addresses)}
     return {
         "TELEMOCK_TRANSPARENT": f"127.0.0.1:{PORT_PROXY},[::1]:{PORT_PROXY}",
-        "TELEMOCK_HOSTS": mapped(dummies(plan.hosts)),
+        "TELEMOCK_HOSTS": mapped(plan.addresses),
     }
+
+
+def _memory(limit: str) -> Object:
+    return {"medium": "Memory", "sizeLimit": limit}
+
+
+def _spool_size(env: Mapping[str, str]) -> int:
+    try:
+        return size(env.get("TELEMOCK_SPOOL_SIZE") or names.SPOOL_SIZE)
+    except ValueError:  # the sidecar says so, and does not start
+        return size(names.SPOOL_SIZE)
+
+
+def _ranges(chosen: Sequence[Network]) -> list[Object]:
+    """For the redirect, which looks for what is in use in them; by itself it knows the pool."""
+    if tuple(chosen) == NETWORKS:
+        return []
+    return [{"name": SETTING, "value": ",".join(map(str, chosen))}]
 
 
 def _secret(entry: SecretKey) -> Object:
@@ -194,10 +220,6 @@ def _secret(entry: SecretKey) -> Object:
 def _image(settings: InjectSettings) -> Object:
     policy = {"imagePullPolicy": settings.pull_policy} if settings.pull_policy else {}
     return {"image": settings.image, **policy}
-
-
-def _probe(path: str) -> Object:
-    return {"httpGet": {"path": path, "port": PORT_SIDECAR_HEALTH}}
 
 
 def _expandable(text: str) -> str:

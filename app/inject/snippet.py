@@ -22,7 +22,12 @@ Object = dict[str, Any]
 
 _SHARED = "telemock"  # the volume with the folders of the sidecar
 _HOSTS = "telemock-hosts"
-_FOLDERS = {names.MOUNT_CA: "ca", names.MOUNT_TRUST: "trust", names.MOUNT_SPOOL: "spool"}
+_FOLDERS = {
+    names.MOUNT_CA: "ca",
+    names.MOUNT_TRUST: "trust",
+    names.MOUNT_SPOOL: "spool",
+    names.MOUNT_API_TOKEN: "nothing",
+}
 _WRITE_HOSTS = (
     "import sys; "
     "open(sys.argv[1], 'w').write(open('/etc/hosts').read() + '\\n'.join(sys.argv[2:]) + '\\n')"
@@ -51,8 +56,15 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
     """YAML for `helm upgrade --values`. `redirect` is hosts or all: loopback needs a sysctl, which
     not all of the charts can set."""
     official = _CHARTS[chart]
-    chosen = hosts.chosen(settings.rules.profiles, {}, redirect)
-    plan = Plan(settings, redirect, settings.mode, chosen.named, container=official.container)
+    chosen = hosts.chosen(settings.rules.profiles, {}, redirect, settings.dummy_ranges)
+    plan = Plan(
+        settings,
+        redirect,
+        settings.mode,
+        chosen.named,
+        chosen.addresses,
+        container=official.container,
+    )
     found: Object = {
         "extraInitContainers": _containers(plan, official),
         "extraVolumeMounts": [*official.mounts, *_mounts(official)],
@@ -68,28 +80,34 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
         "podAnnotations": {names.ANNOTATION_STATUS: _status(plan)},
     }
     if official.host_aliases:
-        found["extraPodConfigs"] = {"hostAliases": hosts.aliases(plan.hosts, redirect)}
+        found["extraPodConfigs"] = {"hostAliases": hosts.aliases(plan.addresses, redirect)}
     return _head(chart, official) + yaml_text.write(found)
 
 
 def _containers(plan: Plan, official: _Official) -> list[Object]:
-    main, *others = sidecar.containers(plan)
-    for mount in main["volumeMounts"]:
-        if folder := _FOLDERS.get(mount["mountPath"]):
-            mount |= {"name": _SHARED, "subPath": folder}
-    return [main, *others, *([] if official.host_aliases else [_hosts_writer(plan, main)])]
+    found = sidecar.containers(plan)
+    if not official.host_aliases:
+        found.append(_hosts_writer(plan, found[0]))
+    for container in found:
+        container["volumeMounts"] = [_of_shared(mount) for mount in container["volumeMounts"]]
+    return found
+
+
+def _of_shared(mount: Object) -> Object:
+    folder = _FOLDERS.get(mount["mountPath"])
+    return mount | {"name": _SHARED, "subPath": folder} if folder else mount
 
 
 def _hosts_writer(plan: Plan, main: Object) -> Object:
     """Adds the hosts to the pod's own /etc/hosts, in a file that Cribl gets in its place."""
-    entries = [f"{address} {host}" for address, host in hosts.dummies(plan.hosts)]
+    entries = [f"{address} {host}" for address, host in plan.addresses]
     return {
         "name": _HOSTS,
         "image": main["image"],
         "command": ["python", "-c", _WRITE_HOSTS, "/hosts/hosts", *entries],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
         "securityContext": main["securityContext"],
-        "volumeMounts": [{"name": _HOSTS, "mountPath": "/hosts"}],
+        "volumeMounts": [{"name": _HOSTS, "mountPath": "/hosts"}, sidecar.NO_API_TOKEN],
     }
 
 

@@ -19,6 +19,7 @@ from app.profiles.read import Source, document, find, read_bytes
 from app.profiles.unreachable import taken_before
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
+ANSWERS_CAP = 8 << 20  # bytes of the answer files of one profile, each as often as it is named
 
 
 class Loaded(NamedTuple):
@@ -88,12 +89,20 @@ class _Compiler:
         self._source = source
         self._files = files
         self._problems: list[Problem] = []
+        self._size = 0  # bytes of answer files so far
 
     def _wrong(self, where: str, value: object, message: str, hint: str = "") -> None:
         self._problems.append(Problem(self._source.label, where, shown(value), message, hint))
 
     def profile(self, written: schema.ProfileFile) -> contract.Profile:
-        hosts = tuple(map(_host, written.hosts))
+        hosts = tuple(
+            msgspec.structs.replace(_host(h.name), unmatched=h.unmatched) for h in written.hosts
+        )
+        for number, named in enumerate(hosts):
+            if any(_within(named, h) and _within(h, named) for h in hosts[:number]):
+                name = written.hosts[number].name
+                message = f"{name!r} stands in the list twice"
+                self._wrong(f"hosts[{number}]", name, message, "keep one of them")
         rules: list[contract.Rule] = []
         for number, rule in enumerate(written.rules):
             where = f"rules[{number}]"
@@ -216,7 +225,11 @@ class _Compiler:
             self._wrong(where, name, f"{name!r} {e.problems[0].message}", e.problems[0].hint)
             return b""
         self._files.append(path)
-        return data
+        self._size += len(data)
+        if self._size > ANSWERS_CAP >= self._size - len(data):
+            message = f"the answer files of the profile hold more than {ANSWERS_CAP >> 20} MiB"
+            self._wrong(where, name, message, "every sidecar fetches and holds them: name fewer")
+        return data if self._size <= ANSWERS_CAP else b""
 
     def _template(self, where: str, text: str) -> None:
         try:
@@ -234,7 +247,8 @@ def _within(host: contract.Host, other: contract.Host) -> bool:
     """Whether every name of `host` is one of `other`'s."""
     if host.suffix and not other.suffix:
         return False
-    return host == other or other.matches(host.name)
+    same = (host.name, host.suffix) == (other.name, other.suffix)
+    return same or other.matches(host.name)
 
 
 def _values(conditions: dict[str, schema.ValueIs]) -> tuple[contract.Value, ...]:

@@ -8,8 +8,20 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from app.contract.record import Action, Mode, Pair
-from app.contract.rules import UNREAD, RuleSet, Seen, decide, failed_part
+from app.contract import body as bodies
+from app.contract.canonical import hosts_in, readings
+from app.contract.record import BODY_CAP, Action, Mode, Pair
+from app.contract.rules import (
+    KEPT_HERE,
+    UNREAD,
+    UNREADABLE,
+    Decision,
+    RuleSet,
+    Seen,
+    decide,
+    failed_part,
+    names_of,
+)
 
 
 class Considered(msgspec.Struct, frozen=True):
@@ -26,14 +38,23 @@ class Considered(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """`rule` is the first that matched, "" when none did. `considered` are all rules of all
-    profiles that name the host, in order."""
+    """`rule` is the one that takes the request, "" when none does. `names` are those that the
+    request carries, `paths` those that a server could read in it, each first as it came (no path:
+    nobody can tell); `host` and `path` are the ones that decided, and `judged_by` says which parts
+    were not read as they came. `considered` are all rules of all profiles that name that host, in
+    order; `unmatched` is what the host wants for a request that none of them takes."""
 
     action: Action
     profile: str
     rule: str
     reason: str
     considered: list[Considered]
+    names: list[str] = []
+    paths: list[str] = []
+    host: str = ""
+    path: str = ""
+    judged_by: str = ""
+    unmatched: str = ""
 
 
 def explain(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Explanation:
@@ -41,33 +62,71 @@ def explain(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Explanation
     if seen.json is UNREAD:  # there is no more to come: a body condition does not hold
         seen = msgspec.structs.replace(seen, json=None)
     decision = decide(rules, seen, mode)
+    host, path = decision.host or seen.host, decision.path or seen.path
+    method = seen.method.strip().upper() if "method" in decision.by else seen.method
+    view = msgspec.structs.replace(seen, host=host, path=path, method=method)
     considered = []
-    for profile in rules.of_host(seen.host):
+    for profile in rules.of_host(host):
         for rule in profile.rules:
-            failed = failed_part(rule.match, seen)
+            failed = failed_part(rule.match, view)
             judged = Considered(profile.id, rule.id, rule.action, matched=failed is None)
             if failed is not None:
                 judged = msgspec.structs.replace(
                     judged, part=failed.part, wanted=failed.wanted, found=failed.found
                 )
+            elif rule.match.body and seen.json is UNREADABLE and not _keeps(rule.action, mode):
+                judged = msgspec.structs.replace(
+                    judged, matched=False, part="body", wanted="a readable one", found="unreadable"
+                )
             considered.append(judged)
-    profile_id = decision.profile.id if decision.profile else ""
-    rule_id = decision.rule.id if decision.rule else ""
-    if not profile_id:
-        reason = "no profile names the host, so the connection is not opened"
-    elif not rule_id:
-        reason = "no rule matches, so the request is forwarded untouched"
-    elif decision.rule and decision.action != decision.rule.action:
-        reason = f"rule {rule_id} matches first; mode {mode} replaces its {decision.rule.action}"
-    else:
-        reason = f"rule {rule_id} matches first"
-    return Explanation(decision.action, profile_id, rule_id, reason, considered)
+    found = readings(seen.path)
+    return Explanation(
+        decision.action,
+        decision.profile.id if decision.profile else "",
+        decision.rule.id if decision.rule else "",
+        _reason(decision, path, host, mode, told=found is not None),
+        considered,
+        names=list(names_of(seen)),
+        paths=list(found or ()),
+        host=host,
+        path=path,
+        judged_by=" ".join(decision.by),
+        unmatched=("block" if rules.denies(host) else "pass") if decision.profile else "",
+    )
+
+
+def _keeps(action: Action, mode: Mode | None) -> bool:
+    return (mode if mode and action == "mock" else action) in KEPT_HERE
+
+
+def _reason(decision: Decision, path: str, host: str, mode: Mode | None, *, told: bool) -> str:
+    how = {
+        "name": f"by the name {host}",
+        "path": f"with the path read as {path}",
+        "method": "with the method in upper case",
+        "body": "because the body cannot be read",
+    }
+    read = ", ".join(how[part] for part in decision.by)
+    if decision.profile is None:
+        return "no profile names the host, so the connection is not opened"
+    if decision.rule is None and decision.action == "block":
+        if not told:
+            return "nobody can tell which path this is, and the host has rules that keep requests"
+        why = "no rule matches, and the host blocks what no rule takes"
+        return f"{why} ({read})" if read else why
+    if decision.rule is None:
+        return "no rule matches, so the request is forwarded untouched"
+    reason = f"rule {decision.rule.id} matches " + (read or "first")
+    if decision.action != decision.rule.action:
+        reason += f"; mode {mode} replaces its {decision.rule.action}"
+    return reason
 
 
 def seen_from_url(
     url: str, method: str = "GET", headers: Sequence[Pair] = (), body: bytes | None = None
 ) -> Seen:
-    """A request as `decide` looks at it; a `body` that is not JSON counts as none.
+    """A request as `decide` looks at it. The URL's host is whom the client connects to; a Host
+    header may name another.
 
     Raises ValueError with a sentence when the URL names no host.
     """
@@ -80,17 +139,23 @@ def seen_from_url(
         raise ValueError(f"{url!r} is not a URL: {e}") from None
     if parts.scheme not in ("http", "https", "ws", "wss") or not host:
         raise ValueError(f"{url!r} is not an http or https URL with a host")
-    json = None
-    if body is not None:
-        try:
-            json = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            json = None
+    said = tuple(n for name, value in headers if name.lower() == "host" for n in hosts_in(value))
+    kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+    encodings = [value for name, value in headers if name.lower() == "content-encoding"]
+    kept = bodies.keep(
+        (body or b"")[:BODY_CAP],
+        size=len(body or b""),
+        sha256="",
+        encoding=", ".join(encodings),
+        cap=BODY_CAP,
+    )
+    names = said or hosts_in(host)
     return Seen(
         method=method.upper(),
-        host=host,
+        host=names[0],
+        names=(*names, *hosts_in(host)),
         path=parts.path or "/",
         query=parse_qsl(parts.query, keep_blank_values=True),
         headers=headers,
-        json=json,
+        json=bodies.reading(kept, kind),
     )

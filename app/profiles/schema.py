@@ -171,6 +171,18 @@ class _OneOf(Model):
         return name, getattr(self, name)
 
 
+class HostIs(Model):
+    """One of the product's hosts; plain text means its name."""
+
+    name: HostName
+    unmatched: Literal["block", "pass"] = Field(
+        "pass",
+        description="What happens to a request of this host that no rule takes. pass: forwarded "
+        "untouched, count only. block: refused; name what is known to be harmless in rules with "
+        "action pass.",
+    )
+
+
 class PathIs(_OneOf):
     """How the raw path looks (percent-encoded as sent, without the query)."""
 
@@ -190,6 +202,7 @@ class ValueIs(_OneOf):
     absent: Literal[True] | None = None
 
 
+OneHost = Annotated[HostIs, _short("name", str | HostIs)]
 OnePath = Annotated[PathIs, _short("exact", str | PathIs)]
 Condition = Annotated[ValueIs, _short("equals", str | ValueIs)]
 Paths = Annotated[
@@ -290,7 +303,9 @@ def _action(value: Any) -> Any:
 
 
 class Rule(Model):
-    """The first rule of the profile that matches a request says what happens to it."""
+    """The first rule of the profile that matches a request says what happens to it. One with action
+    mock or block also takes a request that an earlier rule would forward, where it matches in
+    canonical form or by another name that the request carries."""
 
     id: Id
     match: Match = Match()
@@ -361,8 +376,9 @@ class ProfileFile(Model):
     licence: Licence
     evidence: Annotated[list[Evidence], Field(min_length=1)]
     unknown: list[Text] = Field([], description="What is not known, in sentences.")
-    hosts: Annotated[list[HostName], Field(min_length=1)] = Field(
-        description="Exact names, or .suffix for every name below it."
+    hosts: Annotated[list[OneHost], Field(min_length=1)] = Field(
+        description="Exact names, or .suffix for every name below it; {name: …, unmatched: block} "
+        "for one that refuses what no rule takes."
     )
     version_from: list[Annotated[Extract, _short("field", str | Extract)]] = []
     sensitive: list[Sensitive] = []

@@ -4,11 +4,13 @@
 store; every store passes tests/unit/app/store/suite.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
+from app.contract.account import Account
 from app.contract.record import CaptureRecord
 from app.inventory import Observation
 
@@ -114,14 +116,24 @@ class NewHost(NamedTuple):
     host: str
 
 
+class Told(NamedTuple):
+    """A boot's account, and the pod that it comes from, "" where there are none."""
+
+    account: Account
+    namespace: str
+    pod: str
+
+
 class Written(NamedTuple):
     """`stored` are indexes into the batch; the rest were `duplicates` of what is already kept. Once
-    a profile has as many endpoints as it may, its new hosts are not told any more."""
+    a profile has as many endpoints as it may, its new hosts are not told any more. `accounts`: how
+    many records are stored of each boot whose account was taken."""
 
     stored: list[int]
     duplicates: int
     new_fields: list[NewField]
     new_hosts: Sequence[NewHost] = ()
+    accounts: Mapping[str, int] = MappingProxyType({})
 
 
 class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,8 +252,14 @@ class FieldRow(msgspec.Struct, kw_only=True):
 
 
 class BootRow(msgspec.Struct, kw_only=True):
-    """One start of a sidecar (or app): `count` of its records up to `max_seq` were ever stored, so
-    `missing` were lost or are still on their way. Pruned records stay counted."""
+    """One start of a sidecar (or app): `count` of its records up to `max_seq` were ever stored.
+    Pruned records stay counted. It says itself that it `numbered` so many, and which of them it
+    `lost` for what reason.
+
+    Once it has `ended`, `missing` are all that it numbered and that are not stored, and `lost` has
+    a reason for each. Before, they are the gaps between stored numbers, or as many as it lost: some
+    may be on their way.
+    """
 
     boot: str
     namespace: str
@@ -249,7 +267,10 @@ class BootRow(msgspec.Struct, kw_only=True):
     node: str
     max_seq: int
     count: int
+    numbered: int
     missing: int
+    lost: dict[str, int]
+    ended: bool
     first_ns: int  # UTC, arrival
     last_ns: int
 
@@ -272,10 +293,10 @@ class Store(Protocol):
     """Any method from any thread. Every one may raise StoreError, and those that read QueryError
     when the answer takes too long."""
 
-    def write(self, batch: Sequence[Incoming]) -> Written:
+    def write(self, batch: Sequence[Incoming], told: Sequence[Told] = ()) -> Written:
         """All of the batch or nothing. On return it is on disk, and what was written before (same
-        boot and seq, also since pruned, also twice in this batch) is not kept again. Inventory and
-        roll-ups change in the same step. Raises StoreFull."""
+        boot and seq, also since pruned, also twice in this batch) is not kept again. Inventory,
+        roll-ups and what is `told` of boots change in the same step. Raises StoreFull."""
         ...
 
     def captures(self, query: CaptureQuery) -> Page:

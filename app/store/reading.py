@@ -22,9 +22,11 @@ from app.store import (
     VersionRow,
     whole,
 )
+from app.store.accounts import lost
 from app.store.rollup import SENDER, TRAFFIC, Rollup
 from app.store.search import cursor, i64, search
 
+_PAGE = 16 << 20  # bytes of records after which a page ends, however many were asked for
 _FORMS = 512  # that are remembered, some 2 KB each
 
 
@@ -43,7 +45,13 @@ class Reader:
             more = len(found) > query.limit
             found = found[: query.limit]
             last = cursor(query.order, *found[-1]) if found else query.cursor
-            records = [self._record(id) for _, id in found]
+            records, size = [], 0
+            for n, (_, id) in enumerate(found):
+                records.append(self._record(id))
+                size += len(records[-1])
+                if size > _PAGE and n + 1 < len(found):
+                    last, more = cursor(query.order, *found[n]), True
+                    break
         finally:
             self.connection.execute("ROLLBACK")
         return Page(records, last if more else None, last)
@@ -161,16 +169,10 @@ class Reader:
 
     def boots(self) -> list[BootRow]:
         rows = self.connection.execute(
-            "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns"
-            " FROM boot ORDER BY first_ns, id"
+            "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered, ended,"
+            " lost FROM boot ORDER BY first_ns, id"
         )
-        return [
-            BootRow(
-                boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
-                missing=max_seq - count, first_ns=first, last_ns=last,
-            )
-            for boot, namespace, pod, node, max_seq, count, first, last in rows
-        ]  # fmt: skip
+        return [_boot(*row) for row in rows]
 
     def _record(self, id: int) -> bytes:
         row = self.connection.execute(
@@ -181,7 +183,8 @@ class Reader:
     def _line(self, dictionary: int, record: bytes, seq: int, time_ns: int) -> bytes:
         if dictionary < 0:
             return whole(self._form(-dictionary), seq, time_ns, record)
-        return self._decompressor(dictionary).decompress(record)
+        line = self._decompressor(dictionary).decompress(record)
+        return line if line.isascii() else _repaired(line)
 
     def _form(self, number: int) -> bytes:
         line = self._forms.get(number)
@@ -203,6 +206,15 @@ class Reader:
             data = zstandard.ZstdCompressionDict(row[0]) if row else None
             found = self._decompressors[dictionary] = zstandard.ZstdDecompressor(data)
         return found
+
+
+def _repaired(line: bytes) -> bytes:
+    """The line as UTF-8: until 2026-11-29 fields were kept in which it was not."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return line.decode("utf-8", "replace").encode()
+    return line
 
 
 def _scope(scope: Scope, profile: str, table: str = "") -> tuple[str, list[Any]]:
@@ -233,6 +245,23 @@ def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list
         where += f" AND {rollup.time}<=?"
         values.append(i64(scope.until_ns) // rollup.unit)
     return rollup.name, where, values
+
+
+def _boot(
+    boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
+    numbered: int, ended: int, told: str,
+) -> BootRow:  # fmt: skip
+    reasons = lost(told)
+    known = sum(reasons.values())
+    gone = max(max_seq, numbered) - count
+    missing = gone if ended else max(max_seq - count, min(known, gone))
+    if ended and missing > known:
+        reasons["killed"] = missing - known
+    return BootRow(
+        boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
+        numbered=numbered, missing=missing, lost=reasons, ended=bool(ended), first_ns=first,
+        last_ns=last,
+    )  # fmt: skip
 
 
 def _endpoint(key: tuple[Any, ...], rows: list[Any], senders: dict[int, int]) -> EndpointRow:

@@ -16,6 +16,8 @@ APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 
 # Version n is what MIGRATIONS[:n] make.
 #
+# boot         one start of a sidecar: what came of it, and what it says itself (numbered, ended;
+#              lost, by reason, as JSON).
 # capture      the whole record beside what orders it; `id` grows with arrival and is never used
 #              twice (total.last). No random key: one costs 40 % of the speed.
 #              `record` is the line as zstd's, with a dictionary or (0) without; where
@@ -160,6 +162,11 @@ MIGRATIONS = (
         dictionary_id INTEGER NOT NULL, line BLOB NOT NULL
     );
     CREATE INDEX form_boot ON form (boot_id);
+    """,
+    """
+    ALTER TABLE boot ADD COLUMN numbered INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE boot ADD COLUMN lost TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE boot ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
     """,
 )
 VERSION = len(MIGRATIONS)

@@ -25,6 +25,7 @@ from app.store import (
     SenderRow,
     Stats,
     StoreError,
+    Told,
     VersionRow,
     Written,
 )
@@ -70,9 +71,9 @@ class SqliteStore:
             pass
         return store
 
-    def write(self, batch: Sequence[Incoming]) -> Written:
+    def write(self, batch: Sequence[Incoming], told: Sequence[Told] = ()) -> Written:
         with self._writing() as writer:
-            written = writer.write(batch)
+            written = writer.write(batch, told)
             with suppress(sqlite3.Error):  # the batch is safe already
                 writer.train()
             return written

@@ -10,7 +10,8 @@ import zstandard
 
 from app.contract.record import CaptureRecord
 from app.inventory import route_of
-from app.store import Decoders, Form, Incoming, Written
+from app.store import Decoders, Form, Incoming, Told, Written
+from app.store.accounts import tell
 from app.store.claims import Claims
 from app.store.names import Names
 from app.store.rollup import Batch, sender
@@ -35,11 +36,11 @@ class Writer:
         self._untrained = 0  # records so far, while there is no dictionary
         self._start()
 
-    def write(self, batch: Sequence[Incoming]) -> Written:
+    def write(self, batch: Sequence[Incoming], told: Sequence[Told] = ()) -> Written:
         """Raises sqlite3.Error with nothing of the batch kept."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            written = self._write(batch)
+            written = self._write(batch)._replace(accounts=tell(self.connection, told))
             self.connection.execute("COMMIT")
         except BaseException:
             self.forget()

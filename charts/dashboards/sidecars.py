@@ -109,6 +109,11 @@ SIDECARS = Board(
                        "{{telemock_outcome}}")],
             ),
             Panel(
+                "The app takes nothing", "Sidecars, by why.", "short",
+                [Query(f"sum by (telemock_outcome) (telemock_app_trouble{{{OF_POD}}})",
+                       "{{telemock_outcome}}")],
+            ),
+            Panel(
                 "Time until the app has a batch", "", "s",
                 quantiles("telemock_ship_duration_seconds", OF_POD),
             ),
@@ -124,6 +129,14 @@ SIDECARS = Board(
         ("Processes", (
             *process(OF_SIDECAR, "k8s_pod_name"),
             Panel(
+                "Started again", "Processes that died or hung, which Kubernetes does not see.",
+                "short",
+                [Query(rate("telemock_sidecar_restarts_total", "k8s_pod_name", OF_POD,
+                            of="increase"),
+                       "{{k8s_pod_name}}")],
+                kind="bars",
+            ),
+            Panel(
                 "Profiles not up to date", "Sidecars that refused the last change.", "short",
                 [Query(f"sum(telemock_profiles_reload_failed{{{OF_SIDECAR}}})")],
                 kind="stat",
@@ -135,7 +148,6 @@ SIDECARS = Board(
                           OF_SIDECAR, of="increase"),
                     "{{telemock_signal}} {{telemock_reason}}",
                 )],
-                width=16,
             ),
         )),
     ),

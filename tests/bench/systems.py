@@ -180,7 +180,7 @@ OTHER = (
     System("telemock hosts", of_hosts(17443), "", telemock("hosts", 17443, 17490)),
     System("telemock loopback", "", "", telemock(
         "loopback", 0, 17491,
-        TELEMOCK_LOOPBACK=_pairs([f"{names.LOOPBACK_IPV4}2"]),
+        TELEMOCK_LOOPBACK=_pairs([names.LOOPBACK_IPV4]),
     )),
     System("telemock all", of_all(17444), "", telemock("all", 17444, 17492)),
     System("mitmdump ignore_hosts", of_all(17445), "",

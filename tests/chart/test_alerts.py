@@ -78,6 +78,23 @@ CASES = [
         "2 of the sidecars that the app knew are no longer heard of.",
     ),
     Case(
+        "TelemockAppTakesNothing",
+        {f'telemock_app_trouble{{{POD},telemock_outcome="distrusted"}}': "1x30"},
+        {
+            f'telemock_app_trouble{{{POD},telemock_outcome="distrusted"}}': "0x30",
+            f'telemock_app_trouble{{{POD},telemock_outcome="unreachable"}}': "1x12 0x20",
+        },
+        {"job": "telemock-sidecar", **POD_LABELS, "telemock_outcome": "distrusted"},
+        "The app takes nothing from the sidecar of logs/leader-0: distrusted.",
+    ),
+    Case(
+        "TelemockSidecarDying",
+        {f"telemock_sidecar_restarts_total{{{POD}}}": "0x10 1 2 3 4 5x20"},
+        {f"telemock_sidecar_restarts_total{{{POD}}}": "0x10 1 2x20"},
+        {"job": "telemock-sidecar", **POD_LABELS},
+        "The sidecar's process of logs/leader-0 dies again and again.",
+    ),
+    Case(
         "TelemockRedirectNotProven",
         {f"telemock_redirect_proven{{{POD}}}": "0x30"},
         {f"telemock_redirect_proven{{{POD}}}": "0x14 1x20"},

@@ -74,7 +74,7 @@ def test_only_cribl_s_users_do(chart: Path) -> None:
         ({"persistence": {"existingClaim": "mine"}}, "leaves the claim mine with"),
         (
             {"tls": {"certManager": {"enabled": True, "issuerRef": {"name": "x"}}}},
-            "Secret telemock-cert-manager.",
+            "Secret telemock-cert-manager:",
         ),
     ],
 )

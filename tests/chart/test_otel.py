@@ -30,7 +30,9 @@ def sidecar(injector: dict[str, Any]) -> dict[str, Any]:
     """Environment that an injector with this environment gives to a sidecar."""
     given = {k: v for k, v in injector.items() if isinstance(v, str)}
     settings = load({**given, "POD_NAMESPACE": "observe"}).inject
-    found = of_sidecar(Plan(settings, "hosts", "", ("cdn.cribl.io",)))
+    found = of_sidecar(
+        Plan(settings, "hosts", "", ("cdn.cribl.io",), (("192.0.2.1", "cdn.cribl.io"),))
+    )
     assert len({e["name"] for e in found}) == len(found)
     return {e["name"]: e.get("value", e.get("valueFrom")) for e in found}
 

@@ -159,6 +159,14 @@ def test_the_profiles_can_be_used(tmp_path: Path) -> None:
 def test_the_claim_outlives_the_release() -> None:
     claim = one(of_case("default"), "PersistentVolumeClaim")
     assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+@pytest.mark.parametrize("case", ["default", "strict"])
+def test_the_authority_that_sidecars_trust_outlives_the_release(case: str) -> None:
+    """It is rendered empty, so that the next release takes over what is there."""
+    secret = one(of_case(case), "Secret", "telemock-tls")
+    assert secret["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert not secret.keys() & {"data", "stringData"}
     assert not [o for o in of_case("minimal") if o["kind"] == "PersistentVolumeClaim"]
 
 

@@ -115,6 +115,7 @@ def test_every_value_is_used(leaf: Value, tmp_path: Path) -> None:
         ({"mode": "hold"}, "/mode"),
         ({"injector": {"replicas": "two"}}, "got string, want integer"),
         ({"injector": {"replicas": 0}}, "/injector/replicas"),
+        ({"dummyRanges": ["192.0.2.0"]}, "/dummyRanges/0"),
         ({"egressProxy": "proxy:3128"}, "/egressProxy"),
         ({"profiles": {"extra": {"acme": {"id": "acme"}}}}, "missing properties 'title'"),
         (

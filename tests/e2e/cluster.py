@@ -10,7 +10,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -271,6 +271,11 @@ class Cluster:
         )
         token: str = made.status.token
         return token
+
+    def watch(self, api_version: str, kind: str, namespace: str, **which: str) -> Iterator[Any]:
+        """Events of the API server, for four minutes at most."""
+        resource = self._dynamic.resources.get(api_version=api_version, kind=kind)
+        yield from resource.watch(namespace=namespace, timeout=240, **which)
 
     # --- what is wrong -----------------------------------------------------------------------
 

@@ -144,6 +144,16 @@ def node(
     }
 
 
+def service(name: str, namespace: str, port: int) -> Object:
+    """Of the pods that `node` makes by that name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"selector": {"app.kubernetes.io/name": name}, "ports": [{"port": port}]},
+    }
+
+
 def restricted(pod: Object) -> Object:
     """The same pod as a namespace that enforces the `restricted` level takes it."""
     made = copy.deepcopy(pod)

@@ -47,6 +47,44 @@ def test_the_sidecar_is_no_root_and_may_nothing(cribl: Cribl) -> None:
     assert context["capabilities"] == {"drop": ["ALL"]}
 
 
+def test_our_containers_have_no_api_token(cluster: Cluster, cribl: Cribl) -> None:
+    """The application has its own; what Kubernetes would mount into each container is not there."""
+    leader = cribl.leader
+    place = "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert "token" in cluster.run(leader, "logstream-leader", "ls", place).split()
+    assert cluster.run(leader, "telemock", "ls", "-A", place) == ""
+    assert cluster.run(leader, "telemock", "ls", "/var/run/secrets/telemock").split() == ["token"]
+    found = cluster.run(
+        leader, "telemock", "sh", "-c", "find / -name token -not -path '/proc/*' 2>/dev/null; true"
+    )
+    assert found.split() and all("secrets/telemock/" in path for path in found.split())
+    tokens = {
+        volume["name"]
+        for volume in leader["spec"]["volumes"]
+        if any(
+            "serviceAccountToken" in source and "audience" not in source["serviceAccountToken"]
+            for source in (volume.get("projected") or {}).get("sources") or ()
+        )
+    }
+    assert tokens, "this cluster mounts no tokens: the test shows nothing"
+    for container in leader["spec"]["initContainers"]:
+        assert not tokens & {m["name"] for m in container["volumeMounts"]}
+
+
+def test_a_start_writes_no_warning(cluster: Cluster, cribl: Cribl) -> None:
+    """Pods that are Ready by now were so without an Event that somebody would be woken for."""
+    ready = {p["metadata"]["name"] for p in (cribl.leader, *cribl.workers)}
+    ours = ("{telemock}", "{telemock-redirect}")
+    warnings = [
+        (event["reason"], event["message"])
+        for event in cluster.events(cribl.namespace)
+        if event["type"] == "Warning"
+        and event["involvedObject"].get("name") in ready
+        and (event["involvedObject"].get("fieldPath") or "").endswith(ours)
+    ]
+    assert warnings == []
+
+
 def test_a_pod_that_opted_out_is_left_alone(cribl: Cribl) -> None:
     assert not injected(cribl.vendor)
 

@@ -1,7 +1,5 @@
 """What breaks, and what does not break with it."""
 
-import time
-
 import pytest
 from kubernetes.dynamic.exceptions import DynamicApiError
 
@@ -9,6 +7,9 @@ from tests.e2e import pods
 from tests.e2e.cluster import Cluster, restarts, status_of, until
 from tests.e2e.conftest import Cribl
 from tests.e2e.release import Release
+from tests.e2e.watching import watching
+
+SIDECAR = "-m addon"  # how its command ends
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -42,6 +43,9 @@ def test_without_the_app_clients_are_answered_and_nothing_is_lost(
     assert sorted(t for t, _ in release.tagged("outage-")) == sorted(sent)  # and none twice
 
 
+KILLS = 5  # of one container: by the second one the kubelet would wait before it starts it again
+
+
 def test_a_killed_sidecar_stops_telemetry_and_nothing_else(
     cluster: Cluster, release: Release, cribl: Cribl
 ) -> None:
@@ -50,32 +54,37 @@ def test_a_killed_sidecar_stops_telemetry_and_nothing_else(
         spec={"shareProcessNamespace": True},
         env={"CRIBL_DIST_MASTER_URL": "tcp://token@leader:4200"},
     )
+    cluster.apply(pods.service("victim", cribl.namespace, 9000))
     until(lambda: cluster.ask(node, 9000, "/test/beats")["echoed"] > 5, "heartbeats run")
     assert cribl.telemetry(node, "before-kill")["status"] == 200
     release.capture("before-kill")
     cluster.ask(node, 9000, "/test/beats", reset="1")
     failed = 0
-    # Twice: the second time the kubelet waits before it starts it again.
-    for _ in range(2):
-        assert until(
-            lambda: cluster.ask(node, 9000, "/test/kill", part="-m addon")["killed"],
-            "there is a sidecar to kill",
+    with watching(cluster, node, "victim") as seen:
+        for n in range(KILLS):
+            until(
+                lambda: cluster.ask(node, 9000, "/test/kill", command=SIDECAR)["killed"],
+                "there is a sidecar to kill",
+            )
+            failed += cribl.telemetry(node, "while-dead").get("status") != 200
+            until(
+                lambda n=n: cluster.ask(node, 17490, "/health")["restarts"] == n + 1,
+                "the sidecar is up again",
+            )
+        until(
+            lambda: cribl.telemetry(node, "after-kill").get("status") == 200,
+            "telemetry is answered again",
         )
-        failed += cribl.telemetry(node, "while-dead").get("status") != 200
-    time.sleep(3)  # a time to watch, not to wait for something
     beats = cluster.ask(node, 9000, "/test/beats")
+    assert seen.pod and set(seen.pod) == {True}, "the pod was not Ready all along"
+    assert seen.endpoint and set(seen.endpoint) == {True}, "the pod left its Service"
     assert beats["reconnects"] == 0
     assert beats["longestGapMs"] < 1000
     assert beats["echoed"] >= beats["sent"] - 2
     assert failed, "the sidecar was never away: this test shows nothing"
-    until(
-        lambda: cribl.telemetry(node, "after-kill").get("status") == 200,
-        "telemetry is answered again",
-        60,
-    )
     (node,) = cluster.ready_pods(cribl.namespace, "app.kubernetes.io/name=victim")
-    assert restarts(node, "telemock") == 2
-    assert restarts(node, "cribl") == 0
+    assert restarts(node, "telemock") == restarts(node, "cribl") == 0
+    assert "was killed by signal 9" in cluster.logs(node, "telemock")
     for tag in ("before-kill", "after-kill"):
         until(lambda tag=tag: release.tagged(tag), f"the capture {tag} is in the store")
 
@@ -94,10 +103,9 @@ def test_what_a_killed_sidecar_had_accepted_arrives(
             lambda: cluster.ask(node, 17490, "/health")["shipper"]["spool_records"] >= len(sent),
             "all of them are on disk",
         )
-        assert cluster.ask(node, 9000, "/test/kill", part="-m addon")["killed"]
-        selector = "app.kubernetes.io/name=survivor"
+        assert cluster.ask(node, 9000, "/test/kill", command=SIDECAR)["killed"]
         until(
-            lambda: [p for p in cluster.pods(cribl.namespace, selector) if restarts(p, "telemock")],
+            lambda: cluster.ask(node, 17490, "/health")["restarts"] == 1,
             "the sidecar is started again",
         )
     finally:

@@ -14,6 +14,7 @@ from tests.e2e.release import Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
+API_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
 LINE = b"cribl /// living the stream!\n"
 
 
@@ -68,6 +69,7 @@ def test_the_official_charts_values(
     cluster.apply(*made)
     selector, count = (pods.LEADER, 1) if chart == "leader" else (pods.WORKERS, 2)
     for pod in cluster.ready_pods(namespace, selector, count):
+        assert cluster.run(pod, "telemock", "ls", "-A", API_TOKEN) == ""
         tag = f"by-values-{pod['metadata']['name']}"
         answer = cribl.telemetry(pod, tag)
         assert base64.b64decode(answer.get("body", "")) == LINE, answer
@@ -79,4 +81,5 @@ def test_a_manifest(cluster: Cluster, release: Release, cribl: Cribl, namespace:
     cluster.apply(*documents(release.inject("-f", "-", text=plain)))
     (pod,) = cluster.ready_pods(namespace, "app.kubernetes.io/name=by-manifest")
     assert cribl.telemetry(pod, "by-manifest")["status"] == 200
+    assert cluster.run(pod, "telemock", "ls", "-A", API_TOKEN) == ""
     release.capture("by-manifest")

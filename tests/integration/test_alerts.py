@@ -205,6 +205,8 @@ def test_what_cannot_be_shipped_or_exported_is_told(lab: Lab) -> None:
         reasons = {a["labels"]["telemock_reason"] for a in lab.prometheus.firing(
             "TelemockRecordsLost", 30)}  # fmt: skip
         assert reasons == {"spool_full"}
+        (away,) = lab.prometheus.firing("TelemockAppTakesNothing", 30)
+        assert away["labels"]["telemock_outcome"] == "unreachable"
         found = lab.prometheus.firing("TelemockExportFailing", 40)
         assert {a["labels"]["job"] for a in found} == {"lonely"}
 

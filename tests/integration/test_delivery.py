@@ -166,6 +166,32 @@ def test_killed_again_and_again_while_the_app_is_there(tmp_path: Path) -> None:
             assert 0 < kept[sender.boot] <= sender.reserved
         assert kept[last.boot] == 100
         assert list((tmp_path / "spool").iterdir()) == []
+        rows = {row.boot: row for row in served.runtime.store.boots()}
+        for sender in senders:
+            row = rows[sender.boot]
+            assert row.ended and 0 <= row.numbered - sender.reserved <= 1  # killed before the note
+            assert (row.count, row.count + row.missing) == (kept[sender.boot], row.numbered)
+            assert row.lost == ({"killed": row.missing} if row.missing else {})
+        assert sum(row.missing for row in rows.values()) > 0 == rows[last.boot].missing
+
+
+def test_an_older_app_takes_records_and_a_newer_one_learns_what_was_lost(tmp_path: Path) -> None:
+    with standin() as app:
+        app.old = True
+        sender = Sender(tmp_path / "sender", app.url, TOKEN)
+        sender.wait_for(700)
+        sender.kill()
+        last = Sender(tmp_path / "last", app.url, TOKEN, most=100)
+        assert last.process.wait(60) == 0
+        assert {record.boot for record in app.records()} == {sender.boot, last.boot}
+        assert app.accounts == {} and not spooled(tmp_path / "spool")
+        app.old = False
+        again = Sender(tmp_path / "again", app.url, TOKEN, most=100)
+        assert again.process.wait(60) == 0
+        assert 0 <= app.accounts[sender.boot].numbered - sender.reserved <= 1
+        assert app.accounts[last.boot].numbered == 100 == app.stored(last.boot)
+        assert {account.ended for account in app.accounts.values()} == {True}
+        assert list((tmp_path / "spool").iterdir()) == []
 
 
 def test_killed_while_the_app_is_away(tmp_path: Path) -> None:

@@ -116,9 +116,10 @@ def test_blocked_request_is_refused_and_recorded(lab: tuple[Sidecar, Host]) -> N
     ("sent", "answered_by"),
     [
         (b'{"kind": "usage"}', "sidecar"),
+        (b'{"kind": "usage", "pad": NaN}', "sidecar"),
         (b'{"kind": "other"}', "upstream"),
-        (b"no json", "upstream"),
-        (b'{"kind": "usage", "pad": "' + b"x" * BODY_CAP + b'"}', "upstream"),  # over the cap
+        (b"no json", "sidecar"),  # nobody knows what it says
+        (b'{"kind": "other", "pad": "' + b"x" * BODY_CAP + b'"}', "sidecar"),  # over the cap
     ],
 )
 @pytest.mark.parametrize("chunked", [False, True])
@@ -136,6 +137,8 @@ def test_body_condition_is_judged_on_the_body(
         assert json.loads(got)["sha256"] == hashlib.sha256(sent).hexdigest()
     record = wait_for(lambda: sidecar.records()[before:])[-1]
     assert record.answered_by == answered_by
+    unread = len(sent) > BODY_CAP or sent == b"no json"
+    assert record.judged_by == ("body" if unread else "")
     assert record.request is not None and record.request.body is not None
     assert record.request.body.size == len(sent)
 

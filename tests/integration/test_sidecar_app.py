@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -224,15 +225,19 @@ def read_frame(reader: Reader) -> bytes:
     return bytes(c ^ key[i % 4] for i, c in enumerate(reader.exactly(length & 0x7F)))
 
 
-def websocket(connection: socket.socket, head: bytes, body: bytes) -> None:
-    """Accepts, greets, and answers one message."""
+def accepted(head: bytes, more: bytes = b"") -> bytes:
     key = next(x for x in head.split(b"\r\n") if x.lower().startswith(b"sec-websocket-key"))
     magic = key.partition(b":")[2].strip() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     accept = base64.b64encode(hashlib.sha1(magic).digest())  # noqa: S324 - RFC 6455
-    connection.sendall(
+    return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept + frame(b"welcome", masked=False)
+        b"Sec-WebSocket-Accept: %s\r\n%s\r\n" % (accept, more)
     )
+
+
+def websocket(connection: socket.socket, head: bytes, body: bytes) -> None:
+    """Accepts, greets, and answers one message."""
+    connection.sendall(accepted(head) + frame(b"welcome", masked=False))
     got = read_frame(Reader(connection))
     connection.sendall(frame(b"got " + got, masked=False))
     connection.sendall(b"\x88\x02" + struct.pack("!H", 1000))
@@ -273,6 +278,58 @@ def test_a_websocket_is_answered_by_the_app_and_its_messages_recorded(lab: Lab) 
     expected = [("server", "welcome"), ("client", "hello"), ("server", "got hello")]
     wait_for(lambda: messages() == expected)
     assert host.accepted == before
+
+
+def test_control_frames_between_the_fragments_of_a_compressed_message(lab: Lab) -> None:
+    """Both ways: a ping, a pong nobody asked for, and another ping do not end the connection."""
+    sidecar, app, _ = lab
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(b"hello " * 50) + packer.flush(zlib.Z_SYNC_FLUSH)
+    packed = packed.removesuffix(b"\0\0\xff\xff")
+
+    def fragments(masked: bool) -> bytes:
+        def one(first: int, payload: bytes) -> bytes:
+            return bytes([first]) + frame(payload, masked=masked)[1:]
+
+        controls = one(0x89, b"ping") + one(0x8A, b"pong")
+        return (
+            one(0x41, packed[:4])
+            + controls
+            + one(0, packed[4:8])
+            + controls
+            + one(0x80, packed[8:])
+        )
+
+    def said(reader: Reader) -> tuple[bytes, int]:
+        """The message, and how many control frames came within."""
+        unpacker, message, controls = zlib.decompressobj(wbits=-15), b"", 0
+        while True:
+            first, length = reader.exactly(2)
+            key = reader.exactly(4) if length & 0x80 else bytes(4)
+            payload = bytes(c ^ key[i % 4] for i, c in enumerate(reader.exactly(length & 0x7F)))
+            if first & 0x08:
+                controls += 1
+                continue
+            message += unpacker.decompress(payload)
+            if first & 0x80:
+                return message + unpacker.decompress(b"\0\0\xff\xff"), controls
+
+    got: list[tuple[bytes, int]] = []
+
+    def both_ways(connection: socket.socket, head: bytes, body: bytes) -> None:
+        connection.sendall(accepted(head, b"Sec-WebSocket-Extensions: permessage-deflate\r\n"))
+        got.append(said(Reader(connection)))
+        connection.sendall(fragments(masked=False))
+
+    app.mock = both_ways
+    offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    with sidecar.connect() as connection:
+        connection.sendall(UPGRADE.removesuffix(b"\r\n") + offer)
+        reader = Reader(connection)
+        reader.until(b"\r\n\r\n")
+        connection.sendall(fragments(masked=True))
+        assert said(reader) == (b"hello " * 50, 4)
+    assert got == [(b"hello " * 50, 4)]
 
 
 def test_a_websocket_that_passes_is_relayed_and_not_recorded(lab: Lab) -> None:

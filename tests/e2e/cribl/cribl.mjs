@@ -137,15 +137,16 @@ function leader() {
 
 // --- the API, and the test's hand ----------------------------------------------------------------
 
-// kill -9, also of another container's process, which the pod must allow (shareProcessNamespace).
-function kill(part) {
+// kill -9 of what was started so, also of another container's process, which the pod must allow
+// (shareProcessNamespace).
+function kill(command) {
   const killed = [];
   for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name) && +name !== process.pid)) {
     try {
-      const line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      if (line.includes(part)) {
+      const line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+      if (line.endsWith(command)) {
         process.kill(+pid, 'SIGKILL');
-        killed.push(line.trim());
+        killed.push(line);
       }
     } catch { /* it ended by itself */ }
   }
@@ -163,7 +164,7 @@ const routes = {
     if (reset) Object.assign(beats, {longestGapMs: 0, last: 0});
     return seen;
   },
-  '/test/kill': ({part}) => kill(part),
+  '/test/kill': ({command}) => kill(command),
   '/test/env': () => process.env,
 };
 

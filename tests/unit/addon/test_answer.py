@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from h11._receivebuffer import ReceiveBuffer
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mitmproxy import options as mitmproxy_options
 from mitmproxy.addons.proxyserver import Proxyserver
@@ -27,6 +27,7 @@ from addon.judge import HEAD_CAP
 from addon.main import Sidecar
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
+from tests.conversing import Client as Conversing
 from tests.sidecar import HOST, LINE, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
 from tests.unit.addon.test_main import made
@@ -278,7 +279,6 @@ async def test_a_blocked_request_is_refused(line: Line) -> None:
         MOCKED.replace(b"/telemetry/index.html", b"/passes"),
         MOCKED.replace(b"/telemetry/index.html", b"/slow"),
         POSTED.replace(b"/events", b"/body"),
-        MOCKED.replace(b"Host: cdn", b"Host: other"),
         MOCKED.replace(b"\r\n\r\n", b"\r\nUpgrade: websocket\r\n\r\n"),
         MOCKED.replace(b"\r\n", b"\n"),
         POSTED.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"),
@@ -303,7 +303,17 @@ async def test_what_is_not_taken_goes_to_mitmproxy_whole(line: Line, request_: b
 async def test_what_is_no_request_is_refused_as_by_mitmproxy(line: Line, data: bytes) -> None:
     made = line.send(data + MOCKED)
     assert sent(made) != ANSWER
-    assert line.records == []
+    assert [x.reason for x in line.records if x.kind == "refused"] in ([], ["unjudged"])
+    assert not [x for x in line.records if x.kind == "exchange"]
+
+
+async def test_another_host_is_not_taken_for_who_is_meant(line: Line) -> None:
+    """The connection names the host too, and so does its rule take the request."""
+    made = line.send(MOCKED.replace(b"Host: cdn", b"Host: other"))
+    assert sent(made) == ANSWER
+    (record,) = line.records
+    assert record.request is not None and record.request.host == "other.cribl.io"
+    assert (record.action, record.profile, record.judged_by) == ("mock", "cribl", "name")
 
 
 async def test_an_endless_head_is_refused(line: Line) -> None:
@@ -370,3 +380,7 @@ async def test_an_own_error_refuses_the_request(
     monkeypatch.setattr(line.sidecar.exchanges, "extract_version", None)
     assert re.match(rb"HTTP/1\.1 502 ", sent(line.send(MOCKED)))
     assert "could not be answered" in caplog.text and len(line.records) == 1
+
+
+TestConversation = Conversing.TestCase
+TestConversation.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -1,9 +1,9 @@
 """addon/api.py: whom the connection to the app trusts, and how long it lasts; the real app is in
 tests/integration/test_sidecar_pod.py."""
 
+import contextlib
 import http.client
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from addon import api as module
-from addon.api import Answer, Api, Backoff, NoToken, trusting
+from addon.api import TROUBLES, Answer, Api, Backoff, Distrusted, NoToken, trouble_of, trusting
 from tests import netns
 from tests.peers import App
 from tests.sidecar import authority, bundle_of
@@ -46,9 +46,60 @@ def test_only_what_the_certificates_vouch_for_is_spoken_to(tmp_path: Path) -> No
         api_of(app, tls=None),  # this system's list
         Api(f"https://localhost:{app.port}", str, trusted),  # another name
     ):
-        with closing(api), pytest.raises(ssl.SSLCertVerificationError):
+        with closing(api), pytest.raises(Distrusted, match="is not trusted: "):
             ask(api)
     app.close()
+
+
+def test_another_authority_is_told_with_its_remedy_and_another_name_is_not(tmp_path: Path) -> None:
+    ca, context = authority(tmp_path, "127.0.0.1")
+    trusted = trusting(ca.read_text())
+    other = trusting(authority(tmp_path)[0].read_text())
+    app = App(bundle_of(), context)
+    remedy = "another certificate authority. Restart the pod: kubectl rollout restart"
+    with closing(api_of(app, tls=other)) as api, pytest.raises(Distrusted, match=remedy):
+        ask(api)
+    named = Api(f"https://localhost:{app.port}", str, trusted)
+    with closing(named), pytest.raises(Distrusted) as told:
+        ask(named)
+    assert "rollout" not in str(told.value)
+    app.close()
+
+
+def test_each_exchange_is_told_in_a_word(tmp_path: Path) -> None:
+    ca, context = authority(tmp_path)
+    app = App(bundle_of(), context)
+    told: list[tuple[str, str]] = []
+
+    def tell(path: str, trouble: str) -> None:
+        assert trouble in ("", *TROUBLES)
+        told.append((path, trouble))
+
+    def token() -> str:
+        raise PermissionError(13, "Permission denied")
+
+    url = f"https://127.0.0.1:{app.port}"
+    for tls, url_, read in (
+        (trusting(ca.read_text()), url, str),
+        (trusting(authority(tmp_path)[0].read_text()), url, str),
+        (None, "http://127.0.0.1:9", str),
+        (None, "http://127.0.0.1:9", token),
+    ):
+        with closing(Api(url_, read, tls, tell)) as api, contextlib.suppress(OSError):
+            ask(api)
+    assert told == [
+        ("/api/v1/profiles", word) for word in ("", "distrusted", "unreachable", "unauthorized")
+    ]
+    app.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [(200, ""), (304, ""), (401, "unauthorized"), (403, "unauthorized"), (507, "full"),
+     (404, "error"), (503, "error")],
+)  # fmt: skip
+def test_statuses_are_words_too(status: int, word: str) -> None:
+    assert trouble_of(status) == word
 
 
 def test_one_connection_for_everything(app: App) -> None:

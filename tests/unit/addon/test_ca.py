@@ -6,13 +6,15 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from mitmproxy.certs import CertStore
 
 from addon import ca
+from addon.constraints import constraints, of_certificate
 
 
 def test_makes_the_files_once(tmp_path: Path) -> None:
@@ -90,3 +92,62 @@ def test_parallel_starts_end_with_one_authority(tmp_path: Path) -> None:
     key = (tmp_path / "ca" / ca.FILE_CA_KEY).read_bytes()
     assert (tmp_path / "ca" / "ca.pem").read_bytes() in key
     assert not [p for p in (tmp_path / "ca").iterdir() if p.name.startswith(".")]
+
+
+WANTED = constraints(["cdn.cribl.io"])
+
+
+def read(directory: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((directory / "ca.pem").read_bytes())
+
+
+def test_it_may_sign_for_the_hosts_alone_and_for_about_a_year(tmp_path: Path) -> None:
+    ca.ensure(tmp_path, None, WANTED)
+    found = read(tmp_path).extensions.get_extension_for_class(x509.NameConstraints)
+    assert found.critical
+    assert of_certificate(read(tmp_path)) == WANTED
+    held = ca.held(tmp_path)
+    left = held.until - datetime.now(UTC)
+    assert timedelta(days=390) < left < timedelta(days=400) and not held.is_near_its_end
+    assert held.missing(["cdn.cribl.io", "b.test", "a.test"]) == ["a.test", "b.test"]
+
+
+def test_one_that_serves_is_kept(tmp_path: Path) -> None:
+    ca.ensure(tmp_path, None, constraints(["cdn.cribl.io", "acme.test"]))
+    before = read(tmp_path)
+    ca.ensure(tmp_path, None, WANTED)
+    ca.ensure(tmp_path)
+    assert read(tmp_path) == before
+
+
+@pytest.mark.parametrize("reason", ["everything", "hosts", "ends", "damaged"])
+def test_one_that_cannot_serve_any_more_gives_way(
+    tmp_path: Path, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patched:
+        if reason == "ends":
+            patched.setattr(ca, "LIFETIME", timedelta(hours=20))
+        first = {"everything": None, "hosts": constraints(["acme.test"])}.get(reason, WANTED)
+        ca.ensure(tmp_path, None, first)
+    if reason == "ends":
+        assert ca.held(tmp_path).is_near_its_end
+    before = read(tmp_path)
+    if reason == "damaged":
+        (tmp_path / ca.FILE_CA_KEY).write_bytes(b"")
+    ca.ensure(tmp_path, None, WANTED)
+    assert read(tmp_path) != before
+    assert of_certificate(read(tmp_path)) == WANTED
+    assert "restart its clients" in caplog.text
+    assert before.public_bytes(Encoding.PEM) not in (tmp_path / "bundle.pem").read_bytes()
+    assert stat.S_IMODE((tmp_path / ca.FILE_CA_KEY).stat().st_mode) == 0o600
+
+
+def _ensure(directory: Path) -> bytes:
+    return ca.ensure(directory, None, WANTED).read_bytes()
+
+
+def test_parallel_starts_agree_on_the_new_one(tmp_path: Path) -> None:
+    old = ca.ensure(tmp_path).read_bytes()
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        found = set(pool.map(_ensure, [tmp_path] * 12))
+    assert len(found) == 1 and old not in found

@@ -104,7 +104,24 @@ def test_limits_are_kept_and_counted() -> None:
     assert len(record.request.query) == rec.QUERY_CAP
     assert record.request.left_out == 50 + 100
     assert len(record.request.headers[0][1]) == rec.VALUE_CAP + 1
-    assert len(record.detail) == DETAIL_CAP
+    assert len(record.detail) == DETAIL_CAP + 1
+
+
+def test_what_was_cut_is_marked_for_the_masking() -> None:
+    """The start of a value at a cut is removed: see the tests of the sweep."""
+    exchange = make("observe", b"/" + b"x" * 9000, ((b"X", b"v" * 9000),))
+    exchange.detail = "x" * 5000
+    record = CAPTURE.exchange(exchange, "failed", now())
+    assert record.request is not None
+    ends = record.request.path, record.request.headers[0][1], record.detail
+    assert all(end.endswith("x…") or end.endswith("v…") for end in ends)
+    client = tflow.tclient_conn()
+    left = CAPTURE.connection(
+        ("ab" * 16, 4), "tls_rejected", client, host="", sni="x" * 600, destination=None,
+        detail="x" * 5000,
+    )  # fmt: skip
+    assert left.tls is not None
+    assert left.tls.sni.endswith("x…") and left.detail.endswith("x…")
 
 
 @pytest.mark.parametrize("from_client", [True, False])

@@ -11,20 +11,22 @@ from typing import Any
 import pytest
 from mitmproxy import exceptions
 from mitmproxy.connection import Client, ConnectionState, Server
-from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy import events, layer, server_hooks
 from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.mode_specs import ProxyMode
-from mitmproxy.test import taddons, tflow
+from mitmproxy.test import taddons, tflow, tutils
 from mitmproxy.tls import TlsData
 
-from addon import options
+from addon import endings, options
 from addon.api import Api
 from addon.capture import Capture
 from addon.connections import Connections, destination_of, why
 from addon.exchange import Exchange, Traced
 from addon.judge import Verdict
-from addon.layers import Relay
 from addon.profiles import Profiles
+from addon.relay import Relay
+from addon.reply import Reply
 from addon.splice import Link, Way
 from app.contract.names import METRICS
 from app.contract.record import CaptureRecord, Endpoint, Workload
@@ -55,6 +57,9 @@ class NothingBegun:
 
     def client_disconnected(self, client: Client) -> None:
         pass
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        return None
 
 
 def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
@@ -95,12 +100,12 @@ async def test_the_name_stands_again_once_connected() -> None:
 async def test_a_refused_destination_says_why_and_stops_there() -> None:
     with taddons.context():
         addon = connections(Kept(), Metrics("sidecar"))
-        data = connecting("192.0.2.1")
+        data = connecting("100::7")
         with pytest.raises(exceptions.AddonHalt):
             await addon.server_connect(data)
         assert why(f"Connection killed: {data.server.error}") == (
             "loop",
-            "192.0.2.1 is a dummy address, which leads nowhere",
+            "100::7 is a dummy address, which leads nowhere",
         )
 
 
@@ -140,7 +145,6 @@ def rejected(error: str, sni: str | None = HOST) -> TlsData:
         ("ssl/tls alert bad certificate", "client_refused_certificate"),
         ("OpenSSL Error([('SSL routines', '', 'ssl/tls alert certificate unknown')])",
          "client_refused_certificate"),
-        ("connection closed", "tls_failed"),
         ("OpenSSL Error([('SSL routines', '', 'no shared cipher')])", "tls_failed"),
     ],
 )  # fmt: skip
@@ -152,6 +156,40 @@ def test_a_failed_handshake_is_recorded(error: str, reason: str, sni: str | None
     assert (record.kind, record.reason, record.detail) == ("tls_rejected", reason, error)
     assert (record.profile, record.host) == ("cribl", HOST)
     assert len(record.trace_id) == 32 and sink.traced == [None]  # spans are not exported
+
+
+def test_a_connection_to_a_profiles_host_that_brings_no_request_is_recorded_once() -> None:
+    sink = Kept()
+    with taddons.context() as master:
+        addon = connections(sink, Metrics("sidecar"))
+        for host in (HOST, "other.example"):
+            client = tflow.tclient_conn()
+            client.sni = None
+            flow = tflow.tflow(client_conn=client, req=tutils.treq(host=host, port=443))
+            addon.http_connect(flow)
+            addon.client_disconnected(client)
+            addon.client_disconnected(client)
+        (record,) = sink.records
+        assert (record.kind, record.reason, record.host) == ("failed", "no_request", HOST)
+        assert record.destination == Endpoint(HOST, 443) and record.detail == endings.HERE
+        asked = tflow.tclient_conn()
+        addon.http_connect(tflow.tflow(client_conn=asked, req=tutils.treq(host=HOST, port=443)))
+        addon.heard(asked)
+        addon.client_disconnected(asked)
+        refused = rejected("tlsv1 alert unknown ca")
+        addon.tls_failed_client(refused)
+        addon.client_disconnected(refused.context.client)
+        context = Context(tflow.tclient_conn(), master.options)
+        context.layers, context.server.address = [modes.TransparentProxy(context)], (HOST, 80)
+        waiting = layer.NextLayer(context)
+        context.layers = context.layers or [modes.TransparentProxy(context)]
+        waiting.events.append(events.DataReceived(waiting.context.client, b"GET "))
+        with pytest.raises(exceptions.AddonHalt):
+            addon.next_layer(waiting)
+        addon.end()
+    first, second = sink.records[1:]
+    assert first.reason == "client_refused_certificate"
+    assert (second.reason, second.detail, second.sent) == ("no_request", endings.SHUTDOWN, 4)
 
 
 def redirected(port: int) -> Client:
@@ -186,7 +224,9 @@ def test_where_nothing_is_redirected_nothing_is_said_of_it() -> None:
 
 def test_a_host_that_no_profile_names_is_no_label() -> None:
     sink, metrics = Kept(), Metrics("sidecar")
-    connections(sink, metrics).tls_failed_client(rejected("unknown ca", "other.example"))
+    data = rejected("unknown ca", "other.example")
+    data.context.server.address = ("other.example", 443)
+    connections(sink, metrics).tls_failed_client(data)
     assert sink.records == []
     assert b"other.example" not in metrics.render()
 
@@ -282,3 +322,37 @@ def test_the_gate_counts_its_connections_itself() -> None:
         addon.arrived()
         assert value("telemock_redirect_connections_total") == 1
         assert value("telemock_redirect_proven") == 1
+
+
+def opened(destination: str, sni: str = "") -> Context:
+    """A connection to this address, or by CONNECT to this name."""
+    client = Client(
+        peername=("127.0.0.1", 5), sockname=(destination, 443), timestamp_start=1.0, sni=sni,
+        state=ConnectionState.OPEN, proxy_mode=ProxyMode.parse("transparent"),
+    )  # fmt: skip
+    context = Context(client, options.load({}))  # type: ignore[arg-type]
+    context.server.address = (destination, 443)
+    return context
+
+
+def test_every_name_of_a_connection_counts() -> None:
+    addon = connections(Kept(), Metrics("sidecar"), TELEMOCK_HOSTS=f"192.0.2.1={HOST}")
+    assert addon.named(opened("192.0.2.1", "O.test.")) == ("o.test", HOST, "192.0.2.1")
+    assert addon.named(opened(HOST)) == (HOST,)
+    assert addon.fails_closed(("o.test", HOST)) and not addon.fails_closed(("o.test",))
+    observing = connections(Kept(), Metrics("sidecar"), TELEMOCK_MODE="observe")
+    assert not observing.fails_closed((HOST,))
+
+
+def test_what_cannot_be_judged_is_recorded_with_how_it_began() -> None:
+    sink = Kept()
+    addon = connections(sink, Metrics("sidecar"), TELEMOCK_HOSTS=f"192.0.2.1={HOST}")
+    addon.refused(opened("192.0.2.1", "other.example"), b"\x00lic=secret-of-mine" + b"x" * 999)
+    addon.refused(opened("198.51.100.7", "other.example"), b"\x00")  # nobody's
+    (record,) = sink.records
+    assert (record.kind, record.reason, record.profile) == ("refused", "unjudged", "cribl")
+    assert record.tls is not None and record.tls.sni == "other.example"
+    assert record.detail.startswith("began with \x00lic=secret") and len(record.detail) < 300
+    assert record.sent == 1018
+    masked = addon.profiles.masker.record(record)
+    assert "secret-of-mine" not in masked.detail

@@ -1,65 +1,19 @@
+import itertools
 import socket
 import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from addon import deliver
-from addon.api import Api
-from addon.deliver import Delivery
+from addon.api import trusting
 from addon.segment import segment_name
-from addon.spool import Spool
 from app.contract.record import CaptureRecord, encode
-from app.otel.metrics import Metrics
+from tests.delivering import BOOT, OLD, Case, failing, line
+from tests.peers import App
+from tests.sidecar import authority, bundle_of
 from tests.standin import TOKEN, StandIn, eventually, standin
-
-BOOT = "ab" * 16
-
-
-def line(seq: int) -> bytes:
-    return encode(CaptureRecord(boot=BOOT, seq=seq, kind="exchange", time_ns=1))
-
-
-class Case:
-    """A spool and its delivery on a thread."""
-
-    def __init__(self, directory: Path) -> None:
-        self.lost: Counter[str] = Counter()
-        self.metrics = Metrics("sidecar")
-        self.spool = Spool(directory / "spool", BOOT, 64 << 20, self.count)
-        self.token = TOKEN
-        self.delivery: Delivery | None = None
-        self.thread: threading.Thread | None = None
-
-    def count(self, reason: str, number: int) -> None:
-        self.lost[reason] += number
-
-    def api(self, url: str) -> Api:
-        return Api(url, lambda: self.token)
-
-    def start(self, url: str) -> Delivery:
-        self.delivery = Delivery(self.spool, self.api(url), self.count, self.metrics)
-        self.thread = threading.Thread(target=self.delivery.run, daemon=True)
-        self.thread.start()
-        return self.delivery
-
-    def finish(self, seconds: float) -> None:
-        if self.delivery is None or self.thread is None:
-            return
-        self.delivery.finish(time.monotonic() + seconds)
-        self.thread.join(seconds + 0.2)
-        if self.thread.is_alive():
-            self.delivery.abort()
-            self.thread.join(5)
-        assert not self.thread.is_alive()
-        self.delivery = None
-
-    def outcomes(self, outcome: str) -> float:
-        labels = {"telemock_outcome": outcome}
-        return self.metrics.registry.get_sample_value("telemock_ship_batches_total", labels) or 0
 
 
 @pytest.fixture
@@ -100,6 +54,34 @@ def test_an_app_that_is_down_is_waited_for(case: Case, caplog: pytest.LogCapture
     assert len([r for r in caplog.records if "wait in the spool" in r.message]) == 1
 
 
+def test_each_new_reason_is_told_once(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    """An app that was away and comes back with another authority is not just away."""
+    case.spool.append([line(1)])
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        case.start(f"http://127.0.0.1:{port}")
+        eventually(lambda: case.outcomes("unreachable") >= 3)
+    with standin(lambda lines: (403, b"no"), port=port):
+        eventually(lambda: case.outcomes("unauthorized") >= 3)
+    said = [r.getMessage() for r in caplog.records if "wait in the spool" in r.message]
+    assert ["refused" in said[0], "403" in said[1], len(said)] == [True, True, 2]
+
+
+def test_an_app_of_another_authority_is_told_so_and_loses_nothing(
+    case: Case, tmp_path: Path
+) -> None:
+    _, context = authority(tmp_path)
+    case.tls = trusting(authority(tmp_path)[0].read_text())
+    case.spool.append([line(1)])
+    app = App(bundle_of(), context)
+    delivery = case.start(f"https://127.0.0.1:{app.port}")
+    eventually(lambda: case.outcomes("distrusted") >= 2)
+    assert "kubectl rollout restart" in delivery.error
+    assert case.spool.records == 1 and app.tokens == set()
+    app.close()
+
+
 def test_an_app_that_restarts_between_batches_is_met_again(case: Case) -> None:
     with standin() as app:
         delivery = case.start(app.url)
@@ -120,24 +102,15 @@ def test_an_app_that_restarts_between_batches_is_met_again(case: Case) -> None:
      (204, "error")],
 )  # fmt: skip
 def test_what_may_get_better_loses_nothing(case: Case, status: int, outcome: str) -> None:
-    failures = iter([status] * 3)
-
-    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
-        failure = next(failures, None)
-        return None if failure is None else (failure, b"")
-
     case.spool.append([line(1), line(2)])
-    with standin(behave) as app:
+    with standin(failing(status, 3)) as app:
         case.start(app.url)
         eventually(lambda: case.spool.records == 0)
         assert len(app.lines) == 2 and not case.lost
     assert case.outcomes(outcome) == 3
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [b"<html>a captive portal</html>", b"{}", b"", b'{"stored":1,"duplicates":0,"refused":[]}'],
-)
+@pytest.mark.parametrize("answer", [b"<html>a captive portal</html>", b"{}"])
 def test_an_answer_that_does_not_account_for_the_batch_deletes_nothing(
     case: Case, answer: bytes
 ) -> None:
@@ -145,7 +118,7 @@ def test_an_answer_that_does_not_account_for_the_batch_deletes_nothing(
     with standin(lambda lines: (200, answer)) as app:
         case.start(app.url)
         eventually(lambda: len(app.posts) >= 2)
-        assert case.spool.records == 2
+        assert case.spool.records == 2 and not case.lost
         app.behave = None
         eventually(lambda: case.spool.records == 0)
         assert len(app.lines) == 2
@@ -160,14 +133,8 @@ def test_an_app_that_asks_to_be_left_alone_is(case: Case, monkeypatch: pytest.Mo
         return wait(backoff)  # without the seconds
 
     monkeypatch.setattr(deliver.Backoff, "next", noted)
-    failures = iter([503, 503])
-
-    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
-        failure = next(failures, None)
-        return None if failure is None else (failure, b"")
-
     case.spool.append([line(1)])
-    with standin(behave) as app:
+    with standin(failing(503, 2)) as app:
         app.retry_after = "17"
         case.start(app.url)
         eventually(lambda: case.spool.records == 0)
@@ -240,6 +207,99 @@ def test_a_batch_that_is_too_large_is_halved(case: Case) -> None:
         assert len(app.lines) == 300 and not case.lost
 
 
+def test_batches_grow_again_after_one_was_too_large(case: Case) -> None:
+    small = iter([True] * 6)
+
+    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
+        return (413, b"too large") if len(lines) > 10 and next(small, False) else None
+
+    case.spool.append([line(n) for n in range(1, 2001)])
+    with standin(behave) as app:
+        case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        sizes = [len(p.splitlines()) for p in app.posts if p]
+        assert len(app.lines) == 2000 and not case.lost
+        # Halved down to what is taken, and doubled from there to all that may go together.
+        assert sizes == [500, 250, 125, 62, 31, 15, 7, 14, 28, 56, 112, 224, 448, 500, 500, 111]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_an_app_that_refuses_whatever_comes_empties_no_spool(case: Case, status: int) -> None:
+    """A proxy before it may be set up wrong; the trial lost 401 records to one."""
+    case.spool.append([line(n) for n in range(1, 402)])
+    with standin(lambda lines: (status, b"no")) as app:
+        delivery = case.start(app.url)
+        eventually(lambda: case.outcomes("error") >= 20)
+        assert case.spool.records == 401 and not case.lost
+        assert delivery.error == f"the app answered {status} no"
+        app.behave = None
+        eventually(lambda: case.spool.records == 0)
+        assert len(app.lines) == 401 and not case.lost and delivery.error == ""
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 9, 10, 11, 12])
+def test_an_app_that_comes_to_its_senses_loses_nothing(case: Case, times: int) -> None:
+    """Also between a record that was refused alone and the one that it is compared with."""
+    case.spool.append([line(n) for n in range(1, 401)])
+    with standin(failing(413, times)) as app:
+        case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        assert len(app.lines) == 400 and not case.lost
+
+
+def test_an_app_that_refuses_every_second_batch_loses_nothing(case: Case) -> None:
+    turns = itertools.cycle([(413, b""), None])
+    case.spool.append([line(n) for n in range(1, 401)])
+    with standin(lambda lines: next(turns)) as app:
+        case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        assert len(app.lines) == 400 and not case.lost
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_records_that_are_too_large_for_a_proxy_are_lost_and_the_others_are_not(
+    case: Case, first: bool
+) -> None:
+    large = [line(n, 50_000) for n in (1, 2, 3)]
+    lines = [*large, line(4)] if first else [line(4), *large]
+
+    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
+        return (413, b"nginx") if sum(map(len, lines)) > 40_000 else None
+
+    with standin(behave) as app:
+        case.spool.append(lines)
+        case.start(app.url)
+        eventually(lambda: case.spool.records == 0)
+        assert set(app.lines) == {f"{BOOT}-4"} and case.lost == {"too_large": 3}
+        assert case.spool.ledger.account(ended=False).lost == {"too_large": 3}
+
+
+def test_the_only_record_waits_until_another_one_shows_who_is_to_blame(case: Case) -> None:
+    with standin(lambda lines: (422, b"not this one") if line(1) in lines else None) as app:
+        case.spool.append([line(1)])
+        delivery = case.start(app.url)
+        eventually(lambda: case.outcomes("error") >= 5)
+        assert case.spool.records == 1 and delivery.error == "the app answered 422 not this one"
+        case.spool.append([line(2)])
+        eventually(lambda: case.spool.records == 0)
+        assert set(app.lines) == {f"{BOOT}-2"} and case.lost == {"refused": 1}
+        assert delivery.error == ""
+
+
+def test_another_segments_record_shows_who_is_to_blame(case: Case, tmp_path: Path) -> None:
+    """The one that is refused is all that an earlier start left."""
+    bad = encode(CaptureRecord(boot=OLD, seq=1, kind="exchange", time_ns=1))
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / segment_name(OLD, 1)).write_bytes(bad + b"\n")
+    with standin(lambda lines: (400, b"no") if bad in lines else None) as app:
+        case.start(app.url)
+        eventually(lambda: case.outcomes("error") >= 2)
+        assert case.spool.records == 1
+        case.spool.append([line(1)])
+        eventually(lambda: case.spool.records == 0)
+        assert set(app.lines) == {f"{BOOT}-1"} and case.lost == {"refused": 1}
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_one_record_that_spoils_its_batch_goes_alone(case: Case, status: int) -> None:
     case.spool.append([line(n) for n in range(1, 101)])
@@ -251,7 +311,8 @@ def test_one_record_that_spoils_its_batch_goes_alone(case: Case, status: int) ->
         delivery = case.start(app.url)
         eventually(lambda: case.spool.records == 0)
         assert set(app.lines) == {f"{BOOT}-{n}" for n in range(1, 101) if n != 42}
-        assert case.lost == {"refused": 1} and delivery.totals == (99, 0, 1)
+        reason = "too_large" if status == 413 else "refused"
+        assert case.lost == {reason: 1} and delivery.totals == (99, 0, 1)
 
 
 def test_refused_records_are_counted_and_not_sent_again(
@@ -285,13 +346,7 @@ def test_an_app_that_hangs_does_not_hold_the_end_up(case: Case) -> None:
 
 
 def test_the_end_comes_when_all_is_delivered_and_not_before(case: Case) -> None:
-    failures = iter([503] * 3)
-
-    def behave(lines: list[bytes]) -> tuple[int, bytes] | None:
-        failure = next(failures, None)
-        return None if failure is None else (failure, b"")
-
-    with standin(behave) as app:
+    with standin(failing(503, 3)) as app:
         case.start(app.url)
         case.spool.append([line(n) for n in range(1, 1501)])
         case.finish(20)

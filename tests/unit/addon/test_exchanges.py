@@ -7,16 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 from mitmproxy.connection import Server
-from mitmproxy.test import taddons, tflow
+from mitmproxy.test import taddons, tflow, tutils
 
 from addon.answer import read_head
 from addon.exchange import Exchange
 from addon.exchanges import Exchanges
+from addon.main import exchange_of
 from app.contract.record import Endpoint
 from app.otel import lines
 from tests.sidecar import HOST, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
-from tests.unit.addon.test_main import made
+from tests.unit.addon.test_main import flow_of, made, run
 
 RULES = bundle_of(rule("index", "/telemetry/index.html"), rule("observe", "/observe", "observe"))
 
@@ -91,3 +92,55 @@ def test_a_fault_of_our_own_leaves_the_request_to_mitmproxy(
     monkeypatch.setattr(exchanges, "judge", None)
     assert begun(exchanges) is None
     assert "could not be decided" in caplog.text
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("", True), ("block", True), ("observe", False)])
+@pytest.mark.parametrize("method", ["GET /telemetry/ HTTP/1.1\r\nx:", "G(T", ""])
+async def test_a_method_that_is_no_token_is_refused_where_something_is_kept(
+    sink: Kept, mode: str, refused: bool, method: str
+) -> None:
+    with taddons.context():
+        rules = bundle_of(rule("index", "/telemetry/index.html"))
+        sidecar = made(sink, rules, **({"TELEMOCK_MODE": mode} if mode else {}))
+        flow = flow_of("/dl/x")
+        flow.request.data.method = method.encode()
+        await run(sidecar, flow)
+    assert (flow.response is not None) == refused
+    if refused:
+        assert flow.response is not None and flow.response.status_code == 400
+        (record,) = sink.records
+        assert (record.kind, record.reason) == ("refused", "unjudged")
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "kept"),
+    [("h2c", "h2c", False), ("websocket", "h2c", False), ("WebSocket", "websocket", True),
+     ("", "", False)],
+)  # fmt: skip
+async def test_nothing_that_nobody_reads_follows_a_forwarded_request(
+    sink: Kept, asked: str, given: str, kept: bool
+) -> None:
+    flow = flow_of("/dl/x", upgrade=asked)
+    sidecar = made(sink, RULES)
+    await run(sidecar, flow)
+    assert flow.response is None and flow.request.headers["upgrade"] == asked  # as it came
+    flow.response = tutils.tresp(status_code=101, headers=((b"upgrade", given.encode()),))
+    sidecar.responseheaders(flow)
+    assert (flow.error is None) == kept
+    if not kept:
+        sidecar.error(flow)
+        assert [(x.kind, x.reason) for x in sink.records] == [("refused", "unjudged")]
+
+
+async def test_absolute_form_names_a_host_too(sink: Kept) -> None:
+    sidecar = made(sink, RULES)
+    flow = flow_of("/telemetry/index.html")
+    flow.request.data.host = flow.request.headers["host"] = "other.example"
+    flow.server_conn.address = ("other.example", 80)
+    await sidecar.requestheaders(flow)
+    exchange = exchange_of(flow)
+    assert exchange is not None and exchange.action == "pass"
+    flow.request.data.authority = HOST.encode()
+    await sidecar.requestheaders(flow)
+    exchange = exchange_of(flow)
+    assert exchange is not None and (exchange.action, exchange.decision.by) == ("mock", ("name",))

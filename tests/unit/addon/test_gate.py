@@ -7,7 +7,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -36,6 +36,7 @@ class Connections:
         self.gate = Gate(self, Names({("127.0.0.9", 443): ("127.0.0.1", 1)}, {DUMMY: HOST}, tuple))
         self.count = 0
         self.over = False
+        self.closed = False
         self.links: list[Link] = []
 
     def names(self, host: str) -> bool:
@@ -43,6 +44,9 @@ class Connections:
 
     def unread(self) -> bool:
         return self.over
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        return self.closed and HOST in hosts
 
     def arrived(self, *, counted: bool = True) -> None:
         self.count += counted
@@ -120,6 +124,15 @@ async def test_mitmproxy_serves_what_a_profile_names(lab: Lab) -> None:
     assert await lab.ask(first) == b"served"
     assert lab.served == [first]
     assert lab.connections.count == 1 and lab.connections.links == []
+
+
+async def test_what_is_no_http_for_a_host_that_fails_closed_is_mitmproxys_to_refuse(
+    lab: Lab,
+) -> None:
+    lab.connections.closed = True
+    first = f"G(T /telemetry/ HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+    assert await lab.ask(first) == b"served"
+    assert lab.served == [first] and lab.connections.links == []
 
 
 class Taken:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.judge import HEAD_CAP, Verdict, Wait, host_of, judge, starts_like_http
+from addon.judge import HEAD_CAP, Verdict, Wait, judge, starts_like_http
 from tests.sidecar import HOST
 
 FAR = "198.51.100.7"
@@ -44,7 +44,16 @@ def judged(data: bytes, destination: str = FAR) -> Verdict | Wait:
         (b"GET / HTTP/1.0\r\n\r\n", FAR, Verdict(FAR, "", "not_named")),
         (b"SSH-2.0-x\r\n", FAR, Verdict(FAR, "", "not_named")),
         (b"SSH-2.0-x\r\n", HOST, Verdict(HOST, "", "not_http")),
-        (b"\x16\x03\x01\x00\x00", HOST, Verdict(HOST, "", "not_named")),
+        (b"\x16\x03\x01\x00\x00", HOST, Verdict(HOST, "", "not_http")),
+        (b"\x16\x03\x01\x00\x00", FAR, Verdict(FAR, "", "not_named")),
+        # Any name that a profile knows opens a connection.
+        (hello("other.example"), HOST, Verdict(HOST, "other.example", tls=True)),
+        (b"GET / HTTP/1.1\r\nhost: o.test\r\n\r\n", HOST, Verdict(HOST)),
+        (b"GET / HTTP/1.1\r\nhost: o\r\nhost: %s\r\n\r\n" % HOST.encode(), FAR, Verdict(HOST)),
+        (b"GET / HTTP/1.1\r\nhost:\r\n %s\r\n\r\n" % HOST.encode(), FAR, Verdict(HOST)),
+        (b"GET / HTTP/1.1\nHost : %s.:080\n\n" % HOST.upper().encode(), FAR, Verdict(HOST)),
+        (b"GET http://%s/ HTTP/1.1\r\nhost: o\r\n\r\n" % HOST.encode(), FAR, Verdict(HOST)),
+        (b"GET / HTTP/2.0\r\nhost: %s\r\n\r\n" % HOST.encode(), FAR, Verdict(HOST, "", "not_http")),
     ],
 )  # fmt: skip
 def test_a_beginning_names_its_host(data: bytes, destination: str, verdict: Verdict) -> None:
@@ -52,7 +61,7 @@ def test_a_beginning_names_its_host(data: bytes, destination: str, verdict: Verd
 
 
 @pytest.mark.parametrize(
-    "data", [hello("other.example"), b"GET / HTTP/1.1\r\na: b\r\nHost: other.example\r\n"]
+    "data", [hello("other.example"), b"GET / HTTP/1.1\r\na: b\r\nHost: other.example\r\n\r\n"]
 )
 def test_nothing_is_told_before_the_name_is_there(data: bytes) -> None:
     for size in range(len(data)):
@@ -82,15 +91,20 @@ def test_no_bytes_are_too_odd(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("data", "found"),
-    [(b"GET / HTTP/1.1\r\n", True), (b"GET /", Wait.WAIT), (b"PRI * HTTP/2.0\r\n", False)],
-)  # fmt: skip
+    [
+        (b"GET / HTTP/1.1\r\n", True),
+        (b"GET / HTTP/1.2\r\n", True),
+        (b"\r\n\nGET / HTTP/1.1\r\n", True),
+        (b"M-SEARCH * HTTP/1.1\r\n", True),
+        (b"go /\x00 HTTP/1.0 \n", True),
+        (b"GET /", Wait.WAIT),
+        (b"\r\n", Wait.WAIT),
+        (b"\r\n!", Wait.WAIT),
+        (b"PRI * HTTP/2.0\r\n", False),
+        (b"GET /\r\n", False),
+        (b"G(T /", False),
+        (b"\x00", False),
+    ],
+)
 def test_http_begins_with_a_request_line(data: bytes, found: bool | Wait) -> None:
     assert starts_like_http(data) is found
-
-
-@pytest.mark.parametrize(
-    ("authority", "host"),
-    [("A.b.:443", "a.b"), ("[::1]:80", "::1"), ("a", "a"), ("", ""), ("127.0.0.1:8", "127.0.0.1")],
-)
-def test_host_of_an_authority(authority: str, host: str) -> None:
-    assert host_of(authority) == host

@@ -1,5 +1,6 @@
 """addon/next_layer.py: who is opened and who is relayed, from the first bytes of a connection."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
 from addon.dns import Names
+from addon.exchange import names_of
 from addon.judge import HEAD_CAP, Wait
-from addon.layers import Http, Relay
+from addon.layers import Http
 from addon.next_layer import choose
+from addon.relay import Relay
 from tests.sidecar import HOST
 from tests.unit.addon.test_judge import hello
 
@@ -30,6 +33,7 @@ class Rules:
     def __init__(self) -> None:
         self.relays: list[Relay] = []
         self.over = False
+        self.closed = False
         self.answers = None
 
     def names(self, host: str) -> bool:
@@ -37,6 +41,15 @@ class Rules:
 
     def unread(self) -> bool:
         return self.over
+
+    def named(self, context: Context) -> tuple[str, ...]:
+        return names_of(context.client, context.server, {"192.0.2.1": HOST})
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        return self.closed and HOST in hosts
+
+    def refused(self, context: Context, data: bytes) -> None:
+        raise NotImplementedError
 
     def settle(self, exchange: Any, flow: Any) -> None:
         raise NotImplementedError
@@ -71,8 +84,24 @@ def test_a_named_sni_is_opened_and_aimed_at_by_name(context: Context) -> None:
     assert context.server.address == (HOST, 443)
 
 
+@pytest.mark.parametrize("destination", ["192.0.2.1", HOST])
+def test_another_sni_on_the_way_to_a_named_host_is_opened(
+    context: Context, destination: str
+) -> None:
+    context.server.address = (destination, 443)  # a dummy, or as CONNECT names it
+    assert isinstance(choose(context, hello("other.example"), Rules(), NAMES), ServerTLSLayer)
+    assert context.server.address == (HOST, 443)
+
+
+def test_a_named_sni_goes_where_connect_leads(context: Context) -> None:
+    context.server.address = ("other.example", 443)
+    assert isinstance(choose(context, hello(HOST), Rules(), NAMES), ServerTLSLayer)
+    assert context.server.address == ("other.example", 443)
+
+
 def test_another_sni_is_relayed_to_where_it_went(context: Context) -> None:
     rules = Rules()
+    context.server.address = ("198.51.100.7", 443)
     chosen = choose(context, hello("other.example"), rules, NAMES)
     assert isinstance(chosen, Relay) and rules.relays == [chosen]
     assert (chosen.host, chosen.sni, chosen.reason) == (
@@ -80,7 +109,7 @@ def test_another_sni_is_relayed_to_where_it_went(context: Context) -> None:
         "other.example",
         "not_named",
     )
-    assert context.server.address == ("192.0.2.1", 443)
+    assert context.server.address == ("198.51.100.7", 443)
 
 
 def test_without_sni_the_dummy_address_names_the_host(context: Context) -> None:
@@ -117,10 +146,39 @@ def test_plain_http_without_host_is_named_by_its_destination(context: Context) -
     assert isinstance(choose(context, b"GET / HTTP/1.0\r\n\r\n", Rules(), NAMES), Http)
 
 
-@pytest.mark.parametrize("data", [b"SSH-2.0-x\r\n", b"\x00\x01\x02\x03", b"PRI * HTTP/2.0\r\n\r\n"])
+NO_HTTP = [
+    b"SSH-2.0-x\r\n",
+    b"\x00\x01\x02\x03",
+    b"PRI * HTTP/2.0\r\n\r\n",
+    b"\x16\x03\x01\x00\x00",
+    b"GET /\r\n",
+]
+
+
+@pytest.mark.parametrize("data", NO_HTTP)
 def test_what_is_no_http_is_relayed_unread(context: Context, data: bytes) -> None:
     chosen = choose(context, data, Rules(), NAMES)
     assert isinstance(chosen, Relay) and chosen.reason == "not_http"
+
+
+@pytest.mark.parametrize("data", NO_HTTP)
+def test_where_a_host_fails_closed_it_is_given_to_who_refuses_it(
+    context: Context, data: bytes
+) -> None:
+    rules = Rules()
+    rules.closed = True
+    assert isinstance(choose(context.fork(), data, rules, NAMES), Http)
+    choose(context, hello(HOST), rules, NAMES)
+    assert isinstance(choose(opened(context), data, rules, NAMES), Http)
+    context.server.address = ("198.51.100.7", 80)
+    context.client.sockname = ("198.51.100.7", 80)
+    assert isinstance(choose(context, data, rules, NAMES), Relay)
+
+
+def opened(context: Context) -> Context:
+    inside = context.fork()
+    inside.layers = [*context.layers, ClientTLSLayer(inside)]
+    return inside
 
 
 def test_an_endless_beginning_is_relayed(context: Context) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -66,6 +67,45 @@ async def test_a_fresh_connection_on_demand_and_after_close(serve: Serve) -> Non
     pool.close()
 
 
+@pytest.mark.parametrize(
+    ("second", "asked"),
+    [
+        # Nothing came: the app closed the connection at rest, before it saw the request.
+        (b"", 3),
+        # Something came: the app has the request, and must not get it twice.
+        (b"H", 2),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", 2),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", 2),
+    ],
+)
+async def test_a_request_is_sent_again_only_when_no_answer_began(
+    serve: Serve, second: bytes, asked: int
+) -> None:
+    seen = 0
+
+    def answer(connection: socket.socket, head: bytes) -> None:
+        nonlocal seen
+        seen += 1
+        if seen != 2:
+            send(connection, b"ok")
+            return
+        connection.sendall(second)
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+
+    server = serve(answer)
+    pool = Pool("127.0.0.1", server.port)
+    await pool.ask(GET, within=5)
+    if asked == 3:
+        assert (await pool.ask(GET, within=5)).body == b"ok"
+    else:
+        with pytest.raises(AppFailed) as e:
+            await pool.ask(GET, within=5)
+        assert not e.value.cut
+    assert seen == asked
+    pool.close()
+
+
 async def test_chunks_informational_answers_and_head(serve: Serve) -> None:
     def chunked(connection: socket.socket, head: bytes) -> None:
         if head.startswith(b"HEAD"):
@@ -97,11 +137,32 @@ async def test_no_more_connections_than_allowed(serve: Serve) -> None:
     pool.close()
 
 
+async def test_slow_rules_hold_up_no_other(serve: Serve) -> None:
+    going_on = threading.Event()
+
+    def answer(connection: socket.socket, head: bytes) -> None:
+        if head.startswith(b"POST"):
+            going_on.wait(10)
+        send(connection, b"")
+
+    pool = Pool("127.0.0.1", serve(answer).port, size=2)
+    post = GET.replace(b"GET", b"POST")
+    slow = [asyncio.create_task(pool.ask(post, within=20, slow=True)) for _ in range(5)]
+    await pool.ask(GET, within=5)
+    going_on.set()
+    await asyncio.gather(*slow)
+    pool.close()
+
+
 @pytest.mark.parametrize(
     ("answer", "cut"),
     [
         (lambda c, head: c.close(), True),
-        (lambda c, head: (c.sendall(b"HTTP/1.1 200 OK\r\ncontent-le"), c.close()), True),
+        (lambda c, head: (c.sendall(b"HTTP/1.1 200 OK\r\ncontent-le"), c.close()), False),
+        (
+            lambda c, head: c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"),
+            False,
+        ),
         (lambda c, head: c.sendall(b"no http at all\r\n\r\n"), False),
         (lambda c, head: send(c, b"", headers=b"a: b\r\n" * 300), False),
     ],

@@ -12,6 +12,7 @@ import pytest
 from addon import options
 from addon.process import Process
 from addon.proxy import Master, _allow_files, run
+from addon.supervisor import CANNOT_START
 from tests.sidecar import bundle_of, rule
 
 RULES = bundle_of(rule("index", "/telemetry/index.html"))
@@ -59,12 +60,12 @@ async def test_only_the_stock_addons_that_are_needed_run(tmp_path: Path) -> None
     [("MITM_PORT", "set MITM_PORT"), ("TELEMOCK_HEALTH_PORT", "set TELEMOCK_HEALTH_PORT")],
 )
 @pytest.mark.usefixtures("own_logging")
-def test_a_port_in_use_is_exit_code_1(
+def test_a_port_in_use_cannot_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, remedy: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert run(chosen(tmp_path, **{name: port}), RULES) == 1
+        assert run(chosen(tmp_path, **{name: port}), RULES) == CANNOT_START
     said = capsys.readouterr().err
     assert said.count("error: ") == 1
     assert port in said and remedy in said

@@ -5,11 +5,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from addon import ready
-from addon.telemetry import serve
+from addon.telemetry import CONNECTIONS, serve
 from app.otel.metrics import Metrics
 
 
@@ -51,6 +52,23 @@ async def test_it_waits_until_the_sidecar_is_ready(served: Served) -> None:
     assert not waiting.done()
     served.missing = ""
     await waiting
+
+
+async def test_it_is_alive_as_long_as_its_event_loop_turns(
+    served: Served, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while others hold all the connections that it takes: that is no reason to end it."""
+    monkeypatch.setattr(ready, "_ANSWER_SECONDS", 0.3)
+    assert await asyncio.to_thread(ready.alive)
+    with ExitStack() as held:
+        for _ in range(CONNECTIONS):
+            held.enter_context(socket.create_connection(("127.0.0.1", port)))
+        assert await asyncio.to_thread(ready.alive)
+    assert not ready.alive()  # the loop stands still, in this call
+
+
+def test_what_does_not_listen_is_not_alive(port: int) -> None:
+    assert not ready.alive()
 
 
 async def test_what_is_missing_is_said(served: Served) -> None:

@@ -284,9 +284,3 @@ holder.terminate()
 print(holder.wait(20), "telemock" in tables())
 """).splitlines()
     assert out == ["0 False"]
-
-
-def test_without_its_tools_it_names_the_package(monkeypatch, capsys):
-    monkeypatch.setattr(redirect.shutil, "which", lambda name, path: None)
-    assert redirect.main(["--hosts", HOSTS]) == 1
-    assert "hint: install the package iproute2" in capsys.readouterr().err

@@ -5,6 +5,7 @@ What the app's failures lead to is in tests/integration/test_sidecar_app.py.
 
 import socket
 import time
+from typing import Any
 
 import pytest
 from mitmproxy.test import tutils
@@ -89,6 +90,57 @@ async def test_what_the_static_answer_keeps_of_delay_fault_and_sequence() -> Non
         await router.answer(exchange_with(reset))
 
 
+async def test_an_app_that_is_away_is_not_asked_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 60)
+    router = nowhere()
+    for reason in ("app_unreachable", "circuit_open", "circuit_open"):
+        exchange = exchange_with(rule("x", "/x", answer_at="app"))
+        assert (await router.answer(exchange)).body == LINE
+        assert (exchange.answered_by, exchange.reason) == ("sidecar", reason)
+    assert not await router.takes_over()
+
+
+async def test_an_app_that_is_silent_is_not_asked_for_a_while_and_then_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 60)
+    monkeypatch.setattr(routing, "ANSWER_SECONDS", 0.05)
+    app = App(bundle_of())
+    app.mock = lambda connection, head, body: None
+    router = Router(Pool("127.0.0.1", app.port))
+    chosen = rule("x", "/x", answer_at="app")
+    for reason in ("app_unreachable", "circuit_open", "circuit_open"):
+        exchange = exchange_with(chosen)
+        assert (await router.answer(exchange)).body == LINE
+        assert exchange.reason == reason
+    assert not await router.takes_over()
+    assert len(app.asked) == app.accepted == 1
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 0)
+    monkeypatch.setattr(routing, "ANSWER_SECONDS", 5)
+    app.mock = lambda connection, head, body: send(connection, b"hi")
+    again = Router(router.pool)
+    again._open_circuit()
+    exchange = exchange_with(chosen)
+    assert (await again.answer(exchange)).body == b"hi"
+    assert (exchange.answered_by, exchange.reason) == ("app", "")
+    assert await again.takes_over()
+    router.pool.close()
+    app.close()
+
+
+async def test_a_hand_over_that_fails_opens_the_circuit_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 60)
+    router = nowhere()
+    assert not await router.takes_over()
+    exchange = exchange_with(rule("x", "/x", answer_at="app"))
+    await router.answer(exchange)
+    assert exchange.reason == "circuit_open"
+
+
 async def test_the_app_is_asked_for_the_request_as_it_was() -> None:
     app = App(bundle_of())
     router = Router(Pool("127.0.0.1", app.port))
@@ -141,13 +193,75 @@ async def test_the_clients_tracestate_goes_on_with_its_trace() -> None:
         app.close()
 
 
-def test_the_app_gets_more_time_than_the_rule_asks_for() -> None:
-    assert routing._patience(r.Answer()) == routing.ANSWER_SECONDS
-    assert routing._patience(r.Answer(delay_ms=7000)) == 7 + routing.ANSWER_SECONDS
+def test_what_a_rule_asks_for_comes_on_top() -> None:
+    assert routing.own_seconds(r.Answer()) == 0
+    assert routing.own_seconds(r.Answer(delay_ms=7000)) == 7
     late = r.Answer(sequence=(r.Answer(), r.Answer(delay_ms=3000)))
-    assert routing._patience(late) == 3 + routing.ANSWER_SECONDS
-    assert routing._patience(r.Answer(fault="hang")) > routing.LONGEST_HOLD
-    assert routing._patience(r.Answer(delay_ms=10**9)) < 100
+    assert routing.own_seconds(late) == 3
+    for fault in ("hang", "slow_body"):
+        assert routing.own_seconds(r.Answer(fault=fault)) == routing.LONGEST_HOLD
+    assert routing.own_seconds(r.Answer(delay_ms=10**9)) == routing.LONGEST_HOLD
+
+
+async def test_a_delay_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the app or here, not by both."""
+    monkeypatch.setattr(routing, "ANSWER_SECONDS", 0.05)
+    app = App(bundle_of())
+    app.mock = lambda c, head, body: (c.recv(1), None)[1]
+    router = Router(Pool("127.0.0.1", app.port))
+    began = time.monotonic()
+    answer = r.Answer(body=LINE, delay_ms=400)
+    exchange = exchange_with(rule("x", "/x", answer=answer, answer_at="app"))
+    assert (await router.answer(exchange)).body == LINE
+    assert 0.4 <= time.monotonic() - began < 0.8
+    assert exchange.reason == "app_unreachable"
+    app.close()
+
+
+def fails(connection: socket.socket, head: bytes, body: bytes) -> None:
+    send(connection, b"", b"500 Internal Server Error")
+
+
+def marked(connection: socket.socket, head: bytes, body: bytes) -> None:
+    send(connection, b"", headers=b"telemock-error: template\r\n")
+
+
+def garbage(connection: socket.socket, head: bytes, body: bytes) -> None:
+    connection.sendall(b"SSH-2.0-x\r\n\r\n")
+
+
+def breaks_off(connection: socket.socket, head: bytes, body: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx")
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def leaves(connection: socket.socket, head: bytes, body: bytes) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def waits(connection: socket.socket, head: bytes, body: bytes) -> None:
+    connection.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("mock", "leaves_alone"),
+    [(fails, False), (marked, False), (garbage, False), (breaks_off, False), (leaves, True),
+     (waits, True)],
+)  # fmt: skip
+async def test_only_an_app_that_is_not_there_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, mock: Any, leaves_alone: bool
+) -> None:
+    monkeypatch.setattr(routing, "ANSWER_SECONDS", 0.05)
+    app = App(bundle_of())
+    app.mock = mock
+    router = Router(Pool("127.0.0.1", app.port))
+    failing = exchange_with(rule("x", "/x", answer_at="app"))
+    assert (await router.answer(failing)).body == LINE
+    app.mock = app.answer
+    other = exchange_with(rule("y", "/x", answer_at="app"))
+    assert ((await router.answer(other)).body == LINE) is leaves_alone
+    assert other.reason == ("circuit_open" if leaves_alone else "")
+    app.close()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from addon import ship
 from addon.exchange import Traced
 from addon.ship import Shipper
+from app.contract.account import Account
 from app.contract.mask import Masker
 from app.contract.record import (
     LINE_CAP,
@@ -224,7 +225,7 @@ def test_standard_output_that_takes_nothing_delays_nothing(case: Case, blocked: 
     with standin() as app, os.fdopen(write_end, "wb", buffering=0) as stdout:
         shipper = case.shipper(app.url, stdout)
         shipper.start()
-        body = Body(text="x" * 10_000)
+        body = Body(text="x" * 5_000)
         for _ in range(2000):
             shipper.submit(record(shipper, request=request(body=body)))
         eventually(lambda: len(app.lines) == 2000, 30)
@@ -283,6 +284,10 @@ def test_a_full_spool_loses_the_newest_and_the_account_is_exact(case: Case) -> N
         stats = shipper.stats()
         assert stats["submitted"] == 500 == stats["stored"] + stats["dropped"]["spool_full"]
         assert seqs(app, shipper) == list(range(1, stats["stored"] + 1))
+        told = app.accounts[shipper.boot]  # the last ones too, behind which nothing is stored
+        assert told == Account(boot=shipper.boot, numbered=500, lost=stats["dropped"], ended=True)
+        assert app.missing(shipper.boot) == stats["dropped"]["spool_full"]
+        assert list(case.spool.iterdir()) == []
 
 
 def test_a_disk_that_takes_nothing_is_no_reason_not_to_deliver(case: Case) -> None:
@@ -310,6 +315,7 @@ def test_a_record_that_cannot_be_encoded_goes_without_its_contents(case: Case) -
 def test_records_after_the_end_are_counted(case: Case) -> None:
     shipper = case.shipper(NOWHERE)
     shipper.start()
+    assert [p.suffix for p in case.spool.iterdir()] == [".lock"]  # numbers are kept from now on
     shipper.close(0)
     shipper.submit(record(shipper))
     assert case.dropped("shutdown") == 1

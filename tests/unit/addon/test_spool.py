@@ -1,62 +1,17 @@
-import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from addon import spool as spool_module
 from addon.segment import segment_name
-from addon.spool import Spool
-from app.contract.record import CaptureRecord, encode
-
-BOOT, OLD, OLDER = "ab" * 16, "cd" * 16, "ef" * 16
-
-
-def line(seq: int, boot: str = BOOT, size: int = 0) -> bytes:
-    record = CaptureRecord(boot=boot, seq=seq, kind="exchange", time_ns=1, detail="x" * size)
-    return encode(record)
-
-
-class Case:
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.lost: Counter[str] = Counter()
-
-    def spool(self, boot: str = BOOT, limit: int = 64 << 20) -> Spool:
-        return Spool(self.directory, boot, limit, self.count)
-
-    def count(self, reason: str, number: int) -> None:
-        self.lost[reason] += number
-
-    def names(self) -> list[str]:
-        return sorted(p.name for p in self.directory.iterdir())
-
-    def leave(self, boot: str, *contents: bytes, age: int = 0) -> None:
-        """Segments of a process that is gone."""
-        self.directory.mkdir(exist_ok=True)
-        for number, content in enumerate(contents, 1):
-            path = self.directory / segment_name(boot, number)
-            path.write_bytes(content)
-            os.utime(path, (1_700_000_000 - age, 1_700_000_000 - age))
+from tests.spooling import BOOT, OLD, OLDER, Case, drain, ended, line
 
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
     return Case(tmp_path / "spool")
-
-
-def drain(spool: Spool, count: int = 500) -> list[bytes]:
-    lines: list[bytes] = []
-    while (batch := spool.read(count, 1 << 20)).lines:
-        lines += batch.lines
-        spool.accept(batch)
-    return lines
-
-
-def ended(*lines: bytes) -> bytes:
-    return b"".join(x + b"\n" for x in lines)
 
 
 def test_records_come_back_in_order_and_leave_no_file(case: Case) -> None:
@@ -256,7 +211,7 @@ def test_a_limit_in_the_middle_of_a_write_tears_nothing(tmp_path: Path) -> None:
         from pathlib import Path
         from addon import spool as module
         from addon.spool import Spool
-        from tests.unit.addon.test_spool import BOOT, drain, line
+        from tests.spooling import BOOT, drain, line
         module.RETRY_S = 0.0
         lost = []
         spool = Spool(Path(sys.argv[1]), BOOT, 64 << 20, lambda *a: lost.append(a))
@@ -291,4 +246,39 @@ def test_a_directory_that_is_taken_away_costs_only_what_was_in_it(case: Case) ->
     assert drain(spool) == [] and case.lost == {"corrupt": 2}
     spool.append([line(3)])
     assert drain(spool) == [line(3)]
+    spool.close()
+
+
+def test_what_lies_behind_a_batch_can_be_looked_at(case: Case, full_disk: None) -> None:
+    case.leave(OLD, ended(line(1, OLD)), ended(b"{", line(2, OLD)))
+    spool = case.spool()
+    spool.adopt()
+    spool.append([line(1), line(2)])
+    batch = spool.read(1, 1 << 20)
+    assert spool.behind(batch, 500, 1 << 20) == [line(2, OLD)]
+    spool.accept(batch)
+    batch = spool.read(500, 1 << 20)
+    assert spool.behind(batch, 500, 1 << 20) == [line(1), line(2)]
+    assert spool.behind(batch, 1, 1 << 20) == [line(1)]
+    spool.accept(batch)
+    assert spool.behind(spool.read(1, 1 << 20), 500, 1 << 20) == [line(2)]
+    assert spool.behind(spool.read(2, 1 << 20), 500, 1 << 20) == []
+    assert len(drain(spool)) == 2
+    spool.close()
+
+
+def test_records_in_memory_can_be_looked_at_and_refused_once(case: Case, full_disk: None) -> None:
+    case.directory.write_text("a file in its place")
+    spool = case.spool()
+    spool.append([line(1), line(2), line(3)])
+    batch = spool.read(1, 1 << 20)
+    assert spool.behind(batch, 500, 1 << 20) == [line(2), line(3)]
+    spool.accept(batch, {0})
+    assert case.lost == {"refused": 1}
+    batch = spool.read(500, 1 << 20)
+    case.directory.unlink()
+    spool.append([line(4)])  # the disk takes them too
+    spool.accept(batch, {0, 1})
+    assert case.lost == {"refused": 1}  # they come again, and are refused then
+    assert drain(spool) == [line(2), line(3), line(4)]
     spool.close()

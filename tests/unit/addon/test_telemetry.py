@@ -66,6 +66,17 @@ async def test_metrics_are_prometheus_text(served: Served) -> None:
     assert b'telemock_ship_batches_total{telemock_outcome="accepted"} 1.0' in body
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/nothing"])
+async def test_only_names_that_are_ours_are_answered(served: Served, path: str) -> None:
+    for hosts in ("host: evil.test", "Host:evil.test:80", "host: localhost\r\nHOST: evil.test"):
+        request = f"GET {path} HTTP/1.1\r\n{hosts}\r\n\r\n".encode()
+        status, _, body = await served.ask(request)
+        assert status == 421 and b"TELEMOCK_HEALTH_HOSTS" in body
+    for hosts in ("", "host: 10.0.0.7:17444\r\n", "host: [::1]\r\n"):  # a probe, a scraper
+        request = f"GET {path} HTTP/1.1\r\n{hosts}\r\n".encode()
+        assert (await served.ask(request))[0] == (404 if path == "/nothing" else 200)
+
+
 async def test_a_broken_callback_is_an_error_and_not_the_end(served: Served) -> None:
     served.missing = "broken"
     status, _, body = await served.ask(get("/health"))

@@ -14,8 +14,8 @@ import zstandard
 from fastapi import HTTPException
 
 from app.api import instant
-from app.contract import rules
-from app.contract.names import HEADER_LEAVING, HEADER_SIDECAR
+from app.contract import account, rules
+from app.contract.names import HEADER_ACCOUNTS, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import CaptureRecord, Request, Response, encode
 from app.store import StoreError, StoreFull
 from tests.serving import Served, serving, until
@@ -79,6 +79,22 @@ def test_a_batch_is_taken_once(served: Served, encoding: str) -> None:
     assert 'telemock_ingest_records_total{telemock_outcome="refused"} 1.0' in text
 
 
+def test_accounts_go_with_a_batch_and_alone(served: Served) -> None:
+    def tell(numbered: int, *lines: bytes, ended: bool = False) -> Any:
+        told = [account.Account(boot=BOOT, numbered=numbered, lost={"shutdown": 1}, ended=ended)]
+        headers = {HEADER_ACCOUNTS: account.encode(told)}
+        answer = served.client.post(
+            "/api/v1/captures", content=b"\n".join(lines), headers=headers
+        ).raise_for_status()
+        (missing,) = served.client.get("/api/v1/report").json()["missing"] or [{}]
+        return answer.json()["accounts"], missing.get("missing"), missing.get("lost")
+
+    assert tell(3, line(1)) == ({BOOT: 1}, 1, {"shutdown": 1})
+    assert tell(7) == ({BOOT: 1}, 1, {"shutdown": 1})
+    assert tell(7, line(1), line(2), ended=True) == ({BOOT: 2}, 5, {"shutdown": 1, "killed": 4})
+    assert len(served.captures(2)) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "encoding", "status"),
     [
@@ -100,7 +116,7 @@ def test_a_bad_batch(served: Served, content: bytes, encoding: str, status: int)
 
 
 def test_a_full_disk_and_a_broken_store(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(batch: object) -> None:
+    def full(batch: object, told: object) -> None:
         raise StoreFull("the disk is full\n\nhint: make room")
 
     monkeypatch.setattr(served.runtime.store, "write", full)

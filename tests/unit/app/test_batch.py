@@ -5,6 +5,7 @@ import msgspec
 import pytest
 import zstandard
 
+from app.arriving import Arriving
 from app.auth import Pod
 from app.batch import (
     BATCH_CAP,
@@ -14,12 +15,16 @@ from app.batch import (
     BatchError,
     Budget,
     bind,
+    plain_size,
     read_batch,
     read_body,
     receipt,
+    told_by,
 )
+from app.contract.account import Account
+from app.contract.account import encode as encode_accounts
 from app.contract.record import CaptureRecord, Workload, decode, encode
-from app.store import Written
+from app.store import Told, Written
 
 BOOT = "0123456789abcdef"
 
@@ -99,15 +104,38 @@ async def test_the_wire_is_bounded() -> None:
         for _ in range(size >> 20):
             yield bytes(1 << 20)
 
-    assert len(await read_body(chunks(WIRE_CAP))) == WIRE_CAP
+    arriving = Arriving(lambda _: None)
+    async with arriving.place("a") as place:
+        assert len(await read_body(chunks(WIRE_CAP), place)) == WIRE_CAP == arriving.held
+        assert place.arrived
+    assert arriving.held == 0
     with pytest.raises(BatchError) as caught:
-        await read_body(chunks(WIRE_CAP + (1 << 20)))
+        async with arriving.place("a") as place:
+            await read_body(chunks(WIRE_CAP + (1 << 20)), place)
     assert caught.value.status == 413
+
+
+def test_what_a_batch_takes_is_known_before_it_is_decompressed() -> None:
+    assert plain_size(TWO, "") == plain_size(zstandard.compress(TWO), "ZSTD ") == len(TWO)
+    streamed = zstandard.ZstdCompressor().compressobj()
+    unknown = streamed.compress(TWO) + streamed.flush()
+    for body, encoding in ((gzip.compress(TWO), "gzip"), (unknown, "zstd"), (b"x", "zstd")):
+        assert plain_size(body, encoding) == BATCH_CAP
+    assert read_batch(unknown, "zstd").records
 
 
 def test_receipt_counts() -> None:
     done = receipt(Batch([], []), Written([0, 2], 1, []))
     assert (done.stored, done.duplicates, done.refused) == (2, 1, [])
+
+
+def test_accounts_are_bound_to_the_pod_of_their_sender() -> None:
+    account = Account(boot="ab" * 16, numbered=7, lost={"spool_full": 2})
+    headers = {"telemock-accounts": encode_accounts([account])}
+    assert told_by(headers, Pod("logs", "leader-0", "u-1")) == [Told(account, "logs", "leader-0")]
+    assert told_by(headers, None) == [Told(account, "", "")]
+    for value in ({}, {"telemock-accounts": "no JSON"}):
+        assert told_by(value, None) == []
 
 
 def test_records_are_bound_to_the_pod_of_their_sender() -> None:

@@ -46,7 +46,29 @@ def test_csv_without_captures_has_a_head() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", " =1", "\uff1d1", "=cmd|' /C calc'!A0"],
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@a",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        " =1",
+        "\uff1d1",
+        "=cmd|' /C calc'!A0",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20a",
+        "  =1",
+        "\xa0=1",
+        "\u3000@a",
+        "\x0b=1",
+        "\ufeff=1",
+        "\u200b=1",
+        " \u200e-1",
+        "\nx",
+    ],
 )
 def test_formulas_are_neutralised_everywhere(text: str) -> None:
     assert cell(text) == "'" + text
@@ -57,7 +79,8 @@ def test_formulas_are_neutralised_everywhere(text: str) -> None:
     )  # fmt: skip
     (row,) = rows(encode(record))
     for name, value in row.items():
-        assert not value.lstrip(" ").startswith(tuple("=+-@\t\r\n\uff1d")), name
+        assert not value.startswith(text), name
+    assert row["path"] == "'" + text
 
 
 def test_other_cells_stay_as_they_are_and_long_ones_are_cut() -> None:

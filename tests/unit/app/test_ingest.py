@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import ingest
+from app.contract.account import Account
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Log, Request, Response, encode
 from app.files import LogFiles
@@ -15,7 +16,7 @@ from app.otel import settings as otel
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 from app.profiles import load_profiles
-from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Written
+from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Told, Written
 from app.store.sqlite import SqliteStore
 from tests.serving import until
 
@@ -29,13 +30,13 @@ class Fussy(SqliteStore):
     full = False
     writes = 0
 
-    def write(self, batch: Sequence[Incoming]) -> Written:
+    def write(self, batch: Sequence[Incoming], told: Sequence[Told] = ()) -> Written:
         self.writes += 1
         if self.full:
             raise StoreFull("the disk is full\n\nhint: make room")
         if any(i.record.reason == "poison" for i in batch):
             raise ZeroDivisionError
-        return super().write(batch)
+        return super().write(batch, told)
 
 
 class Bench:
@@ -120,6 +121,18 @@ def test_sidecar_lines_go_to_their_file(bench: Bench) -> None:
     assert bench.writer.close(10) == 0
     assert "WARNING" in (bench.logs / "mitmproxy.log").read_text()
     assert not (bench.logs / "telemetry_requests.log").exists()
+
+
+async def test_each_sender_hears_of_the_boots_that_it_told_of(bench: Bench) -> None:
+    boots = [f"{n:032x}" for n in (1, 2)]
+    told = [[Told(Account(boot=boot, numbered=5), "", "")] for boot in boots]
+    waiting = [asyncio.create_task(bench.writer.write([], t)) for t in (*told, [])]
+    await asyncio.sleep(0)
+    bench.writer.start()
+    written = await asyncio.gather(*waiting)
+    assert [w.accounts for w in written] == [{boots[0]: 0}, {boots[1]: 0}, {}]
+    assert bench.store.writes == 1 and {b.numbered for b in bench.store.boots()} == {5}
+    assert bench.writer.close(10) == 0
 
 
 async def test_batches_that_wait_share_a_transaction_and_each_gets_its_own_receipt(

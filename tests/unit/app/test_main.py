@@ -1,16 +1,22 @@
 import re
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
+import trustme
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from app.contract.settings import SettingError
 from app.main import create_app
 from app.profiles import ProfileError
 from app.settings import load
 from app.store import StoreError
+from tests.cluster import AWAY, kubeconfig
 from tests.serving import environment, serving
 
 
@@ -22,6 +28,9 @@ from tests.serving import environment, serving
         ("cdn.cribl.io", "/health", "mock"),
         ("cdn.cribl.io", "/api/v1/captures", "mock"),
         ("127.0.0.1", "/telemetry/x", "mock"),
+        ("u@cdn.cribl.io.", "/health", "mock"),
+        ("x.test, cdn.cribl.io", "/health", "mock"),
+        ("127.0.0.1", "/%2574elemetry;v=1/x", "mock"),
         ("127.0.0.1", "/health", "app"),
         ("x.cdn.cribl.io", "/health", "app"),
         ("", "/health", "app"),
@@ -35,6 +44,72 @@ def test_the_host_decides(tmp_path: Path, host: str, path: str, answered_by: str
         else:
             assert "uptime" not in answer.text and answer.status_code in (200, 404)
             assert served.captures()[0]["answered_by"] == "app"
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//telemetry/index.html", "/health/../telemetry/", "/x%2f..%5ctelemetry%2findex.html"],
+)
+def test_the_path_is_read_as_in_the_sidecar(tmp_path: Path, target: str) -> None:
+    with serving(tmp_path) as served:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+            client.sendall(f"GET {target} HTTP/1.0\r\nhost: 127.0.0.1\r\n\r\n".encode())
+            assert b"living the stream!" in b"".join(iter(lambda: client.recv(4096), b""))
+        (record,) = served.captures()
+        assert (record["rule"], record["judged_by"]) == ("telemetry", "path")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The settings of an app in a cluster of which the API server is away."""
+    kubeconfig(tmp_path, monkeypatch, AWAY)
+    return {"TELEMOCK_CLUSTER": "1", "POD_NAMESPACE": "telemock"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/telemetry/?v=1", {}, 404),
+        ("/telemetry/", {"host": "cdn.cribl.io"}, 404),
+        ("/x", {"host": "cdn.cribl.io"}, 404),
+        ("/x", {"telemock-record": "a" * 32 + "-1", "telemock-rule": "cribl/page"}, 404),
+        # Asked for who it is, whom nobody can say now.
+        ("/api/v1/captures", {"host": "cdn.cribl.io", "authorization": "Bearer x"}, 503),
+        ("/api/v1/captures", {"telemock-record": "a" * 32 + "-1"}, 401),
+    ],
+)
+def test_over_tls_in_a_cluster_nothing_reaches_the_mock(
+    tmp_path: Path, cluster: dict[str, str], path: str, headers: dict[str, str], status: int
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trust = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    with (
+        serving(tmp_path, context, **cluster) as served,
+        httpx.Client(verify=trust, trust_env=False) as client,
+    ):
+        answer = client.get(f"https://127.0.0.1:{served.port}{path}", headers=headers)
+        assert (answer.status_code, set(answer.json())) == (status, {"error", "hint"})
+        assert served.runtime.writer.waiting == 0 and served.runtime.store.stats().records == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/captures", "/openapi.json", "/health/", "/x"])
+def test_without_tls_in_a_cluster_there_is_the_mock_only(
+    tmp_path: Path, cluster: dict[str, str], path: str
+) -> None:
+    with serving(tmp_path, **cluster) as served:
+        for headers in ({}, {"x-forwarded-proto": "https"}, {"authorization": "Bearer x"}):
+            answer = served.bare.get(path, headers=headers)
+            assert answer.status_code == 404 and "without TLS" in answer.json()["error"]
+        with (
+            pytest.raises(InvalidStatus, match="403"),
+            connect(f"ws://127.0.0.1:{served.port}{path}", proxy=None),
+        ):
+            pass
+        assert served.bare.get("/health").json()["status"] == "degraded"
+        answer = served.bare.get("/api/v1/captures", headers={"host": "cdn.cribl.io"})
+        assert "without TLS" not in answer.text  # the mock answers that host
 
 
 def test_elsewhere_is_404_with_a_hint(tmp_path: Path) -> None:
@@ -95,6 +170,39 @@ def test_importing_writes_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(AttributeError):
         _ = app.main.nothing
+
+
+OWN_TELEMETRY = """
+import asyncio, sys
+import httpx
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+spans, reader, provider = InMemorySpanExporter(), InMemoryMetricReader(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+metrics.set_meter_provider(MeterProvider([reader]))
+from app.main import app
+
+async def ask():
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        return await client.get("/openapi.json?lic=canary")
+
+assert asyncio.run(ask()).status_code == 200
+sys.exit(len(spans.get_finished_spans()) + (reader.get_metrics_data() is not None))
+"""
+
+
+def test_the_frameworks_own_telemetry_is_off(tmp_path: Path) -> None:
+    """It says the queries as they came to whoever has set up a provider."""
+    path = {"PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-c", OWN_TELEMETRY]
+    assert subprocess.run(command, cwd=tmp_path, env=path, check=False).returncode == 0
 
 
 def test_a_wrong_otel_variable_stops_the_start(

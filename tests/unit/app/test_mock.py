@@ -140,16 +140,20 @@ def test_no_rule(served: Served) -> None:
     [
         (b'{"kind":"special","version":"9"}', "application/json", "special"),
         (b'{"kind":"other"}', "application/json", "ordinary"),
-        (b"{", "application/json", "ordinary"),
-        (b'{"kind":"special"}' + b" " * BODY_CAP, "application/json", "ordinary"),
+        (b'{"kind":"special","version":"9"}', "text/plain", "special"),
+        (b"{", "application/json", "special"),
+        (b'{"kind":"other"}' + b" " * BODY_CAP, "application/json", "special"),
     ],
-    ids=["matches", "differs", "broken", "over the cap"],
+    ids=["matches", "differs", "without its type", "broken", "over the cap"],
 )
 def test_body_decides(served: Served, body: bytes, kind: str, answer: str) -> None:
     got = ask(served, "/body", "POST", content=body, headers={"content-type": kind})
     assert got.text == answer
     if answer == "special":
-        assert last(served, "by-body")["product_version"] == "9"
+        record = last(served, "by-body")
+        read = b"version" in body
+        assert record.get("product_version", "") == ("9" if read else "")
+        assert record.get("judged_by", "") == ("" if read else "body")
 
 
 def test_what_a_sidecar_sends_is_answered_and_not_recorded(served: Served) -> None:
@@ -160,6 +164,8 @@ def test_what_a_sidecar_sends_is_answered_and_not_recorded(served: Served) -> No
         headers={"host": "gone.test", "telemock-record": "x-1", "telemock-rule": "acme/page"},
     )
     assert answer.text == "page\n"
+    odd = {"host": "a@gone.test, x", "telemock-record": "x-1", "telemock-rule": "acme/page"}
+    assert served.bare.get("/%2e%2e%2f;x", headers=odd).text == "page\n"
     unknown = served.bare.get(
         "/anything",
         headers={"host": "gone.test", "telemock-record": "x-2", "telemock-rule": "acme/no"},

@@ -1,34 +1,35 @@
-"""What the app does in its release when the API server is away or has gaps; the rest is in
-tests/integration/test_release.py."""
+"""What the app does in its release when the API server is away or has gaps, and by the word of a
+stand-in of it; the rest is in tests/integration/test_release.py."""
 
 import asyncio
-from collections.abc import Iterator
+import base64
+import contextlib
+import ssl
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+import trustme
 
 from app import kube
+from app.contract import rules
+from app.contract.record import Workload, encode
 from app.contract.settings import SettingError
 from app.main import create_app
 from app.release import Release
 from app.settings import load
-from tests.cluster import cluster, namespace, needs_cluster
+from tests.cluster import AWAY, cluster, kubeconfig, namespace, needs_cluster
+from tests.records import exchange
 from tests.released import NAME, objects
-from tests.serving import environment, serving, until
-
-AWAY = """
-clusters: [{name: c, cluster: {server: "http://127.0.0.1:9"}}]
-users: [{name: u, user: {}}]
-contexts: [{name: c, context: {cluster: c, user: u}}]
-current-context: c
-"""
+from tests.reviewer import PERSON, POD, SIDECAR, reviewing
+from tests.serving import Served, environment, serving, until
 
 
 @pytest.fixture
 def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An API server that does not answer."""
-    (tmp_path / "config").write_text(AWAY)
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    kubeconfig(tmp_path, monkeypatch, AWAY)
 
 
 @pytest.mark.usefixtures("away")
@@ -73,6 +74,74 @@ async def test_an_event_that_cannot_be_written_is_logged(
     await Release(api, "telemock", NAME).warn("TelemockTest", "x")
     api.close()
     assert "the Event TelemockTest cannot be written" in caplog.text
+
+
+@contextlib.contextmanager
+def released(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Served, Callable[[str], httpx.Client]]]:
+    """The app over TLS, and a client for each of the tokens `pod`, `eve` and `bob`: a sidecar's,
+    one of a person who may read, one of a person who may not."""
+    bob = {"authenticated": True, "user": {"username": "bob"}, "allowed": False}
+    tokens = {"pod": SIDECAR, "eve": {**PERSON, "allowed": True}, "bob": bob}
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trust = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    values = {"TELEMOCK_CLUSTER": "1", "POD_NAMESPACE": "telemock"}
+    with (
+        reviewing(folder, monkeypatch, {"authenticated": False}, tokens=tokens),
+        serving(folder, context, **values) as served,
+        contextlib.ExitStack() as open_,
+    ):
+
+        def client(token: str) -> httpx.Client:
+            url = f"https://127.0.0.1:{served.port}/api/v1"
+            headers = {"authorization": f"Bearer {token}"}
+            made = httpx.Client(base_url=url, headers=headers, verify=trust, trust_env=False)
+            return open_.enter_context(made)
+
+        yield served, client
+
+
+def test_only_sidecars_get_the_key_of_the_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with released(tmp_path, monkeypatch) as (served, client):
+        key = served.runtime.mask_key
+        assert key is not None
+        given = client("pod").get("/profiles")
+        assert rules.load(given.content).mask_key == key
+        for name, status in (("eve", 200), ("bob", 403), ("none", 401)):
+            answer = client(name).get("/profiles")
+            assert answer.status_code == status
+            for written in (base64.b64encode(key), key.hex().encode(), key):
+                assert written not in answer.content
+        shown = client("eve").get("/profiles")
+        assert rules.load(shown.content).mask_key is None
+        assert shown.headers["etag"] != given.headers["etag"]
+        # Not by the ETag of the other either.
+        again = client("eve").get("/profiles", headers={"if-none-match": given.headers["etag"]})
+        assert again.status_code == 200
+
+
+def test_a_sidecar_sends_for_its_pod_and_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with released(tmp_path, monkeypatch) as (served, client):
+        forged = exchange(1, workload=Workload(namespace="kube-system", pod="etcd", uid="1"))
+        body = encode(forged) + b"\n" + encode(exchange(2, workload=Workload()))
+        assert client("pod").post("/captures", content=body).json()["stored"] == 2
+        kept = client("eve").get("/captures").json()["items"]
+        workload = {"namespace": "shop", "pod": POD["name"], "uid": POD["uid"]}
+        assert [found["workload"] for found in kept] == [workload] * 2
+        assert served.runtime.metrics.total("telemock.ingest.rebound") == 2
+        one = f"/captures/{kept[0]['boot']}-1"
+        for url in ("/captures", one, "/report", "/fields"):
+            statuses = [client(t).get(url).status_code for t in ("eve", "pod", "bob", "none")]
+            assert statuses == [200, 401, 403, 401], url
+        for token, status in (("eve", 401), ("bob", 401), ("none", 401)):
+            assert client(token).post("/captures", content=body).status_code == status
 
 
 @pytest.fixture(scope="module")

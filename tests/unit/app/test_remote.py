@@ -1,12 +1,14 @@
 """From a kubeconfig to the app: a real API server and kubelet, and a pod that leads to the app."""
 
 import base64
-import json
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import trustme
 
 from app import remote
 from app.client import ClientError, connect
@@ -17,10 +19,12 @@ from app.remote import RemoteError
 from app.settings import load
 from app.store import CaptureQuery, Scope
 from tests import accounts
-from tests.cluster import cluster, namespace, needs_cluster
+from tests.cluster import cluster, kubeconfig, namespace, needs_cluster
 from tests.records import exchange
 from tests.relay import needs_image, relay
 from tests.released import LABELS, NAME, Released, objects, released, service, webhook
+from tests.serving import serving
+from tests.unit.app.test_tunnel import connected, stand_in
 
 SETTINGS = load({"TELEMOCK_FULLNAME": NAME, "TELEMOCK_DATA": "/nonexistent"})
 
@@ -76,22 +80,10 @@ Login = Callable[[str], None]
 @pytest.fixture
 def login(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Login:
     """Makes the kubeconfig one of that bearer token."""
-    ca = base64.b64encode(Path(api.client.configuration.ssl_ca_cert).read_bytes()).decode()
+    ca = Path(api.client.configuration.ssl_ca_cert).read_bytes()
 
     def write(token: str) -> None:
-        config = {
-            "clusters": [
-                {
-                    "name": "c",
-                    "cluster": {"server": api.server, "certificate-authority-data": ca},
-                }
-            ],
-            "users": [{"name": "u", "user": {"token": token}}],
-            "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "here",
-        }
-        (tmp_path / "config").write_text(json.dumps(config))
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        kubeconfig(tmp_path, monkeypatch, api.server, token=token, ca=ca)
 
     return write
 
@@ -236,6 +228,56 @@ def test_which_release() -> None:
     for ca in ("", "%%", "gIA="):
         with pytest.raises(RemoteError, match=r"has not told its certificate(.|\n)*hint: "):
             find(configuration("a", ca))
+
+
+def issued(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("ours", "name", "error"),
+    [
+        (True, "tm.place.svc", ""),
+        (False, "tm.place.svc", "CERTIFICATE_VERIFY_FAILED"),
+        (True, "other.place.svc", "CERTIFICATE_VERIFY_FAILED"),
+    ],
+)
+def test_the_token_goes_to_the_release_and_nobody_else(
+    tmp_path: Path, ours: bool, name: str, error: str
+) -> None:
+    """Without a cluster: a stand-in of the API server, and the app behind it."""
+    authority, other = trustme.CA(), trustme.CA()
+    release = remote.Release("place", "tm", authority.cert_pem.bytes().decode())
+    context = issued(authority if ours else other, name)
+    with serving(tmp_path, context) as served, stand_in({8443: served.port}) as server:
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        leaving = {"name": "left", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+        server.objects = {
+            "/api/v1/namespaces/place/services/tm": {
+                "spec": {"selector": {"app": "tm"}, "ports": [{"port": 8443, "targetPort": 8443}]}
+            },
+            "/api/v1/namespaces/place/pods": {
+                "items": [
+                    {"metadata": leaving, "status": ready},
+                    {"metadata": {"name": "new"}, "status": {}},
+                    {"metadata": {"name": "echo"}, "status": ready},
+                ]
+            },
+        }
+        api = connected(tmp_path, f"https://127.0.0.1:{server.port}", server.ca)
+        with remote.client(api, release) as (client, tunnel):
+            if error:
+                with pytest.raises(httpx.ConnectError, match=error):
+                    client.get("/api/v1/report")
+            else:
+                assert client.get("/health").json()["status"] == "ok"
+                # The kubeconfig's token, which this app does not know.
+                assert client.headers["authorization"] == "Bearer secret"
+                assert client.get("/api/v1/report").status_code == 401
+            assert tunnel.error == ""
+        api.close()
 
 
 @needs_cluster

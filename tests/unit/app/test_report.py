@@ -6,11 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.contract.account import Account
 from app.contract.record import REASONS, CaptureRecord, Tls
 from app.report import Report, build, markdown, text
-from app.store import Store
+from app.store import Store, Told
 from app.store.sqlite import SqliteStore
-from tests.records import HOUR, T0, exchange, incoming, log, spliced
+from tests.records import BOOT, HOUR, OTHER_BOOT, T0, exchange, incoming, log, spliced
 
 
 @pytest.fixture
@@ -103,6 +104,20 @@ def test_text_says_all_and_carries_no_escape(store: Store) -> None:
                  REASONS["spool_full"], "missing"):  # fmt: skip
         assert part in shown
     assert "\x1b" not in shown and r"evil\x1b[2J" in shown
+
+
+def test_why_records_are_missing(store: Store) -> None:
+    account = Account(boot=OTHER_BOOT, numbered=9, lost={"spool_full": 2, "of_tomorrow": 3})
+    store.write(incoming(exchange(1, boot=OTHER_BOOT)), [Told(account, "", "")])
+    rows = {m.boot: m for m in build(store).missing}
+    assert (rows[BOOT].missing, rows[BOOT].lost) == (1, {})  # perhaps on its way
+    assert (rows[OTHER_BOOT].missing, rows[OTHER_BOOT].lost) == (5, account.lost)
+    account.ended = True
+    store.write([], [Told(account, "", "")])
+    assert {m.boot: m.missing for m in build(store).missing} == {BOOT: 1, OTHER_BOOT: 8}
+    shown = text(build(store))
+    assert f"3: {REASONS['killed']}" in shown and f"2: {REASONS['spool_full']}" in shown
+    assert "3: of_tomorrow" in shown
 
 
 def test_markdown_is_inert(store: Store) -> None:

@@ -1,11 +1,7 @@
 """Who gets in, by the word of a real API server; and what happens when it has none."""
 
 import asyncio
-import http.server
-import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ from app.auth import Denied, Pod, Policy
 from app.reviews import ClusterAuthority
 from tests import accounts
 from tests.cluster import cluster, namespace, needs_cluster
+from tests.reviewer import PERSON, SIDECAR, reviewer
 from tests.serving import until
 
 SEND, READ, LIST = Policy(None, sidecar=True), Policy("get", sidecar=True), Policy("list")
@@ -144,65 +141,7 @@ async def test_a_removed_role_is_out_once_the_answer_is_old(
     forgetful.close()
 
 
-class Reviewer(http.server.BaseHTTPRequestHandler):
-    """An API server that answers every review with `status`, once `gate` is open."""
-
-    status: Any
-    code: int
-    gate: threading.Event
-    asked: list[dict[str, Any]]
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.asked.append(json.loads(body))
-        self.gate.wait(20)
-        content = json.dumps({"status": self.status}).encode()
-        self.send_response(self.code)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def reviewer(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, status: Any, code: int = 201
-) -> Iterator[tuple[ClusterAuthority, type[Reviewer]]]:
-    gate = threading.Event()
-    gate.set()
-    handler = type(
-        "Handler", (Reviewer,), {"status": status, "code": code, "gate": gate, "asked": []}
-    )
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    config = {
-        "clusters": [
-            {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
-        ],
-        "users": [{"name": "u", "user": {}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "c",
-    }
-    (folder / "config").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(folder / "config"))
-    api = kube.connect()
-    authority = ClusterAuthority(api, "rel")
-    try:
-        yield authority, handler
-    finally:
-        gate.set()
-        authority.close()
-        api.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 TOKEN = "an-opaque-token"
-PERSON = {"authenticated": True, "user": {"username": "eve"}}
 
 
 async def test_authenticator_that_knows_no_audience_lets_no_sidecar_in(
@@ -248,6 +187,37 @@ async def test_whatever_else_the_api_server_says_lets_nobody_in(
             assert given == (401 if code == 201 and status is not None else 503)
 
 
+@pytest.mark.parametrize(
+    "token", ["", "a" * ((16 << 10) + 1), "\xff", "a\nb", "a\x00", "tok\u0435n"], ids=range(6)
+)
+async def test_what_is_no_token_is_refused_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    anyone = {**PERSON, "allowed": True, "audiences": ["telemock"]}
+    with reviewer(tmp_path, monkeypatch, anyone) as (authority, seen):
+        for policy in (SEND, READ, LIST, DELETE):
+            assert (await refused(authority, token, policy))[0] == 401
+        assert seen.asked == []
+        await authority.check("a" * (16 << 10), LIST)
+
+
+async def test_a_sidecar_speaks_for_the_pod_of_its_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = {**SIDECAR, "allowed": True}
+    user = SIDECAR["user"]
+    with reviewer(tmp_path, monkeypatch, status) as (authority, seen):
+        caller = await authority.check(TOKEN, SEND)
+        assert caller == (user["username"], True, Pod("shop", "web-0", "u-1"))
+        assert seen.asked[0]["spec"] == {"token": TOKEN, "audiences": ["telemock"]}
+        # As a person the same token is asked for anew, for no audience of ours.
+        caller = await authority.check(TOKEN, LIST)
+        assert caller == (user["username"], False, None)
+        assert seen.asked[1]["spec"] == {"token": TOKEN}
+        assert seen.asked[2]["spec"]["user"] == user["username"]
+        assert seen.asked[2]["spec"]["extra"] == user["extra"]
+
+
 @pytest.mark.parametrize("allowed", [{"allowed": False}, {"allowed": True, "denied": True}, {}])
 async def test_denied_is_denied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: dict[str, bool]
@@ -261,6 +231,37 @@ async def test_denied_is_denied(
             "resource": "captures",
             "verb": "list",
         }
+
+
+async def test_a_right_just_given_works_soon_and_is_then_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 0 < reviews.KEEP_NO_S <= 5 and reviews.KEEP_NO_S < reviews.KEEP_S <= 60
+    monkeypatch.setattr(reviews, "KEEP_NO_S", 0)
+    with reviewer(tmp_path, monkeypatch, {"authenticated": False}) as (authority, seen):
+        for policy, status in ((LIST, 401), (SEND, 401)):
+            for _ in range(2):
+                assert (await refused(authority, TOKEN, policy))[0] == status
+        assert len(seen.asked) == 4  # each time anew
+        seen.status = {**PERSON, "allowed": False}
+        for _ in range(2):
+            assert (await refused(authority, TOKEN, LIST))[0] == 403
+        seen.status = {**PERSON, "allowed": True}
+        assert (await authority.check(TOKEN, LIST)).name == "eve"
+        seen.status = {"authenticated": False}
+        assert (await authority.check(TOKEN, LIST)).name == "eve"
+        assert (await refused(authority, TOKEN + "x", LIST))[0] == 401
+
+
+async def test_a_refusal_is_kept_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks with a wrong token again and again asks the API server once."""
+    monkeypatch.setattr(reviews, "KEEP_NO_S", 60)
+    with reviewer(tmp_path, monkeypatch, {"authenticated": False}) as (authority, seen):
+        for _ in range(5):
+            assert (await refused(authority, TOKEN, LIST))[0] == 401
+        assert len(seen.asked) == 1
 
 
 async def test_api_server_away_refuses_everyone_and_keeps_nothing(

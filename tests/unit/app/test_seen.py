@@ -1,11 +1,24 @@
+import asyncio
 import gzip
 import hashlib
 
 import pytest
 
+from app import arriving as arriving_module
+from app.arriving import Arriving
 from app.contract.body import content
-from app.contract.record import BODY_CAP, QUERY_CAP
-from app.seen import ClientGone, Scope, TooLarge, arrived, host_of, pairs_of, read_body, request_of
+from app.contract.record import BODY_CAP, QUERY_CAP, VALUE_CAP
+from app.seen import (
+    ClientGone,
+    Scope,
+    TooLarge,
+    TooSlow,
+    arrived,
+    hosts_of,
+    pairs_of,
+    read_body,
+    request_of,
+)
 
 
 def scope(**changes: object) -> Scope:
@@ -24,24 +37,26 @@ def scope(**changes: object) -> Scope:
 
 
 @pytest.mark.parametrize(
-    ("header", "host", "port"),
+    ("header", "hosts", "port"),
     [
-        (b"cdn.cribl.io", "cdn.cribl.io", None),
-        (b"CDN.Cribl.IO.:443", "cdn.cribl.io", 443),
-        (b"[::1]:8000", "::1", 8000),
-        (b"[::1]", "::1", None),
-        (b"h:99999", "h", None),
-        (b"a:b:c", "", None),
-        (b"\xff", "\\xff", None),
-        (b"", "", None),
+        (b"cdn.cribl.io", ("cdn.cribl.io",), 80),
+        (b"CDN.Cribl.IO.:443", ("cdn.cribl.io",), 443),
+        (b"[::1]:8000", ("::1",), 8000),
+        (b"[::1]", ("::1",), 80),
+        (b"h:99999", ("h",), 80),
+        (b"u@cdn.cribl.io:0443", ("cdn.cribl.io", "u"), 443),
+        (b"", (), 80),
     ],
 )
-def test_host(header: bytes, host: str, port: int | None) -> None:
-    assert host_of(scope(headers=[(b"host", header)])) == (host, port)
+def test_host(header: bytes, hosts: tuple[str, ...], port: int) -> None:
+    asked = arrived(scope(headers=[(b"host", header)]))
+    assert (asked.hosts, asked.port) == (hosts, port)
+    assert asked.host == (hosts[0] if hosts else "")
 
 
-def test_host_is_missing() -> None:
-    assert host_of(scope(headers=[])) == ("", None)
+def test_hosts_may_be_none_or_several() -> None:
+    assert hosts_of(scope(headers=[])) == ()
+    assert hosts_of(scope(headers=[(b"host", b"b"), (b"x", b"y"), (b"host", b"A.")])) == ("b", "a")
 
 
 def test_pairs_keep_order_repeats_and_bad_bytes() -> None:
@@ -55,6 +70,21 @@ def test_too_many_parameters_are_counted() -> None:
     request = request_of(asked, None)
     assert len(request.query) == QUERY_CAP
     assert request.left_out == 7
+
+
+def test_what_was_cut_is_marked_for_the_masking() -> None:
+    """The start of a value at a cut is removed: see the tests of the sweep."""
+    long = b"x" * (VALUE_CAP + 1)
+    asked = arrived(
+        scope(
+            raw_path=b"/" + long,
+            query_string=long + b"=" + long,
+            headers=[(b"host", b"h"), (b"a", long)],
+        )
+    )
+    request = request_of(asked, None)
+    for text in (request.path, *request.query[0], request.headers[1][1]):
+        assert text.endswith("x…") and len(text) == VALUE_CAP + 1
 
 
 def test_internal_headers_are_told_apart() -> None:
@@ -80,7 +110,7 @@ async def read(chunks: list[bytes], limit: int = 1 << 40, encoding: str = ""):  
     async def receive() -> dict[str, object]:
         return messages.pop(0)
 
-    return await read_body(receive, encoding, limit)
+    return await read_body(receive, encoding, limit, Arriving(lambda _: None), "a")
 
 
 async def test_body_is_cut_but_counted_and_hashed_whole() -> None:
@@ -93,6 +123,22 @@ async def test_body_is_cut_but_counted_and_hashed_whole() -> None:
 
 async def test_no_body_is_none() -> None:
     assert await read([b""]) is None
+
+
+async def test_a_body_that_does_not_go_on_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arriving_module, "GRACE_S", 0.1)
+
+    messages = [{"type": "http.request", "body": b"begun", "more_body": True}]
+
+    async def receive() -> dict[str, object]:
+        if messages:
+            return messages.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(TooSlow) as caught:
+        await read_body(receive, "", 1 << 20, Arriving(lambda _: None), "a")
+    assert content(caught.value.body) == b"begun"
 
 
 async def test_encoding_is_undone() -> None:

@@ -1,8 +1,11 @@
 """app/sent.py: rows from records, and a table that a captured name cannot break out of."""
 
 from app import sent
+from app.client import StoreSource
+from app.contract.account import Account
 from app.contract.record import Body, CaptureRecord, Request, Response, Tls, encode
-from app.store import Page
+from app.store import Page, Told
+from app.store.sqlite import SqliteStore
 
 BOOT = "0123456789abcdef"
 
@@ -70,3 +73,15 @@ def test_only_that_start_counts_and_no_log_lines():
     line = CaptureRecord(boot=BOOT, seq=9, kind="log", time_ns=1)
     found = list(sent.records(Stored([other, exchange(2, 1), line]), BOOT, 0))
     assert [r.seq for r in found] == [2]
+
+
+def test_what_that_start_lost(tmp_path):
+    store = SqliteStore(tmp_path / "store.sqlite")
+    try:
+        account = Account(boot="ab" * 16, numbered=5, lost={"spool_full": 2}, ended=True)
+        store.write([], [Told(account, "", "")])
+        source = StoreSource(store)
+        assert sent.lost(source, "ab" * 16, 0) == {"spool_full": 2, "killed": 3}
+        assert sent.lost(source, "cd" * 16, 0) == {}
+    finally:
+        store.close()

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from addon.api import TROUBLES
 from app.contract.rules import RuleSet
 from app.inject import InjectSettings, NamespaceFacts, inject
 from app.inject.reasons import REASONS
@@ -73,6 +74,8 @@ def test_injected_and_seen(seen: Seen) -> None:
         refused=0,
         dropped=0,
         waiting=2,
+        trouble="",
+        restarts=0,
         stale_hosts=[],
         problems=[],
     )
@@ -81,7 +84,7 @@ def test_injected_and_seen(seen: Seen) -> None:
 
 def test_what_cannot_be_asked_stays_open() -> None:
     found = judge(made(), None, None)
-    open_ = ("captures", "missing", "refused", "dropped", "waiting", "redirect_proven")
+    open_ = ("captures", "missing", "refused", "dropped", "waiting", "redirect_proven", "restarts")
     assert {getattr(found, name) for name in open_} == {None}
     assert found.last_seen == "" and found.problems == []
 
@@ -115,6 +118,34 @@ def test_loopback_is_proven_by_the_sidecars_start() -> None:
     pod = made("loopback")
     assert judge(pod, None, None).redirect_proven is None
     assert judge(state(pod, "telemock", started=True), None, None).redirect_proven is True
+
+
+@pytest.mark.parametrize("word", TROUBLES)
+def test_why_the_app_takes_nothing_is_a_problem(word: str) -> None:
+    found = judge(made(), None, Counters(0, 0, 2, 0, word))
+    assert found.trouble == word
+    (problem,) = found.problems
+    assert problem != word and "{" not in problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "target"),
+    [("ReplicaSet", "workers-5d8f9c", "deployment/workers"), ("StatefulSet", "w", "statefulset/w"),
+     ("DaemonSet", "edge", "daemonset/edge"), ("Job", "once", "")],
+)  # fmt: skip
+def test_another_authority_has_a_remedy(kind: str, name: str, target: str) -> None:
+    pod = made(ownerReferences=[{"kind": kind, "name": name}])
+    (problem,) = judge(pod, None, Counters(0, 0, 2, 0, "distrusted")).problems
+    end = f"restart it: kubectl -n logs rollout restart {target}" if target else "restart it"
+    assert problem.endswith(end)
+
+
+def test_a_sidecar_that_was_started_again_is_a_problem() -> None:
+    pod = state(made(), "telemock", restartCount=1)
+    found = judge(pod, None, Counters(0, 0, 0, 2))
+    assert found.restarts == 3
+    assert "ended 3 times" in found.problems[0] and "logs leader-0 -c telemock" in found.problems[0]
+    assert judge(state(made(), "telemock", restartCount=0), None, Counters(0, 0, 0)).problems == []
 
 
 def test_hosts_that_a_profile_names_since_are_stale(tmp_path: Path, seen: Seen) -> None:
@@ -211,7 +242,14 @@ def test_counters_of_a_real_sidecar(sidecar: Sidecar) -> None:
         'telemock_tls_client_rejected_total{host=""} 3.0\n'
         'telemock_capture_dropped_total{telemock_reason="spool_full"} 1e+03\n'
     )
-    assert counters(text + more) == (5, 1000, found.waiting)
+    assert counters(text + more) == (5, 1000, found.waiting, 0, "")
+    more += (
+        "telemock_sidecar_restarts_total 2.0\n"
+        'telemock_app_trouble{telemock_outcome="full"} 0.0\n'
+        'telemock_app_trouble{telemock_outcome="distrusted"} 1.0\n'
+    )
+    told = counters(text.replace("telemock_app_trouble{", "other{") + more)
+    assert told == (5, 1000, found.waiting, 2, "distrusted")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from app import local, transparent
+from app.contract import dummies
+from tests import netns
 
 DUMMIES = [("192.0.2.1", "cdn.cribl.io"), ("100::1", "cdn.cribl.io")]
 
@@ -26,12 +28,41 @@ def test_the_hosts_file_has_both_addresses_and_no_others_for_the_host():
     ]
 
 
+REDIRECT = """
+import sys
+from app.contract.dummies import parse
+from app.transparent import Redirect
+print(Redirect(["a.test", "b.test"], parse(sys.argv[1])).settings)
+"""
+
+
+@pytest.mark.root
 def test_every_host_gets_an_address_of_both_families():
-    settings = transparent.Redirect(["a.test", "b.test"]).settings
-    assert settings["TELEMOCK_HOSTS"] == (
-        "192.0.2.1=a.test,100::1=a.test,192.0.2.2=b.test,100::2=b.test"
+    netns.require()
+    found = netns.run(REDIRECT, dummies.DEFAULT)
+    assert "'TELEMOCK_HOSTS': '192.0.2.1=a.test,100::1=a.test,192.0.2.2=b.test,100::2=b.test'" in (
+        found
     )
-    assert settings["TELEMOCK_TRANSPARENT"].startswith("127.0.0.1:")
+    assert "'TELEMOCK_TRANSPARENT': '127.0.0.1:" in found
+    chosen = netns.run(REDIRECT, "10.9.0.0/16,fd09::/64")
+    assert "'TELEMOCK_HOSTS': '10.9.0.1=a.test,fd09::1=a.test,10.9.0.2=b.test,fd09::2" in chosen
+
+
+@pytest.mark.parametrize(("hosts", "sentence"), [([], "no host"), (["x"] * 251, "1 more")])
+def test_what_cannot_be_redirected_is_said(hosts, sentence):
+    with pytest.raises(local.LocalError, match="hint: ") as e:
+        transparent.Redirect(hosts, dummies.NETWORKS)
+    assert sentence in str(e.value)
+
+
+def test_files_of_runs_that_were_killed_go(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    kept = [f"hosts-{os.getpid()}", "hosts-own", "store.sqlite"]
+    for name in (*kept, f"hosts-{ended.pid}"):
+        (tmp_path / name).touch()
+    transparent._forget_killed(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(kept)
 
 
 def test_observe_is_refused_where_there_is_no_other_network():

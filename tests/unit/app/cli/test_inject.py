@@ -83,6 +83,19 @@ def test_profiles(telemock: Telemock, place: Path) -> None:
     assert sidecar(done.out)["TELEMOCK_HOSTS"].startswith("192.0.2.1=own.example")
 
 
+def test_ranges_of_somebodys_own_for_pods_and_for_values(
+    telemock: Telemock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELEMOCK_DUMMY_RANGES", "10.9.0.0/24,fd09::/64")
+    done = telemock("inject", "-f", "-", stdin=POD.encode())
+    assert sidecar(done.out)["TELEMOCK_HOSTS"] == "10.9.0.1=cdn.cribl.io,fd09::1=cdn.cribl.io"
+    assert "- 10.9.0.1 cdn.cribl.io\n" in telemock("inject", "--values", "leader").out
+    monkeypatch.setenv("TELEMOCK_DUMMY_RANGES", "10.9.0.7/24,fd09::/64")
+    done = telemock("inject", "-f", "-", stdin=POD.encode())
+    assert done.code and "TELEMOCK_DUMMY_RANGES is '10.9.0.7/24,fd09::/64', expected" in done.err
+    assert "'10.9.0.7/24' is no network: that would be 10.9.0.0/24\n\nhint: " in done.err
+
+
 def test_without_the_authority_a_warning_says_where_it_is(telemock: Telemock) -> None:
     done = telemock("inject", "-f", "-", stdin=POD.encode())
     assert done.code == 0

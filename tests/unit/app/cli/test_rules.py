@@ -97,3 +97,18 @@ def test_wrong_arguments_are_usage(telemock: Telemock, arguments: list[str]) -> 
     done = telemock("rules", "explain", *arguments)
     assert done.code == 2
     assert "Traceback" not in done.err
+
+
+def test_explain_shows_names_and_the_canonical_form(telemock: Telemock) -> None:
+    spelled = "https://cdn.cribl.io/x/..//telemetry/"
+    done = telemock("rules", "explain", spelled, "-H", "Host: other.example")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[:2] == [
+        "mock: rule telemetry matches by the name cdn.cribl.io, with the path read as /telemetry/",
+        "names: other.example, cdn.cribl.io",
+    ]
+    assert lines[2:4] == ["path could be read as:", "  /x/..//telemetry/"]
+    assert "  /telemetry/" in lines
+    many = telemock("rules", "explain", "https://cdn.cribl.io/%2e//;a/..%5c%252e%c1%b4/.%2f/x?")
+    assert " more" in many.out

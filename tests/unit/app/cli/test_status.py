@@ -5,9 +5,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from app.cli.status import _table
 from app.kube import Api, path
+from app.status import judge
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.cli.conftest import Telemock
 
@@ -71,3 +74,14 @@ def test_namespace_asks_the_clusters_app(telemock: Telemock) -> None:
     assert done.code == 3 and "gives no access to a cluster" in done.err
     done = telemock("captures", "list", "--namespace", "logs", "--workload", "logs/a")
     assert done.code == 2 and "give one of them" in done.err
+
+
+def test_lost_and_missing_records_have_columns() -> None:
+    pod = {
+        "metadata": {"name": "leader-0", "namespace": "logs"},
+        "spec": {"containers": [{"name": "telemock", "image": "telemock:1"}]},
+    }
+    found = msgspec.structs.replace(judge(pod, None, None), dropped=3, missing=79)
+    head, row, *_ = _table([found]).splitlines()
+    assert head.split()[-3:] == ["DROPPED", "MISSING", "VERSION"]
+    assert row.split()[-3:] == ["3", "79", "1"]

@@ -88,6 +88,9 @@ PLACES = {
         b'{"a":"\xff","password":%s}' % json.dumps(s).encode(), "application/json", profile=""
     ),
     "utf-16": lambda s: posted(in_json(s).encode("utf-16-le"), "application/json"),
+    "utf-16, no profile": lambda s: posted(
+        json.dumps({"password": s}).encode("utf-16-le"), "application/json", profile=""
+    ),
     "unknown profile": lambda s: exchange(profile="gone", query=[("lic", s)]),
     "message": lambda s: CaptureRecord(
         boot="0" * 16,
@@ -111,18 +114,84 @@ PLACES = {
 }
 
 
+def found(record: CaptureRecord, secret: str) -> list[str]:
+    """What finds the secret in it, read as UTF-16 too."""
+    left = everything(record)
+    return find_secret(left + left.replace(b"\0", b""), secret)
+
+
+def answered(record: CaptureRecord) -> CaptureRecord:
+    """The same in the answer, and in it alone."""
+    if record.request is not None and (record.request.headers or record.request.body):
+        asked = record.request
+        record.response = Response(status=200, headers=asked.headers, body=asked.body)
+        record.request = None
+    return record
+
+
+@pytest.mark.parametrize("secret", [SECRET, PLAIN])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_secret_in_an_answer_leaves_no_trace(place: str, secret: str) -> None:
+    if place == "authorization":  # in its path too
+        place = "cookies"
+    assert found(MASKER.record(answered(PLACES[place](secret))), secret) == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_short_value_goes_by_its_name_alone(place: str) -> None:
+    """It is not looked for elsewhere, so nothing makes up for a name that was missed."""
+    if place == "authorization":  # in its path too
+        place = "cookies"
+    for record in (PLACES[place]("q~9"), answered(PLACES[place]("q~9"))):
+        assert found(MASKER.record(record), "q~9") == []
+
+
+def test_a_cookie_is_its_value_and_not_its_attributes() -> None:
+    cookie = f"id={PLAIN}; Path=/telemetry/collect; HttpOnly"
+    record = exchange(
+        path="/telemetry/collect",
+        response=Response(
+            status=200,
+            headers=[("Set-Cookie", cookie), ("X-Seen", PLAIN)],
+            body=Body(text=f"at /telemetry/collect HttpOnly {PLAIN}"),
+        ),
+    )
+    masked = MASKER.record(record)
+    assert masked.request is not None and masked.response is not None
+    assert masked.request.path == "/telemetry/collect"
+    assert masked.response.headers == [("Set-Cookie", MASK), ("X-Seen", MASK)]
+    assert masked.response.body is not None
+    assert masked.response.body.text == f"at /telemetry/collect HttpOnly {MASK}"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (f"guid={PLAIN}&a=1", "application/x-www-form-urlencoded"),
+        (json.dumps({"guid": PLAIN}), "application/json"),
+        (json.dumps({"a": json.dumps({"guid": PLAIN})}), "application/json"),
+        (json.dumps({"guid": PLAIN})[:-1], "application/json"),
+        (f"seen guid={PLAIN} twice: guid={PLAIN}", "text/plain"),
+    ],
+)
+def test_a_token_is_the_same_wherever_its_value_stood(body: str, kind: str) -> None:
+    """Text is looked through after its fields were: of a token no token is made."""
+    masked = sent(posted(body, kind, query=[("guid", PLAIN)]))
+    token = dict(masked.query)["guid"]
+    assert token.startswith("tok_") and masked.body is not None and masked.body.text is not None
+    assert masked.body.text.count("tok_") == body.count(PLAIN) == masked.body.text.count(token)
+
+
 @pytest.mark.parametrize("secret", [SECRET, PLAIN])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_secret_leaves_no_trace(place: str, secret: str) -> None:
-    assert find_secret(everything(MASKER.record(PLACES[place](secret))), secret) == []
+    assert found(MASKER.record(PLACES[place](secret)), secret) == []
 
 
 @pytest.mark.parametrize("secret", [SECRET, PLAIN])
 @pytest.mark.parametrize("place", PLACES)
 def test_the_same_search_finds_the_secret_where_nothing_is_masked(place: str, secret: str) -> None:
-    record = everything(PLACES[place](secret))
-    utf16 = record.replace(b"\0", b"")
-    assert find_secret(record, secret) or find_secret(utf16, secret)
+    assert found(PLACES[place](secret), secret)
 
 
 def test_the_name_stays_and_the_value_goes_as_the_profile_says() -> None:
@@ -256,17 +325,41 @@ def test_fields_keep_their_limits() -> None:
 
 @pytest.mark.parametrize("depth", [60, 100, 900, 2000])
 def test_a_deep_document_is_masked(depth: int) -> None:
-    deep = '{"a":' * depth + json.dumps({"lic": PLAIN}) + "}" * depth
-    assert find_secret(everything(MASKER.record(posted(deep))), PLAIN) == []
+    for name in ("lic", "\\u006cic"):
+        deep = '{"a":' * depth + f'{{"{name}":"{PLAIN}"}}' + "}" * depth
+        assert find_secret(everything(MASKER.record(posted(deep))), PLAIN) == []
 
 
 def test_a_record_with_very_many_secrets_keeps_no_text_that_was_not_searched() -> None:
-    many = json.dumps([{"lic": f"secret-{i}"} for i in range(2000)])
-    record = posted(many, response=Response(status=200, body=Body(text="seen secret-1999")))
+    many = json.dumps([{"lic": f"{i:04}-secret"} for i in range(2000)])
+    said = "seen 1999-secret"
+    record = posted(
+        many,
+        query=[("echo", said)],
+        response=Response(status=200, headers=[("X", said)], body=Body(text=said)),
+    )
     masked = MASKER.record(record)
     assert masked.response is not None and masked.response.body is not None
     assert masked.response.body.withheld == "unmaskable"
-    assert find_secret(r.encode(masked), "secret-1999") == []
+    assert find_secret(everything(masked), "1999-secret") == []
+
+
+def test_what_is_too_much_to_be_searched_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every form of every value in each text takes time: what it does not allow is masked whole."""
+    monkeypatch.setattr("app.contract.traces._BUDGET", 10_000)
+    record = exchange(
+        query=[("lic", PLAIN), ("a", f"x {PLAIN}"), ("v", "1")],
+        headers=[("X", "y" * 2000)],
+        path="/" + SECRET,
+        response=Response(status=200, body=Body(text="z" * 3000 + PLAIN)),
+    )
+    masked = MASKER.record(record)
+    assert find_secret(everything(masked), PLAIN) == []
+    assert masked.request is not None and masked.response is not None
+    assert masked.request.query == [(MASK, MASK)] * 3
+    assert masked.request.headers == [("X", MASK)] and masked.request.path == MASK
+    assert masked.response.reason == "" and masked.response.body is not None
+    assert masked.response.body.withheld == "unmaskable"
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ def test_text_shows_the_bytes_that_are_not_utf8() -> None:
 def test_short_fits_a_short_field() -> None:
     record = a_record(product_version=r.short("\xff" * 2000))
     assert len(r.decode(r.encode(record)).product_version) == 512
+    assert record.product_version.endswith("…")
+    assert r.short("x" * 512) == "x" * 512
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -125,7 +127,7 @@ def test_clip_keeps_the_first_pairs_and_counts_the_others() -> None:
 def test_clip_marks_a_value_that_it_cut() -> None:
     whole, cut = "x" * r.VALUE_CAP, "y" * (r.VALUE_CAP + 1)
     kept, left_out = r.clip([("n" * 9000, whole), ("b", cut)], 10)
-    assert kept == [("n" * r.VALUE_CAP, whole), ("b", "y" * r.VALUE_CAP + "…")]
+    assert kept == [("n" * r.VALUE_CAP + "…", whole), ("b", "y" * r.VALUE_CAP + "…")]
     assert left_out == 0
 
 

@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -195,30 +196,6 @@ def test_a_body_that_is_no_json_fails_a_body_condition() -> None:
     assert failed is not None and failed.part == "body a"
 
 
-@pytest.mark.parametrize(
-    ("path", "found"),
-    [
-        ("a", ['{"b":[1,"two",null,true]}']),
-        ("a.b.0", ["1"]),
-        ("a.b.1", ["two"]),
-        ("a.b.2", ["null"]),
-        ("a.b.*", ["1", "two", "null", "true"]),
-        ("a.b.4", []),
-        ("a.b.-1", []),
-        ("a.b.²", []),
-        ("a.x.0", []),
-        ("", []),
-        ("0", []),
-    ],
-)
-def test_json_values(path: str, found: list[str]) -> None:
-    assert r.json_values({"a": {"b": [1, "two", None, True]}}, path) == found
-
-
-def test_json_values_of_what_is_no_container() -> None:
-    assert r.json_values(None, "a") == r.json_values("text", "a") == r.json_values(1, "*") == []
-
-
 VERSIONED = msgspec.structs.replace(
     of(r.Host("h")),
     version_from=(
@@ -250,3 +227,156 @@ def test_an_answer_that_needs_the_app() -> None:
     assert r.Answer(template="{{ x }}").needs_app
     assert r.Answer(fault="reset").needs_app
     assert r.Answer(sequence=(r.Answer(),)).needs_app
+
+
+TELEMETRY = r.RuleSet(
+    (
+        r.Profile(
+            id="cribl",
+            title="Cribl",
+            hosts=(r.Host("a.example"), r.Host("b.example", suffix=True)),
+            rules=(
+                r.Rule("open", "pass", r.Match(paths=(r.Path("prefix", "/t/open/"),))),
+                r.Rule("look", "observe", r.Match(paths=(r.Path("prefix", "/look/"),))),
+                r.Rule(
+                    "start",
+                    "mock",
+                    r.Match(
+                        methods=("POST",),
+                        paths=(r.Path("exact", "/body"),),
+                        body=(r.Value("event", "equals", "start"),),
+                    ),
+                ),
+                r.Rule("t", "mock", r.Match(paths=(r.Path("prefix", "/t/"),))),
+            ),
+        ),
+    )
+)
+
+
+def request(path: str = "/t/x", **fields: Any) -> r.Seen:
+    return r.Seen(**{"method": "GET", "host": "a.example", "path": path, **fields})
+
+
+@pytest.mark.parametrize(
+    ("seen", "rule", "by"),
+    [
+        (request(), "t", ()),
+        (request("//t/x"), "t", ("path",)),
+        (request("/%74/x"), "t", ("path",)),
+        (request("/t/open/../x"), "t", ("path",)),
+        (request(host="o.test", names=("a.example",)), "t", ("name",)),
+        (request(host="o.test", names=("o.test", "x.b.example")), "t", ("name",)),
+        (request("https://a.example/t/x", host="o.test"), "t", ("name", "path")),
+        (request("/dl/x", names=("b.example",)), "", ()),
+        (request("/t/open/a%20b"), "open", ()),
+        (request("/dl/%74/x"), "", ()),
+        (request("//look/x"), "look", ("path",)),
+        (request("/dl/x", method="M-SEARCH"), "", ()),
+        (request("/body", method="post", json={"event": "start"}), "start", ("method",)),
+        (request("/body", method="POST", json=r.UNREADABLE), "start", ("body",)),
+        (request("//body", method="post", json=r.UNREADABLE), "start", ("path", "method", "body")),
+        (request("/body", method="POST", json=None), "", ()),
+    ],
+)
+def test_a_rule_takes_a_request_in_any_reading(seen: r.Seen, rule: str, by: Any) -> None:
+    decision = r.decide(TELEMETRY, seen)
+    assert (decision.rule.id if decision.rule else "") == rule
+    assert decision.by == by
+    if decision.action == "mock" and set(by) & {"name", "path"}:
+        assert decision.host in ("a.example", "x.b.example")
+        assert decision.path in ("/t/x", "/body")
+
+
+def test_readings_are_for_what_is_kept_here() -> None:
+    """Where all is forwarded, a request is what it came as: but for what is recorded of it."""
+    assert r.decide(TELEMETRY, request("/t/open/../x"), "observe").rule is not None
+    assert r.decide(TELEMETRY, request("/t/open/../x"), "observe").action == "pass"
+    spelled = r.decide(TELEMETRY, request("//t/x"), "observe")
+    assert (spelled.action, spelled.by) == ("observe", ("path",))
+
+
+def test_a_body_is_waited_for_in_any_reading() -> None:
+    waiting = r.decide(TELEMETRY, request("//body", method="POST", json=r.UNREAD))
+    assert waiting.needs_body and waiting.rule is not None and waiting.rule.id == "start"
+    other = r.decide(TELEMETRY, request("//body", method="POST", json={"event": "end"}))
+    assert other == r.Decision("pass", TELEMETRY.profiles[0])
+
+
+def test_parameters_may_stand_behind_an_encoded_question_mark() -> None:
+    match = r.Match(paths=(r.Path("exact", "/a"),), query=(r.Value("v", "equals", "1"),))
+    rules = r.RuleSet((r.Profile("p", "P", (r.Host("a.example"),), (r.Rule("q", "mock", match),)),))
+    assert r.decide(rules, request("/a%3fv=1")).by == ("path",)
+    assert r.decide(rules, request("/a%3fv=2")).action == "pass"
+
+
+def test_an_unreadable_body_is_no_reason_to_pass_or_observe() -> None:
+    for action in ("pass", "observe"):
+        first = r.Rule("b", action, r.Match(body=(r.Value("x", "absent"),)))  # type: ignore[arg-type]
+        rules = r.RuleSet((r.Profile("p", "P", (r.Host("a.example"),), (first,)),))
+        assert r.decide(rules, request(json=r.UNREADABLE)).rule is None
+        assert r.decide(rules, request(json={})).rule == first
+
+
+def test_a_path_that_nobody_can_tell_is_blocked_where_something_is_kept() -> None:
+    odd = "/%" + "25" * 9 + "74/x"
+    decision = r.decide(TELEMETRY, request(odd))
+    assert (decision.action, decision.rule, decision.by) == ("block", None, ("path",))
+    assert r.decide(TELEMETRY, request(odd), "observe").action == "pass"
+    assert r.decide(TELEMETRY, request(odd, host="o.test")) == r.PASS
+
+
+DENYING = r.RuleSet(
+    (
+        r.Profile(
+            id="p",
+            title="P",
+            hosts=(r.Host("a.example", unmatched="block"), r.Host("b.example")),
+            rules=(r.Rule("dl", "pass", r.Match(paths=(r.Path("prefix", "/dl/"),))),),
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "action"),
+    [
+        (request("/dl/x"), "pass"),
+        (request("/dl/a%2Bb"), "pass"),
+        (request("/other"), "block"),
+        (request("/dl/../other"), "block"),
+        (request("/dl/%2e%2e/other"), "block"),
+        (request("/other", host="b.example"), "pass"),
+        (request("/other", host="o.test"), "pass"),
+        (request("/other", host="o.test", names=("a.example",)), "block"),
+        (request("/other", host="b.example", names=("a.example",)), "block"),
+    ],
+)
+def test_a_host_may_block_what_no_rule_takes(seen: r.Seen, action: str) -> None:
+    for mode in (None, "observe", "mock"):
+        assert r.decide(DENYING, seen, mode).action == action  # type: ignore[arg-type]
+    if action == "block":
+        assert r.decide(DENYING, seen).profile is DENYING.profiles[0]
+
+
+def test_where_something_is_kept_here_it_fails_closed() -> None:
+    assert TELEMETRY.fails_closed("A.example.", None) and TELEMETRY.fails_closed(
+        "x.b.example", None
+    )
+    assert not TELEMETRY.fails_closed("a.example", "observe")
+    assert not TELEMETRY.fails_closed("o.test", None)
+    assert DENYING.fails_closed("a.example", "observe")
+    assert not DENYING.fails_closed("b.example", None)
+
+
+def test_a_bundle_of_a_release_without_default_deny_is_read_and_the_reverse() -> None:
+    written = r.dump(r.Bundle(DENYING))
+    older = written.replace(b',"unmatched":"block"', b"")
+    assert older != written
+    assert r.load(older).rules.profiles[0].hosts == (r.Host("a.example"), r.Host("b.example"))
+
+    class Host(msgspec.Struct):  # as it was
+        name: str
+        suffix: bool = False
+
+    assert msgspec.json.decode(b'{"name":"a","unmatched":"block"}', type=Host).name == "a"

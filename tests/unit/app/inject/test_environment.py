@@ -24,6 +24,7 @@ def test_every_part_of_inject_can_be_set() -> None:
             "TELEMOCK_MODE": "observe",
             "TELEMOCK_INJECT_REDIRECT": "loopback",
             "TELEMOCK_INJECT_TRUST": "python, CURL_CA_BUNDLE",
+            "TELEMOCK_INJECT_DUMMY_RANGES": "10.9.0.0/16, fd09::/64",
             "TELEMOCK_INJECT_EGRESS_PROXY": "http://u:p@proxy:3128",
             "TELEMOCK_INJECT_PULL_POLICY": "Never",
             "TELEMOCK_INJECT_RESOURCES": '{"requests": {"cpu": "1m"}}',
@@ -37,6 +38,7 @@ def test_every_part_of_inject_can_be_set() -> None:
         "loopback",
         ("python", "CURL_CA_BUNDLE"),
     )
+    assert [str(network) for network in found.dummy_ranges] == ["10.9.0.0/16", "fd09::/64"]
     assert found.egress_proxy == "http://u:p@proxy:3128"
     assert (found.pull_policy, found.resources) == ("Never", {"requests": {"cpu": "1m"}})
     assert found.env == {"OTEL_SDK_DISABLED": "true"}
@@ -85,6 +87,7 @@ def test_what_is_needed_is_asked_for(name: str) -> None:
         ("TELEMOCK_API_URL", "http://plain"),
         ("TELEMOCK_INJECT_REDIRECT", "none"),
         ("TELEMOCK_INJECT_TRUST", "perl"),
+        ("TELEMOCK_INJECT_DUMMY_RANGES", "192.0.2.0/24"),
         ("TELEMOCK_INJECT_PULL_POLICY", "Sometimes"),
         ("TELEMOCK_INJECT_RESOURCES", "[1]"),
         ("TELEMOCK_INJECT_RESOURCES", "{"),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.contract import names
+from app.contract.dummies import NETWORKS
 from app.contract.rules import Host, Profile, RuleSet
 from app.inject import Injection, NamespaceFacts, inject
 from app.inject.reasons import REASONS, of, reason
@@ -57,6 +58,13 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
     "redirect_value": (annotated(redirect="x"), "is 'x', expected auto, hosts, loopback or all"),
     "trust_value": (annotated(trust="java"), "names 'java', expected node, deno, python,"),
     "all_until_value": (annotated(all_until="soon"), "is 'soon', expected a time such as"),
+    "no_dummy_range": (
+        lambda: inject(
+            pod(dnsConfig={"nameservers": ["192.0.2.53"]}),
+            settings(dummy_ranges=(NETWORKS[0], NETWORKS[-1])),
+        ),
+        "addresses: 192.0.2.0/24; add one that is free to dummyRanges of the chart",
+    ),
     "windows": (spec(os={"name": "windows"}), "Linux only"),
     "host_network": (spec(hostNetwork=True), "hostNetwork"),
     "net_admin_forbidden": (

@@ -2,17 +2,25 @@
 
 from typing import Any
 
+import pytest
+
 from addon import ready
 from addon.options import SETTINGS, load
 from addon.redirect import parse
-from app.contract import names
+from app.contract import dummies, names
+from app.inject import hosts, inject
 from app.inject.settings import Redirect, SecretKey
 from app.inject.sidecar import Plan, api_url, containers, environment, volumes
-from tests.unit.app.inject.test_pod import settings
+from tests.unit.app.inject.test_pod import CRIBL, settings
+
+_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # as Kubernetes' admission has it
 
 
 def plan(redirect: Redirect = "hosts", **more: Any) -> Plan:
-    return Plan(settings(**more), redirect, "observe", ("cdn.cribl.io",), "2h", "app", "app:$1")
+    chosen = hosts.chosen(CRIBL.profiles, {}, redirect)
+    return Plan(
+        settings(**more), redirect, "observe", chosen.named, chosen.addresses, "2h", "app", "app:$1"
+    )
 
 
 def variables(given: Plan) -> dict[str, str]:
@@ -41,6 +49,10 @@ def test_redirects_take_their_addresses() -> None:
     (_, redirect) = containers(plan("all"))
     assert redirect["args"] == ["--mode=all", "--wait"]
     assert [d.host for d in parse(redirect["env"][0]["value"])] == ["cdn.cribl.io"] * 2
+    own = plan("all", dummy_ranges=dummies.parse("10.9.0.0/24,fd09::/64"))
+    given = {v["name"]: v.get("value") for v in containers(own)[1]["env"]}
+    assert given[dummies.SETTING] == "10.9.0.0/24,fd09::/64"
+    assert dummies.SETTING not in {v["name"] for v in redirect["env"]}
     found = variables(plan("loopback"))
     assert found["TELEMOCK_LOOPBACK"] == "127.0.0.2=cdn.cribl.io"
     assert "TELEMOCK_HOSTS" not in found
@@ -76,7 +88,7 @@ def test_only_the_redirect_has_a_capability() -> None:
     for container in (sidecar, redirect):
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert "volumeMounts" not in redirect
+    assert [m["mountPath"] for m in redirect["volumeMounts"]] == [names.MOUNT_API_TOKEN]
     assert [c["name"] for c in containers(plan("loopback"))] == [names.CONTAINER_SIDECAR]
 
 
@@ -93,15 +105,44 @@ def test_nothing_else_starts_before_the_sidecar_is_ready() -> None:
         assert "startupProbe" not in container
 
 
-def test_the_sidecar_is_not_killed_while_its_start_is_waited_for() -> None:
-    probe = containers(plan())[0]["livenessProbe"]
-    failures = 3  # Kubernetes' default
-    assert probe["initialDelaySeconds"] + failures * probe["periodSeconds"] >= ready.WAIT_SECONDS
+@pytest.mark.parametrize("redirect", ["hosts", "loopback", "all"])
+def test_no_probe_touches_the_pod(redirect: Redirect) -> None:
+    """Readiness counts for the pod; liveness ends the container, and that counts too."""
+    for container in containers(plan(redirect)):
+        assert not [key for key in container if key.endswith("Probe")]
+
+
+@pytest.mark.parametrize("redirect", ["hosts", "loopback", "all"])
+def test_something_empty_lies_where_kubernetes_mounts_the_application_s_token(
+    redirect: Redirect,
+) -> None:
+    empty = {v["name"] for v in volumes() if v.get("emptyDir", {}).get("medium") == "Memory"}
+    for container in containers(plan(redirect)):
+        (mount,) = [m for m in container["volumeMounts"] if m["mountPath"] == _TOKEN]
+        assert mount["name"] in empty
+        assert mount["readOnly"] is True
+        # Nobody writes there.
+        others = [m for m in container["volumeMounts"] if m["name"] == mount["name"]]
+        assert others == [mount]
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [({}, "160Mi"), ({"TELEMOCK_SPOOL_SIZE": "1GiB"}, "1120Mi"),
+     ({"TELEMOCK_SPOOL_SIZE": "much"}, "160Mi")],
+)  # fmt: skip
+def test_the_spool_s_volume_is_larger_than_the_spool(given: dict[str, str], limit: str) -> None:
+    """A pod whose volume exceeds its limit is evicted."""
+    (volume,) = [v for v in volumes(given) if v["name"] == names.VOLUME_SPOOL]
+    assert volume["emptyDir"] == {"sizeLimit": limit}
+    pod = {"metadata": {}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    made = inject(pod, settings(env=given)).pod["spec"]["volumes"]
+    assert volume in made
 
 
 def test_every_mount_has_its_volume() -> None:
-    sidecar, _ = containers(plan())
-    assert {m["name"] for m in sidecar["volumeMounts"]} == {v["name"] for v in volumes()}
+    mounted = {m["name"] for c in containers(plan()) for m in c["volumeMounts"]}
+    assert mounted == {v["name"] for v in volumes()}
 
 
 def test_the_pull_policy_is_kubernetes_own_unless_it_is_set() -> None:

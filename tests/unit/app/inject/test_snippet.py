@@ -44,6 +44,16 @@ def test_the_key_is_in_a_folder_that_cribl_does_not_mount(chart: Chart) -> None:
 
 
 @pytest.mark.parametrize("chart", CHARTS)
+def test_no_container_of_ours_gets_the_application_s_api_token(chart: Chart) -> None:
+    found = made(chart)
+    theirs = [m.get("subPath") for m in found["extraVolumeMounts"]]
+    for container in found["extraInitContainers"]:
+        (over,) = [m for m in container["volumeMounts"] if m["mountPath"] == names.MOUNT_API_TOKEN]
+        assert over["readOnly"] is True
+        assert over["subPath"] not in theirs
+
+
+@pytest.mark.parametrize("chart", CHARTS)
 def test_every_volume_is_made_once_and_by_the_chart(chart: Chart) -> None:
     found = made(chart)
     volumes = [m["name"] for m in (*found["extraVolumeMounts"], *found["extraSecretMounts"])]

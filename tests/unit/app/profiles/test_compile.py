@@ -10,8 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.contract.rules import Extract, Host, Seen, Sensitive, Value, decide
+from app.contract.rules import Bundle, Extract, Host, Seen, Sensitive, Value, decide, dump
 from app.contract.rules import Path as PathRule
+from app.contract.rules import load as bundle_from
 from app.profiles import ProfileError, load_profiles
 from app.profiles.compile import load
 from tests.unit.app.profiles.conftest import HEAD, RULES, Compiled, Refused
@@ -125,6 +126,17 @@ def test_answer_file_over_the_cap_is_refused(tmp_path: Path, refused: Refused) -
         file.truncate((1 << 20) + 1)
     (problem,) = refused(HEAD + "rules: [{id: a, action: mock, answer: {file: big}}]")
     assert "'big' is larger than 1 MiB" in problem.message
+
+
+def test_answer_files_of_a_profile_are_bounded_together(tmp_path: Path, refused: Refused) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(1 << 20)
+    steps = ", ".join(["{file: big}"] * 20)
+    (problem,) = refused(
+        HEAD + f"rules: [{{id: a, action: mock, answer: {{sequence: [{steps}]}}}}]"
+    )
+    assert problem.where == "rules[0].answer.sequence[8].file"
+    assert "more than 8 MiB" in problem.message
 
 
 @pytest.mark.parametrize(
@@ -292,3 +304,31 @@ def test_any_value_in_any_place_is_taken_or_refused_there(data: st.DataObject) -
         path = Path(folder) / "x.yaml"
         path.write_text(yaml.safe_dump(written, allow_unicode=True), encoding="utf-8")
         refusal_or_rules(path)
+
+
+def test_a_host_says_what_becomes_of_what_no_rule_takes(tmp_path: Path) -> None:
+    file = tmp_path / "acme.yaml"
+    hosts = "[{name: t.acme.example, unmatched: block}, {name: .acme.test}]"
+    text = (
+        HEAD.replace("[t.acme.example, .acme.test]", hosts)
+        + """\
+rules:
+  - {id: a, action: pass, match: {hosts: [t.acme.example], path: {prefix: /dl/}}}
+"""
+    )
+    file.write_text(text)
+    rules = load_profiles([file])
+    assert rules.profiles[0].hosts == (
+        Host("t.acme.example", unmatched="block"),
+        Host("acme.test", suffix=True),
+    )
+    assert rules.profiles[0].rules[0].match.hosts == (Host("t.acme.example"),)
+    assert rules.denies("t.acme.example") and not rules.denies("x.acme.test")
+    assert bundle_from(dump(Bundle(rules))).rules == rules
+
+
+def test_a_host_stands_once(refused: Refused) -> None:
+    hosts = "[a.test, .a.test, {name: a.test, unmatched: block}]"
+    (problem,) = refused(HEAD.replace("[t.acme.example, .acme.test]", hosts) + RULES)
+    assert (problem.where, problem.message) == ("hosts[2]", "'a.test' stands in the list twice")
+    assert problem.hint

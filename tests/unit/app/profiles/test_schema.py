@@ -23,6 +23,18 @@ def rule(text: str) -> str:
             "'mok' is not an action, expected mock, observe, block, pass or hold",
             "did you mean mock?",
         ),
+        (
+            rule("action: pass").replace("[t.acme.example,", "[{name: a, unmatched: deny},"),
+            "hosts[0].unmatched", "'deny' is not an unmatched, expected block or pass", "block",
+        ),
+        (
+            rule("action: pass").replace("[t.acme.example,", "[{unmatched: block},"),
+            "hosts[0].name", "is missing", "add `name: …`",
+        ),
+        (
+            rule("action: pass").replace("[t.acme.example,", "[{name: '*.a'},"),
+            "hosts[0].name", "'*.a' is not a host name", "'.a'",
+        ),
         (rule("action: hold"), "rules[0].action", "operator's public key", "use observe"),
         (rule("match: {path: /a}"), "rules[0].action", "is missing", "add `action: …`"),
         (rule("action: pass, metod: x"), "rules[0].metod", "'metod' is not a key", "'methods'"),

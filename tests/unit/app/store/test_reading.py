@@ -4,10 +4,12 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 
-from app.contract.record import Workload
+from app.contract.record import Body, Workload, decode
 from app.store import CaptureQuery, Scope
 from app.store.reading import Reader
 from app.store.rollup import DAY
@@ -104,3 +106,21 @@ def test_like_wildcards_are_letters(path: Path) -> None:
         assert Reader(connection).captures(CaptureQuery(text="index_html")).items == []
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "arrival"])
+def test_a_page_ends_when_it_is_large(
+    tmp_path: Path, order: Literal["newest", "oldest", "arrival"]
+) -> None:
+    body = Body(text="x" * (3 << 20), size=3 << 20)
+    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
+        store.write(incoming(*(exchange(n, method="POST", body=body) for n in range(1, 15))))
+        query, found = CaptureQuery(order=order, limit=1000), []
+        while True:
+            page = store.captures(query)
+            found.append([decode(item).seq for item in page.items])
+            if page.next is None:
+                break
+            query = replace(query, cursor=page.next)
+    assert [len(one) for one in found] == [6, 6, 2]
+    assert sorted(n for one in found for n in one) == list(range(1, 15))

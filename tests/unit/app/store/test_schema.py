@@ -138,6 +138,7 @@ def test_second_schema_gets_its_totals(tmp_path: Path) -> None:
         "DROP INDEX traffic_group",
         "DROP INDEX sender_group",
         "DROP TABLE form",
+        *(f"ALTER TABLE boot DROP COLUMN {name}" for name in ("numbered", "lost", "ended")),
         "PRAGMA user_version=2",
     )
     store = SqliteStore(path)

@@ -1,0 +1,44 @@
+"""What a sidecar says of its numbers, beside the records that it sends: how many it gave out, and
+which of them it lost.
+
+The store knows which records came, so with this it knows how many did not, those behind the last
+one too. Travels in a header of the batch: an app that does not know it takes the records all the
+same. Every number only grows, so that accounts may come twice and in any order.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+
+from app.contract.record import Boot, Short
+
+ACCOUNTS = 16  # told at a time, each some 200 bytes
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class Account(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Of one start of a sidecar. `lost` counts by id of REASONS; `ended`: nothing more comes, so
+    whatever is neither stored nor lost for a reason went with a kill."""
+
+    boot: Boot
+    numbered: Number
+    lost: Annotated[dict[Short, Number], msgspec.Meta(max_length=32)] = {}
+    ended: bool = False
+
+
+_decoder = msgspec.json.Decoder(list[Account])
+
+
+def encode(accounts: Iterable[Account]) -> str:
+    """A header's value."""
+    return msgspec.json.encode(list(accounts)).decode("ascii")
+
+
+def decode(value: str) -> list[Account]:
+    """None where it cannot be read: records must not be lost for what is said beside them."""
+    try:
+        return _decoder.decode(value)[:ACCOUNTS]
+    except (ValueError, RecursionError):
+        return []

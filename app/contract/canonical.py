@@ -1,0 +1,173 @@
+"""Names and paths of a request as some server could read them (RFC 3986, 6.2.2 and 6.2.3).
+
+Used by `app.contract.rules` in `decide`, by the sidecar for whom a connection is for, and by the
+app for whose a request is. The ordinary spelling costs one regular expression; only what is spelled
+differently is worked out, into a bounded set of readings.
+
+Paths keep their case: RFC 3986 compares them so, and a server that does not is the exception that
+`unmatched: block` is for.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from app.contract.record import Pair, text
+
+DECODINGS = 4  # rounds of percent-decoding that some server may do
+LONGEST = 8 * 1024  # characters of a path that is spelled oddly and worked out all the same
+
+# A name as it is written everywhere, with or without a port.
+_NAME = re.compile(r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.*(?::[0-9]*)?")
+_IPV6 = re.compile(
+    r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*))(?::\d*)?"
+)
+# What no name holds; servers differ in which side of it they take for the name.
+_BETWEEN = re.compile(r"[\x00-\x20\x7f:,;@/\\?#\"'<>()\[\]|]+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+# Nothing in it has another reading: segments of ordinary characters, none of them of dots alone.
+_PLAIN = re.compile(r"/(?:(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]++(?:/|\Z))*+")
+_ABSOLUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#\\]*)")
+_UNRESERVED = re.compile(r"%(?:2[DEde]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe])")
+_NOT_UTF8 = re.compile(r"\\x([0-9a-f]{2})")  # as `text` writes such a byte
+_WIDE = re.compile(r"%[uU]00([0-7][0-9A-Fa-f])")
+_OVERLONG = re.compile(
+    rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80\x81][\x80-\xbf]|\xf0\x80[\x80\x81][\x80-\xbf]"
+)
+_CUT = re.compile(r"[?#\x00-\x20].*", re.DOTALL)
+_CONTROLS = re.compile(r"[\x00-\x20\x7f]+")
+_PARAMETERS = re.compile(r";[^/\\]*")
+_SLASHES = re.compile(r"//+")
+
+
+def host_of(authority: str) -> str:
+    """The name in a Host header or an authority, in canonical form; "" when there is none."""
+    return next(iter(hosts_in(authority)), "")
+
+
+def hosts_in(authority: str) -> tuple[str, ...]:
+    """Every name that a server could take from it; first the one that the RFCs mean."""
+    if found := _NAME.fullmatch(authority):
+        return (found[1].lower(),)
+    if found := _IPV6.fullmatch(authority):
+        return ((found[1] or found[2]).lower(),)
+    if not authority:
+        return ()
+    # As names are looked up: full-width letters are letters, and dots are dots.
+    plain = unicodedata.normalize("NFKC", _decoded(_decoded(authority))).replace("\u3002", ".")
+    rest = _SCHEME.sub("", plain, 1) if "//" in plain else plain
+    first = re.split(r"[/?#\\]", rest.strip().lstrip("/"), maxsplit=1)[0].rpartition("@")[2]
+    parts = [first, *_BETWEEN.split(plain), *_BETWEEN.split(_CONTROLS.sub("", plain))]
+    names = (part.partition(":")[0].strip(".[]").lower() for part in parts)
+    return tuple(dict.fromkeys(name for name in names if name and not name.isdigit()))
+
+
+def is_plain(path: str) -> bool:
+    """Whether the path has only this reading."""
+    return _PLAIN.fullmatch(path) is not None
+
+
+def authority_of(target: str) -> str:
+    """The authority of a target in absolute form, "" in any other."""
+    found = None if target.startswith("/") else _ABSOLUTE.match(target)
+    return found[1] if found else ""
+
+
+def readings(path: str) -> tuple[str, ...] | None:
+    """The raw path, and every other path that a server could read in it; None where nobody can tell
+    within bounds: it is too long for that, or encoded too often."""
+    if is_plain(path):
+        return (path,)
+    decoded = _decodings(_NOT_UTF8.sub(r"%\1", path)) if len(path) <= LONGEST else None
+    if decoded is None:
+        return None
+    found: Iterable[str] = (path, *decoded)
+    for step in _STEPS:
+        found = _with(found, step)
+    return tuple(dict.fromkeys((path, *map(_rooted, found))))
+
+
+def query_in(paths: Iterable[str]) -> list[Pair]:
+    """The parameters behind a question mark that was encoded, which some server takes for one."""
+    found = [path.partition("?")[2] for path in paths if "?" in path]
+    return parse_qsl("&".join(found), keep_blank_values=True)
+
+
+def _with(paths: Iterable[str], step: Callable[[str], str]) -> Iterable[str]:
+    return dict.fromkeys(made for path in paths for made in (path, step(path)))
+
+
+def _decodings(path: str) -> list[str] | None:
+    found = [_UNRESERVED.sub(lambda found: chr(int(found[0][1:], 16)), path)]
+    while (decoded := _decoded(path)) != path:
+        if len(found) > DECODINGS:
+            return None
+        found.append(path := decoded)
+    return found
+
+
+def _decoded(part: str) -> str:
+    """Percent-decoded once, also in the forms that only some servers take for characters."""
+    if "%" not in part:
+        return part
+    data = unquote_to_bytes(_WIDE.sub(r"%\1", text(part)))
+    return text(_OVERLONG.sub(_short, data))
+
+
+def _short(found: re.Match[bytes]) -> bytes:
+    """The ASCII character of which these bytes are a longer form than UTF-8 allows."""
+    return bytes(((found[0][-2] & 0x1) << 6 | found[0][-1] & 0x3F,))
+
+
+def _relative(path: str) -> str:
+    """Without scheme and authority."""
+    return _ABSOLUTE.sub("", path, count=1) if _ABSOLUTE.match(path) else path
+
+
+def _slashed(path: str) -> str:
+    return path.replace("\\", "/")
+
+
+def _cut(path: str) -> str:
+    return _CUT.sub("", path)
+
+
+def _dense(path: str) -> str:
+    return _CONTROLS.sub("", path)
+
+
+def _bare(path: str) -> str:
+    return _PARAMETERS.sub("", path)
+
+
+def _merged(path: str) -> str:
+    return _SLASHES.sub("/", path)
+
+
+def _narrow(path: str) -> str:
+    """Full-width characters as the ordinary ones that some servers take them for."""
+    return path if path.isascii() else unicodedata.normalize("NFKC", path)
+
+
+def _rooted(path: str) -> str:
+    return path if path.startswith("/") else "/" + path
+
+
+def without_dots(path: str) -> str:
+    """RFC 3986, 5.2.4."""
+    kept: list[str] = []
+    segments = path.split("/")
+    for segment in segments[1:] if path.startswith("/") else segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+# Each may happen or not, in this order; slashes are merged before the dots go, or after, or both.
+_STEPS = (_narrow, _slashed, _relative, _cut, _dense, _bare, _merged, without_dots, _merged)

@@ -1,0 +1,146 @@
+"""The ways into a sidecar, each for one request on a connection of its own."""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import hpack
+
+from tests.sidecar import HOST, Sidecar
+
+SECONDS = 10  # in which every request is answered, or its connection closed
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sends, and what it calls whom. `{mark}` is replaced in target, body and `raw`,
+    which stands for the whole request; the mark is also a header of its own."""
+
+    target: str = "/telemetry/index.html?v=4.16.1&lic={mark}"
+    method: str = "GET"
+    hosts: tuple[str, ...] = (HOST,)  # Host headers; of HTTP/2 the first one is :authority
+    sni: str = HOST
+    to: str = HOST  # CONNECT's, or the absolute form's
+    version: str = "HTTP/1.1"
+    ahead: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    raw: bytes | None = None
+
+    def wire(self, mark: str, absolute: str = "") -> bytes:
+        """As HTTP/1 sends it."""
+        if self.raw is not None:
+            return self.raw.replace(b"{mark}", mark.encode())
+        lines = [f"{self.method} {absolute}{self.target.format(mark=mark)} {self.version}"]
+        lines += [f"Host: {host}" for host in self.hosts]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        lines += [f"x-mark: {mark}", "Connection: close"]
+        body = (self.body or b"").replace(b"{mark}", mark.encode())
+        if self.body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        head = self.ahead + "\r\n".join(lines) + "\r\n\r\n"
+        return head.encode("latin-1") + body
+
+
+@dataclass
+class Ways:
+    """To one sidecar. `dial` makes a connection to where a kernel's redirect or /etc/hosts leads a
+    client that looks for the telemetry host, None where there is no such way."""
+
+    sidecar: Sidecar
+    dial: Callable[[int], socket.socket] | None = None
+
+    def names(self) -> list[str]:
+        direct = ["direct tls", "direct plain", "direct h2"]
+        return direct if self.dial else ["connect tls", "connect plain", "absolute", "connect h2"]
+
+    def send(self, way: str, request: Request, mark: str) -> bytes:
+        """What comes back for it, until the connection ends."""
+        if way == "absolute":
+            connection = socket.create_connection(("127.0.0.1", self.sidecar.proxy), SECONDS)
+            with connection:
+                return exchange(connection, request.wire(mark, f"http://{request.to}"))
+        kind = way.split()[1]
+        try:
+            plain = self._plain(way, request, 80 if kind == "plain" else 443)
+        except ConnectionError as e:
+            return str(e).encode()
+        with plain:
+            if kind == "plain":
+                return exchange(plain, request.wire(mark))
+            trust = self.sidecar.trust()
+            if kind == "h2":
+                trust.set_alpn_protocols(["h2"])
+            elif request.raw is not None:
+                trust.set_alpn_protocols([])  # as what does not speak HTTP would
+            with trust.wrap_socket(plain, server_hostname=request.sni) as tls:
+                return (
+                    http2(tls, request, mark) if kind == "h2" else exchange(tls, request.wire(mark))
+                )
+
+    def _plain(self, way: str, request: Request, port: int) -> socket.socket:
+        if self.dial is not None:
+            connection = self.dial(port)
+        else:
+            connection = self.sidecar.connect(request.to, port, tls=False)
+        connection.settimeout(SECONDS)
+        return connection
+
+
+def exchange(connection: socket.socket, data: bytes) -> bytes:
+    """What comes back for these bytes, until the other end closes. A timeout is a fault."""
+    parts = []
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        connection.sendall(data)
+        while received := connection.recv(1 << 16):
+            parts.append(received)
+    return b"".join(parts)
+
+
+def http2(connection: ssl.SSLSocket, request: Request, mark: str) -> bytes:
+    """The answer's head and body as HTTP/1 would write it, b"" where the stream was reset."""
+    http = h2.connection.H2Connection(
+        h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
+    )
+    http.initiate_connection()
+    headers = [
+        (":method", request.method),
+        (":path", request.target.format(mark=mark)),
+        (":scheme", "https"),
+        *((":authority", host) for host in request.hosts[:1]),
+        *(("host", host) for host in request.hosts[1:]),
+        *((name.lower(), value) for name, value in request.headers),
+        ("x-mark", mark),
+    ]
+    parts: list[bytes] = []
+    with contextlib.suppress(ConnectionError, ssl.SSLError, h2.exceptions.ProtocolError):
+        http.send_headers(1, raw(headers), end_stream=request.body is None)
+        if request.body is not None:
+            http.send_data(1, request.body.replace(b"{mark}", mark.encode()), end_stream=True)
+        connection.sendall(http.data_to_send())
+        while data := connection.recv(1 << 16):
+            for event in http.receive_data(data):
+                parts += said(event)
+                if isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
+                    return b"".join(parts)
+            connection.sendall(http.data_to_send())
+    return b"".join(parts)
+
+
+def raw(headers: list[tuple[str, str]]) -> list[hpack.HeaderTuple]:
+    return [hpack.HeaderTuple(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+
+
+def said(event: h2.events.Event) -> Iterator[bytes]:
+    if isinstance(event, h2.events.ResponseReceived):
+        for name, value in event.headers:
+            yield b"%s: %s\r\n" % (bytes(name), bytes(value))
+        yield b"\r\n"
+    elif isinstance(event, h2.events.DataReceived):
+        yield event.data
