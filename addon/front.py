@@ -30,6 +30,7 @@ from addon.judge import Verdict, judge
 from addon.room import Room, Stage
 from addon.splice import IDLE_SECONDS, SWEEP_S
 from addon.tls import RECORD, Connection, Contexts
+from addon.turns import Turns
 from app.contract.names import REDIRECT_PROOF
 from app.contract.record import Endpoint, Tls, short
 
@@ -62,7 +63,7 @@ class Front:
 
     def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers, room: Room) -> None:
         self.keeper, self.contexts, self.answers = keeper, contexts, answers
-        self.room = room
+        self.room, self.turns = room, Turns()
         self.callers: set[Caller] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -145,8 +146,7 @@ class Caller:
 
     def _dissolve(self) -> None:
         """What knows this object goes, and so all of it: each circle holds a TLS connection."""
-        self._take = _ended
-        self._drained = self.tls = None
+        self._take, self._drained, self.tls = _ended, None, None
         for name in ("_talk", "_tls"):
             vars(self).pop(name, None)
 
@@ -271,7 +271,7 @@ class Caller:
         if talk.blocked and self._open and not self._unsent and not self._gone:
             # Another's turn: what has been sent meanwhile stays in the kernel.
             self._loop.remove_reader(self._socket)
-            self._loop.call_soon(self._again)
+            self._front.turns.later(self._again)
 
     def _again(self) -> None:
         if self._open and not self._unsent:
@@ -386,7 +386,7 @@ class Caller:
         else:
             self._loop.add_reader(self._socket, self._readable)
             if self._take == self._go_on and not self._gone:
-                self._safely(self._resume)
+                self._front.turns.later(self._again)
         self._weigh()
 
     def _resume(self) -> None:
