@@ -38,6 +38,7 @@ from app.contract.record import (
 )
 
 OWN_CAP = 16 * 1024  # bytes of an answer of ours whose record is remembered
+FIRST_BYTES = 256  # of what no rule can judge that stand in its record
 DETAIL_CAP = 2000  # characters of what a library said
 
 
@@ -172,6 +173,29 @@ class Capture:
                     kept.prefix, size=kept.size, sha256=kept.sha256, cap=self._body_cap
                 ),
             ),
+        )
+
+    def unjudged(
+        self,
+        number: tuple[str, int],
+        client: connection.Client,
+        host: str,
+        destination: Endpoint | None,
+        profile: str,
+        data: bytes,
+    ) -> CaptureRecord:
+        """A connection that was refused, because no rule can judge how it goes on."""
+        return self.connection(
+            number,
+            "refused",
+            client,
+            host=host,
+            sni=client.sni or "",
+            destination=destination,
+            profile=profile,
+            reason="unjudged",
+            detail=f"went on with {text(data[:FIRST_BYTES])}",  # as it is: so it can be masked
+            sent=len(data),
         )
 
     def connection(

@@ -31,11 +31,9 @@ from addon.relay import Relay
 from addon.reply import Reply
 from addon.room import Room
 from addon.splice import Link
-from app.contract.record import REASONS, CaptureRecord, Endpoint, text
+from app.contract.record import REASONS, CaptureRecord, Endpoint
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
-
-FIRST_BYTES = 256  # of what is refused that stand in its record
 
 
 class Sink(Protocol):
@@ -144,26 +142,13 @@ class Connections:
 
     def refused(self, context: Context, data: bytes) -> None:
         """Of a profile's host."""
-        client, server = context.client, context.server
-        rules = self.profiles.rules
+        client, rules = context.client, self.profiles.rules
         host = next(filter(self.names, self.named(context)), "")
-        if not host:
-            return
-        self.heard(client)
-        self.shipper.submit(
-            self.capture.connection(
-                self.shipper.reserve(),
-                "refused",
-                client,
-                host=host,
-                sni=client.sni or "",
-                destination=destination_of(client, server),
-                profile=rules.of_host(host)[0].id,
-                reason="unjudged",
-                detail=f"began with {text(data[:FIRST_BYTES])}",  # as it is: so it can be masked
-                sent=len(data),
-            )
-        )
+        if host:
+            self.heard(client)
+            to, profile = destination_of(client, context.server), rules.of_host(host)[0].id
+            number = self.shipper.reserve()
+            self.shipper.submit(self.capture.unjudged(number, client, host, to, profile, data))
 
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)

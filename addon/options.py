@@ -200,7 +200,8 @@ SETTINGS = (
     Setting("TELEMOCK_SPOOL_SIZE", names.SPOOL_SIZE, size,
             "Disk for records that the app has not accepted yet.", "bytes, or a number with MiB"),
     Setting("TELEMOCK_BODY_CAP", f"{BODY_CAP // 1024}KiB", _cap,
-            "How much of a body is kept, and is read for body conditions.",
+            "How much of a body is kept, and is read for body conditions; a longer one meets those "
+            "of rules that keep requests here.",
             "bytes up to 1MiB, or a number with KiB"),
     *bounding.SETTINGS,
     Setting("TELEMOCK_SHUTDOWN_SECONDS", "10", _seconds,

@@ -154,20 +154,21 @@ def reading(body: Body | None, content_type: str) -> Any:
     if content_type.strip().lower().startswith("multipart/"):
         return UNREADABLE
     kinds = _kinds(content_type)
-    if "form" not in kinds and (found := _documents(data)) is not None:
+    found = _documents(data)  # whatever its type is said to be
+    if found is not None and (isinstance(found, dict | list) or kinds != ["form"]):
         return _embedded(found, _DEPTH, _inner)
     plain = data.decode("utf-8", "replace")
-    if kinds in (["json"], ["ndjson"]) or _NO_TEXT.search(plain):
+    if kinds in (["json"], ["ndjson"]) or _ODD_TEXT.search(plain):
         return UNREADABLE
     fields = {n: Several(v) for n, v in _form(data).items()} if "=" in plain else {}
-    if "form" in kinds:
-        return _embedded(fields, _DEPTH, _inner) if fields else UNREADABLE
-    return UNREADABLE if _MAY_BE_FIELDS.search(plain) else fields or None
+    if fields:
+        return _embedded(fields, _DEPTH, _inner)
+    return UNREADABLE if kinds else None
 
 
-# Readers look at fewer bytes for fields than this: but no field of JSON is without one of them.
-_MAY_BE_FIELDS = re.compile(r"[{\[]")
-_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\ufffd]")
+# No text at all, or one that may have fields in a form that is not known here: JSON has none
+# without one of these, and an encoded form has no bare one.
+_ODD_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd{\[]")
 _BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
 
 
@@ -206,10 +207,11 @@ def _end(written: str, at: int) -> int:
 
 
 def _inner(value: str) -> Any:
-    """The text, and the documents that it holds as base64."""
-    if len(value) < 8 or (data := _unbase64(value)) is None:
-        return value
-    found = _documents(data)
+    """The text, and the documents that it holds, as they are or as base64."""
+    data = value.encode("utf-8", "replace") if value.lstrip()[:1] in ("{", "[") else None
+    if data is None and len(value) >= 8:
+        data = _unbase64(value)
+    found = None if data is None else _documents(data)
     return Several((value, found)) if isinstance(found, dict | list) else value
 
 

@@ -11,9 +11,9 @@ Paths keep their case: RFC 3986 compares them so, and a server that does not is 
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
-from app.contract.record import text
+from app.contract.record import Pair, text
 
 DECODINGS = 4  # rounds of percent-decoding that some server may do
 LONGEST = 8 * 1024  # characters of a path that is spelled oddly and worked out all the same
@@ -87,6 +87,12 @@ def readings(path: str) -> tuple[str, ...] | None:
     for step in _STEPS:
         found = _with(found, step)
     return tuple(dict.fromkeys((path, *map(_rooted, found))))
+
+
+def query_in(paths: Iterable[str]) -> list[Pair]:
+    """The parameters behind a question mark that was encoded, which some server takes for one."""
+    found = [path.partition("?")[2] for path in paths if "?" in path]
+    return parse_qsl("&".join(found), keep_blank_values=True)
 
 
 def _with(paths: Iterable[str], step: Callable[[str], str]) -> Iterable[str]:

@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import re2
+from msgspec.structs import replace
 
 from app.contract.body import UNREADABLE as UNREADABLE
 from app.contract.body import json_values
-from app.contract.canonical import authority_of, hosts_in, is_plain, readings
+from app.contract.canonical import authority_of, hosts_in, is_plain, query_in, readings
 from app.contract.record import Action, Mode, Pair
 
 Part = Literal["query", "header", "body", "path", "any"]
@@ -132,8 +133,7 @@ class Extract(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One vendor product. A request of its hosts that no rule takes is passed, or blocked where the
-    host asks for it."""
+    """One vendor product. Of a request that no rule takes, its host says what happens."""
 
     id: str
     title: str
@@ -216,8 +216,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """`profile` is None when no profile names the host. `needs_body`: a rule's body condition
     stands between here and an answer, so decide again once the body has been read.
 
-    `by` says which parts were read in another way than they came (`host` and `path` are how), or
-    could not be read, for the rule to take the request.
+    `by` says which parts were not read as they came (`host` and `path` are how they were).
     """
 
     action: Action
@@ -277,11 +276,12 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
         host = next((n for n in names if rules.fails_closed(n, mode)), "")
         return Decision("block", rules.of_host(host)[0], by=("path",), host=host) if host else first
     waiting = observed = None
-    method = seen.method.strip().upper()
+    methods = dict.fromkeys((seen.method, seen.method.strip().upper()))
+    query = (*seen.query, *query_in(paths))
     for host in names:
         for path in paths:
-            for read in dict.fromkeys((seen.method, method)):
-                view = msgspec.structs.replace(seen, host=host, path=path, method=read)
+            for method in methods:
+                view = replace(seen, host=host, path=path, query=query, method=method)
                 found = _first(rules, view, mode)
                 if found.action in KEPT_HERE:
                     return _read_as(found, seen, view)
@@ -295,7 +295,7 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
 def _read_as(found: Decision, seen: Seen, view: Seen) -> Decision:
     pairs = (("name", "host"), ("path", "path"), ("method", "method"))
     by = [part for part, field in pairs if getattr(view, field) != getattr(seen, field)]
-    return msgspec.structs.replace(found, by=(*by, *found.by), host=view.host, path=view.path)
+    return replace(found, by=(*by, *found.by), host=view.host, path=view.path)
 
 
 def names_of(seen: Seen) -> tuple[str, ...]:

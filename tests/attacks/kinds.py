@@ -396,7 +396,7 @@ ATTACKS = (
            ("held", "connections"), quick=True),
     Attack("500 slow uploads of 200 KB in chunks",
            lambda lab: slow_uploads(lab, CHUNKED, b"3d090\r\n"), ("held", "connections")),
-    Attack("100,000 pipelined requests, 1 MiB each, unread",
+    Attack("100,000 pipelined requests, 256 KiB each, unread",
            lambda lab: unread_answers(lab, opened), quick=True),
     Attack("the same through mitmproxy's layer", lambda lab: unread_answers(lab, tunnel)),
     Attack("150 downloads of 150 MB, unread", unread_downloads),

@@ -353,7 +353,7 @@ def test_what_cannot_be_judged_is_recorded_with_how_it_began() -> None:
     (record,) = sink.records
     assert (record.kind, record.reason, record.profile) == ("refused", "unjudged", "cribl")
     assert record.tls is not None and record.tls.sni == "other.example"
-    assert record.detail.startswith("began with \x00lic=secret") and len(record.detail) < 300
+    assert record.detail.startswith("went on with \x00lic=secret") and len(record.detail) < 300
     assert record.sent == 1018
     masked = addon.profiles.masker.record(record)
     assert "secret-of-mine" not in masked.detail

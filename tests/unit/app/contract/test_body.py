@@ -220,6 +220,16 @@ def test_conditions_are_judged_on_whatever_a_reader_could_make_of_it(data: bytes
     assert "start" in b.json_values(b.reading(kept(data), ""), "event")
 
 
+def test_a_body_is_read_whatever_its_type_is_said_to_be() -> None:
+    lie = kept(b'{"event":"start","x":"a=b"}')
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "application/json"):
+        assert b.json_values(b.reading(lie, kind), "event") == ["start"]
+    odd = kept(b"{'event':'start','x':'a=b'}")
+    assert b.reading(odd, "application/x-www-form-urlencoded") is b.UNREADABLE
+    form = b.reading(kept(b"data=%7B%22event%22:%22start%22%7D"), "")
+    assert b.json_values(form, "data.event") == ["start"]
+
+
 def test_a_text_is_read_as_it_is_and_as_the_document_that_it_holds() -> None:
     inner = base64.b64encode(b"\xef\xbb\xbf" + START).decode()
     found = b.reading(kept(msgspec.json.encode({"a": [inner]})), "application/json")
@@ -295,3 +305,27 @@ def test_each_value_of_a_key_that_stands_many_times_is_read() -> None:
     pairs = b",".join(b'"k%d":1,"k%d":"last"' % (i, i) for i in range(12_000))
     found = b.reading(kept(b"{" + pairs + b"}", cap=1 << 20), "application/json")
     assert b.json_values(found, "k11999") == ['[1,"last"]', "1", "last"]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("a", ['{"b":[1,"two",null,true]}']),
+        ("a.b.0", ["1"]),
+        ("a.b.1", ["two"]),
+        ("a.b.2", ["null"]),
+        ("a.b.*", ["1", "two", "null", "true"]),
+        ("a.b.4", []),
+        ("a.b.-1", []),
+        ("a.b.²", []),
+        ("a.x.0", []),
+        ("", []),
+        ("0", []),
+    ],
+)
+def test_json_values(path: str, found: list[str]) -> None:
+    assert b.json_values({"a": {"b": [1, "two", None, True]}}, path) == found
+
+
+def test_json_values_of_what_is_no_container() -> None:
+    assert b.json_values(None, "a") == b.json_values("text", "a") == b.json_values(1, "*") == []

@@ -196,30 +196,6 @@ def test_a_body_that_is_no_json_fails_a_body_condition() -> None:
     assert failed is not None and failed.part == "body a"
 
 
-@pytest.mark.parametrize(
-    ("path", "found"),
-    [
-        ("a", ['{"b":[1,"two",null,true]}']),
-        ("a.b.0", ["1"]),
-        ("a.b.1", ["two"]),
-        ("a.b.2", ["null"]),
-        ("a.b.*", ["1", "two", "null", "true"]),
-        ("a.b.4", []),
-        ("a.b.-1", []),
-        ("a.b.²", []),
-        ("a.x.0", []),
-        ("", []),
-        ("0", []),
-    ],
-)
-def test_json_values(path: str, found: list[str]) -> None:
-    assert r.json_values({"a": {"b": [1, "two", None, True]}}, path) == found
-
-
-def test_json_values_of_what_is_no_container() -> None:
-    assert r.json_values(None, "a") == r.json_values("text", "a") == r.json_values(1, "*") == []
-
-
 VERSIONED = msgspec.structs.replace(
     of(r.Host("h")),
     version_from=(
@@ -325,6 +301,13 @@ def test_a_body_is_waited_for_in_any_reading() -> None:
     assert waiting.needs_body and waiting.rule is not None and waiting.rule.id == "start"
     other = r.decide(TELEMETRY, request("//body", method="POST", json={"event": "end"}))
     assert other == r.Decision("pass", TELEMETRY.profiles[0])
+
+
+def test_parameters_may_stand_behind_an_encoded_question_mark() -> None:
+    match = r.Match(paths=(r.Path("exact", "/a"),), query=(r.Value("v", "equals", "1"),))
+    rules = r.RuleSet((r.Profile("p", "P", (r.Host("a.example"),), (r.Rule("q", "mock", match),)),))
+    assert r.decide(rules, request("/a%3fv=1")).by == ("path",)
+    assert r.decide(rules, request("/a%3fv=2")).action == "pass"
 
 
 def test_an_unreadable_body_is_no_reason_to_pass_or_observe() -> None:
