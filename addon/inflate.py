@@ -70,7 +70,7 @@ class Messages(layers.WebsocketLayer):
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from super().handle_event(event)
-        if not isinstance(event, events.DataReceived) or self._refused:
+        if self._refused or not hasattr(self, "server_ws"):  # before its start
             return
         sides = (self.client_ws, self.server_ws)
         if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
