@@ -35,7 +35,7 @@ ADOPT_S = 5.0  # between attempts to read what earlier starts left
 # Up to which to wait after a first and after many failures: at the longest, 10,000 sidecars come
 # back over a minute, of which their handshakes alone keep the app busy for a fifth.
 BACKOFF_S = (0.1, 60.0)
-SPREAD_S = 5.0  # over which starts that find records of earlier ones begin to send
+SPREAD_S = 5.0  # over which starts that find something of earlier ones begin to send
 
 # The batch itself may be the trouble, and a smaller one be taken.
 _TRY_SMALLER = frozenset({400, 413, 422})
@@ -134,6 +134,7 @@ class Delivery:
         self._adopt_at = time.monotonic() + ADOPT_S
         if records:
             log.info("%d records of earlier starts wait in the spool", records)
+        if records or self._spool.untold:
             self._finishing.wait(random.uniform(0, SPREAD_S))  # noqa: S311 - spreads load
 
     def _deliver(self, batch: Batch) -> None:

@@ -7,6 +7,7 @@ of DNS itself.
 
 import asyncio
 import ipaddress
+import re
 import socket
 import struct
 import sys
@@ -15,9 +16,13 @@ from collections.abc import Callable, Iterable, Mapping
 from mitmproxy_rs.dns import DnsResolver
 
 from app.contract.dummies import ROUTE_BITS, is_nobodys
+from app.contract.record import REASONS
 
 Address = tuple[str, int]
 _GETROUTE, _REQUEST, _FIB_MATCH, _DST = 26, 1, 0x2000, 1  # of Linux' rtnetlink
+
+
+_WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
 
 
 class Refused(Exception):
@@ -161,3 +166,10 @@ def is_local(address: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def why(error: str) -> tuple[str, str] | None:
+    """The reason and detail that `server_connect` put into mitmproxy's error text, None for another
+    text."""
+    found = _WHY.match(error)
+    return (found[1], found[2]) if found and found[1] in REASONS else None

@@ -26,7 +26,7 @@ from addon.ruleset import PORTS
 from addon.splice import Link, Splicer
 
 BACKLOG = 1024
-AT_ONCE = 64  # connections that are accepted before it is another one's turn
+AT_ONCE = 16  # connections that are accepted before it is another one's turn
 PAUSE_S = 1.0  # like asyncio's, where no more files may be open
 
 log = logging.getLogger(__name__)

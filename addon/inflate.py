@@ -1,6 +1,7 @@
-"""Compressed WebSocket messages, inflated up to a bound: a few bytes may stand for a thousand times
-as many. And a ping between the frames of one does not end it: wsproto 1.3 takes the end of any
-frame with FIN, a ping's too, for the end of the message, and reads the rest as not compressed.
+"""WebSocket messages, and compressed ones inflated, up to a bound: a few bytes may stand for a
+thousand times as many. And a ping between the frames of a compressed one does not end it: wsproto
+1.3 takes the end of any frame with FIN, a ping's too, for the end of the message, and reads the
+rest as not compressed.
 
 Put in place by `addon.layers`, for both directions.
 """
@@ -8,10 +9,13 @@ Put in place by `addon.layers`, for both directions.
 import zlib
 from typing import ClassVar
 
+from mitmproxy.proxy import commands, events, layer, layers
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
-from addon.bounds import DEFAULTS
+from addon.bounds import DEFAULTS, Bounds
+from addon.handler import message_size
+from addon.overrun import exceeded
 
 
 class Inflate(PerMessageDeflate):
@@ -56,3 +60,25 @@ class Inflate(PerMessageDeflate):
         if fin:
             self._inflated = 0
         return super().frame_inbound_complete(proto, fin)
+
+
+class Messages(layers.WebsocketLayer):
+    """WebSocket messages, each of which mitmproxy holds until it is whole: not without bound."""
+
+    bounds: ClassVar[Bounds] = DEFAULTS
+    _refused = False
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super().handle_event(event)
+        if self._refused or not hasattr(self, "server_ws"):  # before its start
+            return
+        sides = (self.client_ws, self.server_ws)
+        if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
+            self._refused = True  # which wsproto has told both sides
+            exceeded("websocket", self)
+        elif max(map(message_size, sides)) > self.bounds.websocket:
+            self._refused = True
+            exceeded("websocket", self)
+            self._handle_event = self.done
+            yield commands.CloseConnection(self.context.server)
+            yield commands.CloseConnection(self.context.client)

@@ -6,12 +6,10 @@ reaches, are put in by `install`.
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol
 
 import wsproto.extensions
-from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import connection, http
 from mitmproxy.proxy import commands, events, layer, layers, mode_servers
@@ -29,9 +27,7 @@ from mitmproxy.proxy.layers.http import (
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
-    HttpEvent,
     RequestData,
-    RequestHeaders,
     RequestProtocolError,
     RequestTrailers,
     ResponseData,
@@ -41,23 +37,22 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
+from addon import overrun
 from addon.bounds import DEFAULTS, Bounds
 from addon.dns import is_address
 from addon.exchange import KEY, Exchange
 from addon.flood import Frames, Http2Client, Http2Server
-from addon.handler import Handler, message_size
-from addon.inflate import Inflate
+from addon.handler import Handler
+from addon.inflate import Inflate, Messages
 from addon.judge import HEAD_CAP, starts_like_http
-from addon.legible import final
+from addon.legible import too_large
+from addon.overrun import exceeded
 from addon.relay import Relay, Tunnel
 from addon.reply import Reply
 from addon.routing import refuse_trailers
+from addon.upstream import Client
 
 log = logging.getLogger(__name__)
-
-SAID = 200  # characters of what a real host did wrong that are repeated
-
-_END = re.compile(rb"\n\r?\n")
 
 
 class Sidecar(Protocol):
@@ -148,11 +143,10 @@ class Stream(HttpStream):
         self.response_body_buf.clear()
 
     def _mock_owes(self) -> bool:
-        """Whether the whole request is the mock's, and nothing of an answer came."""
+        """The whole request is the mock's, and nothing of an answer came."""
         exchange = self.flow.metadata.get(KEY)
-        whole = self.client_state == self.state_done
         waits = self.server_state == self.state_wait_for_response_headers
-        return exchange is not None and exchange.routed and whole and waits
+        return bool(exchange and exchange.routed) and self.client_state == self.state_done and waits
 
     def refuse_trailers(self) -> layer.CommandGenerator[None]:
         """501 and the end: mitmproxy cannot carry trailers over HTTP/1, and would hang."""
@@ -194,18 +188,6 @@ class Stream(HttpStream):
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
 
-def too_large(buf: ReceiveBuffer, size: int, fields: int) -> str:
-    """What is too much of the head that begins here, whole or not: "size", "fields", or ""."""
-    if len(buf) <= min(size, 2 * fields):
-        return ""
-    data = bytes(buf)
-    end = _END.search(data)
-    length = end.end() if end else len(data)
-    if length > size:
-        return "size"
-    return "fields" if data.count(b"\n", 0, length) > fields + 2 else ""
-
-
 class Http1Server(_http1.Http1Server):
     """HTTP/1 towards the client: refuses what cannot be judged, bounds the head, and hands trailers
     on instead of crashing."""
@@ -217,7 +199,7 @@ class Http1Server(_http1.Http1Server):
         self._sidecar = sidecar
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        if over := too_large(self.buf, HEAD_CAP, self.bounds.request_fields):
+        if over := too_large(bytes(self.buf), HEAD_CAP, self.bounds.request_fields):
             yield from self._refuse(431, self._too_large(over))
             return
         begun = bytes(self.buf)
@@ -261,105 +243,6 @@ class Http1Server(_http1.Http1Server):
         self.buf = ReceiveBuffer()
 
 
-class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: frames every body, reads odd answers, and leaves an answer's
-    trailers out, as a proxy may (RFC 9110). What the host says before its answer's body is bounded,
-    and none of it is repeated to the client, or in a log."""
-
-    bounds: ClassVar[Bounds] = DEFAULTS
-    _spent = 0  # bytes of the heads of this answer, of which there may be several (1xx)
-
-    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.ConnectionClosed) and self.buf:
-            self.buf = ReceiveBuffer()  # mitmproxy would send it to the client
-        if self.request is None and self.buf:
-            log.warning("a real host sent what nobody had asked for: connection closed")
-            self.buf = ReceiveBuffer()
-            yield commands.CloseConnection(self.conn)
-            return
-        before = len(self.buf)
-        if over := too_large(
-            self.buf, self.bounds.response_head - self._spent, self.bounds.response_fields
-        ):
-            yield from self._refuse("response_fields" if over == "fields" else "response_head")
-            return
-        if self.request is not None and isinstance(event, events.DataReceived):
-            answer = final(bytes(self.buf), http2=self.request.is_http2)
-            self.buf = ReceiveBuffer()
-            self.buf += answer
-        for command in super().read_headers(event):
-            yield _shortened(command)
-        self._spent += before - len(self.buf)
-
-    def _refuse(self, bound: str) -> layer.CommandGenerator[None]:
-        exceeded(bound, self)
-        self.buf = ReceiveBuffer()
-        self.state = self.done
-        yield commands.CloseConnection(self.conn)
-        if self.stream_id is not None:
-            message = "the head of the real host's answer is too large"
-            error = ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
-            yield ReceiveHttp(error)
-
-    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
-        if self.state == self.done:
-            return
-        if isinstance(event, RequestHeaders):
-            self._spent = 0
-        if isinstance(event, RequestHeaders) and not event.end_stream and event.request.is_http2:
-            headers = event.request.headers
-            if "content-length" not in headers and "transfer-encoding" not in headers:
-                # HTTP/2 ends a body by itself. mitmproxy would send it without any frame, for the
-                # real host to read it as the next request.
-                request = event.request.copy()
-                request.headers["transfer-encoding"] = "chunked"
-                event = RequestHeaders(event.stream_id, request, end_stream=False)
-        yield from super().send(event)
-
-    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
-        try:
-            yield from super().read_body(event)
-        except NotImplementedError:
-            if self.stream_id is not None:
-                yield ReceiveHttp(ResponseEndOfMessage(self.stream_id))
-            yield from self.mark_done(response=True)
-        chunked = isinstance(getattr(self, "body_reader", None), ChunkedReader)
-        # Of a body's data all is passed on: what stays is a chunk's extensions, or trailers.
-        if chunked and self.state == self.read_body and len(self.buf) > HEAD_CAP:
-            yield from self._refuse("response_head")
-
-
-def _shortened(command: commands.Command) -> commands.Command:
-    """Without the length of what a real host said."""
-    event = command.event if isinstance(command, ReceiveHttp) else None
-    if isinstance(event, ResponseProtocolError) and len(event.message) > SAID:
-        event.message = event.message[:SAID] + "…"
-    return command
-
-
-class Messages(layers.WebsocketLayer):
-    """WebSocket messages, each of which mitmproxy holds until it is whole: not without bound."""
-
-    bounds: ClassVar[Bounds] = DEFAULTS
-
-    _refused = False
-
-    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        yield from super().handle_event(event)
-        if not isinstance(event, events.DataReceived) or self._refused:
-            return
-        sides = (self.client_ws, self.server_ws)
-        if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
-            self._refused = True  # which wsproto has told both sides
-            exceeded("websocket", self)
-        elif max(map(message_size, sides)) > self.bounds.websocket:
-            self._refused = True
-            exceeded("websocket", self)
-            self._handle_event = self.done
-            yield commands.CloseConnection(self.context.server)
-            yield commands.CloseConnection(self.context.client)
-
-
 class Http(layers.HttpLayer):
     """HTTP on a connection, with the streams and the HTTP/1 server above."""
 
@@ -390,26 +273,16 @@ class Http(layers.HttpLayer):
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
 
-_tell: Callable[[str, connection.Client], None] = lambda bound, client: None  # noqa: E731
-
-
-def exceeded(bound: str, met_by: layer.Layer) -> None:
-    """What a layer ended for a bound."""
-    _tell(bound, met_by.context.client)
-
-
 def install(
     bounds: Bounds = DEFAULTS, tell: Callable[[str, connection.Client], None] | None = None
 ) -> None:
     """Makes mitmproxy use the layers here for every connection. `tell` is called with a bound, and
     the client whose connection was over it."""
-    global _tell
     if tell is not None:
-        _tell = tell
+        overrun.listen(tell)
     for bounded in (Http1Server, Client, Messages, Frames):
         bounded.bounds = bounds
     Inflate.most = bounds.websocket
-    Http2Server.exceeded = Http2Client.exceeded = staticmethod(exceeded)
     for module, name, ours in _OURS:
         setattr(module, name, ours)
 

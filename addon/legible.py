@@ -36,6 +36,17 @@ def final(received: bytes, *, http2: bool = False) -> bytes:
         return b"\r\n".join([first, *(b"%s: %s" % field for field in fields), b"", rest])
 
 
+def too_large(received: bytes, size: int, fields: int) -> str:
+    """What is too much of the head that begins here, whole or not: "size", "fields", or ""."""
+    if len(received) <= min(size, 2 * fields):
+        return ""
+    end = _END.search(received)
+    length = end.end() if end else len(received)
+    if length > size:
+        return "size"
+    return "fields" if received.count(b"\n", 0, length) > fields + 2 else ""
+
+
 def _fields(lines: list[bytes], status: int, http2: bool) -> list[tuple[bytes, bytes]]:
     found: list[tuple[bytes, bytes]] = []
     for line in lines:

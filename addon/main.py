@@ -14,8 +14,8 @@ from mitmproxy.tcp import TCPFlow
 
 from addon.bounds import REASON
 from addon.capture import Capture
-from addon.connections import Connections, Sink, why
-from addon.dns import Address
+from addon.connections import Connections, Sink
+from addon.dns import Address, why
 from addon.exchange import KEY, Exchange, now
 from addon.exchanges import Exchanges
 from addon.options import Options

@@ -7,6 +7,7 @@ unread in the kernel (`addon.splice`) is not theirs and not counted.
 
 import asyncio
 import ctypes
+import gc
 import resource
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,8 @@ from app.otel.metrics import Metrics
 
 SWEEP_S = 1.0
 LIGHT = 16 * 1024  # bytes that a connection may hold whatever the others do
-LEFT = 64  # connections that left, after which the C library is asked to give memory back
+LEFT = 64  # connections that left, after which their memory is given back
+GIVE_BACK_S = 5.0  # between two times: it takes some 50 ms
 FILES_EACH = 3  # open files of a connection: its own, one to the real host, one to spare
 FILES_OURS = 64  # of the rest of the process
 
@@ -69,6 +71,7 @@ class Room:
         self._held = 0
         self._most = 0
         self._left = 0  # connections, since memory was given back
+        self._gave_back = 0.0
         self._sweeping: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -154,8 +157,8 @@ class Room:
                 self.leave(guest)
             else:
                 self.weigh(guest)
-        if self._left > LEFT:
-            self._left = 0
+        if self._left > LEFT and now - self._gave_back > GIVE_BACK_S:
+            self._left, self._gave_back = 0, now
             _give_back()
 
     def _late(self, guest: Guest, now: float) -> str:
@@ -188,7 +191,9 @@ def _files() -> int:
 
 
 def _give_back() -> None:
-    """glibc keeps what is free between what is used; the kernel counts it against our limit."""
+    """Python looks for circles by their number, and glibc keeps what is free between what is used:
+    both count against the container's limit."""
+    gc.collect()
     if _trim is not None:
         _trim(0)
 

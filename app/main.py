@@ -105,8 +105,8 @@ class Dispatcher:
     def _is_ours(self, scope: Scope) -> bool:
         names = self._runtime.settings.health_hosts
         hosts = (v.decode("latin-1") for n, v in scope["headers"] if n == b"host")
-        return all(is_ours(host, names) for host in hosts) or any(
-            map(self._is_below, hosts_of(scope)[:1])
+        return all(is_ours(host, names) for host in hosts) or all(
+            map(self._is_below, hosts_of(scope))
         )
 
     def _is_below(self, name: str) -> bool:

@@ -22,7 +22,7 @@ from tests.sidecar import HOST, ROOT, Sidecar, authority, rule
 LIMIT = 192 * memory.MIB  # of the sidecar's container, in the pod
 SLOWEST_S = 1.0  # that the well-behaved client may wait
 DIRECT = "127.0.0.2"
-PLENTY = b"p" * memory.MIB
+PLENTY = b"p" * (256 * 1024)
 PATHS = ("hang", "header", "cut", "fields", "interim", "extension", "trailers", "download",
          "websocket", "bomb")  # fmt: skip
 

@@ -53,11 +53,11 @@ def main(arguments: list[str]) -> int:
         if (x.quick or not given.quick)
         and (not given.words or any(w.lower() in x.name.lower() for w in given.words))
     ]  # fmt: skip
-    print(
-        f"limit {LIMIT // MIB} MiB, " + ("" if os.environ.get(INSIDE) else "only through CONNECT")
-    )
-    print(ROW.format("attack", "ended by", "MiB", "s", "of", "bad"))
-    print(ROW.format(*["-" * 3] * 6))
+    if not given.json:
+        where = "" if os.environ.get(INSIDE) else ", only through CONNECT"
+        print(f"limit {LIMIT // MIB} MiB{where}; s: the slowest answer of a well-behaved client\n")
+        print(ROW.format("attack", "ended by", "MiB", "s", "of", "bad"))
+        print(ROW.format(*["---"] * 6))
     well = True
     groups = [[x] for x in chosen] if given.each else [chosen]
     for group in groups:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from addon import ca
+from addon.constraints import constraints
 from app.contract import rules as r
 from tests.serving import serving, until
 from tests.sidecar import HOST, Sidecar
@@ -271,6 +272,20 @@ def test_hosts_that_the_app_names_are_covered_and_later_ones_are_told(tmp_path: 
         finally:
             second.process.terminate()
             second.process.wait(20)
+
+
+def test_an_authority_near_its_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ca, "LIFETIME", timedelta(days=20))
+    made = ca.ensure(tmp_path / "data/ca", None, constraints([HOST])).read_bytes()
+    sidecar = Sidecar(tmp_path, r.Bundle(r.RuleSet()))
+    try:
+        until = datetime.fromisoformat(sidecar.health()["authority"]["until"])
+        assert timedelta(days=19) < until - datetime.now(UTC) < timedelta(days=20)
+        assert f"ends on {until:%Y-%m-%d}; hint: restart the pod" in sidecar.log.read_text()
+        assert (sidecar.data / "ca/ca.pem").read_bytes() == made  # clients trust it as long
+    finally:
+        sidecar.process.terminate()
+        sidecar.process.wait(20)
 
 
 def test_in_a_pod_the_hosts_whose_addresses_lead_here_are_all(tmp_path: Path) -> None:

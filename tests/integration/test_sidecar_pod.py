@@ -103,7 +103,7 @@ def ask(address, port, sni=HOST):
         if port == 443:
             trust = running.trust()
             trust.check_hostname = sni is not None
-            if sni == "other.example":  # for which the sidecar's authority does not vouch
+            if sni not in (HOST, None):  # who checks refuses: we may not sign for others
                 trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
             c = trust.wrap_socket(c, server_hostname=sni)
         head = f"GET /telemetry/index.html HTTP/1.0\\r\\nhost: {sni or HOST}\\r\\n\\r\\n"

@@ -11,6 +11,8 @@ import h2.connection
 import h2.events
 import h2.exceptions
 import hpack
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from tests.sidecar import HOST, Sidecar
 
@@ -81,14 +83,21 @@ class Ways:
                 trust.set_alpn_protocols(["h2"])
             elif request.raw is not None:
                 trust.set_alpn_protocols([])  # as what does not speak HTTP would
-            if request.sni not in self.vouched:  # a client that would let anybody in
+            if request.sni not in self.vouched:  # goes on, and asks only whom it speaks with
                 trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
             with trust.wrap_socket(plain, server_hostname=request.sni) as tls:
-                if b"trustme" in (tls.getpeercert(True) or b""):
-                    raise ssl.SSLCertVerificationError("this is the vendor's certificate")
+                self._assert_ours(tls)
                 return (
                     http2(tls, request, mark) if kind == "h2" else exchange(tls, request.wire(mark))
                 )
+
+    def _assert_ours(self, tls: ssl.SSLSocket) -> None:
+        authority = (self.sidecar.data / "ca/ca.pem").read_bytes()
+        shown = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
+        try:
+            shown.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+        except (ValueError, InvalidSignature):
+            raise ssl.SSLCertVerificationError("not the sidecar's") from None
 
     def _plain(self, way: str, request: Request, port: int) -> socket.socket:
         if self.dial is not None:

@@ -21,7 +21,8 @@ from mitmproxy.tls import TlsData
 from addon import endings, options
 from addon.api import Api
 from addon.capture import Capture
-from addon.connections import Connections, destination_of, why
+from addon.connections import Connections, destination_of
+from addon.dns import why
 from addon.exchange import Exchange, Traced
 from addon.judge import Verdict
 from addon.profiles import Profiles

@@ -1,12 +1,10 @@
 """addon/layers.py: what each layer does with its events; the whole path is in tests/integration."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from mitmproxy import http
-from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
@@ -14,24 +12,17 @@ from mitmproxy.proxy.layers.http._events import (
     RequestData,
     RequestEndOfMessage,
     RequestHeaders,
+    RequestProtocolError,
     RequestTrailers,
     ResponseEndOfMessage,
 )
-from mitmproxy.test import taddons, tflow, tutils
+from mitmproxy.test import tutils
 
 from addon import layers
+from addon.bounds import DEFAULTS
 from addon.judge import HEAD_CAP
+from tests.unit.addon.conftest import Told
 from tests.unit.addon.test_next_layer import Rules
-
-
-@pytest.fixture
-def context() -> Iterator[Context]:
-    with taddons.context(Proxyserver()) as master:
-        context = Context(tflow.tclient_conn(), master.options)
-        context.server = Server(address=("real.example", 443))
-        context.server.state = ConnectionState.OPEN
-        context.server.timestamp_start = 1.0
-        yield context
 
 
 def sent(made: Any) -> bytes:
@@ -148,3 +139,38 @@ def test_what_cannot_be_judged_is_refused_and_recorded(context: Context, wire: b
     assert isinstance(made[-1], commands.CloseConnection | commands.Log)
     assert refused == [wire]
     assert list(server.handle_event(events.DataReceived(context.client, b"GET /"))) == []
+
+
+def test_install_reaches_all_that_is_mitmproxys() -> None:
+    """The names must exist there, or what we put in would never be used."""
+    for module, name, ours in layers._OURS:
+        assert isinstance(getattr(module, name), type)
+        parents = [x.__name__ for x in ours.__mro__[1:]]
+        assert name in parents, (name, parents)
+    layers.install(replace(DEFAULTS, websocket=99_999))
+    for module, name, ours in layers._OURS:
+        assert getattr(module, name) is ours
+    assert layers.Inflate.most == layers.Messages.bounds.websocket == 99_999
+    layers.install()
+
+
+def test_a_request_of_too_many_fields_is_refused(
+    server: layers.Http1Server, context: Context, told: Told
+) -> None:
+    wire = b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * 1200 + b"\r\n"
+    made = list(server.handle_event(events.DataReceived(context.client, wire)))
+    assert sent(made).startswith(b"HTTP/1.1 431 ") and received(made) == []
+    assert told.bounds == ["request_fields"]
+
+
+@pytest.mark.parametrize("begin", [b"5;", b"0\r\na: "])
+def test_a_requests_chunk_has_an_end(
+    server: layers.Http1Server, context: Context, told: Told, begin: bytes
+) -> None:
+    head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + begin
+    made = list(server.handle_event(events.DataReceived(context.client, head)))
+    for _ in range(3):
+        made += server.handle_event(events.DataReceived(context.client, b"x" * 30_000))
+    assert sent(made).startswith(b"HTTP/1.1 400 ")
+    assert [type(x) for x in received(made)] == [RequestHeaders, RequestProtocolError]
+    assert told.bounds == ["request_fields"] and len(server.buf) == 0

@@ -151,7 +151,8 @@ for address, mapped in (
 ):
     there = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else 2)
     to = (mapped + address, there.getsockname()[1])
-    held += [there, socket.create_connection(to), there.accept()[0]]
+    source = (mapped + "127.0.0.1", 0) if mapped else None
+    held += [there, socket.create_connection(to, 5, source), there.accept()[0]]
 """
 
 

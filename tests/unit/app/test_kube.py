@@ -4,7 +4,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +177,20 @@ def test_refusal_keeps_status_and_words_of_the_server_harmless(use: Any) -> None
             api.get("/c")
         api.close()
     assert len(seen.asked) == 3  # nothing is asked twice
+
+
+def test_a_pod_that_is_not_asked_by_the_api_servers_name_is_asked_again(use: Any) -> None:
+    """The API server's proxy passes its own name on; a sidecar answers to names of the cluster."""
+    answers: dict[str, tuple[int, Any]] = {"/proxy": (421, b"no"), "/gone": (404, b"no")}
+    with api_server(answers) as (url, seen):
+        use(url, token="abc")
+        with closing(kube.connect()) as api:
+            for path in answers:
+                with pytest.raises(KubeError):
+                    api.text(path)
+    found = [(p, {n.lower(): v for n, v in given.items()}) for _, p, given, _ in seen.asked]
+    hosts = [(path, headers["host"].partition(":")[0]) for path, headers in found]
+    assert hosts == [("/proxy", "127.0.0.1"), ("/proxy", "localhost"), ("/gone", "127.0.0.1")]
 
 
 def test_server_away_is_status_0(use: Any) -> None:

@@ -5,7 +5,7 @@ from html import escape
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.contract import record as r
@@ -151,14 +151,16 @@ def test_what_was_not_cut_keeps_its_end() -> None:
 
 @given(st.text(st.characters(codec="utf-8"), min_size=8, max_size=60))
 def test_any_value_leaves_no_trace(secret: str) -> None:
-    record = exchange(
-        query=[("lic", secret), ("echo", f"a {secret} b")],
-        response=Response(status=200, body=Body(text=json.dumps({"seen": [secret, {secret: 1}]}))),
-    )
-    masked = r.encode(MASKER.record(record))
-    # One of few characters stands in many texts by chance, and so does a word such as `undefined`.
-    if len(set(secret)) > 4 and chased(secret):
-        assert find_secret(masked, secret) == []
+    def masked(secret: str) -> bytes:
+        body = Body(text=json.dumps({"seen": [secret, {secret: 1}]}))
+        query = [("lic", secret), ("echo", f"a {secret} b")]
+        return r.encode(
+            MASKER.record(exchange(query=query, response=Response(status=200, body=body)))
+        )
+
+    # One of few characters stands in many texts by chance, a word such as `exchange` in any record.
+    assume(len(set(secret)) > 4 and chased(secret) and not find_secret(masked(PLAIN), secret))
+    assert find_secret(masked(secret), secret) == []
 
 
 @pytest.mark.parametrize("echo", ECHOES)

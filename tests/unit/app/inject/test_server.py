@@ -103,6 +103,13 @@ def test_health_answers_without_an_api_server_and_ready_says_why_not(alone: Serv
     assert "telemock_certificate_days_left" in alone.get("/metrics").text
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+def test_only_names_that_are_ours_are_answered(alone: Served, path: str) -> None:
+    for host, known in (("evil.test", False), ("10.1.2.3:8443", True), ("x.ns.svc", True)):
+        status = alone.client.get(path, headers={"host": host}).status_code
+        assert (status != 421) is known
+
+
 def test_pods_are_admitted_without_an_api_server(alone: Served) -> None:
     answer = alone.client.post("/mutate", content=review(pod()))
     response = answer.json()["response"]
