@@ -96,7 +96,7 @@ types: $(VENV) ## mypy --strict
 
 .PHONY: generate
 generate: $(VENV) chart-generate ## rewrite what is written by program: README blocks, schemas, the chart's cases
-	@[[ ! -e README.md ]] || $(BIN)/cog -r README.md
+	@[[ ! -e README.md ]] || $(BIN)/cog -r README.md docs/bounds.md
 	@[[ ! -e app/generate.py ]] || $(BIN)/python -m app.generate
 
 # Compares with what was there before, so that it can be run with uncommitted work in the tree.

@@ -168,6 +168,11 @@ class Conversation:
         return self._exchange
 
     @property
+    def stopped(self) -> bool:
+        """Takes nothing now, or for good."""
+        return self.blocked or self.ended or self.over is not None
+
+    @property
     def held(self) -> int:
         """Bytes in memory, about."""
         return len(self._received) + (self._exchange.held if self._exchange else 0)

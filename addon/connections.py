@@ -169,17 +169,12 @@ class Connections:
         return sys.maxsize if io is None or io.writer.is_closing() else unsent(io.writer)
 
     def exceeded(self, bound: str, client: connection.Client) -> None:
-        """Counts, and has the record of what is under way on the connection say so; where nothing
-        is, and a profile names the host, makes one."""
+        """Counts, and has the record say so of what is under way on the connection, or of the
+        connection itself."""
         self.room.exceeded(bound)
-        exchanges = list(self._begun.open_of(client.id))
-        for exchange in exchanges:
+        for exchange in self._begun.open_of(client.id):
             exchange.reason = exchange.reason or REASON[bound]
-        if client.error is None:
-            client.error = REASON[bound]
-            shaking = client.tls and not client.tls_established  # its failure is recorded
-            if not exchanges and not shaking and client.id not in self._relays:
-                self._ended(client, client.sni or "", bound)
+        client.error = client.error or REASON[bound]
 
     def gone(self, client: connection.Client) -> None:
         """Has what is under way on the connection recorded now."""
@@ -188,27 +183,9 @@ class Connections:
     def evicted(self, caller: Caller, bound: str) -> None:
         """As `exceeded`, of a connection that is not mitmproxy's."""
         self.room.exceeded(bound)
+        self._client(caller).error = REASON[bound]
         if caller.exchange is not None:
             caller.exchange.reason = REASON[bound]
-        else:
-            self._ended(self._client(caller), caller.host, bound)
-
-    def _ended(self, client: connection.Client, host: str, bound: str) -> None:
-        profiles = self.profiles.rules.of_host(host) if host else ()
-        if not profiles:
-            return
-        self.shipper.submit(
-            self.capture.connection(
-                self.shipper.reserve(),
-                "refused",
-                client,
-                host=host,
-                sni=client.sni or "",
-                destination=endpoint(client.sockname),
-                profile=profiles[0].id,
-                reason=REASON[bound],
-            )
-        )
 
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         address = data.server.address

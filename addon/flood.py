@@ -5,7 +5,6 @@ Put in place by `addon.layers`.
 """
 
 import time
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import h2.events
@@ -16,6 +15,7 @@ from mitmproxy.proxy.layers.http import _http2
 from mitmproxy.proxy.layers.http._http_h2 import BufferedH2Connection
 
 from addon.bounds import DEFAULTS, REASON, WINDOW_S, Bounds
+from addon.overrun import exceeded
 from app.contract.record import REASONS
 
 # h2 takes 64 CONTINUATION frames for one header list: so one that is never ended has 1 MiB at most,
@@ -137,13 +137,11 @@ def _is_empty(event: h2.events.Event) -> bool:
 class _Calm:
     """Mixed into mitmproxy's two connections."""
 
-    exceeded: ClassVar[Callable[[str, layer.Layer], None]]  # set by addon.layers
-
     def handle_h2_event(self, event: h2.events.Event) -> layer.CommandGenerator[bool]:
         if not isinstance(event, Flood):
             stop: bool = yield from super().handle_h2_event(event)  # type: ignore[misc]
             return stop
-        type(self).exceeded(event.bound, self)  # type: ignore[arg-type]
+        exceeded(event.bound, self)  # type: ignore[arg-type]
         yield from self.protocol_error(str(event), event.error_code)  # type: ignore[attr-defined]
         return True
 

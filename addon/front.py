@@ -30,6 +30,7 @@ from addon.judge import Verdict, judge
 from addon.room import Room, Stage
 from addon.splice import IDLE_SECONDS, SWEEP_S
 from addon.tls import RECORD, Connection, Contexts
+from addon.turns import Turns
 from app.contract.names import REDIRECT_PROOF
 from app.contract.record import Endpoint, Tls, short
 
@@ -62,7 +63,7 @@ class Front:
 
     def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers, room: Room) -> None:
         self.keeper, self.contexts, self.answers = keeper, contexts, answers
-        self.room = room
+        self.room, self.turns = room, Turns()
         self.callers: set[Caller] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -127,8 +128,7 @@ class Caller:
         self._unsent = bytearray()
         self._weighed = 0  # what the room last saw
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
-        self._open = True
-        self._gone = False  # reset, as a write was told
+        self._open, self._gone = True, False  # gone: reset, as a write was told
         self.client: Client | None = None  # as mitmproxy would know it, for records
         self._loop.add_reader(client, self._readable)
 
@@ -137,19 +137,16 @@ class Caller:
         if not self._open:
             return
         self._let_go()
-        opened = self._take == self._go_on
-        if opened:
+        if self._take == self._go_on:
             self._talk.leave()
-        if how and not (opened and self._talk.begun):
+        if how and (self._take != self._go_on or not self._talk.begun):
             self._front.keeper.ended(self, how)
         self._socket.close()
         self._dissolve()
 
     def _dissolve(self) -> None:
-        """What knows this object goes, so that all of it does: Python would find such circles by
-        their number only, and each holds a TLS connection."""
-        self._take = _ended
-        self._drained = self.tls = None
+        """What knows this object goes, and so all of it: each circle holds a TLS connection."""
+        self._take, self._drained, self.tls = _ended, None, None
         for name in ("_talk", "_tls"):
             vars(self).pop(name, None)
 
@@ -200,8 +197,8 @@ class Caller:
         return self.exchange is not None and time.monotonic() - self.active < patience
 
     def held(self) -> int:
-        talk = self._talk.held if self._take == self._go_on else 0
-        return talk + len(self.hello) + len(self._unsent)
+        kept = self._talk.held if self._take == self._go_on else 0
+        return kept + len(self.hello) + len(self._unsent)
 
     def stages(self) -> dict[Stage, int]:
         if self._take == self._go_on:
@@ -228,8 +225,7 @@ class Caller:
         if keeper.unread():
             self._hand_over()
             return
-        hello = look(self.hello)
-        if hello is not Hello.READY:
+        if (hello := look(self.hello)) is not Hello.READY:
             if hello is Hello.SHREDDED:
                 self.evict("head")
             return
@@ -266,12 +262,7 @@ class Caller:
         # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
         for begin in range(0, len(data) or 1, RECORD):
             self._tls.take(data[begin : begin + RECORD])
-            while (
-                talk.over is None
-                and not talk.ended
-                and not talk.blocked
-                and (plain := self._tls.plain())
-            ):
+            while not talk.stopped and (plain := self._tls.plain()):
                 talk.receive(plain)
         if talk.over is None and self._tls.ended:
             talk.leave()
@@ -279,7 +270,7 @@ class Caller:
         if talk.blocked and self._open and not self._unsent and not self._gone:
             # Another's turn: what has been sent meanwhile stays in the kernel.
             self._loop.remove_reader(self._socket)
-            self._loop.call_soon(self._again)
+            self._front.turns.later(self._again)
 
     def _again(self) -> None:
         if self._open and not self._unsent:
@@ -386,7 +377,7 @@ class Caller:
         else:
             self._loop.add_reader(self._socket, self._readable)
             if self._take == self._go_on and not self._gone:
-                self._safely(self._resume)
+                self._front.turns.later(self._again)
         self._weigh()
 
     def _resume(self) -> None:

@@ -7,7 +7,6 @@ Put in place by `addon.layers`, for both directions.
 """
 
 import zlib
-from collections.abc import Callable
 from typing import ClassVar
 
 from mitmproxy.proxy import commands, events, layer, layers
@@ -16,6 +15,7 @@ from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opc
 
 from addon.bounds import DEFAULTS, Bounds
 from addon.handler import message_size
+from addon.overrun import exceeded
 
 
 class Inflate(PerMessageDeflate):
@@ -66,20 +66,19 @@ class Messages(layers.WebsocketLayer):
     """WebSocket messages, each of which mitmproxy holds until it is whole: not without bound."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
-    exceeded: ClassVar[Callable[[str, layer.Layer], None]]  # set by addon.layers
     _refused = False
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from super().handle_event(event)
-        if not isinstance(event, events.DataReceived) or self._refused:
+        if self._refused or not hasattr(self, "server_ws"):  # before its start
             return
         sides = (self.client_ws, self.server_ws)
         if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
             self._refused = True  # which wsproto has told both sides
-            type(self).exceeded("websocket", self)
+            exceeded("websocket", self)
         elif max(map(message_size, sides)) > self.bounds.websocket:
             self._refused = True
-            type(self).exceeded("websocket", self)
+            exceeded("websocket", self)
             self._handle_event = self.done
             yield commands.CloseConnection(self.context.server)
             yield commands.CloseConnection(self.context.client)

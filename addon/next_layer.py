@@ -13,7 +13,6 @@ from mitmproxy.proxy import layer, tunnel
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, modes
 from mitmproxy.proxy.layers.http import HTTPMode
-from mitmproxy.proxy.layers.tls import HTTP_ALPNS
 
 from addon.answer import AnswerLayer, Answers
 from addon.dns import Names, is_address
@@ -21,6 +20,8 @@ from addon.hello import Hello, look
 from addon.judge import Wait, judge, starts_like_http
 from addon.layers import Http, Sidecar
 from addon.relay import Relay
+
+HTTP_WITHOUT_LINES = (b"h2", b"h3")
 
 
 class Opener(Sidecar, Protocol):
@@ -66,7 +67,7 @@ def _explicit(context: Context, data: bytes, sidecar: Opener) -> layer.Layer:
 
 def _opened(context: Context, data: bytes, sidecar: Opener) -> layer.Layer | Wait:
     """Inside TLS that was opened: HTTP, or something that is refused, or relayed unread."""
-    http = context.client.alpn in HTTP_ALPNS or starts_like_http(data)
+    http = context.client.alpn in HTTP_WITHOUT_LINES or starts_like_http(data)
     if isinstance(http, Wait):
         return http
     if not http and not sidecar.fails_closed(sidecar.named(context)):
@@ -77,7 +78,7 @@ def _opened(context: Context, data: bytes, sidecar: Opener) -> layer.Layer | Wai
 
 def _http(context: Context, sidecar: Opener) -> layer.Layer:
     """What reads the requests of an opened connection."""
-    if sidecar.answers is not None and context.client.alpn not in (b"h2", b"h3"):
+    if sidecar.answers is not None and context.client.alpn not in HTTP_WITHOUT_LINES:
         return AnswerLayer(context, sidecar, sidecar.answers)
     return Http(context, HTTPMode.transparent, sidecar)
 

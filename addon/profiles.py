@@ -144,5 +144,7 @@ class Profiles:
             bundle = load(answer.body)
         except msgspec.DecodeError as e:
             raise ValueError(f"not a set of profiles of this schema: {e}") from None
+        if not bundle.rules.profiles:  # with it, all telemetry would pass
+            raise ValueError("the answer holds no profile")
         self.active = _active(bundle, answer.headers.get("etag", "") or bundle.rules.etag)
         return True

@@ -260,7 +260,8 @@ class Contexts:
             return name, host
         if is_address(name) and not permitted.permits(name) and host and not is_address(host):
             name = host
-        if is_address(host) and not permitted.permits(host):
+        host = host.rstrip(".")
+        if host and not permitted.permits(host):  # what CONNECT named may be another one, too
             host = name
         return name, host
 

@@ -1,24 +1,28 @@
 """The attacks: one function each, and the table of all of them."""
 
 import contextlib
-import selectors
 import socket
 import ssl
-import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
-import h2.connection
-
-from tests.attacks.host import MIB, bomb, frame
+from tests.attacks.framed import (
+    BOMB,
+    PING,
+    bombs_from_the_host,
+    closed_windows,
+    continuations,
+    control_frames,
+    empty_data,
+    h2_frame,
+    messages,
+    rapid_reset,
+)
+from tests.attacks.host import MIB, frame
 from tests.attacks.lab import Lab
+from tests.attacks.ways import HEAD, POST, hold, many, opened, plain, pour, raw, tunnel
 from tests.sidecar import HOST
-
-HEAD = b"GET %s HTTP/1.1\r\nHost: cdn.cribl.io\r\n"
-POST = b"POST %s HTTP/1.1\r\nHost: cdn.cribl.io\r\n"
-
-Connect = Callable[[], socket.socket]
 
 
 class Attack(NamedTuple):
@@ -28,69 +32,6 @@ class Attack(NamedTuple):
     run: Callable[[Lab], None]
     bounds: tuple[str, ...] = ()
     quick: bool = False
-
-
-def plain(lab: Lab) -> socket.socket:
-    """Where the redirect leads port 80 to, or through CONNECT."""
-    if lab.direct:
-        return socket.create_connection((lab.direct, 80), 10)
-    return lab.sidecar.connect(port=80, tls=False)
-
-
-def tunnel(lab: Lab) -> socket.socket:
-    return lab.sidecar.connect(port=80, tls=False)
-
-
-def raw(lab: Lab) -> socket.socket:
-    """Where TLS is to begin."""
-    if lab.direct:
-        return socket.create_connection((lab.direct, 443), 10)
-    return lab.sidecar.connect(tls=False)
-
-
-def opened(lab: Lab) -> socket.socket:
-    return lab.sidecar.trust().wrap_socket(raw(lab), server_hostname=HOST)
-
-
-def many(number: int, connect: Connect, say: bytes = b"") -> list[socket.socket]:
-    """That many connections, each of which has said this; those that were refused are left out."""
-    found = []
-    for _ in range(number):
-        with contextlib.suppress(OSError):
-            connection = connect()
-            connection.settimeout(5)
-            if say:
-                connection.sendall(say)
-            found.append(connection)
-    return found
-
-
-def hold(connections: Iterable[socket.socket], seconds: float = 1.0) -> None:
-    """Keeps them open and reads nothing."""
-    time.sleep(seconds)
-    for connection in connections:
-        connection.close()
-
-
-def pour(connections: list[socket.socket], piece: bytes, most: int, seconds: float) -> None:
-    """Sends to all at once, as fast as they take it: so many bytes to each, and not longer."""
-    left = dict.fromkeys(connections, most)
-    with selectors.DefaultSelector() as ready:
-        for connection in connections:
-            connection.setblocking(False)
-            ready.register(connection, selectors.EVENT_WRITE)
-        end = time.monotonic() + seconds
-        while ready.get_map() and time.monotonic() < end:
-            for key, _ in ready.select(0.1):
-                connection = key.fileobj
-                try:
-                    left[connection] -= connection.send(piece[: left[connection]])  # type: ignore
-                except (BlockingIOError, ssl.SSLWantWriteError):
-                    continue
-                except OSError:
-                    left[connection] = 0  # type: ignore[index]
-                if left[connection] <= 0:  # type: ignore[index]
-                    ready.unregister(connection)
 
 
 # Connections.
@@ -251,116 +192,6 @@ def ask(lab: Lab, path: str, times: int = 1) -> None:
                 pass
 
 
-# HTTP/2.
-
-
-class H2:
-    def __init__(self, lab: Lab) -> None:
-        context = lab.sidecar.trust()
-        context.set_alpn_protocols(["h2"])
-        self.socket = context.wrap_socket(raw(lab), server_hostname=HOST)
-        self.socket.settimeout(5)
-        self.http = h2.connection.H2Connection()
-        self.http.initiate_connection()
-        self.socket.sendall(self.http.data_to_send())
-
-    def head(self, path: str, *, end: bool = True) -> int:
-        stream: int = self.http.get_next_available_stream_id()
-        head = [(":method", "GET"), (":path", path), (":authority", HOST), (":scheme", "https")]
-        self.http.send_headers(stream, head, end_stream=end)
-        return stream
-
-    def flush(self) -> None:
-        self.socket.sendall(self.http.data_to_send())
-
-    def ended(self) -> bool:
-        """Whether GOAWAY came, and the end."""
-        received = b""
-        with contextlib.suppress(TimeoutError):
-            while data := self.socket.recv(65536):
-                received += data
-            return b"\x07\x00\x00\x00\x00\x00" in received
-        return False
-
-
-def rapid_reset(lab: Lab) -> None:
-    client = H2(lab)
-    for _ in range(20_000):
-        client.http.reset_stream(client.head("/hang"))
-        if len(client.http._data_to_send) > 60_000:
-            client.flush()
-    client.flush()
-    client.ended()
-
-
-def control_frames(lab: Lab, one: bytes, number: int = 40_000) -> None:
-    client = H2(lab)
-    client.socket.settimeout(2)
-    for _ in range(number // 1000):
-        client.socket.sendall(one * 1000)
-    client.ended()
-
-
-def h2_frame(kind: int, content: bytes = b"", stream: int = 0, flags: int = 0) -> bytes:
-    return struct.pack("!I", len(content))[1:] + struct.pack("!BBI", kind, flags, stream) + content
-
-
-def empty_data(lab: Lab) -> None:
-    client = H2(lab)
-    stream = client.head("/body", end=False)
-    client.flush()
-    client.socket.sendall(h2_frame(0, stream=stream) * 40_000)
-    client.ended()
-
-
-def continuations(lab: Lab) -> None:
-    begun = h2_frame(1, b"\x00" * 16_000, 1) + h2_frame(9, b"\x00" * 16_000, 1) * 62
-    hold([x.socket for x in [H2(lab) for _ in range(60)] if not x.socket.sendall(begun)])
-
-
-def closed_windows(lab: Lab) -> None:
-    """Downloads that the client's windows do not allow."""
-    clients = [H2(lab) for _ in range(10)]
-    for client in clients:
-        client.http.update_settings({4: 0})
-        for _ in range(5):
-            client.head("/download")
-        client.flush()
-    hold([x.socket for x in clients], 3)
-
-
-# WebSocket.
-
-
-def websocket(lab: Lab, path: str = "websocket") -> socket.socket:
-    connection = opened(lab)
-    connection.settimeout(5)
-    connection.sendall(
-        HEAD % f"/{path}".encode() + b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-    )
-    return connection
-
-
-def messages(lab: Lab, data: bytes, times: int = 1, begin: bytes = b"") -> None:
-    with websocket(lab) as connection, contextlib.suppress(OSError):
-        connection.recv(4096)
-        connection.sendall(begin)
-        for _ in range(times):
-            connection.sendall(data)
-        while connection.recv(65536):
-            pass
-
-
-def bombs_from_the_host(lab: Lab) -> None:
-    for connection in many(3, lambda: websocket(lab, "bomb")):
-        with contextlib.suppress(OSError):
-            while connection.recv(65536):
-                pass
-        connection.close()
-
-
 def hello(name: str) -> bytes:
     """A ClientHello that asks for this host."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -370,9 +201,7 @@ def hello(name: str) -> bytes:
     return outgoing.read()
 
 
-BOMB = bomb(masked=True)
 _CONTEXT = ssl.create_default_context()
-PING = h2_frame(6, b"12345678")
 LENGTH = b"Content-Length: 250000"
 CHUNKED = b"Transfer-Encoding: chunked"
 

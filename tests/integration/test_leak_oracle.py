@@ -56,7 +56,7 @@ class Lab:
         elif redirect == "loopback":
             environ |= {"MITM_PORT": "", "TELEMOCK_LOOPBACK": f"127.0.0.2={HOST}"}
         self.sidecar = self.inside(Sidecar, directory / "sidecar", corpus.bundle(), **environ)
-        self.ways = Ways(self.sidecar, self._dial() if redirect else None)
+        self.ways = Ways(self.sidecar, corpus.VOUCHED, self._dial() if redirect else None)
         self.all = bytearray()  # what reached the vendor
         self.kept: list[str] = []  # marks that must not
         self.count = 0

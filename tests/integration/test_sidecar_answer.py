@@ -83,6 +83,12 @@ def lab(
         yield running, app, host
 
 
+def test_the_redirects_proof_of_itself_leaves_no_record(lab: tuple[Sidecar, App, Host]) -> None:
+    sidecar, _, _ = lab
+    assert sidecar.recorded() == 0
+    assert sidecar.get("/health")[0] == 200
+
+
 def paths(sidecar: Sidecar, after: int) -> list[str]:
     sidecar.recorded()
     return [x.request.path for x in sidecar.records() if x.request and x.seq > after]

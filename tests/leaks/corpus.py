@@ -16,6 +16,7 @@ from tests.sidecar import HOST
 
 OTHER, STRICT, BODY = "other.test", "strict.test", "body.test"
 HOSTS = (HOST, OTHER, STRICT, BODY)
+VOUCHED = (HOST, STRICT, BODY)
 
 Expected = Literal["kept", "passes", "closed", "second"]
 

@@ -53,9 +53,11 @@ class Request:
 @dataclass
 class Ways:
     """To one sidecar. `dial` makes a connection to where a kernel's redirect or /etc/hosts leads a
-    client that looks for the telemetry host, None where there is no such way."""
+    client that looks for the telemetry host, None where there is no such way. The sidecar's
+    authority vouches for the hosts of profiles only: `vouched`."""
 
     sidecar: Sidecar
+    vouched: tuple[str, ...]
     dial: Callable[[int], socket.socket] | None = None
 
     def names(self) -> list[str]:
@@ -76,14 +78,13 @@ class Ways:
         with plain:
             if kind == "plain":
                 return exchange(plain, request.wire(mark))
-            # Who checks names refuses, for the authority may not sign for others. This client goes
-            # on, and asks only whom it speaks with.
             trust = self.sidecar.trust()
-            trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
             if kind == "h2":
                 trust.set_alpn_protocols(["h2"])
             elif request.raw is not None:
                 trust.set_alpn_protocols([])  # as what does not speak HTTP would
+            if request.sni not in self.vouched:  # goes on, and asks only whom it speaks with
+                trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
             with trust.wrap_socket(plain, server_hostname=request.sni) as tls:
                 self._assert_ours(tls)
                 return (

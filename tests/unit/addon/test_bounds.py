@@ -11,6 +11,7 @@ from app.contract.record import REASONS
 from app.contract.rules import RuleSet
 from app.contract.settings import SettingError
 from app.otel.metrics import Metrics
+from tests.sidecar import ROOT
 
 
 def test_each_row_is_a_field_a_setting_and_a_reason() -> None:
@@ -45,3 +46,12 @@ def test_each_is_counted_from_zero() -> None:
     shown = metrics.render().decode()
     for row in BOUNDS:
         assert f'telemock_bounds_exceeded_total{{telemock_bound="{row.id}"}} 0' in shown
+
+
+def test_the_documentation_has_each_row() -> None:
+    text = (ROOT / "docs" / "bounds.md").read_text()
+    for row in BOUNDS:
+        expected = (
+            f"| `{row.id}` | `{row.setting}` | `{row.default}` | `{row.reason}` | {row.help} |"
+        )
+        assert expected in text, "cog -r docs/bounds.md"

@@ -10,7 +10,7 @@ import pytest
 
 from addon.bounds import DEFAULTS
 from addon.flood import FRAME_SIZE, Flood, Frames
-from tests.attacks.kinds import PING, h2_frame
+from tests.attacks.framed import PING, h2_frame
 
 HEAD = [(":method", "GET"), (":path", "/"), (":authority", "a"), (":scheme", "https")]
 

@@ -5,32 +5,18 @@ The handler itself, under attack: tests/integration/test_sidecar_memory.py.
 
 import asyncio
 import socket
-from collections.abc import Iterator
 
 import pytest
-from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode, HttpStream
-from mitmproxy.test import taddons, tflow
 
 from addon import handler, layers
 from addon.room import Stage
 from tests.unit.addon.test_next_layer import Rules
 
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n"
-
-
-@pytest.fixture
-def context() -> Iterator[Context]:
-    layers.install()
-    with taddons.context(Proxyserver()) as master:
-        context = Context(tflow.tclient_conn(), master.options)
-        context.server = Server(address=("real.example", 443))
-        context.server.state = ConnectionState.OPEN
-        yield context
 
 
 def fed(one: layer.Layer, context: Context, *pieces: bytes) -> list[commands.Command]:

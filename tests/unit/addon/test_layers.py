@@ -1,42 +1,28 @@
 """addon/layers.py: what each layer does with its events; the whole path is in tests/integration."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from mitmproxy import http
-from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http._events import (
-    ErrorCode,
     RequestData,
     RequestEndOfMessage,
     RequestHeaders,
     RequestProtocolError,
     RequestTrailers,
     ResponseEndOfMessage,
-    ResponseProtocolError,
 )
-from mitmproxy.test import taddons, tflow, tutils
+from mitmproxy.test import tutils
 
 from addon import layers
 from addon.bounds import DEFAULTS
 from addon.judge import HEAD_CAP
+from tests.unit.addon.conftest import Told
 from tests.unit.addon.test_next_layer import Rules
-
-
-@pytest.fixture
-def context() -> Iterator[Context]:
-    with taddons.context(Proxyserver()) as master:
-        context = Context(tflow.tclient_conn(), master.options)
-        context.server = Server(address=("real.example", 443))
-        context.server.state = ConnectionState.OPEN
-        context.server.timestamp_start = 1.0
-        yield context
 
 
 def sent(made: Any) -> bytes:
@@ -166,104 +152,6 @@ def test_install_reaches_all_that_is_mitmproxys() -> None:
         assert getattr(module, name) is ours
     assert layers.Inflate.most == layers.Messages.bounds.websocket == 99_999
     layers.install()
-
-
-class Told:
-    """What was said to be over a bound."""
-
-    def __init__(self) -> None:
-        self.bounds: list[str] = []
-
-    def __call__(self, bound: str, client: object) -> None:
-        self.bounds.append(bound)
-
-
-@pytest.fixture
-def told() -> Iterator[Told]:
-    told = Told()
-    layers.install(replace(DEFAULTS, response_head=65536, response_fields=50), told)
-    yield told
-    layers.install(tell=lambda bound, client: None)
-
-
-def asked(context: Context) -> layers.Client:
-    """A client that waits for the answer."""
-    client = layers.Client(context)
-    list(client.handle_event(events.Start()))
-    request = tutils.treq(method=b"GET", content=b"")
-    list(client.handle_event(RequestHeaders(1, request, end_stream=True)))
-    list(client.handle_event(RequestEndOfMessage(1)))
-    return client
-
-
-def said(context: Context, client: layers.Client, *pieces: bytes) -> list[Any]:
-    return [
-        made
-        for piece in pieces
-        for made in client.handle_event(events.DataReceived(context.server, piece))
-    ]
-
-
-OK = b"HTTP/1.1 200 OK\r\n"
-CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    ("pieces", "bound"),
-    [
-        ([OK + b"X: ", *[b"x" * 30_000] * 3], "response_head"),
-        ([OK + b"a: b\r\n" * 60], "response_fields"),
-        ([OK + b"a: b\r\n" * 60 + b"content-length: 2\r\n\r\nok"], "response_fields"),
-        ([CHUNKED + b"5;", *[b"x" * 30_000] * 3], "response_head"),
-        ([CHUNKED + b"0\r\n", *[b"a: b\r\n" * 5000] * 3], "response_head"),
-    ],
-)
-def test_what_a_real_host_says_before_its_body_has_an_end(
-    context: Context, told: Told, pieces: list[bytes], bound: str
-) -> None:
-    client = asked(context)
-    made = said(context, client, *pieces)
-    assert told.bounds == [bound]
-    (error,) = [x for x in received(made) if isinstance(x, ResponseProtocolError)]
-    assert len(error.message) < 100 and "xxx" not in error.message
-    assert any(isinstance(x, commands.CloseConnection) for x in made)
-    assert len(client.buf) == 0
-    assert said(context, client, b"more") == []
-    stop = RequestProtocolError(1, "gone", ErrorCode.CANCEL)
-    assert list(client.handle_event(stop)) == []
-
-
-@pytest.mark.parametrize("fields", [1, 45])
-def test_an_ordinary_answer_is_not_over_them(context: Context, told: Told, fields: int) -> None:
-    client = asked(context)
-    head = OK + b"a: b\r\n" * fields + b"content-length: 200000\r\n\r\n"
-    made = said(context, client, head + b"\n" * 100_000, b"\n" * 100_000)
-    assert isinstance(received(made)[-1], ResponseEndOfMessage)
-    assert told.bounds == []
-
-
-@pytest.mark.parametrize("left", [b"HTTP/1.1 200 OK\r\nX: secret", b"HTTP/1.1 200"])
-def test_a_cut_head_is_not_repeated(context: Context, left: bytes) -> None:
-    client = asked(context)
-    said(context, client, left)
-    made = received(client.handle_event(events.ConnectionClosed(context.server)))
-    assert [x.message for x in made] == ["server closed connection"]
-
-
-def test_of_a_wrong_head_little_is_repeated(context: Context) -> None:
-    client = asked(context)
-    (error,) = received(said(context, client, b"x" * 5000 + b"\r\n\r\n"))
-    assert len(error.message) <= layers.SAID + 1
-
-
-def test_what_nobody_asked_for_is_not_logged(
-    context: Context, caplog: pytest.LogCaptureFixture
-) -> None:
-    client = layers.Client(context)
-    list(client.handle_event(events.Start()))
-    made = said(context, client, b"HTTP/1.1 200 OK\r\nX: secret\r\n\r\n")
-    assert [type(x) for x in made] == [commands.CloseConnection]
-    assert "secret" not in caplog.text
 
 
 def test_a_request_of_too_many_fields_is_refused(

@@ -1,14 +1,26 @@
 """addon/measure.py: the instruments' labels and values for records of every kind."""
 
+import random
 from typing import Any
 
 import pytest
+from mitmproxy import flow as flows
+from mitmproxy.test import taddons, tutils
 
+from addon import options
+from addon.api import Api
 from addon.exchange import Traced
+from addon.main import Sidecar
 from addon.measure import LOSSES, Measure, asked_of, method_of, server_error
+from addon.profiles import Profiles
+from app.contract import rules as r
 from app.contract.record import REASONS, CaptureRecord, Request, Response, Tls
 from app.contract.rules import Host, Profile, RuleSet
 from app.otel.metrics import Metrics
+from tests.sidecar import HOST
+from tests.unit.addon.test_connections import Kept
+from tests.unit.addon.test_main import RULES as SOME
+from tests.unit.addon.test_main import flow_of
 
 RULES = RuleSet((Profile("acme", "Acme", (Host("t.example"), Host("w.example", suffix=True)), ()),))
 
@@ -128,3 +140,57 @@ def test_a_host_that_answers_with_every_status_is_bounded(case: Case) -> None:
             record(response=Response(status=status), answered_by="upstream", answer_ns=1), None
         )
     assert len(case.samples("http_client_request_duration_seconds_count")) <= 501
+
+
+class Measured(Kept):
+    """A sink that measures as the shipper does, and keeps nothing."""
+
+    def __init__(self, measure: Measure) -> None:
+        super().__init__()
+        self.measure = measure
+
+    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
+        self.measure.record(record, traced)
+
+
+async def test_ten_thousand_random_requests_make_few_series() -> None:
+    """Paths, queries, hosts, methods and statuses as clients and hosts may make them up."""
+    chance = random.Random(5)
+
+    def word() -> str:
+        return f"{chance.getrandbits(64):x}"
+
+    rules = r.msgspec.structs.replace(
+        SOME.rules.profiles[0], hosts=(r.Host(HOST), r.Host("wild.example", suffix=True))
+    )
+    profiles = Profiles(Api("http://127.0.0.1:9", str), r.Bundle(r.RuleSet((rules,))))
+    metrics = Metrics("sidecar")
+    sink = Measured(Measure(metrics, lambda: profiles.rules))
+    with taddons.context():
+        chosen = options.load({"TELEMOCK_APP_URL": "http://127.0.0.1:9"})
+        sidecar = Sidecar(chosen, profiles, sink, metrics)
+        for _ in range(10_000):
+            path = chance.choice(["/telemetry/index.html", "/observe", "/block", f"/{word()}/x"])
+            flow = flow_of(f"{path}?{word()}={word()}")
+            flow.request.method = chance.choice(["GET", word()])
+            flow.request.headers["host"] = chance.choice(
+                [HOST, f"{word()}.wild.example", f"{word()}.example"]
+            )
+            await sidecar.requestheaders(flow)
+            await sidecar.request(flow)
+            if flow.response is None:
+                flow.response = tutils.tresp(status_code=chance.choice([200, 302, 404, 503]))
+            sidecar.responseheaders(flow)
+            if chance.random() < 0.1:
+                flow.error = flows.Error("reset")
+                sidecar.error(flow)
+            else:
+                sidecar.response(flow)
+    assert sink.given == 10_000 and sidecar.exchanges.in_flight == 0
+    counts = {f.name: len(f.samples) for f in metrics.registry.collect()}
+    assert counts["telemock_captures"] < 60
+    # 17 samples for each set of labels.
+    assert counts["http_server_request_duration_seconds"] <= 17 * 50
+    # By host: ours, *.wild.example and other, which is what Host says on the way to one of ours.
+    assert counts["http_client_request_duration_seconds"] <= 17 * 120
+    assert sum(counts.values()) < 2_500

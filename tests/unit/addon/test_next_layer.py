@@ -204,6 +204,8 @@ def test_inside_opened_tls_http_is_read_and_anything_else_relayed(context: Conte
     assert isinstance(choose(context.fork(), b"GET / HTTP/1.1\r\n", Rules(), NAMES), Http)
     assert choose(context.fork(), b"GET /", Rules(), NAMES) is Wait.WAIT
     assert isinstance(choose(context.fork(), b"\x00\x01", Rules(), NAMES), Relay)
+    context.client.alpn = b"http/1.1"  # whatever was agreed on
+    assert isinstance(choose(context.fork(), b"\x00\x01", Rules(), NAMES), Relay)
 
 
 @given(st.binary(max_size=300))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from addon import profiles
-from addon.api import Api
+from addon.api import ANSWER_CAP, Api
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, Request
 from tests.peers import App, send, wait_for
@@ -86,6 +86,11 @@ def test_the_mask_key_comes_with_the_set(app: App) -> None:
     [
         (b"200 OK", b"no json"),
         (b"200 OK", b'{"rules": {"profiles": [{"id": 1}]}}'),
+        (b"200 OK", b'{"rules": {}}'),
+        (b"200 OK", r.dump(r.Bundle(r.RuleSet()))),
+        (b"200 OK", r.dump(FIRST) + b" " * ANSWER_CAP),
+        (b"206 Partial Content", r.dump(FIRST)),
+        (b"503 Service Unavailable", r.dump(FIRST)),
         (b"401 Unauthorized", b"{}"),
         (b"500 Internal Server Error", b""),
     ],

@@ -225,7 +225,7 @@ def test_standard_output_that_takes_nothing_delays_nothing(case: Case, blocked: 
     with standin() as app, os.fdopen(write_end, "wb", buffering=0) as stdout:
         shipper = case.shipper(app.url, stdout)
         shipper.start()
-        body = Body(text="x" * 10_000)
+        body = Body(text="x" * 5_000)
         for _ in range(2000):
             shipper.submit(record(shipper, request=request(body=body)))
         eventually(lambda: len(app.lines) == 2000, 30)

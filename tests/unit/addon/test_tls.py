@@ -173,6 +173,8 @@ def at(made: Made, sni: str | None, sockname: str, host: str) -> Connection:
         (None, "127.0.0.2", HOST, "127.0.0.2"),
         (None, "172.18.0.3", HOST, HOST),  # at an explicit proxy
         (HOST, "151.101.1.1", "151.101.1.1", HOST),  # `all`: a real address
+        (HOST, "127.0.0.1", HOST + ".", HOST),  # as CONNECT wrote it
+        (HOST, "127.0.0.1", "other.example", HOST),  # whom CONNECT named
     ],
 )  # fmt: skip
 def test_clients_take_what_the_authority_may_sign(

@@ -68,6 +68,17 @@ def test_unknown_fields_stay_in_the_line() -> None:
     assert read_batch(newer, "").records[0].line == newer
 
 
+def windowed(log: int) -> bytes:
+    """TWO, with a window of that many bytes that whoever reads it has to keep."""
+    given = zstandard.ZstdCompressionParameters(window_log=log)
+    packer = zstandard.ZstdCompressor(compression_params=given).compressobj()
+    return packer.compress(TWO) + packer.flush()
+
+
+def test_a_window_within_the_limit_is_read() -> None:
+    assert len(read_batch(windowed(26), "zstd").records) == 2
+
+
 @pytest.mark.parametrize(
     ("body", "encoding", "status"),
     [
@@ -81,6 +92,7 @@ def test_unknown_fields_stay_in_the_line() -> None:
         (TWO, "br", 415),
         (gzip.compress(bytes(BATCH_CAP + 1)), "gzip", 413),
         (zstandard.compress(bytes(BATCH_CAP + 1)), "zstd", 413),
+        (windowed(27), "zstd", 400),
         (b"x\n" * (LINES_CAP + 1), "", 413),
         (b"x\n" * LINES_CAP + b"x", "", 413),
         (b"\n" * (LINES_CAP + 1), "", 413),

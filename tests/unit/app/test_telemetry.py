@@ -32,6 +32,7 @@ def asked(**changes: object) -> Arrived:
             "method": "GET",
             "scheme": "https",
             "host": "cdn.cribl.io",
+            "hosts": ("cdn.cribl.io",),
             "port": 443,
             "path": "/telemetry/index.html",
             "query": [("v", "4.16.1"), ("lic", SECRET), ("odd", "x&v=" + SECRET), ("bare", "")],

@@ -1,0 +1,41 @@
+"""A connection's context, and who is told of what was over a bound."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.proxy.context import Context
+from mitmproxy.test import taddons, tflow
+
+from addon import layers
+from addon.bounds import DEFAULTS
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    with taddons.context(Proxyserver()) as master:
+        context = Context(tflow.tclient_conn(), master.options)
+        context.server = Server(address=("real.example", 443))
+        context.server.state = ConnectionState.OPEN
+        context.server.timestamp_start = 1.0
+        yield context
+
+
+class Told:
+    """What was said to be over a bound."""
+
+    def __init__(self) -> None:
+        self.bounds: list[str] = []
+
+    def __call__(self, bound: str, client: object) -> None:
+        self.bounds.append(bound)
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    told = Told()
+    layers.install(replace(DEFAULTS, response_head=65536, response_fields=50), told)
+    yield told
+    layers.install(tell=lambda bound, client: None)
