@@ -15,6 +15,7 @@ import pytest
 
 from app import local
 from app.contract import names
+from app.store.sqlite import SqliteStore
 from tests.serving import until
 
 REQUESTS = 1000
@@ -92,6 +93,10 @@ def test_an_app_that_is_killed_under_load_loses_nothing(tmp_path):
             check=True,
         )
         assert len(listed.stdout.splitlines()) == REQUESTS
-        assert not list((data / names.DIR_SPOOL).rglob("*.ndjson"))
+        assert list((data / names.DIR_SPOOL).iterdir()) == []
+        store = SqliteStore.open_readonly(data / names.FILE_STORE)
+        (boot,) = [row for row in store.boots() if row.boot == sidecar.boot]
+        store.close()
+        assert (boot.ended, boot.count, boot.missing, boot.lost) == (True, boot.numbered, 0, {})
     finally:
         app.stop()
