@@ -123,7 +123,7 @@ class Arriving:
             if not limit.expired():
                 raise
             self._told(place.ended_by)
-            raise Slow(_SENTENCES[place.ended_by]) from None
+            raise Slow(ENDED[place.ended_by]) from None
 
     def full(self, size: int) -> bool:
         """So many bytes more are too many. What is more than all may be goes alone."""
@@ -160,7 +160,7 @@ class Arriving:
         self._left.set()
 
 
-_SENTENCES = {
+ENDED = {
     "slow": f"the body took too long, or came with less than {RATE} bytes a second",
     "crowded": "other bodies needed its place, and this one was the slowest",
 }

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from app import auth, template
-from app.arriving import Arriving
+from app.arriving import ENDED, Arriving
 from app.batch import BUDGET, DECODING, Budget
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
@@ -65,6 +65,8 @@ class Runtime:
         self.sidecars = Sidecars()
         self.started = time.monotonic()
         self.batches = asyncio.Semaphore(_BATCHES)
+        for why in ENDED:
+            metrics.add("telemock.bodies.ended", (why,), 0)
         self.arriving = Arriving(lambda why: metrics.add("telemock.bodies.ended", (why,)))
         self.decoding = Budget(DECODING)
         self.budget = Budget(BUDGET)

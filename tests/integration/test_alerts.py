@@ -211,6 +211,23 @@ def test_what_cannot_be_shipped_or_exported_is_told(lab: Lab) -> None:
         assert {a["labels"]["job"] for a in found} == {"lonely"}
 
 
+def test_a_sidecar_whose_process_dies_again_and_again_is_told(lab: Lab) -> None:
+    port = free_port()
+    for times in range(4):  # as `addon.supervisor` starts it
+        restarted = {"TELEMOCK_RESTARTED": f"{times} was killed"} if times else {}
+        with telling(
+            lab.folder / "dying", lab.app, TELEMOCK_HEALTH_PORT=str(port), **restarted
+        ):  # fmt: skip
+            if not times:
+                lab.also("dying", port)
+                assert lab.quiet("TelemockSidecarDying")
+            assert lab.prometheus.series(
+                f'telemock_sidecar_restarts_total{{job="dying"}} == {times}'
+            )
+    (alert,) = lab.prometheus.firing("TelemockSidecarDying", 30)
+    assert "dies again and again" in alert["annotations"]["summary"]
+
+
 def test_a_store_near_its_limit_is_told(lab: Lab, tmp_path: Path) -> None:
     with serving(tmp_path, TELEMOCK_RETENTION_SIZE="64KiB") as app:  # an empty one takes more
         lab.also("near", app.port)

@@ -70,7 +70,7 @@ async def test_over_the_bytes_the_slowest_is_ended_and_the_new_one_served(impati
     await asyncio.sleep(0.1)
     assert await asyncio.wait_for(quick(arriving, "good", 30), 5) < 0.15
     done, rest = await asyncio.wait(held, timeout=0)
-    assert [t.result() for t in done] == [module._SENTENCES["crowded"]]
+    assert [t.result() for t in done] == [module.ENDED["crowded"]]
     assert told == ["crowded"] and held[2] in done and len(rest) == 2
     await asyncio.wait(rest)
 
@@ -103,7 +103,7 @@ async def test_bodies_that_wait_for_each_other_do_not_wait_for_ever(impatient: N
         return "whole"
 
     ends = await asyncio.wait_for(asyncio.gather(*(halves(f"s{n}") for n in range(3))), 5)
-    assert ends == ["whole", "whole", module._SENTENCES["crowded"]]
+    assert ends == ["whole", "whole", module.ENDED["crowded"]]
 
 
 async def test_more_than_all_goes_alone() -> None:
@@ -117,7 +117,7 @@ async def test_a_sender_that_holds_its_share_loses_its_slowest(impatient: None) 
     await asyncio.sleep(0.1)
     assert await quick(arriving, "a", 1) < 0.1
     done, _ = await asyncio.wait([*mine, other], return_when=asyncio.FIRST_COMPLETED)
-    assert [t.result() for t in done] == [module._SENTENCES["crowded"]] and mine[0] in done
+    assert [t.result() for t in done] == [module.ENDED["crowded"]] and mine[0] in done
     await asyncio.wait([*mine, other])
     assert (arriving.held, dict(arriving._senders)) == (0, {})
 
