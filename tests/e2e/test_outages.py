@@ -1,5 +1,7 @@
 """What breaks, and what does not break with it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from kubernetes.dynamic.exceptions import DynamicApiError
 
@@ -41,6 +43,34 @@ def test_without_the_app_clients_are_answered_and_nothing_is_lost(
 
     until(all_there, "every report is in the store", 90)
     assert sorted(t for t, _ in release.tagged("outage-")) == sorted(sent)  # and none twice
+
+
+def test_clients_that_keep_their_connections_are_answered_through_an_outage(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    """At 25 requests a second over two connections, each meets the second in which the app that
+    failed is not asked again with requests behind it."""
+    leader, count = cribl.leader, 500
+    paced = {"count": str(count), "pace": "40", "sockets": "2", "tag": "kept"}
+    with ThreadPoolExecutor(1) as one:
+        asking = one.submit(cluster.ask, leader, 9000, "/test/burst", **paced)
+        try:
+            cluster.scale(release.app, release.namespace, 0)
+        finally:
+            cluster.scale(release.app, release.namespace, 1)
+        seen = asking.result(120)
+    assert seen["answered"] == count
+    assert seen["slowestMs"] < 10_000  # TELEMOCK_ANSWER_SECONDS
+    sidecar = cluster.ask(leader, 17490, "/health")["shipper"]
+    assert sidecar["dropped"] == {}
+    fell_back = {"app_unreachable", "app_error", "circuit_open"}
+    found = until(
+        lambda: len(f := release.tagged("kept-")) >= count and f, "all are in the store", 90
+    )
+    assert len(found) == len({tag for tag, _ in found}) == count
+    assert fell_back & {record.get("reason") for _, record in found}, "the app was never away"
+    missing = release.api("/api/v1/report").json()["missing"]
+    assert [m for m in missing if m["pod"] == leader["metadata"]["name"]] == []
 
 
 KILLS = 5  # of one container: by the second one the kubelet would wait before it starts it again

@@ -81,19 +81,26 @@ async function telemetry(changes = {}) {
   return answer;
 }
 
-// Many reports over a few kept connections; how many were answered with 200.
-async function burst({count = 100, tag}) {
-  const agent = new https.Agent({keepAlive: true, maxSockets: 8});
+// Many reports over a few kept connections, all at once or one every `pace` ms; how many were answered
+// with 200, and how long the slowest took.
+async function burst({count = 100, tag, pace = 0, sockets = 8}) {
+  const agent = new https.Agent({keepAlive: true, maxSockets: +sockets});
+  let slowestMs = 0;
   const one = (n) => new Promise((resolve) => {
+    const began = performance.now();
     const query = new URLSearchParams({...parameters(), 'fc.tag': `${tag}-${n}`});
-    https.get(`${TELEMETRY}?${query}`, {agent}, (answer) => {
+    https.get(`${TELEMETRY}?${query}`, {agent, timeout: 15000}, (answer) => {
       answer.resume();
-      answer.on('end', () => resolve(answer.statusCode === 200));
-    }).on('error', () => resolve(false));
+      answer.on('end', () => {
+        slowestMs = Math.max(slowestMs, Math.round(performance.now() - began));
+        resolve(answer.statusCode === 200);
+      });
+    }).on('timeout', function giveUp() { this.destroy(); }).on('error', () => resolve(false));
   });
-  const answers = await Promise.all(Array.from({length: +count}, (_, n) => one(n)));
+  const paced = (n) => new Promise((resolve) => { setTimeout(() => resolve(one(n)), n * pace); });
+  const answers = await Promise.all(Array.from({length: +count}, (_, n) => paced(n)));
   agent.destroy();
-  return {answered: answers.filter(Boolean).length};
+  return {answered: answers.filter(Boolean).length, slowestMs};
 }
 
 // --- data: what must never meet the sidecar ------------------------------------------------------
