@@ -18,13 +18,15 @@ from app.contract.record import text
 
 HEAD_CAP = 64 * 1024  # bytes of a request's head
 
-_HOST = re.compile(rb"\nhost[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)(?=\r?\n)", re.IGNORECASE)
-_TARGET = re.compile(rb"\s*\S+[ \t]+(\S+)")
+# Up to the line feed: a carriage return within is one more that servers differ in.
+_HOST = re.compile(rb"\nhost[ \t]*+:((?:[^\n]|\n[ \t])*+)(?=\n)", re.IGNORECASE)
+_TARGET = re.compile(rb"\s*+\S++[ \t]++(\S++)")
 _HEAD_END = re.compile(rb"\n\r?\n")
 # Any token is a method, and any digit a version of HTTP/1: `addon.layers` judges them, or refuses.
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _LINES = rb"(?:\r?\n)*+"  # that some clients send ahead
-_REQUEST_LINE = re.compile(_LINES + _TOKEN + rb"++[ \t]+[^\r\n]*?[ \t]HTTP/1\.[0-9][ \t]*\r?\n")
+_REQUEST_LINE = re.compile(_LINES + _TOKEN + rb"++[ \t]([^\r\n]*+)\r?\n")
+_VERSION = re.compile(rb"[ \t]HTTP/1\.[0-9]")
 _MAYBE_REQUEST_LINE = re.compile(_LINES + rb"(?:\r|" + _TOKEN + rb"++(?:[ \t][^\r\n]*)?\r?)?\Z")
 
 
@@ -58,8 +60,8 @@ def judge(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdic
 
 def starts_like_http(data: bytes) -> bool | Wait:
     """Whether the client begins with an HTTP/1 request."""
-    if _REQUEST_LINE.match(data):
-        return True
+    if found := _REQUEST_LINE.match(data):
+        return _VERSION.fullmatch(found[1].rstrip(b" \t")[-9:]) is not None
     if _MAYBE_REQUEST_LINE.match(data) and len(data) < HEAD_CAP:
         return Wait.WAIT
     return False
@@ -101,5 +103,6 @@ def _hosts(head: bytes) -> Iterator[str]:
     """Every name in a request's head."""
     for found in _HOST.finditer(head):
         yield from hosts_in(text(found[1]))
-    if target := _TARGET.match(head):
-        yield from hosts_in(authority_of(text(target[1])))
+    if (found_target := _TARGET.match(head)) and not found_target[1].startswith(b"/"):
+        target = text(found_target[1])
+        yield from hosts_in(authority_of(target) or target)  # CONNECT's is an authority alone

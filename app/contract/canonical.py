@@ -17,6 +17,7 @@ from app.contract.record import Pair, text
 
 DECODINGS = 4  # rounds of percent-decoding that some server may do
 LONGEST = 8 * 1024  # characters of a path that is spelled oddly and worked out all the same
+LONGEST_ADDRESS = 64  # characters of an IPv6 address in brackets, with its port
 
 # A name as it is written everywhere, with or without a port.
 _NAME = re.compile(r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.*(?::[0-9]*)?")
@@ -51,7 +52,7 @@ def hosts_in(authority: str) -> tuple[str, ...]:
     """Every name that a server could take from it; first the one that the RFCs mean."""
     if found := _NAME.fullmatch(authority):
         return (found[1].lower(),)
-    if found := _IPV6.fullmatch(authority):
+    if found := len(authority) <= LONGEST_ADDRESS and _IPV6.fullmatch(authority):
         return ((found[1] or found[2]).lower(),)
     if not authority:
         return ()
@@ -91,7 +92,7 @@ def readings(path: str) -> tuple[str, ...] | None:
 
 def query_in(paths: Iterable[str]) -> list[Pair]:
     """The parameters behind a question mark that was encoded, which some server takes for one."""
-    found = [path.partition("?")[2] for path in paths if "?" in path]
+    found = dict.fromkeys(path.partition("?")[2] for path in paths if "?" in path)
     return parse_qsl("&".join(found), keep_blank_values=True)
 
 

@@ -1,11 +1,9 @@
 """Compiled profiles and `decide()`: which rule answers a request, and how.
 
-A request is judged as it came, and where that lets it go on to the vendor, by every other name it
-carries and by every path that a server could read in it (`app.contract.canonical`): a rule that
-keeps it here takes it in any of these readings.
+A request is judged as it came, and where that lets it go on to the vendor, in every reading of it
+(`app.contract.canonical`): a rule that keeps it here takes it in any of them.
 
-`app.profiles` compiles what people write into these types; both halves load them from JSON
-(`load`, `dump`). Nothing here validates for people: that is the schema's work.
+`app.profiles` compiles what people write into these types; both halves load them from JSON.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -230,6 +228,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 PASS = Decision(action="pass")
 KEPT_HERE = frozenset(("mock", "block", "hold"))  # actions with which nothing reaches the vendor
+# At rules, in all readings of one request: more would keep others waiting, and nobody can tell.
+LOOKS = 20_000
 
 
 def decide(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Decision:
@@ -272,11 +272,13 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
     took it as it came, else `first`."""
     names = {name: None for name in names_of(seen) if rules.of_host(name)}
     paths = readings(seen.path)
-    if paths is None:
-        host = next((n for n in names if rules.fails_closed(n, mode)), "")
-        return Decision("block", rules.of_host(host)[0], by=("path",), host=host) if host else first
-    waiting = observed = None
     methods = dict.fromkeys((seen.method, seen.method.strip().upper()))
+    looks = sum(len(p.rules) for name in names for p in rules.of_host(name))
+    if paths is None or looks * len(paths) * len(methods) > LOOKS:
+        host = next((n for n in names if rules.fails_closed(n, mode)), "")
+        by: By = "path" if paths is None or len(names) < len(paths) else "name"
+        return Decision("block", rules.of_host(host)[0], by=(by,), host=host) if host else first
+    waiting = observed = None
     query = (*seen.query, *query_in(paths))
     for host in names:
         for path in paths:
@@ -325,9 +327,8 @@ def failed_part(match: Match, seen: Seen) -> Unmatched | None:
     if match.hosts:
         host = seen.host.lower().rstrip(".")
         if not any(h.matches(host) for h in match.hosts):
-            return Unmatched(
-                "host", " or ".join(("." if h.suffix else "") + h.name for h in match.hosts), host
-            )
+            wanted = " or ".join(("." if h.suffix else "") + h.name for h in match.hosts)
+            return Unmatched("host", wanted, host)
     if match.paths and not any(p.matches(seen.path) for p in match.paths):
         return Unmatched("path", " or ".join(f"{p.kind} {p.value}" for p in match.paths), seen.path)
     if match.query and (bad := _unmatched("query", match.query, seen.query)):
@@ -340,19 +341,20 @@ def failed_part(match: Match, seen: Seen) -> Unmatched | None:
         for want in match.body:
             found = json_values(seen.json, want.name)
             if not want.matches(found):
-                return Unmatched(
-                    f"body {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3])
-                )
+                return _missed("body", want, found)
     return None
+
+
+def _missed(part: str, want: Value, found: Sequence[str]) -> Unmatched:
+    wanted = f"{want.op} {want.value}".strip()
+    return Unmatched(f"{part} {want.name}", wanted, ", ".join(found[:3]))
 
 
 def _unmatched(part: str, wanted: Iterable[Value], pairs: Sequence[Pair]) -> Unmatched | None:
     for want in wanted:
         found = [v for n, v in pairs if n == want.name]
         if not want.matches(found):
-            return Unmatched(
-                f"{part} {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3])
-            )
+            return _missed(part, want, found)
     return None
 
 

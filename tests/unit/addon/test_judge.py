@@ -1,6 +1,7 @@
 """addon/judge.py: what the first bytes of a connection say."""
 
 import ssl
+import time
 
 import pytest
 from hypothesis import given
@@ -108,3 +109,38 @@ def test_no_bytes_are_too_odd(data: bytes) -> None:
 )
 def test_http_begins_with_a_request_line(data: bytes, found: bool | Wait) -> None:
     assert starts_like_http(data) is found
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: o.test\r\nHost: %s\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: %s\rx: y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: %s\r\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: o.test,\r\n\t%s\r\n\r\n",
+        b"CONNECT %s:443 HTTP/1.1\r\n\r\n",
+        b"connect %s:443 HTTP/1.0\r\nHost: o.test\r\n\r\n",
+        b"GET http://%s/ HTTP/1.1\r\nHost: o.test\r\n\r\n",
+    ],
+)
+def test_a_name_counts_wherever_a_head_has_it(head: bytes) -> None:
+    assert judged(head % HOST.encode()) == Verdict(HOST)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET " + b" " * HEAD_CAP,
+        b"GET " + b" \t" * 30_000 + b"x\r\n\r\n",
+        b"GET " + b" HTTP/1.1" * 7000 + b"x\r\n\r\n",
+        b"\r\n" * 32_000,
+        b"GET / HTTP/1.1\r\nHost: " + b":" * 60_000 + b"x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost" + b" " * 60_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: " + b"a\r\n " * 15_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"Host: a;b\r\n" * 5000 + b"\r\n",
+    ],
+)
+def test_no_head_keeps_others_waiting(data: bytes) -> None:
+    started = time.process_time()
+    judged(data)
+    assert time.process_time() - started < 0.5
