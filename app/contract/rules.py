@@ -6,8 +6,9 @@ A request is judged as it came, and where that lets it go on to the vendor, in e
 `app.profiles` compiles what people write into these types; both halves load them from JSON.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
+from itertools import product
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,7 +17,16 @@ from msgspec.structs import replace
 
 from app.contract.body import UNREADABLE as UNREADABLE
 from app.contract.body import json_values
-from app.contract.canonical import authority_of, hosts_in, is_plain, query_in, readings
+from app.contract.canonical import (
+    authority_of,
+    hosts_in,
+    lines_in,
+    parameters,
+    query_in,
+    readings,
+)
+from app.contract.matching import Unmatched as Unmatched
+from app.contract.matching import failed_part as failed_part
 from app.contract.record import Action, Mode, Pair
 
 Part = Literal["query", "header", "body", "path", "any"]
@@ -182,6 +192,15 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         of_host = (r for p in self.of_host(host) for r in p.rules)
         return self.denies(host) is not None or any(_action(r, mode) in KEPT_HERE for r in of_host)
 
+    def reads(self, part: Literal["query", "headers"]) -> bool:
+        """Whether a rule has conditions on it."""
+        return part in self._read
+
+    @cached_property
+    def _read(self) -> frozenset[str]:
+        matches = [r.match for p in self.profiles for r in p.rules]
+        return frozenset(f for f in ("query", "headers") for m in matches if getattr(m, f))
+
     @cached_property
     def _by_id(self) -> dict[tuple[str, str], tuple[Profile, Rule]]:
         return {(p.id, r.id): (p, r) for p in self.profiles for r in p.rules}
@@ -207,7 +226,7 @@ class Seen(msgspec.Struct, kw_only=True):
 UNREAD = msgspec.UNSET
 
 # How a request came to its rule, where not as it came: what was read in another way, or not at all.
-By = Literal["name", "path", "method", "body"]
+By = Literal["name", "path", "query", "header", "method", "body"]
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -241,9 +260,16 @@ def decide(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Decision:
     first = _first(rules, seen, mode)
     if first.action in KEPT_HERE or first.needs_body:
         return first
-    if not seen.names and is_plain(seen.path) and seen.method == seen.method.strip().upper():
-        return first
     return _otherwise(rules, seen, mode, first)
+
+
+def _methods(seen: Seen) -> dict[str, None]:
+    """As it came, in upper case, and as a header asks a server to take it."""
+    said = [v for n, v in seen.headers if n.lower() in _OVERRIDES]
+    return dict.fromkeys((seen.method, *(m.strip().upper() for m in (seen.method, *said[:3]))))
+
+
+_OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
 
 
 def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
@@ -271,32 +297,48 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
     """What keeps the request here, else what waits for its body, else an `observe` where no rule
     took it as it came, else `first`."""
     names = {name: None for name in names_of(seen) if rules.of_host(name)}
-    paths = readings(seen.path)
-    methods = dict.fromkeys((seen.method, seen.method.strip().upper()))
-    looks = sum(len(p.rules) for name in names for p in rules.of_host(name))
-    if paths is None or looks * len(paths) * len(methods) > LOOKS:
+    if not names:
+        return first
+    paths, methods = readings(seen.path), _methods(seen)
+    here = sum(len(p.rules) for name in names for p in rules.of_host(name))
+    looks, more, lines = here * len(paths or ()) * len(methods), None, None
+    if looks <= LOOKS:
+        more = parameters(seen.query) if rules.reads("query") else []
+        lines = lines_in(seen.headers) if rules.reads("headers") else []
+        looks *= (1 + bool(more)) * (1 + bool(lines))
+    if paths is None or more is None or lines is None or looks > LOOKS:
         host = next((n for n in names if rules.fails_closed(n, mode)), "")
-        by: By = "path" if paths is None or len(names) < len(paths) else "name"
+        by: By = "path" if paths is None else "query" if lines is not None else "name"
         return Decision("block", rules.of_host(host)[0], by=(by,), host=host) if host else first
+    more += query_in(paths)
+    queries = [seen.query, (*seen.query, *more)] if more else [seen.query]
+    headers = [seen.headers, (*seen.headers, *lines)] if lines else [seen.headers]
     waiting = observed = None
-    query = (*seen.query, *query_in(paths))
-    for host in names:
-        for path in paths:
-            for method in methods:
-                view = replace(seen, host=host, path=path, query=query, method=method)
-                found = _first(rules, view, mode)
-                if found.action in KEPT_HERE:
-                    return _read_as(found, seen, view)
-                if found.needs_body:
-                    waiting = waiting or _read_as(found, seen, view)
-                elif found.action == "observe" and first.rule is None:
-                    observed = observed or _read_as(found, seen, view)
+    for host, path, method, query, head in product(names, paths, methods, queries, headers):
+        view = replace(seen, host=host, path=path, query=query, method=method, headers=head)
+        found = _first(rules, view, mode)
+        if found.action in KEPT_HERE:
+            return _read_as(found, seen, view)
+        if found.needs_body:
+            waiting = waiting or _read_as(found, seen, view)
+        elif found.action == "observe" and first.rule is None:
+            observed = observed or _read_as(found, seen, view)
     return waiting or observed or first
 
 
+_PARTS: tuple[tuple[By, str], ...] = (
+    ("name", "host"),
+    ("path", "path"),
+    ("query", "query"),
+    ("header", "headers"),
+    ("method", "method"),
+)
+
+
 def _read_as(found: Decision, seen: Seen, view: Seen) -> Decision:
-    pairs = (("name", "host"), ("path", "path"), ("method", "method"))
-    by = [part for part, field in pairs if getattr(view, field) != getattr(seen, field)]
+    by = [part for part, field in _PARTS if getattr(view, field) != getattr(seen, field)]
+    if "path" in by and "query" in by:  # behind a question mark that stands in the path
+        by.remove("query")
     return replace(found, by=(*by, *found.by), host=view.host, path=view.path)
 
 
@@ -307,55 +349,6 @@ def names_of(seen: Seen) -> tuple[str, ...]:
 
 def _action(rule: Rule, mode: Mode | None) -> Action:
     return mode if mode is not None and rule.action == "mock" else rule.action
-
-
-class Unmatched(msgspec.Struct, frozen=True):
-    """Why a rule did not take a request: the part of its match that failed, and what was there."""
-
-    part: str
-    wanted: str
-    found: str
-
-
-def failed_part(match: Match, seen: Seen) -> Unmatched | None:
-    """The first part of the match that does not hold; None when all do.
-
-    Body conditions count as holding while the body is UNREAD, and where it is UNREADABLE.
-    """
-    if match.methods and seen.method not in match.methods:
-        return Unmatched("method", " or ".join(match.methods), seen.method)
-    if match.hosts:
-        host = seen.host.lower().rstrip(".")
-        if not any(h.matches(host) for h in match.hosts):
-            wanted = " or ".join(("." if h.suffix else "") + h.name for h in match.hosts)
-            return Unmatched("host", wanted, host)
-    if match.paths and not any(p.matches(seen.path) for p in match.paths):
-        return Unmatched("path", " or ".join(f"{p.kind} {p.value}" for p in match.paths), seen.path)
-    if match.query and (bad := _unmatched("query", match.query, seen.query)):
-        return bad
-    if match.headers:
-        lower = [(n.lower(), v) for n, v in seen.headers]
-        if bad := _unmatched("header", match.headers, lower):
-            return bad
-    if match.body and seen.json is not UNREAD and seen.json is not UNREADABLE:
-        for want in match.body:
-            found = json_values(seen.json, want.name)
-            if not want.matches(found):
-                return _missed("body", want, found)
-    return None
-
-
-def _missed(part: str, want: Value, found: Sequence[str]) -> Unmatched:
-    wanted = f"{want.op} {want.value}".strip()
-    return Unmatched(f"{part} {want.name}", wanted, ", ".join(found[:3]))
-
-
-def _unmatched(part: str, wanted: Iterable[Value], pairs: Sequence[Pair]) -> Unmatched | None:
-    for want in wanted:
-        found = [v for n, v in pairs if n == want.name]
-        if not want.matches(found):
-            return _missed(part, want, found)
-    return None
 
 
 @lru_cache(maxsize=1024)
