@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layers.tls import parse_client_hello
+from mitmproxy.tls import ClientHello
 
 from app.contract.canonical import authority_of, hosts_in
 from app.contract.record import text
@@ -75,10 +76,30 @@ def _tls(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict
     if hello is None:
         return Wait.WAIT if len(data) < HEAD_CAP else _unread(destination, names)
     sni = (hello.sni or "").lower().rstrip(".")
-    host = next(filter(names, (sni, destination)), "")
+    host = next(filter(names, (sni, *_server_names(hello), destination)), "")
     if not host:
         return Verdict(sni or destination, sni, "not_named")
     return Verdict(host, sni, tls=True, h2=b"h2" in hello.alpn_protocols)
+
+
+def _server_names(hello: ClientHello) -> Iterator[str]:
+    """Also of an extension that mitmproxy takes for no SNI: with two names, as some server reads
+    the first one, or with an odd one."""
+    for kind, data in hello.extensions:
+        at = 2 if kind == 0 else len(data)
+        while at + 3 < len(data):
+            begin, at = at + 3, at + 3 + int.from_bytes(data[at + 1 : at + 3])
+            yield from hosts_in(text(data[begin:at]))
+
+
+def names_another(data: bytes, names: Callable[[str], bool]) -> str:
+    """The profile's host that a further request or ClientHello of a connection names, "" where
+    these bytes begin none."""
+    if starts_like_tls_record(data) or starts_like_http(data) is True:
+        found = judge(data, "", names)
+        if isinstance(found, Verdict) and names(found.host):
+            return found.host
+    return ""
 
 
 def _plain(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict | Wait:
