@@ -174,8 +174,8 @@ class _Reader:
         data, said = opened[0], content_type.lower()
         if not data.strip():
             return None
-        charset = _CHARSET.search(said)
-        if "multipart/" in said or (charset and not _CHARSETS.fullmatch(charset[1])):
+        charsets = _CHARSET.findall(said)
+        if "multipart/" in said or not all(map(_CHARSETS.fullmatch, charsets)):
             return UNREADABLE
         kinds = _kinds(content_type)
         found = self._documents(data)  # whatever its type is said to be

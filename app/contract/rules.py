@@ -192,15 +192,6 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         of_host = (r for p in self.of_host(host) for r in p.rules)
         return self.denies(host) is not None or any(_action(r, mode) in KEPT_HERE for r in of_host)
 
-    def reads(self, part: Literal["query", "headers"]) -> bool:
-        """Whether a rule has conditions on it."""
-        return part in self._read
-
-    @cached_property
-    def _read(self) -> frozenset[str]:
-        matches = [r.match for p in self.profiles for r in p.rules]
-        return frozenset(f for f in ("query", "headers") for m in matches if getattr(m, f))
-
     @cached_property
     def _by_id(self) -> dict[tuple[str, str], tuple[Profile, Rule]]:
         return {(p.id, r.id): (p, r) for p in self.profiles for r in p.rules}
@@ -301,14 +292,19 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
         return first
     paths, methods = readings(seen.path), _methods(seen)
     here = sum(len(p.rules) for name in names for p in rules.of_host(name))
-    looks, more, lines = here * len(paths or ()) * len(methods), None, None
+    looks = here * len(paths or ()) * len(methods)
+    more: list[Pair] | None = []
+    lines: list[Pair] = []
     if looks <= LOOKS:
-        more = parameters(seen.query) if rules.reads("query") else []
-        lines = lines_in(seen.headers) if rules.reads("headers") else []
+        matches = [r.match for name in names for p in rules.of_host(name) for r in p.rules]
+        if any(m.query for m in matches):
+            more = parameters(seen.query)
+        if any(m.headers for m in matches):
+            lines = lines_in(seen.headers)
         looks *= (1 + bool(more)) * (1 + bool(lines))
-    if paths is None or more is None or lines is None or looks > LOOKS:
+    if paths is None or more is None or looks > LOOKS:
         host = next((n for n in names if rules.fails_closed(n, mode)), "")
-        by: By = "path" if paths is None else "query" if lines is not None else "name"
+        by: By = "path" if paths is None else "query" if more is None else "name"
         return Decision("block", rules.of_host(host)[0], by=(by,), host=host) if host else first
     more += query_in(paths)
     queries = [seen.query, (*seen.query, *more)] if more else [seen.query]

@@ -252,6 +252,7 @@ def test_a_text_is_read_as_it_is_and_as_the_document_that_it_holds() -> None:
         (b"\x82\xa5event\xa5start", ""),
         (b"event=+AHM-tart", "application/x-www-form-urlencoded; charset=utf-7"),
         (b'{"event":"+AHM-tart"}', "application/json; Charset = 'UTF-7'"),
+        (b'{"event":"+AHM-tart"}', "application/json; charset=utf-8; charset=utf-7"),
         (b"--b\r\n\r\nname=start\r\n--b--", "text/plain, multipart/form-data; boundary=b"),
         (b"{}" * 100_000, ""),
         (b"a=1&" * 60_000, "application/x-www-form-urlencoded"),

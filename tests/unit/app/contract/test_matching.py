@@ -104,3 +104,15 @@ def test_parameters_headers_and_methods_have_readings_too(
 def test_and_what_matches_in_none_of_them_goes_on(fields: dict[str, Any]) -> None:
     seen = r.Seen(**{"method": "GET", "host": "a.example", "path": "/", **fields})
     assert r.decide(ASKING, seen) == r.Decision("pass", ASKING.profiles[0])
+
+
+def test_what_no_rule_of_the_host_reads_is_not_worked_out() -> None:
+    plain = r.Profile(
+        "o",
+        "t",
+        (r.Host("o.test"),),
+        (r.Rule("a", "mock", r.Match(paths=(r.Path("exact", "/a"),))),),
+    )
+    rules = r.RuleSet((*ASKING.profiles, plain))
+    seen = r.Seen(method="GET", host="o.test", path="/", query=[(f"{i};", "") for i in range(2000)])
+    assert r.decide(rules, seen).action == "pass"
