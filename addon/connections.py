@@ -334,7 +334,7 @@ class Connections:
         self.shipper.submit(
             self.capture.connection(
                 self.shipper.reserve(),
-                "refused" if reason == "loop" else "spliced",
+                "refused" if reason in ("loop", "unjudged") else "spliced",
                 client,
                 host=found.host,
                 sni=found.sni,

@@ -195,7 +195,8 @@ class Exchanges:
 
     def settle(self, exchange: Exchange) -> None:
         """Decides again with the body; over the cap it is unreadable."""
-        exchange.seen.json = bodies.reading(self._body(exchange), exchange.header("content-type"))
+        types = [v for n, v in exchange.seen.headers if n.lower() == "content-type"]
+        exchange.seen.json = bodies.reading(self._body(exchange), ", ".join(types))
         exchange.decision = decide(exchange.rules, exchange.seen, self.options.mode)
 
     def hands_over(self, exchange: Exchange) -> bool:

@@ -12,19 +12,22 @@ from typing import NamedTuple
 
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layers.tls import parse_client_hello
+from mitmproxy.tls import ClientHello
 
 from app.contract.canonical import authority_of, hosts_in
 from app.contract.record import text
 
 HEAD_CAP = 64 * 1024  # bytes of a request's head
 
-_HOST = re.compile(rb"\nhost[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)(?=\r?\n)", re.IGNORECASE)
-_TARGET = re.compile(rb"\s*\S+[ \t]+(\S+)")
+# Up to the line feed: a carriage return within is one more that servers differ in.
+_HOST = re.compile(rb"\nhost[ \t]*+:((?:[^\n]|\n[ \t])*+)(?=\n)", re.IGNORECASE)
+_TARGET = re.compile(rb"\s*+\S++[ \t]++(\S++)")
 _HEAD_END = re.compile(rb"\n\r?\n")
 # Any token is a method, and any digit a version of HTTP/1: `addon.layers` judges them, or refuses.
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _LINES = rb"(?:\r?\n)*+"  # that some clients send ahead
-_REQUEST_LINE = re.compile(_LINES + _TOKEN + rb"++[ \t]+[^\r\n]*?[ \t]HTTP/1\.[0-9][ \t]*\r?\n")
+_REQUEST_LINE = re.compile(_LINES + _TOKEN + rb"++[ \t]([^\r\n]*+)\r?\n")
+_VERSION = re.compile(rb"[ \t]HTTP/1\.[0-9]")
 _MAYBE_REQUEST_LINE = re.compile(_LINES + rb"(?:\r|" + _TOKEN + rb"++(?:[ \t][^\r\n]*)?\r?)?\Z")
 
 
@@ -58,8 +61,8 @@ def judge(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdic
 
 def starts_like_http(data: bytes) -> bool | Wait:
     """Whether the client begins with an HTTP/1 request."""
-    if _REQUEST_LINE.match(data):
-        return True
+    if found := _REQUEST_LINE.match(data):
+        return _VERSION.fullmatch(found[1].rstrip(b" \t")[-9:]) is not None
     if _MAYBE_REQUEST_LINE.match(data) and len(data) < HEAD_CAP:
         return Wait.WAIT
     return False
@@ -73,10 +76,30 @@ def _tls(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict
     if hello is None:
         return Wait.WAIT if len(data) < HEAD_CAP else _unread(destination, names)
     sni = (hello.sni or "").lower().rstrip(".")
-    host = next(filter(names, (sni, destination)), "")
+    host = next(filter(names, (sni, *_server_names(hello), destination)), "")
     if not host:
         return Verdict(sni or destination, sni, "not_named")
     return Verdict(host, sni, tls=True, h2=b"h2" in hello.alpn_protocols)
+
+
+def _server_names(hello: ClientHello) -> Iterator[str]:
+    """Also of an extension that mitmproxy takes for no SNI: with two names, as some server reads
+    the first one, or with an odd one."""
+    for kind, data in hello.extensions:
+        at = 2 if kind == 0 else len(data)
+        while at + 3 < len(data):
+            begin, at = at + 3, at + 3 + int.from_bytes(data[at + 1 : at + 3])
+            yield from hosts_in(text(data[begin:at]))
+
+
+def names_another(data: bytes, names: Callable[[str], bool]) -> str:
+    """The profile's host that a further request or ClientHello of a connection names, "" where
+    these bytes begin none."""
+    if starts_like_tls_record(data) or starts_like_http(data) is True:
+        found = judge(data, "", names)
+        if isinstance(found, Verdict) and names(found.host):
+            return found.host
+    return ""
 
 
 def _plain(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict | Wait:
@@ -101,5 +124,6 @@ def _hosts(head: bytes) -> Iterator[str]:
     """Every name in a request's head."""
     for found in _HOST.finditer(head):
         yield from hosts_in(text(found[1]))
-    if target := _TARGET.match(head):
-        yield from hosts_in(authority_of(text(target[1])))
+    if (found_target := _TARGET.match(head)) and not found_target[1].startswith(b"/"):
+        target = text(found_target[1])
+        yield from hosts_in(authority_of(target) or target)  # CONNECT's is an authority alone

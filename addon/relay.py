@@ -3,13 +3,14 @@
 Put in place by `addon.next_layer`, and by `addon.layers` for what CONNECT asks for.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer, layers
 from mitmproxy.proxy.context import Context
 
-from addon.judge import Wait, judge
+from addon.judge import Wait, judge, names_another
 
 
 class Keeper(Protocol):
@@ -18,12 +19,16 @@ class Keeper(Protocol):
     def names(self, host: str) -> bool:
         """Whether a profile names the host."""
 
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        """Whether what cannot be judged is refused on one of these."""
+
     def spliced(self, relay: "Relay") -> None:
         """Remembers a connection that is relayed unread, to record it when it ends."""
 
 
 class Relay(layers.TCPLayer):
-    """Relays a connection's bytes unread and counts them."""
+    """Relays a connection's bytes unread and counts them. Where no name was a profile's, and then a
+    further request on the connection, or a ClientHello, begins with one that is, it ends."""
 
     def __init__(
         self, context: Context, keeper: Keeper, *, host: str, sni: str = "", reason: str
@@ -31,15 +36,29 @@ class Relay(layers.TCPLayer):
         super().__init__(context, ignore=True)
         self.host, self.sni, self.reason = host, sni, reason
         self.sent = self.received = 0
+        self._keeper, self._ended = keeper, False
         keeper.spliced(self)
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self._ended:
+            return
         if isinstance(event, events.DataReceived):
             if event.connection == self.context.client:
+                if self.reason == "not_named" and self._leaks(event.data):
+                    yield commands.CloseConnection(self.context.client)
+                    yield commands.CloseConnection(self.context.server)
+                    return
                 self.sent += len(event.data)
             else:
                 self.received += len(event.data)
         yield from super().handle_event(event)
+
+    def _leaks(self, data: bytes) -> bool:
+        host = names_another(data, self._keeper.names)
+        self._ended = bool(host) and self._keeper.fails_closed((host,))
+        if self._ended:
+            self.host, self.reason = host, "unjudged"
+        return self._ended
 
 
 class Tunnel(layer.Layer):

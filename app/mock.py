@@ -255,7 +255,8 @@ class Mock:
             return Chosen(known[1].answer, "mock", *known)
         decision = decide(rules, seen, self._mode)
         if decision.needs_body:
-            seen.json = reading(body, header(asked.headers, "content-type"))
+            types = [value for name, value in asked.headers if name.lower() == "content-type"]
+            seen.json = reading(body, ", ".join(types))
             decision = decide(rules, seen, self._mode)
             seen.json = UNREAD  # what templates and versions look at is read as ever
         found = (decision.profile, decision.rule, " ".join(decision.by))

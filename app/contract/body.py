@@ -8,21 +8,19 @@ import base64
 import codecs
 import json as standard
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import msgspec
 
+from app.contract.encodings import undo
 from app.contract.record import BODY_CAP, Body, text
 
 Format = Literal["json", "ndjson", "form", "text"]
 
 _DEPTH = 64  # levels of a document in which embedded base64 is looked for
 _ENCODINGS = 2  # content encodings on top of each other that are undone
-_MEMBERS = 64  # gzip members one after the other that are undone
-_WINDOW = 8 << 20  # bytes of memory a zstd frame may ask for (the limit HTTP sets, RFC 9659)
 
 
 def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int) -> Body:
@@ -37,7 +35,7 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     names = [n for n in (e.strip().lower() for e in encoding.split(",")) if n not in _PLAIN]
     if data and names:
         for name in reversed(names):
-            undone = _undo(name, data, cap) if len(names) <= _ENCODINGS else None
+            undone = undo(name, data, cap) if len(names) <= _ENCODINGS else None
             if undone is None:
                 body.withheld = "encoding"
                 return body
@@ -98,7 +96,7 @@ def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes,
     compressed (a masked record keeps it open). None when it is damaged."""
     for name, magic in _MAGIC:
         if name in decoders and data.startswith(magic):
-            return _undo(name, data, cap)
+            return undo(name, data, cap)
     return data, True
 
 
@@ -145,27 +143,84 @@ def reading(body: Body | None, content_type: str) -> Any:
         return None
     if body.truncated or body.withheld:
         return UNREADABLE
-    opened = uncompressed(content(body), ("gzip", "zstd"), BODY_CAP)
-    if opened is None or not opened[1]:
+    try:
+        return _Reader().read(body, content_type)
+    except _TooMuch:
         return UNREADABLE
-    data = opened[0]
-    if not data.strip():
-        return None
-    if content_type.strip().lower().startswith("multipart/"):
-        return UNREADABLE
-    kinds = _kinds(content_type)
-    found = _documents(data)  # whatever its type is said to be
-    if found is not None and (isinstance(found, dict | list) or kinds != ["form"]):
-        return _embedded(found, _DEPTH, _inner)
-    plain = data.decode("utf-8", "replace")
-    if kinds in (["json"], ["ndjson"]) or _ODD_TEXT.search(plain):
-        return UNREADABLE
-    fields = {n: Several(v) for n, v in _form(data).items()} if "=" in plain else {}
-    if fields:
-        return _embedded(fields, _DEPTH, _inner)
-    return UNREADABLE if kinds else None
 
 
+MOST = 8192  # documents, texts that hold some, or fields of a form: more keeps others waiting
+
+
+class _TooMuch(Exception):
+    """More documents than are read."""
+
+
+class _Reader:
+    """Of one body."""
+
+    def __init__(self) -> None:
+        self._left = MOST
+
+    def _count(self, number: int = 1) -> None:
+        self._left -= number
+        if self._left < 0:
+            raise _TooMuch
+
+    def read(self, body: Body, content_type: str) -> Any:
+        opened = uncompressed(content(body), ("gzip", "zstd"), BODY_CAP)
+        if opened is None or not opened[1]:
+            return UNREADABLE
+        data, said = opened[0], content_type.lower()
+        if not data.strip():
+            return None
+        charsets = _CHARSET.findall(said)
+        if "multipart/" in said or not all(map(_CHARSETS.fullmatch, charsets)):
+            return UNREADABLE
+        kinds = _kinds(content_type)
+        found = self._documents(data)  # whatever its type is said to be
+        if found is not None and (isinstance(found, dict | list) or kinds != ["form"]):
+            return _embedded(found, _DEPTH, self._inner)
+        plain = data.decode("utf-8", "replace")
+        if kinds in (["json"], ["ndjson"]) or _ODD_TEXT.search(plain):
+            return UNREADABLE
+        fields: dict[str, Any] = {}
+        if "=" in plain:
+            self._count(data.count(b"&") + data.count(b";"))
+            fields = {n: Several(v) for n, v in _form(data).items()}
+            if b";" in data:  # which some servers take for a separator
+                for name, values in _form(data.replace(b";", b"&")).items():
+                    fields.setdefault(name, Several()).extend(values)
+        if fields:
+            return _embedded(fields, _DEPTH, self._inner)
+        return UNREADABLE if kinds else None
+
+    def _documents(self, data: bytes) -> Any:
+        """All of the JSON documents in the data, None when it is not made of them."""
+        found = Several()
+        try:
+            written = data.decode(standard.detect_encoding(data), "replace")
+            at = _end(written, 0)
+            while at < len(written):
+                self._count()
+                document, at = _decoder.raw_decode(written, at)
+                found.append(document)
+                at = _end(written, at)
+        except (ValueError, RecursionError):
+            return None
+        return found[0] if len(found) == 1 else found
+
+    def _inner(self, value: str) -> Any:
+        """The text, and the documents that it holds, as they are or as base64."""
+        data = value.encode("utf-8", "replace") if value.lstrip()[:1] in ("{", "[") else None
+        if data is None and len(value) >= 8:
+            data = _unbase64(value)
+        found = None if data is None else self._documents(data)
+        return Several((value, found)) if isinstance(found, dict | list) else value
+
+
+_CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
+_CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
 # No text at all, or one that may have fields in a form that is not known here: JSON has none
 # without one of these, and an encoded form has no bare one.
 _ODD_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd{\[]")
@@ -185,34 +240,10 @@ def _several(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decoder = standard.JSONDecoder(strict=False, object_pairs_hook=_several)
 
 
-def _documents(data: bytes) -> Any:
-    """All of the JSON documents in the data, None when it is not made of them."""
-    found = Several()
-    try:
-        written = data.decode(standard.detect_encoding(data), "replace")
-        at = _end(written, 0)
-        while at < len(written):
-            document, at = _decoder.raw_decode(written, at)
-            found.append(document)
-            at = _end(written, at)
-    except (ValueError, RecursionError):
-        return None
-    return found[0] if len(found) == 1 else found
-
-
 def _end(written: str, at: int) -> int:
     """Of what may stand between documents."""
     between = _BETWEEN.match(written, at)
     return between.end() if between else at
-
-
-def _inner(value: str) -> Any:
-    """The text, and the documents that it holds, as they are or as base64."""
-    data = value.encode("utf-8", "replace") if value.lstrip()[:1] in ("{", "[") else None
-    if data is None and len(value) >= 8:
-        data = _unbase64(value)
-    found = None if data is None else _documents(data)
-    return Several((value, found)) if isinstance(found, dict | list) else value
 
 
 def json_values(document: Any, path: str) -> list[str]:
@@ -324,61 +355,3 @@ _NDJSON = (
     "application/jsonlines",
     "application/x-json-stream",
 )
-
-
-def _undo(encoding: str, data: bytes, cap: int) -> tuple[bytes, bool] | None:
-    """At most `cap` bytes, and whether they are all of them; None when it is not that encoding.
-
-    Compressors are imported when first needed: most bodies of most pods are plain, and the
-    sidecar's start counts.
-    """
-    try:
-        if encoding in ("gzip", "x-gzip"):
-            return _inflate(data, cap, zlib.MAX_WBITS | 16)
-        if encoding == "deflate":
-            try:
-                return _inflate(data, cap, zlib.MAX_WBITS)
-            except zlib.error:  # many servers send it without the zlib header
-                return _inflate(data, cap, -zlib.MAX_WBITS)
-        if encoding == "br":
-            return _brotli(data, cap)
-        if encoding == "zstd":
-            return _zstd(data, cap)
-    except zlib.error:
-        pass
-    return None
-
-
-def _inflate(data: bytes, cap: int, wbits: int) -> tuple[bytes, bool]:
-    out = b""
-    for _ in range(_MEMBERS):
-        stream = zlib.decompressobj(wbits)
-        out += stream.decompress(data, cap - len(out) + 1)
-        if not stream.eof or len(out) > cap:
-            return out[:cap], False
-        data = stream.unused_data
-        if not data.startswith(b"\x1f\x8b"):  # bytes after the end are no part of the body
-            return out, True
-    return out, False
-
-
-def _brotli(data: bytes, cap: int) -> tuple[bytes, bool] | None:
-    import brotli  # type: ignore[import-untyped]
-
-    stream = brotli.Decompressor()
-    try:
-        out = stream.process(data, output_buffer_limit=cap + 1)
-    except brotli.error:
-        return None
-    return out[:cap], stream.is_finished() and len(out) <= cap
-
-
-def _zstd(data: bytes, cap: int) -> tuple[bytes, bool] | None:
-    import zstandard
-
-    stream = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-    try:
-        out = stream.stream_reader(data, read_across_frames=True).read(cap + 1)
-    except zstandard.ZstdError:
-        return None
-    return out[:cap], len(out) <= cap

@@ -17,6 +17,8 @@ from app.contract.record import Pair, text
 
 DECODINGS = 4  # rounds of percent-decoding that some server may do
 LONGEST = 8 * 1024  # characters of a path that is spelled oddly and worked out all the same
+MOST_PAIRS = 1000  # parameters that are spelled oddly and worked out all the same
+LONGEST_ADDRESS = 64  # characters of an IPv6 address in brackets, with its port
 
 # A name as it is written everywhere, with or without a port.
 _NAME = re.compile(r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.*(?::[0-9]*)?")
@@ -40,6 +42,8 @@ _CUT = re.compile(r"[?#\x00-\x20].*", re.DOTALL)
 _CONTROLS = re.compile(r"[\x00-\x20\x7f]+")
 _PARAMETERS = re.compile(r";[^/\\]*")
 _SLASHES = re.compile(r"//+")
+_ODD = re.compile(r"[;#?%&\x00]")
+_SEPARATORS = re.compile(r"[;#?\x00]")
 
 
 def host_of(authority: str) -> str:
@@ -51,7 +55,7 @@ def hosts_in(authority: str) -> tuple[str, ...]:
     """Every name that a server could take from it; first the one that the RFCs mean."""
     if found := _NAME.fullmatch(authority):
         return (found[1].lower(),)
-    if found := _IPV6.fullmatch(authority):
+    if len(authority) <= LONGEST_ADDRESS and (found := _IPV6.fullmatch(authority)):
         return ((found[1] or found[2]).lower(),)
     if not authority:
         return ()
@@ -91,8 +95,35 @@ def readings(path: str) -> tuple[str, ...] | None:
 
 def query_in(paths: Iterable[str]) -> list[Pair]:
     """The parameters behind a question mark that was encoded, which some server takes for one."""
-    found = [path.partition("?")[2] for path in paths if "?" in path]
+    found = dict.fromkeys(path.partition("?")[2] for path in paths if "?" in path)
     return parse_qsl("&".join(found), keep_blank_values=True)
+
+
+def parameters(pairs: Iterable[Pair]) -> list[Pair] | None:
+    """What a server could take for more parameters in these: behind a semicolon, a second question
+    mark or another decoding, or before a fragment. None where there are more than can be told."""
+    odd = [f"{name}={value}" for name, value in pairs if _ODD.search(name) or _ODD.search(value)]
+    if len(odd) > MOST_PAIRS:
+        return None
+    found: dict[Pair, None] = {}
+    for part in _decodings("&".join(odd)) or ():
+        cut = _SEPARATORS.sub("&", part)
+        if cut.count("&") > MOST_PAIRS:
+            return None
+        found |= dict.fromkeys(parse_qsl(cut, keep_blank_values=True))
+    return list(found)
+
+
+def lines_in(headers: Iterable[Pair]) -> list[Pair]:
+    """What a server could take for more headers in these: each of a list, a folded value as one
+    line, a name with an underscore as with a hyphen."""
+    found: dict[Pair, None] = {}
+    for name, value in headers:
+        if "," in value or "\n" in value or "_" in name or value != value.strip():
+            line = " ".join(value.split())
+            parts = (line, *map(str.strip, line.split(",")))
+            found |= {(name.replace("_", "-"), part): None for part in parts}
+    return list(found)
 
 
 def _with(paths: Iterable[str], step: Callable[[str], str]) -> Iterable[str]:
@@ -124,6 +155,17 @@ def _short(found: re.Match[bytes]) -> bytes:
 def _relative(path: str) -> str:
     """Without scheme and authority."""
     return _ABSOLUTE.sub("", path, count=1) if _ABSOLUTE.match(path) else path
+
+
+def _without_name(path: str) -> str:
+    """Without what stands where an authority would, in a path that begins with no slash."""
+    return (
+        path
+        if path.startswith(("/", "?", "*"))
+        else path[path.find("/") :]
+        if "/" in path
+        else path
+    )
 
 
 def _slashed(path: str) -> str:
@@ -170,4 +212,15 @@ def without_dots(path: str) -> str:
 
 
 # Each may happen or not, in this order; slashes are merged before the dots go, or after, or both.
-_STEPS = (_narrow, _slashed, _relative, _cut, _dense, _bare, _merged, without_dots, _merged)
+_STEPS = (
+    _narrow,
+    _slashed,
+    _relative,
+    _without_name,
+    _cut,
+    _dense,
+    _bare,
+    _merged,
+    without_dots,
+    _merged,
+)

@@ -1,15 +1,14 @@
 """Compiled profiles and `decide()`: which rule answers a request, and how.
 
-A request is judged as it came, and where that lets it go on to the vendor, by every other name it
-carries and by every path that a server could read in it (`app.contract.canonical`): a rule that
-keeps it here takes it in any of these readings.
+A request is judged as it came, and where that lets it go on to the vendor, in every reading of it
+(`app.contract.canonical`): a rule that keeps it here takes it in any of them.
 
-`app.profiles` compiles what people write into these types; both halves load them from JSON
-(`load`, `dump`). Nothing here validates for people: that is the schema's work.
+`app.profiles` compiles what people write into these types; both halves load them from JSON.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
+from itertools import product
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,7 +17,16 @@ from msgspec.structs import replace
 
 from app.contract.body import UNREADABLE as UNREADABLE
 from app.contract.body import json_values
-from app.contract.canonical import authority_of, hosts_in, is_plain, query_in, readings
+from app.contract.canonical import (
+    authority_of,
+    hosts_in,
+    lines_in,
+    parameters,
+    query_in,
+    readings,
+)
+from app.contract.matching import Unmatched as Unmatched
+from app.contract.matching import failed_part as failed_part
 from app.contract.record import Action, Mode, Pair
 
 Part = Literal["query", "header", "body", "path", "any"]
@@ -209,7 +217,7 @@ class Seen(msgspec.Struct, kw_only=True):
 UNREAD = msgspec.UNSET
 
 # How a request came to its rule, where not as it came: what was read in another way, or not at all.
-By = Literal["name", "path", "method", "body"]
+By = Literal["name", "path", "query", "header", "method", "body"]
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -230,6 +238,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 PASS = Decision(action="pass")
 KEPT_HERE = frozenset(("mock", "block", "hold"))  # actions with which nothing reaches the vendor
+# At rules, in all readings of one request: more would keep others waiting, and nobody can tell.
+LOOKS = 20_000
 
 
 def decide(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Decision:
@@ -241,9 +251,16 @@ def decide(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Decision:
     first = _first(rules, seen, mode)
     if first.action in KEPT_HERE or first.needs_body:
         return first
-    if not seen.names and is_plain(seen.path) and seen.method == seen.method.strip().upper():
-        return first
     return _otherwise(rules, seen, mode, first)
+
+
+def _methods(seen: Seen) -> dict[str, None]:
+    """As it came, in upper case, and as a header asks a server to take it."""
+    said = [v for n, v in seen.headers if n.lower() in _OVERRIDES]
+    return dict.fromkeys((seen.method, *(m.strip().upper() for m in (seen.method, *said[:3]))))
+
+
+_OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
 
 
 def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
@@ -271,30 +288,53 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
     """What keeps the request here, else what waits for its body, else an `observe` where no rule
     took it as it came, else `first`."""
     names = {name: None for name in names_of(seen) if rules.of_host(name)}
-    paths = readings(seen.path)
-    if paths is None:
+    if not names:
+        return first
+    paths, methods = readings(seen.path), _methods(seen)
+    here = sum(len(p.rules) for name in names for p in rules.of_host(name))
+    looks = here * len(paths or ()) * len(methods)
+    more: list[Pair] | None = []
+    lines: list[Pair] = []
+    if looks <= LOOKS:
+        matches = [r.match for name in names for p in rules.of_host(name) for r in p.rules]
+        if any(m.query for m in matches):
+            more = parameters(seen.query)
+        if any(m.headers for m in matches):
+            lines = lines_in(seen.headers)
+        looks *= (1 + bool(more)) * (1 + bool(lines))
+    if paths is None or more is None or looks > LOOKS:
         host = next((n for n in names if rules.fails_closed(n, mode)), "")
-        return Decision("block", rules.of_host(host)[0], by=("path",), host=host) if host else first
+        by: By = "path" if paths is None else "query" if more is None else "name"
+        return Decision("block", rules.of_host(host)[0], by=(by,), host=host) if host else first
+    more += query_in(paths)
+    queries = [seen.query, (*seen.query, *more)] if more else [seen.query]
+    headers = [seen.headers, (*seen.headers, *lines)] if lines else [seen.headers]
     waiting = observed = None
-    methods = dict.fromkeys((seen.method, seen.method.strip().upper()))
-    query = (*seen.query, *query_in(paths))
-    for host in names:
-        for path in paths:
-            for method in methods:
-                view = replace(seen, host=host, path=path, query=query, method=method)
-                found = _first(rules, view, mode)
-                if found.action in KEPT_HERE:
-                    return _read_as(found, seen, view)
-                if found.needs_body:
-                    waiting = waiting or _read_as(found, seen, view)
-                elif found.action == "observe" and first.rule is None:
-                    observed = observed or _read_as(found, seen, view)
+    for host, path, method, query, head in product(names, paths, methods, queries, headers):
+        view = replace(seen, host=host, path=path, query=query, method=method, headers=head)
+        found = _first(rules, view, mode)
+        if found.action in KEPT_HERE:
+            return _read_as(found, seen, view)
+        if found.needs_body:
+            waiting = waiting or _read_as(found, seen, view)
+        elif found.action == "observe" and first.rule is None:
+            observed = observed or _read_as(found, seen, view)
     return waiting or observed or first
 
 
+_PARTS: tuple[tuple[By, str], ...] = (
+    ("name", "host"),
+    ("path", "path"),
+    ("query", "query"),
+    ("header", "headers"),
+    ("method", "method"),
+)
+
+
 def _read_as(found: Decision, seen: Seen, view: Seen) -> Decision:
-    pairs = (("name", "host"), ("path", "path"), ("method", "method"))
-    by = [part for part, field in pairs if getattr(view, field) != getattr(seen, field)]
+    by = [part for part, field in _PARTS if getattr(view, field) != getattr(seen, field)]
+    if "path" in by and "query" in by:  # behind a question mark that stands in the path
+        by.remove("query")
     return replace(found, by=(*by, *found.by), host=view.host, path=view.path)
 
 
@@ -305,55 +345,6 @@ def names_of(seen: Seen) -> tuple[str, ...]:
 
 def _action(rule: Rule, mode: Mode | None) -> Action:
     return mode if mode is not None and rule.action == "mock" else rule.action
-
-
-class Unmatched(msgspec.Struct, frozen=True):
-    """Why a rule did not take a request: the part of its match that failed, and what was there."""
-
-    part: str
-    wanted: str
-    found: str
-
-
-def failed_part(match: Match, seen: Seen) -> Unmatched | None:
-    """The first part of the match that does not hold; None when all do.
-
-    Body conditions count as holding while the body is UNREAD, and where it is UNREADABLE.
-    """
-    if match.methods and seen.method not in match.methods:
-        return Unmatched("method", " or ".join(match.methods), seen.method)
-    if match.hosts:
-        host = seen.host.lower().rstrip(".")
-        if not any(h.matches(host) for h in match.hosts):
-            return Unmatched(
-                "host", " or ".join(("." if h.suffix else "") + h.name for h in match.hosts), host
-            )
-    if match.paths and not any(p.matches(seen.path) for p in match.paths):
-        return Unmatched("path", " or ".join(f"{p.kind} {p.value}" for p in match.paths), seen.path)
-    if match.query and (bad := _unmatched("query", match.query, seen.query)):
-        return bad
-    if match.headers:
-        lower = [(n.lower(), v) for n, v in seen.headers]
-        if bad := _unmatched("header", match.headers, lower):
-            return bad
-    if match.body and seen.json is not UNREAD and seen.json is not UNREADABLE:
-        for want in match.body:
-            found = json_values(seen.json, want.name)
-            if not want.matches(found):
-                return Unmatched(
-                    f"body {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3])
-                )
-    return None
-
-
-def _unmatched(part: str, wanted: Iterable[Value], pairs: Sequence[Pair]) -> Unmatched | None:
-    for want in wanted:
-        found = [v for n, v in pairs if n == want.name]
-        if not want.matches(found):
-            return Unmatched(
-                f"{part} {want.name}", f"{want.op} {want.value}".strip(), ", ".join(found[:3])
-            )
-    return None
 
 
 @lru_cache(maxsize=1024)

@@ -161,6 +161,22 @@ def strange(case: Case) -> bool:
     return not {HOST, *case.request.hosts} & {HOST} or case.request.sni not in (HOST, corpus.OTHER)
 
 
+def test_a_further_request_of_a_connection_to_another_host(lab: Lab) -> None:
+    if lab.redirect:
+        pytest.skip("no other host is reached by the redirect here")
+    request = "GET {} HTTP/1.1\r\nHost: {}\r\n\r\n"
+    with lab.sidecar.connect(corpus.OTHER, 80, tls=False) as connection:
+        for mark in ("first-", "again-"):
+            connection.sendall(request.format(f"/?{mark}", corpus.OTHER).encode())
+            assert b"x-vendor" in connection.recv(1 << 16)
+            assert mark.encode() in lab.plain.take()
+        got = entrances.exchange(connection, request.format("/telemetry/?third-", HOST).encode())
+    assert got == b"" and b"third-" not in lab.plain.take()
+    lab.kept.append("third-")
+    record = lab.sidecar.record(lambda x: x.kind == "refused" and x.host == HOST)
+    assert record.reason == "unjudged"
+
+
 @pytest.mark.parametrize("kind", ["telemetry", "anything_else"])
 def test_what_is_made_up(lab: Lab, kind: str) -> None:
     # A sixth of all for each sidecar; of these a third is what passes.

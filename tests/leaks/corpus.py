@@ -35,6 +35,8 @@ def bundle() -> r.Bundle:
     event = r.Match(
         hosts=(r.Host(BODY),), methods=("POST",), body=(r.Value("event", "equals", "start"),)
     )
+    asked = r.Match(hosts=(r.Host(BODY),), query=(r.Value("event", "equals", "start"),))
+    beat = r.Match(hosts=(r.Host(BODY),), headers=(r.Value("x-kind", "equals", "beat"),))
     public = r.Match(hosts=(r.Host(STRICT),), paths=(r.Path("prefix", "/public/"),))
     made = r.Profile(
         id="made",
@@ -42,6 +44,8 @@ def bundle() -> r.Bundle:
         hosts=(r.Host(STRICT, unmatched="block"), r.Host(BODY)),
         rules=(
             r.Rule("event", "mock", event, answer_at="sidecar"),
+            r.Rule("asked", "mock", asked, answer_at="sidecar"),
+            r.Rule("beat", "mock", beat, answer_at="sidecar"),
             r.Rule("public", "pass", public),
         ),
     )
@@ -85,6 +89,8 @@ WHO: list[tuple[str, dict[str, object], tuple[str, ...]]] = [
     ("encoded", {"hosts": ("cdn%2ecribl%2eio",), "to": OTHER}, HTTP1),
     ("brackets", {"hosts": (f"[{HOST}]",), "to": OTHER}, HTTP1),
     ("blanks", {"hosts": (f"\t {HOST} ",), "to": OTHER}, HTTP1),
+    ("a carriage return", {"hosts": (HOST + "\r",), "to": OTHER}, HTTP1),
+    ("a folded Host", {"hosts": ("\r\n " + HOST,), "to": OTHER}, HTTP1),
     ("two Hosts", {"hosts": (OTHER, HOST), "to": OTHER}, HTTP1),
     ("two Hosts, the other first", {"hosts": (HOST, OTHER), "to": OTHER}, HTTP1),
     ("a list", {"hosts": (f"{OTHER}, {HOST}",), "to": OTHER}, HTTP1),
@@ -103,6 +109,8 @@ WHO: list[tuple[str, dict[str, object], tuple[str, ...]]] = [
     ("absolute form in :path",
      {"hosts": (OTHER,), "target": f"https://{HOST}/telemetry/{Q}"}, HTTP2),
     ("no slash in :path", {"target": "telemetry/index.html" + Q}, HTTP2),
+    ("a name in :path", {"hosts": (OTHER,), "target": f"{HOST}/telemetry/{Q}"}, HTTP2),
+    ("a name and a port in :path", {"target": f"{HOST}:443/telemetry/{Q}"}, HTTP2),
     ("dots in :path", {"target": "./telemetry/index.html" + Q}, HTTP2),
     ("a blank in :path", {"target": "/telemetry HTTP/1.1"}, HTTP2),
 ]  # fmt: skip
@@ -199,8 +207,70 @@ def cases() -> list[Case]:
             ("gzip", gzip.compress(b'{"event":"start"}')), ("gzip", b"{mark}"), ("odd", b"{mark}"),
         )
     ]  # fmt: skip
-    found += [
-        Case("another event", Request(**encoded, body=b'{"event":"end","x":"{mark}"}'), "passes"),  # type: ignore[arg-type]
-        Case("no body", Request(**encoded, body=b""), "passes"),  # type: ignore[arg-type]
-    ]
+    found += (
+        [
+            Case(
+                f"the query {query}",
+                Request(**(encoded | {"target": "/q?" + query + "&x={mark}"})),  # type: ignore[arg-type]
+                "kept",
+                ("connect tls", "absolute", "connect h2"),
+            )
+            for query in ("event=start", "x=1;event=start", "?event=start", "event=st%2561rt")
+        ]
+        + [
+            Case(
+                f"the header {name}: {value!r}",
+                Request(**(encoded | {"method": "GET"}), headers=((name, value),)),  # type: ignore[arg-type]
+                "kept",
+                ("connect tls", "absolute"),
+            )
+            for name, value in (
+                ("X-Kind", "beat"),
+                ("x-kind", "x, beat"),
+                ("X_Kind", "beat"),
+                ("x-kind", "\r\n beat"),
+            )
+        ]
+        + [
+            Case(
+                f"a body of {kinds}",
+                Request(**encoded, headers=tuple(("Content-Type", k) for k in kinds), body=body),  # type: ignore[arg-type]
+                "kept",
+                ("connect tls", "absolute"),
+            )
+            for kinds, body in (
+                (("application/x-www-form-urlencoded",), b"x={mark};event=start"),
+                (
+                    ("application/x-www-form-urlencoded; charset=utf-7",),
+                    b"x={mark}&event=+AHM-tart",
+                ),
+                (
+                    ("text/plain", "multipart/form-data; boundary=b"),
+                    b"--b\r\n\r\nevent=start{mark}",
+                ),
+            )
+        ]
+        + [
+            Case(
+                "the method in a header",
+                Request(
+                    **(encoded | {"method": "PUT"}),
+                    headers=(("X-HTTP-Method-Override", "POST"),),  # type: ignore[arg-type]
+                    body=START + b"}",
+                ),
+                "kept",
+                ("connect tls", "absolute"),
+            ),
+            Case(
+                "another query",
+                Request(**(encoded | {"target": "/q?x=event=start&y={mark};"})),  # type: ignore[arg-type]
+                "passes",
+                ("connect tls", "absolute"),
+            ),
+            Case(
+                "another event", Request(**encoded, body=b'{"event":"end","x":"{mark}"}'), "passes"
+            ),  # type: ignore[arg-type]
+            Case("no body", Request(**encoded, body=b""), "passes"),  # type: ignore[arg-type]
+        ]
+    )
     return found

@@ -1,12 +1,13 @@
 """addon/judge.py: what the first bytes of a connection say."""
 
 import ssl
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.judge import HEAD_CAP, Verdict, Wait, judge, starts_like_http
+from addon.judge import HEAD_CAP, Verdict, Wait, judge, names_another, starts_like_http
 from tests.sidecar import HOST
 
 FAR = "198.51.100.7"
@@ -108,3 +109,82 @@ def test_no_bytes_are_too_odd(data: bytes) -> None:
 )
 def test_http_begins_with_a_request_line(data: bytes, found: bool | Wait) -> None:
     assert starts_like_http(data) is found
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: o.test\r\nHost: %s\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: %s\rx: y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: %s\r\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: o.test,\r\n\t%s\r\n\r\n",
+        b"CONNECT %s:443 HTTP/1.1\r\n\r\n",
+        b"connect %s:443 HTTP/1.0\r\nHost: o.test\r\n\r\n",
+        b"GET http://%s/ HTTP/1.1\r\nHost: o.test\r\n\r\n",
+    ],
+)
+def test_a_name_counts_wherever_a_head_has_it(head: bytes) -> None:
+    assert judged(head % HOST.encode()) == Verdict(HOST)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET " + b" " * HEAD_CAP,
+        b"GET " + b" \t" * 30_000 + b"x\r\n\r\n",
+        b"GET " + b" HTTP/1.1" * 7000 + b"x\r\n\r\n",
+        b"\r\n" * 32_000,
+        b"GET / HTTP/1.1\r\nHost: " + b":" * 60_000 + b"x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost" + b" " * 60_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: " + b"a\r\n " * 15_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"Host: a;b\r\n" * 5000 + b"\r\n",
+    ],
+)
+def test_no_head_keeps_others_waiting(data: bytes) -> None:
+    started = time.process_time()
+    judged(data)
+    assert time.process_time() - started < 0.5
+
+
+def naming(*names: bytes) -> bytes:
+    """A ClientHello with these names in its SNI."""
+    known = b"a-name.test"
+    whole = hello(known.decode())
+    end = whole.index(known) + len(known)
+    listed = b"".join(b"\0" + len(name).to_bytes(2, "big") + name for name in names)
+    listed = len(listed).to_bytes(2, "big") + listed
+    extension = b"\0\0" + len(listed).to_bytes(2, "big") + listed
+    data = bytearray(whole[: end - len(known) - 9] + extension + whole[end:])
+    sizes = 9 + 2 + 32  # behind the random: session id, ciphers, compressions
+    sizes += 1 + data[sizes]
+    sizes += 2 + int.from_bytes(data[sizes : sizes + 2])
+    sizes += 1 + data[sizes]
+    for at, size in ((3, 2), (6, 3), (sizes, 2)):
+        before = int.from_bytes(data[at : at + size])
+        data[at : at + size] = (before + len(data) - len(whole)).to_bytes(size)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("more", [(), (b"o.test",), (b" ",)])
+def test_every_name_of_an_sni_counts(more: tuple[bytes, ...]) -> None:
+    for names in ((HOST.encode(), *more), (*more, HOST.encode()), (HOST.encode() + b" ", *more)):
+        found = judged(naming(*names))
+        assert isinstance(found, Verdict) and found.tls and found.host == HOST
+    assert judged(naming(b"o.test", *more)).reason == "not_named"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("data", "host"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % HOST.encode(), HOST),
+        (b"CONNECT %s:443 HTTP/1.1\r\n\r\n" % HOST.encode(), HOST),
+        (hello(HOST), HOST),
+        (hello("o.test"), ""),
+        (b"GET / HTTP/1.1\r\nHost: o.test\r\n\r\n", ""),
+        (b"a part of a body\r\nHost: %s\r\n" % HOST.encode(), ""),
+        (b"\x16\x03\x03\x00\x01\x10", ""),
+        (b"GET /", ""),
+    ],
+)
+def test_a_further_request_names_a_host(data: bytes, host: str) -> None:
+    assert names_another(data, lambda name: name == HOST) == host

@@ -38,6 +38,20 @@ def test_a_relay_counts_both_ways_and_changes_nothing(context: Context) -> None:
     assert rules.relays == [relay]
 
 
+def test_a_further_request_for_a_profiles_host_ends_it(context: Context) -> None:
+    rules = Rules()
+    rules.closed = True
+    relay = layers.Relay(context, rules, host="other.example", reason="not_named")
+    list(relay.handle_event(events.Start()))
+    request = b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n"
+    made = list(relay.handle_event(events.DataReceived(context.client, request % b"o.test")))
+    assert sent(made) == request % b"o.test"
+    for data in (request % HOST.encode(), b"more"):
+        made = list(relay.handle_event(events.DataReceived(context.client, data)))
+        assert not [x for x in made if isinstance(x, commands.SendData)]
+    assert (relay.host, relay.reason) == (HOST, "unjudged")
+
+
 class TestTunnel:
     """CONNECT to a host that no profile names."""
 

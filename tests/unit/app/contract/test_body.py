@@ -1,5 +1,6 @@
 import base64
 import gzip
+import time
 import zlib
 from collections.abc import Callable
 
@@ -249,6 +250,13 @@ def test_a_text_is_read_as_it_is_and_as_the_document_that_it_holds() -> None:
         (b"hello", "application/x-ndjson; charset=x"),
         (b"a" * 9, "application/x-www-form-urlencoded"),
         (b"\x82\xa5event\xa5start", ""),
+        (b"event=+AHM-tart", "application/x-www-form-urlencoded; charset=utf-7"),
+        (b'{"event":"+AHM-tart"}', "application/json; Charset = 'UTF-7'"),
+        (b'{"event":"+AHM-tart"}', "application/json; charset=utf-8; charset=utf-7"),
+        (b"--b\r\n\r\nname=start\r\n--b--", "text/plain, multipart/form-data; boundary=b"),
+        (b"{}" * 100_000, ""),
+        (b"a=1&" * 60_000, "application/x-www-form-urlencoded"),
+        (b"[" + b'"{}",' * 50_000 + b"1]", ""),
         (b"--b\r\n\r\nstart\r\n--b--", "Multipart/form-data; boundary=b"),
         (b"[" * 100_000, ""),
         (b'{"a":' + b"1" * 9_000 + b"}", ""),
@@ -325,3 +333,18 @@ def test_json_values(path: str, found: list[str]) -> None:
 
 def test_json_values_of_what_is_no_container() -> None:
     assert b.json_values(None, "a") == b.json_values("text", "a") == b.json_values(1, "*") == []
+
+
+def test_a_form_is_read_with_either_separator() -> None:
+    for data in (b"x=1;event=start", b"x=1&event=start", b"event=end;event=start"):
+        found = b.reading(kept(data), "application/x-www-form-urlencoded; charset=UTF-8")
+        assert "start" in b.json_values(found, "event")
+
+
+@pytest.mark.parametrize(
+    "data", [b"1 " * 130_000, b"[" + b'"e30=AAAA",' * 22_000 + b"1]", b'{"event":1' * 20_000]
+)
+def test_no_body_keeps_others_waiting(data: bytes) -> None:
+    started = time.process_time()
+    b.reading(kept(data, cap=BODY_CAP), "application/x-www-form-urlencoded")
+    assert time.process_time() - started < 0.5

@@ -176,3 +176,10 @@ def test_dots_go_as_the_rfc_says(path: str, kept: str) -> None:
 )
 def test_the_authority_of_an_absolute_form(target: str, authority: str) -> None:
     assert authority_of(target) == authority
+
+
+@pytest.mark.parametrize("authority", [":" * 60_000 + "x", "a." * 30_000 + "!", "a;%41" * 12_000])
+def test_no_authority_keeps_others_waiting(authority: str) -> None:
+    started = time.process_time()
+    hosts_in(authority)
+    assert time.process_time() - started < 0.5

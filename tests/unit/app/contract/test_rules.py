@@ -380,3 +380,16 @@ def test_a_bundle_of_a_release_without_default_deny_is_read_and_the_reverse() ->
         suffix: bool = False
 
     assert msgspec.json.decode(b'{"name":"a","unmatched":"block"}', type=Host).name == "a"
+
+
+@pytest.mark.parametrize("path", ["/", "/%2561%20;/\\x//../%2ex%00/"])
+def test_what_carries_more_names_than_can_be_judged_is_kept_here(path: str) -> None:
+    made = tuple(
+        r.Rule(str(i), "mock", r.Match(paths=(r.Path("regex", "/t.*"),))) for i in range(5)
+    )
+    rules = r.RuleSet((r.Profile("p", "t", (r.Host("x", suffix=True),), made),))
+    seen = r.Seen(method="GET", host="o.test", path=path, names=[f"{i}.x" for i in range(8000)])
+    started = time.process_time()
+    assert r.decide(rules, seen).action == "block"
+    assert r.decide(rules, seen, "observe").action == "pass"
+    assert time.process_time() - started < 1

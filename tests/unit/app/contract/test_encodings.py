@@ -1,0 +1,31 @@
+"""app/contract/encodings.py: what is undone, and how much of it."""
+
+import gzip
+import zlib
+
+import pytest
+
+from app.contract.encodings import undo
+
+TEXT = b"telemetry " * 100
+RAW = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [
+        ("gzip", gzip.compress(TEXT)),
+        ("x-gzip", gzip.compress(TEXT[:500]) + gzip.compress(TEXT[500:])),
+        ("gzip", gzip.compress(TEXT) + b"behind"),
+        ("deflate", zlib.compress(TEXT)),
+        ("deflate", RAW.compress(TEXT) + RAW.flush()),
+    ],
+)
+def test_what_is_encoded_is_undone_up_to_the_cap(encoding: str, data: bytes) -> None:
+    assert undo(encoding, data, len(TEXT)) == (TEXT, True)
+    assert undo(encoding, data, 10) == (TEXT[:10], False)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "odd"])
+def test_what_is_no_such_encoding_is_none(encoding: str) -> None:
+    assert undo(encoding, b"\xffnothing of the kind", 100) is None
