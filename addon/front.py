@@ -374,10 +374,10 @@ class Caller:
         self._loop.remove_writer(self._socket)
         if self._drained is not None:
             self._safely(self._drained)
+        elif self._take == self._go_on and not self._gone:
+            self._front.turns.later(self._again)  # which reads, once all before is answered
         else:
             self._loop.add_reader(self._socket, self._readable)
-            if self._take == self._go_on and not self._gone:
-                self._front.turns.later(self._again)
         self._weigh()
 
     def _resume(self) -> None:
