@@ -17,6 +17,7 @@ import h2.connection
 import h2.events
 import pytest
 
+from addon.answer import TURN
 from tests import netns
 from tests.entrances import (
     ALLOWED_S,
@@ -210,6 +211,24 @@ def test_who_sends_and_reads_at_once_is_not_read_further_than_answered(
             reader.body(reader.until(b"\r\n\r\n"), len)
         sending.result()
         assert time.monotonic() - begin < 20
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("entrance", [direct, plain, connect_tls, connect_plain])
+def test_what_waits_behind_a_large_answer_of_the_app_has_its_turn(
+    lab: Lab, entrance: Entrance
+) -> None:
+    large = b"x" * (TURN * 16 * 1024)
+    lab.app.mock = lambda connection, head, body: send(connection, large)
+    paths = ("/at-the-app", "/telemetry/index.html") * 2
+    with entrance(lab) as client:
+        client.settimeout(ALLOWED_S)
+        client.sendall("".join(REQUEST % path for path in paths).encode())
+        reader = Reader(client)
+        for body in (large, LINE) * 2:
+            parts: list[bytes] = []
+            reader.body(reader.until(b"\r\n\r\n"), parts.append)
+            assert b"".join(parts) == body
 
 
 @pytest.mark.root
