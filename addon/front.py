@@ -197,7 +197,7 @@ class Caller:
         return self.exchange is not None and time.monotonic() - self.active < patience
 
     def held(self) -> int:
-        kept = self._talk.held if self._take == self._go_on else 0
+        kept = self._talk.held + self._tls.waiting if self._take == self._go_on else 0
         return kept + len(self.hello) + len(self._unsent)
 
     def stages(self) -> dict[Stage, int]:
