@@ -29,7 +29,8 @@ from addon.room import Stage
 
 UNSENT_CAP = 256 * 1024  # bytes of answers that wait to be sent before another request is read
 TURN = 16  # answers of one connection, of 16 KiB each, before others have their turn
-RETRY_S = 0.02  # until another look whether the client has read
+RETRY_S = 0.02  # until another look whether the client has read; twice as long after each
+RETRY_MOST_S = 1.0
 AHEAD_CAP = 1024 * 1024  # bytes that a client may send before the answer it waits for
 
 log = logging.getLogger(__name__)
@@ -145,6 +146,7 @@ class Conversation:
         self.asked: Exchange | None = None
         self.ended = False
         self.over: bytes | None = None
+        self._left = False  # while it was blocked
 
     def receive(self, data: bytes) -> None:
         self._received = self._received + data if self._received else data
@@ -177,6 +179,11 @@ class Conversation:
         """Bytes in memory, about."""
         return len(self._received) + (self._exchange.held if self._exchange else 0)
 
+    @property
+    def ahead(self) -> int:
+        """Bytes that wait for something else than the client's next ones."""
+        return len(self._received) if self.blocked else 0
+
     def stages(self) -> dict[Stage, int]:
         """What is being received, as `addon.room` asks for it."""
         if self._exchange is None:
@@ -190,9 +197,15 @@ class Conversation:
         self._turn = 0
         if self.asked is None:
             self._read()
+        if self._left:
+            self.leave()
 
     def leave(self) -> None:
-        """The client will send no more: as with mitmproxy's layer, it waits for no answer then."""
+        """The client will send no more. What it has asked before is answered, where nothing but its
+        turn was missing; for the app's answer it does not wait, as with mitmproxy's layer."""
+        self._left = True
+        if self.ahead and self._exchange is None:
+            return
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._answers.abandoned(exchange)
@@ -273,6 +286,7 @@ class AnswerLayer(layer.Layer):
         self._talk = Conversation(answers, lambda: self._line(answers), self._add)
         self._hook: AskAppHook | None = None
         self._looking: commands.RequestWakeup | None = None  # whether the client has read
+        self._retry = RETRY_S
         self.over: Http | None = None
 
     # For `addon.handler`.
@@ -284,6 +298,10 @@ class AnswerLayer(layer.Layer):
     @property
     def held(self) -> int:
         return self._talk.held
+
+    @property
+    def ahead(self) -> int:
+        return self._talk.ahead
 
     def stages(self) -> dict[Stage, int]:
         return self._talk.stages()
@@ -312,7 +330,9 @@ class AnswerLayer(layer.Layer):
             self._talk.leave()
         elif isinstance(event, events.Wakeup):
             self._looking = None
+            self._retry = min(2 * self._retry, RETRY_MOST_S)
             if self._sidecar.unsent(self.context.client) < UNSENT_CAP:
+                self._retry = RETRY_S
                 self._talk.go_on()
         yield from self._follow()
 
@@ -325,7 +345,7 @@ class AnswerLayer(layer.Layer):
             self._to_send.clear()
         if talk.blocked and self._looking is None and not talk.ended:
             full = self._sidecar.unsent(self.context.client) >= UNSENT_CAP
-            self._looking = commands.RequestWakeup(RETRY_S if full else 0)
+            self._looking = commands.RequestWakeup(self._retry if full else 0)
             yield self._looking
         if talk.ended:
             yield commands.CloseConnection(self.context.client)

@@ -197,7 +197,7 @@ class Caller:
         return self.exchange is not None and time.monotonic() - self.active < patience
 
     def held(self) -> int:
-        kept = self._talk.held if self._take == self._go_on else 0
+        kept = self._talk.held + self._tls.waiting if self._take == self._go_on else 0
         return kept + len(self.hello) + len(self._unsent)
 
     def stages(self) -> dict[Stage, int]:
@@ -267,10 +267,6 @@ class Caller:
         if talk.over is None and self._tls.ended:
             talk.leave()
         self._follow()
-        if talk.blocked and self._open and not self._unsent and not self._gone:
-            # Another's turn: what has been sent meanwhile stays in the kernel.
-            self._loop.remove_reader(self._socket)
-            self._front.turns.later(self._again)
 
     def _again(self) -> None:
         if self._open and not self._unsent:
@@ -291,6 +287,10 @@ class Caller:
             # in any case, from the loop: after this assignment, and never from within itself.
             self._asking = self._loop.create_task(self._front.answers.ask_app(talk.asked))
             self._asking.add_done_callback(self._replied)
+        elif talk.blocked and not self._unsent and not self._gone:
+            # Another's turn: what has been sent meanwhile stays in the kernel.
+            self._loop.remove_reader(self._socket)
+            self._front.turns.later(self._again)
 
     def _replied(self, asking: asyncio.Task[None]) -> None:
         self._asking = None
@@ -374,10 +374,10 @@ class Caller:
         self._loop.remove_writer(self._socket)
         if self._drained is not None:
             self._safely(self._drained)
+        elif self._take == self._go_on and not self._gone:
+            self._front.turns.later(self._again)  # which reads, once all before is answered
         else:
             self._loop.add_reader(self._socket, self._readable)
-            if self._take == self._go_on and not self._gone:
-                self._front.turns.later(self._again)
         self._weigh()
 
     def _resume(self) -> None:

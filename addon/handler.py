@@ -260,6 +260,7 @@ def ahead(top: Layer) -> int:
             size += _size(one._paused_event_queue)
         if isinstance(one, _http1.Http1Server) and one.state == one.wait:
             size += len(one.buf)
+        size += getattr(one, "ahead", 0)  # of addon.answer
     return size
 
 

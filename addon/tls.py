@@ -92,6 +92,11 @@ class Connection:
         return self._ended
 
     @property
+    def waiting(self) -> int:
+        """Bytes of the client's that nobody asked for yet."""
+        return self._incoming.pending
+
+    @property
     def resumed(self) -> bool:
         """Whether the client took up a session, and so looked at no certificate."""
         return bool(self._ssl.session_reused)

@@ -4,7 +4,9 @@ An entrance is how a request reaches the sidecar, a way is what the app does wit
 is answered, in its order, or its connection is closed, within the bound.
 """
 
+import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import h2.connection
 import h2.events
 import pytest
 
+from addon.answer import TURN
 from tests import netns
 from tests.entrances import (
     ALLOWED_S,
@@ -27,6 +30,7 @@ from tests.entrances import (
     answers,
     ask,
     connect_http2,
+    connect_plain,
     connect_tls,
     direct,
     direct_http2,
@@ -189,6 +193,63 @@ def test_many_requests_sent_ahead_while_the_app_is_away_are_all_answered(
     with entrance(lab) as client:
         client.settimeout(20)
         assert answers(client, "/at-the-app", 3000, pipelined=True) == [(200, LINE)] * 3000
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("entrance", [direct, plain, connect_tls, connect_plain])
+def test_who_sends_and_reads_at_once_is_not_read_further_than_answered(
+    lab: Lab, entrance: Entrance
+) -> None:
+    """What lies there unanswered would be copied for each answer: it took minutes."""
+    count = 6000
+    request = (REQUEST % "/telemetry/index.html").encode()
+    with entrance(lab) as client, ThreadPoolExecutor(1) as pool:
+        client.settimeout(20)
+        sending = pool.submit(client.sendall, request * count)
+        reader, begin = Reader(client), time.monotonic()
+        for _ in range(count):
+            reader.body(reader.until(b"\r\n\r\n"), len)
+        sending.result()
+        assert time.monotonic() - begin < 20
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("entrance", [direct, plain, connect_tls, connect_plain])
+def test_what_waits_behind_a_large_answer_of_the_app_has_its_turn(
+    lab: Lab, entrance: Entrance
+) -> None:
+    large = b"x" * (TURN * 16 * 1024)
+    lab.app.mock = lambda connection, head, body: send(connection, large)
+    paths = ("/at-the-app", "/telemetry/index.html") * 2
+    with entrance(lab) as client:
+        client.settimeout(ALLOWED_S)
+        client.sendall("".join(REQUEST % path for path in paths).encode())
+        reader = Reader(client)
+        for body in (large, LINE) * 2:
+            parts: list[bytes] = []
+            reader.body(reader.until(b"\r\n\r\n"), parts.append)
+            assert b"".join(parts) == body
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("entrance", [direct, plain, connect_tls, connect_plain])
+def test_who_ends_its_side_is_answered_what_it_had_asked_the_sidecar(
+    lab: Lab, entrance: Entrance
+) -> None:
+    before = lab.recorded()
+    with entrance(lab) as client:
+        client.settimeout(ALLOWED_S)
+        client.sendall((REQUEST % "/telemetry/index.html").encode() * 200)
+        if isinstance(client, ssl.SSLSocket):
+            with contextlib.suppress(ssl.SSLError):  # that there are answers still
+                client.unwrap()
+        else:
+            client.shutdown(socket.SHUT_WR)
+            reader = Reader(client)
+            for _ in range(200):
+                reader.body(reader.until(b"\r\n\r\n"), len)
+            assert client.recv(1) == b""
+        wait_for(lambda: lab.recorded() == before + 200)
 
 
 @pytest.mark.root

@@ -22,7 +22,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
 from addon import layers
-from addon.answer import AHEAD_CAP, AnswerLayer, AskAppHook, may_become_head, read_head
+from addon.answer import AHEAD_CAP, UNSENT_CAP, AnswerLayer, AskAppHook, may_become_head, read_head
 from addon.judge import HEAD_CAP
 from addon.main import Sidecar
 from app.contract import rules as r
@@ -349,6 +349,18 @@ async def test_a_client_that_leaves_is_noticed_while_the_app_is_asked(line: Line
     (record,) = line.records
     assert (record.kind, record.reason) == ("failed", "client_gone")
     assert line.give(events.HookCompleted(hook, None)) == []
+
+
+async def test_a_client_that_does_not_read_is_looked_at_ever_more_rarely(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line.sidecar.connections, "unsent", lambda _: UNSENT_CAP)
+    made, waits = line.send(MOCKED * 100), []
+    for _ in range(10):
+        (look,) = [x for x in made if isinstance(x, commands.RequestWakeup)]
+        waits.append(look.delay)
+        made = line.give(events.Wakeup(look))
+    assert waits[0] < 0.1 and waits == sorted(waits) and 4 < sum(waits) < 10
 
 
 async def test_a_client_that_leaves_within_its_request_is_recorded(line: Line) -> None:

@@ -16,7 +16,7 @@ import pytest
 from OpenSSL import SSL
 
 from addon import front
-from addon.tls import Connection
+from addon.tls import RECORD, Connection
 from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running, until
 from tests.sidecar import HOST
 from tests.unit.addon.test_answer import ANSWER, MOCKED, POSTED
@@ -315,6 +315,17 @@ async def test_who_does_not_read_is_not_read_from(lab: Lab) -> None:
     answers = await asyncio.wait_for(reader.read(), 20)
     assert answers.count(HUGE) == 2 and len(lab.records) == 2
     writer.close()
+    await until(lambda: not lab.front.callers)
+
+
+async def test_what_was_read_and_not_opened_yet_is_held(lab: Lab) -> None:
+    _, writer = await lab.connect()
+    ask = MOCKED.replace(b"/telemetry/index.html", b"/huge")
+    writer.write(ask * (65536 // len(ask)))
+    await until(lambda: lab.records)
+    (caller,) = lab.front.callers
+    await until(lambda: caller.held() - len(caller._unsent) > 2 * RECORD)
+    writer.transport.abort()
     await until(lambda: not lab.front.callers)
 
 
