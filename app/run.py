@@ -204,7 +204,7 @@ def _say_what_was_not_seen(rows: Sequence[sent.Sent], ca: Path) -> None:
             f"telemock: connections without a request: {sum(row.count for row in silent)} to "
             f"{hosts}; what was to be sent on them was not seen"
         )
-    elif not any(row.kind == "exchange" for row in rows):
+    elif not any(row.kind == "exchange" or row.method for row in rows):
         _say("telemock: no request to a host of a profile was seen")
     if any(row.kind == "tls_rejected" for row in silent):
         _say(f"telemock: the command probably does not trust the sidecar's certificate: see {ca}")

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -184,6 +185,16 @@ def test_a_client_that_refuses_our_certificate_is_told(tmp_path):
     assert "did not accept the sidecar's certificate" in done.stderr
 
 
+def test_a_request_that_its_host_did_not_get_was_seen(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    nowhere = {"TELEMOCK_RESOLVE": f"cdn.cribl.io:443=127.0.0.1:{port}"}
+    ask = ("curl", "-sS", "https://cdn.cribl.io/dl/cribl.tgz")
+    done = telemock(tmp_path, "run", "--", *ask, **nowhere)
+    assert "the real host could not be reached" in done.stderr
+    assert "no request to a host" not in done.stderr
+
+
 @pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed")
 def test_a_client_that_leaves_with_the_certificate_is_told(tmp_path):
     """GnuTLS looks at it when the handshake is done, and leaves without a word."""
@@ -327,9 +338,9 @@ def test_transparent_without_root_runs_in_a_namespace_and_says_so(tmp_path, name
     if ROOT:
         caps = "-net_admin,-sys_admin"
         before = ("setpriv", f"--bounding-set={caps}", f"--inh-caps={caps}")
-    done = telemock(
-        tmp_path, "run", "--transparent", "--", "curl", "-sS", f"{URL}?v=1", before=before
-    )
+    # As programs look a host up that ask for addresses the machine could use.
+    ask = f"getent ahostsv4 cdn.cribl.io >&2 && curl -sS '{URL}?v=1'"
+    done = telemock(tmp_path, "run", "--transparent", "--", "sh", "-c", ask, before=before)
     assert (done.returncode, done.stdout) == (0, LINE), done.stderr
     assert "not root, so the command runs in a user namespace" in done.stderr
     assert [one["action"] for one in captures(tmp_path)] == ["mock"]
