@@ -135,6 +135,13 @@ def test_nothing_a_template_makes_is_larger_than_its_process_may_be() -> None:
     assert peak(os.getpid()) - before < 20 << 20
 
 
+def test_the_next_one_is_rendered_after_one_that_needed_too_much() -> None:
+    for n in range(20):
+        with pytest.raises(TemplateFailed, match="needed more"):
+            render("{{ 'a'|batch(999999999, 'x')|list|length }}" + str(n), {}, html=False)
+        assert render("{{ n }}", {"n": n}, html=False) == str(n).encode()
+
+
 def test_others_are_rendered_while_one_takes_its_time() -> None:
     render("{{ 1 }}", {}, html=False)
 
