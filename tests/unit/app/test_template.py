@@ -78,7 +78,7 @@ LARGE = [
     grown("'<<<<'", "s|forceescape|replace('&', '&&&&')", 12),
     grown("'%%%%'", "s|urlencode|replace('%', '%%%%')", 12),
     grown("v", "s.translate({97: s, 98: s})", 12),
-    grown("range(99999)|map('string')|list", "s|map('replace', '9', v ~ v)|list", 9),
+    grown("range(99999)|map('string')|list", "s|map('replace', '9', '99' ~ v)|list", 9),
     "{% set s %}{% for a in range(90000) %}{{ range(1000)|join }}{% endfor %}{% endset %}{{ s }}",
     "{{ (1).to_bytes(999999999)|length }}",
 ]
