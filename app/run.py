@@ -20,6 +20,7 @@ from app.client import ClientError, connect
 from app.contract import names
 from app.report import why_lost
 from app.settings import Settings
+from app.tables import plain
 
 _FORWARDED = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
@@ -85,7 +86,10 @@ def run(
                 stack.callback(app.stop)
             if sidecar.child.ended:  # another one finds in the spool what this one left
                 sidecar = sidecar._replace(child=_sidecar(settings, app, {}).child)
+            left, why = sidecar.not_taken()
             sidecar.child.stop()  # it ends its exchanges and delivers what it still has
+            if not _is_told(settings.data, sidecar.boot):
+                _say_what_is_not_stored(left, why, sidecar.child.console)
             with connect(settings, app.url) as source:
                 rows = sent.summed(sent.records(source, sidecar.boot, began))
                 lost = sent.lost(source, sidecar.boot, began)
@@ -194,6 +198,20 @@ def _report(
         _say(sent.table(rows).rstrip())
     if lost:
         _say(f"telemock: records that were lost: {why_lost(lost)}")
+
+
+def _is_told(data: Path, boot: str) -> bool:
+    """Whether the app knows what became of every record: a sidecar leaves its ledger until then."""
+    return not (data / names.DIR_SPOOL / f"{boot}.lock").exists()
+
+
+def _say_what_is_not_stored(left: int, why: str, console: Path) -> None:
+    number = f"{left} records" if left else "records"
+    _say(
+        f"telemock: {number} of this run are not stored, so what follows is not all of it"
+        f"{f': {plain(why)}' if why else ''}\n"
+        f"hint: the next run delivers those that the spool could keep; {console} says more"
+    )
 
 
 def _say_what_was_not_seen(rows: Sequence[sent.Sent], ca: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from app.contract import names
 from app.demo import host
+from tests.volume import volume
 
 URL = "https://cdn.cribl.io/telemetry/index.html"
 LINE = "cribl /// living the stream!\n"
@@ -193,6 +194,25 @@ def test_a_request_that_its_host_did_not_get_was_seen(tmp_path):
     done = telemock(tmp_path, "run", "--", *ask, **nowhere)
     assert "the real host could not be reached" in done.stderr
     assert "no request to a host" not in done.stderr
+
+
+MANY = """
+for n in $(seq 40); do head -c 40000 /dev/urandom | base64 -w0 > body
+curl -sS -o /dev/null -d @body https://cdn.cribl.io/telemetry/events; done
+"""
+
+
+def test_records_that_are_not_stored_are_told_and_come_with_the_next_run(tmp_path):
+    with volume(tmp_path / "full", 2 << 20) as disk:
+        settings = {"TELEMOCK_DATA": str(disk.path / "data"), "TELEMOCK_LOGS": str(tmp_path / "l")}
+        enter = tuple([*disk.enter, "env", f"--chdir={tmp_path}"])
+        done = telemock(tmp_path, "run", "--json", "--", "sh", "-c", MANY, before=enter, **settings)
+        stored = sum(row["count"] for row in json.loads(done.stdout)["sent"])
+        (left,) = map(
+            int, re.findall(r"telemock: (\d+) records of this run are not st", done.stderr)
+        )
+        assert stored < 40 <= stored + left, done.stderr
+        assert "the disk took no more" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed")
