@@ -88,7 +88,7 @@ def run(
                 sidecar = sidecar._replace(child=_sidecar(settings, app, {}).child)
             left, why = sidecar.not_taken()
             sidecar.child.stop()  # it ends its exchanges and delivers what it still has
-            if not _is_told(settings.data, sidecar.boot):
+            if _is_left(settings.data / names.DIR_SPOOL, sidecar.boot, why):
                 _say_what_is_not_stored(left, why, sidecar.child.console)
             with connect(settings, app.url) as source:
                 rows = sent.summed(sent.records(source, sidecar.boot, began))
@@ -200,9 +200,10 @@ def _report(
         _say(f"telemock: records that were lost: {why_lost(lost)}")
 
 
-def _is_told(data: Path, boot: str) -> bool:
-    """Whether the app knows what became of every record: a sidecar leaves its ledger until then."""
-    return not (data / names.DIR_SPOOL / f"{boot}.lock").exists()
+def _is_left(spool: Path, boot: str, why: str) -> bool:
+    """Whether records wait: a sidecar leaves its ledger until the app knows what became of them
+    all, and with an older app for good."""
+    return (spool / f"{boot}.lock").exists() and bool(why or any(spool.glob(f"{boot}-*.ndjson")))
 
 
 def _say_what_is_not_stored(left: int, why: str, console: Path) -> None:
