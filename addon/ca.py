@@ -14,7 +14,7 @@ import secrets
 import ssl
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -30,6 +30,7 @@ FILE_UPSTREAM = "upstream.pem"  # what real hosts are checked against
 LIFETIME = datetime.timedelta(days=397)
 NEAR = datetime.timedelta(days=30)  # its end, from then on
 _LAST = datetime.timedelta(days=1)  # before its end, in which a start makes another one
+_GIVEN_WAY = ".old"  # ends the name of an authority's file that another one took the place of
 _CLOCK_SKEW = datetime.timedelta(days=2)  # clients' clocks may be late
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,9 @@ def ensure(directory: Path, trust: Path | None = None, wanted: Constraints | Non
     """The public certificate's path, in `trust` or `directory`, after making what is missing.
 
     It may sign what is `wanted`, without it everything. One that may not sign all that is, may sign
-    everything, or has come to its end gives way to another. Safe when several processes start at
-    once: the first one's authority stays, the others use it. Raises OSError when the directory
-    cannot be written.
+    everything, or has come to its end gives way to another; clients trust it beside the new one for
+    as long as a process has `claim`ed it. Safe when several processes start at once: the first
+    one's authority stays, the others use it. Raises OSError when the directory cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     key_file = directory / FILE_CA_KEY
@@ -49,9 +50,11 @@ def ensure(directory: Path, trust: Path | None = None, wanted: Constraints | Non
         why = _outlived(key_file.read_bytes(), wanted) if wanted and key_file.exists() else ""
         if why:
             log.warning("a new certificate authority is made, %s: restart its clients", why)
+            if why and _is_claimed(key_file):
+                os.link(key_file, key_file.with_suffix(f".{secrets.token_hex(8)}{_GIVEN_WAY}"))
         if why or not key_file.exists():
             _replace(key_file, _make(wanted), 0o600)
-    public = _certificate(key_file.read_bytes())
+        public = _certificate(key_file.read_bytes()) + _claimed(directory)
     if trust is None:
         trust = directory
     trust.mkdir(parents=True, exist_ok=True)
@@ -74,6 +77,35 @@ def _outlived(pem: bytes, wanted: Constraints) -> str:
     if held.not_valid_after_utc < datetime.datetime.now(datetime.UTC) + _LAST:
         return "because the one before ends"
     return ""
+
+
+def claim(directory: Path) -> BinaryIO:
+    """Until it is closed, clients go on to trust the authority that is there now: this process
+    signs with it, whatever another one needs."""
+    file = (directory / FILE_CA_KEY).open("rb")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
+def _is_claimed(key_file: Path) -> bool:
+    with key_file.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _claimed(directory: Path) -> bytes:
+    """The certificates of authorities that gave way and are in use; deletes the others."""
+    found = []
+    for path in sorted(directory.glob(f"*{_GIVEN_WAY}")):
+        if _is_claimed(path):
+            with contextlib.suppress(ValueError):  # damaged before it gave way
+                found.append(_certificate(path.read_bytes()))
+        else:
+            path.unlink()
+    return b"".join(found)
 
 
 class Held(NamedTuple):

@@ -61,6 +61,7 @@ class Process:
         )
         bundle = built_in() if bundle is None else bundle
         ca.ensure(options.ca_dir, options.trust_dir, _signed(options, bundle, api))
+        self._claim = ca.claim(options.ca_dir)
         self.authority = ca.held(options.ca_dir)
         self.options = options = options.counted_from(ca.born(options.ca_dir))
         self._ipv6 = is_local("::1")
@@ -196,6 +197,7 @@ class Process:
         self.exporter.close(min(patience, EXPORT_S))
         if self._log_handler is not None:
             self._log_handler.close()
+        self._claim.close()
         return left
 
     def health(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ bound the slowest body is ended, never one that has just begun.
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,7 @@ EACH = 32  # bodies of one sender that arrive at a time
 WHOLE_S = 30.0  # for a body to arrive whole
 GRACE_S = 5.0  # before its rate counts
 RATE = 2_048  # bytes a second from then on
+STOP_S = 2.0  # for all of them, once the app stops
 _YOUNG_S = 0.5  # a body is not ended for others before it had this time
 
 
@@ -81,13 +83,18 @@ class Place:
         """Its task is told already, or will be at once."""
         return self.ended_by != "slow" or self._limit.expired()
 
+    def hurry(self) -> None:
+        if not (self.arrived or self.waits):
+            self._allow()
+
     def _passed(self) -> float:
         return time.monotonic() - self.began - self._waited
 
     def _allow(self) -> None:
         if not self.ending:
             allowed = min(self._whole_s, GRACE_S + self.came / RATE)
-            self._limit.reschedule(asyncio.get_running_loop().time() + allowed - self._passed())
+            until = asyncio.get_running_loop().time() + allowed - self._passed()
+            self._limit.reschedule(min(until, self._arriving.last))
 
 
 class Arriving:
@@ -100,6 +107,7 @@ class Arriving:
         self._size = size
         self._each = each
         self.held = 0
+        self.last = math.inf  # time of the loop after which no body is waited for
         self._places: set[Place] = set()
         self._senders: Counter[str] = Counter()
         self._left = asyncio.Event()
@@ -124,6 +132,12 @@ class Arriving:
                 raise
             self._told(place.ended_by)
             raise Slow(ENDED[place.ended_by]) from None
+
+    def stop(self) -> None:
+        """The app's end waits for what is about to arrive, not as long as a slow one may take."""
+        self.last = min(self.last, asyncio.get_running_loop().time() + STOP_S)
+        for place in self._places:
+            place.hurry()
 
     def full(self, size: int) -> bool:
         """So many bytes more are too many. What is more than all may be goes alone."""

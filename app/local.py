@@ -203,6 +203,12 @@ class Sidecar(NamedTuple):
     health: str
     boot: str
 
+    def not_taken(self) -> tuple[int, str]:
+        """Records that the app has not, and what keeps it; (0, "") of a sidecar that is gone."""
+        said = json.loads(get(self.health + "/health") or b"{}").get("shipper", {})
+        left = said.get("reserved", 0) - said.get("stored", 0) - said.get("duplicates", 0)
+        return max(0, left - sum(said.get("dropped", {}).values())), said.get("app_error", "")
+
 
 def start_sidecar(
     data: Path,

@@ -20,6 +20,7 @@ from app.client import ClientError, connect
 from app.contract import names
 from app.report import why_lost
 from app.settings import Settings
+from app.tables import plain
 
 _FORWARDED = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
@@ -85,7 +86,10 @@ def run(
                 stack.callback(app.stop)
             if sidecar.child.ended:  # another one finds in the spool what this one left
                 sidecar = sidecar._replace(child=_sidecar(settings, app, {}).child)
+            left, why = sidecar.not_taken()
             sidecar.child.stop()  # it ends its exchanges and delivers what it still has
+            if _is_left(settings.data / names.DIR_SPOOL, sidecar.boot, why):
+                _say_what_is_not_stored(left, why, sidecar.child.console)
             with connect(settings, app.url) as source:
                 rows = sent.summed(sent.records(source, sidecar.boot, began))
                 lost = sent.lost(source, sidecar.boot, began)
@@ -196,6 +200,21 @@ def _report(
         _say(f"telemock: records that were lost: {why_lost(lost)}")
 
 
+def _is_left(spool: Path, boot: str, why: str) -> bool:
+    """Whether records wait: a sidecar leaves its ledger until the app knows what became of them
+    all, and with an older app for good."""
+    return (spool / f"{boot}.lock").exists() and bool(why or any(spool.glob(f"{boot}-*.ndjson")))
+
+
+def _say_what_is_not_stored(left: int, why: str, console: Path) -> None:
+    number = f"{left} records" if left else "records"
+    _say(
+        f"telemock: {number} of this run are not stored, so what follows is not all of it"
+        f"{f': {plain(why)}' if why else ''}\n"
+        f"hint: the next run delivers those that the spool could keep; {console} says more"
+    )
+
+
 def _say_what_was_not_seen(rows: Sequence[sent.Sent], ca: Path) -> None:
     silent = [row for row in rows if row.kind == "tls_rejected" or row.reason == "no_request"]
     if silent:
@@ -204,7 +223,7 @@ def _say_what_was_not_seen(rows: Sequence[sent.Sent], ca: Path) -> None:
             f"telemock: connections without a request: {sum(row.count for row in silent)} to "
             f"{hosts}; what was to be sent on them was not seen"
         )
-    elif not any(row.kind == "exchange" for row in rows):
+    elif not any(row.kind == "exchange" or row.method for row in rows):
         _say("telemock: no request to a host of a profile was seen")
     if any(row.kind == "tls_rejected" for row in silent):
         _say(f"telemock: the command probably does not trust the sidecar's certificate: see {ca}")

@@ -29,6 +29,7 @@ OUTPUT_CAP = 1 << 20  # characters
 MEMORY = 48 << 20  # bytes beyond what the process needs to start
 SECONDS = 1.0
 OK, FAILED = b"+", b"-"
+NEEDED = b"it needed more than %d MiB" % (MEMORY >> 20)
 FRAME = struct.Struct("!I")
 _FILTERS = (
     "abs", "batch", "capitalize", "default", "dictsort", "e", "escape", "first", "float",
@@ -148,7 +149,7 @@ def main() -> None:
             said, text = rendered(*pickle.loads(asked))  # noqa: S301 - of our own app
         except MemoryError:
             # Nobody knows what is left behind: the next one begins anew.
-            said, text = FAILED, b"it needed more than %d MiB" % (MEMORY >> 20)
+            said, text = FAILED, NEEDED
             connection.sendall(FRAME.pack(1 + len(text)) + said + text)
             sys.exit(1)
         connection.sendall(FRAME.pack(1 + len(text)) + said + text)

@@ -119,7 +119,7 @@ class Pool:
         text = answer[1:]
         if answer[:1] == sandbox.OK:
             return text
-        if text.startswith(b"it needed"):
+        if text.startswith(sandbox.NEEDED):
             raise self._rest(source, text.decode())
         raise TemplateFailed(text.decode("utf-8", "replace"))
 
@@ -134,6 +134,9 @@ class Pool:
             except (OSError, _Lost):
                 raise TemplateFailed("its process did not start") from None
         answer = worker.ask(request)
+        if answer[1:].startswith(sandbox.NEEDED):
+            worker.end()  # it ends itself, but perhaps not before the next one is asked of it
+            return answer
         with self._lock:
             self._idle.append(worker)
         return answer

@@ -25,7 +25,10 @@ _HOSTS = Path("/etc/hosts")
 _OWN = "hosts-"  # + a process: the file that it makes of /etc/hosts
 _REDIRECT = (*PYTHON, "addon.redirect")
 _ISOLATE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--"]
-_LOOPBACK_UP = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+# An address beside 127.0.0.1, because a C library that is asked for what the machine could use
+# (AI_ADDRCONFIG) does not count that one, and then finds no host's IPv4 address.
+_LOOPBACK_UP = ["sh", "-c", 'ip link set lo up && ip addr add 127.0.0.2/8 dev lo && exec "$@"',
+                "sh"]  # fmt: skip
 # $0 is the file that takes the place of /etc/hosts, for this command only.
 _OWN_HOSTS = ["unshare", "--mount", "--propagation", "private", "--",
               "sh", "-c", f'mount --bind "$0" {_HOSTS} && exec "$@"']  # fmt: skip

@@ -59,7 +59,7 @@ def serve(settings: Settings) -> int:
             over_tls = bound(settings.tls_port, "TELEMOCK_TLS_PORT")
             server = _ReleaseServer(startup, url, over_tls, app.state.runtime)
         else:
-            server = _LocalServer(config(startup), url, settings.data)
+            server = _LocalServer(config(startup), url, app.state.runtime, settings.data)
         with contextlib.suppress(SystemExit):  # how uvicorn says that the start failed
             server.run(sockets=[listener])
     if startup.error is not None:
@@ -133,19 +133,24 @@ class _Startup:
 
 
 class _Server(Server):
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, runtime: Runtime) -> None:
         super().__init__(config)
         self._url = url
+        self._runtime = runtime
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             typer.echo(f"telemock listens on {self._url}")
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._runtime.arriving.stop()
+        await super().shutdown(sockets)
+
 
 class _LocalServer(_Server):
-    def __init__(self, config: uvicorn.Config, url: str, data: Path) -> None:
-        super().__init__(config, url)
+    def __init__(self, config: uvicorn.Config, url: str, runtime: Runtime, data: Path) -> None:
+        super().__init__(config, url, runtime)
         self._data = data
         self._file = data / FILE_SERVER
 
@@ -166,10 +171,9 @@ class _ReleaseServer(_Server):
     """Two ports of one app: `over_tls` is served from its start to just before its end."""
 
     def __init__(self, app: ASGIApp, url: str, over_tls: socket.socket, runtime: Runtime) -> None:
-        super().__init__(config(app), url)
+        super().__init__(config(app), url, runtime)
         self._app = app
         self._socket = over_tls
-        self._runtime = runtime
         self._over_tls: tuple[uvicorn.Server, asyncio.Task[None]] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -191,6 +195,7 @@ class _ReleaseServer(_Server):
         typer.echo(f"the API is on port {port}, over TLS, for whom the cluster's API server knows")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._runtime.arriving.stop()
         if self._over_tls is not None:
             server, task = self._over_tls
             server.should_exit = True

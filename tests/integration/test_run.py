@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pytest
 
 from app.contract import names
 from app.demo import host
+from tests.volume import volume
 
 URL = "https://cdn.cribl.io/telemetry/index.html"
 LINE = "cribl /// living the stream!\n"
@@ -184,6 +186,35 @@ def test_a_client_that_refuses_our_certificate_is_told(tmp_path):
     assert "did not accept the sidecar's certificate" in done.stderr
 
 
+def test_a_request_that_its_host_did_not_get_was_seen(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    nowhere = {"TELEMOCK_RESOLVE": f"cdn.cribl.io:443=127.0.0.1:{port}"}
+    ask = ("curl", "-sS", "https://cdn.cribl.io/dl/cribl.tgz")
+    done = telemock(tmp_path, "run", "--", *ask, **nowhere)
+    assert "the real host could not be reached" in done.stderr
+    assert "no request to a host" not in done.stderr
+
+
+MANY = """
+for n in $(seq 40); do head -c 40000 /dev/urandom | base64 -w0 > body
+curl -sS -o /dev/null -d @body https://cdn.cribl.io/telemetry/events; done
+"""
+
+
+def test_records_that_are_not_stored_are_told_and_come_with_the_next_run(tmp_path):
+    with volume(tmp_path / "full", 2 << 20) as disk:
+        settings = {"TELEMOCK_DATA": str(disk.path / "data"), "TELEMOCK_LOGS": str(tmp_path / "l")}
+        enter = tuple([*disk.enter, "env", f"--chdir={tmp_path}"])
+        done = telemock(tmp_path, "run", "--json", "--", "sh", "-c", MANY, before=enter, **settings)
+        stored = sum(row["count"] for row in json.loads(done.stdout)["sent"])
+        (left,) = map(
+            int, re.findall(r"telemock: (\d+) records of this run are not st", done.stderr)
+        )
+        assert stored < 40 <= stored + left, done.stderr
+        assert "the disk took no more" in done.stderr
+
+
 @pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed")
 def test_a_client_that_leaves_with_the_certificate_is_told(tmp_path):
     """GnuTLS looks at it when the handshake is done, and leaves without a word."""
@@ -327,9 +358,9 @@ def test_transparent_without_root_runs_in_a_namespace_and_says_so(tmp_path, name
     if ROOT:
         caps = "-net_admin,-sys_admin"
         before = ("setpriv", f"--bounding-set={caps}", f"--inh-caps={caps}")
-    done = telemock(
-        tmp_path, "run", "--transparent", "--", "curl", "-sS", f"{URL}?v=1", before=before
-    )
+    # As programs look a host up that ask for addresses the machine could use.
+    ask = f"getent ahostsv4 cdn.cribl.io >&2 && curl -sS '{URL}?v=1'"
+    done = telemock(tmp_path, "run", "--transparent", "--", "sh", "-c", ask, before=before)
     assert (done.returncode, done.stdout) == (0, LINE), done.stderr
     assert "not root, so the command runs in a user namespace" in done.stderr
     assert [one["action"] for one in captures(tmp_path)] == ["mock"]

@@ -223,3 +223,21 @@ def test_batches_that_swell_stay_under_512_mib(app: App) -> None:
     print(f"peak RSS {most >> 20} MiB")
     assert status == [200] * 8
     assert most < 512 << 20
+
+
+def test_the_app_stops_while_bodies_are_on_their_way(tmp_path: Path) -> None:
+    with served(tmp_path) as app, ExitStack() as stack:
+        for _ in range(20):
+            client = stack.enter_context(app.connect())
+            head = (
+                "POST /api/v1/captures HTTP/1.1\r\nhost: localhost\r\n"
+                f"authorization: Bearer {app.token}\r\ncontent-length: 100000\r\n\r\n"
+            )
+            client.sendall(head.encode() + b" " * 60_000)  # which earn half a minute
+        assert app.http.get("/ready").status_code == 200
+        app.http.close()
+        began = time.monotonic()
+        app.process.terminate()
+        assert app.process.wait(20) == 0
+        assert time.monotonic() - began < 8
+    assert "Traceback" not in (tmp_path / "logs/mock_server.log").read_text()

@@ -142,6 +142,26 @@ def test_one_that_cannot_serve_any_more_gives_way(
     assert stat.S_IMODE((tmp_path / ca.FILE_CA_KEY).stat().st_mode) == 0o600
 
 
+def test_clients_trust_the_one_that_gave_way_while_a_process_signs_with_it(tmp_path: Path) -> None:
+    first = ca.ensure(tmp_path, None, constraints(["first.test"])).read_bytes()
+    with ca.claim(tmp_path):
+        second = ca.ensure(tmp_path, None, constraints(["second.test"])).read_bytes()
+        assert second.endswith(first) and second != first
+        third = ca.ensure(tmp_path, None, constraints(["third.test"])).read_bytes()
+        assert third.endswith(first) and len(third) < len(second) + len(first)
+        assert (tmp_path / "bundle.pem").read_bytes().endswith(third)
+    last = ca.ensure(tmp_path).read_bytes()
+    assert third == last + first
+    assert not list(tmp_path.glob("*.old"))
+
+
+def test_a_damaged_one_that_is_claimed_gives_way_too(tmp_path: Path) -> None:
+    ca.ensure(tmp_path, None, WANTED)
+    with ca.claim(tmp_path):
+        (tmp_path / ca.FILE_CA_KEY).write_bytes(b"")
+        assert ca.ensure(tmp_path, None, WANTED).read_bytes().count(b"BEGIN") == 1
+
+
 def _ensure(directory: Path) -> bytes:
     return ca.ensure(directory, None, WANTED).read_bytes()
 

@@ -126,3 +126,26 @@ async def test_an_error_of_what_is_done_inside_stays_itself() -> None:
     with pytest.raises(TimeoutError):
         async with Arriving(lambda _: None).place("a"):
             raise TimeoutError
+
+
+async def test_the_end_of_the_app_does_not_wait_as_long_as_a_slow_body_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "STOP_S", 0.2)
+    arriving = Arriving(lambda _: None)
+
+    async def slow() -> None:
+        async with arriving.place("a") as place:
+            while True:
+                await place.more(1, 1)
+                await asyncio.sleep(0.01)
+
+    before = asyncio.create_task(slow())
+    await asyncio.sleep(0.05)
+    began = time.monotonic()
+    arriving.stop()
+    after = asyncio.create_task(slow())
+    for task in (before, after):
+        with pytest.raises(Slow):
+            await task
+    assert 0.1 < time.monotonic() - began < 2

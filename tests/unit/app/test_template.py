@@ -78,7 +78,7 @@ LARGE = [
     grown("'<<<<'", "s|forceescape|replace('&', '&&&&')", 12),
     grown("'%%%%'", "s|urlencode|replace('%', '%%%%')", 12),
     grown("v", "s.translate({97: s, 98: s})", 12),
-    grown("range(99999)|map('string')|list", "s|map('replace', '9', v ~ v)|list", 9),
+    grown("range(99999)|map('string')|list", "s|map('replace', '9', '99' ~ v)|list", 9),
     "{% set s %}{% for a in range(90000) %}{{ range(1000)|join }}{% endfor %}{% endset %}{{ s }}",
     "{{ (1).to_bytes(999999999)|length }}",
 ]
@@ -133,6 +133,13 @@ def test_nothing_a_template_makes_is_larger_than_its_process_may_be() -> None:
             failed += 1
     assert 0 < failed < 60
     assert peak(os.getpid()) - before < 20 << 20
+
+
+def test_the_next_one_is_rendered_after_one_that_needed_too_much() -> None:
+    for n in range(20):
+        with pytest.raises(TemplateFailed, match="needed more"):
+            render("{{ 'a'|batch(999999999, 'x')|list|length }}" + str(n), {}, html=False)
+        assert render("{{ n }}", {"n": n}, html=False) == str(n).encode()
 
 
 def test_others_are_rendered_while_one_takes_its_time() -> None:
