@@ -307,6 +307,9 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
         by: By = "path" if paths is None else "query" if more is None else "name"
         return Decision("block", rules.of_host(host)[0], by=(by,), host=host) if host else first
     more += query_in(paths)
+    alone = len(names) * len(paths) * len(methods) == 1 and seen.host in names
+    if alone and not more and not lines:
+        return first  # it has no other reading
     queries = [seen.query, (*seen.query, *more)] if more else [seen.query]
     headers = [seen.headers, (*seen.headers, *lines)] if lines else [seen.headers]
     waiting = observed = None
