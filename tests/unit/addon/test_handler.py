@@ -70,6 +70,7 @@ def test_a_layer_that_is_not_chosen_yet_is_found(context: Context, mode: type[la
 
 
 def test_http2_is_found(context: Context) -> None:
+    layers.install()
     context.client.alpn = b"h2"
     top = http(context)
     fed(top, context, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0\0\x10")
