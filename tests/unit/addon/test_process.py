@@ -36,6 +36,7 @@ def test_mitmproxys_defaults_that_hurt_are_changed(tmp_path: Path) -> None:
     known = mitmproxy_options.Options()
     assert {"mode", "confdir", "upstream_cert", "rawtcp"} <= set(known.keys())
     assert process.ready() == "starting"
+    process.stop()
 
 
 def test_mitmdump_gets_what_our_own_master_does_not_have() -> None:
