@@ -54,6 +54,15 @@ SERVER = Board(
                 kind="bars",
             ),
             Panel(
+                "Bodies that were ended",
+                "Batches and requests to the mock that came too slowly, or were the slowest of too "
+                "many.", "short",
+                [Query(rate("telemock_bodies_ended_total", "telemock_reason", OF_APP,
+                            of="increase"),
+                       "{{telemock_reason}}")],
+                kind="bars",
+            ),
+            Panel(
                 "Records under another pod's name", "The name in the sender's token was stored.",
                 "short",
                 [Query(f"sum(increase(telemock_ingest_rebound_total{RATE}))", "records")],

@@ -61,6 +61,26 @@ SIDECARS = Board(
                 )],
                 kind="bars",
             ),
+            Panel(
+                "Refused, because no rule can judge it",
+                "What a profile's host was sent that is no request that can be judged.", "short",
+                [Query(
+                    rate("telemock_unjudged_total", "k8s_pod_name, server_address", OF_POD,
+                          of="increase"),
+                    "{{k8s_pod_name}} {{server_address}}",
+                )],
+                kind="bars",
+            ),
+            Panel(
+                "Ended by a bound", "Connections and requests, by the bound that they were over.",
+                "short",
+                [Query(
+                    rate("telemock_bounds_exceeded_total", "k8s_pod_name, telemock_bound", OF_POD,
+                          of="increase"),
+                    "{{k8s_pod_name}} {{telemock_bound}}",
+                )],
+                kind="bars",
+            ),
         )),
         ("Redirect", (
             Panel(
