@@ -184,36 +184,6 @@ def test_what_the_bound_ends_is_counted(lab: Lab) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("entrance", [direct, plain, connect_tls])
-def test_many_requests_sent_ahead_while_the_app_is_away_are_all_answered(
-    lab: Lab, entrance: Entrance
-) -> None:
-    """More than Python's stack is deep: none is answered from within the one before."""
-    lab.away()
-    with entrance(lab) as client:
-        client.settimeout(20)
-        assert answers(client, "/at-the-app", 3000, pipelined=True) == [(200, LINE)] * 3000
-
-
-@pytest.mark.root
-@pytest.mark.parametrize("entrance", [direct, plain, connect_tls, connect_plain])
-def test_who_sends_and_reads_at_once_is_not_read_further_than_answered(
-    lab: Lab, entrance: Entrance
-) -> None:
-    """What lies there unanswered would be copied for each answer: it took minutes."""
-    count = 6000
-    request = (REQUEST % "/telemetry/index.html").encode()
-    with entrance(lab) as client, ThreadPoolExecutor(1) as pool:
-        client.settimeout(20)
-        sending = pool.submit(client.sendall, request * count)
-        reader, begin = Reader(client), time.monotonic()
-        for _ in range(count):
-            reader.body(reader.until(b"\r\n\r\n"), len)
-        sending.result()
-        assert time.monotonic() - begin < 20
-
-
-@pytest.mark.root
 @pytest.mark.parametrize("entrance", [direct, plain, connect_tls, connect_plain])
 def test_what_waits_behind_a_large_answer_of_the_app_has_its_turn(
     lab: Lab, entrance: Entrance
