@@ -250,8 +250,8 @@ def test_bytes_go_both_ways_and_connections_end(pod: Pod) -> None:
     assert not path.parent.exists()
 
 
-# A real API server and kubelet hold as much as they like, here more than 128 MiB, and their ends of a
-# connection for as long as that takes: only of the stand-in it is known when all is full.
+# A real API server and kubelet hold as much as they like, here more than 128 MiB, and their ends of
+# a connection for as long as that takes: only of the stand-in it is known when all is full.
 when_full = pytest.mark.parametrize("pod", ["stand-in"], indirect=True)
 
 
