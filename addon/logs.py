@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from addon.outlet import Outlet, one_line
 from addon.ship import Shipper
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Log, Workload, short, text
 from app.otel.lines import current, json_line
 from app.otel.metrics import Metrics

@@ -23,7 +23,7 @@ from addon.measure import Measure
 from addon.outlet import Outlet, ascii_json
 from addon.spans import Spans
 from addon.spool import Spool
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import LINE_CAP, Body, CaptureRecord, encode
 from app.otel.metrics import Metrics
 

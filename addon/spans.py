@@ -13,9 +13,9 @@ from urllib.parse import quote_plus, urlsplit
 
 from addon.exchange import Traced
 from addon.measure import FELL_BACK, asked_of, method_of, server_error
-from app.contract.mask import Masker
+from app.contract.masking.fields import MASK
+from app.contract.masking.masker import Masker
 from app.contract.record import REASONS, CaptureRecord, Pair, Request
-from app.contract.sensitive import MASK
 from app.otel.export import Exporter, SpanData
 
 ATTRIBUTE_CAP = 1024  # characters of one value

@@ -9,7 +9,7 @@ again. So only a narrow part is kept, and of a line that has a form (`app.forms`
 from collections.abc import Callable
 from functools import cache
 
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import decode
 from app.contract.rules import RuleSet
 from app.files import request_log

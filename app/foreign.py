@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, RecordError, encode
 
 _AHEAD_NS = 86_400 * 10**9  # that a sender's clock may be ahead of ours

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract.body import documents
+from app.contract.masking.fields import MASK
 from app.contract.record import CaptureRecord, Pair, Request
-from app.contract.sensitive import MASK
 
 TYPES = ("string", "integer", "number", "boolean", "null", "object", "array", "empty")
 SHAPES = (

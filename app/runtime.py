@@ -17,7 +17,7 @@ from app.arriving import ENDED, Arriving
 from app.batch import BUDGET, DECODING, Budget
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from app.contract.mask import Masker
+from app.contract.masking.fields import MASK
+from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_RECORD
 from app.contract.record import CaptureRecord, Pair, short
-from app.contract.sensitive import MASK
 from app.logs import place
 from app.otel import ids
 from app.otel.export import Exporter, SpanData

@@ -9,7 +9,7 @@ from addon.exchange import Traced
 from addon.measure import Measure
 from addon.ship import Shipper
 from addon.spans import Spans
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
 from app.otel.metrics import Metrics

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from app import tls
 from app.contract.hosts import UNKNOWN, is_ours
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.inject.bundle import trust
 from app.inject.environment import Environment
 from app.inject.events import Events

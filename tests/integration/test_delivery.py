@@ -17,7 +17,7 @@ import pytest
 from addon.api import Api
 from addon.measure import Measure
 from addon.ship import Shipper
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request, decode
 from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics

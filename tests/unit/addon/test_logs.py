@@ -13,7 +13,7 @@ from addon.api import Api
 from addon.logs import LogHandler, install
 from addon.measure import Measure
 from addon.ship import Shipper
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Workload
 from app.contract.rules import RuleSet
 from app.otel.lines import current
@@ -174,7 +174,7 @@ class Raising(Masker):
 
 class Chatty(Masker):
     def line(self, text_: str) -> str:
-        logging.getLogger("app.contract.mask").warning("masking %s", text_)
+        logging.getLogger("app.contract.masking.masker").warning("masking %s", text_)
         return text_
 
 

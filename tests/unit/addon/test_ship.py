@@ -12,7 +12,7 @@ from addon import ship
 from addon.exchange import Traced
 from addon.ship import Shipper
 from app.contract.account import Account
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import (
     LINE_CAP,
     Body,

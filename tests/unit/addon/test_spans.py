@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from addon.exchange import Traced
 from addon.spans import ATTRIBUTE_CAP, Spans
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Endpoint, Request, Response, Tls, text
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
 from app.otel.export import SpanData

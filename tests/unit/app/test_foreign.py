@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, RecordError, Request, Workload, decode, encode
 from app.contract.rules import Profile, RuleSet, Sensitive
 from app.foreign import admitted, believable, timed

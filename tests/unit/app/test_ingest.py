@@ -8,7 +8,7 @@ import pytest
 
 from app import ingest
 from app.contract.account import Account
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Log, Request, Response, encode
 from app.files import LogFiles
 from app.ingest import Writer

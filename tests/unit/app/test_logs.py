@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.files import LogFiles
 from app.logs import MaskedFormatter, harmless, masked_logging, place
 from app.otel.lines import current

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from app import telemetry as module
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_RECORD
 from app.contract.record import Endpoint
 from app.contract.settings import SettingError

@@ -12,10 +12,8 @@ from urllib.parse import quote_plus, unquote, unquote_plus
 import msgspec
 
 from app.contract import body as bodies
-from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, short, text
-from app.contract.rules import RuleSet, Sensitive
-from app.contract.sensitive import MASK, SMALL, TOKEN, How, Names, tokens
-from app.contract.sweep import (
+from app.contract.masking.fields import MASK, SMALL, TOKEN, How, Names, tokens
+from app.contract.masking.sweep import (
     DEPTH,
     NESTED,
     claims_text,
@@ -29,7 +27,9 @@ from app.contract.sweep import (
     values,
     withhold,
 )
-from app.contract.traces import chased, contained, loose, traces
+from app.contract.masking.traces import chased, contained, loose, traces
+from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, short, text
+from app.contract.rules import RuleSet, Sensitive
 
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 

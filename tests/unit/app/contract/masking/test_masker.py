@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract import record as r
-from app.contract.mask import MASK, Masker
+from app.contract.masking.masker import MASK, Masker
 from app.contract.record import Body, CaptureRecord, Response
 from app.contract.rules import Profile, RuleSet, Sensitive
 from tests.canary import find_secret
@@ -247,7 +247,7 @@ def test_a_record_with_very_many_secrets_keeps_no_text_that_was_not_searched() -
 
 def test_what_is_too_much_to_be_searched_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every form of every value in each text takes time: what it does not allow is masked whole."""
-    monkeypatch.setattr("app.contract.traces._BUDGET", 10_000)
+    monkeypatch.setattr("app.contract.masking.traces._BUDGET", 10_000)
     record = exchange(
         query=[("lic", PLAIN), ("a", f"x {PLAIN}"), ("v", "1")],
         headers=[("X", "y" * 2000)],
@@ -323,7 +323,7 @@ def test_any_record_can_be_masked_and_sent(record: CaptureRecord, profile: str, 
 
 def test_masking_imports_no_decompressor_until_a_body_needs_one() -> None:
     code = (
-        "import sys, app.contract.mask as m, app.contract.rules as r;"
+        "import sys, app.contract.masking.masker as m, app.contract.rules as r;"
         "m.Masker(r.RuleSet());"
         "sys.exit(bool({'zstandard', 'brotli', 'brotlicffi'} & set(sys.modules)))"
     )

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.contract.masking.fields import _REMEMBERED, SMALL, How, Names
 from app.contract.rules import Sensitive
-from app.contract.sensitive import _REMEMBERED, SMALL, How, Names
 
 
 def names(*fields: tuple[str, str, str]) -> Names:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.traces import _OFTEN, Traces, chased, contained, loose, traces
+from app.contract.masking.traces import _OFTEN, Traces, chased, contained, loose, traces
 from tests.canary import find_secret
 
 VALUE = "s3cret/value+1"

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.contract import record as r
+from app.contract.masking.traces import chased
 from app.contract.record import VALUE_CAP, Body, CaptureRecord, Log, Message, Response, Tls
-from app.contract.traces import chased
 from tests.canary import find_secret
 from tests.unit.app.contract.records import MASKER, PLAIN, SECRET, everything, exchange
 

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from app.contract import body as bodies
+from app.contract.masking.fields import MASK, SMALL
+from app.contract.masking.traces import Traces
 from app.contract.record import Body, CaptureRecord, Pair, short
-from app.contract.sensitive import MASK, SMALL
-from app.contract.traces import Traces
 
 NESTED = frozenset("{[eW")  # how JSON begins, and base64 of it
 DEPTH = 64  # levels of a document that are read; what lies deeper is masked
