@@ -21,7 +21,7 @@ from app.links import linked
 from app.report import Report
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 
 _TIMEOUT_S = 60.0  # a report over many hours takes its time
 # Our name of a filter -> the API's.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
 from app.store import Incoming, Written
-from app.store.rollup import sizes
+from app.store.sqlite.rollup import sizes
 
 # Why the app itself loses a record: ids of `app.contract.record.REASONS`.
 LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unmaskable")

@@ -3,7 +3,8 @@ out in one go.
 
 Called for each line of a sidecar's batch. A whole record is some 160 objects, and a batch of them
 is larger than a processor's cache: each further look at them would cost as much as decoding them
-again. So only a narrow part is kept, and of a line that has a form (`app.forms`) only its values.
+again. So only a narrow part is kept, and of a line that has a form
+(`app.store.sqlite.repeated_lines`) only its values.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,10 @@ from app.contract.record import decode
 from app.contract.rules import RuleSet
 from app.files import request_log
 from app.foreign import admitted
-from app.forms import HEAD, Lines, keep, learn, narrowed
-from app.forms import said as said_by_form
 from app.store import Decoders, Incoming
-from app.store.rollup import facts
+from app.store.sqlite.repeated_lines import HEAD, Lines, keep, learn, narrowed
+from app.store.sqlite.repeated_lines import said as said_by_form
+from app.store.sqlite.rollup import facts
 
 _SENDERS = 2_048  # that are remembered
 _FORMS = 2  # of one of them

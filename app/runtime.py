@@ -34,7 +34,7 @@ from app.room import is_full, lacking, too_small
 from app.settings import Settings
 from app.sidecars import Sidecars
 from app.store import Incoming, Store, StoreError
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 from app.telemetry import Telemetry
 
 if TYPE_CHECKING:

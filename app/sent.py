@@ -10,9 +10,9 @@ import msgspec
 from app.client import Source, captures
 from app.contract import record
 from app.contract.record import REASONS, CaptureRecord
-from app.inventory import route_of
 from app.store import CaptureQuery, Scope
-from app.store.rollup import sizes
+from app.store.inventory import route_of
+from app.store.sqlite.rollup import sizes
 from app.tables import text_table
 
 

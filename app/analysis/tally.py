@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from app.changes import version_number
-from app.inventory import classify
 from app.store import OTHER
+from app.store.inventory import classify
 from app.tables import inert, markdown_table
 
 NAMES = 1_000  # distinct endpoints, versions, user agents; the rest are OTHER

@@ -30,8 +30,8 @@ from app import report
 from app.contract.names import FILE_STORE
 from app.digest import digest
 from app.store import CaptureQuery
-from app.store.rollup import DAY
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.rollup import DAY
+from app.store.sqlite.store import SqliteStore
 from app.tables import markdown_table
 from tests.bench.figures import shown, summary
 from tests.bench.fleet import MINUTE, T0, Fleet

@@ -17,7 +17,7 @@ import pytest
 from app import local
 from app.contract import names
 from app.store import BootRow, CaptureQuery
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 from tests.serving import until
 
 ANSWERS = 100

@@ -15,7 +15,7 @@ from app.contract.settings import SettingError
 from app.local import start_app
 from app.settings import Settings, load
 from app.store import CaptureQuery, Scope, StoreError
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, SECOND, T0, exchange, incoming, spliced
 
 

@@ -11,8 +11,8 @@ from app.digest import said
 from app.files import request_log
 from app.otel.metrics import Metrics
 from app.store import CaptureQuery, Incoming
-from app.store.rollup import facts
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.rollup import facts
+from app.store.sqlite.store import SqliteStore
 from tests.lines import arrived, is_remembered, line_of, same
 from tests.records import T0, exchange, log, spliced
 

@@ -17,7 +17,7 @@ from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 from app.profiles import load_profiles
 from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Told, Written
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 from tests.serving import until
 
 SIDECAR = "feedfeedfeedfeed"

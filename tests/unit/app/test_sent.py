@@ -5,7 +5,7 @@ from app.client import StoreSource
 from app.contract.account import Account
 from app.contract.record import Body, CaptureRecord, Request, Response, Tls, encode
 from app.store import Page, Told
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 
 BOOT = "0123456789abcdef"
 

@@ -17,7 +17,7 @@ from app.local import Sidecar, start_app, start_sidecar
 from app.profiles import load_profiles
 from app.report import build
 from app.status import Counters, PodStatus, Seen, counters, gather, judge, watched
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.records import exchange, incoming
 from tests.relay import needs_image, relay

@@ -29,11 +29,11 @@ from app.store import (
     VersionRow,
     Written,
 )
-from app.store.reading import Reader
-from app.store.rollup import SENDER, TRAFFIC
-from app.store.schema import VERSION, open_reader, open_writer, translated
-from app.store.search import cursor
-from app.store.writing import Writer
+from app.store.sqlite.reader import Reader
+from app.store.sqlite.rollup import SENDER, TRAFFIC
+from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
+from app.store.sqlite.search import cursor
+from app.store.sqlite.writer import Writer
 
 _READERS = 4  # readers at a time; more wait
 _QUESTION_S = 30.0  # of one reader's time: a search may have to look at everything

@@ -1,7 +1,8 @@
 """Small numbers for names that repeat: endpoints, versions, fields of the inventory, facets.
 
-Called by `app.store.writing`, inside its transaction. Names come from senders, so each group takes
-only so many; the rest share OTHER. Facets are as many as their captures have, and go with them.
+Called by `app.store.sqlite.writer`, inside its transaction. Names come from senders, so each group
+takes only so many; the rest share OTHER. Facets are as many as their captures have, and go with
+them.
 """
 
 import sqlite3

@@ -1,6 +1,6 @@
 """What sidecars say of their numbers (`app.contract.account`), kept beside the boots.
 
-Called by `app.store.writing`, inside its transaction, and by `app.store.reading`.
+Called by `app.store.sqlite.writer`, inside its transaction, and by `app.store.sqlite.reader`.
 """
 
 import sqlite3

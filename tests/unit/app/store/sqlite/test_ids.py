@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.store import OTHER, names
-from app.store.names import Names
-from app.store.schema import open_writer
-from app.store.sqlite import SqliteStore
+from app.store import OTHER
+from app.store.sqlite import ids
+from app.store.sqlite.ids import Names
+from app.store.sqlite.schema import open_writer
+from app.store.sqlite.store import SqliteStore
 from tests.records import exchange, incoming
 
 
@@ -42,10 +43,10 @@ def test_forgets_what_was_rolled_back(connection: sqlite3.Connection) -> None:
 
 
 def test_names_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "ENDPOINTS", 3)
-    monkeypatch.setattr(names, "VERSIONS", 3)
-    monkeypatch.setattr(names, "FIELDS", 10)
-    monkeypatch.setattr(names, "_CACHE", 4)
+    monkeypatch.setattr(ids, "ENDPOINTS", 3)
+    monkeypatch.setattr(ids, "VERSIONS", 3)
+    monkeypatch.setattr(ids, "FIELDS", 10)
+    monkeypatch.setattr(ids, "_CACHE", 4)
     store = SqliteStore(tmp_path / "store.sqlite")
     try:
         for n in range(1, 21):
@@ -75,7 +76,7 @@ def test_names_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_fields_are_bounded_over_all_endpoints(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names, "FIELDS_IN_ALL", 2)
+    monkeypatch.setattr(ids, "FIELDS_IN_ALL", 2)
     some = Names(connection)
     one, two = (some.endpoint("cribl", "h", "GET", route) for route in ("/a", "/b"))
     assert some.field(one, "a")[1] and some.field(two, "a")[1]

@@ -9,8 +9,8 @@ import pytest
 
 from app.contract.account import Account
 from app.store import Told
-from app.store.accounts import lost, tell
-from app.store.schema import open_writer
+from app.store.sqlite.accounts import lost, tell
+from app.store.sqlite.schema import open_writer
 
 BOOT = "ab" * 16
 

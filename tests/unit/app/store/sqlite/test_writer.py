@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.store import writing
-from app.store.reading import Reader
-from app.store.schema import open_writer
-from app.store.writing import Writer
+from app.store.sqlite import writer as writing
+from app.store.sqlite.reader import Reader
+from app.store.sqlite.schema import open_writer
+from app.store.sqlite.writer import Writer
 from tests.lines import forms_of
 from tests.records import exchange, incoming
 

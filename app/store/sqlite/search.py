@@ -1,4 +1,4 @@
-"""Which captures a question means, in order. Called by `app.store.reading`.
+"""Which captures a question means, in order. Called by `app.store.sqlite.reader`.
 
 What is asked for by name is looked up in the facets. Their captures then come from an index in the
 order of time, facet by facet, as far as the page reaches: the effort goes with the number of facets

@@ -1,6 +1,7 @@
 """The SQLite file: how it is opened, its tables, and their migrations.
 
-Called by `app.store.sqlite`. A schema is never edited once released: add a step to MIGRATIONS.
+Called by `app.store.sqlite.store`. A schema is never edited once released: add a step to
+MIGRATIONS.
 """
 
 import os

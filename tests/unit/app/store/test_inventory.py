@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import inventory
 from app.contract.masking.fields import MASK
 from app.contract.record import Body
-from app.inventory import SHAPES, TYPES, Field, classify, observe, route_of
+from app.store import inventory
+from app.store.inventory import SHAPES, TYPES, Field, classify, observe, route_of
 from tests.records import exchange, log, spliced
 
 

@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from app.contract.record import CaptureRecord
-from app.store import CaptureQuery, search
-from app.store.reading import Reader
-from app.store.schema import open_reader
-from app.store.sqlite import SqliteStore
+from app.store import CaptureQuery
+from app.store.sqlite import search
+from app.store.sqlite.reader import Reader
+from app.store.sqlite.schema import open_reader
+from app.store.sqlite.store import SqliteStore
 from tests.records import T0, exchange, incoming
 
 PODS, HOSTS, STATUSES = 12, ("cdn.cribl.io", "other.example"), (200, 200, 200, 404, 503)

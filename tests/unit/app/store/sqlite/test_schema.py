@@ -7,9 +7,10 @@ import pytest
 import zstandard
 
 from app.contract.record import encode
-from app.store import CaptureQuery, StoreError, StoreFull, schema
-from app.store.schema import open_reader, open_writer, translated
-from app.store.sqlite import SqliteStore
+from app.store import CaptureQuery, StoreError, StoreFull
+from app.store.sqlite import schema
+from app.store.sqlite.schema import open_reader, open_writer, translated
+from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, T0, exchange, incoming
 
 

@@ -1,6 +1,6 @@
 """One batch into the file, in one transaction, each record once.
 
-Called by `app.store.sqlite`, which holds the lock: nothing here is for two threads at a time.
+Called by `app.store.sqlite.store`, which holds the lock: nothing here is for two threads at a time.
 """
 
 import sqlite3
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import zstandard
 
 from app.contract.record import CaptureRecord
-from app.inventory import route_of
 from app.store import Decoders, Form, Incoming, Told, Written
-from app.store.accounts import tell
-from app.store.claims import Claims
-from app.store.names import Names
-from app.store.rollup import Batch, sender
+from app.store.inventory import route_of
+from app.store.sqlite.accounts import tell
+from app.store.sqlite.dedup import Claims
+from app.store.sqlite.ids import Names
+from app.store.sqlite.rollup import Batch, sender
 
 DICTIONARY_SIZE = 16 * 1024
 TRAIN_AFTER = 1_000  # records

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from app.contract.record import Body, CaptureRecord, Message, Workload
 from app.store import OTHER, Scope
-from app.store.rollup import SENDER, TRAFFIC, sender, sizes
-from app.store.schema import open_writer
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.rollup import SENDER, TRAFFIC, sender, sizes
+from app.store.sqlite.schema import open_writer
+from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, HOUR, T0, exchange, incoming, spliced
 
 RECORDS = st.lists(

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from app.store import CaptureQuery, QueryError, Store, StoreError, StoreFull, sqlite
-from app.store.sqlite import SqliteStore
+from app.store import CaptureQuery, QueryError, Store, StoreError, StoreFull
+from app.store.sqlite import store as sqlite
+from app.store.sqlite.store import SqliteStore
 from tests.lines import forms_of
 from tests.records import BOOT, exchange, incoming
 from tests.unit.app.store.suite import StoreSuite
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 
 
 class TestSqliteStore(StoreSuite):

@@ -1,8 +1,8 @@
 """A batch's roll-ups and field inventory: summed in memory, then added in the insert's transaction.
 
-`Batch` is called by `app.store.writing`. Reports read only these tables: those of a time the hours
-or days in it, those of all time the totals, so that they do not grow with what is kept. `sqlite`
-drops what is too old.
+`Batch` is called by `app.store.sqlite.writer`. Reports read only these tables: those of a time the
+hours or days in it, those of all time the totals, so that they do not grow with what is kept.
+`sqlite` drops what is too old.
 """
 
 import sqlite3
@@ -12,9 +12,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from app.contract.record import REASONS, CaptureRecord
-from app.inventory import Field, Observation, observe, route_of
 from app.store import OTHER, Decoders, Facts, NewField
-from app.store.names import Names
+from app.store.inventory import Field, Observation, observe, route_of
+from app.store.sqlite.ids import Names
 
 HOUR = 3_600 * 10**9
 DAY = 24 * HOUR

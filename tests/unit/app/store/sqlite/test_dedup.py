@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.store import claims
-from app.store.claims import Claims
-from app.store.schema import open_writer
+from app.store.sqlite import dedup
+from app.store.sqlite.dedup import Claims
+from app.store.sqlite.schema import open_writer
 from tests.records import BOOT, OTHER_BOOT, exchange, incoming
 
 
@@ -61,7 +61,7 @@ def test_a_stream_in_order_is_one_run_and_reads_nothing(connection: sqlite3.Conn
 def test_boots_are_apart_and_more_of_them_than_are_remembered(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "_CACHE", 2)
+    monkeypatch.setattr(dedup, "_CACHE", 2)
     claim = Claims(connection)
     boots = [BOOT, OTHER_BOOT, "ef" * 16, "01" * 16]
     batch = incoming(*(exchange(n, boot=boot) for n in (1, 2) for boot in boots))

@@ -1,7 +1,7 @@
 """Each record once: which sequence numbers of which boot were ever stored.
 
-Called by `app.store.writing`, inside its transaction. What a boot's next batch needs is remembered,
-so that a stream in order costs no reading.
+Called by `app.store.sqlite.writer`, inside its transaction. What a boot's next batch needs is
+remembered, so that a stream in order costs no reading.
 """
 
 import sqlite3

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import digest as digesting
-from app import forms
 from app.contract.record import Body, Endpoint, Message, encode
+from app.store.sqlite import repeated_lines
 from tests.lines import USUAL, arrived, is_remembered, line_of, same
 from tests.records import T0, exchange
 
@@ -89,8 +89,8 @@ def test_usual_lines_are_read_by_their_form(given: dict[str, Any]) -> None:
         {"message": Message(of="x", sender="client", body=Body(text="hello", size=5))},
         {"query": []}, {"trace_id": "of somebody's own"}, {"span_id": "2"},
         {"path": "/\x7f"}, {"path": "/é"}, {"query": [("a", "b c")]}, {"query": [("a", "1")] * 2},
-        {"time_ns": 9 * 10**18}, {"seq": 10**15}, {"path": "x" * forms._SMALL},
-        {"query": [("a", "x" * forms._SMALL)]}, {"query": [("a", "1,2")]},
+        {"time_ns": 9 * 10**18}, {"seq": 10**15}, {"path": "x" * repeated_lines._SMALL},
+        {"query": [("a", "x" * repeated_lines._SMALL)]}, {"query": [("a", "1,2")]},
     ],
     ids=lambda given: str(given)[:30],
 )  # fmt: skip
@@ -98,7 +98,7 @@ def test_all_others_are_decoded(given: dict[str, Any]) -> None:
     line = encode(exchange(**({"seq": 1} | USUAL | given)))
     same(line)
     assert not is_remembered(line)
-    assert not forms._patterns
+    assert not repeated_lines._patterns
     assert not any(sender.forms for sender in digesting._senders.values())
 
 
@@ -134,7 +134,7 @@ def test_counters_and_instants_that_change_are_one_query() -> None:
         kinds = {f.path: (f.type, f.shape) for f in found.seen.fields}
         assert kinds["query.ib"] == ("integer", "")
         assert kinds["query.lt"] == ("integer", "timestamp")
-    assert len(forms._patterns) == 1
+    assert len(repeated_lines._patterns) == 1
 
 
 def test_senders_share_a_pattern() -> None:
@@ -148,7 +148,7 @@ def test_senders_share_a_pattern() -> None:
         for seq in (1, 2, 3):
             same(line_of(sender, seq, query=versions, status=200 + sender % 2))
         assert is_remembered(line_of(sender, 4, query=versions, status=200 + sender % 2))
-    assert len(forms._patterns) == 2  # one for each status
+    assert len(repeated_lines._patterns) == 2  # one for each status
 
 
 def test_what_is_no_number_stays_the_same() -> None:
@@ -170,17 +170,17 @@ def test_what_is_no_number_stays_the_same() -> None:
 
 
 def test_a_pattern_is_compiled_when_it_was_wanted_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "_TIMES", 3)
+    monkeypatch.setattr(repeated_lines, "_TIMES", 3)
     for sender in range(3):
-        assert not forms._patterns
+        assert not repeated_lines._patterns
         for seq in (1, 2):
             arrived(line_of(sender, seq))
-    assert len(forms._patterns) == 1
+    assert len(repeated_lines._patterns) == 1
     assert is_remembered(line_of(2, 3))
 
 
 def test_what_is_remembered_is_bounded() -> None:
     known: dict[int, int] = {}
     for n in range(10):
-        assert forms.keep(known, n, 2 * n, 3) == 2 * n
+        assert repeated_lines.keep(known, n, 2 * n, 3) == 2 * n
         assert known[n] == 2 * n and len(known) <= 3

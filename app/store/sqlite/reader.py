@@ -1,4 +1,4 @@
-"""The store's questions as SQL. Called by `app.store.sqlite` with a connection of its pool.
+"""The store's questions as SQL. Called by `app.store.sqlite.store` with a connection of its pool.
 
 Only `captures` and `capture` read captures; the rest reads roll-ups and the inventory. CROSS JOIN
 and `+` have SQLite go through a roll-up by its time, not by the index that is for dropping.
@@ -22,9 +22,9 @@ from app.store import (
     VersionRow,
     whole,
 )
-from app.store.accounts import lost
-from app.store.rollup import SENDER, TRAFFIC, Rollup
-from app.store.search import cursor, i64, search
+from app.store.sqlite.accounts import lost
+from app.store.sqlite.rollup import SENDER, TRAFFIC, Rollup
+from app.store.sqlite.search import cursor, i64, search
 
 _PAGE = 16 << 20  # bytes of records after which a page ends, however many were asked for
 _FORMS = 512  # that are remembered, some 2 KB each
