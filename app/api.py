@@ -18,15 +18,15 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from app import report as reports
-from app.arriving import Slow
 from app.auth import Caller, Policy
-from app.batch import LINES_CAP, BatchError, read_body, receipt, told_by
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
+from app.ingest.admission import Slow
+from app.ingest.batch import LINES_CAP, BatchError, read_body, receipt, told_by
+from app.ingest.reading import in_turn, known_as
 from app.links import linked
 from app.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.profiles import explain, seen_from_url
-from app.reading import in_turn, known_as
 from app.runtime import Runtime
 from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 

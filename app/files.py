@@ -1,8 +1,8 @@
 """The log files people read with grep and jq: requests, the app's own lines, the sidecars' lines.
 
-Called by `app.ingest` after a commit and by `app.logs`. Everything in them is masked already, and
-is ASCII, so that no line can steer a terminal. A line that cannot be written is counted and nothing
-else happens: the store has the record.
+Called by `app.ingest.writer` after a commit and by `app.logs`. Everything in them is masked
+already, and is ASCII, so that no line can steer a terminal. A line that cannot be written is
+counted and nothing else happens: the store has the record.
 """
 
 import logging

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from app import template
-from app.arriving import Arriving
 from app.contract.answer import BLOCKED, Rendered, render
 from app.contract.body import documents, keep, reading
 from app.contract.canonical import readings
@@ -42,7 +41,8 @@ from app.contract.rules import (
     product_version,
 )
 from app.deliver import Outgoing
-from app.ingest import Writer
+from app.ingest.admission import Arriving
+from app.ingest.writer import Writer
 from app.logs import place
 from app.otel import lines
 from app.seen import (

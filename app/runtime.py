@@ -13,18 +13,19 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from app import auth, template
-from app.arriving import ENDED, Arriving
-from app.batch import BUDGET, DECODING, Budget
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
 from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
-from app.digest import digest
 from app.files import LogFiles
-from app.foreign import believable, timed
-from app.ingest import Writer
+from app.ingest.admission import ENDED, Arriving
+from app.ingest.batch import BUDGET, DECODING, Budget
+from app.ingest.digest import digest
+from app.ingest.foreign import believable, timed
+from app.ingest.sidecars import Sidecars
+from app.ingest.writer import Writer
 from app.logs import masked_logging, place
 from app.mock import Mock
 from app.otel.metrics import Metrics
@@ -32,7 +33,6 @@ from app.otel.settings import Otel
 from app.profiles import ProfileSet
 from app.room import is_full, lacking, too_small
 from app.settings import Settings
-from app.sidecars import Sidecars
 from app.store import Incoming, Store, StoreError
 from app.store.sqlite.store import SqliteStore
 from app.telemetry import Telemetry

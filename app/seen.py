@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from app.arriving import Arriving, Slow
 from app.contract.body import keep
 from app.contract.canonical import hosts_in
 from app.contract.names import HEADER_SCHEME, HEADERS_INTERNAL
@@ -27,6 +26,7 @@ from app.contract.record import (
     short,
     text,
 )
+from app.ingest.admission import Arriving, Slow
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

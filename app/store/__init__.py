@@ -1,7 +1,7 @@
 """Where captures live: the promises every store keeps, and the plain types it speaks.
 
-`app.ingest` writes, `app.api`, `app.report` and the CLI read. `sqlite.SqliteStore` is the embedded
-store; every store passes tests/unit/app/store/suite.py.
+`app.ingest.writer` writes, `app.api`, `app.report` and the CLI read. `sqlite.SqliteStore` is the
+embedded store; every store passes tests/unit/app/store/suite.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -72,8 +72,8 @@ class Incoming(msgspec.Struct, gc=False):
     version does not know; or of a line that has a form, its values.
 
     `facts` and `said` (its line in the request log, b"" for none) are known where it went through
-    `app.digest`, `said` only without a form; `record` is then without the content that they were
-    made of.
+    `app.ingest.digest`, `said` only without a form; `record` is then without the content that they
+    were made of.
     """
 
     record: CaptureRecord

@@ -28,7 +28,7 @@ import msgspec
 
 from app import report
 from app.contract.names import FILE_STORE
-from app.digest import digest
+from app.ingest.digest import digest
 from app.store import CaptureQuery
 from app.store.sqlite.rollup import DAY
 from app.store.sqlite.store import SqliteStore

@@ -14,7 +14,8 @@ import pytest
 import trustme
 import yaml
 
-from app import kube, sidecars
+from app import kube
+from app.ingest import sidecars
 from charts import alerts
 from tests.backends import Prometheus, prometheus
 from tests.integration.test_full_disk import serving as on_volume

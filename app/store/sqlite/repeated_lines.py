@@ -1,8 +1,8 @@
 """The form of a line: what an instance of a product sends every minute but for numbers, learned
 once. A line that has it is not decoded, only its numbers are taken.
 
-Called by `app.digest`. A form is believed only as far as decoding agrees with it; whatever is not
-written as `encode` and most URLs are has none.
+Called by `app.ingest.digest`. A form is believed only as far as decoding agrees with it; whatever
+is not written as `encode` and most URLs are has none.
 """
 
 import re

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app import digest
+from app.ingest import digest
 from app.store.sqlite import repeated_lines
 
 

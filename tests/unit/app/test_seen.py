@@ -4,10 +4,10 @@ import hashlib
 
 import pytest
 
-from app import arriving as arriving_module
-from app.arriving import Arriving
 from app.contract.body import content
 from app.contract.record import BODY_CAP, QUERY_CAP, VALUE_CAP
+from app.ingest import admission as arriving_module
+from app.ingest.admission import Arriving
 from app.seen import (
     ClientGone,
     Scope,

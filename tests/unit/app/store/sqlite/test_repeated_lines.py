@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import digest as digesting
 from app.contract.record import Body, Endpoint, Message, encode
+from app.ingest import digest as digesting
 from app.store.sqlite import repeated_lines
 from tests.lines import USUAL, arrived, is_remembered, line_of, same
 from tests.records import T0, exchange

@@ -45,7 +45,7 @@ def check(path: Path) -> str:
 WRITER = """
 import sys
 from pathlib import Path
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 from tests.records import exchange, incoming
 store = SqliteStore(Path(sys.argv[1]))
 for start in range(1, 100_000, 50):
@@ -251,7 +251,7 @@ class TestReadOnly:
         code = """
 import os, sys
 from pathlib import Path
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 assert not os.access(sys.argv[1], os.W_OK)
 store = SqliteStore.open_readonly(Path(sys.argv[1], "store.sqlite"))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app import ingest
 from app.contract.account import Account
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Log, Request, Response, encode
 from app.files import LogFiles
-from app.ingest import Writer
+from app.ingest import writer
+from app.ingest.writer import Writer
 from app.otel import settings as otel
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
@@ -157,7 +157,7 @@ async def test_batches_that_wait_share_a_transaction_and_each_gets_its_own_recei
 async def test_a_full_disk_is_told_to_senders_and_own_records_wait(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "RETRY_S", 0.05)
+    monkeypatch.setattr(writer, "RETRY_S", 0.05)
     bench.store.full = True
     bench.writer.start()
     bench.writer.add(bench.record())
@@ -196,10 +196,10 @@ async def test_a_record_that_breaks_the_store_takes_no_other_with_it(bench: Benc
 def test_the_queue_is_bounded_by_number_and_bytes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "QUEUE_CAP", 3)
+    monkeypatch.setattr(writer, "QUEUE_CAP", 3)
     assert [bench.writer.add(bench.record()) for _ in range(5)] == [True] * 3 + [False] * 2
-    monkeypatch.setattr(ingest, "QUEUE_BYTES", 1)
-    monkeypatch.setattr(ingest, "QUEUE_CAP", 100)
+    monkeypatch.setattr(writer, "QUEUE_BYTES", 1)
+    monkeypatch.setattr(writer, "QUEUE_CAP", 100)
     assert not bench.writer.add(bench.record())
     assert bench.writer.dropped == {"queue_full": 3}
     bench.writer.start()
@@ -234,7 +234,7 @@ def test_close_counts_what_could_not_be_written(bench: Bench) -> None:
 async def test_room_is_looked_for_though_nothing_comes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "RETRY_S", 0.01)
+    monkeypatch.setattr(writer, "RETRY_S", 0.01)
     bench.store.full = True
     bench.lacking = "full"
     bench.writer.start()
@@ -252,8 +252,8 @@ async def test_room_is_looked_for_though_nothing_comes(
 def test_what_finds_no_room_in_the_queue_says_that_the_disk_is_full(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "RETRY_S", 0.01)
-    monkeypatch.setattr(ingest, "QUEUE_CAP", 1)
+    monkeypatch.setattr(writer, "RETRY_S", 0.01)
+    monkeypatch.setattr(writer, "QUEUE_CAP", 1)
     bench.store.full = True
     bench.writer.start()
     bench.writer.add(bench.record())

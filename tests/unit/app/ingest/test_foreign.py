@@ -8,7 +8,7 @@ import pytest
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, RecordError, Request, Workload, decode, encode
 from app.contract.rules import Profile, RuleSet, Sensitive
-from app.foreign import admitted, believable, timed
+from app.ingest.foreign import admitted, believable, timed
 
 KEY = b"k" * 32
 DAY = 86_400 * 10**9

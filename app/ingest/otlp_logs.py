@@ -1,8 +1,8 @@
 """Stored records as OTLP log records, for people who keep what leaves in Loki, Elastic or the like.
 
-Called by the writer in `app.ingest` after the commit, only where OTEL_LOGS_EXPORTER=otlp asks for
-it. The body is the record's JSON, masked as it was stored; what such systems index stands beside
-it as attributes.
+Called by the writer in `app.ingest.writer` after the commit, only where OTEL_LOGS_EXPORTER=otlp
+asks for it. The body is the record's JSON, masked as it was stored; what such systems index stands
+beside it as attributes.
 """
 
 from app.contract.record import CaptureRecord, decode

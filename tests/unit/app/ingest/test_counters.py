@@ -1,7 +1,7 @@
 import pytest
 
 from app.contract.record import REASONS, Body, Endpoint, Message, Response
-from app.counting import LOSSES, Counting, workload
+from app.ingest.counters import LOSSES, Counting, workload
 from app.otel.metrics import LABEL_SETS, Metrics
 from app.store import NewField, NewHost, Written
 from tests.records import exchange, incoming, log, spliced

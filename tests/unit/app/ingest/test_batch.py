@@ -5,9 +5,12 @@ import msgspec
 import pytest
 import zstandard
 
-from app.arriving import Arriving
 from app.auth import Pod
-from app.batch import (
+from app.contract.account import Account
+from app.contract.account import encode as encode_accounts
+from app.contract.record import CaptureRecord, Workload, decode, encode
+from app.ingest.admission import Arriving
+from app.ingest.batch import (
     BATCH_CAP,
     LINES_CAP,
     WIRE_CAP,
@@ -21,9 +24,6 @@ from app.batch import (
     receipt,
     told_by,
 )
-from app.contract.account import Account
-from app.contract.account import encode as encode_accounts
-from app.contract.record import CaptureRecord, Workload, decode, encode
 from app.store import Told, Written
 
 BOOT = "0123456789abcdef"

@@ -1,7 +1,7 @@
 """Where and when a batch is read: a few records in the event loop, more of them in a thread, and
 no more at a time than the memory takes.
 
-Called by the route in `app.api`; what reading is stands in `app.batch`.
+Called by the route in `app.api`; what reading is stands in `app.ingest.batch`.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import zstandard
 from fastapi import Request
 
 from app.auth import Caller, Pod
-from app.batch import Batch, bind, plain_size, read_batch
 from app.contract.names import HEADER_SIDECAR
+from app.ingest.batch import Batch, bind, plain_size, read_batch
 from app.store import Incoming
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """A batch of records as a sidecar sends it: bounded, decompressed, taken apart.
 
-Called by `app.reading` and the route in `app.api`. A line that is no record is refused alone; the
-others are kept.
+Called by `app.ingest.reading` and the route in `app.api`. A line that is no record is refused
+alone; the others are kept.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import msgspec
 import zstandard
 
-from app.arriving import Place
 from app.auth import Pod
 from app.contract import account
 from app.contract.names import HEADER_ACCOUNTS
 from app.contract.record import RecordError, decode, short
+from app.ingest.admission import Place
 from app.store import Incoming, Told, Written
 
 WIRE_CAP = 8 << 20  # bytes of a batch as sent

@@ -5,9 +5,9 @@ import pytest
 import zstandard
 
 from app.auth import Pod
-from app.batch import Batch, BatchError, read_batch
 from app.contract.record import CaptureRecord, decode, encode
-from app.reading import read
+from app.ingest.batch import Batch, BatchError, read_batch
+from app.ingest.reading import read
 from app.store import Incoming
 
 LINE = encode(CaptureRecord(boot="feedfeedfeedfeed", seq=1, kind="exchange", time_ns=1))
@@ -51,7 +51,7 @@ async def test_only_a_few_records_are_read_in_the_event_loop(
         threads.append(threading.current_thread())
         return read_batch(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("app.reading.read_batch", watched)
+    monkeypatch.setattr("app.ingest.reading.read_batch", watched)
     try:
         expected: object = read_batch(body, encoding, ready)
     except BatchError as e:

@@ -1,8 +1,8 @@
 """What a line holds beside the record that this version reads in it: fields of a newer sidecar, or
 of one that is damaged or hostile; and a time that cannot be.
 
-Called by `app.digest` and `app.runtime`. Decoding skips such fields unread, but they stay in the
-stored bytes and so reach every output: here they are read, and masked as all others are.
+Called by `app.ingest.digest` and `app.runtime`. Decoding skips such fields unread, but they stay in
+the stored bytes and so reach every output: here they are read, and masked as all others are.
 """
 
 import json

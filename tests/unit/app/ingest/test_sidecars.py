@@ -1,6 +1,6 @@
-from app import sidecars
 from app.auth import Pod
-from app.sidecars import LATELY_S, REMEMBERED_S, Counts, Sidecars
+from app.ingest import sidecars
+from app.ingest.sidecars import LATELY_S, REMEMBERED_S, Counts, Sidecars
 
 A, B = Pod("logs", "a", "1"), Pod("logs", "b", "2")
 

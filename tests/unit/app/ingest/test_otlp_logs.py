@@ -3,7 +3,7 @@ import json
 import pytest
 
 from app.contract.record import decode
-from app.firehose import log_record
+from app.ingest.otlp_logs import log_record
 from app.store import Incoming
 from tests.lines import forms_of
 from tests.records import exchange, incoming, log

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from app import digest as digesting
 from app.contract.record import Body, CaptureRecord, Message, Workload, decode, encode
-from app.counting import Counting
-from app.digest import said
 from app.files import request_log
+from app.ingest import digest as digesting
+from app.ingest.counters import Counting
+from app.ingest.digest import said
 from app.otel.metrics import Metrics
 from app.store import CaptureQuery, Incoming
 from app.store.sqlite.rollup import facts

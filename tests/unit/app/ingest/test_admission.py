@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app import arriving as module
-from app.arriving import Arriving, Slow
+from app.ingest import admission as module
+from app.ingest.admission import Arriving, Slow
 
 
 @pytest.fixture

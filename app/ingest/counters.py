@@ -1,7 +1,7 @@
 """What is counted of records once they are stored: who sent what, where to, and what is new.
 
-Called by the writer in `app.ingest` with each group that it committed. Sums are made for a group
-first: records of one group are much alike, and an instrument costs more than a dict.
+Called by the writer in `app.ingest.writer` with each group that it committed. Sums are made for a
+group first: records of one group are much alike, and an instrument costs more than a dict.
 """
 
 import re

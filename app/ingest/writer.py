@@ -2,7 +2,7 @@
 
 `Writer` is the one thread that writes; batches that wait together share a transaction. After the
 commit it appends to the log files and counts. The route stands in `app.api`, what it reads in
-`app.batch`.
+`app.ingest.batch`.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, encode
-from app.counting import Counting
-from app.digest import said
 from app.files import LogFiles
-from app.firehose import log_record
+from app.ingest.counters import Counting
+from app.ingest.digest import said
+from app.ingest.otlp_logs import log_record
 from app.logs import place
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
