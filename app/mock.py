@@ -43,7 +43,7 @@ from app.contract.rules import (
 from app.deliver import Outgoing
 from app.ingest.admission import Arriving
 from app.ingest.writer import Writer
-from app.logs import place
+from app.logs.masked import place
 from app.otel import lines
 from app.seen import (
     Arrived,

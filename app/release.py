@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from app import tls
 from app.contract.settings import SettingError
 from app.kube import Api, KubeError, connect, path
-from app.logs import place
+from app.logs.masked import place
 from app.reviews import ClusterAuthority
 from app.settings import Settings
 from app.tls import LEAF_APP, ServerCertificate, TlsError

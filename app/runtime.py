@@ -19,19 +19,19 @@ from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
-from app.files import LogFiles
 from app.ingest.admission import ENDED, Arriving
 from app.ingest.batch import BUDGET, DECODING, Budget
 from app.ingest.digest import digest
 from app.ingest.foreign import believable, timed
 from app.ingest.sidecars import Sidecars
 from app.ingest.writer import Writer
-from app.logs import masked_logging, place
+from app.logs.disk import is_full, lacking, too_small
+from app.logs.files import LogFiles
+from app.logs.masked import masked_logging, place
 from app.mock import Mock
 from app.otel.metrics import Metrics
 from app.otel.settings import Otel
 from app.profiles import ProfileSet
-from app.room import is_full, lacking, too_small
 from app.settings import Settings
 from app.store import Incoming, Store, StoreError
 from app.store.sqlite.store import SqliteStore

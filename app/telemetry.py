@@ -18,7 +18,7 @@ from app.contract.masking.fields import MASK
 from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_RECORD
 from app.contract.record import CaptureRecord, Pair, short
-from app.logs import place
+from app.logs.masked import place
 from app.otel import ids
 from app.otel.export import Exporter, SpanData
 from app.otel.metrics import Metrics

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from app.contract.record import RecordError, Tls, decode, encode
-from app.files import request_log
 from app.ingest.digest import digest, said
+from app.logs.files import request_log
 from app.store import Incoming
 from app.store.sqlite import repeated_lines
 from app.store.sqlite.rollup import facts

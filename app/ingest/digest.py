@@ -13,8 +13,8 @@ from functools import cache
 from app.contract.masking.masker import Masker
 from app.contract.record import decode
 from app.contract.rules import RuleSet
-from app.files import request_log
 from app.ingest.foreign import admitted
+from app.logs.files import request_log
 from app.store import Decoders, Incoming
 from app.store.sqlite.repeated_lines import HEAD, Lines, keep, learn, narrowed
 from app.store.sqlite.repeated_lines import said as said_by_form

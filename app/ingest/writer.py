@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, encode
-from app.files import LogFiles
 from app.ingest.counters import Counting
 from app.ingest.digest import said
 from app.ingest.otlp_logs import log_record
-from app.logs import place
+from app.logs.files import LogFiles
+from app.logs.masked import place
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 from app.store import Incoming, Store, StoreError, StoreFull, Told, Written

@@ -27,7 +27,7 @@ from app.inject.namespaces import Namespaces
 from app.inject.settings import InjectSettings
 from app.inject.webhook import BODY_CAP, REFUSALS, ReviewError, Webhook
 from app.kube import Api, KubeError
-from app.logs import masked_logging, place
+from app.logs.masked import masked_logging, place
 from app.otel.export import Exporter
 from app.otel.metrics import CONTENT_TYPE, Metrics
 from app.profiles import ProfileSet

@@ -16,7 +16,7 @@ from app.inject import InjectSettings, inject, patch
 from app.inject.events import Event, Events, about
 from app.inject.namespaces import Namespaces
 from app.kube import Object
-from app.logs import place
+from app.logs.masked import place
 from app.otel.metrics import Metrics
 from app.tables import plain
 

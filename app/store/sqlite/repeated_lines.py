@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from app.contract.record import CaptureRecord, RecordError, Request, decode
-from app.files import is_plain, request_line, url
+from app.logs.files import is_plain, request_line, url
 from app.otel.lines import ascii_json, iso
 from app.store import Facts, Form, Incoming
 

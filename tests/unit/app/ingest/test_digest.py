@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from app.contract.record import Body, CaptureRecord, Message, Workload, decode, encode
-from app.files import request_log
 from app.ingest import digest as digesting
 from app.ingest.counters import Counting
 from app.ingest.digest import said
+from app.logs.files import request_log
 from app.otel.metrics import Metrics
 from app.store import CaptureQuery, Incoming
 from app.store.sqlite.rollup import facts

@@ -9,9 +9,9 @@ import pytest
 from app.contract.account import Account
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Log, Request, Response, encode
-from app.files import LogFiles
 from app.ingest import writer
 from app.ingest.writer import Writer
+from app.logs.files import LogFiles
 from app.otel import settings as otel
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics

@@ -6,7 +6,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from app.room import TRIED, is_full, lacking, too_small
+from app.logs.disk import TRIED, is_full, lacking, too_small
 
 
 def test_a_directory_that_takes_more_keeps_nothing(tmp_path: Path) -> None:

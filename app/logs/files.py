@@ -1,6 +1,6 @@
 """The log files people read with grep and jq: requests, the app's own lines, the sidecars' lines.
 
-Called by `app.ingest.writer` after a commit and by `app.logs`. Everything in them is masked
+Called by `app.ingest.writer` after a commit and by `app.logs.masked`. Everything in them is masked
 already, and is ASCII, so that no line can steer a terminal. A line that cannot be written is
 counted and nothing else happens: the store has the record.
 """
@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from app.contract.names import LOG_APP, LOG_FILES
 from app.contract.record import Body, CaptureRecord, Pair, Request
+from app.logs.disk import lacking
+from app.logs.rotating import RotatingFile
 from app.otel.lines import ascii_json, iso, json_line
-from app.room import lacking
-from app.rotating import RotatingFile
 
 MAX_BYTES = 32 * 1024 * 1024  # of one file before it is rotated
 RESPONSE = 4 * 1024  # characters of an answer in its line

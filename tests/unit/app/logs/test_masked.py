@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.contract.masking.masker import Masker
-from app.files import LogFiles
-from app.logs import MaskedFormatter, harmless, masked_logging, place
+from app.logs.files import LogFiles
+from app.logs.masked import MaskedFormatter, harmless, masked_logging, place
 from app.otel.lines import current
 from app.profiles import load_profiles
 
@@ -32,7 +32,7 @@ def test_place_names_the_line_and_not_the_text() -> None:
         raise ValueError(SECRET)
     except ValueError as e:
         told = place(e)
-    assert told.startswith("ValueError at ") and "test_logs.py:" in told
+    assert told.startswith("ValueError at ") and "test_masked.py:" in told
     assert SECRET not in told
     assert place(KeyError(SECRET)) == "KeyError"
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from app.contract.record import Body, CaptureRecord, Response
-from app.files import RESPONSE, LogFiles, request_line, request_log, url
+from app.logs.files import RESPONSE, LogFiles, request_line, request_log, url
 from tests.records import BOOT, exchange, log
 
 HOSTILE = "\x1b[2J\r\nforged\x7f\x9b\u202e\u2028é"

@@ -1,7 +1,7 @@
 """A log file that is appended to by whole lines, rotated by size and at the day's end, and never
 takes its writer down.
 
-Called by `app.files`, which also decides how many of the rotated files stay. They are named
+Called by `app.logs.files`, which also decides how many of the rotated files stay. They are named
 NAME.TIME and become NAME.TIME.zst in the background.
 """
 

@@ -1,7 +1,7 @@
 """Whether a directory takes more, and whether a volume is large enough for what it shall hold.
 
-Asked by `app.ingest.writer` and `app.files` only after a write has failed, to see when there is
-room again, and by `app.runtime` at start.
+Asked by `app.ingest.writer` and `app.logs.files` only after a write has failed, to see when there
+is room again, and by `app.runtime` at start.
 """
 
 import errno

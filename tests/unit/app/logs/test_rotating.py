@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from app.rotating import RotatingFile
+from app.logs.rotating import RotatingFile
 
 
 def everything(file: RotatingFile) -> list[bytes]:
