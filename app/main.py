@@ -24,20 +24,20 @@ from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.names import HEADER_RECORD
 from app.contract.record import text
 from app.health import health
-from app.mock import is_direct
+from app.mock.mock import is_direct
+from app.mock.request import hosts_of
+from app.mock.spans import METHODS, PodNames, otel
+from app.mock.websocket import websocket
 from app.openapi import describe
 from app.otel.metrics import Metrics
 from app.profiles import ProfileSet
 from app.runtime import Runtime
-from app.seen import hosts_of
 from app.settings import Settings, environment, load
-from app.telemetry import METHODS, PodNames, otel
 from app.version import VERSION
-from app.websocket import websocket
 
 _OPEN = frozenset(route.path for route in health.routes if isinstance(route, APIRoute))
 
-# FastAPI's own would export raw queries; `app.telemetry` makes ours.
+# FastAPI's own would export raw queries; `app.mock.spans` makes ours.
 _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 

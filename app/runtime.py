@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from app import auth, template
+from app import auth
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
 from app.contract.masking.masker import Masker
@@ -28,14 +28,14 @@ from app.ingest.writer import Writer
 from app.logs.disk import is_full, lacking, too_small
 from app.logs.files import LogFiles
 from app.logs.masked import masked_logging, place
-from app.mock import Mock
+from app.mock.mock import Mock
+from app.mock.spans import Telemetry
 from app.otel.metrics import Metrics
 from app.otel.settings import Otel
-from app.profiles import ProfileSet
+from app.profiles import ProfileSet, template
 from app.settings import Settings
 from app.store import Incoming, Store, StoreError
 from app.store.sqlite.store import SqliteStore
-from app.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from app.release import Release

@@ -17,8 +17,8 @@ from app.contract.rules import RuleSet
 from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
 from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
 from app.inject.wishes import wishes
+from app.mock.spans import PodNames, otel
 from app.otel.settings import Otel
-from app.telemetry import PodNames, otel
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

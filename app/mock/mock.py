@@ -15,7 +15,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from app import template
 from app.contract.answer import BLOCKED, Rendered, render
 from app.contract.body import documents, keep, reading
 from app.contract.canonical import readings
@@ -40,12 +39,10 @@ from app.contract.rules import (
     decide,
     product_version,
 )
-from app.deliver import Outgoing
 from app.ingest.admission import Arriving
 from app.ingest.writer import Writer
 from app.logs.masked import place
-from app.otel import lines
-from app.seen import (
+from app.mock.request import (
     Arrived,
     ClientGone,
     Receive,
@@ -58,7 +55,10 @@ from app.seen import (
     read_body,
     request_of,
 )
-from app.telemetry import Answered, Span, Telemetry
+from app.mock.respond import Outgoing
+from app.mock.spans import Answered, Span, Telemetry
+from app.otel import lines
+from app.profiles import template
 
 DIRECT = "/telemetry"
 

@@ -1,8 +1,9 @@
-"""Templates of answers, rendered in processes of their own (`app.sandbox`) with an end to output,
+"""Templates of answers, rendered in processes of their own (`app.profiles.sandbox`) with an end to
+output,
 time and memory.
 
-Called by `app.mock`, and by `app.profiles` for a check. The processes start with the first answer
-that needs one.
+Called by `app.mock.mock`, and by `app.profiles` for a check. The processes start with the first
+answer that needs one.
 """
 
 import asyncio
@@ -21,8 +22,8 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from app import sandbox
-from app.sandbox import OUTPUT_CAP, SECONDS
+from app.profiles import sandbox
+from app.profiles.sandbox import OUTPUT_CAP, SECONDS
 
 __all__ = ["OUTPUT_CAP", "SECONDS", "TemplateFailed", "check", "close", "render", "rendered"]
 

@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from app import telemetry as module
 from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_RECORD
 from app.contract.record import Endpoint
 from app.contract.settings import SettingError
+from app.mock import spans as module
+from app.mock.request import Arrived
+from app.mock.spans import Answered, PodNames, Span, Telemetry, otel
 from app.otel.metrics import Metrics
 from app.profiles import load_profiles
-from app.seen import Arrived
-from app.telemetry import Answered, PodNames, Span, Telemetry, otel
 from tests.collector import Collector
 from tests.collector import collector as collecting
 

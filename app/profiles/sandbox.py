@@ -1,9 +1,9 @@
 """A process that renders templates: Jinja2 in a sandbox, with little memory and an end to time.
 
-Started by `app.template` as a script of its own, so that it holds nothing of the app: no key, no
-file, no connection but the one that it answers on. A template comes from a profile, what it shows
-of a request from anybody; a step of it can make gigabytes of a short line (`replace`, `join`, `~`
-in a loop), and no look at the template tells which. So the kernel sets the limit.
+Started by `app.profiles.template` as a script of its own, so that it holds nothing of the app: no
+key, no file, no connection but the one that it answers on. A template comes from a profile, what it
+shows of a request from anybody; a step of it can make gigabytes of a short line (`replace`, `join`,
+`~` in a loop), and no look at the template tells which. So the kernel sets the limit.
 
 Imports nothing of `app`.
 """

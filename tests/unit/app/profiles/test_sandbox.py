@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app import sandbox
+from app.profiles import sandbox
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from app.contract.record import (
     text,
 )
 from app.contract.rules import UNREAD
-from app.mock import Chosen, Mock
-from app.seen import Receive, Scope, Send, arrived
+from app.mock.mock import Chosen, Mock
+from app.mock.request import Receive, Scope, Send, arrived
 
 
 async def websocket(mock: Mock, scope: Scope, receive: Receive, send: Send) -> None:

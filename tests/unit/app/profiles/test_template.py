@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app import template
-from app.template import OUTPUT_CAP, TemplateFailed, check, render, rendered
+from app.profiles import template
+from app.profiles.template import OUTPUT_CAP, TemplateFailed, check, render, rendered
 
 
 def test_values_are_shown() -> None:

@@ -1,6 +1,6 @@
 """An ASGI request as the mock sees it: names, pairs and body in the contract's types.
 
-Called by `app.mock` and `app.websocket`. Of bodies of any size the first bytes stay.
+Called by `app.mock.mock` and `app.mock.websocket`. Of bodies of any size the first bytes stay.
 """
 
 import hashlib

@@ -8,7 +8,7 @@ from app.contract.body import content
 from app.contract.record import BODY_CAP, QUERY_CAP, VALUE_CAP
 from app.ingest import admission as arriving_module
 from app.ingest.admission import Arriving
-from app.seen import (
+from app.mock.request import (
     ClientGone,
     Scope,
     TooLarge,

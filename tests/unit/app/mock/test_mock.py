@@ -10,11 +10,11 @@ import pytest
 
 from app.contract.record import BODY_CAP
 from app.contract.rules import Answer, RuleSet
-from app.mock import direct_host, is_direct, step
+from app.mock.mock import direct_host, is_direct, step
 from app.profiles import load_profiles
 from tests.serving import Served, serving, until
 
-PROFILE = str(Path(__file__).parents[2] / "profile.yaml")
+PROFILE = str(Path(__file__).parents[3] / "profile.yaml")
 SECRET = "canary-lic-0123456789"
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from app.contract.answer import render
 from app.contract.rules import Answer
-from app.deliver import Outgoing
+from app.mock.respond import Outgoing
 from tests.serving import Served, serving, until
 
-PROFILE = str(Path(__file__).parents[2] / "profile.yaml")
+PROFILE = str(Path(__file__).parents[3] / "profile.yaml")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Carrying an answer to the client: at once, late, byte by byte, or as a fault.
 
-Called by `app.mock`. Whatever the rule wants, it ends within HOLD_S, and when the client leaves.
+Called by `app.mock.mock`. Whatever the rule wants, it ends within HOLD_S, and when the client
+leaves.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import time
 
 from app.contract.answer import Rendered
 from app.contract.rules import Answer
-from app.seen import Receive, Scope, Send
+from app.mock.request import Receive, Scope, Send
 
 HOLD_S = 60.0  # the longest that an answer is delayed, dripped or held back
 DRIP_S = 0.1  # between two bytes of a slow body, where the rule's delay does not say otherwise

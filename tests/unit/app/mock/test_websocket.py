@@ -11,7 +11,7 @@ from websockets.typing import Subprotocol
 
 from tests.serving import Served, serving
 
-PROFILE = str(Path(__file__).parents[2] / "profile.yaml")
+PROFILE = str(Path(__file__).parents[3] / "profile.yaml")
 SECRET = "canary-lic-0123456789"
 
 

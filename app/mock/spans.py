@@ -19,12 +19,12 @@ from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_RECORD
 from app.contract.record import CaptureRecord, Pair, short
 from app.logs.masked import place
+from app.mock.request import Arrived, header, request_of
 from app.otel import ids
 from app.otel.export import Exporter, SpanData
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 from app.otel.settings import Otel, read
-from app.seen import Arrived, header, request_of
 from app.version import VERSION
 
 METHODS = frozenset(
