@@ -13,12 +13,12 @@ import httpx
 import msgspec
 
 from app import local
-from app import report as reports
+from app.report import build as reports
 from app.contract import rules
 from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFILES
 from app.contract.settings import SettingError
-from app.links import linked
-from app.report import Report
+from app.report.trace_link import linked
+from app.report.build import Report
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
 from app.store.sqlite.store import SqliteStore

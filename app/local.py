@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from app.contract import names
 from app.contract.rules import Profile, load
 from app.settings import environment
-from app.tables import plain
+from app.escape import plain
 
 # Before the name of a module of ours: not the one of that name in the working directory.
 PYTHON = (sys.executable, "-P", "-m")

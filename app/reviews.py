@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from app.auth import Caller, Denied, Pod, Policy
 from app.contract.names import API_GROUP, AUDIENCE, RESOURCE_CAPTURES
 from app.kube import Api, KubeError
-from app.tables import plain
+from app.escape import plain
 
 KEEP_S = 60.0  # that an answer of the API server is trusted
 KEEP_NO_S = 5.0  # that a refusal is: a role that was just given should soon work

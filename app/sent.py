@@ -13,7 +13,7 @@ from app.contract.record import REASONS, CaptureRecord
 from app.store import CaptureQuery, Scope
 from app.store.inventory import route_of
 from app.store.sqlite.rollup import sizes
-from app.tables import text_table
+from app.report.tables import text_table
 
 
 class Sent(msgspec.Struct, kw_only=True):

@@ -15,7 +15,7 @@ from app.contract import names
 from app.contract.rules import RuleSet
 from app.inject.reasons import REASONS
 from app.kube import Api, KubeError, Object, path
-from app.report import Report
+from app.report.build import Report
 
 _ASKED_AT_ONCE = 8  # sidecars
 _ASK_S = 5.0

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from app.contract.names import PATH_CAPTURES
-from app.tables import plain
+from app.escape import plain
 
 HOST = "cdn.cribl.io"
 VERSION = "0.0.0-helmtest"  # by which a report tells these requests from a product's

@@ -163,7 +163,7 @@ def report(
     """
     import msgspec
 
-    from app.report import text
+    from app.report.build import text
 
     with connect(load(), server) as source:
         found = source.report(Scope(since_ns=since, until_ns=until, profile=profile))
@@ -184,7 +184,7 @@ def fields(
     """
     import msgspec
 
-    from app.tables import text_table
+    from app.report.tables import text_table
 
     with connect(load(), server) as source:
         rows = source.fields(Scope(since_ns=since, until_ns=until, profile=profile))

@@ -12,7 +12,8 @@ from app.contract.record import Mode
 from app.profiles import Explanation, ProfileError, explain, load_profiles, seen_from_url
 from app.profiles.read import find
 from app.settings import load
-from app.tables import plain, text_table
+from app.escape import plain
+from app.report.tables import text_table
 
 FAILED = 1
 SHOWN = 12  # readings of a path that are listed

@@ -9,7 +9,8 @@ from app.cli.options import AsJson
 from app.client import ClientError, in_cluster
 from app.settings import load
 from app.store import Scope
-from app.tables import plain, text_table
+from app.escape import plain
+from app.report.tables import text_table
 
 if TYPE_CHECKING:
     from app.status import PodStatus, Seen

@@ -8,7 +8,7 @@ from app import sent
 from app.contract import names
 from app.demo import plan
 from app.settings import Settings
-from app.tables import plain
+from app.escape import plain
 
 if TYPE_CHECKING:
     from app.demo.round import Outcome

@@ -14,7 +14,7 @@ import yaml
 
 from app.inject import text as yaml_text
 from app.inject.pod import Injection
-from app.tables import plain
+from app.escape import plain
 
 Object = dict[str, Any]
 

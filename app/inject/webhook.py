@@ -18,7 +18,7 @@ from app.inject.namespaces import Namespaces
 from app.kube import Object
 from app.logs.masked import place
 from app.otel.metrics import Metrics
-from app.tables import plain
+from app.escape import plain
 
 BODY_CAP = 3 << 20  # bytes: what the API server stores at most, and the review around it
 _WARNINGS_CAP = 8

@@ -35,7 +35,7 @@ from app.contract.names import (
     PATH_CAPTURES,
     PATH_PROFILES,
 )
-from app.tables import markdown_table
+from app.report.tables import markdown_table
 from tests.bench.figures import shown
 from tests.bench.fleet import Fleet
 from tests.bench.ingest import OVER_TLS, App, app, packed

@@ -15,7 +15,7 @@ from app.inject.reasons import REASONS
 from app.kube import MERGE_PATCH, Api, path
 from app.local import Sidecar, start_app, start_sidecar
 from app.profiles import load_profiles
-from app.report import build
+from app.report.build import build
 from app.status import Counters, PodStatus, Seen, counters, gather, judge, watched
 from app.store.sqlite.store import SqliteStore
 from tests.cluster import cluster, namespace, needs_cluster

@@ -4,7 +4,7 @@ import pytest
 
 from app.contract.record import decode, encode
 from app.main import create_app
-from app.openapi import EXAMPLE_RECORD
+from app.api.openapi import EXAMPLE_RECORD
 from app.settings import load
 from tests.serving import environment
 

@@ -1,6 +1,6 @@
 """What OpenAPI says beyond the routes: the contract's own types as schemas, examples, errors.
 
-Read by `app.api`; `describe` is called by `app.main` once the routes are there.
+Read by `app.api.routes`; `describe` is called by `app.main` once the routes are there.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.contract.record import CaptureRecord
 from app.contract.rules import Bundle
 from app.profiles.explain import Explanation
-from app.report import Report
+from app.report.build import Report
 from app.store import FieldRow
 
 _REF = "#/components/schemas/{name}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.contract.record import Body, encode
-from app.export import CSV_COLUMNS, FORMATS, cell, har, ndjson, table
+from app.report.export import CSV_COLUMNS, FORMATS, cell, har, ndjson, table
 from tests.records import BOOT, T0, exchange, log, spliced
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.changes import changes, version_number
+from app.report.changes import changes, version_number
 from app.store import OTHER, FieldRow
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from app.links import linked
+from app.report.trace_link import linked
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 JAEGER = "https://jaeger.test/trace/{trace_id}"

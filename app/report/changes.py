@@ -1,6 +1,6 @@
 """What a newer version of a product sends that older ones did not, from the field inventory.
 
-Called by `app.report`; the analysis of log files orders versions by it.
+Called by `app.report.build`; the analysis of log files orders versions by it.
 """
 
 import re

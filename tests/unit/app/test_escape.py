@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.tables import inert, markdown_table, plain, text_table
+from app.escape import inert, plain
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,3 @@ def test_inert(value: str) -> None:
         assert bare.count(mark) == bare.count("\\" + mark) + ("&#" in bare and mark == "#") * (
             bare.count("&#")
         )
-
-
-def test_text_table() -> None:
-    assert text_table(("name", "n"), [("a", 5), ("bb\n", 100)]) == (
-        "name      n\na         5\nbb\\x0a  100\n"
-    )
-    assert text_table(("name", "n"), []) == "name  n\n"
-
-
-def test_markdown_table() -> None:
-    assert markdown_table(("a", "b"), [("x|y", 1)]) == "| a | b |\n| --- | --- |\n| x\\|y | 1 |\n"

@@ -8,7 +8,7 @@ import pytest
 
 from app.contract.account import Account
 from app.contract.record import REASONS, CaptureRecord, Tls
-from app.report import Report, build, markdown, text
+from app.report.build import Report, build, markdown, text
 from app.store import Store, Told
 from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, HOUR, OTHER_BOOT, T0, exchange, incoming, log, spliced

@@ -13,7 +13,7 @@ import pytest
 import zstandard
 from fastapi import HTTPException
 
-from app.api import instant
+from app.api.routes import instant
 from app.contract import account, rules
 from app.contract.names import HEADER_ACCOUNTS, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import CaptureRecord, Request, Response, encode
