@@ -13,12 +13,12 @@ import httpx
 import msgspec
 
 from app import local
-from app.report import build as reports
 from app.contract import rules
 from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFILES
 from app.contract.settings import SettingError
-from app.report.trace_link import linked
+from app.report import build as reports
 from app.report.build import Report
+from app.report.trace_link import linked
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
 from app.store.sqlite.store import SqliteStore
@@ -72,7 +72,7 @@ def connect(settings: Settings, server: str = "") -> Iterator[Source]:
 @contextmanager
 def in_cluster(context: str, name: str) -> Iterator["ApiSource"]:
     """The app in the cluster of a kubeconfig's context, "" the current one. Raises ClientError."""
-    from app import kube, remote  # what runs on a laptop does not pay for it
+    from app.cluster import kube, remote  # what runs on a laptop does not pay for it
 
     try:
         api = kube.connect(context)

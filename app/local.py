@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 
 from app.contract import names
 from app.contract.rules import Profile, load
-from app.settings import environment
 from app.escape import plain
+from app.settings import environment
 
 # Before the name of a module of ours: not the one of that name in the working directory.
 PYTHON = (sys.executable, "-P", "-m")

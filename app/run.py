@@ -18,9 +18,9 @@ import msgspec
 from app import local, sent, transparent, trust
 from app.client import ClientError, connect
 from app.contract import names
+from app.escape import plain
 from app.report.build import why_lost
 from app.settings import Settings
-from app.escape import plain
 
 _FORWARDED = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,

@@ -10,10 +10,10 @@ import msgspec
 from app.client import Source, captures
 from app.contract import record
 from app.contract.record import REASONS, CaptureRecord
+from app.report.tables import text_table
 from app.store import CaptureQuery, Scope
 from app.store.inventory import route_of
 from app.store.sqlite.rollup import sizes
-from app.report.tables import text_table
 
 
 class Sent(msgspec.Struct, kw_only=True):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from app.kube import Api, Object, path
+from app.cluster.kube import Api, Object, path
 from app.local import free_port
 from tests.serving import environment, until
 

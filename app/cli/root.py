@@ -14,8 +14,8 @@ from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import status
 from app.client import ClientError, connect
+from app.cluster.kube import KubeError
 from app.contract.settings import SettingError
-from app.kube import KubeError
 from app.local import PYTHON, LocalError, running_app
 from app.profiles import ProfileError
 from app.settings import environment, load
@@ -125,7 +125,7 @@ def injector() -> None:
     Example: telemock injector
     """
     from app.cli.injector import serve as run_injector
-    from app.inject.environment import load as load_injector
+    from app.inject.process_settings import load as load_injector
 
     raise typer.Exit(run_injector(load_injector()))
 

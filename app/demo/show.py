@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from app import sent
 from app.contract import names
 from app.demo import plan
-from app.settings import Settings
 from app.escape import plain
+from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.demo.round import Outcome

@@ -12,12 +12,12 @@ import httpx
 import pytest
 import trustme
 
-from app import kube
+from app.cluster import kube
+from app.cluster.release import Release
 from app.contract import rules
 from app.contract.record import Workload, encode
 from app.contract.settings import SettingError
 from app.main import create_app
-from app.release import Release
 from app.settings import load
 from tests.cluster import AWAY, cluster, kubeconfig, namespace, needs_cluster
 from tests.records import exchange
@@ -154,7 +154,7 @@ def api() -> Iterator[kube.Api]:
 async def test_certificate_comes_once_the_secret_is_there(
     api: kube.Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.release._SOON_S", 0.05)
+    monkeypatch.setattr("app.cluster.release._SOON_S", 0.05)
     with namespace(api, "a1-secret") as place:
         release = Release(api, place, NAME)
         task = asyncio.create_task(release.renewing())

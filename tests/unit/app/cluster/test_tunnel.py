@@ -19,9 +19,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from app import kube
-from app.kube import Api
-from app.tunnel import Tunnel, tunnel
+from app.cluster import kube
+from app.cluster.kube import Api
+from app.cluster.tunnel import Tunnel, tunnel
 from tests.cluster import AWAY, cluster, kubeconfig, namespace
 from tests.relay import ADDRESS, needs_image, relay
 from tests.serving import until

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inject.text import read, write
+from app.inject.kube_yaml import read, write
 
 
 @pytest.mark.parametrize(

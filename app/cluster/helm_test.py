@@ -1,4 +1,5 @@
-"""One telemetry request through a sidecar, read back from the API: `python -m app.trial`.
+"""One telemetry request through a sidecar, read back from the API: `python -m
+app.cluster.helm_test`.
 
 The pod of `helm test` runs it. It has a sidecar like any pod that opted in, and a token that may
 read captures.

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app import kube, reviews
 from app.auth import Denied, Pod, Policy
-from app.reviews import ClusterAuthority
+from app.cluster import kube, token_review
+from app.cluster.token_review import ClusterAuthority
 from tests import accounts
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.reviewer import PERSON, SIDECAR, reviewer
@@ -126,8 +126,8 @@ async def test_a_removed_role_is_out_once_the_answer_is_old(
     finally:
         accounts.forbid(api, f"{place}-former")
     await authority.check(token, LIST)  # as long as the answer is kept
-    assert reviews.KEEP_S <= 60
-    monkeypatch.setattr(reviews, "KEEP_S", 0)
+    assert token_review.KEEP_S <= 60
+    monkeypatch.setattr(token_review, "KEEP_S", 0)
     forgetful = ClusterAuthority(api, "rel")
     for _ in range(100):  # the API server's own caches take a moment
         try:
@@ -236,8 +236,8 @@ async def test_denied_is_denied(
 async def test_a_right_just_given_works_soon_and_is_then_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert 0 < reviews.KEEP_NO_S <= 5 and reviews.KEEP_NO_S < reviews.KEEP_S <= 60
-    monkeypatch.setattr(reviews, "KEEP_NO_S", 0)
+    assert 0 < token_review.KEEP_NO_S <= 5 and token_review.KEEP_NO_S < token_review.KEEP_S <= 60
+    monkeypatch.setattr(token_review, "KEEP_NO_S", 0)
     with reviewer(tmp_path, monkeypatch, {"authenticated": False}) as (authority, seen):
         for policy, status in ((LIST, 401), (SEND, 401)):
             for _ in range(2):
@@ -257,7 +257,7 @@ async def test_a_refusal_is_kept_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever asks with a wrong token again and again asks the API server once."""
-    monkeypatch.setattr(reviews, "KEEP_NO_S", 60)
+    monkeypatch.setattr(token_review, "KEEP_NO_S", 60)
     with reviewer(tmp_path, monkeypatch, {"authenticated": False}) as (authority, seen):
         for _ in range(5):
             assert (await refused(authority, TOKEN, LIST))[0] == 401
@@ -297,8 +297,8 @@ async def test_the_same_question_is_asked_once(
 async def test_a_flood_of_tokens_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reviews, "_WAITING_CAP", 8)
-    monkeypatch.setattr(reviews, "_CACHE_CAP", 4)
+    monkeypatch.setattr(token_review, "_WAITING_CAP", 8)
+    monkeypatch.setattr(token_review, "_CACHE_CAP", 4)
     with reviewer(tmp_path, monkeypatch, {"authenticated": False}) as (authority, seen):
         seen.gate.clear()
         waiting = [asyncio.create_task(authority.check(f"t{n}", LIST)) for n in range(20)]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.contract import names
-from app.inject.clients import connect
+from app.inject.containers import connect
 
 HOSTS = ("cdn.cribl.io", "stats.example")
 

@@ -10,12 +10,12 @@ import httpx
 import pytest
 import trustme
 
-from app import remote
 from app.client import ClientError, connect
+from app.cluster import remote
+from app.cluster.kube import MERGE_PATCH, Api, KubeError, path
+from app.cluster.pki import make_authority
+from app.cluster.remote import RemoteError
 from app.contract.record import decode, encode
-from app.issue import make_authority
-from app.kube import MERGE_PATCH, Api, KubeError, path
-from app.remote import RemoteError
 from app.settings import load
 from app.store import CaptureQuery, Scope
 from tests import accounts
@@ -24,7 +24,7 @@ from tests.records import exchange
 from tests.relay import needs_image, relay
 from tests.released import LABELS, NAME, Released, objects, released, service, webhook
 from tests.serving import serving
-from tests.unit.app.test_tunnel import connected, stand_in
+from tests.unit.app.cluster.test_tunnel import connected, stand_in
 
 SETTINGS = load({"TELEMOCK_FULLNAME": NAME, "TELEMOCK_DATA": "/nonexistent"})
 

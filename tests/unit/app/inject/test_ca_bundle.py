@@ -3,16 +3,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app import issue
-from app.inject.bundle import trust
-from app.kube import KubeError
+from app.cluster import pki
+from app.cluster.kube import KubeError
+from app.inject.ca_bundle import trust
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.webhooks import CONFIGURATIONS, configuration
 
 
 @needs_cluster
 def test_every_entry_trusts_it_and_is_written_once() -> None:
-    ca = issue.make_authority().certificate
+    ca = pki.make_authority().certificate
     with cluster() as api, namespace(api, "i2-bundle") as ns:
         url = {"url": "https://127.0.0.1:9/mutate"}
         with configuration(api, f"{ns}-injector", ns, url, entries=3):
@@ -26,7 +26,7 @@ def test_every_entry_trusts_it_and_is_written_once() -> None:
 
 @needs_cluster
 def test_replicas_at_once_agree() -> None:
-    ca = issue.make_authority().certificate
+    ca = pki.make_authority().certificate
     with (
         cluster() as api,
         namespace(api, "i2-bundle") as ns,

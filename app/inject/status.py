@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from app.cluster.kube import Api, KubeError, Object, path
 from app.contract import names
 from app.contract.rules import RuleSet
 from app.inject.reasons import REASONS
-from app.kube import Api, KubeError, Object, path
 from app.report.build import Report
 
 _ASKED_AT_ONCE = 8  # sidecars

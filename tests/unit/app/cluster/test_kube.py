@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import trustme
 
-from app import kube
-from app.kube import KubeError
+from app.cluster import kube
+from app.cluster.kube import KubeError
 from tests.cluster import cluster, namespace, needs_cluster
 
 

@@ -1,6 +1,7 @@
 """How the injector's process is set, read from its environment: one table.
 
-Read by `telemock injector`; `python -m app.inject.environment` prints the table that README shows.
+Read by `telemock injector`; `python -m app.inject.process_settings` prints the table that README
+shows.
 """
 
 import json
@@ -15,8 +16,8 @@ from app.contract import dummies
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
 from app.contract.rules import RuleSet
 from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
+from app.inject.annotations import wishes
 from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
-from app.inject.wishes import wishes
 from app.mock.spans import PodNames, otel
 from app.otel.settings import Otel
 

@@ -7,7 +7,7 @@ there at its start and whenever it differs.
 import base64
 from typing import Any
 
-from app.kube import JSON_PATCH, Api, KubeError, path
+from app.cluster.kube import JSON_PATCH, Api, KubeError, path
 
 _TRIES = 3  # when others write the object too
 

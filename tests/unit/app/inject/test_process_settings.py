@@ -1,7 +1,7 @@
 import pytest
 
 from app.contract.settings import SettingError
-from app.inject.environment import SETTINGS, load, markdown
+from app.inject.process_settings import SETTINGS, load, markdown
 
 GIVEN = {"TELEMOCK_SIDECAR_IMAGE": "telemock-sidecar:1", "POD_NAMESPACE": "telemock"}
 

@@ -1,6 +1,6 @@
 """A pod's port as a Unix socket on this machine, through the API server (`kubectl port-forward`).
 
-Unlike a TCP port, nobody but this user can reach the socket. Made by `app.remote`.
+Unlike a TCP port, nobody but this user can reach the socket. Made by `app.cluster.remote`.
 
 The relay runs on an event loop, in a thread of its own: the blocking client of websockets sends and
 receives under one lock, so that two full directions wait for each other for ever.
@@ -25,7 +25,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from app.kube import Api, path
+from app.cluster.kube import Api, path
 
 _PROTOCOL = Subprotocol("v4.channel.k8s.io")
 _DATA, _ERROR = 0, 1  # the port's two channels; the first frame of each holds its number

@@ -10,9 +10,9 @@ import httpx
 import pytest
 import trustme
 
+from app.cluster.helm_test import VERSION, TrialError, find, main, send, trial
 from app.contract.names import CONTENT_TYPE_RECORDS, FILE_TOKEN, PATH_CAPTURES
 from app.contract.record import encode
-from app.trial import VERSION, TrialError, find, main, send, trial
 from tests.records import exchange
 from tests.serving import Served, serving
 

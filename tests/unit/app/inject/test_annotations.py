@@ -3,7 +3,7 @@
 import pytest
 
 from app.contract import names
-from app.inject.wishes import RUNTIMES, Wishes, wishes
+from app.inject.annotations import RUNTIMES, Wishes, wishes
 from app.trust import ADDED, REPLACED
 from tests.unit.app.inject.test_pod import extra, settings
 

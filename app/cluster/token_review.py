@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from app.auth import Caller, Denied, Pod, Policy
+from app.cluster.kube import Api, KubeError
 from app.contract.names import API_GROUP, AUDIENCE, RESOURCE_CAPTURES
-from app.kube import Api, KubeError
 from app.escape import plain
 
 KEEP_S = 60.0  # that an answer of the API server is trusted

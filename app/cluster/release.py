@@ -7,13 +7,13 @@ import logging
 import os
 from datetime import UTC, datetime
 
-from app import tls
+from app.cluster import certificates
+from app.cluster.certificates import LEAF_APP, ServerCertificate, TlsError
+from app.cluster.kube import Api, KubeError, connect, path
+from app.cluster.token_review import ClusterAuthority
 from app.contract.settings import SettingError
-from app.kube import Api, KubeError, connect, path
 from app.logs.masked import place
-from app.reviews import ClusterAuthority
 from app.settings import Settings
-from app.tls import LEAF_APP, ServerCertificate, TlsError
 
 _LOOK_S = 30.0  # between looks at the certificate
 _SOON_S = 2.0  # while there is none
@@ -32,7 +32,7 @@ class Release:
         self.name = name
         self.authority = ClusterAuthority(api, name)
         self.certificate = ServerCertificate(LEAF_APP)
-        self._load = tls.loader(api, namespace, name, secret)
+        self._load = certificates.loader(api, namespace, name, secret)
         self._error = "not loaded yet"
 
     @classmethod

@@ -3,7 +3,7 @@
 The caller's own bearer token has to arrive there, and the API server's service proxy takes it
 away: so a tunnel to the app's pod carries TLS, and the certificate is checked against what the
 release's webhook configuration says. Only administrators may write that object, so that nobody who
-can start a pod receives other people's tokens. Called by `app.client` and `app.status`.
+can start a pod receives other people's tokens. Called by `app.client` and `app.inject.status`.
 """
 
 import base64
@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import httpx
 
+from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.tunnel import Tunnel, tunnel
 from app.contract.names import API_GROUP, PORT_APP_TLS
-from app.kube import Api, KubeError, Object, path
-from app.tunnel import Tunnel, tunnel
 
 _TIMEOUT_S = 60.0  # a report over many hours takes its time
 _TOKEN_S = 600  # that a token lives which we ask for

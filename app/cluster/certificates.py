@@ -16,9 +16,9 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app import issue
-from app.issue import Pair, Unusable
-from app.kube import Api, KubeError, Object, path
+from app.cluster import pki
+from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.pki import Pair, Unusable
 
 LEAF_APP, LEAF_INJECTOR = "app", "injector"
 _TRIES = 10  # to write a Secret that others write too
@@ -107,8 +107,8 @@ def provided(api: Api, namespace: str, secret: str, names: Names) -> Material:
     )
     try:
         for pair in material.leafs.values():
-            issue.check_pair(pair)
-        if not issue.still_valid(material.ca):
+            pki.check_pair(pair)
+        if not pki.still_valid(material.ca):
             raise Unusable("of ca.crt is missing or has ended")
     except Unusable as e:
         raise TlsError(
@@ -124,19 +124,19 @@ def renewed(held: Mapping[str, bytes], names: Names) -> dict[str, bytes]:
     wanted = dict(held)
     authority = _pair(held, "ca")
     try:
-        issue.check_authority(authority)
+        pki.check_authority(authority)
     except Unusable as e:
         log.info("making a new authority: the one in the Secret %s", e)
-        authority = issue.make_authority()
-        former = issue.still_valid(held.get("ca.crt", b""))
+        authority = pki.make_authority()
+        former = pki.still_valid(held.get("ca.crt", b""))
         bundle = b"".join([authority.certificate, *former][:_AUTHORITIES])
         wanted |= {"ca.crt": bundle, "ca.key": authority.key}
     for leaf, hosts in names.items():
         try:
-            issue.check_leaf(_pair(held, leaf), authority, hosts)
+            pki.check_leaf(_pair(held, leaf), authority, hosts)
         except Unusable as e:
             log.info("making a new certificate for %s: the one in the Secret %s", leaf, e)
-            made = issue.make_leaf(authority, hosts)
+            made = pki.make_leaf(authority, hosts)
             wanted |= {f"{leaf}.crt": made.certificate, f"{leaf}.key": made.key}
     return wanted
 
@@ -152,7 +152,7 @@ class ServerCertificate:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.set_alpn_protocols(["http/1.1"])
         self.context.sni_callback = self._choose
-        self._shown = issue.make_leaf(issue.make_authority(), ["not-ready.invalid"])
+        self._shown = pki.make_leaf(pki.make_authority(), ["not-ready.invalid"])
         self._current = _context(self._shown)
         self.loaded = False
 
@@ -167,7 +167,7 @@ class ServerCertificate:
         return True
 
     def days_left(self) -> float:
-        left = issue.not_after(self._shown.certificate) - issue.now()
+        left = pki.not_after(self._shown.certificate) - pki.now()
         return left.total_seconds() / _SECONDS_OF_DAY
 
     def _choose(

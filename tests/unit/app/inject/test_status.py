@@ -9,20 +9,20 @@ import httpx
 import pytest
 
 from addon.api import TROUBLES
+from app.cluster.kube import MERGE_PATCH, Api, path
 from app.contract.rules import RuleSet
 from app.inject import InjectSettings, NamespaceFacts, inject
 from app.inject.reasons import REASONS
-from app.kube import MERGE_PATCH, Api, path
+from app.inject.status import Counters, PodStatus, Seen, counters, gather, judge, watched
 from app.local import Sidecar, start_app, start_sidecar
 from app.profiles import load_profiles
 from app.report.build import build
-from app.status import Counters, PodStatus, Seen, counters, gather, judge, watched
 from app.store.sqlite.store import SqliteStore
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.records import exchange, incoming
 from tests.relay import needs_image, relay
 
-PROFILE = Path(__file__).parents[2] / "profile.yaml"
+PROFILE = Path(__file__).parents[3] / "profile.yaml"
 CRIBL = load_profiles(["cribl"])
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from app import issue, tls
-from app.issue import Pair
-from app.kube import Api, path
-from app.tls import Material, ServerCertificate, TlsError
+from app.cluster import certificates, pki
+from app.cluster.certificates import Material, ServerCertificate, TlsError
+from app.cluster.kube import Api, path
+from app.cluster.pki import Pair
 from tests.cluster import cluster, namespace, needs_cluster
-from tests.unit.app.test_issue import DAY
+from tests.unit.app.cluster.test_pki import DAY
 
 NAMES = {"app": ["a.svc"], "injector": ["i.svc"]}
 KEYS = {"ca.crt", "ca.key", "app.crt", "app.key", "injector.crt", "injector.key"}
@@ -22,7 +22,7 @@ KEYS = {"ca.crt", "ca.key", "app.crt", "app.key", "injector.crt", "injector.key"
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, bytes]:
-    return tls.renewed({}, NAMES)
+    return certificates.renewed({}, NAMES)
 
 
 def pair(held: dict[str, bytes], name: str) -> Pair:
@@ -30,45 +30,45 @@ def pair(held: dict[str, bytes], name: str) -> Pair:
 
 
 def test_host_names_of_a_release() -> None:
-    names = tls.host_names("tm", "ns")
+    names = certificates.host_names("tm", "ns")
     assert set(names["app"]) >= {"tm.ns.svc", "tm", "localhost"}
     assert names["injector"][0] == "tm-injector.ns.svc"
 
 
 def test_everything_is_made_once(made: dict[str, bytes]) -> None:
     assert set(made) == KEYS
-    issue.check_leaf(pair(made, "app"), pair(made, "ca"), NAMES["app"])
-    assert tls.renewed(made, NAMES) == made
+    pki.check_leaf(pair(made, "app"), pair(made, "ca"), NAMES["app"])
+    assert certificates.renewed(made, NAMES) == made
 
 
 def test_only_what_is_due_is_renewed(made: dict[str, bytes]) -> None:
-    old = issue.make_leaf(pair(made, "ca"), ["a.svc"], issue.now() - 61 * DAY)
+    old = pki.make_leaf(pair(made, "ca"), ["a.svc"], pki.now() - 61 * DAY)
     held = {**made, "app.crt": old.certificate, "app.key": old.key, "mine": b"kept"}
-    wanted = tls.renewed(held, NAMES)
+    wanted = certificates.renewed(held, NAMES)
     assert {k for k in wanted if wanted[k] != held[k]} == {"app.crt", "app.key"}
-    issue.check_leaf(pair(wanted, "app"), pair(made, "ca"), ["a.svc"])
+    pki.check_leaf(pair(wanted, "app"), pair(made, "ca"), ["a.svc"])
 
 
 def test_other_names_ask_for_another_leaf(made: dict[str, bytes]) -> None:
-    wanted = tls.renewed(made, {**NAMES, "app": ["renamed.svc"]})
+    wanted = certificates.renewed(made, {**NAMES, "app": ["renamed.svc"]})
     assert {k for k in wanted if wanted[k] != made[k]} == {"app.crt", "app.key"}
 
 
 @pytest.mark.parametrize("key", sorted(KEYS))
 def test_damage_is_repaired(made: dict[str, bytes], key: str) -> None:
-    wanted = tls.renewed({**made, key: b"\xff"}, NAMES)
-    issue.check_authority(pair(wanted, "ca"))
+    wanted = certificates.renewed({**made, key: b"\xff"}, NAMES)
+    pki.check_authority(pair(wanted, "ca"))
     for leaf, hosts in NAMES.items():
-        issue.check_leaf(pair(wanted, leaf), pair(wanted, "ca"), hosts)
+        pki.check_leaf(pair(wanted, leaf), pair(wanted, "ca"), hosts)
 
 
 def test_new_authority_keeps_the_former_in_what_clients_trust(made: dict[str, bytes]) -> None:
-    wanted = tls.renewed({**made, "ca.key": b""}, NAMES)
-    assert issue.still_valid(wanted["ca.crt"])[1:] == [made["ca.crt"]]
-    assert tls.renewed(wanted, NAMES) == wanted
+    wanted = certificates.renewed({**made, "ca.key": b""}, NAMES)
+    assert pki.still_valid(wanted["ca.crt"])[1:] == [made["ca.crt"]]
+    assert certificates.renewed(wanted, NAMES) == wanted
     for _ in range(4):
-        wanted = tls.renewed({**wanted, "ca.key": b""}, NAMES)
-    assert len(issue.still_valid(wanted["ca.crt"])) == 3
+        wanted = certificates.renewed({**wanted, "ca.key": b""}, NAMES)
+    assert len(pki.still_valid(wanted["ca.crt"])) == 3
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def test_certificate_changes_while_it_serves(made: dict[str, bytes]) -> None:
         assert not certificate.use(material)
         assert certificate.loaded
         second = shown(address, made["ca.crt"], "a.svc")
-        other = tls.renewed({}, NAMES)
+        other = certificates.renewed({}, NAMES)
         with pytest.raises(ssl.SSLCertVerificationError):
             shown(address, other["ca.crt"], "a.svc")
         assert certificate.use(Material(other["ca.crt"], {"app": pair(other, "app")}))
@@ -155,7 +155,7 @@ def test_secret_is_filled_once_by_any_number_of_replicas() -> None:
 
         def replica(_: int) -> Material:
             start.wait()
-            return tls.loader(api, ns, "tm")()
+            return certificates.loader(api, ns, "tm")()
 
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(replica, range(8)))
@@ -163,7 +163,7 @@ def test_secret_is_filled_once_by_any_number_of_replicas() -> None:
         secret = read(api, ns, "tm-tls")
         assert set(secret["data"]) == KEYS
         assert secret["metadata"]["labels"] == {"kept": "yes"}
-        assert tls.loader(api, ns, "tm")() == found[0]
+        assert certificates.loader(api, ns, "tm")() == found[0]
         assert (
             read(api, ns, "tm-tls")["metadata"]["resourceVersion"]
             == (secret["metadata"]["resourceVersion"])
@@ -173,28 +173,31 @@ def test_secret_is_filled_once_by_any_number_of_replicas() -> None:
 @needs_cluster
 def test_leaf_that_has_ended_is_renewed_and_the_authority_kept() -> None:
     with cluster() as api, namespace(api, "i2-tls") as ns:
-        names = tls.host_names("tm", ns)
-        held = tls.renewed({}, names)
-        old = issue.make_leaf(pair(held, "ca"), names["injector"], issue.now() - 91 * DAY)
+        names = certificates.host_names("tm", ns)
+        held = certificates.renewed({}, names)
+        old = pki.make_leaf(pair(held, "ca"), names["injector"], pki.now() - 91 * DAY)
         held |= {"injector.crt": old.certificate, "injector.key": old.key}
         write(api, ns, "tm-tls", held)
-        found = tls.loader(api, ns, "tm")()
+        found = certificates.loader(api, ns, "tm")()
         assert found.ca == held["ca.crt"]
         assert found.leafs["app"] == pair(held, "app")
-        issue.check_leaf(found.leafs["injector"], pair(held, "ca"), names["injector"])
+        pki.check_leaf(found.leafs["injector"], pair(held, "ca"), names["injector"])
 
 
 @needs_cluster
 def test_secret_that_is_is_gone() -> None:
     with cluster() as api, namespace(api, "i2-tls") as ns:
-        for load in (tls.loader(api, ns, "tm"), tls.loader(api, ns, "tm", "tm-tls")):
+        for load in (
+            certificates.loader(api, ns, "tm"),
+            certificates.loader(api, ns, "tm", "tm-tls"),
+        ):
             with pytest.raises(TlsError, match=rf"no Secret {ns}/tm-tls(.|\n)*hint: .*upgrade"):
                 load()
 
 
 @needs_cluster
 def test_secret_of_the_operator_is_read_and_never_written(made: dict[str, bytes]) -> None:
-    leaf = issue.make_leaf(pair(made, "ca"), ["x"])
+    leaf = pki.make_leaf(pair(made, "ca"), ["x"])
     as_cert_manager = {"ca.crt": made["ca.crt"], "tls.crt": leaf.certificate, "tls.key": leaf.key}
     with cluster() as api, namespace(api, "i2-tls") as ns:
         write(api, ns, "both", as_cert_manager)
@@ -202,11 +205,11 @@ def test_secret_of_the_operator_is_read_and_never_written(made: dict[str, bytes]
         write(api, ns, "no-ca", {**as_cert_manager, "ca.crt": b""})
         write(api, ns, "mixed", {**as_cert_manager, "tls.key": made["ca.key"]})
         before = read(api, ns, "both")["metadata"]["resourceVersion"]
-        found = tls.loader(api, ns, "tm", "both")()
+        found = certificates.loader(api, ns, "tm", "both")()
         assert found == Material(made["ca.crt"], {"app": leaf, "injector": leaf})
         assert read(api, ns, "both")["metadata"]["resourceVersion"] == before
-        assert tls.loader(api, ns, "tm", "each")().leafs["app"] == pair(made, "app")
+        assert certificates.loader(api, ns, "tm", "each")().leafs["app"] == pair(made, "app")
         with pytest.raises(TlsError, match=rf"(?s){ns}/no-ca cannot be used: .*ca.crt.*hint: "):
-            tls.loader(api, ns, "tm", "no-ca")()
+            certificates.loader(api, ns, "tm", "no-ca")()
         with pytest.raises(TlsError, match="the key of another certificate"):
-            tls.loader(api, ns, "tm", "mixed")()
+            certificates.loader(api, ns, "tm", "mixed")()
