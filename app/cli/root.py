@@ -13,11 +13,11 @@ from app.cli import captures, rules
 from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import status
-from app.client import ClientError, connect
+from app.client.source import ClientError, connect
 from app.cluster.kube import KubeError
 from app.contract.settings import SettingError
-from app.local import PYTHON, LocalError, running_app
 from app.profiles import ProfileError
+from app.run.processes import PYTHON, LocalError, running_app
 from app.settings import environment, load
 from app.store import QueryError, Scope, StoreError
 
@@ -87,8 +87,8 @@ def run(
 
     Example: telemock run --mode observe -- curl -s https://cdn.cribl.io/telemetry/
     """
-    from app.run import RunError
-    from app.run import run as run_command
+    from app.run.command import RunError
+    from app.run.command import run as run_command
 
     try:
         code = run_command(

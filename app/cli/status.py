@@ -6,7 +6,7 @@ import msgspec
 import typer
 
 from app.cli.options import AsJson
-from app.client import ClientError, in_cluster
+from app.client.source import ClientError, in_cluster
 from app.escape import plain
 from app.report.tables import text_table
 from app.settings import load

@@ -1,9 +1,9 @@
 """The app in the kubeconfig's cluster, asked from outside it.
 
-The caller's own bearer token has to arrive there, and the API server's service proxy takes it
-away: so a tunnel to the app's pod carries TLS, and the certificate is checked against what the
-release's webhook configuration says. Only administrators may write that object, so that nobody who
-can start a pod receives other people's tokens. Called by `app.client` and `app.inject.status`.
+The caller's own bearer token has to arrive there, and the API server's service proxy takes it away:
+so a tunnel to the app's pod carries TLS, and the certificate is checked against what the release's
+webhook configuration says. Only administrators may write that object, so that nobody who can start
+a pod receives other people's tokens. Called by `app.client.source` and `app.inject.status`.
 """
 
 import base64

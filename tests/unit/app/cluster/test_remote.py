@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trustme
 
-from app.client import ClientError, connect
+from app.client.source import ClientError, connect
 from app.cluster import remote
 from app.cluster.kube import MERGE_PATCH, Api, KubeError, path
 from app.cluster.pki import make_authority

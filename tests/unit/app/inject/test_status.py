@@ -14,9 +14,9 @@ from app.contract.rules import RuleSet
 from app.inject import InjectSettings, NamespaceFacts, inject
 from app.inject.reasons import REASONS
 from app.inject.status import Counters, PodStatus, Seen, counters, gather, judge, watched
-from app.local import Sidecar, start_app, start_sidecar
 from app.profiles import load_profiles
 from app.report.build import build
+from app.run.processes import Sidecar, start_app, start_sidecar
 from app.store.sqlite.store import SqliteStore
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.records import exchange, incoming

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from app import local, sent, transparent, trust
-from app.client import ClientError, connect
+from app import trust
+from app.client.source import ClientError, connect
 from app.contract import names
 from app.escape import plain
 from app.report.build import why_lost
+from app.run import processes, summary, transparent
 from app.settings import Settings
 
 _FORWARDED = (
@@ -82,7 +83,7 @@ def run(
             _say(f"telemock: the sidecar ended before the command: see {sidecar.child.console}")
         try:
             if not app.answers():  # it was killed, or was another run's and ended with that
-                app = local.start_app(settings.data, settings.logs, port=app.port)
+                app = processes.start_app(settings.data, settings.logs, port=app.port)
                 stack.callback(app.stop)
             if sidecar.child.ended:  # another one finds in the spool what this one left
                 sidecar = sidecar._replace(child=_sidecar(settings, app, {}).child)
@@ -91,9 +92,9 @@ def run(
             if _is_left(settings.data / names.DIR_SPOOL, sidecar.boot, why):
                 _say_what_is_not_stored(left, why, sidecar.child.console)
             with connect(settings, app.url) as source:
-                rows = sent.summed(sent.records(source, sidecar.boot, began))
-                lost = sent.lost(source, sidecar.boot, began)
-        except (local.LocalError, ClientError) as e:  # the exit code is still the command's
+                rows = summary.summed(summary.records(source, sidecar.boot, began))
+                lost = summary.lost(source, sidecar.boot, began)
+        except (processes.LocalError, ClientError) as e:  # the exit code is still the command's
             _say(f"error: what the command sent cannot be told: {e}")
             return code
     ca = settings.data / names.DIR_CA / names.FILE_CA_CERT
@@ -101,35 +102,38 @@ def run(
     return code
 
 
-def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> local.App:
+def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> processes.App:
     """The app that runs on this data directory, or one of our own until the end."""
-    url = local.running_app(settings.data)
+    url = processes.running_app(settings.data)
     if url:
         if profiles:
             raise RunError(
                 f"an app runs on {settings.data} ({url}) with profiles of its own\n\n"
                 "hint: stop it, or give this run another TELEMOCK_DATA"
             )
-        return local.App(url, settings.data, None)
+        return processes.App(url, settings.data, None)
     environ = {"TELEMOCK_PROFILES": ",".join(profiles)} if profiles else {}
-    app = local.start_app(settings.data, settings.logs, environ=environ)
+    app = processes.start_app(settings.data, settings.logs, environ=environ)
     stack.callback(app.stop)
     return app
 
 
 def _sidecar(
-    settings: Settings, app: local.App, environ: Mapping[str, str], stdout: int = subprocess.DEVNULL
-) -> local.Sidecar:
-    return local.start_sidecar(
+    settings: Settings,
+    app: processes.App,
+    environ: Mapping[str, str],
+    stdout: int = subprocess.DEVNULL,
+) -> processes.Sidecar:
+    return processes.start_sidecar(
         settings.data, settings.logs, app.url, environ=environ, stdout=stdout
     )
 
 
-def _transparent(app: local.App, settings: Settings) -> transparent.Redirect:
+def _transparent(app: processes.App, settings: Settings) -> transparent.Redirect:
     return transparent.Redirect(_redirected(app), settings.dummy_ranges)
 
 
-def _redirected(app: local.App) -> list[str]:
+def _redirected(app: processes.App) -> list[str]:
     """The hosts of the app's profiles that an /etc/hosts can name."""
     hosts = [host for profile in app.profiles() for host in profile.hosts]
     if suffixes := sorted({f".{host.name}" for host in hosts if host.suffix}):
@@ -182,7 +186,7 @@ def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
 
 
 def _report(
-    rows: Sequence[sent.Sent], lost: Mapping[str, int], ca: Path, code: int, as_json: bool
+    rows: Sequence[summary.Sent], lost: Mapping[str, int], ca: Path, code: int, as_json: bool
 ) -> None:
     if as_json:
         document = {
@@ -195,7 +199,7 @@ def _report(
     _say_what_was_not_seen(rows, ca)
     if rows:
         _say("telemock: what left")
-        _say(sent.table(rows).rstrip())
+        _say(summary.table(rows).rstrip())
     if lost:
         _say(f"telemock: records that were lost: {why_lost(lost)}")
 
@@ -215,7 +219,7 @@ def _say_what_is_not_stored(left: int, why: str, console: Path) -> None:
     )
 
 
-def _say_what_was_not_seen(rows: Sequence[sent.Sent], ca: Path) -> None:
+def _say_what_was_not_seen(rows: Sequence[summary.Sent], ca: Path) -> None:
     silent = [row for row in rows if row.kind == "tls_rejected" or row.reason == "no_request"]
     if silent:
         hosts = ", ".join(sorted({row.host for row in silent}))

@@ -1,4 +1,5 @@
-"""app/transparent.py: the command's own /etc/hosts, and who may make a redirect. The redirect at
+"""app/run/transparent.py: the command's own /etc/hosts, and who may make a redirect. The redirect
+at
 work is in tests/integration/test_run.py."""
 
 import os
@@ -7,8 +8,8 @@ import sys
 
 import pytest
 
-from app import local, transparent
 from app.contract import dummies
+from app.run import processes, transparent
 from tests import netns
 
 DUMMIES = [("192.0.2.1", "cdn.cribl.io"), ("100::1", "cdn.cribl.io")]
@@ -31,7 +32,7 @@ def test_the_hosts_file_has_both_addresses_and_no_others_for_the_host():
 REDIRECT = """
 import sys
 from app.contract.dummies import parse
-from app.transparent import Redirect
+from app.run.transparent import Redirect
 print(Redirect(["a.test", "b.test"], parse(sys.argv[1])).settings)
 """
 
@@ -50,7 +51,7 @@ def test_every_host_gets_an_address_of_both_families():
 
 @pytest.mark.parametrize(("hosts", "sentence"), [([], "no host"), (["x"] * 251, "1 more")])
 def test_what_cannot_be_redirected_is_said(hosts, sentence):
-    with pytest.raises(local.LocalError, match="hint: ") as e:
+    with pytest.raises(processes.LocalError, match="hint: ") as e:
         transparent.Redirect(hosts, dummies.NETWORKS)
     assert sentence in str(e.value)
 
@@ -66,7 +67,7 @@ def test_files_of_runs_that_were_killed_go(tmp_path):
 
 
 def test_observe_is_refused_where_there_is_no_other_network():
-    with pytest.raises(local.LocalError, match="observe cannot forward\n\nhint: "):
+    with pytest.raises(processes.LocalError, match="observe cannot forward\n\nhint: "):
         transparent.isolate("observe")
 
 

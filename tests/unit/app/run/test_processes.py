@@ -1,4 +1,4 @@
-"""app/local.py: children that start, fail with a readable text, and leave nothing behind."""
+"""app/run/processes.py: children that start, fail readably, and leave nothing behind."""
 
 import os
 import signal
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from app import local
 from app.contract import names
+from app.run import processes
 
 PY = sys.executable
 
 
-def child(tmp_path: Path, script: str, **more: bool) -> local.Child:
-    return local.Child(
+def child(tmp_path: Path, script: str, **more: bool) -> processes.Child:
+    return processes.Child(
         "the thing",
         [PY, "-c", script],
         environ=os.environ,
@@ -42,7 +42,7 @@ def until(condition, seconds=20.0):
 
 def test_a_child_that_ends_early_is_an_error_with_its_last_lines(tmp_path):
     one = child(tmp_path, "import sys; sys.exit('\\x1b[2Jthe port is taken')")
-    with pytest.raises(local.LocalError) as caught:
+    with pytest.raises(processes.LocalError) as caught:
         one.wait(lambda: False)
     text = str(caught.value)
     assert text.startswith("the thing ended with 1\n\n")
@@ -52,15 +52,15 @@ def test_a_child_that_ends_early_is_an_error_with_its_last_lines(tmp_path):
 
 
 def test_a_child_that_is_never_ready_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "START_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "START_SECONDS", 0.2)
     one = child(tmp_path, "import time; time.sleep(60)")
-    with pytest.raises(local.LocalError, match="was not ready"):
+    with pytest.raises(processes.LocalError, match="was not ready"):
         one.wait(lambda: False)
     assert gone(one.pid)
 
 
 def test_a_child_that_ignores_sigterm_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "STOP_SECONDS", 0.2)
     ready = tmp_path / "ready"
     one = child(
         tmp_path,
@@ -98,12 +98,12 @@ time.sleep(60)
 
 def test_app_and_sidecar_start_answer_and_stop(tmp_path):
     data, logs = tmp_path / "data", tmp_path / "logs"
-    app = local.start_app(data, logs, environ={"TELEMOCK_PROFILES": "cribl"})
+    app = processes.start_app(data, logs, environ={"TELEMOCK_PROFILES": "cribl"})
     try:
-        assert local.running_app(data) == app.url
+        assert processes.running_app(data) == app.url
         assert app.token == (data / names.FILE_TOKEN).read_text().strip()
         assert [p.id for p in app.profiles()] == ["cribl"]
-        sidecar = local.start_sidecar(data, logs, app.url)
+        sidecar = processes.start_sidecar(data, logs, app.url)
         try:
             assert len(sidecar.boot) >= 16
             assert sidecar.health.startswith("http://127.0.0.1:")
@@ -113,19 +113,19 @@ def test_app_and_sidecar_start_answer_and_stop(tmp_path):
         app.stop()
     assert gone(app.child.pid) and gone(sidecar.child.pid)
     assert not app.answers()
-    assert local.running_app(data) == ""
+    assert processes.running_app(data) == ""
 
 
 def test_a_port_that_is_taken_meanwhile_is_no_error(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        chosen, free = [port, port, port, local.free_port()], local.free_port
-        monkeypatch.setattr(local, "free_port", lambda: chosen.pop(0) if chosen else free())
-        app = local.start_app(tmp_path / "data", tmp_path / "logs")
+        chosen, free = [port, port, port, processes.free_port()], processes.free_port
+        monkeypatch.setattr(processes, "free_port", lambda: chosen.pop(0) if chosen else free())
+        app = processes.start_app(tmp_path / "data", tmp_path / "logs")
         try:
             assert app.port != port and app.answers()
-            chosen[:] = [port, local.free_port(), local.free_port(), port]
-            sidecar = local.start_sidecar(tmp_path / "data", tmp_path / "logs", app.url)
+            chosen[:] = [port, processes.free_port(), processes.free_port(), port]
+            sidecar = processes.start_sidecar(tmp_path / "data", tmp_path / "logs", app.url)
             assert str(port) not in sidecar.proxy + sidecar.health
             sidecar.child.stop()
         finally:
@@ -133,11 +133,11 @@ def test_a_port_that_is_taken_meanwhile_is_no_error(tmp_path, monkeypatch):
 
 
 def test_a_setting_that_is_wrong_is_told_by_the_error(tmp_path):
-    with pytest.raises(local.LocalError, match="TELEMOCK_MODE is 'mok'"):
-        local.start_app(tmp_path, tmp_path, environ={"TELEMOCK_MODE": "mok"})
+    with pytest.raises(processes.LocalError, match="TELEMOCK_MODE is 'mok'"):
+        processes.start_app(tmp_path, tmp_path, environ={"TELEMOCK_MODE": "mok"})
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"url": "http://127.0.0.1:1", "pid": 1}', "x"])
 def test_no_app_runs_where_the_file_says_nothing_true(tmp_path, text):
     (tmp_path / names.FILE_SERVER).write_text(text)
-    assert local.running_app(tmp_path) == ""
+    assert processes.running_app(tmp_path) == ""

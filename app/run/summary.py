@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from app.client import Source, captures
+from app.client.source import Source, captures
 from app.contract import record
 from app.contract.record import REASONS, CaptureRecord
 from app.report.tables import text_table

@@ -1,4 +1,4 @@
-"""app/run.py: what it refuses, and how it waits for a command. Whole runs are in
+"""app/run/command.py: what it refuses, and how it waits for a command. Whole runs are in
 tests/integration/test_run.py."""
 
 import os
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from app import run
+from app.run import command as run
 from app.settings import load
 
 
@@ -43,7 +43,7 @@ def test_what_cannot_be_run_has_the_exit_code_of_a_shell(settings, tmp_path, cap
 def waiting(command: list[str], **popen) -> subprocess.Popen:
     call = f"sys.exit(_wait_for({command!r}, os.environ))"
     default = "signal.signal(signal.SIGHUP, signal.SIG_DFL)"
-    script = f"import os, signal, sys; from app.run import _wait_for; {default}; {call}"
+    script = f"import os, signal, sys; from app.run.command import _wait_for; {default}; {call}"
     return subprocess.Popen([sys.executable, "-c", script], **popen)
 
 

@@ -1,9 +1,9 @@
-"""app/sent.py: rows from records, and a table that a captured name cannot break out of."""
+"""app/run/summary.py: rows from records, and a table that a captured name cannot break out of."""
 
-from app import sent
-from app.client import StoreSource
+from app.client.source import StoreSource
 from app.contract.account import Account
 from app.contract.record import Body, CaptureRecord, Request, Response, Tls, encode
+from app.run import summary
 from app.store import Page, Told
 from app.store.sqlite.store import SqliteStore
 
@@ -39,7 +39,7 @@ def spliced(seq: int) -> CaptureRecord:
 
 
 def test_one_row_for_each_way_in_the_order_of_first_sight():
-    rows = sent.summed([spliced(3), exchange(2, 4, query=[("v", "1")]), exchange(1, 2)])
+    rows = summary.summed([spliced(3), exchange(2, 4, query=[("v", "1")]), exchange(1, 2)])
     first, second = rows
     assert (first.host, first.endpoint, first.action, first.count) == (
         "cdn.cribl.io", "/telemetry/*", "mock", 2,
@@ -51,7 +51,7 @@ def test_one_row_for_each_way_in_the_order_of_first_sight():
 
 
 def test_the_table_shows_escapes_and_says_why():
-    shown = sent.table(sent.summed([spliced(1), exchange(2, 1, host="\x1b[2J.test")]))
+    shown = summary.table(summary.summed([spliced(1), exchange(2, 1, host="\x1b[2J.test")]))
     assert "\x1b" not in shown
     assert "\\x1b[2J.test" in shown
     assert "no profile names the host" in shown
@@ -71,7 +71,7 @@ def test_only_that_start_counts_and_no_log_lines():
     other = exchange(1, 1)
     other.boot = "f" * 16
     line = CaptureRecord(boot=BOOT, seq=9, kind="log", time_ns=1)
-    found = list(sent.records(Stored([other, exchange(2, 1), line]), BOOT, 0))
+    found = list(summary.records(Stored([other, exchange(2, 1), line]), BOOT, 0))
     assert [r.seq for r in found] == [2]
 
 
@@ -81,7 +81,7 @@ def test_what_that_start_lost(tmp_path):
         account = Account(boot="ab" * 16, numbered=5, lost={"spool_full": 2}, ended=True)
         store.write([], [Told(account, "", "")])
         source = StoreSource(store)
-        assert sent.lost(source, "ab" * 16, 0) == {"spool_full": 2, "killed": 3}
-        assert sent.lost(source, "cd" * 16, 0) == {}
+        assert summary.lost(source, "ab" * 16, 0) == {"spool_full": 2, "killed": 3}
+        assert summary.lost(source, "cd" * 16, 0) == {}
     finally:
         store.close()

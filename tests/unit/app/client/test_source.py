@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.client import ApiSource, ClientError, StoreSource, captures, connect
+from app.client.source import ApiSource, ClientError, StoreSource, captures, connect
 from app.contract.names import FILE_SERVER, FILE_STORE, FILE_TOKEN
 from app.contract.record import decode
 from app.contract.settings import SettingError
-from app.local import start_app
+from app.run.processes import start_app
 from app.settings import Settings, load
 from app.store import CaptureQuery, Scope, StoreError
 from app.store.sqlite.store import SqliteStore

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from app.contract.dummies import MOST_HOSTS, Network
-from app.local import PYTHON, LocalError, free_port
+from app.run.processes import PYTHON, LocalError, free_port
 
 _CAPABILITIES = (1 << 12) | (1 << 21)  # CAP_NET_ADMIN, CAP_SYS_ADMIN
 _HOSTS = Path("/etc/hosts")
