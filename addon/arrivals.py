@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from addon.gate import GateMode
-from addon.ruleset import PORTS
+from addon.redirect.ruleset import PORTS
 from app.contract.names import METRICS
 
 FILE_PROVEN = "redirect.proven"  # beside the authority's key, in a pod's memory volume

@@ -22,7 +22,7 @@ from mitmproxy.proxy.context import Context
 from addon.dns import Address, Names
 from addon.front import Front
 from addon.judge import Verdict, Wait, judge
-from addon.ruleset import PORTS
+from addon.redirect.ruleset import PORTS
 from addon.splice import Link, Splicer
 
 BACKLOG = 1024

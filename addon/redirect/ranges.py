@@ -5,9 +5,9 @@
 
 from collections.abc import Sequence
 
-from addon import used
-from addon.ruleset import Dummy
-from addon.tool import RedirectError
+from addon.redirect import used
+from addon.redirect.ruleset import Dummy
+from addon.redirect.tool import RedirectError
 from app.contract import dummies as pool
 
 _SAID = 4  # of what collides with a range

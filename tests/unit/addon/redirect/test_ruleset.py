@@ -1,7 +1,7 @@
-"""addon/ruleset.py: what the kernel is told; what it does with it is in test_redirect.py."""
+"""addon/redirect/ruleset.py: what the kernel is told; what that does is in test_main.py."""
 
-from addon.redirect import parse
-from addon.ruleset import ruleset
+from addon.redirect.__main__ import parse
+from addon.redirect.ruleset import ruleset
 
 HOSTS = "192.0.2.1=cdn.cribl.io,100::1=cdn.cribl.io"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from addon import tool
+from addon.redirect import tool
 from app.contract.dummies import Address
 
 # The route's "protocol", that is who made it. Free in iproute2's and FRR's lists; the kernel heeds

@@ -1,4 +1,4 @@
-"""addon/used.py: whatever of a machine's network lies in a range is found, and nothing else."""
+"""addon/redirect/used.py: all of a network that lies in a range is found, nothing else."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ WIRE = (
 )
 SCRIPT = """
 import json, sys
-from addon import used
+from addon.redirect import used
 from app.contract.dummies import NETWORKS
 found = used.uses([("192.0.2.1", "cdn.cribl.io"), ("100::1", "cdn.cribl.io")])
 print(json.dumps({str(n): c for n in NETWORKS if (c := used.colliding(n, found))}))

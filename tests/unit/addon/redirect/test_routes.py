@@ -1,8 +1,8 @@
-"""addon/routes.py: ours are added and removed, and nobody else's ever."""
+"""addon/redirect/routes.py: ours are added and removed, and nobody else's ever."""
 
 import pytest
 
-from addon.routes import is_ours
+from addon.redirect.routes import is_ours
 from tests import netns
 
 OWN = {"type": "local", "dst": "192.0.2.1", "dev": "lo", "table": "local", "protocol": "116"}
@@ -26,7 +26,7 @@ def test_a_route_is_ours_by_its_mark_and_its_place(change: dict[str, str], expec
 PRELUDE = """
 import subprocess
 from ipaddress import ip_address as a
-from addon import routes, tool
+from addon.redirect import routes, tool
 def listed():
     return [subprocess.run(["ip", f"-{v}", "route", "show", "table", "all"], check=True,
                            capture_output=True, text=True).stdout for v in (4, 6)]

@@ -1,11 +1,12 @@
-"""addon/redirect.py: in a network namespace of its own, which connections reach the sidecar's port
+"""addon/redirect/__main__.py: in a network namespace of its own, which connections reach the
+sidecar's port
 and which do not, and what it takes to make that so."""
 
 import os
 
 import pytest
 
-from addon import redirect
+from addon.redirect import __main__ as redirect
 from tests import netns
 
 HOSTS = "192.0.2.1=cdn.cribl.io,100::1=cdn.cribl.io"
@@ -251,7 +252,7 @@ print(waiting.wait(20))
 def test_a_sidecar_that_is_never_ready_leaves_no_redirect(namespace):
     out = namespace("""
 held = [serve("127.0.0.1"), serve("::1")]
-from addon import ready, redirect as r
+from addon import ready; from addon.redirect import __main__ as r
 ready.WAIT_SECONDS = 0
 print(r.main(["--hosts", HOSTS, "--wait"]), "telemock" in tables(), "192.0.2.1" in routes())
 """).splitlines()

@@ -1,10 +1,11 @@
-"""addon/tool.py: what nft and ip say, and what is said where they do not."""
+"""addon/redirect/tool.py: what nft and ip say, and what is said where they do not."""
 
 import stat
 
 import pytest
 
-from addon import redirect, tool
+from addon.redirect import __main__ as redirect
+from addon.redirect import tool
 from tests import netns
 
 
@@ -71,5 +72,5 @@ def test_what_is_no_text_is_no_reason_to_end(only):
 @pytest.mark.parametrize(("ipv6", "expected"), [(True, "(4, 6)"), (False, "(4,)")])
 def test_families_are_those_of_the_namespace(ipv6, expected):
     netns.require()
-    script = "from addon import tool; print(tool.families())"
+    script = "from addon.redirect import tool; print(tool.families())"
     assert netns.run(script, ipv6=ipv6).strip() == expected

@@ -22,9 +22,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
-from addon import ranges, ready, routes, tool
-from addon.ruleset import CHAINS, OBJECTS, PORTS, TABLE, Dummy, ruleset
-from addon.tool import RedirectError
+from addon import ready
+from addon.redirect import ranges, routes, tool
+from addon.redirect.ruleset import CHAINS, OBJECTS, PORTS, TABLE, Dummy, ruleset
+from addon.redirect.tool import RedirectError
 from app.contract import dummies as pool
 from app.contract import names
 from app.contract.cores import no_core_dumps

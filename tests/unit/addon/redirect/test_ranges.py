@@ -1,4 +1,4 @@
-"""addon/ranges.py: which ranges can be had here, and the sentence where they cannot.
+"""addon/redirect/ranges.py: which ranges can be had here, and the sentence where they cannot.
 
 Networks of all kinds are in tests/integration/test_dummies.py."""
 
@@ -8,9 +8,9 @@ from tests import netns
 
 PRELUDE = """
 import sys
-from addon import ranges
-from addon.redirect import parse
-from addon.tool import RedirectError
+from addon.redirect import ranges
+from addon.redirect.__main__ import parse
+from addon.redirect.tool import RedirectError
 from app.contract.dummies import NETWORKS, parse as parse_ranges
 def said(do, *given):
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from addon import routes, tool
+from addon.redirect import routes, tool
 from app.contract.dummies import ROUTE_BITS, Address, Network, overlap
 
 # A local resolver (systemd, NetworkManager) stands in the first one, whom it asks in the others.
