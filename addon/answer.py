@@ -22,10 +22,10 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.exchange import Exchange, Line
-from addon.judge import HEAD_CAP, starts_like_http
 from addon.layers import Http, Sidecar
 from addon.reply import closes
 from addon.room import Stage
+from addon.target.first_bytes import HEAD_CAP, starts_like_http
 
 UNSENT_CAP = 256 * 1024  # bytes of answers that wait to be sent before another request is read
 TURN = 16  # answers of one connection, of 16 KiB each, before others have their turn

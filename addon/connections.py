@@ -12,25 +12,25 @@ from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.proxy.context import Context
 
 from addon.answer import Answers
+from addon.app_client.profiles import Profiles
 from addon.arrivals import Proven, brought
 from addon.bounds import REASON
-from addon.ca import Held
 from addon.capture import Capture, endpoint
-from addon.dns import Address, Names, Refused, why
 from addon.endings import Ending, Met, ending, reader_of, refused
 from addon.exchange import Exchange, Traced, names_of, trace
 from addon.front import Caller
 from addon.gate import Gate
 from addon.handler import unsent
-from addon.judge import Verdict, Wait
 from addon.loopback import LoopbackMode
 from addon.next_layer import choose
 from addon.options import Options
-from addon.profiles import Profiles
 from addon.relay import Relay
 from addon.reply import Reply
 from addon.room import Room
 from addon.splice import Link
+from addon.target.dns import Address, Names, Refused, why
+from addon.target.first_bytes import Verdict, Wait
+from addon.tls.ca import Held
 from app.contract.record import REASONS, CaptureRecord, Endpoint
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler

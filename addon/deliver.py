@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from addon.api import Api, Backoff, Distrusted, NoToken
+from addon.app_client.client import Api, Backoff, Distrusted, NoToken
 from addon.receipt import NotTaken, Receipt, Refused, read
 from addon.segment import Batch
 from addon.spool import Spool

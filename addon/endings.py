@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mitmproxy import connection, ctx
 
-from addon.tls import Connection
+from addon.tls.contexts import Connection
 from app.contract.record import Endpoint, Kind
 
 SOON_S = 2.0  # after a handshake, for a client that looks at the certificate on a busy machine

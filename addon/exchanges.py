@@ -11,6 +11,7 @@ from typing import Any
 from mitmproxy import connection
 
 from addon.answer import Head
+from addon.app_client.profiles import Profiles
 from addon.bounds import REASON
 from addon.capture import Capture, endpoint, tls_of
 from addon.connections import Sink, destination_of
@@ -26,7 +27,6 @@ from addon.exchange import (
     trace,
 )
 from addon.options import Options
-from addon.profiles import Profiles
 from addon.reply import Reply, headers_of
 from addon.routing import Killed, Router, failed, own_seconds
 from app.contract import body as bodies

@@ -22,14 +22,14 @@ from mitmproxy.connection import Client
 
 from addon.answer import Answers, Conversation
 from addon.capture import endpoint
-from addon.dns import Address
 from addon.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
 from addon.exchange import Exchange, Line
-from addon.hello import Hello, look
-from addon.judge import Verdict, judge
 from addon.room import Room, Stage
 from addon.splice import IDLE_SECONDS, SWEEP_S
-from addon.tls import RECORD, Connection, Contexts
+from addon.target.dns import Address
+from addon.target.first_bytes import Verdict, judge
+from addon.target.hello import Hello, look
+from addon.tls.contexts import RECORD, Connection, Contexts
 from addon.turns import Turns
 from app.contract.names import REDIRECT_PROOF
 from app.contract.record import Endpoint, Tls, short

@@ -19,11 +19,11 @@ from mitmproxy import ctx, platform
 from mitmproxy.proxy import layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 
-from addon.dns import Address, Names
 from addon.front import Front
-from addon.judge import Verdict, Wait, judge
 from addon.redirect.ruleset import PORTS
 from addon.splice import Link, Splicer
+from addon.target.dns import Address, Names
+from addon.target.first_bytes import Verdict, Wait, judge
 
 BACKLOG = 1024
 AT_ONCE = 16  # connections that are accepted before it is another one's turn

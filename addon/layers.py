@@ -39,17 +39,17 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from addon import overrun
 from addon.bounds import DEFAULTS, Bounds
-from addon.dns import is_address
 from addon.exchange import KEY, Exchange
 from addon.flood import Frames, Http2Client, Http2Server
 from addon.handler import Handler
 from addon.inflate import Inflate, Messages
-from addon.judge import HEAD_CAP, starts_like_http
 from addon.legible import too_large
 from addon.overrun import exceeded
 from addon.relay import Relay, Tunnel
 from addon.reply import Reply
 from addon.routing import refuse_trailers
+from addon.target.dns import is_address
+from addon.target.first_bytes import HEAD_CAP, starts_like_http
 from addon.upstream import Client
 
 log = logging.getLogger(__name__)

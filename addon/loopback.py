@@ -16,8 +16,8 @@ from mitmproxy import ctx
 from mitmproxy.proxy import layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 
-from addon.dns import Address
 from addon.gate import Gate, Listener
+from addon.target.dns import Address
 from app.contract.names import LOOPBACK_IPV6, LOOPBACK_MAPPED
 
 PORTS = (80, 443)

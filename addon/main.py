@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 from mitmproxy import connection, ctx, http
 from mitmproxy.tcp import TCPFlow
 
+from addon.app_client.profiles import Profiles
 from addon.bounds import REASON
 from addon.capture import Capture
 from addon.connections import Connections, Sink
-from addon.dns import Address, why
 from addon.exchange import KEY, Exchange, now
 from addon.exchanges import Exchanges
 from addon.options import Options
 from addon.pool import Pool
-from addon.profiles import Profiles
 from addon.reply import reply_of
 from addon.routing import Router, failed, hand_over, refuse_trailers, refuse_unjudged
+from addon.target.dns import Address, why
 from app.contract.canonical import hosts_in
 from app.contract.record import text
 from app.contract.rules import names_of

@@ -1,9 +1,9 @@
 """Which connections are opened, and which are relayed unread.
 
 mitmproxy's `next_layer` hook (in `addon.connections`) asks `choose` before its own addon.
-`addon.judge` tells by the first bytes; what names no host means CONNECT's, or what the dummy
-address stands for. Where a profile's host fails closed, what is no HTTP goes to the HTTP layer all
-the same, which refuses it (`addon.layers.Http1Server`).
+`addon.target.first_bytes` tells by the first bytes; what names no host means CONNECT's, or what the
+dummy address stands for. Where a profile's host fails closed, what is no HTTP goes to the HTTP
+layer all the same, which refuses it (`addon.layers.Http1Server`).
 """
 
 from typing import Protocol
@@ -15,11 +15,11 @@ from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, modes
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.answer import AnswerLayer, Answers
-from addon.dns import Names, is_address
-from addon.hello import Hello, look
-from addon.judge import Wait, judge, starts_like_http
 from addon.layers import Http, Sidecar
 from addon.relay import Relay
+from addon.target.dns import Names, is_address
+from addon.target.first_bytes import Wait, judge, starts_like_http
+from addon.target.hello import Hello, look
 
 HTTP_WITHOUT_LINES = (b"h2", b"h3")
 

@@ -17,21 +17,23 @@ from typing import Any
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
-from addon import ca, layers, loopback, telemetry
+from addon import layers, loopback
 from addon import options as settings
-from addon.api import TROUBLES, Api
+from addon.app_client.client import TROUBLES, Api
+from addon.app_client.profiles import Profiles, built_in
 from addon.arrivals import QUIC_REFUSED, QuicRefused
 from addon.connections import listening
-from addon.constraints import Constraints, constraints, hosts_of
-from addon.dns import is_local
+from addon.diagnostics import health as telemetry
+from addon.diagnostics.metrics import Measure
+from addon.diagnostics.spans import Spans
 from addon.logs import LogHandler, install
 from addon.main import Sidecar
-from addon.measure import Measure
 from addon.options import Options, version
-from addon.profiles import Profiles, built_in
 from addon.ship import Shipper
-from addon.spans import Spans
 from addon.splice import IDLE_SECONDS
+from addon.target.dns import is_local
+from addon.tls import ca
+from addon.tls.constraints import Constraints, constraints, hosts_of
 from app.contract.names import DIR_SPOOL, METRICS
 from app.contract.rules import Bundle
 from app.contract.settings import SettingError

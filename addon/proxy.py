@@ -22,7 +22,7 @@ from addon.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
 from addon.supervisor import CANNOT_START
-from addon.tls import Contexts
+from addon.tls.contexts import Contexts
 from app.contract.cores import no_core_dumps
 from app.contract.rules import Bundle
 

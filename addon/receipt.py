@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from addon.api import Answer, trouble_of
+from addon.app_client.client import Answer, trouble_of
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 

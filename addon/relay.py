@@ -10,7 +10,7 @@ from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer, layers
 from mitmproxy.proxy.context import Context
 
-from addon.judge import Wait, judge, names_another
+from addon.target.first_bytes import Wait, judge, names_another
 
 
 class Keeper(Protocol):

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from addon.api import Api
+from addon.app_client.client import Api
 from addon.deliver import Delivery
+from addon.diagnostics.metrics import Measure
+from addon.diagnostics.spans import Spans
 from addon.exchange import Traced
-from addon.measure import Measure
 from addon.outlet import Outlet, ascii_json
-from addon.spans import Spans
 from addon.spool import Spool
 from app.contract.masking.masker import Masker
 from app.contract.record import LINE_CAP, Body, CaptureRecord, encode

@@ -16,9 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from addon.dns import Address
-from addon.judge import Verdict, Wait
 from addon.pipes import PIPE_SIZE, Pipe, Pipes
+from addon.target.dns import Address
+from addon.target.first_bytes import Verdict, Wait
 
 # How much of a beginning is looked at: any receive buffer holds it, and ClientHellos are far
 # smaller. Who said nothing clear within it is given back.

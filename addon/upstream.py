@@ -20,9 +20,9 @@ from mitmproxy.proxy.layers.http._events import (
 )
 
 from addon.bounds import DEFAULTS, Bounds
-from addon.judge import HEAD_CAP
 from addon.legible import final, too_large
 from addon.overrun import exceeded
+from addon.target.first_bytes import HEAD_CAP
 
 SAID = 200  # characters of what a real host did wrong that are repeated
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from addon.api import Api
+from addon.app_client.client import Api
 from addon.deliver import Delivery
 from addon.spool import Spool
 from app.contract.record import CaptureRecord, encode

@@ -12,11 +12,11 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.test import taddons
 
-from addon import ca
 from addon.front import Front
 from addon.gate import Listener
 from addon.main import Sidecar
-from addon.tls import Contexts
+from addon.tls import ca
+from addon.tls.contexts import Contexts
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
 from tests.sidecar import HOST, bundle_of, rule

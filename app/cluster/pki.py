@@ -1,7 +1,7 @@
 """Certificates of the cluster's own authority: made here, and judged whether they still serve.
 
 Used by `app.cluster.certificates`, which keeps them in a Secret. The sidecars' authorities are
-another matter: each pod has its own (`addon.ca`).
+another matter: each pod has its own (`addon.tls.ca`).
 """
 
 import datetime

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from addon.api import Api
-from addon.measure import Measure
+from addon.app_client.client import Api
+from addon.diagnostics.metrics import Measure
 from addon.ship import Shipper
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request, decode
@@ -30,8 +30,8 @@ ROOT = Path(__file__).parents[2]
 SENDER = """
 import os, sys, time
 from pathlib import Path
-from addon.api import Api
-from addon.measure import Measure
+from addon.app_client.client import Api
+from addon.diagnostics.metrics import Measure
 from addon.ship import Shipper
 from app.otel.metrics import Metrics
 from app.contract.mask import Masker

@@ -25,7 +25,7 @@ from tests.entrances import (
 )
 from tests.peers import wait_for
 from tests.sidecar import HOST
-from tests.unit.addon.test_judge import hello
+from tests.unit.addon.target.test_first_bytes import hello
 
 URL = f"https://{HOST}/telemetry/index.html"
 HELLO = hello(HOST)

@@ -23,8 +23,8 @@ from mitmproxy.test import taddons
 
 from addon import layers
 from addon.answer import AHEAD_CAP, UNSENT_CAP, AnswerLayer, AskAppHook, may_become_head, read_head
-from addon.judge import HEAD_CAP
 from addon.main import Sidecar
+from addon.target.first_bytes import HEAD_CAP
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
 from tests.conversing import Client as Conversing

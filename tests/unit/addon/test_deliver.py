@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from addon import deliver
-from addon.api import trusting
+from addon.app_client.client import trusting
 from addon.segment import segment_name
 from app.contract.record import CaptureRecord, encode
 from tests.delivering import BOOT, OLD, Case, failing, line

@@ -10,9 +10,9 @@ import pytest
 
 from addon import endings
 from addon.endings import FIN, GOODBYE, HERE, IDLE, RST, Ending, Met, ending
-from addon.tls import Connection
+from addon.tls.contexts import Connection
 from app.contract.record import REASONS
-from tests.unit.addon.test_tls import Made, handshake, making
+from tests.unit.addon.tls.test_contexts import Made, handshake, making
 
 
 @pytest.fixture

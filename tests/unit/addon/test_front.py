@@ -16,11 +16,11 @@ import pytest
 from OpenSSL import SSL
 
 from addon import front
-from addon.tls import RECORD, Connection
+from addon.tls.contexts import RECORD, Connection
 from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running, until
 from tests.sidecar import HOST
+from tests.unit.addon.target.test_first_bytes import hello
 from tests.unit.addon.test_answer import ANSWER, MOCKED, POSTED
-from tests.unit.addon.test_judge import hello
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow
 
 from addon import gate
-from addon.dns import Names
 from addon.gate import Gate, GateInstance, GateMode, Listener
-from addon.judge import Verdict
 from addon.splice import Link
+from addon.target.dns import Names
+from addon.target.first_bytes import Verdict
 from tests.sidecar import HOST
-from tests.unit.addon.test_judge import hello
+from tests.unit.addon.target.test_first_bytes import hello
 
 DUMMY = "192.0.2.1"
 

@@ -20,7 +20,7 @@ from mitmproxy.test import tutils
 
 from addon import layers
 from addon.bounds import DEFAULTS
-from addon.judge import HEAD_CAP
+from addon.target.first_bytes import HEAD_CAP
 from tests.unit.addon.conftest import Told
 from tests.unit.addon.test_next_layer import Rules
 

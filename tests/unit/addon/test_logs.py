@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from addon import logs
-from addon.api import Api
+from addon.app_client.client import Api
+from addon.diagnostics.metrics import Measure
 from addon.logs import LogHandler, install
-from addon.measure import Measure
 from addon.ship import Shipper
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Workload

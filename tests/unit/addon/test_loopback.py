@@ -14,10 +14,10 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
 from addon import loopback
-from addon.dns import Names
 from addon.gate import Gate
 from addon.loopback import LoopbackInstance, LoopbackMode, NotProved, addresses, prove
 from addon.splice import Link
+from addon.target.dns import Names
 from tests.sidecar import HOST
 
 

@@ -18,10 +18,10 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from addon import options
-from addon.api import Api
+from addon.app_client.client import Api
+from addon.app_client.profiles import Profiles
 from addon.exchange import Traced
 from addon.main import Sidecar, exchange_of
-from addon.profiles import Profiles
 from addon.supervisor import CANNOT_START
 from app.contract import rules as r
 from app.contract.record import decode, encode

@@ -15,14 +15,14 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
-from addon.dns import Names
 from addon.exchange import names_of
-from addon.judge import HEAD_CAP, Wait
 from addon.layers import Http
 from addon.next_layer import choose
 from addon.relay import Relay
+from addon.target.dns import Names
+from addon.target.first_bytes import HEAD_CAP, Wait
 from tests.sidecar import HOST
-from tests.unit.addon.test_judge import hello
+from tests.unit.addon.target.test_first_bytes import hello
 
 NAMES = Names({}, {"192.0.2.1": HOST, "100::1": HOST}, lambda: ())
 

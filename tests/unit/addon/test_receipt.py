@@ -1,6 +1,6 @@
 import pytest
 
-from addon.api import Answer
+from addon.app_client.client import Answer
 from addon.receipt import NotTaken, Receipt, Refused, read
 
 

@@ -11,7 +11,7 @@ from mitmproxy.test import taddons, tflow
 
 from addon import relay as layers
 from tests.sidecar import HOST
-from tests.unit.addon.test_judge import hello
+from tests.unit.addon.target.test_first_bytes import hello
 from tests.unit.addon.test_layers import sent
 from tests.unit.addon.test_next_layer import Rules
 

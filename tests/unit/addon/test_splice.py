@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from addon import splice
-from addon.judge import Verdict, Wait
 from addon.pipes import PIPE_SIZE, Pipe, Pipes
 from addon.splice import LOOK_CAP, Link, Splicer
+from addon.target.first_bytes import Verdict, Wait
 from tests.peers import wait_for
 
 RELAYED = Verdict("far.example", "far.example", "not_named")

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from addon.api import TROUBLES
+from addon.app_client.client import TROUBLES
 from app.cluster.kube import MERGE_PATCH, Api, path
 from app.contract.rules import RuleSet
 from app.inject import InjectSettings, NamespaceFacts, inject

@@ -1,4 +1,4 @@
-"""addon/measure.py: the instruments' labels and values for records of every kind."""
+"""addon/diagnostics/metrics.py: the instruments' labels and values for records of every kind."""
 
 import random
 from typing import Any
@@ -8,11 +8,11 @@ from mitmproxy import flow as flows
 from mitmproxy.test import taddons, tutils
 
 from addon import options
-from addon.api import Api
+from addon.app_client.client import Api
+from addon.app_client.profiles import Profiles
+from addon.diagnostics.metrics import LOSSES, Measure, asked_of, method_of, server_error
 from addon.exchange import Traced
 from addon.main import Sidecar
-from addon.measure import LOSSES, Measure, asked_of, method_of, server_error
-from addon.profiles import Profiles
 from app.contract import rules as r
 from app.contract.record import REASONS, CaptureRecord, Request, Response, Tls
 from app.contract.rules import Host, Profile, RuleSet

@@ -1,4 +1,4 @@
-"""addon/judge.py: what the first bytes of a connection say."""
+"""addon/target/first_bytes.py: what the first bytes of a connection say."""
 
 import ssl
 import time
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.judge import HEAD_CAP, Verdict, Wait, judge, names_another, starts_like_http
+from addon.target.first_bytes import HEAD_CAP, Verdict, Wait, judge, names_another, starts_like_http
 from tests.sidecar import HOST
 
 FAR = "198.51.100.7"

@@ -1,4 +1,5 @@
-"""addon/api.py: whom the connection to the app trusts, and how long it lasts; the real app is in
+"""addon/app_client/client.py: whom the connection to the app trusts, and how long it lasts; the
+real app is in
 tests/integration/test_sidecar_pod.py."""
 
 import contextlib
@@ -13,8 +14,17 @@ from typing import Any
 
 import pytest
 
-from addon import api as module
-from addon.api import TROUBLES, Answer, Api, Backoff, Distrusted, NoToken, trouble_of, trusting
+from addon.app_client import client as module
+from addon.app_client.client import (
+    TROUBLES,
+    Answer,
+    Api,
+    Backoff,
+    Distrusted,
+    NoToken,
+    trouble_of,
+    trusting,
+)
 from tests import netns
 from tests.peers import App
 from tests.sidecar import authority, bundle_of
@@ -130,7 +140,7 @@ def test_a_connection_that_the_app_has_closed_is_replaced_once(app: App) -> None
 GONE = """
 import subprocess, time
 from contextlib import closing
-from addon import api
+from addon.app_client import client as api
 from tests.peers import App
 from tests.sidecar import bundle_of
 

@@ -1,11 +1,11 @@
-"""addon/egress.py: what the setting may say; what goes through the proxy is in
+"""addon/target/egress.py: what the setting may say; what goes through the proxy is in
 tests/integration/test_sidecar_pod.py."""
 
 import base64
 
 import pytest
 
-from addon.egress import Egress, parse
+from addon.target.egress import Egress, parse
 
 
 def test_what_it_may_say() -> None:

@@ -1,4 +1,4 @@
-"""addon/tls.py: the contexts it keeps, and real handshakes with them."""
+"""addon/tls/contexts.py: the contexts it keeps, and real handshakes with them."""
 
 import contextlib
 import ssl
@@ -18,9 +18,9 @@ from mitmproxy.test import taddons
 from mitmproxy.tls import TlsData
 from OpenSSL import SSL
 
-from addon import ca
-from addon.constraints import constraints
-from addon.tls import MOST_CONTEXTS, Connection, Contexts
+from addon.tls import ca
+from addon.tls.constraints import constraints
+from addon.tls.contexts import MOST_CONTEXTS, Connection, Contexts
 from tests.sidecar import HOST
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from addon.constraints import Constraints, of_certificate
+from addon.tls.constraints import Constraints, of_certificate
 from app.contract.names import FILE_BUNDLE, FILE_CA_CERT
 
 FILE_CA_KEY = "mitmproxy-ca.pem"  # key and certificate; mitmproxy looks for this name

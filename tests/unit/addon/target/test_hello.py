@@ -1,11 +1,11 @@
-"""addon/hello.py: how far a ClientHello has come."""
+"""addon/target/hello.py: how far a ClientHello has come."""
 
 import pytest
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
-from addon.hello import MOST_RECORDS, Hello, look
-from addon.judge import HEAD_CAP
-from tests.unit.addon.test_judge import hello
+from addon.target.first_bytes import HEAD_CAP
+from addon.target.hello import MOST_RECORDS, Hello, look
+from tests.unit.addon.target.test_first_bytes import hello
 
 WHOLE = hello("cdn.cribl.io")
 

@@ -1,7 +1,8 @@
 """What the sidecar's authority may sign: the telemetry hosts, and addresses that lead back here.
 
-Made by `addon.process` from options and profiles, written into the authority by `addon.ca`, and
-read from it by `addon.tls`. A client that trusts the authority so trusts it for these names alone.
+Made by `addon.process` from options and profiles, written into the authority by `addon.tls.ca`, and
+read from it by `addon.tls.contexts`. A client that trusts the authority so trusts it for these
+names alone.
 """
 
 from collections.abc import Iterable

@@ -25,8 +25,8 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from OpenSSL import SSL
 
-from addon.constraints import of_certificate
-from addon.dns import Address, is_address
+from addon.target.dns import Address, is_address
+from addon.tls.constraints import of_certificate
 
 MOST_CONTEXTS = 64  # a profile may name hosts by pattern, and clients choose names
 _LIFETIME = datetime.timedelta(days=199)  # of a certificate; longer ones are refused by some

@@ -1,4 +1,4 @@
-"""addon/spans.py: the spans of a masked record. In a real back end:
+"""addon/diagnostics/spans.py: the spans of a masked record. In a real back end:
 tests/integration/test_sidecar_telemetry.py."""
 
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addon.diagnostics.spans import ATTRIBUTE_CAP, Spans
 from addon.exchange import Traced
-from addon.spans import ATTRIBUTE_CAP, Spans
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Endpoint, Request, Response, Tls, text
 from app.contract.rules import Host, Profile, RuleSet, Sensitive

@@ -1,11 +1,11 @@
-"""addon/dns.py: where a host is connected to, and which destinations are refused."""
+"""addon/target/dns.py: where a host is connected to, and which destinations are refused."""
 
 import contextlib
 import socket
 
 import pytest
 
-from addon.dns import Names, Refused, has_route, is_address, is_local
+from addon.target.dns import Names, Refused, has_route, is_address, is_local
 from tests import netns
 
 HOSTS = {"192.0.2.1": "cdn.cribl.io", "100::1": "cdn.cribl.io", "127.0.0.9": "cdn.cribl.io"}
@@ -90,7 +90,7 @@ async def test_a_foreign_address_with_our_port_is_fine() -> None:
 
 IS_DUMMY = """
 import sys
-from addon.dns import Names, has_own_route
+from addon.target.dns import Names, has_own_route
 names = Names({}, {sys.argv[1]: "cdn.cribl.io"}, lambda: ())
 for address in sys.argv[2:]:
     print(address, names.is_dummy(address), names.simple((address, 443)), has_own_route(address))

@@ -1,4 +1,4 @@
-"""addon/profiles.py: the app's profiles replace the built-in ones; a bad answer does not."""
+"""addon/app_client/profiles.py: the app's profiles replace the built-in ones, a bad answer none."""
 
 import http.client
 import socket
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from addon import profiles
-from addon.api import ANSWER_CAP, Api
+from addon.app_client import profiles
+from addon.app_client.client import ANSWER_CAP, Api
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, Request
 from tests.peers import App, send, wait_for

@@ -1,4 +1,4 @@
-"""addon/ca.py: one authority for a directory, whoever makes it, and files that others can read."""
+"""addon/tls/ca.py: one authority a directory, whoever makes it, and files others can read."""
 
 import multiprocessing
 import ssl
@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from mitmproxy.certs import CertStore
 
-from addon import ca
-from addon.constraints import constraints, of_certificate
+from addon.tls import ca
+from addon.tls.constraints import constraints, of_certificate
 
 
 def test_makes_the_files_once(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from addon import telemetry
-from addon.telemetry import serve
+from addon.diagnostics import health as telemetry
+from addon.diagnostics.health import serve
 from app.otel.metrics import Metrics
 
 

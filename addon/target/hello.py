@@ -1,12 +1,12 @@
 """A cheap look at a ClientHello that arrives in pieces: parsing it anew for every byte would cost
 the square of its length.
 
-Asked by `addon.front` and `addon.next_layer` before `addon.judge` reads it.
+Asked by `addon.front` and `addon.next_layer` before `addon.target.first_bytes` reads it.
 """
 
 from enum import Enum
 
-from addon.judge import HEAD_CAP
+from addon.target.first_bytes import HEAD_CAP
 
 MOST_RECORDS = 64  # that one ClientHello may be cut into; real clients use one, or a few
 

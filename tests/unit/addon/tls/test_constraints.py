@@ -1,7 +1,7 @@
 import pytest
 
-from addon import constraints as module
-from addon.constraints import NOBODYS, Constraints, constraints, hosts_of
+from addon.tls import constraints as module
+from addon.tls.constraints import NOBODYS, Constraints, constraints, hosts_of
 from app.contract.rules import Host, Profile, RuleSet
 
 HOSTS = ("cdn.cribl.io", ".acme.test")
