@@ -1,13 +1,13 @@
 """Answers HTTP/1.1 requests on an opened connection without mitmproxy's own HTTP layers.
 
-Used by `addon.front` on sockets of its own, and as a layer by `addon.next_layer` for connections
-that mitmproxy reads: through CONNECT, or without TLS. It takes only requests of one strict form
-whose answer is made here or by the mock; the connection goes over to mitmproxy's HTTP layer, with
-every byte that was not answered, at the first request of another form (chunked, HTTP/1.0, Upgrade,
-Expect, ambiguous framing) or with another way (to the real host, on the body's content, WebSocket).
-Both therefore agree on where each request ends: what they could read differently is read by
-mitmproxy alone. There is no flow of mitmproxy's here: making one takes as long as the rest of an
-answer.
+Used by `addon.arrive.direct` on sockets of its own, and as a layer by `addon.next_layer` for
+connections that mitmproxy reads: through CONNECT, or without TLS. It takes only requests of one
+strict form whose answer is made here or by the mock; the connection goes over to mitmproxy's HTTP
+layer, with every byte that was not answered, at the first request of another form (chunked,
+HTTP/1.0, Upgrade, Expect, ambiguous framing) or with another way (to the real host, on the body's
+content, WebSocket). Both therefore agree on where each request ends: what they could read
+differently is read by mitmproxy alone. There is no flow of mitmproxy's here: making one takes as
+long as the rest of an answer.
 """
 
 import logging
@@ -21,10 +21,10 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
+from addon.arrive.memory import Stage
 from addon.exchange import Exchange, Line
 from addon.layers import Http, Sidecar
 from addon.reply import closes
-from addon.room import Stage
 from addon.target.first_bytes import HEAD_CAP, starts_like_http
 
 UNSENT_CAP = 256 * 1024  # bytes of answers that wait to be sent before another request is read
@@ -185,7 +185,7 @@ class Conversation:
         return len(self._received) if self.blocked else 0
 
     def stages(self) -> dict[Stage, int]:
-        """What is being received, as `addon.room` asks for it."""
+        """What is being received, as `addon.arrive.memory` asks for it."""
         if self._exchange is None:
             partial = self._received and not self.blocked
             return {("head", self.count): 0} if partial else {}

@@ -1,7 +1,7 @@
 """What is known of one exchange while it runs: from the request's head to the record.
 
 Made by `addon.exchanges` for every HTTP request of an opened connection; the layers feed its
-bodies, `addon.capture` turns it into a record.
+bodies, `addon.record.capture` turns it into a record.
 """
 
 import hashlib

@@ -13,7 +13,6 @@ from mitmproxy import connection
 from addon.answer import Head
 from addon.app_client.profiles import Profiles
 from addon.bounds import REASON
-from addon.capture import Capture, endpoint, tls_of
 from addon.connections import Sink, destination_of
 from addon.exchange import (
     Counted,
@@ -27,6 +26,7 @@ from addon.exchange import (
     trace,
 )
 from addon.options import Options
+from addon.record.capture import Capture, endpoint, tls_of
 from addon.reply import Reply, headers_of
 from addon.routing import Killed, Router, failed, own_seconds
 from app.contract import body as bodies

@@ -1,4 +1,5 @@
-"""A connection that mitmproxy reads: one guest of `addon.room`, that is not read from while what it
+"""A connection that mitmproxy reads: one guest of `addon.arrive.memory`, that is not read from
+while what it
 sent cannot go on, and that leaves nothing behind.
 
 Put in place by `addon.layers`. All that is known here of what mitmproxy keeps in its layers stands
@@ -20,9 +21,9 @@ from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.layers.http import _http1
 from mitmproxy.proxy.layers.tls import ClientTLSLayer
 
+from addon.arrive.memory import Room, Stage
 from addon.exchange import KEY, Exchange
 from addon.flood import Frames
-from addon.room import Room, Stage
 
 AHEAD_CAP = 256 * 1024  # bytes that wait inside of one direction before it is read no further
 READ = 64 * 1024  # bytes that are read of a socket at once

@@ -14,12 +14,12 @@ from mitmproxy.tcp import TCPFlow
 
 from addon.app_client.profiles import Profiles
 from addon.bounds import REASON
-from addon.capture import Capture
 from addon.connections import Connections, Sink
 from addon.exchange import KEY, Exchange, now
 from addon.exchanges import Exchanges
 from addon.options import Options
 from addon.pool import Pool
+from addon.record.capture import Capture
 from addon.reply import reply_of
 from addon.routing import Router, failed, hand_over, refuse_trailers, refuse_unjudged
 from addon.target.dns import Address, why

@@ -17,20 +17,21 @@ from typing import Any
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
-from addon import layers, loopback
+from addon import layers
 from addon import options as settings
 from addon.app_client.client import TROUBLES, Api
 from addon.app_client.profiles import Profiles, built_in
-from addon.arrivals import QUIC_REFUSED, QuicRefused
+from addon.arrive import loopback
+from addon.arrive.proof import QUIC_REFUSED, QuicRefused
+from addon.arrive.splice import IDLE_SECONDS
 from addon.connections import listening
 from addon.diagnostics import health as telemetry
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
-from addon.logs import LogHandler, install
 from addon.main import Sidecar
 from addon.options import Options, version
-from addon.ship import Shipper
-from addon.splice import IDLE_SECONDS
+from addon.record.logs import LogHandler, install
+from addon.record.ship import Shipper
 from addon.target.dns import is_local
 from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of

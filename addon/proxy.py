@@ -17,7 +17,7 @@ from mitmproxy import options as mitmproxy_options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master as BaseMaster
 
-from addon.front import Front
+from addon.arrive.direct import Front
 from addon.hooks import Hooks
 from addon.options import Options
 from addon.process import Process

@@ -1,7 +1,7 @@
 """An answer of ours or of the mock, before it is bytes on a connection or mitmproxy's response.
 
 Made by `addon.routing`, sent by `addon.answer`, given to mitmproxy by `addon.main`, and recorded by
-`addon.capture`.
+`addon.record.capture`.
 """
 
 from collections.abc import Sequence

@@ -12,8 +12,8 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.test import taddons
 
-from addon.front import Front
-from addon.gate import Listener
+from addon.arrive.accept import Listener
+from addon.arrive.direct import Front
 from addon.main import Sidecar
 from addon.tls import ca
 from addon.tls.contexts import Contexts

@@ -8,7 +8,7 @@ from addon.app_client.client import Api
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
 from addon.exchange import Traced
-from addon.ship import Shipper
+from addon.record.ship import Shipper
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request
 from app.contract.rules import Host, Profile, RuleSet, Sensitive

@@ -1,8 +1,8 @@
 """The way to the app's API, for profiles and captures: plain on a machine of one's own, over TLS in
 a cluster, where the token that goes with every request must reach nobody else.
 
-`Api` is made once in `addon.process`; `addon.app_client.profiles` and `addon.deliver`, each in a
-thread of its own, take turns on its one connection: a handshake costs the app more than a
+`Api` is made once in `addon.process`; `addon.app_client.profiles` and `addon.record.deliver`, each
+in a thread of its own, take turns on its one connection: a handshake costs the app more than a
 millisecond of its processor, and each connection that it keeps open 36 kB and more. `Backoff`
 spreads what all sidecars do when it is away.
 """

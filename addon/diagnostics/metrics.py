@@ -1,7 +1,7 @@
 """What a record adds to the sidecar's instruments.
 
-Called by `addon.ship` with every record, off the event loop, before it is masked: labels are ids of
-profiles and rules, hosts as the profiles write them, and words from fixed lists.
+Called by `addon.record.ship` with every record, off the event loop, before it is masked: labels are
+ids of profiles and rules, hosts as the profiles write them, and words from fixed lists.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from addon.bounds import BOUNDS, REASON
 from addon.exchange import Traced
-from addon.ledger import LOST
+from addon.record.ledger import LOST
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics

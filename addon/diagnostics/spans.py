@@ -1,8 +1,8 @@
 """From a masked record to its OpenTelemetry spans.
 
-Called by `addon.ship` off the event loop, for the records that the sampler chose: SERVER towards
-the client, and CLIENT where the mock or the real host was asked. Names are HTTP's stable semantic
-conventions. No header's value but the user agent's, and nothing of a body.
+Called by `addon.record.ship` off the event loop, for the records that the sampler chose: SERVER
+towards the client, and CLIENT where the mock or the real host was asked. Names are HTTP's stable
+semantic conventions. No header's value but the user agent's, and nothing of a body.
 """
 
 import re

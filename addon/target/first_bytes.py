@@ -1,8 +1,9 @@
 """What the first bytes of a connection say: whom it is for, and whether it is opened.
 
-Asked by `addon.front` and `addon.gate` for connections that the redirect brings, and by
-`addon.next_layer` for those that mitmproxy reads. Opened is what names a profile's host in any way:
-by the ClientHello's SNI, a Host header or an absolute form, or by what the destination stands for.
+Asked by `addon.arrive.direct` and `addon.arrive.accept` for connections that the redirect brings,
+and by `addon.next_layer` for those that mitmproxy reads. Opened is what names a profile's host in
+any way: by the ClientHello's SNI, a Host header or an absolute form, or by what the destination
+stands for.
 """
 
 import re

@@ -1,9 +1,9 @@
 """TLS towards the clients of telemetry hosts, by Python's ssl module.
 
-Used by `addon.front`, and an addon before mitmproxy's own, which makes key and certificate ready
-anew for every connection, and whose OpenSSL binding takes several times as long for each read and
-write. Contexts are kept between connections, one for each name that clients ask for, so clients can
-resume their sessions; `addon.proxy` has those of the profiles' hosts made before the first
+Used by `addon.arrive.direct`, and an addon before mitmproxy's own, which makes key and certificate
+ready anew for every connection, and whose OpenSSL binding takes several times as long for each read
+and write. Contexts are kept between connections, one for each name that clients ask for, so clients
+can resume their sessions; `addon.proxy` has those of the profiles' hosts made before the first
 connection.
 """
 
@@ -53,7 +53,7 @@ class Connection:
         self._left: bytes | None = None  # read before mitmproxy took over
         self._shaken = False  # mitmproxy asked for the handshake
 
-    # For `addon.front`. Errors are ssl.SSLError.
+    # For `addon.arrive.direct`. Errors are ssl.SSLError.
 
     def take(self, data: bytes) -> None:
         """Bytes of the client's."""

@@ -27,7 +27,7 @@ import uvloop
 
 from addon.app_client.client import TIMEOUT_S, Backoff
 from addon.app_client.profiles import LONGEST, PERIOD
-from addon.deliver import BACKOFF_S, BATCH_RECORDS, SPREAD_S
+from addon.record.deliver import BACKOFF_S, BATCH_RECORDS, SPREAD_S
 from app.contract.names import (
     CONTENT_TYPE_RECORDS,
     HEADER_AGAIN,

@@ -16,7 +16,7 @@ import pytest
 
 from addon.app_client.client import Api
 from addon.diagnostics.metrics import Measure
-from addon.ship import Shipper
+from addon.record.ship import Shipper
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request, decode
 from app.contract.rules import RuleSet
@@ -32,7 +32,7 @@ import os, sys, time
 from pathlib import Path
 from addon.app_client.client import Api
 from addon.diagnostics.metrics import Measure
-from addon.ship import Shipper
+from addon.record.ship import Shipper
 from app.otel.metrics import Metrics
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Request

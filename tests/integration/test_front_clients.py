@@ -1,4 +1,4 @@
-"""Many clients at once that do whatever they like, on the sockets of `addon.front`."""
+"""Many clients at once that do whatever they like, on the sockets of `addon.arrive.direct`."""
 
 import asyncio
 import contextlib

@@ -18,15 +18,16 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow, tutils
 from mitmproxy.tls import TlsData
 
-from addon import endings, options
+from addon import options
 from addon.app_client.client import Api
 from addon.app_client.profiles import Profiles
-from addon.capture import Capture
+from addon.arrive import endings
+from addon.arrive.splice import Link, Way
 from addon.connections import Connections, destination_of
 from addon.exchange import Exchange, Traced
+from addon.record.capture import Capture
 from addon.relay import Relay
 from addon.reply import Reply
-from addon.splice import Link, Way
 from addon.target.dns import why
 from addon.target.first_bytes import Verdict
 from app.contract.names import METRICS

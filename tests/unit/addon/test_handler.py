@@ -13,7 +13,7 @@ from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode, HttpStream
 
 from addon import handler, layers
-from addon.room import Stage
+from addon.arrive.memory import Stage
 from tests.unit.addon.test_next_layer import Rules
 
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n"
