@@ -1,6 +1,6 @@
 """The addon's half that deals with connections: which are opened, where they go, how they fail.
 
-A part of `addon.main`'s addon, which mitmproxy calls with every connection.
+A part of `addon.sidecar`'s addon, which mitmproxy calls with every connection.
 """
 
 import sys
@@ -11,7 +11,6 @@ from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.proxy.context import Context
 
-from addon.answer import Answers
 from addon.app_client.profiles import Profiles
 from addon.arrive.accept import Gate
 from addon.arrive.direct import Caller
@@ -21,13 +20,14 @@ from addon.arrive.memory import Room
 from addon.arrive.proof import Proven, brought
 from addon.arrive.splice import Link
 from addon.bounds import REASON
-from addon.exchange import Exchange, Traced, names_of, trace
-from addon.handler import unsent
-from addon.next_layer import choose
+from addon.exchange.conversation import Answers
+from addon.exchange.exchange import Exchange, Traced, names_of, trace
+from addon.exchange.reply import Reply
+from addon.mitm.handler import unsent
+from addon.mitm.next_layer import choose
+from addon.mitm.relay import Relay
 from addon.options import Options
 from addon.record.capture import Capture, endpoint
-from addon.relay import Relay
-from addon.reply import Reply
 from addon.target.dns import Address, Names, Refused, why
 from addon.target.first_bytes import Verdict, Wait
 from addon.tls.ca import Held

@@ -1,6 +1,6 @@
 """Every setting of the sidecar, declared once; `python -m addon --help` prints this table.
 
-Read by `addon.main` at start. The app has a table of its own.
+Read by `addon.sidecar` at start. The app has a table of its own.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Everything that one sidecar process owns, made from its options, started and stopped in order.
 
-Used by `addon.proxy`, and by `mitmdump -s addon/main.py` through `Script`.
+Used by `addon.proxy`, and by `mitmdump -s addon/sidecar.py` through `Script`.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from typing import Any
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
-from addon import layers
 from addon import options as settings
 from addon.app_client.client import TROUBLES, Api
 from addon.app_client.profiles import Profiles, built_in
@@ -28,10 +27,11 @@ from addon.connections import listening
 from addon.diagnostics import health as telemetry
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
-from addon.main import Sidecar
+from addon.mitm import layers
 from addon.options import Options, version
 from addon.record.logs import LogHandler, install
 from addon.record.ship import Shipper
+from addon.sidecar import Sidecar
 from addon.target.dns import is_local
 from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of

@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 
-import addon.lean  # noqa: F401 - before any of mitmproxy's addons
+import addon.mitm.imports  # noqa: F401 - before any of mitmproxy's addons
 
 # isort: split
 from mitmproxy import options as mitmproxy_options
@@ -18,7 +18,7 @@ from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master as BaseMaster
 
 from addon.arrive.direct import Front
-from addon.hooks import Hooks
+from addon.mitm.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
 from addon.supervisor import CANNOT_START

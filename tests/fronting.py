@@ -14,15 +14,15 @@ from mitmproxy.test import taddons
 
 from addon.arrive.accept import Listener
 from addon.arrive.direct import Front
-from addon.main import Sidecar
+from addon.sidecar import Sidecar
 from addon.tls import ca
 from addon.tls.contexts import Contexts
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
 from tests.sidecar import HOST, bundle_of, rule
-from tests.unit.addon.test_answer import ANSWER, MOCKED
+from tests.unit.addon.exchange.test_conversation import ANSWER, MOCKED
 from tests.unit.addon.test_connections import Kept
-from tests.unit.addon.test_main import made
+from tests.unit.addon.test_sidecar import made
 
 HUGE = b"x" * (8 << 20)
 RULES = bundle_of(

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from addon.app_client.client import Api
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
-from addon.exchange import Traced
+from addon.exchange.exchange import Traced
 from addon.record.ship import Shipper
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request

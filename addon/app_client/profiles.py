@@ -1,6 +1,6 @@
 """The profiles in use: built in at start, then the app's, fetched again and again.
 
-`Profiles` is read by `addon.main` and by the shipper's masker; its thread is the only one that
+`Profiles` is read by `addon.sidecar` and by the shipper's masker; its thread is the only one that
 changes it, by replacing one attribute. A bad answer keeps the last good set.
 """
 

@@ -4,8 +4,8 @@
 name a host of a profile is answered here, request by request, as long as a rule or the mock
 answers; mitmproxy's objects and events for a connection cost several times as much as the answer
 itself. Whatever else a client wants (HTTP/2, no TLS, a request for the real host, WebSocket, a form
-that `addon.answer` does not take) goes to mitmproxy, which begins as if nothing had happened: it
-gets the client's first bytes again, and a TLS connection whose handshake is done.
+that `addon.exchange.conversation` does not take) goes to mitmproxy, which begins as if nothing had
+happened: it gets the client's first bytes again, and a TLS connection whose handshake is done.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from typing import Protocol
 
 from mitmproxy.connection import Client
 
-from addon.answer import Answers, Conversation
 from addon.arrive.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
 from addon.arrive.memory import Room, Stage
 from addon.arrive.splice import IDLE_SECONDS, SWEEP_S
 from addon.arrive.turns import Turns
-from addon.exchange import Exchange, Line
+from addon.exchange.conversation import Answers, Conversation
+from addon.exchange.exchange import Exchange, Line
 from addon.record.capture import endpoint
 from addon.target.dns import Address
 from addon.target.first_bytes import Verdict, judge

@@ -1,8 +1,8 @@
 """Who is connected, over all listeners, and what each holds in memory; who leaves when it is too
 much.
 
-`addon.arrive.direct` and `addon.handler` have each of their connections enter and leave. What they
-relay unread in the kernel (`addon.arrive.splice`) is not theirs and not counted.
+`addon.arrive.direct` and `addon.mitm.handler` have each of their connections enter and leave. What
+they relay unread in the kernel (`addon.arrive.splice`) is not theirs and not counted.
 """
 
 import asyncio

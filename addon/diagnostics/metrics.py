@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from addon.bounds import BOUNDS, REASON
-from addon.exchange import Traced
+from addon.exchange.exchange import Traced
 from addon.record.ledger import LOST
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet

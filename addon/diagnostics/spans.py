@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 from addon.diagnostics.metrics import FELL_BACK, asked_of, method_of, server_error
-from addon.exchange import Traced
+from addon.exchange.exchange import Traced
 from app.contract.masking.fields import MASK
 from app.contract.masking.masker import Masker
 from app.contract.record import REASONS, CaptureRecord, Pair, Request

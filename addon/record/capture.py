@@ -13,8 +13,8 @@ from mitmproxy import connection
 from mitmproxy.websocket import WebSocketMessage
 from msgspec.structs import replace
 
-from addon.exchange import Exchange, Kept, Trace
-from addon.reply import Reply
+from addon.exchange.exchange import Exchange, Kept, Trace
+from addon.exchange.reply import Reply
 from app.contract import body as bodies
 from app.contract.record import (
     HEADER_CAP,
@@ -54,7 +54,7 @@ class Capture:
     def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
         """The whole exchange, or for `pass` its outline: no header, query or content.
 
-        `end` is when it ended, of `addon.exchange.now`.
+        `end` is when it ended, of `addon.exchange.exchange.now`.
         """
         decision, seen, line = exchange.decision, exchange.seen, exchange.line
         outline = exchange.action == "pass"

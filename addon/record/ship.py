@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from addon.app_client.client import Api
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
-from addon.exchange import Traced
+from addon.exchange.exchange import Traced
 from addon.record.deliver import Delivery
 from addon.record.printer import Outlet, ascii_json
 from addon.record.spool import Spool

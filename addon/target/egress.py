@@ -1,7 +1,7 @@
 """The corporate proxy that real hosts are reached through, where a cluster has no other way out.
 
-`addon.options` reads it. `addon.main` sends what it forwards for a profile's hosts through it, by
-CONNECT, and `addon.connections` says there who we are. Nothing else goes there: not the app's
+`addon.options` reads it. `addon.sidecar` sends what it forwards for a profile's hosts through it,
+by CONNECT, and `addon.connections` says there who we are. Nothing else goes there: not the app's
 traffic, nor what is relayed unread.
 """
 

@@ -1,8 +1,8 @@
 """What the first bytes of a connection say: whom it is for, and whether it is opened.
 
 Asked by `addon.arrive.direct` and `addon.arrive.accept` for connections that the redirect brings,
-and by `addon.next_layer` for those that mitmproxy reads. Opened is what names a profile's host in
-any way: by the ClientHello's SNI, a Host header or an absolute form, or by what the destination
+and by `addon.mitm.next_layer` for those that mitmproxy reads. Opened is what names a profile's host
+in any way: by the ClientHello's SNI, a Host header or an absolute form, or by what the destination
 stands for.
 """
 
@@ -24,7 +24,8 @@ HEAD_CAP = 64 * 1024  # bytes of a request's head
 _HOST = re.compile(rb"\nhost[ \t]*+:((?:[^\n]|\n[ \t])*+)(?=\n)", re.IGNORECASE)
 _TARGET = re.compile(rb"\s*+\S++[ \t]++(\S++)")
 _HEAD_END = re.compile(rb"\n\r?\n")
-# Any token is a method, and any digit a version of HTTP/1: `addon.layers` judges them, or refuses.
+# Any token is a method, and any digit a version of HTTP/1: `addon.mitm.layers` judges them, or
+# refuses.
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _LINES = rb"(?:\r?\n)*+"  # that some clients send ahead
 _REQUEST_LINE = re.compile(_LINES + _TOKEN + rb"++[ \t]([^\r\n]*+)\r?\n")

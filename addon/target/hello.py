@@ -1,7 +1,8 @@
 """A cheap look at a ClientHello that arrives in pieces: parsing it anew for every byte would cost
 the square of its length.
 
-Asked by `addon.arrive.direct` and `addon.next_layer` before `addon.target.first_bytes` reads it.
+Asked by `addon.arrive.direct` and `addon.mitm.next_layer` before `addon.target.first_bytes` reads
+it.
 """
 
 from enum import Enum

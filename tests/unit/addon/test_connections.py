@@ -24,10 +24,10 @@ from addon.app_client.profiles import Profiles
 from addon.arrive import endings
 from addon.arrive.splice import Link, Way
 from addon.connections import Connections, destination_of
-from addon.exchange import Exchange, Traced
+from addon.exchange.exchange import Exchange, Traced
+from addon.exchange.reply import Reply
+from addon.mitm.relay import Relay
 from addon.record.capture import Capture
-from addon.relay import Relay
-from addon.reply import Reply
 from addon.target.dns import why
 from addon.target.first_bytes import Verdict
 from app.contract.names import METRICS

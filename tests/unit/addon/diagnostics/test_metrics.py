@@ -11,16 +11,16 @@ from addon import options
 from addon.app_client.client import Api
 from addon.app_client.profiles import Profiles
 from addon.diagnostics.metrics import LOSSES, Measure, asked_of, method_of, server_error
-from addon.exchange import Traced
-from addon.main import Sidecar
+from addon.exchange.exchange import Traced
+from addon.sidecar import Sidecar
 from app.contract import rules as r
 from app.contract.record import REASONS, CaptureRecord, Request, Response, Tls
 from app.contract.rules import Host, Profile, RuleSet
 from app.otel.metrics import Metrics
 from tests.sidecar import HOST
 from tests.unit.addon.test_connections import Kept
-from tests.unit.addon.test_main import RULES as SOME
-from tests.unit.addon.test_main import flow_of
+from tests.unit.addon.test_sidecar import RULES as SOME
+from tests.unit.addon.test_sidecar import flow_of
 
 RULES = RuleSet((Profile("acme", "Acme", (Host("t.example"), Host("w.example", suffix=True)), ()),))
 

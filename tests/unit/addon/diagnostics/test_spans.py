@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.diagnostics.spans import ATTRIBUTE_CAP, Spans
-from addon.exchange import Traced
+from addon.exchange.exchange import Traced
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Endpoint, Request, Response, Tls, text
 from app.contract.rules import Host, Profile, RuleSet, Sensitive

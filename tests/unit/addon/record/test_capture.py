@@ -7,9 +7,9 @@ from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
-from addon.exchange import Counted, Exchange, Kept, Line, now, query_of, trace
+from addon.exchange.exchange import Counted, Exchange, Kept, Line, now, query_of, trace
+from addon.exchange.reply import Reply, headers_of
 from addon.record.capture import DETAIL_CAP, Capture, endpoint, outline_path
-from addon.reply import Reply, headers_of
 from app.contract import record as rec
 from app.contract import rules as r
 from tests.sidecar import HOST, bundle_of, rule

@@ -85,7 +85,7 @@ def test_lines_as_json_carry_the_request_and_the_pod(case: Case) -> None:
     )
     install(handler, "INFO")
     ids = current.set(("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"))
-    logging.getLogger("addon.main").info("hello \x1b[2J%s", "wörld\nforged")
+    logging.getLogger("addon.sidecar").info("hello \x1b[2J%s", "wörld\nforged")
     current.reset(ids)
     handler.close()
     (line,) = case.lines()
@@ -93,7 +93,7 @@ def test_lines_as_json_carry_the_request_and_the_pod(case: Case) -> None:
     assert said.pop("timestamp")[10] == "T"
     assert said == {
         "level": "INFO",
-        "logger": "addon.main",
+        "logger": "addon.sidecar",
         "message": "hello \x1b[2Jwörld\nforged",
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
         "span_id": "b7ad6b7169203331",
@@ -106,13 +106,13 @@ def test_lines_as_json_carry_the_request_and_the_pod(case: Case) -> None:
 
 
 def test_a_line_goes_to_standard_error_and_to_the_app(case: Case) -> None:
-    logging.getLogger("addon.main").info("hello %s", "world")
+    logging.getLogger("addon.sidecar").info("hello %s", "world")
     case.handler.close()
     (line,) = case.lines()
-    assert line.endswith(" INFO addon.main: hello world") and line[10] == "T"
+    assert line.endswith(" INFO addon.sidecar: hello world") and line[10] == "T"
     (record,) = case.shipped()
     assert record.kind == "log" and record.log is not None and record.workload.pod == "cribl-0"
-    assert (record.log.level, record.log.logger) == ("INFO", "addon.main")
+    assert (record.log.level, record.log.logger) == ("INFO", "addon.sidecar")
     assert record.log.message == "hello world"
     names = ("kind", "action", "profile", "rule", "status_class")
     labels = {f"telemock_{n}": "log" if n == "kind" else "" for n in names}
@@ -122,7 +122,7 @@ def test_a_line_goes_to_standard_error_and_to_the_app(case: Case) -> None:
 def test_libraries_speak_from_warning_on(case: Case) -> None:
     logging.getLogger("mitmproxy.proxy.server").info("client connect")
     logging.getLogger("mitmproxy.proxy.server").warning("trouble")
-    logging.getLogger("addon.main").debug("detail")
+    logging.getLogger("addon.sidecar").debug("detail")
     case.handler.close()
     assert [x.split(": ", 1)[1] for x in case.lines()] == ["trouble"]
     assert [r.log and r.log.message for r in case.shipped()] == ["trouble"]
@@ -131,7 +131,7 @@ def test_libraries_speak_from_warning_on(case: Case) -> None:
 def test_debug_shows_more_here_and_ships_no_more(case: Case) -> None:
     install(case.handler, "DEBUG")
     logging.getLogger("mitmproxy.proxy.server").info("client connect")
-    logging.getLogger("addon.main").debug("detail")
+    logging.getLogger("addon.sidecar").debug("detail")
     case.handler.close()
     assert [x.split(": ", 1)[1] for x in case.lines()] == ["client connect", "detail"]
     assert case.shipped() == []
@@ -149,7 +149,7 @@ def test_request_heads_are_masked_everywhere(case: Case) -> None:
     try:
         raise ValueError(head)
     except ValueError:
-        logging.getLogger("addon.main").exception("broke")
+        logging.getLogger("addon.sidecar").exception("broke")
     case.handler.close()
     records = case.shipped()
     assert len(case.lines()) == len(records) == 2
@@ -158,8 +158,8 @@ def test_request_heads_are_masked_everywhere(case: Case) -> None:
 
 
 def test_hostile_text_stays_one_line(case: Case) -> None:
-    evil = "\x1b[31mred\r\nFAKE INFO addon.main: all is well\u2028\u202e\udcff"
-    logging.getLogger("addon.main").warning("%s", evil)
+    evil = "\x1b[31mred\r\nFAKE INFO addon.sidecar: all is well\u2028\u202e\udcff"
+    logging.getLogger("addon.sidecar").warning("%s", evil)
     case.handler.close()
     (line,) = case.lines()
     assert line.isprintable() and r"\x1b[31mred\r\nFAKE" in line
@@ -180,14 +180,14 @@ class Chatty(Masker):
 
 def test_what_cannot_be_masked_is_not_printed(case: Case) -> None:
     case.masker = Raising(RuleSet())
-    logging.getLogger("addon.main").warning("token %s", SECRET)
+    logging.getLogger("addon.sidecar").warning("token %s", SECRET)
     case.handler.close()
     assert case.lines() == [] and case.shipped() == [] and case.left_out() == 1
 
 
 def test_a_masker_that_logs_does_not_go_round(case: Case) -> None:
     case.masker = Chatty(RuleSet())
-    logging.getLogger("addon.main").warning("once")
+    logging.getLogger("addon.sidecar").warning("once")
     case.handler.close()
     assert [x.split(": ", 1)[1] for x in case.lines()] == ["once"]
 
@@ -200,7 +200,7 @@ def test_lines_about_delivery_are_not_delivered(case: Case) -> None:
 
 
 def test_floods_are_cut_and_counted(case: Case) -> None:
-    log = logging.getLogger("addon.main")
+    log = logging.getLogger("addon.sidecar")
     for second, number in ((1_000_000, 80), (1_000_001, 60), (1_000_002, 1)):
         for n in range(number):
             record = log.makeRecord(log.name, logging.WARNING, "", 0, f"line {n}", (), None)
@@ -230,13 +230,13 @@ def test_the_last_lines_are_printed_after_the_shipper_has_ended(case: Case) -> N
 def test_without_standard_error_lines_still_reach_the_app(case: Case) -> None:
     handler = LogHandler(case.shipper, lambda: MASKER, Workload(), case.metrics, None)
     install(handler, "INFO")
-    logging.getLogger("addon.main").info("hello")
+    logging.getLogger("addon.sidecar").info("hello")
     handler.close()
     assert [r.log and r.log.message for r in case.shipped()] == ["hello"] and case.lines() == []
 
 
 def test_long_lines_are_cut_after_masking(case: Case) -> None:
-    logging.getLogger("addon.main").warning("x" * 1_000_000)
+    logging.getLogger("addon.sidecar").warning("x" * 1_000_000)
     case.handler.close()
     (record,) = case.shipped()
     assert record.log is not None and len(record.log.message) == logs.LINE_SIZE
@@ -256,7 +256,7 @@ def test_standard_error_that_nobody_reads_blocks_nobody(tmp_path: Path) -> None:
     )
     with os.fdopen(write_end, "wb", buffering=0) as stderr:
         handler = LogHandler(shipper, lambda: MASKER, Workload(), metrics, stderr)
-        log = logging.getLogger("addon.main")
+        log = logging.getLogger("addon.sidecar")
         for second in range(40):
             record = log.makeRecord(log.name, logging.WARNING, "", 0, "x" * 8000, (), None)
             record.created = second

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.exchange import Traced
+from addon.exchange.exchange import Traced
 from addon.record import ship
 from addon.record.ship import Shipper
 from app.contract.account import Account
