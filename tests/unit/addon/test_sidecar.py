@@ -1,10 +1,7 @@
-"""addon/sidecar.py on mitmproxy's own flows, and addon/__main__.py: what the command line says."""
+"""addon/sidecar.py on mitmproxy's own flows."""
 
 import asyncio
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,12 +19,11 @@ from addon.app_client.client import Api
 from addon.app_client.profiles import Profiles
 from addon.exchange.exchange import Traced
 from addon.sidecar import Sidecar, exchange_of
-from addon.supervisor import CANNOT_START
 from app.contract import rules as r
 from app.contract.record import decode, encode
 from app.otel import lines
 from app.otel.metrics import Metrics
-from tests.sidecar import HOST, LINE, ROOT, bundle_of, rule
+from tests.sidecar import HOST, LINE, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
 
 RULES = bundle_of(
@@ -348,34 +344,3 @@ def test_a_raw_upgrade_keeps_no_message(sidecar: Sidecar) -> None:
     flow = tflow.ttcpflow()
     sidecar.tcp_message(flow)
     assert flow.messages == []
-
-
-def command(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "addon", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env=os.environ | environ,
-    )
-
-
-def test_help_is_the_table_of_settings() -> None:
-    done = command("--help")
-    assert done.returncode == 0
-    assert options.table() in done.stdout
-
-
-def test_a_wrong_setting_or_argument_is_exit_code_2() -> None:
-    done = command(TELEMOCK_MODE="mok")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: TELEMOCK_MODE is 'mok'")
-    done = command("--verbose")
-    assert done.returncode == 2 and "hint:" in done.stderr
-
-
-def test_a_directory_that_cannot_be_written_stops_the_start() -> None:
-    done = command(TELEMOCK_DATA="/dev/null/data")
-    assert done.returncode == CANNOT_START
-    assert "/dev/null" in done.stderr and "hint: TELEMOCK_DATA" in done.stderr
