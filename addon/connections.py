@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from mitmproxy import connection, ctx, exceptions, http, tls
-from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layer import NextLayer
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from addon.app_client.profiles import Profiles
 from addon.arrive.direct import DirectConnection
@@ -87,7 +88,7 @@ class Connections:
             self.proven.now()
             self.metrics.set("telemock.redirect.proven", 1)
 
-    def next_layer(self, data: layer.NextLayer) -> None:
+    def next_layer(self, data: NextLayer) -> None:
         self._meet(data.context, len(data.data_client()))
         chosen = choose(data.context, data.data_client(), self, self.dns)
         if isinstance(chosen, Wait):
@@ -186,7 +187,7 @@ class Connections:
         if direct.exchange is not None:
             direct.exchange.reason = REASON[bound]
 
-    async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+    async def server_connect(self, data: ServerConnectionHookData) -> None:
         address, egress = data.server.address, self.options.egress
         if address is None or address in (self.options.app_address, egress and egress.address):
             return
@@ -205,13 +206,13 @@ class Connections:
         if self.options.egress and self.options.egress.authorization:
             connect.request.headers["proxy-authorization"] = self.options.egress.authorization
 
-    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+    def server_connected(self, data: ServerConnectionHookData) -> None:
         # mitmproxy uses a connection again for a request whose address stands here: the host's
         # name. It forbids the change on an open connection, where it would usually be a lie.
         if asked_for := self._asked_for.pop(data.server.id, None):
             data.server.__dict__["address"] = asked_for
 
-    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
         self._asked_for.pop(data.server.id, None)
 
     def tls_established_client(self, data: tls.TlsData) -> None:

@@ -45,26 +45,20 @@ _numbers = count(1)
 class ConnectionEvents(Protocol):
     """What is asked and told of connections where they arrive: `addon.connections` answers."""
 
-    def names(self, host: str) -> bool:
-        """Whether a profile names the host."""
-
-    def unread(self) -> bool:
-        """Whether the time is over in which redirected connections are looked into."""
-
-    def fails_closed(self, hosts: Iterable[str]) -> bool:
-        """Whether what cannot be judged is refused on one of these."""
-
-    def arrived(self, *, counted: bool = True) -> None:
-        """Of a connection that the redirect brought: that it works, and how many there were."""
-
-    def ended(self, connection: "DirectConnection", how: str) -> None:
-        """Records that it brought no request."""
-
-    def evicted(self, connection: "DirectConnection", bound: str) -> None:
-        """Counts and records that a bound ended it."""
-
-    def left(self, link: Link) -> None:
-        """Records a relayed connection. In the splicer's thread."""
+    # Whether a profile names the host.
+    def names(self, host: str) -> bool: ...
+    # Whether the time is over in which redirected connections are looked into.
+    def unread(self) -> bool: ...
+    # Whether what cannot be judged is refused on one of these.
+    def fails_closed(self, hosts: Iterable[str]) -> bool: ...
+    # A redirected connection: the redirect works, and there is one more, if it counts.
+    def arrived(self, *, counted: bool = True) -> None: ...
+    # Records that it brought no request.
+    def ended(self, connection: "DirectConnection", how: str) -> None: ...
+    # Counts and records that a bound ended it.
+    def evicted(self, connection: "DirectConnection", bound: str) -> None: ...
+    # Records a relayed connection. In the splicer's thread.
+    def left(self, link: Link) -> None: ...
 
 
 class Direct:

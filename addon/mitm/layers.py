@@ -49,7 +49,8 @@ from addon.mitm.overrun import exceeded
 from addon.mitm.relay import LayerEvents, Relay, Tunnel
 from addon.mitm.upstream import Client
 from addon.target.dns import is_address
-from addon.target.first_bytes import HEAD_CAP, starts_like_http
+from addon.target.first_bytes import starts_like_http
+from addon.target.hello import HEAD_CAP
 
 log = logging.getLogger(__name__)
 
