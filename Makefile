@@ -106,7 +106,7 @@ COGGED = $(shell grep -rlF '[[[cog' --include='*.md' README.md docs 2>/dev/null)
 
 .PHONY: generate
 generate: $(VENV) chart-generate ## rewrite what is written by program: blocks of docs/, schemas, the chart's cases
-	@[[ -z "$(COGGED)" ]] || $(BIN)/cog -r $(COGGED)
+	@[[ -z "$(COGGED)" ]] || $(BIN)/cog -I . -r $(COGGED)
 	@[[ ! -e app/generate.py ]] || $(BIN)/python -m app.generate
 
 # Compares with what was there before, so that it can be run with uncommitted work in the tree.
