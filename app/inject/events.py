@@ -12,8 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from app.kube import Api, KubeError, Object, path
-from app.logs import place
+from app.cluster.kube import Api, KubeError, Object, path
+from app.logs.masked import place
 from app.otel.metrics import Metrics
 
 AGAIN_S = 600.0

@@ -1,0 +1,3 @@
+"""The app's HTTP API: `routes`, what is asked without a token (`health`), and how it is described
+(`openapi`).
+"""
