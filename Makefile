@@ -102,7 +102,7 @@ docs: $(VENV) ## build the documentation into site/ (`.venv/bin/mkdocs serve` sh
 	@echo 'the documentation is in site/index.html'
 
 # Pages with blocks that cog writes.
-COGGED = $(shell grep -rlF '[[[cog' --include='*.md' README.md docs 2>/dev/null)
+COGGED = $(shell grep -rlF '[[[cog' --include='*.md' *.md docs 2>/dev/null)
 
 .PHONY: generate
 generate: $(VENV) chart-generate ## rewrite what is written by program: blocks of docs/, schemas, the chart's cases

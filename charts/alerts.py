@@ -1,4 +1,4 @@
-"""The chart's alerts as docs/operations/alerts.md shows them: `python -m charts.alerts` prints them.
+"""The chart's alerts as docs/operations/alerts.md shows them; `python -m charts.alerts` prints it.
 
 The rules stand in the chart's `alerts/`, as Prometheus reads them.
 """

@@ -1,4 +1,4 @@
-"""Documentation and code agree: what the code declares stands there, and what stands there exists."""
+"""Documentation and code agree: what is declared is documented, and what is named exists."""
 
 import re
 import subprocess
