@@ -243,8 +243,8 @@ class Reply(Model):
     delay: Delay | None = Field(None, description="Wait before the answer: 200ms, 1.5s; up to 60s.")
     fault: Literal["reset", "hang", "slow_body"] | None = Field(
         None,
-        description="reset: the connection is cut. hang: no answer, and then cut. slow_body: the "
-        "body in small pieces. Each ends within 60 s.",
+        description="reset: the connection is cut. hang: no answer, then cut. slow_body: byte by "
+        "byte. Each ends within 60 s.",
     )
 
     @model_validator(mode="after")
