@@ -148,6 +148,14 @@ def test_the_site_is_built_and_loads_nothing_from_elsewhere(tmp_path):
     assert not any('class="mermaid' in p.read_text() for p in built)  # it would load a script
 
 
+@pytest.mark.parametrize("path", [p for p in PAGES if p not in ENTRANCES], ids=name_of)
+def test_a_list_begins_behind_an_empty_line(path):
+    """MkDocs takes it for text otherwise, where a Git server shows a list."""
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    item = r"(?:\d+\.|[-*]) "
+    assert re.findall(rf"^(?! |{item}|<!--|.*]]] -->).+\n{item}.*", text, re.MULTILINE) == []
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_make_target_exists(path):
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
