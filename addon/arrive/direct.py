@@ -39,6 +39,7 @@ SIZE = 64 * 1024  # bytes of one read
 log = logging.getLogger(__name__)
 
 Back = Callable[[bytes], None]
+_nothing: Back = lambda data: None  # noqa: E731 - the last step
 _numbers = count(1)
 
 
@@ -51,7 +52,7 @@ class ConnectionEvents(Protocol):
     def unread(self) -> bool: ...
     # Whether what cannot be judged is refused on one of these.
     def fails_closed(self, hosts: Iterable[str]) -> bool: ...
-    # A redirected connection: the redirect works, and there is one more, if it counts.
+    # A redirected connection, and whether it counts.
     def arrived(self, *, counted: bool = True) -> None: ...
     # Records that it brought no request.
     def ended(self, connection: "DirectConnection", how: str) -> None: ...
@@ -62,9 +63,8 @@ class ConnectionEvents(Protocol):
 
 
 class Direct:
-    """In the event loop. `context_of` gives the TLS context for a name that a client asks for and
-    the host it means, `leave` a connection of that client to mitmproxy; `answers` decides and
-    answers."""
+    """In the event loop. `context_of` is asked for the name that a client says and the host that it
+    means, `leave` gives its TLS to mitmproxy, `answers` decides and answers."""
 
     def __init__(
         self,
@@ -109,15 +109,11 @@ class Direct:
             each.close(IDLE)
 
 
-def _ended(data: bytes) -> None:
-    """The last step."""
-
-
 class DirectConnection(Guest):
     """One client's connection, until it is closed or mitmproxy's."""
 
-    tls: Connection | None = None  # once a ClientHello was read
-    _tls: Connection  # the same
+    tls: Connection | None = None  # once a ClientHello was read; `_tls` is the same
+    _tls: Connection
     _talk: Conversation  # from the end of the handshake on
 
     def __init__(
@@ -137,8 +133,7 @@ class DirectConnection(Guest):
         self._take: Callable[[bytes], None] = self._first
         self.hello = b""  # the first bytes, which mitmproxy would begin with
         self._asking: asyncio.Task[None] | None = None  # until `_replied`
-        self._unsent = bytearray()
-        self._weighed = 0  # what `memory` last saw
+        self._unsent, self._weighed = bytearray(), 0  # and what `memory` last saw
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
         self._open, self._gone = True, False  # gone: reset, as a write was told
         self.client: Client | None = None  # as mitmproxy would know it, for records
@@ -158,7 +153,7 @@ class DirectConnection(Guest):
 
     def _dissolve(self) -> None:
         """What knows this object goes, and so all of it: each circle holds a TLS connection."""
-        self._take, self._drained, self.tls = _ended, None, None
+        self._take, self._drained, self.tls = _nothing, None, None
         for name in ("_talk", "_tls"):
             vars(self).pop(name, None)
 
