@@ -34,7 +34,7 @@ from addon.app_client.client import Api
 from addon.diagnostics.metrics import Measure
 from addon.record.ship import Shipper
 from app.otel.metrics import Metrics
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request
 from app.contract.rules import RuleSet
 
