@@ -79,7 +79,7 @@ def test_a_child_ends_with_its_parent_unless_it_shall_stay(tmp_path, stay):
     script = f"""
 import os, sys, time
 from pathlib import Path
-from app.run.command import processes
+from app.run import processes
 one = processes.Child("x", [{PY!r}, "-c", "import time; time.sleep(60)"], environ=os.environ,
                   console=Path({str(tmp_path / "x.log")!r}), stay={stay})
 print(one.pid, os.getpgid(one.pid) == one.pid, flush=True)

@@ -74,7 +74,7 @@ def test_observe_is_refused_where_there_is_no_other_network():
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives capabilities away, so needs them")
 def test_root_without_its_capabilities_may_not():
-    look = [sys.executable, "-c", "from app.run.command import transparent; print(transparent.allowed())"]
+    look = [sys.executable, "-c", "from app.run import transparent; print(transparent.allowed())"]
     dropped = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
     run = [subprocess.run(c, capture_output=True, text=True) for c in (look, [*dropped, *look])]
     assert [r.stdout.strip() for r in run] == [str(transparent.allowed()), "False"]
