@@ -110,6 +110,7 @@ def _server(standin: StandIn, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 60
+        wbufsize = 4096  # one segment an answer, which no delayed acknowledgement holds up
 
         def setup(self) -> None:
             standin.connections += 1

@@ -20,6 +20,7 @@ from tests.standin import TOKEN, StandIn, eventually, standin
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     monkeypatch.setattr(deliver, "BACKOFF_S", (0.01, 0.05))
     monkeypatch.setattr(deliver, "SPREAD_S", 0.0)
+    monkeypatch.setattr(deliver, "REST_S", 0.001)
     case = Case(tmp_path)
     yield case
     case.finish(0)
