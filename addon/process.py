@@ -1,6 +1,6 @@
 """Everything that one sidecar process owns, made from its options, started and stopped in order.
 
-Used by `addon.proxy`, and by `mitmdump -s addon/main.py` through `Script`.
+Used by `addon.proxy`, and by `mitmdump -s addon/sidecar.py` through `Script`.
 """
 
 import asyncio
@@ -17,21 +17,24 @@ from typing import Any
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
-from addon import ca, layers, loopback, telemetry
 from addon import options as settings
-from addon.api import TROUBLES, Api
-from addon.arrivals import QUIC_REFUSED, QuicRefused
+from addon.app_client.client import TROUBLES, Api
+from addon.app_client.profiles import Profiles, built_in
+from addon.arrive import loopback
+from addon.arrive.proof import QUIC_REFUSED, QuicRefused
+from addon.arrive.splice import IDLE_SECONDS
 from addon.connections import listening
-from addon.constraints import Constraints, constraints, hosts_of
-from addon.dns import is_local
-from addon.logs import LogHandler, install
-from addon.main import Sidecar
-from addon.measure import Measure
+from addon.diagnostics import health as telemetry
+from addon.diagnostics.metrics import Measure
+from addon.diagnostics.spans import Spans
+from addon.mitm import layers
 from addon.options import Options, version
-from addon.profiles import Profiles, built_in
-from addon.ship import Shipper
-from addon.spans import Spans
-from addon.splice import IDLE_SECONDS
+from addon.record.logs import LogHandler, install
+from addon.record.ship import Shipper
+from addon.sidecar import Sidecar
+from addon.target.dns import is_local
+from addon.tls import ca
+from addon.tls.constraints import Constraints, constraints, hosts_of
 from app.contract.names import DIR_SPOOL, METRICS
 from app.contract.rules import Bundle
 from app.contract.settings import SettingError

@@ -19,16 +19,16 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import routes
+from app.api.health import health
+from app.api.openapi import describe
 from app.auth import Denied
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.names import HEADER_RECORD
 from app.contract.record import text
-from app.api.health import health
 from app.mock.mock import is_direct
 from app.mock.request import hosts_of
 from app.mock.spans import METHODS, PodNames, otel
 from app.mock.websocket import websocket
-from app.api.openapi import describe
 from app.otel.metrics import Metrics
 from app.profiles import ProfileSet
 from app.runtime import Runtime

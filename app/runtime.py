@@ -38,7 +38,7 @@ from app.store import Incoming, Store, StoreError
 from app.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from app.release import Release
+    from app.cluster.release import Release
 
 FLUSH_S = 10.0  # that the shutdown waits for the mock's last records
 _PROFILES_S = 1.0  # between looks at the profiles' files
@@ -201,7 +201,7 @@ class Runtime:
             self.authority = auth.LocalAuthority(self.token)
             yield
             return
-        from app.release import Release  # loads the Kubernetes client
+        from app.cluster.release import Release  # loads the Kubernetes client
 
         self.release = Release.join(self.settings)
         self.authority = self.release.authority

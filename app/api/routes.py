@@ -17,16 +17,16 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
-from app.report import build as reports
+from app.api.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.auth import Caller, Policy
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_AGAIN, HEADER_LEAVING, HEADER_SIDECAR
 from app.contract.record import Action, Kind, Mode
 from app.ingest.admission import Slow
 from app.ingest.batch import LINES_CAP, BatchError, read_body, receipt, told_by
 from app.ingest.reading import in_turn, known_as
-from app.report.trace_link import linked
-from app.api.openapi import EXAMPLE_RECORD, PROBLEMS, json_content
 from app.profiles import explain, seen_from_url
+from app.report import build as reports
+from app.report.trace_link import linked
 from app.runtime import Runtime
 from app.store import CaptureQuery, Page, QueryError, Scope, StoreError, StoreFull, Written
 

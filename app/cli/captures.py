@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.options import AsJson, Server, filtered
-from app.client import Source, captures, connect, is_asked
+from app.client.source import Source, captures, connect, is_asked
 from app.contract import record
+from app.escape import plain
 from app.report.export import FORMATS
 from app.settings import load
 from app.store import CaptureQuery
-from app.escape import plain
 
 NO_MATCH = 1
 _POLL_S = 1.0

@@ -22,8 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.cli.server import Server, allow_connections, config
 from app.contract.names import API_KEPT_S, FILE_SERVER, FILE_TOKEN
 from app.contract.settings import SettingError
-from app.local import LocalError, running_app
 from app.main import create_app
+from app.run.processes import LocalError, running_app
 from app.runtime import Runtime
 from app.settings import Settings
 

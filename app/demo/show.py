@@ -4,11 +4,11 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from app import sent
 from app.contract import names
 from app.demo import plan
-from app.settings import Settings
 from app.escape import plain
+from app.run import summary
+from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.demo.round import Outcome
@@ -28,7 +28,7 @@ def outcome(found: "Outcome", settings: Settings) -> None:
     say(f"A stand-in Cribl node ({found.client}, an HTTPS client behind the sidecar) ran as")
     say(f"version {older} and {newer}; {found.captures} captures, {found.seconds} s.")
     head("What left")
-    print(sent.table(found.sent), end="")
+    print(summary.table(found.sent), end="")
     head(f"Fields that {newer} added")
     for field in found.added_fields:
         say(f"query.{field}")

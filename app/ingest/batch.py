@@ -1,7 +1,7 @@
 """A batch of records as a sidecar sends it: bounded, decompressed, taken apart.
 
-Called by `app.ingest.reading` and the route in `app.api.routes`. A line that is no record is refused
-alone; the others are kept.
+Called by `app.ingest.reading` and the route in `app.api.routes`. A line that is no record is
+refused alone; the others are kept.
 """
 
 import asyncio

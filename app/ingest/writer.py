@@ -1,8 +1,8 @@
 """Records on their way into the store: batches of sidecars, and what the mock itself answered.
 
 `Writer` is the one thread that writes; batches that wait together share a transaction. After the
-commit it appends to the log files and counts. The route stands in `app.api.routes`, what it reads in
-`app.ingest.batch`.
+commit it appends to the log files and counts. The route stands in `app.api.routes`, what it reads
+in `app.ingest.batch`.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from app.kube import Api, KubeError, Object, path
+from app.cluster.kube import Api, KubeError, Object, path
 from app.logs.masked import place
 from app.otel.metrics import Metrics
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.report.changes import Change, changes, version_number
 from app.contract.record import REASONS
-from app.store import OTHER, BootRow, EndpointRow, Scope, SenderRow, Store, VersionRow
+from app.report.changes import Change, changes, version_number
 from app.report.tables import markdown_table, text_table
+from app.store import OTHER, BootRow, EndpointRow, Scope, SenderRow, Store, VersionRow
 
 
 class Endpoint(msgspec.Struct, kw_only=True):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from app.escape import inert, plain
 
+
 def text_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns in line; numbers to the right. Ends with a newline."""
     body = [list(row) for row in rows]

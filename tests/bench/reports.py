@@ -26,13 +26,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.report import build
 from app.contract.names import FILE_STORE
 from app.ingest.digest import digest
+from app.report import build
+from app.report.tables import markdown_table
 from app.store import CaptureQuery
 from app.store.sqlite.rollup import DAY
 from app.store.sqlite.store import SqliteStore
-from app.report.tables import markdown_table
 from tests.bench.figures import shown, summary
 from tests.bench.fleet import MINUTE, T0, Fleet
 from tests.bench.machine import machine, versions

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from app.contract.record import CaptureRecord, Request, encode
-from app.local import running_app
+from app.run.processes import running_app
 from tests.serving import environment, until
 
 ROOT = Path(__file__).parents[2]

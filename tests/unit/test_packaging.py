@@ -156,7 +156,8 @@ def test_images_leave_out_only_what_is_never_imported(name: str, room: str, also
     assert done.returncode == 0, done.stderr
 
 
-# What is imported before the rest: mitmproxy by way of addon.lean, and what app.kube imports late.
+# What is imported before the rest: mitmproxy by way of addon.mitm.imports, and what
+# app.cluster.kube imports late.
 IMPORT_WITHOUT = """
 import importlib, pkgutil, sys
 class Missing:

@@ -13,7 +13,7 @@ from addon.options import SETTINGS as SIDECAR_SETTINGS
 from app.cli.root import cli
 from app.contract import names
 from app.contract.record import REASONS
-from app.inject.environment import SETTINGS as INJECTOR_SETTINGS
+from app.inject.process_settings import SETTINGS as INJECTOR_SETTINGS
 from app.profiles import load_profiles
 from app.settings import SETTINGS
 

@@ -6,7 +6,7 @@ import pytest
 
 from addon import options
 from addon.bounds import BOUNDS, REASON, Bounds
-from addon.measure import Measure
+from addon.diagnostics.metrics import Measure
 from app.contract.record import REASONS
 from app.contract.rules import RuleSet
 from app.contract.settings import SettingError

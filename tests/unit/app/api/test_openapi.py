@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
+from app.api.openapi import EXAMPLE_RECORD
 from app.contract.record import decode, encode
 from app.main import create_app
-from app.api.openapi import EXAMPLE_RECORD
 from app.settings import load
 from tests.serving import environment
 

@@ -1,0 +1,1 @@
+"""What the command line asks: a running app's API, or the store on disk (`source`)."""
