@@ -34,7 +34,7 @@ from addon.app_client.client import Api
 from addon.diagnostics.metrics import Measure
 from addon.record.ship import Shipper
 from app.otel.metrics import Metrics
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request
 from app.contract.rules import RuleSet
 
@@ -75,7 +75,11 @@ class Sender:
             )  # fmt: skip
 
     def wait_for(self, number: int) -> None:
-        eventually(lambda: self.noted.read_bytes().count(b"\n") >= number, 30)
+        def enough() -> bool:
+            assert self.reserved >= number or self.process.poll() is None, self.noted.read_text()
+            return self.reserved >= number
+
+        eventually(enough, 30)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

@@ -61,6 +61,13 @@ class Lab:
         self._ends.append(server)
         return server
 
+    def turn(self) -> None:
+        """Returns once the splicer has dealt with all that came before: its thread takes what
+        happens in its order."""
+        passing = self.come()
+        passing.sendall(b"N")
+        wait_for(lambda: self.back).pop().close()
+
     def pair(self, first: bytes = b"x") -> tuple[socket.socket, socket.socket]:
         client = self.come()
         client.sendall(first)
@@ -124,10 +131,11 @@ def test_bytes_go_both_ways_and_are_counted(address: str) -> None:
 
 def test_nothing_is_sent_before_the_beginning_is_clear_and_then_all_of_it(lab: Lab) -> None:
     client = lab.come()
-    lab.far.settimeout(0.1)
+    lab.far.setblocking(False)
     for piece in (b"a?", b"b?", b"c?"):
         client.sendall(piece)
-        with pytest.raises(TimeoutError):
+        lab.turn()
+        with pytest.raises(BlockingIOError):
             lab.far.accept()
     client.sendall(b"d")
     assert all_of(lab.arrive(), 7) == b"a?b?c?d"
@@ -136,7 +144,7 @@ def test_nothing_is_sent_before_the_beginning_is_clear_and_then_all_of_it(lab: L
 def test_what_is_opened_is_given_back_with_every_byte_in_it(lab: Lab) -> None:
     client = lab.come()
     client.sendall(b"hello?")
-    time.sleep(0.05)
+    lab.turn()
     client.sendall(b"N")
     wait_for(lambda: lab.back)
     assert lab.back[0].recv(99) == b"hello?N"
@@ -160,7 +168,7 @@ def test_who_leaves_without_saying_where_to_leaves_nothing(
 ) -> None:
     client = lab.come()
     client.sendall(beginning)
-    time.sleep(0.05)
+    lab.turn()
     leave(client)
     wait_for(lambda: not lab.splicer._links)
     assert lab.over == [] and lab.back == []
@@ -270,7 +278,7 @@ def test_a_slow_reader_gets_everything_and_holds_nobody_up(lab: Lab) -> None:
 
     sender = threading.Thread(target=send)
     sender.start()
-    time.sleep(0.1)
+    wait_for(lambda: [x for x in lab.splicer._links.values() if x.ways and x.ways[1].pipe])
     quick, its = lab.pair()
     its.sendall(b"pong")
     assert all_of(quick, 4) == b"pong"
@@ -380,16 +388,22 @@ def test_it_may_be_stopped_while_it_is_awake() -> None:
         lab.close()
 
 
-def test_what_moves_nothing_for_a_day_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splice, "SWEEP_S", 0.05)
-    monkeypatch.setattr(splice, "IDLE_SECONDS", 0.2)
-    lab = Lab()
+def test_what_moves_nothing_for_a_day_is_ended(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     client, server = lab.pair()
     silent = lab.come()
-    for _ in range(8):
-        time.sleep(0.05)
-        client.sendall(b"x")
+    lab.turn()
+
+    def let_a_day_pass(meanwhile: bytes) -> None:
+        for link in set(lab.splicer._links.values()):
+            link.active -= splice.IDLE_SECONDS
+        client.sendall(meanwhile)
+        with monkeypatch.context() as patched:
+            patched.setattr(splice, "SWEEP_S", 0)
+            lab.turn()
+
+    let_a_day_pass(b"x")
+    assert silent.recv(9) == b"" and server.recv(99) == b"x"
     assert lab.over == []
-    assert server.recv(99) and silent.recv(9) == b""
+    let_a_day_pass(b"")
+    assert client.recv(9) == b"" == server.recv(9)
     lab.ended()
-    lab.close()
