@@ -21,13 +21,14 @@ from addon.arrive.proof import Proven, brought
 from addon.arrive.splice import Link
 from addon.bounds import REASON
 from addon.exchange.conversation import Answers
+from addon.exchange.endpoint import endpoint
 from addon.exchange.exchange import Exchange, Traced, names_of, trace
 from addon.exchange.reply import Reply
 from addon.mitm.handler import unsent
 from addon.mitm.next_layer import choose
 from addon.mitm.relay import Relay
 from addon.options import Options
-from addon.record.capture import Capture, endpoint
+from addon.record.capture import Capture
 from addon.target.dns import Address, Names, Refused, why
 from addon.target.first_bytes import Verdict, Wait
 from addon.tls.ca import Held

@@ -15,6 +15,7 @@ from addon.app_client.profiles import Profiles
 from addon.bounds import REASON
 from addon.connections import Sink, destination_of
 from addon.exchange.conversation import Head
+from addon.exchange.endpoint import endpoint, tls_of
 from addon.exchange.exchange import (
     Counted,
     Exchange,
@@ -29,7 +30,7 @@ from addon.exchange.exchange import (
 from addon.exchange.reply import Reply, headers_of
 from addon.exchange.routing import Killed, Router, failed, own_seconds
 from addon.options import Options
-from addon.record.capture import Capture, endpoint, tls_of
+from addon.record.capture import Capture
 from app.contract import body as bodies
 from app.contract.canonical import host_of, hosts_in
 from app.contract.record import Body, Endpoint, Kind, text

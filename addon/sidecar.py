@@ -1,7 +1,6 @@
 """The sidecar's mitmproxy addon: its hooks decide, route, and hand a record to the shipper.
 
-Loaded by `addon.proxy` (python -m addon), and through the list at the end by
-`mitmdump -s addon/sidecar.py`. The work is in the other modules.
+Loaded by `addon.proxy`. The work is in the other modules.
 """
 
 import asyncio
@@ -269,9 +268,3 @@ def recorded(exchange: Exchange) -> bool:
 def exchange_of(flow: http.HTTPFlow) -> Exchange | None:
     found = flow.metadata.get(KEY)
     return found if isinstance(found, Exchange) else None
-
-
-if __name__.startswith("__mitmproxy_script__"):
-    from addon.process import Script
-
-    addons = [Script()]

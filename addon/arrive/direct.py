@@ -21,12 +21,12 @@ from typing import Protocol
 from mitmproxy.connection import Client
 
 from addon.arrive.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
-from addon.arrive.memory import Room, Stage
+from addon.arrive.memory import Room
 from addon.arrive.splice import IDLE_SECONDS, SWEEP_S
 from addon.arrive.turns import Turns
-from addon.exchange.conversation import Answers, Conversation
+from addon.exchange.conversation import Answers, Conversation, Stage
+from addon.exchange.endpoint import endpoint
 from addon.exchange.exchange import Exchange, Line
-from addon.record.capture import endpoint
 from addon.target.dns import Address
 from addon.target.first_bytes import Verdict, judge
 from addon.target.hello import Hello, look

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from addon.bounds import Bounds
+from addon.exchange.conversation import Stage
 from app.otel.metrics import Metrics
 
 SWEEP_S = 1.0
@@ -22,8 +23,6 @@ LEFT = 64  # connections that left, after which their memory is given back
 GIVE_BACK_S = 5.0  # between two times: it takes some 50 ms
 FILES_EACH = 3  # open files of a connection: its own, one to the real host, one to spare
 FILES_OURS = 64  # of the rest of the process
-
-Stage = tuple[str, int]  # "head" or "body", and the number of the request on its connection
 
 
 class Guest(Protocol):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from addon.bounds import BOUNDS, REASON
 from addon.exchange.exchange import Traced
-from addon.record.ledger import LOST
+from app.contract.account import LOST
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics

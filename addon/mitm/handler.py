@@ -21,7 +21,8 @@ from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.layers.http import _http1
 from mitmproxy.proxy.layers.tls import ClientTLSLayer
 
-from addon.arrive.memory import Room, Stage
+from addon.arrive.memory import Room
+from addon.exchange.conversation import Stage
 from addon.exchange.exchange import KEY, Exchange
 from addon.mitm.flood import Frames
 

@@ -14,7 +14,8 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, modes
 from mitmproxy.proxy.layers.http import HTTPMode
 
-from addon.exchange.conversation import AnswerLayer, Answers
+from addon.exchange.conversation import Answers
+from addon.mitm.answer_layer import AnswerLayer
 from addon.mitm.layers import Http, Sidecar
 from addon.mitm.relay import Relay
 from addon.target.dns import Names, is_address

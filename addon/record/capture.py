@@ -13,6 +13,7 @@ from mitmproxy import connection
 from mitmproxy.websocket import WebSocketMessage
 from msgspec.structs import replace
 
+from addon.exchange.endpoint import endpoint, tls_of
 from addon.exchange.exchange import Exchange, Kept, Trace
 from addon.exchange.reply import Reply
 from app.contract import body as bodies
@@ -250,24 +251,6 @@ def _own(body: bytes, encoding: str, cap: int) -> Body | None:
     kept = Kept(cap)
     kept.add(body)
     return bodies.keep(kept.prefix, size=kept.size, sha256=kept.sha256, encoding=encoding, cap=cap)
-
-
-def endpoint(address: tuple[object, ...] | None) -> Endpoint | None:
-    """From a socket's address; the port of anything else is 0."""
-    if not address:
-        return None
-    port = address[1] if len(address) > 1 and isinstance(address[1], int) else 0
-    return Endpoint(short(str(address[0])), port)
-
-
-def tls_of(client: connection.Client) -> Tls | None:
-    if not client.tls:
-        return None
-    return Tls(
-        sni=short(client.sni or ""),
-        version=short(client.tls_version or ""),
-        alpn=short(client.alpn or b""),
-    )
 
 
 def outline_path(path: str) -> str:

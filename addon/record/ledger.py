@@ -19,13 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from app.contract.account import Account
-
-# In the order of the file; new ones at the end.
-LOST = (
-    "queue_full", "spool_full", "disk_full", "disk_error", "corrupt", "refused", "too_large",
-    "shutdown",
-)  # fmt: skip
+from app.contract.account import LOST, Account
 
 # 64-bit words of this machine: the mark, the last number, which of two states holds, the states.
 # A state is a position (segment, bytes of it that are done) and a count for each reason; the other

@@ -1,6 +1,6 @@
 """Health, readiness and metrics: what nobody is asked a token for.
 
-The routes stand beside those of `app.api.routes` on every port.
+The routes stand beside those below `/api/v1` on every port.
 """
 
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from app.api.routes import Run
+from app.api.common import Run
 from app.otel.metrics import CONTENT_TYPE
 from app.version import VERSION
 

@@ -13,11 +13,12 @@ from app.cli import captures, rules
 from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import status
+from app.client.running import running_app
 from app.client.source import ClientError, connect
 from app.cluster.kube import KubeError
 from app.contract.settings import SettingError
 from app.profiles import ProfileError
-from app.run.processes import PYTHON, LocalError, running_app
+from app.run.processes import PYTHON, LocalError
 from app.settings import environment, load
 from app.store import QueryError, Scope, StoreError
 

@@ -1,1 +1,3 @@
-"""What the command line asks: a running app's API, or the store on disk (`source`)."""
+"""What the command line asks: a running app's API (`running` finds it), or the store on disk
+(`source` chooses).
+"""

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple, Protocol
 import httpx
 import msgspec
 
+from app.client.running import running_app
 from app.contract import rules
 from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFILES
 from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
 from app.report.trace_link import linked
-from app.run import processes
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
 from app.store.sqlite.store import SqliteStore
@@ -48,7 +48,7 @@ class Source(Protocol):
 def connect(settings: Settings, server: str = "") -> Iterator[Source]:
     """`server` is a URL, `cluster` or `cluster:CONTEXT`, over the setting TELEMOCK_SERVER. Raises
     ClientError, StoreError."""
-    url = server or settings.server or processes.running_app(settings.data)
+    url = server or settings.server or running_app(settings.data)
     if url == CLUSTER or url.startswith(f"{CLUSTER}:"):
         with in_cluster(url.partition(":")[2], settings.fullname) as source:
             yield source

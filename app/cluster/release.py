@@ -5,12 +5,13 @@ where it says what went wrong. Made by `app.runtime` when TELEMOCK_CLUSTER is se
 import asyncio
 import logging
 import os
-from datetime import UTC, datetime
+import time
 
 from app.cluster import certificates
 from app.cluster.certificates import LEAF_APP, ServerCertificate, TlsError
 from app.cluster.kube import Api, KubeError, connect, path
 from app.cluster.token_review import ClusterAuthority
+from app.contract.instant import iso
 from app.contract.settings import SettingError
 from app.logs.masked import place
 from app.settings import Settings
@@ -97,7 +98,7 @@ class Release:
             about["uid"] = str(self.api.get(f"{deployment}/{self.name}")["metadata"]["uid"])
         except (KubeError, KeyError, TypeError) as e:  # then `kubectl describe` does not show it
             log.warning("the Deployment %s cannot be looked at: %s", self.name, e)
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = iso(time.time_ns())
         self.api.request(
             "POST",
             path("api", "v1", "namespaces", self.namespace, "events"),

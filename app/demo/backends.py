@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from app.client.running import get
 from app.run import processes
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"  # there in a checkout only
@@ -68,7 +69,7 @@ def find(data: Path, logs: Path) -> Backends:
         left = msgspec.json.decode(state.read_bytes(), type=Backends)
     except (OSError, msgspec.DecodeError):
         left = None
-    if left and left.jaeger and processes.get(left.jaeger + "/api/services"):
+    if left and left.jaeger and get(left.jaeger + "/api/services"):
         return left
     if shutil.which("jaeger") and shutil.which("prometheus"):
         started = _programs(data, logs)
@@ -106,7 +107,7 @@ def _programs(data: Path, logs: Path) -> Backends:
         .replace(_METRICS, f"127.0.0.1:{ports['METRICS']}")
     )
     try:
-        collector.wait(lambda: bool(processes.get(jaeger + "/api/services")))
+        collector.wait(lambda: bool(get(jaeger + "/api/services")))
         metrics = processes.Child(
             "prometheus",
             [
@@ -118,7 +119,7 @@ def _programs(data: Path, logs: Path) -> Backends:
             console=logs / "prometheus.console.log",
             stay=True,
         )  # fmt: skip
-        metrics.wait(lambda: bool(processes.get(prometheus + "/-/ready")))
+        metrics.wait(lambda: bool(get(prometheus + "/-/ready")))
     except BaseException:
         collector.stop()
         raise
@@ -154,7 +155,7 @@ def _compose() -> Backends:
         "http://127.0.0.1:4318", "http://127.0.0.1:16686", "http://127.0.0.1:9090",
         "http://127.0.0.1:3000", " ".join([*command, "rm", "-sf", *services]),
     )  # fmt: skip
-    _until(lambda: bool(processes.get(found.jaeger + "/api/services")), "Jaeger does not answer")
+    _until(lambda: bool(get(found.jaeger + "/api/services")), "Jaeger does not answer")
     return found
 
 
@@ -163,7 +164,7 @@ def trace(backends: Backends, trace_id: str, spans: int) -> list[Span]:
     found: list[Span] = []
 
     def complete() -> bool:
-        found[:] = _spans(processes.get(f"{backends.jaeger}/api/traces/{trace_id}"))
+        found[:] = _spans(get(f"{backends.jaeger}/api/traces/{trace_id}"))
         return len(found) >= spans
 
     _until(complete, f"Jaeger has not got the {spans} spans of the trace {trace_id}")

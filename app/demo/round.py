@@ -18,10 +18,12 @@ from typing import Any
 
 import msgspec
 
+from app.client.running import running_app
 from app.client.source import Source, connect
 from app.contract import names
 from app.contract.record import CaptureRecord
 from app.demo import backends, host, plan, show
+from app.demo.show import Outcome
 from app.run import processes
 from app.run import summary as sent
 from app.settings import Settings
@@ -32,26 +34,6 @@ NODE_SECONDS = 60
 
 class DemoError(processes.LocalError):
     """Something did not come out as it must. The text is meant for people, whole."""
-
-
-class Outcome(msgspec.Struct, kw_only=True):
-    """What the demo saw; the JSON form is what `--json` prints."""
-
-    client: str
-    sent: list[sent.Sent]
-    added_fields: list[str]
-    passed: list[str]
-    captures: int
-    seconds: float
-    logs: str
-    data: str
-    api: str
-    running: bool  # the API still answers
-    pids: list[int] = []  # of what stays up
-    trace_id: str = ""  # of one answered request, with --otel
-    trace: list[str] = []  # its spans, as a tree
-    links: dict[str, str] = {}  # where to look at traces and metrics
-    backends_stop: str = ""  # what ends Jaeger and Prometheus, which stay up
 
 
 def demo(
@@ -73,7 +55,7 @@ def demo(
         stack.callback(hosts.stop)
         seen = backends.find(data, logs) if otel else None
         environ = seen.environ if seen else {}
-        url = processes.running_app(data)
+        url = running_app(data)
         if url and otel:
             raise DemoError(
                 f"an app runs on {data} already, without the demo's collector: {url}\n\n"

@@ -2,7 +2,8 @@
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from app.contract import names
 from app.demo import plan
@@ -10,11 +11,28 @@ from app.escape import plain
 from app.run import summary
 from app.settings import Settings
 
-if TYPE_CHECKING:
-    from app.demo.round import Outcome
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What the demo saw; the JSON form is what `--json` prints."""
+
+    client: str
+    sent: list[summary.Sent]
+    added_fields: list[str]
+    passed: list[str]
+    captures: int
+    seconds: float
+    logs: str
+    data: str
+    api: str
+    running: bool  # the API still answers
+    pids: list[int] = []  # of what stays up
+    trace_id: str = ""  # of one answered request, with --otel
+    trace: list[str] = []  # its spans, as a tree
+    links: dict[str, str] = {}  # where to look at traces and metrics
+    backends_stop: str = ""  # what ends Jaeger and Prometheus, which stay up
 
 
-def outcome(found: "Outcome", settings: Settings) -> None:
+def outcome(found: Outcome, settings: Settings) -> None:
     """Prints it on stdout; bold heads on a terminal only."""
     bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
 

@@ -10,15 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import zstandard
-from fastapi import Request
 
-from app.auth import Caller, Pod
-from app.contract.names import HEADER_SIDECAR
-from app.ingest.batch import Batch, bind, plain_size, read_batch
+from app.auth import Pod
+from app.ingest.batch import Batch, bind, read_batch
 from app.store import Incoming
 
 if TYPE_CHECKING:
-    from app.runtime import Runtime
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -27,30 +25,6 @@ log = logging.getLogger(__name__)
 _FEW, _FEW_BYTES = 4, 8 << 10  # lines; bytes as sent, and decompressed
 
 _frame = zstandard.ZstdDecompressor()  # of the event loop alone
-
-
-def known_as(request: Request, sender: Caller) -> str:
-    """Whose share of the intake a body takes: its pod's, else that of the sidecar on a machine."""
-    if sender.pod:
-        return "/".join(sender.pod)
-    host = request.client.host if request.client else ""
-    return f"{host} {request.headers.get(HEADER_SIDECAR, '')}"
-
-
-async def in_turn(
-    body: bytes, encoding: str, runtime: "Runtime", pod: Pod | None
-) -> tuple[Batch, int]:
-    """The batch, and what it took of `runtime.budget`. Raises BatchError."""
-    size = await runtime.decoding.take(plain_size(body, encoding))
-    try:
-        async with runtime.batches:
-            batch, rebound = await read(body, encoding, pod, runtime.digest)
-        if pod and rebound:
-            runtime.metrics.add("telemock.ingest.rebound", (), rebound)
-            log.warning("%d records of %s named another pod", rebound, "/".join(pod[:2]))
-        return batch, await runtime.budget.take(sum(i.size for i in batch.records))
-    finally:
-        runtime.decoding.give(size)
 
 
 async def read(

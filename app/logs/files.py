@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from app.contract.instant import iso
 from app.contract.names import LOG_APP, LOG_FILES
 from app.contract.record import Body, CaptureRecord, Pair, Request
 from app.logs.disk import lacking
 from app.logs.rotating import RotatingFile
-from app.otel.lines import ascii_json, iso, json_line
+from app.otel.lines import ascii_json, json_line
 
 MAX_BYTES = 32 * 1024 * 1024  # of one file before it is rotated
 RESPONSE = 4 * 1024  # characters of an answer in its line
@@ -76,7 +77,7 @@ class LogFiles:
         else:
             who = "/".join(filter(None, (workload.namespace, workload.pod))) or "-"
             line = _ascii(
-                f"{iso(record.time_ns)} {said.level} {who} {said.logger or '-'}: {said.message}"
+                f"{iso(record.time_ns, 6)} {said.level} {who} {said.logger or '-'}: {said.message}"
             )
         self._append(self._sidecars, line)
 
@@ -161,7 +162,7 @@ def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
     """What one line of telemetry_requests.log holds."""
     response = record.response
     return {
-        "timestamp": iso(record.time_ns),
+        "timestamp": iso(record.time_ns, 6),
         "url": url(record),
         "method": request.method,
         "host": record.host,

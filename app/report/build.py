@@ -4,13 +4,14 @@
 and the CLI.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
 
+from app.contract.instant import iso
 from app.contract.record import REASONS
 from app.report.changes import Change, changes, version_number
 from app.report.tables import markdown_table, text_table
@@ -117,9 +118,9 @@ def build(
         for part in ("endpoints", "passed", "rejected", "failures")
     }
     return Report(
-        generated_at=_iso(datetime.now(UTC).timestamp() * 1e9),
-        since=None if since_ns is None else _iso(since_ns),
-        until=None if until_ns is None else _iso(until_ns),
+        generated_at=iso(time.time_ns()),
+        since=None if since_ns is None else iso(since_ns),
+        until=None if until_ns is None else iso(until_ns),
         profile=profile,
         count=sum(row.count for row in rows),
         **lines,
@@ -272,7 +273,7 @@ def _line[T: msgspec.Struct](
     type: type[T], row: EndpointRow | VersionRow | BootRow, **given: object
 ) -> T:
     """`type` from the row's fields of the same names, and its times."""
-    given |= {"first_seen": _iso(row.first_ns), "last_seen": _iso(row.last_ns)}
+    given |= {"first_seen": iso(row.first_ns), "last_seen": iso(row.last_ns)}
     return type(**{n: given[n] if n in given else getattr(row, n) for n in type.__struct_fields__})
 
 
@@ -294,7 +295,7 @@ def _workloads(rows: Iterable[SenderRow]) -> list[Workload]:
     found: dict[tuple[str, str, str], Workload] = {}
     for row in rows:
         key = (row.namespace, row.pod, row.profile)
-        first, last = _iso(row.first_ns), _iso(row.last_ns)
+        first, last = iso(row.first_ns), iso(row.last_ns)
         one = found.get(key)
         if one is None:
             found[key] = Workload(
@@ -330,16 +331,3 @@ def _within(row: BootRow, scope: Scope) -> bool:
     return (scope.since_ns is None or row.last_ns >= scope.since_ns) and (
         scope.until_ns is None or row.first_ns < scope.until_ns
     )
-
-
-def _iso(time_ns: float) -> str:
-    return _second(time_ns // 10**9)
-
-
-@lru_cache(maxsize=4_096)  # a thousand pods have two thousand times, from one report to the next
-def _second(time_s: float) -> str:
-    """A clock that is out of range says so instead of stopping the report."""
-    try:
-        return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return "(out of range)"

@@ -9,13 +9,13 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from app.contract import record
+from app.contract.instant import iso
 from app.contract.record import Body, CaptureRecord, Pair, Request, Response
 from app.version import VERSION
 
@@ -66,7 +66,7 @@ def _row(found: CaptureRecord) -> dict[str, object]:
     body = asked.body
     return {
         "id": found.id,
-        "time": _iso(found.time_ns),
+        "time": iso(found.time_ns, 3),
         "kind": found.kind,
         "action": found.action,
         "profile": found.profile,
@@ -110,7 +110,7 @@ def har(lines: Iterable[bytes]) -> Iterator[bytes]:
 def _entry(found: CaptureRecord, asked: Request) -> dict[str, Any]:
     total, wait = found.duration_ns / 1e6, found.answer_ns / 1e6
     entry: dict[str, Any] = {
-        "startedDateTime": _iso(found.time_ns),
+        "startedDateTime": iso(found.time_ns, 3),
         "time": total,
         "request": _request(asked),
         "response": _response(found.response),
@@ -183,11 +183,6 @@ def _header(headers: Iterable[Pair], wanted: str) -> str:
 
 def _quoted(text: str) -> str:
     return quote(text, safe="")
-
-
-def _iso(time_ns: int) -> str:
-    whole = datetime.fromtimestamp(time_ns // 10**9, UTC)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{time_ns % 10**9 // 10**6:03d}Z"
 
 
 FORMATS: dict[str, Export] = {"ndjson": ndjson, "csv": table, "har": har}

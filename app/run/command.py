@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from app import trust
+from app.client.running import running_app
 from app.client.source import ClientError, connect
 from app.contract import names
 from app.escape import plain
@@ -104,7 +105,7 @@ def run(
 
 def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> processes.App:
     """The app that runs on this data directory, or one of our own until the end."""
-    url = processes.running_app(settings.data)
+    url = running_app(settings.data)
     if url:
         if profiles:
             raise RunError(

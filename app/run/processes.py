@@ -5,7 +5,6 @@ with its parent, however that ends, unless it was told to stay.
 """
 
 import ctypes
-import http.client
 import importlib.util
 import json
 import os
@@ -17,10 +16,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from app.client.running import get
 from app.contract import names
 from app.contract.rules import Profile, load
 from app.escape import plain
@@ -147,17 +146,6 @@ class App:
         if not found:
             raise LocalError(f"the app does not give its profiles at {self.url}")
         return load(found).rules.profiles
-
-
-def running_app(data: Path) -> str:
-    """The URL of the app that runs on this data directory and answers, else ""."""
-    try:
-        found = json.loads((data / names.FILE_SERVER).read_bytes())
-        url = str(found["url"])
-        os.kill(int(found["pid"]), 0)
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return url if get(url + "/ready") else ""
 
 
 def start_app(
@@ -297,17 +285,3 @@ def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
-
-
-def get(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
-    """The body of a 200 answer, b"" for any other outcome."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
-    try:
-        connection.request("GET", parts.path, headers=headers)
-        answer = connection.getresponse()
-        return answer.read() if answer.status == 200 else b""
-    except (OSError, http.client.HTTPException):
-        return b""
-    finally:
-        connection.close()

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from app.contract.instant import iso
 from app.contract.record import CaptureRecord, RecordError, Request, decode
 from app.logs.files import is_plain, request_line, url
-from app.otel.lines import ascii_json, iso
+from app.otel.lines import ascii_json
 from app.store import Facts, Form, Incoming
 
 _SMALL = 4_096  # bytes of a line that has a form
@@ -82,8 +83,8 @@ def said(form: Form, record: CaptureRecord, values: bytes) -> bytes:
     """The line of the request log."""
     _, _, _, *query, trace_id, span_id = values.split(b"\n")
     return form.said % (
-        iso(record.time_ns).encode(), *query, *query, _encode(round(record.duration_ns / 1e6, 3)),
-        b"%d" % record.seq, trace_id, span_id,
+        iso(record.time_ns, 6).encode(), *query, *query,
+        _encode(round(record.duration_ns / 1e6, 3)), b"%d" % record.seq, trace_id, span_id,
     )  # fmt: skip
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from addon.arrive import memory as rooms
-from addon.arrive.memory import LIGHT, Room, Stage
+from addon.arrive.memory import LIGHT, Room
 from addon.bounds import DEFAULTS, Bounds
+from addon.exchange.conversation import Stage
 from app.otel.metrics import Metrics
 
 

@@ -13,7 +13,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode, HttpStream
 
-from addon.arrive.memory import Stage
+from addon.exchange.conversation import Stage
 from addon.mitm import handler, layers
 from tests.unit.addon.mitm.test_next_layer import Rules
 

@@ -9,7 +9,7 @@ from wsproto.frame_protocol import Opcode
 
 from addon.exchange.exchange import Counted, Exchange, Kept, Line, now, query_of, trace
 from addon.exchange.reply import Reply, headers_of
-from addon.record.capture import DETAIL_CAP, Capture, endpoint, outline_path
+from addon.record.capture import DETAIL_CAP, Capture, outline_path
 from app.contract import record as rec
 from app.contract import rules as r
 from tests.sidecar import HOST, bundle_of, rule
@@ -156,8 +156,3 @@ def test_a_connection_is_recorded_by_its_name() -> None:
 def test_outline_of_a_path(path: str, outline: str) -> None:
     assert outline_path(path) == outline
     assert len(outline_path("/" + "x" * 9999)) < 100
-
-
-def test_endpoint_of_a_sockets_address() -> None:
-    assert endpoint(("::1", 5, 0, 0)) == rec.Endpoint("::1", 5)
-    assert endpoint(None) is None

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from addon.record import ledger as ledger_module
-from addon.record.ledger import LOST, Ledger, boots_in
-from app.contract.account import Account
+from addon.record.ledger import Ledger, boots_in
+from app.contract.account import LOST, Account
 from app.contract.record import REASONS
 
 BOOT, OLD = "ab" * 16, "cd" * 16

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.client.running import running_app
 from app.contract import names
 from app.run import processes
 
@@ -100,7 +101,7 @@ def test_app_and_sidecar_start_answer_and_stop(tmp_path):
     data, logs = tmp_path / "data", tmp_path / "logs"
     app = processes.start_app(data, logs, environ={"TELEMOCK_PROFILES": "cribl"})
     try:
-        assert processes.running_app(data) == app.url
+        assert running_app(data) == app.url
         assert app.token == (data / names.FILE_TOKEN).read_text().strip()
         assert [p.id for p in app.profiles()] == ["cribl"]
         sidecar = processes.start_sidecar(data, logs, app.url)
@@ -113,7 +114,7 @@ def test_app_and_sidecar_start_answer_and_stop(tmp_path):
         app.stop()
     assert gone(app.child.pid) and gone(sidecar.child.pid)
     assert not app.answers()
-    assert processes.running_app(data) == ""
+    assert running_app(data) == ""
 
 
 def test_a_port_that_is_taken_meanwhile_is_no_error(tmp_path, monkeypatch):
@@ -135,9 +136,3 @@ def test_a_port_that_is_taken_meanwhile_is_no_error(tmp_path, monkeypatch):
 def test_a_setting_that_is_wrong_is_told_by_the_error(tmp_path):
     with pytest.raises(processes.LocalError, match="TELEMOCK_MODE is 'mok'"):
         processes.start_app(tmp_path, tmp_path, environ={"TELEMOCK_MODE": "mok"})
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"url": "http://127.0.0.1:1", "pid": 1}', "x"])
-def test_no_app_runs_where_the_file_says_nothing_true(tmp_path, text):
-    (tmp_path / names.FILE_SERVER).write_text(text)
-    assert processes.running_app(tmp_path) == ""
