@@ -13,8 +13,9 @@ import pytest
 
 from app.contract import rules as r
 from app.contract.record import BODY_CAP
-from tests.peers import Host, Reader, wait_for
+from tests.peers import Host, Reader
 from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html"),

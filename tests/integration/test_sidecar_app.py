@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import pytest
 
 from app.contract import rules as r
-from tests.peers import App, Host, Reader, send, wait_for
+from tests.peers import App, Host, Reader, send
 from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html", answer_at="app"),

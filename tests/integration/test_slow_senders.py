@@ -17,7 +17,8 @@ import zstandard
 
 from app.client.running import running_app
 from app.contract.record import CaptureRecord, Request, encode
-from tests.serving import environment, until
+from tests.serving import environment
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 SLOW = 200
@@ -63,7 +64,7 @@ def served(folder: Path, **values: str) -> Iterator[App]:
     )
     try:
         data = Path(settings["TELEMOCK_DATA"])
-        until(lambda: bool(running_app(data)), 30)
+        wait_for(lambda: bool(running_app(data)), 30)
         app = App(process, str(running_app(data)), (data / "token").read_text().strip())
         with app.http:
             yield app

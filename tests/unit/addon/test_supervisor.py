@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from addon.supervisor import CANNOT_START, ENV_RESTARTED, LOOKS, PAUSES_S
-from tests.peers import wait_for
 from tests.unit.addon.test_container_memory import group
+from tests.waiting import wait_for
 
 DEADLINE_S = 20.0
 # Tells its pid and what it was told, then waits to be ended.

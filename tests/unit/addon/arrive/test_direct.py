@@ -18,10 +18,11 @@ from OpenSSL import SSL
 
 from addon.arrive import direct
 from addon.tls.contexts import RECORD, Connection
-from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running, until
+from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED, POSTED
 from tests.unit.addon.target.test_first_bytes import hello
+from tests.waiting import until
 
 
 @pytest.fixture

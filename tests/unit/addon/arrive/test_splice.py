@@ -17,7 +17,7 @@ from addon.arrive import splice
 from addon.arrive.pipes import PIPE_SIZE, Pipe, Pipes
 from addon.arrive.splice import LOOK_CAP, Link, Splicer
 from addon.target.first_bytes import Verdict, Wait
-from tests.peers import wait_for
+from tests.waiting import wait_for
 
 RELAYED = Verdict("far.example", "far.example", "not_named")
 OPENED = Verdict("named.example")
@@ -62,8 +62,7 @@ class Lab:
         return server
 
     def turn(self) -> None:
-        """Returns once the splicer has dealt with all that came before: its thread takes what
-        happens in its order."""
+        """After what came before: the splicer's thread takes what happens in its order."""
         passing = self.come()
         passing.sendall(b"N")
         wait_for(lambda: self.back).pop().close()
@@ -95,15 +94,22 @@ def lab() -> Iterator[Lab]:
 
 
 def all_of(end: socket.socket, size: int) -> bytes:
-    found = b""
+    found = bytearray()
     while len(found) < size and (data := end.recv(1 << 20)):
         found += data
-    return found
+    return bytes(found)
 
 
 def reset(end: socket.socket) -> None:
     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     end.close()
+
+
+def failing(number: int) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
 
 
 def files() -> int:
@@ -241,11 +247,7 @@ def test_what_the_kernel_refuses_at_once_is_told(lab: Lab) -> None:
 
 def test_no_socket_for_the_far_end_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     client = lab.come()
-
-    def none_left(*_: object) -> socket.socket:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(splice.socket, "socket", none_left)
+    monkeypatch.setattr(splice.socket, "socket", failing(errno.EMFILE))
     client.sendall(b"hello")
     assert lab.ended().error == "[Errno 24] Too many open files"
 
@@ -283,10 +285,7 @@ def test_a_slow_reader_gets_everything_and_holds_nobody_up(lab: Lab) -> None:
     its.sendall(b"pong")
     assert all_of(quick, 4) == b"pong"
     assert sender.is_alive()
-    found = bytearray()
-    while len(found) < size:
-        found += client.recv(1 << 20)
-    assert found == block * (size >> 20)
+    assert all_of(client, size) == block * (size >> 20)
     sender.join()
 
 
@@ -345,11 +344,7 @@ def test_a_failure_of_ours_ends_one_connection(lab: Lab, caplog: pytest.LogCaptu
 
 def test_what_cannot_be_watched_is_reset(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     client, server = lab.pair()
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    lab.splicer._register = full  # type: ignore[method-assign]
+    lab.splicer._register = failing(errno.ENOSPC)  # type: ignore[method-assign]
     with pytest.raises(ConnectionResetError):
         lab.come().recv(9)
     assert "No space left" in caplog.text
@@ -393,17 +388,12 @@ def test_what_moves_nothing_for_a_day_is_ended(lab: Lab, monkeypatch: pytest.Mon
     silent = lab.come()
     lab.turn()
 
-    def let_a_day_pass(meanwhile: bytes) -> None:
+    for sent, over in ((b"x", 0), (b"", 1)):
         for link in set(lab.splicer._links.values()):
             link.active -= splice.IDLE_SECONDS
-        client.sendall(meanwhile)
+        client.sendall(sent)
         with monkeypatch.context() as patched:
             patched.setattr(splice, "SWEEP_S", 0)
             lab.turn()
-
-    let_a_day_pass(b"x")
-    assert silent.recv(9) == b"" and server.recv(99) == b"x"
-    assert lab.over == []
-    let_a_day_pass(b"")
-    assert client.recv(9) == b"" == server.recv(9)
-    lab.ended()
+        assert silent.recv(9) == b"" and server.recv(99) == sent
+        assert len(lab.over) == over

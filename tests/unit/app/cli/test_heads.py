@@ -12,7 +12,7 @@ import uvicorn
 
 from app.cli import heads
 from app.cli.server import config
-from tests.serving import until
+from tests.waiting import wait_for
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -44,7 +44,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
     thread.start()
-    until(lambda: server.started)
+    wait_for(lambda: server.started)
     yield server
     server.should_exit = True
     thread.join(20)
@@ -137,7 +137,7 @@ def test_requests_are_answered_however_they_come(server: uvicorn.Server, port: i
         for body in (b"", b"x" * 200_000):  # more than a head may have
             head = b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
             client.sendall(head[:20])
-            until(lambda: fed() == [20])
+            wait_for(lambda: fed() == [20])
             client.sendall(head[20:] + body)
             assert answer(client) == b"%d" % len(body)
         client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
