@@ -17,13 +17,8 @@ import pytest
 from OpenSSL import SSL
 
 from addon.arrive import direct
-<<<<<<< HEAD
-from addon.tls.contexts import RECORD, Connection
-from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running
-=======
 from addon.tls.connection import RECORD, Connection
-from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running, until
->>>>>>> main
+from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED, POSTED
 from tests.unit.addon.target.test_first_bytes import hello
