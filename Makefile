@@ -52,8 +52,17 @@ demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (K
 	@$(BIN)/telemock demo $(if $(filter-out 0,$(KEEP)),--keep) $(if $(filter-out 0,$(OTEL)),--otel)
 
 .PHONY: test
-test: $(VENV) ## unit and integration tests
-	$(BIN)/python -m pytest tests/unit tests/integration
+test: ## unit tests, then integration tests if none failed
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-integration
+
+.PHONY: test-unit
+test-unit: $(VENV) ## unit tests, on all cores
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal tests/unit
+
+.PHONY: test-integration
+test-integration: $(VENV) ## tests that cross processes, one after the other
+	$(BIN)/python -m pytest tests/integration
 
 .PHONY: nightly
 nightly: $(VENV) ## the leak oracle with 100,000 requests made up, and every attack (root; LEAKS_SEED=… repeats a run)
