@@ -21,22 +21,24 @@ class Row(NamedTuple):
 
     fate: Literal["answered", "refused", "forwarded"]
     help: str
-    outlined: bool = False  # host, endpoint and bytes are kept of it, no header, query or content
-    mode: bool = False
-    of_hosts: bool = False
+    kept: str = ""  # in the record
+    outlined: bool = False  # its record has no header, query or content
+    mode: bool = False  # may take the place of `mock`
+    of_hosts: bool = False  # may be what a host does with requests that no rule takes
     lacking: str = ""
     instead: str = ""
 
 
 ACTIONS: Mapping[Action, Row] = {
-    "mock": Row("answered", "answered in the vendor's place, recorded", mode=True),
-    "observe": Row(
-        "forwarded", "forwarded to the real host as it came; both sides recorded", mode=True
+    "mock": Row(
+        "answered", "answered in the vendor's place", "the request and our answer", mode=True
     ),
-    "block": Row("refused", "refused with 403, recorded", mode=True, of_hosts=True),
+    "observe": Row("forwarded", "forwarded to the real host as it came", "both sides", mode=True),
+    "block": Row("refused", "refused with 403", "the request", mode=True, of_hosts=True),
     "pass": Row(
         "forwarded",
-        "forwarded as it came; host, endpoint and bytes are counted, no content is kept",
+        "forwarded as it came",
+        "host, endpoint and bytes, no content",
         outlined=True,
         of_hosts=True,
     ),
@@ -70,10 +72,13 @@ MODES_WANTED = f"{', '.join(MODES)} or nothing" + "".join(
 
 def sentences() -> str:
     """Every action with what it does, for a schema's description."""
-    return " ".join(f"{id}: {row.help}." for id, row in ACTIONS.items())
+    return " ".join(
+        f"{id}: {row.help}{row.kept and f'; kept: {row.kept}'}." for id, row in ACTIONS.items()
+    )
 
 
 def markdown() -> str:
-    """The table that README shows."""
-    rows = [f"| `{id}` | {row.help} |\n" for id, row in ACTIONS.items() if not row.lacking]
-    return "| action of a rule | what happens |\n|---|---|\n" + "".join(rows)
+    """The table that documents show."""
+    rows = [(id, row.help, row.kept) for id, row in ACTIONS.items() if not row.lacking]
+    head = "| Action of a rule | What happens | What is kept |\n|---|---|---|\n"
+    return head + "".join(f"| `{id}` | {help} | {kept} |\n" for id, help, kept in rows)
