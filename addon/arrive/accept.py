@@ -22,9 +22,9 @@ from mitmproxy.proxy.context import Context
 
 from addon.arrive.direct import Front
 from addon.arrive.splice import Link, Splicer
-from addon.redirect.ruleset import PORTS
 from addon.target.dns import Address, Names
 from addon.target.first_bytes import Verdict, Wait, judge
+from app.contract.names import REDIRECTED_PORTS
 
 BACKLOG = 1024
 AT_ONCE = 16  # connections that are accepted before it is another one's turn
@@ -70,7 +70,7 @@ class Gate:
         except OSError:  # not redirected, which mitmproxy says
             self._hand(client, serve)
             return
-        if destination[1] in PORTS:
+        if destination[1] in REDIRECTED_PORTS:
             self.keeper.arrived()
         if not self._names.simple(destination):
             self.admit(client, peer, destination, serve)

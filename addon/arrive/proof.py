@@ -14,8 +14,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from addon.arrive.accept import GateMode
-from addon.redirect.ruleset import PORTS
-from app.contract.names import METRICS
+from app.contract.names import METRICS, REDIRECTED_PORTS
 
 FILE_PROVEN = "redirect.proven"  # beside the authority's key, in a pod's memory volume
 
@@ -31,7 +30,7 @@ def brought(client: connection.Client) -> bool:
     mode = client.proxy_mode
     if not isinstance(mode, mode_specs.TransparentMode) or isinstance(mode, GateMode):
         return False
-    return client.sockname[1] in PORTS  # the original destination
+    return client.sockname[1] in REDIRECTED_PORTS  # the original destination
 
 
 class Proven:
