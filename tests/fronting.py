@@ -20,7 +20,7 @@ from addon.tls.contexts import Contexts
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
 from tests.sidecar import HOST, bundle_of, rule
-from tests.unit.addon.exchange.test_conversation import ANSWER, MOCKED
+from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED
 from tests.unit.addon.test_connections import Kept
 from tests.unit.addon.test_sidecar import made
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.fronting import AT_APP, Lab, running, until
 from tests.sidecar import HOST
-from tests.unit.addon.exchange.test_conversation import ANSWER, MOCKED, POSTED
+from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED, POSTED
 
 
 @pytest.fixture
