@@ -11,14 +11,15 @@ who trusts it can be told before any server shows a leaf of the new one.
 import base64
 import binascii
 import logging
-import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.cluster import pki
 from app.cluster.kube import Api, KubeError, Object, path
-from app.cluster.pki import Pair, Unusable
+from app.cluster.pki import Unusable
+from app.contract import signing
+from app.contract.signing import Pair
 
 LEAF_APP, LEAF_INJECTOR = "app", "injector"
 _TRIES = 10  # to write a Secret that others write too
@@ -167,7 +168,7 @@ class ServerCertificate:
         return True
 
     def days_left(self) -> float:
-        left = pki.not_after(self._shown.certificate) - pki.now()
+        left = pki.not_after(self._shown.certificate) - signing.now()
         return left.total_seconds() / _SECONDS_OF_DAY
 
     def _choose(
@@ -181,13 +182,7 @@ class ServerCertificate:
 def _context(pair: Pair) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
-    # OpenSSL wants a file; this one is in memory only.
-    handle = os.memfd_create("certificate", os.MFD_CLOEXEC)
-    try:
-        os.write(handle, pair.key.rstrip() + b"\n" + pair.certificate)
-        context.load_cert_chain(f"/proc/self/fd/{handle}")
-    finally:
-        os.close(handle)
+    signing.load(context, pair.key.rstrip() + b"\n" + pair.certificate)
     return context
 
 

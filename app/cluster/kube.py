@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from app.escape import plain
+
 Object = dict[str, Any]
 
 JSON_PATCH = "application/json-patch+json"
@@ -235,6 +237,4 @@ def _refused(method: str, path: str, status: int, content: bytes) -> KubeError:
 
 def _short(text: str) -> str:
     """One printable line: what a server says may hold anything."""
-    line = " ".join(text.split())
-    line = "".join(c if c.isprintable() else "?" for c in line)
-    return line if len(line) <= _TEXT_CAP else line[: _TEXT_CAP - 1] + "…"
+    return plain(" ".join(text.split()), _TEXT_CAP)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from app.contract.instant import iso
 from app.contract.names import LOG_APP, LOG_FILES
+from app.contract.printable import one_line
 from app.contract.record import Body, CaptureRecord, Pair, Request, first, origin
 from app.logs.disk import lacking
 from app.logs.rotating import RotatingFile
@@ -246,9 +247,4 @@ def _text(body: Body | None) -> str:
 
 
 def _ascii(line: str) -> bytes:
-    """One line for grep: everything but printable ASCII as its escape."""
-    if line.isascii() and line.isprintable():
-        return line.encode("ascii")
-    return "".join(
-        c if c.isascii() and c.isprintable() else c.encode("unicode_escape").decode() for c in line
-    ).encode("ascii")
+    return one_line(line, ascii=True).encode()

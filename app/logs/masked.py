@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from app.contract.masking.masker import Masker
+from app.contract.printable import one_line
 from app.otel.lines import current, json_line
 
 _TAKEN_OVER = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "fastapi")
@@ -45,8 +46,8 @@ class MaskedFormatter(logging.Formatter):
         plain = logging.makeLogRecord(
             {**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None}
         )
-        lines = [harmless(masked.line(super().format(plain)))]
-        lines += ["    " + harmless(line) for line in masked.line(stack).splitlines()]
+        lines = [one_line(masked.line(super().format(plain)))]
+        lines += ["    " + one_line(line) for line in masked.line(stack).splitlines()]
         return "\n".join(lines)
 
 
@@ -59,13 +60,6 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:
         self._lost("stderr")
-
-
-def harmless(text: str) -> str:
-    """`text` on one line, with control and direction characters as their escapes."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _no_access(record: logging.LogRecord) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from app.cluster import certificates, pki
 from app.cluster.certificates import Material, ServerCertificate, TlsError
 from app.cluster.kube import Api, path
-from app.cluster.pki import Pair
+from app.contract.signing import Pair, now
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.cluster.test_pki import DAY
 
@@ -42,7 +42,7 @@ def test_everything_is_made_once(made: dict[str, bytes]) -> None:
 
 
 def test_only_what_is_due_is_renewed(made: dict[str, bytes]) -> None:
-    old = pki.make_leaf(pair(made, "ca"), ["a.svc"], pki.now() - 61 * DAY)
+    old = pki.make_leaf(pair(made, "ca"), ["a.svc"], now() - 61 * DAY)
     held = {**made, "app.crt": old.certificate, "app.key": old.key, "mine": b"kept"}
     wanted = certificates.renewed(held, NAMES)
     assert {k for k in wanted if wanted[k] != held[k]} == {"app.crt", "app.key"}
@@ -175,7 +175,7 @@ def test_leaf_that_has_ended_is_renewed_and_the_authority_kept() -> None:
     with cluster() as api, namespace(api, "i2-tls") as ns:
         names = certificates.host_names("tm", ns)
         held = certificates.renewed({}, names)
-        old = pki.make_leaf(pair(held, "ca"), names["injector"], pki.now() - 91 * DAY)
+        old = pki.make_leaf(pair(held, "ca"), names["injector"], now() - 91 * DAY)
         held |= {"injector.crt": old.certificate, "injector.key": old.key}
         write(api, ns, "tm-tls", held)
         found = certificates.loader(api, ns, "tm")()

@@ -18,6 +18,7 @@ from cryptography import x509
 from app.cluster import kube, pki
 from app.cluster.kube import MERGE_PATCH, Api
 from app.contract.names import METRICS
+from app.contract.signing import Pair, now
 from app.inject import server
 from app.inject.process_settings import load
 from app.inject.server import Injector
@@ -185,9 +186,9 @@ def test_certificates_rotate_under_load(monkeypatch: pytest.MonkeyPatch) -> None
 
         with Load(api, ns) as load_:
             load_.more(20)
-            authority = pki.Pair(first["ca.crt"], first["ca.key"])
+            authority = Pair(first["ca.crt"], first["ca.key"])
             names = [f"{name}-injector.{ns}.svc"]
-            old = pki.make_leaf(authority, names, pki.now() - 91 * DAY)
+            old = pki.make_leaf(authority, names, now() - 91 * DAY)
             damage(api, ns, name, {"injector.crt": old.certificate, "injector.key": old.key})
             until(
                 lambda: (
