@@ -27,3 +27,12 @@ def ascii_json(line: bytes) -> bytes:
     if line.isascii() and b"\x7f" not in line:  # JSON has escaped the other controls
         return line
     return _NOT_ASCII.sub(lambda m: json.dumps(m[0])[1:-1], line.decode()).encode()
+
+
+def place(error: BaseException) -> str:
+    """What failed and where, without the exception's text: that may quote what a client sent."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    kind = type(error).__name__
+    return f"{kind} at {at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at else kind

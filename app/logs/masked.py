@@ -67,15 +67,6 @@ def _no_access(record: logging.LogRecord) -> bool:
     return '"WebSocket %s"' not in str(record.msg)
 
 
-def place(error: BaseException) -> str:
-    """What failed and where, without the exception's text: that may quote what a client sent."""
-    at = error.__traceback__
-    while at is not None and at.tb_next is not None:
-        at = at.tb_next
-    kind = type(error).__name__
-    return f"{kind} at {at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at else kind
-
-
 @contextmanager
 def masked_logging(
     level: str,

@@ -19,6 +19,7 @@ from app.contract.answer import BLOCKED, Rendered, render
 from app.contract.body import documents, keep, reading
 from app.contract.canonical import readings
 from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
+from app.contract.printable import place
 from app.contract.record import (
     BODY_CAP,
     HEADER_CAP,
@@ -42,7 +43,6 @@ from app.contract.rules import (
 )
 from app.ingest.admission import Arriving
 from app.ingest.writer import Writer
-from app.logs.masked import place
 from app.mock.request import (
     Arrived,
     ClientGone,

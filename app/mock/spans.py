@@ -17,9 +17,9 @@ from urllib.parse import quote_plus
 from app.contract.masking.fields import MASK
 from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_RECORD
+from app.contract.printable import place
 from app.contract.record import CaptureRecord, Pair, first, short
 from app.contract.semconv import method_of, scheme_of, span_name
-from app.logs.masked import place
 from app.mock.request import Arrived, request_of
 from app.otel import ids
 from app.otel.export import Exporter, SpanData

@@ -3,8 +3,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.printable import ascii_json, one_line
+from app.contract.printable import ascii_json, one_line, place
 
+SECRET = "canary-lic-0123456789"
 EVIL = '\x1b[2J\x7f\x85\u009b31m\u2028\u2029\u202e\u200f\ufeff\U000e0041é\U0001f600"\\\n\r\t\0'
 
 
@@ -32,3 +33,13 @@ def test_text_that_is_ascii_says_what_was_there() -> None:
     assert line.isascii() and line.isprintable()
     assert r"\xe9\U0001f600" in line
     assert one_line("plain", ascii=True) == "plain"
+
+
+def test_place_names_the_line_and_not_the_text() -> None:
+    try:
+        raise ValueError(SECRET)
+    except ValueError as e:
+        told = place(e)
+    assert told.startswith("ValueError at ") and "test_printable.py:" in told
+    assert SECRET not in told
+    assert place(KeyError(SECRET)) == "KeyError"
