@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mitmproxy.net.http import http1, validate
 
 from addon.exchange.conversation import may_become_head, read_head
-from addon.target.first_bytes import HEAD_CAP
+from addon.target.hello import HEAD_CAP
 from tests.conversing import Client as Conversing
 
 MOCKED = b"GET /telemetry/index.html?v=4.1 HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n"
