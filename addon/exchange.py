@@ -255,8 +255,7 @@ def query_of(target: str) -> tuple[str, list[Pair]]:
     """The raw path and the decoded query of a request target, as a form is decoded. Fields of which
     nothing is encoded, as most are, cost a fifth of what urllib takes."""
     path, _, query = target.partition("?")
-    fields = [part.partition("=") for part in query.split("&") if part]
-    pairs = [(name, value) for name, _, value in fields]
+    pairs = [(n, v) for part in query.split("&") if part for n, _, v in (part.partition("="),)]
     if "%" in query or "+" in query:
         for i, (name, value) in enumerate(pairs):
             if "%" in value or "+" in value or "%" in name or "+" in name:
