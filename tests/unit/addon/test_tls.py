@@ -20,7 +20,7 @@ from OpenSSL import SSL
 
 from addon import ca
 from addon.constraints import constraints
-from addon.tls import MOST_CONTEXTS, Connection, Contexts
+from addon.tls import MOST_CONTEXTS, RECORD, Connection, Contexts
 from tests.sidecar import HOST
 
 
@@ -68,8 +68,9 @@ def handshake(
     trusting: ssl.SSLContext,
     session: ssl.SSLSession | None = None,
     name: str = HOST,
+    outgoing: ssl.MemoryBIO | None = None,
 ) -> ssl.SSLObject:
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    incoming, outgoing = ssl.MemoryBIO(), outgoing or ssl.MemoryBIO()
     client = trusting.wrap_bio(incoming, outgoing, server_hostname=name, session=session)
     for _ in range(10):
         for side in (client.do_handshake, server.do_handshake, lambda: client.read(1)):
@@ -100,6 +101,26 @@ def test_clients_resume_their_sessions(made: Made, version: ssl.TLSVersion) -> N
     first = handshake(made.start().ssl_conn, trusting)
     assert not first.session_reused
     assert handshake(made.start().ssl_conn, trusting, first.session).session_reused
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_what_is_read_leaves_nothing_of_a_record_behind(
+    made: Made, version: ssl.TLSVersion
+) -> None:
+    trusting, outgoing = made.trusting(), ssl.MemoryBIO()
+    trusting.maximum_version = version
+    server = made.start().ssl_conn
+    client = handshake(server, trusting, outgoing=outgoing)
+    sent = [b"x" * size for size in (1, RECORD - 1, RECORD, 1, RECORD + 1, 3 * RECORD, 100)]
+    for data in sent:
+        client.write(data)
+    wire, found = outgoing.read(), b""
+    for begin in range(0, len(wire), 1000):  # records come in pieces, and several in one
+        server.take(wire[begin : begin + 1000])
+        while plain := server.plain():
+            found += plain
+        assert not server._ssl.pending()
+    assert found == b"".join(sent)
 
 
 def test_a_client_that_does_not_trust_us_fails(made: Made) -> None:
