@@ -1,6 +1,7 @@
 """Exchanges, from a request's head to the record: decided, answered, ended.
 
-`addon.answer` asks for this directly; `addon.main` calls it from mitmproxy's hooks.
+`addon.exchange.conversation` asks for this directly; `addon.sidecar` calls it from mitmproxy's
+hooks.
 """
 
 import asyncio
@@ -10,11 +11,11 @@ from typing import Any
 
 from mitmproxy import connection
 
-from addon.answer import Head
+from addon.app_client.profiles import Profiles
 from addon.bounds import REASON
-from addon.capture import Capture, endpoint, tls_of
-from addon.connections import Sink, destination_of
-from addon.exchange import (
+from addon.exchange.conversation import Head
+from addon.exchange.endpoint import endpoint, tls_of
+from addon.exchange.exchange import (
     Counted,
     Exchange,
     Kept,
@@ -25,11 +26,14 @@ from addon.exchange import (
     query_of,
     trace,
 )
+from addon.exchange.reply import Reply, headers_of
+from addon.exchange.routing import Killed, Router, failed, own_seconds
+from addon.mitm.modes import destination_of
 from addon.options import Options
-from addon.profiles import Profiles
-from addon.reply import Reply, headers_of
-from addon.routing import Killed, Router, failed, own_seconds
+from addon.record.capture import Capture
+from addon.record.ship import Shipper
 from app.contract import body as bodies
+from app.contract.actions import ANSWERED, OUTLINED, REFUSED
 from app.contract.canonical import host_of, hosts_in
 from app.contract.record import Body, Endpoint, Kind, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
@@ -46,7 +50,7 @@ class Exchanges:
         self,
         options: Options,
         profiles: Profiles,
-        shipper: Sink,
+        shipper: Shipper,
         capture: Capture,
         sampler: Sampler | None,
         router: Router,
@@ -72,7 +76,7 @@ class Exchanges:
         for exchange in list(self._open.get(client.id, {}).values()):
             self.finish(exchange, "failed", "client_gone")
 
-    # What `addon.answer` calls.
+    # What `addon.exchange.conversation` calls.
 
     def line(
         self,
@@ -178,7 +182,7 @@ class Exchanges:
             json=UNREAD,
         )
         decision = decide(rules, seen, self.options.mode)
-        passes = decision.action == "pass" and not decision.needs_body
+        passes = decision.action in OUTLINED and not decision.needs_body
         cap = self.options.body_cap
         return Exchange(
             line=line,
@@ -202,7 +206,7 @@ class Exchanges:
     def hands_over(self, exchange: Exchange) -> bool:
         """Whether the mock must speak with the client itself, through mitmproxy."""
         rule = exchange.decision.rule
-        if exchange.action != "mock" or rule is None:
+        if exchange.action not in ANSWERED or rule is None:
             return False
         if rule.answer.websocket and exchange.header("upgrade").lower() == "websocket":
             return True
@@ -257,7 +261,7 @@ class Exchanges:
         """The record of an exchange that was answered; a streamed body has been counted."""
         if exchange.reply is not None and not streamed:
             exchange.received.add(exchange.reply.body)
-        if exchange.reason in ("trailers", "unjudged") or exchange.action in ("block", "hold"):
+        if exchange.reason in ("trailers", "unjudged") or exchange.action in REFUSED:
             self.finish(exchange, "refused", "blocked")
         elif not exchange.named:
             self.finish(exchange, "spliced", "not_named")
@@ -266,7 +270,7 @@ class Exchanges:
 
     def extract_version(self, exchange: Exchange) -> None:
         profile = exchange.decision.profile
-        if profile is None or exchange.action == "pass":
+        if profile is None or exchange.action in OUTLINED:
             return
         if exchange.sent.size and exchange.seen.json is UNREAD and _reads_body(profile):
             exchange.seen.json = self._json(exchange, exchange.decision.rule)

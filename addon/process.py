@@ -1,6 +1,6 @@
 """Everything that one sidecar process owns, made from its options, started and stopped in order.
 
-Used by `addon.proxy`, and by `mitmdump -s addon/main.py` through `Script`.
+Used by `addon.proxy`.
 """
 
 import asyncio
@@ -14,27 +14,23 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from mitmproxy import ctx
-from mitmproxy.addonmanager import Loader
-
-from addon import ca, layers, loopback, telemetry
-from addon import options as settings
-from addon.api import TROUBLES, Api
-from addon.arrivals import QUIC_REFUSED, QuicRefused
-from addon.connections import listening
-from addon.constraints import Constraints, constraints, hosts_of
-from addon.dns import is_local
-from addon.logs import LogHandler, install
-from addon.main import Sidecar
-from addon.measure import Measure
+from addon.app_client.client import TROUBLES, Api
+from addon.app_client.profiles import Profiles, built_in
+from addon.arrive import loopback
+from addon.arrive.proof import QUIC_REFUSED, QuicRefused
+from addon.arrive.splice import IDLE_SECONDS
+from addon.diagnostics import health as health_server
+from addon.diagnostics.metrics import Measure
+from addon.diagnostics.spans import Spans
 from addon.options import Options, version
-from addon.profiles import Profiles, built_in
-from addon.ship import Shipper
-from addon.spans import Spans
-from addon.splice import IDLE_SECONDS
+from addon.record.logs import LogHandler, install
+from addon.record.ship import Shipper
+from addon.target.dns import is_local
+from addon.tls import ca
+from addon.tls.constraints import Constraints, constraints, hosts_of
+from addon.wiring import Wiring
 from app.contract.names import DIR_SPOOL, METRICS
 from app.contract.rules import Bundle
-from app.contract.settings import SettingError
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 
@@ -88,9 +84,7 @@ class Process:
             else None,
             boot=options.boot,
         )
-        self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
-        layers.install(options.bounds, self.sidecar.connections.exceeded)
-        self.sidecar.connections.authority = self.authority
+        self.wiring = Wiring(options, self.profiles, self.shipper, self.metrics, self.authority)
         self._log_handler: LogHandler | None = None
         self._started = time.monotonic()
         self._health: asyncio.Server | None = None
@@ -151,7 +145,7 @@ class Process:
         Raises OSError for an address in use, and when connections do not arrive here.
         """
         health = self.options.health
-        self._health = await telemetry.serve(
+        self._health = await health_server.serve(
             health.address,
             health.port,
             self.metrics,
@@ -161,7 +155,7 @@ class Process:
         )
         await loopback.prove(self._loopback)
         self._state = ""
-        proxy = written(listening())
+        proxy = written(self.wiring.server.addresses())
         where = written(s.getsockname()[:2] for s in self._health.sockets)
         said = json.dumps({"pid": os.getpid(), "proxy": proxy, "health": where})
         try:
@@ -180,9 +174,9 @@ class Process:
         """Waits for the exchanges in flight, at most until `until()` of the loop's clock."""
         loop = asyncio.get_running_loop()
         # Once in a life, so no event is kept for it; and `until` may change.
-        while self.sidecar.exchanges.in_flight and loop.time() < until():  # noqa: ASYNC110
+        while self.wiring.exchanges.in_flight and loop.time() < until():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        self.sidecar.end()
+        self.wiring.end()
 
     def stop(self) -> int:
         """Sends what is spooled, for a bounded time; the number of records that stay on disk.
@@ -209,8 +203,8 @@ class Process:
             "mode": self.options.mode or "",
             "boot": self.shipper.boot,
             "restarts": self.options.restarted.times,
-            "proxy": written(listening()),
-            "in_flight": self.sidecar.exchanges.in_flight,
+            "proxy": written(self.wiring.server.addresses()),
+            "in_flight": self.wiring.exchanges.in_flight,
             "profiles": self.profiles.state(),
             "shipper": shipper,
             "authority": self._authority(),
@@ -279,36 +273,6 @@ def _metrics(redirected: bool) -> Metrics:
     metrics = Metrics("sidecar", [QUIC_REFUSED.name])
     metrics.registry.register(QuicRefused())
     return metrics
-
-
-class Script:
-    """The addon for mitmdump, whose own options choose where it listens."""
-
-    def __init__(self) -> None:
-        self.addons: list[Sidecar] = []
-        self._process: Process | None = None
-
-    def load(self, loader: Loader) -> None:
-        try:
-            process = Process(settings.load(os.environ))
-        except (SettingError, OSError) as e:
-            sys.exit(f"error: {e}")
-        self._process = process
-        self.addons.append(process.sidecar)
-        wanted = {k: v for k, v in process.mitmproxy_options().items() if k != "mode"}
-        # The first refuses IPv6 clients; the others print what is not masked.
-        wanted |= {"block_global": False, "flow_detail": 0, "termlog_verbosity": "error"}
-        ctx.options.update_defer(**wanted)
-
-    async def running(self) -> None:
-        if self._process is not None:
-            self._process.start()
-            await self._process.serve()
-
-    async def done(self) -> None:
-        if self._process is not None:
-            await self._process.drain(lambda: 0)
-            await asyncio.to_thread(self._process.stop)
 
 
 def written(addresses: Iterable[tuple[str, int]]) -> list[str]:

@@ -1,6 +1,6 @@
 """Every setting of the server and the command line, declared once.
 
-Read by `app.main` and the CLI; `python -m app.settings` prints the table that README shows, and
+Read by `app.main` and the CLI; `python -m app.settings` prints the table of docs/reference, and
 with `--env` the text of `.env.example`. The sidecar has its own table (`python -m addon --help`).
 """
 
@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from app.contract import dummies
+from app.contract.actions import MODES, MODES_TEXT, MODES_WANTED, Mode
 from app.contract.names import PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
-from app.contract.record import Mode
 from app.contract.settings import (
     LOG_FORMATS,
     Setting,
@@ -139,10 +139,10 @@ SETTINGS = (
         "at least one name",
     ),
     Setting(
-        "TELEMOCK_MODE", "", one_of("", "mock", "observe", "block"),
-        "Replaces the action of every mock rule: mock, observe or block; empty leaves the rules as "
+        "TELEMOCK_MODE", "", one_of("", *MODES),
+        f"Replaces the action of every mock rule: {MODES_TEXT}; empty leaves the rules as "
         "they are. Direct use of the app cannot forward, so there observe answers as mock does.",
-        "mock, observe, block or nothing (hold cannot seal what it keeps yet)",
+        MODES_WANTED,
     ),
     Setting(
         "TELEMOCK_MAX_BODY", "4GiB", _bytes,
@@ -281,7 +281,7 @@ def _dotenv(path: Path) -> dict[str, str]:
 
 
 def markdown(table: Sequence[Setting] = SETTINGS) -> str:
-    """The table as README shows it."""
+    """The table of docs/reference/settings.md."""
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
     for row in table:
         default = f"`{row.default}`" if row.default else "empty"

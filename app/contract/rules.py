@@ -6,15 +6,16 @@ A request is judged as it came, and where that lets it go on to the vendor, in e
 `app.profiles` compiles what people write into these types; both halves load them from JSON.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterator
+from functools import cached_property
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-import re2
 from msgspec.structs import replace
 
+from app.contract.actions import DENIED, MOCK, OUTLINED, UNTAKEN, Action, Mode
+from app.contract.actions import KEPT_HERE as KEPT_HERE
 from app.contract.body import UNREADABLE as UNREADABLE
 from app.contract.body import json_values
 from app.contract.canonical import (
@@ -25,74 +26,18 @@ from app.contract.canonical import (
     query_in,
     readings,
 )
+from app.contract.matching import UNREAD as UNREAD
+from app.contract.matching import Host as Host
+from app.contract.matching import Match as Match
+from app.contract.matching import Path as Path
+from app.contract.matching import Seen as Seen
 from app.contract.matching import Unmatched as Unmatched
+from app.contract.matching import Value as Value
 from app.contract.matching import failed_part as failed_part
-from app.contract.record import Action, Mode, Pair
+from app.contract.matching import regex as regex
+from app.contract.record import Pair
 
 Part = Literal["query", "header", "body", "path", "any"]
-
-
-class Host(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`name` itself, or with `suffix` every name that ends in `.name`. Lower case. `unmatched`, of
-    a profile's host: what happens to a request of it that no rule takes."""
-
-    name: str
-    suffix: bool = False
-    unmatched: Literal["pass", "block"] = "pass"
-
-    def matches(self, host: str) -> bool:
-        return host.endswith("." + self.name) if self.suffix else host == self.name
-
-
-class Path(msgspec.Struct, frozen=True):
-    """`regex` is RE2 (linear time) and matches the whole raw path."""
-
-    kind: Literal["exact", "prefix", "regex"]
-    value: str
-
-    def matches(self, path: str) -> bool:
-        if self.kind == "exact":
-            return path == self.value
-        if self.kind == "prefix":
-            return path.startswith(self.value)
-        return _regex(self.value).fullmatch(path) is not None
-
-
-class Value(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A condition on one query parameter, header or JSON field.
-
-    `name` of a header is lower case; of a JSON field it is a dotted path (`a.b.0.c`).
-    """
-
-    name: str
-    op: Literal["present", "absent", "equals", "prefix", "contains", "regex"] = "present"
-    value: str = ""
-
-    def matches(self, found: Sequence[str]) -> bool:
-        """Whether one of the values found under the name fits (`absent`: none was found)."""
-        if self.op == "absent":
-            return not found
-        if self.op == "present":
-            return bool(found)
-        if self.op == "equals":
-            return self.value in found
-        if self.op == "prefix":
-            return any(v.startswith(self.value) for v in found)
-        if self.op == "contains":
-            return any(self.value in v for v in found)
-        regex = _regex(self.value)
-        return any(regex.search(v) is not None for v in found)
-
-
-class Match(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Empty means any. All parts must hold; one of `methods`, `hosts`, `paths` suffices."""
-
-    methods: tuple[str, ...] = ()
-    hosts: tuple[Host, ...] = ()
-    paths: tuple[Path, ...] = ()
-    query: tuple[Value, ...] = ()
-    headers: tuple[Value, ...] = ()
-    body: tuple[Value, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -182,7 +127,7 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         """The first profile that blocks what none of its rules takes on this host."""
         host = host.lower().rstrip(".")
         for profile in self.of_host(host):
-            if any(h.unmatched == "block" and h.matches(host) for h in profile.hosts):
+            if any(h.unmatched == DENIED and h.matches(host) for h in profile.hosts):
                 return profile
         return None
 
@@ -196,25 +141,6 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
     def _by_id(self) -> dict[tuple[str, str], tuple[Profile, Rule]]:
         return {(p.id, r.id): (p, r) for p in self.profiles for r in p.rules}
 
-
-class Seen(msgspec.Struct, kw_only=True):
-    """What `decide` looks at. `host` is the name that the request means, without port; `names` are
-    the others that it or its connection carries; `path` raw; `headers` in order, any case.
-
-    `json` is the decoded body, UNREAD while it has not been read, UNREADABLE when it cannot be, and
-    None when it is empty or has no fields.
-    """
-
-    method: str
-    host: str
-    path: str
-    names: Sequence[str] = ()
-    query: Sequence[Pair] = ()
-    headers: Sequence[Pair] = ()
-    json: Any = None
-
-
-UNREAD = msgspec.UNSET
 
 # How a request came to its rule, where not as it came: what was read in another way, or not at all.
 By = Literal["name", "path", "query", "header", "method", "body"]
@@ -236,8 +162,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     path: str = ""
 
 
-PASS = Decision(action="pass")
-KEPT_HERE = frozenset(("mock", "block", "hold"))  # actions with which nothing reaches the vendor
+PASS = Decision(action=UNTAKEN)
 # At rules, in all readings of one request: more would keep others waiting, and nobody can tell.
 LOOKS = 20_000
 
@@ -273,7 +198,7 @@ def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
             if not rule.match.body:
                 return Decision(action, profile, rule)
             if seen.json is UNREAD:
-                return Decision("pass", profile, rule, needs_body=True)
+                return Decision(UNTAKEN, profile, rule, needs_body=True)
             if seen.json is not UNREADABLE:
                 return Decision(action, profile, rule)
             if action in KEPT_HERE:
@@ -281,7 +206,7 @@ def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
     if not profiles:
         return PASS
     denying = rules.denies(seen.host)
-    return Decision("block", denying) if denying else Decision("pass", profiles[0])
+    return Decision(DENIED, denying) if denying else Decision(UNTAKEN, profiles[0])
 
 
 def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -> Decision:
@@ -305,7 +230,7 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
     if paths is None or more is None or looks > LOOKS:
         host = next((n for n in names if rules.fails_closed(n, mode)), "")
         by: By = "path" if paths is None else "query" if more is None else "name"
-        return Decision("block", rules.of_host(host)[0], by=(by,), host=host) if host else first
+        return Decision(DENIED, rules.of_host(host)[0], by=(by,), host=host) if host else first
     more += query_in(paths)
     alone = len(names) * len(paths) * len(methods) == 1 and seen.host in names
     if alone and not more and not lines:
@@ -320,7 +245,7 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
             return _read_as(found, seen, view)
         if found.needs_body:
             waiting = waiting or _read_as(found, seen, view)
-        elif found.action == "observe" and first.rule is None:
+        elif found.action not in OUTLINED and first.rule is None:
             observed = observed or _read_as(found, seen, view)
     return waiting or observed or first
 
@@ -347,12 +272,7 @@ def names_of(seen: Seen) -> tuple[str, ...]:
 
 
 def _action(rule: Rule, mode: Mode | None) -> Action:
-    return mode if mode is not None and rule.action == "mock" else rule.action
-
-
-@lru_cache(maxsize=1024)
-def _regex(pattern: str) -> Any:
-    return re2.compile(pattern)
+    return mode if mode is not None and rule.action == MOCK else rule.action
 
 
 def product_version(profile: Profile, seen: Seen) -> str:
@@ -368,7 +288,7 @@ def product_version(profile: Profile, seen: Seen) -> str:
         for value in found:
             if not extract.regex:
                 return value[:128]
-            cut = _regex(extract.regex).search(value)
+            cut = regex(extract.regex).search(value)
             if cut is not None:
                 return str(cut.group(1) if cut.re.groups else cut.group(0))[:128]
     return ""

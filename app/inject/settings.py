@@ -1,6 +1,6 @@
 """What `inject()` goes by besides the pod: the release's choices, and the pod's namespace.
 
-Filled by `app.inject.environment` for the webhook and by `app.cli.inject` for manifests.
+Filled by `app.inject.process_settings` for the webhook and by `app.cli.inject` for manifests.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,6 @@ from app.version import VERSION
 
 Redirect = Literal["hosts", "loopback", "all"]
 REDIRECTS = ("auto", "hosts", "loopback", "all")
-MODES = ("mock", "observe", "block")  # hold cannot seal what it keeps yet
 
 RESOURCES: Mapping[str, Any] = {
     "requests": {"cpu": "20m", "memory": "64Mi"},

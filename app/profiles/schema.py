@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from app.contract.actions import ACTIONS, ANSWERED, LACKING, UNTAKEN, Action, HostAction, sentences
 from app.profiles.problems import shown, wrong
 
 Decoder = Literal["query", "json", "ndjson", "form", "base64-in-json", "gzip", "zstd"]
@@ -121,6 +122,7 @@ FieldName = Annotated[
         "{} does not name a field",
         "write query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c), or any.NAME",
     ),
+    Field(description="query.NAME, header.NAME, body.NAME (a JSON key at any depth), or any.NAME."),
 ]
 Verified = Annotated[
     str,
@@ -175,8 +177,8 @@ class HostIs(Model):
     """One of the product's hosts; plain text means its name."""
 
     name: HostName
-    unmatched: Literal["block", "pass"] = Field(
-        "pass",
+    unmatched: HostAction = Field(
+        UNTAKEN,
         description="What happens to a request of this host that no rule takes. pass: forwarded "
         "untouched, count only. block: refused; name what is known to be harmless in rules with "
         "action pass.",
@@ -240,7 +242,11 @@ class Reply(Model):
         None, description="Body instead of the template's where the app cannot be reached."
     )
     delay: Delay | None = Field(None, description="Wait before the answer: 200ms, 1.5s; up to 60s.")
-    fault: Literal["reset", "hang", "slow_body"] | None = None
+    fault: Literal["reset", "hang", "slow_body"] | None = Field(
+        None,
+        description="reset: the connection is cut. hang: no answer, then cut. slow_body: byte by "
+        "byte. Each ends within 60 s.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -293,12 +299,9 @@ class Answer(Reply):
 
 
 def _action(value: Any) -> Any:
-    if value == "hold":
-        raise wrong(
-            "'hold' seals what it keeps to the operator's public key, and this version of telemock "
-            "cannot use one yet",
-            "use observe (forward and record), or mock (answer here and record)",
-        )
+    if value in LACKING:
+        row = ACTIONS[value]
+        raise wrong(f"{value!r} {row.lacking}", f"use {row.instead}")
     return value
 
 
@@ -309,12 +312,7 @@ class Rule(Model):
 
     id: Id
     match: Match = Match()
-    action: Annotated[
-        Literal["mock", "observe", "block", "pass", "hold"], BeforeValidator(_action)
-    ] = Field(
-        description="mock: answer in the vendor's place. observe: forward and record both sides. "
-        "block: refuse. pass: forward untouched, count only. hold: not in this version."
-    )
+    action: Annotated[Action, BeforeValidator(_action)] = Field(description=sentences())
     route: Name | None = Field(
         None, description="Name of the endpoint in reports and metrics; by default from the path."
     )
@@ -323,7 +321,7 @@ class Rule(Model):
 
     @model_validator(mode="after")
     def _answered(self) -> Self:
-        if self.answer is not None and self.action != "mock":
+        if self.answer is not None and self.action not in ANSWERED:
             raise wrong(
                 f"an answer is given, but the action is {self.action}",
                 "write `action: mock`, or remove the answer",
@@ -380,7 +378,9 @@ class ProfileFile(Model):
         description="Exact names, or .suffix for every name below it; {name: …, unmatched: block} "
         "for one that refuses what no rule takes."
     )
-    version_from: list[Annotated[Extract, _short("field", str | Extract)]] = []
-    sensitive: list[Sensitive] = []
+    version_from: list[Annotated[Extract, _short("field", str | Extract)]] = Field(
+        [], description="Where the product's version stands; the first that is there counts."
+    )
+    sensitive: list[Sensitive] = Field([], description="Fields that are not kept as they came.")
     safe_query: list[Name] = Field([], description="Parameters that spans and log lines may show.")
     rules: Annotated[list[Rule], Field(min_length=1, max_length=500)]

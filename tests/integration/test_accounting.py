@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app import local
 from app.contract import names
+from app.run import processes
 from app.store import BootRow, CaptureQuery
-from app.store.sqlite import SqliteStore
-from tests.serving import until
+from app.store.sqlite.store import SqliteStore
+from tests.waiting import wait_for
 
 ANSWERS = 100
 CLIENTS = 4
@@ -30,17 +30,17 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.data, self.logs = folder / "data", folder / "logs"
         self.spool = self.data / names.DIR_SPOOL
-        self.app = local.start_app(self.data, self.logs)
-        self.sidecars: list[local.Sidecar] = []
+        self.app = processes.start_app(self.data, self.logs)
+        self.sidecars: list[processes.Sidecar] = []
 
-    def sidecar(self) -> local.Sidecar:
-        self.sidecars.append(local.start_sidecar(self.data, self.logs, self.app.url))
+    def sidecar(self) -> processes.Sidecar:
+        self.sidecars.append(processes.start_sidecar(self.data, self.logs, self.app.url))
         return self.sidecars[-1]
 
-    def kill(self, sidecar: local.Sidecar) -> int:
+    def kill(self, sidecar: processes.Sidecar) -> int:
         """How many numbers it had given out."""
         os.kill(sidecar.child.pid, signal.SIGKILL)
-        until(lambda: sidecar.child.ended)
+        wait_for(lambda: sidecar.child.ended)
         (number,) = struct.unpack_from("=Q", (self.spool / f"{sidecar.boot}.lock").read_bytes(), 8)
         return int(number)
 
@@ -48,7 +48,7 @@ class Bench:
         self.app.stop()
 
     def app_comes(self) -> None:
-        self.app = local.start_app(self.data, self.logs, port=self.app.port)
+        self.app = processes.start_app(self.data, self.logs, port=self.app.port)
 
     def boots(self) -> dict[str, BootRow]:
         store = SqliteStore.open_readonly(self.data / names.FILE_STORE)
@@ -96,7 +96,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 class Client:
     """Asks one request after the other."""
 
-    def __init__(self, bench: Bench, sidecar: local.Sidecar) -> None:
+    def __init__(self, bench: Bench, sidecar: processes.Sidecar) -> None:
         proxy = urlsplit(sidecar.proxy)
         ca = str(bench.data / names.DIR_CA / names.FILE_CA_CERT)
         context = ssl.create_default_context(cafile=ca)
@@ -135,7 +135,7 @@ def test_eight_kills_right_after_the_answers_lose_no_count(bench: Bench) -> None
         client.close()
         answered += client.answered
     last = bench.sidecar()
-    until(bench.settled, 30)
+    wait_for(bench.settled, 30)
     boots = bench.boots()
     for boot, number in numbered.items():
         row = boots[boot]
@@ -159,13 +159,13 @@ def test_kills_at_any_moment_under_load(bench: Bench) -> None:
         for thread in threads:
             thread.start()
         most = chance.randrange(20, 1200)
-        until(lambda clients=clients, most=most: sum(c.answered for c in clients) >= most, 60)
+        wait_for(lambda clients=clients, most=most: sum(c.answered for c in clients) >= most, 60)
         numbered[sidecar.boot] = bench.kill(sidecar)
         for thread in threads:
             thread.join(30)
         answered += sum(c.answered for c in clients)
     bench.sidecar()
-    until(bench.settled, 30)
+    wait_for(bench.settled, 30)
     boots = bench.boots()
     for boot, number in numbered.items():
         row = boots[boot]
@@ -196,7 +196,7 @@ def test_kills_while_it_takes_over_what_was_left(bench: Bench) -> None:
         threading.Event().wait(stop)
         numbered[sidecar.boot] = bench.kill(sidecar)
     bench.sidecar()
-    until(bench.settled, 30)
+    wait_for(bench.settled, 30)
     boots = bench.boots()
     for boot, number in numbered.items():
         if number:

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app import local
 from app.contract import names
 from app.contract.record import HEADER_CAP
-from tests.serving import until
+from app.run import processes
+from tests.waiting import wait_for
 
 HOST = "cdn.cribl.io"
 
@@ -65,8 +65,8 @@ REQUESTS = {
 class Site:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
-        self.app = local.start_app(self.data, folder / "logs")
-        self.sidecar = local.start_sidecar(self.data, folder / "logs", self.app.url)
+        self.app = processes.start_app(self.data, folder / "logs")
+        self.sidecar = processes.start_sidecar(self.data, folder / "logs", self.app.url)
         self.client = httpx.Client(
             base_url=self.app.url, trust_env=False,
             headers={"authorization": f"Bearer {self.app.token}"},
@@ -134,7 +134,7 @@ def test_it_is_answered_and_recorded_once(site, name, through):
     def seen() -> list[dict]:
         return [one for one in site.captures() if ["case", case] in one["request"]["query"]]
 
-    until(lambda: bool(seen()))
+    wait_for(lambda: bool(seen()))
     (only,) = seen()
     assert name == "none" or site.memory() - memory < 100 << 20  # the first one loads what it needs
     assert len(only["request"]["headers"]) <= HEADER_CAP

@@ -17,7 +17,7 @@ import h2.connection
 import h2.events
 import pytest
 
-from addon.answer import TURN
+from addon.exchange.conversation import TURN
 from tests import netns
 from tests.entrances import (
     ALLOWED_S,
@@ -37,8 +37,9 @@ from tests.entrances import (
     plain,
     proxied,
 )
-from tests.peers import App, Reader, send, wait_for
+from tests.peers import App, Reader, send
 from tests.sidecar import HOST, LINE
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

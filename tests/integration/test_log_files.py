@@ -6,9 +6,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from app import local
 from app.contract import names
-from tests.serving import until
+from app.run import processes
+from tests.waiting import wait_for
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 KEYS = ["timestamp", "level", "logger", "message", "trace_id", "span_id"]
@@ -21,9 +21,9 @@ def objects(path: Path) -> list[dict[str, Any]]:
 def test_every_line_is_one_object(tmp_path: Path) -> None:
     data, logs = tmp_path / "data", tmp_path / "logs"
     environ = {"LOG_FORMAT": "json", "POD_NAMESPACE": "logs", "POD_NAME": "leader-0"}
-    app = local.start_app(data, logs, environ={"LOG_FORMAT": "json"})
+    app = processes.start_app(data, logs, environ={"LOG_FORMAT": "json"})
     try:
-        sidecar = local.start_sidecar(data, logs, app.url, environ=environ)
+        sidecar = processes.start_sidecar(data, logs, app.url, environ=environ)
         try:
             proxy = urllib.request.ProxyHandler({"http": sidecar.proxy})
             request = urllib.request.Request(
@@ -32,7 +32,7 @@ def test_every_line_is_one_object(tmp_path: Path) -> None:
             )
             with urllib.request.build_opener(proxy).open(request, timeout=20) as answer:
                 assert answer.status == 200
-            until(lambda: len(objects(logs / names.LOG_REQUESTS)) == 1)
+            wait_for(lambda: len(objects(logs / names.LOG_REQUESTS)) == 1)
         finally:
             sidecar.child.stop()  # delivers what it has said until then
     finally:

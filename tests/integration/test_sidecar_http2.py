@@ -13,8 +13,9 @@ import h2.connection
 import h2.events
 import pytest
 
-from tests.peers import Host, Reader, wait_for
+from tests.peers import Host, Reader
 from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html"),
@@ -163,7 +164,7 @@ def test_mitmdump_loads_the_addon(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with (tmp_path / "out").open("wb") as out:
         process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("mitmdump")), "-s", "addon/main.py",
+            [str(Path(sys.executable).with_name("mitmdump")), "-s", "addon/sidecar.py",
              "--listen-host", "127.0.0.1", "-p", "0"],
             cwd=ROOT,
             stdout=out,

@@ -1,0 +1,73 @@
+"""Listening where the telemetry hosts are in /etc/hosts, on loopback addresses: the redirect that
+needs no privilege.
+
+`addon.process` asks where to listen and, once the proxy does, for `prove`.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterable, Mapping
+
+from addon.arrive.accept import Gate, Serve
+from addon.target.dns import Address
+from app.contract.names import LOOPBACK_IPV6, LOOPBACK_MAPPED
+
+PORTS = (80, 443)
+PROOF_SECONDS = 5.0
+
+_awaited: dict[Address, asyncio.Future[None]] = {}  # by the client's end of our own connections
+
+
+def enter(gate: Gate, client: socket.socket, peer: Address, serve: Serve) -> None:
+    """Takes an accepted connection, as `Gate.enter` does."""
+    proof = _awaited.get(peer)
+    if proof is not None and not proof.done():
+        proof.set_result(None)
+    gate.events.arrived(counted=proof is None)
+    if proof is not None:
+        client.close()
+        return
+    gate.admit(client, peer, client.getsockname()[:2], serve)
+
+
+class NotProved(OSError):
+    """The text is meant for people, whole."""
+
+
+def addresses(hosts: Mapping[str, str], *, ipv6: bool) -> list[Address]:
+    """Where to listen: on their addresses, and on those that all hosts share."""
+    shared = [LOOPBACK_MAPPED, *([LOOPBACK_IPV6] if ipv6 else [])]
+    return [(address, port) for address in dict.fromkeys([*hosts, *shared]) for port in PORTS]
+
+
+async def prove(listeners: Iterable[Address]) -> None:
+    """Raises NotProved unless a connection to each of them arrives here, and not elsewhere."""
+    for address in listeners:
+        await _prove(address)
+
+
+async def _prove(address: Address) -> None:
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    where = f"{address[0]} port {address[1]}"
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        probe.bind((LOOPBACK_IPV6 if family == socket.AF_INET6 else LOOPBACK_MAPPED, 0))
+        own = probe.getsockname()[:2]
+        arrived = _awaited[own] = loop.create_future()
+        try:
+            async with asyncio.timeout(PROOF_SECONDS):
+                await loop.sock_connect(probe, address)
+                await arrived
+        except TimeoutError:
+            raise NotProved(
+                f"a connection to {where} did not reach this sidecar within {PROOF_SECONDS:g} s\n\n"
+                "hint: something else takes connections to loopback addresses: see nft list ruleset"
+            ) from None
+        except OSError as e:
+            raise NotProved(
+                f"a connection to {where} failed: {e.strerror or e}\n\n"
+                "hint: something else refuses connections to loopback: see nft list ruleset"
+            ) from None
+        finally:
+            del _awaited[own]

@@ -1,0 +1,91 @@
+"""What a pod's annotations ask for, over the release's choices."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from app.contract import names
+from app.contract.actions import MODES
+from app.contract.rules import Profile
+from app.inject.reasons import Reason, reason
+from app.inject.settings import REDIRECTS, InjectSettings
+from app.trust import ADDED, REPLACED
+
+_DURATION = re.compile(r"[0-9]{1,6}[smhd]")
+
+# What `trust` may name: runtimes, and the variables themselves.
+RUNTIMES: Mapping[str, tuple[str, ...]] = {
+    "node": ("NODE_EXTRA_CA_CERTS",),
+    "deno": ("DENO_CERT",),
+    "python": ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
+    "go": ("SSL_CERT_FILE",),
+    "curl": ("CURL_CA_BUNDLE",),
+    "git": ("GIT_SSL_CAINFO",),
+    "aws": ("AWS_CA_BUNDLE",),
+}
+_VARIABLES = {name: (name,) for name in (*ADDED, *REPLACED)}
+
+
+class Wishes(NamedTuple):
+    """`redirect` is still auto where nobody chose; `all_until` "" never ends."""
+
+    profiles: tuple[Profile, ...]
+    mode: str
+    redirect: str
+    trust: tuple[str, ...]  # variables besides NODE_EXTRA_CA_CERTS
+    all_until: str
+
+
+def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes | list[Reason]:
+    """Or what is wrong with each annotation that is not understood."""
+    wrong = []
+
+    def value(annotation: str, default: str) -> str:
+        return annotations.get(annotation, "").strip() or default
+
+    profiles = settings.rules.profiles
+    if names.ANNOTATION_PROFILES in annotations:
+        wanted = _list(annotations[names.ANNOTATION_PROFILES])
+        known = {p.id: p for p in profiles}
+        if unknown := [repr(n) for n in wanted or [""] if n not in known]:
+            about = f"{', '.join(unknown)}, known are: {', '.join(known) or 'none'}"
+            wrong.append(reason("unknown_profile", about))
+        profiles = tuple(known[n] for n in wanted if n in known)
+    mode = value(names.ANNOTATION_MODE, settings.mode)
+    if mode and mode not in MODES:
+        wrong.append(reason("mode_value", _expected(mode, MODES)))
+    redirect = value(names.ANNOTATION_REDIRECT, settings.redirect)
+    if redirect not in REDIRECTS:
+        wrong.append(reason("redirect_value", _expected(redirect, REDIRECTS)))
+    trust: dict[str, None] = {}
+    for name in _list(annotations.get(names.ANNOTATION_TRUST, ",".join(settings.trust))):
+        variables = RUNTIMES.get(name.lower()) or _VARIABLES.get(name)
+        if variables is None:
+            known_names = (*RUNTIMES, *_VARIABLES)
+            wrong.append(reason("trust_value", _expected(name, known_names)))
+        else:
+            trust |= dict.fromkeys(variables)
+    trust.pop("NODE_EXTRA_CA_CERTS", None)
+    until = value(names.ANNOTATION_ALL_UNTIL, "")
+    if until and not _instant(until):
+        wrong.append(reason("all_until_value", repr(until)))
+    return wrong or Wishes(profiles, mode, redirect, tuple(trust), until)
+
+
+def _list(text: str) -> list[str]:
+    return list(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
+
+
+def _expected(value: str, known: tuple[str, ...]) -> str:
+    return f"{value!r}, expected {', '.join(known[:-1])} or {known[-1]}"
+
+
+def _instant(text: str) -> bool:
+    """A time with its zone, or a duration."""
+    if _DURATION.fullmatch(text):
+        return True
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
