@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from app.otel.metrics import Metrics
-from app.otel.settings import Otel
+from app.otel.settings import Otel, Signal
 
 if TYPE_CHECKING:
     from app.otel.pipeline import Pipeline
@@ -51,9 +51,7 @@ class Exporter:
     def __init__(self, otel: Otel, metrics: Metrics) -> None:
         self._otel = otel
         self._metrics = metrics
-        self._spans: Pipeline | None = None
-        self._records: Pipeline | None = None
-        self._points: Pipeline | None = None
+        self._pipelines: dict[Signal, Pipeline] = {}
         self.traces = otel.traces
         self.logs = otel.logs
 
@@ -62,47 +60,42 @@ class Exporter:
         otel, metrics = self._otel, self._metrics
         if not otel.endpoints:
             return
-        from app.otel import pipeline, sdk
+        from app.otel import sdk
+        from app.otel.pipeline import Pipeline
 
         with sdk.environment(otel):
             made = sdk.Made(otel)
-            if otel.traces:
-                self._spans = pipeline.spans(otel, metrics, made)
-            if otel.logs:
-                self._records = pipeline.records(otel, metrics, made)
-            if otel.metrics:
-                self._points = pipeline.points(otel, metrics, made)
+            for signal in otel.endpoints:
+                self._pipelines[signal] = Pipeline(signal, otel, metrics, made)
 
     def close(self, timeout_s: float) -> None:
         """Sends what waits, within this time; what is left is dropped and counted."""
         begun = time.monotonic()
         # The metrics go last, since they count what the others had to drop: a third is theirs.
-        for pipelines, part in (((self._spans, self._records), 2 / 3), ((self._points,), 1)):
+        for last, part in ((False, 2 / 3), (True, 1)):
             until = begun + timeout_s * part
-            for pipeline in filter(None, pipelines):
+            ending = [p for p in self._pipelines.values() if (p.signal == "metrics") == last]
+            for pipeline in ending:
                 pipeline.close(until)
-            for pipeline in filter(None, pipelines):
+            for pipeline in ending:
                 pipeline.finish(until)
 
     def span(self, span: SpanData) -> None:
         """Never waits, never raises. Any thread. Does nothing before `start`."""
-        if self._spans is not None:
-            self._spans.put(span, _size(span.attributes))
+        if pipeline := self._pipelines.get("traces"):
+            pipeline.put(span, _size(span.attributes))
 
     def log(self, log: LogData) -> None:
         """Never waits, never raises. Any thread. Does nothing before `start`."""
-        if self._records is not None:
-            self._records.put(log, len(log.body) + _size(log.attributes))
+        if pipeline := self._pipelines.get("logs"):
+            pipeline.put(log, len(log.body) + _size(log.attributes))
 
     def state(self) -> dict[str, Any]:
         """For the health page: by signal where it goes and why it does not arrive, if so."""
         return {
-            signal: {"endpoint": of.counted.endpoint, "trouble": of.counted.trouble}
-            for signal, of in (
-                ("traces", self._spans), ("logs", self._records), ("metrics", self._points),
-            )
-            if of is not None
-        }  # fmt: skip
+            signal: {"endpoint": pipeline.endpoint, "trouble": pipeline.trouble}
+            for signal, pipeline in self._pipelines.items()
+        }
 
 
 def _size(attributes: Attributes) -> int:

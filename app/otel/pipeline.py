@@ -29,21 +29,22 @@ BATCH_SIZE = 4 << 20  # of one request; Collectors take 20 MiB unless told other
 log = logging.getLogger(__name__)
 
 
-class Counted:
-    """The SDK's exporter of one signal, and the room before it.
+class Pipeline:
+    """The bounds, the SDK's batching and the SDK's exporter of one signal.
 
     The SDK's queues drop the oldest item without a word to the program, and bound no sizes: nothing
     is handed to them that has no room here.
     """
 
-    def __init__(self, signal: Signal, otel: Otel, metrics: Metrics) -> None:
+    def __init__(self, signal: Signal, otel: Otel, metrics: Metrics, made: sdk.Made) -> None:
+        """Starts the threads. Within `sdk.environment`."""
         self.signal: Signal = signal
         self.endpoint = otel.endpoints[signal]
         self.trouble = ""  # why the endpoint does not take it; "" when it does
         self._items = otel.queues.get(signal, 0)
         self._metrics = metrics
         self._session = Session()
-        self.exporter = sdk.exporter(signal, otel, self._session)
+        self._exporter = sdk.exporter(signal, otel, self._session)
         for reason in DROPS:  # an alert sees the first one only if there was a 0 before it
             metrics.add("telemock.otlp.dropped", (signal, reason), 0)
         self._lock = threading.Lock()
@@ -51,8 +52,57 @@ class Counted:
         self._size = 0
         self._sending = 0  # items on their way
         self._closing = self._given_up = False
+        exporter: Any = self  # of spans and of records: their two interfaces have the same methods
+        processor: BatchSpanProcessor | BatchLogRecordProcessor | _Periodic
+        if signal == "traces":
+            processor = spans = BatchSpanProcessor(exporter)
+            self._hand_over: Callable[[Any], None] = lambda data: spans.on_end(made.span(data))
+        elif signal == "logs":
+            processor = records = BatchLogRecordProcessor(exporter)
+            self._hand_over = lambda data: records.on_emit(made.record(data))
+        else:
+            points = partial(collect, metrics, made.resource, made.scope)
+            processor = _Periodic(self, otel.metric_interval_s, points)
+        self._closer = threading.Thread(
+            target=processor.shutdown, name=f"otlp-{signal}-end", daemon=True
+        )
 
-    def room(self, size: int) -> bool:
+    def put(self, item: Any, size: int) -> None:
+        """Never waits, never raises. Any thread."""
+        if not self._has_room(size):
+            return
+        try:
+            self._hand_over(item)
+        except Exception:  # one that is wrong must not cost the others
+            with self._lock:
+                self._size -= self._sizes.pop() if self._sizes else 0
+            self._drop(1, "export_failed")
+            log.debug("cannot be exported", exc_info=True)
+
+    def close(self, until: float) -> None:
+        """Begins the end: nothing is taken over any more, no request goes on beyond it. `finish`
+        waits for it. Times are of `time.monotonic()`."""
+        self._closing = True
+        self._session.end(until)
+        if self._closer.ident is None:
+            self._closer.start()
+
+    def finish(self, until: float) -> None:
+        """Counts what is left then, and ends a wait for another try."""
+        # The SDK's shutdown waits half a minute for its thread, and cannot be told to wait less.
+        self._closer.join(max(until - time.monotonic(), 0))
+        with self._lock:
+            self._given_up = True
+            left, self._sending = len(self._sizes) + self._sending, 0
+            self._sizes.clear()
+        self._drop(left, "shutdown")
+        self.shutdown()
+
+    def shutdown(self) -> None:
+        """Called by the SDK's processor, from its own shutdown."""
+        self._exporter.shutdown()
+
+    def _has_room(self, size: int) -> bool:
         """Takes a place for one item; without one it is dropped."""
         with self._lock:
             reason = ""
@@ -64,15 +114,8 @@ class Counted:
                 self._sizes.append(size)
                 self._size += size
         if reason:
-            self.count(1, reason)
+            self._drop(1, reason)
         return not reason
-
-    def unfit(self) -> None:
-        """What has a place cannot be sent."""
-        with self._lock:
-            if self._sizes:
-                self._size -= self._sizes.pop()
-        self.count(1, "export_failed")
 
     def export(self, items: Sequence[Any]) -> None:
         """Called by the SDK's processor, from its thread."""
@@ -102,42 +145,19 @@ class Counted:
             if self._given_up:  # and counted
                 return
             self._sending -= count
-        self.count(*((count, "export_failed") if trouble else (rejected, "rejected")))
+        self._drop(*((count, "export_failed") if trouble else (rejected, "rejected")))
         self._tell(trouble)
 
     def _sent(self, items: Any) -> tuple[str, int]:
         """ "" when it was taken, else why not; and how many items of it were rejected."""
         try:
-            if self.exporter.export(items).name == "SUCCESS":
+            if self._exporter.export(items).name == "SUCCESS":
                 return "", self._session.rejected
             return self._session.trouble or "the exporter gave it up", 0
         except Exception as e:  # nothing may end the SDK's thread
             return type(e).__name__, 0
 
-    def close(self, until: float) -> None:
-        """Begins the end: nothing is taken over any more, and no request goes on beyond it. Times
-        are of `time.monotonic()`."""
-        self._closing = True
-        self._session.end(until)
-
-    def give_up(self) -> None:
-        """Counts what is left, and ends a wait for another try."""
-        with self._lock:
-            self._given_up = True
-            left, self._sending = len(self._sizes) + self._sending, 0
-            self._sizes.clear()
-        self.count(left, "shutdown")
-        self.shutdown()
-
-    @property
-    def as_exporter(self) -> Any:
-        """Of spans or of records, whose two interfaces have these methods in common."""
-        return self
-
-    def shutdown(self) -> None:
-        self.exporter.shutdown()
-
-    def count(self, count: int, reason: str) -> None:
+    def _drop(self, count: int, reason: str) -> None:
         if count:
             self._metrics.add("telemock.otlp.dropped", (self.signal, reason), count)
 
@@ -153,68 +173,15 @@ class Counted:
             log.info("%s arrive again at %s", self.signal, self.endpoint)
 
 
-class Pipeline:
-    """The processor's threads run from the beginning; `hand_over` gives it one item."""
-
-    def __init__(
-        self, counted: Counted, processor: Any, hand_over: Callable[[Any], None] | None = None
-    ) -> None:
-        self.counted = counted
-        self._processor = processor
-        self._hand_over = hand_over
-        self._closer = threading.Thread(
-            target=processor.shutdown, name=f"otlp-{counted.signal}-end", daemon=True
-        )
-
-    def put(self, item: Any, size: int) -> None:
-        """Never waits, never raises. Any thread."""
-        if self._hand_over is None or not self.counted.room(size):
-            return
-        try:
-            self._hand_over(item)
-        except Exception:  # one that is wrong must not cost the others
-            self.counted.unfit()
-            log.debug("cannot be exported", exc_info=True)
-
-    def close(self, until: float) -> None:
-        """Begins the end; `finish` waits for it. Times are of `time.monotonic()`."""
-        self.counted.close(until)
-        if self._closer.ident is None:
-            self._closer.start()
-
-    def finish(self, until: float) -> None:
-        # The SDK's shutdown waits half a minute for its thread, and cannot be told to wait less.
-        self._closer.join(max(until - time.monotonic(), 0))
-        self.counted.give_up()
-
-
-def spans(otel: Otel, metrics: Metrics, made: sdk.Made) -> Pipeline:
-    counted = Counted("traces", otel, metrics)
-    processor = BatchSpanProcessor(counted.as_exporter)
-    return Pipeline(counted, processor, lambda data: processor.on_end(made.span(data)))
-
-
-def records(otel: Otel, metrics: Metrics, made: sdk.Made) -> Pipeline:
-    counted = Counted("logs", otel, metrics)
-    processor = BatchLogRecordProcessor(counted.as_exporter)
-    return Pipeline(counted, processor, lambda data: processor.on_emit(made.record(data)))
-
-
-def points(otel: Otel, metrics: Metrics, made: sdk.Made) -> Pipeline:
-    counted = Counted("metrics", otel, metrics)
-    points = partial(collect, metrics, made.resource, made.scope)
-    return Pipeline(counted, _Periodic(counted, otel.metric_interval_s, points))
-
-
 class _Periodic(threading.Thread):
     """Exports the points each interval, and once more at the end. The SDK's own reader reads
     nothing but the SDK's own instruments."""
 
     def __init__(
-        self, counted: Counted, interval_s: float, points: Callable[[], tuple[MetricsData, int]]
+        self, pipeline: Pipeline, interval_s: float, points: Callable[[], tuple[MetricsData, int]]
     ) -> None:
         super().__init__(name="otlp-metrics", daemon=True)
-        self._counted = counted
+        self._pipeline = pipeline
         self._interval_s = interval_s
         self._points = points
         self._end = threading.Event()
@@ -229,7 +196,7 @@ class _Periodic(threading.Thread):
             except Exception:  # one bad look must not end it
                 log.exception("the metrics cannot be read")
             else:
-                self._counted.export_points(data, count)
+                self._pipeline.export_points(data, count)
 
     def shutdown(self) -> None:
         self._end.set()

@@ -89,25 +89,14 @@ def _sentence(error: BaseException) -> str:
         return "its proxy is not one that begins with http://"
     if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
         return "no answer in time"
-    for cause in _causes(error):
+    cause: BaseException | None = error
+    said = ""
+    while cause is not None:  # the system's is the innermost one
         if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
+            said = cause.strerror
+        cause = cause.__context__
+    if said:
+        return said
     if isinstance(error, requests.exceptions.ConnectionError | urllib3.exceptions.HTTPError):
         return "the connection broke, or its other end does not speak HTTP"
     return type(error).__name__
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """From the innermost one outwards."""
-    found = [error]
-    while len(found) < 20:
-        inner: Any = found[-1]
-        arguments = [a for a in inner.args if isinstance(a, BaseException)]
-        following = (
-            getattr(inner, "reason", None), *arguments, inner.__cause__, inner.__context__,
-        )  # fmt: skip
-        new = [e for e in following if isinstance(e, BaseException) and e not in found]
-        if not new:
-            break
-        found.append(new[0])
-    return found[::-1]

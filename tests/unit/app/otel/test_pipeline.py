@@ -1,16 +1,16 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from app.otel import ids, pipeline, sdk
+from app.otel import ids, sdk
 from app.otel.export import LogData, SpanData
 from app.otel.metrics import Metrics
 from app.otel.pipeline import BATCH_SIZE, SIZE, Pipeline
-from app.otel.settings import Otel, read
+from app.otel.settings import Otel, Signal, read
 from tests.collector import Answer, Collector, Request, collector
 from tests.serving import until
 
@@ -31,13 +31,13 @@ def otel(url: str, **environ: str) -> Otel:
     return read(given, service="s", version="1", resource={})
 
 
-def started(make: Callable[..., Pipeline], metrics: Metrics, given: Otel) -> Pipeline:
+def started(signal: Signal, metrics: Metrics, given: Otel) -> Pipeline:
     with sdk.environment(given):
-        return make(given, metrics, sdk.Made(given))
+        return Pipeline(signal, given, metrics, sdk.Made(given))
 
 
 def spans(url: str, metrics: Metrics, **environ: str) -> Pipeline:
-    return started(pipeline.spans, metrics, otel(url, **environ))
+    return started("traces", metrics, otel(url, **environ))
 
 
 def dropped(metrics: Metrics) -> dict[str, float]:
@@ -91,7 +91,7 @@ def test_an_endpoint_that_wants_an_hour_is_not_waited_for(server: Collector) -> 
     sender = spans(server.url, metrics)
     sender.put(span(), 1)
     until(lambda: dropped(metrics) == {"export_failed": 1})
-    assert sender.counted.trouble == "it answered 429"
+    assert sender.trouble == "it answered 429"
     end(sender, 5)
 
 
@@ -125,7 +125,7 @@ def test_one_line_when_it_is_lost_and_one_when_it_is_back(
 
 def test_grpcs_port_is_pointed_out(caplog: pytest.LogCaptureFixture) -> None:
     sender = spans("http://127.0.0.1:4317", Metrics("app"))
-    sender.counted._tell("Connection refused")
+    sender._tell("Connection refused")
     assert "hint: 4317 is gRPC's port" in caplog.text
     end(sender, 0)
 
@@ -223,7 +223,7 @@ def test_what_is_large_waits_and_leaves_in_bounds(server: Collector) -> None:
     asked, go_on = held(server)
     metrics = Metrics("app")
     given = otel(server.url, OTEL_LOGS_EXPORTER="otlp", OTEL_BLRP_SCHEDULE_DELAY="10")
-    sender = started(pipeline.records, metrics, given)
+    sender = started("logs", metrics, given)
     sender.put(LogData(1, "INFO", "first", {}), 5)
     assert asked.wait(10)
     size = BATCH_SIZE // 2
@@ -240,7 +240,7 @@ def test_what_is_large_waits_and_leaves_in_bounds(server: Collector) -> None:
 def test_points_go_out_each_interval_and_at_the_end(server: Collector) -> None:
     metrics = Metrics("app")
     given = otel(server.url, OTEL_METRIC_EXPORT_INTERVAL="50")
-    sender = started(pipeline.points, metrics, given)
+    sender = started("metrics", metrics, given)
     until(lambda: len(server.requests) >= 2)
     metrics.set("telemock.store.size", 42)
     end(sender, 5)
@@ -261,7 +261,7 @@ def test_a_registry_that_cannot_be_read_once_does_not_end_it(
 
     monkeypatch.setattr(metrics.registry, "collect", once)
     given = otel(server.url, OTEL_METRIC_EXPORT_INTERVAL="20")
-    sender = started(pipeline.points, metrics, given)
+    sender = started("metrics", metrics, given)
     until(lambda: len(server.requests) >= 1)
     end(sender, 5)
     assert next(failing, False) is False
