@@ -1,6 +1,6 @@
 """The addon's half that deals with connections: which are opened, where they go, how they fail.
 
-A part of `addon.main`'s addon, which mitmproxy calls with every connection.
+A part of `addon.sidecar`'s addon, which mitmproxy calls with every connection.
 """
 
 import sys
@@ -11,33 +11,34 @@ from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.proxy.context import Context
 
-from addon.answer import Answers
-from addon.arrivals import Proven, brought
+from addon.app_client.profiles import Profiles
+from addon.arrive.accept import Gate
+from addon.arrive.direct import Caller
+from addon.arrive.endings import Ending, Met, ending, reader_of, refused
+from addon.arrive.loopback import LoopbackMode
+from addon.arrive.memory import Room
+from addon.arrive.proof import Proven, brought
+from addon.arrive.splice import Link
 from addon.bounds import REASON
-from addon.ca import Held
-from addon.capture import Capture, endpoint
-from addon.dns import Address, Names, Refused, why
-from addon.endings import Ending, Met, ending, reader_of, refused
-from addon.exchange import Exchange, Traced, names_of, trace
-from addon.front import Caller
-from addon.gate import Gate
-from addon.handler import unsent
-from addon.judge import Verdict, Wait
-from addon.loopback import LoopbackMode
-from addon.next_layer import choose
+from addon.exchange.conversation import Answers
+from addon.exchange.endpoint import endpoint
+from addon.exchange.exchange import Exchange, Traced, names_of, trace
+from addon.exchange.reply import Reply
+from addon.mitm.handler import unsent
+from addon.mitm.next_layer import choose
+from addon.mitm.relay import Relay
 from addon.options import Options
-from addon.profiles import Profiles
-from addon.relay import Relay
-from addon.reply import Reply
-from addon.room import Room
-from addon.splice import Link
+from addon.record.capture import Capture
+from addon.target.dns import Address, Names, Refused, why
+from addon.target.first_bytes import Verdict, Wait
+from addon.tls.ca import Held
 from app.contract.record import REASONS, CaptureRecord, Endpoint
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
 
 class Sink(Protocol):
-    """What takes the records: `addon.ship.Shipper`."""
+    """What takes the records: `addon.record.ship.Shipper`."""
 
     def reserve(self) -> tuple[str, int]: ...
 
@@ -153,7 +154,7 @@ class Connections:
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)
 
-    # For `addon.room` and what it bounds.
+    # For `addon.arrive.memory` and what it bounds.
 
     def open_of(self, client: connection.Client) -> Iterable[Exchange]:
         return self._begun.open_of(client.id)
@@ -290,7 +291,7 @@ class Connections:
             self._without_request(client, met, ending(met.how, met.opened))
 
     def left(self, link: Link) -> None:
-        """Records a connection that went through `addon.splice`; from its thread."""
+        """Records a connection that went through `addon.arrive.splice`; from its thread."""
         if link.verdict is None:
             return
         client = connection.Client(

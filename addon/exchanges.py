@@ -1,6 +1,7 @@
 """Exchanges, from a request's head to the record: decided, answered, ended.
 
-`addon.answer` asks for this directly; `addon.main` calls it from mitmproxy's hooks.
+`addon.exchange.conversation` asks for this directly; `addon.sidecar` calls it from mitmproxy's
+hooks.
 """
 
 import asyncio
@@ -10,11 +11,12 @@ from typing import Any
 
 from mitmproxy import connection
 
-from addon.answer import Head
+from addon.app_client.profiles import Profiles
 from addon.bounds import REASON
-from addon.capture import Capture, endpoint, tls_of
 from addon.connections import Sink, destination_of
-from addon.exchange import (
+from addon.exchange.conversation import Head
+from addon.exchange.endpoint import endpoint, tls_of
+from addon.exchange.exchange import (
     Counted,
     Exchange,
     Kept,
@@ -25,10 +27,10 @@ from addon.exchange import (
     query_of,
     trace,
 )
+from addon.exchange.reply import Reply, headers_of
+from addon.exchange.routing import Killed, Router, failed, own_seconds
 from addon.options import Options
-from addon.profiles import Profiles
-from addon.reply import Reply, headers_of
-from addon.routing import Killed, Router, failed, own_seconds
+from addon.record.capture import Capture
 from app.contract import body as bodies
 from app.contract.canonical import host_of, hosts_in
 from app.contract.record import Body, Endpoint, Kind, text
@@ -72,7 +74,7 @@ class Exchanges:
         for exchange in list(self._open.get(client.id, {}).values()):
             self.finish(exchange, "failed", "client_gone")
 
-    # What `addon.answer` calls.
+    # What `addon.exchange.conversation` calls.
 
     def line(
         self,

@@ -1,6 +1,6 @@
 """Every setting of the sidecar, declared once; `python -m addon --help` prints this table.
 
-Read by `addon.main` at start. The app has a table of its own.
+Read by `addon.sidecar` at start. The app has a table of its own.
 """
 
 import re
@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from addon import api
 from addon import bounds as bounding
+from addon.app_client import client
 from addon.bounds import Bounds
-from addon.egress import Egress
-from addon.egress import parse as parse_egress
 from addon.supervisor import ENV_RESTARTED
+from addon.target.egress import Egress
+from addon.target.egress import parse as parse_egress
 from app.contract import names
 from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
 from app.contract.settings import (
@@ -361,7 +361,7 @@ def version() -> str:
 
 def _api_tls(pem: str) -> ssl.SSLContext | None:
     try:
-        return api.trusting(pem) if pem else None
+        return client.trusting(pem) if pem else None
     except ValueError:
         raise SettingError(
             f"TELEMOCK_API_CA_PEM is {len(pem)} characters that hold no PEM certificate\n\n"

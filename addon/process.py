@@ -1,6 +1,6 @@
 """Everything that one sidecar process owns, made from its options, started and stopped in order.
 
-Used by `addon.proxy`, and by `mitmdump -s addon/main.py` through `Script`.
+Used by `addon.proxy`.
 """
 
 import asyncio
@@ -14,27 +14,25 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from mitmproxy import ctx
-from mitmproxy.addonmanager import Loader
-
-from addon import ca, layers, loopback, telemetry
-from addon import options as settings
-from addon.api import TROUBLES, Api
-from addon.arrivals import QUIC_REFUSED, QuicRefused
+from addon.app_client.client import TROUBLES, Api
+from addon.app_client.profiles import Profiles, built_in
+from addon.arrive import loopback
+from addon.arrive.proof import QUIC_REFUSED, QuicRefused
+from addon.arrive.splice import IDLE_SECONDS
 from addon.connections import listening
-from addon.constraints import Constraints, constraints, hosts_of
-from addon.dns import is_local
-from addon.logs import LogHandler, install
-from addon.main import Sidecar
-from addon.measure import Measure
+from addon.diagnostics import health as telemetry
+from addon.diagnostics.metrics import Measure
+from addon.diagnostics.spans import Spans
+from addon.mitm import layers
 from addon.options import Options, version
-from addon.profiles import Profiles, built_in
-from addon.ship import Shipper
-from addon.spans import Spans
-from addon.splice import IDLE_SECONDS
+from addon.record.logs import LogHandler, install
+from addon.record.ship import Shipper
+from addon.sidecar import Sidecar
+from addon.target.dns import is_local
+from addon.tls import ca
+from addon.tls.constraints import Constraints, constraints, hosts_of
 from app.contract.names import DIR_SPOOL, METRICS
 from app.contract.rules import Bundle
-from app.contract.settings import SettingError
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 
@@ -279,36 +277,6 @@ def _metrics(redirected: bool) -> Metrics:
     metrics = Metrics("sidecar", [QUIC_REFUSED.name])
     metrics.registry.register(QuicRefused())
     return metrics
-
-
-class Script:
-    """The addon for mitmdump, whose own options choose where it listens."""
-
-    def __init__(self) -> None:
-        self.addons: list[Sidecar] = []
-        self._process: Process | None = None
-
-    def load(self, loader: Loader) -> None:
-        try:
-            process = Process(settings.load(os.environ))
-        except (SettingError, OSError) as e:
-            sys.exit(f"error: {e}")
-        self._process = process
-        self.addons.append(process.sidecar)
-        wanted = {k: v for k, v in process.mitmproxy_options().items() if k != "mode"}
-        # The first refuses IPv6 clients; the others print what is not masked.
-        wanted |= {"block_global": False, "flow_detail": 0, "termlog_verbosity": "error"}
-        ctx.options.update_defer(**wanted)
-
-    async def running(self) -> None:
-        if self._process is not None:
-            self._process.start()
-            await self._process.serve()
-
-    async def done(self) -> None:
-        if self._process is not None:
-            await self._process.drain(lambda: 0)
-            await asyncio.to_thread(self._process.stop)
 
 
 def written(addresses: Iterable[tuple[str, int]]) -> list[str]:

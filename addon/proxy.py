@@ -10,19 +10,19 @@ import resource
 import signal
 import sys
 
-import addon.lean  # noqa: F401 - before any of mitmproxy's addons
+import addon.mitm.imports  # noqa: F401 - before any of mitmproxy's addons
 
 # isort: split
 from mitmproxy import options as mitmproxy_options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master as BaseMaster
 
-from addon.front import Front
-from addon.hooks import Hooks
+from addon.arrive.direct import Front
+from addon.mitm.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
 from addon.supervisor import CANNOT_START
-from addon.tls import Contexts
+from addon.tls.contexts import Contexts
 from app.contract.cores import no_core_dumps
 from app.contract.rules import Bundle
 

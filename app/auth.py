@@ -2,7 +2,7 @@
 
 On a laptop the holder of the token that the app makes at its first start (`LocalAuthority`; the
 command line and a sidecar on the same machine read it from the data directory), in a cluster whom
-its API server knows (`app.reviews`). Mock, health and metrics ask nobody.
+its API server knows (`app.cluster.token_review`). Mock, health and metrics ask nobody.
 """
 
 import contextlib

@@ -18,26 +18,27 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import api
+from app.api import intake, profiles, read
+from app.api.common import problem
+from app.api.health import health
+from app.api.openapi import describe
 from app.auth import Denied
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.names import HEADER_RECORD
 from app.contract.record import text
-from app.health import health
-from app.mock import is_direct
-from app.openapi import describe
+from app.mock.mock import is_direct
+from app.mock.request import hosts_of
+from app.mock.spans import METHODS, PodNames, otel
+from app.mock.websocket import websocket
 from app.otel.metrics import Metrics
 from app.profiles import ProfileSet
 from app.runtime import Runtime
-from app.seen import hosts_of
 from app.settings import Settings, environment, load
-from app.telemetry import METHODS, PodNames, otel
 from app.version import VERSION
-from app.websocket import websocket
 
 _OPEN = frozenset(route.path for route in health.routes if isinstance(route, APIRoute))
 
-# FastAPI's own would export raw queries; `app.telemetry` makes ours.
+# FastAPI's own would export raw queries; `app.mock.spans` makes ours.
 _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
@@ -129,7 +130,7 @@ async def _elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
-    said = api.problem(
+    said = problem(
         "nothing is answered here without TLS but the mock, /health, /ready and /metrics",
         "the API is on the release's Service, port https; `telemock --help` says how to ask it",
     )
@@ -179,8 +180,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Denied, _deny)
     app.include_router(health)
-    app.include_router(api.intake)
-    app.include_router(api.router)
+    for room in (intake, read, profiles):
+        app.include_router(room.routes)
     describe(app)
     return app
 
@@ -190,7 +191,7 @@ async def _refuse(request: Request, error: Exception) -> JSONResponse:
         raise error
     content: Any = error.detail
     if not isinstance(content, dict):
-        content = api.problem(content, _HINTS.get(error.status_code, ""))
+        content = problem(content, _HINTS.get(error.status_code, ""))
     return JSONResponse(content, error.status_code, headers=error.headers)
 
 
@@ -199,7 +200,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         raise error
     found = [f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors()]
     return JSONResponse(
-        api.problem("; ".join(found), "GET /openapi.json describes every parameter"), 422
+        problem("; ".join(found), "GET /openapi.json describes every parameter"), 422
     )
 
 
@@ -208,7 +209,7 @@ async def _deny(request: Request, error: Exception) -> JSONResponse:
         raise error
     text, _, hint = str(error).partition("\n\nhint: ")
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
-    return JSONResponse(api.problem(text, hint), error.status, headers.get(error.status))
+    return JSONResponse(problem(text, hint), error.status, headers.get(error.status))
 
 
 _HINTS = {

@@ -12,33 +12,33 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from app import auth, template
-from app.arriving import ENDED, Arriving
-from app.batch import BUDGET, DECODING, Budget
+from app import auth
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
-from app.digest import digest
-from app.files import LogFiles
-from app.foreign import believable, timed
-from app.ingest import Writer
-from app.logs import masked_logging, place
-from app.mock import Mock
+from app.ingest.admission import ENDED, Arriving
+from app.ingest.batch import BUDGET, DECODING, Budget
+from app.ingest.digest import digest
+from app.ingest.foreign import believable, timed
+from app.ingest.sidecars import Sidecars
+from app.ingest.writer import Writer
+from app.logs.disk import is_full, lacking, too_small
+from app.logs.files import LogFiles
+from app.logs.masked import masked_logging, place
+from app.mock.mock import Mock
+from app.mock.spans import Telemetry
 from app.otel.metrics import Metrics
 from app.otel.settings import Otel
-from app.profiles import ProfileSet
-from app.room import is_full, lacking, too_small
+from app.profiles import ProfileSet, template
 from app.settings import Settings
-from app.sidecars import Sidecars
 from app.store import Incoming, Store, StoreError
-from app.store.sqlite import SqliteStore
-from app.telemetry import Telemetry
+from app.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from app.release import Release
+    from app.cluster.release import Release
 
 FLUSH_S = 10.0  # that the shutdown waits for the mock's last records
 _PROFILES_S = 1.0  # between looks at the profiles' files
@@ -201,7 +201,7 @@ class Runtime:
             self.authority = auth.LocalAuthority(self.token)
             yield
             return
-        from app.release import Release  # loads the Kubernetes client
+        from app.cluster.release import Release  # loads the Kubernetes client
 
         self.release = Release.join(self.settings)
         self.authority = self.release.authority

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.kube import Api, Object, path
+from app.cluster.kube import Api, Object, path
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 

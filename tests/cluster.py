@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.kube import Api, KubeError, connect, path
+from app.cluster.kube import Api, KubeError, connect, path
 
 needs_cluster = pytest.mark.skipif(
     not os.environ.get("KUBECONFIG"), reason="needs a cluster: set KUBECONFIG"

@@ -1,7 +1,7 @@
 """A client, a Conversation and an app as a state machine: whatever comes first, every request is
 answered exactly once and in its order, or the connection is over; never both, and never neither.
 
-Run by tests/unit/addon/test_answer.py.
+Run by tests/unit/addon/exchange/test_conversation.py.
 """
 
 from typing import Any
@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from addon.answer import Conversation, Head
-from addon.exchange import Exchange
-from addon.reply import Reply
+from addon.exchange.conversation import Conversation, Head
+from addon.exchange.exchange import Exchange
+from addon.exchange.reply import Reply
 from tests.sidecar import rule as of_path
-from tests.unit.addon.test_routing import exchange_with
+from tests.unit.addon.exchange.test_routing import exchange_with
 
 NOW, APP, LAST, REAL = b"/now", b"/app", b"/last", b"/host"  # REAL is for the real host
 

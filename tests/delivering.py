@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from addon.api import Api
-from addon.deliver import Delivery
-from addon.spool import Spool
+from addon.app_client.client import Api
+from addon.record.deliver import Delivery
+from addon.record.spool import Spool
 from app.contract.record import CaptureRecord, encode
 from app.otel.metrics import Metrics
 from tests.standin import TOKEN, Behave

@@ -12,17 +12,17 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.test import taddons
 
-from addon import ca
-from addon.front import Front
-from addon.gate import Listener
-from addon.main import Sidecar
-from addon.tls import Contexts
+from addon.arrive.accept import Listener
+from addon.arrive.direct import Front
+from addon.sidecar import Sidecar
+from addon.tls import ca
+from addon.tls.contexts import Contexts
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
 from tests.sidecar import HOST, bundle_of, rule
-from tests.unit.addon.test_answer import ANSWER, MOCKED
+from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED
 from tests.unit.addon.test_connections import Kept
-from tests.unit.addon.test_main import made
+from tests.unit.addon.test_sidecar import made
 
 HUGE = b"x" * (8 << 20)
 RULES = bundle_of(

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from app import forms
 from app.contract.record import RecordError, Tls, decode, encode
-from app.digest import digest, said
-from app.files import request_log
+from app.ingest.digest import digest, said
+from app.logs.files import request_log
 from app.store import Incoming
-from app.store.rollup import facts
+from app.store.sqlite import repeated_lines
+from app.store.sqlite.rollup import facts
 from tests.records import T0, exchange
 
 USUAL = {
@@ -45,7 +45,7 @@ def same(line: bytes) -> None:
                 arrived(line)
         return
     known, log_line = facts(record, ()), request_log(record)
-    narrow = forms.narrowed(record)
+    narrow = repeated_lines.narrowed(record)
     for _ in range(4):
         found = arrived(line)
         assert (found.line, said(found)) == (line, log_line)

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from app.kube import Api, Object, path
+from app.cluster.kube import Api, Object, path
 from tests.serving import until
 
 IMAGE = os.environ.get("TELEMOCK_TEST_IMAGE", "")

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import httpx
 
-from app.kube import Api, Object, path
-from app.local import free_port
+from app.cluster.kube import Api, Object, path
+from app.run.processes import free_port
 from tests.serving import environment, until
 
 NAME = f"telemock-{secrets.token_hex(3)}"  # of this run: a cluster holds several releases

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app import kube
-from app.reviews import ClusterAuthority
+from app.cluster import kube
+from app.cluster.token_review import ClusterAuthority
 from tests.cluster import kubeconfig
 
 # What Kubernetes says of the token that a kubelet gave to a pod, and of a person.

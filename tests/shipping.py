@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from addon.api import Api
-from addon.exchange import Traced
-from addon.measure import Measure
-from addon.ship import Shipper
-from addon.spans import Spans
-from app.contract.mask import Masker
+from addon.app_client.client import Api
+from addon.diagnostics.metrics import Measure
+from addon.diagnostics.spans import Spans
+from addon.exchange.exchange import Traced
+from addon.record.ship import Shipper
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
 from app.otel.metrics import Metrics

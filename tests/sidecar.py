@@ -151,7 +151,7 @@ class Sidecar:
 
         def all_printed() -> bool:
             lines = self.log.read_text().splitlines()
-            logged = [x for x in lines if " addon.deliver: " not in x]
+            logged = [x for x in lines if " addon.record.deliver: " not in x]
             return self.health()["shipper"]["reserved"] == len(self.records()) + len(logged)
 
         wait_for(all_printed)

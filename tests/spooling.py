@@ -4,8 +4,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from addon.segment import segment_name
-from addon.spool import Spool
+from addon.record.segment import segment_name
+from addon.record.spool import Spool
 from app.contract.record import CaptureRecord, encode
 
 BOOT, OLD, OLDER = "ab" * 16, "cd" * 16, "ef" * 16

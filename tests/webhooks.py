@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from app.kube import Api, KubeError, Object, path
+from app.cluster.kube import Api, KubeError, Object, path
 from tests.serving import until
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"

@@ -9,8 +9,8 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +18,7 @@ import msgspec
 import zstandard
 
 from app.analysis.tally import Summary, Tally, markdown
+from app.contract.instant import iso
 from app.contract.names import DIR_ANALYSIS, FILE_REPORT, FILE_SUMMARY, LOG_REQUESTS
 from app.contract.record import LINE_CAP
 from app.contract.settings import SettingError
@@ -38,7 +39,7 @@ def summarize(logs: Path) -> Summary:
             if entry is None or not tally.add(entry):
                 tally.broken += 1
     return tally.summary(
-        generated_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        generated_at=iso(time.time_ns()),
         files=[path.name for path in files],
     )
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
-from app.changes import version_number
-from app.inventory import classify
+from app.escape import inert
+from app.report.changes import version_number
+from app.report.tables import markdown_table
 from app.store import OTHER
-from app.tables import inert, markdown_table
+from app.store.inventory import classify
 
 NAMES = 1_000  # distinct endpoints, versions, user agents; the rest are OTHER
 FIELDS = 2_000  # of one endpoint

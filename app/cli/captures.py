@@ -6,7 +6,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,12 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.options import AsJson, Server, filtered
-from app.client import Source, captures, connect, is_asked
+from app.client.source import Source, captures, connect, is_asked
 from app.contract import record
-from app.export import FORMATS
+from app.contract.instant import iso
+from app.escape import plain
+from app.report.export import FORMATS
 from app.settings import load
 from app.store import CaptureQuery
-from app.tables import plain
 
 NO_MATCH = 1
 _POLL_S = 1.0
@@ -179,10 +179,9 @@ def _print(lines: Iterable[bytes], *, as_json: bool) -> None:
 
 def _row(line: bytes) -> str:
     found = record.decode(line)
-    at = datetime.fromtimestamp(found.time_ns // 10**9, UTC)
     by = found.workload
     cells = (
-        f"{at:%Y-%m-%dT%H:%M:%S}.{found.time_ns % 10**9 // 10**6:03d}Z",
+        iso(found.time_ns, 3),
         found.action or "-",
         str(found.response.status) if found.response else "-",
         found.product_version or "-",

@@ -12,11 +12,11 @@ import typer
 import uvicorn
 
 from app.cli.server import Server, config
+from app.cluster.kube import connect
 from app.contract.cores import no_core_dumps
 from app.contract.settings import SettingError
-from app.inject.environment import Environment
+from app.inject.process_settings import Environment
 from app.inject.server import Injector
-from app.kube import connect
 
 _BACKLOG = 512
 _DRAIN_S = 5.0  # that the cluster gets to send no new ones here

@@ -3,35 +3,23 @@
 import functools
 import inspect
 import re
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from app.contract.instant import instant
 from app.contract.record import Action, Kind
 from app.settings import CLUSTER, load
 from app.store import CaptureQuery
 
-_AGE = re.compile(r"(\d{1,6}(?:\.\d+)?)([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_LARGEST = (1 << 63) - 1
 
-
-def instant(text: str) -> int:
-    """Nanoseconds (UTC): `15m`, `24h`, `7d` ago, or an ISO date or time (UTC unless it says)."""
-    age = _AGE.fullmatch(text)
-    if age:
-        return max(0, time.time_ns() - int(float(age[1]) * _SECONDS[age[2]] * 1e9))
+def time_of(text: str) -> int:
+    """Nanoseconds since 1970."""
     try:
-        at = datetime.fromisoformat(text)
-        ns = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000) * 1000
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(
-            f"{text!r} is not a time: write 24h (ago), or 2026-01-31T12:00:00Z"
-        ) from None
-    return min(max(0, ns), _LARGEST)
+        return instant(text)
+    except ValueError as e:
+        raise typer.BadParameter(str(e)) from None
 
 
 def _status(text: str) -> str:
@@ -56,9 +44,9 @@ Server = Annotated[
 ]
 Since = Annotated[
     int | None,
-    typer.Option(parser=instant, metavar="TIME", help="From then on: 24h, 7d, or an ISO time."),
+    typer.Option(parser=time_of, metavar="TIME", help="From then on: 24h, 7d, or an ISO time."),
 ]
-Until = Annotated[int | None, typer.Option(parser=instant, metavar="TIME", help="Before then.")]
+Until = Annotated[int | None, typer.Option(parser=time_of, metavar="TIME", help="Before then.")]
 ProfileId = Annotated[str | None, typer.Option(metavar="ID", help="Only this profile.")]
 
 # Parameter of a command -> its type; the names without _ns are CaptureQuery's.

@@ -13,11 +13,12 @@ from app.cli import captures, rules
 from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import status
-from app.client import ClientError, connect
+from app.client.running import running_app
+from app.client.source import ClientError, connect
+from app.cluster.kube import KubeError
 from app.contract.settings import SettingError
-from app.kube import KubeError
-from app.local import PYTHON, LocalError, running_app
 from app.profiles import ProfileError
+from app.run.processes import PYTHON, LocalError
 from app.settings import environment, load
 from app.store import QueryError, Scope, StoreError
 
@@ -87,8 +88,8 @@ def run(
 
     Example: telemock run --mode observe -- curl -s https://cdn.cribl.io/telemetry/
     """
-    from app.run import RunError
-    from app.run import run as run_command
+    from app.run.command import RunError
+    from app.run.command import run as run_command
 
     try:
         code = run_command(
@@ -125,7 +126,7 @@ def injector() -> None:
     Example: telemock injector
     """
     from app.cli.injector import serve as run_injector
-    from app.inject.environment import load as load_injector
+    from app.inject.process_settings import load as load_injector
 
     raise typer.Exit(run_injector(load_injector()))
 
@@ -163,7 +164,7 @@ def report(
     """
     import msgspec
 
-    from app.report import text
+    from app.report.build import text
 
     with connect(load(), server) as source:
         found = source.report(Scope(since_ns=since, until_ns=until, profile=profile))
@@ -184,7 +185,7 @@ def fields(
     """
     import msgspec
 
-    from app.tables import text_table
+    from app.report.tables import text_table
 
     with connect(load(), server) as source:
         rows = source.fields(Scope(since_ns=since, until_ns=until, profile=profile))

@@ -9,10 +9,11 @@ import typer
 
 from app.cli.options import AsJson
 from app.contract.record import Mode
+from app.escape import plain
 from app.profiles import Explanation, ProfileError, explain, load_profiles, seen_from_url
 from app.profiles.read import find
+from app.report.tables import text_table
 from app.settings import load
-from app.tables import plain, text_table
 
 FAILED = 1
 SHOWN = 12  # readings of a path that are listed

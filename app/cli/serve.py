@@ -20,10 +20,11 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.cli.server import Server, allow_connections, config
+from app.client.running import running_app
 from app.contract.names import API_KEPT_S, FILE_SERVER, FILE_TOKEN
 from app.contract.settings import SettingError
-from app.local import LocalError, running_app
 from app.main import create_app
+from app.run.processes import LocalError
 from app.runtime import Runtime
 from app.settings import Settings
 

@@ -6,13 +6,14 @@ import msgspec
 import typer
 
 from app.cli.options import AsJson
-from app.client import ClientError, in_cluster
+from app.client.source import ClientError, in_cluster
+from app.escape import plain
+from app.report.tables import text_table
 from app.settings import load
 from app.store import Scope
-from app.tables import plain, text_table
 
 if TYPE_CHECKING:
-    from app.status import PodStatus, Seen
+    from app.inject.status import PodStatus, Seen
 
 NONE = 1  # exit code: no pod is ours
 _HEAD = (
@@ -38,8 +39,8 @@ def status(
 
     Example: telemock status -A
     """
-    from app import kube
-    from app.status import gather
+    from app.cluster import kube
+    from app.inject.status import gather
 
     try:
         api = kube.connect(context)
@@ -67,7 +68,7 @@ def status(
 
 def _seen(context: str) -> "Seen | None":
     """What the app knows; None, and a line on stderr, when it cannot be asked."""
-    from app.status import Seen
+    from app.inject.status import Seen
 
     try:
         with in_cluster(context, load().fullname) as source:

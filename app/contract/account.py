@@ -15,6 +15,12 @@ from app.contract.record import Boot, Short
 
 ACCOUNTS = 16  # told at a time, each some 200 bytes
 
+# Why a record may be lost, of REASONS; in the order of the ledger's file, new ones at the end.
+LOST = (
+    "queue_full", "spool_full", "disk_full", "disk_error", "corrupt", "refused", "too_large",
+    "shutdown",
+)  # fmt: skip
+
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 

@@ -2,7 +2,7 @@
 ranges they are taken from, and which of them a machine or pod gets.
 
 A range is taken whole or not at all: where anything of the machine's own lies in it, the next one
-is tried (`addon.used` looks; the injector knows only what the pod's specification says).
+is tried (`addon.redirect.used` looks; the injector knows only what the pod's specification says).
 """
 
 from collections.abc import Callable, Sequence

@@ -1,20 +1,100 @@
-"""Which part of a rule's match a request does not fulfil.
+"""What a rule says of the requests it takes, and which part of that a request does not fulfil.
 
 Used by `app.contract.rules` in `decide`, and by `rules explain`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import Any, Literal
 
 import msgspec
+import re2
 
 from app.contract.body import UNREADABLE, json_values
 from app.contract.record import Pair
 
-if TYPE_CHECKING:
-    from app.contract.rules import Match, Seen, Value
+
+class Host(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`name` itself, or with `suffix` every name that ends in `.name`. Lower case. `unmatched`, of
+    a profile's host: what happens to a request of it that no rule takes."""
+
+    name: str
+    suffix: bool = False
+    unmatched: Literal["pass", "block"] = "pass"
+
+    def matches(self, host: str) -> bool:
+        return host.endswith("." + self.name) if self.suffix else host == self.name
+
+
+class Path(msgspec.Struct, frozen=True):
+    """`regex` is RE2 (linear time) and matches the whole raw path."""
+
+    kind: Literal["exact", "prefix", "regex"]
+    value: str
+
+    def matches(self, path: str) -> bool:
+        if self.kind == "exact":
+            return path == self.value
+        if self.kind == "prefix":
+            return path.startswith(self.value)
+        return regex(self.value).fullmatch(path) is not None
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A condition on one query parameter, header or JSON field.
+
+    `name` of a header is lower case; of a JSON field it is a dotted path (`a.b.0.c`).
+    """
+
+    name: str
+    op: Literal["present", "absent", "equals", "prefix", "contains", "regex"] = "present"
+    value: str = ""
+
+    def matches(self, found: Sequence[str]) -> bool:
+        """Whether one of the values found under the name fits (`absent`: none was found)."""
+        if self.op == "absent":
+            return not found
+        if self.op == "present":
+            return bool(found)
+        if self.op == "equals":
+            return self.value in found
+        if self.op == "prefix":
+            return any(v.startswith(self.value) for v in found)
+        if self.op == "contains":
+            return any(self.value in v for v in found)
+        pattern = regex(self.value)
+        return any(pattern.search(v) is not None for v in found)
+
+
+class Match(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Empty means any. All parts must hold; one of `methods`, `hosts`, `paths` suffices."""
+
+    methods: tuple[str, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    paths: tuple[Path, ...] = ()
+    query: tuple[Value, ...] = ()
+    headers: tuple[Value, ...] = ()
+    body: tuple[Value, ...] = ()
+
+
+class Seen(msgspec.Struct, kw_only=True):
+    """What `decide` looks at. `host` is the name that the request means, without port; `names` are
+    the others that it or its connection carries; `path` raw; `headers` in order, any case.
+
+    `json` is the decoded body, UNREAD while it has not been read, UNREADABLE when it cannot be, and
+    None when it is empty or has no fields.
+    """
+
+    method: str
+    host: str
+    path: str
+    names: Sequence[str] = ()
+    query: Sequence[Pair] = ()
+    headers: Sequence[Pair] = ()
+    json: Any = None
+
+
+UNREAD = msgspec.UNSET
 
 
 class Unmatched(msgspec.Struct, frozen=True):
@@ -45,7 +125,7 @@ def failed_part(match: Match, seen: Seen) -> Unmatched | None:
         lower = [(n.lower(), v) for n, v in seen.headers]
         if bad := _unmatched("header", match.headers, lower):
             return bad
-    if match.body and seen.json is not msgspec.UNSET and seen.json is not UNREADABLE:
+    if match.body and seen.json is not UNREAD and seen.json is not UNREADABLE:
         for want in match.body:
             found = json_values(seen.json, want.name)
             if not want.matches(found):
@@ -64,3 +144,8 @@ def _unmatched(part: str, wanted: Iterable[Value], pairs: Sequence[Pair]) -> Unm
         if not want.matches(found):
             return _missed(part, want, found)
     return None
+
+
+@lru_cache(maxsize=1024)
+def regex(pattern: str) -> Any:
+    return re2.compile(pattern)

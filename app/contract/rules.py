@@ -6,13 +6,12 @@ A request is judged as it came, and where that lets it go on to the vendor, in e
 `app.profiles` compiles what people write into these types; both halves load them from JSON.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterator
+from functools import cached_property
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-import re2
 from msgspec.structs import replace
 
 from app.contract.body import UNREADABLE as UNREADABLE
@@ -25,74 +24,18 @@ from app.contract.canonical import (
     query_in,
     readings,
 )
+from app.contract.matching import UNREAD as UNREAD
+from app.contract.matching import Host as Host
+from app.contract.matching import Match as Match
+from app.contract.matching import Path as Path
+from app.contract.matching import Seen as Seen
 from app.contract.matching import Unmatched as Unmatched
+from app.contract.matching import Value as Value
 from app.contract.matching import failed_part as failed_part
+from app.contract.matching import regex as regex
 from app.contract.record import Action, Mode, Pair
 
 Part = Literal["query", "header", "body", "path", "any"]
-
-
-class Host(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`name` itself, or with `suffix` every name that ends in `.name`. Lower case. `unmatched`, of
-    a profile's host: what happens to a request of it that no rule takes."""
-
-    name: str
-    suffix: bool = False
-    unmatched: Literal["pass", "block"] = "pass"
-
-    def matches(self, host: str) -> bool:
-        return host.endswith("." + self.name) if self.suffix else host == self.name
-
-
-class Path(msgspec.Struct, frozen=True):
-    """`regex` is RE2 (linear time) and matches the whole raw path."""
-
-    kind: Literal["exact", "prefix", "regex"]
-    value: str
-
-    def matches(self, path: str) -> bool:
-        if self.kind == "exact":
-            return path == self.value
-        if self.kind == "prefix":
-            return path.startswith(self.value)
-        return _regex(self.value).fullmatch(path) is not None
-
-
-class Value(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A condition on one query parameter, header or JSON field.
-
-    `name` of a header is lower case; of a JSON field it is a dotted path (`a.b.0.c`).
-    """
-
-    name: str
-    op: Literal["present", "absent", "equals", "prefix", "contains", "regex"] = "present"
-    value: str = ""
-
-    def matches(self, found: Sequence[str]) -> bool:
-        """Whether one of the values found under the name fits (`absent`: none was found)."""
-        if self.op == "absent":
-            return not found
-        if self.op == "present":
-            return bool(found)
-        if self.op == "equals":
-            return self.value in found
-        if self.op == "prefix":
-            return any(v.startswith(self.value) for v in found)
-        if self.op == "contains":
-            return any(self.value in v for v in found)
-        regex = _regex(self.value)
-        return any(regex.search(v) is not None for v in found)
-
-
-class Match(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Empty means any. All parts must hold; one of `methods`, `hosts`, `paths` suffices."""
-
-    methods: tuple[str, ...] = ()
-    hosts: tuple[Host, ...] = ()
-    paths: tuple[Path, ...] = ()
-    query: tuple[Value, ...] = ()
-    headers: tuple[Value, ...] = ()
-    body: tuple[Value, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -196,25 +139,6 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
     def _by_id(self) -> dict[tuple[str, str], tuple[Profile, Rule]]:
         return {(p.id, r.id): (p, r) for p in self.profiles for r in p.rules}
 
-
-class Seen(msgspec.Struct, kw_only=True):
-    """What `decide` looks at. `host` is the name that the request means, without port; `names` are
-    the others that it or its connection carries; `path` raw; `headers` in order, any case.
-
-    `json` is the decoded body, UNREAD while it has not been read, UNREADABLE when it cannot be, and
-    None when it is empty or has no fields.
-    """
-
-    method: str
-    host: str
-    path: str
-    names: Sequence[str] = ()
-    query: Sequence[Pair] = ()
-    headers: Sequence[Pair] = ()
-    json: Any = None
-
-
-UNREAD = msgspec.UNSET
 
 # How a request came to its rule, where not as it came: what was read in another way, or not at all.
 By = Literal["name", "path", "query", "header", "method", "body"]
@@ -350,11 +274,6 @@ def _action(rule: Rule, mode: Mode | None) -> Action:
     return mode if mode is not None and rule.action == "mock" else rule.action
 
 
-@lru_cache(maxsize=1024)
-def _regex(pattern: str) -> Any:
-    return re2.compile(pattern)
-
-
 def product_version(profile: Profile, seen: Seen) -> str:
     """The product's version as the profile extracts it, "" when it is not there."""
     found: Iterator[str]
@@ -368,7 +287,7 @@ def product_version(profile: Profile, seen: Seen) -> str:
         for value in found:
             if not extract.regex:
                 return value[:128]
-            cut = _regex(extract.regex).search(value)
+            cut = regex(extract.regex).search(value)
             if cut is not None:
                 return str(cut.group(1) if cut.re.groups else cut.group(0))[:128]
     return ""

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app import local
+from app.client.running import get
+from app.run import processes
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"  # there in a checkout only
 CONFIGURATION = Path(__file__).parent / "observability"
@@ -68,7 +69,7 @@ def find(data: Path, logs: Path) -> Backends:
         left = msgspec.json.decode(state.read_bytes(), type=Backends)
     except (OSError, msgspec.DecodeError):
         left = None
-    if left and left.jaeger and local.get(left.jaeger + "/api/services"):
+    if left and left.jaeger and get(left.jaeger + "/api/services"):
         return left
     if shutil.which("jaeger") and shutil.which("prometheus"):
         started = _programs(data, logs)
@@ -88,7 +89,7 @@ def _programs(data: Path, logs: Path) -> Backends:
     )
     (port,) = _free_ports(1)
     jaeger, prometheus = f"http://127.0.0.1:{ports['QUERY']}", f"http://127.0.0.1:{port}"
-    collector = local.Child(
+    collector = processes.Child(
         "jaeger",
         ["jaeger", "--config", f"file:{CONFIGURATION / 'jaeger.yaml'}"],
         environ={
@@ -106,8 +107,8 @@ def _programs(data: Path, logs: Path) -> Backends:
         .replace(_METRICS, f"127.0.0.1:{ports['METRICS']}")
     )
     try:
-        collector.wait(lambda: bool(local.get(jaeger + "/api/services")))
-        metrics = local.Child(
+        collector.wait(lambda: bool(get(jaeger + "/api/services")))
+        metrics = processes.Child(
             "prometheus",
             [
                 "prometheus", f"--config.file={scrape}",
@@ -118,7 +119,7 @@ def _programs(data: Path, logs: Path) -> Backends:
             console=logs / "prometheus.console.log",
             stay=True,
         )  # fmt: skip
-        metrics.wait(lambda: bool(local.get(prometheus + "/-/ready")))
+        metrics.wait(lambda: bool(get(prometheus + "/-/ready")))
     except BaseException:
         collector.stop()
         raise
@@ -135,7 +136,7 @@ def _compose() -> Backends:
         else []
     )
     if not compose or not COMPOSE.is_file():
-        raise local.LocalError(
+        raise processes.LocalError(
             "no jaeger and prometheus in PATH, and no docker compose to start them with\n\n"
             "hint: put both programs into PATH, or name a collector: "
             "OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:4318"
@@ -146,7 +147,7 @@ def _compose() -> Backends:
         [*command, "up", "-d", "--no-deps", *services], stdin=subprocess.DEVNULL, check=False
     )
     if done.returncode:
-        raise local.LocalError(
+        raise processes.LocalError(
             f"{' '.join(command)} up ended with {done.returncode}\n\n"
             "hint: its words are above; jaeger and prometheus in PATH do as well"
         )
@@ -154,7 +155,7 @@ def _compose() -> Backends:
         "http://127.0.0.1:4318", "http://127.0.0.1:16686", "http://127.0.0.1:9090",
         "http://127.0.0.1:3000", " ".join([*command, "rm", "-sf", *services]),
     )  # fmt: skip
-    _until(lambda: bool(local.get(found.jaeger + "/api/services")), "Jaeger does not answer")
+    _until(lambda: bool(get(found.jaeger + "/api/services")), "Jaeger does not answer")
     return found
 
 
@@ -163,7 +164,7 @@ def trace(backends: Backends, trace_id: str, spans: int) -> list[Span]:
     found: list[Span] = []
 
     def complete() -> bool:
-        found[:] = _spans(local.get(f"{backends.jaeger}/api/traces/{trace_id}"))
+        found[:] = _spans(get(f"{backends.jaeger}/api/traces/{trace_id}"))
         return len(found) >= spans
 
     _until(complete, f"Jaeger has not got the {spans} spans of the trace {trace_id}")
@@ -205,13 +206,13 @@ def tree(spans: list[Span]) -> Iterator[str]:
 def _free_ports(number: int) -> list[int]:
     found: set[int] = set()
     while len(found) < number:
-        found.add(local.free_port())
+        found.add(processes.free_port())
     return list(found)
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + local.START_SECONDS
+    deadline = time.monotonic() + processes.START_SECONDS
     while not holds():
         if time.monotonic() > deadline:
-            raise local.LocalError(f"{otherwise} after {local.START_SECONDS:.0f} s")
+            raise processes.LocalError(f"{otherwise} after {processes.START_SECONDS:.0f} s")
         time.sleep(0.1)

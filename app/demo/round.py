@@ -18,39 +18,22 @@ from typing import Any
 
 import msgspec
 
-from app import local, sent
-from app.client import Source, connect
+from app.client.running import running_app
+from app.client.source import Source, connect
 from app.contract import names
 from app.contract.record import CaptureRecord
 from app.demo import backends, host, plan, show
+from app.demo.show import Outcome
+from app.run import processes
+from app.run import summary as sent
 from app.settings import Settings
 
 _HERE = Path(__file__).parent
 NODE_SECONDS = 60
 
 
-class DemoError(local.LocalError):
+class DemoError(processes.LocalError):
     """Something did not come out as it must. The text is meant for people, whole."""
-
-
-class Outcome(msgspec.Struct, kw_only=True):
-    """What the demo saw; the JSON form is what `--json` prints."""
-
-    client: str
-    sent: list[sent.Sent]
-    added_fields: list[str]
-    passed: list[str]
-    captures: int
-    seconds: float
-    logs: str
-    data: str
-    api: str
-    running: bool  # the API still answers
-    pids: list[int] = []  # of what stays up
-    trace_id: str = ""  # of one answered request, with --otel
-    trace: list[str] = []  # its spans, as a tree
-    links: dict[str, str] = {}  # where to look at traces and metrics
-    backends_stop: str = ""  # what ends Jaeger and Prometheus, which stay up
 
 
 def demo(
@@ -72,17 +55,17 @@ def demo(
         stack.callback(hosts.stop)
         seen = backends.find(data, logs) if otel else None
         environ = seen.environ if seen else {}
-        url = local.running_app(data)
+        url = running_app(data)
         if url and otel:
             raise DemoError(
                 f"an app runs on {data} already, without the demo's collector: {url}\n\n"
                 "hint: stop it, or set TELEMOCK_DATA to a directory of the demo's own"
             )
-        app = local.App(url, data, None) if url else local.start_app(
+        app = processes.App(url, data, None) if url else processes.start_app(
             data, logs, environ={"TELEMOCK_PROFILES": "cribl", **environ}, stay=keep
         )  # fmt: skip
         stack.callback(app.stop)
-        sidecar = local.start_sidecar(
+        sidecar = processes.start_sidecar(
             data, logs, app.url, environ=_sidecar_settings(directory, ports) | environ, stay=keep
         )
         stack.callback(sidecar.child.stop)
@@ -117,12 +100,12 @@ def demo(
     return 0
 
 
-def _real_hosts(directory: Path, logs: Path, stay: bool) -> tuple[dict[str, int], local.Child]:
+def _real_hosts(directory: Path, logs: Path, stay: bool) -> tuple[dict[str, int], processes.Child]:
     told = directory / host.PORTS_FILE
     told.unlink(missing_ok=True)
-    child = local.Child(
+    child = processes.Child(
         "the demo's real host",
-        [*local.PYTHON, "app.demo.host", str(directory)],
+        [*processes.PYTHON, "app.demo.host", str(directory)],
         environ=os.environ,
         console=logs / "demo-hosts.console.log",
         stay=stay,

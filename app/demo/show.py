@@ -2,19 +2,37 @@
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
 
-from app import sent
+import msgspec
+
 from app.contract import names
 from app.demo import plan
+from app.escape import plain
+from app.run import summary
 from app.settings import Settings
-from app.tables import plain
-
-if TYPE_CHECKING:
-    from app.demo.round import Outcome
 
 
-def outcome(found: "Outcome", settings: Settings) -> None:
+class Outcome(msgspec.Struct, kw_only=True):
+    """What the demo saw; the JSON form is what `--json` prints."""
+
+    client: str
+    sent: list[summary.Sent]
+    added_fields: list[str]
+    passed: list[str]
+    captures: int
+    seconds: float
+    logs: str
+    data: str
+    api: str
+    running: bool  # the API still answers
+    pids: list[int] = []  # of what stays up
+    trace_id: str = ""  # of one answered request, with --otel
+    trace: list[str] = []  # its spans, as a tree
+    links: dict[str, str] = {}  # where to look at traces and metrics
+    backends_stop: str = ""  # what ends Jaeger and Prometheus, which stay up
+
+
+def outcome(found: Outcome, settings: Settings) -> None:
     """Prints it on stdout; bold heads on a terminal only."""
     bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
 
@@ -28,7 +46,7 @@ def outcome(found: "Outcome", settings: Settings) -> None:
     say(f"A stand-in Cribl node ({found.client}, an HTTPS client behind the sidecar) ran as")
     say(f"version {older} and {newer}; {found.captures} captures, {found.seconds} s.")
     head("What left")
-    print(sent.table(found.sent), end="")
+    print(summary.table(found.sent), end="")
     head(f"Fields that {newer} added")
     for field in found.added_fields:
         say(f"query.{field}")

@@ -9,11 +9,11 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from app.kube import Api, KubeError, Object, path
-from app.logs import place
+from app.cluster.kube import Api, KubeError, Object, path
+from app.contract.instant import iso
+from app.logs.masked import place
 from app.otel.metrics import Metrics
 
 AGAIN_S = 600.0
@@ -97,7 +97,7 @@ class Events:
             log.error("an Event could not be written: %s", place(e))
 
     def _post(self, event: Event) -> None:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = iso(time.time_ns())
         namespace = event.about["namespace"]
         self._api.request(
             "POST",

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 import yaml
 
-from app.inject import text as yaml_text
+from app.escape import plain
+from app.inject import kube_yaml as yaml_text
 from app.inject.pod import Injection
-from app.tables import plain
 
 Object = dict[str, Any]
 

@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Mapping
 
+from app.cluster.kube import Api, KubeError, path
 from app.inject.settings import NamespaceFacts
-from app.kube import Api, KubeError, path
 
 KEEP_S = 10.0  # that labels are used without asking again
 RETRY_S = 2.0  # after a look that failed

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from app.contract import names
-from app.inject import clients, conflicts, hosts, sidecar
+from app.inject import conflicts, containers, hosts, sidecar
+from app.inject.annotations import Wishes, wishes
 from app.inject.reasons import Reason, reason
 from app.inject.settings import InjectSettings, NamespaceFacts, Redirect
 from app.inject.sidecar import Plan
-from app.inject.wishes import Wishes, wishes
 
 
 class Injection(NamedTuple):
@@ -102,7 +102,7 @@ def _redirect(asked: Wishes, namespace: NamespaceFacts) -> Redirect:
 
 def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
     """Puts everything into the pod's spec; what is to be said about its containers."""
-    said = clients.connect(conflicts.all_containers(spec), asked.trust, plan.hosts)
+    said = containers.connect(conflicts.all_containers(spec), asked.trust, plan.hosts)
     spec["initContainers"] = [*sidecar.containers(plan), *(spec.get("initContainers") or ())]
     spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes(plan.settings.env)]
     if plan.hosts:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app.contract import names
 from app.contract.dummies import CHART_VALUE, SETTING
-from app.tables import plain
+from app.escape import plain
 
 
 class Row(NamedTuple):

@@ -17,21 +17,21 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from app import tls
+from app.cluster import certificates
+from app.cluster.certificates import LEAF_INJECTOR, ServerCertificate, TlsError
+from app.cluster.kube import Api, KubeError
 from app.contract.hosts import UNKNOWN, is_ours
-from app.contract.mask import Masker
-from app.inject.bundle import trust
-from app.inject.environment import Environment
+from app.contract.masking.masker import Masker
+from app.inject.ca_bundle import trust
 from app.inject.events import Events
 from app.inject.namespaces import Namespaces
+from app.inject.process_settings import Environment
 from app.inject.settings import InjectSettings
 from app.inject.webhook import BODY_CAP, REFUSALS, ReviewError, Webhook
-from app.kube import Api, KubeError
-from app.logs import masked_logging, place
+from app.logs.masked import masked_logging, place
 from app.otel.export import Exporter
 from app.otel.metrics import CONTENT_TYPE, Metrics
 from app.profiles import ProfileSet
-from app.tls import LEAF_INJECTOR, ServerCertificate, TlsError
 from app.version import VERSION
 
 LOOK_S = 30.0  # between looks at the certificate and the caBundle
@@ -64,7 +64,7 @@ class Injector:
         self.webhook = Webhook(self.settings, Namespaces(api), self.events, self.metrics)
         self.draining = False
         self._api = api
-        self._load = tls.loader(
+        self._load = certificates.loader(
             api, environment.pod_namespace, environment.fullname, environment.tls_secret
         )
         self._ca = ""

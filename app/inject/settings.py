@@ -1,6 +1,6 @@
 """What `inject()` goes by besides the pod: the release's choices, and the pod's namespace.
 
-Filled by `app.inject.environment` for the webhook and by `app.cli.inject` for manifests.
+Filled by `app.inject.process_settings` for the webhook and by `app.cli.inject` for manifests.
 """
 
 from collections.abc import Mapping

@@ -12,8 +12,8 @@ import msgspec
 
 from app.contract import names
 from app.inject import hosts, sidecar
-from app.inject import text as yaml_text
-from app.inject.clients import CA_VARIABLE
+from app.inject import kube_yaml as yaml_text
+from app.inject.containers import CA_VARIABLE
 from app.inject.settings import InjectSettings, Redirect
 from app.inject.sidecar import Plan
 

@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from app.cluster.kube import Object
 from app.contract import names
+from app.escape import plain
 from app.inject import InjectSettings, inject, patch
 from app.inject.events import Event, Events, about
 from app.inject.namespaces import Namespaces
-from app.kube import Object
-from app.logs import place
+from app.logs.masked import place
 from app.otel.metrics import Metrics
-from app.tables import plain
 
 BODY_CAP = 3 << 20  # bytes: what the API server stores at most, and the review around it
 _WARNINGS_CAP = 8

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 with warnings.catch_warnings():
-    # It misses what guesses encodings, which `addon.lean` leaves out and nobody here asks for.
+    # It misses what guesses encodings, which `addon.mitm.imports` leaves out.
     warnings.simplefilter("ignore")
     import requests
 

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from app import template
 from app.contract import rules as contract
-from app.profiles import schema
+from app.profiles import schema, template
 from app.profiles.problems import Problem, ProfileError, from_pydantic, shown
 from app.profiles.read import Source, document, find, read_bytes
 from app.profiles.unreachable import taken_before

@@ -1,7 +1,7 @@
 """Where captures live: the promises every store keeps, and the plain types it speaks.
 
-`app.ingest` writes, `app.api`, `app.report` and the CLI read. `sqlite.SqliteStore` is the embedded
-store; every store passes tests/unit/app/store/suite.py.
+`app.ingest.writer` writes, `app.api.routes`, `app.report.build` and the CLI read.
+`sqlite.SqliteStore` is the embedded store; every store passes tests/unit/app/store/suite.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ import msgspec
 
 from app.contract.account import Account
 from app.contract.record import CaptureRecord
-from app.inventory import Observation
+from app.store.inventory import Observation
 
 LIMIT = 1000  # captures in one page, at most
 OTHER = "(other)"  # stands for a name once the inventory holds as many as it may
@@ -54,7 +54,7 @@ class Form(msgspec.Struct, frozen=True, eq=False):
     store keeps it once, and of each line only its values.
 
     `line` has %b for seq, time_ns and each value, `said` (a line of the request log) for what
-    `app.forms` puts there.
+    `app.store.sqlite.repeated_lines` puts there.
     """
 
     line: bytes
@@ -72,8 +72,8 @@ class Incoming(msgspec.Struct, gc=False):
     version does not know; or of a line that has a form, its values.
 
     `facts` and `said` (its line in the request log, b"" for none) are known where it went through
-    `app.digest`, `said` only without a form; `record` is then without the content that they were
-    made of.
+    `app.ingest.digest`, `said` only without a form; `record` is then without the content that they
+    were made of.
     """
 
     record: CaptureRecord
@@ -233,8 +233,8 @@ class FieldRow(msgspec.Struct, kw_only=True):
     """One field of one endpoint and version: present in `count` of `requests`.
 
     `path` begins with `query.`, `header.` or `body.`. `type` and `shape` are those of
-    `app.inventory`; a field seen with two types has two rows. The path OTHER counts observations of
-    fields over the inventory's limit.
+    `app.store.inventory`; a field seen with two types has two rows. The path OTHER counts
+    observations of fields over the inventory's limit.
     """
 
     profile: str

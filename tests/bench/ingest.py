@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import zstandard
 
 from app.contract.names import CONTENT_TYPE_RECORDS, FILE_STORE, PATH_CAPTURES
-from app.tables import markdown_table
+from app.report.tables import markdown_table
 from tests.bench.figures import shown, summary
 from tests.bench.fleet import Fleet
 from tests.bench.machine import machine, versions

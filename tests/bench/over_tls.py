@@ -6,19 +6,19 @@ runs it.
 
 import os
 
-from app import issue
 from app.cli.serve import _IDLE_S, _bound, _LocalServer, _url
 from app.cli.server import allow_connections, config
+from app.cluster import pki
+from app.cluster.certificates import LEAF_APP, Material, ServerCertificate
 from app.main import create_app
 from app.settings import load
-from app.tls import LEAF_APP, Material, ServerCertificate
 
 
 def main() -> None:
     settings = load(os.environ)
-    authority = issue.make_authority()
+    authority = pki.make_authority()
     certificate = ServerCertificate(LEAF_APP)
-    leaf = issue.make_leaf(authority, ["localhost"])
+    leaf = pki.make_leaf(authority, ["localhost"])
     certificate.use(Material(authority.certificate, {LEAF_APP: leaf}))
     allow_connections()
     listener = _bound(settings.host, settings.port, "PORT")

@@ -26,13 +26,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app import report
 from app.contract.names import FILE_STORE
-from app.digest import digest
+from app.ingest.digest import digest
+from app.report import build
+from app.report.tables import markdown_table
 from app.store import CaptureQuery
-from app.store.rollup import DAY
-from app.store.sqlite import SqliteStore
-from app.tables import markdown_table
+from app.store.sqlite.rollup import DAY
+from app.store.sqlite.store import SqliteStore
 from tests.bench.figures import shown, summary
 from tests.bench.fleet import MINUTE, T0, Fleet
 from tests.bench.machine import machine, versions
@@ -56,10 +56,10 @@ QUESTIONS = (
     Question("overview: endpoints, versions", 50, lambda s: (s.endpoints(), s.versions())),
     Question("fields", 50, lambda s: s.fields()),
     Question("workloads", 300, lambda s: s.senders()),
-    Question("version differences", 300, lambda s: report.changes(s.fields())),
-    Question("the whole report", None, lambda s: msgspec.json.encode(report.build(s))),
+    Question("version differences", 300, lambda s: build.changes(s.fields())),
+    Question("the whole report", None, lambda s: msgspec.json.encode(build.build(s))),
     Question("the report of six hours", None,
-             lambda s: report.build(s, since_ns=T0 + 60 * MINUTE, until_ns=T0 + 420 * MINUTE)),
+             lambda s: build.build(s, since_ns=T0 + 60 * MINUTE, until_ns=T0 + 420 * MINUTE)),
     Question("records that never came", 50, lambda s: s.boots()),
     Question("newest 100", 300, _page()),
     Question("oldest 100", 300, _page(order="oldest")),

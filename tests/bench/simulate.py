@@ -3,11 +3,11 @@
 `python -m tests.bench.simulate [--pods 10000] [--seconds 30] [--away 20]`. Each pod does what a
 sidecar does, over one TLS connection of its own: it asks for profiles as often as the app says,
 sends what it has one batch at a time, keeps what was not acknowledged, connects anew where the app
-hung up, and waits after failures as `addon.api.Backoff` says. First all pods start in one moment,
-each with a record; then each makes one record a minute, then two, and so on, until the app falls
-behind; then the app is stopped for a while, and started again with a backlog in every pod. In the
-end every record must be there. Prints tables in Markdown, then the figures as JSON. Not run by
-`make test`.
+hung up, and waits after failures as `addon.app_client.client.Backoff` says. First all pods start in
+one moment, each with a record; then each makes one record a minute, then two, and so on, until the
+app falls behind; then the app is stopped for a while, and started again with a backlog in every
+pod. In the end every record must be there. Prints tables in Markdown, then the figures as JSON. Not
+run by `make test`.
 """
 
 import argparse
@@ -25,9 +25,9 @@ from typing import Any
 
 import uvloop
 
-from addon.api import TIMEOUT_S, Backoff
-from addon.deliver import BACKOFF_S, BATCH_RECORDS, SPREAD_S
-from addon.profiles import LONGEST, PERIOD
+from addon.app_client.client import TIMEOUT_S, Backoff
+from addon.app_client.profiles import LONGEST, PERIOD
+from addon.record.deliver import BACKOFF_S, BATCH_RECORDS, SPREAD_S
 from app.contract.names import (
     CONTENT_TYPE_RECORDS,
     HEADER_AGAIN,
@@ -35,7 +35,7 @@ from app.contract.names import (
     PATH_CAPTURES,
     PATH_PROFILES,
 )
-from app.tables import markdown_table
+from app.report.tables import markdown_table
 from tests.bench.figures import shown
 from tests.bench.fleet import Fleet
 from tests.bench.ingest import OVER_TLS, App, app, packed

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from addon.ruleset import Dummy, ruleset
+from addon.redirect.ruleset import Dummy, ruleset
 from app.contract import names
 from app.demo.plan import VERSIONS, parameters
 from tests.bench.lab import APP, DUMMIES, POD, PORT_OTLP, TELEMETRY, Lab, tool

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app.cluster.kube import Api, KubeError, path
 from app.contract.names import API_GROUP, LABEL_INJECT, RESOURCE_CAPTURES
-from app.kube import Api, KubeError, path
 from charts.generate import CASES, render
 from tests.chart.helm import Object, case, needs_helm, objects, one
 from tests.cluster import cluster, namespace, needs_cluster

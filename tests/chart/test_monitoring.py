@@ -2,9 +2,9 @@
 
 import json
 
+from app.cluster.certificates import host_names
 from app.contract import names
 from app.contract.names import METRICS
-from app.tls import host_names
 from charts import alerts
 from charts.generate import CHART, NAMESPACE
 from tests.chart.helm import Object, of_case, one

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.inject.environment import load
+from app.inject.process_settings import load
 from app.inject.sidecar import Plan
 from app.inject.sidecar import environment as of_sidecar
 from app.otel.settings import read

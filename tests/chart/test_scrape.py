@@ -11,9 +11,9 @@ import httpx
 import pytest
 import yaml
 
+from app.cluster.kube import MERGE_PATCH, Api, path
 from app.contract.names import PORT_SIDECAR_HEALTH
 from app.inject import inject
-from app.kube import MERGE_PATCH, Api, path
 from tests.backends import prometheus
 from tests.chart.helm import of_case, one
 from tests.cluster import cluster, namespace, needs_cluster

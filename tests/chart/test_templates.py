@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from app.cluster.certificates import host_names
 from app.contract.names import LABEL_INJECT, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
-from app.inject import environment as injector_environment
+from app.inject import process_settings as injector_environment
 from app.profiles import load_profiles
 from app.settings import SETTINGS, load
-from app.tls import host_names
 from charts.generate import CASES, NAMESPACE
 from tests.chart.helm import Object, environment, needs_helm, of_case, one, rendered
 

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app import local
 from app.contract import names
+from app.run import processes
 from app.store import BootRow, CaptureQuery
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 from tests.serving import until
 
 ANSWERS = 100
@@ -30,14 +30,14 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.data, self.logs = folder / "data", folder / "logs"
         self.spool = self.data / names.DIR_SPOOL
-        self.app = local.start_app(self.data, self.logs)
-        self.sidecars: list[local.Sidecar] = []
+        self.app = processes.start_app(self.data, self.logs)
+        self.sidecars: list[processes.Sidecar] = []
 
-    def sidecar(self) -> local.Sidecar:
-        self.sidecars.append(local.start_sidecar(self.data, self.logs, self.app.url))
+    def sidecar(self) -> processes.Sidecar:
+        self.sidecars.append(processes.start_sidecar(self.data, self.logs, self.app.url))
         return self.sidecars[-1]
 
-    def kill(self, sidecar: local.Sidecar) -> int:
+    def kill(self, sidecar: processes.Sidecar) -> int:
         """How many numbers it had given out."""
         os.kill(sidecar.child.pid, signal.SIGKILL)
         until(lambda: sidecar.child.ended)
@@ -48,7 +48,7 @@ class Bench:
         self.app.stop()
 
     def app_comes(self) -> None:
-        self.app = local.start_app(self.data, self.logs, port=self.app.port)
+        self.app = processes.start_app(self.data, self.logs, port=self.app.port)
 
     def boots(self) -> dict[str, BootRow]:
         store = SqliteStore.open_readonly(self.data / names.FILE_STORE)
@@ -96,7 +96,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 class Client:
     """Asks one request after the other."""
 
-    def __init__(self, bench: Bench, sidecar: local.Sidecar) -> None:
+    def __init__(self, bench: Bench, sidecar: processes.Sidecar) -> None:
         proxy = urlsplit(sidecar.proxy)
         ca = str(bench.data / names.DIR_CA / names.FILE_CA_CERT)
         context = ssl.create_default_context(cafile=ca)

@@ -14,17 +14,18 @@ import pytest
 import trustme
 import yaml
 
-from app import kube, sidecars
+from app.cluster import kube
+from app.ingest import sidecars
 from charts import alerts
 from tests.backends import Prometheus, prometheus
 from tests.integration.test_full_disk import serving as on_volume
 from tests.peers import wait_for
 from tests.serving import Served, serving
 from tests.sidecar import Sidecar, bundle_of, rule, sidecar
+from tests.unit.app.cluster.test_kube import api_server, kubeconfig
 from tests.unit.app.inject.test_server import Served as Injecting
 from tests.unit.app.inject.test_server import serving as injecting
 from tests.unit.app.inject.test_webhook import review
-from tests.unit.app.test_kube import api_server, kubeconfig
 from tests.volume import volume
 from tests.webhooks import CONFIGURATIONS
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from addon.profiles import built_in
+from addon.app_client.profiles import built_in
 from app.contract.names import HEADER_RECORD, HEADER_RULE, METRICS
 from app.contract.record import CaptureRecord, Request, Response, Workload, encode
 from app.otel.metrics import LABEL_SETS

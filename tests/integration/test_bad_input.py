@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app import local
 from app.contract import names
 from app.contract.record import HEADER_CAP
+from app.run import processes
 from tests.serving import until
 
 HOST = "cdn.cribl.io"
@@ -65,8 +65,8 @@ REQUESTS = {
 class Site:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
-        self.app = local.start_app(self.data, folder / "logs")
-        self.sidecar = local.start_sidecar(self.data, folder / "logs", self.app.url)
+        self.app = processes.start_app(self.data, folder / "logs")
+        self.sidecar = processes.start_sidecar(self.data, folder / "logs", self.app.url)
         self.client = httpx.Client(
             base_url=self.app.url, trust_env=False,
             headers={"authorization": f"Bearer {self.app.token}"},

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from addon import ca
-from addon.constraints import constraints
+from addon.tls import ca
+from addon.tls.constraints import constraints
 from app.contract import rules as r
 from tests.serving import serving, until
 from tests.sidecar import HOST, Sidecar

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app import local
 from app.contract import names
-from app.store.sqlite import SqliteStore
+from app.run import processes
+from app.store.sqlite.store import SqliteStore
 from tests.serving import until
 
 REQUESTS = 1000
@@ -69,9 +69,9 @@ class Load:
 @pytest.mark.timeout(240)
 def test_an_app_that_is_killed_under_load_loses_nothing(tmp_path):
     data, logs = tmp_path / "data", tmp_path / "logs"
-    app = local.start_app(data, logs)
+    app = processes.start_app(data, logs)
     try:
-        sidecar = local.start_sidecar(data, logs, app.url)
+        sidecar = processes.start_sidecar(data, logs, app.url)
         try:
             load = Load(sidecar.proxy, str(data / names.DIR_CA / names.FILE_CA_CERT))
             load.start()
@@ -79,7 +79,7 @@ def test_an_app_that_is_killed_under_load_loses_nothing(tmp_path):
                 until(lambda part=part: load.done >= REQUESTS * part, 100)
                 os.kill(app.child.pid, signal.SIGKILL)
                 app.stop()
-                app = local.start_app(data, logs, port=app.port)
+                app = processes.start_app(data, logs, port=app.port)
             load.join()
             assert load.errors == []
             assert load.answers == {(200, LINE): REQUESTS}

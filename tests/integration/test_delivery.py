@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from addon.api import Api
-from addon.measure import Measure
-from addon.ship import Shipper
-from app.contract.mask import Masker
+from addon.app_client.client import Api
+from addon.diagnostics.metrics import Measure
+from addon.record.ship import Shipper
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request, decode
 from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics
@@ -30,9 +30,9 @@ ROOT = Path(__file__).parents[2]
 SENDER = """
 import os, sys, time
 from pathlib import Path
-from addon.api import Api
-from addon.measure import Measure
-from addon.ship import Shipper
+from addon.app_client.client import Api
+from addon.diagnostics.metrics import Measure
+from addon.record.ship import Shipper
 from app.otel.metrics import Metrics
 from app.contract.mask import Masker
 from app.contract.record import CaptureRecord, Request

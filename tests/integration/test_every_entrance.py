@@ -17,7 +17,7 @@ import h2.connection
 import h2.events
 import pytest
 
-from addon.answer import TURN
+from addon.exchange.conversation import TURN
 from tests import netns
 from tests.entrances import (
     ALLOWED_S,

@@ -1,4 +1,4 @@
-"""Many clients at once that do whatever they like, on the sockets of `addon.front`."""
+"""Many clients at once that do whatever they like, on the sockets of `addon.arrive.direct`."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import pytest
 
 from tests.fronting import AT_APP, Lab, running, until
 from tests.sidecar import HOST
-from tests.unit.addon.test_answer import ANSWER, MOCKED, POSTED
+from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED, POSTED
 
 
 @pytest.fixture

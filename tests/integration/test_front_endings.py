@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from addon import endings, front
+from addon.arrive import direct, endings
 from app.contract.names import REDIRECT_PROOF
 from tests.fronting import Lab, asked, running, until
 from tests.sidecar import HOST
-from tests.unit.addon.test_answer import MOCKED
-from tests.unit.addon.test_judge import hello
+from tests.unit.addon.mitm.test_answer_layer import MOCKED
+from tests.unit.addon.target.test_first_bytes import hello
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ async def test_an_idle_connection_without_a_request_is_recorded(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer = await opened(lab)
-    monkeypatch.setattr(front, "IDLE_SECONDS", -1)
+    monkeypatch.setattr(direct, "IDLE_SECONDS", -1)
     lab.front._sweep()
     assert [(x.reason, x.detail) for x in lab.records] == [("no_request", endings.IDLE)]
     writer.close()

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from addon import spool
+from addon.record import spool
 from app import auth
 from tests.serving import until
 from tests.sidecar import HOST, LINE, Sidecar, bundle_of, rule, sidecar

@@ -53,7 +53,7 @@ def test_the_sidecar(tmp_path: Path) -> None:
 
 
 def test_the_redirect() -> None:
-    script = "import addon.redirect as r; r.main(['--help'])"
+    script = "import addon.redirect.__main__ as r; r.main(['--help'])"
     wrapped = (
         "import resource, atexit; "
         "atexit.register(lambda: print('core', *resource.getrlimit(resource.RLIMIT_CORE))); "

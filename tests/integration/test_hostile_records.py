@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from app.contract.record import CaptureRecord, Request, Response, encode
-from app.export import FORMATS
+from app.report.export import FORMATS
 from tests.serving import Served, serving
 
 BOOT = "feedfeedfeedfeed"

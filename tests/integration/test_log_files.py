@@ -6,8 +6,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from app import local
 from app.contract import names
+from app.run import processes
 from tests.serving import until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -21,9 +21,9 @@ def objects(path: Path) -> list[dict[str, Any]]:
 def test_every_line_is_one_object(tmp_path: Path) -> None:
     data, logs = tmp_path / "data", tmp_path / "logs"
     environ = {"LOG_FORMAT": "json", "POD_NAMESPACE": "logs", "POD_NAME": "leader-0"}
-    app = local.start_app(data, logs, environ={"LOG_FORMAT": "json"})
+    app = processes.start_app(data, logs, environ={"LOG_FORMAT": "json"})
     try:
-        sidecar = local.start_sidecar(data, logs, app.url, environ=environ)
+        sidecar = processes.start_sidecar(data, logs, app.url, environ=environ)
         try:
             proxy = urllib.request.ProxyHandler({"http": sidecar.proxy})
             request = urllib.request.Request(

@@ -21,8 +21,8 @@ import zstandard
 from websockets.sync.client import connect
 
 import app.profiles
-from app import local
 from app.contract import names
+from app.run import processes
 from tests.canary import find_secret
 from tests.serving import until
 
@@ -71,15 +71,15 @@ class Site:
         self.folder = folder
         self.data, self.logs = folder / "data", folder / "logs"
         self.environ = {"LOG_LEVEL": "DEBUG", "TELEMOCK_PROFILES": str(profile)}
-        self.app = local.start_app(self.data, self.logs, environ=self.environ)
+        self.app = processes.start_app(self.data, self.logs, environ=self.environ)
         self.stdout = folder / "sidecar.stdout"
         # Nothing listens where the real host should be, so what is forwarded fails.
         with self.stdout.open("wb") as file:
-            self.sidecar = local.start_sidecar(
+            self.sidecar = processes.start_sidecar(
                 self.data, self.logs, self.app.url, stdout=file.fileno(),
                 environ={
                     "LOG_LEVEL": "DEBUG",
-                    "TELEMOCK_RESOLVE": f"cdn.cribl.io:443=127.0.0.1:{local.free_port()}",
+                    "TELEMOCK_RESOLVE": f"cdn.cribl.io:443=127.0.0.1:{processes.free_port()}",
                 },
             )  # fmt: skip
         self.pages: dict[str, bytes] = {}
@@ -191,7 +191,9 @@ def everything(folder: Path, profile: Path) -> dict[str, list[str]]:
     try:
         site.send()
         spooled = site.spool()
-        site.app = local.start_app(site.data, site.logs, environ=site.environ, port=site.app.port)
+        site.app = processes.start_app(
+            site.data, site.logs, environ=site.environ, port=site.app.port
+        )
         site.sidecar.child.stop()
         site.read()
         site.summarize()

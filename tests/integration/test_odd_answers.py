@@ -1,5 +1,6 @@
 """What a real host answers oddly but legibly arrives, with clients of HTTP/1 and of HTTP/2; what
-could be read in two ways is refused. How a head is put right: tests/unit/addon/test_legible.py."""
+could be read in two ways is refused. How a head is put right:
+tests/unit/addon/mitm/test_legible.py."""
 
 import http.client
 import socket

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.cluster.kube import Api, path
 from app.contract.record import Workload, decode, encode
-from app.kube import Api, path
 from tests import accounts
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.records import exchange

@@ -15,7 +15,7 @@ import contextlib, ctypes, json, os, socket, ssl, struct, subprocess, sys, threa
 import encodings.idna, traceback  # the former now, because nobody may read it later
 from ipaddress import ip_address
 from pathlib import Path
-from addon.ruleset import Dummy, ruleset
+from addon.redirect.ruleset import Dummy, ruleset
 from app.contract.names import SIDECAR_UID
 from tests.sidecar import HOST, authority, sidecar
 from tests.integration.test_sidecar_pod import RULES

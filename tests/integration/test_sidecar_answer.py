@@ -1,5 +1,5 @@
 """Connections whose requests are answered in different ways, through a real sidecar: by CONNECT,
-where mitmproxy reads, and behind the redirect, where `addon.front` does."""
+where mitmproxy reads, and behind the redirect, where `addon.arrive.direct` does."""
 
 import contextlib
 import json

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.status import counters
+from app.inject.status import counters
 from tests import netns
 from tests.peers import App, Host, Way, wait_for
 from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar

@@ -353,7 +353,7 @@ def test_mitmdump_with_the_addon_exports_too(lab: Lab, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with (tmp_path / "out").open("wb") as out:
         process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("mitmdump")), "-s", "addon/main.py",
+            [str(Path(sys.executable).with_name("mitmdump")), "-s", "addon/sidecar.py",
              "--listen-host", "127.0.0.1", "-p", "0"],
             cwd=ROOT,
             stdout=out,

@@ -15,8 +15,8 @@ import httpx
 import pytest
 import zstandard
 
+from app.client.running import running_app
 from app.contract.record import CaptureRecord, Request, encode
-from app.local import running_app
 from tests.serving import environment, until
 
 ROOT = Path(__file__).parents[2]

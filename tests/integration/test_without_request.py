@@ -1,5 +1,6 @@
 """Every connection to a telemetry host leaves a record, also one that ends without a request; with
-real clients, through every entrance. Why it ended: tests/unit/addon/test_front.py, test_endings.py.
+real clients, through every entrance. Why it ended: tests/unit/addon/arrive/test_direct.py,
+test_endings.py.
 """
 
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.endings import FIN, RST
+from addon.arrive.endings import FIN, RST
 from app.contract.record import REASONS, CaptureRecord
 from tests import netns
 from tests.entrances import (
@@ -25,7 +26,7 @@ from tests.entrances import (
 )
 from tests.peers import wait_for
 from tests.sidecar import HOST
-from tests.unit.addon.test_judge import hello
+from tests.unit.addon.target.test_first_bytes import hello
 
 URL = f"https://{HOST}/telemetry/index.html"
 HELLO = hello(HOST)

@@ -9,8 +9,8 @@ from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy.context import Context
 from mitmproxy.test import taddons, tflow
 
-from addon import layers
 from addon.bounds import DEFAULTS
+from addon.mitm import layers
 
 
 @pytest.fixture

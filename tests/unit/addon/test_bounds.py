@@ -6,7 +6,7 @@ import pytest
 
 from addon import options
 from addon.bounds import BOUNDS, REASON, Bounds
-from addon.measure import Measure
+from addon.diagnostics.metrics import Measure
 from app.contract.record import REASONS
 from app.contract.rules import RuleSet
 from app.contract.settings import SettingError
@@ -49,9 +49,9 @@ def test_each_is_counted_from_zero() -> None:
 
 
 def test_the_documentation_has_each_row() -> None:
-    text = (ROOT / "docs" / "bounds.md").read_text()
+    text = (ROOT / "docs/security/bounds.md").read_text()
     for row in BOUNDS:
         expected = (
             f"| `{row.id}` | `{row.setting}` | `{row.default}` | `{row.reason}` | {row.help} |"
         )
-        assert expected in text, "cog -r docs/bounds.md"
+        assert expected in text, "cog -r docs/security/bounds.md"

@@ -18,17 +18,18 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow, tutils
 from mitmproxy.tls import TlsData
 
-from addon import endings, options
-from addon.api import Api
-from addon.capture import Capture
+from addon import options
+from addon.app_client.client import Api
+from addon.app_client.profiles import Profiles
+from addon.arrive import endings
+from addon.arrive.splice import Link, Way
 from addon.connections import Connections, destination_of
-from addon.dns import why
-from addon.exchange import Exchange, Traced
-from addon.judge import Verdict
-from addon.profiles import Profiles
-from addon.relay import Relay
-from addon.reply import Reply
-from addon.splice import Link, Way
+from addon.exchange.exchange import Exchange, Traced
+from addon.exchange.reply import Reply
+from addon.mitm.relay import Relay
+from addon.record.capture import Capture
+from addon.target.dns import why
+from addon.target.first_bytes import Verdict
 from app.contract.names import METRICS
 from app.contract.record import CaptureRecord, Endpoint, Workload
 from app.otel.metrics import Metrics

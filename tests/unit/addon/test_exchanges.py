@@ -9,15 +9,15 @@ import pytest
 from mitmproxy.connection import Server
 from mitmproxy.test import taddons, tflow, tutils
 
-from addon.answer import read_head
-from addon.exchange import Exchange
+from addon.exchange.conversation import read_head
+from addon.exchange.exchange import Exchange
 from addon.exchanges import Exchanges
-from addon.main import exchange_of
+from addon.sidecar import exchange_of
 from app.contract.record import Endpoint
 from app.otel import lines
 from tests.sidecar import HOST, bundle_of, rule
 from tests.unit.addon.test_connections import Kept
-from tests.unit.addon.test_main import flow_of, made, run
+from tests.unit.addon.test_sidecar import flow_of, made, run
 
 RULES = bundle_of(rule("index", "/telemetry/index.html"), rule("observe", "/observe", "observe"))
 

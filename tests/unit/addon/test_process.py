@@ -8,7 +8,7 @@ import pytest
 from mitmproxy import options as mitmproxy_options
 
 from addon import options
-from addon.process import Process, Script, token_reader, written
+from addon.process import Process, token_reader, written
 from tests.peers import wait_for
 from tests.sidecar import bundle_of, rule, sidecar
 
@@ -37,10 +37,6 @@ def test_mitmproxys_defaults_that_hurt_are_changed(tmp_path: Path) -> None:
     assert {"mode", "confdir", "upstream_cert", "rawtcp"} <= set(known.keys())
     assert process.ready() == "starting"
     process.stop()
-
-
-def test_mitmdump_gets_what_our_own_master_does_not_have() -> None:
-    assert Script().addons == []  # nothing starts when the module is imported
 
 
 def test_token_is_read_anew_each_time(tmp_path: Path) -> None:

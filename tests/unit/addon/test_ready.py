@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from addon import ready
-from addon.telemetry import CONNECTIONS, serve
+from addon.diagnostics.health import CONNECTIONS, serve
 from app.otel.metrics import Metrics
 
 

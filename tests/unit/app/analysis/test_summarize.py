@@ -11,7 +11,7 @@ import zstandard
 
 from app.analysis.summarize import lines, log_files, main, summarize
 from app.contract.record import LINE_CAP
-from app.files import LogFiles, request_log
+from app.logs.files import LogFiles, request_log
 from tests.records import exchange
 
 ROOT = Path(__file__).parents[4]

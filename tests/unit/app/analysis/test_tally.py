@@ -6,7 +6,7 @@ import pytest
 
 from app.analysis import tally
 from app.analysis.tally import Histogram, Summary, Tally, markdown
-from app.files import request_line
+from app.logs.files import request_line
 from app.store import OTHER
 from tests.records import SECOND, T0, exchange
 

@@ -10,9 +10,9 @@ import pytest
 
 from app.cli import main
 from app.contract.names import FILE_STORE
-from app.local import App, start_app
+from app.run.processes import App, start_app
 from app.settings import SETTINGS
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 
 
 class Done(NamedTuple):

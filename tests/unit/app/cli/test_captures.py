@@ -15,8 +15,8 @@ import pytest
 
 from app.cli.captures import harmless
 from app.contract.record import Tls
-from app.local import App
-from app.store.sqlite import SqliteStore
+from app.run.processes import App
+from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, SECOND, T0, exchange, incoming, log, spliced
 from tests.unit.app.cli.conftest import Telemock
 

@@ -14,8 +14,8 @@ from typer.main import get_command
 
 from app.cli.root import cli
 from app.contract.names import FILE_SERVER
-from app.local import App
-from app.store.sqlite import SqliteStore
+from app.run.processes import App
+from app.store.sqlite.store import SqliteStore
 from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from app.cli.status import _table
-from app.kube import Api, path
-from app.status import judge
+from app.cluster.kube import Api, path
+from app.inject.status import judge
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.cli.conftest import Telemock
 

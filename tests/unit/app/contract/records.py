@@ -4,10 +4,10 @@ import base64
 import gzip
 
 from app.contract import record as r
-from app.contract.mask import Masker
+from app.contract.masking.fields import How
+from app.contract.masking.masker import Masker
 from app.contract.record import Body, CaptureRecord, Request, Response
 from app.contract.rules import Host, Part, Profile, Rule, RuleSet, Sensitive
-from app.contract.sensitive import How
 
 KEY = b"k" * 32
 # With characters that URLs, JSON, HTML and base64 each write in their own way.

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 import yaml
 
-from app import local
 from app.demo import backends
 from app.demo.backends import Backends, Span
+from app.run import processes
 
 ROOT = Path(__file__).parents[4]
 
@@ -107,7 +107,9 @@ def test_what_an_earlier_demo_left_is_found_again(tmp_path: Path, jaeger: str) -
 @pytest.mark.parametrize("left", [b"", b"{}", b'{"otlp": "http://127.0.0.1:1", "jaeger": ""}'])
 def test_without_any_it_says_what_helps(tmp_path: Path, left: bytes) -> None:
     (tmp_path / "observability.json").write_bytes(left)
-    with pytest.raises(local.LocalError, match=r"no jaeger and prometheus in PATH(.|\n)*hint: "):
+    with pytest.raises(
+        processes.LocalError, match=r"no jaeger and prometheus in PATH(.|\n)*hint: "
+    ):
         backends.find(tmp_path, tmp_path)
 
 

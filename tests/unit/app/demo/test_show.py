@@ -4,7 +4,7 @@ import msgspec
 
 from app.demo import show
 from app.demo.round import Outcome
-from app.sent import Sent
+from app.run.summary import Sent
 from app.settings import load
 
 ROW = Sent(host="\x1b[2Jcdn.cribl.io", method="GET", endpoint="/telemetry/", action="mock",

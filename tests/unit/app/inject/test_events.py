@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from app import kube
+from app.cluster import kube
+from app.cluster.kube import Api, path
 from app.inject import events
 from app.inject.events import AGAIN_S, Event, Events, about
-from app.kube import Api, path
 from app.otel.metrics import Metrics
 from tests.cluster import cluster, namespace, needs_cluster
-from tests.unit.app.test_kube import api_server, kubeconfig
+from tests.unit.app.cluster.test_kube import api_server, kubeconfig
 
 CREATED = (201, {"kind": "Event"})
 

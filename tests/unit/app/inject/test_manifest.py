@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from app.inject import Injection, NamespaceFacts, inject
+from app.inject.kube_yaml import read
 from app.inject.manifest import ManifestError, Outcome, injected, joined
-from app.inject.text import read
 from tests.unit.app.inject.test_pod import settings
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: c}]}\n"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from app import kube
+from app.cluster import kube
+from app.cluster.kube import Api
 from app.inject import namespaces
 from app.inject.namespaces import Namespaces
-from app.kube import Api
 from tests.cluster import cluster, namespace, needs_cluster
-from tests.unit.app.test_kube import ApiServer, api_server, kubeconfig
+from tests.unit.app.cluster.test_kube import ApiServer, api_server, kubeconfig
 
 
 def answer(level: str = "baseline") -> tuple[int, Any]:

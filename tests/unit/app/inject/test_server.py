@@ -15,20 +15,20 @@ import pytest
 import uvicorn
 from cryptography import x509
 
-from app import issue, kube
+from app.cluster import kube, pki
+from app.cluster.kube import MERGE_PATCH, Api
 from app.contract.names import METRICS
 from app.inject import server
-from app.inject.environment import load
+from app.inject.process_settings import load
 from app.inject.server import Injector
 from app.inject.webhook import BODY_CAP
-from app.kube import MERGE_PATCH, Api
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.collector import collector
 from tests.serving import until
+from tests.unit.app.cluster.test_certificates import shown
+from tests.unit.app.cluster.test_kube import api_server, kubeconfig
+from tests.unit.app.cluster.test_pki import DAY
 from tests.unit.app.inject.test_webhook import pod, review
-from tests.unit.app.test_issue import DAY
-from tests.unit.app.test_kube import api_server, kubeconfig
-from tests.unit.app.test_tls import shown
 from tests.webhooks import Load, endpoint, eventually_injected, of, release, secret
 
 
@@ -185,9 +185,9 @@ def test_certificates_rotate_under_load(monkeypatch: pytest.MonkeyPatch) -> None
 
         with Load(api, ns) as load_:
             load_.more(20)
-            authority = issue.Pair(first["ca.crt"], first["ca.key"])
+            authority = pki.Pair(first["ca.crt"], first["ca.key"])
             names = [f"{name}-injector.{ns}.svc"]
-            old = issue.make_leaf(authority, names, issue.now() - 91 * DAY)
+            old = pki.make_leaf(authority, names, pki.now() - 91 * DAY)
             damage(api, ns, name, {"injector.crt": old.certificate, "injector.key": old.key})
             until(
                 lambda: (
@@ -212,7 +212,7 @@ def test_certificates_rotate_under_load(monkeypatch: pytest.MonkeyPatch) -> None
         assert load_.refused == []
         assert load_.made >= 100
         third = secret(api, ns, name)
-        assert issue.still_valid(third["ca.crt"])[1:] == [first["ca.crt"]]
+        assert pki.still_valid(third["ca.crt"])[1:] == [first["ca.crt"]]
         pods = eventually_injected(api, ns)
         env = {e["name"]: e.get("value") for e in pods["spec"]["initContainers"][0]["env"]}
         assert str(env["TELEMOCK_API_CA_PEM"]).encode() == third["ca.crt"]

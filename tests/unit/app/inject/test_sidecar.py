@@ -6,7 +6,7 @@ import pytest
 
 from addon import ready
 from addon.options import SETTINGS, load
-from addon.redirect import parse
+from addon.redirect.__main__ import parse
 from app.contract import dummies, names
 from app.inject import hosts, inject
 from app.inject.settings import Redirect, SecretKey

@@ -6,9 +6,9 @@ import pytest
 
 from app.contract import names
 from app.inject import inject
+from app.inject.kube_yaml import read
 from app.inject.settings import Redirect
 from app.inject.snippet import Chart, values
-from app.inject.text import read
 from tests.unit.app.inject.test_pod import pod, settings
 
 CHARTS: list[Chart] = ["leader", "workergroup", "edge"]

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app import kube
+from app.cluster import kube
 from app.inject import InjectSettings, patch
 from app.inject.events import Events
 from app.inject.namespaces import Namespaces
 from app.inject.webhook import ReviewError, Webhook
 from app.otel.metrics import Metrics
 from app.profiles import load_profiles
+from tests.unit.app.cluster.test_kube import ApiServer, api_server, kubeconfig
 from tests.unit.app.inject.test_events import owner
-from tests.unit.app.test_kube import ApiServer, api_server, kubeconfig
 
 SETTINGS = InjectSettings(
     image="telemock-sidecar:1",

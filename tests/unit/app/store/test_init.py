@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from app.store import CaptureQuery, NewField, Page, Scope, Store
-from app.store.sqlite import SqliteStore
+from app.store.sqlite.store import SqliteStore
 
 
 def test_types_are_plain_data() -> None:

@@ -1,0 +1,150 @@
+"""The profiles in use: built in at start, then the app's, fetched again and again.
+
+`Profiles` is read by `addon.sidecar` and by the shipper's masker; its thread is the only one that
+changes it, by replacing one attribute. A bad answer keeps the last good set.
+"""
+
+import contextlib
+import http.client
+import logging
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+
+import msgspec
+
+from addon.app_client.client import ANSWER_CAP, Api, Backoff
+from app.contract.masking.masker import Masker
+from app.contract.names import HEADER_AGAIN, HEADER_SIDECAR, PATH_PROFILES
+from app.contract.rules import Bundle, RuleSet, load
+
+log = logging.getLogger(__name__)
+
+PERIOD = 5.0  # seconds between two questions
+LONGEST = 60.0  # that the app of a large fleet may make of them, and failures
+
+
+@dataclass(frozen=True)
+class Active:
+    """One set of rules and the masker that belongs to it."""
+
+    rules: RuleSet
+    masker: Masker
+    etag: str = ""  # the app's, "" for the built-in set
+
+
+def built_in() -> Bundle:
+    """The profiles that this release ships, compiled."""
+    return load(resources.files("app.contract").joinpath("builtin.json").read_bytes())
+
+
+def _active(bundle: Bundle, etag: str = "") -> Active:
+    return Active(bundle.rules, Masker(bundle.rules, bundle.mask_key, bundle.mask_key_id), etag)
+
+
+class Profiles:
+    """`rules`, `masker`, `etag` and `error` ("" while all is well) of the set in use."""
+
+    def __init__(
+        self,
+        api: Api,
+        bundle: Bundle,
+        on_change: Callable[[bool], None] = lambda failed: None,
+        boot: str = "",
+    ) -> None:
+        """`on_change(failed)` is called after every question that changed or failed to change;
+        `boot` names this start to the app, which counts its sidecars."""
+        self._api = api
+        self._boot = boot
+        self._on_change = on_change
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="profiles", daemon=True)
+        self._period = PERIOD
+        self.error = ""
+        self.active = _active(bundle)
+
+    @property
+    def rules(self) -> RuleSet:
+        return self.active.rules
+
+    @property
+    def masker(self) -> Masker:
+        return self.active.masker
+
+    @property
+    def etag(self) -> str:
+        return self.active.etag
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=3)
+
+    def state(self) -> dict[str, object]:
+        """For /health."""
+        active = self.active
+        return {
+            "etag": active.etag,
+            "profiles": [p.id for p in active.rules.profiles],
+            "source": "app" if active.etag else "built-in",
+            "error": self.error,
+        }
+
+    def _run(self) -> None:
+        wait, said = 0.0, ""
+        backoff = Backoff(PERIOD, LONGEST)
+        while not self._stop.wait(wait):
+            try:
+                changed = self.fetch()
+            except (OSError, http.client.HTTPException, ValueError) as e:
+                self.error = f"{type(e).__name__}: {e}"[:500]
+                if self.error != said:
+                    log.warning("profiles of the app not taken, the last good set stays: %s", e)
+                wait = backoff.next()
+                self._on_change(True)
+            else:
+                if changed or self.error:
+                    log.info("profiles of the app in use, etag %s", self.etag)
+                    self._on_change(False)
+                self.error = ""
+                backoff.reset()
+                wait = self._period * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
+            said = self.error
+
+    def try_once(self) -> None:
+        """Takes the app's profiles if it has them, and says nothing of it if not."""
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            self.fetch()
+
+    def fetch(self) -> bool:
+        """Asks the app once; True when another set is in use now.
+
+        Raises OSError or HTTPException when the app cannot be asked, ValueError for an answer that
+        is no bundle of this schema.
+        """
+        headers = {}
+        if self._boot:
+            headers[HEADER_SIDECAR] = self._boot
+        if self.etag:
+            headers["if-none-match"] = self.etag
+        answer = self._api.ask("GET", PATH_PROFILES, headers)
+        self._period = min(max(PERIOD, answer.seconds(HEADER_AGAIN)), LONGEST)
+        if answer.status == 304:
+            return False
+        if answer.status != 200:
+            raise ValueError(f"the app answered {answer.status}")
+        if len(answer.body) >= ANSWER_CAP:
+            raise ValueError(f"the answer is larger than {ANSWER_CAP} bytes")
+        try:
+            bundle = load(answer.body)
+        except msgspec.DecodeError as e:
+            raise ValueError(f"not a set of profiles of this schema: {e}") from None
+        if not bundle.rules.profiles:  # with it, all telemetry would pass
+            raise ValueError("the answer holds no profile")
+        self.active = _active(bundle, answer.headers.get("etag", "") or bundle.rules.etag)
+        return True

@@ -1,0 +1,190 @@
+"""Where redirected connections arrive: those to the redirect's own addresses go to
+`addon.arrive.direct`,
+which answers telemetry, and through it to mitmproxy; of all others, these see only what a profile
+names. The rest is relayed by `addon.arrive.splice`.
+
+`addon.process` has mitmproxy listen in this mode in place of its own transparent one, and
+`addon.connections` owns the Gate. All that is known here of how mitmproxy listens stands in
+GateInstance: it makes its servers in `listen`, and serves a connection in `handle_stream`.
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any, Protocol
+
+from mitmproxy import ctx, platform
+from mitmproxy.proxy import layer, layers, mode_servers, mode_specs
+from mitmproxy.proxy.context import Context
+
+from addon.arrive.direct import Front
+from addon.arrive.splice import Link, Splicer
+from addon.redirect.ruleset import PORTS
+from addon.target.dns import Address, Names
+from addon.target.first_bytes import Verdict, Wait, judge
+
+BACKLOG = 1024
+AT_ONCE = 16  # connections that are accepted before it is another one's turn
+PAUSE_S = 1.0  # like asyncio's, where no more files may be open
+
+log = logging.getLogger(__name__)
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Keeper(Protocol):
+    """What is asked of `addon.connections`."""
+
+    def names(self, host: str) -> bool:
+        """Whether a profile names the host."""
+
+    def unread(self) -> bool:
+        """Whether the time is over in which redirected connections are looked into."""
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        """Whether what cannot be judged is refused on one of these."""
+
+    def arrived(self, *, counted: bool = True) -> None:
+        """Of a connection that the redirect brought: that it works, and how many there were."""
+
+    def left(self, link: Link) -> None:
+        """Records a relayed connection. In the splicer's thread."""
+
+
+class Gate:
+    """Tells whose an accepted connection is, in the event loop."""
+
+    def __init__(self, keeper: Keeper, names: Names) -> None:
+        self.keeper, self._names = keeper, names
+        self.front: Front | None = None  # where no other addon looks at flows
+        self._splicer: Splicer | None = None  # from the first connection on that needs it
+        self._handed: set[asyncio.Task[Any]] = set()
+
+    def enter(self, client: socket.socket, peer: Address, serve: Serve) -> None:
+        """Takes the connection; `serve` is how mitmproxy does."""
+        try:
+            destination: Address = platform.original_addr(client)  # type: ignore[misc]
+        except OSError:  # not redirected, which mitmproxy says
+            self._hand(client, serve)
+            return
+        if destination[1] in PORTS:
+            self.keeper.arrived()
+        if not self._names.simple(destination):
+            self.admit(client, peer, destination, serve)
+            return
+        if self._splicer is None:
+            self._splicer = Splicer(self._judge, self.keeper.left)
+        loop = asyncio.get_running_loop()
+        admit = partial(self.admit, client, peer, destination, serve)
+        back = partial(loop.call_soon_threadsafe, admit)
+        self._splicer.take(Link(client, peer, destination, back))
+
+    def admit(
+        self, client: socket.socket, peer: Address, destination: Address, serve: Serve
+    ) -> None:
+        """A connection that may be telemetry's."""
+        if self.front is None:
+            self._hand(client, serve)
+            return
+        host = self._names.named(destination[0]) or destination[0]
+        self.front.take(client, peer, destination, host, partial(self._hand, client, serve))
+
+    def end(self) -> None:
+        """Ends and records what is still relayed, and ends what is answered."""
+        if self.front is not None:
+            self.front.end()
+        if self._splicer is not None:
+            self._splicer.stop()
+            self._splicer = None
+
+    def _judge(self, link: Link, data: bytes) -> Verdict | Wait:
+        """In the splicer's thread."""
+        host = link.destination[0]
+        if self.keeper.unread():
+            return Verdict(host, reason="all_ended")
+        found = judge(data, host, self.keeper.names)
+        if isinstance(found, Verdict) and found.reason == "not_http":
+            # Of a profile's host: mitmproxy refuses it where that fails closed.
+            refused = self.keeper.fails_closed((found.host,))
+            return found._replace(reason="" if refused else found.reason)
+        return found
+
+    def _hand(self, client: socket.socket, serve: Serve, begun: bytes = b"") -> None:
+        """Goes on as asyncio's own servers do with what they accept; `begun` was read already."""
+        loop = asyncio.get_running_loop()
+        reader = Reader(begun)
+        protocol = asyncio.StreamReaderProtocol(reader, serve, loop=loop)
+        task = loop.create_task(loop.connect_accepted_socket(lambda: protocol, client))
+        self._handed.add(task)
+        task.add_done_callback(self._handed.discard)
+
+
+class Reader(asyncio.StreamReader):
+    """Begins with bytes that were read before."""
+
+    def __init__(self, begun: bytes) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self._begun = begun
+
+    async def read(self, n: int = -1) -> bytes:
+        if not self._begun:
+            return await super().read(n)
+        # Not at once: mitmproxy's handler, which is being made, would meet an end before it is.
+        await asyncio.sleep(0)
+        begun, self._begun = self._begun, b""
+        return begun
+
+
+class Listener:
+    """What mitmproxy knows of an asyncio.Server: sockets and close."""
+
+    def __init__(self, host: str, port: int, enter: Callable[[socket.socket, Address], None]):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        self._socket.setblocking(False)
+        self.sockets = (self._socket,)
+        self._enter = enter
+        self._loop = asyncio.get_running_loop()
+        self._listen()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+    def _listen(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                client, peer = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as e:
+                if e.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    raise
+                log.error("no connection can be accepted for a while: %s", e.strerror)
+                self._loop.remove_reader(self._socket)
+                self._loop.call_later(PAUSE_S, self._listen)
+                return
+            client.setblocking(False)
+            self._enter(client, peer[:2])
+
+
+class GateMode(mode_specs.TransparentMode):
+    """Transparent, but that only named hosts' connections reach mitmproxy."""
+
+    description = "Gate"
+
+
+class GateInstance(mode_servers.AsyncioServerInstance[GateMode]):
+    def make_top_layer(self, context: Context) -> layer.Layer:
+        return layers.modes.TransparentProxy(context)
+
+    async def listen(self, host: str, port: int) -> list[Any]:
+        gate: Gate = ctx.master.addons.get("connections").gate
+        return [Listener(host, port, partial(gate.enter, serve=self.handle_stream))]

@@ -1,0 +1,391 @@
+"""Where telemetry is answered without mitmproxy: TLS and HTTP/1.1 on the client's own socket.
+
+`addon.arrive.accept` gives it the connections that the redirect brings. A client whose first bytes
+name a host of a profile is answered here, request by request, as long as a rule or the mock
+answers; mitmproxy's objects and events for a connection cost several times as much as the answer
+itself. Whatever else a client wants (HTTP/2, no TLS, a request for the real host, WebSocket, a form
+that `addon.exchange.conversation` does not take) goes to mitmproxy, which begins as if nothing had
+happened: it gets the client's first bytes again, and a TLS connection whose handshake is done.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Protocol
+
+from mitmproxy.connection import Client
+
+from addon.arrive.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
+from addon.arrive.memory import Room
+from addon.arrive.splice import IDLE_SECONDS, SWEEP_S
+from addon.arrive.turns import Turns
+from addon.exchange.conversation import Answers, Conversation, Stage
+from addon.exchange.endpoint import endpoint
+from addon.exchange.exchange import Exchange, Line
+from addon.target.dns import Address
+from addon.target.first_bytes import Verdict, judge
+from addon.target.hello import Hello, look
+from addon.tls.contexts import RECORD, Connection, Contexts
+from app.contract.names import REDIRECT_PROOF
+from app.contract.record import Endpoint, Tls, short
+
+SIZE = 64 * 1024  # bytes of one read
+
+log = logging.getLogger(__name__)
+
+Back = Callable[[bytes], None]
+_numbers = count(1)
+
+
+class Keeper(Protocol):
+    """What is asked of `addon.connections`."""
+
+    def names(self, host: str) -> bool:
+        """Whether a profile names the host."""
+
+    def unread(self) -> bool:
+        """Whether the time is over in which redirected connections are looked into."""
+
+    def ended(self, caller: "Caller", how: str) -> None:
+        """Records that it brought no request."""
+
+    def evicted(self, caller: "Caller", bound: str) -> None:
+        """Counts and records that a bound ended it."""
+
+
+class Front:
+    """In the event loop. `answers` decides and answers."""
+
+    def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers, room: Room) -> None:
+        self.keeper, self.contexts, self.answers = keeper, contexts, answers
+        self.room, self.turns = room, Turns()
+        self.callers: set[Caller] = set()
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    def take(
+        self, client: socket.socket, peer: Address, destination: Address, host: str, back: Back
+    ) -> None:
+        """A connection. `host` is whom the destination stands for; `back` gives it to mitmproxy,
+        with the bytes that were read of it."""
+        if self._sweeping is None:
+            self._sweep()
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            caller = Caller(self, client, peer, destination, host, back)
+        except OSError:  # gone already
+            client.close()
+            return
+        self.callers.add(caller)
+        if not self.room.enter(caller):
+            caller.close()
+
+    def end(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for caller in list(self.callers):
+            caller.close(SHUTDOWN)
+
+    def _sweep(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+        before = time.monotonic() - IDLE_SECONDS
+        for caller in [x for x in self.callers if x.active < before]:
+            caller.close(IDLE)
+
+
+def _ended(data: bytes) -> None:
+    """The last step."""
+
+
+class Caller:
+    """One client's connection, until it is closed or mitmproxy's."""
+
+    tls: Connection | None = None  # once a ClientHello was read
+    _tls: Connection  # the same
+    _talk: Conversation  # from the end of the handshake on
+
+    def __init__(
+        self,
+        front: Front,
+        client: socket.socket,
+        peer: Address,
+        destination: Address,
+        host: str,
+        back: Back,
+    ) -> None:
+        self.peer, self.destination, self.host, self.sni = peer, destination, host, ""
+        self.names: tuple[str, ...] = (host,)
+        self.began, self.active = time.time(), time.monotonic()
+        self._front, self._socket, self._back = front, client, back
+        self._loop = asyncio.get_running_loop()
+        self._take: Callable[[bytes], None] = self._first
+        self.hello = b""  # the first bytes, which mitmproxy would begin with
+        self._asking: asyncio.Task[None] | None = None  # until `_replied`
+        self._unsent = bytearray()
+        self._weighed = 0  # what the room last saw
+        self._drained: Callable[[], None] | None = None  # what is done once all is sent
+        self._open, self._gone = True, False  # gone: reset, as a write was told
+        self.client: Client | None = None  # as mitmproxy would know it, for records
+        self._loop.add_reader(client, self._readable)
+
+    def close(self, how: str = HERE) -> None:
+        """`how` it ended, of `addon.arrive.endings`; "" is not told."""
+        if not self._open:
+            return
+        self._let_go()
+        if self._take == self._go_on:
+            self._talk.leave()
+        if how and (self._take != self._go_on or not self._talk.begun):
+            self._front.keeper.ended(self, how)
+        self._socket.close()
+        self._dissolve()
+
+    def _dissolve(self) -> None:
+        """What knows this object goes, and so all of it: each circle holds a TLS connection."""
+        self._take, self._drained, self.tls = _ended, None, None
+        for name in ("_talk", "_tls"):
+            vars(self).pop(name, None)
+
+    def _let_go(self) -> None:
+        self._open = False
+        self._front.callers.discard(self)
+        self._front.room.leave(self)
+        self._loop.remove_reader(self._socket)
+        if self._unsent:
+            self._loop.remove_writer(self._socket)
+
+    def _readable(self) -> None:
+        how = RST if self._gone else FIN
+        try:
+            data = self._socket.recv(SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data, how = b"", RST
+        self.active = time.monotonic()
+        if data:
+            self._safely(self._take, data)
+        else:
+            self._safely(self.close, how)
+        self._weigh()
+
+    def _safely[*Ts](self, step: Callable[[*Ts], None], *given: *Ts) -> None:
+        """What fails ends this connection, and no other."""
+        try:
+            step(*given)
+        except Exception:
+            log.exception("a connection could not be answered, so it is closed")
+            self.close()
+
+    # For the room.
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """What has begun and was not answered."""
+        return self._talk.exchange if self._take == self._go_on else None
+
+    @property
+    def served(self) -> bool:
+        return self._take == self._go_on and self._talk.count > 0
+
+    def busy(self) -> bool:
+        patience = self._front.room.bounds.body
+        return self.exchange is not None and time.monotonic() - self.active < patience
+
+    def held(self) -> int:
+        kept = self._talk.held + self._tls.waiting if self._take == self._go_on else 0
+        return kept + len(self.hello) + len(self._unsent)
+
+    def stages(self) -> dict[Stage, int]:
+        if self._take == self._go_on:
+            return self._talk.stages()
+        return {("head", 0): 0} if self.hello else {}
+
+    def evict(self, bound: str) -> None:
+        self._front.keeper.evicted(self, bound)
+        self.close()
+
+    def _weigh(self) -> None:
+        if self._open and (held := self.held()) != self._weighed:
+            self._weighed = held
+            self._front.room.weigh(self)
+
+    # What is done with the client's bytes, one step after the other.
+
+    def _first(self, data: bytes) -> None:
+        self.hello += data
+        if self.hello == REDIRECT_PROOF:
+            self.close("")
+            return
+        keeper = self._front.keeper
+        if keeper.unread():
+            self._hand_over()
+            return
+        if (hello := look(self.hello)) is not Hello.READY:
+            if hello is Hello.SHREDDED:
+                self.evict("head")
+            return
+        found = judge(self.hello, self.host, keeper.names)
+        if isinstance(found, Verdict):
+            if not found.tls or found.h2:
+                self._hand_over()
+                return
+            names = (found.sni, found.host, self.host)
+            self.names = tuple(dict.fromkeys(filter(None, names)))
+            self.host, self.sni = found.host, found.sni
+            context = self._front.contexts.of(found.sni or self.destination[0], found.host)
+            self.tls = self._tls = Connection(context)
+            self._take = self._shake
+            self._shake(self.hello)
+
+    def _shake(self, data: bytes) -> None:
+        self._tls.take(data)
+        try:
+            done = self._tls.shake()
+        except ssl.SSLError:
+            self._flush()  # the alert
+            self.close()
+            return
+        if done:
+            self._talk = Conversation(self._front.answers, self._line, self._send)
+            self._take = self._go_on
+            self._go_on(b"")
+        if self._open:
+            self._flush()
+
+    def _go_on(self, data: bytes) -> None:
+        talk = self._talk
+        # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+        for begin in range(0, len(data) or 1, RECORD):
+            self._tls.take(data[begin : begin + RECORD])
+            while not talk.stopped and (plain := self._tls.plain()):
+                talk.receive(plain)
+        if talk.over is None and self._tls.ended:
+            talk.leave()
+        self._follow()
+
+    def _again(self) -> None:
+        if self._open and not self._unsent:
+            self._loop.add_reader(self._socket, self._readable)
+            self._safely(self._resume)
+            self._weigh()
+
+    def _follow(self) -> None:
+        talk = self._talk
+        if talk.over is not None:
+            self._when_drained(self._hand_over)
+        elif talk.ended:
+            self._tls.part()
+            self._flush()
+            self._when_drained(partial(self.close, GOODBYE if self._tls.ended else HERE))
+        elif talk.asked is not None and self._asking is None:
+            # With mitmproxy's eager tasks it may have ended here already. Its callback comes later
+            # in any case, from the loop: after this assignment, and never from within itself.
+            self._asking = self._loop.create_task(self._front.answers.ask_app(talk.asked))
+            self._asking.add_done_callback(self._replied)
+        elif talk.blocked and not self._unsent and not self._gone:
+            # Another's turn: what has been sent meanwhile stays in the kernel.
+            self._loop.remove_reader(self._socket)
+            self._front.turns.later(self._again)
+
+    def _replied(self, asking: asyncio.Task[None]) -> None:
+        self._asking = None
+        if self._open and (asking.cancelled() or asking.exception() is not None):
+            log.error("an answer was not made: connection closed: %r", asking)
+            self.close()
+        elif self._open:
+            self._safely(self._go_on_replied)
+
+    def _go_on_replied(self) -> None:
+        self._talk.replied()
+        self._follow()
+        self._weigh()
+
+    def _line(self) -> Line:
+        return Line(
+            id=f"front-{next(_numbers)}",
+            client=endpoint(self.peer),
+            destination=Endpoint(*self.destination),
+            tls=Tls(
+                sni=short(self.sni),
+                version=self._tls.get_protocol_version_name(),
+                alpn=self._tls.get_alpn_proto_negotiated().decode(),
+            ),
+            scheme="https",
+            port=self.destination[1],
+            named=self.host,
+            names=self.names,
+        )
+
+    def _hand_over(self) -> None:
+        """To mitmproxy; once all is sent that was answered here."""
+        opened = self._take == self._go_on
+        if opened and self._front.keeper.unread():
+            self.close()  # mitmproxy would relay it, and its client begins anew in any case
+            return
+        self._let_go()
+        if opened:
+            self._tls.answered = self._talk.begun
+            self._tls.leave(self._talk.over or b"")
+            self._front.contexts.leave(self.peer, self._tls)
+        begun, self.hello = self.hello, b""
+        self._back(begun)
+        self._dissolve()
+
+    # Sending.
+
+    def _send(self, data: bytes) -> None:
+        self._tls.seal(data)
+        self._flush()
+
+    def _flush(self) -> None:
+        data = self._tls.out()
+        if not data or self._unsent:
+            self._unsent += data
+            return
+        sent = self._write(data)
+        if sent < len(data):
+            self._unsent += data[sent:]
+            # Who does not read is not read from, and what it has sent already waits.
+            if self._take == self._go_on:
+                self._talk.blocked = True
+            self._loop.remove_reader(self._socket)
+            self._loop.add_writer(self._socket, self._writable)
+
+    def _write(self, data: bytes | bytearray) -> int:
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:  # the next read says so, and until then no request is answered
+            self._gone = True
+            if self._take == self._go_on:
+                self._talk.blocked = True
+            return len(data)
+
+    def _writable(self) -> None:
+        del self._unsent[: self._write(self._unsent)]
+        if self._unsent:
+            return
+        self._loop.remove_writer(self._socket)
+        if self._drained is not None:
+            self._safely(self._drained)
+        elif self._take == self._go_on and not self._gone:
+            self._front.turns.later(self._again)  # which reads, once all before is answered
+        else:
+            self._loop.add_reader(self._socket, self._readable)
+        self._weigh()
+
+    def _resume(self) -> None:
+        self._talk.go_on()
+        self._go_on(b"")
+
+    def _when_drained(self, then: Callable[[], None]) -> None:
+        if self._unsent:
+            self._drained = then
+        else:
+            then()

@@ -1,0 +1,95 @@
+"""What the sidecar can tell of its redirect without privileges: that it works, what it refuses.
+
+`addon.connections` asks with every connection; `addon.process` registers the kernel's counter with
+the instruments.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from mitmproxy import connection
+from mitmproxy.proxy import mode_specs
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from addon.arrive.accept import GateMode
+from addon.redirect.ruleset import PORTS
+from app.contract.names import METRICS
+
+FILE_PROVEN = "redirect.proven"  # beside the authority's key, in a pod's memory volume
+
+log = logging.getLogger(__name__)
+
+_PROC = Path("/proc")
+QUIC_REFUSED = next(row for row in METRICS if row.name == "telemock.redirect.quic_refused")
+
+
+def brought(client: connection.Client) -> bool:
+    """Whether a redirect brought this connection to a listener of mitmproxy's own, rather than a
+    client that names the listener itself."""
+    mode = client.proxy_mode
+    if not isinstance(mode, mode_specs.TransparentMode) or isinstance(mode, GateMode):
+        return False
+    return client.sockname[1] in PORTS  # the original destination
+
+
+class Proven:
+    """Whether a redirected connection ever arrived. The init container proves the redirect once in
+    a pod's life, so that it is remembered over a restart of this container."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / FILE_PROVEN
+        self._here = _namespace()
+        try:
+            self.yet = self._file.read_text() == self._here
+        except OSError:
+            self.yet = False
+
+    def now(self) -> None:
+        self.yet = True
+        try:
+            self._file.write_text(self._here)
+        except OSError as e:
+            log.warning("that the redirect works cannot be remembered: %s", e.strerror)
+
+
+def _namespace() -> str:
+    """Names the network namespace: a redirect ends with its own."""
+    try:
+        return str((_PROC / "self/ns/net").stat().st_ino)
+    except OSError:
+        return ""
+
+
+class QuicRefused(Collector):
+    """The refusals that the kernel of this network namespace sent, ICMP's destination unreachable:
+    nft's own counters want NET_ADMIN."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(QUIC_REFUSED.prometheus, QUIC_REFUSED.help, unreachables_sent())
+
+
+def unreachables_sent() -> int:
+    return _icmp(_PROC / "net/snmp") + _icmp6(_PROC / "net/snmp6")
+
+
+def _icmp(file: Path) -> int:
+    """Two lines for a protocol: names, then numbers."""
+    rows = [line.split() for line in _lines(file) if line.startswith("Icmp:")]
+    if len(rows) != 2:
+        return 0
+    return int(dict(zip(*rows, strict=False)).get("OutDestUnreachs", 0))
+
+
+def _icmp6(file: Path) -> int:
+    found = (line.split() for line in _lines(file))
+    return sum(int(row[1]) for row in found if row[0] == "Icmp6OutDestUnreachs")
+
+
+def _lines(file: Path) -> list[str]:
+    """None where there is no such protocol."""
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,297 @@
+"""Connections that are relayed unread, outside of Python's event loop: one thread, in which the
+kernel moves the bytes from socket to socket (splice(2)) and tells how many.
+
+`addon.arrive.accept` gives it the connections that the redirect brings. It looks at a client's
+first bytes without taking them, asks whose they are, and gives back what is not to be relayed.
+"""
+
+import errno
+import logging
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from addon.arrive.pipes import PIPE_SIZE, Pipe, Pipes
+from addon.target.dns import Address
+from addon.target.first_bytes import Verdict, Wait
+
+# How much of a beginning is looked at: any receive buffer holds it, and ClientHellos are far
+# smaller. Who said nothing clear within it is given back.
+LOOK_CAP = 16 * 1024
+TURNS = 16  # pipes full that one direction moves before others have their turn
+STARVED_S = 0.05  # until another try where no more files may be open
+SWEEP_S = 600.0
+IDLE_SECONDS = 24 * 3600  # without a byte, after which a connection is ended
+
+# Edges: a socket is registered once, and read or written until that would block.
+_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_BROKEN = select.EPOLLERR | select.EPOLLHUP
+_ANY = -1  # in place of a file descriptor
+_FLAGS = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
+_RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: to close is to reset
+
+log = logging.getLogger(__name__)
+
+
+class Way:
+    """One direction. `moved`: bytes that the source gave."""
+
+    __slots__ = ("ended", "moved", "pipe", "shut", "sink", "source")
+
+    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+        self.source, self.sink = source, sink
+        self.pipe: Pipe | None = None  # while the sink does not take what is in it
+        self.moved = 0
+        self.ended = False  # the source has no more
+        self.shut = False  # and the sink was told so
+
+
+class Link:
+    """One connection from its arrival on: first bytes, then `server`, then `ways`.
+
+    `back` takes the client's socket, untouched, when it is not to be relayed; called in the thread.
+    `began` is of time.time(). `verdict` tells why it is relayed, `error` why that failed.
+    """
+
+    __slots__ = ("active", "back", "began", "client", "destination", "error", "peer", "seen",
+                 "server", "verdict", "ways")  # fmt: skip
+
+    def __init__(
+        self,
+        client: socket.socket,
+        peer: Address,
+        destination: Address,
+        back: Callable[[], object],
+    ) -> None:
+        self.client, self.peer, self.destination, self.back = client, peer, destination, back
+        self.began, self.active = time.time(), time.monotonic()
+        self.verdict: Verdict | None = None
+        self.seen = 0  # bytes that the verdict is from
+        self.server: socket.socket | None = None
+        self.ways: tuple[Way, Way] | None = None  # from the client, and to it
+        self.error = ""
+
+    @property
+    def sent(self) -> int:
+        """Bytes of the client, also where nobody could be given them."""
+        return self.ways[0].moved if self.ways else self.seen
+
+    @property
+    def received(self) -> int:
+        return self.ways[1].moved if self.ways else 0
+
+
+class Splicer:
+    """`judge` tells by a client's first bytes; `over` is told of every relayed connection when it
+    has ended. Both are called in the thread."""
+
+    def __init__(
+        self,
+        judge: Callable[[Link, bytes], Verdict | Wait],
+        over: Callable[[Link], None],
+    ) -> None:
+        self._judge, self._over = judge, over
+        self._epoll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._wake, select.EPOLLIN)
+        self._new: deque[Link] = deque()
+        self._links: dict[int, Link] = {}  # by both file descriptors
+        self._again: set[Link] = set()  # could move more, but had their turns
+        self._starved: set[Link] = set()
+        self._swept = time.monotonic()
+        self._pipes = Pipes()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="telemock-splice", daemon=True)
+        self._thread.start()
+
+    def take(self, link: Link) -> None:
+        """From any thread, until `stop`. The client's socket must not block."""
+        self._new.append(link)
+        os.eventfd_write(self._wake, 1)
+
+    def stop(self) -> None:
+        """Ends all connections, and tells of each."""
+        self._stopping = True
+        os.eventfd_write(self._wake, 1)
+        self._thread.join()
+        self._pipes.close()
+        self._epoll.close()
+        os.close(self._wake)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            wait = 0.0 if self._again else STARVED_S if self._starved else SWEEP_S
+            happened = self._epoll.poll(wait)
+            now = time.monotonic()
+            again, self._again, self._starved = self._again | self._starved, set(), set()
+            for file, events in happened:
+                if file == self._wake:
+                    os.eventfd_read(self._wake)
+                    self._begin()
+                elif (link := self._links.get(file)) is not None:
+                    link.active = now
+                    self._go_on(link, file, events)
+            for link in again:
+                if link.client.fileno() in self._links:
+                    self._go_on(link, _ANY, 0)
+            self._sweep(now)
+        self._begin()
+        for link in set(self._links.values()):
+            self._end(link)
+
+    def _begin(self) -> None:
+        while self._new:
+            link = self._new.popleft()
+            try:
+                self._register(link, link.client)
+            except OSError as e:
+                log.error("a connection cannot be watched, so it is reset: %s", e.strerror)
+                self._end(link, reset=True)
+            else:
+                self._go_on(link, _ANY, 0)
+
+    def _register(self, link: Link, end: socket.socket) -> None:
+        self._links[end.fileno()] = link
+        self._epoll.register(end.fileno(), _EVENTS)
+
+    def _sweep(self, now: float) -> None:
+        if now - self._swept < SWEEP_S:
+            return
+        self._swept = now
+        for link in {x for x in self._links.values() if now - x.active > IDLE_SECONDS}:
+            self._end(link)
+
+    def _go_on(self, link: Link, file: int, events: int) -> None:
+        """What fails here ends this connection, and no other."""
+        try:
+            if link.ways is not None:
+                self._relay(link, link.ways, file, events)
+            elif link.server is not None:
+                self._connecting(link, link.server, file, events)
+            else:
+                self._look(link, events)
+        except OSError as e:
+            if e.errno in (errno.EMFILE, errno.ENFILE):  # no pipe now
+                self._starved.add(link)
+            else:  # one end was reset, and so is the other
+                self._end(link, reset=True)
+        except Exception:
+            log.exception("a connection could not be relayed, so it is reset")
+            self._end(link, reset=True)
+
+    def _look(self, link: Link, events: int) -> None:
+        try:
+            data = link.client.recv(LOOK_CAP, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        found = self._judge(link, data) if data else Wait.WAIT
+        if isinstance(found, Verdict) and found.reason:
+            link.verdict, link.seen = found, len(data)
+            self._connect(link)
+        elif isinstance(found, Verdict) or len(data) >= LOOK_CAP:
+            self._epoll.unregister(link.client)
+            del self._links[link.client.fileno()]
+            link.back()
+        elif not data or events & select.EPOLLRDHUP:  # nothing more will come
+            self._end(link)
+
+    def _connect(self, link: Link) -> None:
+        family = socket.AF_INET6 if ":" in link.destination[0] else socket.AF_INET
+        try:
+            link.server = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as e:
+            self._end(link, reset=True, error=str(e))
+            return
+        number = link.server.connect_ex(link.destination)
+        self._register(link, link.server)
+        if number != errno.EINPROGRESS:
+            self._connected(link, link.server, number)
+
+    def _connecting(self, link: Link, server: socket.socket, file: int, events: int) -> None:
+        if file == server.fileno():
+            number = server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._connected(link, server, number)
+        elif events & _BROKEN:
+            self._end(link, reset=True, error="connection cancelled")
+
+    def _connected(self, link: Link, server: socket.socket, number: int) -> None:
+        """`number` of errno, 0 for success."""
+        if number:
+            error = OSError(number, f"Connect call failed {link.destination}")
+            self._end(link, reset=True, error=str(error))
+            return
+        for end in (link.client, server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link.ways = Way(link.client, server), Way(server, link.client)
+        self._relay(link, link.ways, _ANY, 0)
+
+    def _relay(self, link: Link, ways: tuple[Way, Way], file: int, events: int) -> None:
+        for way in ways:
+            its_own = file in (way.source.fileno(), _ANY)
+            # That a sink takes more is news only for what it did not take before.
+            if (its_own or way.pipe is not None) and self._move(way):
+                self._again.add(link)
+            if way.ended and way.pipe is None and not way.shut:
+                way.shut = True
+                way.sink.shutdown(socket.SHUT_WR)
+            if its_own and way.ended and events & select.EPOLLERR:
+                raise ConnectionResetError  # after its end: no read would tell
+        if ways[0].shut and ways[1].shut:
+            self._end(link)
+
+    def _move(self, way: Way) -> bool:
+        """Until one of the two blocks, or the source ends. True when there may be more."""
+        for _ in range(TURNS):
+            pipe = way.pipe or self._fill(way)
+            if pipe is None:
+                return False
+            try:
+                pipe.held -= os.splice(pipe.reading, way.sink.fileno(), pipe.held, flags=_FLAGS)
+            except BlockingIOError:
+                return False
+            if not pipe.held:
+                way.pipe = None
+                self._pipes.give(pipe)
+        return True
+
+    def _fill(self, way: Way) -> Pipe | None:
+        """A pipe with what the source has; None when it has nothing now, or no more."""
+        if way.ended:
+            return None
+        pipe = self._pipes.take()
+        try:
+            pipe.held = os.splice(way.source.fileno(), pipe.writing, PIPE_SIZE, flags=_FLAGS)
+            way.ended = not pipe.held
+        except BlockingIOError:
+            pass
+        finally:
+            if pipe.held:
+                way.pipe = pipe
+            else:
+                self._pipes.give(pipe)
+        way.moved += pipe.held
+        return way.pipe
+
+    def _end(self, link: Link, *, reset: bool = False, error: str = "") -> None:
+        link.error = error
+        for end in (link.client, link.server):
+            if end is None:
+                continue
+            self._links.pop(end.fileno(), None)
+            if reset:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            end.close()
+        for way in link.ways or ():
+            if way.pipe is not None:
+                self._pipes.give(way.pipe)
+        if link.verdict is None:
+            return
+        try:
+            self._over(link)
+        except Exception:
+            log.exception("a relayed connection could not be recorded")

@@ -1,0 +1,84 @@
+"""WebSocket messages, and compressed ones inflated, up to a bound: a few bytes may stand for a
+thousand times as many. And a ping between the frames of a compressed one does not end it: wsproto
+1.3 takes the end of any frame with FIN, a ping's too, for the end of the message, and reads the
+rest as not compressed.
+
+Put in place by `addon.mitm.layers`, for both directions.
+"""
+
+import zlib
+from typing import ClassVar
+
+from mitmproxy.proxy import commands, events, layer, layers
+from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+
+from addon.bounds import DEFAULTS, Bounds
+from addon.mitm.handler import message_size
+from addon.mitm.overrun import exceeded
+
+
+class Inflate(PerMessageDeflate):
+    most: ClassVar[int] = DEFAULTS.websocket  # bytes of a message
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = False
+        self._inflated = 0  # of the message that is being received
+        self._around: bool | None = None  # whether the message is compressed around a control frame
+
+    def frame_inbound_header(
+        self,
+        proto: FrameDecoder | FrameProtocol,
+        opcode: Opcode,
+        rsv: RsvBits,
+        payload_length: int,
+    ) -> CloseReason | RsvBits:
+        self._around = self._inbound_compressed
+        return super().frame_inbound_header(proto, opcode, rsv, payload_length)
+
+    def frame_inbound_payload_data(
+        self, proto: FrameDecoder | FrameProtocol, data: bytes
+    ) -> bytes | CloseReason:
+        decompressor = self._decompressor
+        if not self._inbound_compressed or not self._inbound_is_compressible or not decompressor:
+            return super().frame_inbound_payload_data(proto, data)
+        try:
+            inflated = decompressor.decompress(bytes(data), self.most - self._inflated + 1)
+        except zlib.error:
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        self._inflated += len(inflated)
+        self.over = self._inflated > self.most
+        return CloseReason.MESSAGE_TOO_BIG if self.over else inflated
+
+    def frame_inbound_complete(
+        self, proto: FrameDecoder | FrameProtocol, fin: bool
+    ) -> bytes | CloseReason | None:
+        if not self._inbound_is_compressible:  # a control frame
+            self._inbound_compressed = self._around
+            return None
+        if fin:
+            self._inflated = 0
+        return super().frame_inbound_complete(proto, fin)
+
+
+class Messages(layers.WebsocketLayer):
+    """WebSocket messages, each of which mitmproxy holds until it is whole: not without bound."""
+
+    bounds: ClassVar[Bounds] = DEFAULTS
+    _refused = False
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super().handle_event(event)
+        if self._refused or not hasattr(self, "server_ws"):  # before its start
+            return
+        sides = (self.client_ws, self.server_ws)
+        if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
+            self._refused = True  # which wsproto has told both sides
+            exceeded("websocket", self)
+        elif max(map(message_size, sides)) > self.bounds.websocket:
+            self._refused = True
+            exceeded("websocket", self)
+            self._handle_event = self.done
+            yield commands.CloseConnection(self.context.server)
+            yield commands.CloseConnection(self.context.client)

@@ -1,0 +1,298 @@
+"""mitmproxy's HTTP and TCP layers, where its own would buffer without bound, crash or not count.
+
+Put in place by `addon.mitm.next_layer`. They go through mitmproxy's public `next_layer` hook; only
+the clients of real hosts, HTTP/2, the WebSocket layer and the connection's handler, which no hook
+reaches, are put in by `install`.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Protocol
+
+import wsproto.extensions
+from h11._receivebuffer import ReceiveBuffer
+from mitmproxy import connection, http
+from mitmproxy.proxy import commands, events, layer, layers, mode_servers
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import http as http_layers
+from mitmproxy.proxy.layers import websocket
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    HTTPMode,
+    HttpStream,
+    SendHttp,
+    _http1,
+    _http2,
+)
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestData,
+    RequestProtocolError,
+    RequestTrailers,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+
+from addon.bounds import DEFAULTS, Bounds
+from addon.exchange.exchange import KEY, Exchange
+from addon.exchange.reply import Reply
+from addon.exchange.routing import refuse_trailers
+from addon.mitm import overrun
+from addon.mitm.flood import Frames, Http2Client, Http2Server
+from addon.mitm.handler import Handler
+from addon.mitm.inflate import Inflate, Messages
+from addon.mitm.legible import too_large
+from addon.mitm.overrun import exceeded
+from addon.mitm.relay import Relay, Tunnel
+from addon.mitm.upstream import Client
+from addon.target.dns import is_address
+from addon.target.first_bytes import HEAD_CAP, starts_like_http
+
+log = logging.getLogger(__name__)
+
+
+class Sidecar(Protocol):
+    """What the layers ask of `addon.sidecar`."""
+
+    def names(self, host: str) -> bool:
+        """Whether a profile names the host."""
+
+    def unread(self) -> bool:
+        """Whether the time is over in which redirected connections are looked into."""
+
+    def heard(self, client: connection.Client) -> None:
+        """A request of this client's leaves a record."""
+
+    def named(self, context: Context) -> tuple[str, ...]:
+        """Every name that the connection carries."""
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        """Whether what cannot be judged is refused on one of these."""
+
+    def refused(self, context: Context, data: bytes) -> None:
+        """Records a connection of which these bytes could not be judged."""
+
+    def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Decides what waited for the body: its conditions are judged on what was kept of it."""
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        """The answer in place of a mock that failed to speak with the client; None for none."""
+
+    def spliced(self, relay: Relay) -> None:
+        """Remembers a connection that is relayed unread, to record it when it ends."""
+
+    def unsent(self, client: connection.Client) -> int:
+        """Bytes for the client that wait to be sent."""
+
+
+class Stream(HttpStream):
+    """One request: of a body that is answered here only the first bytes are kept, however long."""
+
+    def __init__(self, context: Context, stream_id: int, sidecar: Sidecar) -> None:
+        super().__init__(context, stream_id)
+        self.sidecar = sidecar
+
+    def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestTrailers):
+            yield from self.refuse_trailers()
+            return
+        exchange = self.flow.metadata.get(KEY)
+        if exchange is None or not isinstance(event, RequestData):
+            yield from super().state_consume_request_body(event)
+            return
+        exchange.sent.add(event.data)
+        if not exchange.undecided:
+            return
+        # The rule looks into the body: it is held back until it has ended, or is over the cap.
+        self.request_body_buf += event.data
+        if exchange.sent.whole:
+            return
+        self.sidecar.settle(exchange, self.flow)
+        held = bytes(self.request_body_buf)
+        self.request_body_buf.clear()
+        if exchange.forwarded:
+            self.flow.request.stream = exchange.sent.add
+            yield from self.start_request_stream()
+            if self.client_state == self.state_stream_request_body:
+                yield SendHttp(RequestData(self.stream_id, held), self.context.server)
+
+    def state_stream_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestTrailers):
+            yield from self.refuse_trailers()
+        else:
+            yield from super().state_stream_request_body(event)
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and self._mock_owes():
+            # The mock, which was to speak with the client itself, is gone without an answer.
+            reply = self.sidecar.unrouted(self.flow.metadata[KEY], event.message)
+            if reply is not None:
+                self.flow.response = reply.for_mitmproxy(self.flow.request)
+                yield from self.send_response()
+                return
+            event = ResponseProtocolError(self.stream_id, "killed", ErrorCode.KILL)
+        yield from super().handle_protocol_error(event)
+        # A stream knows itself, and stays until Python looks for such circles.
+        self.request_body_buf.clear()
+        self.response_body_buf.clear()
+
+    def _mock_owes(self) -> bool:
+        """The whole request is the mock's, and nothing of an answer came."""
+        exchange = self.flow.metadata.get(KEY)
+        waits = self.server_state == self.state_wait_for_response_headers
+        return bool(exchange and exchange.routed) and self.client_state == self.state_done and waits
+
+    def refuse_trailers(self) -> layer.CommandGenerator[None]:
+        """501 and the end: mitmproxy cannot carry trailers over HTTP/1, and would hang."""
+        exchange = self.flow.metadata.get(KEY)
+        if exchange is not None:
+            exchange.reason = "trailers"
+        streaming = self.client_state == self.state_stream_request_body
+        too_late = self.server_state != self.state_wait_for_response_headers
+        self.client_state = self.server_state = self.state_errored
+        if streaming:
+            stop = RequestProtocolError(self.stream_id, "trailers", ErrorCode.GENERIC_CLIENT_ERROR)
+            yield SendHttp(stop, self.context.server)
+        if too_late:
+            cut = ResponseProtocolError(self.stream_id, "trailers", ErrorCode.KILL)
+            yield SendHttp(cut, self.context.client)
+        else:
+            answer = refuse_trailers(self.flow.request)
+            self.flow.response = answer
+            yield SendHttp(ResponseHeaders(self.stream_id, answer), self.context.client)
+            content = answer.raw_content or b""
+            yield SendHttp(ResponseData(self.stream_id, content), self.context.client)
+            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        yield HttpErrorHook(self.flow)
+        self.flow.live = False
+        yield DropStream(self.stream_id)
+
+    def handle_connect_regular(self) -> layer.CommandGenerator[None]:
+        """A tunnel to a host by name that no profile names is connected at once, so that protocols
+        in which the server speaks first work, and that a failure is told to the client."""
+        host = self.flow.request.host
+        if is_address(host) or self.sidecar.names(host):
+            yield from super().handle_connect_regular()  # type: ignore[no-untyped-call]
+            return
+        err = yield commands.OpenConnection(self.context.server)
+        if err:
+            self.flow.response = http.Response.make(502, f"cannot connect: {err}\n")
+            Relay(self.context, self.sidecar, host=host, reason="not_named")  # to be recorded
+        self.child_layer = Tunnel(self.context, self.sidecar, host)
+        yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
+
+
+class Http1Server(_http1.Http1Server):
+    """HTTP/1 towards the client: refuses what cannot be judged, bounds the head, and hands trailers
+    on instead of crashing."""
+
+    bounds: ClassVar[Bounds] = DEFAULTS
+
+    def __init__(self, context: Context, sidecar: Sidecar) -> None:
+        super().__init__(context)
+        self._sidecar = sidecar
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        if over := too_large(bytes(self.buf), HEAD_CAP, self.bounds.request_fields):
+            yield from self._refuse(431, self._too_large(over))
+            return
+        begun = bytes(self.buf)
+        if (ahead := len(begun) - len(begun.lstrip(b"\r\n"))) and isinstance(
+            event, events.DataReceived
+        ):
+            self.buf.maybe_extract_at_most(ahead)  # mitmproxy would wait for more after it
+        left = begun[ahead:]
+        if left and not starts_like_http(left):
+            self._sidecar.refused(self.context, begun)
+            yield from self._refuse(400, "This is no request of HTTP/1.0 or HTTP/1.1.")
+            return
+        yield from super().read_headers(event)
+        if self.state == self.done and self.request is None:  # mitmproxy has refused it
+            self._sidecar.refused(self.context, begun)
+
+    def _too_large(self, over: str) -> str:
+        if over == "size":
+            log.warning("request head over %d bytes refused", HEAD_CAP)
+            return f"The request's head is larger than {HEAD_CAP} bytes."
+        exceeded("request_fields", self)
+        return f"The request has more than {self.bounds.request_fields} header lines."
+
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        try:
+            yield from super().read_body(event)
+        except NotImplementedError:  # how mitmproxy 12 says that there are trailers
+            yield ReceiveHttp(RequestTrailers(self.stream_id, http.Headers()))
+            yield from self.mark_done(request=True)
+        if self.state == self.read_body and len(self.buf) > HEAD_CAP:  # no data: that is passed on
+            exceeded("request_fields", self)
+            message = "A chunk's extensions or the trailers are without end."
+            stop = RequestProtocolError(self.stream_id, message, ErrorCode.GENERIC_CLIENT_ERROR)
+            yield from self._refuse(400, message)
+            yield ReceiveHttp(stop)
+
+    def _refuse(self, status: int, message: str) -> layer.CommandGenerator[None]:
+        yield commands.SendData(self.conn, _http1.make_error_response(status, message))
+        yield commands.CloseConnection(self.conn)
+        self.state = self.done
+        self.buf = ReceiveBuffer()
+
+
+class Http(layers.HttpLayer):
+    """HTTP on a connection, with the streams and the HTTP/1 server above."""
+
+    def __init__(self, context: Context, mode: HTTPMode, sidecar: Sidecar) -> None:
+        super().__init__(context, mode)
+        self.sidecar = sidecar
+        self._failed = False
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """What fails ends this connection: gone on with, it might be read as something else."""
+        if self._failed:
+            return
+        try:
+            yield from super().handle_event(event)
+        except Exception:
+            log.exception("a connection could not be read, so it is closed")
+            self._failed = True
+            yield commands.CloseConnection(self.context.client)
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
+            # mitmproxy keeps a connection's layer that is there before the start.
+            self.connections[self.context.client] = Http1Server(self.context.fork(), self.sidecar)
+        yield from super()._handle_event(event)
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        self.streams[stream_id] = Stream(self.context.fork(), stream_id, self.sidecar)
+        yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+
+def install(
+    bounds: Bounds = DEFAULTS, tell: Callable[[str, connection.Client], None] | None = None
+) -> None:
+    """Makes mitmproxy use the layers here for every connection. `tell` is called with a bound, and
+    the client whose connection was over it."""
+    if tell is not None:
+        overrun.listen(tell)
+    for bounded in (Http1Server, Client, Messages, Frames):
+        bounded.bounds = bounds
+    Inflate.most = bounds.websocket
+    for module, name, ours in _OURS:
+        setattr(module, name, ours)
+
+
+_OURS: tuple[tuple[Any, str, type], ...] = (
+    (http_layers, "Http1Client", Client),
+    (http_layers, "Http2Client", Http2Client),
+    (http_layers, "Http2Server", Http2Server),
+    (_http2, "BufferedH2Connection", Frames),
+    (websocket, "WebsocketLayer", Messages),
+    (wsproto.extensions, "PerMessageDeflate", Inflate),
+    (mode_servers, "ProxyConnectionHandler", Handler),
+)

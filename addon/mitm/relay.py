@@ -1,0 +1,99 @@
+"""Connections that mitmproxy relays unread, and those of which that is not clear yet.
+
+Put in place by `addon.mitm.next_layer`, and by `addon.mitm.layers` for what CONNECT asks for.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from mitmproxy.connection import Server
+from mitmproxy.proxy import commands, events, layer, layers
+from mitmproxy.proxy.context import Context
+
+from addon.target.first_bytes import Wait, judge, names_another
+
+
+class Keeper(Protocol):
+    """What is asked of `addon.connections`."""
+
+    def names(self, host: str) -> bool:
+        """Whether a profile names the host."""
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        """Whether what cannot be judged is refused on one of these."""
+
+    def spliced(self, relay: "Relay") -> None:
+        """Remembers a connection that is relayed unread, to record it when it ends."""
+
+
+class Relay(layers.TCPLayer):
+    """Relays a connection's bytes unread and counts them. Where no name was a profile's, and then a
+    further request on the connection, or a ClientHello, begins with one that is, it ends."""
+
+    def __init__(
+        self, context: Context, keeper: Keeper, *, host: str, sni: str = "", reason: str
+    ) -> None:
+        super().__init__(context, ignore=True)
+        self.host, self.sni, self.reason = host, sni, reason
+        self.sent = self.received = 0
+        self._keeper, self._ended = keeper, False
+        keeper.spliced(self)
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self._ended:
+            return
+        if isinstance(event, events.DataReceived):
+            if event.connection == self.context.client:
+                if self.reason == "not_named" and self._leaks(event.data):
+                    yield commands.CloseConnection(self.context.client)
+                    yield commands.CloseConnection(self.context.server)
+                    return
+                self.sent += len(event.data)
+            else:
+                self.received += len(event.data)
+        yield from super().handle_event(event)
+
+    def _leaks(self, data: bytes) -> bool:
+        host = names_another(data, self._keeper.names)
+        self._ended = bool(host) and self._keeper.fails_closed((host,))
+        if self._ended:
+            self.host, self.reason = host, "unjudged"
+        return self._ended
+
+
+class Tunnel(layer.Layer):
+    """What CONNECT asked for a host that no profile names: connected, and relayed as soon as the
+    client's first bytes name no profile's host either, or the server speaks first. Else it is
+    opened as if it had not been connected."""
+
+    def __init__(self, context: Context, keeper: Keeper, host: str) -> None:
+        super().__init__(context)
+        self._keeper, self._host = keeper, host
+        self._events: list[events.Event] = []
+        self._begun = b""
+        self._chosen: layer.Layer | None = None
+        self._left: Server | None = None  # the connection that was given up
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self._chosen is not None:
+            if not isinstance(event, events.ConnectionEvent) or event.connection != self._left:
+                yield from self._chosen.handle_event(event)
+            return
+        self._events.append(event)
+        if isinstance(event, events.Start):
+            return
+        if isinstance(event, events.DataReceived) and event.connection == self.context.client:
+            self._begun += event.data
+            found = judge(self._begun, self._host, self._keeper.names)
+            if isinstance(found, Wait):
+                return
+            if not found.reason or self._keeper.names(found.host):
+                self._left = self.context.server
+                yield commands.CloseConnection(self._left)
+                self.context.server = Server(address=self._left.address)
+                self._chosen = layer.NextLayer(self.context)
+        if self._chosen is None:
+            self._chosen = Relay(self.context, self._keeper, host=self._host, reason="not_named")
+        for held in self._events:
+            yield from self._chosen.handle_event(held)
+        self._events.clear()

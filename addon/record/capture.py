@@ -1,0 +1,259 @@
+"""From what was seen of an exchange or a connection to its CaptureRecord.
+
+Called by `addon.exchanges` and `addon.connections`. Nothing is masked here: the shipper does that
+before the first write.
+"""
+
+import time
+from functools import lru_cache
+from typing import Literal
+from weakref import WeakSet
+
+from mitmproxy import connection
+from mitmproxy.websocket import WebSocketMessage
+from msgspec.structs import replace
+
+from addon.exchange.endpoint import endpoint, tls_of
+from addon.exchange.exchange import Exchange, Kept, Trace
+from addon.exchange.reply import Reply
+from app.contract import body as bodies
+from app.contract.record import (
+    HEADER_CAP,
+    QUERY_CAP,
+    VALUE_CAP,
+    Body,
+    CaptureRecord,
+    Endpoint,
+    Kind,
+    Message,
+    Mode,
+    Pair,
+    Request,
+    Response,
+    Tls,
+    Workload,
+    clip,
+    cut,
+    short,
+    text,
+)
+
+OWN_CAP = 16 * 1024  # bytes of an answer of ours whose record is remembered
+FIRST_BYTES = 256  # of what no rule can judge that stand in its record
+DETAIL_CAP = 2000  # characters of what a library said
+
+
+class Capture:
+    """Makes the records of one process: what they all share is given once."""
+
+    def __init__(self, workload: Workload, mode: Mode | None, body_cap: int) -> None:
+        self._workload = workload
+        self._mode: Mode | Literal[""] = mode or ""
+        self._body_cap = body_cap
+        self.told: WeakSet[connection.Client] = WeakSet()  # what left a record, or will
+
+    def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
+        """The whole exchange, or for `pass` its outline: no header, query or content.
+
+        `end` is when it ended, of `addon.exchange.exchange.now`.
+        """
+        decision, seen, line = exchange.decision, exchange.seen, exchange.line
+        outline = exchange.action == "pass"
+        path = outline_path(seen.path) if outline else cut(seen.path, VALUE_CAP)
+        record = CaptureRecord(
+            boot=exchange.number[0],
+            seq=exchange.number[1],
+            kind=kind,
+            time_ns=exchange.time_ns,
+            duration_ns=max(0, end - exchange.started),
+            answer_ns=max(0, exchange.answered - exchange.asked) if exchange.asked else 0,
+            workload=self._workload,
+            profile=decision.profile.id if decision.profile else "",
+            rule=decision.rule.id if decision.rule else "",
+            route=decision.rule.route if decision.rule else (path if outline else ""),
+            action=exchange.action,
+            mode=self._mode,
+            answered_by=exchange.answered_by,
+            judged_by=" ".join(decision.by),
+            reason=exchange.reason,
+            detail=cut(text(exchange.detail), DETAIL_CAP),
+            client=line.client,
+            destination=line.destination,
+            tls=line.tls and replace(line.tls),  # its name is masked in place
+            trace_id=exchange.trace.trace_id,
+            span_id=exchange.trace.span_id,
+            product_version=exchange.version,
+            request=Request(
+                method=seen.method[:512],
+                scheme=line.scheme,
+                host=seen.host[:512],
+                port=line.port,
+                path=path,
+                http_version=short(exchange.http_version),
+            ),
+        )
+        if kind == "spliced":
+            record.sent, record.received = exchange.sent.size, exchange.received.size
+        self._parts(exchange, exchange.reply, record, outline)
+        return record
+
+    def _parts(
+        self, exchange: Exchange, reply: Reply | None, record: CaptureRecord, outline: bool
+    ) -> None:
+        request = record.request
+        if request is not None:
+            if not outline:
+                request.headers, request.query, request.left_out = self._pairs(exchange)
+            request.body = self._body(exchange.sent, exchange.header("content-encoding"), outline)
+        if reply is not None:
+            record.response = Response(
+                status=reply.status,
+                reason=short(reply.reason),
+                # Of our own answers mitmproxy knows only that it translates them.
+                http_version=short(
+                    reply.http_version
+                    if exchange.answered_by == "upstream"
+                    else exchange.http_version
+                ),
+            )
+            if not outline:
+                record.response.headers, record.response.left_out = clip(reply.pairs, HEADER_CAP)
+            encoding = ", ".join([v for n, v in reply.pairs if n.lower() == "content-encoding"])
+            if exchange.answered_by == "sidecar" and len(reply.body) <= OWN_CAP and not outline:
+                own = _own(reply.body, encoding, self._body_cap)
+                record.response.body = own and replace(own)
+            else:
+                record.response.body = self._body(exchange.received, encoding, outline)
+
+    def _pairs(self, exchange: Exchange) -> tuple[list[Pair], list[Pair], int]:
+        headers, fewer = clip(list(exchange.seen.headers), HEADER_CAP)
+        query, less = list(exchange.seen.query), 0
+        # Decoded, a byte has four characters at most: of a short target no value is too long.
+        if len(query) > QUERY_CAP or len(exchange.target) * 4 > VALUE_CAP:
+            query, less = clip(query, QUERY_CAP)
+        return headers, query, fewer + less
+
+    def _body(self, kept: object, encoding: str, outline: bool) -> Body | None:
+        size = getattr(kept, "size", 0)
+        if not size:
+            return None
+        if outline or not isinstance(kept, Kept):
+            return Body(size=size)
+        return bodies.keep(
+            kept.prefix, size=size, sha256=kept.sha256, encoding=encoding, cap=self._body_cap
+        )
+
+    def message(
+        self, number: tuple[str, int], exchange: Exchange, message: WebSocketMessage
+    ) -> CaptureRecord:
+        """One WebSocket message of an exchange that was recorded before."""
+        kept = Kept(self._body_cap)
+        kept.add(message.content)
+        decision = exchange.decision
+        return CaptureRecord(
+            boot=number[0],
+            seq=number[1],
+            kind="message",
+            time_ns=time.time_ns(),
+            workload=self._workload,
+            profile=decision.profile.id if decision.profile else "",
+            rule=decision.rule.id if decision.rule else "",
+            route=decision.rule.route if decision.rule else "",
+            action=exchange.action,
+            mode=self._mode,
+            answered_by="" if message.from_client else exchange.answered_by,
+            client=exchange.line.client,
+            destination=exchange.line.destination,
+            trace_id=exchange.trace.trace_id,
+            span_id=exchange.trace.span_id,
+            product_version=exchange.version,
+            message=Message(
+                of=exchange.id,
+                sender="client" if message.from_client else "server",
+                body=bodies.keep(
+                    kept.prefix, size=kept.size, sha256=kept.sha256, cap=self._body_cap
+                ),
+            ),
+        )
+
+    def unjudged(
+        self,
+        number: tuple[str, int],
+        client: connection.Client,
+        host: str,
+        destination: Endpoint | None,
+        profile: str,
+        data: bytes,
+    ) -> CaptureRecord:
+        """A connection that was refused, because no rule can judge how it goes on."""
+        return self.connection(
+            number,
+            "refused",
+            client,
+            host=host,
+            sni=client.sni or "",
+            destination=destination,
+            profile=profile,
+            reason="unjudged",
+            detail=f"went on with {text(data[:FIRST_BYTES])}",  # as it is: so it can be masked
+            sent=len(data),
+        )
+
+    def connection(
+        self,
+        number: tuple[str, int],
+        kind: Kind,
+        client: connection.Client,
+        *,
+        host: str,
+        sni: str,
+        destination: Endpoint | None,
+        profile: str = "",
+        reason: str = "",
+        detail: str = "",
+        sent: int = 0,
+        received: int = 0,
+        trace: Trace | None = None,
+    ) -> CaptureRecord:
+        """A connection of which no request was read."""
+        self.told.add(client)
+        began = int(client.timestamp_start * 1e9)
+        tls = tls_of(client) or Tls()
+        # Without SNI the name that the redirect or CONNECT gave is the best there is.
+        tls.sni = short(sni or host)
+        return CaptureRecord(
+            boot=number[0],
+            seq=number[1],
+            kind=kind,
+            time_ns=began,
+            duration_ns=max(0, time.time_ns() - began),
+            workload=self._workload,
+            profile=profile,
+            action="pass" if kind == "spliced" else "",
+            mode=self._mode,
+            reason=reason,
+            detail=cut(text(detail), DETAIL_CAP),
+            client=endpoint(client.peername),
+            destination=destination,
+            tls=tls,
+            sent=sent,
+            received=received,
+            trace_id=trace.trace_id if trace else "",
+            span_id=trace.span_id if trace else "",
+        )
+
+
+@lru_cache(maxsize=64)
+def _own(body: bytes, encoding: str, cap: int) -> Body | None:
+    """Of an answer that is given again and again."""
+    if not body:
+        return None
+    kept = Kept(cap)
+    kept.add(body)
+    return bodies.keep(kept.prefix, size=kept.size, sha256=kept.sha256, encoding=encoding, cap=cap)
+
+
+def outline_path(path: str) -> str:
+    """What an outline keeps of a path: its first segment, which never names a licence or a user."""
+    first, slash, _ = path.removeprefix("/").partition("/")
+    return "/" + first[:64] + ("/*" if slash else "")

@@ -1,0 +1,67 @@
+"""What became of a batch, from what answered: a receipt that accounts for every record, or a reason
+why it was not taken.
+
+Called by `addon.record.deliver`. Only a receipt deletes records from the spool, and in the app's
+place may answer a proxy, a portal or a server of another kind.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from addon.app_client.client import Answer, trouble_of
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Refused(msgspec.Struct):
+    line: int
+    reason: str
+
+
+class Receipt(msgspec.Struct):
+    """What the app says became of a batch. `accounts`: how many records it has of each boot of
+    which it was told; an older app says nothing of them."""
+
+    stored: _Count
+    duplicates: _Count
+    refused: list[Refused]
+    accounts: dict[str, _Count] = {}
+
+
+class NotTaken(Exception):
+    """The app did not take the batch; `outcome` is the metric's word, the text is for people."""
+
+    def __init__(self, outcome: str, text: str, status: int = 0, again_s: float = 0) -> None:
+        """`again_s` is how long the app asked to be left alone."""
+        super().__init__(text)
+        self.outcome = outcome
+        self.status = status
+        self.again_s = again_s
+
+
+def read(answer: Answer, sent: int) -> Receipt:
+    """The receipt for so many records. Raises NotTaken."""
+    if answer.status != 200:
+        raise _refusal(answer)
+    try:
+        receipt = msgspec.json.decode(answer.body, type=Receipt)
+    except (ValueError, RecursionError):
+        raise NotTaken("error", "what answered is not the app") from None
+    told = receipt.stored + receipt.duplicates + len(receipt.refused)
+    if told != sent:
+        raise NotTaken("error", f"the app accounts for {told} of {sent} records")
+    if not {one.line for one in receipt.refused} <= set(range(1, sent + 1)):
+        raise NotTaken("error", "the app refuses records that were not sent")
+    if len({one.line for one in receipt.refused}) < len(receipt.refused):
+        raise NotTaken("error", "the app refuses a record twice")
+    return receipt
+
+
+def _refusal(answer: Answer) -> NotTaken:
+    """With the start of what the app said."""
+    status = answer.status
+    outcome = trouble_of(status) or "error"
+    said = answer.body[:200].decode("utf-8", "backslashreplace")
+    text = f"the app answered {status} {said}".strip()
+    return NotTaken(outcome, text, status, answer.seconds("retry-after"))

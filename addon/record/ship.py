@@ -1,0 +1,290 @@
+"""Every record's way out of the sidecar: masked, printed, spooled, delivered.
+
+The hooks `reserve` a number and `submit` the record; nothing they do waits for a disk, a terminal
+or the app. One thread measures, masks, makes the spans, prints and spools (here), another one
+delivers (`deliver.Delivery`).
+What was submitted or adopted from earlier starts is delivered, waiting or counted as dropped; the
+ledger (`addon.record.ledger`) knows every number that was reserved, after a kill too.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from addon.app_client.client import Api
+from addon.diagnostics.metrics import Measure
+from addon.diagnostics.spans import Spans
+from addon.exchange.exchange import Traced
+from addon.record.deliver import Delivery
+from addon.record.printer import Outlet, ascii_json
+from addon.record.spool import Spool
+from app.contract.masking.masker import Masker
+from app.contract.record import LINE_CAP, Body, CaptureRecord, encode
+from app.otel.metrics import Metrics
+
+QUEUE_RECORDS = 10_000
+QUEUE_SIZE = 16 << 20  # bytes that queued records hold in memory, about
+GROUP_RECORDS = 200  # that are written together
+GROUP_SIZE = 1 << 20
+TRACED_RECORDS = 300  # behind more of them that wait no spans are made, lest records be lost
+GATHER_S = 0.01  # how long a group gathers, so that a busy proxy is not woken for every record
+
+log = logging.getLogger(__name__)
+
+
+class Shipper:
+    """Owns two threads, and one for `stdout`, from `start` to `close`. `directory` is the spool's;
+    `masker` is asked again for every group."""
+
+    def __init__(
+        self,
+        directory: Path,
+        api: Api,
+        masker: Callable[[], Masker],
+        spool_size: int,
+        stdout: BinaryIO | None,
+        metrics: Metrics,
+        measure: Measure,
+        spans: Spans | None = None,
+        boot: str = "",
+    ) -> None:
+        self.boot = boot or secrets.token_hex(16)
+        self._masker = masker
+        self._metrics = metrics
+        self._measure = measure
+        self._spans = spans
+        self._dropped: Counter[str] = Counter()
+        self._unprinted = 0
+        self._spool = Spool(directory, self.boot, spool_size, self._lost)
+        self._reserve = self._spool.ledger.reserve
+        self._delivery = Delivery(self._spool, api, metrics)
+        self._outlet = None if stdout is None else Outlet(stdout, self._not_printed)
+        self._changed = threading.Condition()
+        self._queue: deque[tuple[CaptureRecord, Traced | None, int]] = deque()
+        self._queue_size = 0
+        self._in_hand = 0  # records that the writer has taken from the queue
+        self._idle = False  # the writer waits for a record, and is woken by the next one
+        self._submitted = 0
+        self._closing = False
+        self._left: int | None = None
+        metrics.set("telemock.spool.limit", spool_size)
+        self._writer = threading.Thread(target=self._write, name="telemock-spool", daemon=True)
+        self._sender = threading.Thread(
+            target=self._delivery.run, name="telemock-deliver", daemon=True
+        )
+
+    def start(self) -> None:
+        if self._outlet is not None:
+            self._outlet.start()
+        self._spool.start()
+        self._writer.start()
+        self._sender.start()
+
+    def reserve(self) -> tuple[str, int]:
+        """The boot id and the next number, from 1. From any thread."""
+        return self.boot, self._reserve()
+
+    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
+        """Take a record, which is the shipper's from now on; with `traced` its spans are made too.
+        From any thread; never waits, never raises: a record that cannot be taken is counted."""
+        size = _rough_size(record)
+        with self._changed:
+            self._submitted += 1
+            if self._closing:
+                reason = "shutdown"
+            elif len(self._queue) >= QUEUE_RECORDS or self._queue_size + size > QUEUE_SIZE:
+                reason = "queue_full"
+            else:
+                reason = ""
+                self._queue.append((record, traced, size))
+                self._queue_size += size
+                if self._idle:
+                    self._changed.notify()
+        if reason:
+            self._measure.record(record, traced)
+            self._spool.lose(reason, 1)
+            if traced is not None:
+                self._metrics.add("telemock.otlp.dropped", ("traces", reason))
+
+    @property
+    def closing(self) -> bool:
+        """Whether a record would come too late."""
+        return self._closing
+
+    def close(self, timeout: float) -> int:
+        """Deliver what waits, for at most `timeout` seconds; the rest stays in the spool. How many
+        records are left: those are not in the store yet."""
+        if self._left is not None:
+            return self._left
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._writer.ident is not None:
+            self._writer.join(max(0.1, timeout))
+            self._delivery.finish(deadline)
+            self._sender.join(max(0.0, deadline - time.monotonic()))
+            if self._sender.is_alive():
+                self._delivery.abort()
+                self._sender.join(0.5)
+        with self._changed:
+            waiting = len(self._queue) + self._in_hand
+            self._queue.clear()
+        if waiting:  # never started, or stuck
+            self._spool.lose("shutdown", waiting)
+        self._spool.close()
+        if self._outlet is not None:
+            self._outlet.close(max(0.1, deadline - time.monotonic()))
+        self._left = self._spool.records
+        self._show_spool()
+        return self._left
+
+    def stats(self) -> dict[str, Any]:
+        """For /health."""
+        totals = self._delivery.totals
+        with self._changed:
+            queued = len(self._queue) + self._in_hand
+            dropped = dict(self._dropped)
+        return {
+            "boot": self.boot,
+            "reserved": self._spool.ledger.numbered,
+            "submitted": self._submitted,
+            "queued": queued,
+            "spool_records": self._spool.records,
+            "spool_bytes": self._spool.size,
+            "spool_error": self._spool.error,
+            "ledger_error": self._spool.ledger.error,
+            "stored": totals.stored,
+            "duplicates": totals.duplicates,
+            "dropped": dropped,
+            "unprinted": self._unprinted,
+            "app_error": self._delivery.error,
+        }
+
+    def _lost(self, reason: str, number: int) -> None:
+        self._metrics.add("telemock.capture.dropped", (reason,), number)
+        with self._changed:
+            self._dropped[reason] += number
+
+    def _not_printed(self, number: int) -> None:
+        self._metrics.add("telemock.output.dropped", ("stdout",), number)
+        self._unprinted += number
+
+    def _show_spool(self) -> None:
+        self._metrics.set("telemock.spool.records", self._spool.records)
+        self._metrics.set("telemock.spool.size", self._spool.size)
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                self._idle = True
+                while not self._queue and not self._closing:
+                    self._changed.wait()
+                self._idle = False
+                if not self._queue:
+                    return
+                if not self._closing and len(self._queue) < GROUP_RECORDS:
+                    self._changed.wait(GATHER_S)  # only `close` ends it early
+                group = self._take()
+            try:
+                self._keep(group)
+            except Exception as e:  # the text may hold what a record holds
+                log.error("%d records could not be kept: %s", len(group), type(e).__name__)
+                self._spool.lose("disk_error", len(group))
+            self._in_hand = 0
+
+    def _take(self) -> list[tuple[CaptureRecord, Traced | None]]:
+        group: list[tuple[CaptureRecord, Traced | None]] = []
+        total = 0
+        while self._queue and len(group) < GROUP_RECORDS and total < GROUP_SIZE:
+            record, traced, size = self._queue.popleft()
+            group.append((record, traced))
+            total += size
+        self._queue_size -= total
+        self._in_hand = len(group)
+        return group
+
+    def _keep(self, group: list[tuple[CaptureRecord, Traced | None]]) -> None:
+        kept = [(record.kind, self._told(record, traced)) for record, traced in group]
+        if self._outlet is not None:  # the log handler prints the lines of kind `log`
+            self._outlet.put(ascii_json(line) for kind, line in kept if kind != "log")
+        self._spool.append(line for _, line in kept)
+        self._show_spool()
+        self._delivery.wake()
+
+    def _told(self, record: CaptureRecord, traced: Traced | None) -> bytes:
+        """The record's line, after it was measured and its spans were made."""
+        self._measure.record(record, traced)
+        record, line = self._line(record)
+        if traced is not None and self._spans is not None:
+            if len(self._queue) > TRACED_RECORDS:
+                self._metrics.add("telemock.otlp.dropped", ("traces", "queue_full"))
+                return line
+            try:
+                self._spans.record(record, traced)
+            except Exception as e:  # the text may hold what the record holds
+                log.error("a record's spans could not be made: %s", type(e).__name__)
+                self._metrics.add("telemock.otlp.dropped", ("traces", "error"))
+        return line
+
+    def _line(self, record: CaptureRecord) -> tuple[CaptureRecord, bytes]:
+        """The record masked and encoded; without its contents where either cannot be done."""
+        try:
+            line = encode(self._masker().record(record))
+            if len(line) <= LINE_CAP:
+                return record, line
+            for body in _bodies(record):
+                body.text = body.base64 = None
+                body.withheld = "too_large"
+            line = encode(record)
+            if len(line) <= LINE_CAP:
+                return record, line
+            record = _bare(record, "too_large")
+        except Exception as e:  # the text may hold what the record holds
+            log.error(
+                "a record could not be masked, its contents are left out: %s", type(e).__name__
+            )
+            record = _bare(record, "unmaskable")
+        return record, encode(record)
+
+
+def _bare(record: CaptureRecord, reason: str) -> CaptureRecord:
+    """What happened, without anything that a client or a host said."""
+    return CaptureRecord(
+        boot=record.boot,
+        seq=record.seq,
+        kind=record.kind,
+        time_ns=record.time_ns,
+        duration_ns=record.duration_ns,
+        workload=record.workload,
+        profile=record.profile,
+        rule=record.rule,
+        action=record.action,
+        mode=record.mode,
+        reason=reason,
+        trace_id=record.trace_id,
+        span_id=record.span_id,
+    )
+
+
+def _bodies(record: CaptureRecord) -> list[Body]:
+    holders = (record.request, record.response, record.message)
+    return [holder.body for holder in holders if holder is not None and holder.body is not None]
+
+
+def _rough_size(record: CaptureRecord) -> int:
+    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest."""
+    size = 2000 + len(record.detail)
+    for body in _bodies(record):
+        size += len(body.text or "") + len(body.base64 or "")
+    for part in (record.request, record.response):
+        if part is not None:
+            size += sum(len(n) + len(v) + 100 for n, v in part.headers)
+    if record.request is not None:
+        size += sum([len(n) + len(v) + 100 for n, v in record.request.query])
+    return size

@@ -1,0 +1,306 @@
+"""The redirect: connections to the dummy addresses of telemetry hosts reach the sidecar; with
+`--mode all` every connection to a web port does.
+
+Run as `python -m addon.redirect`: by the pod's init container, which leaves the redirect behind,
+and by `telemock run --transparent`, which asks it for addresses (`--choose`) and then holds it
+(`--hold`) until its command has ended. Needs CAP_NET_ADMIN, `nft` and `ip`. Idempotent: what an
+earlier run left is replaced, the nft table in one transaction.
+
+Nothing of the machine's own is changed: addresses that collide with its network are refused before
+anything is done, and only a table and routes that are known as ours are ever removed.
+"""
+
+import argparse
+import contextlib
+import errno
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+
+from addon import ready
+from addon.redirect import ranges, routes, tool
+from addon.redirect.ruleset import CHAINS, OBJECTS, PORTS, TABLE, Dummy, ruleset
+from addon.redirect.tool import RedirectError
+from app.contract import dummies as pool
+from app.contract import names
+from app.contract.cores import no_core_dumps
+
+CONNECT_SECONDS = 2.0
+_LOCK = "\0telemock-redirect"  # an abstract socket: one a network namespace, gone with its process
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
+
+
+def parse(text: str) -> list[Dummy]:
+    """`ADDRESS=HOST`, comma separated, as in TELEMOCK_HOSTS. Raises RedirectError."""
+    found = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        address, _, host = item.partition("=")
+        try:
+            number = ip_address(address.strip().strip("[]"))
+        except ValueError:
+            number = None
+        host = host.strip().lower()
+        if number is None or not _HOST.fullmatch(host):
+            raise RedirectError(
+                f"--hosts has {item!r}, expected ADDRESS=HOST\n\n"
+                "hint: such as 192.0.2.1=cdn.cribl.io,100::1=cdn.cribl.io"
+            )
+        found.append(Dummy(number, host))
+    return found
+
+
+def usable(dummies: Sequence[Dummy]) -> list[Dummy]:
+    """The dummies of the address families that this network namespace has."""
+    return [d for d in dummies if d.address.version in tool.families()]
+
+
+def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -> None:
+    """Routes for the addresses, so that they work without any other route, and the nft table.
+    `everything`: the versions of IP of which all connections to web ports are redirected.
+
+    Raises RedirectError; then nothing of ours is left.
+    """
+    try:
+        routes.put([d.address for d in dummies])
+        tool.run("nft", "-f", "-", text=ruleset(dummies, port, everything))
+    except RedirectError:
+        remove()
+        raise
+
+
+def remove() -> list[str]:
+    """Takes our table and our routes away, also where only some of them exist.
+
+    Returns what could not be removed, as sentences.
+    """
+    left = []
+    try:
+        if _table():
+            tool.run("nft", "-f", "-", text=f"delete table inet {TABLE}\n")
+    except RedirectError as e:
+        left.append(str(e))
+    try:
+        routes.put([])
+    except RedirectError as e:
+        left.append(str(e))
+    return left
+
+
+def _table() -> bool:
+    """Whether our table exists. Raises RedirectError when one of its name is somebody else's."""
+    listed = json.loads(tool.run("nft", "-j", "list", "tables"))["nftables"]
+    if not any(
+        (row["table"]["family"], row["table"]["name"]) == ("inet", TABLE)
+        for row in listed
+        if "table" in row
+    ):
+        return False
+    rows = json.loads(tool.run("nft", "-j", "list", "table", "inet", TABLE))["nftables"]
+    found = {(kind, row[kind].get("name")) for row in rows for kind in row}
+    found = {(kind, name) for kind, name in found if kind not in ("metainfo", "table", "rule")}
+    if found <= OBJECTS and {("chain", name) for name in CHAINS} <= found:
+        return True
+    more = ", ".join(f"{kind} {name}" for kind, name in sorted(found - OBJECTS)) or "no chain of it"
+    raise RedirectError(
+        f"the nft table inet {TABLE} is none that telemock made ({more})\n\n"
+        "hint: rename or delete it: see nft list table inet telemock"
+    )
+
+
+def prove(dummies: Sequence[Dummy], port: int) -> None:
+    """One connection to a dummy of each family must be accepted and counted by the redirect.
+
+    Raises RedirectError with what is wrong when it is not.
+    """
+    for version, dummy in {d.address.version: d for d in dummies}.items():
+        before = _redirected(version)
+        try:
+            with socket.create_connection((str(dummy.address), PORTS[-1]), CONNECT_SECONDS) as c:
+                c.sendall(names.REDIRECT_PROOF)
+        except OSError as e:
+            raise RedirectError(
+                f"a connection to {dummy.address} ({dummy.host}) did not reach the sidecar: {e}\n\n"
+                f"hint: the sidecar must listen on port {port} of "
+                f"{'127.0.0.1' if version == 4 else '::1'} before the redirect is made"
+            ) from None
+        if _redirected(version) <= before:
+            raise RedirectError(
+                f"a connection to {dummy.address} ({dummy.host}) was accepted, but not by the"
+                " redirect\n\nhint: another rule takes it first: see nft list ruleset and ip rule"
+            )
+
+
+def prove_all(version: int, port: int) -> None:
+    """One connection to an address of nobody must be accepted and counted by the redirect. Where
+    there is no route to anywhere there is nothing to redirect, and nothing to prove.
+
+    Raises RedirectError with what is wrong when it is not.
+    """
+    before = _redirected(version, "all")
+    nobody = ranges.nobody(version)
+    try:
+        socket.create_connection((nobody, PORTS[-1]), CONNECT_SECONDS).close()
+    except OSError as e:
+        if e.errno in _NO_ROUTE:
+            return
+        raise RedirectError(
+            f"a connection to {nobody}, which stands for any other address, did not reach "
+            f"the sidecar: {e}\n\nhint: the sidecar must listen on port {port} of "
+            f"{'127.0.0.1' if version == 4 else '::1'} before the redirect is made"
+        ) from None
+    if _redirected(version, "all") <= before:
+        raise RedirectError(
+            f"a connection to {nobody} was accepted, but not by the redirect\n\n"
+            "hint: another rule takes it first: see nft list ruleset and ip rule"
+        )
+
+
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+
+
+def _redirected(version: int, what: str = "redirected") -> int:
+    """Connections that the redirect has taken."""
+    counter = f"{what}{version}"
+    listed = json.loads(tool.run("nft", "-j", "list", "counter", "inet", TABLE, counter))
+    found = [int(o["counter"]["packets"]) for o in listed["nftables"] if "counter" in o]
+    return sum(found)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 not possible (a sentence on stderr says why), 2 wrong arguments."""
+    no_core_dumps()
+    parser = argparse.ArgumentParser(prog="python -m addon.redirect", description=__doc__)
+    parser.add_argument(
+        "--hosts",
+        default=os.environ.get("TELEMOCK_HOSTS", ""),
+        help="ADDRESS=HOST, …",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=("hosts", "all"),
+        default="hosts",
+        help="all: every connection to ports 80 and 443, but the sidecar's own",
+    )
+    parser.add_argument("--port", type=int, default=names.PORT_PROXY, help="of the sidecar")
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="before the proof, until the sidecar at TELEMOCK_HEALTH_HOST is ready",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--choose",
+        metavar="HOST,…",
+        help="print --hosts for these, with addresses that are free here",
+    )
+    parser.add_argument(
+        "--ranges",
+        type=pool.parse,
+        default=os.environ.get(pool.SETTING) or pool.DEFAULT,
+        help="that the addresses are of: CIDR, …",
+    )
+    what.add_argument("--remove", action="store_true", help="take the redirect away")
+    what.add_argument("--hold", action="store_true", help="keep it until standard input closes")
+    given = parser.parse_args(arguments)
+    try:
+        with _alone():
+            if given.choose is not None:
+                return _choose(given.choose.split(","), given.ranges)
+            if given.remove:
+                return _report_left(remove())
+            return _run(
+                parse(given.hosts),
+                given.port,
+                given.ranges,
+                everything=given.mode == "all",
+                wait=given.wait,
+                hold=given.hold,
+            )
+    except (RedirectError, ready.NotReady) as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 1
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Raises RedirectError while another process is in here in this network namespace."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as lock:
+        try:
+            lock.bind(_LOCK)
+        except OSError:
+            raise RedirectError(
+                "another telemock holds the redirect of this network namespace\n\n"
+                "hint: wait until that `telemock run --transparent` has ended"
+            ) from None
+        yield
+
+
+def _run(
+    named: Sequence[Dummy],
+    port: int,
+    networks: Sequence[pool.Network],
+    *,
+    everything: bool,
+    wait: bool,
+    hold: bool,
+) -> int:
+    if not named and not everything:
+        raise RedirectError(
+            "--hosts names no address\n\nhint: it takes ADDRESS=HOST, comma separated"
+        )
+    dummies = usable(named)
+    everywhere = tool.families() if everything else ()
+    # However the parent ends, also interrupted together with us: the redirect goes.
+    if hold:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: os.close(0))
+    if wait:  # else the kernel spares the first process of a container
+        # No exception: where the signal comes upon a destructor, Python would swallow it.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
+    _table()
+    ranges.check(dummies, networks)
+    apply(dummies, port, everywhere)
+    try:
+        if wait:
+            ready.wait(ready.WAIT_SECONDS)
+        prove(dummies, port)
+        for version in everywhere:
+            prove_all(version, port)
+    except (RedirectError, ready.NotReady):
+        remove()
+        raise
+    done = [f"{d.address} ({d.host})" for d in dummies]
+    done += [f"all of IPv{version}" for version in everywhere]
+    print(f"redirected: {', '.join(done)}", flush=True)
+    if not hold:
+        return 0
+    try:
+        while os.read(0, 4096):
+            pass
+    except OSError:  # closed by the signal
+        pass
+    return _report_left(remove())
+
+
+def _choose(hosts: Sequence[str], networks: Sequence[pool.Network]) -> int:
+    """Prints --hosts for these. What an earlier run of ours left, which was killed, goes first."""
+    if left := remove():
+        return _report_left(left)
+    print(ranges.choose(hosts, networks), flush=True)
+    return 0
+
+
+def _report_left(left: Sequence[str]) -> int:
+    for sentence in left:
+        print(f"error: {sentence}", file=sys.stderr)
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,4 @@
+"""TLS towards the clients of telemetry hosts: contexts, and the authority that signs for them
+(`ca`)
+within its name constraints (`constraints`).
+"""

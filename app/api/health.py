@@ -1,0 +1,67 @@
+"""Health, readiness and metrics: what nobody is asked a token for.
+
+The routes stand beside those below `/api/v1` on every port.
+"""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from app.api.common import Run
+from app.otel.metrics import CONTENT_TYPE
+from app.version import VERSION
+
+health = APIRouter(tags=["health"])
+
+
+@health.get(
+    "/health",
+    summary="How the app is",
+    response_description="Always 200 while the process answers.",
+)
+async def alive(runtime: Run) -> dict[str, Any]:
+    parts = await runtime.health()
+    return {
+        "status": _status(parts),
+        "uptime_s": round(time.monotonic() - runtime.started, 3),
+        "version": VERSION,
+        "boot": runtime.boot,
+        **parts,
+    }
+
+
+@health.get(
+    "/ready",
+    summary="Whether the mock answers and the API can be reached",
+    response_description="Also while the disk is full or the store fails: then `status` is "
+    "degraded and says why. The mock answers, and records wait with their senders.",
+    responses={503: {"description": "The API cannot be reached; `error` says why."}},
+)
+async def ready(response: Response, runtime: Run) -> dict[str, Any]:
+    # A pod that is not ready loses its traffic: no reason for it may be one that the mock does not
+    # depend on.
+    parts = await runtime.health()
+    is_ready = bool(parts.get("tls", {"ok": True})["ok"])
+    response.status_code = 200 if is_ready else 503
+    shown: dict[str, Any] = {
+        name: parts[name] for name in ("degraded", "store", "tls") if name in parts
+    }
+    return {"ready": is_ready, "status": _status(parts), **shown}
+
+
+@health.get(
+    "/metrics",
+    summary="Prometheus text",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    response_class=Response,
+)
+async def metrics(runtime: Run) -> Response:
+    await runtime.measure()
+    return Response(runtime.metrics.render(), media_type=CONTENT_TYPE)
+
+
+def _status(parts: dict[str, Any]) -> str:
+    tls = parts.get("tls", {"ok": True})
+    well = tls["ok"] and not parts["degraded"] and not parts["profiles"]["error"]
+    return "ok" if well else "degraded"

@@ -1,0 +1,99 @@
+"""What OpenAPI says beyond the routes: the contract's own types as schemas, examples, errors.
+
+Read by `app.api.routes`; `describe` is called by `app.main` once the routes are there.
+"""
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+
+from app.contract.record import CaptureRecord
+from app.contract.rules import Bundle
+from app.profiles.explain import Explanation
+from app.report.build import Report
+from app.store import FieldRow
+
+_REF = "#/components/schemas/{name}"
+
+
+class CapturePage(msgspec.Struct):
+    """`next` asks for the following page, null on the last; `last` follows what comes later."""
+
+    items: list[CaptureRecord]
+    next: str | None
+    last: str | None
+
+
+class FieldList(msgspec.Struct):
+    items: list[FieldRow]
+
+
+_TYPES = (CapturePage, FieldList, Report, Bundle, Explanation)
+
+EXAMPLE_RECORD = {
+    "schema": 1,
+    "boot": "0123456789abcdef0123456789abcdef",
+    "seq": 1,
+    "kind": "exchange",
+    "time_ns": 1790000000000000000,
+    "duration_ns": 1200000,
+    "workload": {"namespace": "logs", "pod": "cribl-0"},
+    "profile": "cribl",
+    "rule": "telemetry",
+    "route": "/telemetry/index.html",
+    "action": "mock",
+    "answered_by": "app",
+    "request": {
+        "method": "GET",
+        "host": "cdn.cribl.io",
+        "path": "/telemetry/index.html",
+        "query": [["v", "4.16.1-20904e45"], ["lic", "***"]],
+    },
+    "response": {"status": 200},
+    "product_version": "4.16.1-20904e45",
+}
+
+
+def json_content(description: str, example: Any = None, schema: str = "") -> dict[str, Any]:
+    """A response of that schema, for a route's `responses`."""
+    content: dict[str, Any] = {
+        "schema": {"$ref": _REF.format(name=schema)} if schema else {"type": "object"}
+    }
+    if example is not None:
+        content["example"] = example
+    return {"description": description, "content": {"application/json": content}}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return json_content(description, {"error": "what is wrong", "hint": "what to do"}, "Problem")
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: _problem("The token is missing or wrong."),
+    403: _problem("The caller is known, and may not do this."),
+    422: _problem("A parameter cannot be used."),
+    503: _problem("The store, or who decides about callers, cannot be used now."),
+}
+
+
+class Problem(msgspec.Struct):
+    """The body of every error."""
+
+    error: str
+    hint: str
+
+
+def describe(app: FastAPI) -> None:
+    """Put the contract's types into the app's OpenAPI."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = made()
+            _, schemas = msgspec.json.schema_components([*_TYPES, Problem], ref_template=_REF)
+            document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,172 @@
+"""What was captured: lists, single captures, the report, the inventory of fields."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import Query, Response
+
+from app.api.common import (
+    GET,
+    LIST,
+    ProfileId,
+    Run,
+    Since,
+    Until,
+    as_json,
+    ask,
+    refusal,
+    router,
+    time_of,
+)
+from app.api.openapi import EXAMPLE_RECORD, json_content
+from app.contract.record import Action, Kind
+from app.report import build as reports
+from app.report.trace_link import linked
+from app.store import CaptureQuery, Page, Scope
+
+routes = router()
+
+
+@routes.get(
+    "/captures",
+    dependencies=[LIST],
+    summary="List captures",
+    responses={
+        200: json_content(
+            "One page; where TELEMOCK_TRACE_URL is set, each record has its `trace_url`.",
+            {"items": [EXAMPLE_RECORD], "next": None, "last": "…"},
+            "CapturePage",
+        )
+    },
+)
+async def captures(
+    runtime: Run,
+    since: Since = None,
+    until: Until = None,
+    kind: Annotated[Kind | None, Query(description="Only this kind of record.")] = None,
+    host: Annotated[str | None, Query(examples=["cdn.cribl.io"], max_length=512)] = None,
+    profile: ProfileId = None,
+    action: Annotated[Action | None, Query(description="What was done with it.")] = None,
+    version: Annotated[
+        str | None,
+        Query(description="Of the product.", examples=["4.16.1-20904e45"], max_length=512),
+    ] = None,
+    workload: Annotated[
+        str | None,
+        Query(
+            description="`namespace/pod`, `namespace/` or `pod`.",
+            examples=["logs/cribl-0"],
+            max_length=1024,
+        ),
+    ] = None,
+    method: Annotated[str | None, Query(examples=["GET"], max_length=64)] = None,
+    status: Annotated[
+        str | None,
+        Query(
+            description="A number, or a class.",
+            examples=["200", "5xx"],
+            pattern=r"^([1-9]\d{2}|0|[1-9]xx)$",
+        ),
+    ] = None,
+    text: Annotated[
+        str | None,
+        Query(
+            description="Anywhere in host, path, route, rule, version, namespace, pod or reason.",
+            max_length=512,
+        ),
+    ] = None,
+    order: Annotated[
+        Literal["newest", "oldest", "arrival"],
+        Query(description="By the records' time, or by when the store got them."),
+    ] = "newest",
+    cursor: Annotated[
+        str | None,
+        Query(description="`next` of the page before, or `last` to follow.", max_length=512),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    query = CaptureQuery(
+        since_ns=time_of(since, "since"),
+        until_ns=time_of(until, "until"),
+        kind=kind,
+        host=host,
+        profile=profile,
+        action=action,
+        version=version,
+        workload=workload,
+        method=method,
+        status=int(status) if status and status.isdigit() else status,
+        text=text,
+        order=order,
+        cursor=cursor,
+        limit=limit,
+    )
+    template = runtime.settings.trace_url
+
+    def read() -> tuple[Page, list[bytes]]:
+        page = runtime.store.captures(query)
+        return page, [linked(item, template) for item in page.items]
+
+    page, items = await ask(read)
+    return as_json(
+        b'{"items":[' + b",".join(items) + b'],"next":' + msgspec.json.encode(page.next)
+        + b',"last":' + msgspec.json.encode(page.last) + b"}"
+    )  # fmt: skip
+
+
+@routes.get(
+    "/captures/{id}",
+    dependencies=[GET],
+    summary="One capture",
+    responses={
+        200: json_content(
+            "The record, with `trace_url` as in the list.", EXAMPLE_RECORD, "CaptureRecord"
+        ),
+        404: {"description": "There is none of that id."},
+    },
+)
+async def capture(runtime: Run, id: str) -> Response:
+    found = await ask(lambda: runtime.store.capture(id))
+    if found is None:
+        raise refusal(
+            404, f"there is no capture {id[:80]!r}\n\nhint: GET /api/v1/captures lists them"
+        )
+    return as_json(linked(found, runtime.settings.trace_url))
+
+
+@routes.get(
+    "/report",
+    dependencies=[LIST],
+    summary="What was sent, by whom, since when",
+    responses={200: json_content("Every surface prints this.", None, "Report")},
+)
+async def report(
+    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+) -> Response:
+    since_ns, until_ns = time_of(since, "since"), time_of(until, "until")
+    built = await ask(
+        lambda: reports.build(
+            runtime.store,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            profile=profile,
+            dropped=runtime.writer.dropped,
+        )
+    )
+    return as_json(msgspec.json.encode(built))
+
+
+@routes.get(
+    "/fields",
+    dependencies=[LIST],
+    summary="The fields that were ever sent, by endpoint and version",
+    responses={200: json_content("The inventory.", None, "FieldList")},
+)
+async def fields(
+    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+) -> Response:
+    scope = Scope(
+        since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
+    )
+    rows = await ask(lambda: runtime.store.fields(scope))
+    return as_json(msgspec.json.encode({"items": rows}))

@@ -1,0 +1,241 @@
+"""What the command line reads, from a running app's API or from the store on disk: same questions,
+same answers.
+
+`connect` chooses: the server that was named (the one in a cluster too), else the app that runs on
+the data directory, else the store in it, opened for reading only.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
+
+import httpx
+import msgspec
+
+from app.client.running import running_app
+from app.contract import rules
+from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFILES
+from app.contract.settings import SettingError
+from app.report import build as reports
+from app.report.build import Report
+from app.report.trace_link import linked
+from app.settings import CLUSTER, Settings
+from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
+from app.store.sqlite.store import SqliteStore
+
+_TIMEOUT_S = 60.0  # a report over many hours takes its time
+# Our name of a filter -> the API's.
+_PARAMETERS = {"since_ns": "since", "until_ns": "until"}
+
+
+class ClientError(Exception):
+    """The app cannot be asked, or does not answer as it should. The text is meant for people."""
+
+
+class Source(Protocol):
+    """Raises ClientError, StoreError, QueryError."""
+
+    def page(self, query: CaptureQuery) -> Page: ...
+
+    def capture(self, id: str) -> bytes | None: ...
+
+    def report(self, scope: Scope) -> Report: ...
+
+    def fields(self, scope: Scope) -> list[FieldRow]: ...
+
+
+@contextmanager
+def connect(settings: Settings, server: str = "") -> Iterator[Source]:
+    """`server` is a URL, `cluster` or `cluster:CONTEXT`, over the setting TELEMOCK_SERVER. Raises
+    ClientError, StoreError."""
+    url = server or settings.server or running_app(settings.data)
+    if url == CLUSTER or url.startswith(f"{CLUSTER}:"):
+        with in_cluster(url.partition(":")[2], settings.fullname) as source:
+            yield source
+        return
+    if url:
+        with httpx.Client(
+            base_url=url.rstrip("/"),
+            headers={"authorization": f"Bearer {_token(settings)}"},
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+        ) as client:
+            yield ApiSource(client, _LOCAL, lambda: "")
+        return
+    store = SqliteStore.open_readonly(settings.data / FILE_STORE)
+    try:
+        yield StoreSource(store, settings.trace_url)
+    finally:
+        store.close()
+
+
+@contextmanager
+def in_cluster(context: str, name: str) -> Iterator["ApiSource"]:
+    """The app in the cluster of a kubeconfig's context, "" the current one. Raises ClientError."""
+    from app.cluster import kube, remote  # what runs on a laptop does not pay for it
+
+    try:
+        api = kube.connect(context)
+        try:
+            with remote.client(api, remote.find(api, name)) as (client, tunnel):
+                yield ApiSource(client, _REMOTE, lambda: tunnel.error)
+        finally:
+            api.close()
+    except (kube.KubeError, remote.RemoteError) as e:
+        raise ClientError(str(e)) from None
+
+
+def _token(settings: Settings) -> str:
+    path = settings.data / FILE_TOKEN
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise ClientError(
+            f"the token of the app cannot be read from {path}: {e}\n\n"
+            "hint: TELEMOCK_DATA must be the data directory of that app, or hold its token"
+        ) from None
+
+
+def captures(source: Source, query: CaptureQuery, limit: int | None = None) -> Iterator[bytes]:
+    """Records as JSON, page by page, to the end or to `limit`; see `is_asked`."""
+    left = limit
+    while left is None or left > 0:
+        size = LIMIT if left is None else min(left, LIMIT)
+        page = source.page(msgspec.structs.replace(query, limit=size))
+        items = [line for line in page.items if is_asked(line, query)]
+        yield from items
+        if page.next is None:
+            return
+        if left is not None:
+            left -= len(items)
+        query = msgspec.structs.replace(query, cursor=page.next)
+
+
+class _Kind(msgspec.Struct):
+    kind: str
+
+
+def is_asked(line: bytes, query: CaptureQuery) -> bool:
+    """Log lines of sidecars lie among the captures; only who asks for that kind gets them."""
+    return query.kind is not None or msgspec.json.decode(line, type=_Kind).kind != "log"
+
+
+class StoreSource:
+    """The store, without an app. `trace_url` is the setting."""
+
+    def __init__(self, store: Store, trace_url: str = "") -> None:
+        self._store = store
+        self._trace_url = trace_url
+
+    def page(self, query: CaptureQuery) -> Page:
+        page = self._store.captures(query)
+        items = [linked(item, self._trace_url) for item in page.items]
+        return Page(items, page.next, page.last)
+
+    def capture(self, id: str) -> bytes | None:
+        found = self._store.capture(id)
+        return found and linked(found, self._trace_url)
+
+    def report(self, scope: Scope) -> Report:
+        return reports.build(
+            self._store, since_ns=scope.since_ns, until_ns=scope.until_ns, profile=scope.profile
+        )
+
+    def fields(self, scope: Scope) -> list[FieldRow]:
+        return self._store.fields(scope)
+
+
+class _Page(msgspec.Struct):
+    items: list[msgspec.Raw]
+    next: str | None
+    last: str | None
+
+
+class _Fields(msgspec.Struct):
+    items: list[FieldRow]
+
+
+class _Hints(NamedTuple):
+    """What to do when the app does not answer, and when it does not let us in."""
+
+    away: str
+    refused: str
+
+
+_LOCAL = _Hints(
+    "start one with `telemock serve`, or correct --server; without a server the store in "
+    "TELEMOCK_DATA is read",
+    "TELEMOCK_DATA must be the data directory of that app: its token is used",
+)
+_REMOTE = _Hints("kubectl get pods and kubectl logs say how the app is", "")
+
+
+class ApiSource:
+    """A running app. `why` tells more about a connection that failed, "" when it cannot."""
+
+    def __init__(self, client: httpx.Client, hints: _Hints, why: Callable[[], str]) -> None:
+        self._client = client
+        self._hints = hints
+        self._why = why
+
+    def page(self, query: CaptureQuery) -> Page:
+        found = _decoded(self._get(PATH_CAPTURES, query), _Page)
+        return Page([bytes(item) for item in found.items], found.next, found.last)
+
+    def capture(self, id: str) -> bytes | None:
+        # The id is a step of the path: nothing in it may become another path or a query.
+        if not id.replace("-", "").isalnum() or not id.isascii():
+            return None
+        answer = self._ask(f"{PATH_CAPTURES}/{id}", {})
+        return None if answer.status_code == 404 else self._checked(answer).content
+
+    def report(self, scope: Scope) -> Report:
+        return _decoded(self._get("/api/v1/report", scope), Report)
+
+    def fields(self, scope: Scope) -> list[FieldRow]:
+        return _decoded(self._get("/api/v1/fields", scope), _Fields).items
+
+    def profiles(self) -> rules.RuleSet:
+        """Those that the app gives its sidecars."""
+        return _decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
+
+    def _get(self, path: str, filters: msgspec.Struct) -> bytes:
+        given = msgspec.structs.asdict(filters)
+        asked = {_PARAMETERS.get(n, n): v for n, v in given.items() if v is not None}
+        return self._checked(self._ask(path, asked)).content
+
+    def _ask(self, path: str, parameters: dict[str, Any]) -> httpx.Response:
+        try:
+            return self._client.get(path, params=parameters)
+        except (httpx.HTTPError, httpx.InvalidURL) as e:
+            raise ClientError(
+                f"no app answers at {self._client.base_url}: {self._why() or e}\n\n"
+                f"hint: {self._hints.away}"
+            ) from None
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        if answer.status_code == 200:
+            return answer
+        try:
+            said = msgspec.json.decode(answer.content, type=dict[str, str])
+        except msgspec.DecodeError:
+            said = {}
+        error = said.get("error", f"status {answer.status_code}")
+        if answer.status_code == 422:
+            raise SettingError(
+                f"{error}\n\nhint: {said.get('hint', '')}".removesuffix("\n\nhint: ")
+            )
+        hint = said.get("hint", "is this the address of a telemock app?")
+        if answer.status_code == 401:
+            hint = self._hints.refused or hint
+        raise ClientError(f"{self._client.base_url} says: {error}\n\nhint: {hint}")
+
+
+def _decoded[T](content: bytes, type: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=type)
+    except msgspec.DecodeError as e:
+        raise ClientError(
+            f"the app's answer is not understood: {e}\n\n"
+            "hint: is it another version? `telemock version` and GET /health tell"
+        ) from None

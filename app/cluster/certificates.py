@@ -1,0 +1,221 @@
+"""The certificates that the app and the injector serve with, kept in one Secret of the release.
+
+Both processes call `load` at their start and about every 30 s, hand the result to a
+`ServerCertificate`, and never restart for a new one. Any number of replicas may do so at once: the
+Secret's resourceVersion decides whose certificates stand, and the others read those.
+
+An own authority is kept while it is valid. When another one must follow, `ca` holds both, so that
+who trusts it can be told before any server shows a leaf of the new one.
+"""
+
+import base64
+import binascii
+import logging
+import os
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.cluster import pki
+from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.pki import Pair, Unusable
+
+LEAF_APP, LEAF_INJECTOR = "app", "injector"
+_TRIES = 10  # to write a Secret that others write too
+_AUTHORITIES = 3  # certificates in `ca`, newest first
+_SECONDS_OF_DAY = 86400
+
+log = logging.getLogger(__name__)
+
+Names = Mapping[str, Sequence[str]]  # of a leaf -> the hosts it is for
+
+
+class TlsError(Exception):
+    """There are no certificates to serve with. The text is meant for people, whole."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """`ca` is what clients trust, PEM; `leafs` by name, each a certificate (chain) and its key."""
+
+    ca: bytes
+    leafs: Mapping[str, Pair]
+
+
+def host_names(fullname: str, namespace: str) -> Names:
+    """Whom a release's leafs are for: its two Services, and the app through a port-forward."""
+
+    def service(name: str) -> list[str]:
+        in_namespace = f"{name}.{namespace}"
+        svc = in_namespace + ".svc"
+        return [svc, in_namespace, name, svc + ".cluster.local"]
+
+    return {
+        LEAF_APP: [*service(fullname), "localhost"],
+        LEAF_INJECTOR: service(f"{fullname}-injector"),
+    }
+
+
+def loader(api: Api, namespace: str, fullname: str, existing: str = "") -> Callable[[], Material]:
+    """What gives a release's certificates, each time anew: from the Secret `existing`, which the
+    operator (or cert-manager) provides and renews, else from our own. The result raises KubeError
+    and TlsError.
+    """
+    names = host_names(fullname, namespace)
+    if existing:
+        return lambda: provided(api, namespace, existing, names)
+    return lambda: ensure(api, namespace, f"{fullname}-tls", names)
+
+
+def ensure(api: Api, namespace: str, secret: str, names: Names) -> Material:
+    """The certificates of our own Secret, after making or renewing there what has to be.
+
+    Raises KubeError, and TlsError when the Secret is gone.
+    """
+    place = path("api", "v1", "namespaces", namespace, "secrets", secret)
+    for _ in range(_TRIES):
+        found = _get(api, place, namespace, secret)
+        held = _data(found)
+        wanted = renewed(held, names)
+        if wanted == held:
+            return _material(held, names)
+        # PUT carries the resourceVersion that was read: whoever comes second gets 409.
+        changed = {k: base64.b64encode(v).decode() for k, v in wanted.items()}
+        try:
+            api.request("PUT", place, {**found, "data": changed})
+        except KubeError as e:
+            if e.status != 409:
+                raise
+            continue
+        log.info("wrote certificates into the Secret %s/%s", namespace, secret)
+        return _material(wanted, names)
+    raise TlsError(
+        f"the Secret {namespace}/{secret} was changed by others {_TRIES} times in a row\n\n"
+        "hint: kubectl get secret --show-managed-fields says by whom"
+    )
+
+
+def provided(api: Api, namespace: str, secret: str, names: Names) -> Material:
+    """The certificates of a Secret that someone else renews: ca.crt with app.crt, app.key,
+    injector.crt and injector.key, or with tls.crt and tls.key for both, as cert-manager writes
+    them. Raises KubeError, and TlsError when they cannot be used."""
+    place = path("api", "v1", "namespaces", namespace, "secrets", secret)
+    held = _data(_get(api, place, namespace, secret))
+    material = Material(
+        held.get("ca.crt", b""),
+        {leaf: _pair(held, leaf if f"{leaf}.crt" in held else "tls") for leaf in names},
+    )
+    try:
+        for pair in material.leafs.values():
+            pki.check_pair(pair)
+        if not pki.still_valid(material.ca):
+            raise Unusable("of ca.crt is missing or has ended")
+    except Unusable as e:
+        raise TlsError(
+            f"the Secret {namespace}/{secret} cannot be used: its certificate {e}\n\n"
+            "hint: it needs ca.crt, tls.crt and tls.key; with cert-manager an issuer that fills "
+            "ca.crt (CA, not ACME)"
+        ) from None
+    return material
+
+
+def renewed(held: Mapping[str, bytes], names: Names) -> dict[str, bytes]:
+    """What the Secret should hold, equal to `held` when all of that is good."""
+    wanted = dict(held)
+    authority = _pair(held, "ca")
+    try:
+        pki.check_authority(authority)
+    except Unusable as e:
+        log.info("making a new authority: the one in the Secret %s", e)
+        authority = pki.make_authority()
+        former = pki.still_valid(held.get("ca.crt", b""))
+        bundle = b"".join([authority.certificate, *former][:_AUTHORITIES])
+        wanted |= {"ca.crt": bundle, "ca.key": authority.key}
+    for leaf, hosts in names.items():
+        try:
+            pki.check_leaf(_pair(held, leaf), authority, hosts)
+        except Unusable as e:
+            log.info("making a new certificate for %s: the one in the Secret %s", leaf, e)
+            made = pki.make_leaf(authority, hosts)
+            wanted |= {f"{leaf}.crt": made.certificate, f"{leaf}.key": made.key}
+    return wanted
+
+
+class ServerCertificate:
+    """One server's certificate, changed while it serves: `context` is for the server's whole life.
+
+    Until the first `use` it shows a self-signed one, so that health can be asked.
+    """
+
+    def __init__(self, leaf: str) -> None:
+        self.leaf = leaf
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.set_alpn_protocols(["http/1.1"])
+        self.context.sni_callback = self._choose
+        self._shown = pki.make_leaf(pki.make_authority(), ["not-ready.invalid"])
+        self._current = _context(self._shown)
+        self.loaded = False
+
+    def use(self, material: Material) -> bool:
+        """New connections get it from now on; says whether it is another one. From any thread."""
+        pair = material.leafs[self.leaf]
+        if pair == self._shown:
+            return False
+        self._current = _context(pair)
+        self._shown = pair
+        self.loaded = True
+        return True
+
+    def days_left(self) -> float:
+        left = pki.not_after(self._shown.certificate) - pki.now()
+        return left.total_seconds() / _SECONDS_OF_DAY
+
+    def _choose(
+        self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext
+    ) -> None:
+        # A context of its own for each certificate: loading another one into a context that serves
+        # is no single step, and keeps the former beside it when the kind of key changes.
+        connection.context = self._current
+
+
+def _context(pair: Pair) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    # OpenSSL wants a file; this one is in memory only.
+    handle = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        os.write(handle, pair.key.rstrip() + b"\n" + pair.certificate)
+        context.load_cert_chain(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
+    return context
+
+
+def _get(api: Api, place: str, namespace: str, secret: str) -> Object:
+    try:
+        return api.get(place)
+    except KubeError as e:
+        if e.status != 404:
+            raise
+        raise TlsError(
+            f"there is no Secret {namespace}/{secret} for certificates\n\n"
+            "hint: the chart renders it; helm upgrade puts it back"
+        ) from None
+
+
+def _data(secret: Object) -> dict[str, bytes]:
+    found = {}
+    for key, value in (secret.get("data") or {}).items():
+        try:
+            found[key] = base64.b64decode(value, validate=True)
+        except (binascii.Error, TypeError):
+            found[key] = b""
+    return found
+
+
+def _pair(held: Mapping[str, bytes], name: str) -> Pair:
+    return Pair(held.get(f"{name}.crt", b""), held.get(f"{name}.key", b""))
+
+
+def _material(held: Mapping[str, bytes], names: Names) -> Material:
+    return Material(held["ca.crt"], {leaf: _pair(held, leaf) for leaf in names})

@@ -1,0 +1,204 @@
+"""The second pass of masking: values found under sensitive names, removed wherever else they stand.
+
+Called by the masking once a record's own fields are masked.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from app.contract import body as bodies
+from app.contract.masking.fields import MASK, SMALL
+from app.contract.masking.traces import Traces
+from app.contract.record import Body, CaptureRecord, Pair, short
+
+NESTED = frozenset("{[eW")  # how JSON begins, and base64 of it
+DEPTH = 64  # levels of a document that are read; what lies deeper is masked
+
+
+def sweep(
+    record: CaptureRecord, traces: Traces, decoders: Sequence[str] = (), read: str | None = None
+) -> None:
+    """Replaces the traces in every text of the record and in its bodies. `decoders` of its rule;
+    `read` is `values` of the record and the names of its query, where the caller has them."""
+    bodies_ = _bodies(record)
+    plain = [body.text or "" for body, _ in bodies_ if _is_short_and_plain(body)]
+    if read is None:
+        names = record.request.query if record.request is not None else ()
+        read = "\n".join([values(record), *[name for name, _ in names]])
+    joined = "\n".join([read, *_others(record), *plain, ""])
+    affords = traces.affords(joined)
+    there = traces.within(joined) if affords else None
+    if not affords:
+        _texts(record, lambda text: text and MASK)
+    elif "…\n" in joined:
+        _texts(record, traces.clean)  # a value may have been cut
+    elif there is not None:
+        _texts(record, there.clean)
+    seen = there is None and affords
+    for body, headers in bodies_:
+        if not (seen and _is_short_and_plain(body)):
+            _body(body, headers, traces, decoders)
+
+
+def values(record: CaptureRecord) -> str:
+    """The values of a record's request and answer, a line each, but for their bodies."""
+    lines: list[str] = []
+    if (request := record.request) is not None:
+        lines += [request.path, *values_of(request.query), *values_of(request.headers)]
+    if (response := record.response) is not None:
+        lines += [response.reason, *values_of(response.headers)]
+    return "\n".join(lines)
+
+
+def _others(record: CaptureRecord) -> list[str]:
+    others = [record.detail, record.product_version]
+    if record.tls is not None:
+        others.append(record.tls.sni)
+    if record.log is not None:
+        others.append(record.log.message)
+    if record.request is not None:
+        others.append(record.request.host)
+    return others
+
+
+def _bodies(record: CaptureRecord) -> list[tuple[Body, Sequence[Pair]]]:
+    found: list[tuple[Body, Sequence[Pair]]] = []
+    for part in (record.request, record.response):
+        if part is not None and part.body is not None:
+            found.append((part.body, part.headers))
+    if record.message is not None:
+        found.append((record.message.body, ()))
+    return found
+
+
+def _is_short_and_plain(body: Body) -> bool:
+    """Whether a look at its text suffices to say that nothing is in it, as in most: nothing is cut,
+    or written in a way that only a reader of its format undoes."""
+    text = body.text
+    return text is not None and len(text) <= SMALL and not body.truncated and "\\" not in text
+
+
+def _texts(record: CaptureRecord, clean: Callable[[str], str]) -> None:
+    record.detail = clean(record.detail)
+    record.product_version = short(clean(record.product_version))
+    if record.tls is not None:
+        record.tls.sni = short(clean(record.tls.sni))
+    if record.log is not None:
+        record.log.message = clean(record.log.message)
+    if record.request is not None:
+        request = record.request
+        request.host = short(clean(request.host))
+        request.path = clean(request.path)
+        request.query = [(clean(n), clean(v)) for n, v in request.query]
+        request.headers = [(n, clean(v)) for n, v in request.headers]
+    if record.response is not None:
+        response = record.response
+        response.reason = short(clean(response.reason))
+        response.headers = [(n, clean(v)) for n, v in response.headers]
+
+
+def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequence[str]) -> None:
+    if _without(body, traces):
+        return
+    data = bodies.content(body)
+    if not data:
+        return
+    coded = body.base64 is not None
+    plain = data.decode("latin-1") if coded else data.decode()
+    kind, found = bodies.parse(data, content_type(headers), decoders)
+    if kind == "text" and not traces.affords(plain):
+        return withhold(body)
+    if kind in ("json", "ndjson"):
+        strings = "\n".join(scalars(found)) if "\\" in plain else ""
+        if there := traces.within(f"{plain}\n{strings}"):
+            without = [swept(d, there) for d in found]
+            plain = b"\n".join(map(msgspec.json.encode, without)).decode()
+    there = traces.within(plain)
+    new = there.replace(plain) if there else plain
+    if body.truncated:
+        new = traces.cut(new)
+    if new != data.decode("latin-1" if coded else "utf-8"):
+        bodies.store(body, new.encode("latin-1", "replace") if coded else new.encode())
+
+
+def _without(body: Body, traces: Traces) -> bool:
+    """Whether a look at its text suffices to say that none is in it, as in most bodies: nothing is
+    cut, or written in a way that only a reader of its format undoes."""
+    text = body.text
+    if text is None or body.truncated or "\\" in text or not traces.affords(text):
+        return False
+    return traces.within(text) is None
+
+
+def swept(node: Any, traces: Traces, depth: int = 0) -> Any:
+    """A document without the values, names of fields included."""
+    if isinstance(node, dict) and depth <= DEPTH:
+        return {traces.replace(k): swept(v, traces, depth + 1) for k, v in node.items()}
+    if isinstance(node, list) and depth <= DEPTH:
+        return [swept(n, traces, depth + 1) for n in node]
+    plain = node if isinstance(node, str) else msgspec.json.encode(node).decode()
+    without = traces.replace(plain)
+    return node if without == plain else without
+
+
+def scalars(node: Any, depth: int = 0) -> list[str]:
+    """Every text and number of a document, and the names of its fields."""
+    if isinstance(node, str):
+        return [node]
+    if depth <= DEPTH and isinstance(node, dict):
+        return [*node, *(s for v in node.values() for s in scalars(v, depth + 1))]
+    if depth <= DEPTH and isinstance(node, list):
+        return [s for v in node for s in scalars(v, depth + 1)]
+    return [msgspec.json.encode(node).decode()]
+
+
+def content_type(headers: Sequence[Pair]) -> str:
+    """The Content-Type of a message, "" when it has none."""
+    return next((v for n, v in headers if n.lower() == "content-type"), "")
+
+
+def withhold(body: Body) -> None:
+    """Takes the content out of a body that cannot be masked."""
+    body.text = body.base64 = None
+    body.withheld = "unmaskable"
+
+
+def values_of(pairs: Sequence[Pair]) -> list[str]:
+    return [value for _, value in pairs]
+
+
+def may_nest(values: str) -> bool:
+    """Whether one of these lines may begin as `NESTED` says: in a twentieth of the time that it
+    takes to look at each."""
+    return (
+        values[:1] in NESTED
+        or "\n{" in values
+        or "\n[" in values
+        or "\ne" in values
+        or "\nW" in values
+    )
+
+
+def is_text(data: bytes) -> bool:
+    if b"\0" in data:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def claims_text(kind: str) -> bool:
+    kind = kind.lower()
+    return kind.startswith("text/") or any(t in kind for t in ("json", "xml", "form-urlencoded"))
+
+
+_OPENINGS = tuple(f'"{c}'.encode() for c in "eW{[")
+
+
+def hides(data: bytes) -> bool:
+    """Whether names may stand in JSON text other than as themselves: escaped, or in base64."""
+    return b"\\u" in data or any(o in data for o in _OPENINGS)

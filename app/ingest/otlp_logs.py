@@ -1,0 +1,55 @@
+"""Stored records as OTLP log records, for people who keep what leaves in Loki, Elastic or the like.
+
+Called by the writer in `app.ingest.writer` after the commit, only where OTEL_LOGS_EXPORTER=otlp
+asks for it. The body is the record's JSON, masked as it was stored; what such systems index stands
+beside it as attributes.
+"""
+
+from app.contract.record import CaptureRecord, decode
+from app.otel.export import LogData
+from app.store import Incoming
+
+EVENT = "telemock.capture"
+
+_WARNED = frozenset({"refused", "failed", "tls_rejected"})
+_LEVELS = {"WARNING": "WARN", "ERROR": "ERROR", "CRITICAL": "ERROR"}
+
+
+def log_record(incoming: Incoming) -> LogData:
+    # What has a form was not decoded: the record lacks what changes.
+    record = decode(incoming.line) if incoming.form else incoming.record
+    return LogData(
+        time_ns=record.time_ns,
+        severity=_severity(record),
+        body=incoming.line.decode("utf-8", "backslashreplace"),
+        attributes=_attributes(record),
+        trace_id=record.trace_id,
+        span_id=record.span_id,
+        event_name=EVENT,
+    )
+
+
+def _severity(record: CaptureRecord) -> str:
+    if record.log:
+        return _LEVELS.get(record.log.level, "INFO")
+    return "WARN" if record.kind in _WARNED else "INFO"
+
+
+def _attributes(record: CaptureRecord) -> dict[str, str | int]:
+    request, workload = record.request, record.workload
+    found: dict[str, str | int] = {
+        "telemock.record": record.id,
+        "telemock.kind": record.kind,
+        "telemock.action": record.action,
+        "telemock.profile": record.profile,
+        "telemock.rule": record.rule,
+        "telemock.reason": record.reason,
+        "telemock.product.version": record.product_version,
+        "telemock.workload.namespace": workload.namespace,
+        "telemock.workload.pod": workload.pod,
+        "server.address": record.host,
+        "http.request.method": request.method if request else "",
+        "http.route": record.route,
+        "http.response.status_code": record.response.status if record.response else 0,
+    }
+    return {key: value for key, value in found.items() if value}

@@ -1,0 +1,253 @@
+"""How the injector's process is set, read from its environment: one table.
+
+Read by `telemock injector`; `python -m app.inject.process_settings` prints the table of
+docs/reference/settings.md.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from app.contract import dummies
+from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
+from app.contract.rules import RuleSet
+from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
+from app.inject.annotations import wishes
+from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
+from app.mock.spans import PodNames, otel
+from app.otel.settings import Otel
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(filter(None, (v.strip() for v in value.split(","))))
+
+
+def _some(value: str) -> tuple[str, ...]:
+    if not (found := _list(value)):
+        raise ValueError
+    return found
+
+
+def _trust(value: str) -> tuple[str, ...]:
+    anything = InjectSettings(image="", app_url="", rules=RuleSet())
+    if isinstance(wishes({ANNOTATION_TRUST: value}, anything), list):
+        raise ValueError
+    return _list(value)
+
+
+def _object(value: str) -> dict[str, Any]:
+    found = json.loads(value)
+    if not isinstance(found, dict):
+        raise ValueError
+    return found
+
+
+def _texts(value: str) -> dict[str, str]:
+    found = _object(value)
+    if not all(isinstance(v, str) for v in found.values()):
+        raise ValueError
+    return found
+
+
+def _secret_key(value: str) -> SecretKey | None:
+    name, _, key = value.partition("/")
+    if value and not (name and key and "/" not in key):
+        raise ValueError
+    return SecretKey(name, key) if value else None
+
+
+def _url(*schemes: str) -> Any:
+    def parse(value: str) -> str:
+        if value and not value.startswith(tuple(f"{s}://" for s in schemes)):
+            raise ValueError
+        return value.rstrip("/")
+
+    return parse
+
+
+SETTINGS = (
+    Setting(
+        "TELEMOCK_SIDECAR_IMAGE", "", str,
+        "Image of the sidecar that pods get. Needed; the chart sets it.",
+    ),
+    Setting(
+        "POD_NAMESPACE", "", str,
+        "Namespace of the release. Needed; the chart sets it to the pod's own.",
+    ),
+    Setting(
+        "POD_NAME", "", str,
+        "Name of the injector's own pod, for Events and for what OpenTelemetry gets.",
+    ),
+    Setting("POD_UID", "", str, "Uid of the injector's own pod, for what OpenTelemetry gets."),
+    Setting("NODE_NAME", "", str, "Node of the injector's own pod, for the same."),
+    Setting(
+        "TELEMOCK_FULLNAME", "telemock", str,
+        "Name of the release's Service and, with endings, of its other objects.",
+    ),
+    Setting(
+        "TELEMOCK_INJECTOR_PORT", str(PORT_INJECTOR), port,
+        "Port of the webhook; 0 takes a free one.", "a port from 0 to 65535",
+    ),
+    Setting(
+        "LOG_LEVEL", "INFO", lambda v: one_of(*_LEVELS)(v.upper()),
+        "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
+    ),
+    Setting(
+        "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
+        "How lines are written: text, or json with one object a line.", "text or json",
+    ),
+    Setting(
+        "TELEMOCK_TLS_SECRET", "", str,
+        "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
+    ),
+    Setting(
+        "TELEMOCK_PROFILES", "cribl", _some,
+        "Profiles that pods may get, comma separated: names of built-in ones, files or folders.",
+        "at least one name",
+    ),
+    Setting(
+        "TELEMOCK_APP_URL", "", _url("http"),
+        "Where sidecars ask for answers; empty is the release's Service.", "an http:// URL",
+    ),
+    Setting(
+        "TELEMOCK_API_URL", "", _url("https"),
+        "Where sidecars get profiles and send captures; empty is the release's Service.",
+        "an https:// URL",
+    ),
+    Setting(
+        "TELEMOCK_MODE", "", one_of("", *MODES),
+        "Replaces the action of every mock rule, unless the pod's annotation says otherwise; empty "
+        "leaves the rules as they are.",
+        f"{', '.join(MODES)} or nothing",
+    ),
+    Setting(
+        "TELEMOCK_INJECT_REDIRECT", "auto", one_of(*REDIRECTS),
+        "How connections reach the sidecar, unless the pod's annotation says otherwise.",
+        ", ".join(REDIRECTS),
+    ),
+    Setting(
+        "TELEMOCK_INJECT_DUMMY_RANGES", dummies.DEFAULT, dummies.parse,
+        "Ranges that pods get addresses for telemetry hosts from, as networks, comma separated: "
+        "the first one of each family that no address in the pod's own specification lies in. They "
+        "must not be in use in a pod's network.",
+    ),
+    Setting(
+        "TELEMOCK_INJECT_TRUST", "", _trust,
+        "Variables, or runtimes, that are set besides NODE_EXTRA_CA_CERTS, comma separated, unless "
+        "the pod's annotation says otherwise.",
+        "names of variables such as SSL_CERT_FILE, or of runtimes such as python",
+    ),
+    Setting(
+        "TELEMOCK_INJECT_EGRESS_PROXY", "", str,
+        "Proxy for the sidecars' connections to real hosts, http://[USER:PASSWORD@]HOST:PORT.",
+    ),
+    Setting(
+        "TELEMOCK_INJECT_PULL_POLICY", "", one_of("", "Always", "IfNotPresent", "Never"),
+        "When a node asks the registry for the sidecar's image; empty leaves it to Kubernetes.",
+        "Always, IfNotPresent, Never or nothing",
+    ),
+    Setting(
+        "TELEMOCK_INJECT_RESOURCES", json.dumps(RESOURCES), _object,
+        "CPU and memory of the sidecar, as in a container.", "a JSON object",
+    ),
+    Setting(
+        "TELEMOCK_INJECT_ENV", "{}", _texts,
+        "More environment of the sidecar, such as OTEL_EXPORTER_OTLP_ENDPOINT, as a JSON object.",
+        "a JSON object of texts",
+    ),
+    Setting(
+        "TELEMOCK_INJECT_OTEL_HEADERS", "", _secret_key,
+        "Entry of a Secret that sidecars take OTEL_EXPORTER_OTLP_HEADERS from, as NAME/KEY: of "
+        "their pod's own namespace, and without it they send none.",
+        "NAME/KEY or nothing",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """`inject` lacks what changes while the process runs: the rules and the authority."""
+
+    port: int
+    log_level: str
+    log_format: str
+    fullname: str
+    pod_namespace: str
+    pod_name: str
+    tls_secret: str
+    profiles: tuple[str, ...]
+    otel: Otel
+    inject: InjectSettings
+
+
+def load(environ: Mapping[str, str] | None = None) -> Environment:
+    """None means the process's environment. Raises SettingError."""
+    environ = os.environ if environ is None else environ
+    values = read(SETTINGS, environ)
+    for name in ("TELEMOCK_SIDECAR_IMAGE", "POD_NAMESPACE"):
+        if not values[name]:
+            raise SettingError(
+                f"{name} is empty\n\nhint: the injector runs in a cluster, where the chart sets it"
+            )
+    proxy = values["TELEMOCK_INJECT_EGRESS_PROXY"]
+    if proxy and not _is_proxy(proxy):  # not shown: it may hold a password
+        raise SettingError(
+            "TELEMOCK_INJECT_EGRESS_PROXY is no proxy's URL\n\n"
+            "hint: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+        )
+    service = f"{values['TELEMOCK_FULLNAME']}.{values['POD_NAMESPACE']}.svc"
+    pod_name = values["POD_NAME"] or "telemock-injector"
+    pod = PodNames(values["POD_NAMESPACE"], pod_name, values["POD_UID"], values["NODE_NAME"])
+    return Environment(
+        port=values["TELEMOCK_INJECTOR_PORT"],
+        log_level=values["LOG_LEVEL"],
+        log_format=values["LOG_FORMAT"],
+        fullname=values["TELEMOCK_FULLNAME"],
+        pod_namespace=values["POD_NAMESPACE"],
+        pod_name=pod_name,
+        tls_secret=values["TELEMOCK_TLS_SECRET"],
+        profiles=values["TELEMOCK_PROFILES"],
+        otel=otel(environ, service="telemock-injector", container="injector", pod=pod),
+        inject=InjectSettings(
+            image=values["TELEMOCK_SIDECAR_IMAGE"],
+            pull_policy=values["TELEMOCK_INJECT_PULL_POLICY"],
+            app_url=values["TELEMOCK_APP_URL"] or f"http://{service}:{PORT_APP}",
+            api_url=values["TELEMOCK_API_URL"] or f"https://{service}:{PORT_APP_TLS}",
+            rules=RuleSet(),
+            mode=values["TELEMOCK_MODE"],
+            redirect=values["TELEMOCK_INJECT_REDIRECT"],
+            trust=values["TELEMOCK_INJECT_TRUST"],
+            dummy_ranges=values["TELEMOCK_INJECT_DUMMY_RANGES"],
+            egress_proxy=proxy,
+            resources=values["TELEMOCK_INJECT_RESOURCES"],
+            env=values["TELEMOCK_INJECT_ENV"],
+            otel_headers=values["TELEMOCK_INJECT_OTEL_HEADERS"],
+        ),
+    )
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.scheme == "http" and parts.hostname and parts.port)
+    except ValueError:
+        return False
+
+
+def markdown() -> str:
+    """The table of docs/reference/settings.md."""
+    rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
+    for row in SETTINGS:
+        default = f"`{row.default}`" if row.default else "empty"
+        rows.append(f"| `{row.name}` | {default} | {row.help.replace('|', '\\|')} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

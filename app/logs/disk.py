@@ -1,0 +1,47 @@
+"""Whether a directory takes more, and whether a volume is large enough for what it shall hold.
+
+Asked by `app.ingest.writer` and `app.logs.files` only after a write has failed, to see when there
+is room again, and by `app.runtime` at start.
+"""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+TRIED = 1 << 20  # bytes that must fit
+
+
+def lacking(directory: Path) -> str:
+    """Why the directory takes no more, "" when it does. Writes a file that nobody sees and gives
+    it back: a quota, unlike a full disk, shows only so."""
+    try:
+        with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+            if file.write(bytes(TRIED)) < TRIED:
+                return os.strerror(errno.ENOSPC)
+    except OSError as e:
+        return e.strerror or type(e).__name__
+    return ""
+
+
+def is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def too_small(limits: Mapping[Path, int]) -> str:
+    """A sentence when directories on one volume may together grow larger than it is (in bytes, 0
+    for no limit): it would be full before the oldest goes. They exist."""
+    volumes: dict[int, list[Path]] = {}
+    for directory in limits:
+        volumes.setdefault(directory.stat().st_dev, []).append(directory)
+    for directories in volumes.values():
+        whole = shutil.disk_usage(directories[0]).total
+        allowed = sum(limits[d] for d in directories)
+        if allowed > whole:
+            return (
+                f"the volume of {' and '.join(map(str, directories))} holds {whole >> 20} MiB, "
+                f"less than the {allowed >> 20} MiB that it may be filled to"
+            )
+    return ""

@@ -1,0 +1,264 @@
+"""The log files people read with grep and jq: requests, the app's own lines, the sidecars' lines.
+
+Called by `app.ingest.writer` after a commit and by `app.logs.masked`. Everything in them is masked
+already, and is ASCII, so that no line can steer a terminal. A line that cannot be written is
+counted and nothing else happens: the store has the record.
+"""
+
+import logging
+import string
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from app.contract.instant import iso
+from app.contract.names import LOG_APP, LOG_FILES
+from app.contract.record import Body, CaptureRecord, Pair, Request
+from app.logs.disk import lacking
+from app.logs.rotating import RotatingFile
+from app.otel.lines import ascii_json, json_line
+
+MAX_BYTES = 32 * 1024 * 1024  # of one file before it is rotated
+RESPONSE = 4 * 1024  # characters of an answer in its line
+_PARTS = 8  # of the size that all files may have: the most that one has before it is rotated
+_RESERVE = 4  # files of that size: the three that are written, and one that is being packed
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def _nobody(stream: str) -> None:
+    pass
+
+
+class LogFiles:
+    """The files below `directory`, made when the first line comes. Any method from any thread."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        size: int = 0,
+        days: float = 0,
+        as_json: bool = False,
+        lost: Callable[[str], None] = _nobody,
+    ) -> None:
+        """`size` is in bytes and of all files together; 0 sets no limit. `lost` is called with a
+        file's name for each line that it does not get; `as_json` is of the operational lines."""
+        self._directory = directory
+        self._size = size
+        self._days = days
+        self._as_json = as_json
+        self._lost = lost
+        self._max_bytes = min(MAX_BYTES, size // _PARTS) if size else MAX_BYTES
+        self._requests, self._app, self._sidecars = self._files = tuple(
+            RotatingFile(directory / name, max_bytes=self._max_bytes, rotated=self._tidy)
+            for name in LOG_FILES
+        )
+
+    def requests(self, lines: Sequence[bytes]) -> None:
+        """Into telemetry_requests.log: what `request_log` made of masked records."""
+        for _ in range(self._requests.append_all(lines)):
+            self._lost(self._requests.path.name)
+
+    def sidecar(self, record: CaptureRecord) -> None:
+        """One line in mitmproxy.log, of a record of kind `log`."""
+        if record.log is None:
+            return
+        said, workload = record.log, record.workload
+        if self._as_json:
+            line = json_line(
+                record.time_ns, said.level, said.logger, said.message,
+                (record.trace_id, record.span_id),
+                namespace=workload.namespace, pod=workload.pod, node=workload.node,
+            )  # fmt: skip
+        else:
+            who = "/".join(filter(None, (workload.namespace, workload.pod))) or "-"
+            line = _ascii(
+                f"{iso(record.time_ns, 6)} {said.level} {who} {said.logger or '-'}: {said.message}"
+            )
+        self._append(self._sidecars, line)
+
+    def handler(self) -> logging.Handler:
+        """Writes what a formatter made of it to mock_server.log."""
+        return _Handler(lambda line: self._append(self._app, line), lambda: self._lost(LOG_APP))
+
+    def look(self) -> None:
+        """Called from time to time: rotates where a day is over, and lets the oldest go."""
+        for file in self._files:
+            file.turn()
+        self._tidy()
+
+    @property
+    def failed(self) -> int:
+        """Lines that could not be written."""
+        return sum(file.failed for file in self._files)
+
+    def problem(self) -> str:
+        """A sentence while the directory takes no lines, else "". Writes there to see whether it
+        does again."""
+        failing = [file for file in self._files if file.error]
+        if not failing:
+            return ""
+        if why := lacking(self._directory):
+            names = ", ".join(file.path.name for file in failing)
+            return f"TELEMOCK_LOGS {self._directory}: {why}; lines of {names} are not written"
+        for file in failing:
+            file.error = ""
+        return ""
+
+    def close(self) -> None:
+        for file in self._files:
+            file.close()
+
+    def _append(self, file: RotatingFile, line: bytes) -> None:
+        if not file.append(line):
+            self._lost(file.path.name)
+
+    def _tidy(self) -> None:
+        """The oldest rotated files go: those that are too old, and those for which there is no
+        room beside the current ones at their full size."""
+        found = []
+        for file in self._files:
+            for path in file.rotated():
+                with suppress(FileNotFoundError):
+                    state = path.stat()
+                    found.append((state.st_mtime, state.st_size, path))
+        oldest = time.time() - self._days * 86_400
+        room = self._size - _RESERVE * self._max_bytes
+        for written, size, path in sorted(found, reverse=True):
+            room -= size
+            if (self._days and written < oldest) or (self._size and room < 0):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, append: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        super().__init__()
+        self._append = append
+        self._lost = lost
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record)
+        except Exception:  # a broken log call must not break what it tells of
+            self._lost()
+            self.handleError(record)
+            return
+        self._append(b"\n".join(map(_ascii, text.split("\n"))))
+
+
+def request_log(record: CaptureRecord) -> bytes:
+    """The record's line in telemetry_requests.log, b"" when it tells of no request of its own."""
+    if record.request is None or record.kind not in ("exchange", "refused", "failed"):
+        return b""
+    return ascii_json(request_line(record, record.request))
+
+
+def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
+    """What one line of telemetry_requests.log holds."""
+    response = record.response
+    return {
+        "timestamp": iso(record.time_ns, 6),
+        "url": url(record),
+        "method": request.method,
+        "host": record.host,
+        "path": request.path,
+        "headers": _gathered(request.headers),
+        "query_params": _gathered(request.query),
+        "user_agent": _header(request.headers, "user-agent"),
+        "client": record.client.address if record.client else "",
+        "status": response.status if response else None,
+        "response_time_ms": round(record.duration_ns / 1e6, 3),
+        "content_type": _header(response.headers, "content-type") if response else "",
+        "response": _text(response.body) if response else "",
+        "action": record.action,
+        "profile": record.profile,
+        "rule": record.rule,
+        "endpoint": record.route,
+        "product_version": record.product_version,
+        "id": record.id,
+        "workload": {
+            "namespace": record.workload.namespace,
+            "pod": record.workload.pod,
+            "node": record.workload.node,
+        },
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+    }
+
+
+def url(record: CaptureRecord) -> str:
+    """The URL with the query in the order it was sent, percent-encoded anew; masked as the record
+    is."""
+    request = record.request
+    if request is None:
+        return ""
+    host = f"[{record.host}]" if ":" in record.host else _quote(record.host)
+    port = "" if _PORTS.get(request.scheme, request.port) == request.port else f":{request.port}"
+    query = "&".join(map("=".join, request.query))
+    if not is_plain(query, len(request.query)):
+        query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
+    path = request.path
+    if not is_plain(path):
+        path = quote(path, safe="/%:@!$&'()*+,;=~\\", errors="backslashreplace")
+    return f"{request.scheme}://{host}{port}{path}{query and '?' + query}"
+
+
+_SAFE = "/:@!$'()*,;~"  # in a query
+_PLAIN = (string.ascii_letters + string.digits + "_.-" + _SAFE).encode()
+
+
+def is_plain(text: str, pairs: int = 0) -> bool:
+    """Whether quoting its parts would change nothing: most of what a product sends, found at once.
+    `pairs` of a query are joined by `=` and `&`."""
+    left = text.encode("ascii", "replace").translate(None, _PLAIN)
+    return left == b"=&" * (pairs - 1) + b"=" if pairs else not left
+
+
+def _quote(text: str) -> str:
+    return text if is_plain(text) else quote(text, safe=_SAFE, errors="backslashreplace")
+
+
+def _gathered(pairs: list[Pair]) -> dict[str, Any]:
+    """By name; repeated names become a list."""
+    found: dict[str, Any] = dict(pairs)
+    if len(found) < len(pairs):
+        found = {}
+        for name, value in pairs:
+            _gather(found, name, value)
+    return found
+
+
+def _gather(into: dict[str, Any], name: str, value: str) -> None:
+    if name not in into:
+        into[name] = value
+    elif isinstance(into[name], list):
+        into[name].append(value)
+    else:
+        into[name] = [into[name], value]
+
+
+def _header(headers: list[tuple[str, str]], name: str) -> str:
+    for given, value in headers:
+        if len(given) == len(name) and given.lower() == name:
+            return value
+    return ""
+
+
+def _text(body: Body | None) -> str:
+    if body is None or body.text is None:
+        return ""
+    return body.text if len(body.text) <= RESPONSE else body.text[:RESPONSE] + "…"
+
+
+def _ascii(line: str) -> bytes:
+    """One line for grep: everything but printable ASCII as its escape."""
+    if line.isascii() and line.isprintable():
+        return line.encode("ascii")
+    return "".join(
+        c if c.isascii() and c.isprintable() else c.encode("unicode_escape").decode() for c in line
+    ).encode("ascii")

@@ -1,0 +1,127 @@
+"""The app's operational log: stderr and `mock_server.log`, every line masked and made harmless.
+
+Set up by `app.runtime` for as long as the app runs, for all loggers of the process, uvicorn's too.
+Its access log is switched off: it would print queries, which are what the product sends home.
+With LOG_FORMAT=json each line is one JSON object, a traceback in it.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from app.contract.masking.masker import Masker
+from app.otel.lines import current, json_line
+
+_TAKEN_OVER = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "fastapi")
+
+
+class MaskedFormatter(logging.Formatter):
+    """One line a record, tracebacks indented below it; no value of a sensitive field, no terminal
+    escape and no forged line passes."""
+
+    def __init__(self, masker: Callable[[], Masker], as_json: bool = False) -> None:
+        super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s")
+        self.converter = time.gmtime
+        self.datefmt = "%Y-%m-%dT%H:%M:%S"
+        self._masker = masker
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        stack = ""
+        if record.exc_info:
+            stack = self.formatException(record.exc_info)
+        elif record.stack_info:
+            stack = record.stack_info
+        masked = self._masker()
+        if self._as_json:
+            return json_line(
+                int(record.created * 1e9), record.levelname, record.name,
+                masked.line(record.getMessage()), current.get(), exception=masked.line(stack),
+            ).decode()  # fmt: skip
+        # Other handlers keep a formatted traceback on the record: never reuse that.
+        plain = logging.makeLogRecord(
+            {**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None}
+        )
+        lines = [harmless(masked.line(super().format(plain)))]
+        lines += ["    " + harmless(line) for line in masked.line(stack).splitlines()]
+        return "\n".join(lines)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """What cannot be printed, because the other end is gone or a disk is full, is counted."""
+
+    def __init__(self, lost: Callable[[str], None]) -> None:
+        super().__init__(sys.stderr)
+        self._lost = lost
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self._lost("stderr")
+
+
+def harmless(text: str) -> str:
+    """`text` on one line, with control and direction characters as their escapes."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _no_access(record: logging.LogRecord) -> bool:
+    """uvicorn tells of WebSockets in its error log, with the whole query."""
+    return '"WebSocket %s"' not in str(record.msg)
+
+
+def place(error: BaseException) -> str:
+    """What failed and where, without the exception's text: that may quote what a client sent."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    kind = type(error).__name__
+    return f"{kind} at {at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at else kind
+
+
+@contextmanager
+def masked_logging(
+    level: str,
+    masker: Callable[[], Masker],
+    handlers: Sequence[logging.Handler] = (),
+    *,
+    as_json: bool = False,
+    lost: Callable[[str], None] = lambda stream: None,
+) -> Iterator[None]:
+    """Every logger of the process writes masked lines to stderr and to `handlers`; `lost` is
+    called with "stderr" for each line that it did not take."""
+    root = logging.getLogger()
+    ours = [_StandardError(lost), *handlers]
+    before = (root.level, {n: _state(logging.getLogger(n)) for n in _TAKEN_OVER})
+    for handler in ours:
+        handler.setFormatter(MaskedFormatter(masker, as_json))
+        root.addHandler(handler)
+    root.setLevel(level)
+    errors = logging.getLogger("uvicorn.error")
+    errors.addFilter(_no_access)
+    # A broken log call would print its arguments to stderr as they are.
+    loud, logging.raiseExceptions = logging.raiseExceptions, False
+    for name in _TAKEN_OVER:
+        logger = logging.getLogger(name)
+        # uvicorn writes its access log only while that logger has a handler to reach.
+        logger.handlers, logger.propagate = [], name != "uvicorn.access"
+    try:
+        yield
+    finally:
+        root.setLevel(before[0])
+        errors.removeFilter(_no_access)
+        logging.raiseExceptions = loud
+        for handler in ours:
+            root.removeHandler(handler)
+        for handler in handlers:
+            handler.close()
+        for name, (kept, propagate) in before[1].items():
+            logger = logging.getLogger(name)
+            logger.handlers, logger.propagate = kept, propagate
+
+
+def _state(logger: logging.Logger) -> tuple[list[logging.Handler], bool]:
+    return logger.handlers, logger.propagate

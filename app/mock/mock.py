@@ -1,0 +1,374 @@
+"""The answering half: a telemetry request in, the rule's answer out.
+
+Called by the dispatcher in `app.main` with every request of a profile's host, of a sidecar, and
+below `/telemetry`. What came through a sidecar is answered only, because the sidecar records it;
+what came directly is recorded here.
+
+A direct request cannot be forwarded: where the rule or the mode says observe, pass or hold, it is
+answered as mock would, and recorded as `mock`.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from app.contract.answer import BLOCKED, Rendered, render
+from app.contract.body import documents, keep, reading
+from app.contract.canonical import readings
+from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
+from app.contract.record import (
+    BODY_CAP,
+    HEADER_CAP,
+    Action,
+    Body,
+    CaptureRecord,
+    Mode,
+    Response,
+    clip,
+)
+from app.contract.rules import (
+    UNREAD,
+    Answer,
+    Profile,
+    Rule,
+    RuleSet,
+    Seen,
+    decide,
+    product_version,
+)
+from app.ingest.admission import Arriving
+from app.ingest.writer import Writer
+from app.logs.masked import place
+from app.mock.request import (
+    Arrived,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    TooLarge,
+    TooSlow,
+    arrived,
+    header,
+    read_body,
+    request_of,
+)
+from app.mock.respond import Outgoing
+from app.mock.spans import Answered, Span, Telemetry
+from app.otel import lines
+from app.profiles import template
+
+DIRECT = "/telemetry"
+
+log = logging.getLogger(__name__)
+
+_TOO_LARGE = Answer(
+    status=413,
+    headers=(("content-type", "text/plain"), ("connection", "close"), (HEADER_ERROR, "too_large")),
+    body=b"telemock: the body is larger than TELEMOCK_MAX_BODY\n",
+)
+_TOO_SLOW = Answer(
+    status=408,
+    headers=(("content-type", "text/plain"), ("connection", "close"), (HEADER_ERROR, "too_slow")),
+    body=b"telemock: the body came too slowly\n",
+)
+_HAS_BODY = frozenset({b"content-length", b"transfer-encoding"})
+NO_RULE = Answer(
+    status=404,
+    headers=(("content-type", "application/json"), (HEADER_ERROR, "no_rule")),
+    body=b'{"error":"no rule of a profile matches this request",'
+    b'"hint":"telemock rules explain URL says why; only a sidecar can forward it"}\n',
+)
+FAILED = Answer(
+    status=500,
+    headers=(("content-type", "text/plain"), (HEADER_ERROR, "failed")),
+    body=b"telemock: the answer could not be made; the log says why\n",
+)
+
+
+class Chosen(NamedTuple):
+    """What is answered, and what the record says of it."""
+
+    answer: Answer
+    action: Action
+    profile: Profile | None = None
+    rule: Rule | None = None
+    judged_by: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.profile.id}/{self.rule.id}" if self.profile and self.rule else "no rule"
+
+
+class Counters:
+    """How often each rule answered since the start, from 1."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def next(self, chosen: Chosen) -> int:
+        if chosen.profile is None or chosen.rule is None:
+            return 1
+        key = (chosen.profile.id, chosen.rule.id)
+        self._counts[key] = count = self._counts.get(key, 0) + 1
+        return count
+
+
+class Mock:
+    def __init__(
+        self,
+        rules: Callable[[], RuleSet],
+        writer: Writer,
+        telemetry: Telemetry,
+        *,
+        mode: Mode | None,
+        max_body: int,
+        arriving: Arriving,
+    ) -> None:
+        self._rules = rules
+        self.writer = writer
+        self._telemetry = telemetry
+        self._mode = mode
+        self._max_body = max_body
+        self._arriving = arriving
+        self._counters = Counters()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        time_ns, started = time.time_ns(), time.monotonic_ns()
+        asked = arrived(scope)
+        span = self.begin(asked)
+        gone = False
+        refused: Answer | None = None
+        body = None
+        try:
+            if any(n in _HAS_BODY for n, _ in scope["headers"]):
+                body = await read_body(
+                    receive,
+                    header(asked.headers, "content-encoding"),
+                    self._max_body,
+                    self._arriving,
+                    f"mock {asked.client.address if asked.client else ''}",
+                )
+        except TooLarge as e:
+            refused, body = _TOO_LARGE, e.body
+        except TooSlow as e:
+            refused, body = _TOO_SLOW, e.body
+        except ClientGone as e:
+            gone, body = True, e.body
+        if body is not None and HEADER_CUT in asked.internal:
+            body.truncated = True
+        seen = self.view(asked)
+        chosen = self.choose(asked, seen, body)
+        if seen.json is UNREAD:
+            seen.json = _json(asked, body, chosen.rule)
+        sent = None
+        detail = error = ""
+        if not gone:
+            count = self._counters.next(chosen)
+            answer = refused or step(chosen.answer, count)
+            out = Outgoing(scope, receive, send)
+            try:
+                rendered = await self._render(answer, seen, count)
+                sent, gone = await out.give(rendered, answer)
+            except Exception as e:
+                log.error("the answer of %s failed: %s", chosen, place(e))
+                if out.started:
+                    self.tell(span, asked, chosen, time_ns, started, error=type(e).__name__)
+                    raise
+                sent = render(FAILED, asked.method)
+                await out.whole(sent)
+            if sent is None and answer.fault:
+                detail, error = f"fault: {answer.fault}", answer.fault
+        duration_ns = self.tell(
+            span, asked, chosen, time_ns, started,
+            status=sent.status if sent else 0, error="client_gone" if gone else error,
+        )  # fmt: skip
+        if HEADER_RECORD in asked.internal:
+            return
+        record = self.record(asked, seen, chosen, span, time_ns, body)
+        record.duration_ns = duration_ns
+        record.response = _response(sent) if sent else None
+        record.detail = detail
+        if gone:
+            record.kind, record.reason = "failed", "client_gone"
+        elif chosen.action == "block":
+            record.kind, record.reason = "refused", "blocked"
+        self.writer.add(record)
+
+    def begin(self, asked: Arrived) -> Span:
+        """Log lines carry its ids from here to the end of the request's task."""
+        span = self._telemetry.begin(header(asked.headers, "traceparent"))
+        lines.current.set((span.trace_id, span.span_id))
+        return span
+
+    def tell(
+        self,
+        span: Span,
+        asked: Arrived,
+        chosen: Chosen,
+        time_ns: int,
+        started: int,
+        *,
+        status: int = 0,
+        error: str = "",
+    ) -> int:
+        """What became of the request that began at `started`; its duration in ns until now."""
+        duration_ns = time.monotonic_ns() - started
+        self._telemetry.answered(
+            Answered(
+                span,
+                asked,
+                action=chosen.action,
+                profile=chosen.profile.id if chosen.profile else "",
+                rule=chosen.rule.id if chosen.rule else "",
+                route=chosen.rule.route if chosen.rule else "",
+                safe_query=chosen.profile.safe_query if chosen.profile else (),
+                time_ns=time_ns,
+                duration_ns=duration_ns,
+                status=status,
+                error=error or (str(status) if status >= 500 else ""),
+            )
+        )
+        return duration_ns
+
+    def view(self, asked: Arrived) -> Seen:
+        """What rules look at. A direct request stands for one to the profile's own host."""
+        rules = self._rules()
+        known = any(map(rules.of_host, asked.hosts))
+        return Seen(
+            method=asked.method,
+            host=asked.host if known else direct_host(rules),
+            names=asked.hosts if len(asked.hosts) > 1 else (),
+            path=asked.path,
+            query=asked.query,
+            headers=asked.headers,
+            json=UNREAD,
+        )
+
+    def choose(self, asked: Arrived, seen: Seen, body: Body | None = None) -> Chosen:
+        """The answer for a request: the rule that its sidecar decided on, else ours."""
+        rules = self._rules()
+        profile, _, rule = asked.internal.get(HEADER_RULE, "").partition("/")
+        known = rules.rule(profile, rule)
+        if known is not None:
+            return Chosen(known[1].answer, "mock", *known)
+        decision = decide(rules, seen, self._mode)
+        if decision.needs_body:
+            types = [value for name, value in asked.headers if name.lower() == "content-type"]
+            seen.json = reading(body, ", ".join(types))
+            decision = decide(rules, seen, self._mode)
+            seen.json = UNREAD  # what templates and versions look at is read as ever
+        found = (decision.profile, decision.rule, " ".join(decision.by))
+        if decision.action == "block":
+            return Chosen(BLOCKED, "block", *found)
+        if decision.rule is None:
+            return Chosen(NO_RULE, "mock", decision.profile)
+        return Chosen(decision.rule.answer, "mock", *found)
+
+    async def _render(self, answer: Answer, seen: Seen, count: int) -> Rendered:
+        if not answer.template:
+            return render(answer, seen.method)
+        values = {
+            "request": {
+                "method": seen.method,
+                "host": seen.host,
+                "path": seen.path,
+                "query": dict(reversed(seen.query)),
+                "headers": {n.lower(): v for n, v in reversed(seen.headers)},
+                "json": seen.json,
+            },
+            "now": datetime.now(UTC),
+            "counter": count,
+        }
+        html = "html" in header(list(answer.headers), "content-type")
+        try:
+            content = await template.rendered(answer.template, values, html=html)
+        except template.TemplateFailed as e:
+            if not e.again:
+                log.error("a template failed: %s", e)
+            return render(FAILED, seen.method)
+        return render(answer, seen.method, content)
+
+    def record(
+        self,
+        asked: Arrived,
+        seen: Seen,
+        chosen: Chosen,
+        span: Span,
+        time_ns: int,
+        body: Body | None = None,
+    ) -> CaptureRecord:
+        """The record of a direct request, so far; it takes a sequence number, so add it."""
+        profile, rule = chosen.profile, chosen.rule
+        return CaptureRecord(
+            boot=self.writer.boot,
+            seq=self.writer.reserve(),
+            kind="exchange",
+            time_ns=time_ns,
+            profile=profile.id if profile else "",
+            rule=rule.id if rule else "",
+            route=rule.route if rule else "",
+            action=chosen.action,
+            mode=self._mode or "",
+            answered_by="app",
+            judged_by=chosen.judged_by,
+            client=asked.client,
+            request=request_of(asked, body),
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+            product_version=product_version(profile, seen) if profile else "",
+        )
+
+
+def _json(asked: Arrived, body: Body | None, rule: Rule | None) -> Any:
+    """What templates and versions look at."""
+    if body is None:
+        return None
+    kind = header(asked.headers, "content-type")
+    found = documents(body, kind, rule.decoders if rule else ())
+    return found[0] if len(found) == 1 else found or None
+
+
+def direct_host(rules: RuleSet) -> str:
+    """The host that direct requests are judged by: the first of the first profile with a rule for
+    `/telemetry`. Records keep the Host that the client used."""
+    for profile in rules.profiles:
+        paths = (p.value for r in profile.rules for p in r.match.paths)
+        names = [h.name for h in profile.hosts if not h.suffix]
+        if names and any(p.startswith(DIRECT) for p in paths):
+            return names[0]
+    return ""
+
+
+def is_direct(path: str) -> bool:
+    """Whether a raw path is the mock's on every Host, in any form that a server could read."""
+    return any(p == DIRECT or p.startswith(DIRECT + "/") for p in readings(path) or ())
+
+
+def step(answer: Answer, count: int) -> Answer:
+    """The answer of the `count`-th request: of a sequence the last one stays."""
+    if not answer.sequence:
+        return answer
+    return answer.sequence[min(count, len(answer.sequence)) - 1]
+
+
+def _response(sent: Rendered) -> Response:
+    headers, left_out = clip(list(sent.headers), HEADER_CAP)
+    body = None
+    if sent.body:
+        body = keep(
+            sent.body[:BODY_CAP],
+            size=len(sent.body),
+            sha256=hashlib.sha256(sent.body).hexdigest(),
+            encoding=header(headers, "content-encoding"),
+            cap=BODY_CAP,
+        )
+    return Response(
+        status=sent.status,
+        reason=sent.reason,
+        http_version="HTTP/1.1",
+        headers=headers,
+        left_out=left_out,
+        body=body,
+    )

@@ -1,0 +1,194 @@
+"""An ASGI request as the mock sees it: names, pairs and body in the contract's types.
+
+Called by `app.mock.mock` and `app.mock.websocket`. Of bodies of any size the first bytes stay.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from app.contract.body import keep
+from app.contract.canonical import hosts_in
+from app.contract.names import HEADER_SCHEME, HEADERS_INTERNAL
+from app.contract.record import (
+    BODY_CAP,
+    HEADER_CAP,
+    QUERY_CAP,
+    VALUE_CAP,
+    Body,
+    Endpoint,
+    Pair,
+    Request,
+    clip,
+    cut,
+    short,
+    text,
+)
+from app.ingest.admission import Arriving, Slow
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_PORT = re.compile(r":(\d{1,5})\s*\Z")
+WHOLE_S = 300.0  # for a body of any size to arrive
+_HTTP = {"ws": "http", "wss": "https"}
+
+
+class Arrived(NamedTuple):
+    """`headers` in order without the internal ones; `host` lower case without port, `hosts` all
+    names that Host headers give."""
+
+    method: str
+    scheme: str
+    host: str
+    hosts: tuple[str, ...]
+    port: int
+    path: str
+    query: list[Pair]
+    more_query: int  # parameters that are not in `query`
+    headers: list[Pair]
+    internal: dict[str, str]
+    http_version: str
+    client: Endpoint | None
+
+
+def hosts_of(scope: Scope) -> tuple[str, ...]:
+    """Every name in the Host headers, first the one that they mean; in lower case, no ports."""
+    values = [text(value) for name, value in scope["headers"] if name == b"host"]
+    return tuple(dict.fromkeys(name for value in values for name in hosts_in(value)))
+
+
+def _port(scope: Scope) -> int | None:
+    """The port that the Host header names."""
+    for name, value in scope["headers"]:
+        if name == b"host" and (found := _PORT.search(text(value))) and int(found[1]) < 65536:
+            return int(found[1])
+    return None
+
+
+def internal_headers(scope: Scope) -> dict[str, str]:
+    """What a sidecar says about its request."""
+    names = {n.encode() for n in HEADERS_INTERNAL}
+    return {n.decode(): text(v) for n, v in scope["headers"] if n in names}
+
+
+def arrived(scope: Scope) -> Arrived:
+    internal = internal_headers(scope)
+    scheme = internal.get(HEADER_SCHEME) or _HTTP.get(scope["scheme"]) or str(scope["scheme"])
+    hosts, port = hosts_of(scope), _port(scope)
+    client = scope.get("client")
+    return Arrived(
+        method=scope.get("method", "GET"),
+        scheme=short(scheme),
+        host=hosts[0] if hosts else "",
+        hosts=hosts,
+        port=port or (443 if scheme == "https" else 80),
+        path=text(scope.get("raw_path") or scope["path"]),
+        query=pairs_of(scope["query_string"]),
+        more_query=max(0, scope["query_string"].count(b"&") + 1 - QUERY_CAP),
+        headers=[
+            (text(n), text(v)) for n, v in scope["headers"] if n.decode("latin-1") not in internal
+        ],
+        internal=internal,
+        http_version=scope.get("http_version", ""),
+        client=Endpoint(short(client[0]), client[1]) if client else None,
+    )
+
+
+def pairs_of(query: bytes) -> list[Pair]:
+    """The first QUERY_CAP decoded parameters in order; one without `=` has the value ""."""
+    pairs = []
+    for part in query.split(b"&", QUERY_CAP)[:QUERY_CAP]:
+        if part:
+            name, _, value = part.partition(b"=")
+            pairs.append((_decoded(name), _decoded(value)))
+    return pairs
+
+
+def _decoded(part: bytes) -> str:
+    return text(unquote_to_bytes(part.replace(b"+", b" ")))
+
+
+def request_of(asked: Arrived, body: Body | None) -> Request:
+    headers, more_headers = clip(asked.headers, HEADER_CAP)
+    query, _ = clip(asked.query, QUERY_CAP)
+    return Request(
+        method=short(asked.method),
+        scheme=asked.scheme,
+        host=short(asked.host),
+        port=asked.port,
+        path=cut(asked.path, VALUE_CAP),
+        query=query,
+        http_version=short("HTTP/" + asked.http_version) if asked.http_version else "",
+        headers=headers,
+        left_out=more_headers + asked.more_query,
+        body=body,
+    )
+
+
+class TooLarge(Exception):
+    """`body` is what came before the limit."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self.body = body
+
+
+class ClientGone(Exception):
+    """The client left before its request was whole; `body` is what came."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self.body = body
+
+
+class TooSlow(Exception):
+    """`body` is what came before its time was over."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self.body = body
+
+
+async def read_body(
+    receive: Receive, encoding: str, limit: int, arriving: Arriving, sender: str
+) -> Body | None:
+    """The request's body, read to its end; None when it has none.
+
+    Raises TooLarge, TooSlow, ClientGone.
+    """
+    digest = hashlib.sha256()
+    prefix = bytearray()
+    size = 0
+
+    def kept() -> Body:
+        return keep(
+            bytes(prefix), size=size, sha256=digest.hexdigest(), encoding=encoding, cap=BODY_CAP
+        )
+
+    try:
+        async with arriving.place(sender, WHOLE_S) as place:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone(kept())
+                chunk = message.get("body", b"")
+                part = chunk[: BODY_CAP - len(prefix)]
+                await place.more(len(chunk), len(part))
+                digest.update(chunk)
+                size += len(chunk)
+                prefix += part
+                if size > limit:
+                    raise TooLarge(kept())
+                if not message.get("more_body", False):
+                    return kept() if size else None
+    except Slow:
+        raise TooSlow(kept()) from None
+
+
+def header(headers: list[Pair], name: str) -> str:
+    """The first header of that (lower case) name, "" without one."""
+    return next((v for n, v in headers if n.lower() == name), "")

@@ -1,0 +1,251 @@
+"""What the app tells of the requests it answers: durations, and one span for each in its trace.
+
+The mock begins a span on the event loop, which is two ids and the sampling decision, and hands over
+what became of the request; a thread counts it and makes the span, masked. Made by `app.runtime`,
+which also takes what `otel` reads; the injector uses `otel` alone, as it has no spans.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import quote_plus
+
+from app.contract.masking.fields import MASK
+from app.contract.masking.masker import Masker
+from app.contract.names import HEADER_RECORD
+from app.contract.record import CaptureRecord, Pair, short
+from app.logs.masked import place
+from app.mock.request import Arrived, header, request_of
+from app.otel import ids
+from app.otel.export import Exporter, SpanData
+from app.otel.metrics import Metrics
+from app.otel.sampling import Sampler
+from app.otel.settings import Otel, read
+from app.version import VERSION
+
+METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+)
+WAITING = 10_000  # requests that wait for the thread, at most
+_GATHER_S = 0.05  # that it lets more come before it looks
+_UNKNOWN = "?"  # no profile's id: the masking then goes by the names of all of them
+_RECORD = re.compile(r"[0-9a-f]{16,32}-[0-9]{1,16}")
+
+log = logging.getLogger(__name__)
+
+
+class PodNames(NamedTuple):
+    """Of this process's own pod, from the downward API; all empty on a laptop."""
+
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    node: str = ""
+
+
+def otel(
+    environ: Mapping[str, str], *, service: str, container: str, pod: PodNames, boot: str = ""
+) -> Otel:
+    """What the OTEL_* variables ask of this process, which its pod and container name, or else
+    `boot`. Raises SettingError."""
+    resource = {"service.instance.id": boot}
+    if pod.namespace and pod.name:
+        resource = {
+            "k8s.namespace.name": pod.namespace,
+            "k8s.pod.name": pod.name,
+            "k8s.pod.uid": pod.uid,
+            "k8s.node.name": pod.node,
+            "k8s.container.name": container,
+            "service.instance.id": f"{pod.namespace}.{pod.name}.{container}",
+        }
+    return read(environ, service=service, version=VERSION, resource=resource)
+
+
+class Span(NamedTuple):
+    """One request's place in its trace. `sampled`: whether it is exported."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    sampled: bool
+
+
+class Answered(NamedTuple):
+    """What became of a request. `status` 0: no answer was given. `error` is the span's error.type,
+    "" when all went well."""
+
+    span: Span
+    asked: Arrived
+    action: str
+    profile: str
+    rule: str
+    route: str
+    safe_query: tuple[str, ...]  # the profile's: parameters of which a span shows the value
+    time_ns: int
+    duration_ns: int
+    status: int
+    error: str
+
+
+class Telemetry:
+    """`exporter` is open from `start` to `close`. `answered` and `begin` are for the event loop."""
+
+    def __init__(self, otel: Otel, metrics: Metrics, masker: Callable[[], Masker]) -> None:
+        self.exporter = Exporter(otel, metrics)
+        self._sampler = Sampler(otel) if otel.traces else None
+        self._metrics = metrics
+        self._masker = masker
+        self._waiting: deque[Answered] = deque()
+        self._working = threading.Lock()
+        self._work = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="telemock-spans", daemon=True)
+
+    def start(self) -> None:
+        self.exporter.start()
+        self._thread.start()
+
+    def close(self, timeout_s: float) -> None:
+        """Sends what waits, within this time."""
+        self._closing.set()
+        self._work.set()
+        until = time.monotonic() + timeout_s
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self.settle()
+        self.exporter.close(max(0.0, until - time.monotonic()))
+
+    def begin(self, traceparent: str) -> Span:
+        """The client's trace when it names one, else a new one."""
+        parent = ids.parent(traceparent)
+        trace = parent.trace_id if parent else ids.trace_id()
+        sampled = self._sampler is not None and self._sampler.sampled(
+            trace, parent.sampled if parent else None
+        )
+        return Span(trace, ids.span_id(), parent.span_id if parent else "", sampled)
+
+    def answered(self, answered: Answered) -> None:
+        """Never waits. A span that would wait behind too many is dropped and counted."""
+        if len(self._waiting) >= WAITING:
+            if answered.span.sampled:
+                self._metrics.add("telemock.otlp.dropped", ("traces", "queue_full"))
+            self._measure(answered)
+            return
+        self._waiting.append(answered)
+        if not self._work.is_set():
+            self._work.set()
+
+    def settle(self) -> None:
+        """Returns once everything is counted that was handed over before. Any thread."""
+        with self._working:
+            while self._waiting:
+                answered = self._waiting.popleft()
+                self._measure(answered)
+                if answered.span.sampled:
+                    try:
+                        self.exporter.span(self._span(answered))
+                    except Exception as e:  # what cannot be masked is not exported
+                        log.error("a span could not be made: %s", place(e))
+                        self._metrics.add("telemock.otlp.dropped", ("traces", "unmaskable"))
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._work.wait()
+            self._closing.wait(_GATHER_S)
+            self._work.clear()
+            self.settle()
+
+    def _measure(self, answered: Answered) -> None:
+        seconds = answered.duration_ns / 1e9
+        span, asked = answered.span, answered.asked
+        exemplar = {"trace_id": span.trace_id, "span_id": span.span_id} if span.sampled else None
+        status = str(answered.status or "")
+        self._metrics.observe(
+            "http.server.request.duration",
+            (_method(asked.method), _scheme(asked), status, answered.error, answered.action),
+            seconds,
+            exemplar,
+        )
+        self._metrics.observe(
+            "telemock.mock.duration", (answered.profile, answered.rule), seconds, exemplar
+        )
+
+    def _span(self, answered: Answered) -> SpanData:
+        span, asked = answered.span, answered.asked
+        # As a record, so that a value found under a sensitive name is masked in the path too.
+        request = (
+            self._masker()
+            .record(
+                CaptureRecord(
+                    boot="0" * 16,
+                    seq=1,
+                    kind="exchange",
+                    time_ns=0,
+                    profile=answered.profile or _UNKNOWN,
+                    rule=answered.rule,
+                    route=answered.route,
+                    request=request_of(asked, None),
+                )
+            )
+            .request
+        )
+        if request is None:
+            raise ValueError("the masking took the request")
+        method = _method(asked.method)
+        record = asked.internal.get(HEADER_RECORD, "")
+        attributes: dict[str, str | int] = {
+            "http.request.method": method,
+            "url.scheme": _scheme(asked),
+            "url.path": request.path,
+            "url.query": _query(request.query, answered.safe_query),
+            "server.address": request.host,
+            "server.port": asked.port,
+            "client.address": asked.client.address if asked.client else "",
+            "network.protocol.version": asked.http_version,
+            "user_agent.original": header(request.headers, "user-agent"),
+            "http.response.status_code": answered.status,
+            "http.route": answered.route,
+            "error.type": answered.error,
+            "telemock.action": answered.action,
+            "telemock.profile": answered.profile,
+            "telemock.rule": answered.rule,
+            "telemock.record": record if _RECORD.fullmatch(record) else "",
+        }
+        name = "HTTP" if method == "_OTHER" else method
+        return SpanData(
+            name=f"{name} {answered.route}" if answered.route else name,
+            kind="server",
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+            parent_id=span.parent_id,
+            start_ns=answered.time_ns,
+            end_ns=answered.time_ns + answered.duration_ns,
+            attributes={key: value for key, value in attributes.items() if value},
+            error=answered.error,
+        )
+
+
+def _method(method: str) -> str:
+    return method if method in METHODS else "_OTHER"
+
+
+def _scheme(asked: Arrived) -> str:
+    """A sidecar names it in a header, which anybody can send."""
+    return asked.scheme if asked.scheme in ("http", "https") else "_OTHER"
+
+
+def _query(query: Sequence[Pair], safe: tuple[str, ...]) -> str:
+    """Masked already; of it the values of safe parameters only."""
+    shown = []
+    for name, value in query:
+        if not value:
+            shown.append(MASK)  # it may be all value and no name
+        else:
+            plain = name if name.isalnum() and name.isascii() else quote_plus(name)
+            shown.append(f"{plain}={quote_plus(value) if name.lower() in safe else MASK}")
+    return short("&".join(shown))

@@ -1,0 +1,101 @@
+"""What a newer version of a product sends that older ones did not, from the field inventory.
+
+Called by `app.report.build`; the analysis of log files orders versions by it.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import groupby
+
+import msgspec
+
+from app.store import OTHER, FieldRow
+
+
+class Field(msgspec.Struct, kw_only=True):
+    """`present` is the share of the version's requests that carry it, 0 to 1."""
+
+    path: str
+    types: list[str]
+    shapes: list[str]
+    present: float
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """What a version of one endpoint sends that no earlier one did, and no longer sends that the
+    one before did. Versions go by their dotted numbers."""
+
+    profile: str
+    host: str
+    method: str
+    endpoint: str
+    version: str
+    previous: str
+    new: list[Field]
+    gone: list[Field]
+
+
+def changes(
+    fields: Iterable[FieldRow], *, since_ns: int | None = None, until_ns: int | None = None
+) -> list[Change]:
+    """Between the versions of each endpoint, of those versions that were seen in the time. `fields`
+    are the whole inventory: what is new depends on all that came before."""
+    found = []
+    for endpoint, group in groupby(fields, lambda f: (f.profile, f.host, f.method, f.route)):
+        by_version: dict[str, list[FieldRow]] = {}
+        for row in group:
+            if row.version not in ("", OTHER) and row.path != OTHER:
+                by_version.setdefault(row.version, []).append(row)
+        earlier: set[str] = set()
+        before: list[FieldRow] = []
+        for version, rows in sorted(by_version.items(), key=lambda item: _number(*item)):
+            paths = {row.path for row in rows}
+            new = [row for row in rows if row.path not in earlier]
+            gone = [row for row in before if row.path not in paths]
+            seen = any(
+                (since_ns is None or row.last_ns >= since_ns)
+                and (until_ns is None or row.first_ns < until_ns)
+                for row in rows
+            )
+            if before and seen and (new or gone):
+                found.append(
+                    Change(
+                        **dict(
+                            zip(("profile", "host", "method", "endpoint"), endpoint, strict=True)
+                        ),
+                        version=version,
+                        previous=before[0].version,
+                        new=_fields(new),
+                        gone=_fields(gone),
+                    )
+                )
+            earlier |= paths
+            before = rows
+    return found
+
+
+def version_number(version: str) -> tuple[int, ...]:
+    """The dotted number a version begins with, for sorting: "v4.16.1-20904e45" is (4, 16, 1)."""
+    number = re.match(r"v?(\d{1,18}(?:\.\d{1,18})*)", version)
+    return tuple(map(int, number[1].split("."))) if number else ()
+
+
+def _number(version: str, rows: list[FieldRow]) -> tuple[tuple[int, ...], int]:
+    """Builds of one number (4.16.1-20904e45) go by when they were first seen."""
+    return version_number(version), min(row.first_ns for row in rows)
+
+
+def _fields(rows: Iterable[FieldRow]) -> list[Field]:
+    found = []
+    for path, group in groupby(rows, lambda row: row.path):
+        kinds = list(group)
+        found.append(
+            Field(
+                path=path,
+                types=sorted({row.type for row in kinds}),
+                shapes=sorted({row.shape for row in kinds} - {""}),
+                # One request may hold two types under one path.
+                present=min(1.0, sum(row.count for row in kinds) / max(1, kinds[0].requests)),
+            )
+        )
+    return found

@@ -1,0 +1,287 @@
+"""The app and the sidecar as child processes of this one, for `telemock run` and `telemock demo`.
+
+A child has its own process group, so that Ctrl-C reaches the command and not the sidecar, and ends
+with its parent, however that ends, unless it was told to stay.
+"""
+
+import ctypes
+import importlib.util
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from app.client.running import get
+from app.contract import names
+from app.contract.rules import Profile, load
+from app.escape import plain
+from app.settings import environment
+
+# Before the name of a module of ours: not the one of that name in the working directory.
+PYTHON = (sys.executable, "-P", "-m")
+START_SECONDS = 30.0
+FLUSH_SECONDS = 5  # a sidecar's time to end its exchanges, and again to flush its spool
+STOP_SECONDS = 2 * FLUSH_SECONDS + 5.0
+_PR_SET_PDEATHSIG = 1
+_TRIES = 5  # on ports that were free a moment before
+# As app and sidecar say it.
+_PORT_TAKEN = re.compile(r"\bport \d+ on \S+ is in use|to a free port|listens on \S+ already")
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class LocalError(Exception):
+    """A child did not start. The text is meant for people, whole."""
+
+
+class Child:
+    """A process of ours. `console` is the file that takes its stderr (and stdout, unless given)."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        console: Path,
+        stdout: int | None = None,
+        stay: bool = False,
+    ) -> None:
+        self.name = name
+        self.console = console
+        console.parent.mkdir(parents=True, exist_ok=True)
+        with console.open("wb") as file:
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=file if stdout is None else stdout,
+                stderr=file,
+                process_group=0,
+                preexec_fn=None if stay else _end_with(os.getpid()),
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Returns once `ready()` holds. Raises LocalError with the child's last lines when it ends
+        before, or does not get there in START_SECONDS; then it is stopped."""
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            code = self._process.poll()
+            late = time.monotonic() > deadline
+            if code is not None or late:
+                self.stop()
+                what = (
+                    f"was not ready after {START_SECONDS:.0f} s" if late else f"ended with {code}"
+                )
+                raise LocalError(
+                    f"{self.name} {what}\n\n{self._tail()}hint: all it said is in {self.console}"
+                )
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL when it takes longer than STOP_SECONDS. Twice is fine."""
+        if self.ended:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _tail(self) -> str:
+        lines = self.console.read_bytes()[-2000:].decode("utf-8", "replace").splitlines()[-8:]
+        return "".join(f"  {plain(line)}\n" for line in lines) + "\n" if lines else ""
+
+
+def _end_with(parent: int) -> Callable[[], None]:
+    """For a child between fork and exec: the kernel ends it when its parent does (Linux)."""
+
+    def ask() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it was gone before the kernel was asked
+                os._exit(1)
+
+    return ask
+
+
+class App:
+    """A running app: one that this process started (`child`), or one it found."""
+
+    def __init__(self, url: str, data: Path, child: Child | None) -> None:
+        self.url = url
+        self.port = urlsplit(url).port or 0
+        self.child = child
+        self.token = (data / names.FILE_TOKEN).read_text().strip()
+
+    def stop(self) -> None:
+        """Ends it if this process started it."""
+        if self.child is not None:
+            self.child.stop()
+
+    def answers(self) -> bool:
+        return bool(get(self.url + "/ready"))
+
+    def profiles(self) -> tuple[Profile, ...]:
+        """The profiles in use. Raises LocalError."""
+        asked = {"authorization": f"Bearer {self.token}"}
+        found = get(self.url + names.PATH_PROFILES, asked)
+        if not found:
+            raise LocalError(f"the app does not give its profiles at {self.url}")
+        return load(found).rules.profiles
+
+
+def start_app(
+    data: Path,
+    logs: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    port: int = 0,
+    stay: bool = False,
+) -> App:
+    """The app on a loopback port, by default a free one. Raises LocalError.
+
+    `environ` are settings over those of this process.
+    """
+    if not port:
+        return _on_free_ports(
+            lambda: start_app(data, logs, environ=environ, port=free_port(), stay=stay)
+        )
+    url = f"http://127.0.0.1:{port}"
+    child = Child(
+        "the app",
+        [*PYTHON, "app.cli", "serve"],
+        environ={
+            **environment(),
+            **_directories(data, logs),
+            **(environ or {}),
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+        },
+        console=logs / "app.console.log",
+        stay=stay,
+    )
+    child.wait(lambda: bool(get(url + "/ready")))
+    return App(url, data, child)
+
+
+class Sidecar(NamedTuple):
+    """A running sidecar; `proxy` and `health` are URLs, `boot` names this start of it in every
+    record that it makes."""
+
+    child: Child
+    proxy: str
+    health: str
+    boot: str
+
+    def not_taken(self) -> tuple[int, str]:
+        """Records that the app has not, and what keeps it; (0, "") of a sidecar that is gone."""
+        said = json.loads(get(self.health + "/health") or b"{}").get("shipper", {})
+        left = said.get("reserved", 0) - said.get("stored", 0) - said.get("duplicates", 0)
+        return max(0, left - sum(said.get("dropped", {}).values())), said.get("app_error", "")
+
+
+def start_sidecar(
+    data: Path,
+    logs: Path,
+    app_url: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    stdout: int | None = subprocess.DEVNULL,
+    stay: bool = False,
+) -> Sidecar:
+    """The sidecar with an explicit proxy on a free loopback port. Raises LocalError.
+
+    `stdout` takes its capture lines, None puts them into the console file.
+    """
+    if importlib.util.find_spec("mitmproxy") is None:
+        raise LocalError(
+            "mitmproxy is not installed in this environment, so there is no sidecar to start\n\n"
+            "hint: pip install 'telemock[sidecar]', or make venv"
+        )
+
+    def start() -> Sidecar:
+        return _sidecar(data, logs, app_url, environ or {}, stdout, stay)
+
+    return _on_free_ports(start)
+
+
+def _sidecar(
+    data: Path,
+    logs: Path,
+    app_url: str,
+    environ: Mapping[str, str],
+    stdout: int | None,
+    stay: bool,
+) -> Sidecar:
+    port, health_port = free_port(), free_port()
+    health = f"http://127.0.0.1:{health_port}"
+    child = Child(
+        "the sidecar",
+        [*PYTHON, "addon"],
+        environ={
+            **environment(),
+            **_directories(data, logs),
+            "TELEMOCK_TOKEN_FILE": str(data.absolute() / names.FILE_TOKEN),
+            "TELEMOCK_APP_URL": app_url,
+            "MITM_HOST": "127.0.0.1",
+            "MITM_PORT": str(port),
+            "TELEMOCK_HEALTH_HOST": "127.0.0.1",
+            "TELEMOCK_HEALTH_PORT": str(health_port),
+            "TELEMOCK_SHUTDOWN_SECONDS": str(FLUSH_SECONDS),
+            **environ,
+        },
+        console=logs / "sidecar.console.log",
+        stdout=stdout,
+        stay=stay,
+    )
+    found: dict[str, Any] = {}
+
+    def ready() -> bool:
+        if not get(health + "/ready"):
+            return False
+        found.update(json.loads(get(health + "/health") or b"{}"))
+        # Until it has the app's profiles it works with the built-in ones.
+        return bool(found) and found["profiles"]["source"] == "app"
+
+    child.wait(ready)
+    return Sidecar(child, f"http://127.0.0.1:{port}", health, found["shipper"]["boot"])
+
+
+def _directories(data: Path, logs: Path) -> dict[str, str]:
+    return {"TELEMOCK_DATA": str(data.absolute()), "TELEMOCK_LOGS": str(logs.absolute())}
+
+
+def _on_free_ports[T](start: Callable[[], T]) -> T:
+    """Started again when somebody took a port between the choice and the start."""
+    for _ in range(_TRIES - 1):
+        try:
+            return start()
+        except LocalError as e:
+            if not _PORT_TAKEN.search(str(e)):
+                raise
+    return start()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])

@@ -1,0 +1,101 @@
+"""What one start of a sidecar saw, summed up: the table that `telemock run` and `telemock demo` end
+with. Read from the captures themselves, since roll-ups know only hours.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from app.client.source import Source, captures
+from app.contract import record
+from app.contract.record import REASONS, CaptureRecord
+from app.report.tables import text_table
+from app.store import CaptureQuery, Scope
+from app.store.inventory import route_of
+from app.store.sqlite.rollup import sizes
+
+
+class Sent(msgspec.Struct, kw_only=True):
+    """What went one way. Bytes as in the report: target and body; all of a spliced connection."""
+
+    host: str
+    method: str
+    endpoint: str
+    action: str
+    kind: str
+    reason: str
+    count: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+
+
+def records(source: Source, boot: str, since_ns: int) -> Iterator[CaptureRecord]:
+    """Every record of that start since then, newest first, but its log lines.
+
+    Raises what the source raises.
+    """
+    for line in captures(source, CaptureQuery(since_ns=since_ns)):
+        found = record.decode(line)
+        if found.boot == boot and found.kind != "log":
+            yield found
+
+
+def lost(source: Source, boot: str, since_ns: int) -> dict[str, int]:
+    """Why how many records of that start are in no capture. Raises what the source raises."""
+    found = [m for m in source.report(Scope(since_ns=since_ns)).missing if m.boot == boot]
+    return found[0].lost if found else {}
+
+
+def summed(found: Iterable[CaptureRecord]) -> list[Sent]:
+    """One row for each host, method, endpoint and outcome, in the order of first sight."""
+    rows: dict[tuple[str, ...], Sent] = {}
+    for one in found:
+        method = one.request.method if one.request else ""
+        key = (one.host, method, route_of(one), one.action, one.kind, one.reason)
+        row = rows.get(key)
+        if row is None:
+            row = rows[key] = Sent(
+                host=one.host,
+                method=method,
+                endpoint=route_of(one),
+                action=one.action,
+                kind=one.kind,
+                reason=one.reason,
+                first_ns=one.time_ns,
+            )
+        out, back = sizes(one)
+        row.count += 1
+        row.bytes_out += out
+        row.bytes_in += back
+        row.first_ns = min(row.first_ns, one.time_ns)
+        row.last_ns = max(row.last_ns, one.time_ns)
+    return sorted(rows.values(), key=lambda row: row.first_ns)
+
+
+def table(rows: Iterable[Sent]) -> str:
+    """For people; captured text cannot act on the terminal."""
+    return text_table(
+        ("host", "endpoint", "action", "count", "bytes out", "bytes in", "first", "last", ""),
+        (
+            (
+                row.host,
+                f"{row.method} {row.endpoint}".strip() or f"({row.kind})",
+                row.action or row.kind,
+                row.count,
+                row.bytes_out,
+                row.bytes_in,
+                _clock(row.first_ns),
+                _clock(row.last_ns),
+                REASONS.get(row.reason, row.reason),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _clock(time_ns: int) -> str:
+    """The time of day, UTC, to the second."""
+    return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%H:%M:%SZ")

@@ -1,0 +1,256 @@
+"""Record -> field observations: which fields a request carries, of what type and shape.
+
+The store calls `observe` while it writes and keeps the counts; values are looked at and forgotten.
+Everything is bounded, because names and values are the sender's.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from app.contract.body import documents
+from app.contract.masking.fields import MASK
+from app.contract.record import CaptureRecord, Pair, Request
+
+TYPES = ("string", "integer", "number", "boolean", "null", "object", "array", "empty")
+SHAPES = (
+    "", "version", "guid", "ip", "email", "timestamp", "url", "hex", "base64", "token", "masked",
+)  # fmt: skip
+
+FIELDS = 2_000  # distinct fields of one request's bodies that are looked at
+NODES = 20_000  # values of one request's bodies that are looked at
+DEPTH = 16
+PATH = 200  # characters of a field's path
+
+_NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?")
+_DATE = r"\d{4}-\d{2}-\d{2}"
+_SHAPES = (
+    ("guid", re.compile(r"\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")),
+    ("ip", re.compile(r"(\d{1,3}\.){3}\d{1,3}|(?=.*:.*:)[0-9a-fA-F:.]{2,45}")),
+    ("timestamp", re.compile(_DATE + r"([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")),
+    ("version", re.compile(r"v?\d{1,9}(\.\d{1,9}){1,3}([-+][0-9A-Za-z.-]{1,64})?")),
+    ("email", re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}\.[^@\s.]{1,63}")),
+    ("url", re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,15}://\S*")),
+    ("token", re.compile(r"tok_[0-9A-Za-z_-]{8,64}")),
+    ("hex", re.compile(r"([0-9a-f]{2}){8,}|([0-9A-F]{2}){8,}")),
+)  # fmt: skip
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+
+
+class Field(NamedTuple):
+    path: str
+    type: str
+    shape: str
+
+
+# A kind ("type shape"), or of an object its names and the forms below them, of an array None and
+# the forms within.
+_Form = str | tuple[tuple[str, ...] | None, tuple["_Form", ...]]
+
+
+class Observation(NamedTuple):
+    """`others` counts what was over the limits. Most requests of a product have the same fields:
+    equal sets can be counted as one."""
+
+    fields: frozenset[Field]
+    others: int
+
+
+def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation | None:
+    """The fields of the record's request; None when there is nothing to learn from it.
+
+    That is any kind but an exchange and a refused request, and what was passed on unread.
+    """
+    request = record.request
+    if request is None or record.action == "pass" or record.kind not in ("exchange", "refused"):
+        return None
+    fields, others = both(
+        pairs_seen("query.", request.query), pairs_seen("header.", request.headers)
+    )
+    others += request.left_out
+    if request.body is not None:
+        found = documents(request.body, _content_type(request), decoders)
+        forms = tuple([_form(document, 0) for document in found])
+        small = len(request.body.text or "") <= _SMALL
+        more, over = (_known_bodies if small else _bodies)(forms)
+        fields = _union(fields, more) if small else fields | more
+        others += over
+    return Observation(fields, others)
+
+
+def route_of(record: CaptureRecord) -> str:
+    """The rule's route; without one the first segment of the path, so that names stay few."""
+    if record.route or record.request is None:
+        return record.route
+    first, slash, _ = record.request.path.lstrip("/").partition("/")
+    return f"/{first[:64]}{slash and '/*'}"
+
+
+# An instance of a product sends the same names every minute, with values that differ but are of the
+# same kind: what follows from names and kinds is remembered, where it is small.
+_SMALL = 4_096  # characters of names, or of a body
+_INTEGER = "integer "
+
+
+def pairs_seen(part: str, pairs: list[Pair]) -> Observation:
+    """Of the query (`query.`) or the headers (`header.`)."""
+    names = tuple([n for n, _ in pairs])
+    kinds = tuple([
+        _INTEGER if len(v) < 10 and v.isdecimal()
+        else _known_kind(v) if len(v) <= 128 else _kind(v)
+        for _, v in pairs
+    ])  # fmt: skip
+    return (_known_names if len("".join(names)) <= _SMALL else _names)(part, names, kinds)
+
+
+def _names(part: str, names: tuple[str, ...], kinds: tuple[str, ...]) -> Observation:
+    if part == "header.":
+        names = tuple(map(str.lower, names))
+    paths = [(part + n, kind) for n, kind in zip(names, kinds, strict=True)]
+    fields = frozenset(_field(path, kind) for path, kind in paths if len(path) <= PATH)
+    return Observation(fields, sum(len(path) > PATH for path, _ in paths))
+
+
+_known_names = lru_cache(maxsize=1_024)(_names)
+
+
+def _field(path: str, kind: str) -> Field:
+    type, _, shape = kind.partition(" ")
+    return Field(path, type, shape)
+
+
+@lru_cache(maxsize=1_024)
+def both(one: Observation, other: Observation) -> Observation:
+    return Observation(one.fields | other.fields, one.others + other.others)
+
+
+@lru_cache(maxsize=1_024)
+def _union(one: frozenset[Field], other: frozenset[Field]) -> frozenset[Field]:
+    return one | other if other else one
+
+
+def classify(value: str) -> tuple[str, str]:
+    """Type and shape of a value that came as text (query, header, form)."""
+    if not value:
+        return "empty", ""
+    if value.isdecimal() and value.isascii():
+        return "integer", _number_shape(float(value)) if len(value) < 20 else ""
+    if _NUMBER.fullmatch(value):
+        return "integer" if value.lstrip("+-").isdecimal() else "number", ""
+    if value in ("true", "false"):
+        return "boolean", ""
+    if value == "null":
+        return "null", ""
+    return "string", _shape(value)
+
+
+def _kind(value: str) -> str:
+    """The same as one word: type, space, shape."""
+    return " ".join(classify(value))
+
+
+_known_kind = lru_cache(maxsize=16_384)(_kind)
+
+
+def _shape(value: str) -> str:
+    if value == MASK:
+        return "masked"
+    start = value[:400]
+    for name, pattern in _SHAPES:
+        if pattern.fullmatch(start):
+            return name
+    if len(value) % 4 == 0 and _BASE64.fullmatch(start) and _mixed(start):
+        try:
+            base64.b64decode(
+                start[: len(start) // 4 * 4],
+                altchars=b"-_" if "-" in start or "_" in start else None,
+            )
+        except (binascii.Error, ValueError):
+            return ""
+        return "base64"
+    return ""
+
+
+def _mixed(value: str) -> bool:
+    """Words are letters of one case; encoded bytes of this length hardly ever are."""
+    return (
+        any(c.isdigit() for c in value)
+        and any(c.isupper() for c in value)
+        and any(c.islower() for c in value)
+    )
+
+
+def _number_shape(value: float) -> str:
+    """Seconds or milliseconds of the years 2001 to 2065."""
+    return "timestamp" if 1e9 <= value < 3e9 or 1e12 <= value < 3e12 else ""
+
+
+def _content_type(request: Request) -> str:
+    return next((v for n, v in request.headers if n.lower() == "content-type"), "")
+
+
+def _form(value: Any, depth: int) -> _Form:
+    """What a JSON value looks like: the kind, of objects and arrays what they hold instead."""
+    if isinstance(value, dict):
+        if depth >= DEPTH:
+            return (), ()
+        return tuple(value), tuple([
+            _INTEGER if type(v) is int and -(10**9) < v < 10**9 else _form(v, depth + 1)
+            for v in value.values()
+        ])  # fmt: skip
+    if isinstance(value, list):
+        return None, () if depth >= DEPTH else tuple([_form(v, depth + 1) for v in value])
+    if isinstance(value, str) and len(value) <= 128:
+        return _known_json_kind(value)
+    return _json_kind(value)
+
+
+def _bodies(forms: tuple[_Form, ...]) -> Observation:
+    """The distinct fields of one request's documents, within the limits."""
+    fields: set[Field] = set()
+    others = nodes = 0
+    stack: list[tuple[str, _Form, int]] = [("body", form, 0) for form in forms]
+    while stack:
+        path, form, depth = stack.pop()
+        nodes += 1
+        if nodes > NODES:
+            others += len(stack) + 1
+            break
+        if isinstance(form, str):
+            field = _field(path, form)
+        else:
+            names, within = form
+            field = Field(path, "array" if names is None else "object", "")
+            if depth >= DEPTH:
+                others += 1
+            elif names is None:
+                stack.extend((f"{path}[]", f, depth + 1) for f in within)
+            else:
+                pairs = zip(names, within, strict=True)
+                stack.extend((f"{path}.{name}", f, depth + 1) for name, f in pairs)
+        if len(path) > PATH or (len(fields) >= FIELDS and field not in fields):
+            others += 1
+        else:
+            fields.add(field)
+    return Observation(frozenset(fields), others)
+
+
+_known_bodies = lru_cache(maxsize=512)(_bodies)
+
+
+def _json_kind(value: Any) -> str:
+    if isinstance(value, str):
+        return f"string {_shape(value)}" if value else "empty "
+    if value is None:
+        return "null "
+    if isinstance(value, bool):
+        return "boolean "
+    if isinstance(value, int):
+        return _INTEGER + (_number_shape(value) if abs(value) < 1 << 63 else "")
+    return "number "
+
+
+_known_json_kind = lru_cache(maxsize=4_096)(_json_kind)

@@ -1,0 +1,64 @@
+"""What sidecars say of their numbers (`app.contract.account`), kept beside the boots.
+
+Called by `app.store.sqlite.writer`, inside its transaction, and by `app.store.sqlite.reader`.
+"""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from app.contract.account import Account
+from app.store import Told
+
+_decoder = msgspec.json.Decoder(dict[str, int])
+
+
+def tell(connection: sqlite3.Connection, told: Sequence[Told]) -> dict[str, int]:
+    """Keep them; how many records are stored of each boot. Nobody tells of another pod's boot."""
+    known: dict[str, int] = {}
+    for account, namespace, pod in told:
+        row = connection.execute(
+            "SELECT namespace, pod, count, numbered, lost, ended FROM boot WHERE boot=?",
+            (account.boot,),
+        ).fetchone()
+        if row is None:
+            _add(connection, account, namespace, pod)
+            known[account.boot] = 0
+        elif pod in ("", row[1]) and namespace in ("", row[0]):
+            known[account.boot] = row[2]
+            _grow(connection, account, *row[3:])
+    return known
+
+
+def lost(column: str) -> dict[str, int]:
+    return _decoder.decode(column)
+
+
+def _add(connection: sqlite3.Connection, account: Account, namespace: str, pod: str) -> None:
+    now = time.time_ns()
+    connection.execute(
+        "INSERT INTO boot(boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered,"
+        " lost, ended) VALUES (?,?,?,'',0,0,?,?,?,?,?)",
+        (account.boot, namespace, pod, now, now, account.numbered, _column(account.lost),
+         account.ended),
+    )  # fmt: skip
+
+
+def _grow(
+    connection: sqlite3.Connection, account: Account, numbered: int, column: str, ended: int
+) -> None:
+    """Numbers only grow: what comes twice or late changes nothing."""
+    before = lost(column)
+    reasons = before.keys() | account.lost.keys()
+    most = {r: max(before.get(r, 0), account.lost.get(r, 0)) for r in reasons}
+    after = (max(numbered, account.numbered), _column(most), int(ended or account.ended))
+    if after != (numbered, column, ended):
+        connection.execute(
+            "UPDATE boot SET numbered=?, lost=?, ended=? WHERE boot=?", (*after, account.boot)
+        )
+
+
+def _column(lost: dict[str, int]) -> str:
+    return msgspec.json.encode(lost, order="sorted").decode()

@@ -1,0 +1,278 @@
+"""The store's questions as SQL. Called by `app.store.sqlite.store` with a connection of its pool.
+
+Only `captures` and `capture` read captures; the rest reads roll-ups and the inventory. CROSS JOIN
+and `+` have SQLite go through a roll-up by its time, not by the index that is for dropping.
+"""
+
+import sqlite3
+from itertools import groupby
+from typing import Any
+
+import zstandard
+
+from app.store import (
+    OTHER,
+    BootRow,
+    CaptureQuery,
+    EndpointRow,
+    FieldRow,
+    Page,
+    Scope,
+    SenderRow,
+    VersionRow,
+    whole,
+)
+from app.store.sqlite.accounts import lost
+from app.store.sqlite.rollup import SENDER, TRAFFIC, Rollup
+from app.store.sqlite.search import cursor, i64, search
+
+_PAGE = 16 << 20  # bytes of records after which a page ends, however many were asked for
+_FORMS = 512  # that are remembered, some 2 KB each
+
+
+class Reader:
+    """One connection, and the dictionaries and forms it has met."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
+        self._forms: dict[int, bytes] = {}
+
+    def captures(self, query: CaptureQuery) -> Page:
+        self.connection.execute("BEGIN")  # one state of the store for all steps
+        try:
+            found = search(self.connection, query)
+            more = len(found) > query.limit
+            found = found[: query.limit]
+            last = cursor(query.order, *found[-1]) if found else query.cursor
+            records, size = [], 0
+            for n, (_, id) in enumerate(found):
+                records.append(self._record(id))
+                size += len(records[-1])
+                if size > _PAGE and n + 1 < len(found):
+                    last, more = cursor(query.order, *found[n]), True
+                    break
+        finally:
+            self.connection.execute("ROLLBACK")
+        return Page(records, last if more else None, last)
+
+    def capture(self, id: str) -> bytes | None:
+        boot, _, seq = id.rpartition("-")
+        if not (seq.isascii() and seq.isdecimal()) or len(seq) > 18:
+            return None
+        row = self.connection.execute(
+            "SELECT dictionary_id, record, seq, time_ns FROM capture"
+            " WHERE boot_id=(SELECT id FROM boot WHERE boot=?) AND seq=?",
+            (boot, int(seq)),
+        ).fetchone()
+        return self._line(*row) if row else None
+
+    def endpoints(self, scope: Scope) -> list[EndpointRow]:
+        sender, where, values = _rows_of(SENDER, scope, "endpoint.profile")
+        senders: dict[int, int] = dict(
+            self.connection.execute(
+                "SELECT number, count(*) FROM (SELECT DISTINCT +endpoint_id AS number,"  # noqa: S608
+                f" namespace, pod FROM {sender} CROSS JOIN endpoint ON endpoint.id=endpoint_id"
+                f" WHERE {where}) GROUP BY 1",
+                values,
+            ).fetchall()
+        )
+        traffic, where, values = _rows_of(TRAFFIC, scope, "endpoint.profile")
+        # total() where a hostile size could make sum() overflow.
+        rows = self.connection.execute(
+            "SELECT endpoint.id, endpoint.profile, host, method, route, rule, kind, action,"  # noqa: S608
+            " answered_by, reason, status, sum(count), cast(total(bytes_out) AS INTEGER),"
+            " cast(total(bytes_in) AS INTEGER), cast(total(duration_ns) AS INTEGER),"
+            " min(first_ns), max(last_ns)"
+            f" FROM {traffic} CROSS JOIN endpoint ON endpoint.id=endpoint_id WHERE {where}"
+            " GROUP BY 1, rule, kind, action, answered_by, reason, status"
+            " ORDER BY endpoint.profile, host, route, method, 1, rule, kind, action, answered_by,"
+            " reason",
+            values,
+        )
+        return [_endpoint(key, list(g), senders) for key, g in groupby(rows, lambda r: r[:10])]
+
+    def versions(self, scope: Scope) -> list[VersionRow]:
+        traffic, where, values = _rows_of(TRAFFIC, scope, "version.profile")
+        rows = self.connection.execute(
+            "SELECT version.profile, version, sum(count), min(first_ns), max(last_ns)"  # noqa: S608
+            f" FROM {traffic} CROSS JOIN version ON version.id=version_id"
+            f" WHERE {where} AND version.profile<>'' GROUP BY 1, 2 ORDER BY 1, 4",
+            values,
+        )
+        return [
+            VersionRow(profile=profile, version=version, count=count, first_ns=first, last_ns=last)
+            for profile, version, count, first, last in rows
+        ]
+
+    def senders(self, scope: Scope) -> list[SenderRow]:
+        sender, where, values = _rows_of(SENDER, scope, "endpoint.profile")
+        columns, group = "node, image, count, cast(bytes_out AS INTEGER), first_ns, last_ns", ""
+        if sender == SENDER.name:  # there may be many days: SQLite sums them fastest
+            columns = (
+                "max(node), max(image), sum(count), cast(total(bytes_out) AS INTEGER),"
+                " min(first_ns), max(last_ns)"
+            )
+            group = " GROUP BY namespace, pod, endpoint.profile, host, version"
+        rows = self.connection.execute(
+            f"SELECT namespace, pod, endpoint.profile, host, version, {columns}"  # noqa: S608
+            f" FROM {sender} CROSS JOIN endpoint ON endpoint.id=endpoint_id"
+            f" JOIN version ON version.id=version_id WHERE {where}{group} ORDER BY 1, 2, 3, 4, 5",
+            values,
+        )
+        found: list[SenderRow] = []
+        before = None
+        for row in rows:
+            namespace, pod, profile, host, version, node, image, count, out, first, last = row
+            if row[:5] != before:
+                before = row[:5]
+                one = SenderRow(
+                    namespace=namespace, pod=pod, node=node, image=image, profile=profile,
+                    host=host, version=version, count=count, bytes_out=out, first_ns=first,
+                    last_ns=last,
+                )  # fmt: skip
+                found.append(one)
+                continue
+            one.node, one.image = max(one.node, node), max(one.image, image)
+            one.count += count
+            one.bytes_out = i64(one.bytes_out + out)
+            one.first_ns, one.last_ns = min(one.first_ns, first), max(one.last_ns, last)
+        return found
+
+    def fields(self, scope: Scope) -> list[FieldRow]:
+        where, values = _scope(scope, "endpoint.profile", "seen.")
+        others, other_values = _scope(scope, "endpoint.profile", "observed.")
+        rows = self.connection.execute(
+            "SELECT endpoint.profile, host, method, route, version, path, type, shape, count,"  # noqa: S608
+            " requests, seen.first_ns, seen.last_ns FROM seen JOIN field ON field.id=field_id"
+            " JOIN endpoint ON endpoint.id=field.endpoint_id"
+            " JOIN version ON version.id=seen.version_id"
+            " JOIN observed ON observed.endpoint_id=endpoint.id"
+            f" AND observed.version_id=seen.version_id WHERE {where}"
+            " UNION ALL"
+            " SELECT endpoint.profile, host, method, route, version, ?, '', '', others,"
+            " requests, first_ns, last_ns FROM observed"
+            " JOIN endpoint ON endpoint.id=endpoint_id"
+            f" JOIN version ON version.id=version_id WHERE others>0 AND {others}"
+            " ORDER BY 1, 2, 4, 3, 5, 6, 7, 8",
+            (*values, OTHER, *other_values),
+        )
+        return [
+            FieldRow(
+                profile=profile, host=host, method=method, route=route, version=version, path=path,
+                type=type, shape=shape, count=count, requests=requests, first_ns=first,
+                last_ns=last,
+            )
+            for (profile, host, method, route, version, path, type, shape, count, requests, first,
+                 last) in rows
+        ]  # fmt: skip
+
+    def boots(self) -> list[BootRow]:
+        rows = self.connection.execute(
+            "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered, ended,"
+            " lost FROM boot ORDER BY first_ns, id"
+        )
+        return [_boot(*row) for row in rows]
+
+    def _record(self, id: int) -> bytes:
+        row = self.connection.execute(
+            "SELECT dictionary_id, record, seq, time_ns FROM capture WHERE id=?", (id,)
+        ).fetchone()
+        return self._line(*row)
+
+    def _line(self, dictionary: int, record: bytes, seq: int, time_ns: int) -> bytes:
+        if dictionary < 0:
+            return whole(self._form(-dictionary), seq, time_ns, record)
+        line = self._decompressor(dictionary).decompress(record)
+        return line if line.isascii() else _repaired(line)
+
+    def _form(self, number: int) -> bytes:
+        line = self._forms.get(number)
+        if line is None:
+            dictionary, packed = self.connection.execute(
+                "SELECT dictionary_id, line FROM form WHERE id=?", (number,)
+            ).fetchone()
+            if len(self._forms) >= _FORMS:
+                self._forms.clear()
+            line = self._forms[number] = self._decompressor(dictionary).decompress(packed)
+        return line
+
+    def _decompressor(self, dictionary: int) -> zstandard.ZstdDecompressor:
+        found = self._decompressors.get(dictionary)
+        if found is None:
+            row = self.connection.execute(
+                "SELECT data FROM dictionary WHERE id=?", (dictionary,)
+            ).fetchone()
+            data = zstandard.ZstdCompressionDict(row[0]) if row else None
+            found = self._decompressors[dictionary] = zstandard.ZstdDecompressor(data)
+        return found
+
+
+def _repaired(line: bytes) -> bytes:
+    """The line as UTF-8: until 2026-11-29 fields were kept in which it was not."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return line.decode("utf-8", "replace").encode()
+    return line
+
+
+def _scope(scope: Scope, profile: str, table: str = "") -> tuple[str, list[Any]]:
+    where = ["1"]
+    values: list[Any] = []
+    if scope.since_ns is not None:
+        where.append(f"{table}last_ns>=?")
+        values.append(i64(scope.since_ns))
+    if scope.until_ns is not None:
+        where.append(f"{table}first_ns<?")
+        values.append(i64(scope.until_ns))
+    if scope.profile is not None:
+        where.append(f"{profile}=?")
+        values.append(scope.profile)
+    return " AND ".join(where), values
+
+
+def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list[Any]]:
+    """The table that answers for this time, and which of its rows."""
+    where, values = _scope(scope, profile)
+    if scope.since_ns is None and scope.until_ns is None:
+        return f"{rollup.name}_total", where, values
+    # What the times say of hours or days is said twice, because these are in an index.
+    if scope.since_ns is not None:
+        where += f" AND {rollup.time}>=?"
+        values.append(i64(scope.since_ns) // rollup.unit)
+    if scope.until_ns is not None:
+        where += f" AND {rollup.time}<=?"
+        values.append(i64(scope.until_ns) // rollup.unit)
+    return rollup.name, where, values
+
+
+def _boot(
+    boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
+    numbered: int, ended: int, told: str,
+) -> BootRow:  # fmt: skip
+    reasons = lost(told)
+    known = sum(reasons.values())
+    gone = max(max_seq, numbered) - count
+    missing = gone if ended else max(max_seq - count, min(known, gone))
+    if ended and missing > known:
+        reasons["killed"] = missing - known
+    return BootRow(
+        boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
+        numbered=numbered, missing=missing, lost=reasons, ended=bool(ended), first_ns=first,
+        last_ns=last,
+    )  # fmt: skip
+
+
+def _endpoint(key: tuple[Any, ...], rows: list[Any], senders: dict[int, int]) -> EndpointRow:
+    return EndpointRow(
+        **dict(zip(EndpointRow.__struct_fields__[:9], key[1:], strict=True)),
+        statuses={row[10]: row[11] for row in rows},
+        count=sum(row[11] for row in rows),
+        bytes_out=sum(row[12] for row in rows),
+        bytes_in=sum(row[13] for row in rows),
+        duration_ns=sum(row[14] for row in rows),
+        first_ns=min(row[15] for row in rows),
+        last_ns=max(row[16] for row in rows),
+        workloads=senders.get(key[0], 0),
+    )

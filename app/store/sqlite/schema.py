@@ -1,0 +1,306 @@
+"""The SQLite file: how it is opened, its tables, and their migrations.
+
+Called by `app.store.sqlite.store`. A schema is never edited once released: add a step to
+MIGRATIONS.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from app.store import StoreError, StoreFull
+
+APPLICATION = 0x746D6F6B  # "tmok", in the file's header
+
+# Version n is what MIGRATIONS[:n] make.
+#
+# boot         one start of a sidecar: what came of it, and what it says itself (numbered, ended;
+#              lost, by reason, as JSON).
+# capture      the whole record beside what orders it; `id` grows with arrival and is never used
+#              twice (total.last). No random key: one costs 40 % of the speed.
+#              `record` is the line as zstd's, with a dictionary or (0) without; where
+#              `dictionary_id` is negative, that of a form, it is the line's values.
+# form         what lines of a boot have in common (app.store.Form), as zstd's. Its number is never
+#              used twice, because readers remember it.
+# facet        the columns to search captures by, once for each combination: searches look here
+#              first, and then at the newest captures of what they found.
+# run          which sequence numbers of a boot were ever stored, as ranges; also keeps a pruned
+#              record from being taken again.
+# traffic      roll-up by the hour; sender by the day. Their totals are the same without the time;
+#              the indexes find the first hour or day of a group, once those before it are dropped.
+# observed     requests behind the inventory of one endpoint and version.
+# field, seen  the inventory: the name once, then what was seen of it in each version.
+MIGRATIONS = (
+    """
+    CREATE TABLE total (records INTEGER NOT NULL);
+    INSERT INTO total VALUES (0);
+    CREATE TABLE dictionary (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    CREATE TABLE boot (
+        id INTEGER PRIMARY KEY, boot TEXT NOT NULL UNIQUE, namespace TEXT NOT NULL,
+        pod TEXT NOT NULL, node TEXT NOT NULL, max_seq INTEGER NOT NULL, count INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL
+    );
+    CREATE TABLE run (
+        boot_id INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+        PRIMARY KEY (boot_id, first)
+    ) WITHOUT ROWID;
+    CREATE TABLE capture (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, boot_id INTEGER NOT NULL, seq INTEGER NOT NULL,
+        time_ns INTEGER NOT NULL, kind TEXT NOT NULL, profile TEXT NOT NULL, host TEXT NOT NULL,
+        method TEXT NOT NULL, path TEXT NOT NULL, route TEXT NOT NULL, rule TEXT NOT NULL,
+        action TEXT NOT NULL, reason TEXT NOT NULL, status INTEGER NOT NULL, version TEXT NOT NULL,
+        namespace TEXT NOT NULL, pod TEXT NOT NULL,
+        dictionary_id INTEGER NOT NULL, record BLOB NOT NULL
+    );
+    CREATE UNIQUE INDEX capture_sequence ON capture (boot_id, seq);
+    CREATE INDEX capture_time ON capture (time_ns);
+    CREATE TABLE endpoint (
+        id INTEGER PRIMARY KEY, profile TEXT NOT NULL, host TEXT NOT NULL, method TEXT NOT NULL,
+        route TEXT NOT NULL, fields INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (profile, host, method, route)
+    );
+    CREATE TABLE version (
+        id INTEGER PRIMARY KEY, profile TEXT NOT NULL, version TEXT NOT NULL,
+        UNIQUE (profile, version)
+    );
+    CREATE TABLE traffic (
+        hour INTEGER NOT NULL, endpoint_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        rule TEXT NOT NULL, kind TEXT NOT NULL, action TEXT NOT NULL, answered_by TEXT NOT NULL,
+        status INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
+        bytes_out INTEGER NOT NULL, bytes_in INTEGER NOT NULL, duration_ns INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (
+            hour, endpoint_id, version_id, rule, kind, action, answered_by, status, reason
+        )
+    ) WITHOUT ROWID;
+    CREATE TABLE sender (
+        day INTEGER NOT NULL, endpoint_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        namespace TEXT NOT NULL, pod TEXT NOT NULL, node TEXT NOT NULL, image TEXT NOT NULL,
+        count INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (day, endpoint_id, version_id, namespace, pod)
+    ) WITHOUT ROWID;
+    CREATE TABLE observed (
+        endpoint_id INTEGER NOT NULL, version_id INTEGER NOT NULL, requests INTEGER NOT NULL,
+        others INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (endpoint_id, version_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE field (
+        id INTEGER PRIMARY KEY, endpoint_id INTEGER NOT NULL, path TEXT NOT NULL,
+        UNIQUE (endpoint_id, path)
+    );
+    CREATE TABLE seen (
+        field_id INTEGER NOT NULL, version_id INTEGER NOT NULL, type TEXT NOT NULL,
+        shape TEXT NOT NULL, count INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (field_id, version_id, type, shape)
+    ) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE total ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
+    UPDATE total SET last=coalesce((SELECT seq FROM sqlite_sequence WHERE name='capture'), 0);
+    CREATE TABLE facet (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, profile TEXT NOT NULL, host TEXT NOT NULL,
+        method TEXT NOT NULL, path TEXT NOT NULL, route TEXT NOT NULL, rule TEXT NOT NULL,
+        action TEXT NOT NULL, reason TEXT NOT NULL, status INTEGER NOT NULL, version TEXT NOT NULL,
+        namespace TEXT NOT NULL, pod TEXT NOT NULL,
+        UNIQUE (pod, namespace, path, status, host, method, version, kind, profile, route, rule,
+            action, reason)
+    );
+    INSERT INTO facet(kind, profile, host, method, path, route, rule, action, reason, status,
+        version, namespace, pod) SELECT DISTINCT kind, profile, host, method, path, route, rule,
+        action, reason, status, version, namespace, pod FROM capture;
+    CREATE TABLE narrow (
+        id INTEGER PRIMARY KEY, boot_id INTEGER NOT NULL, seq INTEGER NOT NULL,
+        time_ns INTEGER NOT NULL, facet_id INTEGER NOT NULL,
+        dictionary_id INTEGER NOT NULL, record BLOB NOT NULL
+    );
+    INSERT INTO narrow SELECT capture.id, boot_id, seq, time_ns, facet.id, dictionary_id, record
+        FROM capture JOIN facet USING (kind, profile, host, method, path, route, rule, action,
+        reason, status, version, namespace, pod) ORDER BY capture.id;
+    DROP TABLE capture;
+    ALTER TABLE narrow RENAME TO capture;
+    CREATE UNIQUE INDEX capture_sequence ON capture (boot_id, seq);
+    CREATE INDEX capture_time ON capture (time_ns);
+    CREATE INDEX capture_facet ON capture (facet_id, time_ns);
+    """,
+    """
+    CREATE TABLE traffic_total (
+        endpoint_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        rule TEXT NOT NULL, kind TEXT NOT NULL, action TEXT NOT NULL, answered_by TEXT NOT NULL,
+        status INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
+        bytes_out INTEGER NOT NULL, bytes_in INTEGER NOT NULL, duration_ns INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (endpoint_id, version_id, rule, kind, action, answered_by, status, reason)
+    ) WITHOUT ROWID;
+    INSERT INTO traffic_total SELECT endpoint_id, version_id, rule, kind, action, answered_by,
+        status, reason, count, bytes_out, bytes_in, duration_ns, first_ns, last_ns
+        FROM traffic WHERE true ON CONFLICT DO UPDATE SET
+        count=count+excluded.count, bytes_out=bytes_out+excluded.bytes_out,
+        bytes_in=bytes_in+excluded.bytes_in, duration_ns=duration_ns+excluded.duration_ns,
+        first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns);
+    CREATE INDEX traffic_group ON traffic (endpoint_id, version_id, hour);
+    CREATE TABLE sender_total (
+        endpoint_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        namespace TEXT NOT NULL, pod TEXT NOT NULL, node TEXT NOT NULL, image TEXT NOT NULL,
+        count INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (endpoint_id, namespace, pod, version_id)
+    ) WITHOUT ROWID;
+    INSERT INTO sender_total SELECT endpoint_id, version_id, namespace, pod, node, image, count,
+        bytes_out, first_ns, last_ns FROM sender WHERE true ORDER BY day ON CONFLICT DO UPDATE SET
+        node=excluded.node, image=excluded.image,
+        count=count+excluded.count, bytes_out=bytes_out+excluded.bytes_out,
+        first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns);
+    CREATE INDEX sender_group ON sender (endpoint_id, namespace, pod, day);
+    """,
+    """
+    CREATE TABLE form (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, boot_id INTEGER NOT NULL,
+        dictionary_id INTEGER NOT NULL, line BLOB NOT NULL
+    );
+    CREATE INDEX form_boot ON form (boot_id);
+    """,
+    """
+    ALTER TABLE boot ADD COLUMN numbered INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE boot ADD COLUMN lost TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE boot ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+    """,
+)
+VERSION = len(MIGRATIONS)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.Error as e:
+        code = getattr(e, "sqlite_errorcode", 0)
+        if code & 0xFF == sqlite3.SQLITE_FULL or code in _NO_ROOM:
+            raise StoreFull(
+                f"store {path}: the disk took no more ({e})\n\n"
+                "hint: free some space, or lower TELEMOCK_RETENTION_SIZE; nothing was half written"
+            ) from None
+        raise StoreError(
+            f"store {path}: {e}\n\nhint: check that the file is a store of telemock's, that this "
+            "user may read and write it and its directory, and that the disk is healthy"
+        ) from None
+
+
+# What a file size limit, a quota and a full disk look like, besides SQLITE_FULL.
+_NO_ROOM = frozenset({
+    sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_SHMSIZE,
+})  # fmt: skip
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The store at `path`, made or migrated as needed. Readable by its owner only."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as e:
+        raise StoreError(
+            f"store {path}: {e.strerror}\n\n"
+            "hint: TELEMOCK_DATA names the directory; this user must be able to write there"
+        ) from None
+    with translated(path):
+        connection = _connect(str(path))
+        try:
+            _version(connection, path)  # before anything is changed: it may be no store of ours
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first table
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(
+                "PRAGMA synchronous=FULL"
+            )  # an acknowledged record survives a power cut
+            connection.execute("PRAGMA journal_size_limit=33554432")
+            _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Reads while a writer writes, and also where nobody does and nothing may be written."""
+    if not path.is_file():
+        raise StoreError(
+            f"store {path}: there is none\n\n"
+            "hint: TELEMOCK_DATA names its directory; the app makes it when it starts"
+        )
+    with translated(path):
+        try:
+            return _reader(path, "mode=ro")
+        except sqlite3.OperationalError as e:
+            # A store at rest in a directory that takes no -wal and -shm files. With a journal there
+            # is somebody, or was: reading past it would show the past as the present.
+            wal = Path(f"{path}-wal")
+            refused = e.sqlite_errorcode & 0xFF in (
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            )
+            if not refused or (wal.exists() and wal.stat().st_size):
+                raise
+            return _reader(path, "immutable=1")
+
+
+def _reader(path: Path, how: str) -> sqlite3.Connection:
+    connection = _connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True)
+    try:
+        if _version(connection, path) < VERSION:
+            raise StoreError(
+                f"store {path}: its schema is older than {VERSION}\n\n"
+                "hint: start the app on it once: it brings the store up to date"
+            )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(name: str, uri: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        name, isolation_level=None, check_same_thread=False, timeout=10, uri=uri
+    )
+    try:
+        connection.execute("PRAGMA cache_size=-16000")
+        connection.execute("PRAGMA temp_store=MEMORY")
+    except BaseException:  # the file is no database
+        connection.close()
+        raise
+    return connection
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application != APPLICATION and (
+        version or connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    ):
+        raise StoreError(
+            f"store {path}: this SQLite file is not a store of telemock's\n\n"
+            "hint: TELEMOCK_DATA names the store's directory; choose another"
+        )
+    if version > VERSION:
+        raise StoreError(
+            f"store {path}: its schema is {version}, this version of telemock knows {VERSION}\n\n"
+            "hint: run the version of telemock that wrote it, or a newer one"
+        )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number in range(_version(connection, path), VERSION):
+            for statement in MIGRATIONS[number].split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={number + 1}")
+        connection.execute(f"PRAGMA application_id={APPLICATION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,188 @@
+"""Which captures a question means, in order. Called by `app.store.sqlite.reader`.
+
+What is asked for by name is looked up in the facets. Their captures then come from an index in the
+order of time, facet by facet, as far as the page reaches: the effort goes with the number of facets
+that fit, not with the number of captures. Where many do, the captures that come next may
+fill the page: see `_near`. No index has the order of arrival within a facet: see `_arrived`.
+"""
+
+import re
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from app.store import LIMIT, CaptureQuery, QueryError
+
+_TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
+_NEAR = 20_000  # captures looked at in the order of arrival, before the facets' index is
+_WORTH = 4  # captures to look at for one that fits: less than a fifth of them is few
+_CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,19})\.(\d{1,19})")
+_Place = tuple[int, int]  # time (0 in the order of arrival) and id
+
+
+def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
+    """The places of one more capture than the page takes, where there are so many.
+
+    Raises QueryError.
+    """
+    if not 1 <= query.limit <= LIMIT:
+        raise QueryError(f"limit is {query.limit}, expected 1 to {LIMIT}")
+    behind = None if query.cursor is None else _cursor(query.cursor, query.order)
+    facets, names = _facets(query)
+    times, values = _times(query)
+    if query.order == "arrival":
+        if facets:
+            times += f" AND facet_id IN (SELECT id FROM facet WHERE {facets})"  # noqa: S608
+        index = "capture_facet" if facets else "" if times == "1" else "capture_time"
+        return _arrived(
+            connection, max(behind or (0, 0)), times, index, (*values, *names, query.limit + 1)
+        )
+    newest = query.order == "newest"
+    down, beyond, at_most, at_least = ("DESC", "<", "<=", ">=") if newest else ("", ">", ">=", "<=")
+    if behind is not None:
+        times += f" AND time_ns{at_most}? AND (time_ns, id){beyond}(?, ?)"
+        values += (behind[0], *behind)
+    page = f"{times} ORDER BY time_ns {down}, id {down} LIMIT ?"
+    if not facets:
+        return connection.execute(
+            f"SELECT time_ns, id FROM capture WHERE {page}",  # noqa: S608
+            (*values, query.limit + 1),
+        ).fetchall()
+    places = query.limit + 1
+    with closing(
+        connection.execute(
+            "SELECT (SELECT time_ns FROM capture WHERE facet_id=facet.id"  # noqa: S608
+            f" AND {page}), id FROM facet WHERE {facets}",
+            (*values, 1, *names),
+        )
+    ) as rows:
+        heads = rows.fetchmany(places)
+        if len(heads) == places:
+            near = _near(connection, page, facets, (*names, *values), places)
+            if len(near) == places:
+                return near
+        heads += rows
+    found: list[_Place] = []
+    last = i64(-(1 << 64) if newest else 1 << 64)  # of the page, once it is full
+    for head, facet in sorted((h for h in heads if h[0] is not None), reverse=newest):
+        if head != last and (head < last) == newest:
+            break  # and so are the heads of all the others
+        found += connection.execute(
+            "SELECT time_ns, id FROM capture WHERE facet_id=?"  # noqa: S608
+            f" AND time_ns{at_least}? AND {page}",
+            (facet, last, *values, query.limit + 1),
+        )
+        found.sort(reverse=newest)
+        del found[query.limit + 1 :]
+        if len(found) > query.limit:
+            last = found[-1][0]
+    return found
+
+
+def _near(
+    connection: sqlite3.Connection, page: str, facets: str, values: tuple[Any, ...], places: int
+) -> list[_Place]:
+    """Those that fit of the captures that come next in order, whatever their facet: where enough of
+    them do, they are the page. Gives up soon where few do."""
+    found: list[_Place] = []
+    left = places // 2  # captures to look at
+    for time_ns, id, fits in connection.execute(
+        "SELECT time_ns, id, EXISTS (SELECT 1 FROM facet WHERE id=facet_id"  # noqa: S608
+        f" AND {facets}) FROM capture WHERE {page}",
+        (*values, places * (1 + _WORTH)),
+    ):
+        left -= 1
+        if fits:
+            found.append((time_ns, id))
+            left += _WORTH
+        if not left or len(found) == places:
+            break
+    return found
+
+
+def _arrived(
+    connection: sqlite3.Connection, after: int, fits: str, index: str, values: tuple[Any, ...]
+) -> list[_Place]:
+    """By id as far as _NEAR: that is enough for what is frequent, and for who follows. Else what
+    fits is rare or came long after: all that `index` has of it, put in order, is less than all
+    there is. Without an index everything fits."""
+    first, last = connection.execute(
+        "SELECT (SELECT min(id) FROM capture WHERE id>?), last FROM total", (after,)
+    ).fetchone()
+    if first is None:
+        return []
+    by_id = "SELECT 0, id FROM capture {} WHERE id BETWEEN ? AND ? AND {} ORDER BY id LIMIT ?"
+    near = first + _NEAR if index else last
+    found = connection.execute(by_id.format("NOT INDEXED", fits), (first, near, *values)).fetchall()
+    if len(found) == values[-1] or last <= near:
+        return found
+    return connection.execute(
+        by_id.format(f"INDEXED BY {index}", fits), (first, last, *values)
+    ).fetchall()
+
+
+def cursor(order: str, key: int, id: int) -> str:
+    return f"{order}.{key}.{id}"
+
+
+def _cursor(text: str, order: str) -> _Place:
+    found = _CURSOR.fullmatch(text)
+    if found is None or found[1] != order or int(found[2]) >> 63 or int(found[3]) >> 63:
+        raise QueryError(
+            f"cursor is {text[:64]!r}, which is none of order {order}\n\n"
+            "hint: pass on the cursor of the page before, with the same order"
+        )
+    return int(found[2]), int(found[3])
+
+
+def _times(query: CaptureQuery) -> tuple[str, list[Any]]:
+    where, values = "1", []
+    for bound, given in ((">=", query.since_ns), ("<", query.until_ns)):
+        if given is not None:
+            where += f" AND time_ns{bound}?"
+            values.append(i64(given))
+    return where, values
+
+
+def _facets(query: CaptureQuery) -> tuple[str, list[Any]]:
+    """The condition on facets, "" for any."""
+    where: list[str] = []
+    values: list[Any] = []
+
+    def also(condition: str, *given: Any) -> None:
+        where.append(condition)
+        values.extend(given)
+
+    for name in ("kind", "host", "profile", "action", "version", "method"):
+        if (value := getattr(query, name)) is not None:
+            also(f"{name}=?", value)
+    if query.workload is not None:
+        namespace, slash, pod = query.workload.rpartition("/")
+        if slash:
+            also("namespace=?", namespace)
+        if pod:
+            also("pod=?", pod)
+    if query.status is not None:
+        also("status BETWEEN ? AND ?", *_statuses(query.status))
+    if query.text:
+        pattern = "%" + re.sub(r"([%_\\])", r"\\\1", query.text) + "%"
+        also(
+            "(" + " OR ".join(rf"{name} LIKE ? ESCAPE '\'" for name in _TEXT) + ")",
+            *[pattern] * len(_TEXT),
+        )
+    return " AND ".join(where), values
+
+
+def _statuses(status: int | str) -> tuple[int, int]:
+    text = str(status).lower()
+    if re.fullmatch(r"[1-9]xx", text, re.ASCII):
+        return int(text[0]) * 100, int(text[0]) * 100 + 99
+    if re.fullmatch(r"\d{1,3}", text, re.ASCII):
+        return int(text), int(text)
+    raise QueryError(
+        f"status is {str(status)[:64]!r}, expected a number such as 404, or a class: 4xx"
+    )
+
+
+def i64(value: int) -> int:
+    return max(-(1 << 63), min(value, (1 << 63) - 1))

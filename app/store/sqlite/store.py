@@ -1,0 +1,269 @@
+"""The embedded store: one SQLite file, one writer, a few readers. See `app.store` for its promises.
+
+Made by the app at start, and by the CLI for reading (`open_readonly`).
+"""
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.store import (
+    BootRow,
+    CaptureQuery,
+    Decoders,
+    EndpointRow,
+    FieldRow,
+    Incoming,
+    Page,
+    Pruned,
+    QueryError,
+    Scope,
+    SenderRow,
+    Stats,
+    StoreError,
+    Told,
+    VersionRow,
+    Written,
+)
+from app.store.sqlite.reader import Reader
+from app.store.sqlite.rollup import SENDER, TRAFFIC
+from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
+from app.store.sqlite.search import cursor
+from app.store.sqlite.writer import Writer
+
+_READERS = 4  # readers at a time; more wait
+_QUESTION_S = 30.0  # of one reader's time: a search may have to look at everything
+_STEP = 500  # captures dropped in one transaction
+
+
+def _no_decoders(profile: str, rule: str) -> Sequence[str]:
+    return ()
+
+
+class SqliteStore:
+    """Every method from any thread."""
+
+    def __init__(self, path: Path, decoders: Decoders = _no_decoders) -> None:
+        """Opens the store at `path`, or makes it. Raises StoreError."""
+        self.path = path
+        self._lock = threading.Lock()  # of the writer
+        self._readers = _Readers(path)
+        connection = open_writer(path)
+        try:
+            self._writer: Writer | None = Writer(connection, decoders)
+        except BaseException:
+            connection.close()
+            raise
+
+    @classmethod
+    def open_readonly(cls, path: Path) -> "SqliteStore":
+        """For reading only, beside an app that writes or without one. Raises StoreError."""
+        store = cls.__new__(cls)
+        store.path = path
+        store._lock = threading.Lock()
+        store._writer = None
+        store._readers = _Readers(path)
+        with store._readers.one():
+            pass
+        return store
+
+    def write(self, batch: Sequence[Incoming], told: Sequence[Told] = ()) -> Written:
+        with self._writing() as writer:
+            written = writer.write(batch, told)
+            with suppress(sqlite3.Error):  # the batch is safe already
+                writer.train()
+            return written
+
+    def captures(self, query: CaptureQuery) -> Page:
+        with self._readers.one() as reader:
+            return reader.captures(query)
+
+    def capture(self, id: str) -> bytes | None:
+        with self._readers.one() as reader:
+            return reader.capture(id)
+
+    def endpoints(self, scope: Scope = Scope()) -> list[EndpointRow]:  # noqa: B008 - frozen
+        with self._readers.one() as reader:
+            return reader.endpoints(scope)
+
+    def versions(self, scope: Scope = Scope()) -> list[VersionRow]:  # noqa: B008
+        with self._readers.one() as reader:
+            return reader.versions(scope)
+
+    def senders(self, scope: Scope = Scope()) -> list[SenderRow]:  # noqa: B008
+        with self._readers.one() as reader:
+            return reader.senders(scope)
+
+    def fields(self, scope: Scope = Scope()) -> list[FieldRow]:  # noqa: B008
+        with self._readers.one() as reader:
+            return reader.fields(scope)
+
+    def boots(self) -> list[BootRow]:
+        with self._readers.one() as reader:
+            return reader.boots()
+
+    def stats(self) -> Stats:
+        with self._readers.one() as reader:
+            records, last = reader.connection.execute("SELECT records, last FROM total").fetchone()
+        return Stats(
+            records=records,
+            bytes=sum(_size(Path(f"{self.path}{end}")) for end in ("", "-wal")),
+            schema=VERSION,
+            arrival=cursor("arrival", 0, last),
+        )
+
+    def prune(
+        self, *, max_age_s: float | None = None, max_bytes: int | None = None, steps: int = 100
+    ) -> Pruned:
+        dropped = count = 0
+        for _ in range(steps):
+            with self._writing() as writer:
+                count = _prune_step(writer, max_age_s, max_bytes)
+            if not count:
+                break
+            dropped += count
+            time.sleep(0.001)  # a lock is not fair: let a waiting writer take it
+        with self._writing() as writer:  # what the file gave up shows on disk
+            writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return Pruned(dropped, more=count > 0)
+
+    def close(self) -> None:
+        self._readers.close()
+        with self._lock:
+            if self._writer is not None:
+                self._writer.connection.close()
+                self._writer = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[Writer]:
+        with self._lock, translated(self.path):
+            if self._writer is None:
+                raise StoreError(
+                    f"store {self.path}: closed, or opened for reading only\n\n"
+                    "hint: only the app writes; send the record to its API"
+                )
+            yield self._writer
+
+
+def _prune_step(writer: Writer, max_age_s: float | None, max_bytes: int | None) -> int:
+    """Drops at most _STEP captures in one transaction, and returns how many."""
+    connection = writer.connection
+    oldest = None if max_age_s is None else time.time_ns() - int(max_age_s * 1e9)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        count = 0
+        if oldest is not None:
+            count = _drop(connection, "WHERE time_ns<? ORDER BY time_ns", oldest)
+        if not count and max_bytes is not None and _used(connection) > max_bytes:
+            count = _drop(connection, "ORDER BY id")
+        connection.execute("UPDATE total SET records=records-?", (count,))
+        if not count and oldest is not None:
+            _prune_rollups(connection, oldest)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    finally:
+        writer.forget()
+    # Pages go back to the file system in portions, the rest of them in the next step.
+    connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
+    return count
+
+
+def _drop(connection: sqlite3.Connection, which: str, *values: int) -> int:
+    """The first _STEP of those captures, the facets that no other has, and the forms of boots that
+    have no other."""
+    rows = connection.execute(
+        f"SELECT id, facet_id, boot_id FROM capture {which} LIMIT ?",  # noqa: S608 - text from above
+        (*values, _STEP),
+    ).fetchall()
+    connection.executemany("DELETE FROM capture WHERE id=?", ((id,) for id, _, _ in rows))
+    connection.executemany(
+        "DELETE FROM facet WHERE id=? AND NOT EXISTS"
+        " (SELECT 1 FROM capture WHERE facet_id=facet.id)",
+        {(facet,) for _, facet, _ in rows},
+    )
+    connection.executemany(
+        "DELETE FROM form WHERE boot_id=?1 AND NOT EXISTS (SELECT 1 FROM capture WHERE boot_id=?1)",
+        {(boot,) for _, _, boot in rows},
+    )
+    return len(rows)
+
+
+def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
+    """The inventory stays: it is what a new version is compared with."""
+    TRAFFIC.drop(connection, oldest)
+    SENDER.drop(connection, oldest)
+    # A boot's numbers guard against taking a record twice: only the long silent are forgotten.
+    silent = oldest - (time.time_ns() - oldest)
+    connection.execute(
+        "DELETE FROM boot WHERE last_ns<? AND NOT EXISTS"
+        " (SELECT 1 FROM capture WHERE boot_id=boot.id)",
+        (silent,),
+    )
+    connection.execute("DELETE FROM run WHERE boot_id NOT IN (SELECT id FROM boot)")
+
+
+def _used(connection: sqlite3.Connection) -> int:
+    """Bytes of the pages in use: what a smaller store would be."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+class _Readers:
+    """At most _READERS connections, each used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()
+        self._room = threading.Semaphore(_READERS)
+        self._closed = False
+
+    @contextmanager
+    def one(self) -> Iterator[Reader]:
+        with self._room:
+            if self._closed:
+                raise StoreError(f"store {self._path}: closed\n\nhint: open it again")
+            with translated(self._path):
+                try:
+                    reader = self._idle.get_nowait()
+                except queue.Empty:
+                    reader = Reader(open_reader(self._path))
+                deadline = time.monotonic() + _QUESTION_S
+                reader.connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+                try:
+                    yield reader
+                except sqlite3.OperationalError as e:
+                    if e.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                        raise
+                    raise QueryError(
+                        f"the question took longer than {_QUESTION_S:g} s\n\n"
+                        "hint: ask for less at once: give since and until, or a host"
+                    ) from None
+                finally:
+                    self._idle.put(reader)
+
+    def close(self) -> None:
+        """Waits for those who read."""
+        for _ in range(_READERS):
+            self._room.acquire()
+        self._closed = True
+        while not self._idle.empty():
+            self._idle.get_nowait().connection.close()
+        for _ in range(_READERS):
+            self._room.release()

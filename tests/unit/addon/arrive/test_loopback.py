@@ -1,0 +1,113 @@
+"""addon/arrive/loopback.py: where it listens, and the proof; the listeners themselves run in
+tests/integration/test_sidecar_pod.py."""
+
+import asyncio
+import socket
+
+import pytest
+from mitmproxy import options
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import Client, ConnectionState
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import modes
+from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.test import taddons
+
+from addon.arrive import loopback
+from addon.arrive.accept import Gate
+from addon.arrive.loopback import LoopbackInstance, LoopbackMode, NotProved, addresses, prove
+from addon.arrive.splice import Link
+from addon.target.dns import Names
+from tests.sidecar import HOST
+
+
+def test_listens_on_the_hosts_addresses_and_the_shared_ones() -> None:
+    hosts = {"127.0.0.2": "a.example", "127.0.0.3": "b.example"}
+    listed = addresses(hosts, ipv6=True)
+    assert [a for a, port in listed if port == 443] == [
+        "127.0.0.2", "127.0.0.3", "127.0.0.1", "::1"
+    ]  # fmt: skip
+    assert {port for _, port in listed} == {80, 443}
+    assert "::1" not in {a for a, _ in addresses(hosts, ipv6=False)}
+
+
+def test_mitmproxy_knows_the_mode() -> None:
+    mode = ProxyMode.parse("loopback@::1:443")
+    assert isinstance(mode, LoopbackMode)
+    assert (mode.listen_host(), mode.listen_port()) == ("::1", 443)
+    with pytest.raises(ValueError, match="takes no argument"):
+        ProxyMode.parse("loopback:x@127.0.0.2:443")
+
+
+def test_a_connection_is_to_where_it_arrived() -> None:
+    mode = ProxyMode.parse("loopback@127.0.0.2:443")
+    client = Client(
+        peername=("127.0.0.1", 5), sockname=("::1", 443, 0, 0), timestamp_start=1.0,
+        state=ConnectionState.OPEN, proxy_mode=mode,
+    )  # fmt: skip
+    context = Context(client, options.Options())
+    instance = LoopbackInstance.make(mode, None)  # type: ignore[arg-type]
+    assert isinstance(instance.make_top_layer(context), modes.TransparentProxy)
+    assert context.server.address == ("::1", 443)
+
+
+async def test_nobody_there_is_not_proved() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        free = probe.getsockname()[1]
+    with pytest.raises(NotProved, match=f"127.0.0.1 port {free} failed: .*\n\nhint: "):
+        await prove([("127.0.0.1", free)])
+
+
+async def test_somebody_else_there_is_not_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loopback, "PROOF_SECONDS", 0.2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        pytest.raises(NotProved, match="did not reach this sidecar"),
+    ):
+        await prove([other.getsockname()])
+    assert loopback._awaited == {}
+
+
+class Connections:
+    """What `addon.connections` is to the gate. mitmproxy finds it by its name."""
+
+    def __init__(self) -> None:
+        self.gate = Gate(self, Names({}, {"127.0.0.1": HOST}, tuple))
+        self.counted: list[bool] = []
+
+    def names(self, host: str) -> bool:
+        return host == HOST
+
+    def unread(self) -> bool:
+        return False
+
+    def arrived(self, *, counted: bool = True) -> None:
+        self.counted.append(counted)
+
+    def left(self, link: Link) -> None:
+        raise AssertionError(link)
+
+
+async def test_what_arrives_here_is_proved_and_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[tuple[str, int]] = []
+
+    async def serve(
+        _: LoopbackInstance, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        served.append(writer.get_extra_info("sockname"))
+        writer.close()
+
+    monkeypatch.setattr(LoopbackInstance, "handle_stream", serve)
+    connections = Connections()
+    with taddons.context(connections, Proxyserver()):
+        instance = LoopbackInstance.make("loopback@127.0.0.1:0", None)  # type: ignore[arg-type]
+        await instance.start()
+        (where,) = instance.listen_addrs
+        await prove([where] * 2)
+        reader, writer = await asyncio.open_connection(*where)
+        assert await reader.read() == b""
+        writer.close()
+        await instance.stop()
+    assert connections.counted == [False, False, True]
+    assert served == [where]  # not our own connections, which leave no record so
+    assert loopback._awaited == {}

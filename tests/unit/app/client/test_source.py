@@ -1,0 +1,151 @@
+"""The command line finds what to ask, and both sources answer the same."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.client.source import ApiSource, ClientError, StoreSource, captures, connect
+from app.contract.names import FILE_SERVER, FILE_STORE, FILE_TOKEN
+from app.contract.record import decode
+from app.contract.settings import SettingError
+from app.run.processes import start_app
+from app.settings import Settings, load
+from app.store import CaptureQuery, Scope, StoreError
+from app.store.sqlite.store import SqliteStore
+from tests.records import BOOT, SECOND, T0, exchange, incoming, spliced
+
+
+def settings(data: Path) -> Settings:
+    return load({"TELEMOCK_DATA": str(data), "TELEMOCK_LOGS": str(data / "logs")})
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Settings:
+    """A data directory with a store of 2,500 records, and no app."""
+    store = SqliteStore(tmp_path / FILE_STORE)
+    store.write(incoming(*(exchange(n, time_ns=T0 + n * SECOND) for n in range(1, 2500))))
+    store.write(incoming(spliced(2500)))
+    store.close()
+    return settings(tmp_path)
+
+
+def test_store_is_read_when_no_app_runs(filled: Settings) -> None:
+    with connect(filled) as source:
+        assert isinstance(source, StoreSource)
+        seqs = [decode(line).seq for line in captures(source, CaptureQuery(kind="exchange"))]
+        assert seqs == list(range(2499, 0, -1))
+        assert len(list(captures(source, CaptureQuery(), 1001))) == 1001
+        assert list(captures(source, CaptureQuery(), 0)) == []
+
+
+def test_file_of_a_dead_app_is_passed_over(filled: Settings) -> None:
+    (filled.data / FILE_SERVER).write_text('{"url": "http://127.0.0.1:1", "pid": 1}')
+    with connect(filled) as source:
+        assert isinstance(source, StoreSource)
+    (filled.data / FILE_SERVER).write_text("nonsense")
+    with connect(filled) as source:
+        assert isinstance(source, StoreSource)
+
+
+def test_app_and_store_answer_the_same(filled: Settings) -> None:
+    queries = [
+        CaptureQuery(),
+        CaptureQuery(order="oldest", status="2xx", host="cdn.cribl.io", since_ns=T0 + 9 * SECOND),
+        CaptureQuery(order="arrival", text="OTHER", until_ns=T0 + SECOND),
+        CaptureQuery(workload="logs/leader-0", action="mock", version="4.16.1-20904e45"),
+        CaptureQuery(method="POST"),
+    ]
+    scope = Scope(profile="cribl", since_ns=T0)
+    with connect(filled) as store:
+        expected = [list(captures(store, query, 1500)) for query in queries]
+        report, fields = store.report(scope), store.fields(scope)
+        one = store.capture(f"{BOOT}-7")
+    app = start_app(filled.data, filled.logs, environ={"TELEMOCK_RETENTION_DAYS": "0"})
+    try:
+        with connect(filled) as source:
+            assert isinstance(source, ApiSource)
+            assert [list(captures(source, query, 1500)) for query in queries] == expected
+            report.generated_at = ""
+            live = source.report(scope)
+            live.generated_at = ""
+            live.dropped = report.dropped
+            assert live == report
+            assert source.fields(scope) == fields
+            assert source.capture(f"{BOOT}-7") == one
+            assert source.capture(f"{BOOT}-9999") is None
+            assert source.capture("../report") is None
+            with pytest.raises(SettingError, match="cursor"):
+                source.page(CaptureQuery(cursor="nonsense"))
+        (filled.data / FILE_TOKEN).write_text("wrong")
+        with connect(filled) as source, pytest.raises(ClientError, match="token is wrong"):
+            source.page(CaptureQuery())
+    finally:
+        if app.child is not None:
+            app.child.stop()
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="hint: "), connect(settings(tmp_path)):
+        pass
+
+
+def test_server_without_a_token_or_without_an_answer(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:1"
+    with pytest.raises(ClientError, match="token"), connect(settings(tmp_path), url):
+        pass
+    (tmp_path / FILE_TOKEN).write_text("x")
+    for given in (settings(tmp_path), replace(settings(tmp_path), server=url)):
+        server = "" if given.server else url
+        with (
+            connect(given, server) as source,
+            pytest.raises(ClientError, match="no app answers at http"),
+        ):
+            source.report(Scope())
+
+
+class _Stranger(http.server.BaseHTTPRequestHandler):
+    """A server that is no telemock."""
+
+    def do_GET(self) -> None:
+        status = 404 if "fields" in self.path else 200
+        self.send_response(status)
+        self.send_header("content-length", "6")
+        self.end_headers()
+        self.wfile.write(b"<html>")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def stranger() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stranger) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_strangers_are_recognised(tmp_path: Path, stranger: str) -> None:
+    (tmp_path / FILE_TOKEN).write_text("x")
+    with connect(settings(tmp_path), stranger) as source:
+        with pytest.raises(ClientError, match="the app's answer is not understood"):
+            source.report(Scope())
+        with pytest.raises(ClientError, match="says: status 404"):
+            source.fields(Scope())
+
+
+def test_the_store_alone_links_traces_too(filled: Settings) -> None:
+    store = SqliteStore(filled.data / FILE_STORE)
+    store.write(incoming(exchange(9000, time_ns=T0 + 9000 * SECOND, trace_id="ab" * 16)))
+    store.close()
+    linking = replace(filled, trace_url="https://jaeger.test/{trace_id}")
+    link = b'"trace_url":"https://jaeger.test/' + b"ab" * 16 + b'"}'
+    with connect(linking) as source:
+        assert source.page(CaptureQuery(limit=1)).items[0].endswith(link)
+        assert (source.capture(f"{BOOT}-9000") or b"").endswith(link)
+        assert source.capture(f"{BOOT}-9001") is None

@@ -1,0 +1,119 @@
+import pytest
+
+from app.contract.record import REASONS, Body, Endpoint, Message, Response
+from app.ingest.counters import LOSSES, Counting, workload
+from app.otel.metrics import LABEL_SETS, Metrics
+from app.store import NewField, NewHost, Written
+from tests.records import exchange, incoming, log, spliced
+
+
+@pytest.mark.parametrize(
+    ("pod", "name"),
+    [
+        ("cribl-worker-6f7c9d5b8-x2v4k", "cribl-worker"),
+        ("leader-5d9c8b7f4f-2xk7q", "leader"),
+        ("cribl-0", "cribl"),
+        ("cribl-edge-12", "cribl-edge"),
+        ("edge-x2v4k", "edge"),  # a DaemonSet's or a Job's
+        ("report-29384756-x2v4k", "report"),  # a CronJob's
+        ("my-app-worker", "my-app-worker"),  # no controller's ending
+        ("x2v4k", "x2v4k"),
+        ("", ""),
+    ],
+)
+def test_workload(pod: str, name: str) -> None:
+    assert workload(pod) == name
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_what_is_stored_is_counted_and_duplicates_are_not() -> None:
+    metrics = Metrics("app")
+    group = incoming(
+        exchange(1, pod="a-6f7c9d5b8-x2v4k", body=Body(size=1000)),
+        exchange(2, pod="a-6f7c9d5b8-n8jkl", response=Response(status=503)),
+        exchange(3),
+        spliced(4, sent=77),
+        log(5, "a line"),
+    )
+    new = NewField("cribl", "cdn.cribl.io", "GET", "/r", "1", "query.a", "string")
+    written = Written([0, 1, 3, 4], 1, [new, new], [NewHost("", "other.example")])
+    Counting(metrics).stored(group, written)
+
+    def captures(kind: str, action: str, profile: str, rule: str, status: str) -> float | None:
+        return value(
+            metrics, "telemock_captures_total", telemock_kind=kind, telemock_action=action,
+            telemock_profile=profile, telemock_rule=rule, telemock_status_class=status,
+        )  # fmt: skip
+
+    assert captures("exchange", "mock", "cribl", "telemetry", "2xx") == 1
+    assert captures("exchange", "mock", "cribl", "telemetry", "5xx") == 1
+    assert captures("spliced", "pass", "", "", "") == 1
+    assert captures("log", "", "", "", "") == 1
+    assert value(
+        metrics, "telemock_workload_captures_total", telemock_profile="cribl",
+        telemock_workload_namespace="logs", telemock_workload="a",
+    ) == 2  # fmt: skip
+    assert value(
+        metrics, "telemock_product_captures_total", telemock_profile="cribl",
+        telemock_product_version="4.16.1-20904e45",
+    ) == 2  # fmt: skip
+    left = {"telemock_profile": "cribl", "server_address": "cdn.cribl.io"}
+    sent = value(metrics, "telemock_leaving_size_bytes_total", **left, telemock_action="mock")
+    assert sent is not None and 1000 < sent < 1200
+    assert value(
+        metrics, "telemock_leaving_size_bytes_total", telemock_profile="",
+        server_address="other.example", telemock_action="pass",
+    ) == 77  # fmt: skip
+    assert value(metrics, "telemock_inventory_new_fields_total", telemock_profile="cribl") == 2
+    assert value(metrics, "telemock_inventory_new_hosts_total", telemock_profile="") == 1
+
+
+def test_a_message_leaves_with_its_size() -> None:
+    metrics = Metrics("app")
+    message = exchange(
+        1, kind="message", response=None, destination=Endpoint("192.0.2.1", 443),
+        message=Message(of="x-1", sender="client", body=Body(size=50)),
+    )  # fmt: skip
+    message.request = None
+    Counting(metrics).stored(incoming(message), Written([0], 0, []))
+    assert value(
+        metrics, "telemock_leaving_size_bytes_total", telemock_profile="cribl",
+        server_address="192.0.2.1", telemock_action="mock",
+    ) == 50  # fmt: skip
+
+
+def test_what_alerts_look_at_begins_with_0() -> None:
+    metrics = Metrics("app")
+    counting = Counting(metrics)
+    counting.expect(["cribl"])
+    for reason in LOSSES:
+        assert reason in REASONS
+        assert value(metrics, "telemock_capture_dropped_total", telemock_reason=reason) == 0
+    for profile in ("", "cribl"):
+        for of in ("fields", "hosts"):
+            name = f"telemock_inventory_new_{of}_total"
+            assert value(metrics, name, telemock_profile=profile) == 0
+    assert value(metrics, "telemock_store_failing") == 0
+
+
+def test_series_are_bounded() -> None:
+    metrics = Metrics("app")
+    counting = Counting(metrics)
+    for start in range(0, 10_000, 500):
+        group = incoming(
+            *(
+                exchange(
+                    n, host=f"h{n}.test", path=f"/p/{n}", pod=f"p{n}o-0", namespace=f"n{n}",
+                    profile=f"x{n}", rule=f"r{n}", product_version=f"{n}",
+                )
+                for n in range(start + 1, start + 501)
+            )
+        )  # fmt: skip
+        counting.stored(group, Written(list(range(500)), 0, []))
+    series = [line for line in metrics.render().decode().splitlines() if not line.startswith("#")]
+    # Five counters by what senders choose, and one series of each for all the others.
+    assert len(series) < 4 * (LABEL_SETS + 1) + 100
+    assert not any("/p/" in line for line in series)

@@ -1,0 +1,100 @@
+"""What is worked out on arrival is what looking at the whole record later would give."""
+
+from pathlib import Path
+
+import pytest
+
+from app.contract.record import Body, CaptureRecord, Message, Workload, decode, encode
+from app.ingest import digest as digesting
+from app.ingest.counters import Counting
+from app.ingest.digest import said
+from app.logs.files import request_log
+from app.otel.metrics import Metrics
+from app.store import CaptureQuery, Incoming
+from app.store.sqlite.rollup import facts
+from app.store.sqlite.store import SqliteStore
+from tests.lines import arrived, is_remembered, line_of, same
+from tests.records import T0, exchange, log, spliced
+
+pytestmark = pytest.mark.usefixtures("at_once")
+
+
+def records() -> list[CaptureRecord]:
+    body = Body(text='{"a":[1,"x"]}', size=13)
+    message = Message(of="x", sender="client", body=Body(text="hello", size=5))
+    return [
+        exchange(1),
+        exchange(2, method="POST", body=body, status=503),
+        exchange(3, kind="refused", action="block"),
+        exchange(4, kind="message", message=message),
+        spliced(5),
+        log(6, "a line"),
+    ]
+
+
+def test_facts_and_line_are_those_of_the_whole_record() -> None:
+    for record in records():
+        known, log_line = facts(record, ()), request_log(record)
+        line = encode(record)
+        incoming = arrived(line)
+        assert (incoming.facts, incoming.said, incoming.line) == (known, log_line, line)
+        assert said(incoming) == log_line
+        kept = len(encode(incoming.record))
+        assert record.kind in ("spliced", "log") or kept < len(line)
+    assert [bool(arrived(encode(r)).said) for r in records()] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_store_and_counters_see_no_difference(tmp_path: Path) -> None:
+    """Also of lines that are read by their form, of two senders, in two hours and two days."""
+    lines = [encode(record) for record in records()]
+    for seq in range(1, 40):
+        for sender, status in ((1, 200), (1, 503), (2, 200)):
+            time_ns = T0 + seq * 45 * 60 * 10**9
+            of = {"workload": Workload(namespace="logs", pod=f"worker-{sender}"), "status": status}
+            query = [("v", "4.1"), ("ib", str(seq))]
+            lines.append(line_of(10 * sender + status, seq, time_ns=time_ns, query=query, **of))
+    results: list[object] = []
+    for ready in (arrived, lambda line: Incoming(decode(line), line)):
+        store = SqliteStore(tmp_path / f"{len(results)}.sqlite")
+        try:
+            batch = [ready(line) for line in lines]
+            written = store.write([*batch, *batch[:3]])
+            metrics = Metrics("app")
+            Counting(metrics).stored(batch, written)
+            counted = [x for x in metrics.render().splitlines() if x.startswith(b"telemock_")]
+            assert len(counted) > 10
+            kept = store.captures(CaptureQuery(limit=len(lines)))
+            results.append(
+                (written, kept, store.endpoints(), store.senders(), store.fields(), counted)
+            )
+        finally:
+            store.close()
+    assert results[0] == results[1]
+    assert len({one.facts.like for one in map(arrived, lines) if one.facts}) == 4  # and None
+
+
+def test_a_sender_may_have_a_few_forms() -> None:
+    for status in range(200, 200 + digesting._FORMS):
+        for seq in range(1, 64):
+            same(line_of(1, seq, status=status))
+    assert all(is_remembered(line_of(1, 99, status=200 + n)) for n in range(digesting._FORMS))
+    for seq in range(1, 1_024):
+        arrived(line_of(1, seq, status=404))
+    assert is_remembered(line_of(1, 99, status=404))
+    (sender,) = digesting._senders.values()
+    assert len(sender.forms) == digesting._FORMS
+
+
+def test_who_sends_ever_new_ones_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[bytes] = []
+    monkeypatch.setattr(digesting, "learn", lambda line, *rest: learned.append(line))
+    for seq in range(1, 1_001):
+        arrived(line_of(1, seq, path=f"/{seq}"))
+    assert len(learned) == 9  # the 2nd, 4th, … 512th

@@ -1,0 +1,50 @@
+"""How accounts merge in the file; what they mean is in the suite."""
+
+import sqlite3
+from collections.abc import Iterator
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from app.contract.account import Account
+from app.store import Told
+from app.store.sqlite.accounts import lost, tell
+from app.store.sqlite.schema import open_writer
+
+BOOT = "ab" * 16
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    connection = open_writer(tmp_path / "store.sqlite")
+    yield connection
+    connection.close()
+
+
+def row(connection: sqlite3.Connection) -> tuple[int, dict[str, int], int]:
+    numbered, column, ended = connection.execute(
+        "SELECT numbered, lost, ended FROM boot"
+    ).fetchone()
+    return numbered, lost(column), ended
+
+
+def test_any_order_ends_the_same(connection: sqlite3.Connection) -> None:
+    accounts = [
+        Account(boot=BOOT, numbered=10),
+        Account(boot=BOOT, numbered=20, lost={"spool_full": 1}),
+        Account(boot=BOOT, numbered=30, lost={"spool_full": 4, "shutdown": 2}, ended=True),
+    ]
+    for order in permutations(accounts):
+        connection.execute("DELETE FROM boot")
+        for account in (*order, order[0]):
+            assert tell(connection, [Told(account, "", "")]) == {BOOT: 0}
+        assert row(connection) == (30, {"shutdown": 2, "spool_full": 4}, 1)
+
+
+def test_what_is_known_is_not_written_again(connection: sqlite3.Connection) -> None:
+    told = [Told(Account(boot=BOOT, numbered=10, lost={"shutdown": 1, "corrupt": 2}), "", "")]
+    tell(connection, told)
+    before = connection.total_changes
+    tell(connection, told)
+    assert connection.total_changes == before

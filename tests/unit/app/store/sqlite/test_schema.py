@@ -1,0 +1,183 @@
+"""Opening: what is no store of ours, or of a newer version, is left alone and said so."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from app.contract.record import encode
+from app.store import CaptureQuery, StoreError, StoreFull
+from app.store.sqlite import schema
+from app.store.sqlite.schema import open_reader, open_writer, translated
+from app.store.sqlite.store import SqliteStore
+from tests.records import BOOT, T0, exchange, incoming
+
+
+def made(path: Path, *statements: str) -> Path:
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def test_durable_settings(tmp_path: Path) -> None:
+    connection = open_writer(tmp_path / "deep" / "er" / "store.sqlite")
+    try:
+        pragmas = {
+            name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "auto_vacuum", "user_version")
+        }
+    finally:
+        connection.close()
+    assert pragmas == {
+        "journal_mode": "wal", "synchronous": 2, "auto_vacuum": 2, "user_version": schema.VERSION,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("how", [open_writer, open_reader])
+def test_newer_schema_is_refused_and_untouched(tmp_path: Path, how: object) -> None:
+    path = tmp_path / "store.sqlite"
+    open_writer(path).close()
+    made(path, f"PRAGMA user_version={schema.VERSION + 1}")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=rf"schema is {schema.VERSION + 1}, .*\n\nhint: "):
+        how(path)  # type: ignore[operator]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("how", [open_writer, open_reader])
+def test_other_files_are_refused(tmp_path: Path, how: object) -> None:
+    foreign = made(tmp_path / "foreign.sqlite", "CREATE TABLE mine (x)")
+    before = foreign.read_bytes()
+    with pytest.raises(StoreError, match=r"not a store of telemock's\n\nhint: "):
+        how(foreign)  # type: ignore[operator]
+    assert foreign.read_bytes() == before
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(b"\x00garbage" * 1_000)
+    with pytest.raises(StoreError, match=r"not a database\n\nhint: "):
+        how(garbage)  # type: ignore[operator]
+
+
+def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="TELEMOCK_DATA"):
+        open_writer(tmp_path / "file" / "store.sqlite")
+
+
+def test_older_schema_is_migrated_by_the_writer_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.sqlite"
+    open_writer(path).close()
+    steps = (*schema.MIGRATIONS, "CREATE TABLE a (x); CREATE TABLE b (y);")
+    monkeypatch.setattr(schema, "MIGRATIONS", steps)
+    monkeypatch.setattr(schema, "VERSION", len(steps))
+    with pytest.raises(StoreError, match="start the app on it once"):
+        open_reader(path)
+    open_writer(path).close()
+    reader = open_reader(path)
+    assert reader.execute("SELECT count(*) FROM b").fetchone() == (0,)
+    reader.close()
+
+
+def test_captures_of_the_first_schema_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.sqlite"
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        patch.setattr(schema, "VERSION", 1)
+        old = open_writer(path)
+    line = encode(exchange(4))
+    compressed = zstandard.ZstdCompressor().compress(line)
+    row = [BOOT, "ns", "pod", "node"]
+    old.execute("INSERT INTO boot VALUES (7, ?, ?, ?, ?, 4, 2, 1, 1)", row)
+    old.execute("INSERT INTO run VALUES (7, 3, 4)")
+    for id, seq, status in ((12, 3, 200), (13, 4, 503)):
+        old.execute(
+            "INSERT INTO capture VALUES (?, 7, ?, ?, 'exchange', 'cribl', 'h', 'GET', '/p', '/r',"
+            " 'rule', 'mock', '', ?, '4.16', 'ns', 'pod', 0, ?)",
+            (id, seq, T0 + seq, status, compressed),
+        )
+    old.execute("DELETE FROM capture WHERE id=12")
+    old.execute("INSERT INTO capture SELECT 20, 7, 3, ?, kind, profile, host, method, path, route,"
+        " rule, action, reason, 200, version, namespace, pod, 0, record FROM capture", (T0 + 3,)
+    )  # fmt: skip
+    old.execute("UPDATE total SET records=2")
+    old.close()
+    store = SqliteStore(path)
+    try:
+        assert store.stats().records == 2 and store.stats().arrival == "arrival.0.20"
+        assert store.captures(CaptureQuery(status=503)).items == [line]
+        assert len(store.captures(CaptureQuery(workload="ns/pod", text="rule")).items) == 2
+        assert store.capture(f"{BOOT}-4") == line
+        again = store.write(incoming(exchange(3), exchange(4), exchange(5)))
+        assert (again.stored, again.duplicates) == ([2], 2)
+        follow = store.captures(CaptureQuery(order="arrival", cursor="arrival.0.20"))
+        assert len(follow.items) == 1
+    finally:
+        store.close()
+
+
+def test_second_schema_gets_its_totals(tmp_path: Path) -> None:
+    """Made by hand: a store of schema 2, as its writer left it."""
+    path = tmp_path / "store.sqlite"
+    store = SqliteStore(path)
+    pods = ("leader-0", "leader-1", "leader-1")
+    for n, pod in enumerate((*pods, *pods)):
+        days = n * 20 * 3_600 * 10**9
+        store.write(incoming(exchange(n, time_ns=T0 + days, pod=pod, status=200 + n % 2)))
+    told = store.endpoints(), store.versions(), store.senders()
+    store.close()
+    made(
+        path,
+        "DROP TABLE traffic_total",
+        "DROP TABLE sender_total",
+        "DROP INDEX traffic_group",
+        "DROP INDEX sender_group",
+        "DROP TABLE form",
+        *(f"ALTER TABLE boot DROP COLUMN {name}" for name in ("numbered", "lost", "ended")),
+        "PRAGMA user_version=2",
+    )
+    store = SqliteStore(path)
+    try:
+        assert (store.endpoints(), store.versions(), store.senders()) == told
+        assert sum(row.count for row in told[0]) == sum(row.count for row in told[2]) == 6
+        assert store.stats().schema == schema.VERSION
+    finally:
+        store.close()
+
+
+def test_migration_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.sqlite"
+    open_writer(path).close()
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE a (x); OOPS"))
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    with pytest.raises(StoreError, match="syntax error"):
+        open_writer(path)
+    monkeypatch.undo()
+    connection = open_writer(path)
+    assert connection.execute("SELECT 1 FROM sqlite_schema WHERE name='a'").fetchone() is None
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (sqlite3.SQLITE_FULL, StoreFull),
+        (sqlite3.SQLITE_IOERR_WRITE, StoreFull),
+        (sqlite3.SQLITE_IOERR_READ, StoreError),
+        (sqlite3.SQLITE_CORRUPT, StoreError),
+    ],
+)
+def test_errors(code: int, expected: type[StoreError]) -> None:
+    error = sqlite3.OperationalError("it says")
+    error.sqlite_errorcode = code
+    with pytest.raises(StoreError, match="it says") as caught, translated(Path("store.sqlite")):
+        raise error
+    assert type(caught.value) is expected

@@ -1,0 +1,151 @@
+"""What is observed of a request: names, types and shapes, never values, and only so many."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.contract.masking.fields import MASK
+from app.contract.record import Body
+from app.store import inventory
+from app.store.inventory import SHAPES, TYPES, Field, classify, observe, route_of
+from tests.records import exchange, log, spliced
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", ("empty", "")),
+        ("12", ("integer", "")),
+        ("-12", ("integer", "")),
+        ("1.5", ("number", "")),
+        ("1e9", ("number", "")),
+        ("1700000000", ("integer", "timestamp")),
+        ("1700000000123", ("integer", "timestamp")),
+        ("9" * 40, ("integer", "")),
+        ("true", ("boolean", "")),
+        ("null", ("null", "")),
+        ("4.16.1-20904e45", ("string", "version")),
+        ("v1.2.3", ("string", "version")),
+        ("10.1.2.3", ("string", "ip")),
+        ("fe80::1", ("string", "ip")),
+        ("6f9619ff-8b86-d011-b42d-00cf4fc964ff", ("string", "guid")),
+        ("2026-11-24T10:00:00.5Z", ("string", "timestamp")),
+        ("someone@example.com", ("string", "email")),
+        ("https://example.com/x?y", ("string", "url")),
+        ("0123456789abcdef0123", ("string", "hex")),
+        ("aGVsbG8gd29ybGQsIGhlbGxvIQ==", ("string", "base64")),
+        ("tok_0123456789abcdef01234567", ("string", "token")),
+        (MASK, ("string", "masked")),
+        ("ubuntu-24.04", ("string", "")),
+        ("a free licence", ("string", "")),
+        ("x" * 100_000, ("string", "")),
+        ("²", ("string", "")),
+    ],
+)
+def test_classify(value: str, expected: tuple[str, str]) -> None:
+    assert classify(value) == expected
+
+
+@given(st.text(max_size=200))
+def test_classify_any_text(value: str) -> None:
+    type, shape = classify(value)
+    assert type in TYPES and shape in SHAPES
+
+
+@given(st.text("0123456789٣²-+.e", max_size=12) | st.text(max_size=140))
+def test_value_has_its_own_kind_wherever_it_stands(value: str) -> None:
+    body = body_of([value, {"in": value}])
+    for _ in range(2):  # the second time from memory
+        seen = observe(exchange(1, query=[("q", value)], headers=[("H", value)], body=body))
+        assert seen is not None
+        kinds = {(f.path, f.type, f.shape) for f in seen.fields}
+        assert {("query.q", *classify(value)), ("header.h", *classify(value))} < kinds
+        shape = classify(value)[1] if classify(value)[0] == "string" else None
+        assert any(path == "body[].in" and type == ("string" if value else "empty")
+                   and shape in (None, found) for path, type, found in kinds)  # fmt: skip
+
+
+@given(st.integers() | st.integers(10**9 - 2, 10**9 + 2))
+def test_number_in_json_has_its_own_kind(value: int) -> None:
+    seen = observe(exchange(1, query=[], headers=[], body=body_of({"n": value})))
+    assert seen is not None
+    assert Field("body.n", *classify(str(value))) in seen.fields
+
+
+def body_of(document: object) -> Body:
+    text = msgspec.json.encode(document).decode()
+    return Body(text=text, size=len(text))
+
+
+def test_query_headers_and_json() -> None:
+    record = exchange(
+        1,
+        method="POST",
+        query=[("v", "4.16.1"), ("fc.giv", "3"), ("fc.giv", "4"), ("on", "true")],
+        headers=[("Content-Type", "application/json"), ("X-Empty", "")],
+        body=body_of({"events": [{"name": "a", "n": 1}, {"name": None}], "at": 1.5, "ok": True}),
+    )
+    seen = observe(record)
+    assert seen is not None and seen.others == 0
+    assert seen.fields == {
+        Field("query.v", "string", "version"),
+        Field("query.fc.giv", "integer", ""),
+        Field("query.on", "boolean", ""),
+        Field("header.content-type", "string", ""),
+        Field("header.x-empty", "empty", ""),
+        Field("body", "object", ""),
+        Field("body.events", "array", ""),
+        Field("body.events[]", "object", ""),
+        Field("body.events[].name", "string", ""),
+        Field("body.events[].name", "null", ""),
+        Field("body.events[].n", "integer", ""),
+        Field("body.at", "number", ""),
+        Field("body.ok", "boolean", ""),
+    }
+
+
+def test_decoders_of_the_rule_open_the_body() -> None:
+    body = Body(text="a=1&b=x", size=7)
+    plain = observe(exchange(1, body=body, query=[], headers=[]))
+    opened = observe(exchange(1, body=body, query=[], headers=[]), ("form",))
+    assert plain is not None and plain.fields == set()
+    assert opened is not None
+    assert {field.path for field in opened.fields} == {
+        "body", "body.a", "body.a[]", "body.b", "body.b[]",
+    }  # fmt: skip
+
+
+def test_nothing_to_learn_from() -> None:
+    for record in (spliced(1), log(1, "x"), exchange(1, action="pass")):
+        assert observe(record) is None
+    assert observe(exchange(1, kind="refused", action="block")) is not None
+
+
+def test_limits() -> None:
+    keys = body_of({f"k{n}": 1 for n in range(3_000)})
+    headers = [("content-type", "application/json")]
+    many = observe(exchange(1, query=[], headers=headers, body=keys))
+    assert many is not None
+    assert (len(many.fields), many.others) == (inventory.FIELDS + 1, 3_001 - inventory.FIELDS)
+    long = observe(exchange(1, query=[("k" * 500, "1")], headers=[]))
+    assert long == (set(), 1)
+    deep: object = 1
+    for _ in range(200):
+        deep = {"d": deep}
+    seen = observe(exchange(1, query=[], headers=headers, body=body_of(deep)))
+    assert seen is not None
+    assert max(f.path.count(".d") for f in seen.fields) == inventory.DEPTH and seen.others == 1
+    wide = observe(exchange(1, query=[], headers=headers, body=body_of([[1, 2]] * 30_000)))
+    assert wide is not None and wide.others > 10_000
+    assert {f.path for f in wide.fields} == {"header.content-type", "body", "body[]", "body[][]"}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/dl/4.17/file.tgz", "/dl/*"), ("/dl", "/dl"), ("/", "/"), ("/" + "x" * 99, "/" + "x" * 64)],
+)
+def test_route_without_a_rule_is_the_first_segment(path: str, expected: str) -> None:
+    assert route_of(exchange(1, route="", path=path)) == expected
+    assert route_of(exchange(1, path=path)) == "/telemetry/index.html"
+    assert route_of(spliced(1)) == ""
