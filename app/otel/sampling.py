@@ -10,15 +10,14 @@ from app.otel.settings import Otel
 class Sampler:
     """Decides by the trace id alone, so that every process of a trace decides the same."""
 
-    __slots__ = ("_ask", "_keep", "_under")
+    __slots__ = ("_ask", "_under")
 
     def __init__(self, otel: Otel) -> None:
         from app.otel import sdk
 
-        self._keep = sdk.Decision.RECORD_AND_SAMPLE
-        self._ask = sdk.sampler(otel).should_sample
+        self._ask = sdk.sampler(otel)
         self._under = {None: None, True: sdk.parent(True), False: sdk.parent(False)}
 
     def sampled(self, trace_id: str, parent: bool | None) -> bool:
         """`parent` is the flag that the client sent, None without a parent."""
-        return self._ask(self._under[parent], int(trace_id, 16), "").decision is self._keep
+        return self._ask(self._under[parent], int(trace_id, 16))

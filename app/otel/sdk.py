@@ -1,15 +1,15 @@
 """OpenTelemetry's SDK as this process uses it: its resource, sampler and exporters, and our spans
 and records in its form.
 
-Only this room and those that it is used by import the SDK: `app.otel.pipeline`, `app.otel.points`
-and `app.otel.session`. `app.otel.export` and `app.otel.sampling` load it where something is
-exported, since it is 9 MiB in every process.
+It is imported here, in `app.otel.pipeline`, `points` and `session`, and nowhere else: with what it
+needs it is 7 MiB of a process. `app.otel.export` and `sampling` load it where there is something to
+export.
 """
 
 import importlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordLimits, ReadWriteLogRecord
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.sampling import Decision as Decision
-from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -51,7 +50,6 @@ _EXPORTERS: dict[Signal, tuple[str, str]] = {
 }
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _INT64 = 1 << 63
-_LIMITS = LogRecordLimits()
 
 # They would write a line, some with a traceback, for every attempt, and urllib3 one with the URL
 # and its query: `app.otel.pipeline` writes one when the endpoint is lost and one when it is back.
@@ -77,9 +75,12 @@ def _replace(variables: Mapping[str, str]) -> None:
     os.environ.update(variables)
 
 
-def sampler(otel: Otel) -> Sampler:
+def sampler(otel: Otel) -> Callable[[Context | None, int], bool]:
+    """Whether a trace with this id is kept, under a client's span or without one."""
     with environment(otel):
-        return TracerProvider(resource=Resource.get_empty(), shutdown_on_exit=False).sampler
+        provider = TracerProvider(resource=Resource.get_empty(), shutdown_on_exit=False)
+    ask, keep = provider.sampler.should_sample, Decision.RECORD_AND_SAMPLE
+    return lambda under, trace_id: ask(under, trace_id, "").decision is keep
 
 
 def parent(sampled: bool) -> Context:
@@ -106,6 +107,7 @@ class Made:
         # Resource.create lets what it is given win over the variables.
         self.resource = Resource.create(attributes).merge(OTELResourceDetector().detect())
         self.scope = InstrumentationScope("telemock", otel.version)
+        self._limits = LogRecordLimits()
 
     def span(self, data: "SpanData") -> ReadableSpan:
         trace_id = int(data.trace_id, 16)
@@ -145,7 +147,7 @@ class Made:
             attributes=_attributes(data.attributes),
             event_name=_text(data.event_name),
         )
-        return ReadWriteLogRecord(record, self.resource, self.scope, _LIMITS)
+        return ReadWriteLogRecord(record, self.resource, self.scope, self._limits)
 
 
 def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:

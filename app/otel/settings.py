@@ -75,7 +75,7 @@ def read(
     asked = [signal for signal in SIGNALS if given.asked(signal)]
     resource = {"service.name": service, "service.version": version, **resource}
     if asked:
-        given.check_resource()
+        given.check_resource_and_limits()
     if "traces" in asked:
         given.check_sampler()
     return Otel(
@@ -194,7 +194,7 @@ class _Given:
             wanted = f"a file with {wanted} ({e.strerror or e})"
             raise _error(name, value, wanted, "mount it") from None
 
-    def check_resource(self) -> None:
+    def check_resource_and_limits(self) -> None:
         name = "OTEL_RESOURCE_ATTRIBUTES"
         for key, equals, value in _pairs(self._get(name)):
             if not (key.strip() and equals):
@@ -202,6 +202,9 @@ class _Given:
                     name, f"{key}{equals}{value}", "name=value pairs with commas between",
                     "percent-encode a comma or an equals sign inside a value",
                 )  # fmt: skip
+        for name, value in self.environ.items():
+            if name.endswith("_LIMIT"):
+                _number(name, value, 0, _ITEMS_MAX, "items")
 
     def check_sampler(self) -> None:
         sampler = self._choice("OTEL_TRACES_SAMPLER", SAMPLERS, "parentbased_always_on")

@@ -166,6 +166,7 @@ def test_grpc_is_taken_where_its_package_is_installed(monkeypatch: pytest.Monkey
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096", "2048"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "1.5", "milliseconds"),
         ("OTEL_RESOURCE_ATTRIBUTES", "team", "name=value"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "whole number"),
     ],
 )
 def test_a_wrong_value_stops_the_start_and_is_named(name: str, value: str, also: str) -> None:
