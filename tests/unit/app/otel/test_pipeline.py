@@ -12,7 +12,7 @@ from app.otel.metrics import Metrics
 from app.otel.pipeline import BATCH_SIZE, SIZE, Pipeline
 from app.otel.settings import Otel, Signal, read
 from tests.collector import Answer, Collector, Request, collector
-from tests.serving import until
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_what_is_handed_over_arrives(server: Collector) -> None:
     given = [span() for _ in range(3000)]
     for data in given[:1500]:
         sender.put(data, 10)
-    until(lambda: len(server.spans()) == 1500)
+    wait_for(lambda: len(server.spans()) == 1500)
     for data in given[1500:]:
         sender.put(data, 10)
     end(sender, 10)
@@ -79,7 +79,7 @@ def test_a_busy_endpoint_is_asked_again_and_nothing_is_lost(server: Collector) -
     metrics = Metrics("app")
     sender = spans(server.url, metrics)
     sender.put(span(), 1)
-    until(lambda: len(server.requests) == 3)
+    wait_for(lambda: len(server.requests) == 3)
     end(sender, 5)
     assert len(server.requests) == 3
     assert dropped(metrics) == {}
@@ -90,7 +90,7 @@ def test_an_endpoint_that_wants_an_hour_is_not_waited_for(server: Collector) -> 
     metrics = Metrics("app")
     sender = spans(server.url, metrics)
     sender.put(span(), 1)
-    until(lambda: dropped(metrics) == {"export_failed": 1})
+    wait_for(lambda: dropped(metrics) == {"export_failed": 1})
     assert sender.trouble == "it answered 429"
     end(sender, 5)
 
@@ -108,12 +108,12 @@ def test_one_line_when_it_is_lost_and_one_when_it_is_back(
     )  # fmt: skip
     for n in range(1, 4):
         sender.put(span(), 1)
-        until(lambda n=n: dropped(metrics) == {"export_failed": n})  # type: ignore[misc]
+        wait_for(lambda n=n: dropped(metrics) == {"export_failed": n})  # type: ignore[misc]
     server.answer = lambda _: Answer()
     for _ in range(2):
         asked = len(server.requests)
         sender.put(span(), 1)
-        until(lambda asked=asked: len(server.requests) > asked)  # type: ignore[misc]
+        wait_for(lambda asked=asked: len(server.requests) > asked)  # type: ignore[misc]
     end(sender, 5)
     lines = [r.getMessage() for r in caplog.records if r.name.startswith("app")]
     assert len(lines) == 2, lines
@@ -192,7 +192,7 @@ def test_the_end_comes_in_time_and_what_is_left_is_counted(server: Collector) ->
     sender.put(span(), 1)
     assert dropped(metrics) == {"shutdown": 22}
     go_on.set()
-    until(lambda: not [t for t in threading.enumerate() if t.name.startswith("OtelBatch")])
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("OtelBatch")])
     assert dropped(metrics) == {"shutdown": 22}  # not once more, now that it ends
 
 
@@ -201,7 +201,7 @@ def test_a_wait_for_another_try_ends_with_the_end(server: Collector) -> None:
     metrics = Metrics("app")
     sender = spans(server.url, metrics)
     sender.put(span(), 1)
-    until(lambda: len(server.requests) == 1)
+    wait_for(lambda: len(server.requests) == 1)
     begun = time.monotonic()
     end(sender, 0.3)
     assert time.monotonic() - begun < 5
@@ -213,7 +213,7 @@ def test_a_short_wait_is_waited_for_at_the_end(server: Collector) -> None:
     metrics = Metrics("app")
     sender = spans(server.url, metrics)
     sender.put(span(), 1)
-    until(lambda: len(server.requests) == 1)
+    wait_for(lambda: len(server.requests) == 1)
     server.answer = lambda _: Answer()
     end(sender, 30)
     assert dropped(metrics) == {}
@@ -241,7 +241,7 @@ def test_points_go_out_each_interval_and_at_the_end(server: Collector) -> None:
     metrics = Metrics("app")
     given = otel(server.url, OTEL_METRIC_EXPORT_INTERVAL="50")
     sender = started("metrics", metrics, given)
-    until(lambda: len(server.requests) >= 2)
+    wait_for(lambda: len(server.requests) >= 2)
     metrics.set("telemock.store.size", 42)
     end(sender, 5)
     assert server.metrics()["telemock.store.size"].gauge.data_points[0].as_double == 42
@@ -262,6 +262,6 @@ def test_a_registry_that_cannot_be_read_once_does_not_end_it(
     monkeypatch.setattr(metrics.registry, "collect", once)
     given = otel(server.url, OTEL_METRIC_EXPORT_INTERVAL="20")
     sender = started("metrics", metrics, given)
-    until(lambda: len(server.requests) >= 1)
+    wait_for(lambda: len(server.requests) >= 1)
     end(sender, 5)
     assert next(failing, False) is False

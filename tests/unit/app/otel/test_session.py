@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from app.otel.session import ANSWER_CAP
 from tests.collector import Answer, Collector, collector
 from tests.exporting import Exporting, sent
-from tests.serving import until
+from tests.waiting import wait_for
 
 TRIES = 6  # of the SDK
 
@@ -214,7 +214,7 @@ def test_a_wait_for_another_try_is_ended(server: Collector) -> None:
     waiting = Exporting(server.url, OTEL_EXPORTER_OTLP_TIMEOUT="30000")
     thread = threading.Thread(target=waiting.exporter.export, args=(waiting._spans,))
     thread.start()
-    until(lambda: len(server.requests) == 1)
+    wait_for(lambda: len(server.requests) == 1)
     waiting.exporter.shutdown()
     thread.join(5)
     assert not thread.is_alive()
