@@ -9,6 +9,7 @@ not look whether items were rejected, and tell the reason of a failure only to t
 import ssl
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -22,8 +23,6 @@ with warnings.catch_warnings():
 
 ANSWER_CAP = 64 * 1024  # bytes; what an endpoint says beyond that closes the connection
 _SHORTEST_S = 0.05  # the time of a request that is begun at its deadline
-# The system's list, else certifi's: a slim image has none.
-_TRUSTED = ssl.get_default_verify_paths().cafile or True
 # What requests raises where a proxy's URL cannot be used: that of the endpoint is checked.
 _NO_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 
@@ -35,6 +34,7 @@ class Refused(Exception):
 class Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
+        self._trusted = _trusted()
         self._last_until: float | None = None
         self.trouble = ""  # why the last request failed, for people; nothing secret
         self.rejected = 0  # items that the endpoint took the request of, but not them
@@ -48,7 +48,7 @@ class Session(requests.Session):
         if self._last_until is not None:
             timeout = min(timeout, self._last_until - time.monotonic())
         # Said here, since REQUESTS_CA_BUNDLE would win over OTEL_EXPORTER_OTLP_CERTIFICATE.
-        options["verify"] = self.verify if isinstance(self.verify, str) else _TRUSTED
+        options["verify"] = self.verify if isinstance(self.verify, str) else self._trusted
         options |= {"timeout": max(timeout, _SHORTEST_S), "stream": True}
         self.rejected = 0
         try:
@@ -79,6 +79,14 @@ class Session(requests.Session):
                 return "it answered with something that is not OTLP"
             self.rejected = max(answer.partial_success.rejected_spans, 0)
         return ""
+
+
+def _trusted() -> str | bool:
+    """The system's file or directory of certificates; where a slim image has none, certifi's."""
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile:
+        return paths.cafile
+    return paths.capath if paths.capath and any(Path(paths.capath).iterdir()) else True
 
 
 def _sentence(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import base64
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -187,3 +188,24 @@ def test_the_certificate_of_the_setting_counts(
         url = f"{server.url}/v1/traces"
         assert sent(url, OTEL_EXPORTER_OTLP_CERTIFICATE=str(tmp_path / "ca.pem")) == ""
         assert "certificate verify failed" in sent(url, 500)
+
+
+def test_the_systems_certificates_are_trusted_or_where_there_are_none_certifis(
+    ca: tuple[trustme.CA, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = ssl.get_default_verify_paths()
+    hashed = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", ca[1]], capture_output=True, text=True
+    ).stdout.strip()
+    (directory := tmp_path / "certs").mkdir()
+
+    def found(cafile: str | None) -> str:
+        system = paths._replace(cafile=cafile, capath=str(directory))
+        monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: system)
+        return sent(f"{server.url}/v1/traces", 500)
+
+    with over_tls(ca[0]) as server:
+        assert "certificate verify failed" in found(None)  # by certifi's
+        assert found(ca[1]) == ""
+        (directory / f"{hashed}.0").write_text(Path(ca[1]).read_text())
+        assert found(None) == ""
