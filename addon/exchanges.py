@@ -271,7 +271,7 @@ class Exchanges:
         profile = exchange.decision.profile
         if profile is None or exchange.action in OUTLINED:
             return
-        if exchange.seen.json is UNREAD and _reads_body(profile) and exchange.sent.size:
+        if exchange.sent.size and exchange.seen.json is UNREAD and _reads_body(profile):
             exchange.seen.json = self._json(exchange, exchange.decision.rule)
         exchange.version = product_version(profile, exchange.seen)
 

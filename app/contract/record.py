@@ -288,5 +288,8 @@ def cut(raw: str, cap: int) -> str:
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
     """At most `cap` pairs, each name and value `cut` to VALUE_CAP; how many were left out."""
-    kept = [(cut(n, VALUE_CAP), cut(v, VALUE_CAP)) for n, v in pairs[:cap]]
+    kept = pairs[:cap]
+    for i, (name, value) in enumerate(kept):
+        if len(name) > VALUE_CAP or len(value) > VALUE_CAP:
+            kept[i] = cut(name, VALUE_CAP), cut(value, VALUE_CAP)
     return kept, max(0, len(pairs) - cap)
