@@ -20,7 +20,6 @@ from addon.exchange.exchange import (
     Exchange,
     Kept,
     Line,
-    first,
     names_of,
     now,
     query_of,
@@ -35,7 +34,7 @@ from addon.record.ship import Shipper
 from app.contract import body as bodies
 from app.contract.actions import ANSWERED, OUTLINED, REFUSED
 from app.contract.canonical import host_of, hosts_in
-from app.contract.record import Body, Endpoint, Kind, text
+from app.contract.record import Body, Endpoint, Kind, first, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
 from app.otel import lines
 from app.otel.sampling import Sampler

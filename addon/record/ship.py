@@ -21,9 +21,10 @@ from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
 from addon.exchange.exchange import Traced
 from addon.record.deliver import Delivery
-from addon.record.printer import Outlet, ascii_json
+from addon.record.printer import Outlet
 from addon.record.spool import Spool
 from app.contract.masking.masker import Masker
+from app.contract.printable import ascii_json
 from app.contract.record import LINE_CAP, Body, CaptureRecord, encode
 from app.otel.metrics import Metrics
 

@@ -20,7 +20,8 @@ How = Literal["drop", "mask", "token", "keep"]
 Replace = Callable[[How, str], str]
 
 MASK = "***"
-TOKEN = re.compile(r"tok_[0-9a-f]{24}")
+_TOKEN = "tok_"  # noqa: S105 - begins one
+TOKEN = re.compile(_TOKEN + "[0-9a-f]{24}")
 
 _HEADERS = (
     "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token",
@@ -173,7 +174,7 @@ class Names:
 SMALL = 2048  # characters of what is remembered
 _REMEMBERED = 64  # lists of names, and bodies
 _MOST = 8192  # values of one text, each some 15 µs
-_NOTHING = (b"", b"null", b"none", b"undefined", b"nil", b"***")
+_NOTHING = (b"", b"null", b"none", b"undefined", b"nil", MASK.encode())
 # One pass over Latin-1 bytes. Each match has the value's group last, the name's before it.
 _BARE = rb"(?:" + _SCHEMES + rb"(?:\s|%20|\+)+)?" + rb'(?:[^\s&"<>]|"[^\s&"<>,}\])])*'
 _PATTERN = (
@@ -233,6 +234,6 @@ def tokens(key: bytes) -> Callable[[str], str]:
     @lru_cache(maxsize=1024)
     def token(value: str) -> str:
         digest = hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")
-        return "tok_" + digest.hex()[:24]
+        return _TOKEN + digest.hex()[:24]
 
     return token

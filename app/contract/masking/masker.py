@@ -17,7 +17,6 @@ from app.contract.masking.sweep import (
     DEPTH,
     NESTED,
     claims_text,
-    content_type,
     hides,
     is_text,
     may_nest,
@@ -28,7 +27,7 @@ from app.contract.masking.sweep import (
     withhold,
 )
 from app.contract.masking.traces import chased, contained, loose, traces
-from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, short, text
+from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, first, short, text
 from app.contract.rules import RuleSet, Sensitive
 
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
@@ -232,7 +231,7 @@ class _Record:
     def body(self, body: Body, headers: Sequence[Pair]) -> None:
         if body.text is None and body.base64 is None:
             return
-        claimed = content_type(headers)
+        claimed = first(headers, "content-type")
         clean = body.text, claimed, self.decoders
         if clean in self.names.clean:
             return
