@@ -102,6 +102,27 @@ async def test_an_app_that_is_away_is_not_asked_for_a_while(
     assert not await router.takes_over()
 
 
+async def test_who_waited_for_a_turn_does_not_ask_an_app_that_failed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At an app whose host drops packets, each turn takes the whole time of a connection."""
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 60)
+    router = Router(Pool("127.0.0.1", 9, size=1))
+    tried = 0
+
+    async def no_connection() -> None:
+        nonlocal tried
+        tried += 1
+        await asyncio.sleep(0.05)
+        raise AppFailed("app_unreachable", "no connection in time")
+
+    monkeypatch.setattr(router.pool, "_connect", no_connection)
+    exchanges = [exchange_with(rule("x", "/x", answer_at="app")) for _ in range(5)]
+    await asyncio.gather(*map(router.answer, exchanges))
+    assert tried == 1
+    assert [x.reason for x in exchanges] == ["app_unreachable", *["circuit_open"] * 4]
+
+
 async def test_an_app_that_is_silent_is_not_asked_for_a_while_and_then_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
