@@ -13,7 +13,6 @@ from typing import NamedTuple
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
 from app.store import Incoming, Written
-from app.store.sqlite.rollup import sizes
 
 # Why the app itself loses a record: ids of `app.contract.record.REASONS`.
 LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unmaskable")
@@ -44,13 +43,12 @@ class Counting:
         alike: dict[object, _Sum] = {}
         for index in written.stored:
             one = group[index]
-            known = one.facts
-            key = (known and known.like) or _alike(one.record)
+            key = _alike(one.record)
             sum = alike.get(key)
             if sum is None:
                 sum = alike[key] = _Sum(one.record)
             sum.count += 1
-            sum.left += known.out if known else sizes(one.record)[0]
+            sum.left += one.facts.out
         add = self._metrics.add
         for sum in alike.values():
             of, count, left = _Alike._make(_alike(sum.record)), sum.count, sum.left

@@ -16,8 +16,7 @@ _LEVELS = {"WARNING": "WARN", "ERROR": "ERROR", "CRITICAL": "ERROR"}
 
 
 def log_record(incoming: Incoming) -> LogData:
-    # What has a form was not decoded: the record lacks what changes.
-    record = decode(incoming.line) if incoming.form else incoming.record
+    record = decode(incoming.line)
     return LogData(
         time_ns=record.time_ns,
         severity=_severity(record),

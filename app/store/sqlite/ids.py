@@ -8,20 +8,18 @@ them.
 import sqlite3
 
 from app.store import OTHER, NewHost
+from app.store.facts import Facet
 
 ENDPOINTS = 1_000  # of one profile
 VERSIONS = 500  # of one profile
 FIELDS = 2_000  # paths of one endpoint, over all versions
 FIELDS_IN_ALL = 50_000
 _CACHE = 20_000
-_FACET = (
-    "kind, profile, host, method, path, route, rule, action, reason, status, version, namespace"
-    ", pod"
-)
+_FACET = ", ".join(Facet._fields)
 _FIND_FACET = f"SELECT id FROM facet WHERE {_FACET.replace(',', '=? AND')}=?"  # noqa: S608
 
 
-class Names:
+class IdTable:
     """Forget everything after a roll-back: numbers given in it are gone."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -29,7 +27,7 @@ class Names:
         self._endpoints: dict[tuple[str, str, str, str], int] = {}
         self._versions: dict[tuple[str, str], int] = {}
         self._fields: dict[tuple[int, str], int | None] = {}
-        self._facets: dict[tuple[str | int, ...], int] = {}
+        self._facets: dict[Facet, int] = {}
         self._new_hosts: list[NewHost] = []
 
     def forget(self) -> None:
@@ -104,8 +102,7 @@ class Names:
         _keep(self._fields, key, number)
         return number, new
 
-    def facet(self, key: tuple[str | int, ...]) -> int:
-        """The number of this combination of the columns that captures are searched by."""
+    def facet(self, key: Facet) -> int:
         number = self._facets.get(key)
         if number is None:
             number = self._look_up(_FIND_FACET, key) or self._add(f"facet({_FACET})", key)

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from app.contract.record import Body, Workload, decode
 from app.store import CaptureQuery, Scope
+from app.store.facts import DAY
 from app.store.sqlite.reader import Reader
-from app.store.sqlite.rollup import DAY
 from app.store.sqlite.schema import open_reader
 from app.store.sqlite.store import SqliteStore
 from tests.records import T0, exchange, incoming
