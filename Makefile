@@ -52,8 +52,17 @@ demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (K
 	@$(BIN)/telemock demo $(if $(filter-out 0,$(KEEP)),--keep) $(if $(filter-out 0,$(OTEL)),--otel)
 
 .PHONY: test
-test: $(VENV) ## unit and integration tests
-	$(BIN)/python -m pytest tests/unit tests/integration
+test: ## unit tests, then integration tests if none failed
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-integration
+
+.PHONY: test-unit
+test-unit: $(VENV) ## unit tests, on all cores
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal tests/unit
+
+.PHONY: test-integration
+test-integration: $(VENV) ## tests that cross processes, one after the other
+	$(BIN)/python -m pytest tests/integration
 
 .PHONY: nightly
 nightly: $(VENV) ## the leak oracle with 100,000 requests made up, and every attack (root; LEAKS_SEED=… repeats a run)
@@ -94,9 +103,19 @@ lint: $(VENV) chart-lint ## ruff (rules and format), the import contracts, the c
 types: $(VENV) ## mypy --strict
 	$(BIN)/mypy
 
+# Strict: a link that leads nowhere fails. The pages load nothing from elsewhere, so they also work
+# without a network. The variable silences what Material says to everybody about another project.
+.PHONY: docs
+docs: $(VENV) ## build the documentation into site/ (`.venv/bin/mkdocs serve` shows it while you write)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo 'the documentation is in site/index.html'
+
+# Pages with blocks that cog writes.
+COGGED = $(shell grep -rlF '[[[cog' --include='*.md' *.md docs 2>/dev/null)
+
 .PHONY: generate
-generate: $(VENV) chart-generate ## rewrite what is written by program: README blocks, schemas, the chart's cases
-	@[[ ! -e README.md ]] || $(BIN)/cog -r README.md docs/bounds.md
+generate: $(VENV) chart-generate ## rewrite what is written by program: blocks of docs/, schemas, the chart's cases
+	@[[ -z "$(COGGED)" ]] || $(BIN)/cog -I . -r $(COGGED)
 	@[[ ! -e app/generate.py ]] || $(BIN)/python -m app.generate
 
 # Compares with what was there before, so that it can be run with uncommitted work in the tree.
@@ -197,5 +216,5 @@ kind-load: images stand-in ## build the images and give them to that cluster
 
 .PHONY: clean
 clean: ## remove what make made (captures and logs stay)
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
+	rm -rf .venv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

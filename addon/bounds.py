@@ -1,9 +1,9 @@
 """What the sidecar ends or refuses, so that whatever a client or a real host does, it stays within
 its memory and goes on serving the others.
 
-`addon.options` makes settings of these rows, Measure counts by their ids, and docs/bounds.md prints
-them. The defaults add up to less than the 192 MiB that a pod's sidecar may use; the sum stands in
-docs/bounds.md.
+`addon.options` makes settings of these rows, Measure counts by their ids, and
+docs/security/bounds.md prints them. The defaults add up to less than the 192 MiB that a pod's
+sidecar may use; the sum stands there too.
 """
 
 from collections.abc import Callable, Mapping

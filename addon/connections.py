@@ -4,72 +4,57 @@ A part of `addon.sidecar`'s addon, which mitmproxy calls with every connection.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 from mitmproxy import connection, ctx, exceptions, http, tls
-from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layer import NextLayer
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from addon.app_client.profiles import Profiles
-from addon.arrive.accept import Gate
-from addon.arrive.direct import Caller
-from addon.arrive.endings import Ending, Met, ending, reader_of, refused
-from addon.arrive.loopback import LoopbackMode
-from addon.arrive.memory import Room
-from addon.arrive.proof import Proven, brought
+from addon.arrive.direct import DirectConnection
+from addon.arrive.endings import Ending, Met, ending, refused
+from addon.arrive.memory import Memory
+from addon.arrive.proof import Proven
 from addon.arrive.splice import Link
 from addon.bounds import REASON
-from addon.exchange.conversation import Answers
 from addon.exchange.endpoint import endpoint
 from addon.exchange.exchange import Exchange, Traced, names_of, trace
 from addon.exchange.reply import Reply
+from addon.exchanges import Exchanges
 from addon.mitm.handler import unsent
+from addon.mitm.modes import brought, destination_of
 from addon.mitm.next_layer import choose
 from addon.mitm.relay import Relay
 from addon.options import Options
 from addon.record.capture import Capture
+from addon.record.ship import Shipper
 from addon.target.dns import Address, Names, Refused, why
 from addon.target.first_bytes import Verdict, Wait
 from addon.tls.ca import Held
-from app.contract.record import REASONS, CaptureRecord, Endpoint
+from app.contract.record import REASONS, Endpoint
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
 
-class Sink(Protocol):
-    """What takes the records: `addon.record.ship.Shipper`."""
-
-    def reserve(self) -> tuple[str, int]: ...
-
-    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None: ...
-
-
-class Begun(Protocol):
-    """What knows the exchanges that have not ended: `addon.exchanges.Exchanges`."""
-
-    def open_of(self, client_id: str) -> Iterable[Exchange]: ...
-
-    def client_disconnected(self, client: connection.Client) -> None: ...
-
-    def unrouted(self, exchange: Exchange, error: str) -> Reply | None: ...
-
-
 class Connections:
-    """`app` is the mock's address, which is connected to as it is; `settle` decides an exchange
-    that waited for its body; `begun` knows the exchanges that have begun."""
+    """`exchanges` knows what has begun, `io` what reads from and writes to a client of mitmproxy's,
+    `authority` whose certificates clients are shown."""
 
     def __init__(
         self,
         options: Options,
         profiles: Profiles,
-        shipper: Sink,
+        shipper: Shipper,
         metrics: Metrics,
         capture: Capture,
         sampler: Sampler | None,
-        app: Address,
-        settle: Callable[[Exchange, http.HTTPFlow], None],
-        begun: Begun,
+        exchanges: Exchanges,
+        memory: Memory,
+        dns: Names,
+        authority: Held | None,
+        io: Callable[[connection.Client], Any],
     ) -> None:
         self.options = options
         self.profiles = profiles
@@ -77,17 +62,14 @@ class Connections:
         self.metrics = metrics
         self.capture = capture
         self.sampler = sampler
-        self.app = app
-        self.settle, self.unrouted = settle, begun.unrouted
-        self._begun = begun
-        self.room = Room(options.bounds, metrics)
-        self.authority: Held | None = None  # whose certificates clients are shown
-        self.answers: Answers | None = None  # asked directly where no other addon looks at flows
-        self.dns = Names(options.resolve, options.named, listening)
+        self.exchanges = self.answers = exchanges
+        self.memory = memory
+        self.dns = dns
+        self.authority = authority
+        self._io = io
         self.proven = Proven(options.ca_dir) if options.redirected else None
         if self.proven:
             metrics.set("telemock.redirect.proven", self.proven.yet)
-        self.gate = Gate(self, self.dns)
         self._relays: dict[str, list[Relay]] = {}  # by client
         self._met: dict[connection.Client, Met] = {}  # mitmproxy's, until they end
         self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
@@ -106,7 +88,7 @@ class Connections:
             self.proven.now()
             self.metrics.set("telemock.redirect.proven", 1)
 
-    def next_layer(self, data: layer.NextLayer) -> None:
+    def next_layer(self, data: NextLayer) -> None:
         self._meet(data.context, len(data.data_client()))
         chosen = choose(data.context, data.data_client(), self, self.dns)
         if isinstance(chosen, Wait):
@@ -121,7 +103,8 @@ class Connections:
         client, server = context.client, server or context.server
         met = self._met.get(client)
         if met is None:
-            met = self._met[client] = Met(reader_of(client))
+            io = self._io(client)
+            met = self._met[client] = Met(io.reader if io else None)
         met.sent = sent
         if server.address:
             met.host = self.dns.named(server.address[0]) or server.address[0]
@@ -151,13 +134,30 @@ class Connections:
             number = self.shipper.reserve()
             self.shipper.submit(self.capture.unjudged(number, client, host, to, profile, data))
 
+    def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Decides again with the body."""
+        self.exchanges.settle(exchange)
+        if exchange.forwarded:
+            self.lead_out(exchange, flow)
+
+    def lead_out(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Has the real host reached through the egress proxy, where there is one."""
+        if self.options.egress and exchange.named:
+            # A Server of its own: others of the same client may be answered by the mock.
+            flow.server_conn = connection.Server(
+                address=flow.server_conn.address, via=("http", self.options.egress.address)
+            )
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        return self.exchanges.unrouted(exchange, error)
+
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)
 
     # For `addon.arrive.memory` and what it bounds.
 
     def open_of(self, client: connection.Client) -> Iterable[Exchange]:
-        return self._begun.open_of(client.id)
+        return self.exchanges.open_of(client.id)
 
     def answered_by_relay(self, client: connection.Client) -> bool:
         """Whether it is relayed unread, and both sides have spoken."""
@@ -165,33 +165,31 @@ class Connections:
 
     def unsent(self, client: connection.Client) -> int:
         """More than any, where it is gone."""
-        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
-        io = handler.transports.get(client) if handler else None
+        io = self._io(client)
         return sys.maxsize if io is None or io.writer.is_closing() else unsent(io.writer)
 
     def exceeded(self, bound: str, client: connection.Client) -> None:
         """Counts, and has the record say so of what is under way on the connection, or of the
         connection itself."""
-        self.room.exceeded(bound)
-        for exchange in self._begun.open_of(client.id):
+        self.memory.exceeded(bound)
+        for exchange in self.exchanges.open_of(client.id):
             exchange.reason = exchange.reason or REASON[bound]
         client.error = client.error or REASON[bound]
 
     def gone(self, client: connection.Client) -> None:
         """Has what is under way on the connection recorded now."""
-        self._begun.client_disconnected(client)
+        self.exchanges.client_disconnected(client)
 
-    def evicted(self, caller: Caller, bound: str) -> None:
+    def evicted(self, direct: DirectConnection, bound: str) -> None:
         """As `exceeded`, of a connection that is not mitmproxy's."""
-        self.room.exceeded(bound)
-        self._client(caller).error = REASON[bound]
-        if caller.exchange is not None:
-            caller.exchange.reason = REASON[bound]
+        self.memory.exceeded(bound)
+        self._client(direct).error = REASON[bound]
+        if direct.exchange is not None:
+            direct.exchange.reason = REASON[bound]
 
-    async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
-        address = data.server.address
-        egress = self.options.egress
-        if address is None or address == self.app or (egress and address == egress.address):
+    async def server_connect(self, data: ServerConnectionHookData) -> None:
+        address, egress = data.server.address, self.options.egress
+        if address is None or address in (self.options.app_address, egress and egress.address):
             return
         host, port = address[0], address[1]
         try:
@@ -208,13 +206,13 @@ class Connections:
         if self.options.egress and self.options.egress.authorization:
             connect.request.headers["proxy-authorization"] = self.options.egress.authorization
 
-    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+    def server_connected(self, data: ServerConnectionHookData) -> None:
         # mitmproxy uses a connection again for a request whose address stands here: the host's
         # name. It forbids the change on an open connection, where it would usually be a lie.
         if asked_for := self._asked_for.pop(data.server.id, None):
             data.server.__dict__["address"] = asked_for
 
-    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
         self._asked_for.pop(data.server.id, None)
 
     def tls_established_client(self, data: tls.TlsData) -> None:
@@ -230,27 +228,27 @@ class Connections:
     def heard(self, client: connection.Client) -> None:
         self.capture.told.add(client)
 
-    def ended(self, caller: Caller, how: str) -> None:
+    def ended(self, direct: DirectConnection, how: str) -> None:
         """Records a connection that is not mitmproxy's, and brought no request."""
-        met = Met(host=caller.host, destination=endpoint(caller.destination), tls=caller.tls)
-        met.sent = len(caller.hello)
-        self._without_request(self._client(caller), met, ending(how, caller.tls))
+        met = Met(host=direct.host, destination=endpoint(direct.destination), tls=direct.tls)
+        met.sent = len(direct.hello)
+        self._without_request(self._client(direct), met, ending(how, direct.tls))
 
     @staticmethod
-    def _client(caller: Caller) -> connection.Client:
+    def _client(direct: DirectConnection) -> connection.Client:
         """As mitmproxy would know it; the same one each time."""
-        if caller.client is not None:
-            return caller.client
-        client = caller.client = connection.Client(
-            peername=caller.peer,
-            sockname=caller.destination,
-            timestamp_start=caller.began,
-            tls=caller.tls is not None,
-            sni=caller.sni,
+        if direct.client is not None:
+            return direct.client
+        client = direct.client = connection.Client(
+            peername=direct.peer,
+            sockname=direct.destination,
+            timestamp_start=direct.began,
+            tls=direct.tls is not None,
+            sni=direct.sni,
         )
-        if caller.tls is not None:
-            client.tls_version = cast(Any, caller.tls.get_protocol_version_name())
-            client.alpn = caller.tls.get_alpn_proto_negotiated()
+        if direct.tls is not None:
+            client.tls_version = cast(Any, direct.tls.get_protocol_version_name())
+            client.alpn = direct.tls.get_alpn_proto_negotiated()
         return client
 
     def _why(self, found: Ending, host: str) -> str:
@@ -305,8 +303,7 @@ class Connections:
 
     def end(self) -> None:
         """Records what is still relayed, or has brought no request."""
-        self.room.end()
-        self.gate.end()
+        self.memory.end()
         for client in list(self._relays):
             for relay in self._relays.pop(client):
                 self._relayed(relay)
@@ -346,17 +343,3 @@ class Connections:
                 received=received,
             ),
         )
-
-
-def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:
-    """Where the client connected to: the original address, or what it named to the proxy."""
-    if isinstance(client.proxy_mode, mode_specs.TransparentMode | LoopbackMode):
-        return endpoint(client.sockname)
-    return endpoint(server.address)
-
-
-def listening() -> Iterator[Address]:
-    """The addresses that this process listens on as a proxy."""
-    proxyserver = ctx.master.addons.get("proxyserver")
-    for address in proxyserver.listen_addrs() if proxyserver else ():
-        yield address[0], address[1]

@@ -13,7 +13,6 @@ from mitmproxy import connection
 
 from addon.app_client.profiles import Profiles
 from addon.bounds import REASON
-from addon.connections import Sink, destination_of
 from addon.exchange.conversation import Head
 from addon.exchange.endpoint import endpoint, tls_of
 from addon.exchange.exchange import (
@@ -29,8 +28,10 @@ from addon.exchange.exchange import (
 )
 from addon.exchange.reply import Reply, headers_of
 from addon.exchange.routing import Killed, Router, failed, own_seconds
+from addon.mitm.modes import destination_of
 from addon.options import Options
 from addon.record.capture import Capture
+from addon.record.ship import Shipper
 from app.contract import body as bodies
 from app.contract.canonical import host_of, hosts_in
 from app.contract.record import Body, Endpoint, Kind, text
@@ -48,7 +49,7 @@ class Exchanges:
         self,
         options: Options,
         profiles: Profiles,
-        shipper: Sink,
+        shipper: Shipper,
         capture: Capture,
         sampler: Sampler | None,
         router: Router,

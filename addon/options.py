@@ -21,6 +21,7 @@ from addon import bounds as bounding
 from addon.app_client import client
 from addon.bounds import Bounds
 from addon.supervisor import ENV_RESTARTED
+from addon.target.dns import Address
 from addon.target.egress import Egress
 from addon.target.egress import parse as parse_egress
 from app.contract import names
@@ -258,6 +259,12 @@ class Options:
     workload: Workload
     boot: str  # names this start: 32 hex digits
     otel: Otel
+
+    @property
+    def app_address(self) -> Address:
+        """The mock's, which is connected to as it is."""
+        parts = urlsplit(self.app_url)
+        return parts.hostname or "127.0.0.1", parts.port or 80
 
     @property
     def redirected(self) -> bool:

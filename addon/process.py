@@ -19,18 +19,16 @@ from addon.app_client.profiles import Profiles, built_in
 from addon.arrive import loopback
 from addon.arrive.proof import QUIC_REFUSED, QuicRefused
 from addon.arrive.splice import IDLE_SECONDS
-from addon.connections import listening
-from addon.diagnostics import health as telemetry
+from addon.diagnostics import health as health_server
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
-from addon.mitm import layers
 from addon.options import Options, version
 from addon.record.logs import LogHandler, install
 from addon.record.ship import Shipper
-from addon.sidecar import Sidecar
 from addon.target.dns import is_local
 from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of
+from addon.wiring import Wiring
 from app.contract.names import DIR_SPOOL, METRICS
 from app.contract.rules import Bundle
 from app.otel.export import Exporter
@@ -86,9 +84,7 @@ class Process:
             else None,
             boot=options.boot,
         )
-        self.sidecar = Sidecar(options, self.profiles, self.shipper, self.metrics)
-        layers.install(options.bounds, self.sidecar.connections.exceeded)
-        self.sidecar.connections.authority = self.authority
+        self.wiring = Wiring(options, self.profiles, self.shipper, self.metrics, self.authority)
         self._log_handler: LogHandler | None = None
         self._started = time.monotonic()
         self._health: asyncio.Server | None = None
@@ -149,7 +145,7 @@ class Process:
         Raises OSError for an address in use, and when connections do not arrive here.
         """
         health = self.options.health
-        self._health = await telemetry.serve(
+        self._health = await health_server.serve(
             health.address,
             health.port,
             self.metrics,
@@ -159,7 +155,7 @@ class Process:
         )
         await loopback.prove(self._loopback)
         self._state = ""
-        proxy = written(listening())
+        proxy = written(self.wiring.server.addresses())
         where = written(s.getsockname()[:2] for s in self._health.sockets)
         said = json.dumps({"pid": os.getpid(), "proxy": proxy, "health": where})
         try:
@@ -178,9 +174,9 @@ class Process:
         """Waits for the exchanges in flight, at most until `until()` of the loop's clock."""
         loop = asyncio.get_running_loop()
         # Once in a life, so no event is kept for it; and `until` may change.
-        while self.sidecar.exchanges.in_flight and loop.time() < until():  # noqa: ASYNC110
+        while self.wiring.exchanges.in_flight and loop.time() < until():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        self.sidecar.end()
+        self.wiring.end()
 
     def stop(self) -> int:
         """Sends what is spooled, for a bounded time; the number of records that stay on disk.
@@ -207,8 +203,8 @@ class Process:
             "mode": self.options.mode or "",
             "boot": self.shipper.boot,
             "restarts": self.options.restarted.times,
-            "proxy": written(listening()),
-            "in_flight": self.sidecar.exchanges.in_flight,
+            "proxy": written(self.wiring.server.addresses()),
+            "in_flight": self.wiring.exchanges.in_flight,
             "profiles": self.profiles.state(),
             "shipper": shipper,
             "authority": self._authority(),

@@ -14,15 +14,13 @@ import addon.mitm.imports  # noqa: F401 - before any of mitmproxy's addons
 
 # isort: split
 from mitmproxy import options as mitmproxy_options
-from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
+from mitmproxy.addons import core, next_layer
 from mitmproxy.master import Master as BaseMaster
 
-from addon.arrive.direct import Front
 from addon.mitm.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
 from addon.supervisor import CANNOT_START
-from addon.tls.contexts import Contexts
 from app.contract.cores import no_core_dumps
 from app.contract.rules import Bundle
 
@@ -36,22 +34,17 @@ class Master(BaseMaster):
         self._legacy_log_events.uninstall()
         self.addons = Hooks(self)
         self.process = process
-        sidecar = process.sidecar
-        connections, answers = sidecar.connections, sidecar.exchanges
-        connections.answers = answers
-        self.server = proxyserver.Proxyserver()
+        wiring = process.wiring
+        self.server, self.contexts = wiring.server, wiring.contexts
         self.failure = ""
         self.deadline = 0.0  # of the loop's clock, for what is in flight when we are stopped
-        tls_config = tlsconfig.TlsConfig()
-        self.contexts = Contexts(tls_config)
-        connections.gate.front = Front(connections, self.contexts, answers, connections.room)
         self.addons.add(  # type: ignore[no-untyped-call]
-            sidecar,
+            wiring.sidecar,
             core.Core(),
             self.server,
             next_layer.NextLayer(),
             self.contexts,
-            tls_config,
+            self.contexts.tls_config,
         )
         self.options.update(**process.mitmproxy_options())
 

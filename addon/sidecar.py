@@ -1,65 +1,56 @@
 """The sidecar's mitmproxy addon: its hooks decide, route, and hand a record to the shipper.
 
-Loaded by `addon.proxy`. The work is in the other modules.
+Made by `addon.wiring`. The work is in the other modules.
 """
 
 import asyncio
 import logging
 import re
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
-from mitmproxy import connection, ctx, http
+from mitmproxy import connection, http
 from mitmproxy.tcp import TCPFlow
 
-from addon.app_client.profiles import Profiles
 from addon.bounds import REASON
-from addon.connections import Connections, Sink
-from addon.exchange.app_pool import Pool
+from addon.connections import Connections
 from addon.exchange.exchange import KEY, Exchange, now
 from addon.exchange.reply import reply_of
 from addon.exchange.routing import Router, failed, hand_over, refuse_trailers, refuse_unjudged
 from addon.exchanges import Exchanges
 from addon.options import Options
 from addon.record.capture import Capture
-from addon.target.dns import Address, why
+from addon.record.ship import Shipper
+from addon.target.dns import why
 from app.contract.canonical import hosts_in
 from app.contract.record import text
 from app.contract.rules import names_of
 from app.otel import lines
-from app.otel.metrics import Metrics
-from app.otel.sampling import Sampler
 
 log = logging.getLogger(__name__)
 
 
 class Sidecar:
-    """One for the process, in mitmproxy's event loop."""
+    """One for the process, in mitmproxy's event loop. `close` ends a connection to a server, of a
+    client's."""
 
     def __init__(
-        self, options: Options, profiles: Profiles, shipper: Sink, metrics: Metrics
+        self,
+        options: Options,
+        shipper: Shipper,
+        capture: Capture,
+        router: Router,
+        exchanges: Exchanges,
+        connections: Connections,
+        close: Callable[[connection.Client, connection.Server], None],
     ) -> None:
         self.options = options
-        self.profiles = profiles
         self.shipper = shipper
-        self.metrics = metrics
-        sampler = Sampler(options.otel) if options.otel.traces else None
-        self.capture = Capture(options.workload, options.mode, options.body_cap)
-        parts = urlsplit(options.app_url)
-        self.app: Address = (parts.hostname or "127.0.0.1", parts.port or 80)
-        self.router = Router(Pool(*self.app))
-        self.exchanges = Exchanges(options, profiles, shipper, self.capture, sampler, self.router)
-        self.connections = Connections(
-            options,
-            profiles,
-            shipper,
-            metrics,
-            self.capture,
-            sampler,
-            self.app,
-            self.settle,
-            self.exchanges,
-        )
-        self.addons = [self.connections, self.exchanges]  # mitmproxy calls them too
+        self.capture = capture
+        self.router = router
+        self.exchanges = exchanges
+        self.connections = connections
+        self._close = close
+        self.addons = [connections, exchanges]  # mitmproxy calls them too
 
     # A hook that raises would leave mitmproxy to forward the request, to the vendor who must not
     # see it. So these two answer whatever happens.
@@ -106,7 +97,7 @@ class Sidecar:
         exchange = flow.metadata[KEY]
         lines.current.set((exchange.trace.trace_id, exchange.trace.span_id))
         if exchange.undecided:
-            self.settle(exchange, flow)
+            self.connections.settle(exchange, flow)
         if exchange.forwarded or exchange.routed:
             exchange.asked = exchange.asked or now()
             if exchange.routed:
@@ -185,12 +176,6 @@ class Sidecar:
 
     # What the hooks are made of.
 
-    def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        """Decides again with the body."""
-        self.exchanges.settle(exchange)
-        if exchange.forwarded:
-            self._lead_out(exchange, flow)
-
     def _begin(self, flow: http.HTTPFlow) -> Exchange:
         request, data = flow.request, flow.request.data
         line = self.exchanges.line(
@@ -213,25 +198,17 @@ class Sidecar:
         return self.connections.fails_closed(names_of(exchange.seen))
 
     def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        self._lead_out(exchange, flow)
+        self.connections.lead_out(exchange, flow)
         self.exchanges.extract_version(exchange)
         exchange.asked = now()
         flow.request.stream = exchange.sent.add
-
-    def _lead_out(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        """Has the real host reached through the egress proxy, where there is one."""
-        if self.options.egress and exchange.named:
-            # A Server of its own: others of the same client may be answered by the mock.
-            flow.server_conn = connection.Server(
-                address=flow.server_conn.address, via=("http", self.options.egress.address)
-            )
 
     async def _give_to_mock(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         if await self.router.takes_over():
             exchange.routed = True
             self.exchanges.extract_version(exchange)
             exchange.asked = now()
-            hand_over(exchange, flow.request, self.app)
+            hand_over(exchange, flow.request, self.options.app_address)
             flow.request.stream = exchange.sent.add
 
     def _late(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
@@ -240,15 +217,7 @@ class Sidecar:
         if exchange.finished:
             return
         exchange.reason = REASON["answer"]
-        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
-        if handler is not None and flow.server_conn in handler.transports:
-            handler.close_connection(flow.server_conn)
-
-    def end(self) -> None:
-        """Records what is still open; called once, when no more time is left for it."""
-        self.exchanges.end()
-        self.connections.end()
-        self.router.pool.close()
+        self._close(flow.client_conn, flow.server_conn)
 
 
 _PROXY_REFUSED = "Upstream proxy "

@@ -1,6 +1,6 @@
 """Every setting of the server and the command line, declared once.
 
-Read by `app.main` and the CLI; `python -m app.settings` prints the table that README shows, and
+Read by `app.main` and the CLI; `python -m app.settings` prints the table of docs/reference, and
 with `--env` the text of `.env.example`. The sidecar has its own table (`python -m addon --help`).
 """
 
@@ -281,7 +281,7 @@ def _dotenv(path: Path) -> dict[str, str]:
 
 
 def markdown(table: Sequence[Setting] = SETTINGS) -> str:
-    """The table as README shows it."""
+    """The table of docs/reference/settings.md."""
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
     for row in table:
         default = f"`{row.default}`" if row.default else "empty"

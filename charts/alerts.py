@@ -1,10 +1,11 @@
-"""The chart's alerts as README lists them: `python -m charts.alerts` prints the table.
+"""The chart's alerts as docs/operations/alerts.md shows them; `python -m charts.alerts` prints it.
 
 The rules stand in the chart's `alerts/`, as Prometheus reads them.
 """
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,27 @@ def rules() -> list[dict[str, Any]]:
 
 
 def markdown() -> str:
+    """A table of all alerts, then a section for each: its `runbook_url` leads there."""
     rows = ["| Alert | Severity | When |", "|---|---|---|"]
+    sections = []
     for rule in rules():
-        summary = re.sub(r"\{\{[^}]*\$labels\.([a-z0-9_]+)[^}]*\}\}", r"`\1`", _plain(rule))
-        summary = re.sub(r"\{\{[^}]*\}\}", "…", summary)
-        rows.append(f"| `{rule['alert']}` | {rule['labels']['severity']} | {summary} |")
-    return "\n".join(rows) + "\n"
+        name, severity = rule["alert"], rule["labels"]["severity"]
+        summary = _said(rule, "summary", lambda label: f"`{label}`")
+        description = _said(rule, "description", str.upper)  # labels stand in commands there
+        rows.append(f"| [`{name}`](#{name.lower()}) | {severity} | {summary} |")
+        sections.append(
+            f"\n## {name}\n\n**{summary}** ({severity})\n\n{description}\n\n"
+            f"```text\n{rule['expr']}\n```\n"
+        )
+    return "\n".join(rows) + "\n" + "".join(sections)
 
 
-def _plain(rule: dict[str, Any]) -> str:
-    """The summary without what is only said when a label is there."""
-    text = rule["annotations"]["summary"]
-    return re.sub(r"\{\{ with [^}]*\}\}.*?(\{\{ else \}\}(.*?))?\{\{ end \}\}", r"\2", text)
+def _said(rule: dict[str, Any], part: str, show: Callable[[str], str]) -> str:
+    """A text of the rule with its labels shown, without what is only said when a label is there."""
+    text = rule["annotations"][part]
+    text = re.sub(r"\{\{ with [^}]*\}\}.*?(\{\{ else \}\}(.*?))?\{\{ end \}\}", r"\2", text)
+    text = re.sub(r"\{\{[^}]*\$labels\.([a-z0-9_]+)[^}]*\}\}", lambda m: show(m[1]), text)
+    return re.sub(r"\{\{[^}]*\}\}", "…", text).strip()
 
 
 if __name__ == "__main__":

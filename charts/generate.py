@@ -32,12 +32,12 @@ The app (mock, store, report) as a Deployment with one volume, and the injector,
 a sidecar into pods that opt in. Kubernetes >= {kubernetes}.
 
 ```bash
-helm install telemock charts/telemock --namespace telemock --create-namespace
+helm install telemock charts/telemock --namespace telemock --create-namespace --wait
 kubectl label namespace NAMESPACE telemock.io/inject=enabled
 ```
 
-What it asks for and why, how to look and how to remove it: README of the repository, "In a
-cluster".
+How to install, look and remove it: docs/operations of the repository; what it asks for and why:
+docs/security.
 
 ## Values
 

@@ -1,28 +1,26 @@
-"""A front with all that it needs, behind a listener of its own: for tests of what is answered on a
+"""The direct path with all that it needs, behind a listener of its own: for tests of what is
+answered on a
 client's socket. Real TLS, real sockets."""
 
 import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.test import taddons
 
 from addon.arrive.accept import Listener
-from addon.arrive.direct import Front
-from addon.sidecar import Sidecar
 from addon.tls import ca
-from addon.tls.contexts import Contexts
+from addon.wiring import Wiring
 from app.contract import rules as r
 from app.contract.record import CaptureRecord
 from tests.sidecar import HOST, bundle_of, rule
 from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED
 from tests.unit.addon.test_connections import Kept
-from tests.unit.addon.test_sidecar import made
+from tests.unit.addon.test_sidecar import wired
 
 HUGE = b"x" * (8 << 20)
 RULES = bundle_of(
@@ -38,14 +36,11 @@ DESTINATION = ("192.0.2.1", 443)
 
 
 class Lab:
-    """A front behind a listener; `backs` are the first bytes of what mitmproxy would get."""
+    """The direct path behind a listener; `backs` are first bytes that mitmproxy would get."""
 
-    def __init__(self, trust: Path, contexts: Contexts) -> None:
-        self.trust, self.contexts = trust, contexts
-        self.sink = Kept()
-        self.sidecar: Sidecar = made(self.sink, RULES)
-        room = self.sidecar.connections.room
-        self.front = Front(self.sidecar.connections, contexts, self.sidecar.exchanges, room)
+    def __init__(self, trust: Path, wiring: Wiring, sink: Kept) -> None:
+        self.trust, self.sink = trust, sink
+        self.sidecar, self.contexts, self.direct = wiring.sidecar, wiring.contexts, wiring.direct
         self.backs: list[bytes] = []
         self.given: list[socket.socket] = []  # the listener's ends
         self.listener = Listener("127.0.0.1", 0, self._enter)
@@ -53,7 +48,7 @@ class Lab:
 
     def _enter(self, client: socket.socket, peer: tuple[str, int]) -> None:
         self.given.append(client)
-        self.front.take(client, peer, DESTINATION, HOST, self.backs.append)
+        self.direct.take(client, peer, DESTINATION, HOST, self.backs.append)
 
     @property
     def records(self) -> list[CaptureRecord]:
@@ -80,23 +75,19 @@ class Lab:
 
 @contextlib.asynccontextmanager
 async def running(tmp_path: Path) -> AsyncIterator[Lab]:
-    trust, tls_config = ca.ensure(tmp_path), TlsConfig()
+    trust, sink = ca.ensure(tmp_path), Kept()
+    wiring = wired(sink, RULES)
+    tls_config = wiring.contexts.tls_config
     asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # as mitmproxy does
     with taddons.context(Proxyserver(), tls_config) as context:
         context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
-        lab = Lab(trust, Contexts(tls_config))
+        lab = Lab(trust, wiring, sink)
         yield lab
         lab.listener.close()
-        lab.front.end()
+        lab.direct.end()
         for client in lab.given:
             client.close()
     asyncio.get_running_loop().set_task_factory(None)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - of other threads and the kernel, too
-            await asyncio.sleep(0.01)
 
 
 async def asked(lab: Lab) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

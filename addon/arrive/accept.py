@@ -1,26 +1,21 @@
 """Where redirected connections arrive: those to the redirect's own addresses go to
-`addon.arrive.direct`,
-which answers telemetry, and through it to mitmproxy; of all others, these see only what a profile
-names. The rest is relayed by `addon.arrive.splice`.
+`addon.arrive.direct`, which answers telemetry, and through it to mitmproxy; of all others, these
+see only what a profile names. The rest is relayed by `addon.arrive.splice`.
 
-`addon.process` has mitmproxy listen in this mode in place of its own transparent one, and
-`addon.connections` owns the Gate. All that is known here of how mitmproxy listens stands in
-GateInstance: it makes its servers in `listen`, and serves a connection in `handle_stream`.
+`addon.mitm.modes` has mitmproxy listen so in place of its own transparent mode.
 """
 
 import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from mitmproxy import ctx, platform
-from mitmproxy.proxy import layer, layers, mode_servers, mode_specs
-from mitmproxy.proxy.context import Context
+from mitmproxy import platform
 
-from addon.arrive.direct import Front
+from addon.arrive.direct import ConnectionEvents, Direct
 from addon.arrive.splice import Link, Splicer
 from addon.redirect.ruleset import PORTS
 from addon.target.dns import Address, Names
@@ -35,31 +30,11 @@ log = logging.getLogger(__name__)
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class Keeper(Protocol):
-    """What is asked of `addon.connections`."""
-
-    def names(self, host: str) -> bool:
-        """Whether a profile names the host."""
-
-    def unread(self) -> bool:
-        """Whether the time is over in which redirected connections are looked into."""
-
-    def fails_closed(self, hosts: Iterable[str]) -> bool:
-        """Whether what cannot be judged is refused on one of these."""
-
-    def arrived(self, *, counted: bool = True) -> None:
-        """Of a connection that the redirect brought: that it works, and how many there were."""
-
-    def left(self, link: Link) -> None:
-        """Records a relayed connection. In the splicer's thread."""
-
-
 class Gate:
     """Tells whose an accepted connection is, in the event loop."""
 
-    def __init__(self, keeper: Keeper, names: Names) -> None:
-        self.keeper, self._names = keeper, names
-        self.front: Front | None = None  # where no other addon looks at flows
+    def __init__(self, events: ConnectionEvents, names: Names, direct: Direct) -> None:
+        self.events, self._names, self._direct = events, names, direct
         self._splicer: Splicer | None = None  # from the first connection on that needs it
         self._handed: set[asyncio.Task[Any]] = set()
 
@@ -71,12 +46,12 @@ class Gate:
             self._hand(client, serve)
             return
         if destination[1] in PORTS:
-            self.keeper.arrived()
+            self.events.arrived()
         if not self._names.simple(destination):
             self.admit(client, peer, destination, serve)
             return
         if self._splicer is None:
-            self._splicer = Splicer(self._judge, self.keeper.left)
+            self._splicer = Splicer(self._judge, self.events.left)
         loop = asyncio.get_running_loop()
         admit = partial(self.admit, client, peer, destination, serve)
         back = partial(loop.call_soon_threadsafe, admit)
@@ -86,16 +61,12 @@ class Gate:
         self, client: socket.socket, peer: Address, destination: Address, serve: Serve
     ) -> None:
         """A connection that may be telemetry's."""
-        if self.front is None:
-            self._hand(client, serve)
-            return
         host = self._names.named(destination[0]) or destination[0]
-        self.front.take(client, peer, destination, host, partial(self._hand, client, serve))
+        self._direct.take(client, peer, destination, host, partial(self._hand, client, serve))
 
     def end(self) -> None:
         """Ends and records what is still relayed, and ends what is answered."""
-        if self.front is not None:
-            self.front.end()
+        self._direct.end()
         if self._splicer is not None:
             self._splicer.stop()
             self._splicer = None
@@ -103,12 +74,12 @@ class Gate:
     def _judge(self, link: Link, data: bytes) -> Verdict | Wait:
         """In the splicer's thread."""
         host = link.destination[0]
-        if self.keeper.unread():
+        if self.events.unread():
             return Verdict(host, reason="all_ended")
-        found = judge(data, host, self.keeper.names)
+        found = judge(data, host, self.events.names)
         if isinstance(found, Verdict) and found.reason == "not_http":
             # Of a profile's host: mitmproxy refuses it where that fails closed.
-            refused = self.keeper.fails_closed((found.host,))
+            refused = self.events.fails_closed((found.host,))
             return found._replace(reason="" if refused else found.reason)
         return found
 
@@ -173,18 +144,3 @@ class Listener:
                 return
             client.setblocking(False)
             self._enter(client, peer[:2])
-
-
-class GateMode(mode_specs.TransparentMode):
-    """Transparent, but that only named hosts' connections reach mitmproxy."""
-
-    description = "Gate"
-
-
-class GateInstance(mode_servers.AsyncioServerInstance[GateMode]):
-    def make_top_layer(self, context: Context) -> layer.Layer:
-        return layers.modes.TransparentProxy(context)
-
-    async def listen(self, host: str, port: int) -> list[Any]:
-        gate: Gate = ctx.master.addons.get("connections").gate
-        return [Listener(host, port, partial(gate.enter, serve=self.handle_stream))]

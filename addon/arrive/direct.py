@@ -13,7 +13,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
 from typing import Protocol
@@ -21,8 +21,8 @@ from typing import Protocol
 from mitmproxy.connection import Client
 
 from addon.arrive.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
-from addon.arrive.memory import Room
-from addon.arrive.splice import IDLE_SECONDS, SWEEP_S
+from addon.arrive.memory import Guest, Memory
+from addon.arrive.splice import IDLE_SECONDS, SWEEP_S, Link
 from addon.arrive.turns import Turns
 from addon.exchange.conversation import Answers, Conversation, Stage
 from addon.exchange.endpoint import endpoint
@@ -30,7 +30,7 @@ from addon.exchange.exchange import Exchange, Line
 from addon.target.dns import Address
 from addon.target.first_bytes import Verdict, judge
 from addon.target.hello import Hello, look
-from addon.tls.contexts import RECORD, Connection, Contexts
+from addon.tls.connection import RECORD, Connection
 from app.contract.names import REDIRECT_PROOF
 from app.contract.record import Endpoint, Tls, short
 
@@ -39,32 +39,44 @@ SIZE = 64 * 1024  # bytes of one read
 log = logging.getLogger(__name__)
 
 Back = Callable[[bytes], None]
+_nothing: Back = lambda data: None  # noqa: E731 - the last step
 _numbers = count(1)
 
 
-class Keeper(Protocol):
-    """What is asked of `addon.connections`."""
+class ConnectionEvents(Protocol):
+    """What is asked and told of connections where they arrive: `addon.connections` answers."""
 
-    def names(self, host: str) -> bool:
-        """Whether a profile names the host."""
+    # Whether a profile names the host.
+    def names(self, host: str) -> bool: ...
+    # Whether the time is over in which redirected connections are looked into.
+    def unread(self) -> bool: ...
+    # Whether what cannot be judged is refused on one of these.
+    def fails_closed(self, hosts: Iterable[str]) -> bool: ...
+    # A redirected connection, and whether it counts.
+    def arrived(self, *, counted: bool = True) -> None: ...
+    # Records that it brought no request.
+    def ended(self, connection: "DirectConnection", how: str) -> None: ...
+    # Counts and records that a bound ended it.
+    def evicted(self, connection: "DirectConnection", bound: str) -> None: ...
+    # Records a relayed connection. In the splicer's thread.
+    def left(self, link: Link) -> None: ...
 
-    def unread(self) -> bool:
-        """Whether the time is over in which redirected connections are looked into."""
 
-    def ended(self, caller: "Caller", how: str) -> None:
-        """Records that it brought no request."""
+class Direct:
+    """In the event loop. `context_of` is asked for the name that a client says and the host that it
+    means, `leave` gives its TLS to mitmproxy, `answers` decides and answers."""
 
-    def evicted(self, caller: "Caller", bound: str) -> None:
-        """Counts and records that a bound ended it."""
-
-
-class Front:
-    """In the event loop. `answers` decides and answers."""
-
-    def __init__(self, keeper: Keeper, contexts: Contexts, answers: Answers, room: Room) -> None:
-        self.keeper, self.contexts, self.answers = keeper, contexts, answers
-        self.room, self.turns = room, Turns()
-        self.callers: set[Caller] = set()
+    def __init__(
+        self,
+        events: ConnectionEvents,
+        context_of: Callable[[str, str], ssl.SSLContext],
+        leave: Callable[[Address, Connection], None],
+        answers: Answers,
+        memory: Memory,
+    ) -> None:
+        self.events, self.context_of, self.leave, self.answers = events, context_of, leave, answers
+        self.memory, self.turns = memory, Turns()
+        self.connections: set[DirectConnection] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
     def take(
@@ -76,41 +88,37 @@ class Front:
             self._sweep()
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            caller = Caller(self, client, peer, destination, host, back)
+            connection = DirectConnection(self, client, peer, destination, host, back)
         except OSError:  # gone already
             client.close()
             return
-        self.callers.add(caller)
-        if not self.room.enter(caller):
-            caller.close()
+        self.connections.add(connection)
+        if not self.memory.enter(connection):
+            connection.close()
 
     def end(self) -> None:
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for caller in list(self.callers):
-            caller.close(SHUTDOWN)
+        for each in list(self.connections):
+            each.close(SHUTDOWN)
 
     def _sweep(self) -> None:
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
         before = time.monotonic() - IDLE_SECONDS
-        for caller in [x for x in self.callers if x.active < before]:
-            caller.close(IDLE)
+        for each in [x for x in self.connections if x.active < before]:
+            each.close(IDLE)
 
 
-def _ended(data: bytes) -> None:
-    """The last step."""
-
-
-class Caller:
+class DirectConnection(Guest):
     """One client's connection, until it is closed or mitmproxy's."""
 
-    tls: Connection | None = None  # once a ClientHello was read
-    _tls: Connection  # the same
+    tls: Connection | None = None  # once a ClientHello was read; `_tls` is the same
+    _tls: Connection
     _talk: Conversation  # from the end of the handshake on
 
     def __init__(
         self,
-        front: Front,
+        direct: Direct,
         client: socket.socket,
         peer: Address,
         destination: Address,
@@ -120,13 +128,12 @@ class Caller:
         self.peer, self.destination, self.host, self.sni = peer, destination, host, ""
         self.names: tuple[str, ...] = (host,)
         self.began, self.active = time.time(), time.monotonic()
-        self._front, self._socket, self._back = front, client, back
+        self._direct, self._socket, self._back = direct, client, back
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[bytes], None] = self._first
         self.hello = b""  # the first bytes, which mitmproxy would begin with
         self._asking: asyncio.Task[None] | None = None  # until `_replied`
-        self._unsent = bytearray()
-        self._weighed = 0  # what the room last saw
+        self._unsent, self._weighed = bytearray(), 0  # and what `memory` last saw
         self._drained: Callable[[], None] | None = None  # what is done once all is sent
         self._open, self._gone = True, False  # gone: reset, as a write was told
         self.client: Client | None = None  # as mitmproxy would know it, for records
@@ -140,20 +147,20 @@ class Caller:
         if self._take == self._go_on:
             self._talk.leave()
         if how and (self._take != self._go_on or not self._talk.begun):
-            self._front.keeper.ended(self, how)
+            self._direct.events.ended(self, how)
         self._socket.close()
         self._dissolve()
 
     def _dissolve(self) -> None:
         """What knows this object goes, and so all of it: each circle holds a TLS connection."""
-        self._take, self._drained, self.tls = _ended, None, None
+        self._take, self._drained, self.tls = _nothing, None, None
         for name in ("_talk", "_tls"):
             vars(self).pop(name, None)
 
     def _let_go(self) -> None:
         self._open = False
-        self._front.callers.discard(self)
-        self._front.room.leave(self)
+        self._direct.connections.discard(self)
+        self._direct.memory.leave(self)
         self._loop.remove_reader(self._socket)
         if self._unsent:
             self._loop.remove_writer(self._socket)
@@ -181,7 +188,7 @@ class Caller:
             log.exception("a connection could not be answered, so it is closed")
             self.close()
 
-    # For the room.
+    # As a guest of `addon.arrive.memory`.
 
     @property
     def exchange(self) -> Exchange | None:
@@ -193,7 +200,7 @@ class Caller:
         return self._take == self._go_on and self._talk.count > 0
 
     def busy(self) -> bool:
-        patience = self._front.room.bounds.body
+        patience = self._direct.memory.bounds.body
         return self.exchange is not None and time.monotonic() - self.active < patience
 
     def held(self) -> int:
@@ -206,13 +213,13 @@ class Caller:
         return {("head", 0): 0} if self.hello else {}
 
     def evict(self, bound: str) -> None:
-        self._front.keeper.evicted(self, bound)
+        self._direct.events.evicted(self, bound)
         self.close()
 
     def _weigh(self) -> None:
         if self._open and (held := self.held()) != self._weighed:
             self._weighed = held
-            self._front.room.weigh(self)
+            self._direct.memory.weigh(self)
 
     # What is done with the client's bytes, one step after the other.
 
@@ -221,15 +228,15 @@ class Caller:
         if self.hello == REDIRECT_PROOF:
             self.close("")
             return
-        keeper = self._front.keeper
-        if keeper.unread():
+        events = self._direct.events
+        if events.unread():
             self._hand_over()
             return
         if (hello := look(self.hello)) is not Hello.READY:
             if hello is Hello.SHREDDED:
                 self.evict("head")
             return
-        found = judge(self.hello, self.host, keeper.names)
+        found = judge(self.hello, self.host, events.names)
         if isinstance(found, Verdict):
             if not found.tls or found.h2:
                 self._hand_over()
@@ -237,7 +244,7 @@ class Caller:
             names = (found.sni, found.host, self.host)
             self.names = tuple(dict.fromkeys(filter(None, names)))
             self.host, self.sni = found.host, found.sni
-            context = self._front.contexts.of(found.sni or self.destination[0], found.host)
+            context = self._direct.context_of(found.sni or self.destination[0], found.host)
             self.tls = self._tls = Connection(context)
             self._take = self._shake
             self._shake(self.hello)
@@ -251,7 +258,7 @@ class Caller:
             self.close()
             return
         if done:
-            self._talk = Conversation(self._front.answers, self._line, self._send)
+            self._talk = Conversation(self._direct.answers, self._line, self._send)
             self._take = self._go_on
             self._go_on(b"")
         if self._open:
@@ -285,12 +292,12 @@ class Caller:
         elif talk.asked is not None and self._asking is None:
             # With mitmproxy's eager tasks it may have ended here already. Its callback comes later
             # in any case, from the loop: after this assignment, and never from within itself.
-            self._asking = self._loop.create_task(self._front.answers.ask_app(talk.asked))
+            self._asking = self._loop.create_task(self._direct.answers.ask_app(talk.asked))
             self._asking.add_done_callback(self._replied)
         elif talk.blocked and not self._unsent and not self._gone:
             # Another's turn: what has been sent meanwhile stays in the kernel.
             self._loop.remove_reader(self._socket)
-            self._front.turns.later(self._again)
+            self._direct.turns.later(self._again)
 
     def _replied(self, asking: asyncio.Task[None]) -> None:
         self._asking = None
@@ -307,7 +314,7 @@ class Caller:
 
     def _line(self) -> Line:
         return Line(
-            id=f"front-{next(_numbers)}",
+            id=f"direct-{next(_numbers)}",
             client=endpoint(self.peer),
             destination=Endpoint(*self.destination),
             tls=Tls(
@@ -324,14 +331,14 @@ class Caller:
     def _hand_over(self) -> None:
         """To mitmproxy; once all is sent that was answered here."""
         opened = self._take == self._go_on
-        if opened and self._front.keeper.unread():
+        if opened and self._direct.events.unread():
             self.close()  # mitmproxy would relay it, and its client begins anew in any case
             return
         self._let_go()
         if opened:
             self._tls.answered = self._talk.begun
             self._tls.leave(self._talk.over or b"")
-            self._front.contexts.leave(self.peer, self._tls)
+            self._direct.leave(self.peer, self._tls)
         begun, self.hello = self.hello, b""
         self._back(begun)
         self._dissolve()
@@ -375,7 +382,7 @@ class Caller:
         if self._drained is not None:
             self._safely(self._drained)
         elif self._take == self._go_on and not self._gone:
-            self._front.turns.later(self._again)  # which reads, once all before is answered
+            self._direct.turns.later(self._again)  # which reads, once all before is answered
         else:
             self._loop.add_reader(self._socket, self._readable)
         self._weigh()

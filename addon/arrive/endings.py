@@ -11,9 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mitmproxy import connection, ctx
-
-from addon.tls.contexts import Connection
+from addon.tls.connection import Connection
 from app.contract.record import Endpoint, Kind
 
 SOON_S = 2.0  # after a handshake, for a client that looks at the certificate on a busy machine
@@ -86,11 +84,3 @@ def refused(error: str) -> Ending:
     certificate = _REFUSED_CERTIFICATE.search(error)
     reason = "client_refused_certificate" if certificate else "tls_failed"
     return Ending("tls_rejected", reason, error)
-
-
-def reader_of(client: connection.Client) -> asyncio.StreamReader | None:
-    """What mitmproxy reads the client's bytes with: it knows how they end."""
-    proxyserver = ctx.master.addons.get("proxyserver")
-    handler = proxyserver.connections.get(client.id) if proxyserver else None
-    of_client = handler.transports.get(client) if handler else None
-    return of_client.reader if of_client else None

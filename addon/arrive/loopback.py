@@ -1,22 +1,14 @@
 """Listening where the telemetry hosts are in /etc/hosts, on loopback addresses: the redirect that
 needs no privilege.
 
-`addon.process` asks for `modes` and, once the proxy listens, for `prove`. Importing this makes the
-mode known to mitmproxy.
+`addon.process` asks where to listen and, once the proxy does, for `prove`.
 """
 
 import asyncio
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-from mitmproxy import ctx
-from mitmproxy.proxy import layer, layers, mode_servers, mode_specs
-from mitmproxy.proxy.context import Context
-
-from addon.arrive.accept import Gate, Listener
+from addon.arrive.accept import Gate, Serve
 from addon.target.dns import Address
 from app.contract.names import LOOPBACK_IPV6, LOOPBACK_MAPPED
 
@@ -26,37 +18,16 @@ PROOF_SECONDS = 5.0
 _awaited: dict[Address, asyncio.Future[None]] = {}  # by the client's end of our own connections
 
 
-@dataclass(frozen=True, repr=False)
-class LoopbackMode(mode_specs.ProxyMode):
-    """A connection means the host that its address stands for, or that it names itself."""
-
-    description = "Loopback proxy"
-    transport_protocol = "tcp"
-
-    def __post_init__(self) -> None:
-        if self.data:
-            raise ValueError("mode loopback takes no argument")
-
-
-class LoopbackInstance(mode_servers.AsyncioServerInstance[LoopbackMode]):
-    def make_top_layer(self, context: Context) -> layer.Layer:
-        """Called once for each connection that is mitmproxy's, before anything is read."""
-        context.server.address = context.client.sockname[:2]
-        return layers.modes.TransparentProxy(context)
-
-    async def listen(self, host: str, port: int) -> list[Any]:
-        gate: Gate = ctx.master.addons.get("connections").gate
-        return [Listener(host, port, partial(self._enter, gate))]
-
-    def _enter(self, gate: Gate, client: socket.socket, peer: Address) -> None:
-        proof = _awaited.get(peer)
-        if proof is not None and not proof.done():
-            proof.set_result(None)
-        gate.keeper.arrived(counted=proof is None)
-        if proof is not None:
-            client.close()
-            return
-        gate.admit(client, peer, client.getsockname()[:2], self.handle_stream)
+def enter(gate: Gate, client: socket.socket, peer: Address, serve: Serve) -> None:
+    """Takes an accepted connection, as `Gate.enter` does."""
+    proof = _awaited.get(peer)
+    if proof is not None and not proof.done():
+        proof.set_result(None)
+    gate.events.arrived(counted=proof is None)
+    if proof is not None:
+        client.close()
+        return
+    gate.admit(client, peer, client.getsockname()[:2], serve)
 
 
 class NotProved(OSError):

@@ -10,8 +10,8 @@ import ctypes
 import gc
 import resource
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from addon.bounds import Bounds
 from addon.exchange.conversation import Stage
@@ -25,24 +25,29 @@ FILES_EACH = 3  # open files of a connection: its own, one to the real host, one
 FILES_OURS = 64  # of the rest of the process
 
 
-class Guest(Protocol):
+class Guest(ABC):
     """A connection."""
 
     active: float  # time.monotonic() of the last byte
 
     @property
+    @abstractmethod
     def served(self) -> bool:
         """Whether a request of it had an answer."""
 
+    @abstractmethod
     def busy(self) -> bool:
         """Whether a request of it is under way."""
 
+    @abstractmethod
     def held(self) -> int:
         """Bytes in memory, about."""
 
+    @abstractmethod
     def stages(self) -> Mapping[Stage, int]:
         """What is being received, with a number that changes where it makes progress."""
 
+    @abstractmethod
     def evict(self, bound: str) -> None:
         """Ends it, for this bound, says so in a record, and leaves."""
 
@@ -57,7 +62,7 @@ class _Seen:
         self.since: dict[Stage, tuple[int, float]] = {}
 
 
-class Room:
+class Memory:
     """In the event loop."""
 
     def __init__(

@@ -8,13 +8,9 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from mitmproxy import connection
-from mitmproxy.proxy import mode_specs
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from addon.arrive.accept import GateMode
-from addon.redirect.ruleset import PORTS
 from app.contract.names import METRICS
 
 FILE_PROVEN = "redirect.proven"  # beside the authority's key, in a pod's memory volume
@@ -23,15 +19,6 @@ log = logging.getLogger(__name__)
 
 _PROC = Path("/proc")
 QUIC_REFUSED = next(row for row in METRICS if row.name == "telemock.redirect.quic_refused")
-
-
-def brought(client: connection.Client) -> bool:
-    """Whether a redirect brought this connection to a listener of mitmproxy's own, rather than a
-    client that names the listener itself."""
-    mode = client.proxy_mode
-    if not isinstance(mode, mode_specs.TransparentMode) or isinstance(mode, GateMode):
-        return False
-    return client.sockname[1] in PORTS  # the original destination
 
 
 class Proven:

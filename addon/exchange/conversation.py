@@ -19,7 +19,8 @@ from mitmproxy.connection import Client, Server
 
 from addon.exchange.exchange import Exchange, Line
 from addon.exchange.reply import closes
-from addon.target.first_bytes import HEAD_CAP, starts_like_http
+from addon.target.first_bytes import starts_like_http
+from addon.target.hello import HEAD_CAP
 
 TURN = 16  # answers of one connection, of 16 KiB each, before others have their turn
 AHEAD_CAP = 1024 * 1024  # bytes that a client may send before the answer it waits for
@@ -190,7 +191,7 @@ class Conversation:
         self._turn = 0
         if self.asked is None:
             self._read()
-        if self._left:
+        if self._left and self.over is None:
             self.leave()
 
     def leave(self) -> None:

@@ -9,9 +9,10 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
-from addon.exchange.conversation import Answers, Conversation, Stage
+from addon.exchange.conversation import Conversation, Stage
 from addon.exchange.exchange import Exchange, Line
-from addon.mitm.layers import Http, Sidecar
+from addon.mitm.layers import Http
+from addon.mitm.relay import LayerEvents
 
 UNSENT_CAP = 256 * 1024  # bytes of answers that wait to be sent before another request is read
 RETRY_S = 0.02  # until another look whether the client has read; twice as long after each
@@ -28,11 +29,11 @@ class AskAppHook(commands.StartHook):
 class AnswerLayer(layer.Layer):
     """A conversation on a connection that mitmproxy reads."""
 
-    def __init__(self, context: Context, sidecar: Sidecar, answers: Answers) -> None:
+    def __init__(self, context: Context, told: LayerEvents) -> None:
         super().__init__(context)
-        self._sidecar = sidecar
+        self._told = told
         self._to_send = bytearray()
-        self._talk = Conversation(answers, lambda: self._line(answers), self._add)
+        self._talk = Conversation(told.answers, self._line, self._add)
         self._hook: AskAppHook | None = None
         self._looking: commands.RequestWakeup | None = None  # whether the client has read
         self._retry = RETRY_S
@@ -59,10 +60,10 @@ class AnswerLayer(layer.Layer):
         self._to_send += answer
         self._talk.blocked = self._talk.blocked or len(self._to_send) > UNSENT_CAP
 
-    def _line(self, answers: Answers) -> Line | None:
+    def _line(self) -> Line | None:
         if self.context.server.address is None:
             return None
-        return answers.line(self.context.client, self.context.server)
+        return self._told.answers.line(self.context.client, self.context.server)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if self.over is not None:
@@ -80,7 +81,7 @@ class AnswerLayer(layer.Layer):
         elif isinstance(event, events.Wakeup):
             self._looking = None
             self._retry = min(2 * self._retry, RETRY_MOST_S)
-            if self._sidecar.unsent(self.context.client) < UNSENT_CAP:
+            if self._told.unsent(self.context.client) < UNSENT_CAP:
                 self._retry = RETRY_S
                 self._talk.go_on()
         yield from self._follow()
@@ -88,12 +89,12 @@ class AnswerLayer(layer.Layer):
     def _follow(self) -> layer.CommandGenerator[None]:
         talk = self._talk
         if talk.begun:
-            self._sidecar.heard(self.context.client)
+            self._told.heard(self.context.client)
         if self._to_send:
             yield commands.SendData(self.context.client, bytes(self._to_send))
             self._to_send.clear()
         if talk.blocked and self._looking is None and not talk.ended:
-            full = self._sidecar.unsent(self.context.client) >= UNSENT_CAP
+            full = self._told.unsent(self.context.client) >= UNSENT_CAP
             self._looking = commands.RequestWakeup(self._retry if full else 0)
             yield self._looking
         if talk.ended:
@@ -105,7 +106,7 @@ class AnswerLayer(layer.Layer):
             self._hook.blocking = self  # type: ignore[assignment]
             yield self._hook
         elif talk.over is not None:
-            self.over = Http(self.context, HTTPMode.transparent, self._sidecar)
+            self.over = Http(self.context, HTTPMode.transparent, self._told)
             yield from self.over.handle_event(events.Start())
             begun, talk.over = talk.over, b""
             yield from self.over.handle_event(events.DataReceived(self.context.client, begun))

@@ -1,6 +1,5 @@
 """A connection that mitmproxy reads: one guest of `addon.arrive.memory`, that is not read from
-while what it
-sent cannot go on, and that leaves nothing behind.
+while what it sent cannot go on, and that leaves nothing behind.
 
 Put in place by `addon.mitm.layers`. All that is known here of what mitmproxy keeps in its layers
 stands in `kept`, `ahead` and `behind`.
@@ -21,10 +20,11 @@ from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.layers.http import _http1
 from mitmproxy.proxy.layers.tls import ClientTLSLayer
 
-from addon.arrive.memory import Room
+from addon.arrive.memory import Guest
 from addon.exchange.conversation import Stage
 from addon.exchange.exchange import KEY, Exchange
 from addon.mitm.flood import Frames
+from addon.mitm.relay import LayerEvents
 
 AHEAD_CAP = 256 * 1024  # bytes that wait inside of one direction before it is read no further
 READ = 64 * 1024  # bytes that are read of a socket at once
@@ -32,11 +32,10 @@ READ = 64 * 1024  # bytes that are read of a socket at once
 Layer = layer.Layer
 
 
-class Handler(mode_servers.ProxyConnectionHandler):
-    def __init__(self, *args: Any) -> None:
+class Handler(mode_servers.ProxyConnectionHandler, Guest):
+    def __init__(self, told: LayerEvents, *args: Any) -> None:
         super().__init__(*args)  # type: ignore[no-untyped-call]
-        self._connections = self.master.addons.get("connections")
-        self._room: Room = self._connections.room
+        self._told, self._memory = told, told.memory
         self.active = time.monotonic()
         self._served = self._ended = False
         self._read: dict[Connection, int] = {}  # size of the last piece, which its task keeps
@@ -46,18 +45,18 @@ class Handler(mode_servers.ProxyConnectionHandler):
         writer = self.transports[self.client].writer
         if not isinstance(writer, asyncio.StreamWriter):  # of UDP, which nobody listens to
             return
-        if not self._room.enter(self):
+        if not self._memory.enter(self):
             writer.transport.abort()
             return
         try:
             await super().handle_client()
             if unsent(writer):  # closed, but its client does not read
                 with contextlib.suppress(OSError, TimeoutError):
-                    async with asyncio.timeout(self._room.bounds.body):
+                    async with asyncio.timeout(self._memory.bounds.body):
                         await writer.wait_closed()
                 writer.transport.abort()
         finally:
-            self._room.leave(self)
+            self._memory.leave(self)
             self._dissolve()
 
     def _dissolve(self) -> None:
@@ -94,7 +93,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         if isinstance(event, events.DataReceived):
             self.active = time.monotonic()
             self._read[event.connection] = len(event.data)
-        self._room.weigh(self)
+        self._memory.weigh(self)
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.done():
@@ -114,20 +113,20 @@ class Handler(mode_servers.ProxyConnectionHandler):
     def _aside(self, source: Connection) -> int:
         return ahead(self.layer) if source is self.client else behind(self.layer, source)
 
-    # For the room.
+    # As a guest of `addon.arrive.memory`.
 
     @property
     def served(self) -> bool:
         self._served = (
             self._served
-            or self._connections.answered_by_relay(self.client)
+            or self._told.answered_by_relay(self.client)
             or any(map(answered, walk(self.layer)))
         )
         return self._served
 
     def busy(self) -> bool:
         idle = time.monotonic() - self.active
-        return idle < self._room.bounds.body and bool(self._connections.open_of(self.client))
+        return idle < self._memory.bounds.body and bool(self._told.open_of(self.client))
 
     def held(self) -> int:
         size = sum(map(kept, walk(self.layer))) + sum(self._read.values())
@@ -142,9 +141,9 @@ class Handler(mode_servers.ProxyConnectionHandler):
         return found
 
     def evict(self, bound: str) -> None:
-        self._room.leave(self)
-        self._connections.exceeded(bound, self.client)
-        self._connections.gone(self.client)
+        self._memory.leave(self)
+        self._told.exceeded(bound, self.client)
+        self._told.gone(self.client)
         for one in walk(self.layer):
             release(one)
         for io in list(self.transports.values()):

@@ -6,12 +6,12 @@ reaches, are put in by `install`.
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol
+from functools import partial
+from typing import Any, ClassVar
 
 import wsproto.extensions
 from h11._receivebuffer import ReceiveBuffer
-from mitmproxy import connection, http
+from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer, layers, mode_servers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
@@ -38,8 +38,7 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from addon.bounds import DEFAULTS, Bounds
-from addon.exchange.exchange import KEY, Exchange
-from addon.exchange.reply import Reply
+from addon.exchange.exchange import KEY
 from addon.exchange.routing import refuse_trailers
 from addon.mitm import overrun
 from addon.mitm.flood import Frames, Http2Client, Http2Server
@@ -47,54 +46,21 @@ from addon.mitm.handler import Handler
 from addon.mitm.inflate import Inflate, Messages
 from addon.mitm.legible import too_large
 from addon.mitm.overrun import exceeded
-from addon.mitm.relay import Relay, Tunnel
+from addon.mitm.relay import LayerEvents, Relay, Tunnel
 from addon.mitm.upstream import Client
 from addon.target.dns import is_address
-from addon.target.first_bytes import HEAD_CAP, starts_like_http
+from addon.target.first_bytes import starts_like_http
+from addon.target.hello import HEAD_CAP
 
 log = logging.getLogger(__name__)
-
-
-class Sidecar(Protocol):
-    """What the layers ask of `addon.sidecar`."""
-
-    def names(self, host: str) -> bool:
-        """Whether a profile names the host."""
-
-    def unread(self) -> bool:
-        """Whether the time is over in which redirected connections are looked into."""
-
-    def heard(self, client: connection.Client) -> None:
-        """A request of this client's leaves a record."""
-
-    def named(self, context: Context) -> tuple[str, ...]:
-        """Every name that the connection carries."""
-
-    def fails_closed(self, hosts: Iterable[str]) -> bool:
-        """Whether what cannot be judged is refused on one of these."""
-
-    def refused(self, context: Context, data: bytes) -> None:
-        """Records a connection of which these bytes could not be judged."""
-
-    def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        """Decides what waited for the body: its conditions are judged on what was kept of it."""
-
-    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
-        """The answer in place of a mock that failed to speak with the client; None for none."""
-
-    def spliced(self, relay: Relay) -> None:
-        """Remembers a connection that is relayed unread, to record it when it ends."""
-
-    def unsent(self, client: connection.Client) -> int:
-        """Bytes for the client that wait to be sent."""
 
 
 class Stream(HttpStream):
     """One request: of a body that is answered here only the first bytes are kept, however long."""
 
-    def __init__(self, context: Context, stream_id: int, sidecar: Sidecar) -> None:
+    def __init__(self, context: Context, stream_id: int, told: LayerEvents) -> None:
         super().__init__(context, stream_id)
-        self.sidecar = sidecar
+        self.told = told
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestTrailers):
@@ -111,7 +77,7 @@ class Stream(HttpStream):
         self.request_body_buf += event.data
         if exchange.sent.whole:
             return
-        self.sidecar.settle(exchange, self.flow)
+        self.told.settle(exchange, self.flow)
         held = bytes(self.request_body_buf)
         self.request_body_buf.clear()
         if exchange.forwarded:
@@ -131,7 +97,7 @@ class Stream(HttpStream):
     ) -> layer.CommandGenerator[None]:
         if isinstance(event, ResponseProtocolError) and self._mock_owes():
             # The mock, which was to speak with the client itself, is gone without an answer.
-            reply = self.sidecar.unrouted(self.flow.metadata[KEY], event.message)
+            reply = self.told.unrouted(self.flow.metadata[KEY], event.message)
             if reply is not None:
                 self.flow.response = reply.for_mitmproxy(self.flow.request)
                 yield from self.send_response()
@@ -177,14 +143,14 @@ class Stream(HttpStream):
         """A tunnel to a host by name that no profile names is connected at once, so that protocols
         in which the server speaks first work, and that a failure is told to the client."""
         host = self.flow.request.host
-        if is_address(host) or self.sidecar.names(host):
+        if is_address(host) or self.told.names(host):
             yield from super().handle_connect_regular()  # type: ignore[no-untyped-call]
             return
         err = yield commands.OpenConnection(self.context.server)
         if err:
             self.flow.response = http.Response.make(502, f"cannot connect: {err}\n")
-            Relay(self.context, self.sidecar, host=host, reason="not_named")  # to be recorded
-        self.child_layer = Tunnel(self.context, self.sidecar, host)
+            Relay(self.context, self.told, host=host, reason="not_named")  # to be recorded
+        self.child_layer = Tunnel(self.context, self.told, host)
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
 
@@ -194,9 +160,9 @@ class Http1Server(_http1.Http1Server):
 
     bounds: ClassVar[Bounds] = DEFAULTS
 
-    def __init__(self, context: Context, sidecar: Sidecar) -> None:
+    def __init__(self, context: Context, told: LayerEvents) -> None:
         super().__init__(context)
-        self._sidecar = sidecar
+        self._told = told
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         if over := too_large(bytes(self.buf), HEAD_CAP, self.bounds.request_fields):
@@ -209,12 +175,12 @@ class Http1Server(_http1.Http1Server):
             self.buf.maybe_extract_at_most(ahead)  # mitmproxy would wait for more after it
         left = begun[ahead:]
         if left and not starts_like_http(left):
-            self._sidecar.refused(self.context, begun)
+            self._told.refused(self.context, begun)
             yield from self._refuse(400, "This is no request of HTTP/1.0 or HTTP/1.1.")
             return
         yield from super().read_headers(event)
         if self.state == self.done and self.request is None:  # mitmproxy has refused it
-            self._sidecar.refused(self.context, begun)
+            self._told.refused(self.context, begun)
 
     def _too_large(self, over: str) -> str:
         if over == "size":
@@ -246,9 +212,9 @@ class Http1Server(_http1.Http1Server):
 class Http(layers.HttpLayer):
     """HTTP on a connection, with the streams and the HTTP/1 server above."""
 
-    def __init__(self, context: Context, mode: HTTPMode, sidecar: Sidecar) -> None:
+    def __init__(self, context: Context, mode: HTTPMode, told: LayerEvents) -> None:
         super().__init__(context, mode)
-        self.sidecar = sidecar
+        self.told = told
         self._failed = False
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
@@ -265,21 +231,19 @@ class Http(layers.HttpLayer):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
             # mitmproxy keeps a connection's layer that is there before the start.
-            self.connections[self.context.client] = Http1Server(self.context.fork(), self.sidecar)
+            self.connections[self.context.client] = Http1Server(self.context.fork(), self.told)
         yield from super()._handle_event(event)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = Stream(self.context.fork(), stream_id, self.sidecar)
+        self.streams[stream_id] = Stream(self.context.fork(), stream_id, self.told)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
 
-def install(
-    bounds: Bounds = DEFAULTS, tell: Callable[[str, connection.Client], None] | None = None
-) -> None:
-    """Makes mitmproxy use the layers here for every connection. `tell` is called with a bound, and
-    the client whose connection was over it."""
-    if tell is not None:
-        overrun.listen(tell)
+def install(bounds: Bounds = DEFAULTS, told: LayerEvents | None = None) -> None:
+    """Makes mitmproxy use the layers here for every connection, and tell `told`."""
+    if told is not None:
+        overrun.listen(told.exceeded)
+        mode_servers.ProxyConnectionHandler = partial(Handler, told)  # type: ignore[assignment,misc]
     for bounded in (Http1Server, Client, Messages, Frames):
         bounded.bounds = bounds
     Inflate.most = bounds.websocket
@@ -294,5 +258,4 @@ _OURS: tuple[tuple[Any, str, type], ...] = (
     (_http2, "BufferedH2Connection", Frames),
     (websocket, "WebsocketLayer", Messages),
     (wsproto.extensions, "PerMessageDeflate", Inflate),
-    (mode_servers, "ProxyConnectionHandler", Handler),
 )

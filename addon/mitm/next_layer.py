@@ -6,18 +6,15 @@ dummy address stands for. Where a profile's host fails closed, what is no HTTP g
 layer all the same, which refuses it (`addon.mitm.layers.Http1Server`).
 """
 
-from typing import Protocol
-
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, tunnel
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, modes
 from mitmproxy.proxy.layers.http import HTTPMode
 
-from addon.exchange.conversation import Answers
 from addon.mitm.answer_layer import AnswerLayer
-from addon.mitm.layers import Http, Sidecar
-from addon.mitm.relay import Relay
+from addon.mitm.layers import Http
+from addon.mitm.relay import LayerEvents, Relay
 from addon.target.dns import Names, is_address
 from addon.target.first_bytes import Wait, judge, starts_like_http
 from addon.target.hello import Hello, look
@@ -25,63 +22,57 @@ from addon.target.hello import Hello, look
 HTTP_WITHOUT_LINES = (b"h2", b"h3")
 
 
-class Opener(Sidecar, Protocol):
-    """What is asked of `addon.connections`. Without `answers` mitmproxy reads all requests."""
-
-    answers: Answers | None
-
-
-def choose(context: Context, data: bytes, sidecar: Opener, names: Names) -> layer.Layer | Wait:
+def choose(context: Context, data: bytes, told: LayerEvents, names: Names) -> layer.Layer | Wait:
     """The layer for a connection's next protocol, from the client's first bytes."""
     top = context.layers[-1]
-    if isinstance(top, modes.TransparentProxy) and sidecar.unread():
+    if isinstance(top, modes.TransparentProxy) and told.unread():
         host = _named_by_destination(context, names)
         _aim(context, host)
-        return Relay(context, sidecar, host=host, reason="all_ended")
+        return Relay(context, told, host=host, reason="all_ended")
     if data and look(data) is not Hello.READY:
         return Wait.WAIT  # for good, where no client would send it so: the bound `head` ends that
     if isinstance(top, modes.HttpProxy):
-        return _explicit(context, data, sidecar)
+        return _explicit(context, data, told)
     if isinstance(top, ClientTLSLayer):
-        return _opened(context, data, sidecar)
-    found = judge(data, _named_by_destination(context, names), sidecar.names)
+        return _opened(context, data, told)
+    found = judge(data, _named_by_destination(context, names), told.names)
     if isinstance(found, Wait):
         return found
-    refused = found.reason == "not_http" and sidecar.fails_closed((found.host,))
+    refused = found.reason == "not_http" and told.fails_closed((found.host,))
     if found.reason and not refused:
-        return Relay(context, sidecar, host=found.host, sni=found.sni, reason=found.reason)
+        return Relay(context, told, host=found.host, sni=found.sni, reason=found.reason)
     _aim(context, found.host)
     if refused or not found.tls:
-        return _http(context, sidecar)
+        return _http(context, told)
     server = ServerTLSLayer(context)
     server.child_layer = ClientTLSLayer(context)
     return server
 
 
-def _explicit(context: Context, data: bytes, sidecar: Opener) -> layer.Layer:
+def _explicit(context: Context, data: bytes, told: LayerEvents) -> layer.Layer:
     stack = tunnel.LayerStack()
     if starts_like_tls_record(data):
         stack /= ClientTLSLayer(context)
-    stack /= Http(context, HTTPMode.regular, sidecar)
+    stack /= Http(context, HTTPMode.regular, told)
     return stack[0]
 
 
-def _opened(context: Context, data: bytes, sidecar: Opener) -> layer.Layer | Wait:
+def _opened(context: Context, data: bytes, told: LayerEvents) -> layer.Layer | Wait:
     """Inside TLS that was opened: HTTP, or something that is refused, or relayed unread."""
     http = context.client.alpn in HTTP_WITHOUT_LINES or starts_like_http(data)
     if isinstance(http, Wait):
         return http
-    if not http and not sidecar.fails_closed(sidecar.named(context)):
+    if not http and not told.fails_closed(told.named(context)):
         host = _destination_host(context)
-        return Relay(context, sidecar, host=host, sni=context.client.sni or "", reason="not_http")
-    return _http(context, sidecar)
+        return Relay(context, told, host=host, sni=context.client.sni or "", reason="not_http")
+    return _http(context, told)
 
 
-def _http(context: Context, sidecar: Opener) -> layer.Layer:
+def _http(context: Context, told: LayerEvents) -> layer.Layer:
     """What reads the requests of an opened connection."""
-    if sidecar.answers is not None and context.client.alpn not in HTTP_WITHOUT_LINES:
-        return AnswerLayer(context, sidecar, sidecar.answers)
-    return Http(context, HTTPMode.transparent, sidecar)
+    if context.client.alpn not in HTTP_WITHOUT_LINES:
+        return AnswerLayer(context, told)
+    return Http(context, HTTPMode.transparent, told)
 
 
 def _named_by_destination(context: Context, names: Names) -> str:

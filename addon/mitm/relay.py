@@ -6,24 +6,60 @@ Put in place by `addon.mitm.next_layer`, and by `addon.mitm.layers` for what CON
 from collections.abc import Iterable
 from typing import Protocol
 
+from mitmproxy import connection, http
 from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer, layers
 from mitmproxy.proxy.context import Context
 
+from addon.arrive.direct import ConnectionEvents
+from addon.arrive.memory import Memory
+from addon.exchange.conversation import Answers
+from addon.exchange.exchange import Exchange
+from addon.exchange.reply import Reply
 from addon.target.first_bytes import Wait, judge, names_another
 
 
-class Keeper(Protocol):
-    """What is asked of `addon.connections`."""
+class LayerEvents(ConnectionEvents, Protocol):
+    """What is asked and told of connections that mitmproxy reads: `addon.connections` answers."""
 
-    def names(self, host: str) -> bool:
-        """Whether a profile names the host."""
+    @property
+    def answers(self) -> Answers: ...
 
-    def fails_closed(self, hosts: Iterable[str]) -> bool:
-        """Whether what cannot be judged is refused on one of these."""
+    @property
+    def memory(self) -> Memory: ...
+
+    def heard(self, client: connection.Client) -> None:
+        """A request of this client's leaves a record."""
+
+    def named(self, context: Context) -> tuple[str, ...]:
+        """Every name that the connection carries."""
+
+    def refused(self, context: Context, data: bytes) -> None:
+        """Records a connection of which these bytes could not be judged."""
+
+    def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Decides what waited for the body: its conditions are judged on what was kept of it."""
+
+    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
+        """The answer in place of a mock that failed to speak with the client; None for none."""
 
     def spliced(self, relay: "Relay") -> None:
         """Remembers a connection that is relayed unread, to record it when it ends."""
+
+    def answered_by_relay(self, client: connection.Client) -> bool:
+        """Whether it is relayed unread, and both sides have spoken."""
+
+    def open_of(self, client: connection.Client) -> Iterable[Exchange]:
+        """What has begun on the client's connection and not ended."""
+
+    def unsent(self, client: connection.Client) -> int:
+        """Bytes for the client that wait to be sent; more than any, where it is gone."""
+
+    def exceeded(self, bound: str, client: connection.Client) -> None:
+        """Counts that a bound ended the connection, and has its records say so."""
+
+    def gone(self, client: connection.Client) -> None:
+        """Has what is under way on the connection recorded now."""
 
 
 class Relay(layers.TCPLayer):
@@ -31,13 +67,13 @@ class Relay(layers.TCPLayer):
     further request on the connection, or a ClientHello, begins with one that is, it ends."""
 
     def __init__(
-        self, context: Context, keeper: Keeper, *, host: str, sni: str = "", reason: str
+        self, context: Context, told: LayerEvents, *, host: str, sni: str = "", reason: str
     ) -> None:
         super().__init__(context, ignore=True)
         self.host, self.sni, self.reason = host, sni, reason
         self.sent = self.received = 0
-        self._keeper, self._ended = keeper, False
-        keeper.spliced(self)
+        self._told, self._ended = told, False
+        told.spliced(self)
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if self._ended:
@@ -54,8 +90,8 @@ class Relay(layers.TCPLayer):
         yield from super().handle_event(event)
 
     def _leaks(self, data: bytes) -> bool:
-        host = names_another(data, self._keeper.names)
-        self._ended = bool(host) and self._keeper.fails_closed((host,))
+        host = names_another(data, self._told.names)
+        self._ended = bool(host) and self._told.fails_closed((host,))
         if self._ended:
             self.host, self.reason = host, "unjudged"
         return self._ended
@@ -66,9 +102,9 @@ class Tunnel(layer.Layer):
     client's first bytes name no profile's host either, or the server speaks first. Else it is
     opened as if it had not been connected."""
 
-    def __init__(self, context: Context, keeper: Keeper, host: str) -> None:
+    def __init__(self, context: Context, told: LayerEvents, host: str) -> None:
         super().__init__(context)
-        self._keeper, self._host = keeper, host
+        self._told, self._host = told, host
         self._events: list[events.Event] = []
         self._begun = b""
         self._chosen: layer.Layer | None = None
@@ -84,16 +120,16 @@ class Tunnel(layer.Layer):
             return
         if isinstance(event, events.DataReceived) and event.connection == self.context.client:
             self._begun += event.data
-            found = judge(self._begun, self._host, self._keeper.names)
+            found = judge(self._begun, self._host, self._told.names)
             if isinstance(found, Wait):
                 return
-            if not found.reason or self._keeper.names(found.host):
+            if not found.reason or self._told.names(found.host):
                 self._left = self.context.server
                 yield commands.CloseConnection(self._left)
                 self.context.server = Server(address=self._left.address)
                 self._chosen = layer.NextLayer(self.context)
         if self._chosen is None:
-            self._chosen = Relay(self.context, self._keeper, host=self._host, reason="not_named")
+            self._chosen = Relay(self.context, self._told, host=self._host, reason="not_named")
         for held in self._events:
             yield from self._chosen.handle_event(held)
         self._events.clear()

@@ -22,7 +22,7 @@ from mitmproxy.proxy.layers.http._events import (
 from addon.bounds import DEFAULTS, Bounds
 from addon.mitm.legible import final, too_large
 from addon.mitm.overrun import exceeded
-from addon.target.first_bytes import HEAD_CAP
+from addon.target.hello import HEAD_CAP
 
 SAID = 200  # characters of what a real host did wrong that are repeated
 

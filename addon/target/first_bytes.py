@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from mitmproxy.net.tls import starts_like_tls_record
-from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.tls import ClientHello
 
+from addon.target.hello import HEAD_CAP, parse, starts_like_tls
 from app.contract.canonical import authority_of, hosts_in
 from app.contract.record import text
-
-HEAD_CAP = 64 * 1024  # bytes of a request's head
 
 # Up to the line feed: a carriage return within is one more that servers differ in.
 _HOST = re.compile(rb"\nhost[ \t]*+:((?:[^\n]|\n[ \t])*+)(?=\n)", re.IGNORECASE)
@@ -56,7 +53,7 @@ def judge(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdic
     `names` tells whether a profile names a host."""
     if len(data) < 3 and b"\x16\x03".startswith(data[:2]):
         return Wait.WAIT
-    if starts_like_tls_record(data):
+    if starts_like_tls(data):
         return _tls(data, destination, names)
     return _plain(data, destination, names)
 
@@ -72,7 +69,7 @@ def starts_like_http(data: bytes) -> bool | Wait:
 
 def _tls(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict | Wait:
     try:
-        hello = parse_client_hello(data)
+        hello = parse(data)
     except ValueError:
         return _unread(destination, names)
     if hello is None:
@@ -97,7 +94,7 @@ def _server_names(hello: ClientHello) -> Iterator[str]:
 def names_another(data: bytes, names: Callable[[str], bool]) -> str:
     """The profile's host that a further request or ClientHello of a connection names, "" where
     these bytes begin none."""
-    if starts_like_tls_record(data) or starts_like_http(data) is True:
+    if starts_like_tls(data) or starts_like_http(data) is True:
         found = judge(data, "", names)
         if isinstance(found, Verdict) and names(found.host):
             return found.host

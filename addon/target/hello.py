@@ -1,13 +1,15 @@
-"""A cheap look at a ClientHello that arrives in pieces: parsing it anew for every byte would cost
-the square of its length.
+"""A ClientHello in a connection's first bytes.
 
-Asked by `addon.arrive.direct` and `addon.mitm.next_layer` before `addon.target.first_bytes` reads
-it.
+`look` is the cheap look at one that arrives in pieces, which `addon.arrive.direct` and
+`addon.mitm.next_layer` take first: parsing it anew for every byte would cost the square of its
+length. `parse` is for `addon.target.first_bytes`.
 """
 
 from enum import Enum
 
-from addon.target.first_bytes import HEAD_CAP
+from mitmproxy.tls import ClientHello
+
+HEAD_CAP = 64 * 1024  # bytes of a request's head, and of a ClientHello
 
 MOST_RECORDS = 64  # that one ClientHello may be cut into; real clients use one, or a few
 
@@ -42,3 +44,27 @@ def look(data: bytes | bytearray) -> Hello:
         if len(head) == 4 and content >= 4 + int.from_bytes(head[1:]):
             return Hello.READY
     return Hello.SHREDDED
+
+
+def starts_like_tls(data: bytes) -> bool:
+    """Whether these may be the first bytes of a TLS record with a handshake."""
+    return len(data) > 2 and data[:2] == b"\x16\x03" and data[2] <= 3
+
+
+def parse(data: bytes) -> ClientHello | None:
+    """None while it is not whole. Raises ValueError for what is none."""
+    at, message = 0, b""
+    while len(data) >= at + _HEADER:
+        size = int.from_bytes(data[at + 3 : at + _HEADER])
+        if not starts_like_tls(data[at : at + 3]) or not size:
+            raise ValueError("no TLS record with a handshake")
+        begin, at = at + _HEADER, at + _HEADER + size
+        if len(data) < at:
+            return None
+        message += data[begin:at]
+        if len(message) >= 4 and len(message) >= (whole := 4 + int.from_bytes(message[1:4])):
+            try:
+                return ClientHello(message[4:whole])
+            except EOFError:
+                raise ValueError("a ClientHello that is cut off") from None
+    return None

@@ -1,7 +1,7 @@
 """How the injector's process is set, read from its environment: one table.
 
-Read by `telemock injector`; `python -m app.inject.process_settings` prints the table that README
-shows.
+Read by `telemock injector`; `python -m app.inject.process_settings` prints the table of
+docs/reference/settings.md.
 """
 
 import json
@@ -241,7 +241,7 @@ def _is_proxy(url: str) -> bool:
 
 
 def markdown() -> str:
-    """The table as README shows it."""
+    """The table of docs/reference/settings.md."""
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
     for row in SETTINGS:
         default = f"`{row.default}`" if row.default else "empty"

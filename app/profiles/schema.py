@@ -121,6 +121,7 @@ FieldName = Annotated[
         "{} does not name a field",
         "write query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c), or any.NAME",
     ),
+    Field(description="query.NAME, header.NAME, body.NAME (a JSON key at any depth), or any.NAME."),
 ]
 Verified = Annotated[
     str,
@@ -240,7 +241,11 @@ class Reply(Model):
         None, description="Body instead of the template's where the app cannot be reached."
     )
     delay: Delay | None = Field(None, description="Wait before the answer: 200ms, 1.5s; up to 60s.")
-    fault: Literal["reset", "hang", "slow_body"] | None = None
+    fault: Literal["reset", "hang", "slow_body"] | None = Field(
+        None,
+        description="reset: the connection is cut. hang: no answer, then cut. slow_body: byte by "
+        "byte. Each ends within 60 s.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -380,7 +385,9 @@ class ProfileFile(Model):
         description="Exact names, or .suffix for every name below it; {name: …, unmatched: block} "
         "for one that refuses what no rule takes."
     )
-    version_from: list[Annotated[Extract, _short("field", str | Extract)]] = []
-    sensitive: list[Sensitive] = []
+    version_from: list[Annotated[Extract, _short("field", str | Extract)]] = Field(
+        [], description="Where the product's version stands; the first that is there counts."
+    )
+    sensitive: list[Sensitive] = Field([], description="Fields that are not kept as they came.")
     safe_query: list[Name] = Field([], description="Parameters that spans and log lines may show.")
     rules: Annotated[list[Rule], Field(min_length=1, max_length=500)]

@@ -12,6 +12,8 @@ from charts import alerts
 from tests.backends import promtool
 
 RULES = {rule["alert"]: rule for rule in alerts.rules()}
+ROOT = Path(__file__).parents[2]
+RUNBOOK = "docs/operations/alerts.md"
 
 
 class Case(NamedTuple):
@@ -226,7 +228,8 @@ def test_fires_and_is_quiet(case: Case, tmp_path: Path) -> None:
 def test_says_what_to_do(alert: str) -> None:
     annotations = RULES[alert]["annotations"]
     assert RULES[alert]["labels"]["severity"] in ("info", "warning", "critical")
-    assert annotations["runbook_url"].startswith("README.md#")
+    assert annotations["runbook_url"] == f"{RUNBOOK}#{alert.lower()}"
+    assert f"\n## {alert}\n" in (ROOT / RUNBOOK).read_text()
     assert "`" in annotations["description"]  # a command or a value to change
 
 
@@ -239,5 +242,5 @@ def test_goes_by_metrics_that_there_are() -> None:
 
 def test_the_table_has_every_alert() -> None:
     table = alerts.markdown()
-    assert all(f"\n| `{alert}` | " in table for alert in RULES)
+    assert all(f"\n| [`{alert}`](#{alert.lower()}) | " in table for alert in RULES)
     assert "{{" not in table

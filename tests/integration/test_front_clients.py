@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fronting import AT_APP, Lab, running, until
+from tests.fronting import AT_APP, Lab, running
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED, POSTED
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ async def test_whatever_clients_do_nothing_is_left_behind(lab: Lab) -> None:
     for _ in range(10):
         seeds = [choose.getrandbits(32) for _ in range(20)]
         whole += sum(await asyncio.gather(*(asyncio.to_thread(play, seed) for seed in seeds)))
-    await until(lambda: not lab.front.callers and not lab.sidecar.exchanges.in_flight)
+    await until(lambda: not lab.direct.connections and not lab.sidecar.exchanges.in_flight)
     exchanges = [x for x in lab.records if x.kind == "exchange"]
     assert whole > 50 and len(exchanges) >= whole
     assert sorted(x.seq for x in lab.records) == list(range(1, len(lab.records) + 1))

@@ -13,10 +13,11 @@ import pytest
 
 from addon.arrive import direct, endings
 from app.contract.names import REDIRECT_PROOF
-from tests.fronting import Lab, asked, running, until
+from tests.fronting import Lab, asked, running
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_answer_layer import MOCKED
 from tests.unit.addon.target.test_first_bytes import hello
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -101,13 +102,13 @@ async def test_a_client_that_leaves_before_anything_is_clear_is_recorded(
     assert (record.kind, record.reason) == ("failed", "no_request")
     assert (record.detail, record.sent, record.received) == (endings.FIN, len(data), 0)
     assert record.host == HOST and record.profile == "cribl"
-    assert not lab.front.callers and lab.backs == []
+    assert not lab.direct.connections and lab.backs == []
 
 
 async def test_half_a_head_is_no_request(lab: Lab) -> None:
     _, writer = await lab.connect()
     writer.write(MOCKED[:-9])
-    (caller,) = lab.front.callers
+    (caller,) = lab.direct.connections
     await until(lambda: caller.tls and caller.tls.heard)
     writer.transport.abort()
     await until(lambda: lab.records)
@@ -118,13 +119,13 @@ async def test_a_connection_that_had_a_request_leaves_no_more(lab: Lab) -> None:
     _, writer = await asked(lab)
     writer.write(MOCKED[:9])
     writer.close()
-    await until(lambda: not lab.front.callers)
+    await until(lambda: not lab.direct.connections)
     assert len(lab.records) == 1
 
 
 async def test_the_redirects_own_connection_leaves_nothing(lab: Lab) -> None:
     writer = await lab.plain(REDIRECT_PROOF)
-    await until(lambda: lab.given and not lab.front.callers)
+    await until(lambda: lab.given and not lab.direct.connections)
     assert lab.records == [] and lab.backs == []
     writer.close()
 
@@ -132,7 +133,7 @@ async def test_the_redirects_own_connection_leaves_nothing(lab: Lab) -> None:
 async def opened(lab: Lab) -> asyncio.StreamWriter:
     """A connection whose handshake is done on this side, too."""
     _, writer = await lab.connect()
-    (caller,) = lab.front.callers
+    (caller,) = lab.direct.connections
     await until(lambda: caller.tls and caller.tls.shaken)
     return writer
 
@@ -142,13 +143,13 @@ async def test_an_idle_connection_without_a_request_is_recorded(
 ) -> None:
     writer = await opened(lab)
     monkeypatch.setattr(direct, "IDLE_SECONDS", -1)
-    lab.front._sweep()
+    lab.direct._sweep()
     assert [(x.reason, x.detail) for x in lab.records] == [("no_request", endings.IDLE)]
     writer.close()
 
 
 async def test_the_end_records_what_had_no_request(lab: Lab) -> None:
     writer = await opened(lab)
-    lab.front.end()
+    lab.direct.end()
     assert [(x.reason, x.detail) for x in lab.records] == [("no_request", endings.SHUTDOWN)]
     writer.close()

@@ -17,8 +17,9 @@ from app.contract import rules as r
 from app.contract.names import METRICS
 from tests.backends import Jaeger, Prometheus, Span, jaeger, prometheus
 from tests.canary import find_secret
-from tests.peers import App, Host, wait_for
+from tests.peers import App, Host
 from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 SECRET = "Lc9/canary+Zq7=x"
 QUERY = "v=4.16.1&lic=Lc9%2Fcanary%2BZq7%3Dx&other=1"

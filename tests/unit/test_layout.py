@@ -66,6 +66,43 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+# What mitmproxy documents for addons: its objects, and the arguments of its hooks.
+MITMPROXY = {
+    "mitmproxy",
+    *(f"mitmproxy.{x}" for x in ("connection", "http", "tcp", "tls", "websocket")),
+    *(f"mitmproxy.proxy.{x}" for x in ("context", "layer", "server_hooks")),
+}
+# And for programs that run it as a library.
+AS_LIBRARY = {"mitmproxy.addons", "mitmproxy.master"}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=relative)
+def test_one_room_knows_mitmproxys_insides(source: Path) -> None:
+    if source.is_relative_to(ROOT / "addon/mitm"):
+        return
+    public = MITMPROXY | (AS_LIBRARY if source == ROOT / "addon/proxy.py" else set())
+    found = {n for n in imported(source) if n.startswith(("mitmproxy.", "mitmproxy_rs"))}
+    assert found - public <= {"mitmproxy_rs.dns"}
+
+
+def test_the_sidecar_finds_nothing_through_mitmproxy() -> None:
+    """Its parts are given what they need (addon/wiring.py)."""
+    found = [relative(p) for p in SOURCES if "addons.get(" in p.read_text()]
+    assert found == []
+
+
+def test_three_protocols_are_enough_for_the_sidecar() -> None:
+    found = [
+        node.name
+        for p in SOURCES
+        if p.is_relative_to(ROOT / "addon")
+        for node in ast.walk(ast.parse(p.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
+    ]
+    assert sorted(found) == ["Answers", "ConnectionEvents", "LayerEvents"]
+
+
 @pytest.mark.parametrize(
     "source", [p for p in SOURCES if "contract" in p.parts and "app" in p.parts], ids=relative
 )

@@ -270,12 +270,19 @@ def test_make_takes_a_python_of_pyenv(clone: Path) -> None:
 
 def test_verify_fails_only_when_a_generated_file_changes(clone: Path) -> None:
     script(clone / ".venv/bin/python", "exit 0")
-    script(clone / ".venv/bin/cog", "printf generated > README.md")
+    block = "[[[cog written"
+    script(
+        clone / ".venv/bin/cog", f'shift 3; for page; do echo "{block} by program" > $page; done'
+    )
     (clone / ".gitignore").write_text("/.venv/\n")
-    (clone / "README.md").write_text("written by hand")
+    (clone / "docs").mkdir()
+    for page in ("README.md", "docs/page.md"):
+        (clone / page).write_text(f"{block} by hand\n")
+    (clone / "docs/plain.md").write_text("without a block")
     (clone / ".venv/.installed").touch()
     subprocess.run(["git", "init", "-q"], cwd=clone, check=True)
     first, second = make(clone, "verify"), make(clone, "verify")
     assert first.returncode != 0
-    assert "error: generated files are out of date:\n  README.md\n\nhint: " in first.stderr
+    out_of_date = "error: generated files are out of date:\n  README.md\n  docs/page.md\n\nhint: "
+    assert out_of_date in first.stderr
     assert second.returncode == 0, second.stderr

@@ -10,7 +10,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.test import taddons, tflow
 
 from addon.bounds import DEFAULTS
-from addon.mitm import layers
+from addon.mitm import layers, overrun
 
 
 @pytest.fixture
@@ -29,7 +29,9 @@ class Told:
     def __init__(self) -> None:
         self.bounds: list[str] = []
 
-    def __call__(self, bound: str, client: object) -> None:
+    memory = None
+
+    def exceeded(self, bound: str, client: object) -> None:
         self.bounds.append(bound)
 
 
@@ -38,4 +40,5 @@ def told() -> Iterator[Told]:
     told = Told()
     layers.install(replace(DEFAULTS, response_head=65536, response_fields=50), told)
     yield told
-    layers.install(tell=lambda bound, client: None)
+    layers.install()
+    overrun.listen(lambda bound, client: None)

@@ -49,9 +49,9 @@ def test_each_is_counted_from_zero() -> None:
 
 
 def test_the_documentation_has_each_row() -> None:
-    text = (ROOT / "docs" / "bounds.md").read_text()
+    text = (ROOT / "docs/security/bounds.md").read_text()
     for row in BOUNDS:
         expected = (
             f"| `{row.id}` | `{row.setting}` | `{row.default}` | `{row.reason}` | {row.help} |"
         )
-        assert expected in text, "cog -r docs/bounds.md"
+        assert expected in text, "cog -r docs/security/bounds.md"

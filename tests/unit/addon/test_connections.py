@@ -4,7 +4,6 @@ Connections that are opened and relayed for real are in tests/integration/test_s
 """
 
 import socket
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,14 @@ from addon.app_client.client import Api
 from addon.app_client.profiles import Profiles
 from addon.arrive import endings
 from addon.arrive.splice import Link, Way
-from addon.connections import Connections, destination_of
-from addon.exchange.exchange import Exchange, Traced
-from addon.exchange.reply import Reply
+from addon.connections import Connections
+from addon.exchange.exchange import Traced
 from addon.mitm.relay import Relay
-from addon.record.capture import Capture
 from addon.target.dns import why
 from addon.target.first_bytes import Verdict
+from addon.wiring import Wiring
 from app.contract.names import METRICS
-from app.contract.record import CaptureRecord, Endpoint, Workload
+from app.contract.record import CaptureRecord, Endpoint
 from app.otel.metrics import Metrics
 from tests.sidecar import HOST, bundle_of, rule
 
@@ -53,30 +51,10 @@ class Kept:
         self.traced.append(traced)
 
 
-class NothingBegun:
-    def open_of(self, client_id: str) -> Iterable[Exchange]:
-        return ()
-
-    def client_disconnected(self, client: Client) -> None:
-        pass
-
-    def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
-        return None
-
-
 def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
     bundle = bundle_of(rule("index", "/telemetry/index.html"))
-    return Connections(
-        options.load(environ),
-        Profiles(Api("http://127.0.0.1:9", str), bundle),
-        sink,
-        metrics,
-        Capture(Workload(), None, 1000),
-        None,
-        ("127.0.0.1", 8000),
-        lambda exchange, flow: None,
-        NothingBegun(),
-    )
+    profiles = Profiles(Api("http://127.0.0.1:9", str), bundle)
+    return Wiring(options.load(environ), profiles, sink, metrics).connections
 
 
 def connecting(host: str, port: int = 443) -> server_hooks.ServerConnectionHookData:
@@ -266,18 +244,6 @@ def test_too_little_data_stops_mitmproxys_own_decision() -> None:
     data = layer.NextLayer(context)
     with pytest.raises(exceptions.AddonHalt):
         connections(Kept(), Metrics("sidecar")).next_layer(data)
-
-
-def test_destination_is_the_original_one() -> None:
-    client, server = tflow.tclient_conn(), Server(address=(HOST, 443))
-    client.sockname = ("192.0.2.1", 443)
-    assert destination_of(client, server) == Endpoint(HOST, 443)
-    client.proxy_mode = ProxyMode.parse("transparent")
-    assert destination_of(client, server) == Endpoint("192.0.2.1", 443)
-    client.proxy_mode = ProxyMode.parse("loopback@127.0.0.2:443")
-    client.sockname = ("127.0.0.2", 443)
-    assert destination_of(client, server) == Endpoint("127.0.0.2", 443)
-    assert destination_of(tflow.tclient_conn(), Server(address=None)) is None
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from addon.app_client.client import Api
 from addon.app_client.profiles import Profiles
 from addon.exchange.exchange import Traced
 from addon.sidecar import Sidecar, exchange_of
+from addon.wiring import Wiring
 from app.contract import rules as r
 from app.contract.record import decode, encode
 from app.otel import lines
@@ -48,8 +49,12 @@ def sidecar(sink: Kept) -> Iterator[Sidecar]:
 
 
 def made(sink: Kept, rules: r.Bundle = RULES, **environ: str) -> Sidecar:
+    return wired(sink, rules, **environ).sidecar
+
+
+def wired(sink: Kept, rules: r.Bundle = RULES, **environ: str) -> Wiring:
     chosen = options.load({"TELEMOCK_APP_URL": "http://127.0.0.1:9"} | environ)
-    return Sidecar(chosen, Profiles(Api(chosen.app_url, str), rules), sink, Metrics("sidecar"))
+    return Wiring(chosen, Profiles(Api(chosen.app_url, str), rules), sink, Metrics("sidecar"))
 
 
 def flow_of(path: str, content: bytes = b"", **headers: str) -> http.HTTPFlow:
@@ -79,7 +84,7 @@ async def test_a_mocked_flow_is_answered_and_recorded_once(sidecar: Sidecar, sin
     assert flow.response is not None and flow.response.raw_content == LINE
     sidecar.response(flow)
     sidecar.exchanges.client_disconnected(flow.client_conn)
-    sidecar.end()
+    sidecar.exchanges.end()
     (record,) = sink.records
     assert (record.kind, record.action, record.product_version) == ("exchange", "mock", "4.1")
     assert sink.given == 1 and sidecar.exchanges.in_flight == 0
@@ -218,7 +223,7 @@ async def test_what_is_open_at_the_end_is_recorded(sidecar: Sidecar, sink: Kept)
     flow = flow_of("/observe")
     await sidecar.requestheaders(flow)
     assert sidecar.exchanges.in_flight == 1
-    sidecar.end()
+    sidecar.exchanges.end()
     assert (sink.records[0].kind, sink.records[0].reason) == ("failed", "shutdown")
 
 
@@ -235,7 +240,8 @@ async def test_a_slow_body_without_the_app_is_the_static_answer(
 async def test_our_own_failure_forwards_nothing(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    monkeypatch.setattr(sidecar.exchanges if broken == "router" else sidecar, broken, None)
+    of = {"router": sidecar.exchanges, "settle": sidecar.connections}
+    monkeypatch.setattr(of.get(broken, sidecar), broken, None)
     flow = flow_of("/body" if broken == "settle" else "/telemetry/index.html")
     flow.request.stream = True
     await sidecar.requestheaders(flow)

@@ -19,121 +19,16 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow
 
-from addon.arrive import accept as gate
-from addon.arrive.accept import Gate, GateInstance, GateMode, Listener
+from addon.arrive import accept
+from addon.arrive.accept import Gate, Listener
 from addon.arrive.splice import Link
+from addon.mitm.modes import GateInstance, GateMode, Server
 from addon.target.dns import Names
 from addon.target.first_bytes import Verdict
 from tests.sidecar import HOST
 from tests.unit.addon.target.test_first_bytes import hello
 
 DUMMY = "192.0.2.1"
-
-
-class Connections:
-    """What `addon.connections` is to the gate. mitmproxy finds it by its name."""
-
-    def __init__(self) -> None:
-        self.gate = Gate(self, Names({("127.0.0.9", 443): ("127.0.0.1", 1)}, {DUMMY: HOST}, tuple))
-        self.count = 0
-        self.over = False
-        self.closed = False
-        self.links: list[Link] = []
-
-    def names(self, host: str) -> bool:
-        return host == HOST
-
-    def unread(self) -> bool:
-        return self.over
-
-    def fails_closed(self, hosts: Iterable[str]) -> bool:
-        return self.closed and HOST in hosts
-
-    def arrived(self, *, counted: bool = True) -> None:
-        self.count += counted
-
-    def left(self, link: Link) -> None:
-        self.links.append(link)
-
-
-class Lab:
-    """mitmproxy's own handling is `served`; `destination` is what the kernel says."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.connections = Connections()
-        self.far = socket.create_server(("127.0.0.1", 0))
-        self.far.setblocking(False)
-        self.destination: tuple[str, int] | None = self.far.getsockname()
-        self.served: list[bytes] = []
-        monkeypatch.setattr(platform, "original_addr", self._original)
-        monkeypatch.setattr(GateInstance, "handle_stream", self._serve)
-        monkeypatch.setattr(gate, "PORTS", (443, self.far.getsockname()[1]))
-        self.instance: Any = None
-
-    def _original(self, _: socket.socket) -> tuple[str, int]:
-        if self.destination is None:
-            raise FileNotFoundError
-        return self.destination
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.served.append(await reader.read(1 << 16))
-        writer.write(b"served")
-        writer.close()
-
-    async def ask(self, first: bytes) -> bytes:
-        """What a client gets for it."""
-        reader, writer = await asyncio.open_connection(*self.instance.listen_addrs[0])
-        writer.write(first)
-        try:
-            return await asyncio.wait_for(reader.read(99), 10)
-        finally:
-            writer.close()
-
-    async def answer(self) -> None:
-        loop = asyncio.get_running_loop()
-        end, _ = await asyncio.wait_for(loop.sock_accept(self.far), 10)
-        with end:
-            assert await loop.sock_recv(end, 1 << 16)
-            await loop.sock_sendall(end, b"far")
-
-
-@pytest.fixture
-async def lab(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
-    lab = Lab(monkeypatch)
-    with taddons.context(lab.connections, Proxyserver()):
-        lab.instance = mode_servers.ServerInstance.make("gate@127.0.0.1:0", None)  # type: ignore[arg-type]
-        await lab.instance.start()
-        yield lab
-        await lab.instance.stop()
-    lab.connections.gate.end()
-    lab.far.close()
-
-
-def test_mitmproxy_knows_the_mode_as_a_transparent_one() -> None:
-    """So that it asks the kernel for the original destination."""
-    mode = ProxyMode.parse("gate@::1:17443")
-    assert isinstance(mode, GateMode) and isinstance(mode, mode_specs.TransparentMode)
-    instance = mode_servers.ServerInstance.make(mode, None)  # type: ignore[arg-type]
-    assert isinstance(instance, GateInstance) and instance.listen_addrs == ()
-    with taddons.context(Proxyserver()) as master:
-        context = Context(tflow.tclient_conn(), master.options)
-    assert isinstance(instance.make_top_layer(context), layers.modes.TransparentProxy)
-
-
-async def test_mitmproxy_serves_what_a_profile_names(lab: Lab) -> None:
-    first = hello(HOST)
-    assert await lab.ask(first) == b"served"
-    assert lab.served == [first]
-    assert lab.connections.count == 1 and lab.connections.links == []
-
-
-async def test_what_is_no_http_for_a_host_that_fails_closed_is_mitmproxys_to_refuse(
-    lab: Lab,
-) -> None:
-    lab.connections.closed = True
-    first = f"G(T /telemetry/ HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
-    assert await lab.ask(first) == b"served"
-    assert lab.served == [first] and lab.connections.links == []
 
 
 class Taken:
@@ -167,28 +62,135 @@ class Taken:
         self.hosts.append("end")
 
 
+class Connections:
+    """What `addon.connections` is to the gate."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.over = False
+        self.closed = False
+        self.links: list[Link] = []
+
+    def names(self, host: str) -> bool:
+        return host == HOST
+
+    def unread(self) -> bool:
+        return self.over
+
+    def fails_closed(self, hosts: Iterable[str]) -> bool:
+        return self.closed and HOST in hosts
+
+    def arrived(self, *, counted: bool = True) -> None:
+        self.count += counted
+
+    def left(self, link: Link) -> None:
+        self.links.append(link)
+
+
+class Lab:
+    """mitmproxy's own handling is `served`; `destination` is what the kernel says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.connections, self.taken = Connections(), Taken()
+        names = Names({("127.0.0.9", 443): ("127.0.0.1", 1)}, {DUMMY: HOST}, tuple)
+        self.gate = Gate(self.connections, names, self.taken)  # type: ignore[arg-type]
+        self.server = Server(self.gate)
+        self.far = socket.create_server(("127.0.0.1", 0))
+        self.far.setblocking(False)
+        self.destination: tuple[str, int] | None = self.far.getsockname()
+        self.served: list[bytes] = []
+        monkeypatch.setattr(platform, "original_addr", self._original)
+        monkeypatch.setattr(GateInstance, "handle_stream", self._serve)
+        monkeypatch.setattr(accept, "PORTS", (443, self.far.getsockname()[1]))
+        self.instance: Any = None
+
+    def _original(self, _: socket.socket) -> tuple[str, int]:
+        if self.destination is None:
+            raise FileNotFoundError
+        return self.destination
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.served.append(await reader.read(1 << 16))
+        writer.write(b"served")
+        writer.close()
+
+    async def ask(self, first: bytes) -> bytes:
+        """What a client gets for it."""
+        reader, writer = await asyncio.open_connection(*self.instance.listen_addrs[0])
+        writer.write(first)
+        try:
+            return await asyncio.wait_for(reader.read(99), 10)
+        finally:
+            writer.close()
+
+    async def answer(self) -> None:
+        loop = asyncio.get_running_loop()
+        end, _ = await asyncio.wait_for(loop.sock_accept(self.far), 10)
+        with end:
+            assert await loop.sock_recv(end, 1 << 16)
+            await loop.sock_sendall(end, b"far")
+
+
+@pytest.fixture
+async def lab(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
+    lab = Lab(monkeypatch)
+    with taddons.context(lab.server):
+        lab.instance = mode_servers.ServerInstance.make("gate@127.0.0.1:0", lab.server)
+        await lab.instance.start()
+        yield lab
+        await lab.instance.stop()
+    lab.gate.end()
+    lab.far.close()
+
+
+def test_mitmproxy_knows_the_mode_as_a_transparent_one() -> None:
+    """So that it asks the kernel for the original destination."""
+    mode = ProxyMode.parse("gate@::1:17443")
+    assert isinstance(mode, GateMode) and isinstance(mode, mode_specs.TransparentMode)
+    instance = mode_servers.ServerInstance.make(mode, None)  # type: ignore[arg-type]
+    assert isinstance(instance, GateInstance) and instance.listen_addrs == ()
+    with taddons.context(Proxyserver()) as master:
+        context = Context(tflow.tclient_conn(), master.options)
+    assert isinstance(instance.make_top_layer(context), layers.modes.TransparentProxy)
+
+
+async def test_mitmproxy_serves_what_a_profile_names(lab: Lab) -> None:
+    first = hello(HOST)
+    assert await lab.ask(first) == b"served"
+    assert lab.served == [first]
+    assert lab.connections.count == 1 and lab.connections.links == []
+
+
+async def test_what_is_no_http_for_a_host_that_fails_closed_is_mitmproxys_to_refuse(
+    lab: Lab,
+) -> None:
+    lab.connections.closed = True
+    first = f"G(T /telemetry/ HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+    assert await lab.ask(first) == b"served"
+    assert lab.served == [first] and lab.connections.links == []
+
+
 @pytest.mark.parametrize(
     ("destination", "host"), [((DUMMY, 443), HOST), (("100::5", 443), "100::5"), (None, None)]
 )
-async def test_the_front_sees_first_what_may_be_telemetry(
+async def test_the_direct_path_sees_first_what_may_be_telemetry(
     lab: Lab, destination: tuple[str, int] | None, host: str | None
 ) -> None:
-    taken = lab.connections.gate.front = Taken()  # type: ignore[assignment]
     if destination is not None:
         lab.destination = destination
     first = hello(HOST)
     assert await lab.ask(first) == b"served"
     assert lab.served == [first]
-    assert taken.destinations == [lab.destination]
-    assert taken.hosts == [host or lab.far.getsockname()[0]]
-    lab.connections.gate.end()
-    assert taken.hosts[-1] == "end"
+    assert lab.taken.destinations == [lab.destination]
+    assert lab.taken.hosts == [host or lab.far.getsockname()[0]]
+    lab.gate.end()
+    assert lab.taken.hosts[-1] == "end"
 
 
 async def test_all_else_is_relayed(lab: Lab) -> None:
     found, _ = await asyncio.gather(lab.ask(hello("other.example")), lab.answer())
     assert found == b"far" and lab.served == []
-    lab.connections.gate.end()
+    lab.gate.end()
     (link,) = lab.connections.links
     assert link.verdict == Verdict("other.example", "other.example", "not_named")
     assert link.destination == lab.destination and lab.connections.count == 1
@@ -197,7 +199,7 @@ async def test_all_else_is_relayed(lab: Lab) -> None:
 async def test_after_its_time_all_is_relayed(lab: Lab) -> None:
     lab.connections.over = True
     found, _ = await asyncio.gather(lab.ask(hello(HOST)), lab.answer())
-    lab.connections.gate.end()
+    lab.gate.end()
     (link,) = lab.connections.links
     assert found == b"far" and link.verdict == Verdict("127.0.0.1", "", "all_ended")
 
@@ -212,7 +214,7 @@ async def test_what_is_not_simply_connected_to_is_mitmproxys(
     lab.destination = destination
     assert await lab.ask(b"anything") == b"served"
     assert lab.connections.count == counted
-    assert lab.connections.gate._splicer is None  # nobody needed it
+    assert lab.gate._splicer is None  # nobody needed it
 
 
 async def test_a_listener_that_is_closed_refuses(lab: Lab) -> None:
@@ -225,8 +227,7 @@ async def test_a_listener_that_is_closed_refuses(lab: Lab) -> None:
 
 async def test_an_address_in_use_is_told(lab: Lab) -> None:
     other = mode_servers.ServerInstance.make(
-        f"gate@127.0.0.1:{lab.instance.listen_addrs[0][1]}",
-        None,  # type: ignore[arg-type]
+        f"gate@127.0.0.1:{lab.instance.listen_addrs[0][1]}", lab.server
     )
     with pytest.raises(OSError, match=r"failed to listen on 127\.0\.0\.1:.*in use"):
         await other.start()
@@ -235,7 +236,7 @@ async def test_an_address_in_use_is_told(lab: Lab) -> None:
 async def test_where_no_more_files_may_be_open_it_tries_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(gate, "PAUSE_S", 0.05)
+    monkeypatch.setattr(accept, "PAUSE_S", 0.05)
     entered = asyncio.get_running_loop().create_future()
     listener = Listener("127.0.0.1", 0, lambda client, peer: entered.set_result(client))
     real, failed = listener._socket, []

@@ -17,11 +17,12 @@ import pytest
 from OpenSSL import SSL
 
 from addon.arrive import direct
-from addon.tls.contexts import RECORD, Connection
-from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running, until
+from addon.tls.connection import RECORD, Connection
+from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED, POSTED
 from tests.unit.addon.target.test_first_bytes import hello
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def test_requests_are_answered_and_recorded(lab: Lab) -> None:
     assert second.request is not None and second.request.body is not None
     assert second.request.body.text == "hello" and third.host == HOST
     writer.close()
-    await until(lambda: not lab.front.callers)
+    await until(lambda: not lab.direct.connections)
     assert lab.backs == [] and lab.sidecar.exchanges.in_flight == 0
 
 
@@ -91,7 +92,7 @@ async def test_a_last_answer_ends_with_a_goodbye(lab: Lab) -> None:
                 return b"".join(parts)
 
         assert await asyncio.to_thread(ask) == ANSWER
-    assert not lab.front.callers and len(lab.records) == 1
+    assert not lab.direct.connections and len(lab.records) == 1
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ async def test_a_last_answer_ends_with_a_goodbye(lab: Lab) -> None:
 async def test_what_is_not_answered_here_is_mitmproxys_whole(lab: Lab, first: bytes) -> None:
     writer = await lab.plain(first)
     await until(lambda: lab.backs)
-    assert lab.backs == [first] and lab.records == [] and not lab.front.callers
+    assert lab.backs == [first] and lab.records == [] and not lab.direct.connections
     writer.close()
 
 
@@ -137,7 +138,7 @@ async def test_what_was_opened_before_is_not_given_on_after_its_time(
     assert await reader.readexactly(len(ANSWER)) == ANSWER
     with contextlib.suppress(ConnectionError):
         assert await asyncio.wait_for(reader.read(), 10) == b""
-    assert lab.backs == [] and not lab.front.callers
+    assert lab.backs == [] and not lab.direct.connections
     writer.close()
 
 
@@ -228,7 +229,7 @@ async def test_what_came_before_the_end_of_tls_is_answered(lab: Lab) -> None:
             return tls.recv(65536)
 
     assert await asyncio.to_thread(ask) == ANSWER
-    await until(lambda: not lab.front.callers)
+    await until(lambda: not lab.direct.connections)
     assert len(lab.records) == 1 and lab.sidecar.exchanges.in_flight == 0
 
 
@@ -280,9 +281,10 @@ async def test_an_answer_that_is_not_made_ends_the_connection(
 async def test_a_client_that_leaves_while_the_app_is_asked_is_recorded(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answered = asyncio.Event()
+    answered, asking = asyncio.Event(), []
 
     async def slow(_: object) -> None:
+        asking.append(asyncio.current_task())
         await answered.wait()
 
     monkeypatch.setattr(lab.sidecar.exchanges, "ask_app", slow)
@@ -292,9 +294,9 @@ async def test_a_client_that_leaves_while_the_app_is_asked_is_recorded(
     writer.transport.abort()
     await until(lambda: lab.records)
     answered.set()
-    await asyncio.sleep(0.05)
+    await asyncio.wait(asking)
     (record,) = lab.records
-    assert (record.kind, record.reason) == ("failed", "client_gone") and not lab.front.callers
+    assert (record.kind, record.reason) == ("failed", "client_gone") and not lab.direct.connections
 
 
 async def test_who_does_not_read_is_not_read_from(lab: Lab) -> None:
@@ -308,15 +310,16 @@ async def test_who_does_not_read_is_not_read_from(lab: Lab) -> None:
     ask = MOCKED.replace(b"/telemetry/index.html", b"/huge")
     writer.write(ask)
     await until(lambda: lab.records)
-    (caller,) = lab.front.callers
+    (caller,) = lab.direct.connections
     assert caller._unsent
     writer.write(ask.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    await asyncio.sleep(0.1)
-    assert len(lab.records) == 1
+    _, other = await asked(lab)
+    assert [x.rule for x in lab.records] == ["huge", "index"]
     answers = await asyncio.wait_for(reader.read(), 20)
-    assert answers.count(HUGE) == 2 and len(lab.records) == 2
+    assert answers.count(HUGE) == 2 and len(lab.records) == 3
+    other.close()
     writer.close()
-    await until(lambda: not lab.front.callers)
+    await until(lambda: not lab.direct.connections)
 
 
 async def test_what_was_read_and_not_opened_yet_is_held(lab: Lab) -> None:
@@ -324,10 +327,10 @@ async def test_what_was_read_and_not_opened_yet_is_held(lab: Lab) -> None:
     ask = MOCKED.replace(b"/telemetry/index.html", b"/huge")
     writer.write(ask * (65536 // len(ask)))
     await until(lambda: lab.records)
-    (caller,) = lab.front.callers
+    (caller,) = lab.direct.connections
     await until(lambda: caller.held() - len(caller._unsent) > 2 * RECORD)
     writer.transport.abort()
-    await until(lambda: not lab.front.callers)
+    await until(lambda: not lab.direct.connections)
 
 
 async def test_a_connection_goes_to_mitmproxy_when_all_is_sent(lab: Lab) -> None:
@@ -343,11 +346,11 @@ async def test_a_connection_goes_to_mitmproxy_when_all_is_sent(lab: Lab) -> None
 
 async def test_an_idle_connection_is_closed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = await asked(lab)
-    lab.front._sweep()
-    assert lab.front.callers
+    lab.direct._sweep()
+    assert lab.direct.connections
     monkeypatch.setattr(direct, "IDLE_SECONDS", -1)
-    lab.front._sweep()
-    assert await asyncio.wait_for(reader.read(), 10) == b"" and not lab.front.callers
+    lab.direct._sweep()
+    assert await asyncio.wait_for(reader.read(), 10) == b"" and not lab.direct.connections
     assert len(lab.records) == 1
     writer.close()
 
@@ -369,6 +372,6 @@ async def test_an_own_error_ends_the_connection_and_no_other(
 
 async def test_the_end_closes_all(lab: Lab) -> None:
     reader, writer = await asked(lab)
-    lab.front.end()
-    assert await reader.read() == b"" and not lab.front.callers
+    lab.direct.end()
+    assert await reader.read() == b"" and not lab.direct.connections
     writer.close()

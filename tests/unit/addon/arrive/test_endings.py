@@ -10,9 +10,9 @@ import pytest
 
 from addon.arrive import endings
 from addon.arrive.endings import FIN, GOODBYE, HERE, IDLE, RST, Ending, Met, ending
-from addon.tls.contexts import Connection
+from addon.tls.connection import Connection
 from app.contract.record import REASONS
-from tests.unit.addon.tls.test_contexts import Made, handshake, making
+from tests.unit.addon.mitm.test_contexts import Made, handshake, making
 
 
 @pytest.fixture

@@ -5,18 +5,14 @@ import asyncio
 import socket
 
 import pytest
-from mitmproxy import options
-from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.connection import Client, ConnectionState
-from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers import modes
-from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
 from addon.arrive import loopback
 from addon.arrive.accept import Gate
-from addon.arrive.loopback import LoopbackInstance, LoopbackMode, NotProved, addresses, prove
+from addon.arrive.direct import Back
+from addon.arrive.loopback import NotProved, addresses, prove
 from addon.arrive.splice import Link
+from addon.mitm.modes import LoopbackInstance, Server
 from addon.target.dns import Names
 from tests.sidecar import HOST
 
@@ -29,26 +25,6 @@ def test_listens_on_the_hosts_addresses_and_the_shared_ones() -> None:
     ]  # fmt: skip
     assert {port for _, port in listed} == {80, 443}
     assert "::1" not in {a for a, _ in addresses(hosts, ipv6=False)}
-
-
-def test_mitmproxy_knows_the_mode() -> None:
-    mode = ProxyMode.parse("loopback@::1:443")
-    assert isinstance(mode, LoopbackMode)
-    assert (mode.listen_host(), mode.listen_port()) == ("::1", 443)
-    with pytest.raises(ValueError, match="takes no argument"):
-        ProxyMode.parse("loopback:x@127.0.0.2:443")
-
-
-def test_a_connection_is_to_where_it_arrived() -> None:
-    mode = ProxyMode.parse("loopback@127.0.0.2:443")
-    client = Client(
-        peername=("127.0.0.1", 5), sockname=("::1", 443, 0, 0), timestamp_start=1.0,
-        state=ConnectionState.OPEN, proxy_mode=mode,
-    )  # fmt: skip
-    context = Context(client, options.Options())
-    instance = LoopbackInstance.make(mode, None)  # type: ignore[arg-type]
-    assert isinstance(instance.make_top_layer(context), modes.TransparentProxy)
-    assert context.server.address == ("::1", 443)
 
 
 async def test_nobody_there_is_not_proved() -> None:
@@ -68,11 +44,17 @@ async def test_somebody_else_there_is_not_proved(monkeypatch: pytest.MonkeyPatch
     assert loopback._awaited == {}
 
 
+class Given:
+    """In the place of the direct path: all is mitmproxy's."""
+
+    def take(self, client: object, peer: object, to: object, host: str, back: Back) -> None:
+        back(b"")
+
+
 class Connections:
-    """What `addon.connections` is to the gate. mitmproxy finds it by its name."""
+    """What `addon.connections` is to the gate."""
 
     def __init__(self) -> None:
-        self.gate = Gate(self, Names({}, {"127.0.0.1": HOST}, tuple))
         self.counted: list[bool] = []
 
     def names(self, host: str) -> bool:
@@ -99,8 +81,10 @@ async def test_what_arrives_here_is_proved_and_served(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(LoopbackInstance, "handle_stream", serve)
     connections = Connections()
-    with taddons.context(connections, Proxyserver()):
-        instance = LoopbackInstance.make("loopback@127.0.0.1:0", None)  # type: ignore[arg-type]
+    gate = Gate(connections, Names({}, {"127.0.0.1": HOST}, tuple), Given())  # type: ignore[arg-type]
+    server = Server(gate)
+    with taddons.context(server):
+        instance = LoopbackInstance.make("loopback@127.0.0.1:0", server)
         await instance.start()
         (where,) = instance.listen_addrs
         await prove([where] * 2)

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from addon.arrive import memory as rooms
-from addon.arrive.memory import LIGHT, Room
+from addon.arrive import memory
+from addon.arrive.memory import LIGHT, Memory
 from addon.bounds import DEFAULTS, Bounds
 from addon.exchange.conversation import Stage
 from app.otel.metrics import Metrics
@@ -36,10 +36,10 @@ class Case:
     def __init__(self, **bounds: float) -> None:
         self.now = 100.0
         self.metrics = Metrics("sidecar")
-        self.room = Room(made(**bounds), self.metrics, lambda: self.now)
+        self.memory = Memory(made(**bounds), self.metrics, lambda: self.now)
 
     def filled(self, *guests: Guest) -> "Case":
-        assert all(map(self.room.enter, guests))
+        assert all(map(self.memory.enter, guests))
         return self
 
     def refused(self, bound: str) -> float:
@@ -52,31 +52,31 @@ def made(**bounds: float) -> Bounds:
 
 @pytest.fixture(autouse=True)
 async def loop() -> None:
-    """A room sweeps in the event loop."""
+    """It sweeps in the event loop."""
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(rooms.resource, "getrlimit", lambda which: (94, 94))
+    monkeypatch.setattr(memory.resource, "getrlimit", lambda which: (94, 94))
     yield
 
 
 async def test_one_more_closes_the_idlest_that_never_had_an_answer() -> None:
     served, idle, idler, new = Guest(1, served=True), Guest(5), Guest(3), Guest(9)
     case = Case(connections=3).filled(served, idle, idler)
-    assert case.room.enter(new)
+    assert case.memory.enter(new)
     assert [x.evicted for x in (served, idle, idler)] == ["", "", "connections"]
-    assert len(case.room) == 3
-    assert case.room.enter(Guest(10)) and idle.evicted
+    assert len(case.memory) == 3
+    assert case.memory.enter(Guest(10)) and idle.evicted
     # Only where there is no other one goes who had an answer.
-    assert case.room.enter(Guest(11)) and new.evicted and not served.evicted
+    assert case.memory.enter(Guest(11)) and new.evicted and not served.evicted
 
 
 async def test_who_waits_for_an_answer_stays_and_the_newest_is_refused() -> None:
     one, two = Guest(1), Guest(2)
     case = Case(connections=2).filled(one, two)
     one.at_work = two.at_work = True
-    assert not case.room.enter(Guest(3))
+    assert not case.memory.enter(Guest(3))
     assert not one.evicted and not two.evicted
     assert case.refused("connections") == 1
 
@@ -84,37 +84,37 @@ async def test_who_waits_for_an_answer_stays_and_the_newest_is_refused() -> None
 @pytest.mark.usefixtures("few")
 async def test_there_are_no_more_connections_than_files() -> None:
     case = Case(connections=400).filled(*(Guest(n) for n in range(10)))
-    case.room.enter(Guest(99))
-    assert len(case.room) == 10
+    case.memory.enter(Guest(99))
+    assert len(case.memory) == 10
 
 
 async def test_over_the_bytes_who_holds_most_of_what_does_not_move_leaves() -> None:
     slow, fresh, light = Guest(90, size=100_000), Guest(100, size=400_000), Guest(1, size=LIGHT)
     case = Case(held=510_000).filled(slow, fresh, light)
     for guest in (slow, fresh):
-        case.room.weigh(guest)
-    assert case.room.held == 500_000
-    case.room.weigh(light)
+        case.memory.weigh(guest)
+    assert case.memory.held == 500_000
+    case.memory.weigh(light)
     assert (slow.evicted, fresh.evicted, light.evicted) == ("held", "", "")
-    assert case.room.held == 400_000 + LIGHT
+    assert case.memory.held == 400_000 + LIGHT
 
 
 async def test_the_light_stay_whatever_the_others_do() -> None:
     light = [Guest(1, size=LIGHT) for _ in range(10)]
     case = Case(held=LIGHT * 5).filled(*light)
     for guest in light:
-        case.room.weigh(guest)
+        case.memory.weigh(guest)
     assert not any(x.evicted for x in light)
 
 
 async def test_what_left_weighs_nothing() -> None:
     guest = Guest(size=1000)
     case = Case().filled(guest)
-    case.room.weigh(guest)
-    case.room.leave(guest)
-    case.room.leave(guest)
-    case.room.weigh(guest)
-    assert (case.room.held, len(case.room)) == (0, 0)
+    case.memory.weigh(guest)
+    case.memory.leave(guest)
+    case.memory.leave(guest)
+    case.memory.weigh(guest)
+    assert (case.memory.held, len(case.memory)) == (0, 0)
 
 
 @pytest.mark.parametrize("kind", ["head", "body"])
@@ -126,14 +126,14 @@ async def test_a_stage_that_makes_no_progress_ends_in_time(kind: str) -> None:
         stuck.receiving = {(kind, 1): 0}  # type: ignore[dict-item]
         moving.receiving = {(kind, 1): second}  # type: ignore[dict-item]
         other.receiving = {(kind, second): 0}  # type: ignore[dict-item]
-        case.room.sweep()
+        case.memory.sweep()
     assert (stuck.evicted, moving.evicted, other.evicted) == (kind, "", "")
-    assert len(case.room) == 2
+    assert len(case.memory) == 2
 
 
 async def test_a_sweep_weighs_all() -> None:
     guest = Guest()
     case = Case().filled(guest)
     guest.size = 7
-    case.room.sweep()
-    assert case.room.held == 7
+    case.memory.sweep()
+    assert case.memory.held == 7

@@ -12,7 +12,7 @@ from addon.app_client.client import Api
 from addon.app_client.profiles import Profiles
 from addon.diagnostics.metrics import LOSSES, Measure, asked_of, method_of, server_error
 from addon.exchange.exchange import Traced
-from addon.sidecar import Sidecar
+from addon.wiring import Wiring
 from app.contract import rules as r
 from app.contract.record import REASONS, CaptureRecord, Request, Response, Tls
 from app.contract.rules import Host, Profile, RuleSet
@@ -168,7 +168,7 @@ async def test_ten_thousand_random_requests_make_few_series() -> None:
     sink = Measured(Measure(metrics, lambda: profiles.rules))
     with taddons.context():
         chosen = options.load({"TELEMOCK_APP_URL": "http://127.0.0.1:9"})
-        sidecar = Sidecar(chosen, profiles, sink, metrics)
+        sidecar = Wiring(chosen, profiles, sink, metrics).sidecar
         for _ in range(10_000):
             path = chance.choice(["/telemetry/index.html", "/observe", "/block", f"/{word()}/x"])
             flow = flow_of(f"{path}?{word()}={word()}")

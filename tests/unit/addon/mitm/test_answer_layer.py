@@ -55,7 +55,7 @@ class Line:
         )  # fmt: skip
         context = Context(self.client, chosen)
         context.server.address = (HOST, 443)
-        self.layer = AnswerLayer(context, self.sidecar.connections, self.sidecar.exchanges)
+        self.layer = AnswerLayer(context, self.sidecar.connections)
         self.give(events.Start())
 
     def give(self, event: events.Event) -> list[commands.Command]:

@@ -20,7 +20,7 @@ from mitmproxy.test import tutils
 
 from addon.bounds import DEFAULTS
 from addon.mitm import layers
-from addon.target.first_bytes import HEAD_CAP
+from addon.target.hello import HEAD_CAP
 from tests.unit.addon.conftest import Told
 from tests.unit.addon.mitm.test_next_layer import Rules
 

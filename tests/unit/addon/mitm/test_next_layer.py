@@ -16,11 +16,13 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
 from addon.exchange.exchange import names_of
+from addon.mitm.answer_layer import AnswerLayer
 from addon.mitm.layers import Http
 from addon.mitm.next_layer import choose
 from addon.mitm.relay import Relay
 from addon.target.dns import Names
-from addon.target.first_bytes import HEAD_CAP, Wait
+from addon.target.first_bytes import Wait
+from addon.target.hello import HEAD_CAP
 from tests.sidecar import HOST
 from tests.unit.addon.target.test_first_bytes import hello
 
@@ -136,14 +138,14 @@ def test_plain_http_is_opened_by_its_host(context: Context) -> None:
     for size in range(1, head.index(b":80 \r\n") + 4):
         assert choose(context, head[:size], Rules(), NAMES) is Wait.WAIT
     chosen = choose(context, head, Rules(), NAMES)
-    assert isinstance(chosen, Http) and chosen.mode is HTTPMode.transparent
+    assert isinstance(chosen, AnswerLayer)
     context.server.address = ("198.51.100.7", 80)
     relayed = choose(context, head.replace(b"CDN.cribl.io", b"other.example"), Rules(), NAMES)
     assert isinstance(relayed, Relay) and relayed.host == "other.example"
 
 
 def test_plain_http_without_host_is_named_by_its_destination(context: Context) -> None:
-    assert isinstance(choose(context, b"GET / HTTP/1.0\r\n\r\n", Rules(), NAMES), Http)
+    assert isinstance(choose(context, b"GET / HTTP/1.0\r\n\r\n", Rules(), NAMES), AnswerLayer)
 
 
 NO_HTTP = [
@@ -167,9 +169,9 @@ def test_where_a_host_fails_closed_it_is_given_to_who_refuses_it(
 ) -> None:
     rules = Rules()
     rules.closed = True
-    assert isinstance(choose(context.fork(), data, rules, NAMES), Http)
+    assert isinstance(choose(context.fork(), data, rules, NAMES), AnswerLayer)
     choose(context, hello(HOST), rules, NAMES)
-    assert isinstance(choose(opened(context), data, rules, NAMES), Http)
+    assert isinstance(choose(opened(context), data, rules, NAMES), AnswerLayer)
     context.server.address = ("198.51.100.7", 80)
     context.client.sockname = ("198.51.100.7", 80)
     assert isinstance(choose(context, data, rules, NAMES), Relay)
@@ -201,7 +203,7 @@ def test_inside_opened_tls_http_is_read_and_anything_else_relayed(context: Conte
     context.client.alpn = b"h2"
     assert isinstance(choose(context.fork(), b"PRI * HTTP/2.0\r\n\r\n", Rules(), NAMES), Http)
     context.client.alpn = b""
-    assert isinstance(choose(context.fork(), b"GET / HTTP/1.1\r\n", Rules(), NAMES), Http)
+    assert isinstance(choose(context.fork(), b"GET / HTTP/1.1\r\n", Rules(), NAMES), AnswerLayer)
     assert choose(context.fork(), b"GET /", Rules(), NAMES) is Wait.WAIT
     assert isinstance(choose(context.fork(), b"\x00\x01", Rules(), NAMES), Relay)
     context.client.alpn = b"http/1.1"  # whatever was agreed on
@@ -211,7 +213,7 @@ def test_inside_opened_tls_http_is_read_and_anything_else_relayed(context: Conte
 @given(st.binary(max_size=300))
 def test_no_bytes_are_too_odd(data: bytes) -> None:
     chosen = choose(make_context(OPTIONS), data, Rules(), NAMES)
-    assert isinstance(chosen, Relay | Wait | Http | ServerTLSLayer)
+    assert isinstance(chosen, Relay | Wait | AnswerLayer | ServerTLSLayer)
 
 
 OPTIONS = options.Options()
@@ -234,4 +236,4 @@ async def test_what_was_opened_before_stays_open(context: Any) -> None:
     context.layers.append(ClientTLSLayer(context))
     rules.over = True
     context.client.alpn = b"http/1.1"
-    assert isinstance(choose(context, b"GET / HTTP/1.1\r\n", rules, NAMES), Http)
+    assert isinstance(choose(context, b"GET / HTTP/1.1\r\n", rules, NAMES), AnswerLayer)

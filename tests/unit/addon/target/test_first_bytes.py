@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.target.first_bytes import HEAD_CAP, Verdict, Wait, judge, names_another, starts_like_http
+from addon.target.first_bytes import Verdict, Wait, judge, names_another, starts_like_http
+from addon.target.hello import HEAD_CAP
 from tests.sidecar import HOST
 
 FAR = "198.51.100.7"

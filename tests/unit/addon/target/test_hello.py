@@ -1,10 +1,15 @@
-"""addon/target/hello.py: how far a ClientHello has come."""
+"""addon/target/hello.py: how far a ClientHello has come, and that it is read as mitmproxy does."""
+
+from collections.abc import Callable
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layers.tls import parse_client_hello
+from mitmproxy.tls import ClientHello
 
-from addon.target.first_bytes import HEAD_CAP
-from addon.target.hello import MOST_RECORDS, Hello, look
+from addon.target.hello import HEAD_CAP, MOST_RECORDS, Hello, look, parse, starts_like_tls
 from tests.unit.addon.target.test_first_bytes import hello
 
 WHOLE = hello("cdn.cribl.io")
@@ -35,3 +40,28 @@ def test_more_records_than_any_client_uses() -> None:
 )  # fmt: skip
 def test_what_only_the_parser_can_tell(data: bytes) -> None:
     assert look(data) is Hello.READY
+
+
+def read_by(parser: Callable[[bytes], ClientHello | None], data: bytes) -> object:
+    try:
+        found = parser(data)
+    except ValueError:
+        return "refused"
+    return found and (found.sni, found.alpn_protocols, found.extensions)
+
+
+@given(
+    st.integers(1, 300),
+    st.integers(0, 2000),
+    st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255))),
+)
+@example(300, 2000, [])
+def test_it_is_read_as_mitmproxy_reads_it(
+    size: int, end: int, spoiled: list[tuple[int, int]]
+) -> None:
+    data = bytearray(cut(size)[:end])
+    for at, value in spoiled:
+        if at < len(data):
+            data[at] = value
+    assert read_by(parse, bytes(data)) == read_by(parse_client_hello, bytes(data))
+    assert starts_like_tls(bytes(data)) == starts_like_tls_record(bytes(data))

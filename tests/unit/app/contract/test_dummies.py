@@ -99,5 +99,5 @@ def test_a_name_is_no_address(name: str) -> None:
 
 
 def test_the_documentation_lists_the_pool() -> None:
-    text = (Path(__file__).parents[4] / "docs/dummy-addresses.md").read_text()
+    text = (Path(__file__).parents[4] / "docs/concepts/dummy-addresses.md").read_text()
     assert re.findall(r"^\| `(\S+/\d+)` \|", text, re.MULTILINE) == list(map(str, NETWORKS))

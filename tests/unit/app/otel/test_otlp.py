@@ -98,6 +98,7 @@ def test_a_state_that_is_none_is_left_out(state: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "parent", "flags"),
     [("server", PARENT, 0x300), ("server", "", 0x100), ("client", PARENT, 0x100)],
+    ids=["server", "root", "client"],
 )
 def test_only_a_servers_parent_is_of_another_process(kind: str, parent: str, flags: int) -> None:
     assert made(kind=kind, parent_id=parent).flags == flags

@@ -14,7 +14,7 @@ from app.otel.points import collect
 from app.otel.sender import Batches, Periodic
 from app.otel.settings import read
 from tests.collector import Answer, Collector, Request, collector
-from tests.serving import until
+from tests.waiting import wait_for
 
 REQUEST = partial(otlp.request, otlp.resource({}, "1"), "1")
 
@@ -62,7 +62,7 @@ def test_what_is_handed_over_arrives(server: Collector) -> None:
     given = [span() for _ in range(3000)]
     for data in given[:1500]:
         sender.put(data, 10)
-    until(lambda: len(server.spans()) == 1500)
+    wait_for(lambda: len(server.spans()) == 1500)
     for data in given[1500:]:
         sender.put(data, 10)
     end(sender, 10)
@@ -80,7 +80,7 @@ def test_a_busy_endpoint_is_asked_again_and_nothing_is_lost(server: Collector) -
     sender = batches(server.url, metrics)
     sender.start()
     sender.put(span(), 1)
-    until(lambda: len(server.requests) == 3)
+    wait_for(lambda: len(server.requests) == 3)
     end(sender, 5)
     assert len(server.requests) == 3
     assert dropped(metrics) == {}
@@ -92,7 +92,7 @@ def test_an_endpoint_that_wants_an_hour_is_not_waited_for(server: Collector) -> 
     sender = batches(server.url, metrics)
     sender.start()
     sender.put(span(), 1)
-    until(lambda: dropped(metrics) == {"export_failed": 1})
+    wait_for(lambda: dropped(metrics) == {"export_failed": 1})
     assert sender.trouble == "it answered 429"
     end(sender, 5)
 
@@ -111,12 +111,12 @@ def test_one_line_when_it_is_lost_and_one_when_it_is_back(
     sender.start()
     for n in range(1, 4):
         sender.put(span(), 1)
-        until(lambda n=n: dropped(metrics) == {"export_failed": n})  # type: ignore[misc]
+        wait_for(lambda n=n: dropped(metrics) == {"export_failed": n})  # type: ignore[misc]
     server.answer = lambda _: Answer()
     for _ in range(2):
         asked = len(server.requests)
         sender.put(span(), 1)
-        until(lambda asked=asked: len(server.requests) > asked)  # type: ignore[misc]
+        wait_for(lambda asked=asked: len(server.requests) > asked)  # type: ignore[misc]
     end(sender, 5)
     lines = [r.getMessage() for r in caplog.records if r.name.startswith("app")]
     assert len(lines) == 2, lines
@@ -219,7 +219,7 @@ def test_the_end_does_not_wait_for_another_try(server: Collector) -> None:
     sender = batches(server.url, metrics)
     sender.start()
     sender.put(span(), 1)
-    until(lambda: len(server.requests) == 1)
+    wait_for(lambda: len(server.requests) == 1)
     begun = time.monotonic()
     end(sender, 30)
     assert time.monotonic() - begun < 5
@@ -234,7 +234,7 @@ def test_the_last_try_is_one_that_can_succeed(server: Collector) -> None:
     sender = batches(server.url, metrics)
     sender.start()
     sender.put(span(), 1)
-    until(lambda: len(server.requests) == 1)
+    wait_for(lambda: len(server.requests) == 1)
     server.answer = lambda _: Answer()
     end(sender, 30)
     assert dropped(metrics) == {}
@@ -249,7 +249,7 @@ def test_points_go_out_each_interval_and_at_the_end(server: Collector) -> None:
     metrics = Metrics("app")
     sender = periodic(server.url, metrics, lambda: collect(metrics), 0.05)
     sender.start()
-    until(lambda: len(server.requests) >= 2)
+    wait_for(lambda: len(server.requests) >= 2)
     metrics.set("telemock.store.size", 42)
     end(sender, 5)
     assert server.metrics()["telemock.store.size"].gauge.data_points[0].as_double == 42
@@ -266,5 +266,5 @@ def test_a_registry_that_cannot_be_read_once_does_not_end_it(server: Collector) 
 
     sender = periodic(server.url, metrics, read_, 0.02)
     sender.start()
-    until(lambda: len(server.requests) >= 1)
+    wait_for(lambda: len(server.requests) >= 1)
     end(sender, 5)

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from app.otel.session import ANSWER_CAP, TRIES, Outcome, Session
 from app.otel.settings import read
 from tests.collector import Answer, Collector, Request, collector
-from tests.serving import until
+from tests.waiting import wait_for
 
 
 def session(url: str, **environ: str) -> Session:
@@ -134,7 +134,9 @@ def test_it_is_not_asked_for_ever(server: Collector) -> None:
     assert len(server.requests) == TRIES
 
 
-@pytest.mark.parametrize("after", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize(
+    "after", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"]
+)
 def test_it_is_not_waited_for_beyond_the_timeout(server: Collector, after: str) -> None:
     server.answer = lambda _: Answer(503, b"", (("retry-after", after),))
     begun = time.monotonic()
@@ -250,7 +252,7 @@ def test_the_end_turns_a_wait_into_the_last_try(server: Collector) -> None:
     found: list[Outcome] = []
     thread = threading.Thread(target=lambda: found.append(waiting.export(b"")))
     thread.start()
-    until(lambda: len(server.requests) == 1)
+    wait_for(lambda: len(server.requests) == 1)
     waiting.end(time.monotonic() + 5)
     thread.join(5)
     assert found == [Outcome()]

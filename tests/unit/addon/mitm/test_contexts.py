@@ -1,4 +1,4 @@
-"""addon/tls/contexts.py: the contexts it keeps, and real handshakes with them."""
+"""addon/mitm/contexts.py: the contexts it keeps, and real handshakes with them."""
 
 import contextlib
 import ssl
@@ -9,25 +9,25 @@ from typing import cast
 
 import pytest
 from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.connection import Client, ConnectionState
 from mitmproxy.options import Options
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from mitmproxy.test import taddons
 from mitmproxy.tls import TlsData
-from OpenSSL import SSL
 
+from addon.mitm.contexts import MOST_CONTEXTS, Contexts
 from addon.tls import ca
+from addon.tls.connection import Connection
 from addon.tls.constraints import constraints
-from addon.tls.contexts import MOST_CONTEXTS, Connection, Contexts
 from tests.sidecar import HOST
+from tests.unit.addon.tls.test_connection import handshake
 
 
 class Made:
-    def __init__(self, options: Options, trust: Path, tls_config: TlsConfig) -> None:
+    def __init__(self, options: Options, trust: Path, contexts: Contexts) -> None:
         self.options, self.trust = options, trust
-        self.contexts = Contexts(tls_config)
+        self.contexts = contexts
 
     def start(self, sni: str | None = HOST, host: str = HOST) -> TlsData:
         client = Client(
@@ -51,35 +51,17 @@ class Made:
 @contextlib.contextmanager
 def making(tmp_path: Path) -> Iterator[Made]:
     trust = ca.ensure(tmp_path)
-    tls_config = TlsConfig()
+    contexts = Contexts()
+    tls_config = contexts.tls_config
     with taddons.context(Proxyserver(), tls_config) as context:
         context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
-        yield Made(context.options, trust, tls_config)
+        yield Made(context.options, trust, contexts)
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Made]:
     with making(tmp_path) as made:
         yield made
-
-
-def handshake(
-    server: Connection,
-    trusting: ssl.SSLContext,
-    session: ssl.SSLSession | None = None,
-    name: str = HOST,
-) -> ssl.SSLObject:
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = trusting.wrap_bio(incoming, outgoing, server_hostname=name, session=session)
-    for _ in range(10):
-        for side in (client.do_handshake, server.do_handshake, lambda: client.read(1)):
-            with contextlib.suppress(ssl.SSLWantReadError, SSL.WantReadError):
-                side()
-            if data := outgoing.read():
-                server.bio_write(data)
-            with contextlib.suppress(SSL.WantReadError):
-                incoming.write(server.bio_read(65536))
-    return client
 
 
 def test_a_name_has_one_context_that_its_clients_trust(made: Made) -> None:
@@ -138,10 +120,11 @@ def test_what_mitmproxy_must_serve_itself_is_left_to_it(made: Made) -> None:
 def bounded(tmp_path: Path) -> Iterator[Made]:
     """As in a pod: the authority may sign for its hosts only."""
     trust = ca.ensure(tmp_path, None, constraints([HOST]))
-    tls_config = TlsConfig()
+    contexts = Contexts()
+    tls_config = contexts.tls_config
     with taddons.context(Proxyserver(), tls_config) as context:
         context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
-        yield Made(context.options, trust, tls_config)
+        yield Made(context.options, trust, contexts)
 
 
 @pytest.fixture

@@ -1,0 +1,65 @@
+"""The parts of one sidecar, each given what it needs: made here, and nowhere set from outside.
+
+Made by `addon.process`, or by a test with a shipper of its own.
+"""
+
+from addon.app_client.profiles import Profiles
+from addon.arrive.accept import Gate
+from addon.arrive.direct import Direct
+from addon.arrive.memory import Memory
+from addon.connections import Connections
+from addon.exchange.app_pool import Pool
+from addon.exchange.routing import Router
+from addon.exchanges import Exchanges
+from addon.mitm import layers
+from addon.mitm.contexts import Contexts
+from addon.mitm.modes import Server
+from addon.options import Options
+from addon.record.capture import Capture
+from addon.record.ship import Shipper
+from addon.sidecar import Sidecar
+from addon.target.dns import Names
+from addon.tls.ca import Held
+from app.otel.metrics import Metrics
+from app.otel.sampling import Sampler
+
+
+class Wiring:
+    """`authority` is whose certificates clients are shown."""
+
+    def __init__(
+        self,
+        options: Options,
+        profiles: Profiles,
+        shipper: Shipper,
+        metrics: Metrics,
+        authority: Held | None = None,
+    ) -> None:
+        sampler = Sampler(options.otel) if options.otel.traces else None
+        capture = Capture(options.workload, options.mode, options.body_cap)
+        self._pool = Pool(*options.app_address)
+        router = Router(self._pool)
+        self.exchanges = Exchanges(options, profiles, shipper, capture, sampler, router)
+        memory = Memory(options.bounds, metrics)
+        dns = Names(options.resolve, options.named, lambda: self.server.addresses())
+        self.connections = Connections(
+            options, profiles, shipper, metrics, capture, sampler, self.exchanges, memory, dns,
+            authority, lambda client: self.server.io(client),
+        )  # fmt: skip
+        self.contexts = Contexts()
+        self.direct = Direct(
+            self.connections, self.contexts.of, self.contexts.leave, self.exchanges, memory
+        )
+        self._gate = Gate(self.connections, dns, self.direct)
+        self.server = Server(self._gate)
+        self.sidecar = Sidecar(
+            options, shipper, capture, router, self.exchanges, self.connections, self.server.close
+        )
+        layers.install(options.bounds, self.connections)
+
+    def end(self) -> None:
+        """Records what is still open; called once, when no more time is left for it."""
+        self.exchanges.end()
+        self._gate.end()
+        self.connections.end()
+        self._pool.close()
