@@ -23,7 +23,7 @@ from app.store import (
 )
 from app.store.facts import missing
 from app.store.sqlite.accounts import account_of
-from app.store.sqlite.repeated_lines import whole
+from app.store.sqlite.repeated_lines import keep, whole
 from app.store.sqlite.rollup import SENDER, TRAFFIC, Rollup
 from app.store.sqlite.search import cursor, i64, search
 
@@ -193,9 +193,8 @@ class Reader:
             dictionary, packed = self.connection.execute(
                 "SELECT dictionary_id, line FROM form WHERE id=?", (number,)
             ).fetchone()
-            if len(self._forms) >= _FORMS:
-                self._forms.clear()
-            line = self._forms[number] = self._decompressor(dictionary).decompress(packed)
+            line = self._decompressor(dictionary).decompress(packed)
+            keep(self._forms, number, line, _FORMS)
         return line
 
     def _decompressor(self, dictionary: int) -> zstandard.ZstdDecompressor:

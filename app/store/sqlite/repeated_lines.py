@@ -270,10 +270,10 @@ def _escaped(text: bytes) -> bytes:
 
 def _template(line: bytes, shown: list[bytes]) -> tuple[bytes, Callable[[Any], _Groups]] | None:
     """The line with %b for what changes, and what is to be put there. None when one of them is not
-    shown: it may not be where it seems to be."""
+    shown, for it may not be where it seems to be, or cannot be told from another."""
     places = {text: n for n, text in enumerate(shown) if text}
     parts = re.split(b"(" + b"|".join(map(re.escape, places)) + b")", line)
-    if places.keys() != set(parts[1::2]):
+    if places.keys() != set(parts[1::2]) or len(places) < sum(map(bool, shown)):
         return None
     return b"%b".join(map(_escaped, parts[::2])), _getter(tuple(places[p] for p in parts[1::2]))
 

@@ -11,9 +11,9 @@ import zstandard
 from app.store import Incoming, Told, Written
 from app.store.facts import Sums, facet
 from app.store.sqlite.accounts import tell
-from app.store.sqlite.dedup import Claims
+from app.store.sqlite.dedup import Dedup
 from app.store.sqlite.ids import IdTable
-from app.store.sqlite.repeated_lines import Form, Repeated
+from app.store.sqlite.repeated_lines import Form, Repeated, keep
 from app.store.sqlite.rollup import write
 
 DICTIONARY_SIZE = 16 * 1024
@@ -28,7 +28,7 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self._ids = IdTable(connection)
-        self._claims = Claims(connection)
+        self._dedup = Dedup(connection)
         self._forms: dict[Form, int] = {}
         self._dictionary = 0
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
@@ -53,7 +53,7 @@ class Writer:
     def forget(self) -> None:
         """What is remembered of the file: after a roll-back, and after pruning."""
         self._ids.forget()
-        self._claims.forget()
+        self._dedup.forget()
         self._forms.clear()
 
     def train(self) -> None:
@@ -98,7 +98,7 @@ class Writer:
         )
 
     def _write(self, batch: Sequence[Incoming]) -> Written:
-        boots, stored = self._claims.claim(batch)
+        boots, stored = self._dedup.take(batch)
         sums = Sums()
         (last,) = self.connection.execute("SELECT last FROM total").fetchone()
         forms: dict[Form, tuple[int, int]] = {}  # the facet of its lines, and its number
@@ -135,11 +135,7 @@ class Writer:
         row: tuple[int] | None = self.connection.execute(
             "SELECT id FROM form WHERE boot_id=? AND dictionary_id=? AND line=?", key
         ).fetchone()
-        number = row[0] if row else self._add_form(key)
-        if len(self._forms) >= _FORMS:
-            self._forms.clear()
-        self._forms[form] = number
-        return number
+        return keep(self._forms, form, row[0] if row else self._add_form(key), _FORMS)
 
     def _add_form(self, key: tuple[int, int, bytes]) -> int:
         sql = "INSERT INTO form(boot_id, dictionary_id, line) VALUES (?,?,?)"

@@ -59,16 +59,6 @@ class StoreSuite(SequenceSuite, ABC):
         assert store.capture(f"{BOOT}-7") == line
         assert store.captures(CaptureQuery()).items == [line]
 
-    def test_what_an_older_version_kept_comes_back_as_json(self, store: Store) -> None:
-        """That version looked at no text of fields that it did not know."""
-        line = encode(exchange(7))[:-1] + b',"z\xff":"\xed\xa0\xbd","fine":"\xc3\xa9"}'
-        store.write([decoded(line, exchange(7)), *incoming(exchange(8))])
-        kept = store.capture(f"{BOOT}-7")
-        assert kept is not None
-        assert msgspec.json.decode(kept)["fine"] == "é"
-        assert msgspec.json.decode(kept, type=CaptureRecord) == exchange(7)
-        assert kept in store.captures(CaptureQuery()).items
-
     def test_each_record_is_kept_once(self, store: Store) -> None:
         first = store.write(incoming(exchange(1), exchange(2), exchange(1)))
         assert (first.stored, first.duplicates) == ([0, 1], 1)
