@@ -45,8 +45,8 @@ class Facts(msgspec.Struct, gc=False):
 class Incoming(Protocol):
     """A record on its way into the store, as `app.ingest.digest` makes it of a line.
 
-    `record` is at most what `app.store.facts.narrowed` leaves; what its content said stands in
-    `facts`."""
+    A store reads of `record` what `app.store.facts.narrowed` leaves, no more: what it takes from
+    the content stands in `facts`."""
 
     record: CaptureRecord
     facts: Facts

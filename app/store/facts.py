@@ -86,20 +86,11 @@ class Facet(NamedTuple):
 def facet(record: CaptureRecord) -> Facet:
     request = record.request
     return Facet(
-        record.kind,
-        record.profile,
-        record.host,
-        request.method if request else "",
-        request.path[:1_024] if request else "",
-        route_of(record),
-        record.rule,
-        record.action,
-        record.reason,
-        record.response.status if record.response else 0,
-        record.product_version,
-        record.workload.namespace,
-        sender(record),
-    )
+        record.kind, record.profile, record.host, request.method if request else "",
+        request.path[:1_024] if request else "", route_of(record), record.rule, record.action,
+        record.reason, record.response.status if record.response else 0, record.product_version,
+        record.workload.namespace, sender(record),
+    )  # fmt: skip
 
 
 def sender(record: CaptureRecord) -> str:

@@ -36,7 +36,7 @@ _IDS = re.compile(rb'"trace_id":"([0-9a-f]{32})","span_id":"([0-9a-f]{16})"')
 _QUERY = b'"query":['
 _END = b'"]]'
 # In a query: what the inventory does not tell apart, counters and instants (its `timestamp`).
-_NUMBERS = {rb"[0-9]{1,9}+": 9, rb"[12][0-9]{9}": 10}  # and the most digits
+_NUMBERS = (rb"[0-9]{1,9}+", rb"[12][0-9]{9}")
 _OTHER = rb'[^"]*+'
 
 _Groups = tuple[bytes, ...]
@@ -67,7 +67,7 @@ class Repeated(msgspec.Struct, gc=False):
 
     @property
     def log_line(self) -> bytes:
-        return self.form.log_line % self.form.shown(_in_log_line(self))
+        return self.form.log_line % self.form.shown(_in_log_line(self.record, self.values))
 
     @property
     def size(self) -> int:
@@ -79,10 +79,10 @@ def whole(form: bytes, seq: int, time_ns: int, values: bytes) -> bytes:
     return form % (b"%d" % seq, b"%d" % time_ns, *values.split(b"\n"))
 
 
-def _in_log_line(one: Repeated) -> list[bytes]:
+def _in_log_line(record: CaptureRecord, values: bytes) -> list[bytes]:
     """What changes, as lines of the request log show it: never the first three values as they
     are."""
-    record, found = one.record, one.values.split(b"\n")
+    found = values.split(b"\n")
     found[0] = iso(record.time_ns, 6).encode()
     found[1] = _encode(round(record.duration_ns / 1e6, 3))
     found[2] = b"%d" % record.seq
@@ -122,6 +122,15 @@ class _Lines(NamedTuple):
         out = facts.out + rest.end() - rest.start() - len(groups[0])
         values = b"\n".join((duration_ns, answer_ns or b"", *self.find_values(groups)))
         return Repeated(record, Facts(out, facts.in_, facts.seen), values, self.form)
+
+    def agree(self, line: bytes, found: Incoming) -> bool:
+        """`found` is what the digest finds in the line."""
+        head = _HEAD.match(line)
+        read = head and self.read(line, head)
+        return read is not None and (
+            (read.record, read.facts, read.line, read.log_line)
+            == (found.record, found.facts, found.line, found.log_line)
+        )
 
 
 class _Sender:
@@ -175,9 +184,11 @@ class RepeatedLines:
         record = decode(line)  # a body or a message is another each time
         if record.request is None or record.request.body or record.message:
             return None
-        query = _query(line[at + len(_QUERY) : to], record.request.query)
-        if query is None:
+        query = record.request.query
+        pairs = line[at + len(_QUERY) + 2 : to].decode("latin-1").split('"],["')
+        if [tuple(pair.split('","')) for pair in pairs] != query:  # it is not written plainly
             return None
+        query_pattern, query_line, numbers, others = _query(query)
         after = line[to:]
         port, ids = _PORT.search(line, start, at), _IDS.search(after)
         if not ids and (record.trace_id or record.span_id):  # others each time, in another spelling
@@ -188,7 +199,7 @@ class RepeatedLines:
         if ids:
             to_ids, end = after[: ids.start(1)], after[ids.end(2) :]
         pattern = self._compiled(b"".join([
-            rb"([1-9]\d{0,4})" if port else b"()", re.escape(to_query + _QUERY), query.pattern,
+            rb"([1-9]\d{0,4})" if port else b"()", re.escape(to_query + _QUERY), query_pattern,
             re.escape(to_ids), rb'([0-9a-f]{32})","span_id":"([0-9a-f]{16})' if ids else b"()()",
         ]))  # fmt: skip
         rest = pattern and pattern.match(line, start + len(ours))
@@ -198,36 +209,36 @@ class RepeatedLines:
         form = Form(b"".join([
             b'{"boot":"', head[1], b'","seq":%b,"kind":"exchange","time_ns":%b,"duration_ns":%b,',
             b'"answer_ns":%b,' if head[5] else b"%b", _escaped(ours), b"%b", _escaped(to_query),
-            _QUERY, b'["', query.line, _escaped(to_ids), b'%b","span_id":"%b' if ids else b"%b%b",
+            _QUERY, b'["', query_line, _escaped(to_ids), b'%b","span_id":"%b' if ids else b"%b%b",
             _escaped(end),
         ]))  # fmt: skip
         lines = _Lines(
             answers=bool(head[5]), ours=ours, rest=pattern, end=end,
-            others=tuple(groups[n] for n in query.others),
-            find_others=_getter(query.others),
-            find_values=_getter((0, *query.numbers, -2, -1)),
+            others=tuple(groups[n] for n in others),
+            find_others=_getter(others),
+            find_values=_getter((0, *numbers, -2, -1)),
             record=found.record,
             facts=replace(
                 found.facts, out=found.facts.out - (rest.end() - rest.start() - len(groups[0]))
             ),
             form=form,
         )  # fmt: skip
-        # Nobody foresees these values.
-        values = [_digits(15), _digits(15) if head[5] else b"", _digits(5) if port else b""]
-        values += [_digits(most) for most in query.most_digits]
-        values += [secrets.token_hex(n).encode() if ids else b"" for n in (16, 8)]
-        put = whole(form.line, int(_digits(15)), int(_digits(15)), b"\n".join(values))
+        any_number = int(_digits(9))
+        values = b"\n".join([  # that nobody foresees, each another
+            _digits(15), _digits(15) if head[5] else b"", _digits(5) if port else b"",
+            *(b"%s%d" % (b"1" if len(groups[n]) > 9 else b"", any_number + n) for n in numbers),
+            *(secrets.token_hex(n).encode() if ids else b"" for n in (16, 8)),
+        ])  # fmt: skip
+        put = whole(form.line, int(_digits(15)), int(_digits(15)), values)
         try:
             other = self._digest(put)
         except RecordError:
             return None
-        read = _read(lines, put)
-        log_line = read and _template(other.log_line, _in_log_line(read))
-        if not log_line:
+        log_line = _template(other.log_line, _in_log_line(other.record, values))
+        if log_line is None:
             return None
         lines = lines._replace(form=replace(form, log_line=log_line[0], shown=log_line[1]))
-        same = _same(_read(lines, put), other) and _same(_read(lines, line), found)
-        return lines if same else None
+        return lines if lines.agree(put, other) and lines.agree(line, found) else None
 
     def _compiled(self, pattern: bytes) -> re.Pattern[bytes] | None:
         """None until it was wanted often enough."""
@@ -239,18 +250,6 @@ class RepeatedLines:
             else:
                 found = keep(self._patterns, pattern, re.compile(pattern), _PATTERNS)
         return found
-
-
-def _read(lines: _Lines, line: bytes) -> Repeated | None:
-    head = _HEAD.match(line)
-    return head and lines.read(line, head)
-
-
-def _same(one: Incoming | None, other: Incoming) -> bool:
-    return one is not None and (
-        (one.record, one.facts, one.line, one.log_line)
-        == (other.record, other.facts, other.line, other.log_line)
-    )
 
 
 def _digits(number: int) -> bytes:
@@ -271,44 +270,28 @@ def _escaped(text: bytes) -> bytes:
 def _template(line: bytes, shown: list[bytes]) -> tuple[bytes, Callable[[Any], _Groups]] | None:
     """The line with %b for what changes, and what is to be put there. None when one of them is not
     shown, for it may not be where it seems to be, or cannot be told from another."""
-    places = {text: n for n, text in enumerate(shown) if text}
-    parts = re.split(b"(" + b"|".join(map(re.escape, places)) + b")", line)
-    if places.keys() != set(parts[1::2]) or len(places) < sum(map(bool, shown)):
-        return None
-    return b"%b".join(map(_escaped, parts[::2])), _getter(tuple(places[p] for p in parts[1::2]))
+    for n, text in enumerate(shown):
+        if text and text not in line:
+            return None
+        line = line.replace(text, b"\0%d\0" % n) if text else line  # no JSON has such a byte
+    parts = line.split(b"\0")
+    return b"%b".join(map(_escaped, parts[::2])), _getter(tuple(map(int, parts[1::2])))
 
 
-class _Query(NamedTuple):
-    """`line` has %b for each number."""
-
-    pattern: bytes
-    line: bytes
-    numbers: tuple[int, ...]  # groups of the pattern, behind that of the port
-    most_digits: tuple[int, ...]
-    others: tuple[int, ...]
-
-
-def _query(text: bytes, query: list[Pair]) -> _Query | None:
-    """None of one that is not written plainly. `text` is it in the line, without the end."""
-    if [tuple(p.split('","')) for p in text.decode("latin-1")[2:].split('"],["')] != query:
-        return None
+def _query(query: list[Pair]) -> tuple[bytes, bytes, tuple[int, ...], tuple[int, ...]]:
+    """Its pattern, without the end; it with %b for each number; and the pattern's groups, from 1
+    on, that are numbers and that are not."""
     patterns, shown = [], []
-    numbers: dict[int, int] = {}
+    numbers: list[int] = []
     others: list[int] = []
     for place, (name, value) in enumerate(query, 1):
         kind = next((n for n in _NUMBERS if re.fullmatch(n, value.encode())), None)
-        if kind:
-            numbers[place] = _NUMBERS[kind]
-        else:
-            others.append(place)
-        shown.append(
-            _escaped(name.encode()) + b'","' + (b"%b" if kind else _escaped(value.encode()))
-        )
-        patterns.append(re.escape(name.encode()) + b'","(' + (kind or _OTHER) + b")")
-    return _Query(
-        b'\\["' + rb'"\],\["'.join(patterns), b'"],["'.join(shown),
-        tuple(numbers), tuple(numbers.values()), tuple(others),
-    )  # fmt: skip
+        (numbers if kind else others).append(place)
+        start = name.encode() + b'","'
+        shown.append(_escaped(start) + (b"%b" if kind else _escaped(value.encode())))
+        patterns.append(re.escape(start) + b"(" + (kind or _OTHER) + b")")
+    pattern = b'\\["' + rb'"\],\["'.join(patterns)
+    return pattern, b'"],["'.join(shown), tuple(numbers), tuple(others)
 
 
 def keep[K, V](into: dict[K, V], key: K, value: V, most: int) -> V:
