@@ -15,13 +15,13 @@ from addon.exchange.app_pool import Answered, AppFailed, Pool
 from addon.exchange.exchange import Exchange, Kept, now
 from addon.exchange.reply import Reply, static
 from app.contract import names
+from app.contract.actions import ANSWERED
 from app.contract.answer import BLOCKED, NO_TRAILERS, UNJUDGED
 from app.contract.rules import Answer
 
 ANSWER_SECONDS = 5.0  # for the app's answer, above the rule's own delay
 LONGEST_HOLD = 60.0  # seconds that a delay or a hang lasts at most, here as in the mock
 CIRCUIT_SECONDS = 1.0  # for which a failed app is not asked again
-HEADER_ERROR = b"telemock-error"  # the app marks its own failures with it
 
 # Not the mock's business, or set anew.
 _LEFT_OUT = frozenset(
@@ -32,6 +32,7 @@ _LEFT_OUT = frozenset(
 )  # fmt: skip
 
 
+_ERROR = names.HEADER_ERROR.encode()
 _INTERNAL = frozenset(name.encode() for name in names.HEADERS_INTERNAL)
 _NOT_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
 
@@ -86,7 +87,7 @@ class Router:
     def answer_now(self, exchange: Exchange) -> Reply | None:
         """The answer that needs nobody, None for one that the app is asked for."""
         rule = exchange.decision.rule
-        if exchange.action != "mock" or rule is None:
+        if exchange.action not in ANSWERED or rule is None:
             answer = BLOCKED
         elif rule.answer_at == "sidecar" and not rule.answer.needs_app:
             answer = rule.answer
@@ -235,7 +236,7 @@ def _static(exchange: Exchange, answer: Answer) -> Reply:
 
 def _is_own_failure(answered: Answered, answer: Answer) -> bool:
     """Whether the app failed, as opposed to answering with the status the rule asks for."""
-    if any(n.lower() == HEADER_ERROR for n, _ in answered.headers):
+    if any(n.lower() == _ERROR for n, _ in answered.headers):
         return True
     if answered.status in {a.status for a in _variants(answer)}:
         return False

@@ -6,9 +6,15 @@ keeps what a newer sidecar adds. Limits are enforced where records are made (`cl
 arrive (`decode`).
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
+
+from app.contract.actions import Action as Action
+from app.contract.actions import Kind as Kind
+from app.contract.actions import Mode as Mode
+from app.contract.names import WEB_PORTS
 
 SCHEMA = 1
 BODY_CAP = 256 * 1024  # bytes of a body that are kept; size and hash cover all of it
@@ -17,9 +23,6 @@ VALUE_CAP = 8 * 1024  # characters of one header, query value or path that are k
 QUERY_CAP = 500  # query parameters that are kept
 LINE_CAP = 4 * 1024 * 1024  # bytes of one encoded record
 
-Kind = Literal["exchange", "message", "tls_rejected", "refused", "spliced", "failed", "log"]
-Action = Literal["mock", "observe", "hold", "block", "pass"]
-Mode = Literal["mock", "observe", "block", "hold"]
 Pair = tuple[str, str]
 
 Short = Annotated[str, msgspec.Meta(max_length=512)]
@@ -257,6 +260,20 @@ def text(raw: bytes | str) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
+def origin(scheme: str, host: str, port: int) -> str:
+    """Of a URL, without the scheme's own port."""
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" + ("" if port == WEB_PORTS.get(scheme) else f":{port}")
+
+
+def first(pairs: Iterable[Pair], name: str) -> str:
+    """The first value under that (lower case) name, "" without one."""
+    for given, value in pairs:
+        if len(given) == len(name) and given.lower() == name:
+            return value
+    return ""
+
+
 def short(raw: bytes | str) -> str:
     """`text`, cut to what a `Short` field takes."""
     found = text(raw)
@@ -271,5 +288,8 @@ def cut(raw: str, cap: int) -> str:
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
     """At most `cap` pairs, each name and value `cut` to VALUE_CAP; how many were left out."""
-    kept = [(cut(n, VALUE_CAP), cut(v, VALUE_CAP)) for n, v in pairs[:cap]]
+    kept = pairs[:cap]
+    for i, (name, value) in enumerate(kept):
+        if len(name) > VALUE_CAP or len(value) > VALUE_CAP:
+            kept[i] = cut(name, VALUE_CAP), cut(value, VALUE_CAP)
     return kept, max(0, len(pairs) - cap)

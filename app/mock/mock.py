@@ -15,19 +15,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from app.contract.actions import DENIED, MOCK, REFUSED, Action, Mode
 from app.contract.answer import BLOCKED, Rendered, render
 from app.contract.body import documents, keep, reading
 from app.contract.canonical import readings
 from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
+from app.contract.printable import place
 from app.contract.record import (
     BODY_CAP,
     HEADER_CAP,
-    Action,
     Body,
     CaptureRecord,
-    Mode,
     Response,
     clip,
+    first,
 )
 from app.contract.rules import (
     UNREAD,
@@ -41,7 +42,6 @@ from app.contract.rules import (
 )
 from app.ingest.admission import Arriving
 from app.ingest.writer import Writer
-from app.logs.masked import place
 from app.mock.request import (
     Arrived,
     ClientGone,
@@ -51,7 +51,6 @@ from app.mock.request import (
     TooLarge,
     TooSlow,
     arrived,
-    header,
     read_body,
     request_of,
 )
@@ -145,7 +144,7 @@ class Mock:
             if any(n in _HAS_BODY for n, _ in scope["headers"]):
                 body = await read_body(
                     receive,
-                    header(asked.headers, "content-encoding"),
+                    first(asked.headers, "content-encoding"),
                     self._max_body,
                     self._arriving,
                     f"mock {asked.client.address if asked.client else ''}",
@@ -192,13 +191,13 @@ class Mock:
         record.detail = detail
         if gone:
             record.kind, record.reason = "failed", "client_gone"
-        elif chosen.action == "block":
+        elif chosen.action in REFUSED:
             record.kind, record.reason = "refused", "blocked"
         self.writer.add(record)
 
     def begin(self, asked: Arrived) -> Span:
         """Log lines carry its ids from here to the end of the request's task."""
-        span = self._telemetry.begin(header(asked.headers, "traceparent"))
+        span = self._telemetry.begin(first(asked.headers, "traceparent"))
         lines.current.set((span.trace_id, span.span_id))
         return span
 
@@ -252,7 +251,7 @@ class Mock:
         profile, _, rule = asked.internal.get(HEADER_RULE, "").partition("/")
         known = rules.rule(profile, rule)
         if known is not None:
-            return Chosen(known[1].answer, "mock", *known)
+            return Chosen(known[1].answer, MOCK, *known)
         decision = decide(rules, seen, self._mode)
         if decision.needs_body:
             types = [value for name, value in asked.headers if name.lower() == "content-type"]
@@ -260,11 +259,11 @@ class Mock:
             decision = decide(rules, seen, self._mode)
             seen.json = UNREAD  # what templates and versions look at is read as ever
         found = (decision.profile, decision.rule, " ".join(decision.by))
-        if decision.action == "block":
-            return Chosen(BLOCKED, "block", *found)
+        if decision.action == DENIED:
+            return Chosen(BLOCKED, DENIED, *found)
         if decision.rule is None:
-            return Chosen(NO_RULE, "mock", decision.profile)
-        return Chosen(decision.rule.answer, "mock", *found)
+            return Chosen(NO_RULE, MOCK, decision.profile)
+        return Chosen(decision.rule.answer, MOCK, *found)
 
     async def _render(self, answer: Answer, seen: Seen, count: int) -> Rendered:
         if not answer.template:
@@ -281,7 +280,7 @@ class Mock:
             "now": datetime.now(UTC),
             "counter": count,
         }
-        html = "html" in header(list(answer.headers), "content-type")
+        html = "html" in first(answer.headers, "content-type")
         try:
             content = await template.rendered(answer.template, values, html=html)
         except template.TemplateFailed as e:
@@ -325,7 +324,7 @@ def _json(asked: Arrived, body: Body | None, rule: Rule | None) -> Any:
     """What templates and versions look at."""
     if body is None:
         return None
-    kind = header(asked.headers, "content-type")
+    kind = first(asked.headers, "content-type")
     found = documents(body, kind, rule.decoders if rule else ())
     return found[0] if len(found) == 1 else found or None
 
@@ -361,7 +360,7 @@ def _response(sent: Rendered) -> Response:
             sent.body[:BODY_CAP],
             size=len(sent.body),
             sha256=hashlib.sha256(sent.body).hexdigest(),
-            encoding=header(headers, "content-encoding"),
+            encoding=first(headers, "content-encoding"),
             cap=BODY_CAP,
         )
     return Response(
