@@ -3,6 +3,7 @@
 What the app's failures lead to is in tests/integration/test_sidecar_app.py.
 """
 
+import asyncio
 import socket
 import time
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from mitmproxy.test import tutils
 
 from addon.exchange import routing
-from addon.exchange.app_pool import Answered, Pool
+from addon.exchange.app_pool import Answered, AppFailed, Pool
 from addon.exchange.exchange import Exchange, Kept, Line, query_of, trace
 from addon.exchange.reply import headers_of
 from addon.exchange.routing import Killed, Router
