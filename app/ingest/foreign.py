@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from app.contract.masking.masker import Masker
-from app.contract.record import CaptureRecord, RecordError, encode
+from app.contract.record import ADDED, CaptureRecord, RecordError, encode
 
 _AHEAD_NS = 86_400 * 10**9  # that a sender's clock may be ahead of ours
 _EARLIEST_NS = 1_577_836_800 * 10**9  # 2020: a clock that says less was never set
@@ -50,7 +50,8 @@ def admitted(line: bytes, record: CaptureRecord, masker: Callable[[], Masker]) -
     if not more and not shadowed:
         return line
     masked, hidden = masker().foreign(record, [more, shadowed])
-    masked.pop("trace_url", None)  # ours, which the API adds
+    for name in ADDED:  # ours, which the API adds
+        masked.pop(name, None)
     if masked == more and hidden == shadowed:
         return line
     return msgspec.json.encode(_merged(msgspec.to_builtins(record), masked))
