@@ -74,15 +74,20 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
     ] = None,
+    bom: Annotated[
+        bool,
+        typer.Option("--bom/--no-bom", help="csv: a byte order mark, which Excel reads UTF-8 by."),
+    ] = True,
     server: Server = "",
 ) -> None:
     """Write captures for another program, oldest first.
 
-    ndjson has every field. csv is for spreadsheets: cells that would be formulas begin with a '.
-    har is for browsers' tools and holds what has a request.
+    ndjson has every field. csv is for spreadsheets: cells that would be formulas begin with a ',
+    and programs that do not expect a byte order mark want --no-bom. har is for browsers' tools
+    and holds what has a request.
 
     Example: telemock captures export --format csv --since 7d -o captures.csv
     """
     from app.cli import lines
 
-    lines.export(query, format, output, server)
+    lines.export(query, format, output, bom=bom, server=server)

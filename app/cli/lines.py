@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ from app.contract import record
 from app.contract.files import write_whole
 from app.contract.instant import iso
 from app.escape import plain
-from app.report.export import FORMATS
+from app.report.export import FORMATS, table
 from app.settings import load
 from app.store import CaptureQuery
 
@@ -97,19 +98,22 @@ def export(
     query: CaptureQuery,
     format: Literal["ndjson", "csv", "har"],
     output: Path | None,
+    *,
+    bom: bool,
     server: str,
 ) -> None:
+    to_file = FORMATS[format] if bom or format != "csv" else partial(table, bom=False)
     query = msgspec.structs.replace(query, order="oldest")
     with connect(load(), server) as source:
         lines = captures(source, query)
         if output is None:
-            for piece in FORMATS[format](lines):
+            for piece in to_file(lines):
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
         else:
             with _progress() as progress:
                 counted = progress.track(lines, description=f"writing {plain(str(output))}")
-                write_whole(output, FORMATS[format](counted), 0o600)
+                write_whole(output, to_file(counted), 0o600)
 
 
 def _progress() -> Progress:
