@@ -37,7 +37,9 @@ def list_(
 def show(
     id: Annotated[str, typer.Argument(help="As `captures list` prints it.")], server: Server = ""
 ) -> None:
-    """Print one capture in full, as JSON.
+    """Print one capture in full, as JSON; under `decoded` what its bodies hold.
+
+    Bodies are decoded as far as they are JSON or forms, also compressed or as base64 in JSON.
 
     Example: telemock captures show 0f3a52c1d4e5f60718293a4b5c6d7e8f-1
     """

@@ -1,7 +1,6 @@
 """Captures on a terminal or in a file, one a line: what `telemock captures …` does."""
 
 import contextlib
-import json
 import sys
 import time
 from collections import deque
@@ -19,7 +18,8 @@ from app.client.source import Source, captures, connect, is_asked
 from app.contract import record
 from app.contract.files import write_whole
 from app.contract.instant import iso
-from app.escape import plain
+from app.escape import json_text, plain
+from app.report.decoded import decoded
 from app.report.export import FORMATS, table
 from app.settings import load
 from app.store import CaptureQuery
@@ -54,7 +54,7 @@ def show(id: str, server: str) -> None:
             err=True,
         )
         raise typer.Exit(NO_MATCH)
-    typer.echo(harmless(msgspec.json.format(found, indent=2)))
+    typer.echo(json_text(msgspec.json.format(decoded(found), indent=2)))
 
 
 def tail(query: CaptureQuery, lines: int, *, follow: bool, as_json: bool, server: str) -> None:
@@ -125,7 +125,7 @@ def _print(lines: Iterable[bytes], *, as_json: bool) -> None:
     if not as_json:
         typer.echo(_LINE.format(*_HEAD))
     for line in lines:
-        typer.echo(harmless(line) if as_json else _row(line))
+        typer.echo(json_text(line) if as_json else _row(line))
 
 
 def _row(line: bytes) -> str:
@@ -152,11 +152,3 @@ def _what(found: record.CaptureRecord) -> str:
         return f"{found.request.method} {found.host}{found.request.path}"
     why = f": {record.REASONS.get(found.reason, found.reason)}" if found.reason else ""
     return f"{found.kind} {found.host}{why}"
-
-
-def harmless(line: bytes) -> str:
-    """JSON that a terminal cannot act on: what is not printable is escaped, as JSON does it."""
-    text = line.decode("utf-8", "backslashreplace")
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)

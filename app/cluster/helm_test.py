@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from app.contract.names import PATH_CAPTURES
-from app.escape import plain
+from app.escape import paragraphs, plain
 
 HOST = "cdn.cribl.io"
 VERSION = "0.0.0-helmtest"  # by which a report tells these requests from a product's
@@ -123,7 +123,7 @@ def main() -> int:
     try:
         sys.stdout.write(trial(os.environ, token) + "\n")
     except TrialError as e:
-        sys.stderr.write(f"error: {e}\n")
+        sys.stderr.write(paragraphs(f"error: {e}") + "\n")
         return 1
     return 0
 

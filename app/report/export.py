@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 
+from app.escape import json_text
 from app.report.har import har
 from app.report.rows import COLUMNS, cell, row
 
@@ -16,9 +17,9 @@ Export = Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
 def ndjson(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Every record with all its fields, one a line."""
+    """Every record with all its fields, one a line, as JSON that no terminal acts on."""
     for line in lines:
-        yield line + b"\n"
+        yield json_text(line).encode() + b"\n"
 
 
 def table(lines: Iterable[bytes], *, bom: bool = True) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from app.contract import record
 from app.contract.instant import iso
 from app.contract.names import WEB_PORTS
 from app.contract.record import Body, CaptureRecord, Pair, Request, Response, first, origin
+from app.escape import as_json
 from app.report.rows import kept, note
 from app.version import VERSION
 
@@ -41,7 +42,7 @@ def har(lines: Iterable[bytes]) -> Iterator[bytes]:
         if found.request is None:
             continue
         entry = _entry(found, found.request)
-        yield (b",\n" if began else b"\n") + msgspec.json.encode(entry)
+        yield (b",\n" if began else b"\n") + as_json(entry).encode()
         began = began or entry["startedDateTime"]
     page = {"id": _PAGE, "startedDateTime": began, "title": "telemock", "pageTimings": {}}
     yield b'\n],"pages":%s}}\n' % msgspec.json.encode([page] if began else [])
