@@ -4,7 +4,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics
 from tests.serving import Served, serving
 from tests.standin import TOKEN, standin
+from tests.threads import in_threads
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -238,11 +238,7 @@ def test_two_sidecars_on_one_directory(tmp_path: Path) -> None:
         token = served.runtime.token
         spool = tmp_path / "spool"
         with shipping(spool, served.url, token) as one, shipping(spool, served.url, token) as two:
-            threads = [threading.Thread(target=submit, args=(s, 500)) for s in (one, two)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            in_threads(lambda shipper: submit(shipper, 500), (one, two))
             assert one.close(30) == two.close(30) == 0
             assert one.stats()["stored"] == two.stats()["stored"] == 500
         assert sorted(in_store(served)) == sorted(expected(one.boot, 500) | expected(two.boot, 500))

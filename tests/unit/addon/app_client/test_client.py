@@ -28,6 +28,7 @@ from addon.app_client.client import (
 from tests import netns
 from tests.peers import App
 from tests.sidecar import authority, bundle_of
+from tests.threads import in_threads
 
 
 @pytest.fixture
@@ -114,11 +115,7 @@ def test_statuses_are_words_too(status: int, word: str) -> None:
 
 def test_one_connection_for_everything(app: App) -> None:
     with closing(api_of(app)) as api:
-        threads = [threading.Thread(target=ask, args=(api,)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(ask, [api] * 8)
         assert app.accepted == 1
 
 

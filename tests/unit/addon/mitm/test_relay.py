@@ -1,29 +1,14 @@
 """addon/mitm/relay.py: what is relayed, and what turns out to be a profile's host."""
 
-from collections.abc import Iterator
-
 import pytest
-from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.test import taddons, tflow
 
 from addon.mitm import relay as layers
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_layers import sent
 from tests.unit.addon.mitm.test_next_layer import Rules
 from tests.unit.addon.target.test_first_bytes import hello
-
-
-@pytest.fixture
-def context() -> Iterator[Context]:
-    with taddons.context(Proxyserver()) as master:
-        context = Context(tflow.tclient_conn(), master.options)
-        context.server = Server(address=("real.example", 443))
-        context.server.state = ConnectionState.OPEN
-        context.server.timestamp_start = 1.0
-        yield context
 
 
 def test_a_relay_counts_both_ways_and_changes_nothing(context: Context) -> None:

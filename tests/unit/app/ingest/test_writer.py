@@ -1,6 +1,5 @@
 import asyncio
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from app.otel.metrics import Metrics
 from app.profiles import load_profiles
 from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Told, Written
 from app.store.sqlite.store import SqliteStore
+from tests.threads import in_threads
 from tests.waiting import until, wait_for
 
 SIDECAR = "feedfeedfeedfeed"
@@ -268,14 +268,10 @@ def test_what_finds_no_room_in_the_queue_says_that_the_disk_is_full(
 def test_adding_from_many_threads_leaves_no_gap(bench: Bench) -> None:
     bench.writer.start()
 
-    def add() -> None:
-        for _ in range(100):
+    def add(number: int) -> None:
+        for _ in range(number):
             bench.writer.add(bench.record())
 
-    threads = [threading.Thread(target=add) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(add, [100] * 4)
     assert bench.writer.close(20) == 0
     assert sorted(json.loads(s)["seq"] for s in bench.stored()) == list(range(1, 401))
