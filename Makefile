@@ -110,13 +110,14 @@ docs: $(VENV) ## build the documentation into site/ (`.venv/bin/mkdocs serve` sh
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo 'the documentation is in site/index.html'
 
-# Pages with blocks that cog writes.
+# Pages with blocks that cog writes. The chart's schema holds the profiles', and pages show both.
 COGGED = $(shell grep -rlF '[[[cog' --include='*.md' *.md docs 2>/dev/null)
 
 .PHONY: generate
-generate: $(VENV) chart-generate ## rewrite what is written by program: blocks of docs/, schemas, the chart's cases
+generate: $(VENV) ## rewrite what is written by program: blocks of docs/, schemas, the chart's cases
+	@$(BIN)/python -m app.generate
+	@$(BIN)/python charts/generate.py
 	@[[ -z "$(COGGED)" ]] || $(BIN)/cog -I . -r $(COGGED)
-	@[[ ! -e app/generate.py ]] || $(BIN)/python -m app.generate
 
 # Compares with what was there before, so that it can be run with uncommitted work in the tree.
 .PHONY: verify

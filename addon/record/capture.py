@@ -17,6 +17,7 @@ from addon.exchange.endpoint import endpoint, tls_of
 from addon.exchange.exchange import Exchange, Kept, Trace
 from addon.exchange.reply import Reply
 from app.contract import body as bodies
+from app.contract.actions import OUTLINED, UNTAKEN
 from app.contract.record import (
     HEADER_CAP,
     QUERY_CAP,
@@ -53,12 +54,12 @@ class Capture:
         self.told: WeakSet[connection.Client] = WeakSet()  # what left a record, or will
 
     def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
-        """The whole exchange, or for `pass` its outline: no header, query or content.
+        """The whole exchange, or of what is outlined only that: no header, query or content.
 
         `end` is when it ended, of `addon.exchange.exchange.now`.
         """
         decision, seen, line = exchange.decision, exchange.seen, exchange.line
-        outline = exchange.action == "pass"
+        outline = exchange.action in OUTLINED
         path = outline_path(seen.path) if outline else cut(seen.path, VALUE_CAP)
         record = CaptureRecord(
             boot=exchange.number[0],
@@ -229,7 +230,7 @@ class Capture:
             duration_ns=max(0, time.time_ns() - began),
             workload=self._workload,
             profile=profile,
-            action="pass" if kind == "spliced" else "",
+            action=UNTAKEN if kind == "spliced" else "",
             mode=self._mode,
             reason=reason,
             detail=cut(text(detail), DETAIL_CAP),

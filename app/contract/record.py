@@ -10,6 +10,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from app.contract.actions import Action as Action
+from app.contract.actions import Kind as Kind
+from app.contract.actions import Mode as Mode
+
 SCHEMA = 1
 BODY_CAP = 256 * 1024  # bytes of a body that are kept; size and hash cover all of it
 HEADER_CAP = 100  # headers that are kept of one message
@@ -17,9 +21,6 @@ VALUE_CAP = 8 * 1024  # characters of one header, query value or path that are k
 QUERY_CAP = 500  # query parameters that are kept
 LINE_CAP = 4 * 1024 * 1024  # bytes of one encoded record
 
-Kind = Literal["exchange", "message", "tls_rejected", "refused", "spliced", "failed", "log"]
-Action = Literal["mock", "observe", "hold", "block", "pass"]
-Mode = Literal["mock", "observe", "block", "hold"]
 Pair = tuple[str, str]
 
 Short = Annotated[str, msgspec.Meta(max_length=512)]

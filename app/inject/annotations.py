@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.contract import names
+from app.contract.actions import MODES
 from app.contract.rules import Profile
 from app.inject.reasons import Reason, reason
-from app.inject.settings import MODES, REDIRECTS, InjectSettings
+from app.inject.settings import REDIRECTS, InjectSettings
 from app.trust import ADDED, REPLACED
 
 _DURATION = re.compile(r"[0-9]{1,6}[smhd]")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from app.contract.actions import DENIED, MOCK, REFUSED, Action, Mode
 from app.contract.answer import BLOCKED, Rendered, render
 from app.contract.body import documents, keep, reading
 from app.contract.canonical import readings
@@ -22,10 +23,8 @@ from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_R
 from app.contract.record import (
     BODY_CAP,
     HEADER_CAP,
-    Action,
     Body,
     CaptureRecord,
-    Mode,
     Response,
     clip,
 )
@@ -192,7 +191,7 @@ class Mock:
         record.detail = detail
         if gone:
             record.kind, record.reason = "failed", "client_gone"
-        elif chosen.action == "block":
+        elif chosen.action in REFUSED:
             record.kind, record.reason = "refused", "blocked"
         self.writer.add(record)
 
@@ -252,7 +251,7 @@ class Mock:
         profile, _, rule = asked.internal.get(HEADER_RULE, "").partition("/")
         known = rules.rule(profile, rule)
         if known is not None:
-            return Chosen(known[1].answer, "mock", *known)
+            return Chosen(known[1].answer, MOCK, *known)
         decision = decide(rules, seen, self._mode)
         if decision.needs_body:
             types = [value for name, value in asked.headers if name.lower() == "content-type"]
@@ -260,11 +259,11 @@ class Mock:
             decision = decide(rules, seen, self._mode)
             seen.json = UNREAD  # what templates and versions look at is read as ever
         found = (decision.profile, decision.rule, " ".join(decision.by))
-        if decision.action == "block":
-            return Chosen(BLOCKED, "block", *found)
+        if decision.action == DENIED:
+            return Chosen(BLOCKED, DENIED, *found)
         if decision.rule is None:
-            return Chosen(NO_RULE, "mock", decision.profile)
-        return Chosen(decision.rule.answer, "mock", *found)
+            return Chosen(NO_RULE, MOCK, decision.profile)
+        return Chosen(decision.rule.answer, MOCK, *found)
 
     async def _render(self, answer: Answer, seen: Seen, count: int) -> Rendered:
         if not answer.template:

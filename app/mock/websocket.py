@@ -7,6 +7,7 @@ Called by the dispatcher in `app.main`. What came through a sidecar is not recor
 import hashlib
 import time
 
+from app.contract.actions import ANSWERED
 from app.contract.body import keep
 from app.contract.names import HEADER_RECORD
 from app.contract.record import (
@@ -32,7 +33,7 @@ async def websocket(mock: Mock, scope: Scope, receive: Receive, send: Send) -> N
     if seen.json is UNREAD:
         seen.json = None
     await receive()  # websocket.connect
-    accepts = chosen.answer.websocket and chosen.action == "mock"
+    accepts = chosen.answer.websocket and chosen.action in ANSWERED
     headers = [
         h for h in chosen.answer.headers if h[0].lower() not in ("content-type", "content-length")
     ]

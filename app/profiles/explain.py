@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from app.contract import body as bodies
+from app.contract.actions import DENIED, MOCK, UNTAKEN, Action, Mode
 from app.contract.canonical import hosts_in, readings
-from app.contract.record import BODY_CAP, Action, Mode, Pair
+from app.contract.record import BODY_CAP, Pair
 from app.contract.rules import (
     KEPT_HERE,
     UNREAD,
@@ -91,12 +92,12 @@ def explain(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Explanation
         host=host,
         path=path,
         judged_by=" ".join(decision.by),
-        unmatched=("block" if rules.denies(host) else "pass") if decision.profile else "",
+        unmatched=(DENIED if rules.denies(host) else UNTAKEN) if decision.profile else "",
     )
 
 
 def _keeps(action: Action, mode: Mode | None) -> bool:
-    return (mode if mode and action == "mock" else action) in KEPT_HERE
+    return (mode if mode and action == MOCK else action) in KEPT_HERE
 
 
 def _reason(decision: Decision, path: str, host: str, mode: Mode | None, *, told: bool) -> str:
@@ -109,7 +110,7 @@ def _reason(decision: Decision, path: str, host: str, mode: Mode | None, *, told
     read = ", ".join(how[part] for part in decision.by)
     if decision.profile is None:
         return "no profile names the host, so the connection is not opened"
-    if decision.rule is None and decision.action == "block":
+    if decision.rule is None and decision.action == DENIED:
         if not told:
             return "nobody can tell which path this is, and the host has rules that keep requests"
         why = "no rule matches, and the host blocks what no rule takes"
