@@ -1,4 +1,4 @@
-"""HTTP/2 towards the client, HTTP/1 towards the real host; and the addon in mitmdump."""
+"""HTTP/2 towards the client, HTTP/1 towards the real host."""
 
 import hashlib
 import json
