@@ -20,7 +20,6 @@ from addon.exchange.exchange import (
     Exchange,
     Kept,
     Line,
-    first,
     names_of,
     now,
     query_of,
@@ -35,7 +34,7 @@ from addon.record.ship import Shipper
 from app.contract import body as bodies
 from app.contract.actions import ANSWERED, OUTLINED, REFUSED
 from app.contract.canonical import host_of, hosts_in
-from app.contract.record import Body, Endpoint, Kind, text
+from app.contract.record import Body, Endpoint, Kind, first, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
 from app.otel import lines
 from app.otel.sampling import Sampler
@@ -272,7 +271,7 @@ class Exchanges:
         profile = exchange.decision.profile
         if profile is None or exchange.action in OUTLINED:
             return
-        if exchange.seen.json is UNREAD and _reads_body(profile) and exchange.sent.size:
+        if exchange.sent.size and exchange.seen.json is UNREAD and _reads_body(profile):
             exchange.seen.json = self._json(exchange, exchange.decision.rule)
         exchange.version = product_version(profile, exchange.seen)
 

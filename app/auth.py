@@ -16,6 +16,7 @@ from fastapi import Request
 from fastapi.security import HTTPBearer
 from fastapi.security.base import SecurityBase
 
+from app.contract.files import write_whole
 from app.contract.names import FILE_MASK_KEY, FILE_TOKEN
 
 # Of the resource captures.telemock.io, as ClusterRoles name them.
@@ -128,14 +129,6 @@ def _secret(path: Path, new: bytes) -> bytes:
         if held := path.read_bytes():
             return held
         path.unlink()  # an empty file is what a full disk leaves behind
-    part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(new)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with contextlib.suppress(FileExistsError):
+        write_whole(path, [new], 0o600, put=os.link, sync=True)
     return path.read_bytes()

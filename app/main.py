@@ -26,9 +26,10 @@ from app.auth import Denied
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.names import HEADER_RECORD
 from app.contract.record import text
+from app.contract.semconv import method_of
 from app.mock.mock import is_direct
 from app.mock.request import hosts_of
-from app.mock.spans import METHODS, PodNames, otel
+from app.mock.spans import PodNames, otel
 from app.mock.websocket import websocket
 from app.otel.metrics import Metrics
 from app.profiles import ProfileSet
@@ -85,11 +86,10 @@ class Dispatcher:
             error = type(e).__name__
             raise
         finally:
-            method = scope["method"] if scope["method"] in METHODS else "_OTHER"
             error = error or (str(status) if status >= 500 else "")
             self._runtime.metrics.observe(
                 "http.server.request.duration",
-                (method, scope["scheme"], str(status or ""), error, ""),
+                (method_of(scope["method"]), scope["scheme"], str(status or ""), error, ""),
                 time.perf_counter() - started,
             )
 

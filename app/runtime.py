@@ -27,7 +27,7 @@ from app.ingest.sidecars import Sidecars
 from app.ingest.writer import Writer
 from app.logs.disk import is_full, lacking, too_small
 from app.logs.files import LogFiles
-from app.logs.masked import masked_logging, place
+from app.logs.masked import masked_logging
 from app.mock.mock import Mock
 from app.mock.spans import Telemetry
 from app.otel.metrics import Metrics
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from app.cluster.release import Release
 
 FLUSH_S = 10.0  # that the shutdown waits for the mock's last records
-_PROFILES_S = 1.0  # between looks at the profiles' files
 _PRUNE_S = 60.0  # between looks at the store's age and size
 _BATCHES = 4  # that are decoded at a time
 _GAUGES_S = 10.0  # at most, between two looks at what is exported
@@ -175,7 +174,7 @@ class Runtime:
             if self.otel.metrics:
                 tasks.append(asyncio.create_task(self._measuring()))
             if self.release is not None:
-                tasks.append(asyncio.create_task(self.release.renewing()))
+                tasks.append(asyncio.create_task(self.release.certificate.kept(self.release.look)))
             log.info(
                 "telemock runs: profiles %s, data in %s, logs in %s",
                 ", ".join(p.id for p in self.rules.profiles), settings.data, settings.logs,
@@ -221,28 +220,16 @@ class Runtime:
         return found[1].decoders if found else ()
 
     async def _watch(self) -> None:
-        refused = ""
-        while True:
-            await asyncio.sleep(_PROFILES_S)
-            try:
-                changed = await asyncio.to_thread(self.profiles.check)
-            except Exception as e:  # the watcher must outlive one bad look
-                log.error("the profiles could not be looked at: %s", place(e))
-                continue
-            if changed:
-                log.info("the profiles changed and are in use, etag %s", self.rules.etag)
-                self.writer.counting.expect(p.id for p in self.rules.profiles)
-            if self.profiles.error != refused:
-                refused = self.profiles.error
-                if refused:
-                    log.error("the change of the profiles is refused: %s", refused)
-                    if self.release is not None:
-                        await self.release.warn(
-                            "TelemockProfileRefused",
-                            f"The change of the profiles is refused, the last good ones stay in "
-                            f"use: {refused}",
-                        )
-            self.metrics.set("telemock.profiles.reload_failed", bool(refused))
+        async for _ in self.profiles.changes():
+            self.writer.counting.expect(p.id for p in self.rules.profiles)
+            error = self.profiles.error
+            self.metrics.set("telemock.profiles.reload_failed", bool(error))
+            if error and self.release is not None:
+                await self.release.warn(
+                    "TelemockProfileRefused",
+                    "The change of the profiles is refused, the last good ones stay in use: "
+                    + error,
+                )
 
     async def _prune(self) -> None:
         settings = self.settings
@@ -314,5 +301,5 @@ class Runtime:
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},
             "otel": self.telemetry.exporter.state()
             | {"dropped": int(self.metrics.total("telemock.otlp.dropped"))},
-            **({"tls": self.release.health()} if self.release else {}),
+            **({"tls": self.release.certificate.health()} if self.release else {}),
         }

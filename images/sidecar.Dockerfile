@@ -19,10 +19,10 @@ COPY addon /src/addon
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/wheels /src \
     && /opt/venv/bin/pip install --no-deps --no-index /src/wheels/*.whl \
     && rm /opt/venv/bin/telemock
-# Left out of what mitmproxy needs: its user interfaces, and the protocols that addon/mitm/imports.py leaves out.
+# Left out: mitmproxy's user interfaces, and what addon/mitm/imports.py leaves out.
 RUN /opt/venv/bin/pip uninstall -y \
-       aioquic argon2-cffi argon2-cffi-bindings asgiref attrs blinker click flask itsdangerous jinja2 \
-       ldap3 markupsafe publicsuffix2 pyasn1 pylsqpack pyperclip service-identity sortedcontainers \
+       aioquic argon2-cffi argon2-cffi-bindings asgiref attrs blinker charset-normalizer click flask \
+       itsdangerous jinja2 ldap3 markupsafe publicsuffix2 pyasn1 pylsqpack pyperclip service-identity sortedcontainers \
        tornado urwid wcwidth werkzeug \
     && rm -r /opt/venv/lib/python3*/site-packages/mitmproxy/tools /opt/venv/bin/mitm*
 # Nothing in the image installs, tests, type-checks or debugs. mitmproxy checks the type of every

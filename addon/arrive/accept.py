@@ -17,9 +17,9 @@ from mitmproxy import platform
 
 from addon.arrive.direct import ConnectionEvents, Direct
 from addon.arrive.splice import Link, Splicer
-from addon.redirect.ruleset import PORTS
 from addon.target.dns import Address, Names
 from addon.target.first_bytes import Verdict, Wait, judge
+from app.contract.names import REDIRECTED_PORTS
 
 BACKLOG = 1024
 AT_ONCE = 16  # connections that are accepted before it is another one's turn
@@ -45,7 +45,7 @@ class Gate:
         except OSError:  # not redirected, which mitmproxy says
             self._hand(client, serve)
             return
-        if destination[1] in PORTS:
+        if destination[1] in REDIRECTED_PORTS:
             self.events.arrived()
         if not self._names.simple(destination):
             self.admit(client, peer, destination, serve)

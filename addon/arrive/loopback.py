@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from addon.arrive.accept import Gate, Serve
 from addon.target.dns import Address
-from app.contract.names import LOOPBACK_IPV6, LOOPBACK_MAPPED
+from app.contract.names import LOOPBACK_IPV6, LOOPBACK_MAPPED, REDIRECTED_PORTS
 
-PORTS = (80, 443)
 PROOF_SECONDS = 5.0
 
 _awaited: dict[Address, asyncio.Future[None]] = {}  # by the client's end of our own connections
@@ -37,7 +36,7 @@ class NotProved(OSError):
 def addresses(hosts: Mapping[str, str], *, ipv6: bool) -> list[Address]:
     """Where to listen: on their addresses, and on those that all hosts share."""
     shared = [LOOPBACK_MAPPED, *([LOOPBACK_IPV6] if ipv6 else [])]
-    return [(address, port) for address in dict.fromkeys([*hosts, *shared]) for port in PORTS]
+    return [(a, port) for a in dict.fromkeys([*hosts, *shared]) for port in REDIRECTED_PORTS]
 
 
 async def prove(listeners: Iterable[Address]) -> None:

@@ -13,15 +13,12 @@ from app.contract.account import LOST
 from app.contract.actions import ANSWERED, OUTLINED
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
+from app.contract.semconv import method_of, scheme_of
 from app.otel.metrics import Metrics
 
 # Why a record may be lost, of app.contract.record.REASONS.
 LOSSES = (*LOST, "killed")
 
-_METHODS = frozenset(
-    ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "QUERY")
-)
-_SCHEMES = frozenset(("http", "https"))
 FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open", REASON["answer"]))
 _ASKED_IN_VAIN = frozenset(
     (
@@ -85,11 +82,10 @@ class Measure:
         if request is None:
             return
         method = method_of(request.method)
-        scheme = request.scheme if request.scheme in _SCHEMES else "other"
         status = str(response.status) if response else ""
         self._metrics.observe(
             "http.server.request.duration",
-            (method, scheme, status, server_error(record), record.action),
+            (method, scheme_of(request.scheme), status, server_error(record), record.action),
             record.duration_ns / 1e9,
             exemplar=traced and {"trace_id": record.trace_id, "span_id": record.span_id},
         )
@@ -134,7 +130,3 @@ def server_error(record: CaptureRecord) -> str:
         return record.reason
     status = record.response.status if record.response else 0
     return str(status) if status >= 500 else ""
-
-
-def method_of(method: str) -> str:
-    return method if method in _METHODS else "_OTHER"

@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
-from addon.diagnostics.metrics import FELL_BACK, asked_of, method_of, server_error
+from addon.diagnostics.metrics import FELL_BACK, asked_of, server_error
 from addon.exchange.exchange import Traced
 from app.contract.masking.fields import MASK
 from app.contract.masking.masker import Masker
-from app.contract.record import REASONS, CaptureRecord, Pair, Request
+from app.contract.record import REASONS, CaptureRecord, first, origin
+from app.contract.semconv import method_of, span_name
 from app.otel.export import Exporter, SpanData
 
 ATTRIBUTE_CAP = 1024  # characters of one value
@@ -40,7 +41,7 @@ class Spans:
             self._export(_handshake(record, ours))
             return
         target = self._target(record)
-        state = _header(record.request.headers, "tracestate") if record.request else ""
+        state = first(record.request.headers, "tracestate") if record.request else ""
         error = server_error(record)
         # What happened is told once, by the span that it happened to.
         failed_there = asked_of(record).error if traced.client_span else ""
@@ -72,14 +73,15 @@ class Spans:
             "error.type": asked.error,
         }
         if request is not None:
-            host, port, origin = request.host, request.port, _origin(request)
+            host, port = request.host, request.port
+            base = origin(request.scheme, host, port)
             if record.answered_by == "app" or record.reason in FELL_BACK:
-                (host, port), origin = self._app, self._app_url
+                (host, port), base = self._app, self._app_url
             attributes |= {
                 "http.request.method": method_of(request.method),
                 "server.address": host,
                 "server.port": port,
-                "url.full": (origin + target)[:ATTRIBUTE_CAP],
+                "url.full": (base + target)[:ATTRIBUTE_CAP],
             }
         return SpanData(
             name=_name(record),
@@ -164,7 +166,7 @@ def _server(record: CaptureRecord, target: str, error: str) -> Attributes:
             "network.protocol.version": request.http_version.removeprefix("HTTP/").removesuffix(
                 ".0"
             ),
-            "user_agent.original": _header(request.headers, "user-agent")[:ATTRIBUTE_CAP],
+            "user_agent.original": first(request.headers, "user-agent")[:ATTRIBUTE_CAP],
         }
     return _given(attributes)
 
@@ -200,20 +202,12 @@ def _given(attributes: Attributes) -> Attributes:
 
 
 def _name(record: CaptureRecord) -> str:
-    """Never a path: names are few."""
-    method = method_of(record.request.method) if record.request else "_OTHER"
-    return " ".join(filter(None, ("HTTP" if method == "_OTHER" else method, _route(record))))
+    return span_name(record.request.method if record.request else "", _route(record))
 
 
 def _route(record: CaptureRecord) -> str:
     """Of what passes without a rule the record has a part of the path there."""
     return record.route if record.rule else ""
-
-
-def _origin(request: Request) -> str:
-    host = f"[{request.host}]" if ":" in request.host else request.host
-    usual = request.port == {"http": 80, "https": 443}.get(request.scheme)
-    return f"{request.scheme}://{host}" + ("" if usual else f":{request.port}")
 
 
 def _said(error: str) -> str:
@@ -225,7 +219,3 @@ def _exception(record: CaptureRecord) -> tuple[tuple[str, int, Attributes], ...]
     said = record.detail or REASONS.get(record.reason, "")
     attributes = {"exception.type": record.reason, "exception.message": said[:ATTRIBUTE_CAP]}
     return (("exception", record.time_ns + record.duration_ns, _given(attributes)),)
-
-
-def _header(headers: list[Pair], name: str) -> str:
-    return next((v for n, v in headers if n.lower() == name), "")

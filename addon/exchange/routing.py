@@ -22,7 +22,6 @@ from app.contract.rules import Answer
 ANSWER_SECONDS = 5.0  # for the app's answer, above the rule's own delay
 LONGEST_HOLD = 60.0  # seconds that a delay or a hang lasts at most, here as in the mock
 CIRCUIT_SECONDS = 1.0  # for which a failed app is not asked again
-HEADER_ERROR = b"telemock-error"  # the app marks its own failures with it
 
 # Not the mock's business, or set anew.
 _LEFT_OUT = frozenset(
@@ -33,6 +32,7 @@ _LEFT_OUT = frozenset(
 )  # fmt: skip
 
 
+_ERROR = names.HEADER_ERROR.encode()
 _INTERNAL = frozenset(name.encode() for name in names.HEADERS_INTERNAL)
 _NOT_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
 
@@ -236,7 +236,7 @@ def _static(exchange: Exchange, answer: Answer) -> Reply:
 
 def _is_own_failure(answered: Answered, answer: Answer) -> bool:
     """Whether the app failed, as opposed to answering with the status the rule asks for."""
-    if any(n.lower() == HEADER_ERROR for n, _ in answered.headers):
+    if any(n.lower() == _ERROR for n, _ in answered.headers):
         return True
     if answered.status in {a.status for a in _variants(answer)}:
         return False

@@ -6,16 +6,12 @@ ready anew for every connection. `addon.proxy` has those of the profiles' hosts 
 first connection.
 """
 
-import contextlib
 import datetime
-import os
 import ssl
-import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, cast
 
-from cryptography.hazmat.primitives import serialization
 from mitmproxy import certs, ctx, tls
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.certs import CertStoreEntry
@@ -26,6 +22,7 @@ from mitmproxy.proxy.layers import modes
 from addon.target.dns import Address, is_address
 from addon.tls.connection import Connection
 from addon.tls.constraints import of_certificate
+from app.contract import signing
 
 MOST_CONTEXTS = 64  # a profile may name hosts by pattern, and clients choose names
 _LIFETIME = datetime.timedelta(days=199)  # of a certificate; longer ones are refused by some
@@ -110,29 +107,5 @@ def _make(entry: CertStoreEntry) -> ssl.SSLContext:
     made.set_ciphers("DEFAULT")  # OpenSSL's, which are more than Python's: old clients call too
     made.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     made.set_alpn_protocols(_ALPN)
-    key = entry.privatekey.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    with _file(key + entry.cert.to_pem()) as path:
-        made.load_cert_chain(path)
+    signing.load(made, signing.key_pem(entry.privatekey) + entry.cert.to_pem())
     return made
-
-
-@contextlib.contextmanager
-def _file(content: bytes) -> Iterator[str]:
-    """ssl reads keys from files only: one in memory where the system has such, and a key of which
-    nothing stays on a disk."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("telemock-leaf", os.MFD_CLOEXEC)
-        try:
-            os.write(fd, content)
-            yield f"/proc/self/fd/{fd}"
-        finally:
-            os.close(fd)
-    else:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(content)
-            file.flush()
-            yield file.name

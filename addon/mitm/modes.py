@@ -19,8 +19,8 @@ from mitmproxy.proxy.server import ConnectionIO
 from addon.arrive import loopback
 from addon.arrive.accept import Gate, Listener
 from addon.exchange.endpoint import endpoint
-from addon.redirect.ruleset import PORTS
 from addon.target.dns import Address
+from app.contract.names import REDIRECTED_PORTS
 from app.contract.record import Endpoint
 
 
@@ -94,7 +94,7 @@ def brought(client: connection.Client) -> bool:
     mode = client.proxy_mode
     if not isinstance(mode, mode_specs.TransparentMode) or isinstance(mode, GateMode):
         return False
-    return client.sockname[1] in PORTS  # the original destination
+    return client.sockname[1] in REDIRECTED_PORTS  # the original destination
 
 
 def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from addon.record.printer import Outlet, one_line
+from addon.record.printer import Outlet
 from addon.record.ship import Shipper
 from app.contract.masking.masker import Masker
+from app.contract.printable import one_line
 from app.contract.record import CaptureRecord, Log, Workload, short, text
 from app.otel.lines import current, json_line
 from app.otel.metrics import Metrics

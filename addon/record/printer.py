@@ -5,9 +5,7 @@ terminal or a pipe that nobody reads: a thread of its own writes, from a bounded
 """
 
 import contextlib
-import json
 import os
-import re
 import select
 import threading
 from collections.abc import Callable, Iterable
@@ -16,25 +14,6 @@ from typing import BinaryIO
 QUEUE_SIZE = 4 << 20  # bytes that wait to be printed
 PIECE = 64 << 10  # bytes of one write, about: a blocked stream holds so much back
 POLL_MS = 1000  # between looks at a stream that is set to non-blocking and takes nothing
-
-_NOT_ASCII = re.compile(r"[^ -~]+")
-
-
-def ascii_json(line: bytes) -> bytes:
-    """JSON that says the same in printable ASCII, so that it stays one line in every reader and
-    reaches no terminal as a command."""
-    if line.isascii() and b"\x7f" not in line:  # JSON has escaped the other controls
-        return line
-    return _NOT_ASCII.sub(lambda m: json.dumps(m[0])[1:-1], line.decode()).encode()
-
-
-def one_line(text: str) -> str:
-    """Text without line ends, controls, bidi marks and the like: each as its escape."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
 
 
 class Outlet:
@@ -120,7 +99,7 @@ class Outlet:
     def _print(self, lines: list[bytes]) -> int:
         """How many of the lines the stream did not take."""
         ends_torn = b"\n" if self._torn else b""
-        data = ends_torn + b"".join(line + b"\n" for line in lines)
+        data = ends_torn + b"\n".join([*lines, b""])
         done = 0
         while done < len(data):
             try:
@@ -130,6 +109,9 @@ class Outlet:
                     _wait_for(self._fd)
             except (OSError, ValueError):  # closed, or a full disk; both may end
                 break
+        if done == len(data):
+            self._torn = False
+            return 0
         if done:
             self._torn = data[done - 1] != 10
         return len(lines) - data.count(b"\n", len(ends_torn), done)

@@ -24,13 +24,14 @@ from ipaddress import ip_address
 
 from addon import ready
 from addon.redirect import ranges, routes, tool
-from addon.redirect.ruleset import CHAINS, OBJECTS, PORTS, TABLE, Dummy, ruleset
+from addon.redirect.ruleset import CHAINS, OBJECTS, TABLE, Dummy, ruleset
 from addon.redirect.tool import RedirectError
 from app.contract import dummies as pool
 from app.contract import names
 from app.contract.cores import no_core_dumps
 
 CONNECT_SECONDS = 2.0
+_PROVED = names.WEB_PORTS["https"]  # by a connection to it
 _LOCK = "\0telemock-redirect"  # an abstract socket: one a network namespace, gone with its process
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 
@@ -120,7 +121,7 @@ def prove(dummies: Sequence[Dummy], port: int) -> None:
     for version, dummy in {d.address.version: d for d in dummies}.items():
         before = _redirected(version)
         try:
-            with socket.create_connection((str(dummy.address), PORTS[-1]), CONNECT_SECONDS) as c:
+            with socket.create_connection((str(dummy.address), _PROVED), CONNECT_SECONDS) as c:
                 c.sendall(names.REDIRECT_PROOF)
         except OSError as e:
             raise RedirectError(
@@ -144,7 +145,7 @@ def prove_all(version: int, port: int) -> None:
     before = _redirected(version, "all")
     nobody = ranges.nobody(version)
     try:
-        socket.create_connection((nobody, PORTS[-1]), CONNECT_SECONDS).close()
+        socket.create_connection((nobody, _PROVED), CONNECT_SECONDS).close()
     except OSError as e:
         if e.errno in _NO_ROUTE:
             return

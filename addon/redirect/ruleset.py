@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.contract.dummies import Address
-from app.contract.names import SIDECAR_UID
+from app.contract.names import REDIRECTED_PORTS, SIDECAR_UID
 
 TABLE = "telemock"
 # What the table may hold to be ours: the first two in any case.
@@ -19,7 +19,6 @@ OBJECTS = frozenset(
 ) | {("chain", name) for name in CHAINS}
 # Before the chains of a mesh (-100), so that it sees what the sidecar does with the connection.
 PRIORITY = -101
-PORTS = (80, 443)
 
 # What `all` leaves alone: a machine's metadata service, which gives credentials, and link-local.
 METADATA = {4: ("169.254.0.0/16",), 6: ("fe80::/10", "fd00:ec2::254", "fd20:ce::254")}
@@ -44,7 +43,7 @@ def ruleset(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ())
     The first two lines make it replace an earlier table, or none, in one transaction.
     """
     parts, redirects, refusals = [], [], []
-    ports = ", ".join(map(str, PORTS))
+    ports = ", ".join(map(str, REDIRECTED_PORTS))
     for version, (family, kind) in _FAMILIES.items():
         addresses = sorted({d.address for d in dummies if d.address.version == version}, key=int)
         if not addresses:

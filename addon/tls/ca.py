@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
 
 from addon.tls.constraints import Constraints, of_certificate
+from app.contract import signing
+from app.contract.files import write_whole
 from app.contract.names import FILE_BUNDLE, FILE_CA_CERT
 
 FILE_CA_KEY = "mitmproxy-ca.pem"  # key and certificate; mitmproxy looks for this name
@@ -53,7 +53,7 @@ def ensure(directory: Path, trust: Path | None = None, wanted: Constraints | Non
             if why and _is_claimed(key_file):
                 os.link(key_file, key_file.with_suffix(f".{secrets.token_hex(8)}{_GIVEN_WAY}"))
         if why or not key_file.exists():
-            _replace(key_file, _make(wanted), 0o600)
+            write_whole(key_file, [_make(wanted)], 0o600)
         public = _certificate(key_file.read_bytes()) + _claimed(directory)
     if trust is None:
         trust = directory
@@ -74,7 +74,7 @@ def _outlived(pem: bytes, wanted: Constraints) -> str:
         return "because the one before may sign for every host"
     if not permitted.covers(wanted):
         return "because the one before may not sign for all hosts of the profiles"
-    if held.not_valid_after_utc < datetime.datetime.now(datetime.UTC) + _LAST:
+    if held.not_valid_after_utc < signing.now() + _LAST:
         return "because the one before ends"
     return ""
 
@@ -116,7 +116,7 @@ class Held(NamedTuple):
 
     @property
     def is_near_its_end(self) -> bool:
-        return datetime.datetime.now(datetime.UTC) > self.until - NEAR
+        return signing.now() > self.until - NEAR
 
     def missing(self, hosts: Iterable[str]) -> list[str]:
         """Those that it may not sign for: clients refuse what they are shown for them."""
@@ -158,53 +158,16 @@ def system_list() -> bytes:
 
 
 def _make(wanted: Constraints | None) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "telemock"),
-            # Its own name each: clients that saw another pod's authority must not mix them up.
-            x509.NameAttribute(NameOID.COMMON_NAME, f"telemock {secrets.token_hex(4)}"),
-        ]
-    )
-    now = datetime.datetime.now(datetime.UTC)
-    usage = x509.KeyUsage(
-        key_cert_sign=True, crl_sign=True, digital_signature=False, key_encipherment=False,
-        content_commitment=False, data_encipherment=False, key_agreement=False,
-        encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
+    now = signing.now()
+    extensions = [signing.SERVERS]
     if wanted is not None:
-        builder = builder.add_extension(wanted.extension(), critical=True)
-    certificate = builder.sign(key, hashes.SHA256())
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ) + certificate.public_bytes(serialization.Encoding.PEM)
+        extensions.append((wanted.extension(), True))
+    made = signing.make(signing.own_name(), None, now - _CLOCK_SKEW, now + LIFETIME, extensions)
+    return made.key + made.certificate
 
 
 def _certificate(pem: bytes) -> bytes:
     return x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.PEM)
-
-
-def _temporary(path: Path, data: bytes, mode: int) -> Path:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    return temporary
 
 
 @contextlib.contextmanager
@@ -219,11 +182,5 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replaces the file in one step, so that no reader sees half of it."""
-    if path.exists() and path.read_bytes() == data:
-        return
-    _replace(path, data, 0o644)
-
-
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    _temporary(path, data, mode).replace(path)
+    if not path.exists() or path.read_bytes() != data:
+        write_whole(path, [data], 0o644)

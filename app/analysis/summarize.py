@@ -7,7 +7,6 @@ that it works on a copied folder. Lines it cannot read are counted.
 import argparse
 import io
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import msgspec
 import zstandard
 
 from app.analysis.tally import Summary, Tally, markdown
+from app.contract.files import write_whole
 from app.contract.instant import iso
 from app.contract.names import DIR_ANALYSIS, FILE_REPORT, FILE_SUMMARY, LOG_REQUESTS
 from app.contract.record import LINE_CAP
@@ -95,12 +95,7 @@ def write(summary: Summary, logs: Path) -> tuple[Path, Path]:
         (FILE_REPORT, markdown(summary).encode()),
     ):
         path = directory / name
-        part = path.with_name(f".{name}.{os.getpid()}")
-        try:
-            part.write_bytes(content)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, [content])
         written.append(path)
     return written[0], written[1]
 

@@ -9,6 +9,7 @@ import msgspec
 from fastapi import FastAPI
 
 from app.contract.actions import MOCK
+from app.contract.masking.fields import MASK
 from app.contract.record import CaptureRecord
 from app.contract.rules import Bundle
 from app.profiles.explain import Explanation
@@ -49,7 +50,7 @@ EXAMPLE_RECORD = {
         "method": "GET",
         "host": "cdn.cribl.io",
         "path": "/telemetry/index.html",
-        "query": [["v", "4.16.1-20904e45"], ["lic", "***"]],
+        "query": [["v", "4.16.1-20904e45"], ["lic", MASK]],
     },
     "response": {"status": 200},
     "product_version": "4.16.1-20904e45",

@@ -1,7 +1,7 @@
 """Captures on a terminal or in a file, one a line: what `telemock captures …` does."""
 
 import contextlib
-import secrets
+import json
 import sys
 import time
 from collections import deque
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.client.source import Source, captures, connect, is_asked
 from app.contract import record
+from app.contract.files import write_whole
 from app.contract.instant import iso
 from app.escape import plain
 from app.report.export import FORMATS
@@ -108,24 +109,12 @@ def export(
         else:
             with _progress() as progress:
                 counted = progress.track(lines, description=f"writing {plain(str(output))}")
-                _write(output, FORMATS[format](counted))
+                write_whole(output, FORMATS[format](counted), 0o600)
 
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
-
-
-def _write(path: Path, pieces: Iterable[bytes]) -> None:
-    """The file appears whole, or not at all; only its owner may read it."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        part.touch(mode=0o600, exist_ok=False)
-        with part.open("wb") as file:
-            file.writelines(pieces)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _print(lines: Iterable[bytes], *, as_json: bool) -> None:
@@ -166,9 +155,4 @@ def harmless(line: bytes) -> str:
     text = line.decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in "\n" else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[i] << 8 | units[i + 1]:04x}" for i in range(0, len(units), 2))
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)

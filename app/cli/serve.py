@@ -10,7 +10,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.cli.server import Server, allow_connections, config
 from app.client.running import running_app
+from app.contract.files import write_whole
 from app.contract.names import API_KEPT_S, FILE_SERVER, FILE_TOKEN
 from app.contract.settings import SettingError
 from app.main import create_app
@@ -158,7 +158,8 @@ class _LocalServer(_Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            _write(self._file, {"url": self._url, "pid": os.getpid()})
+            content = json.dumps({"url": self._url, "pid": os.getpid()}) + "\n"
+            write_whole(self._file, [content.encode()])
             typer.echo(f"the token for /api is in {self._data / FILE_TOKEN}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -208,9 +209,3 @@ class _Inner(Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # they are the outer server's
-
-
-def _write(path: Path, content: dict[str, object]) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    part.write_text(json.dumps(content) + "\n")
-    part.replace(path)

@@ -8,18 +8,23 @@ An own authority is kept while it is valid. When another one must follow, `ca` h
 who trusts it can be told before any server shows a leaf of the new one.
 """
 
+import asyncio
 import base64
 import binascii
 import logging
-import os
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.cluster import pki
 from app.cluster.kube import Api, KubeError, Object, path
-from app.cluster.pki import Pair, Unusable
+from app.cluster.pki import Unusable
+from app.contract import signing
+from app.contract.printable import place
+from app.contract.signing import Pair
 
+LOOK_S = 30.0  # between looks at the certificate
+SOON_S = 2.0  # while there is none
 LEAF_APP, LEAF_INJECTOR = "app", "injector"
 _TRIES = 10  # to write a Secret that others write too
 _AUTHORITIES = 3  # certificates in `ca`, newest first
@@ -155,19 +160,39 @@ class ServerCertificate:
         self._shown = pki.make_leaf(pki.make_authority(), ["not-ready.invalid"])
         self._current = _context(self._shown)
         self.loaded = False
+        self._error = "not loaded yet"
 
-    def use(self, material: Material) -> bool:
-        """New connections get it from now on; says whether it is another one. From any thread."""
+    def use(self, material: Material) -> None:
+        """New connections get it from now on. From any thread."""
         pair = material.leafs[self.leaf]
         if pair == self._shown:
-            return False
+            return
         self._current = _context(pair)
         self._shown = pair
         self.loaded = True
-        return True
+        log.info("the certificate ends in %.0f days", self.days_left())
+
+    async def kept(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Up to date by `look`, for ever. The last good one stays in use."""
+        while True:
+            try:
+                await look()
+                self._error = ""
+            except Exception as e:  # the task must outlive one bad look
+                error = str(e) if isinstance(e, KubeError | TlsError) else place(e)
+                if error != self._error:
+                    log.error("the certificate cannot be kept up to date: %s", error)
+                self._error = error
+            await asyncio.sleep(LOOK_S if self.loaded else SOON_S)
+
+    def health(self) -> dict[str, object]:
+        """`error` is that of the last look."""
+        days = round(self.days_left(), 1)
+        ok = self.loaded and days > 0
+        return {"ok": ok, "error": self._error, **({"days_left": days} if self.loaded else {})}
 
     def days_left(self) -> float:
-        left = pki.not_after(self._shown.certificate) - pki.now()
+        left = pki.not_after(self._shown.certificate) - signing.now()
         return left.total_seconds() / _SECONDS_OF_DAY
 
     def _choose(
@@ -181,13 +206,7 @@ class ServerCertificate:
 def _context(pair: Pair) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
-    # OpenSSL wants a file; this one is in memory only.
-    handle = os.memfd_create("certificate", os.MFD_CLOEXEC)
-    try:
-        os.write(handle, pair.key.rstrip() + b"\n" + pair.certificate)
-        context.load_cert_chain(f"/proc/self/fd/{handle}")
-    finally:
-        os.close(handle)
+    signing.load(context, pair.key.rstrip() + b"\n" + pair.certificate)
     return context
 
 

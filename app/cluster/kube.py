@@ -8,11 +8,16 @@ does not pay for it (0.3 s, 34 MiB).
 import json
 import os
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from app.contract.instant import iso
+from app.contract.record import cut
+from app.escape import plain
 
 Object = dict[str, Any]
 
@@ -22,6 +27,7 @@ MERGE_PATCH = "application/merge-patch+json"
 _TIMEOUT_S = 10.0
 _PAGE = 500  # objects a request
 _TEXT_CAP = 500  # characters of the API server's own words that an error repeats
+_MESSAGE_CAP = 1024  # characters of an Event, by Kubernetes' rules
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
 
@@ -155,6 +161,30 @@ class Api:
                 return
             more["continue"] = token
 
+    def event(
+        self, about: Object, reason: str, message: str, type: str, component: str, instance: str
+    ) -> None:
+        """Writes an Event about an object with a namespace. Raises KubeError."""
+        now = iso(time.time_ns())
+        namespace = about["namespace"]
+        self.request(
+            "POST",
+            path("api", "v1", "namespaces", namespace, "events"),
+            {
+                "metadata": {"generateName": "telemock-", "namespace": namespace},
+                "involvedObject": about,
+                "reason": reason,
+                "message": cut(message, _MESSAGE_CAP - 1),
+                "type": type,
+                "count": 1,
+                "firstTimestamp": now,
+                "lastTimestamp": now,
+                "source": {"component": component},
+                "reportingComponent": component,
+                "reportingInstance": instance,
+            },
+        )
+
     def close(self) -> None:
         self.client.close()
 
@@ -235,6 +265,4 @@ def _refused(method: str, path: str, status: int, content: bytes) -> KubeError:
 
 def _short(text: str) -> str:
     """One printable line: what a server says may hold anything."""
-    line = " ".join(text.split())
-    line = "".join(c if c.isprintable() else "?" for c in line)
-    return line if len(line) <= _TEXT_CAP else line[: _TEXT_CAP - 1] + "…"
+    return plain(" ".join(text.split()), _TEXT_CAP)

@@ -6,16 +6,15 @@ another matter: each pod has its own (`addon.tls.ca`).
 
 import datetime
 import ipaddress
-import secrets
 from collections.abc import Collection
-from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from app.contract import signing
+from app.contract.signing import Pair, now
 
 CA_LIFE = datetime.timedelta(days=3650)
 LEAF_LIFE = datetime.timedelta(days=90)
@@ -24,51 +23,24 @@ _CLOCK_SKEW = datetime.timedelta(hours=1)  # other machines' clocks may be late
 Instant = datetime.datetime
 
 
-class Pair(NamedTuple):
-    """A certificate and its key, PEM."""
-
-    certificate: bytes
-    key: bytes
-
-
 class Unusable(ValueError):
     """Why a certificate cannot be used, in a few words."""
 
 
-def now() -> Instant:
-    return datetime.datetime.now(datetime.UTC)
-
-
 def make_authority(at: Instant | None = None) -> Pair:
-    key = ec.generate_private_key(ec.SECP256R1())
-    # Its own name each: clients that trust two of them must not mix them up.
-    name = _name(f"telemock {secrets.token_hex(4)}")
-    builder = (
-        _builder(name, name, key.public_key(), at or now(), CA_LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(sign_certificates=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-    return _pair(builder.sign(key, hashes.SHA256()), key)
+    at = at or now()
+    return signing.make(signing.own_name(), None, at - _CLOCK_SKEW, at + CA_LIFE)
 
 
 def make_leaf(authority: Pair, names: Collection[str], at: Instant | None = None) -> Pair:
     """A server's certificate for DNS names and addresses, for LEAF_LIFE."""
-    issuer, issuer_key = _open(authority)
-    key = ec.generate_private_key(ec.SECP256R1())
-    builder = (
-        _builder(_name(next(iter(names))), issuer.subject, key.public_key(), at or now(), LEAF_LIFE)
-        .add_extension(x509.SubjectAlternativeName([_alternative(n) for n in names]), False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(sign_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
-            critical=False,
-        )
-    )
-    return _pair(builder.sign(issuer_key, hashes.SHA256()), key)
+    at = at or now()
+    certificate, key = _open(authority)
+    hosts = x509.SubjectAlternativeName([_alternative(n) for n in names])
+    issuer = signing.Issuer(certificate.subject, key)
+    extensions = ((hosts, False), signing.SERVERS)
+    begin, end = at - _CLOCK_SKEW, at + LEAF_LIFE
+    return signing.make(next(iter(names)), issuer, begin, end, extensions)
 
 
 def check_authority(authority: Pair) -> None:
@@ -145,55 +117,8 @@ def _certificate(pem: bytes) -> x509.Certificate:
         raise Unusable("cannot be read") from None
 
 
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    at: Instant,
-    life: datetime.timedelta,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(at - _CLOCK_SKEW)
-        .not_valid_after(at + life)
-    )
-
-
-def _name(common: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "telemock"),
-            x509.NameAttribute(NameOID.COMMON_NAME, common[:64]),
-        ]
-    )
-
-
 def _alternative(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        key_cert_sign=sign_certificates, crl_sign=sign_certificates,
-        digital_signature=not sign_certificates, key_encipherment=False,
-        content_commitment=False, data_encipherment=False, key_agreement=False,
-        encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-
-
-def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
-    return Pair(
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-    )

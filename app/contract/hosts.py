@@ -5,15 +5,15 @@ own lead to a pod's or this machine's address, and would then read them in the u
 rebinding). It cannot do so with an address, or with a name that no public DNS gives out.
 """
 
-import re
 from collections.abc import Collection
 from ipaddress import ip_address
+
+from app.contract.canonical import hosts_in
 
 _WITHIN = (
     ".localhost", ".localdomain", ".local", ".internal", ".home.arpa", ".svc",
     ".svc.cluster.local", ".pod.cluster.local",
 )  # fmt: skip
-_PORT = re.compile(r"(?::\d*)?")
 UNKNOWN = (
     "this process is not asked by that name\n\n"
     "hint: use an address, or name it in TELEMOCK_HEALTH_HOSTS\n"
@@ -23,18 +23,13 @@ UNKNOWN = (
 def is_ours(host: str, names: Collection[str] = ()) -> bool:
     """Whether a Host header may name this process; `names` are those of a setting. Without one the
     client is no browser."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        name, bracket, port = host[1:].partition("]")
-        return bool(bracket) and _PORT.fullmatch(port) is not None and _is_address(name)
-    if _is_address(host):  # IPv6, as some write it
-        return True
-    name, colon, port = host.partition(":")
-    if not _PORT.fullmatch(colon + port):
-        return False
-    name = name.rstrip(".")
+    host = host.strip()
     # One label is a name of this network's own: a service, a container, a machine.
-    return "." not in name or _is_address(name) or name.endswith(_WITHIN) or name in names
+    ours = [
+        "." not in name or _is_address(name) or name.endswith(_WITHIN) or name in names
+        for name in hosts_in(host)
+    ]
+    return all(ours) and bool(ours or not host)
 
 
 def _is_address(text: str) -> bool:

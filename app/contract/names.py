@@ -5,6 +5,8 @@ Read by the app, the sidecar, the CLI and the tests that hold the documentation 
 
 from typing import Literal, NamedTuple
 
+WEB_PORTS = {"http": 80, "https": 443}
+REDIRECTED_PORTS = tuple(WEB_PORTS.values())
 PORT_APP = 8000
 PORT_APP_TLS = 8443
 PORT_INJECTOR = 9443

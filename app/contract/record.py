@@ -6,6 +6,7 @@ keeps what a newer sidecar adds. Limits are enforced where records are made (`cl
 arrive (`decode`).
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from app.contract.actions import Action as Action
 from app.contract.actions import Kind as Kind
 from app.contract.actions import Mode as Mode
+from app.contract.names import WEB_PORTS
 
 SCHEMA = 1
 BODY_CAP = 256 * 1024  # bytes of a body that are kept; size and hash cover all of it
@@ -258,6 +260,20 @@ def text(raw: bytes | str) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
+def origin(scheme: str, host: str, port: int) -> str:
+    """Of a URL, without the scheme's own port."""
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" + ("" if port == WEB_PORTS.get(scheme) else f":{port}")
+
+
+def first(pairs: Iterable[Pair], name: str) -> str:
+    """The first value under that (lower case) name, "" without one."""
+    for given, value in pairs:
+        if len(given) == len(name) and given.lower() == name:
+            return value
+    return ""
+
+
 def short(raw: bytes | str) -> str:
     """`text`, cut to what a `Short` field takes."""
     found = text(raw)
@@ -272,5 +288,8 @@ def cut(raw: str, cap: int) -> str:
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
     """At most `cap` pairs, each name and value `cut` to VALUE_CAP; how many were left out."""
-    kept = [(cut(n, VALUE_CAP), cut(v, VALUE_CAP)) for n, v in pairs[:cap]]
+    kept = pairs[:cap]
+    for i, (name, value) in enumerate(kept):
+        if len(name) > VALUE_CAP or len(value) > VALUE_CAP:
+            kept[i] = cut(name, VALUE_CAP), cut(value, VALUE_CAP)
     return kept, max(0, len(pairs) - cap)

@@ -9,17 +9,16 @@ import hashlib
 import json
 import ssl
 import sys
-import tempfile
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from app.cluster import pki
+from app.contract import signing
+from app.contract.files import write_whole
+from app.contract.signing import Pair
 
 CDN = "cdn.cribl.io"
 OTHER = "data.example.test"
@@ -29,6 +28,7 @@ LOG_FILE = "real-hosts.log"
 PORTS_FILE = "ports.json"
 DOWNLOAD = "/dl/4.16.2/cribl-4.16.2-linux-x64.tgz"
 DOWNLOAD_SIZE = 4 * 1024 * 1024
+_DAY = timedelta(days=1)
 
 
 def download() -> bytes:
@@ -64,8 +64,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def serve(directory: Path) -> None:
     """Both servers, until the process is ended."""
-    ca, key = _authority()
-    (directory / CA_FILE).write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    now = signing.now()
+    authority = signing.make(CA_NAME, None, now - _DAY, now + 7 * _DAY)
+    (directory / CA_FILE).write_bytes(authority.certificate)
     (directory / LOG_FILE).write_bytes(b"")
     ports = {}
     answers = {CDN: {DOWNLOAD: download()}, OTHER: {"/ingest": b'{"accepted":3}\n'}}
@@ -75,69 +76,20 @@ def serve(directory: Path) -> None:
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
         # The handshake is the handler's thread's work: a client that never begins it holds up none.
-        server.socket = _context(host, ca, key).wrap_socket(
+        server.socket = _context(host, authority).wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
         ports[host] = server.server_address[1]
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    part = directory / f"{PORTS_FILE}.part"
-    part.write_text(json.dumps(ports))
-    part.rename(directory / PORTS_FILE)  # whole, or not there
+    write_whole(directory / PORTS_FILE, [json.dumps(ports).encode()])
     threading.Event().wait()
 
 
-def _authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, CA_NAME)])
-    usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-    built = (
-        _certificate(name, name, key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-    return built.sign(key, hashes.SHA256()), key
-
-
-def _context(host: str, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
-    built = (
-        _certificate(name, ca.subject, key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(issuer, critical=False)
-    )
-    leaf = built.sign(ca_key, hashes.SHA256())
-    with tempfile.NamedTemporaryFile() as file:  # ssl reads certificates from files only
-        file.write(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            + leaf.public_bytes(serialization.Encoding.PEM)
-        )
-        file.flush()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file.name)
+def _context(host: str, authority: Pair) -> ssl.SSLContext:
+    leaf = pki.make_leaf(authority, [host])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    signing.load(context, leaf.key + leaf.certificate)
     return context
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=7))
-    )
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from app.contract.masking.masker import Masker
+from app.contract.printable import place
 from app.contract.record import CaptureRecord, encode
 from app.ingest.counters import Counting
 from app.ingest.digest import said
 from app.ingest.otlp_logs import log_record
 from app.logs.files import LogFiles
-from app.logs.masked import place
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 from app.store import Incoming, Store, StoreError, StoreFull, Told, Written

@@ -11,7 +11,6 @@ from app.inject.sidecar import SYSCTL, volumes
 _MIRROR = "kubernetes.io/config.mirror"
 _OURS = (names.CONTAINER_SIDECAR, names.CONTAINER_REDIRECT)
 _PORTS = (names.PORT_PROXY, names.PORT_SIDECAR_HEALTH)
-_WEB = (80, 443)
 
 
 def all_containers(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -66,7 +65,7 @@ def impossible_with(
 ) -> list[Reason]:
     """In this pod and namespace with this redirect."""
     if redirect == "loopback":
-        return [*_ports(spec, _WEB, "loopback_port_taken"), *_sysctl(spec)]
+        return [*_ports(spec, names.REDIRECTED_PORTS, "loopback_port_taken"), *_sysctl(spec)]
     found = []
     if not namespace.allows_net_admin:
         found.append(reason("net_admin_forbidden", redirect))
@@ -96,9 +95,10 @@ def _listens(container: Mapping[str, Any], port: int) -> bool:
 
 
 def _sysctl(spec: Mapping[str, Any]) -> list[Reason]:
+    lowest = min(names.REDIRECTED_PORTS)
     for sysctl in (spec.get("securityContext") or {}).get("sysctls") or ():
         value = str(sysctl.get("value"))
-        if sysctl.get("name") == SYSCTL and not (value.isdigit() and int(value) <= _WEB[0]):
+        if sysctl.get("name") == SYSCTL and not (value.isdigit() and int(value) <= lowest):
             return [reason("sysctl_taken", value)]
     return []
 

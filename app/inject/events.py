@@ -11,18 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from app.cluster.kube import Api, KubeError, Object, path
-from app.contract.instant import iso
-from app.logs.masked import place
+from app.cluster.kube import Api, KubeError, Object
+from app.contract.printable import place
 from app.otel.metrics import Metrics
 
 AGAIN_S = 600.0
 _QUEUE_CAP = 256
 _TOLD_CAP = 2048  # that are remembered as told
-_MESSAGE_CAP = 1024  # characters, by Kubernetes' rules
 _PAUSE_S = 0.1  # between two: any pod of the cluster may call us, and etcd is everyone's
 _FLUSH_S = 3.0  # that the end waits for what is queued
-_COMPONENT = "telemock-injector"
 _LOSSES = ("queue_full", "refused", "api_away", "failed", "stopped")
 
 log = logging.getLogger(__name__)
@@ -97,25 +94,7 @@ class Events:
             log.error("an Event could not be written: %s", place(e))
 
     def _post(self, event: Event) -> None:
-        now = iso(time.time_ns())
-        namespace = event.about["namespace"]
-        self._api.request(
-            "POST",
-            path("api", "v1", "namespaces", namespace, "events"),
-            {
-                "metadata": {"generateName": "telemock-", "namespace": namespace},
-                "involvedObject": event.about,
-                "reason": event.reason,
-                "message": _cut(event.message),
-                "type": event.type,
-                "count": 1,
-                "firstTimestamp": now,
-                "lastTimestamp": now,
-                "source": {"component": _COMPONENT},
-                "reportingComponent": _COMPONENT,
-                "reportingInstance": self._instance,
-            },
-        )
+        self._api.event(*event, "telemock-injector", self._instance)
 
     def _lose(self, reason: str, number: int = 1) -> None:
         if number:
@@ -129,7 +108,3 @@ def about(pod: Object, namespace: str) -> Object:
             reference = {k: str(owner.get(k, "")) for k in ("apiVersion", "kind", "name", "uid")}
             return {**reference, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "namespace": namespace}
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MESSAGE_CAP else text[: _MESSAGE_CAP - 1] + "…"

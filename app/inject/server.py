@@ -18,8 +18,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from app.cluster import certificates
-from app.cluster.certificates import LEAF_INJECTOR, ServerCertificate, TlsError
-from app.cluster.kube import Api, KubeError
+from app.cluster.certificates import LEAF_INJECTOR, ServerCertificate
+from app.cluster.kube import Api
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.masking.masker import Masker
 from app.inject.ca_bundle import trust
@@ -28,18 +28,15 @@ from app.inject.namespaces import Namespaces
 from app.inject.process_settings import Environment
 from app.inject.settings import InjectSettings
 from app.inject.webhook import BODY_CAP, REFUSALS, ReviewError, Webhook
-from app.logs.masked import masked_logging, place
+from app.logs.masked import masked_logging
 from app.otel.export import Exporter
 from app.otel.metrics import CONTENT_TYPE, Metrics
 from app.profiles import ProfileSet
 from app.version import VERSION
 
-LOOK_S = 30.0  # between looks at the certificate and the caBundle
-SOON_S = 2.0  # while there is none
 SPREAD_S = (
     5.0  # that API servers get to learn of a caBundle, before a new authority's leaf is shown
 )
-_PROFILES_S = 1.0
 _EXPORT_S = 5.0  # that the end waits for the OTLP endpoint
 
 log = logging.getLogger(__name__)
@@ -68,8 +65,6 @@ class Injector:
             api, environment.pod_namespace, environment.fullname, environment.tls_secret
         )
         self._ca = ""
-        self._trusted = False
-        self._error = "not looked at yet"
         self._started = time.monotonic()
 
     def settings(self) -> InjectSettings:
@@ -99,7 +94,7 @@ class Injector:
         ):
             tasks = [
                 asyncio.create_task(t)
-                for t in (self._keeping(), self._watching(), self.events.running())
+                for t in (self.certificate.kept(self.look), self._watching(), self.events.running())
             ]
             self._exporter.start()
             try:
@@ -110,47 +105,23 @@ class Injector:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await asyncio.to_thread(self._exporter.close, _EXPORT_S)
 
-    async def _keeping(self) -> None:
-        """The certificate and who trusts it, for ever. What was good stays in use."""
-        while True:
-            try:
-                await self.look()
-                self._error = ""
-            except Exception as e:  # the task must outlive one bad look
-                error = str(e) if isinstance(e, KubeError | TlsError) else place(e)
-                if error != self._error:
-                    log.error("the certificate cannot be kept up to date: %s", error)
-                self._error = error
-            self._measure()
-            await asyncio.sleep(LOOK_S if self._trusted else SOON_S)
-
     async def look(self) -> None:
-        """Once. Raises KubeError, TlsError."""
-        material = await asyncio.to_thread(self._load)
-        name = f"{self.environment.fullname}-injector"
-        if await asyncio.to_thread(trust, self._api, name, material.ca):
-            log.info("the webhook configuration %s trusts our authority now", name)
-            if self.certificate.loaded:
-                await asyncio.sleep(SPREAD_S)
-        self._ca = material.ca.decode("ascii", "replace")
-        if self.certificate.use(material):
-            log.info("the certificate ends in %.0f days", self.certificate.days_left())
-        self._trusted = True
+        """At the certificate and who trusts it. Raises KubeError, TlsError."""
+        try:
+            material = await asyncio.to_thread(self._load)
+            name = f"{self.environment.fullname}-injector"
+            if await asyncio.to_thread(trust, self._api, name, material.ca):
+                log.info("the webhook configuration %s trusts our authority now", name)
+                if self.certificate.loaded:
+                    await asyncio.sleep(SPREAD_S)
+            self._ca = material.ca.decode("ascii", "replace")
+            self.certificate.use(material)
+        finally:
+            self._measure()
 
     async def _watching(self) -> None:
-        """The profiles' files."""
-        while True:
-            await asyncio.sleep(_PROFILES_S)
-            before = self.profiles.error
-            try:
-                changed = await asyncio.to_thread(self.profiles.check)
-            except Exception as e:  # the task must outlive one bad look
-                log.error("the profiles cannot be looked at: %s", place(e))
-                continue
-            if changed:
-                log.info("new profiles: %s", ", ".join(p.id for p in self.profiles.rules.profiles))
-            if self.profiles.error and self.profiles.error != before:
-                log.error("the profiles are wrong, the former ones stay: %s", self.profiles.error)
+        async for _ in self.profiles.changes():
+            pass  # `settings` asks for the rules in use
 
     async def _mutate(self, request: Request) -> Response:
         started = time.perf_counter()
@@ -175,13 +146,14 @@ class Injector:
         return {"connection": "close"} if last else {}
 
     async def _health(self, request: Request) -> Response:
-        well = self._trusted and self.certificate.days_left() > 0 and not self.profiles.error
+        certificate = self.certificate.health()
+        well = certificate["ok"] and not self.profiles.error
         return JSONResponse(
             {
                 "status": "ok" if well else "degraded",
                 "uptime_s": round(time.monotonic() - self._started, 3),
                 "version": VERSION,
-                "certificate": self._certificate(),
+                "certificate": certificate,
                 "profiles": {
                     "ids": [p.id for p in self.profiles.rules.profiles],
                     "error": self.profiles.error,
@@ -192,8 +164,8 @@ class Injector:
         )
 
     async def _ready(self, request: Request) -> Response:
-        ready = self._trusted and not self.draining
-        content = {"ready": ready, "certificate": self._certificate()}
+        ready = self.certificate.loaded and not self.draining
+        content = {"ready": ready, "certificate": self.certificate.health()}
         return JSONResponse(content, 200 if ready else 503)
 
     async def _metrics(self, request: Request) -> Response:
@@ -203,14 +175,6 @@ class Injector:
     def _measure(self) -> None:
         """For a scrape, and for what is exported by itself."""
         self.metrics.set("telemock.certificate.days_left", self.certificate.days_left())
-
-    def _certificate(self) -> dict[str, object]:
-        """`ok` once it is loaded and the API server trusts it; `error` is that of the last look."""
-        return {
-            "ok": self._trusted,
-            "days_left": round(self.certificate.days_left(), 1),
-            "error": self._error,
-        }
 
 
 def _ours(endpoint: Callable[[Request], Awaitable[Response]]) -> Any:

@@ -13,11 +13,11 @@ import msgspec
 
 from app.cluster.kube import Object
 from app.contract import names
+from app.contract.printable import place
 from app.escape import plain
 from app.inject import InjectSettings, inject, patch
 from app.inject.events import Event, Events, about
 from app.inject.namespaces import Namespaces
-from app.logs.masked import place
 from app.otel.metrics import Metrics
 
 BODY_CAP = 3 << 20  # bytes: what the API server stores at most, and the review around it

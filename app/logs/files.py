@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 from app.contract.instant import iso
 from app.contract.names import LOG_APP, LOG_FILES
-from app.contract.record import Body, CaptureRecord, Pair, Request
+from app.contract.printable import one_line
+from app.contract.record import Body, CaptureRecord, Pair, Request, first, origin
 from app.logs.disk import lacking
 from app.logs.rotating import RotatingFile
 from app.otel.lines import ascii_json, json_line
@@ -25,8 +26,6 @@ MAX_BYTES = 32 * 1024 * 1024  # of one file before it is rotated
 RESPONSE = 4 * 1024  # characters of an answer in its line
 _PARTS = 8  # of the size that all files may have: the most that one has before it is rotated
 _RESERVE = 4  # files of that size: the three that are written, and one that is being packed
-
-_PORTS = {"http": 80, "https": 443}
 
 
 def _nobody(stream: str) -> None:
@@ -169,11 +168,11 @@ def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
         "path": request.path,
         "headers": _gathered(request.headers),
         "query_params": _gathered(request.query),
-        "user_agent": _header(request.headers, "user-agent"),
+        "user_agent": first(request.headers, "user-agent"),
         "client": record.client.address if record.client else "",
         "status": response.status if response else None,
         "response_time_ms": round(record.duration_ns / 1e6, 3),
-        "content_type": _header(response.headers, "content-type") if response else "",
+        "content_type": first(response.headers, "content-type") if response else "",
         "response": _text(response.body) if response else "",
         "action": record.action,
         "profile": record.profile,
@@ -197,15 +196,14 @@ def url(record: CaptureRecord) -> str:
     request = record.request
     if request is None:
         return ""
-    host = f"[{record.host}]" if ":" in record.host else _quote(record.host)
-    port = "" if _PORTS.get(request.scheme, request.port) == request.port else f":{request.port}"
+    base = origin(request.scheme, _quote(record.host), request.port)
     query = "&".join(map("=".join, request.query))
     if not is_plain(query, len(request.query)):
         query = "&".join(f"{_quote(n)}={_quote(v)}" for n, v in request.query)
     path = request.path
     if not is_plain(path):
         path = quote(path, safe="/%:@!$&'()*+,;=~\\", errors="backslashreplace")
-    return f"{request.scheme}://{host}{port}{path}{query and '?' + query}"
+    return f"{base}{path}{query and '?' + query}"
 
 
 _SAFE = "/:@!$'()*,;~"  # in a query
@@ -242,13 +240,6 @@ def _gather(into: dict[str, Any], name: str, value: str) -> None:
         into[name] = [into[name], value]
 
 
-def _header(headers: list[tuple[str, str]], name: str) -> str:
-    for given, value in headers:
-        if len(given) == len(name) and given.lower() == name:
-            return value
-    return ""
-
-
 def _text(body: Body | None) -> str:
     if body is None or body.text is None:
         return ""
@@ -256,9 +247,4 @@ def _text(body: Body | None) -> str:
 
 
 def _ascii(line: str) -> bytes:
-    """One line for grep: everything but printable ASCII as its escape."""
-    if line.isascii() and line.isprintable():
-        return line.encode("ascii")
-    return "".join(
-        c if c.isascii() and c.isprintable() else c.encode("unicode_escape").decode() for c in line
-    ).encode("ascii")
+    return one_line(line, ascii=True).encode()

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from app.contract.masking.masker import Masker
+from app.contract.printable import one_line
 from app.otel.lines import current, json_line
 
 _TAKEN_OVER = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "fastapi")
@@ -45,8 +46,8 @@ class MaskedFormatter(logging.Formatter):
         plain = logging.makeLogRecord(
             {**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None}
         )
-        lines = [harmless(masked.line(super().format(plain)))]
-        lines += ["    " + harmless(line) for line in masked.line(stack).splitlines()]
+        lines = [one_line(masked.line(super().format(plain)))]
+        lines += ["    " + one_line(line) for line in masked.line(stack).splitlines()]
         return "\n".join(lines)
 
 
@@ -61,25 +62,9 @@ class _StandardError(logging.StreamHandler[TextIO]):
         self._lost("stderr")
 
 
-def harmless(text: str) -> str:
-    """`text` on one line, with control and direction characters as their escapes."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _no_access(record: logging.LogRecord) -> bool:
     """uvicorn tells of WebSockets in its error log, with the whole query."""
     return '"WebSocket %s"' not in str(record.msg)
-
-
-def place(error: BaseException) -> str:
-    """What failed and where, without the exception's text: that may quote what a client sent."""
-    at = error.__traceback__
-    while at is not None and at.tb_next is not None:
-        at = at.tb_next
-    kind = type(error).__name__
-    return f"{kind} at {at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at else kind
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from app.contract.answer import BLOCKED, Rendered, render
 from app.contract.body import documents, keep, reading
 from app.contract.canonical import readings
 from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
+from app.contract.printable import place
 from app.contract.record import (
     BODY_CAP,
     HEADER_CAP,
@@ -27,6 +28,7 @@ from app.contract.record import (
     CaptureRecord,
     Response,
     clip,
+    first,
 )
 from app.contract.rules import (
     UNREAD,
@@ -40,7 +42,6 @@ from app.contract.rules import (
 )
 from app.ingest.admission import Arriving
 from app.ingest.writer import Writer
-from app.logs.masked import place
 from app.mock.request import (
     Arrived,
     ClientGone,
@@ -50,7 +51,6 @@ from app.mock.request import (
     TooLarge,
     TooSlow,
     arrived,
-    header,
     read_body,
     request_of,
 )
@@ -144,7 +144,7 @@ class Mock:
             if any(n in _HAS_BODY for n, _ in scope["headers"]):
                 body = await read_body(
                     receive,
-                    header(asked.headers, "content-encoding"),
+                    first(asked.headers, "content-encoding"),
                     self._max_body,
                     self._arriving,
                     f"mock {asked.client.address if asked.client else ''}",
@@ -197,7 +197,7 @@ class Mock:
 
     def begin(self, asked: Arrived) -> Span:
         """Log lines carry its ids from here to the end of the request's task."""
-        span = self._telemetry.begin(header(asked.headers, "traceparent"))
+        span = self._telemetry.begin(first(asked.headers, "traceparent"))
         lines.current.set((span.trace_id, span.span_id))
         return span
 
@@ -280,7 +280,7 @@ class Mock:
             "now": datetime.now(UTC),
             "counter": count,
         }
-        html = "html" in header(list(answer.headers), "content-type")
+        html = "html" in first(answer.headers, "content-type")
         try:
             content = await template.rendered(answer.template, values, html=html)
         except template.TemplateFailed as e:
@@ -324,7 +324,7 @@ def _json(asked: Arrived, body: Body | None, rule: Rule | None) -> Any:
     """What templates and versions look at."""
     if body is None:
         return None
-    kind = header(asked.headers, "content-type")
+    kind = first(asked.headers, "content-type")
     found = documents(body, kind, rule.decoders if rule else ())
     return found[0] if len(found) == 1 else found or None
 
@@ -360,7 +360,7 @@ def _response(sent: Rendered) -> Response:
             sent.body[:BODY_CAP],
             size=len(sent.body),
             sha256=hashlib.sha256(sent.body).hexdigest(),
-            encoding=header(headers, "content-encoding"),
+            encoding=first(headers, "content-encoding"),
             cap=BODY_CAP,
         )
     return Response(

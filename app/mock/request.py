@@ -7,11 +7,10 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 from app.contract.body import keep
-from app.contract.canonical import hosts_in
-from app.contract.names import HEADER_SCHEME, HEADERS_INTERNAL
+from app.contract.canonical import hosts_in, pairs_of
+from app.contract.names import HEADER_SCHEME, HEADERS_INTERNAL, WEB_PORTS
 from app.contract.record import (
     BODY_CAP,
     HEADER_CAP,
@@ -80,15 +79,16 @@ def arrived(scope: Scope) -> Arrived:
     scheme = internal.get(HEADER_SCHEME) or _HTTP.get(scope["scheme"]) or str(scope["scheme"])
     hosts, port = hosts_of(scope), _port(scope)
     client = scope.get("client")
+    query = scope["query_string"].split(b"&", QUERY_CAP)
     return Arrived(
         method=scope.get("method", "GET"),
         scheme=short(scheme),
         host=hosts[0] if hosts else "",
         hosts=hosts,
-        port=port or (443 if scheme == "https" else 80),
+        port=port or WEB_PORTS.get(scheme, 80),
         path=text(scope.get("raw_path") or scope["path"]),
-        query=pairs_of(scope["query_string"]),
-        more_query=max(0, scope["query_string"].count(b"&") + 1 - QUERY_CAP),
+        query=pairs_of(text(b"&".join(query[:QUERY_CAP]))),
+        more_query=query[QUERY_CAP].count(b"&") + 1 if len(query) > QUERY_CAP else 0,
         headers=[
             (text(n), text(v)) for n, v in scope["headers"] if n.decode("latin-1") not in internal
         ],
@@ -96,20 +96,6 @@ def arrived(scope: Scope) -> Arrived:
         http_version=scope.get("http_version", ""),
         client=Endpoint(short(client[0]), client[1]) if client else None,
     )
-
-
-def pairs_of(query: bytes) -> list[Pair]:
-    """The first QUERY_CAP decoded parameters in order; one without `=` has the value ""."""
-    pairs = []
-    for part in query.split(b"&", QUERY_CAP)[:QUERY_CAP]:
-        if part:
-            name, _, value = part.partition(b"=")
-            pairs.append((_decoded(name), _decoded(value)))
-    return pairs
-
-
-def _decoded(part: bytes) -> str:
-    return text(unquote_to_bytes(part.replace(b"+", b" ")))
 
 
 def request_of(asked: Arrived, body: Body | None) -> Request:
@@ -187,8 +173,3 @@ async def read_body(
                     return kept() if size else None
     except Slow:
         raise TooSlow(kept()) from None
-
-
-def header(headers: list[Pair], name: str) -> str:
-    """The first header of that (lower case) name, "" without one."""
-    return next((v for n, v in headers if n.lower() == name), "")

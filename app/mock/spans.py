@@ -17,9 +17,10 @@ from urllib.parse import quote_plus
 from app.contract.masking.fields import MASK
 from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_RECORD
-from app.contract.record import CaptureRecord, Pair, short
-from app.logs.masked import place
-from app.mock.request import Arrived, header, request_of
+from app.contract.printable import place
+from app.contract.record import CaptureRecord, Pair, first, short
+from app.contract.semconv import method_of, scheme_of, span_name
+from app.mock.request import Arrived, request_of
 from app.otel import ids
 from app.otel.export import Exporter, SpanData
 from app.otel.metrics import Metrics
@@ -27,9 +28,6 @@ from app.otel.sampling import Sampler
 from app.otel.settings import Otel, read
 from app.version import VERSION
 
-METHODS = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
-)
 WAITING = 10_000  # requests that wait for the thread, at most
 _GATHER_S = 0.05  # that it lets more come before it looks
 _UNKNOWN = "?"  # no profile's id: the masking then goes by the names of all of them
@@ -96,7 +94,7 @@ class Telemetry:
 
     def __init__(self, otel: Otel, metrics: Metrics, masker: Callable[[], Masker]) -> None:
         self.exporter = Exporter(otel, metrics)
-        self._sampler = Sampler(otel)
+        self._sampler = Sampler(otel) if otel.traces else None
         self._metrics = metrics
         self._masker = masker
         self._waiting: deque[Answered] = deque()
@@ -124,7 +122,7 @@ class Telemetry:
         """The client's trace when it names one, else a new one."""
         parent = ids.parent(traceparent)
         trace = parent.trace_id if parent else ids.trace_id()
-        sampled = self.exporter.traces and self._sampler.sampled(
+        sampled = self._sampler is not None and self._sampler.sampled(
             trace, parent.sampled if parent else None
         )
         return Span(trace, ids.span_id(), parent.span_id if parent else "", sampled)
@@ -162,12 +160,13 @@ class Telemetry:
 
     def _measure(self, answered: Answered) -> None:
         seconds = answered.duration_ns / 1e9
-        span, asked = answered.span, answered.asked
+        span = answered.span
+        method, scheme = method_of(answered.asked.method), scheme_of(answered.asked.scheme)
         exemplar = {"trace_id": span.trace_id, "span_id": span.span_id} if span.sampled else None
         status = str(answered.status or "")
         self._metrics.observe(
             "http.server.request.duration",
-            (_method(asked.method), _scheme(asked), status, answered.error, answered.action),
+            (method, scheme, status, answered.error, answered.action),
             seconds,
             exemplar,
         )
@@ -196,18 +195,17 @@ class Telemetry:
         )
         if request is None:
             raise ValueError("the masking took the request")
-        method = _method(asked.method)
         record = asked.internal.get(HEADER_RECORD, "")
         attributes: dict[str, str | int] = {
-            "http.request.method": method,
-            "url.scheme": _scheme(asked),
+            "http.request.method": method_of(asked.method),
+            "url.scheme": scheme_of(asked.scheme),
             "url.path": request.path,
             "url.query": _query(request.query, answered.safe_query),
             "server.address": request.host,
             "server.port": asked.port,
             "client.address": asked.client.address if asked.client else "",
             "network.protocol.version": asked.http_version,
-            "user_agent.original": header(request.headers, "user-agent"),
+            "user_agent.original": first(request.headers, "user-agent"),
             "http.response.status_code": answered.status,
             "http.route": answered.route,
             "error.type": answered.error,
@@ -216,9 +214,8 @@ class Telemetry:
             "telemock.rule": answered.rule,
             "telemock.record": record if _RECORD.fullmatch(record) else "",
         }
-        name = "HTTP" if method == "_OTHER" else method
         return SpanData(
-            name=f"{name} {answered.route}" if answered.route else name,
+            name=span_name(asked.method, answered.route),
             kind="server",
             trace_id=span.trace_id,
             span_id=span.span_id,
@@ -228,15 +225,6 @@ class Telemetry:
             attributes={key: value for key, value in attributes.items() if value},
             error=answered.error,
         )
-
-
-def _method(method: str) -> str:
-    return method if method in METHODS else "_OTHER"
-
-
-def _scheme(asked: Arrived) -> str:
-    """A sidecar names it in a header, which anybody can send."""
-    return asked.scheme if asked.scheme in ("http", "https") else "_OTHER"
 
 
 def _query(query: Sequence[Pair], safe: tuple[str, ...]) -> str:

@@ -4,14 +4,14 @@ Called by `telemock rules explain` and by the API.
 """
 
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from app.contract import body as bodies
 from app.contract.actions import DENIED, MOCK, UNTAKEN, Action, Mode
-from app.contract.canonical import hosts_in, readings
-from app.contract.record import BODY_CAP, Pair
+from app.contract.canonical import hosts_in, pairs_of, readings
+from app.contract.record import BODY_CAP, Pair, first, text
 from app.contract.rules import (
     KEPT_HERE,
     UNREAD,
@@ -141,7 +141,6 @@ def seen_from_url(
     if parts.scheme not in ("http", "https", "ws", "wss") or not host:
         raise ValueError(f"{url!r} is not an http or https URL with a host")
     said = tuple(n for name, value in headers if name.lower() == "host" for n in hosts_in(value))
-    kind = next((value for name, value in headers if name.lower() == "content-type"), "")
     encodings = [value for name, value in headers if name.lower() == "content-encoding"]
     kept = bodies.keep(
         (body or b"")[:BODY_CAP],
@@ -156,7 +155,7 @@ def seen_from_url(
         host=names[0],
         names=(*names, *hosts_in(host)),
         path=parts.path or "/",
-        query=parse_qsl(parts.query, keep_blank_values=True),
+        query=pairs_of(text(parts.query)),
         headers=headers,
-        json=bodies.reading(kept, kind),
+        json=bodies.reading(kept, first(headers, "content-type")),
     )

@@ -1,15 +1,22 @@
 """The profiles in use, kept up to date with their files.
 
-Made by the app at its start; its watcher task calls `check` every second.
+Made by the app and by the injector at their start; a task of theirs goes through `changes`.
 """
 
-from collections.abc import Sequence
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
+from app.contract.printable import place
 from app.contract.rules import RuleSet
 from app.profiles.compile import load
 from app.profiles.problems import ProfileError
 from app.profiles.read import find
+
+_LOOK_S = 1.0
+
+log = logging.getLogger(__name__)
 
 _Signature = tuple[tuple[str, int, int, int], ...]
 
@@ -50,6 +57,25 @@ class ProfileSet:
         if changed:
             self.rules = loaded.rules
         return changed
+
+    async def changes(self) -> AsyncGenerator[None]:
+        """Looks every second, for ever, and comes back with every change of `rules` or `error`."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            before = self.error
+            try:
+                changed = await asyncio.to_thread(self.check)
+            except Exception as e:  # the watcher must outlive one bad look
+                log.error("the profiles cannot be looked at: %s", place(e))
+                continue
+            if changed:
+                log.info("the profiles changed and are in use, etag %s", self.rules.etag)
+            if self.error != before:
+                if self.error:
+                    log.error("the change of the profiles is refused: %s", self.error)
+                changed = True
+            if changed:
+                yield
 
     def _signature(self) -> _Signature:
         try:

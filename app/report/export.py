@@ -16,7 +16,7 @@ import msgspec
 
 from app.contract import record
 from app.contract.instant import iso
-from app.contract.record import Body, CaptureRecord, Pair, Request, Response
+from app.contract.record import Body, CaptureRecord, Pair, Request, Response, first, origin
 from app.version import VERSION
 
 CSV_COLUMNS = (
@@ -85,7 +85,7 @@ def _row(found: CaptureRecord) -> dict[str, object]:
         "node": by.node,
         "container": by.container,
         "client": found.client.address if found.client else "",
-        "user_agent": _header(asked.headers, "user-agent"),
+        "user_agent": first(asked.headers, "user-agent"),
         "request_bytes": body.size if body else found.sent,
         "response_bytes": answer.body.size if answer and answer.body else found.received,
         "duration_ms": round(found.duration_ns / 1e6, 3),
@@ -128,12 +128,11 @@ def _entry(found: CaptureRecord, asked: Request) -> dict[str, Any]:
 
 
 def _request(asked: Request) -> dict[str, Any]:
-    default = 443 if asked.scheme in ("https", "wss") else 80
-    port = "" if asked.port == default else f":{asked.port}"
+    url = origin(asked.scheme, asked.host, asked.port) + asked.path
     query = "&".join(f"{_quoted(n)}={_quoted(v)}" for n, v in asked.query)
     request: dict[str, Any] = {
         "method": asked.method,
-        "url": f"{asked.scheme}://{asked.host}{port}{asked.path}" + (f"?{query}" if query else ""),
+        "url": f"{url}?{query}" if query else url,
         "httpVersion": asked.http_version,
         "cookies": [],
         "headers": _pairs(asked.headers),
@@ -143,7 +142,7 @@ def _request(asked: Request) -> dict[str, Any]:
     }
     if asked.body and asked.body.size:
         content = asked.body.text if asked.body.text is not None else asked.body.base64 or ""
-        mime = _header(asked.headers, "content-type")
+        mime = first(asked.headers, "content-type")
         request["postData"] = {"mimeType": mime, "params": [], "text": content}
         if asked.body.base64 is not None:
             request["postData"]["comment"] = "base64"
@@ -155,7 +154,7 @@ def _response(answer: Response | None) -> dict[str, Any]:
     body = answer.body or Body()
     content: dict[str, Any] = {
         "size": body.size,
-        "mimeType": _header(answer.headers, "content-type"),
+        "mimeType": first(answer.headers, "content-type"),
         "text": body.text if body.text is not None else body.base64 or "",
     }
     if body.base64 is not None:
@@ -167,7 +166,7 @@ def _response(answer: Response | None) -> dict[str, Any]:
         "cookies": [],
         "headers": _pairs(answer.headers),
         "content": content,
-        "redirectURL": _header(answer.headers, "location"),
+        "redirectURL": first(answer.headers, "location"),
         "headersSize": -1,
         "bodySize": body.size,
     }
@@ -175,10 +174,6 @@ def _response(answer: Response | None) -> dict[str, Any]:
 
 def _pairs(pairs: Iterable[Pair]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in pairs]
-
-
-def _header(headers: Iterable[Pair], wanted: str) -> str:
-    return next((value for name, value in headers if name.lower() == wanted), "")
 
 
 def _quoted(text: str) -> str:

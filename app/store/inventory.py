@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from app.contract.actions import OUTLINED
 from app.contract.body import documents
-from app.contract.masking.fields import MASK
-from app.contract.record import CaptureRecord, Pair, Request
+from app.contract.masking.fields import MASK, TOKEN
+from app.contract.record import CaptureRecord, Pair, first
 
 TYPES = ("string", "integer", "number", "boolean", "null", "object", "array", "empty")
 SHAPES = (
@@ -35,7 +35,7 @@ _SHAPES = (
     ("version", re.compile(r"v?\d{1,9}(\.\d{1,9}){1,3}([-+][0-9A-Za-z.-]{1,64})?")),
     ("email", re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}\.[^@\s.]{1,63}")),
     ("url", re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,15}://\S*")),
-    ("token", re.compile(r"tok_[0-9A-Za-z_-]{8,64}")),
+    ("token", TOKEN),
     ("hex", re.compile(r"([0-9a-f]{2}){8,}|([0-9A-F]{2}){8,}")),
 )  # fmt: skip
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -73,7 +73,7 @@ def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation 
     )
     others += request.left_out
     if request.body is not None:
-        found = documents(request.body, _content_type(request), decoders)
+        found = documents(request.body, first(request.headers, "content-type"), decoders)
         forms = tuple([_form(document, 0) for document in found])
         small = len(request.body.text or "") <= _SMALL
         more, over = (_known_bodies if small else _bodies)(forms)
@@ -187,10 +187,6 @@ def _mixed(value: str) -> bool:
 def _number_shape(value: float) -> str:
     """Seconds or milliseconds of the years 2001 to 2065."""
     return "timestamp" if 1e9 <= value < 3e9 or 1e12 <= value < 3e12 else ""
-
-
-def _content_type(request: Request) -> str:
-    return next((v for n, v in request.headers if n.lower() == "content-type"), "")
 
 
 def _form(value: Any, depth: int) -> _Form:

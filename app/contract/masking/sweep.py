@@ -11,7 +11,7 @@ import msgspec
 from app.contract import body as bodies
 from app.contract.masking.fields import MASK, SMALL
 from app.contract.masking.traces import Traces
-from app.contract.record import Body, CaptureRecord, Pair, short
+from app.contract.record import Body, CaptureRecord, Pair, first, short
 
 NESTED = frozenset("{[eW")  # how JSON begins, and base64 of it
 DEPTH = 64  # levels of a document that are read; what lies deeper is masked
@@ -107,7 +107,7 @@ def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequenc
         return
     coded = body.base64 is not None
     plain = data.decode("latin-1") if coded else data.decode()
-    kind, found = bodies.parse(data, content_type(headers), decoders)
+    kind, found = bodies.parse(data, first(headers, "content-type"), decoders)
     if kind == "text" and not traces.affords(plain):
         return withhold(body)
     if kind in ("json", "ndjson"):
@@ -152,11 +152,6 @@ def scalars(node: Any, depth: int = 0) -> list[str]:
     if depth <= DEPTH and isinstance(node, list):
         return [s for v in node for s in scalars(v, depth + 1)]
     return [msgspec.json.encode(node).decode()]
-
-
-def content_type(headers: Sequence[Pair]) -> str:
-    """The Content-Type of a message, "" when it has none."""
-    return next((v for n, v in headers if n.lower() == "content-type"), "")
 
 
 def withhold(body: Body) -> None:

@@ -9,7 +9,7 @@ from app.escape import inert, plain
     ("value", "shown"),
     [
         ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
-        ("a\r\nb\tc", r"a\x0d\x0ab\x09c"),
+        ("a\r\nb\tc", r"a\r\nb\tc"),
         ("\x9b2J\x7f", r"\x9b2J\x7f"),
         ("txt\u202egpj.exe", r"txt\u202egpj.exe"),
         ("line\u2028end", r"line\u2028end"),

@@ -101,7 +101,7 @@ class Lab:
         self.served: list[bytes] = []
         monkeypatch.setattr(platform, "original_addr", self._original)
         monkeypatch.setattr(GateInstance, "handle_stream", self._serve)
-        monkeypatch.setattr(accept, "PORTS", (443, self.far.getsockname()[1]))
+        monkeypatch.setattr(accept, "REDIRECTED_PORTS", (443, self.far.getsockname()[1]))
         self.instance: Any = None
 
     def _original(self, _: socket.socket) -> tuple[str, int]:

@@ -1,7 +1,6 @@
 """addon/exchange/exchange.py: bodies kept within a cap, trace context, targets taken apart."""
 
 import hashlib
-from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from addon.exchange.exchange import Counted, Kept, query_of, trace
 from addon.exchange.reply import headers_of
-from app.contract.record import text
 from app.otel.sampling import Sampler
 from app.otel.settings import read
 
@@ -98,9 +96,3 @@ def test_target_is_taken_apart_and_bytes_that_are_no_text_escaped() -> None:
         ("X-A", "\\xfe"),
         ("x-a", "é"),
     ]
-
-
-@given(st.text("ab&=%+;2FfeEé \udcff", max_size=40))
-def test_a_query_is_read_as_urllib_reads_it(query: str) -> None:
-    pairs = parse_qsl(text(query), keep_blank_values=True, errors="surrogateescape")
-    assert query_of("/x?" + text(query)) == ("/x", [(text(n), text(v)) for n, v in pairs])

@@ -187,7 +187,8 @@ def test_version(telemock: Telemock) -> None:
 LIGHT = {
     "app", "app.cli", "app.cli.captures", "app.cli.inject", "app.cli.options", "app.cli.root",
     "app.cli.rules", "app.cli.status", "app.contract", "app.contract.actions",
-    "app.contract.instant", "app.contract.names", "app.escape", "app.report", "app.report.tables",
+    "app.contract.instant", "app.contract.names",
+    "app.contract.printable", "app.escape", "app.report", "app.report.tables",
     "app.version",
 }  # fmt: skip
 SLOW = {"asyncio", "email", "http", "importlib.metadata", "json", "sqlite3"}  # of Python's library

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import socket
 import ssl
@@ -12,7 +13,7 @@ import pytest
 from app.cluster import certificates, pki
 from app.cluster.certificates import Material, ServerCertificate, TlsError
 from app.cluster.kube import Api, path
-from app.cluster.pki import Pair
+from app.contract.signing import Pair, now
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.cluster.test_pki import DAY
 
@@ -42,7 +43,7 @@ def test_everything_is_made_once(made: dict[str, bytes]) -> None:
 
 
 def test_only_what_is_due_is_renewed(made: dict[str, bytes]) -> None:
-    old = pki.make_leaf(pair(made, "ca"), ["a.svc"], pki.now() - 61 * DAY)
+    old = pki.make_leaf(pair(made, "ca"), ["a.svc"], now() - 61 * DAY)
     held = {**made, "app.crt": old.certificate, "app.key": old.key, "mine": b"kept"}
     wanted = certificates.renewed(held, NAMES)
     assert {k for k in wanted if wanted[k] != held[k]} == {"app.crt", "app.key"}
@@ -120,14 +121,15 @@ def test_certificate_changes_while_it_serves(made: dict[str, bytes]) -> None:
     with listening(certificate) as address:
         first = shown(address)  # health can be asked from the start
         material = Material(made["ca.crt"], {"app": pair(made, "app")})
-        assert certificate.use(material)
-        assert not certificate.use(material)
+        certificate.use(material)
         assert certificate.loaded
         second = shown(address, made["ca.crt"], "a.svc")
+        certificate.use(material)
+        assert shown(address, made["ca.crt"], "a.svc") == second
         other = certificates.renewed({}, NAMES)
         with pytest.raises(ssl.SSLCertVerificationError):
             shown(address, other["ca.crt"], "a.svc")
-        assert certificate.use(Material(other["ca.crt"], {"app": pair(other, "app")}))
+        certificate.use(Material(other["ca.crt"], {"app": pair(other, "app")}))
         third = shown(address, other["ca.crt"], "a.svc")
         assert shown(address) == third  # without SNI too
     assert len({first, second, third}) == 3
@@ -175,7 +177,7 @@ def test_leaf_that_has_ended_is_renewed_and_the_authority_kept() -> None:
     with cluster() as api, namespace(api, "i2-tls") as ns:
         names = certificates.host_names("tm", ns)
         held = certificates.renewed({}, names)
-        old = pki.make_leaf(pair(held, "ca"), names["injector"], pki.now() - 91 * DAY)
+        old = pki.make_leaf(pair(held, "ca"), names["injector"], now() - 91 * DAY)
         held |= {"injector.crt": old.certificate, "injector.key": old.key}
         write(api, ns, "tm-tls", held)
         found = certificates.loader(api, ns, "tm")()
@@ -213,3 +215,33 @@ def test_secret_of_the_operator_is_read_and_never_written(made: dict[str, bytes]
             certificates.loader(api, ns, "tm", "no-ca")()
         with pytest.raises(TlsError, match="the key of another certificate"):
             certificates.loader(api, ns, "tm", "mixed")()
+
+
+async def test_a_look_that_fails_keeps_the_last_good_one(
+    made: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(certificates, "LOOK_S", 0.0)
+    monkeypatch.setattr(certificates, "SOON_S", 0.0)
+    certificate = ServerCertificate("app")
+    looks = iter([TlsError("no Secret"), ValueError("quotes a client"), ValueError("x"), None])
+
+    async def look() -> None:
+        if certificate.loaded:
+            again.set()
+            await asyncio.Event().wait()
+        seen.append(certificate.health())
+        if error := next(looks):
+            raise error
+        certificate.use(Material(made["ca.crt"], {"app": pair(made, "app")}))
+
+    seen: list[dict[str, object]] = []
+    again = asyncio.Event()
+    task = asyncio.create_task(certificate.kept(look))
+    await again.wait()
+    assert [(one["ok"], str(one["error"]).partition(" at ")[0]) for one in seen] == [
+        (False, error) for error in ("not loaded yet", "no Secret", "ValueError", "ValueError")
+    ]
+    assert caplog.text.count("cannot be kept up to date") == 2
+    assert certificate.health() == {"ok": True, "error": "", "days_left": 90.0}
+    assert "quotes a client" not in caplog.text
+    task.cancel()

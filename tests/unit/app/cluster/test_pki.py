@@ -5,7 +5,8 @@ import pytest
 from cryptography import x509
 
 from app.cluster import pki
-from app.cluster.pki import Pair, Unusable
+from app.cluster.pki import Unusable
+from app.contract.signing import Pair, now
 
 DAY = datetime.timedelta(days=1)
 
@@ -17,7 +18,7 @@ def authority() -> Pair:
 
 def test_authority_lives_ten_years_and_signs_nothing_but_leafs(authority: Pair) -> None:
     certificate = x509.load_pem_x509_certificate(authority.certificate)
-    assert 3649 <= (certificate.not_valid_after_utc - pki.now()).days <= 3650
+    assert 3649 <= (certificate.not_valid_after_utc - now()).days <= 3650
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     assert constraints.critical
     assert (constraints.value.ca, constraints.value.path_length) == (True, 0)
@@ -27,7 +28,7 @@ def test_authority_lives_ten_years_and_signs_nothing_but_leafs(authority: Pair) 
 def test_leaf_lives_ninety_days_for_its_names(authority: Pair) -> None:
     leaf = pki.make_leaf(authority, ["a.b.svc", "10.0.0.1"])
     certificate = x509.load_pem_x509_certificate(leaf.certificate)
-    assert 89 <= (certificate.not_valid_after_utc - pki.now()).days <= 90
+    assert 89 <= (certificate.not_valid_after_utc - now()).days <= 90
     assert pki.not_after(leaf.certificate) == certificate.not_valid_after_utc
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["a.b.svc"]
@@ -66,7 +67,7 @@ def test_long_name_still_makes_a_certificate(authority: Pair) -> None:
 def test_leaf_is_used_for_two_thirds_of_its_life(
     authority: Pair, age: datetime.timedelta, usable: bool
 ) -> None:
-    leaf = pki.make_leaf(authority, ["a"], pki.now() - age)
+    leaf = pki.make_leaf(authority, ["a"], now() - age)
     if usable:
         pki.check_leaf(leaf, authority, ["a"])
     else:
@@ -92,13 +93,13 @@ def test_leaf_that_does_not_fit(authority: Pair) -> None:
 
 def test_authority_that_does_not_serve(authority: Pair) -> None:
     with pytest.raises(Unusable, match="ends on"):  # before a leaf of today would
-        pki.check_authority(pki.make_authority(pki.now() - pki.CA_LIFE + 60 * DAY))
+        pki.check_authority(pki.make_authority(now() - pki.CA_LIFE + 60 * DAY))
     with pytest.raises(Unusable, match="no authority"):
         pki.check_authority(pki.make_leaf(authority, ["a"]))
 
 
 def test_what_of_a_bundle_is_still_valid(authority: Pair) -> None:
-    old = pki.make_authority(pki.now() - pki.CA_LIFE - DAY)
+    old = pki.make_authority(now() - pki.CA_LIFE - DAY)
     broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     bundle = b"# text\n" + old.certificate + broken + authority.certificate
     assert pki.still_valid(bundle) == [authority.certificate]

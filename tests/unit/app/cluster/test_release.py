@@ -155,16 +155,16 @@ def api() -> Iterator[kube.Api]:
 async def test_certificate_comes_once_the_secret_is_there(
     api: kube.Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.cluster.release._SOON_S", 0.05)
+    monkeypatch.setattr("app.cluster.certificates.SOON_S", 0.05)
     with namespace(api, "a1-secret") as place:
         release = Release(api, place, NAME)
-        task = asyncio.create_task(release.renewing())
+        task = asyncio.create_task(release.certificate.kept(release.look))
         error = "there is no Secret"
-        await until(lambda: error in str(release.health()["error"]))
-        assert not release.health()["ok"]
+        await until(lambda: error in str(release.certificate.health()["error"]))
+        assert not release.certificate.health()["ok"]
         await asyncio.to_thread(objects, api, place)
-        await until(lambda: bool(release.health()["ok"]))
-        assert release.health() == {"ok": True, "error": "", "days_left": 90.0}
+        await until(lambda: bool(release.certificate.health()["ok"]))
+        assert release.certificate.health() == {"ok": True, "error": "", "days_left": 90.0}
         assert caplog.text.count(error) == 1
         task.cancel()
         release.authority.close()

@@ -1,6 +1,7 @@
 """app/contract/canonical.py: the names and paths that a server could read."""
 
 import time
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,11 @@ from app.contract.canonical import (
     host_of,
     hosts_in,
     is_plain,
+    pairs_of,
     readings,
     without_dots,
 )
+from app.contract.record import text
 
 
 @pytest.mark.parametrize(
@@ -183,3 +186,9 @@ def test_no_authority_keeps_others_waiting(authority: str) -> None:
     started = time.process_time()
     hosts_in(authority)
     assert time.process_time() - started < 0.5
+
+
+@given(st.text("ab&=%+;2FfeEé \udcff", max_size=40))
+def test_a_query_is_read_as_urllib_reads_it(query: str) -> None:
+    pairs = parse_qsl(text(query), keep_blank_values=True, errors="surrogateescape")
+    assert pairs_of(text(query)) == [(text(n), text(v)) for n, v in pairs]

@@ -156,3 +156,24 @@ def test_id_is_of_boot_and_number() -> None:
 
 def test_reasons_are_sentences() -> None:
     assert all(s and s[0].islower() and not s.endswith(".") for s in r.REASONS.values())
+
+
+def test_the_first_header_of_a_name_in_any_case() -> None:
+    pairs = [("A", "1"), ("Content-Type", "x"), ("content-type", "y")]
+    assert r.first(pairs, "content-type") == "x"
+    assert r.first(pairs, "b") == ""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "port", "shown"),
+    [
+        ("https", "a.test", 443, "https://a.test"),
+        ("http", "a.test", 443, "http://a.test:443"),
+        ("http", "::1", 80, "http://[::1]"),
+        ("ws", "a.test", 80, "ws://a.test:80"),
+    ],
+)
+def test_origin_names_the_port_that_is_not_the_schemes(
+    scheme: str, host: str, port: int, shown: str
+) -> None:
+    assert r.origin(scheme, host, port) == shown

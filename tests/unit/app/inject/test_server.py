@@ -13,10 +13,10 @@ import pytest
 import uvicorn
 from cryptography import x509
 
-from app.cluster import kube, pki
+from app.cluster import certificates, kube, pki
 from app.cluster.kube import MERGE_PATCH, Api
 from app.contract.names import METRICS
-from app.inject import server
+from app.contract.signing import Pair, now
 from app.inject.process_settings import load
 from app.inject.server import Injector
 from app.inject.webhook import BODY_CAP
@@ -154,7 +154,7 @@ def damage(api: Api, ns: str, name: str, data: dict[str, bytes]) -> None:
 @needs_cluster
 def test_certificates_rotate_under_load(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two replicas, a leaf that has ended and then a new authority: no pod is refused."""
-    monkeypatch.setattr(server, "LOOK_S", 0.5)
+    monkeypatch.setattr(certificates, "LOOK_S", 0.5)
     with (
         cluster() as api,
         namespace(api, "i2-rotate") as ns,
@@ -175,9 +175,9 @@ def test_certificates_rotate_under_load(monkeypatch: pytest.MonkeyPatch) -> None
 
         with Load(api, ns) as load_:
             load_.more(20)
-            authority = pki.Pair(first["ca.crt"], first["ca.key"])
+            authority = Pair(first["ca.crt"], first["ca.key"])
             names = [f"{name}-injector.{ns}.svc"]
-            old = pki.make_leaf(authority, names, pki.now() - 91 * DAY)
+            old = pki.make_leaf(authority, names, now() - 91 * DAY)
             damage(api, ns, name, {"injector.crt": old.certificate, "injector.key": old.key})
             wait_for(
                 lambda: (
@@ -212,7 +212,7 @@ def test_certificates_rotate_under_load(monkeypatch: pytest.MonkeyPatch) -> None
 def test_api_server_away_changes_nothing_that_was_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "LOOK_S", 0.2)
+    monkeypatch.setattr(certificates, "LOOK_S", 0.2)
     with (
         cluster() as api,
         namespace(api, "i2-away") as ns,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.profiles import ProfileError, ProfileSet
+from app.profiles import ProfileError, ProfileSet, watch
 from tests.unit.app.profiles.conftest import HEAD, RULES
 
 
@@ -89,3 +89,35 @@ def test_answer_file_that_was_missing_is_seen_when_it_comes(tmp_path: Path) -> N
 def test_bad_files_stop_the_start(tmp_path: Path) -> None:
     with pytest.raises(ProfileError):
         ProfileSet([tmp_path / "gone.yaml"])
+
+
+async def test_every_change_comes_back_and_one_bad_look_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "_LOOK_S", 0.0)
+    caplog.set_level("INFO")
+    path = tmp_path / "acme.yaml"
+    write(path, HEAD + RULES)
+    profiles = ProfileSet([path])
+    check, looks = profiles.check, iter([ZeroDivisionError("quotes a client")])
+
+    def looked() -> bool:
+        for error in looks:
+            raise error
+        return check()
+
+    monkeypatch.setattr(profiles, "check", looked)
+    changes = profiles.changes()
+    write(path, HEAD + RULES.replace("observe", "block"))
+    await anext(changes)
+    assert (profiles.rules.profiles[0].rules[0].action, profiles.error) == ("block", "")
+    write(path, "id: [")
+    await anext(changes)
+    assert "acme.yaml" in profiles.error
+    write(path, HEAD + RULES.replace("observe", "block"))
+    await anext(changes)
+    assert profiles.error == ""
+    await changes.aclose()
+    for said in ("cannot be looked at: ZeroDivisionError at", "changed and are in use", "refused"):
+        assert caplog.text.count(said) == 1
+    assert "quotes a client" not in caplog.text

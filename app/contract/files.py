@@ -1,0 +1,28 @@
+"""Files that are there whole or not at all, whenever somebody reads them."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+
+def write_whole(
+    path: Path,
+    pieces: Iterable[bytes],
+    mode: int = 0o666,
+    *,
+    put: Callable[[Path, Path], None] = os.replace,
+    sync: bool = False,
+) -> None:
+    """Written beside its place and `put` there: `os.link` does not take the place of a file that
+    is there already. `mode` before the umask; `sync` outlives a power failure. Raises OSError."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.writelines(pieces)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        put(part, path)
+    finally:
+        part.unlink(missing_ok=True)
