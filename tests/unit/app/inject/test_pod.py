@@ -73,6 +73,24 @@ def test_golden(case: str) -> None:
         assert text == (folder / name).read_text()
 
 
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        ("StatefulSet", "  replicas: 2\n  serviceName: workers\n"),
+        ("DaemonSet", "  updateStrategy:\n    type: RollingUpdate\n"),
+    ],
+)
+def test_what_cribls_chart_makes_instead_of_a_deployment_is_changed_alike(
+    kind: str, own: str
+) -> None:
+    def instead(name: str) -> str:
+        text = (GOLDEN / "workergroup-deployment" / name).read_text()
+        return text.replace("Deployment", kind).replace("  replicas: 2\n", own)
+
+    output, outcomes = run(instead("input.yaml"))
+    assert (output, told(outcomes)) == (instead("output.yaml"), instead("reasons.txt"))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_injecting_twice_is_injecting_once(case: str) -> None:
     text = (GOLDEN / case / "input.yaml").read_text()
