@@ -94,6 +94,7 @@ def test_a_list_is_changed_item_by_item() -> None:
     kept = 'apiVersion: v1\nkind: ConfigMap\ndata:\n  when: "2026-01-31"\n'
     assert output == listed(alone, kept, alone)
     assert [outcome.injection.injected for outcome in outcomes] == [True, True]
+    assert run(output)[0] == output
 
 
 @pytest.mark.parametrize(
