@@ -12,7 +12,7 @@ from tests.records import exchange, incoming
 
 
 def writer_on(connection: sqlite3.Connection) -> Writer:
-    return Writer(connection, lambda profile, rule: ())
+    return Writer(connection)
 
 
 def test_dictionary_is_trained_once_and_used_after_a_restart(
