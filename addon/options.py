@@ -3,7 +3,6 @@
 Read by `addon.sidecar` at start. The app has a table of its own.
 """
 
-import re
 import secrets
 import socket
 import ssl
@@ -25,12 +24,14 @@ from addon.target.dns import Address
 from addon.target.egress import Egress
 from addon.target.egress import parse as parse_egress
 from app.contract import names
+from app.contract.instant import until
 from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
 from app.contract.settings import (
     LOG_FORMATS,
     Setting,
     SettingError,
     host_names,
+    listed,
     one_of,
     port,
     read,
@@ -77,7 +78,7 @@ def _optional_path(value: str) -> Path | None:
 def _listeners(value: str) -> tuple[Endpoint, ...]:
     """`127.0.0.1:17443,[::1]:17443`. Wildcards are refused: they would redirect into themselves."""
     found = []
-    for item in filter(None, (v.strip() for v in value.split(","))):
+    for item in listed(value):
         host, _, number = item.rpartition(":")
         host = host.strip("[]")
         if not host or host in ("0.0.0.0", "::"):  # noqa: S104 - refused here
@@ -89,7 +90,7 @@ def _listeners(value: str) -> tuple[Endpoint, ...]:
 def _hosts(value: str) -> dict[str, str]:
     """`ADDRESS=HOST`, comma separated: the dummy addresses that stand for telemetry hosts."""
     found = {}
-    for item in filter(None, (v.strip() for v in value.split(","))):
+    for item in listed(value):
         address, _, host = item.partition("=")
         if not address or not host:
             raise ValueError("ADDRESS=HOST")
@@ -102,19 +103,6 @@ def _loopback(value: str) -> dict[str, str]:
     if not all(ip_address(address).is_loopback for address in found):
         raise ValueError
     return found
-
-
-def _until(value: str) -> datetime | timedelta | None:
-    """A time with its zone, or how long: 90m."""
-    if not value:
-        return None
-    if short_form := re.fullmatch(r"([0-9]{1,6})([smhd])", value):
-        units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-        return timedelta(**{units[short_form[2]]: int(short_form[1])})
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        raise ValueError
-    return moment
 
 
 def _seconds(value: str) -> float:
@@ -172,7 +160,7 @@ SETTINGS = (
             "Loopback addresses and the telemetry hosts that /etc/hosts gives them: the sidecar "
             "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443.",
             "ADDRESS=HOST with addresses such as 127.0.0.2, comma separated"),
-    Setting("TELEMOCK_ALL_UNTIL", "", _until,
+    Setting("TELEMOCK_ALL_UNTIL", "", until,
             "When all connections are redirected: until when they are looked into. Later ones are "
             "relayed unread, those to telemetry hosts too. How long counts from the first start.",
             "a time such as 2026-01-31T12:00:00Z, or how long, such as 90m or 2h"),

@@ -29,6 +29,7 @@ from app.contract.settings import (
     read,
     resolve,
     size,
+    some,
 )
 
 TRACE_ID = "{trace_id}"  # in TELEMOCK_TRACE_URL
@@ -64,13 +65,6 @@ def _log_size(value: str) -> int:
     if 0 < number < _LOGS_LEAST:
         raise ValueError
     return number
-
-
-def _names(value: str) -> tuple[str, ...]:
-    names = tuple(filter(None, (v.strip() for v in value.split(","))))
-    if not names:
-        raise ValueError
-    return names
 
 
 def _trace_url(value: str) -> str:
@@ -134,7 +128,7 @@ SETTINGS = (
         "bytes, at least 1MiB or 0, or a number with KiB, MiB or GiB",
     ),
     Setting(
-        "TELEMOCK_PROFILES", "cribl", _names,
+        "TELEMOCK_PROFILES", "cribl", some,
         "Profiles in use, comma separated: names of built-in ones, files or folders.",
         "at least one name",
     ),

@@ -15,10 +15,11 @@ from typing import NamedTuple
 import zstandard
 
 from addon.app_client.client import Api, Backoff, Distrusted, NoToken
-from addon.record.receipt import NotTaken, Receipt, Refused, read
+from addon.record.receipt import NotTaken, read
 from addon.record.segment import Batch
 from addon.record.spool import Spool
 from app.contract import account
+from app.contract.account import Receipt, RefusedRecord
 from app.contract.names import (
     CONTENT_TYPE_RECORDS,
     HEADER_ACCOUNTS,
@@ -178,7 +179,7 @@ class Delivery:
                 except NotTaken as again:
                     if again.status not in _TRY_SMALLER:
                         raise
-        return Receipt(0, 0, [Refused(1, str(e))])
+        return Receipt(0, 0, [RefusedRecord(1, str(e))])
 
     def _done(self, batch: Batch, receipt: Receipt, reason: str) -> None:
         self._spool.accept(batch, {one.line - 1 for one in receipt.refused}, reason)

@@ -5,28 +5,10 @@ Called by `addon.record.deliver`. Only a receipt deletes records from the spool,
 place may answer a proxy, a portal or a server of another kind.
 """
 
-from typing import Annotated
-
 import msgspec
 
 from addon.app_client.client import Answer, trouble_of
-
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Refused(msgspec.Struct):
-    line: int
-    reason: str
-
-
-class Receipt(msgspec.Struct):
-    """What the app says became of a batch. `accounts`: how many records it has of each boot of
-    which it was told; an older app says nothing of them."""
-
-    stored: _Count
-    duplicates: _Count
-    refused: list[Refused]
-    accounts: dict[str, _Count] = {}
+from app.contract.account import Receipt
 
 
 class NotTaken(Exception):

@@ -29,6 +29,7 @@ from addon.redirect.tool import RedirectError
 from app.contract import dummies as pool
 from app.contract import names
 from app.contract.cores import no_core_dumps
+from app.contract.settings import listed
 
 CONNECT_SECONDS = 2.0
 _PROVED = names.WEB_PORTS["https"]  # by a connection to it
@@ -39,7 +40,7 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 def parse(text: str) -> list[Dummy]:
     """`ADDRESS=HOST`, comma separated, as in TELEMOCK_HOSTS. Raises RedirectError."""
     found = []
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    for item in listed(text):
         address, _, host = item.partition("=")
         try:
             number = ip_address(address.strip().strip("[]"))

@@ -18,8 +18,9 @@ import typer
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.cli.server import Server, allow_connections, config
+from app.cli.server import Server, config
 from app.client.running import running_app
+from app.contract.cores import allow_files
 from app.contract.files import write_whole
 from app.contract.names import API_KEPT_S, FILE_SERVER, FILE_TOKEN
 from app.contract.settings import SettingError
@@ -54,7 +55,7 @@ def serve(settings: Settings) -> int:
         url = _url(settings.host, listener.getsockname()[1])
         app = create_app(settings)
         startup = _Startup(app)
-        allow_connections()
+        allow_files()
         server: _Server
         if settings.cluster:
             over_tls = bound(settings.tls_port, "TELEMOCK_TLS_PORT")

@@ -16,6 +16,7 @@ import zstandard
 
 from app.auth import Pod
 from app.contract import account
+from app.contract.account import Receipt, RefusedRecord
 from app.contract.names import HEADER_ACCOUNTS
 from app.contract.record import RecordError, decode, short
 from app.ingest.admission import Place
@@ -40,27 +41,9 @@ class BatchError(ValueError):
         self.hint = hint
 
 
-class Refused(msgspec.Struct, omit_defaults=True):
-    """`line` counts from 1; `id` stands where it could be read."""
-
-    line: int
-    reason: str
-    id: str = ""
-
-
-class Receipt(msgspec.Struct, omit_defaults=True):
-    """What became of a batch. Refused records are not to be sent again; the rest are on disk.
-    `accounts`: of each boot whose account was taken, how many of its records are stored."""
-
-    stored: int
-    duplicates: int
-    refused: list[Refused]
-    accounts: dict[str, int] = {}
-
-
 class Batch(NamedTuple):
     records: list[Incoming]
-    refused: list[Refused]
+    refused: list[RefusedRecord]
 
 
 class Budget:
@@ -137,7 +120,7 @@ def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming] = 
         try:
             batch.records.append(ready(line))
         except RecordError as e:
-            batch.refused.append(Refused(number, short(str(e)), _id(line)))
+            batch.refused.append(RefusedRecord(number, short(str(e)), _id(line)))
     return batch
 
 

@@ -1,12 +1,10 @@
 """How the injector's process is set, read from its environment: one table.
 
-Read by `telemock injector`; `python -m app.inject.process_settings` prints the table of
-docs/reference/settings.md.
+Read by `telemock injector`.
 """
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +13,16 @@ from urllib.parse import urlsplit
 from app.contract import dummies
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
 from app.contract.rules import RuleSet
-from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
+from app.contract.settings import (
+    LOG_FORMATS,
+    Setting,
+    SettingError,
+    listed,
+    one_of,
+    port,
+    read,
+    some,
+)
 from app.inject.annotations import wishes
 from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
 from app.mock.spans import PodNames, otel
@@ -24,21 +31,11 @@ from app.otel.settings import Otel
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(filter(None, (v.strip() for v in value.split(","))))
-
-
-def _some(value: str) -> tuple[str, ...]:
-    if not (found := _list(value)):
-        raise ValueError
-    return found
-
-
 def _trust(value: str) -> tuple[str, ...]:
     anything = InjectSettings(image="", app_url="", rules=RuleSet())
     if isinstance(wishes({ANNOTATION_TRUST: value}, anything), list):
         raise ValueError
-    return _list(value)
+    return listed(value)
 
 
 def _object(value: str) -> dict[str, Any]:
@@ -107,7 +104,7 @@ SETTINGS = (
         "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
     ),
     Setting(
-        "TELEMOCK_PROFILES", "cribl", _some,
+        "TELEMOCK_PROFILES", "cribl", some,
         "Profiles that pods may get, comma separated: names of built-in ones, files or folders.",
         "at least one name",
     ),
@@ -238,16 +235,3 @@ def _is_proxy(url: str) -> bool:
         return bool(parts.scheme == "http" and parts.hostname and parts.port)
     except ValueError:
         return False
-
-
-def markdown() -> str:
-    """The table of docs/reference/settings.md."""
-    rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
-    for row in SETTINGS:
-        default = f"`{row.default}`" if row.default else "empty"
-        rows.append(f"| `{row.name}` | {default} | {row.help.replace('|', '\\|')} |")
-    return "\n".join(rows) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(markdown())

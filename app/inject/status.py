@@ -5,16 +5,19 @@ API server, the sidecars and the app for it. Called by `telemock status`.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from app.cluster.kube import Api, KubeError, Object, path
 from app.contract import names
 from app.contract.rules import RuleSet
+from app.contract.settings import listed
+from app.inject.conflicts import all_containers
 from app.inject.reasons import REASONS
+from app.inject.settings import Told
 from app.report.build import Report
 
 _ASKED_AT_ONCE = 8  # sidecars
@@ -79,15 +82,6 @@ class Seen(NamedTuple):
 
     report: Report
     rules: RuleSet
-
-
-class _Told(msgspec.Struct):
-    """The annotation that injection leaves; anyone may have changed it since."""
-
-    reasons: list[str] = []
-    redirect: str = ""
-    mode: str = ""
-    version: str = ""
 
 
 def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object]:
@@ -215,17 +209,16 @@ def counters(metrics: str) -> Counters | None:
     )
 
 
-def _told(pod: Object) -> _Told:
+def _told(pod: Object) -> Told:
     text = (pod["metadata"].get("annotations") or {}).get(names.ANNOTATION_STATUS, "")
     try:
-        return msgspec.json.decode(text, type=_Told)
+        return msgspec.json.decode(text, type=Told)
     except (msgspec.DecodeError, RecursionError):
-        return _Told()
+        return Told()
 
 
 def _sidecar(pod: Object) -> Object | None:
-    spec = pod["spec"]
-    every: Sequence[Any] = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    every = all_containers(pod["spec"])
     return next((c for c in every if c["name"] == names.CONTAINER_SIDECAR), None)
 
 
@@ -286,7 +279,7 @@ def _stale(pod: Object, rules: RuleSet, redirect: str) -> list[str]:
     if redirect == "all":
         return []
     annotations = pod["metadata"].get("annotations") or {}
-    only = {p.strip() for p in annotations.get(names.ANNOTATION_PROFILES, "").split(",")} - {""}
+    only = listed(annotations.get(names.ANNOTATION_PROFILES, ""))
     wanted = {
         host.name
         for profile in rules.profiles

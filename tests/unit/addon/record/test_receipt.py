@@ -1,12 +1,13 @@
 import pytest
 
 from addon.app_client.client import Answer
-from addon.record.receipt import NotTaken, Receipt, Refused, read
+from addon.record.receipt import NotTaken, read
+from app.contract.account import Receipt, RefusedRecord
 
 
 def test_a_receipt_that_accounts_for_all() -> None:
     body = b'{"stored":1,"duplicates":1,"refused":[{"line":2,"reason":"no","id":"x"}],"new":1}'
-    assert read(Answer(200, {}, body), 3) == Receipt(1, 1, [Refused(2, "no")])
+    assert read(Answer(200, {}, body), 3) == Receipt(1, 1, [RefusedRecord(2, "no", "x")])
     body = b'{"stored":0,"duplicates":0,"refused":[],"accounts":{"ab":3}}'
     assert read(Answer(200, {}, body), 0).accounts == {"ab": 3}
 
