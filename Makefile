@@ -52,8 +52,17 @@ demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (K
 	@$(BIN)/telemock demo $(if $(filter-out 0,$(KEEP)),--keep) $(if $(filter-out 0,$(OTEL)),--otel)
 
 .PHONY: test
-test: $(VENV) ## unit and integration tests
-	$(BIN)/python -m pytest tests/unit tests/integration
+test: ## unit tests, then integration tests if none failed
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-integration
+
+.PHONY: test-unit
+test-unit: $(VENV) ## unit tests, on all cores
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal tests/unit
+
+.PHONY: test-integration
+test-integration: $(VENV) ## tests that cross processes, one after the other
+	$(BIN)/python -m pytest tests/integration
 
 .PHONY: nightly
 nightly: $(VENV) ## the leak oracle with 100,000 requests made up, and every attack (root; LEAKS_SEED=… repeats a run)
@@ -101,13 +110,14 @@ docs: $(VENV) ## build the documentation into site/ (`.venv/bin/mkdocs serve` sh
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo 'the documentation is in site/index.html'
 
-# Pages with blocks that cog writes.
+# Pages with blocks that cog writes. The chart's schema holds the profiles', and pages show both.
 COGGED = $(shell grep -rlF '[[[cog' --include='*.md' *.md docs 2>/dev/null)
 
 .PHONY: generate
-generate: $(VENV) chart-generate ## rewrite what is written by program: blocks of docs/, schemas, the chart's cases
+generate: $(VENV) ## rewrite what is written by program: blocks of docs/, schemas, the chart's cases
+	@$(BIN)/python -m app.generate
+	@$(BIN)/python charts/generate.py
 	@[[ -z "$(COGGED)" ]] || $(BIN)/cog -I . -r $(COGGED)
-	@[[ ! -e app/generate.py ]] || $(BIN)/python -m app.generate
 
 # Compares with what was there before, so that it can be run with uncommitted work in the tree.
 .PHONY: verify

@@ -32,6 +32,7 @@ from addon.options import Options
 from addon.record.capture import Capture
 from addon.record.ship import Shipper
 from app.contract import body as bodies
+from app.contract.actions import ANSWERED, OUTLINED, REFUSED
 from app.contract.canonical import host_of, hosts_in
 from app.contract.record import Body, Endpoint, Kind, first, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
@@ -180,7 +181,7 @@ class Exchanges:
             json=UNREAD,
         )
         decision = decide(rules, seen, self.options.mode)
-        passes = decision.action == "pass" and not decision.needs_body
+        passes = decision.action in OUTLINED and not decision.needs_body
         cap = self.options.body_cap
         return Exchange(
             line=line,
@@ -204,7 +205,7 @@ class Exchanges:
     def hands_over(self, exchange: Exchange) -> bool:
         """Whether the mock must speak with the client itself, through mitmproxy."""
         rule = exchange.decision.rule
-        if exchange.action != "mock" or rule is None:
+        if exchange.action not in ANSWERED or rule is None:
             return False
         if rule.answer.websocket and exchange.header("upgrade").lower() == "websocket":
             return True
@@ -259,7 +260,7 @@ class Exchanges:
         """The record of an exchange that was answered; a streamed body has been counted."""
         if exchange.reply is not None and not streamed:
             exchange.received.add(exchange.reply.body)
-        if exchange.reason in ("trailers", "unjudged") or exchange.action in ("block", "hold"):
+        if exchange.reason in ("trailers", "unjudged") or exchange.action in REFUSED:
             self.finish(exchange, "refused", "blocked")
         elif not exchange.named:
             self.finish(exchange, "spliced", "not_named")
@@ -268,9 +269,9 @@ class Exchanges:
 
     def extract_version(self, exchange: Exchange) -> None:
         profile = exchange.decision.profile
-        if profile is None or exchange.action == "pass":
+        if profile is None or exchange.action in OUTLINED:
             return
-        if exchange.seen.json is UNREAD and _reads_body(profile) and exchange.sent.size:
+        if exchange.sent.size and exchange.seen.json is UNREAD and _reads_body(profile):
             exchange.seen.json = self._json(exchange, exchange.decision.rule)
         exchange.version = product_version(profile, exchange.seen)
 

@@ -24,8 +24,9 @@ from addon.target.dns import Address
 from addon.target.egress import Egress
 from addon.target.egress import parse as parse_egress
 from app.contract import names
+from app.contract.actions import MODES, MODES_WANTED, Mode
 from app.contract.instant import until
-from app.contract.record import BODY_CAP, Endpoint, Mode, Workload, short
+from app.contract.record import BODY_CAP, Endpoint, Workload, short
 from app.contract.settings import (
     LOG_FORMATS,
     Setting,
@@ -127,7 +128,6 @@ def _cap(value: str) -> int:
     return number
 
 
-_MODES = ("", "mock", "observe", "block")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _FROM_POD = "Stands in every record; in a pod it comes from the downward API."
 
@@ -151,8 +151,8 @@ SETTINGS = (
     Setting("TELEMOCK_TRUST_DIR", "", _optional_path,
             "Directory that clients read: ca.pem, and bundle.pem with this system's certificates "
             "too; by default TELEMOCK_CA_DIR."),
-    Setting("TELEMOCK_MODE", "", one_of(*_MODES),
-            "Replaces the action of every rule that mocks.", "mock, observe, block or nothing"),
+    Setting("TELEMOCK_MODE", "", one_of("", *MODES),
+            "Replaces the action of every rule that mocks.", MODES_WANTED),
     Setting("TELEMOCK_TRANSPARENT", "", _listeners,
             "Where redirected connections arrive, for example 127.0.0.1:17443,[::1]:17443.",
             "ADDRESS:PORT, comma separated, no wildcard address"),

@@ -30,6 +30,7 @@ from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of
 from addon.wiring import Wiring
 from app.contract.names import DIR_SPOOL, METRICS
+from app.contract.record import bracketed
 from app.contract.rules import Bundle
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
@@ -277,7 +278,7 @@ def _metrics(redirected: bool) -> Metrics:
 
 def written(addresses: Iterable[tuple[str, int]]) -> list[str]:
     """Addresses as HOST:PORT, with brackets around IPv6."""
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses]
+    return [f"{bracketed(host)}:{port}" for host, port in addresses]
 
 
 def token_reader(path: Path) -> Callable[[], str]:

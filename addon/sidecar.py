@@ -21,6 +21,7 @@ from addon.options import Options
 from addon.record.capture import Capture
 from addon.record.ship import Shipper
 from addon.target.dns import why
+from app.contract.actions import OUTLINED
 from app.contract.canonical import hosts_in
 from app.contract.record import text
 from app.contract.rules import names_of
@@ -231,7 +232,7 @@ def _is_websocket(flow: http.HTTPFlow) -> bool:
 
 def recorded(exchange: Exchange) -> bool:
     """Whether the content is: not of what passes."""
-    return exchange.named and exchange.action != "pass"
+    return exchange.named and exchange.action not in OUTLINED
 
 
 def exchange_of(flow: http.HTTPFlow) -> Exchange | None:

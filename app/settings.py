@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from app.contract import dummies
+from app.contract.actions import MODES, MODES_TEXT, MODES_WANTED, Mode
 from app.contract.names import PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
-from app.contract.record import Mode
 from app.contract.settings import (
     LOG_FORMATS,
     Setting,
@@ -133,10 +133,10 @@ SETTINGS = (
         "at least one name",
     ),
     Setting(
-        "TELEMOCK_MODE", "", one_of("", "mock", "observe", "block"),
-        "Replaces the action of every mock rule: mock, observe or block; empty leaves the rules as "
+        "TELEMOCK_MODE", "", one_of("", *MODES),
+        f"Replaces the action of every mock rule: {MODES_TEXT}; empty leaves the rules as "
         "they are. Direct use of the app cannot forward, so there observe answers as mock does.",
-        "mock, observe, block or nothing (hold cannot seal what it keeps yet)",
+        MODES_WANTED,
     ),
     Setting(
         "TELEMOCK_MAX_BODY", "4GiB", _bytes,

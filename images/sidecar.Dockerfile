@@ -11,7 +11,7 @@ COPY requirements/sidecar.txt /src/requirements/
 RUN --mount=type=cache,target=/var/cache/pip \
     /opt/venv/bin/pip install --cache-dir /var/cache/pip --require-hashes -r /src/requirements/sidecar.txt
 COPY pyproject.toml LICENSE /src/
-COPY app/__init__.py /src/app/
+COPY app/__init__.py app/version.py /src/app/
 COPY app/contract /src/app/contract
 COPY app/otel /src/app/otel
 COPY addon /src/addon
@@ -19,10 +19,10 @@ COPY addon /src/addon
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/wheels /src \
     && /opt/venv/bin/pip install --no-deps --no-index /src/wheels/*.whl \
     && rm /opt/venv/bin/telemock
-# Left out of what mitmproxy needs: its user interfaces, and the protocols that addon/mitm/imports.py leaves out.
+# Left out: mitmproxy's user interfaces, and what addon/mitm/imports.py leaves out.
 RUN /opt/venv/bin/pip uninstall -y \
-       aioquic argon2-cffi argon2-cffi-bindings asgiref attrs blinker click flask itsdangerous jinja2 \
-       ldap3 markupsafe publicsuffix2 pyasn1 pylsqpack pyperclip service-identity sortedcontainers \
+       aioquic argon2-cffi argon2-cffi-bindings asgiref attrs blinker charset-normalizer click flask \
+       itsdangerous jinja2 ldap3 markupsafe publicsuffix2 pyasn1 pylsqpack pyperclip service-identity sortedcontainers \
        tornado urwid wcwidth werkzeug \
     && rm -r /opt/venv/lib/python3*/site-packages/mitmproxy/tools /opt/venv/bin/mitm*
 # Nothing in the image installs, tests, type-checks or debugs. mitmproxy checks the type of every

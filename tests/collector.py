@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import socket
 import ssl
 import threading
 import zlib
@@ -31,6 +32,7 @@ class Collector:
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self.requests: list[Request] = []
+        self._connections: list[socket.socket] = []
         self.answer: Callable[[Request], Answer] = lambda _: Answer()
         collector = self
 
@@ -58,6 +60,10 @@ class Collector:
                 pass
 
         class Server(ThreadingHTTPServer):
+            def process_request(self, request: Any, client_address: Any) -> None:
+                collector._connections.append(request)
+                super().process_request(request, client_address)
+
             def handle_error(self, *_: Any) -> None:  # who asked has left
                 pass
 
@@ -66,6 +72,12 @@ class Collector:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         scheme = "http" if context is None else "https"
         self.url = f"{scheme}://127.0.0.1:{self.server.server_address[1]}"
+
+    def close_connections(self) -> None:
+        """As a Collector does to those that were idle for long."""
+        for connection in self._connections:
+            with contextlib.suppress(OSError):  # closed already
+                connection.shutdown(socket.SHUT_RDWR)
 
     def spans(self) -> list[Any]:
         return [

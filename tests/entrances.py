@@ -12,8 +12,9 @@ import h2.events
 
 from app.contract import rules as r
 from tests import netns
-from tests.peers import App, Reader, wait_for
+from tests.peers import App, Reader
 from tests.sidecar import HOST, LINE, Sidecar, bundle_of, rule
+from tests.waiting import wait_for
 
 BOUND_S = 1.0  # TELEMOCK_ANSWER_SECONDS
 ALLOWED_S = BOUND_S + 4.0  # with all of these at once on a busy machine

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mitmproxy.addons.proxyserver import Proxyserver
@@ -88,12 +88,6 @@ async def running(tmp_path: Path) -> AsyncIterator[Lab]:
         for client in lab.given:
             client.close()
     asyncio.get_running_loop().set_task_factory(None)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - of other threads and the kernel, too
-            await asyncio.sleep(0.01)
 
 
 async def asked(lab: Lab) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -11,7 +11,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,16 +18,6 @@ import zstandard
 
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, decode
-
-
-def wait_for[T](look: Callable[[], T], seconds: float = 10) -> T:
-    """What `look` gives once it is true."""
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        if time.monotonic() > end:
-            raise TimeoutError("it did not happen in time")
-        time.sleep(0.01)
-    return found
 
 
 class Listener:

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from app.cluster.kube import Api, Object, path
-from tests.serving import until
+from tests.waiting import wait_for
 
 IMAGE = os.environ.get("TELEMOCK_TEST_IMAGE", "")
 ADDRESS = os.environ.get("TELEMOCK_TEST_ADDRESS", "10.244.0.1")
@@ -72,5 +72,5 @@ def relay(
             c["type"] == "Ready" and c["status"] == "True" for c in found.get("conditions", ())
         )
 
-    until(ready, 60)
+    wait_for(ready, 60)
     return api.get(f"{place}/{name}")

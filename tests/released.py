@@ -19,7 +19,8 @@ import httpx
 
 from app.cluster.kube import Api, Object, path
 from app.run.processes import free_port
-from tests.serving import environment, until
+from tests.serving import environment
+from tests.waiting import wait_for
 
 NAME = f"telemock-{secrets.token_hex(3)}"  # of this run: a cluster holds several releases
 LABELS = {"app": NAME}
@@ -128,7 +129,7 @@ def released(folder: Path, api: Api, namespace: str, **values: str) -> Iterator[
             return False
 
     try:
-        until(ready, 40)
+        wait_for(ready, 40)
         secret = api.get(path("api", "v1", "namespaces", namespace, "secrets", f"{NAME}-tls"))
         ca = base64.b64decode(secret["data"]["ca.crt"]).decode()
         served = Released(port, tls_port, process, ca)

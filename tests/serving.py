@@ -4,8 +4,7 @@ import asyncio
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from app.cli import server
 from app.main import create_app
 from app.runtime import Runtime
 from app.settings import load
+from tests.waiting import wait_for
 
 
 class Served:
@@ -42,17 +42,8 @@ class Served:
             found[:] = answer.json()["items"]
             return len(found) >= at_least
 
-        until(enough)
+        wait_for(enough)
         return found
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Returns once it holds; fails after that time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s")
-        time.sleep(0.01)
 
 
 def environment(folder: Path, **values: str) -> dict[str, str]:
@@ -89,7 +80,7 @@ def serving(folder: Path, context: ssl.SSLContext | None = None, **values: str) 
     thread = threading.Thread(target=run, name="uvicorn")
     thread.start()
     try:
-        until(lambda: running.started or not thread.is_alive())
+        wait_for(lambda: running.started or not thread.is_alive())
         if not running.started:
             raise AssertionError("the server did not start") from (failed[0] if failed else None)
         served = Served(app, listener.getsockname()[1])

@@ -16,7 +16,7 @@ import trustme
 
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, decode
-from tests.peers import wait_for
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[1]
 HOST = "cdn.cribl.io"

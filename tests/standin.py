@@ -4,7 +4,6 @@ with an app that refuses, hangs, is down or comes back.
 
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,14 +21,6 @@ from app.contract.record import CaptureRecord, RecordError, decode
 TOKEN = "token of the tests"
 
 Behave = Callable[[list[bytes]], tuple[int, bytes] | None]
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 10) -> None:
-    """Wait until it holds; fails when it does not within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.01)
 
 
 class StandIn:
@@ -110,6 +101,7 @@ def _server(standin: StandIn, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 60
+        wbufsize = 4096  # one segment an answer, which no delayed acknowledgement holds up
 
         def setup(self) -> None:
             standin.connections += 1

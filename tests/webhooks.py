@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.cluster.kube import Api, KubeError, Object, path
-from tests.serving import until
+from tests.waiting import wait_for
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 NODE = "10.244.0.1"  # this machine, as the cluster here sees it
@@ -155,4 +155,4 @@ class Load:
     def more(self, pods: int) -> None:
         """Returns when that many more were made."""
         wanted = self.made + pods
-        until(lambda: self.made >= wanted or bool(self.refused), 60)
+        wait_for(lambda: self.made >= wanted or bool(self.refused), 60)

@@ -265,13 +265,13 @@ class DirectConnection(Guest):
             self._flush()
 
     def _go_on(self, data: bytes) -> None:
-        talk = self._talk
+        talk, tls = self._talk, self._tls
         # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
         for begin in range(0, len(data) or 1, RECORD):
-            self._tls.take(data[begin : begin + RECORD])
-            while not talk.stopped and (plain := self._tls.plain()):
+            tls.take(data[begin : begin + RECORD])
+            while not talk.stopped and (plain := tls.plain()):
                 talk.receive(plain)
-        if talk.over is None and self._tls.ended:
+        if talk.over is None and tls.ended:
             talk.leave()
         self._follow()
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from addon.bounds import BOUNDS, REASON
 from addon.exchange.exchange import Traced
 from app.contract.account import LOST
+from app.contract.actions import ANSWERED, OUTLINED
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
 from app.contract.semconv import method_of, scheme_of
@@ -71,9 +72,9 @@ class Measure:
         if record.request is None:
             return
         self._durations(record, traced)
-        if record.action == "pass" and record.profile:
+        if record.action in OUTLINED and record.profile:
             add("telemock.passed", (record.profile,))
-        if record.action == "mock" and record.reason in FELL_BACK:
+        if record.action in ANSWERED and record.reason in FELL_BACK:
             add("telemock.fallback.answers", (record.reason,))
 
     def _durations(self, record: CaptureRecord, traced: Traced | None) -> None:

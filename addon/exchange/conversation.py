@@ -191,7 +191,7 @@ class Conversation:
         self._turn = 0
         if self.asked is None:
             self._read()
-        if self._left:
+        if self._left and self.over is None:
             self.leave()
 
     def leave(self) -> None:

@@ -15,8 +15,9 @@ from mitmproxy import connection
 
 from addon.bounds import BYTES_A_FIELD
 from addon.exchange.reply import Reply
+from app.contract.actions import FORWARDED, Action
 from app.contract.canonical import hosts_in, pairs_of
-from app.contract.record import Action, Endpoint, Pair, Tls, first
+from app.contract.record import Endpoint, Pair, Tls, first
 from app.contract.rules import Decision, RuleSet, Seen
 from app.otel import ids
 from app.otel.sampling import Sampler
@@ -217,7 +218,7 @@ class Exchange:
     @property
     def forwarded(self) -> bool:
         """Whether the request goes on to the real host."""
-        return self.action in ("observe", "pass") and not self.undecided
+        return self.action in FORWARDED and not self.undecided
 
     @property
     def traced(self) -> Traced | None:

@@ -15,6 +15,7 @@ from addon.exchange.app_pool import Answered, AppFailed, Pool
 from addon.exchange.exchange import Exchange, Kept, now
 from addon.exchange.reply import Reply, static
 from app.contract import names
+from app.contract.actions import ANSWERED
 from app.contract.answer import BLOCKED, NO_TRAILERS, UNJUDGED
 from app.contract.rules import Answer
 
@@ -86,7 +87,7 @@ class Router:
     def answer_now(self, exchange: Exchange) -> Reply | None:
         """The answer that needs nobody, None for one that the app is asked for."""
         rule = exchange.decision.rule
-        if exchange.action != "mock" or rule is None:
+        if exchange.action not in ANSWERED or rule is None:
             answer = BLOCKED
         elif rule.answer_at == "sidecar" and not rule.answer.needs_app:
             answer = rule.answer

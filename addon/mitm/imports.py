@@ -2,7 +2,8 @@
 
 Its addons' package imports all of them (web frameworks, LDAP, ...), and five are used. Its layers
 import QUIC, which no listener of ours speaks. Its commands and option files, which nobody here
-types or writes, bring parsers with them.
+types or writes, bring parsers with them. And requests, which OpenTelemetry's exporter sends with,
+guesses the encodings of texts with tables of 4 MiB.
 
 Imported by `addon.proxy` before anything of `mitmproxy.addons`.
 """
@@ -22,6 +23,7 @@ _ABSENT = (
     "mitmproxy.proxy.layers.http._http3",
     "mitmproxy.command_lexer",
 )
+_REFUSED = "charset_normalizer"  # who imports it does without
 _LATER = ("pyparsing", "ruamel.yaml")  # imported at their first use
 
 
@@ -68,6 +70,7 @@ def install() -> None:
     package.__path__ = [f"{path}/addons" for path in found.submodule_search_locations]
     sys.modules[_ADDONS] = package
     sys.meta_path.insert(0, _Finder())
+    sys.modules[_REFUSED] = None  # type: ignore[assignment]
 
 
 install()

@@ -48,9 +48,9 @@ from addon.mitm.legible import too_large
 from addon.mitm.overrun import exceeded
 from addon.mitm.relay import LayerEvents, Relay, Tunnel
 from addon.mitm.upstream import Client
-from addon.target.dns import is_address
 from addon.target.first_bytes import starts_like_http
 from addon.target.hello import HEAD_CAP
+from app.contract.hosts import is_address
 
 log = logging.getLogger(__name__)
 

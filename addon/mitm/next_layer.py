@@ -15,9 +15,10 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from addon.mitm.answer_layer import AnswerLayer
 from addon.mitm.layers import Http
 from addon.mitm.relay import LayerEvents, Relay
-from addon.target.dns import Names, is_address
+from addon.target.dns import Names
 from addon.target.first_bytes import Wait, judge, starts_like_http
 from addon.target.hello import Hello, look
+from app.contract.hosts import is_address
 
 HTTP_WITHOUT_LINES = (b"h2", b"h3")
 

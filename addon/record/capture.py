@@ -17,6 +17,7 @@ from addon.exchange.endpoint import endpoint, tls_of
 from addon.exchange.exchange import Exchange, Kept, Trace
 from addon.exchange.reply import Reply
 from app.contract import body as bodies
+from app.contract.actions import OUTLINED, UNTAKEN
 from app.contract.record import (
     HEADER_CAP,
     QUERY_CAP,
@@ -53,12 +54,12 @@ class Capture:
         self.told: WeakSet[connection.Client] = WeakSet()  # what left a record, or will
 
     def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
-        """The whole exchange, or for `pass` its outline: no header, query or content.
+        """The whole exchange, or of what is outlined only that: no header, query or content.
 
         `end` is when it ended, of `addon.exchange.exchange.now`.
         """
         decision, seen, line = exchange.decision, exchange.seen, exchange.line
-        outline = exchange.action == "pass"
+        outline = exchange.action in OUTLINED
         path = outline_path(seen.path) if outline else cut(seen.path, VALUE_CAP)
         record = CaptureRecord(
             boot=exchange.number[0],
@@ -147,8 +148,6 @@ class Capture:
         self, number: tuple[str, int], exchange: Exchange, message: WebSocketMessage
     ) -> CaptureRecord:
         """One WebSocket message of an exchange that was recorded before."""
-        kept = Kept(self._body_cap)
-        kept.add(message.content)
         decision = exchange.decision
         return CaptureRecord(
             boot=number[0],
@@ -170,9 +169,7 @@ class Capture:
             message=Message(
                 of=exchange.id,
                 sender="client" if message.from_client else "server",
-                body=bodies.keep(
-                    kept.prefix, size=kept.size, sha256=kept.sha256, cap=self._body_cap
-                ),
+                body=bodies.whole(message.content, cap=self._body_cap),
             ),
         )
 
@@ -229,7 +226,7 @@ class Capture:
             duration_ns=max(0, time.time_ns() - began),
             workload=self._workload,
             profile=profile,
-            action="pass" if kind == "spliced" else "",
+            action=UNTAKEN if kind == "spliced" else "",
             mode=self._mode,
             reason=reason,
             detail=cut(text(detail), DETAIL_CAP),
@@ -246,11 +243,7 @@ class Capture:
 @lru_cache(maxsize=64)
 def _own(body: bytes, encoding: str, cap: int) -> Body | None:
     """Of an answer that is given again and again."""
-    if not body:
-        return None
-    kept = Kept(cap)
-    kept.add(body)
-    return bodies.keep(kept.prefix, size=kept.size, sha256=kept.sha256, encoding=encoding, cap=cap)
+    return bodies.whole(body, encoding, cap) if body else None
 
 
 def outline_path(path: str) -> str:

@@ -99,7 +99,7 @@ class Outlet:
     def _print(self, lines: list[bytes]) -> int:
         """How many of the lines the stream did not take."""
         ends_torn = b"\n" if self._torn else b""
-        data = ends_torn + b"".join(line + b"\n" for line in lines)
+        data = ends_torn + b"\n".join([*lines, b""])
         done = 0
         while done < len(data):
             try:
@@ -109,6 +109,9 @@ class Outlet:
                     _wait_for(self._fd)
             except (OSError, ValueError):  # closed, or a full disk; both may end
                 break
+        if done == len(data):
+            self._torn = False
+            return 0
         if done:
             self._torn = data[done - 1] != 10
         return len(lines) - data.count(b"\n", len(ends_torn), done)

@@ -65,7 +65,8 @@ class Shipper:
         self._reserve = self._spool.ledger.reserve
         self._delivery = Delivery(self._spool, api, metrics)
         self._outlet = None if stdout is None else Outlet(stdout, self._not_printed)
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # of `_changed`, which takes longer to take it
+        self._changed = threading.Condition(self._lock)
         self._queue: deque[tuple[CaptureRecord, Traced | None, int]] = deque()
         self._queue_size = 0
         self._in_hand = 0  # records that the writer has taken from the queue
@@ -94,7 +95,7 @@ class Shipper:
         """Take a record, which is the shipper's from now on; with `traced` its spans are made too.
         From any thread; never waits, never raises: a record that cannot be taken is counted."""
         size = _rough_size(record)
-        with self._changed:
+        with self._lock:
             self._submitted += 1
             if self._closing:
                 reason = "shutdown"

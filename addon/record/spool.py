@@ -251,7 +251,7 @@ class Spool:
         except OSError as e:
             self._failed(e)
             return 0
-        data = b"".join(line + b"\n" for line in lines)
+        data = b"\n".join([*lines, b""])
         done = 0
         error: OSError | None = None
         try:
@@ -260,7 +260,7 @@ class Spool:
         except OSError as e:
             error = e
         whole = data.rfind(b"\n", 0, done) + 1
-        written = data.count(b"\n", 0, whole)
+        written = len(lines) if whole == len(data) else data.count(b"\n", 0, whole)
         segment.size += whole
         segment.records += written
         if error is not None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mitmproxy_rs.dns import DnsResolver
 
 from app.contract.dummies import ROUTE_BITS, is_nobodys
+from app.contract.hosts import is_address
 from app.contract.record import REASONS
 
 Address = tuple[str, int]
@@ -117,20 +118,16 @@ class Names:
             raise Refused("loop", f"{host} port {port} is this proxy itself")
 
 
-def is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def has_route(address: str) -> bool:
     """Whether the kernel would send to the address; nothing is sent."""
+    return _allowed(address, lambda probe: probe.connect((address, 9)))
+
+
+def _allowed(address: str, step: Callable[[socket.socket], None]) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((address, 9))
+            step(probe)
         except OSError:
             return False
     return True
@@ -159,13 +156,7 @@ def has_own_route(address: str) -> bool:
 
 def is_local(address: str) -> bool:
     """Whether the address is one of this machine's: only those can be bound."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
+    return _allowed(address, lambda probe: probe.bind((address, 0)))
 
 
 def why(error: str) -> tuple[str, str] | None:

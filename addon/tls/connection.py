@@ -52,7 +52,8 @@ class Connection:
     def plain(self) -> bytes:
         """The next of what the client sent and is whole, b"" when there is none; then `ended` says
         whether more will come: not after its goodbye, an alert, or what is no TLS."""
-        if self._ended or not (self._incoming.pending or self._ssl.pending()):
+        # A read takes all of a record, so OpenSSL has none of it left.
+        if self._ended or not self._incoming.pending:
             return b""
         try:
             data = self._ssl.read(RECORD)

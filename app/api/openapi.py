@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
+from app.contract.actions import MOCK
 from app.contract.masking.fields import MASK
 from app.contract.record import CaptureRecord
 from app.contract.rules import Bundle
@@ -43,7 +44,7 @@ EXAMPLE_RECORD = {
     "profile": "cribl",
     "rule": "telemetry",
     "route": "/telemetry/index.html",
-    "action": "mock",
+    "action": MOCK,
     "answered_by": "app",
     "request": {
         "method": "GET",

@@ -7,14 +7,8 @@ from urllib.parse import urlsplit
 
 import typer
 
+from app.contract.actions import ReadyMode
 from app.contract.names import PORT_APP
-from app.inject import InjectSettings, NamespaceFacts
-from app.inject.manifest import ManifestError, injected, joined
-from app.inject.pod import inject as inject_pod
-from app.inject.sidecar import api_url
-from app.inject.snippet import Chart, values
-from app.profiles import load_profiles
-from app.settings import load
 from app.version import VERSION
 
 FAILED = 1
@@ -33,11 +27,11 @@ def inject(
         typer.Option("--file", "-f", metavar="FILE", help="Manifest; - is stdin. Repeatable."),
     ] = None,
     chart: Annotated[
-        Chart | None,
+        Literal["leader", "workergroup", "edge"] | None,
         typer.Option("--values", help="Print values for this official Cribl chart instead."),
     ] = None,
     mode: Annotated[
-        Literal["mock", "observe", "block"] | None,
+        ReadyMode | None,
         typer.Option(help="In place of mock; by default TELEMOCK_MODE."),
     ] = None,
     profile: Annotated[
@@ -74,6 +68,14 @@ def inject(
 
     Example: telemock inject -f app.yaml --api-ca ca.pem | kubectl apply -f -
     """
+    from app.inject import InjectSettings, NamespaceFacts
+    from app.inject.manifest import ManifestError, injected, joined
+    from app.inject.pod import inject as inject_pod
+    from app.inject.sidecar import api_url
+    from app.inject.snippet import values
+    from app.profiles import load_profiles
+    from app.settings import load
+
     if bool(file) == bool(chart):
         raise typer.BadParameter("give either -f FILE or --values CHART")
     chosen = load()

@@ -8,10 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from app.contract.actions import Action, Kind
 from app.contract.instant import instant
-from app.contract.record import Action, Kind
-from app.settings import CLUSTER, load
-from app.store import CaptureQuery
 
 
 def time_of(text: str) -> int:
@@ -90,6 +88,9 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_filters(**given: Any) -> None:
+        from app.settings import CLUSTER, load
+        from app.store import CaptureQuery
+
         asked = {name: given.pop(name) for name in _FILTERS}
         if namespace := asked.pop("namespace"):
             asked["workload"] = _within(namespace, asked["workload"])

@@ -5,7 +5,7 @@ Commands import what they need when they run, so that `telemock --help` is quick
 
 import os
 import sys
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -13,14 +13,7 @@ from app.cli import captures, rules
 from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import status
-from app.client.running import running_app
-from app.client.source import ClientError, connect
-from app.cluster.kube import KubeError
-from app.contract.settings import SettingError
-from app.profiles import ProfileError
-from app.run.processes import PYTHON, LocalError
-from app.settings import environment, load
-from app.store import QueryError, Scope, StoreError
+from app.contract.actions import LACKING, Mode
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
@@ -55,6 +48,7 @@ def demo(
     Example: telemock demo --otel
     """
     from app.demo.round import demo as run_demo
+    from app.settings import load
 
     raise typer.Exit(run_demo(load(), keep=keep, as_json=as_json, otel=otel))
 
@@ -63,8 +57,8 @@ def demo(
 def run(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND [ARGUMENT]…")],
     mode: Annotated[
-        Literal["mock", "observe", "block", "hold"] | None,
-        typer.Option(help="In place of mock; hold is not available yet."),
+        Mode | None,
+        typer.Option(help=f"In place of mock; {', '.join(LACKING)} is not available yet."),
     ] = None,
     profile: Annotated[
         list[str] | None,
@@ -90,12 +84,13 @@ def run(
     """
     from app.run.command import RunError
     from app.run.command import run as run_command
+    from app.settings import load
 
     try:
         code = run_command(
             command,
             load(),
-            mode=mode or "",
+            mode=mode,
             profiles=profile or (),
             as_json=as_json,
             redirect=transparent,
@@ -113,6 +108,7 @@ def serve() -> None:
     Example: PORT=8001 telemock serve
     """
     from app.cli.serve import serve as run_server
+    from app.settings import load
 
     raise typer.Exit(run_server(load()))
 
@@ -140,6 +136,10 @@ def proxy() -> None:
 
     Example: telemock proxy
     """
+    from app.client.running import running_app
+    from app.run.processes import PYTHON
+    from app.settings import environment, load
+
     settings = load()
     environ = environment()
     if not environ.get("TELEMOCK_APP_URL") and (url := running_app(settings.data)):
@@ -164,7 +164,10 @@ def report(
     """
     import msgspec
 
+    from app.client.source import connect
     from app.report.build import text
+    from app.settings import load
+    from app.store import Scope
 
     with connect(load(), server) as source:
         found = source.report(Scope(since_ns=since, until_ns=until, profile=profile))
@@ -185,7 +188,10 @@ def fields(
     """
     import msgspec
 
+    from app.client.source import connect
     from app.report.tables import text_table
+    from app.settings import load
+    from app.store import Scope
 
     with connect(load(), server) as source:
         rows = source.fields(Scope(since_ns=since, until_ns=until, profile=profile))
@@ -223,14 +229,31 @@ def version() -> None:
 def main() -> None:
     try:
         cli()
-    except (ClientError, StoreError, KubeError) as e:
-        _fail(e, UNREACHABLE)
-    except (SettingError, QueryError) as e:
-        _fail(e, USAGE)
-    except (ProfileError, LocalError) as e:
-        _fail(e, FAILED)
     except OSError as e:
         _fail(f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}", FAILED)
+    except Exception as e:
+        if code := _exit_code(e):
+            _fail(e, code)
+        raise
+
+
+def _exit_code(error: Exception) -> int | None:
+    """None for an error of ours, which ends with its traceback."""
+    from app.client.source import ClientError
+    from app.cluster.kube import KubeError
+    from app.contract.settings import SettingError
+    from app.profiles import ProfileError
+    from app.run.processes import LocalError
+    from app.store import QueryError, StoreError
+
+    match error:
+        case ClientError() | StoreError() | KubeError():
+            return UNREACHABLE
+        case SettingError() | QueryError():
+            return USAGE
+        case ProfileError() | LocalError():
+            return FAILED
+    return None
 
 
 def _fail(error: Exception | str, code: int) -> NoReturn:

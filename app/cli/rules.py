@@ -2,18 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from app.cli.options import AsJson
-from app.contract.record import Mode
+from app.contract.actions import DENIED, Mode
 from app.escape import plain
-from app.profiles import Explanation, ProfileError, explain, load_profiles, seen_from_url
-from app.profiles.read import find
 from app.report.tables import text_table
-from app.settings import load
+
+if TYPE_CHECKING:
+    from app.profiles import Explanation
 
 FAILED = 1
 SHOWN = 12  # readings of a path that are listed
@@ -34,6 +33,11 @@ def check(
 
     Example: telemock rules check my-profile.yaml
     """
+    import msgspec
+
+    from app.profiles import ProfileError, load_profiles
+    from app.profiles.read import find
+
     try:
         rules = load_profiles(sources)
     except ProfileError as e:
@@ -82,6 +86,11 @@ def explain_(
 
     Example: telemock rules explain 'https://cdn.cribl.io/telemetry/index.html?v=4.16.1'
     """
+    import msgspec
+
+    from app.profiles import explain, load_profiles, seen_from_url
+    from app.settings import load
+
     settings = load()
     headers = []
     for text in header or ():
@@ -110,7 +119,7 @@ def _body(data: str | None) -> bytes | None:
         raise typer.BadParameter(f"{data[1:]} cannot be read: {e.strerror}") from None
 
 
-def _text(found: Explanation) -> str:
+def _text(found: "Explanation") -> str:
     lines = f"{found.action}: {plain(found.reason)}\n"
     if len(found.names) > 1:
         lines += f"names: {', '.join(plain(name) for name in found.names)}\n"
@@ -118,7 +127,7 @@ def _text(found: Explanation) -> str:
         shown = [plain(path) for path in found.paths]
         lines += "path could be read as:\n" + "".join(f"  {path}\n" for path in shown[:SHOWN])
         lines += f"  and {len(shown) - SHOWN} more\n" if len(shown) > SHOWN else ""
-    if found.unmatched == "block":
+    if found.unmatched == DENIED:
         lines += "what no rule takes on this host is blocked\n"
     if not found.considered:
         return lines

@@ -23,6 +23,7 @@ from app.client.running import running_app
 from app.contract.cores import allow_files
 from app.contract.files import write_whole
 from app.contract.names import API_KEPT_S, FILE_SERVER, FILE_TOKEN
+from app.contract.record import bracketed
 from app.contract.settings import SettingError
 from app.main import create_app
 from app.run.processes import LocalError
@@ -108,7 +109,7 @@ def _bound(host: str, port: int, setting: str) -> socket.socket:
 def _url(host: str, port: int) -> str:
     """How a client of this machine reaches the listener."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{bracketed(host)}:{port}"
 
 
 class _Startup:

@@ -2,15 +2,11 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from app.cli.options import AsJson
-from app.client.source import ClientError, in_cluster
 from app.escape import plain
 from app.report.tables import text_table
-from app.settings import load
-from app.store import Scope
 
 if TYPE_CHECKING:
     from app.inject.status import PodStatus, Seen
@@ -39,6 +35,9 @@ def status(
 
     Example: telemock status -A
     """
+    import msgspec
+
+    from app.client.source import ClientError
     from app.cluster import kube
     from app.inject.status import gather
 
@@ -68,7 +67,10 @@ def status(
 
 def _seen(context: str) -> "Seen | None":
     """What the app knows; None, and a line on stderr, when it cannot be asked."""
+    from app.client.source import ClientError, in_cluster
     from app.inject.status import Seen
+    from app.settings import load
+    from app.store import Scope
 
     try:
         with in_cluster(context, load().fullname) as source:

@@ -6,6 +6,7 @@ trusts a size, a ratio or a type that a peer claims: every step is bounded by th
 
 import base64
 import codecs
+import hashlib
 import json as standard
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,12 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     body.truncated |= len(data) > cap
     store(body, data[:cap])
     return body
+
+
+def whole(data: bytes, encoding: str = "", cap: int = BODY_CAP) -> Body:
+    """`keep` of a body of which all bytes are here."""
+    sha256 = hashlib.sha256(data).hexdigest() if data else ""
+    return keep(data[:cap], size=len(data), sha256=sha256, encoding=encoding, cap=cap)
 
 
 def content(body: Body) -> bytes:

@@ -53,12 +53,12 @@ def host_of(authority: str) -> str:
 
 def hosts_in(authority: str) -> tuple[str, ...]:
     """Every name that a server could take from it; first the one that the RFCs mean."""
+    if not authority:
+        return ()
     if found := _NAME.fullmatch(authority):
         return (found[1].lower(),)
     if len(authority) <= LONGEST_ADDRESS and (found := _IPV6.fullmatch(authority)):
         return ((found[1] or found[2]).lower(),)
-    if not authority:
-        return ()
     # As names are looked up: full-width letters are letters, and dots are dots.
     plain = unicodedata.normalize("NFKC", _decoded(_decoded(authority))).replace("\u3002", ".")
     rest = _SCHEME.sub("", plain, 1) if "//" in plain else plain

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 import re2
 
+from app.contract.actions import UNTAKEN, HostAction
 from app.contract.body import UNREADABLE, json_values
 from app.contract.record import Pair
 
@@ -20,7 +21,7 @@ class Host(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     suffix: bool = False
-    unmatched: Literal["pass", "block"] = "pass"
+    unmatched: HostAction = UNTAKEN
 
     def matches(self, host: str) -> bool:
         return host.endswith("." + self.name) if self.suffix else host == self.name

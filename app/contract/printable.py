@@ -4,7 +4,6 @@ What a client sent may carry terminal escapes, line ends and text that runs back
 processes' logs, by the sidecar's standard output and, through `app.escape`, by the command line.
 """
 
-import json
 import re
 
 _NOT_ASCII = re.compile(r"[^ -~]+")
@@ -26,6 +25,8 @@ def ascii_json(line: bytes) -> bytes:
     """JSON that says the same in printable ASCII."""
     if line.isascii() and b"\x7f" not in line:  # JSON has escaped the other controls
         return line
+    import json  # here, for `telemock --help` needs it not
+
     return _NOT_ASCII.sub(lambda m: json.dumps(m[0])[1:-1], line.decode()).encode()
 
 

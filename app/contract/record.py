@@ -11,6 +11,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from app.contract.actions import Action as Action
+from app.contract.actions import Kind as Kind
+from app.contract.actions import Mode as Mode
 from app.contract.names import WEB_PORTS
 
 SCHEMA = 1
@@ -20,9 +23,6 @@ VALUE_CAP = 8 * 1024  # characters of one header, query value or path that are k
 QUERY_CAP = 500  # query parameters that are kept
 LINE_CAP = 4 * 1024 * 1024  # bytes of one encoded record
 
-Kind = Literal["exchange", "message", "tls_rejected", "refused", "spliced", "failed", "log"]
-Action = Literal["mock", "observe", "hold", "block", "pass"]
-Mode = Literal["mock", "observe", "block", "hold"]
 Pair = tuple[str, str]
 
 Short = Annotated[str, msgspec.Meta(max_length=512)]
@@ -260,10 +260,14 @@ def text(raw: bytes | str) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
+def bracketed(host: str) -> str:
+    """A name or address as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
 def origin(scheme: str, host: str, port: int) -> str:
     """Of a URL, without the scheme's own port."""
-    host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}" + ("" if port == WEB_PORTS.get(scheme) else f":{port}")
+    return f"{scheme}://{bracketed(host)}" + ("" if port == WEB_PORTS.get(scheme) else f":{port}")
 
 
 def first(pairs: Iterable[Pair], name: str) -> str:
@@ -288,5 +292,8 @@ def cut(raw: str, cap: int) -> str:
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
     """At most `cap` pairs, each name and value `cut` to VALUE_CAP; how many were left out."""
-    kept = [(cut(n, VALUE_CAP), cut(v, VALUE_CAP)) for n, v in pairs[:cap]]
+    kept = pairs[:cap]
+    for i, (name, value) in enumerate(kept):
+        if len(name) > VALUE_CAP or len(value) > VALUE_CAP:
+            kept[i] = cut(name, VALUE_CAP), cut(value, VALUE_CAP)
     return kept, max(0, len(pairs) - cap)

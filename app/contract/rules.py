@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec.structs import replace
 
+from app.contract.actions import DENIED, MOCK, OUTLINED, UNTAKEN, Action, Mode
+from app.contract.actions import KEPT_HERE as KEPT_HERE
 from app.contract.body import UNREADABLE as UNREADABLE
 from app.contract.body import json_values
 from app.contract.canonical import (
@@ -33,7 +35,7 @@ from app.contract.matching import Unmatched as Unmatched
 from app.contract.matching import Value as Value
 from app.contract.matching import failed_part as failed_part
 from app.contract.matching import regex as regex
-from app.contract.record import Action, Mode, Pair
+from app.contract.record import Pair
 
 Part = Literal["query", "header", "body", "path", "any"]
 
@@ -125,7 +127,7 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         """The first profile that blocks what none of its rules takes on this host."""
         host = host.lower().rstrip(".")
         for profile in self.of_host(host):
-            if any(h.unmatched == "block" and h.matches(host) for h in profile.hosts):
+            if any(h.unmatched == DENIED and h.matches(host) for h in profile.hosts):
                 return profile
         return None
 
@@ -160,8 +162,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     path: str = ""
 
 
-PASS = Decision(action="pass")
-KEPT_HERE = frozenset(("mock", "block", "hold"))  # actions with which nothing reaches the vendor
+PASS = Decision(action=UNTAKEN)
 # At rules, in all readings of one request: more would keep others waiting, and nobody can tell.
 LOOKS = 20_000
 
@@ -197,7 +198,7 @@ def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
             if not rule.match.body:
                 return Decision(action, profile, rule)
             if seen.json is UNREAD:
-                return Decision("pass", profile, rule, needs_body=True)
+                return Decision(UNTAKEN, profile, rule, needs_body=True)
             if seen.json is not UNREADABLE:
                 return Decision(action, profile, rule)
             if action in KEPT_HERE:
@@ -205,7 +206,7 @@ def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
     if not profiles:
         return PASS
     denying = rules.denies(seen.host)
-    return Decision("block", denying) if denying else Decision("pass", profiles[0])
+    return Decision(DENIED, denying) if denying else Decision(UNTAKEN, profiles[0])
 
 
 def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -> Decision:
@@ -229,7 +230,7 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
     if paths is None or more is None or looks > LOOKS:
         host = next((n for n in names if rules.fails_closed(n, mode)), "")
         by: By = "path" if paths is None else "query" if more is None else "name"
-        return Decision("block", rules.of_host(host)[0], by=(by,), host=host) if host else first
+        return Decision(DENIED, rules.of_host(host)[0], by=(by,), host=host) if host else first
     more += query_in(paths)
     alone = len(names) * len(paths) * len(methods) == 1 and seen.host in names
     if alone and not more and not lines:
@@ -244,7 +245,7 @@ def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -
             return _read_as(found, seen, view)
         if found.needs_body:
             waiting = waiting or _read_as(found, seen, view)
-        elif found.action == "observe" and first.rule is None:
+        elif found.action not in OUTLINED and first.rule is None:
             observed = observed or _read_as(found, seen, view)
     return waiting or observed or first
 
@@ -271,7 +272,7 @@ def names_of(seen: Seen) -> tuple[str, ...]:
 
 
 def _action(rule: Rule, mode: Mode | None) -> Action:
-    return mode if mode is not None and rule.action == "mock" else rule.action
+    return mode if mode is not None and rule.action == MOCK else rule.action
 
 
 def product_version(profile: Profile, seen: Seen) -> str:

@@ -21,6 +21,7 @@ import msgspec
 from app.client.running import running_app
 from app.client.source import Source, connect
 from app.contract import names
+from app.contract.actions import ANSWERED, MOCK
 from app.contract.record import CaptureRecord
 from app.demo import backends, host, plan, show
 from app.demo.show import Outcome
@@ -121,7 +122,7 @@ def _sidecar_settings(directory: Path, ports: Mapping[str, int]) -> dict[str, st
             f"{name}:443=127.0.0.1:{ports[name]}" for name in (host.CDN, host.OTHER)
         ),
         "TELEMOCK_UPSTREAM_CA": str((directory / host.CA_FILE).absolute()),
-        "TELEMOCK_MODE": "mock",
+        "TELEMOCK_MODE": MOCK,
         "POD_NAMESPACE": "demo",
         "POD_NAME": "stand-in-node",
     }
@@ -186,7 +187,7 @@ def _wrong(outcome: Outcome, records: list[CaptureRecord]) -> Iterator[str]:
     """What in the captures is not as planned."""
     if len(records) != plan.CAPTURES:
         yield f"{len(records)} captures arrived, expected {plan.CAPTURES}"
-    mocked = [r for r in records if r.action == "mock"]
+    mocked = [r for r in records if r.action in ANSWERED]
     if len(mocked) != plan.MOCKED:
         yield f"{len(mocked)} requests were answered by the mock, expected {plan.MOCKED}"
     if any(r.response is None or r.answered_by != "app" for r in mocked):

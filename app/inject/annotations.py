@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.contract import names
+from app.contract.actions import MODES
 from app.contract.instant import until
 from app.contract.rules import Profile
 from app.contract.settings import listed
 from app.inject.reasons import Reason, reason
-from app.inject.settings import MODES, REDIRECTS, InjectSettings
+from app.inject.settings import REDIRECTS, InjectSettings
 from app.trust import ADDED, REPLACED
 
 # What `trust` may name: runtimes, and the variables themselves.

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.contract import dummies
+from app.contract.actions import MODES, MODES_WANTED
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
 from app.contract.rules import RuleSet
 from app.contract.settings import (
@@ -24,7 +25,7 @@ from app.contract.settings import (
     some,
 )
 from app.inject.annotations import wishes
-from app.inject.settings import MODES, REDIRECTS, RESOURCES, InjectSettings, SecretKey
+from app.inject.settings import REDIRECTS, RESOURCES, InjectSettings, SecretKey
 from app.mock.spans import PodNames, otel
 from app.otel.settings import Otel
 
@@ -121,7 +122,7 @@ SETTINGS = (
         "TELEMOCK_MODE", "", one_of("", *MODES),
         "Replaces the action of every mock rule, unless the pod's annotation says otherwise; empty "
         "leaves the rules as they are.",
-        f"{', '.join(MODES)} or nothing",
+        MODES_WANTED,
     ),
     Setting(
         "TELEMOCK_INJECT_REDIRECT", "auto", one_of(*REDIRECTS),

@@ -15,7 +15,6 @@ from app.version import VERSION
 
 Redirect = Literal["hosts", "loopback", "all"]
 REDIRECTS = ("auto", "hosts", "loopback", "all")
-MODES = ("mock", "observe", "block")  # hold cannot seal what it keeps yet
 
 RESOURCES: Mapping[str, Any] = {
     "requests": {"cpu": "20m", "memory": "64Mi"},

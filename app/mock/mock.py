@@ -8,25 +8,22 @@ A direct request cannot be forwarded: where the rule or the mode says observe, p
 answered as mock would, and recorded as `mock`.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from app.contract.actions import DENIED, MOCK, REFUSED, Action, Mode
 from app.contract.answer import BLOCKED, Rendered, render
-from app.contract.body import documents, keep, reading
+from app.contract.body import documents, reading, whole
 from app.contract.canonical import readings
 from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
 from app.contract.printable import place
 from app.contract.record import (
-    BODY_CAP,
     HEADER_CAP,
-    Action,
     Body,
     CaptureRecord,
-    Mode,
     Response,
     clip,
     first,
@@ -192,7 +189,7 @@ class Mock:
         record.detail = detail
         if gone:
             record.kind, record.reason = "failed", "client_gone"
-        elif chosen.action == "block":
+        elif chosen.action in REFUSED:
             record.kind, record.reason = "refused", "blocked"
         self.writer.add(record)
 
@@ -252,7 +249,7 @@ class Mock:
         profile, _, rule = asked.internal.get(HEADER_RULE, "").partition("/")
         known = rules.rule(profile, rule)
         if known is not None:
-            return Chosen(known[1].answer, "mock", *known)
+            return Chosen(known[1].answer, MOCK, *known)
         decision = decide(rules, seen, self._mode)
         if decision.needs_body:
             types = [value for name, value in asked.headers if name.lower() == "content-type"]
@@ -260,11 +257,11 @@ class Mock:
             decision = decide(rules, seen, self._mode)
             seen.json = UNREAD  # what templates and versions look at is read as ever
         found = (decision.profile, decision.rule, " ".join(decision.by))
-        if decision.action == "block":
-            return Chosen(BLOCKED, "block", *found)
+        if decision.action == DENIED:
+            return Chosen(BLOCKED, DENIED, *found)
         if decision.rule is None:
-            return Chosen(NO_RULE, "mock", decision.profile)
-        return Chosen(decision.rule.answer, "mock", *found)
+            return Chosen(NO_RULE, MOCK, decision.profile)
+        return Chosen(decision.rule.answer, MOCK, *found)
 
     async def _render(self, answer: Answer, seen: Seen, count: int) -> Rendered:
         if not answer.template:
@@ -355,20 +352,11 @@ def step(answer: Answer, count: int) -> Answer:
 
 def _response(sent: Rendered) -> Response:
     headers, left_out = clip(list(sent.headers), HEADER_CAP)
-    body = None
-    if sent.body:
-        body = keep(
-            sent.body[:BODY_CAP],
-            size=len(sent.body),
-            sha256=hashlib.sha256(sent.body).hexdigest(),
-            encoding=first(headers, "content-encoding"),
-            cap=BODY_CAP,
-        )
     return Response(
         status=sent.status,
         reason=sent.reason,
         http_version="HTTP/1.1",
         headers=headers,
         left_out=left_out,
-        body=body,
+        body=whole(sent.body, first(headers, "content-encoding")) if sent.body else None,
     )

@@ -94,7 +94,7 @@ class Telemetry:
 
     def __init__(self, otel: Otel, metrics: Metrics, masker: Callable[[], Masker]) -> None:
         self.exporter = Exporter(otel, metrics)
-        self._sampler = Sampler(otel)
+        self._sampler = Sampler(otel) if otel.traces else None
         self._metrics = metrics
         self._masker = masker
         self._waiting: deque[Answered] = deque()
@@ -122,7 +122,7 @@ class Telemetry:
         """The client's trace when it names one, else a new one."""
         parent = ids.parent(traceparent)
         trace = parent.trace_id if parent else ids.trace_id()
-        sampled = self.exporter.traces and self._sampler.sampled(
+        sampled = self._sampler is not None and self._sampler.sampled(
             trace, parent.sampled if parent else None
         )
         return Span(trace, ids.span_id(), parent.span_id if parent else "", sampled)

@@ -2,21 +2,20 @@
 
 One Exporter a process, made from what `app.otel.settings` read. Handing over costs microseconds
 and never waits: what a slow or dead endpoint does not take is dropped and counted in
-`telemock.otlp.dropped`. With nothing asked for it does nothing. OpenTelemetry's SDK is not used:
-with what it imports it would be 12 MB in every sidecar.
+`telemock.otlp.dropped`. With nothing asked for it does nothing, and OpenTelemetry's SDK is not
+loaded.
 """
 
 import time
 from collections.abc import Mapping
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from app.otel import otlp, points
 from app.otel.metrics import Metrics
-from app.otel.sender import Batches, Periodic, Sender
-from app.otel.settings import Otel
+from app.otel.settings import Otel, Signal
 
-DROPS = ("queue_full", "export_failed", "rejected", "shutdown")
+if TYPE_CHECKING:
+    from app.otel.pipeline import Pipeline
+
 Attributes = Mapping[str, Any]  # of str, bool, int, float
 
 
@@ -52,63 +51,50 @@ class Exporter:
     def __init__(self, otel: Otel, metrics: Metrics) -> None:
         self._otel = otel
         self._metrics = metrics
-        self._batches: list[Sender] = []
-        self._periodic: list[Sender] = []
-        self._spans: Batches | None = None
-        self._records: Batches | None = None
+        self._pipelines: dict[Signal, Pipeline] = {}
         self.traces = otel.traces
         self.logs = otel.logs
 
     def start(self) -> None:
-        """Starts the threads. To be called once."""
+        """Starts the threads. To be called once; loads the SDK, which takes part of a second."""
         otel, metrics = self._otel, self._metrics
-        resource = otlp.resource(otel.resource, otel.version)
-        request = partial(otlp.request, resource, otel.version)
-        if self.traces:
-            self._spans = Batches(
-                "traces", otel.targets["traces"], metrics, otel.spans, otlp.span, request
-            )
-            self._batches.append(self._spans)
-        if self.logs:
-            self._records = Batches(
-                "logs", otel.targets["logs"], metrics, otel.records, otlp.log, request
-            )
-            self._batches.append(self._records)
-        if otel.metrics:
-            collect = partial(points.collect, metrics)
-            self._periodic.append(
-                Periodic(otel.targets["metrics"], metrics, otel.metric_interval_s, collect, request)
-            )
-        for sender in self._batches + self._periodic:
-            for reason in DROPS:  # an alert sees the first one only if there was a 0 before it
-                metrics.add("telemock.otlp.dropped", (sender.signal, reason), 0)
-            sender.start()
+        if not otel.endpoints:
+            return
+        from app.otel import sdk
+        from app.otel.pipeline import Pipeline
+
+        with sdk.environment(otel):
+            made = sdk.Made(otel)
+            for signal in otel.endpoints:
+                self._pipelines[signal] = Pipeline(signal, otel, metrics, made)
 
     def close(self, timeout_s: float) -> None:
         """Sends what waits, within this time; what is left is dropped and counted."""
         begun = time.monotonic()
         # The metrics go last, since they count what the others had to drop: a third is theirs.
-        for senders, part in ((self._batches, 2 / 3), (self._periodic, 1)):
-            for sender in senders:
-                sender.close(begun + timeout_s * part)
-            for sender in senders:
-                sender.finish(begun + timeout_s * part)
+        for last, part in ((False, 2 / 3), (True, 1)):
+            until = begun + timeout_s * part
+            ending = [p for p in self._pipelines.values() if (p.signal == "metrics") == last]
+            for pipeline in ending:
+                pipeline.close(until)
+            for pipeline in ending:
+                pipeline.finish(until)
 
     def span(self, span: SpanData) -> None:
         """Never waits, never raises. Any thread. Does nothing before `start`."""
-        if self._spans is not None:
-            self._spans.put(span, _size(span.attributes))
+        if pipeline := self._pipelines.get("traces"):
+            pipeline.put(span, _size(span.attributes))
 
     def log(self, log: LogData) -> None:
         """Never waits, never raises. Any thread. Does nothing before `start`."""
-        if self._records is not None:
-            self._records.put(log, len(log.body) + _size(log.attributes))
+        if pipeline := self._pipelines.get("logs"):
+            pipeline.put(log, len(log.body) + _size(log.attributes))
 
     def state(self) -> dict[str, Any]:
         """For the health page: by signal where it goes and why it does not arrive, if so."""
         return {
-            sender.signal: {"endpoint": sender.target.shown, "trouble": sender.trouble}
-            for sender in self._batches + self._periodic
+            signal: {"endpoint": pipeline.endpoint, "trouble": pipeline.trouble}
+            for signal, pipeline in self._pipelines.items()
         }
 
 

@@ -27,11 +27,11 @@ _random = random.Random()  # noqa: S311
 
 
 def trace_id() -> str:
-    return f"{_random.getrandbits(128) or 1:032x}"
+    return (_random.getrandbits(128) or 1).to_bytes(16).hex()
 
 
 def span_id() -> str:
-    return f"{_random.getrandbits(64) or 1:016x}"
+    return (_random.getrandbits(64) or 1).to_bytes(8).hex()
 
 
 def parent(traceparent: str) -> Parent | None:

@@ -1,161 +1,110 @@
-"""One signal's requests to its OTLP endpoint, over a connection that is kept.
+"""The HTTP session under the SDK's exporters: it bounds what they leave open, and remembers why the
+last request failed.
 
-Made by `app.otel.sender`. An endpoint that is busy or away is asked again, as OTLP wants it; what
-it says is read to a limit, and neither a redirect nor somebody's web page is taken for success.
+They would take a redirect or somebody's web page for success, would read an answer of any size, do
+not look whether items were rejected, and tell the reason of a failure only to their log. Made by
+`app.otel.pipeline`, one for each signal.
 """
 
-import gzip
-import math
-import random
-import threading
+import ssl
 import time
-import zlib
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import NamedTuple
+import warnings
+from pathlib import Path
+from typing import Any
 
-from app.otel import wire
-from app.otel.connect import Way
-from app.otel.settings import Target
+import urllib3
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+with warnings.catch_warnings():
+    # It misses what guesses encodings, which `addon.mitm.imports` leaves out.
+    warnings.simplefilter("ignore")
+    import requests
 
 ANSWER_CAP = 64 * 1024  # bytes; what an endpoint says beyond that closes the connection
-TRIES = 6
-_BUSY = frozenset((429, 502, 503, 504))  # statuses to try again after, says OTLP
 _SHORTEST_S = 0.05  # the time of a request that is begun at its deadline
+# What requests raises where a proxy's URL cannot be used: that of the endpoint is checked.
+_NO_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 
 
-class Outcome(NamedTuple):
-    trouble: str = ""  # why nothing of it was taken, for people, nothing secret; "" when it was
-    rejected: int = 0  # items that the endpoint took the request of, but not them
-    again: bool = False  # whether another try may help
-    after_s: float | None = None  # when the endpoint wants it
+class Refused(Exception):
+    """Not to be tried again: the SDK does so only after errors of connections and some statuses."""
 
 
-class Session:
-    """`export` from one thread."""
-
-    def __init__(self, target: Target) -> None:
-        self._timeout_s = target.timeout_s
-        self._compression = target.compression
-        self._way = Way(target)
-        if self._compression != "none":
-            self._way.headers["content-encoding"] = self._compression
-        self._connection: HTTPConnection | None = None
+class Session(requests.Session):
+    def __init__(self) -> None:
+        super().__init__()
+        self._trusted = _trusted()
         self._last_until: float | None = None
-        self._ending = threading.Event()
+        self.trouble = ""  # why the last request failed, for people; nothing secret
+        self.rejected = 0  # items that the endpoint took the request of, but not them
 
     def end(self, until: float) -> None:
-        """Ends a wait for another try: from now on there is one more, which ends by then (of
-        `time.monotonic()`). From any thread."""
+        """From now on each request is the last try, and ends by then (of `time.monotonic()`)."""
         self._last_until = until
-        self._ending.set()
 
-    def export(self, body: bytes) -> Outcome:
-        """With all tries within the target's timeout."""
-        body = self._compressed(body)
-        deadline = time.monotonic() + self._timeout_s
-        tried = 0
-        while True:
-            last_until = self._last_until
-            outcome = self._try(body, deadline if last_until is None else last_until)
-            tried += 1
-            if not outcome.again or last_until is not None:
-                return outcome
-            wait = outcome.after_s
-            if wait is None:  # seconds: 1, 2, 4 …, and not all sidecars at once
-                wait = 2 ** (tried - 1) * random.uniform(0.8, 1.2)  # noqa: S311
-            late = tried == TRIES or time.monotonic() + wait > deadline
-            if late and not self._ending.is_set():
-                return outcome
-            self._ending.wait(wait)
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _try(self, body: bytes, until: float) -> Outcome:
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        timeout = options["timeout"]
+        if self._last_until is not None:
+            timeout = min(timeout, self._last_until - time.monotonic())
+        # Said here, since REQUESTS_CA_BUNDLE would win over OTEL_EXPORTER_OTLP_CERTIFICATE.
+        options["verify"] = self.verify if isinstance(self.verify, str) else self._trusted
+        options |= {"timeout": max(timeout, _SHORTEST_S), "stream": True}
+        self.rejected = 0
         try:
-            kept = self._connection is not None
-            try:
-                return self._request(body, until)
-            except (OSError, HTTPException) as e:
-                self.close()
-                if not kept or isinstance(e, TimeoutError):
-                    raise
-            return self._request(body, until)  # the endpoint had closed the kept connection
-        except (OSError, HTTPException) as e:
-            self.close()
-            return Outcome(_sentence(e), again=True)
-        except BaseException:
-            self.close()
+            response = super().send(request, **options)
+            with response:
+                body = response.raw.read(ANSWER_CAP, decode_content=True)
+        except Exception as e:
+            self.trouble = _sentence(e)
+            if self._last_until is not None:
+                raise Refused from None
             raise
+        self.trouble = self._judged(response, body)
+        if self.trouble and (response.status_code < 400 or self._last_until is not None):
+            raise Refused
+        return response
 
-    def _request(self, body: bytes, until: float) -> Outcome:
-        if self._connection is None:
-            self._connection = self._way.connect(_left(until))
-        connection = self._connection
-        connection.sock.settimeout(_left(until))
-        with suppress(ConnectionError):  # it may have answered before it read all, to refuse it
-            connection.request("POST", self._way.target, body, self._way.headers)
-        response = connection.getresponse()
-        answer = response.read(ANSWER_CAP)
-        if response.will_close or not response.isclosed():
-            self.close()
-        return _judged(response, answer)
-
-    def _compressed(self, body: bytes) -> bytes:
-        if self._compression == "gzip":
-            return gzip.compress(body)
-        return zlib.compress(body) if self._compression == "deflate" else body
-
-
-def _left(until: float) -> float:
-    return max(until - time.monotonic(), _SHORTEST_S)
+    def _judged(self, response: requests.Response, body: bytes) -> str:
+        if not 200 <= response.status_code < 300:
+            return f"it answered {response.status_code}"
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/html":
+            return "it answered with a web page"
+        if kind == "application/x-protobuf":
+            try:
+                # The answers of the three signals have the same form.
+                answer = ExportTraceServiceResponse.FromString(body)
+            except DecodeError:
+                return "it answered with something that is not OTLP"
+            self.rejected = max(answer.partial_success.rejected_spans, 0)
+        return ""
 
 
-def _judged(response: HTTPResponse, body: bytes) -> Outcome:
-    status = response.status
-    if not 200 <= status < 300:
-        after_s = _after_s(response.getheader("retry-after", ""))
-        return Outcome(f"it answered {status}", again=status in _BUSY, after_s=after_s)
-    kind = response.getheader("content-type", "").partition(";")[0].strip().lower()
-    if kind == "text/html":
-        return Outcome("it answered with a web page")
-    try:
-        return Outcome(rejected=_rejected(body) if kind == "application/x-protobuf" else 0)
-    except ValueError:
-        return Outcome("it answered with something that is not OTLP")
-
-
-def _rejected(body: bytes) -> int:
-    """How many items, says the answer's `partial_success`: it has one form for all signals."""
-    rejected = 0
-    for field, value in wire.fields(body):
-        if field == 1 and isinstance(value, bytes):
-            for inner, number in wire.fields(value):
-                if inner == 1 and isinstance(number, int):
-                    rejected = number
-    return rejected if rejected < 1 << 63 else 0  # below zero
-
-
-def _after_s(value: str) -> float | None:
-    """Of a Retry-After: seconds or a date."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, OverflowError):
-            return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+def _trusted() -> str | bool:
+    """The system's file or directory of certificates; where a slim image has none, certifi's."""
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile:
+        return paths.cafile
+    return paths.capath if paths.capath and any(Path(paths.capath).iterdir()) else True
 
 
 def _sentence(error: BaseException) -> str:
-    """Without what the error itself says, unless it is the system: there may be a URL in it."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, TimeoutError):
+    """Without what requests says, which has the URL with its query in it."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, _NO_PROXY):
+        return "its proxy is not one that begins with http://"
+    if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
         return "no answer in time"
-    return "the connection broke, or its other end does not speak HTTP"
+    cause: BaseException | None = error
+    said = ""
+    while cause is not None:  # the system's is the innermost one
+        if isinstance(cause, OSError) and cause.strerror:
+            said = cause.strerror
+        cause = cause.__context__
+    if said:
+        return said
+    if isinstance(error, requests.exceptions.ConnectionError | urllib3.exceptions.HTTPError):
+        return "the connection broke, or its other end does not speak HTTP"
+    return type(error).__name__

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.contract import body as bodies
+from app.contract.actions import DENIED, MOCK, UNTAKEN, Action, Mode
 from app.contract.canonical import hosts_in, pairs_of, readings
-from app.contract.record import BODY_CAP, Action, Mode, Pair, first, text
+from app.contract.record import Pair, first, text
 from app.contract.rules import (
     KEPT_HERE,
     UNREAD,
@@ -91,12 +92,12 @@ def explain(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Explanation
         host=host,
         path=path,
         judged_by=" ".join(decision.by),
-        unmatched=("block" if rules.denies(host) else "pass") if decision.profile else "",
+        unmatched=(DENIED if rules.denies(host) else UNTAKEN) if decision.profile else "",
     )
 
 
 def _keeps(action: Action, mode: Mode | None) -> bool:
-    return (mode if mode and action == "mock" else action) in KEPT_HERE
+    return (mode if mode and action == MOCK else action) in KEPT_HERE
 
 
 def _reason(decision: Decision, path: str, host: str, mode: Mode | None, *, told: bool) -> str:
@@ -109,7 +110,7 @@ def _reason(decision: Decision, path: str, host: str, mode: Mode | None, *, told
     read = ", ".join(how[part] for part in decision.by)
     if decision.profile is None:
         return "no profile names the host, so the connection is not opened"
-    if decision.rule is None and decision.action == "block":
+    if decision.rule is None and decision.action == DENIED:
         if not told:
             return "nobody can tell which path this is, and the host has rules that keep requests"
         why = "no rule matches, and the host blocks what no rule takes"
@@ -141,13 +142,7 @@ def seen_from_url(
         raise ValueError(f"{url!r} is not an http or https URL with a host")
     said = tuple(n for name, value in headers if name.lower() == "host" for n in hosts_in(value))
     encodings = [value for name, value in headers if name.lower() == "content-encoding"]
-    kept = bodies.keep(
-        (body or b"")[:BODY_CAP],
-        size=len(body or b""),
-        sha256="",
-        encoding=", ".join(encodings),
-        cap=BODY_CAP,
-    )
+    kept = bodies.whole(body or b"", ", ".join(encodings))
     names = said or hosts_in(host)
     return Seen(
         method=method.upper(),

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from app.contract.actions import ACTIONS, ANSWERED, LACKING, UNTAKEN, Action, HostAction, sentences
 from app.profiles.problems import shown, wrong
 
 Decoder = Literal["query", "json", "ndjson", "form", "base64-in-json", "gzip", "zstd"]
@@ -176,8 +177,8 @@ class HostIs(Model):
     """One of the product's hosts; plain text means its name."""
 
     name: HostName
-    unmatched: Literal["block", "pass"] = Field(
-        "pass",
+    unmatched: HostAction = Field(
+        UNTAKEN,
         description="What happens to a request of this host that no rule takes. pass: forwarded "
         "untouched, count only. block: refused; name what is known to be harmless in rules with "
         "action pass.",
@@ -298,12 +299,9 @@ class Answer(Reply):
 
 
 def _action(value: Any) -> Any:
-    if value == "hold":
-        raise wrong(
-            "'hold' seals what it keeps to the operator's public key, and this version of telemock "
-            "cannot use one yet",
-            "use observe (forward and record), or mock (answer here and record)",
-        )
+    if value in LACKING:
+        row = ACTIONS[value]
+        raise wrong(f"{value!r} {row.lacking}", f"use {row.instead}")
     return value
 
 
@@ -314,12 +312,7 @@ class Rule(Model):
 
     id: Id
     match: Match = Match()
-    action: Annotated[
-        Literal["mock", "observe", "block", "pass", "hold"], BeforeValidator(_action)
-    ] = Field(
-        description="mock: answer in the vendor's place. observe: forward and record both sides. "
-        "block: refuse. pass: forward untouched, count only. hold: not in this version."
-    )
+    action: Annotated[Action, BeforeValidator(_action)] = Field(description=sentences())
     route: Name | None = Field(
         None, description="Name of the endpoint in reports and metrics; by default from the path."
     )
@@ -328,7 +321,7 @@ class Rule(Model):
 
     @model_validator(mode="after")
     def _answered(self) -> Self:
-        if self.answer is not None and self.action != "mock":
+        if self.answer is not None and self.action not in ANSWERED:
             raise wrong(
                 f"an answer is given, but the action is {self.action}",
                 "write `action: mock`, or remove the answer",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from app.contract.actions import OUTLINED
 from app.contract.instant import iso
 from app.contract.record import REASONS
 from app.report.changes import Change, changes, version_number
@@ -266,7 +267,7 @@ def _part(row: EndpointRow) -> str:
         return "rejected"
     if row.kind == "failed":
         return "failures"
-    return "passed" if row.action == "pass" or row.kind == "spliced" else "endpoints"
+    return "passed" if row.action in OUTLINED or row.kind == "spliced" else "endpoints"
 
 
 def _line[T: msgspec.Struct](

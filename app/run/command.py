@@ -19,6 +19,7 @@ from app import trust
 from app.client.running import running_app
 from app.client.source import ClientError, connect
 from app.contract import names
+from app.contract.actions import ACTIONS, Mode
 from app.escape import plain
 from app.report.build import why_lost
 from app.run import processes, summary, transparent
@@ -39,7 +40,7 @@ def run(
     command: Sequence[str],
     settings: Settings,
     *,
-    mode: str = "",
+    mode: Mode | None = None,
     profiles: Sequence[str] = (),
     as_json: bool = False,
     redirect: bool = False,
@@ -51,12 +52,8 @@ def run(
     stdin, stdout and stderr are the command's; what it sent home follows on stderr, or with
     `as_json` as one JSON document on stdout. Raises RunError, LocalError.
     """
-    if mode == "hold":
-        raise RunError(
-            "mode hold is not available: it keeps requests for later delivery, and this version "
-            "cannot seal what it keeps\n\n"
-            "hint: observe records and forwards, mock records and answers"
-        )
+    if mode and (row := ACTIONS[mode]).lacking:
+        raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
     if not command:
         raise RunError("no command to run\n\nhint: telemock run -- COMMAND ARGUMENTS…")
     if shutil.which(command[0]) is None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from app.contract.actions import FORWARDED, Mode
 from app.contract.dummies import MOST_HOSTS, Network
 from app.run.processes import PYTHON, LocalError, free_port
 
@@ -44,15 +45,15 @@ def allowed() -> bool:
     return found is not None and int(found[1], 16) & _CAPABILITIES == _CAPABILITIES
 
 
-def isolate(mode: str) -> NoReturn:
+def isolate(mode: Mode | None) -> NoReturn:
     """Runs this command line again where it is root of a network of its own.
 
     Raises LocalError when the kernel does not allow it, or the mode needs another network.
     """
-    if mode == "observe":
+    if mode in FORWARDED:
         raise LocalError(
-            "--transparent without root has no network beyond this machine, so --mode observe "
-            "cannot forward\n\nhint: run it as root, or without --transparent"
+            "--transparent without root has no network beyond this machine, so --mode "
+            f"{mode} cannot forward\n\nhint: run it as root, or without --transparent"
         )
     if shutil.which("unshare") is None:
         raise LocalError("--transparent needs unshare\n\nhint: install the package util-linux")

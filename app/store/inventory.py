@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from app.contract.actions import OUTLINED
 from app.contract.body import documents
 from app.contract.masking.fields import MASK, TOKEN
 from app.contract.record import CaptureRecord, Pair, first
@@ -65,7 +66,7 @@ def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation 
     That is any kind but an exchange and a refused request, and what was passed on unread.
     """
     request = record.request
-    if request is None or record.action == "pass" or record.kind not in ("exchange", "refused"):
+    if request is None or record.action in OUTLINED or record.kind not in ("exchange", "refused"):
         return None
     fields, others = both(
         pairs_seen("query.", request.query), pairs_seen("header.", request.headers)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from app.contract import rules as r
 from tests import memory
 from tests.attacks.host import HostileHost
-from tests.peers import wait_for
 from tests.sidecar import HOST, ROOT, Sidecar, authority, rule
+from tests.waiting import wait_for
 
 LIMIT = 192 * memory.MIB  # of the sidecar's container, in the pod
 SLOWEST_S = 1.0  # that the well-behaved client may wait

@@ -17,7 +17,7 @@ from app.contract.names import API_GROUP, LABEL_INJECT, RESOURCE_CAPTURES
 from charts.generate import CASES, render
 from tests.chart.helm import Object, case, needs_helm, objects, one
 from tests.cluster import cluster, namespace, needs_cluster
-from tests.serving import until
+from tests.waiting import wait_for
 
 pytestmark = [
     needs_cluster,
@@ -147,7 +147,7 @@ def test_the_policy_refuses_a_labelled_pod_without_a_sidecar(
             return str(e)
         return ""
 
-    until(lambda: "asks for a sidecar, and this pod has none" in refusal(), 30)
+    wait_for(lambda: "asks for a sidecar, and this pod has none" in refusal(), 30)
     sidecar = {**pod["spec"]["containers"][0], "name": "telemock", "restartPolicy": "Always"}
     pod["spec"]["initContainers"] = [sidecar]
     assert refusal() == ""

@@ -18,7 +18,7 @@ from app.contract import names
 from app.run import processes
 from app.store import BootRow, CaptureQuery
 from app.store.sqlite.store import SqliteStore
-from tests.serving import until
+from tests.waiting import wait_for
 
 ANSWERS = 100
 CLIENTS = 4
@@ -40,7 +40,7 @@ class Bench:
     def kill(self, sidecar: processes.Sidecar) -> int:
         """How many numbers it had given out."""
         os.kill(sidecar.child.pid, signal.SIGKILL)
-        until(lambda: sidecar.child.ended)
+        wait_for(lambda: sidecar.child.ended)
         (number,) = struct.unpack_from("=Q", (self.spool / f"{sidecar.boot}.lock").read_bytes(), 8)
         return int(number)
 
@@ -135,7 +135,7 @@ def test_eight_kills_right_after_the_answers_lose_no_count(bench: Bench) -> None
         client.close()
         answered += client.answered
     last = bench.sidecar()
-    until(bench.settled, 30)
+    wait_for(bench.settled, 30)
     boots = bench.boots()
     for boot, number in numbered.items():
         row = boots[boot]
@@ -159,13 +159,13 @@ def test_kills_at_any_moment_under_load(bench: Bench) -> None:
         for thread in threads:
             thread.start()
         most = chance.randrange(20, 1200)
-        until(lambda clients=clients, most=most: sum(c.answered for c in clients) >= most, 60)
+        wait_for(lambda clients=clients, most=most: sum(c.answered for c in clients) >= most, 60)
         numbered[sidecar.boot] = bench.kill(sidecar)
         for thread in threads:
             thread.join(30)
         answered += sum(c.answered for c in clients)
     bench.sidecar()
-    until(bench.settled, 30)
+    wait_for(bench.settled, 30)
     boots = bench.boots()
     for boot, number in numbered.items():
         row = boots[boot]
@@ -196,7 +196,7 @@ def test_kills_while_it_takes_over_what_was_left(bench: Bench) -> None:
         threading.Event().wait(stop)
         numbered[sidecar.boot] = bench.kill(sidecar)
     bench.sidecar()
-    until(bench.settled, 30)
+    wait_for(bench.settled, 30)
     boots = bench.boots()
     for boot, number in numbered.items():
         if number:

@@ -19,7 +19,6 @@ from app.ingest import sidecars
 from charts import alerts
 from tests.backends import Prometheus, prometheus
 from tests.integration.test_full_disk import serving as on_volume
-from tests.peers import wait_for
 from tests.serving import Served, serving
 from tests.sidecar import Sidecar, bundle_of, rule, sidecar
 from tests.unit.app.cluster.test_kube import api_server, kubeconfig
@@ -27,6 +26,7 @@ from tests.unit.app.inject.test_server import Served as Injecting
 from tests.unit.app.inject.test_server import serving as injecting
 from tests.unit.app.inject.test_webhook import review
 from tests.volume import volume
+from tests.waiting import wait_for
 from tests.webhooks import CONFIGURATIONS
 
 HOST = "t.acme.test"  # of tests/profile.yaml

@@ -20,7 +20,7 @@ import pytest
 
 from app.contract.record import BODY_CAP, CaptureRecord, encode
 from tests.canary import find_secret
-from tests.serving import until
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 SECRET = "bGljZW5jZS1jYW5hcnktMDEyMzQ1Njc4OTo="
@@ -48,7 +48,7 @@ class App:
             found[:] = self.api("/api/v1/captures?limit=1000&order=arrival").json()["items"]
             return len(found) >= at_least
 
-        until(enough)
+        wait_for(enough)
         return found
 
     def stop(self) -> str:
@@ -83,7 +83,7 @@ def started(folder: Path, **environ: str) -> Iterator[App]:
             return False
 
     try:
-        until(ready, 30)
+        wait_for(ready, 30)
         yield app
     finally:
         app.http.close()

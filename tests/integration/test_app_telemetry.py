@@ -16,8 +16,9 @@ from app.contract.names import HEADER_RECORD, HEADER_RULE, METRICS
 from app.contract.record import CaptureRecord, Request, Response, Workload, encode
 from app.otel.metrics import LABEL_SETS
 from tests.backends import Jaeger, Prometheus, jaeger, prometheus
-from tests.serving import Served, serving, until
+from tests.serving import Served, serving
 from tests.sidecar import sidecar
+from tests.waiting import wait_for
 
 PROFILE = str(Path(__file__).parents[1] / "profile.yaml")
 SECRET = "canary-lic-0123456789"
@@ -101,7 +102,7 @@ def test_an_answer_of_the_app_is_one_trace_of_three_spans_and_one_record(
     ) as running:
         running.ask(f"/telemetry/index.html?v=3.3.3&lic={SECRET}")
         (record,) = told.captures(1, version="3.3.3")
-        until(lambda: told.runtime.sidecars.counts().seen == 1)
+        wait_for(lambda: told.runtime.sidecars.counts().seen == 1)
         spans = {
             (s.resource["service.name"], s.kind): s
             for s in collector.trace(record["trace_id"], spans=3)
@@ -197,7 +198,7 @@ def test_durations_lead_to_their_trace(told: Served, measured: Prometheus) -> No
         exemplars = measured.exemplars("telemock_mock_duration_seconds_bucket")
         return any(e["labels"].get("trace_id") == record["trace_id"] for e in exemplars)
 
-    until(found, 20)
+    wait_for(found, 20)
 
 
 def test_no_secret_value_reaches_a_back_end(
@@ -238,7 +239,7 @@ def test_a_collector_that_never_answers_costs_no_exchange_and_is_counted(
                 return found or 0
 
             served.bare.get("/metrics")
-            until(lambda: dropped("traces") > 50 and dropped("logs") > 50)
+            wait_for(lambda: dropped("traces") > 50 and dropped("logs") > 50)
             health = served.bare.get("/health").json()
             assert health["status"] == "ok"
             assert health["otel"]["dropped"] > 100

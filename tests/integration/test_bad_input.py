@@ -19,7 +19,7 @@ import pytest
 from app.contract import names
 from app.contract.record import HEADER_CAP
 from app.run import processes
-from tests.serving import until
+from tests.waiting import wait_for
 
 HOST = "cdn.cribl.io"
 
@@ -134,7 +134,7 @@ def test_it_is_answered_and_recorded_once(site, name, through):
     def seen() -> list[dict]:
         return [one for one in site.captures() if ["case", case] in one["request"]["query"]]
 
-    until(lambda: bool(seen()))
+    wait_for(lambda: bool(seen()))
     (only,) = seen()
     assert name == "none" or site.memory() - memory < 100 << 20  # the first one loads what it needs
     assert len(only["request"]["headers"]) <= HEADER_CAP

@@ -22,8 +22,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from addon.tls import ca
 from addon.tls.constraints import constraints
 from app.contract import rules as r
-from tests.serving import serving, until
+from tests.serving import serving
 from tests.sidecar import HOST, Sidecar
+from tests.waiting import wait_for
 
 OTHER = "www.example.com"
 PROFILE = """
@@ -251,11 +252,11 @@ def test_hosts_that_the_app_names_are_covered_and_later_ones_are_told(tmp_path: 
             assert first.ask("/x", host="a.acme.test")[0].status == 200
             assert first.health()["authority"]["not_covered"] == []
             file.write_text(PROFILE.format("a.acme.test, b.acme.test"))
-            until(lambda: first.health()["authority"]["not_covered"] == ["b.acme.test"], 30)
-            until(lambda: "may not sign for b.acme.test" in first.log.read_text())
+            wait_for(lambda: first.health()["authority"]["not_covered"] == ["b.acme.test"], 30)
+            wait_for(lambda: "may not sign for b.acme.test" in first.log.read_text())
             with pytest.raises(ssl.SSLCertVerificationError):
                 first.ask("/x", host="b.acme.test")
-            until(
+            wait_for(
                 lambda: any(
                     (one.kind, one.reason) == ("tls_rejected", "certificate_not_covering")
                     for one in first.records()

@@ -16,7 +16,7 @@ import pytest
 from app.contract import names
 from app.run import processes
 from app.store.sqlite.store import SqliteStore
-from tests.serving import until
+from tests.waiting import wait_for
 
 REQUESTS = 1000
 CLIENTS = 4
@@ -76,7 +76,7 @@ def test_an_app_that_is_killed_under_load_loses_nothing(tmp_path):
             load = Load(sidecar.proxy, str(data / names.DIR_CA / names.FILE_CA_CERT))
             load.start()
             for part in (0.25, 0.6):
-                until(lambda part=part: load.done >= REQUESTS * part, 100)
+                wait_for(lambda part=part: load.done >= REQUESTS * part, 100)
                 os.kill(app.child.pid, signal.SIGKILL)
                 app.stop()
                 app = processes.start_app(data, logs, port=app.port)

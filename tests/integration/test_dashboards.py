@@ -16,13 +16,14 @@ import pytest
 from app.cluster import kube
 from charts.generate import CHART
 from tests.backends import Prometheus, jaeger, prometheus
-from tests.peers import Host, wait_for
+from tests.peers import Host
 from tests.serving import serving
 from tests.sidecar import Sidecar, authority, bundle_of, sidecar
 from tests.unit.app.cluster.test_kube import api_server, kubeconfig
 from tests.unit.app.inject.test_server import Served as Injecting
 from tests.unit.app.inject.test_server import serving as injecting
 from tests.unit.app.inject.test_webhook import pod, review
+from tests.waiting import wait_for
 
 HOST = "t.acme.test"  # of tests/profile.yaml
 PROFILE = Path(__file__).parents[1] / "profile.yaml"

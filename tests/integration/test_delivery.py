@@ -22,7 +22,8 @@ from app.contract.record import CaptureRecord, Request, decode
 from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics
 from tests.serving import Served, serving
-from tests.standin import TOKEN, eventually, standin
+from tests.standin import TOKEN, standin
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +35,7 @@ from addon.app_client.client import Api
 from addon.diagnostics.metrics import Measure
 from addon.record.ship import Shipper
 from app.otel.metrics import Metrics
-from app.contract.mask import Masker
+from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Request
 from app.contract.rules import RuleSet
 
@@ -75,7 +76,11 @@ class Sender:
             )  # fmt: skip
 
     def wait_for(self, number: int) -> None:
-        eventually(lambda: self.noted.read_bytes().count(b"\n") >= number, 30)
+        def enough() -> bool:
+            assert self.reserved >= number or self.process.poll() is None, self.noted.read_text()
+            return self.reserved >= number
+
+        wait_for(enough, 30)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -216,7 +221,7 @@ def test_killed_while_the_app_is_away(tmp_path: Path) -> None:
 def test_the_app_comes_after_the_sidecar_and_restarts(tmp_path: Path) -> None:
     with shipping(tmp_path / "spool", "http://127.0.0.1:1", "none yet") as first:
         submit(first, 400)
-        eventually(lambda: first.stats()["spool_records"] == 400)
+        wait_for(lambda: first.stats()["spool_records"] == 400)
     with serving(tmp_path) as served:
         token = served.runtime.token
         with shipping(tmp_path / "spool", served.url, token) as second:
@@ -258,7 +263,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
         with standin(lambda lines: (507, b"")) as app:
             with shipping(mount / "spool", app.url, TOKEN) as shipper:
                 submit(shipper, 2000)
-                eventually(lambda: shipper.stats()["queued"] == 0)
+                wait_for(lambda: shipper.stats()["queued"] == 0)
                 stats = shipper.stats()
                 assert stats["spool_error"] == "No space left on device"
                 # Memory holds what the disk did not take.

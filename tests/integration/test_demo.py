@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from app.contract import names
 from app.demo import plan
 from tests import backends
+from tests.waiting import wait_for
 
 
 def demo(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -109,10 +109,7 @@ def test_kept_it_answers_until_it_is_stopped(tmp_path):
     finally:
         for pid in told["pids"]:
             os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 30
-    while running_in(tmp_path):
-        assert time.monotonic() < deadline, running_in(tmp_path)
-        time.sleep(0.05)
+    wait_for(lambda: not running_in(tmp_path), 30)
 
 
 def test_it_fails_with_a_sentence_when_a_process_does_not_start(tmp_path):

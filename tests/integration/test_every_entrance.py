@@ -37,8 +37,9 @@ from tests.entrances import (
     plain,
     proxied,
 )
-from tests.peers import App, Reader, send, wait_for
+from tests.peers import App, Reader, send
 from tests.sidecar import HOST, LINE
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

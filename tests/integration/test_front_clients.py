@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fronting import AT_APP, Lab, running, until
+from tests.fronting import AT_APP, Lab, running
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED, POSTED
+from tests.waiting import until
 
 
 @pytest.fixture

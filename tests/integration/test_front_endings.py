@@ -13,10 +13,11 @@ import pytest
 
 from addon.arrive import direct, endings
 from app.contract.names import REDIRECT_PROOF
-from tests.fronting import Lab, asked, running, until
+from tests.fronting import Lab, asked, running
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_answer_layer import MOCKED
 from tests.unit.addon.target.test_first_bytes import hello
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import pytest
 
 from addon.record import spool
 from app import auth
-from tests.serving import until
 from tests.sidecar import HOST, LINE, Sidecar, bundle_of, rule, sidecar
 from tests.volume import Volume, volume
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 EVENTS = "/telemetry/events"
@@ -89,7 +89,7 @@ def environment(on: Volume, **more: str) -> dict[str, str]:
 def serving(on: Volume, tmp_path: Path, port: int = 0) -> Iterator[App]:
     app = App(on, tmp_path / f"console-{port}", port or free_port())
     try:
-        until(lambda: app.is_up() or app.process.poll() is not None, 30)
+        wait_for(lambda: app.is_up() or app.process.poll() is not None, 30)
         assert app.process.poll() is None, (tmp_path / f"console-{port}").read_text()
         yield app
     finally:
@@ -122,9 +122,9 @@ def test_the_mock_answers_on_a_full_disk_and_every_record_is_stored_or_counted(
             TELEMOCK_APP_URL=app.url,
             TELEMOCK_TOKEN_FILE=str(token),
         ) as pod:
-            until(lambda: pod.health()["profiles"]["source"] == "app")
+            wait_for(lambda: pod.health()["profiles"]["source"] == "app")
             pod.ask("/telemetry/index.html?n=before")
-            until(lambda: pod.health()["shipper"]["spool_records"] == 0)
+            wait_for(lambda: pod.health()["shipper"]["spool_records"] == 0)
             assert app.ready()["status"] == "ok"
             disk.fill()
 
@@ -140,7 +140,7 @@ def test_the_mock_answers_on_a_full_disk_and_every_record_is_stored_or_counted(
                 through_the_pod()
                 return bool(app.ready()["degraded"])
 
-            until(full, 60)
+            wait_for(full, 60)
             for _ in range(20):
                 through_the_pod()
             for _ in range(100):  # each is a line in the app's log, whose last page has room
@@ -154,7 +154,7 @@ def test_the_mock_answers_on_a_full_disk_and_every_record_is_stored_or_counted(
             assert any(s.startswith(f"store {store}: the disk took no") for s in told["degraded"])
             assert app.http.get("/health").json()["status"] == "degraded"
             assert app.metric("telemock_store_failing") == 1
-            until(lambda: "507" in pod.health()["shipper"]["app_error"])
+            wait_for(lambda: "507" in pod.health()["shipper"]["app_error"])
             assert pod.health()["shipper"]["spool_records"] > 0
             assert app.metric('telemock_output_dropped_total{telemock_stream="mock_server.log"}')
             assert any(s.startswith(f"TELEMOCK_LOGS {disk.path}/logs: ") for s in told["degraded"])
@@ -172,10 +172,10 @@ def test_the_mock_answers_on_a_full_disk_and_every_record_is_stored_or_counted(
                 assert sent < 1000
 
             disk.free()
-            until(lambda: app.ready()["status"] == "ok", 30)
+            wait_for(lambda: app.ready()["status"] == "ok", 30)
             assert app.ready()["degraded"] == []
-            until(lambda: pod.health()["shipper"]["spool_records"] == 0, 30)
-            until(lambda: app.http.get("/health").json()["queue"] == 0, 30)
+            wait_for(lambda: pod.health()["shipper"]["spool_records"] == 0, 30)
+            wait_for(lambda: app.http.get("/health").json()["queue"] == 0, 30)
             assert app.metric("telemock_store_failing") == 0
             dropped = app.metric(lost)
             assert 0 < dropped < sent
@@ -195,7 +195,7 @@ def test_the_mock_answers_on_a_full_disk_and_every_record_is_stored_or_counted(
             assert set(ids) <= {f"{c['boot']}-{c['seq']}" for c in found}
             assert len(ids) + app.metric(unwritten) == len(exchanges) + len(own)
             app.http.get("/telemetry/index.html?v=after")
-            until(lambda: any("v=after" in line for line in log_lines(app)))
+            wait_for(lambda: any("v=after" in line for line in log_lines(app)))
 
 
 def number(capture: dict[str, Any]) -> str:
@@ -244,11 +244,11 @@ def test_a_sidecar_on_a_full_disk_holds_records_in_memory_and_counts_what_it_los
                 ask(pod, "small")
                 return not pod.health()["shipper"]["spool_error"]
 
-            until(written)
+            wait_for(written)
             segments = [p.read_bytes() for p in (disk.seen / "spool").glob("*.ndjson")]
             assert all(data.endswith(b"\n") for data in segments)
             with serving(roomy, tmp_path, port) as app:
-                until(lambda: pod.health()["shipper"]["spool_records"] == 0, 30)
+                wait_for(lambda: pod.health()["shipper"]["spool_records"] == 0, 30)
                 shipper = pod.health()["shipper"]
                 found = app.captures()
                 assert {c["boot"] for c in found} == {shipper["boot"]}
@@ -274,7 +274,7 @@ def test_a_start_on_a_full_disk_says_so_and_the_next_one_works(tmp_path: Path) -
         disk.free()
         with serving(disk, tmp_path) as app:
             app.http.get("/telemetry/index.html")
-            until(lambda: len(app.captures()) == 1)
+            wait_for(lambda: len(app.captures()) == 1)
         disk.fill()
         code, said = run(disk, "app.cli", "serve")
         assert code and f"error: store {disk.path}/data/store.sqlite: the disk took no more" in said

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from tests.cluster import cluster, namespace, needs_cluster
-from tests.serving import until
+from tests.waiting import wait_for
 from tests.webhooks import (
     CONFIGURATIONS,
     Load,
@@ -92,7 +92,7 @@ def test_two_replicas_from_nothing_to_a_pod_with_a_sidecar(tmp_path: Path) -> No
         replica(ns, name, tmp_path) as one,
         replica(ns, name, tmp_path) as two,
     ):
-        until(lambda: one.ready() and two.ready(), 30)
+        wait_for(lambda: one.ready() and two.ready(), 30)
         held = secret(api, ns, name)
         configured = api.get(f"{CONFIGURATIONS}/{name}-injector")
         bundles = [w["clientConfig"]["caBundle"] for w in configured["webhooks"]]
@@ -128,7 +128,7 @@ def test_owner_is_told_and_dry_runs_tell_nobody(tmp_path: Path) -> None:
         release(api, ns) as name,
         replica(ns, name, tmp_path) as one,
     ):
-        until(one.ready, 30)
+        wait_for(one.ready, 30)
         endpoint(api, ns, name, "one", one.port)
         eventually_injected(api, ns)
         wrong = {"annotations": {"telemock.io/profiles": "nobody"}}
@@ -150,7 +150,7 @@ def test_owner_is_told_and_dry_runs_tell_nobody(tmp_path: Path) -> None:
             found = api.items(of(ns, "events"))
             return [e for e in found if e["reason"].startswith("Telemock")]
 
-        until(lambda: bool(told()), 30)
+        wait_for(lambda: bool(told()), 30)
         (event,) = told()
         assert event["reason"] == "TelemockSkipped"
         assert event["involvedObject"]["kind"] == "ReplicaSet"
@@ -177,10 +177,10 @@ def test_profiles_are_read_again(tmp_path: Path) -> None:
     ):
         (known,) = health()["ids"]
         file.write_text("id: [")
-        until(lambda: bool(health()["error"]), 20)
+        wait_for(lambda: bool(health()["error"]), 20)
         assert health()["ids"] == [known]
         file.write_text(text.replace(f"id: {known}", "id: another", 1))
-        until(lambda: health() == {"ids": ["another"], "error": ""}, 20)
+        wait_for(lambda: health() == {"ids": ["another"], "error": ""}, 20)
 
 
 def test_wrong_settings_are_usage(tmp_path: Path) -> None:

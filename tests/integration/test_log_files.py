@@ -8,7 +8,7 @@ from typing import Any
 
 from app.contract import names
 from app.run import processes
-from tests.serving import until
+from tests.waiting import wait_for
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 KEYS = ["timestamp", "level", "logger", "message", "trace_id", "span_id"]
@@ -32,7 +32,7 @@ def test_every_line_is_one_object(tmp_path: Path) -> None:
             )
             with urllib.request.build_opener(proxy).open(request, timeout=20) as answer:
                 assert answer.status == 200
-            until(lambda: len(objects(logs / names.LOG_REQUESTS)) == 1)
+            wait_for(lambda: len(objects(logs / names.LOG_REQUESTS)) == 1)
         finally:
             sidecar.child.stop()  # delivers what it has said until then
     finally:

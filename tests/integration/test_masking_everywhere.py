@@ -24,7 +24,7 @@ import app.profiles
 from app.contract import names
 from app.run import processes
 from tests.canary import find_secret
-from tests.serving import until
+from tests.waiting import wait_for
 
 SECRET = "Lc9/canary+Zq7=x"
 QUERY = f"v=4.16.1&lic={quote(SECRET, safe='')}"
@@ -111,7 +111,7 @@ class Site:
             folder = self.data / names.DIR_SPOOL
             return b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
 
-        until(lambda: b"/telemetry/index.html" in spooled())
+        wait_for(lambda: b"/telemetry/index.html" in spooled())
         return spooled()
 
     def read(self) -> None:

@@ -17,7 +17,7 @@ from app.otel.metrics import LABEL_SETS, Metrics
 from app.otel.settings import read
 from tests.backends import Jaeger, Prometheus, jaeger, prometheus
 from tests.collector import Answer, Collector, Request, collector
-from tests.serving import until
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("GET", "https", "200", "", "mock")
@@ -94,6 +94,21 @@ def test_spans_arrive_in_jaeger_with_their_parents_errors_and_resource(traces: J
     assert dropped(metrics) == {}
 
 
+def test_spans_arrive_by_grpc_where_its_package_is_installed(traces: Jaeger) -> None:
+    pytest.importorskip(
+        "opentelemetry.exporter.otlp.proto.grpc", reason="needs the extra: pip install -e .[grpc]"
+    )
+    metrics = Metrics("sidecar")
+    exporting = exporter(traces.otlp_grpc, metrics, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    exporting.start()
+    given = span()
+    exporting.span(given)
+    exporting.close(10)
+    (found,) = traces.trace(given.trace_id)
+    assert found.resource["k8s.pod.name"] == "pod-1"
+    assert dropped(metrics) == {}
+
+
 def test_all_kinds_of_metrics_arrive_in_prometheus(traces: Jaeger, series: Prometheus) -> None:
     metrics = Metrics("sidecar")
     of = span()
@@ -118,7 +133,7 @@ def test_all_kinds_of_metrics_arrive_in_prometheus(traces: Jaeger, series: Prome
     bucket = 'http_server_request_duration_seconds_bucket{le="%s",http_request_method="GET"}'
     assert series.value(bucket % "0.25") == 1
     assert series.value(bucket % "0.1") == 0
-    until(lambda: bool(series.exemplars("http_server_request_duration_seconds_bucket")))
+    wait_for(lambda: bool(series.exemplars("http_server_request_duration_seconds_bucket")))
     (exemplar,) = series.exemplars("http_server_request_duration_seconds_bucket")
     assert exemplar["labels"] == {"trace_id": of.trace_id, "span_id": of.span_id}
     assert series.value("process_memory_usage_bytes") > 1e6
@@ -136,7 +151,7 @@ def test_prometheus_shows_the_same_names_when_it_scrapes(
     exporting.start()
     lines = metrics.render().decode().splitlines()
     scraped = {x.partition("{")[0].partition(" ")[0] for x in lines if x.startswith("telemock_")}
-    until(lambda: scraped <= series.metric_names())
+    wait_for(lambda: scraped <= series.metric_names())
     exporting.close(10)
 
 
@@ -215,7 +230,7 @@ def test_an_endpoint_that_never_answers() -> None:
         ended = []
 
         def answer(_: Request) -> Answer:
-            until(lambda: bool(ended), 60)
+            wait_for(lambda: bool(ended), 60)
             return Answer()
 
         server.answer = answer
@@ -237,9 +252,9 @@ def test_traces_that_nobody_takes_hold_up_no_metrics() -> None:
         exporting = exporter(server.url, metrics)
         exporting.start()
         exporting.span(span())
-        until(lambda: len([r for r in server.requests if r.path == "/v1/metrics"]) >= 3)
+        wait_for(lambda: len([r for r in server.requests if r.path == "/v1/metrics"]) >= 3)
         exporting.close(5)
-        assert dropped(metrics) == {("traces", "export_failed"): 1}
+        assert dropped(metrics) == {("traces", "shutdown"): 1}  # it was still to be asked again
 
 
 @pytest.mark.parametrize(

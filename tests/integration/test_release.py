@@ -16,7 +16,7 @@ from tests import accounts
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.records import exchange
 from tests.released import NAME, Released, objects, released
-from tests.serving import until
+from tests.waiting import wait_for
 
 pytestmark = needs_cluster
 
@@ -187,7 +187,7 @@ def test_profile_that_does_not_parse_is_an_event(
         before = client.get("/api/v1/profiles").headers["etag"]
         try:
             profile.write_text("id: [")
-            until(lambda: bool(event()), 20)
+            wait_for(lambda: bool(event()), 20)
             (found,) = event()
             assert found["type"] == "Warning"
             assert "acme.yaml" in found["message"] and "last good ones" in found["message"]
@@ -201,5 +201,5 @@ def test_profile_that_does_not_parse_is_an_event(
             assert client.get("/api/v1/profiles").headers["etag"] == before
         finally:
             profile.write_text(PROFILE.read_text())
-        until(lambda: app.plain.get("/health").json()["status"] == "ok", 20)
+        wait_for(lambda: app.plain.get("/health").json()["status"] == "ok", 20)
         assert len(event()) == 1

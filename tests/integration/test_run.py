@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import pytest
 from app.contract import names
 from app.demo import host
 from tests.volume import volume
+from tests.waiting import wait_for
 
 URL = "https://cdn.cribl.io/telemetry/index.html"
 LINE = "cribl /// living the stream!\n"
@@ -56,10 +56,8 @@ def real_hosts(folder: Path) -> Iterator[dict[str, str]]:
     folder.mkdir()
     child = subprocess.Popen([sys.executable, "-m", "app.demo.host", str(folder)])
     try:
-        ports, deadline = folder / host.PORTS_FILE, time.monotonic() + 20
-        while not ports.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        ports = folder / host.PORTS_FILE
+        wait_for(ports.exists, 20)
         pairs = json.loads(ports.read_bytes()).items()
         yield {
             "TELEMOCK_RESOLVE": ",".join(f"{h}:443=127.0.0.1:{p}" for h, p in pairs),
@@ -239,14 +237,12 @@ def test_two_at_once_share_one_app_and_the_longer_one_loses_nothing(tmp_path):
         )
     )
     one.start()
-    deadline = time.monotonic() + 60
-    while not first.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(first.exists, 60)
     # The app belongs to the first run, which ends while the second goes on.
-    data = tmp_path / ".telemock" / names.FILE_SERVER
+    app = json.loads((tmp_path / ".telemock" / names.FILE_SERVER).read_text())["url"]
     script = (
-        f"touch {second}; while [ -e {data} ]; do sleep 0.05; done; sleep 0.2; curl -sS '{URL}?v=1'"
+        f"touch {second}; while curl -s --noproxy '*' -o {os.devnull} {app}/health; "
+        f"do sleep 0.05; done; curl -sS '{URL}?v=1'"
     )
     done = telemock(tmp_path, "run", "--json", "--", "sh", "-c", script)
     one.join(60)
@@ -278,10 +274,7 @@ def test_killed_it_leaves_no_child_behind(tmp_path):
         cwd=tmp_path,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while not started.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(started.exists, 60)
     one.kill()
     one.wait()
 
@@ -293,9 +286,7 @@ def test_killed_it_leaves_no_child_behind(tmp_path):
                     found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         return found
 
-    while any("addon" in c or "serve" in c for c in left()):
-        assert time.monotonic() < deadline, left()
-        time.sleep(0.05)
+    wait_for(lambda: not any("addon" in c or "serve" in c for c in left()), 60)
     for entry in Path("/proc").iterdir():  # the command itself is the user's: it stays
         with contextlib.suppress(OSError):
             if entry.name.isdigit() and (entry / "cwd").readlink() == tmp_path.resolve():

@@ -4,6 +4,7 @@ import hashlib
 import json
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 
 from app.contract import rules as r
 from app.contract.record import BODY_CAP
-from tests.peers import Host, Reader, wait_for
+from tests.peers import Host, Reader
 from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html"),
@@ -239,7 +241,7 @@ def test_stopping_lets_an_exchange_end(tmp_path: Path) -> None:
         RULES,
         TELEMOCK_UPSTREAM_CA=str(ca),
         TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port}",
-        TELEMOCK_SHUTDOWN_SECONDS="5",
+        TELEMOCK_SHUTDOWN_SECONDS="2",
     )
     with running.connect() as connection:
         connection.sendall(b"GET /observe HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n")
@@ -247,6 +249,8 @@ def test_stopping_lets_an_exchange_end(tmp_path: Path) -> None:
         wait_for(lambda: running.health()["in_flight"])
         started = time.monotonic()
         running.process.terminate()
+        wait_for(lambda: running.health()["status"] == "stopping")
+        host.answers.set()
         reader = Reader(connection)
         assert b" 200 " in reader.until(b"\r\n\r\n")
         assert running.process.wait(15) == 0
@@ -256,6 +260,10 @@ def test_stopping_lets_an_exchange_end(tmp_path: Path) -> None:
 
 
 class SlowHost(Host):
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.answers = threading.Event()
+        super().__init__(context)
+
     def connected(self, connection: socket.socket) -> None:
-        time.sleep(1)
+        self.answers.wait(10)
         super().connected(connection)

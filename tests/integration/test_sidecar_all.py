@@ -11,7 +11,7 @@ from tests import netns
 # The Internet is a process of its own with its own network; the application another user, because
 # the redirect lets the sidecar's own connections through by its user.
 SCRIPT = """
-import contextlib, ctypes, json, os, socket, ssl, struct, subprocess, sys, threading, time
+import contextlib, ctypes, json, os, signal, socket, ssl, struct, subprocess, sys, threading, time
 import encodings.idna, traceback  # the former now, because nobody may read it later
 from ipaddress import ip_address
 from pathlib import Path
@@ -57,6 +57,8 @@ def answer(connection, port):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.close()
             return
+        if b"held" in first:
+            connection.sendall(b"!")
         size = len(first)
         if port == 80:
             while data := connection.recv(1 << 16):
@@ -135,8 +137,10 @@ try:
                   (("sidecar", running.data / "ca" / "ca.pem"), ("far", ca))}
         _, answers = forked(lambda w: os.write(w, json.dumps(application()).encode()))
         seen = json.loads(os.read(answers, 1 << 16))
-        held, _ = forked(lambda w: (os.setresuid(65534, 65534, 65534), globals().update(
-            kept=socket.create_connection((FAR[4], 80))), kept.sendall(b"held\\0"), time.sleep(9)))
+        held, heard = forked(lambda w: (os.setresuid(65534, 65534, 65534), globals().update(
+            kept=socket.create_connection((FAR[4], 80))), kept.sendall(b"held\\0"),
+            os.write(w, kept.recv(1)), signal.pause()))
+        os.read(heard, 1)
         lines = lambda: running.get("/metrics")[1].decode().splitlines()
         count = lambda: [float(x.split()[1]) for x in lines()
                          if x.startswith("telemock_redirect_connections_total")]
@@ -144,7 +148,6 @@ try:
         while count() != [9.0] and time.monotonic() < until:
             time.sleep(0.05)
         seen["count"] = count()
-        time.sleep(0.2)
     records = [{"kind": x.kind, "reason": x.reason, "host": x.host, "sni": x.tls and x.tls.sni,
                 "to": x.destination and [x.destination.address, x.destination.port],
                 "from": x.client.address, "sent": x.sent, "received": x.received,

@@ -7,15 +7,15 @@ import os
 import socket
 import struct
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 
 import pytest
 
 from app.contract import rules as r
-from tests.peers import App, Host, Reader, send, wait_for
+from tests.peers import App, Host, Reader, send
 from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html", answer_at="app"),
@@ -111,15 +111,16 @@ def test_head_gets_the_apps_headers_only(lab: Lab) -> None:
 def test_a_kept_connection_that_died_is_replaced(lab: Lab) -> None:
     sidecar, app, _ = lab
 
-    def answer_and_leave(connection: socket.socket, head: bytes, body: bytes) -> None:
-        app.answer(connection, head, body)
-        time.sleep(0.05)  # the answer must be out before the connection is cut
-        connection.shutdown(socket.SHUT_RDWR)
-        raise EOFError
+    kept: list[socket.socket] = []
 
-    app.mock = answer_and_leave
+    def answer_and_wait(connection: socket.socket, head: bytes, body: bytes) -> None:
+        kept.append(connection)
+        app.answer(connection, head, body)
+
+    app.mock = answer_and_wait
     for _ in range(4):
         assert sidecar.ask("/telemetry/index.html")[1] == b"from the app\n"
+        kept.pop().shutdown(socket.SHUT_RDWR)
 
 
 def broken(connection: socket.socket, head: bytes, body: bytes) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import wait_for
 from tests.sidecar import LINE, ROOT, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 
 def test_a_collector_that_never_answers_costs_no_exchange_and_is_counted(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import h2.connection
 import h2.events
 import pytest
 
-from tests.peers import Host, Reader, wait_for
+from tests.peers import Host, Reader
 from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html"),

@@ -10,8 +10,9 @@ import pytest
 
 from app.contract import rules as r
 from app.contract.record import BODY_CAP
-from tests.peers import App, Host, Reader, wait_for
+from tests.peers import App, Host, Reader
 from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 MIB = 1024 * 1024
 RULES = bundle_of(

@@ -12,8 +12,9 @@ import pytest
 
 from app.inject.status import counters
 from tests import netns
-from tests.peers import App, Host, Way, wait_for
+from tests.peers import App, Host, Way
 from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html"),

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests import netns
-from tests.peers import Host, Reader, wait_for
+from tests.peers import Host, Reader
 from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 RULES = bundle_of(rule("index", "/telemetry/index.html"), rule("observe", "/observe", "observe"))
 DUMMIES = f"192.0.2.1={HOST},100::1={HOST}"

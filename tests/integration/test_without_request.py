@@ -24,9 +24,9 @@ from tests.entrances import (
     direct_http2,
     proxied,
 )
-from tests.peers import wait_for
 from tests.sidecar import HOST
 from tests.unit.addon.target.test_first_bytes import hello
+from tests.waiting import wait_for
 
 URL = f"https://{HOST}/telemetry/index.html"
 HELLO = hello(HOST)

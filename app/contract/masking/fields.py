@@ -6,7 +6,7 @@ without a profile; a profile adds names, or lifts one with `keep`.
 
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -58,7 +58,7 @@ class Names:
         self.reads_bodies = False  # a body that cannot be read may hide what the profile names
         # Bodies in which nothing is, with their types: a mock gives the same answer each time.
         self.clean: set[tuple[object, ...]] = set()
-        self._places: dict[tuple[str, ...], Places] = {}
+        self._places: dict[tuple[str, str], Places] = {}
         for field in sensitive:
             self._add(field)
 
@@ -77,18 +77,21 @@ class Names:
             else:
                 table[name] = field.how
 
-    def places(self, part: Literal["query", "header"], names: tuple[str, ...]) -> "Places":
+    def places(self, part: Literal["query", "header"], names: Sequence[str]) -> "Places":
         """Where among these names something sensitive stands. Remembered: a product sends the same
         ones each time."""
-        found = self._places.get((part, *names))
+        joined = "\n".join(names)
+        # Where no name has two lines, no other names are the same text.
+        alone = joined.count("\n") < len(names)
+        found = self._places.get((part, joined)) if alone else None
         if found is None:
             table: dict[str, How] = getattr(self, part)
             at = tuple(i for i, name in enumerate(names) if name.lower() in table)
-            found = Places(at, "\n".join(names))
-            if len(found.names) <= SMALL:
+            found = Places(at, joined)
+            if alone and len(joined) <= SMALL:
                 if len(self._places) >= _REMEMBERED:
                     self._places.clear()
-                self._places[part, *names] = found
+                self._places[part, joined] = found
         return found
 
     def remember(self, clean: tuple[object, ...]) -> None:

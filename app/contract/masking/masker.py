@@ -23,7 +23,7 @@ from app.contract.masking.sweep import (
     scalars,
     sweep,
     swept,
-    values,
+    values_of,
     withhold,
 )
 from app.contract.masking.traces import chased, contained, loose, traces
@@ -147,24 +147,29 @@ class _Record:
     def mask(self, record: CaptureRecord) -> None:
         names = self.names
         request, response, message = record.request, record.response, record.message
-        asked = ""
+        asked = ""  # the names of its query
+        lines: list[str] = []  # `sweep.values`
         if request is not None:
-            request.query, asked = self.pairs(request.query, "query")
-            request.headers, _ = self.pairs(request.headers, "header")
+            request.query, asked, query = self.pairs(request.query, "query")
+            request.headers, _, headers = self.pairs(request.headers, "header")
             if names.path:
                 request.path = self.path(request.path, record.route)
+            lines += [request.path, query, headers]
             if request.body is not None:
                 self.body(request.body, request.headers)
         if response is not None:
-            response.headers, _ = self.pairs(response.headers, "header")
+            response.headers, _, headers = self.pairs(response.headers, "header")
+            lines += [response.reason, headers]
             if response.body is not None:
                 self.body(response.body, response.headers)
         if message is not None:
             self.body(message.body, ())
-        read = self.texts(record)
+        read = "\n".join(lines)
+        changed = self.texts(record, read)
         if self.found:
-            read = None if read is None else f"{read}\n{asked}"
-            sweep(record, traces(self.found), self.decoders, read)
+            sweep(
+                record, traces(self.found), self.decoders, None if changed else f"{read}\n{asked}"
+            )
 
     # First pass: what stands under a sensitive name.
 
@@ -181,9 +186,11 @@ class _Record:
         _note(self.found, value, by)
         return "" if how == "drop" else by
 
-    def pairs(self, pairs: list[Pair], part: Literal["query", "header"]) -> tuple[list[Pair], str]:
-        """The pairs masked, and their names, a line each."""
-        places, names = self.names.places(part, tuple([name for name, _ in pairs]))
+    def pairs(
+        self, pairs: list[Pair], part: Literal["query", "header"]
+    ) -> tuple[list[Pair], str, str]:
+        """The pairs masked, and their names and values, a line each."""
+        places, names = self.names.places(part, [name for name, _ in pairs])
         masked = pairs
         if places:
             sensitive: dict[str, How] = getattr(self.names, part)
@@ -194,14 +201,15 @@ class _Record:
                 if name in _CREDENTIALS:
                     self.credential(name, value)
                 masked[i] = (shown, self.secret(sensitive[name], value))
-        if not may_nest("\n".join([value for _, value in masked])):
-            return masked, names
+        values = "\n".join([value for _, value in masked])
+        if not may_nest(values):
+            return masked, names, values
         nested = [i for i, (_, v) in enumerate(masked) if v[:1] in NESTED and i not in places]
         if nested and masked is pairs:
             masked = pairs.copy()
         for i in nested:
             masked[i] = (pairs[i][0], self.nested(pairs[i][1], 0))
-        return masked, names
+        return masked, names, "\n".join(values_of(masked))
 
     def credential(self, name: str, value: str) -> None:
         """Remembers what a credential consists of."""
@@ -362,13 +370,11 @@ class _Record:
         # A form in name only, such as cut JSON with a `=` in it.
         return self.names.replace(masked, self.text_secret) if self.names.maybe(masked) else masked
 
-    def texts(self, record: CaptureRecord) -> str | None:
-        """URLs and `name=value` in values whose own name is not sensitive. The record's values,
-        where none was changed."""
+    def texts(self, record: CaptureRecord, read: str) -> bool:
+        """URLs and `name=value` in values whose own name is not sensitive, of which `read` is all.
+        Whether there may be any."""
         request, response = record.request, record.response
-        read: str | None = values(record)
-        if self.names.maybe((read or "").encode()):
-            read = None
+        if maybe := self.names.maybe(read.encode()):
             if request is not None:
                 request.path = self.text(request.path)
                 request.query = [(n, self.text(v)) for n, v in request.query]
@@ -380,7 +386,7 @@ class _Record:
             record.detail = self.text(record.detail, self.every)
         if record.log is not None:
             record.log.message = self.text(record.log.message, self.every)
-        return read
+        return maybe
 
     def text(self, value: str, names: Names | None = None) -> str:
         names = names or self.names

@@ -9,8 +9,8 @@ from mitmproxy import options as mitmproxy_options
 
 from addon import options
 from addon.process import Process, token_reader, written
-from tests.peers import wait_for
 from tests.sidecar import bundle_of, rule, sidecar
+from tests.waiting import wait_for
 
 RULES = bundle_of(rule("index", "/telemetry/index.html"))
 

@@ -14,6 +14,7 @@ import pytest
 
 from addon.supervisor import CANNOT_START, ENV_RESTARTED, LOOKS, PAUSES_S
 from tests.unit.addon.test_container_memory import group
+from tests.waiting import wait_for
 
 DEADLINE_S = 20.0
 # Tells its pid and what it was told, then waits to be ended.
@@ -160,28 +161,27 @@ def test_sigterm_between_two_processes_ends_it(start: Start) -> None:
     crash = "import os; print('up', os.getpid(), flush=True); os.abort()"
     keeper = start(crash, change="s.PAUSES_S = (600.0,)")
     pid, _ = keeper.up()
-    deadline = time.monotonic() + DEADLINE_S
-    while not gone(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: gone(pid), DEADLINE_S)
     keeper.process.terminate()
     assert keeper.ended() == 0
 
 
 def test_a_process_that_hangs_is_ended_and_started_again(start: Start) -> None:
     """It answers every look, until it is stopped."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = str(s.getsockname()[1])
+    held = socket.socket()  # its port is nobody else's, and the program may listen on it
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    port = str(held.getsockname()[1])
     program = (
         "import os, socket\n"
         f"print('up', os.getpid(), os.environ.get({ENV_RESTARTED!r}, ''), flush=True)\n"
-        f"server = socket.create_server(('127.0.0.1', {port}))\n"
+        f"server = socket.create_server(('127.0.0.1', {port}), reuse_port=True)\n"
         "while True:\n"
         "    with server.accept()[0] as s:\n"
         "        print('asked', s.recv(999).split()[1].decode(), flush=True)\n"
         "        s.sendall(b'HTTP/1.1 200 OK\\r\\n\\r\\n')\n"
     )
-    quick = "from addon import ready; s.LOOK_S = s.FIRST_LOOK_S = 0.3; ready._ANSWER_SECONDS = 0.3"
+    quick = "from addon import ready; s.LOOK_S = s.FIRST_LOOK_S = 0.1; ready._ANSWER_SECONDS = 0.3"
     keeper = start(program, change=quick, TELEMOCK_HEALTH_PORT=port)
     pid, _ = keeper.up()
     assert [keeper.line() for _ in range(2 * LOOKS)] == ["asked /health"] * 2 * LOOKS
@@ -190,6 +190,7 @@ def test_a_process_that_hangs_is_ended_and_started_again(start: Start) -> None:
         pass
     assert said.startswith("up ") and said.endswith(f" 1 did not answer /health {LOOKS} times")
     assert gone(pid)
+    held.close()
 
 
 def test_what_is_about_to_exceed_the_container_s_memory_is_ended_first(
@@ -203,8 +204,7 @@ def test_what_is_about_to_exceed_the_container_s_memory_is_ended_first(
     keeper = start(WAITS, change=change)
     pid, _ = keeper.up()
     group(tmp_path, used=99 << 20)
-    while not gone(pid):
-        time.sleep(0.01)
+    wait_for(lambda: gone(pid), DEADLINE_S)
     group(tmp_path, used=60 << 20)
     told = keeper.up()[1]
     assert told.endswith(" was about to exceed the container's 100 MiB of memory")
@@ -221,7 +221,8 @@ def test_as_the_first_process_of_a_container_it_takes_signals_and_orphans(start:
         "import os, time\n"
         "if not os.fork():\n"
         "    if os.fork(): os._exit(0)\n"
-        "    time.sleep(0.2); os._exit(0)\n"
+        "    while os.getppid() != 1: time.sleep(0.01)\n"
+        "    os._exit(0)\n"
         "os.wait()\n"
         "while any(open(f'/proc/{p}/stat').read().split()[3] == '1' for p in os.listdir('/proc')\n"
         "          if p.isdigit() and int(p) not in (1, os.getpid())): time.sleep(0.02)\n"

@@ -9,7 +9,8 @@ from app.main import create_app
 from app.runtime import Runtime
 from app.settings import load
 from app.store import StoreError
-from tests.serving import Served, environment, serving, until
+from tests.serving import Served, environment, serving
+from tests.waiting import wait_for
 
 PROFILE = Path(__file__).parents[2] / "profile.yaml"
 
@@ -51,17 +52,17 @@ def test_profiles_are_reloaded_and_a_bad_change_is_refused(tmp_path: Path) -> No
 
         assert page() == "page\n"
         profile.write_text(PROFILE.read_text().replace('body: "page\\n"', "body: changed"))
-        until(lambda: page() == "changed")
+        wait_for(lambda: page() == "changed")
         assert served.client.get("/api/v1/profiles").headers["etag"] != etag
         assert served.runtime.masker() is not masker
 
         profile.write_text("id: [")
-        until(lambda: served.bare.get("/health").json()["status"] == "degraded")
+        wait_for(lambda: served.bare.get("/health").json()["status"] == "degraded")
         assert "acme.yaml" in served.bare.get("/health").json()["profiles"]["error"]
         assert page() == "changed"
-        until(lambda: "telemock_profiles_reload_failed 1.0" in served.bare.get("/metrics").text)
+        wait_for(lambda: "telemock_profiles_reload_failed 1.0" in served.bare.get("/metrics").text)
         profile.write_text(PROFILE.read_text())
-        until(lambda: served.bare.get("/health").json()["status"] == "ok")
+        wait_for(lambda: served.bare.get("/health").json()["status"] == "ok")
     log = (tmp_path / "logs" / "mock_server.log").read_text()
     assert "the profiles changed and are in use" in log
     assert "the change of the profiles is refused" in log
@@ -99,7 +100,7 @@ def test_retention_drops_what_is_too_old(tmp_path: Path) -> None:
         served.bare.get("/telemetry/?v=1")
         assert len(served.captures()) == 1
     with serving(tmp_path, TELEMOCK_RETENTION_DAYS="0.0000001") as served:
-        until(lambda: not served.captures(0))
+        wait_for(lambda: not served.captures(0))
 
 
 def test_what_is_new_is_counted_once_over_restarts_and_from_0_in_each_profile(
@@ -117,13 +118,13 @@ def test_what_is_new_is_counted_once_over_restarts_and_from_0_in_each_profile(
         assert (new(served, "fields", "acme"), new(served, "hosts", "acme")) == (0, 0)
         served.bare.get("/page?v=1&a=1", headers={"host": "t.acme.test"})
         served.captures(1)
-        until(lambda: new(served, "hosts", "acme") == 1)
+        wait_for(lambda: new(served, "hosts", "acme") == 1)
         assert (new(served, "fields", "acme") or 0) >= 2
         profile.write_text(PROFILE.read_text().replace("id: acme\n", "id: other\n"))
-        until(lambda: new(served, "hosts", "other") == 0)
+        wait_for(lambda: new(served, "hosts", "other") == 0)
     profile.write_text(PROFILE.read_text())
     with serving(tmp_path, TELEMOCK_PROFILES=str(profile)) as again:
         again.bare.get("/page?v=1&a=1", headers={"host": "t.acme.test"})
         again.captures(2)
-        until(lambda: "telemock_captures_total{" in again.bare.get("/metrics").text)
+        wait_for(lambda: "telemock_captures_total{" in again.bare.get("/metrics").text)
         assert (new(again, "fields", "acme"), new(again, "hosts", "acme")) == (0, 0)

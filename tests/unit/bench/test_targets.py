@@ -69,10 +69,16 @@ def test_a_rate_fails_only_together_with_processor_time() -> None:
 
 def test_memory_is_compared_with_a_number_of_its_own() -> None:
     idle, after = of(
-        {("footprint", "telemock, OTLP", "rss_idle"): {0: 64.0},
-         ("footprint", "telemock, OTLP", "rss_after"): {0: 161.0}}, "T7",
+        {("footprint", "telemock, OTLP", "rss_idle"): {0: 69.0},
+         ("footprint", "telemock, OTLP", "rss_after"): {0: 171.0}}, "T7",
     )  # fmt: skip
     assert idle.met and not after.met and after.failed
+
+
+def test_a_sidecar_that_exports_nothing_is_smaller() -> None:
+    systems = ("telemock", "telemock, OTLP")
+    verdicts = of({("footprint", s, "rss_idle"): {0: 65.0} for s in systems}, "T7")
+    assert [v.met for v in verdicts] == [False, True]
 
 
 def test_other_traffic_asks_whether_one_can_be_the_truth() -> None:

@@ -10,8 +10,9 @@ from addon.app_client import profiles
 from addon.app_client.client import ANSWER_CAP, Api
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, Request
-from tests.peers import App, send, wait_for
+from tests.peers import App, send
 from tests.sidecar import bundle_of, rule
+from tests.waiting import wait_for
 
 FIRST = bundle_of(rule("first", "/first"))
 SECOND = bundle_of(rule("second", "/second"))

@@ -18,10 +18,11 @@ from OpenSSL import SSL
 
 from addon.arrive import direct
 from addon.tls.connection import RECORD, Connection
-from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running, until
+from tests.fronting import AT_APP, DESTINATION, HUGE, OBSERVED, Lab, asked, running
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_answer_layer import ANSWER, MOCKED, POSTED
 from tests.unit.addon.target.test_first_bytes import hello
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -280,9 +281,10 @@ async def test_an_answer_that_is_not_made_ends_the_connection(
 async def test_a_client_that_leaves_while_the_app_is_asked_is_recorded(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answered = asyncio.Event()
+    answered, asking = asyncio.Event(), []
 
     async def slow(_: object) -> None:
+        asking.append(asyncio.current_task())
         await answered.wait()
 
     monkeypatch.setattr(lab.sidecar.exchanges, "ask_app", slow)
@@ -292,7 +294,7 @@ async def test_a_client_that_leaves_while_the_app_is_asked_is_recorded(
     writer.transport.abort()
     await until(lambda: lab.records)
     answered.set()
-    await asyncio.sleep(0.05)
+    await asyncio.wait(asking)
     (record,) = lab.records
     assert (record.kind, record.reason) == ("failed", "client_gone") and not lab.direct.connections
 
@@ -311,10 +313,11 @@ async def test_who_does_not_read_is_not_read_from(lab: Lab) -> None:
     (caller,) = lab.direct.connections
     assert caller._unsent
     writer.write(ask.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    await asyncio.sleep(0.1)
-    assert len(lab.records) == 1
+    _, other = await asked(lab)
+    assert [x.rule for x in lab.records] == ["huge", "index"]
     answers = await asyncio.wait_for(reader.read(), 20)
-    assert answers.count(HUGE) == 2 and len(lab.records) == 2
+    assert answers.count(HUGE) == 2 and len(lab.records) == 3
+    other.close()
     writer.close()
     await until(lambda: not lab.direct.connections)
 

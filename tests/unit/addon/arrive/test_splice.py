@@ -17,7 +17,7 @@ from addon.arrive import splice
 from addon.arrive.pipes import PIPE_SIZE, Pipe, Pipes
 from addon.arrive.splice import LOOK_CAP, Link, Splicer
 from addon.target.first_bytes import Verdict, Wait
-from tests.peers import wait_for
+from tests.waiting import wait_for
 
 RELAYED = Verdict("far.example", "far.example", "not_named")
 OPENED = Verdict("named.example")
@@ -61,6 +61,12 @@ class Lab:
         self._ends.append(server)
         return server
 
+    def turn(self) -> None:
+        """After what came before: the splicer's thread takes what happens in its order."""
+        passing = self.come()
+        passing.sendall(b"N")
+        wait_for(lambda: self.back).pop().close()
+
     def pair(self, first: bytes = b"x") -> tuple[socket.socket, socket.socket]:
         client = self.come()
         client.sendall(first)
@@ -88,15 +94,22 @@ def lab() -> Iterator[Lab]:
 
 
 def all_of(end: socket.socket, size: int) -> bytes:
-    found = b""
+    found = bytearray()
     while len(found) < size and (data := end.recv(1 << 20)):
         found += data
-    return found
+    return bytes(found)
 
 
 def reset(end: socket.socket) -> None:
     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     end.close()
+
+
+def failing(number: int) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
 
 
 def files() -> int:
@@ -124,10 +137,11 @@ def test_bytes_go_both_ways_and_are_counted(address: str) -> None:
 
 def test_nothing_is_sent_before_the_beginning_is_clear_and_then_all_of_it(lab: Lab) -> None:
     client = lab.come()
-    lab.far.settimeout(0.1)
+    lab.far.setblocking(False)
     for piece in (b"a?", b"b?", b"c?"):
         client.sendall(piece)
-        with pytest.raises(TimeoutError):
+        lab.turn()
+        with pytest.raises(BlockingIOError):
             lab.far.accept()
     client.sendall(b"d")
     assert all_of(lab.arrive(), 7) == b"a?b?c?d"
@@ -136,7 +150,7 @@ def test_nothing_is_sent_before_the_beginning_is_clear_and_then_all_of_it(lab: L
 def test_what_is_opened_is_given_back_with_every_byte_in_it(lab: Lab) -> None:
     client = lab.come()
     client.sendall(b"hello?")
-    time.sleep(0.05)
+    lab.turn()
     client.sendall(b"N")
     wait_for(lambda: lab.back)
     assert lab.back[0].recv(99) == b"hello?N"
@@ -160,7 +174,7 @@ def test_who_leaves_without_saying_where_to_leaves_nothing(
 ) -> None:
     client = lab.come()
     client.sendall(beginning)
-    time.sleep(0.05)
+    lab.turn()
     leave(client)
     wait_for(lambda: not lab.splicer._links)
     assert lab.over == [] and lab.back == []
@@ -233,11 +247,7 @@ def test_what_the_kernel_refuses_at_once_is_told(lab: Lab) -> None:
 
 def test_no_socket_for_the_far_end_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     client = lab.come()
-
-    def none_left(*_: object) -> socket.socket:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(splice.socket, "socket", none_left)
+    monkeypatch.setattr(splice.socket, "socket", failing(errno.EMFILE))
     client.sendall(b"hello")
     assert lab.ended().error == "[Errno 24] Too many open files"
 
@@ -270,15 +280,12 @@ def test_a_slow_reader_gets_everything_and_holds_nobody_up(lab: Lab) -> None:
 
     sender = threading.Thread(target=send)
     sender.start()
-    time.sleep(0.1)
+    wait_for(lambda: [x for x in lab.splicer._links.values() if x.ways and x.ways[1].pipe])
     quick, its = lab.pair()
     its.sendall(b"pong")
     assert all_of(quick, 4) == b"pong"
     assert sender.is_alive()
-    found = bytearray()
-    while len(found) < size:
-        found += client.recv(1 << 20)
-    assert found == block * (size >> 20)
+    assert all_of(client, size) == block * (size >> 20)
     sender.join()
 
 
@@ -337,11 +344,7 @@ def test_a_failure_of_ours_ends_one_connection(lab: Lab, caplog: pytest.LogCaptu
 
 def test_what_cannot_be_watched_is_reset(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     client, server = lab.pair()
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    lab.splicer._register = full  # type: ignore[method-assign]
+    lab.splicer._register = failing(errno.ENOSPC)  # type: ignore[method-assign]
     with pytest.raises(ConnectionResetError):
         lab.come().recv(9)
     assert "No space left" in caplog.text
@@ -380,16 +383,17 @@ def test_it_may_be_stopped_while_it_is_awake() -> None:
         lab.close()
 
 
-def test_what_moves_nothing_for_a_day_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splice, "SWEEP_S", 0.05)
-    monkeypatch.setattr(splice, "IDLE_SECONDS", 0.2)
-    lab = Lab()
+def test_what_moves_nothing_for_a_day_is_ended(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     client, server = lab.pair()
     silent = lab.come()
-    for _ in range(8):
-        time.sleep(0.05)
-        client.sendall(b"x")
-    assert lab.over == []
-    assert server.recv(99) and silent.recv(9) == b""
-    lab.ended()
-    lab.close()
+    lab.turn()
+
+    for sent, over in ((b"x", 0), (b"", 1)):
+        for link in set(lab.splicer._links.values()):
+            link.active -= splice.IDLE_SECONDS
+        client.sendall(sent)
+        with monkeypatch.context() as patched:
+            patched.setattr(splice, "SWEEP_S", 0)
+            lab.turn()
+        assert silent.recv(9) == b"" and server.recv(99) == sent
+        assert len(lab.over) == over

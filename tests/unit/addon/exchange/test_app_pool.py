@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from addon.exchange import app_pool as pools
 from addon.exchange.app_pool import AppFailed, Pool
 from tests.peers import Listener, Reader, send
+from tests.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 Answer = Callable[[socket.socket, bytes], None]
@@ -126,13 +126,18 @@ async def test_chunks_informational_answers_and_head(serve: Serve) -> None:
 
 
 async def test_no_more_connections_than_allowed(serve: Serve) -> None:
-    def slowly(connection: socket.socket, head: bytes) -> None:
-        time.sleep(0.05)
+    all_asked = threading.Event()
+
+    def answer(connection: socket.socket, head: bytes) -> None:
+        all_asked.wait(5)
         send(connection, b"")
 
-    server = serve(slowly)
+    server = serve(answer)
     pool = Pool("127.0.0.1", server.port, size=2)
-    await asyncio.gather(*(pool.ask(GET, within=5) for _ in range(8)))
+    asking = [asyncio.create_task(pool.ask(GET, within=10)) for _ in range(8)]
+    await until(lambda: server.accepted == 2)
+    all_asked.set()
+    await asyncio.gather(*asking)
     assert server.accepted == 2
     pool.close()
 

@@ -10,6 +10,7 @@ from mitmproxy.net.http import http1, validate
 
 from addon.exchange.conversation import may_become_head, read_head
 from addon.target.hello import HEAD_CAP
+from tests.conversing import REAL
 from tests.conversing import Client as Conversing
 
 MOCKED = b"GET /telemetry/index.html?v=4.1 HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n"
@@ -129,6 +130,17 @@ def test_a_head_is_waited_for_only_while_it_can_become_one() -> None:
 
 
 # Answering.
+
+
+def test_what_is_for_the_real_host_goes_there_also_when_the_client_has_left_meanwhile() -> None:
+    client = Conversing()
+    client.reads_no_more()
+    client.sends(paths=[REAL], body=b"")
+    client.arrives(size=400)
+    client.leaves()
+    client.reads_again()
+    client.nobody_waits_for_nothing()
+    assert client.talk.over == client.talk.over and client.talk.over
 
 
 TestConversation = Conversing.TestCase

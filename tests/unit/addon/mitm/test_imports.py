@@ -47,6 +47,14 @@ def test_what_is_left_out_until_it_is_used_works_then() -> None:
     ) == "/elsewhere"  # fmt: skip
 
 
+def test_requests_does_without_what_guesses_encodings() -> None:
+    shown = ran(
+        "import sys, addon.proxy, app.otel.session; print('requests.sessions' in sys.modules,"
+        " *(m for m in sys.modules if m.startswith('charset_normalizer.')))"
+    )
+    assert shown == "True"
+
+
 def test_an_absent_class_is_a_class_that_nothing_is_of() -> None:
     assert ran(
         "import addon.proxy; from aioquic.quic import Connection, Event, Event as Again;"

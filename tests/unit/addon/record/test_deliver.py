@@ -13,13 +13,15 @@ from app.contract.record import CaptureRecord, encode
 from tests.delivering import BOOT, OLD, Case, failing, line
 from tests.peers import App
 from tests.sidecar import authority, bundle_of
-from tests.standin import TOKEN, StandIn, eventually, standin
+from tests.standin import TOKEN, StandIn, standin
+from tests.waiting import wait_for
 
 
 @pytest.fixture
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     monkeypatch.setattr(deliver, "BACKOFF_S", (0.01, 0.05))
     monkeypatch.setattr(deliver, "SPREAD_S", 0.0)
+    monkeypatch.setattr(deliver, "REST_S", 0.001)
     case = Case(tmp_path)
     yield case
     case.finish(0)
@@ -30,11 +32,11 @@ def test_batches_go_over_one_connection_until_the_app_has_all(case: Case) -> Non
     case.spool.append([line(n) for n in range(1, 1201)])
     with standin() as app:
         delivery = case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert [len(p.splitlines()) for p in app.posts] == [500, 500, 200]
         case.spool.append([line(1201)])
         delivery.wake()
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert app.connections == 1
         assert list(app.seen.values()) == [1] * 1201
         assert delivery.totals == (1201, 0, 0) and case.outcomes("accepted") == 4
@@ -46,10 +48,10 @@ def test_an_app_that_is_down_is_waited_for(case: Case, caplog: pytest.LogCapture
         port = unused.getsockname()[1]
         case.spool.append([line(1)])
         delivery = case.start(f"http://127.0.0.1:{port}")
-        eventually(lambda: case.outcomes("unreachable") >= 3)
+        wait_for(lambda: case.outcomes("unreachable") >= 3)
         assert delivery.error == "the app cannot be reached: Connection refused"
     with standin(port=port) as app:
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert set(app.lines) == {f"{BOOT}-1"} and delivery.error == ""
     assert len([r for r in caplog.records if "wait in the spool" in r.message]) == 1
 
@@ -61,10 +63,10 @@ def test_each_new_reason_is_told_once(case: Case, caplog: pytest.LogCaptureFixtu
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         case.start(f"http://127.0.0.1:{port}")
-        eventually(lambda: case.outcomes("unreachable") >= 3)
+        wait_for(lambda: case.outcomes("unreachable") >= 3)
     with standin(lambda lines: (403, b"no"), port=port):
-        eventually(lambda: case.outcomes("unauthorized") >= 3)
-    said = [r.getMessage() for r in caplog.records if "wait in the spool" in r.message]
+        wait_for(lambda: case.outcomes("unauthorized") >= 3)
+        said = [r.getMessage() for r in caplog.records if "wait in the spool" in r.message]
     assert ["refused" in said[0], "403" in said[1], len(said)] == [True, True, 2]
 
 
@@ -76,7 +78,7 @@ def test_an_app_of_another_authority_is_told_so_and_loses_nothing(
     case.spool.append([line(1)])
     app = App(bundle_of(), context)
     delivery = case.start(f"https://127.0.0.1:{app.port}")
-    eventually(lambda: case.outcomes("distrusted") >= 2)
+    wait_for(lambda: case.outcomes("distrusted") >= 2)
     assert "kubectl rollout restart" in delivery.error
     assert case.spool.records == 1 and app.tokens == set()
     app.close()
@@ -87,11 +89,11 @@ def test_an_app_that_restarts_between_batches_is_met_again(case: Case) -> None:
         delivery = case.start(app.url)
         case.spool.append([line(1)])
         delivery.wake()
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
     with standin(port=app.port) as again:
         case.spool.append([line(2)])
         delivery.wake()
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert set(again.lines) == {f"{BOOT}-2"}
 
 
@@ -105,7 +107,7 @@ def test_what_may_get_better_loses_nothing(case: Case, status: int, outcome: str
     case.spool.append([line(1), line(2)])
     with standin(failing(status, 3)) as app:
         case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert len(app.lines) == 2 and not case.lost
     assert case.outcomes(outcome) == 3
 
@@ -117,10 +119,10 @@ def test_an_answer_that_does_not_account_for_the_batch_deletes_nothing(
     case.spool.append([line(1), line(2)])
     with standin(lambda lines: (200, answer)) as app:
         case.start(app.url)
-        eventually(lambda: len(app.posts) >= 2)
+        wait_for(lambda: len(app.posts) >= 2)
         assert case.spool.records == 2 and not case.lost
         app.behave = None
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert len(app.lines) == 2
 
 
@@ -137,7 +139,7 @@ def test_an_app_that_asks_to_be_left_alone_is(case: Case, monkeypatch: pytest.Mo
     with standin(failing(503, 2)) as app:
         app.retry_after = "17"
         case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
     assert waits == [17, 17]
 
 
@@ -146,7 +148,7 @@ def test_the_end_does_not_wait_for_as_long_as_the_app_asks(case: Case) -> None:
     with standin(lambda lines: (503, b"")) as app:
         app.retry_after = "30"
         delivery = case.start(app.url)
-        eventually(lambda: delivery.error)
+        wait_for(lambda: delivery.error)
         app.behave = None
         case.finish(5)
         assert case.spool.records == 0
@@ -167,7 +169,7 @@ def test_what_earlier_starts_left_is_spread(
     monkeypatch.setattr(deliver.random, "uniform", uniform)
     with standin() as app:
         case.start(app.url)
-        eventually(lambda: len(app.lines) == 2)
+        wait_for(lambda: len(app.lines) == 2)
     assert asked == [(0, deliver.SPREAD_S)]
 
 
@@ -176,9 +178,9 @@ def test_a_new_token_is_used_at_once(case: Case) -> None:
     case.token = "old"
     with standin() as app:
         case.start(app.url)
-        eventually(lambda: case.outcomes("unauthorized") >= 1)
+        wait_for(lambda: case.outcomes("unauthorized") >= 1)
         case.token = TOKEN
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert set(app.lines) == {f"{BOOT}-1"}
 
 
@@ -189,10 +191,10 @@ def test_a_token_that_is_no_header_is_not_logged(
     case.token = "top\r\nsecret"
     with standin() as app:
         delivery = case.start(app.url)
-        eventually(lambda: case.outcomes("error") >= 1)
+        wait_for(lambda: case.outcomes("error") >= 1)
         assert "secret" not in caplog.text + delivery.error
         case.token = TOKEN
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
 
 
 def test_a_batch_that_is_too_large_is_halved(case: Case) -> None:
@@ -203,7 +205,7 @@ def test_a_batch_that_is_too_large_is_halved(case: Case) -> None:
 
     with standin(behave) as app:
         case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert len(app.lines) == 300 and not case.lost
 
 
@@ -216,7 +218,7 @@ def test_batches_grow_again_after_one_was_too_large(case: Case) -> None:
     case.spool.append([line(n) for n in range(1, 2001)])
     with standin(behave) as app:
         case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         sizes = [len(p.splitlines()) for p in app.posts if p]
         assert len(app.lines) == 2000 and not case.lost
         # Halved down to what is taken, and doubled from there to all that may go together.
@@ -229,11 +231,11 @@ def test_an_app_that_refuses_whatever_comes_empties_no_spool(case: Case, status:
     case.spool.append([line(n) for n in range(1, 402)])
     with standin(lambda lines: (status, b"no")) as app:
         delivery = case.start(app.url)
-        eventually(lambda: case.outcomes("error") >= 20)
+        wait_for(lambda: case.outcomes("error") >= 20)
         assert case.spool.records == 401 and not case.lost
         assert delivery.error == f"the app answered {status} no"
         app.behave = None
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert len(app.lines) == 401 and not case.lost and delivery.error == ""
 
 
@@ -243,7 +245,7 @@ def test_an_app_that_comes_to_its_senses_loses_nothing(case: Case, times: int) -
     case.spool.append([line(n) for n in range(1, 401)])
     with standin(failing(413, times)) as app:
         case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert len(app.lines) == 400 and not case.lost
 
 
@@ -252,7 +254,7 @@ def test_an_app_that_refuses_every_second_batch_loses_nothing(case: Case) -> Non
     case.spool.append([line(n) for n in range(1, 401)])
     with standin(lambda lines: next(turns)) as app:
         case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert len(app.lines) == 400 and not case.lost
 
 
@@ -269,7 +271,7 @@ def test_records_that_are_too_large_for_a_proxy_are_lost_and_the_others_are_not(
     with standin(behave) as app:
         case.spool.append(lines)
         case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert set(app.lines) == {f"{BOOT}-4"} and case.lost == {"too_large": 3}
         assert case.spool.ledger.account(ended=False).lost == {"too_large": 3}
 
@@ -278,10 +280,10 @@ def test_the_only_record_waits_until_another_one_shows_who_is_to_blame(case: Cas
     with standin(lambda lines: (422, b"not this one") if line(1) in lines else None) as app:
         case.spool.append([line(1)])
         delivery = case.start(app.url)
-        eventually(lambda: case.outcomes("error") >= 5)
+        wait_for(lambda: case.outcomes("error") >= 5)
         assert case.spool.records == 1 and delivery.error == "the app answered 422 not this one"
         case.spool.append([line(2)])
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert set(app.lines) == {f"{BOOT}-2"} and case.lost == {"refused": 1}
         assert delivery.error == ""
 
@@ -293,10 +295,10 @@ def test_another_segments_record_shows_who_is_to_blame(case: Case, tmp_path: Pat
     (tmp_path / "spool" / segment_name(OLD, 1)).write_bytes(bad + b"\n")
     with standin(lambda lines: (400, b"no") if bad in lines else None) as app:
         case.start(app.url)
-        eventually(lambda: case.outcomes("error") >= 2)
+        wait_for(lambda: case.outcomes("error") >= 2)
         assert case.spool.records == 1
         case.spool.append([line(1)])
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert set(app.lines) == {f"{BOOT}-1"} and case.lost == {"refused": 1}
 
 
@@ -309,7 +311,7 @@ def test_one_record_that_spoils_its_batch_goes_alone(case: Case, status: int) ->
 
     with standin(behave) as app:
         delivery = case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert set(app.lines) == {f"{BOOT}-{n}" for n in range(1, 101) if n != 42}
         reason = "too_large" if status == 413 else "refused"
         assert case.lost == {reason: 1} and delivery.totals == (99, 0, 1)
@@ -325,7 +327,7 @@ def test_refused_records_are_counted_and_not_sent_again(
 
     with standin(behave) as app:
         case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         assert len(app.posts) == 1 and case.lost == {"refused": 1}
     assert "too old" in caplog.text
 
@@ -339,7 +341,7 @@ def test_an_app_that_hangs_does_not_hold_the_end_up(case: Case) -> None:
     case.spool.append([line(1)])
     with standin(behave) as app:
         case.start(app.url)
-        eventually(lambda: app.posts)
+        wait_for(lambda: app.posts)
         case.finish(0.1)
         assert case.spool.records == 1
         release.set()
@@ -364,16 +366,16 @@ def test_a_start_that_cannot_be_taken_over_holds_nothing_new_up(
     in_the_way.mkdir()
     with standin() as app:
         case.start(app.url)
-        eventually(lambda: f"{BOOT}-1" in app.lines)
+        wait_for(lambda: f"{BOOT}-1" in app.lines)
         in_the_way.rmdir()
-        eventually(lambda: len(app.lines) == 2)
+        wait_for(lambda: len(app.lines) == 2)
 
 
 def test_tls_to_an_app_that_speaks_plain_fails_without_loss(case: Case) -> None:
     case.spool.append([line(1)])
     app = StandIn()
     case.start(app.url.replace("http://", "https://"))
-    eventually(lambda: case.outcomes("unreachable") >= 1)
+    wait_for(lambda: case.outcomes("unreachable") >= 1)
     assert case.spool.records == 1
     app.stop()
 
@@ -382,7 +384,7 @@ def test_it_takes_leave_once_everything_is_sent(case: Case) -> None:
     with standin() as app:
         case.spool.append([line(1)])
         case.start(app.url)
-        eventually(lambda: case.spool.records == 0)
+        wait_for(lambda: case.spool.records == 0)
         case.finish(5)
         assert app.posts[-1] == b"" and len(app.lines) == 1
     assert [h["telemock-sidecar"] for h in app.heads] == [BOOT, BOOT]
@@ -393,6 +395,6 @@ def test_it_takes_leave_once_everything_is_sent(case: Case) -> None:
 def test_an_app_that_is_away_is_not_taken_leave_of(case: Case) -> None:
     case.spool.append([line(1)])
     case.start("http://127.0.0.1:1")
-    eventually(lambda: case.outcomes("unreachable") >= 1)
+    wait_for(lambda: case.outcomes("unreachable") >= 1)
     case.finish(0.1)
     assert case.spool.records == 1

@@ -8,7 +8,7 @@ import pytest
 
 from addon.record import printer as outlet
 from addon.record.printer import Outlet
-from tests.standin import eventually
+from tests.waiting import wait_for
 
 
 class Pipe:
@@ -80,7 +80,7 @@ def test_a_closed_stream_is_counted_and_no_other_file_is_written_to(tmp_path: Pa
     with (tmp_path / "other").open("wb", buffering=0) as other:
         os.dup2(other.fileno(), number)  # the number belongs to something else now
         pipe.outlet.put([b"one", b"two"])
-        eventually(lambda: pipe.lost == 2)
+        wait_for(lambda: pipe.lost == 2)
         pipe.outlet.put([b"three"])
         pipe.outlet.close(5)
         if number != other.fileno():
@@ -104,7 +104,7 @@ def test_a_torn_line_does_not_spoil_the_next() -> None:
     printer = Outlet(disk, lost.append)
     printer.start()
     printer.put([b"first", b"second"])
-    eventually(lambda: sum(lost) == 1)
+    wait_for(lambda: sum(lost) == 1)
     disk.room = 100
     printer.put([b"third"])
     printer.close(5)

@@ -26,7 +26,8 @@ from app.contract.record import (
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
 from tests.canary import find_secret
 from tests.shipping import Case, Told, record, request
-from tests.standin import StandIn, eventually, standin
+from tests.standin import StandIn, standin
+from tests.waiting import wait_for
 
 SECRET = "c4n4ry+of/the=licence"
 NOWHERE = "http://127.0.0.1:1"
@@ -51,7 +52,7 @@ def test_a_record_reaches_the_app_and_standard_output_and_leaves_the_spool(case:
         shipper.start()
         sent = record(shipper, request=request(query=[("v", "1")]))
         shipper.submit(sent)
-        eventually(lambda: app.lines)
+        wait_for(lambda: app.lines)
         assert shipper.close(5) == 0
     assert app.records() == [sent] and decode(stdout.getvalue().rstrip(b"\n")) == sent
     assert list(case.spool.iterdir()) == []
@@ -86,7 +87,7 @@ def test_masking_comes_before_the_first_byte_anywhere(case: Case, masked: bool) 
         shipper = case.shipper(app.url, stdout)
         shipper.start()
         shipper.submit(record(shipper, request=request(query=[("lic", SECRET), ("v", "1")])))
-        eventually(lambda: app.posts and stdout.getvalue())
+        wait_for(lambda: app.posts and stdout.getvalue())
         shipper.close(0)
         places = [
             b"".join(p.read_bytes() for p in case.spool.iterdir()),
@@ -110,7 +111,7 @@ def test_what_cannot_be_masked_goes_without_its_contents(
         shipper = case.shipper(app.url)
         shipper.start()
         shipper.submit(record(shipper, request=request(query=[("lic", SECRET)]), detail=SECRET))
-        eventually(lambda: app.lines)
+        wait_for(lambda: app.lines)
         (found,) = app.records()
     assert (found.reason, found.seq, found.profile) == ("unmaskable", 1, "acme")
     assert found.request is None and found.detail == ""
@@ -138,7 +139,7 @@ def test_a_record_that_is_too_large_loses_its_bodies_and_says_so(case: Case) -> 
             )
         )  # fmt: skip
         shipper.submit(record(shipper, detail="\x01" * LINE_CAP))
-        eventually(lambda: len(app.lines) == 3)
+        wait_for(lambda: len(app.lines) == 3)
         both, message, bare = sorted(app.records(), key=lambda r: r.seq)
     assert both.request and both.request.body and both.response and both.response.body
     assert both.request.body.withheld == both.response.body.withheld == "too_large"
@@ -153,7 +154,7 @@ def test_hostile_text_stays_one_printable_line(case: Case) -> None:
     shipper = case.shipper(NOWHERE, stdout)
     shipper.start()
     shipper.submit(record(shipper, request=request(path=evil), detail=evil))
-    eventually(lambda: stdout.getvalue())
+    wait_for(lambda: stdout.getvalue())
     line = stdout.getvalue()
     assert line.count(b"\n") == 1 and line.endswith(b"}\n")
     assert all(0x20 <= byte <= 0x7E for byte in line[:-1])
@@ -208,10 +209,10 @@ def test_an_app_that_hangs_slows_nobody_down(case: Case) -> None:
         shipper = case.shipper(app.url)
         shipper.start()
         shipper.submit(record(shipper))
-        eventually(lambda: app.posts)
+        wait_for(lambda: app.posts)
         for _ in range(3000):
             shipper.submit(record(shipper))
-        eventually(lambda: shipper.stats()["spool_records"] == 3001)
+        wait_for(lambda: shipper.stats()["spool_records"] == 3001)
         release.set()
         assert shipper.close(20) == 0
         assert seqs(app, shipper) == list(range(1, 3002)) and not shipper.stats()["dropped"]
@@ -228,9 +229,9 @@ def test_standard_output_that_takes_nothing_delays_nothing(case: Case, blocked: 
         body = Body(text="x" * 5_000)
         for _ in range(2000):
             shipper.submit(record(shipper, request=request(body=body)))
-        eventually(lambda: len(app.lines) == 2000, 30)
+        wait_for(lambda: len(app.lines) == 2000, 30)
         if not blocked:
-            eventually(lambda: shipper.stats()["unprinted"] == 2000)
+            wait_for(lambda: shipper.stats()["unprinted"] == 2000)
         started = time.monotonic()
         assert shipper.close(0.3) == 0 and time.monotonic() - started < 5
     assert shipper.stats()["unprinted"] > 1900
@@ -245,9 +246,9 @@ def test_the_app_comes_back_and_gets_everything_once(case: Case) -> None:
     shipper.start()
     for _ in range(700):
         shipper.submit(record(shipper))
-    eventually(lambda: shipper.stats()["app_error"] and shipper.stats()["spool_records"] == 700)
+    wait_for(lambda: shipper.stats()["app_error"] and shipper.stats()["spool_records"] == 700)
     with standin(port=port) as app:
-        eventually(lambda: len(app.lines) == 700)
+        wait_for(lambda: len(app.lines) == 700)
         assert shipper.close(5) == 0
         assert seqs(app, shipper) == list(range(1, 701)) and set(app.seen.values()) == {1}
     assert shipper.stats()["stored"] == 700 and shipper.stats()["spool_records"] == 0
@@ -264,7 +265,7 @@ def test_what_the_app_did_not_take_before_the_end_comes_with_the_next_start(case
         second = case.shipper(app.url)
         second.start()
         second.submit(record(second))
-        eventually(lambda: len(app.lines) == 11)
+        wait_for(lambda: len(app.lines) == 11)
         assert second.close(5) == 0
         assert seqs(app, first) == list(range(1, 11)) and seqs(app, second) == [1]
     assert list(case.spool.iterdir()) == []
@@ -276,7 +277,7 @@ def test_a_full_spool_loses_the_newest_and_the_account_is_exact(case: Case) -> N
         shipper.start()
         for _ in range(500):
             shipper.submit(record(shipper))
-        eventually(lambda: shipper.stats()["queued"] == 0)
+        wait_for(lambda: shipper.stats()["queued"] == 0)
         stats = shipper.stats()
         assert stats["spool_bytes"] <= 20_000 and case.dropped("spool_full") > 100
         app.behave = None
@@ -297,7 +298,7 @@ def test_a_disk_that_takes_nothing_is_no_reason_not_to_deliver(case: Case) -> No
         shipper.start()
         for _ in range(50):
             shipper.submit(record(shipper))
-        eventually(lambda: len(app.lines) == 50)
+        wait_for(lambda: len(app.lines) == 50)
         assert shipper.stats()["spool_error"] == "File exists"
         assert shipper.close(5) == 0 and not shipper.stats()["dropped"]
 
@@ -308,7 +309,7 @@ def test_a_record_that_cannot_be_encoded_goes_without_its_contents(case: Case) -
         shipper.start()
         shipper.submit(record(shipper, detail="a lone \ud800"))
         shipper.submit(record(shipper))
-        eventually(lambda: len(app.lines) == 2)
+        wait_for(lambda: len(app.lines) == 2)
         assert decode(encode(min(app.records(), key=lambda r: r.seq))).seq == 1
 
 
@@ -326,7 +327,7 @@ def test_gauges_show_the_spool(case: Case) -> None:
     shipper.start()
     shipper.submit(record(shipper))
     value = case.metrics.registry.get_sample_value
-    eventually(lambda: value("telemock_spool_records") == 1)
+    wait_for(lambda: value("telemock_spool_records") == 1)
     assert value("telemock_spool_size_bytes") == shipper.stats()["spool_bytes"] > 0
     assert value("telemock_spool_limit_bytes") == 64 << 20
 
@@ -348,7 +349,7 @@ def test_what_is_lost_is_measured_all_the_same(case: Case, monkeypatch: pytest.M
     assert case.dropped("queue_full") == counted(case, "telemock_captures_total") == 2
     assert counted(case, "telemock_otlp_dropped_total", telemock_signal="traces") == 2
     shipper.start()
-    eventually(lambda: counted(case, "telemock_captures_total") == 5)
+    wait_for(lambda: counted(case, "telemock_captures_total") == 5)
     assert counted(case, "http_server_request_duration_seconds_count") == 5
 
 
@@ -358,7 +359,7 @@ def test_spans_are_made_of_what_is_masked_and_only_where_they_are_wanted(case: C
     shipper.start()
     shipper.submit(record(shipper, request=request(query=[("lic", SECRET)])), traced)
     shipper.submit(record(shipper))
-    eventually(lambda: shipper.stats()["spool_records"] == 2)
+    wait_for(lambda: shipper.stats()["spool_records"] == 2)
     ((found, given),) = told.records
     assert found.request is not None and found.request.query == [("lic", "***")]
     assert given is traced
@@ -370,7 +371,7 @@ def test_spans_that_cannot_be_made_cost_no_record(
     shipper = case.shipper(NOWHERE, spans=Told(SECRET))
     shipper.start()
     shipper.submit(record(shipper, rule="broken"), Traced())
-    eventually(lambda: shipper.stats()["spool_records"] == 1)
+    wait_for(lambda: shipper.stats()["spool_records"] == 1)
     assert counted(case, "telemock_otlp_dropped_total", telemock_reason="error") == 1
     assert "spans could not be made: ValueError" in caplog.text and SECRET not in caplog.text
 
@@ -382,7 +383,7 @@ def test_spans_cost_no_record_where_many_wait(case: Case, monkeypatch: pytest.Mo
     for _ in range(number := ship.GROUP_RECORDS + 150):
         shipper.submit(record(shipper), Traced())
     shipper.start()
-    eventually(lambda: shipper.stats()["spool_records"] == number)
+    wait_for(lambda: shipper.stats()["spool_records"] == number)
     assert len(told.records) == 150  # those of the group that left no more than 100 behind it
     assert counted(case, "telemock_otlp_dropped_total") == ship.GROUP_RECORDS
 
@@ -394,6 +395,6 @@ def test_a_record_without_its_contents_keeps_its_place_in_the_trace(case: Case) 
     shipper.start()
     ids = {"trace_id": "a" * 32, "span_id": "b" * 16}
     shipper.submit(record(shipper, request=request(), **ids), Traced())
-    eventually(lambda: told.records)
+    wait_for(lambda: told.records)
     found = told.records[0][0]
     assert (found.request, found.trace_id, found.span_id) == (None, "a" * 32, "b" * 16)

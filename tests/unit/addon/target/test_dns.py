@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from addon.target.dns import Names, Refused, has_route, is_address, is_local
+from addon.target.dns import Names, Refused, has_route, is_local
+from app.contract.hosts import is_address
 from tests import netns
 
 HOSTS = {"192.0.2.1": "cdn.cribl.io", "100::1": "cdn.cribl.io", "127.0.0.9": "cdn.cribl.io"}

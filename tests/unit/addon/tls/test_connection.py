@@ -78,6 +78,24 @@ class Client:
         return found
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_what_is_read_leaves_nothing_of_a_record_behind(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], version: ssl.TLSVersion
+) -> None:
+    contexts[1].maximum_version = version
+    server, client = pair(contexts)
+    sent = [b"x" * size for size in (1, RECORD - 1, RECORD, 1, RECORD + 1, 3 * RECORD, 100)]
+    for data in sent:
+        client.tls.write(data)
+    wire, found = client.sent(), b""
+    for begin in range(0, len(wire), 1000):  # records come in pieces, and several in one
+        server.take(wire[begin : begin + 1000])
+        while plain := server.plain():
+            found += plain
+        assert not server._ssl.pending()
+    assert found == b"".join(sent)
+
+
 def test_content_goes_both_ways_in_records(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:

@@ -11,8 +11,9 @@ import zstandard
 from app.contract import account
 from app.contract.names import HEADER_ACCOUNTS, HEADER_LEAVING, HEADER_SIDECAR
 from app.store import StoreError, StoreFull
-from tests.serving import Served, until
+from tests.serving import Served
 from tests.unit.app.api.records import BOOT, line, post
+from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip", "zstd"])
@@ -137,6 +138,6 @@ def test_sender_that_hangs_up_is_no_error(served: Served, caplog: pytest.LogCapt
     def ended() -> bool:
         return b'http_response_status_code="408"' in served.runtime.metrics.render()
 
-    until(ended)
+    wait_for(ended)
     assert [r.message for r in caplog.records if r.levelname == "ERROR"] == []
     assert post(served, line(1)).json()["stored"] == 1

@@ -12,7 +12,7 @@ import uvicorn
 
 from app.cli import heads
 from app.cli.server import config
-from tests.serving import until
+from tests.waiting import wait_for
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -30,7 +30,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
             return
         size, more = size + len(message["body"]), message.get("more_body", False)
     if scope["path"] == "/slow":
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(1.5 * heads.HEAD_S)  # only time shows that it ends nothing
     body = b"%d" % size
     head = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": head})
@@ -38,17 +38,22 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
     monkeypatch.setattr(heads, "HEAD_S", 0.4)
     server = uvicorn.Server(config(echo, lifespan="off"))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
     thread.start()
-    until(lambda: server.started)
-    yield listener.getsockname()[1]
+    wait_for(lambda: server.started)
+    yield server
     server.should_exit = True
     thread.join(20)
     listener.close()
+
+
+@pytest.fixture
+def port(server: uvicorn.Server) -> int:
+    return int(server.servers[0].sockets[0].getsockname()[1])
 
 
 def connect(port: int) -> socket.socket:
@@ -124,12 +129,15 @@ def test_a_head_without_end_ends_the_connection(port: int, first: bytes) -> None
             assert sent < 8 << 20
 
 
-def test_requests_are_answered_however_they_come(port: int) -> None:
+def test_requests_are_answered_however_they_come(server: uvicorn.Server, port: int) -> None:
+    def fed() -> list[int]:
+        return [connection._fed for connection in server.server_state.connections]
+
     with connect(port) as client:
         for body in (b"", b"x" * 200_000):  # more than a head may have
             head = b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
             client.sendall(head[:20])
-            time.sleep(0.05)
+            wait_for(lambda: fed() == [20])
             client.sendall(head[20:] + body)
             assert answer(client) == b"%d" % len(body)
         client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -150,4 +158,4 @@ def test_a_websocket_is_not_a_head(port: int) -> None:
         for text in ("a", "b"):
             client.send(text)
             assert client.recv(timeout=5) == text
-            time.sleep(0.6)
+            time.sleep(1.25 * heads.HEAD_S)  # only time shows that it ends nothing

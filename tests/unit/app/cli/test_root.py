@@ -182,3 +182,44 @@ def test_proxy_becomes_the_sidecar(place: Path) -> None:
 
 def test_version(telemock: Telemock) -> None:
     assert telemock("version").out.startswith("telemock ")
+
+
+LIGHT = {
+    "app", "app.cli", "app.cli.captures", "app.cli.inject", "app.cli.options", "app.cli.root",
+    "app.cli.rules", "app.cli.status", "app.contract", "app.contract.actions",
+    "app.contract.instant", "app.contract.names",
+    "app.contract.printable", "app.escape", "app.report", "app.report.tables",
+    "app.version",
+}  # fmt: skip
+SLOW = {"asyncio", "email", "http", "importlib.metadata", "json", "sqlite3"}  # of Python's library
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Modules that a process has at the end of `telemock ARGUMENTS…`."""
+    code = "import atexit, sys; from app.cli import main; atexit.register("
+    code += "lambda: print(*sys.modules, file=sys.stderr)); main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+def test_help_imports_typer_and_nothing_else() -> None:
+    found = loaded("--help")
+    ours = {name for name in found if name.split(".")[0] in ("app", "addon")}
+    assert ours == LIGHT
+    bare = {name.split(".")[0] for name in loaded_by_python_and_typer()}
+    assert {name.split(".")[0] for name in found} - bare - {"app"} <= sys.stdlib_module_names
+    assert found & SLOW == set()
+
+
+def loaded_by_python_and_typer() -> set[str]:
+    code = "import sys, typer; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("arguments", ["captures tail --help", "run --help", "version"])
+def test_help_of_a_command_imports_no_more_of_ours(arguments: str) -> None:
+    """Typer itself imports pydantic as soon as it looks at a command's own options."""
+    assert {name for name in loaded(*arguments.split()) if name.startswith("app.")} < LIGHT

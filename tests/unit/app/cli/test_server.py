@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 
 from app.cli.serve import _Inner
 from app.cli.server import config
-from tests.serving import until
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[4]
 
@@ -35,7 +35,7 @@ def test_connections_at_rest_over_tls_do_not_hold_the_end_up() -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    until(lambda: server.started)
+    wait_for(lambda: server.started)
     client = http.client.HTTPSConnection(
         "localhost", listener.getsockname()[1], context=trusting, timeout=10
     )

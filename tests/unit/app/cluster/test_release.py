@@ -23,7 +23,8 @@ from tests.cluster import AWAY, cluster, kubeconfig, namespace, needs_cluster
 from tests.records import exchange
 from tests.released import NAME, objects
 from tests.reviewer import PERSON, POD, SIDECAR, reviewing
-from tests.serving import Served, environment, serving, until
+from tests.serving import Served, environment, serving
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -159,10 +160,10 @@ async def test_certificate_comes_once_the_secret_is_there(
         release = Release(api, place, NAME)
         task = asyncio.create_task(release.certificate.kept(release.look))
         error = "there is no Secret"
-        await asyncio.to_thread(until, lambda: error in str(release.certificate.health()["error"]))
+        await until(lambda: error in str(release.certificate.health()["error"]))
         assert not release.certificate.health()["ok"]
         await asyncio.to_thread(objects, api, place)
-        await asyncio.to_thread(until, lambda: bool(release.certificate.health()["ok"]))
+        await until(lambda: bool(release.certificate.health()["ok"]))
         assert release.certificate.health() == {"ok": True, "error": "", "days_left": 90.0}
         assert caplog.text.count(error) == 1
         task.cancel()

@@ -13,7 +13,7 @@ from app.cluster.token_review import ClusterAuthority
 from tests import accounts
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.reviewer import PERSON, SIDECAR, reviewer
-from tests.serving import until
+from tests.waiting import until
 
 SEND, READ, LIST = Policy(None, sidecar=True), Policy("get", sidecar=True), Policy("list")
 GET, DELETE = Policy("get"), Policy("delete")
@@ -284,7 +284,7 @@ async def test_the_same_question_is_asked_once(
     with reviewer(tmp_path, monkeypatch, {**PERSON, "allowed": True}) as (authority, seen):
         seen.gate.clear()
         waiting = [asyncio.create_task(authority.check(TOKEN, LIST)) for _ in range(50)]
-        await asyncio.to_thread(until, lambda: bool(seen.asked))
+        await until(lambda: bool(seen.asked))
         waiting[0].cancel()  # who leaves does not take the others along
         seen.gate.set()
         callers = await asyncio.gather(*waiting[1:])
@@ -302,7 +302,7 @@ async def test_a_flood_of_tokens_is_bounded(
     with reviewer(tmp_path, monkeypatch, {"authenticated": False}) as (authority, seen):
         seen.gate.clear()
         waiting = [asyncio.create_task(authority.check(f"t{n}", LIST)) for n in range(20)]
-        await asyncio.to_thread(until, lambda: len(seen.asked) == 4)
+        await until(lambda: len(seen.asked) == 4)
         seen.gate.set()
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
         statuses = [o.status for o in outcomes if isinstance(o, Denied)]

@@ -24,7 +24,7 @@ from app.cluster.kube import Api
 from app.cluster.tunnel import Tunnel, tunnel
 from tests.cluster import AWAY, cluster, kubeconfig, namespace
 from tests.relay import ADDRESS, needs_image, relay
-from tests.serving import until
+from tests.waiting import wait_for
 
 UNBOUNDED = 128 << 20  # bytes that no row of bounded sockets and queues holds
 
@@ -295,7 +295,7 @@ def test_client_that_leaves_when_all_is_full_leaves_nothing(pod: Pod) -> None:
             near.sendall(b"deaf")
             assert near.recv(1)
             fill(near)
-        until(lambda: pod.echo.open == 0)
+        wait_for(lambda: pod.echo.open == 0)
         with dial(one) as again:
             again.sendall(b"next")
             assert receive(again, 4) == b"next"
@@ -314,20 +314,20 @@ def test_port_where_nobody_listens_is_said(pod: Pod) -> None:
     with opened(pod.open(8444)) as one, dial(one) as near:
         near.sendall(b"x")
         assert ended(near)
-        until(lambda: "8444" in one.error)
+        wait_for(lambda: "8444" in one.error)
 
 
 def test_pod_that_is_not_there_is_said(pod: Pod) -> None:
     with opened(pod.open(name="none")) as one, dial(one) as near:
         assert near.recv(1) == b""
-        until(lambda: "404" in one.error)
+        wait_for(lambda: "404" in one.error)
 
 
 def test_api_server_that_does_not_answer(tmp_path: Path) -> None:
     api = connected(tmp_path, AWAY)
     with opened(Tunnel(api, "default", "a", 1)) as one, dial(one) as near:
         assert near.recv(1) == b""
-        until(lambda: bool(one.error))
+        wait_for(lambda: bool(one.error))
         assert "secret" not in one.error
     api.close()
 
@@ -338,6 +338,6 @@ def test_api_server_with_a_certificate_of_another_gets_no_token(tmp_path: Path) 
         api = connected(tmp_path, f"https://127.0.0.1:{server.port}", other)
         with opened(Tunnel(api, "place", "echo", 1)) as one, dial(one) as near:
             assert near.recv(1) == b""
-            until(lambda: "CERTIFICATE_VERIFY_FAILED" in one.error)
+            wait_for(lambda: "CERTIFICATE_VERIFY_FAILED" in one.error)
         assert server.asked == 0
         api.close()

@@ -6,6 +6,7 @@ import pytest
 
 from app.ingest import admission as module
 from app.ingest.admission import Arriving, Slow
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -35,6 +36,13 @@ async def quick(arriving: Arriving, sender: str, held: int) -> float:
     return time.monotonic() - began
 
 
+async def aged(arriving: Arriving, count: int) -> None:
+    """Makes so many bodies older than the young ones, once they have begun."""
+    await until(lambda: len(arriving._places) == count)
+    for place in arriving._places:
+        place.began -= 2 * module._YOUNG_S
+
+
 async def test_a_body_that_stops_is_ended_and_gives_back_what_it_held(impatient: None) -> None:
     told: list[str] = []
     arriving = Arriving(told.append)
@@ -51,7 +59,7 @@ async def test_a_body_that_goes_on_gets_the_time_that_its_rate_earns(impatient: 
             await place.more(module.RATE // 10, 1)
             await asyncio.sleep(0.02)
         place.whole()
-        await asyncio.sleep(0.3)  # what follows has no limit of ours
+        assert place._limit.when() is None  # what follows has no limit of ours
 
 
 async def test_a_whole_body_in_time(impatient: None) -> None:
@@ -67,7 +75,7 @@ async def test_over_the_bytes_the_slowest_is_ended_and_the_new_one_served(impati
     told: list[str] = []
     arriving = Arriving(told.append, size=100)
     held = [asyncio.create_task(slow(arriving, f"s{n}", n)) for n in (40, 30, 20)]
-    await asyncio.sleep(0.1)
+    await aged(arriving, 3)
     assert await asyncio.wait_for(quick(arriving, "good", 30), 5) < 0.15
     done, rest = await asyncio.wait(held, timeout=0)
     assert [t.result() for t in done] == [module.ENDED["crowded"]]
@@ -76,14 +84,21 @@ async def test_over_the_bytes_the_slowest_is_ended_and_the_new_one_served(impati
 
 
 async def test_a_body_that_has_just_begun_is_not_ended_for_another(impatient: None) -> None:
-    arriving = Arriving(lambda _: None, size=100)
+    tries = []
+
+    class Watched(Arriving):
+        def _end_slowest(self, sender: str = "") -> None:
+            tries.append(sender)
+            super()._end_slowest(sender)
+
+    arriving = Watched(lambda _: None, size=100)
     async with arriving.place("young") as young:
         await young.more(80, 80)
         second = asyncio.create_task(quick(arriving, "second", 80))
-        await asyncio.sleep(0.01)
+        await until(lambda: tries)
         assert not second.done()
         young.whole()  # and now it cannot be ended at all
-        await asyncio.sleep(0.1)
+        await until(lambda: len(tries) > 2)  # each after the time of the young
         assert not second.done()
     await asyncio.wait_for(second, 5)
 
@@ -95,7 +110,7 @@ async def test_bodies_that_wait_for_each_other_do_not_wait_for_ever(impatient: N
         try:
             async with arriving.place(sender) as place:
                 await place.more(30, 30)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0)
                 await place.more(30, 30)
                 place.whole()
         except Slow as e:
@@ -114,7 +129,7 @@ async def test_a_sender_that_holds_its_share_loses_its_slowest(impatient: None) 
     arriving = Arriving(lambda _: None, each=2)
     mine = [asyncio.create_task(slow(arriving, "a", n)) for n in (1, 50)]
     other = asyncio.create_task(slow(arriving, "b", 1))
-    await asyncio.sleep(0.1)
+    await aged(arriving, 3)
     assert await quick(arriving, "a", 1) < 0.1
     done, _ = await asyncio.wait([*mine, other], return_when=asyncio.FIRST_COMPLETED)
     assert [t.result() for t in done] == [module.ENDED["crowded"]] and mine[0] in done
@@ -141,7 +156,7 @@ async def test_the_end_of_the_app_does_not_wait_as_long_as_a_slow_body_may_take(
                 await asyncio.sleep(0.01)
 
     before = asyncio.create_task(slow())
-    await asyncio.sleep(0.05)
+    await until(lambda: arriving.held)
     began = time.monotonic()
     arriving.stop()
     after = asyncio.create_task(slow())

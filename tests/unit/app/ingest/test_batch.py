@@ -41,7 +41,7 @@ TWO = line(1) + b"\n" + line(2) + b"\n"
     [
         (TWO, ""),
         (TWO, "identity"),
-        (gzip.compress(TWO), "gzip"),
+        (gzip.compress(TWO, mtime=0), "gzip"),
         (zstandard.compress(TWO), " ZSTD "),
         (TWO.replace(b"\n", b"\r\n\n"), ""),
         (TWO.strip(), ""),

@@ -18,7 +18,7 @@ from app.otel.metrics import Metrics
 from app.profiles import load_profiles
 from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Told, Written
 from app.store.sqlite.store import SqliteStore
-from tests.serving import until
+from tests.waiting import until, wait_for
 
 SIDECAR = "feedfeedfeedfeed"
 SECRET = "canary-lic-0123456789"
@@ -102,7 +102,7 @@ def incoming(*seqs: int, **changes: object) -> list[Incoming]:
 def test_own_records_are_masked_stored_logged_and_counted(bench: Bench) -> None:
     bench.writer.start()
     assert bench.writer.add(bench.record())
-    until(lambda: len(bench.stored()) == 1)
+    wait_for(lambda: len(bench.stored()) == 1)
     assert bench.writer.close(10) == 0
     line = (bench.logs / "telemetry_requests.log").read_text()
     assert json.loads(line)["query_params"]["v"] == "1"
@@ -167,7 +167,7 @@ async def test_a_full_disk_is_told_to_senders_and_own_records_wait(
     assert bench.writer.problem == "the disk is full"
     assert bench.metric("telemock_store_failing 1.0")
     bench.store.full = False
-    await asyncio.to_thread(until, lambda: len(bench.stored()) == 1)
+    await until(lambda: len(bench.stored()) == 1)
     # Masked once: a second time would make the token of a token.
     token = json.loads(bench.stored()[0])["request"]["query"][0][1]
     assert token == "***"
@@ -188,7 +188,7 @@ async def test_a_record_that_breaks_the_store_takes_no_other_with_it(bench: Benc
     assert (await good).stored == [0]
     with pytest.raises(StoreError):
         await bad
-    await asyncio.to_thread(until, lambda: len(bench.stored()) == 2)
+    await until(lambda: len(bench.stored()) == 2)
     assert bench.writer.dropped == {"app_error": 1}
     assert bench.metric('telemock_capture_dropped_total{telemock_reason="app_error"} 1.0')
 
@@ -203,11 +203,11 @@ def test_the_queue_is_bounded_by_number_and_bytes(
     assert not bench.writer.add(bench.record())
     assert bench.writer.dropped == {"queue_full": 3}
     bench.writer.start()
-    until(lambda: len(bench.stored()) == 3)
+    wait_for(lambda: len(bench.stored()) == 3)
     # What was dropped shows as missing: its number was given away.
     monkeypatch.undo()
     bench.writer.add(bench.record())
-    until(lambda: len(bench.stored()) == 4)
+    wait_for(lambda: len(bench.stored()) == 4)
     assert [json.loads(s)["seq"] for s in bench.stored()] == [1, 2, 3, 7]
     assert bench.store.boots()[0].missing == 3
 
@@ -242,10 +242,10 @@ async def test_room_is_looked_for_though_nothing_comes(
         await bench.writer.write(incoming(1))
     bench.store.full = False
     before = bench.store.writes
-    await asyncio.to_thread(until, lambda: bench.store.writes > before + 2)
+    await until(lambda: bench.store.writes > before + 2)
     assert bench.writer.problem  # a small batch is written, and yet there is no room
     bench.lacking = ""
-    await asyncio.to_thread(until, lambda: not bench.writer.problem)
+    await until(lambda: not bench.writer.problem)
     assert bench.stored() == []
 
 
@@ -257,12 +257,12 @@ def test_what_finds_no_room_in_the_queue_says_that_the_disk_is_full(
     bench.store.full = True
     bench.writer.start()
     bench.writer.add(bench.record())
-    until(lambda: bool(bench.writer.problem) and bench.writer.waiting == 1)
+    wait_for(lambda: bool(bench.writer.problem) and bench.writer.waiting == 1)
     for _ in range(5):
         bench.writer.add(bench.record())
     assert bench.writer.dropped.keys() == {"disk_full"}
     bench.store.full = False
-    until(lambda: len(bench.stored()) == 6 - bench.writer.dropped["disk_full"])
+    wait_for(lambda: len(bench.stored()) == 6 - bench.writer.dropped["disk_full"])
 
 
 def test_adding_from_many_threads_leaves_no_gap(bench: Bench) -> None:

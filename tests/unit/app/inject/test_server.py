@@ -24,11 +24,11 @@ from app.inject.server import Injector
 from app.inject.webhook import BODY_CAP
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.collector import collector
-from tests.serving import until
 from tests.unit.app.cluster.test_certificates import shown
 from tests.unit.app.cluster.test_kube import api_server, kubeconfig
 from tests.unit.app.cluster.test_pki import DAY
 from tests.unit.app.inject.test_webhook import pod, review
+from tests.waiting import wait_for
 from tests.webhooks import Load, endpoint, eventually_injected, of, release, secret
 
 
@@ -73,7 +73,7 @@ def serving(api: Api, name: str = "telemock", ns: str = "ns", **more: str) -> It
     thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listener])))
     thread.start()
     try:
-        until(lambda: running.started or not thread.is_alive())
+        wait_for(lambda: running.started or not thread.is_alive())
         served = Served(injector, listener.getsockname()[1])
         with served.client:
             yield served
@@ -94,7 +94,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 
 
 def test_health_answers_without_an_api_server_and_ready_says_why_not(alone: Served) -> None:
-    until(lambda: "does not answer" in alone.get("/ready").json()["certificate"]["error"])
+    wait_for(lambda: "does not answer" in alone.get("/ready").json()["certificate"]["error"])
     assert alone.get("/ready").status_code == 503
     health = alone.get("/health")
     assert health.status_code == 200
@@ -173,7 +173,7 @@ def test_certificates_rotate_under_load(monkeypatch: pytest.MonkeyPatch) -> None
         serving(api, name, ns) as two,
     ):
         both = (one, two)
-        until(lambda: all(s.get("/ready").status_code == 200 for s in both), 30)
+        wait_for(lambda: all(s.get("/ready").status_code == 200 for s in both), 30)
         first = secret(api, ns, name)
         for number, each in enumerate(both):
             endpoint(api, ns, name, str(number), each.port)
@@ -189,7 +189,7 @@ def test_certificates_rotate_under_load(monkeypatch: pytest.MonkeyPatch) -> None
             names = [f"{name}-injector.{ns}.svc"]
             old = pki.make_leaf(authority, names, now() - 91 * DAY)
             damage(api, ns, name, {"injector.crt": old.certificate, "injector.key": old.key})
-            until(
+            wait_for(
                 lambda: (
                     secret(api, ns, name)["injector.crt"]
                     not in (first["injector.crt"], old.certificate)
@@ -201,7 +201,7 @@ def test_certificates_rotate_under_load(monkeypatch: pytest.MonkeyPatch) -> None
             second = secret(api, ns, name)
             assert second["ca.crt"] == first["ca.crt"]
             damage(api, ns, name, {"ca.key": b""})
-            until(
+            wait_for(
                 lambda: (
                     secret(api, ns, name)["injector.crt"] != second["injector.crt"]
                     and all_show("injector.crt")
@@ -230,10 +230,10 @@ def test_api_server_away_changes_nothing_that_was_good(
         contextlib.closing(kube.connect()) as own,
         serving(own, name, ns) as served,
     ):
-        until(lambda: served.get("/ready").status_code == 200, 30)
+        wait_for(lambda: served.get("/ready").status_code == 200, 30)
         before = served.shown()
         own.client.configuration.host = "https://127.0.0.1:9"
-        until(lambda: "does not answer" in json.dumps(served.get("/health").json()))
+        wait_for(lambda: "does not answer" in json.dumps(served.get("/health").json()))
         assert served.get("/ready").status_code == 200
         assert served.shown() == before
         answer: Any = served.client.post("/mutate", content=review(pod(), namespace=ns)).json()

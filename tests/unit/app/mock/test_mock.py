@@ -12,7 +12,8 @@ from app.contract.record import BODY_CAP
 from app.contract.rules import Answer, RuleSet
 from app.mock.mock import direct_host, is_direct, step
 from app.profiles import load_profiles
-from tests.serving import Served, serving, until
+from tests.serving import Served, serving
+from tests.waiting import wait_for
 
 PROFILE = str(Path(__file__).parents[3] / "profile.yaml")
 SECRET = "canary-lic-0123456789"
@@ -41,7 +42,7 @@ def last(served: Served, rule: str) -> dict[str, Any]:
         new[:] = [r for r in records if r.get("rule", "") == rule and r["seq"] not in known]
         return bool(new)
 
-    until(found)
+    wait_for(found)
     known.update(r["seq"] for r in new)
     return new[-1]
 
@@ -243,7 +244,7 @@ def test_what_a_fault_breaks_is_measured_as_an_error(served: Served) -> None:
     with pytest.raises(httpx.HTTPError):
         ask(served, "/reset")
     assert last(served, "reset")["detail"] == "fault: reset"
-    until(lambda: 'error_type="reset"' in served.bare.get("/metrics").text)
+    wait_for(lambda: 'error_type="reset"' in served.bare.get("/metrics").text)
     labels = {"telemock_profile": "acme", "telemock_rule": "reset"}
     name = "telemock_mock_duration_seconds_count"
     assert served.runtime.metrics.registry.get_sample_value(name, labels) == 1

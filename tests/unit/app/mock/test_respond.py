@@ -10,7 +10,8 @@ import pytest
 from app.contract.answer import render
 from app.contract.rules import Answer
 from app.mock.respond import Outgoing
-from tests.serving import Served, serving, until
+from tests.serving import Served, serving
+from tests.waiting import wait_for
 
 PROFILE = str(Path(__file__).parents[3] / "profile.yaml")
 
@@ -34,7 +35,7 @@ def record(served: Served, rule: str, at_least: int = 1) -> dict[str, object]:
         found[:] = [r for r in served.captures(0, limit=1000) if r["rule"] == rule]
         return len(found) >= at_least
 
-    until(enough)
+    wait_for(enough)
     return found[-1]
 
 

@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 from app.otel import ids
-from app.otel.export import DROPS, Exporter, LogData, SpanData
+from app.otel.export import Exporter, LogData, SpanData
 from app.otel.metrics import Metrics
+from app.otel.pipeline import DROPS
 from app.otel.settings import Otel, read
 from tests.collector import Answer, collector
 
@@ -24,39 +25,70 @@ def span() -> SpanData:
 
 SCRIPT = """
 import os, sys, threading
-from app.otel import ids, sampling, settings
+IMPORTS
+from app.otel import ids, settings
 from app.otel.export import Exporter, LogData, SpanData
 from app.otel.metrics import Metrics
+from app.otel.sampling import Sampler
 otel = settings.read(os.environ, service="s", version="1", resource={})
 exporter = Exporter(otel, Metrics("sidecar"))
+before = threading.active_count()
 exporter.start()
+if exporter.traces:
+    Sampler(otel)
 exporter.span(SpanData("n", "server", ids.trace_id(), ids.span_id(), "", 1, 2, {}))
 exporter.log(LogData(1, "INFO", "", {}))
 exporter.close(5)
-print(exporter.traces, exporter.logs, sorted(exporter.state()), threading.active_count())
-print([name for name in sys.modules
-       if name.startswith(("opentelemetry", "requests", "urllib3", "google.pr"))])
+print(exporter.traces, exporter.logs, sorted(exporter.state()), threading.active_count() - before)
+print([m for m in sys.modules if m in LARGE or m.endswith(("trace_exporter", "metric_exporter"))])
 """
 
 
-def ran(**environ: str) -> list[str]:
+SIDECAR = "import addon.__main__, addon.proxy"
+APP = "import app.main, app.inject.server"
+API = "opentelemetry"  # the interface without what it does
+SDK = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "google.protobuf")
+
+
+def ran(directory: Path, imports: str, large: tuple[str, ...], **environ: str) -> list[str]:
+    """A process that imports this and exports what is asked for: what it says, and what of
+    `large` it loaded."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    script = SCRIPT.replace("IMPORTS", imports).replace("LARGE", repr(large))
     done = subprocess.run(
-        [sys.executable, "-O", "-c", SCRIPT],
-        cwd=ROOT, env=clean | environ, capture_output=True, text=True, check=True, timeout=60,
+        [sys.executable, "-O", "-c", script],
+        cwd=ROOT, env=clean | {"TELEMOCK_DATA": str(directory)} | environ,
+        capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     return done.stdout.splitlines()
 
 
-def test_nothing_asked_for_is_nothing_done() -> None:
-    assert ran() == ["False False [] 1", "[]"]
+def test_without_an_endpoint_nothing_is_done_and_nothing_of_the_sdk_loaded(tmp_path: Path) -> None:
+    assert ran(tmp_path, SIDECAR, (API, *SDK, "requests")) == ["False False [] 0", "[]"]
+    # FastAPI loads the interface by itself.
+    assert ran(tmp_path, APP, SDK) == ["False False [] 0", "[]"]
 
 
-def test_what_would_be_large_is_not_imported_for_all_that_can_be_asked_for() -> None:
+def test_only_the_exporters_of_what_is_asked_for_are_loaded(tmp_path: Path) -> None:
     with collector() as server:
-        said = ran(OTEL_EXPORTER_OTLP_ENDPOINT=server.url, OTEL_LOGS_EXPORTER="otlp")
-        assert said == ["True True ['logs', 'metrics', 'traces'] 1", "[]"]
-        assert {r.path for r in server.requests} == {"/v1/traces", "/v1/logs", "/v1/metrics"}
+        said = ran(
+            tmp_path, SIDECAR, SDK[:1],
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{server.url}/v1/traces",
+        )  # fmt: skip
+        assert said[0] == "True False ['traces'] 0"
+        assert said[1] == str([SDK[0], "opentelemetry.exporter.otlp.proto.http.trace_exporter"])
+        assert len(server.spans()) == 1
+
+
+def test_what_was_set_up_leaves_no_trace_in_the_environment() -> None:
+    """It would be that of processes that are started from here."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+    with collector() as server:
+        exporter = Exporter(otel(OTEL_EXPORTER_OTLP_ENDPOINT=server.url), Metrics("app"))
+        exporter.start()
+        exporter.close(5)
+    after = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+    assert after == before
 
 
 def test_all_three_signals_leave_with_resource_headers_and_compression() -> None:

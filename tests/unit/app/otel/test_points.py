@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     Exemplar,
@@ -17,22 +17,22 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     NumberDataPoint,
     Sum,
 )
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from app.contract.names import METRICS
-from app.otel import ids, otlp
+from app.otel import ids
 from app.otel.metrics import LABEL_SETS, Metrics
 from app.otel.points import collect
 
-RESOURCE = otlp.resource({"service.name": "telemock-sidecar"}, "1")
+RESOURCE = Resource({"service.name": "telemock-sidecar"})
+SCOPE = InstrumentationScope("telemock", "1")
 
 
 def points(metrics: Metrics) -> dict[str, Any]:
     """By name, as they go over the wire."""
-    metrics_, count = collect(metrics)
-    body = otlp.request(RESOURCE, "1", metrics_)
-    found = (
-        ExportMetricsServiceRequest.FromString(body).resource_metrics[0].scope_metrics[0].metrics
-    )
+    data, count = collect(metrics, RESOURCE, SCOPE)
+    found = encode_metrics(data).resource_metrics[0].scope_metrics[0].metrics
     assert count == sum(len(getattr(m, m.WhichOneof("data")).data_points) for m in found)
     return {metric.name: metric for metric in found}
 

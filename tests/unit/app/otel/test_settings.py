@@ -26,26 +26,26 @@ def refused(**environ: str) -> str:
 
 def test_nothing_is_exported_unless_it_is_asked_for() -> None:
     otel = given()
-    assert (otel.traces, otel.metrics, otel.logs, otel.targets) == (False, False, False, {})
+    assert (otel.traces, otel.metrics, otel.logs, otel.endpoints) == (False, False, False, {})
 
 
 def test_an_endpoint_asks_for_traces_and_metrics() -> None:
     otel = given(OTEL_EXPORTER_OTLP_ENDPOINT="http://c:4318/")
     assert (otel.traces, otel.metrics, otel.logs) == (True, True, False)
-    assert otel.targets["traces"].endpoint == "http://c:4318/v1/traces"
-    assert otel.targets["metrics"].endpoint == "http://c:4318/v1/metrics"
+    assert otel.endpoints["traces"] == "http://c:4318/v1/traces"
+    assert otel.endpoints["metrics"] == "http://c:4318/v1/metrics"
 
 
 def test_logs_are_asked_for_by_name() -> None:
     otel = given(**HERE, OTEL_LOGS_EXPORTER="otlp")
     assert otel.logs
-    assert otel.targets["logs"].endpoint == "http://127.0.0.1:4318/v1/logs"
+    assert otel.endpoints["logs"] == "http://127.0.0.1:4318/v1/logs"
 
 
 def test_an_exporter_without_an_endpoint_has_the_standard_one() -> None:
     otel = given(OTEL_TRACES_EXPORTER="otlp")
     assert (otel.traces, otel.metrics) == (True, False)
-    assert otel.targets["traces"].endpoint == f"{DEFAULT_ENDPOINT}/v1/traces"
+    assert otel.endpoints["traces"] == f"{DEFAULT_ENDPOINT}/v1/traces"
 
 
 def test_each_signal_can_be_left_out() -> None:
@@ -56,36 +56,24 @@ def test_each_signal_can_be_left_out() -> None:
 def test_a_signals_own_endpoint_is_taken_as_it_is_and_asks_for_it_alone() -> None:
     otel = given(OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="https://p/api/v1/otlp/v1/metrics")
     assert (otel.traces, otel.metrics) == (False, True)
-    assert otel.targets["metrics"].endpoint == "https://p/api/v1/otlp/v1/metrics"
+    assert otel.endpoints["metrics"] == "https://p/api/v1/otlp/v1/metrics"
 
 
-def test_a_signals_own_variables_win() -> None:
-    otel = given(
-        **HERE,
-        OTEL_EXPORTER_OTLP_HEADERS="a=1,authorization=Bearer%20x%2Cy",
-        OTEL_EXPORTER_OTLP_TRACES_HEADERS="B = 2 ",
-        OTEL_EXPORTER_OTLP_TIMEOUT="5000",
-        OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="500",
-        OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
-        OTEL_EXPORTER_OTLP_TRACES_COMPRESSION="none",
+def test_no_value_of_a_header_is_in_the_repr() -> None:
+    assert "Bearer" not in repr(
+        given(**HERE, OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20x")
     )
-    traces, metrics = otel.targets["traces"], otel.targets["metrics"]
-    assert traces.headers == {"b": "2"}
-    assert metrics.headers == {"a": "1", "authorization": "Bearer x,y"}
-    assert (traces.timeout_s, metrics.timeout_s) == (0.5, 5)
-    assert (traces.compression, metrics.compression) == ("none", "gzip")
-    assert "Bearer" not in repr(otel)
 
 
 def test_empty_variables_are_unset_ones() -> None:
     names = (ENDPOINT, "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER")
-    assert not given(**dict.fromkeys(names, " ")).targets
+    assert not given(**dict.fromkeys(names, " ")).endpoints
 
 
 def test_the_sdk_can_be_disabled_whatever_else_is_set() -> None:
     assert not given(
         ENDPOINT="ftp://x", OTEL_SDK_DISABLED="True", OTEL_LOGS_EXPORTER="otlp"
-    ).targets
+    ).endpoints
 
 
 def test_variables_of_what_is_not_exported_are_not_looked_at() -> None:
@@ -96,47 +84,55 @@ def test_variables_of_what_is_not_exported_are_not_looked_at() -> None:
         "OTEL_RESOURCE_ATTRIBUTES": "x",
         "OTEL_METRIC_EXPORT_INTERVAL": "x",
     }
-    assert not given(**wrong).targets
+    assert not given(**wrong).endpoints
 
 
-def test_the_specifications_defaults() -> None:
-    otel = given(**HERE)
-    assert otel.sampler == "parentbased_always_on"
-    assert (otel.spans.delay_s, otel.spans.queue, otel.spans.batch) == (5, 2048, 512)
-    assert (otel.records.delay_s, otel.records.queue, otel.records.batch) == (1, 2048, 512)
-    assert otel.metric_interval_s == 60
-    assert otel.targets["traces"].timeout_s == 10
+def test_the_sdk_is_given_the_variables_as_the_specification_means_them() -> None:
+    """It takes the timeout in seconds, an empty variable for a value, and does not start with a
+    queue that is smaller than its usual batch."""
+    given_ = given(
+        **HERE,
+        OTEL_LOGS_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_TIMEOUT="5000",
+        OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="500",
+        OTEL_BLRP_EXPORT_TIMEOUT="700",
+        OTEL_BSP_MAX_QUEUE_SIZE="10",
+        OTEL_TRACES_SAMPLER=" ",
+        OTEL_SERVICE_NAME=" mine\n",
+        HOME="/nowhere",
+    )
+    assert given_.environ == {
+        **HERE,
+        "OTEL_LOGS_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "5000",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "0.5",
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "5.0",
+        "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "0.7",
+        "OTEL_BLRP_EXPORT_TIMEOUT": "700",
+        "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "512",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "10",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10",
+        "OTEL_SERVICE_NAME": "mine",
+    }
+    assert given_.queues == {"traces": 10, "logs": 2048}
 
 
 def test_times_are_milliseconds() -> None:
-    otel = given(**HERE, OTEL_BSP_SCHEDULE_DELAY="200", OTEL_METRIC_EXPORT_INTERVAL="1500")
-    assert (otel.spans.delay_s, otel.metric_interval_s) == (0.2, 1.5)
+    assert given(**HERE, OTEL_METRIC_EXPORT_INTERVAL="1500").metric_interval_s == 1.5
+    assert given(**HERE).metric_interval_s == 60
 
 
-def test_a_small_queue_means_small_batches() -> None:
-    otel = given(**HERE, OTEL_BSP_MAX_QUEUE_SIZE="10")
-    assert (otel.spans.queue, otel.spans.batch) == (10, 10)
-
-
-def test_a_signals_limit_of_time_holds_too() -> None:
-    otel = given(**HERE, OTEL_BSP_EXPORT_TIMEOUT="700")
-    assert otel.targets["traces"].timeout_s == 0.7
-    assert otel.targets["metrics"].timeout_s == 10
-
-
-def test_the_resource_names_process_and_what_the_variables_say_of_it() -> None:
+def test_the_resource_names_the_process() -> None:
     assert given(**HERE).resource == {
         "service.name": "telemock-app", "service.version": "1.2", "k8s.pod.name": "p",
     }  # fmt: skip
-    otel = given(
-        **HERE,
-        OTEL_RESOURCE_ATTRIBUTES="team=a%2Cb, service.name=other,k8s.pod.name=q",
-        OTEL_SERVICE_NAME="mine",
-    )
-    assert otel.resource["team"] == "a,b"
-    assert otel.resource["k8s.pod.name"] == "q"
-    assert otel.resource["service.name"] == "mine"
-    assert given(**HERE, OTEL_RESOURCE_ATTRIBUTES="service.name=x").resource["service.name"] == "x"
+
+
+def test_grpc_is_taken_where_its_package_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.otel.settings._has_grpc", lambda: True)
+    otel = given(OTEL_EXPORTER_OTLP_ENDPOINT="http://c:4317", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    assert otel.grpc == {"traces", "metrics"}
+    assert otel.endpoints == {"traces": "http://c:4317", "metrics": "http://c:4317"}
 
 
 @pytest.mark.parametrize(
@@ -151,6 +147,7 @@ def test_the_resource_names_process_and_what_the_variables_say_of_it() -> None:
         (ENDPOINT, "http://c:4318?key=1", "without a query"),
         (ENDPOINT, "http://c\x01", "http://"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "c", "http://"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "opentelemetry-exporter-otlp-proto-grpc"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "4318"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "http/protobuf"),
         ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc", "http/protobuf"),
@@ -169,6 +166,7 @@ def test_the_resource_names_process_and_what_the_variables_say_of_it() -> None:
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096", "2048"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "1.5", "milliseconds"),
         ("OTEL_RESOURCE_ATTRIBUTES", "team", "name=value"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "whole number"),
     ],
 )
 def test_a_wrong_value_stops_the_start_and_is_named(name: str, value: str, also: str) -> None:
@@ -209,8 +207,7 @@ def test_certificates_are_read_at_the_start(tmp_path: Path) -> None:
         "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(own),
         "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(key),
     }
-    target = given(**HERE, **names).targets["traces"]
-    assert (target.certificate, target.client_certificate) == (str(bundle), str(own))
+    given(**HERE, **names)
     other.issue_cert("x").private_key_pem.write_to_path(str(key))  # of another certificate
     assert "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE" in refused(**HERE, **names)
     bundle.write_text("no certificate")

@@ -1,11 +1,11 @@
 """app/run/processes.py: children that start, fail readably, and leave nothing behind."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ import pytest
 from app.client.running import running_app
 from app.contract import names
 from app.run import processes
+from tests.peers import Listener
+from tests.waiting import wait_for
 
 PY = sys.executable
 
@@ -32,13 +34,6 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
-
-
-def until(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_child_that_ends_early_is_an_error_with_its_last_lines(tmp_path):
@@ -94,7 +89,7 @@ time.sleep(60)
     if stay:
         assert not gone(int(pid))
         os.kill(int(pid), signal.SIGKILL)
-    until(lambda: gone(int(pid)))
+    wait_for(lambda: gone(int(pid)), 20)
 
 
 def test_app_and_sidecar_start_answer_and_stop(tmp_path):
@@ -118,9 +113,12 @@ def test_app_and_sidecar_start_answer_and_stop(tmp_path):
 
 
 def test_a_port_that_is_taken_meanwhile_is_no_error(tmp_path, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        chosen, free = [port, port, port, processes.free_port()], processes.free_port
+    class Taken(Listener):
+        def connected(self, connection: socket.socket) -> None: ...
+
+    with contextlib.closing(Taken()) as taken:
+        port = taken.port
+        chosen, free = [port, port, processes.free_port()], processes.free_port
         monkeypatch.setattr(processes, "free_port", lambda: chosen.pop(0) if chosen else free())
         app = processes.start_app(tmp_path / "data", tmp_path / "logs")
         try:

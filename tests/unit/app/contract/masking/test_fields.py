@@ -48,6 +48,15 @@ def test_where_names_stand_is_remembered_within_bounds() -> None:
     assert of.places("query", ("x" * SMALL, "lic")).at == (1,) and len(of._places) == before
 
 
+def test_a_name_of_two_lines_is_not_two_names() -> None:
+    of = names(("query", "lic", "mask"), ("query", "a\nlic", "mask"))
+    for _ in range(2):
+        assert of.places("query", ("a", "lic", "v")).at == (1,)
+        assert of.places("query", ("a\nlic", "v")).at == (0,)
+        assert of.places("query", ("a", "lic\nv")).at == ()
+        assert of.places("query", ()).at == of.places("query", ("",)).at == ()
+
+
 def test_any_is_query_header_and_body() -> None:
     assert LIC.query["lic"] == LIC.header["lic"] == LIC.body["lic"] == "token"
     assert LIC.path == {}

@@ -1,8 +1,9 @@
+"""The way to an OTLP endpoint: credentials, proxies and certificates."""
+
 import base64
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,12 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from app.otel.connect import Way
-from app.otel.session import Outcome, Session
-from app.otel.settings import read
 from tests.collector import Collector, collector
-
-ROOT = Path(__file__).parents[4]
+from tests.exporting import sent
 
 
 @pytest.fixture(autouse=True)
@@ -24,24 +21,6 @@ def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-
-
-def way(url: str, **environ: str) -> Way:
-    given = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url, **environ}
-    return Way(read(given, service="s", version="1", resource={}).targets["traces"])
-
-
-def sent(url: str, **environ: str) -> Outcome:
-    given = {
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url,
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "700",
-        **environ,
-    }
-    session = Session(read(given, service="s", version="1", resource={}).targets["traces"])
-    try:
-        return session.export(b"")
-    finally:
-        session.close()
 
 
 @contextmanager
@@ -84,7 +63,7 @@ def basic(pair: str) -> str:
 def test_credentials_of_the_endpoint_are_sent_but_not_in_the_request_line() -> None:
     with collector() as server:
         url = server.url.replace("127.", "me:s%3A3cret@127.") + "/v1/traces"
-        assert sent(url) == Outcome()
+        assert sent(url) == ""
     (request,) = server.requests
     assert request.path == "/v1/traces"
     assert request.headers["authorization"] == basic("me:s:3cret")
@@ -98,12 +77,12 @@ def test_headers_of_the_setting_win() -> None:
     assert server.requests[0].headers["x-scope"] == "1"
 
 
-@pytest.mark.parametrize("written", ["http://me:pw@{}", "me:pw@{}", "http://me:pw@{}/"])
+@pytest.mark.parametrize("written", ["http://me:pw@{}", "http://me:pw@{}/"])
 def test_a_proxy_is_asked_for_the_whole_url(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
     with collector() as server:
         proxy = server.url.removeprefix("http://")
         monkeypatch.setenv("http_proxy", written.format(proxy))
-        assert sent("http://you:s3cret@collector.invalid:4318/v1/traces?a=1") == Outcome()
+        assert sent("http://you:s3cret@collector.invalid:4318/v1/traces?a=1") == ""
     (request,) = server.requests
     assert request.path == "http://collector.invalid:4318/v1/traces?a=1"
     assert request.headers["host"] == "collector.invalid:4318"
@@ -121,16 +100,18 @@ def test_what_no_proxy_names_is_asked_itself(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", no_proxy)
     with collector() as server:
-        assert (sent(server.url) == Outcome()) == direct
+        assert (sent(server.url) == "") == direct
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "http://127.0.0.1:port", "http://[::1"])
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "http://127.0.0.1:port", "http://[::1", "me:pw@127.0.0.1:9"]
+)
 def test_a_proxy_that_cannot_be_used_is_trouble_and_not_passed_by(
     monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy)
     with collector() as server:
-        assert sent(server.url).trouble == "its proxy is not one that begins with http://"
+        assert sent(server.url, 500) == "its proxy is not one that begins with http://"
     assert not server.requests
 
 
@@ -161,7 +142,7 @@ def test_tls_goes_through_a_proxys_tunnel(
         found = sent(
             server.url, OTEL_EXPORTER_OTLP_CERTIFICATE=ca[1], OTEL_EXPORTER_OTLP_HEADERS="x-key=1"
         )
-    assert found == Outcome()
+    assert found == ""
     (head,) = heads
     assert head.startswith(b"CONNECT 127.0.0.1:")
     assert basic("me:pw").encode() in head and b"x-key" not in head
@@ -186,31 +167,45 @@ def test_a_certificate_of_our_own_is_shown_and_read_anew(
             "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(own),
             "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(key),
         }
-        assert sent(url, **given).trouble
+        assert sent(url, **given)
         renew(ca[0])
-        assert sent(url, **given) == Outcome()
+        assert sent(url, **given) == ""
         del given["OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"]
-        assert sent(url, **given).trouble
+        assert sent(url, **given)
 
 
-def test_signals_share_what_they_trust(ca: tuple[trustme.CA, str]) -> None:
-    with over_tls(ca[0]) as server:
+def test_the_certificate_of_the_setting_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca, other = trustme.CA(), trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    other.cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "other.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    with collector(context) as server:
         url = f"{server.url}/v1/traces"
-        ways = [way(url, OTEL_EXPORTER_OTLP_CERTIFICATE=ca[1]) for _ in range(2)]
-        first, second = (each.connect(5) for each in ways)
-        assert first.sock.context is second.sock.context  # type: ignore[attr-defined]
-        first.close()
-        second.close()
+        assert sent(url, OTEL_EXPORTER_OTLP_CERTIFICATE=str(tmp_path / "ca.pem")) == ""
+        assert "certificate verify failed" in sent(url, 500)
 
 
-def test_a_slim_image_without_certificates_has_those_of_certifi() -> None:
-    """In a process of its own, as the list is remembered."""
-    script = """
-import ssl, sys
-ssl.SSLContext.load_default_certs = lambda *_: None
-ssl.get_default_verify_paths = lambda: ssl.DefaultVerifyPaths(None, None, "", "", "", "")
-from app.otel.connect import _context
-print(len(_context((("", 0),) * 3).get_ca_certs()) > 50)
-"""
-    made = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
-    assert made.stdout == "True\n", made.stderr
+def test_the_systems_certificates_are_trusted_or_where_there_are_none_certifis(
+    ca: tuple[trustme.CA, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = ssl.get_default_verify_paths()
+    hashed = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", ca[1]], capture_output=True, text=True
+    ).stdout.strip()
+    (directory := tmp_path / "certs").mkdir()
+
+    def found(cafile: str | None) -> str:
+        system = paths._replace(cafile=cafile, capath=str(directory))
+        monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: system)
+        return sent(f"{server.url}/v1/traces", 500)
+
+    with over_tls(ca[0]) as server:
+        assert "certificate verify failed" in found(None)  # by certifi's
+        assert found(ca[1]) == ""
+        (directory / f"{hashed}.0").write_text(Path(ca[1]).read_text())
+        assert found(None) == ""

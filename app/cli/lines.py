@@ -1,0 +1,158 @@
+"""Captures on a terminal or in a file, one a line: what `telemock captures …` does."""
+
+import contextlib
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.client.source import Source, captures, connect, is_asked
+from app.contract import record
+from app.contract.files import write_whole
+from app.contract.instant import iso
+from app.escape import plain
+from app.report.export import FORMATS
+from app.settings import load
+from app.store import CaptureQuery
+
+NO_MATCH = 1
+_POLL_S = 1.0
+_HEAD = ("TIME", "ACTION", "STATUS", "VERSION", "WORKLOAD", "ID", "REQUEST")
+_LINE = "{:<24}  {:<8}  {:<6}  {:<18}  {:<22}  {:<37}  {}"
+_REMEMBERED = 10_000  # ids that `tail` has shown, to show none twice
+
+
+def list_(
+    query: CaptureQuery,
+    limit: int | None,
+    order: Literal["newest", "oldest", "arrival"],
+    *,
+    as_json: bool,
+    server: str,
+) -> None:
+    with connect(load(), server) as source:
+        query = msgspec.structs.replace(query, order=order)
+        _print(captures(source, query, limit), as_json=as_json)
+
+
+def show(id: str, server: str) -> None:
+    with connect(load(), server) as source:
+        found = source.capture(id)
+    if found is None:
+        typer.echo(
+            f"error: there is no capture {plain(id)!r}\n\n"
+            "hint: `telemock captures list` prints the ids",
+            err=True,
+        )
+        raise typer.Exit(NO_MATCH)
+    typer.echo(harmless(msgspec.json.format(found, indent=2)))
+
+
+def tail(query: CaptureQuery, lines: int, *, follow: bool, as_json: bool, server: str) -> None:
+    with connect(load(), server) as source, contextlib.suppress(KeyboardInterrupt):
+        _print(_following(source, query, lines, follow), as_json=as_json)
+
+
+def _following(source: Source, query: CaptureQuery, lines: int, follow: bool) -> Iterator[bytes]:
+    cursor = _end(source) if follow else None
+    last = list(captures(source, query, lines))[::-1] if lines else []
+    yield from last
+    # What came between the two questions is in both answers.
+    shown = deque((record.decode(line).id for line in last), maxlen=_REMEMBERED)
+    query = msgspec.structs.replace(query, order="arrival", cursor=cursor, limit=500)
+    while follow:
+        page = source.page(query)
+        for line in page.items:
+            if is_asked(line, query) and (id := record.decode(line).id) not in shown:
+                yield line
+                shown.append(id)
+        query = msgspec.structs.replace(query, cursor=page.last)
+        if page.next is None:
+            time.sleep(_POLL_S)
+
+
+def _end(source: Source) -> str | None:
+    """The cursor behind all that has arrived, None when nothing has."""
+    newest = source.page(CaptureQuery(limit=1)).items
+    if not newest:
+        return None
+    # By time the newest few are found fast; among them arrival has its end.
+    query = CaptureQuery(since_ns=record.decode(newest[0]).time_ns, order="arrival", limit=1000)
+    while True:
+        page = source.page(query)
+        if page.next is None:
+            return page.last
+        query = msgspec.structs.replace(query, cursor=page.next)
+
+
+def export(
+    query: CaptureQuery,
+    format: Literal["ndjson", "csv", "har"],
+    output: Path | None,
+    server: str,
+) -> None:
+    query = msgspec.structs.replace(query, order="oldest")
+    with connect(load(), server) as source:
+        lines = captures(source, query)
+        if output is None:
+            for piece in FORMATS[format](lines):
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        else:
+            with _progress() as progress:
+                counted = progress.track(lines, description=f"writing {plain(str(output))}")
+                write_whole(output, FORMATS[format](counted), 0o600)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+
+
+def _print(lines: Iterable[bytes], *, as_json: bool) -> None:
+    if not as_json:
+        typer.echo(_LINE.format(*_HEAD))
+    for line in lines:
+        typer.echo(harmless(line) if as_json else _row(line))
+
+
+def _row(line: bytes) -> str:
+    found = record.decode(line)
+    by = found.workload
+    cells = (
+        iso(found.time_ns, 3),
+        found.action or "-",
+        str(found.response.status) if found.response else "-",
+        found.product_version or "-",
+        f"{by.namespace}/{by.pod}".strip("/") or (found.client.address if found.client else "-"),
+        found.id,
+        _what(found),
+    )
+    return _LINE.format(*map(plain, cells)).rstrip()
+
+
+def _what(found: record.CaptureRecord) -> str:
+    if found.log:
+        return f"log {found.log.level} {found.log.message}"
+    if found.message:
+        return f"message of {found.message.sender}, {found.message.body.size} bytes"
+    if found.request:
+        return f"{found.request.method} {found.host}{found.request.path}"
+    why = f": {record.REASONS.get(found.reason, found.reason)}" if found.reason else ""
+    return f"{found.kind} {found.host}{why}"
+
+
+def harmless(line: bytes) -> str:
+    """JSON that a terminal cannot act on: what is not printable is escaped, as JSON does it."""
+    text = line.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
