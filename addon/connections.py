@@ -30,7 +30,7 @@ from addon.mitm.relay import Relay
 from addon.options import Options
 from addon.record.capture import Capture
 from addon.record.ship import Shipper
-from addon.target.dns import Address, Names, Refused, why
+from addon.target.dns import Address, Destinations, NotConnected, why
 from addon.target.first_bytes import Verdict, Wait
 from addon.tls.ca import Held
 from app.contract.record import REASONS, Endpoint
@@ -52,7 +52,7 @@ class Connections:
         sampler: Sampler | None,
         exchanges: Exchanges,
         memory: Memory,
-        dns: Names,
+        dns: Destinations,
         authority: Held | None,
         io: Callable[[connection.Client], Any],
     ) -> None:
@@ -194,7 +194,7 @@ class Connections:
         host, port = address[0], address[1]
         try:
             found = await self.dns.find(host, port, past_hosts_file=self.names(host))
-        except Refused as e:
+        except NotConnected as e:
             data.server.error = f"{e.reason}: {e}"
             raise exceptions.AddonHalt from None  # mitmproxy's own check would say it vaguely
         if found != (host, port):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from addon.app_client.client import TROUBLES, Api
+from addon.app_client.client import TROUBLES, AppApi
 from addon.app_client.profiles import Profiles, built_in
 from addon.arrive import loopback
 from addon.arrive.proof import QUIC_REFUSED, QuicRefused
@@ -50,7 +50,7 @@ class Process:
         options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._troubles: dict[str, str] = {}  # by the API's path, the last exchange's
         self.metrics = _metrics(options.redirected)
-        api = Api(
+        api = AppApi(
             options.api_url,
             token_reader(options.token_file),
             options.api_tls,
@@ -253,7 +253,7 @@ class Process:
         self._measure.begin()
 
 
-def _signed(options: Options, bundle: Bundle, api: Api) -> Constraints:
+def _signed(options: Options, bundle: Bundle, api: AppApi) -> Constraints:
     """What the authority may sign: the hosts whose addresses lead here, and where others come too,
     all of the profiles' that the app has now."""
     named = set(options.named.values())

@@ -141,7 +141,7 @@ async def _misdirected(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(UNKNOWN, 421)(scope, receive, send)
 
 
-class Server(FastAPI):
+class TelemockApp(FastAPI):
     """Keeps hold of uvicorn's transport, which the fault `reset` tears down: further in, `send` is
     wrapped and does not lead there any more."""
 
@@ -164,7 +164,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with runtime.running():
             yield
 
-    app = Server(
+    app = TelemockApp(
         title="telemock",
         summary="What a vendor's product sends home: known, proved and answered.",
         version=VERSION,

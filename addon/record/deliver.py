@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import zstandard
 
-from addon.app_client.client import Api, Backoff, Distrusted, NoToken
+from addon.app_client.client import AppApi, Backoff, Distrusted, NoToken
 from addon.record.receipt import NotTaken, read
-from addon.record.segment import Batch
+from addon.record.segment import SpoolBatch
 from addon.record.spool import Spool
 from app.contract import account
 from app.contract.account import Receipt, RefusedRecord
@@ -58,7 +58,7 @@ class Delivery:
     def __init__(
         self,
         spool: Spool,
-        api: Api,
+        api: AppApi,
         metrics: Metrics,
     ) -> None:
         self.error = self._outcome = ""  # why the app takes nothing at the moment
@@ -138,7 +138,7 @@ class Delivery:
         if records or self._spool.untold:
             self._finishing.wait(random.uniform(0, SPREAD_S))  # noqa: S311 - spreads load
 
-    def _deliver(self, batch: Batch) -> None:
+    def _deliver(self, batch: SpoolBatch) -> None:
         reason = "refused"
         began = time.monotonic()
         try:
@@ -160,7 +160,7 @@ class Delivery:
                 self._taken = min(batch.lines, key=len)
         self._done(batch, receipt, reason)
 
-    def _insist(self, batch: Batch, e: NotTaken) -> Receipt:
+    def _insist(self, batch: SpoolBatch, e: NotTaken) -> Receipt:
         """Of one record that was refused alone. It is given up only when the app takes another one
         each time before it refuses this one: an app, or a proxy before it, that refuses whatever
         comes must not empty the spool. Raises NotTaken then.
@@ -181,7 +181,7 @@ class Delivery:
                         raise
         return Receipt(0, 0, [RefusedRecord(1, str(e))])
 
-    def _done(self, batch: Batch, receipt: Receipt, reason: str) -> None:
+    def _done(self, batch: SpoolBatch, receipt: Receipt, reason: str) -> None:
         self._spool.accept(batch, {one.line - 1 for one in receipt.refused}, reason)
         if receipt.refused:
             log.warning(

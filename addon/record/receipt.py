@@ -7,7 +7,7 @@ place may answer a proxy, a portal or a server of another kind.
 
 import msgspec
 
-from addon.app_client.client import Answer, trouble_of
+from addon.app_client.client import ApiAnswer, trouble_of
 from app.contract.account import Receipt
 
 
@@ -22,7 +22,7 @@ class NotTaken(Exception):
         self.again_s = again_s
 
 
-def read(answer: Answer, sent: int) -> Receipt:
+def read(answer: ApiAnswer, sent: int) -> Receipt:
     """The receipt for so many records. Raises NotTaken."""
     if answer.status != 200:
         raise _refusal(answer)
@@ -40,7 +40,7 @@ def read(answer: Answer, sent: int) -> Receipt:
     return receipt
 
 
-def _refusal(answer: Answer) -> NotTaken:
+def _refusal(answer: ApiAnswer) -> NotTaken:
     """With the start of what the app said."""
     status = answer.status
     outcome = trouble_of(status) or "error"

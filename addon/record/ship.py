@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
 from addon.exchange.exchange import Traced
@@ -45,7 +45,7 @@ class Shipper:
     def __init__(
         self,
         directory: Path,
-        api: Api,
+        api: AppApi,
         masker: Callable[[], Masker],
         spool_size: int,
         stdout: BinaryIO | None,

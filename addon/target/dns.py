@@ -26,7 +26,7 @@ _GETROUTE, _REQUEST, _FIB_MATCH, _DST = 26, 1, 0x2000, 1  # of Linux' rtnetlink
 _WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
 
 
-class Refused(Exception):
+class NotConnected(Exception):
     """A destination that is not connected to. `reason` is an id in REASONS."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -34,7 +34,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-class Names:
+class Destinations:
     """Resolves a host for a connection to it. `own` gives the addresses this process listens on."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Names:
         else:
             address = await self._lookup(host)
         if self.is_dummy(address):
-            raise Refused("loop", f"{address} is a dummy address, which leads nowhere")
+            raise NotConnected("loop", f"{address} is a dummy address, which leads nowhere")
         await self._refuse_own(address, port)
         return address, port
 
@@ -97,10 +97,10 @@ class Names:
         try:
             found = await self._resolver.lookup_ip(host)
         except OSError as e:
-            raise Refused("upstream_unreachable", f"DNS does not know {host}: {e}") from None
+            raise NotConnected("upstream_unreachable", f"DNS does not know {host}: {e}") from None
         usable = [a for a in found if not self.is_dummy(a)]
         if not usable:
-            raise Refused("loop", f"DNS gives {host} only dummy addresses")
+            raise NotConnected("loop", f"DNS gives {host} only dummy addresses")
         return next(filter(has_route, usable), usable[0])
 
     async def _refuse_own(self, host: str, port: int) -> None:
@@ -115,7 +115,7 @@ class Names:
                 return  # the connection will fail in the same way, and say so
             addresses = {str(entry[4][0]) for entry in found}
         if any(a in own or is_local(a) for a in addresses):
-            raise Refused("loop", f"{host} port {port} is this proxy itself")
+            raise NotConnected("loop", f"{host} port {port} is this proxy itself")
 
 
 def has_route(address: str) -> bool:

@@ -57,7 +57,7 @@ def serve(settings: Settings) -> int:
         app = create_app(settings)
         startup = _Startup(app)
         allow_files()
-        server: _Server
+        server: _AppServer
         if settings.cluster:
             over_tls = bound(settings.tls_port, "TELEMOCK_TLS_PORT")
             server = _ReleaseServer(startup, url, over_tls, app.state.runtime)
@@ -135,7 +135,7 @@ class _Startup:
             self.error = e
 
 
-class _Server(Server):
+class _AppServer(Server):
     def __init__(self, config: uvicorn.Config, url: str, runtime: Runtime) -> None:
         super().__init__(config)
         self._url = url
@@ -151,7 +151,7 @@ class _Server(Server):
         await super().shutdown(sockets)
 
 
-class _LocalServer(_Server):
+class _LocalServer(_AppServer):
     def __init__(self, config: uvicorn.Config, url: str, runtime: Runtime, data: Path) -> None:
         super().__init__(config, url, runtime)
         self._data = data
@@ -171,7 +171,7 @@ class _LocalServer(_Server):
         await super().shutdown(sockets)
 
 
-class _ReleaseServer(_Server):
+class _ReleaseServer(_AppServer):
     """Two ports of one app: `over_tls` is served from its start to just before its end."""
 
     def __init__(self, app: ASGIApp, url: str, over_tls: socket.socket, runtime: Runtime) -> None:

@@ -39,7 +39,7 @@ class KubeError(Exception):
         self.status = status
 
 
-class Api:
+class KubeApi:
     """A connection to one API server. Any method from any thread.
 
     `client` is the library's ApiClient, for what is more than a request and its answer (streams).
@@ -194,7 +194,7 @@ def path(*segments: str) -> str:
     return "/" + "/".join(quote(s, safe="") if s.strip(".") else "%2E" * len(s) for s in segments)
 
 
-def connect(context: str = "") -> Api:
+def connect(context: str = "") -> KubeApi:
     """With the credentials of the kubeconfig (KUBECONFIG, else ~/.kube/config), or, where there is
     none, of the pod this runs in. `context` is one of the kubeconfig's. Raises KubeError.
     """
@@ -207,7 +207,7 @@ def connect(context: str = "") -> Api:
     if not has_file and not context and os.environ.get(_IN_CLUSTER):
         try:
             config.load_incluster_config(settings)
-            return Api(settings, _pod_namespace())
+            return KubeApi(settings, _pod_namespace())
         except (config.ConfigException, OSError) as e:
             raise KubeError(
                 f"the pod has no ServiceAccount token that can be used: {e}\n\n"
@@ -217,7 +217,7 @@ def connect(context: str = "") -> Api:
         config.load_kube_config(files, context or None, settings, persist_config=False)
         contexts, current = config.list_kube_config_contexts(files)
         chosen = next((c for c in contexts if c["name"] == context), current)
-        return Api(settings, str(chosen["context"].get("namespace") or ""))
+        return KubeApi(settings, str(chosen["context"].get("namespace") or ""))
     except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as e:
         raise KubeError(
             f"{files} gives no access to a cluster: {_short(str(e))}\n\n"

@@ -25,7 +25,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from app.cluster.kube import Api, path
+from app.cluster.kube import KubeApi, path
 
 _PROTOCOL = Subprotocol("v4.channel.k8s.io")
 _DATA, _ERROR = 0, 1  # the port's two channels; the first frame of each holds its number
@@ -43,7 +43,7 @@ class Tunnel:
     """While open, every connection to `path` ends at that port of the pod. `error` is what went
     wrong last, "" while nothing did."""
 
-    def __init__(self, api: Api, namespace: str, pod: str, port: int) -> None:
+    def __init__(self, api: KubeApi, namespace: str, pod: str, port: int) -> None:
         self._api = api
         place = path("api", "v1", "namespaces", namespace, "pods", pod, "portforward")
         scheme, _, rest = api.server.partition("://")
@@ -155,7 +155,7 @@ class Tunnel:
 
 
 @contextmanager
-def tunnel(api: Api, namespace: str, pod: str, port: int) -> Iterator[Tunnel]:
+def tunnel(api: KubeApi, namespace: str, pod: str, port: int) -> Iterator[Tunnel]:
     opened = Tunnel(api, namespace, pod, port)
     opened.start()
     try:

@@ -41,7 +41,7 @@ class BatchError(ValueError):
         self.hint = hint
 
 
-class Batch(NamedTuple):
+class ReadBatch(NamedTuple):
     records: list[Incoming]
     refused: list[RefusedRecord]
 
@@ -99,7 +99,9 @@ def _whole(line: bytes) -> Incoming:
     return Incoming(decode(line), line)
 
 
-def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming] = _whole) -> Batch:
+def read_batch(
+    body: bytes, encoding: str, ready: Callable[[bytes], Incoming] = _whole
+) -> ReadBatch:
     """What `ready` makes of the lines in a body, and those in which it finds no record. Runs in a
     thread: takes up to a second.
 
@@ -111,7 +113,7 @@ def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming] = 
         raise BatchError(
             413, f"the batch holds more than {LINES_CAP} records", "send fewer records at once"
         )
-    batch = Batch([], [])
+    batch = ReadBatch([], [])
     # As a file, because that finds the ends of lines eight times as fast as `split` does.
     for number, line in enumerate(io.BytesIO(plain), 1):
         line = line.strip(b"\r\n ")
@@ -124,7 +126,7 @@ def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming] = 
     return batch
 
 
-def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming] = _whole) -> int:
+def bind(batch: ReadBatch, pod: Pod, ready: Callable[[bytes], Incoming] = _whole) -> int:
     """Make every record one of that pod, whatever it says; how many said otherwise."""
     bound = 0
     for at, incoming in enumerate(batch.records):
@@ -143,14 +145,14 @@ def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming] = _whole) ->
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class _Named(msgspec.Struct):
+class _Identified(msgspec.Struct):
     boot: str
     seq: int
 
 
 def _id(line: bytes) -> str:
     try:
-        named = msgspec.json.decode(line, type=_Named)
+        named = msgspec.json.decode(line, type=_Identified)
     except (ValueError, RecursionError):
         return ""
     return short(f"{named.boot}-{named.seq}")
@@ -201,5 +203,5 @@ def told_by(headers: Mapping[str, str], pod: Pod | None) -> list[Told]:
     return [Told(a, pod.namespace if pod else "", pod.name if pod else "") for a in accounts]
 
 
-def receipt(batch: Batch, written: Written) -> Receipt:
+def receipt(batch: ReadBatch, written: Written) -> Receipt:
     return Receipt(len(written.stored), written.duplicates, batch.refused, dict(written.accounts))

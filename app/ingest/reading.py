@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import zstandard
 
 from app.auth import Pod
-from app.ingest.batch import Batch, bind, read_batch
+from app.ingest.batch import ReadBatch, bind, read_batch
 from app.store import Incoming
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _frame = zstandard.ZstdDecompressor()  # of the event loop alone
 
 async def read(
     body: bytes, encoding: str, pod: Pod | None, ready: Callable[[bytes], Incoming]
-) -> tuple[Batch, int]:
+) -> tuple[ReadBatch, int]:
     """The batch, of that pod alone where there is one; how many records named another.
 
     Raises BatchError.
@@ -57,6 +57,6 @@ def _few(body: bytes, encoding: str) -> bytes | None:
 
 def _read(
     body: bytes, encoding: str, pod: Pod | None, ready: Callable[[bytes], Incoming]
-) -> tuple[Batch, int]:
+) -> tuple[ReadBatch, int]:
     batch = read_batch(body, encoding, ready)
     return batch, bind(batch, pod, ready) if pod else 0

@@ -1,8 +1,8 @@
 """Records on their way into the store: batches of sidecars, and what the mock itself answered.
 
-`Writer` is the one thread that writes; batches that wait together share a transaction. After the
-commit it appends to the log files and counts. The route stands in `app.api.routes`, what it reads
-in `app.ingest.batch`.
+`RecordWriter` is the one thread that writes; batches that wait together share a transaction. After
+the commit it appends to the log files and counts. The route stands in `app.api.intake`, what it
+reads in `app.ingest.batch`.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class _Waiting(NamedTuple):
 _Own = tuple[CaptureRecord | Incoming, int]  # not masked yet, or ready; and its size
 
 
-class Writer:
+class RecordWriter:
     """Owns the thread between `start` and `close`. The store stays its owner's."""
 
     def __init__(

@@ -12,7 +12,7 @@ from app.contract import names
 from app.inject import conflicts, containers, hosts, sidecar
 from app.inject.annotations import Wishes, wishes
 from app.inject.reasons import Reason, reason
-from app.inject.settings import InjectSettings, NamespaceFacts, Redirect, Told
+from app.inject.settings import InjectionStatus, InjectSettings, NamespaceFacts, Redirect
 from app.inject.sidecar import Plan
 
 
@@ -48,7 +48,7 @@ def inject(
         meta["labels"] = {**(meta.get("labels") or {}), names.LABEL_INJECTED: "true"}
     meta["annotations"] = {
         **(meta.get("annotations") or {}),
-        names.ANNOTATION_STATUS: Told(
+        names.ANNOTATION_STATUS: InjectionStatus(
             result.injected,
             list(dict.fromkeys(r.id for r in result.reasons)),
             result.redirect,

@@ -52,7 +52,7 @@ class InjectSettings:
     version: str = VERSION
 
 
-class Told(msgspec.Struct):
+class InjectionStatus(msgspec.Struct):
     """The annotation that injection leaves; anyone may have changed it since."""
 
     injected: bool = False

@@ -12,7 +12,7 @@ from app.contract import names
 from app.inject import hosts, sidecar
 from app.inject import kube_yaml as yaml_text
 from app.inject.containers import CA_VARIABLE
-from app.inject.settings import InjectSettings, Redirect, Told
+from app.inject.settings import InjectionStatus, InjectSettings, Redirect
 from app.inject.sidecar import Plan
 
 Chart = Literal["leader", "workergroup", "edge"]
@@ -63,7 +63,7 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
         chosen.addresses,
         container=official.container,
     )
-    status = Told(True, ["values"], plan.redirect, plan.mode, settings.version)
+    status = InjectionStatus(True, ["values"], plan.redirect, plan.mode, settings.version)
     found: Object = {
         "extraInitContainers": _containers(plan, official),
         "extraVolumeMounts": [*official.mounts, *_mounts(official)],

@@ -39,7 +39,7 @@ from app.contract.rules import (
     product_version,
 )
 from app.ingest.admission import Arriving
-from app.ingest.writer import Writer
+from app.ingest.writer import RecordWriter
 from app.mock.request import (
     Arrived,
     ClientGone,
@@ -53,7 +53,7 @@ from app.mock.request import (
     request_of,
 )
 from app.mock.respond import Outgoing
-from app.mock.spans import Answered, Span, Telemetry
+from app.mock.spans import AnsweredRequest, Span, Telemetry
 from app.otel import lines
 from app.profiles import template
 
@@ -98,7 +98,7 @@ class Chosen(NamedTuple):
         return f"{self.profile.id}/{self.rule.id}" if self.profile and self.rule else "no rule"
 
 
-class Counters:
+class AnswerCounts:
     """How often each rule answered since the start, from 1."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class Mock:
     def __init__(
         self,
         rules: Callable[[], RuleSet],
-        writer: Writer,
+        writer: RecordWriter,
         telemetry: Telemetry,
         *,
         mode: Mode | None,
@@ -129,7 +129,7 @@ class Mock:
         self._mode = mode
         self._max_body = max_body
         self._arriving = arriving
-        self._counters = Counters()
+        self._counters = AnswerCounts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         time_ns, started = time.time_ns(), time.monotonic_ns()
@@ -213,7 +213,7 @@ class Mock:
         """What became of the request that began at `started`; its duration in ns until now."""
         duration_ns = time.monotonic_ns() - started
         self._telemetry.answered(
-            Answered(
+            AnsweredRequest(
                 span,
                 asked,
                 action=chosen.action,

@@ -72,7 +72,7 @@ class Span(NamedTuple):
     sampled: bool
 
 
-class Answered(NamedTuple):
+class AnsweredRequest(NamedTuple):
     """What became of a request. `status` 0: no answer was given. `error` is the span's error.type,
     "" when all went well."""
 
@@ -97,7 +97,7 @@ class Telemetry:
         self._sampler = Sampler(otel) if otel.traces else None
         self._metrics = metrics
         self._masker = masker
-        self._waiting: deque[Answered] = deque()
+        self._waiting: deque[AnsweredRequest] = deque()
         self._working = threading.Lock()
         self._work = threading.Event()
         self._closing = threading.Event()
@@ -127,7 +127,7 @@ class Telemetry:
         )
         return Span(trace, ids.span_id(), parent.span_id if parent else "", sampled)
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: AnsweredRequest) -> None:
         """Never waits. A span that would wait behind too many is dropped and counted."""
         if len(self._waiting) >= WAITING:
             if answered.span.sampled:
@@ -158,7 +158,7 @@ class Telemetry:
             self._work.clear()
             self.settle()
 
-    def _measure(self, answered: Answered) -> None:
+    def _measure(self, answered: AnsweredRequest) -> None:
         seconds = answered.duration_ns / 1e9
         span = answered.span
         method, scheme = method_of(answered.asked.method), scheme_of(answered.asked.scheme)
@@ -174,7 +174,7 @@ class Telemetry:
             "telemock.mock.duration", (answered.profile, answered.rule), seconds, exemplar
         )
 
-    def _span(self, answered: Answered) -> SpanData:
+    def _span(self, answered: AnsweredRequest) -> SpanData:
         span, asked = answered.span, answered.asked
         # As a record, so that a value found under a sensitive name is masked in the path too.
         request = (

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.record.ship import Shipper
 from app.contract.masking.masker import Masker
@@ -127,7 +127,7 @@ def shipping(spool: Path, url: str, token: str) -> Iterator[Shipper]:
     masker, metrics = Masker(RuleSet()), Metrics("sidecar")
     measure = Measure(metrics, RuleSet)
     shipper = Shipper(
-        spool, Api(url, lambda: token), lambda: masker, 64 << 20, None, metrics, measure
+        spool, AppApi(url, lambda: token), lambda: masker, 64 << 20, None, metrics, measure
     )
     shipper.start()
     try:

@@ -43,7 +43,7 @@ class Places(NamedTuple):
     names: str
 
 
-class Names:
+class SensitiveNames:
     """The sensitive names of one profile, by the part of a message they stand in; lower case.
 
     `paths` are dotted paths of JSON fields, or ends of them, without the steps through lists.

@@ -5,19 +5,19 @@ import socket
 
 import pytest
 
-from addon.target.dns import Names, Refused, has_route, is_local
+from addon.target.dns import Destinations, NotConnected, has_route, is_local
 from app.contract.hosts import is_address
 from tests import netns
 
 HOSTS = {"192.0.2.1": "cdn.cribl.io", "100::1": "cdn.cribl.io", "127.0.0.9": "cdn.cribl.io"}
 
 
-def names(own: tuple[tuple[str, int], ...] = ()) -> Names:
-    return Names({}, HOSTS, lambda: own)
+def names(own: tuple[tuple[str, int], ...] = ()) -> Destinations:
+    return Destinations({}, HOSTS, lambda: own)
 
 
 async def test_resolve_comes_first() -> None:
-    found = Names({("cdn.cribl.io", 443): ("127.0.0.1", 8443)}, HOSTS, lambda: ())
+    found = Destinations({("cdn.cribl.io", 443): ("127.0.0.1", 8443)}, HOSTS, lambda: ())
     assert await found.find("CDN.cribl.io.", 443, past_hosts_file=True) == ("127.0.0.1", 8443)
     assert await found.find("127.0.0.1", 443, past_hosts_file=True) == ("127.0.0.1", 443)
 
@@ -29,14 +29,14 @@ async def test_another_name_is_left_to_the_system() -> None:
 async def test_the_hosts_file_is_not_asked_for_a_telemetry_host() -> None:
     """`localhost` stands in /etc/hosts everywhere, and DNS either does not know it or says the
     same; a name that only the file knows must not be found."""
-    with pytest.raises(Refused) as e:
+    with pytest.raises(NotConnected) as e:
         await names().find(socket.gethostname() + ".invalid", 443, past_hosts_file=True)
     assert e.value.reason == "upstream_unreachable"
 
 
 @pytest.mark.parametrize("address", [*HOSTS, "100::abcd"])
 async def test_dummy_addresses_are_refused(address: str) -> None:
-    with pytest.raises(Refused) as e:
+    with pytest.raises(NotConnected) as e:
         await names().find(address, 443, past_hosts_file=False)
     assert e.value.reason == "loop"
 
@@ -57,7 +57,7 @@ def test_simple_is_what_is_neither_refused_nor_led_elsewhere(
     destination: tuple[str, int], expected: bool
 ) -> None:
     resolve = {("1.2.3.9", 443): ("127.0.0.1", 1)}
-    found = Names(resolve, HOSTS, lambda: [("127.0.0.1", 8080)])
+    found = Destinations(resolve, HOSTS, lambda: [("127.0.0.1", 8080)])
     assert found.simple(destination) is expected
 
 
@@ -78,7 +78,7 @@ def test_dummy_addresses_name_their_host() -> None:
     ],
 )
 async def test_own_listeners_are_refused(own: tuple[str, int], host: str) -> None:
-    with pytest.raises(Refused) as e:
+    with pytest.raises(NotConnected) as e:
         await names((own,)).find(host, 8080, past_hosts_file=False)
     assert e.value.reason == "loop"
     assert await names((own,)).find(host, 8081, past_hosts_file=False) == (host, 8081)
@@ -150,7 +150,9 @@ class Server:
 NO_ROUTE = "fe80::1"  # a link's address without the link
 
 
-def resolving(*addresses: str, own: tuple[tuple[str, int], ...] = ()) -> tuple[Names, Server]:
+def resolving(
+    *addresses: str, own: tuple[tuple[str, int], ...] = ()
+) -> tuple[Destinations, Server]:
     found, server = names(own), Server(*addresses)
     found._resolver = server  # type: ignore[assignment]
     return found, server
@@ -188,7 +190,7 @@ async def test_a_name_that_leads_nowhere_or_here_is_refused(
     addresses: tuple[str, ...], reason: str
 ) -> None:
     found, _ = resolving(*addresses, own=(("127.0.0.1", 8080),))
-    with pytest.raises(Refused) as e:
+    with pytest.raises(NotConnected) as e:
         await found.find("vendor.example", 8080, past_hosts_file=True)
     assert e.value.reason == reason
     assert str(e.value)

@@ -12,7 +12,7 @@ from app.contract.record import Endpoint
 from app.contract.settings import SettingError
 from app.mock import spans as module
 from app.mock.request import Arrived
-from app.mock.spans import Answered, PodNames, Span, Telemetry, otel
+from app.mock.spans import AnsweredRequest, PodNames, Span, Telemetry, otel
 from app.otel.metrics import Metrics
 from app.profiles import load_profiles
 from tests.collector import Collector
@@ -46,7 +46,7 @@ def asked(**changes: object) -> Arrived:
     )
 
 
-def answered(span: Span, **changes: object) -> Answered:
+def answered(span: Span, **changes: object) -> AnsweredRequest:
     given = {
         "asked": asked(),
         "action": "mock",
@@ -59,7 +59,7 @@ def answered(span: Span, **changes: object) -> Answered:
         "status": 200,
         "error": "",
     }
-    return Answered(span, **(given | changes))  # type: ignore[arg-type]
+    return AnsweredRequest(span, **(given | changes))  # type: ignore[arg-type]
 
 
 class Exported(NamedTuple):
