@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
+
 from addon import bounds as bounding
 from addon.app_client import client
 from addon.bounds import Bounds
@@ -291,6 +293,8 @@ def load(environ: Mapping[str, str]) -> Options:
     if explicit is None and not v["TELEMOCK_TRANSPARENT"] and not v["TELEMOCK_LOOPBACK"]:
         explicit = names.PORT_EXPLICIT_PROXY
     boot = secrets.token_hex(16)
+    pod = Workload(v["POD_NAMESPACE"], v["POD_NAME"], v["POD_UID"], v["NODE_NAME"])
+    resource = otel.resource_of(pod, names.CONTAINER_SIDECAR, boot)
     ca_dir = v["TELEMOCK_CA_DIR"] or v["TELEMOCK_DATA"] / names.DIR_CA
     return Options(
         app_url=v["TELEMOCK_APP_URL"],
@@ -318,33 +322,15 @@ def load(environ: Mapping[str, str]) -> Options:
         restarted=v[ENV_RESTARTED],
         log_level=v["LOG_LEVEL"],
         log_format=v["LOG_FORMAT"],
-        workload=Workload(
-            namespace=v["POD_NAMESPACE"],
-            pod=v["POD_NAME"],
-            uid=v["POD_UID"],
-            node=v["NODE_NAME"] or short(socket.gethostname()),
+        workload=msgspec.structs.replace(
+            pod,
+            node=pod.node or short(socket.gethostname()),
             container=v["TELEMOCK_WORKLOAD_CONTAINER"],
             image=v["TELEMOCK_WORKLOAD_IMAGE"],
         ),
         boot=boot,
-        otel=otel.read(
-            environ, service="telemock-sidecar", version=version(), resource=_resource(v, boot)
-        ),
+        otel=otel.read(environ, service="telemock-sidecar", version=version(), resource=resource),
     )
-
-
-def _resource(values: Mapping[str, str], boot: str) -> dict[str, str]:
-    """This process in OpenTelemetry's names; "" for what is not known."""
-    namespace, pod = values["POD_NAMESPACE"], values["POD_NAME"]
-    container = names.CONTAINER_SIDECAR if pod else ""
-    return {
-        "k8s.namespace.name": namespace,
-        "k8s.pod.name": pod,
-        "k8s.pod.uid": values["POD_UID"],
-        "k8s.node.name": values["NODE_NAME"],
-        "k8s.container.name": container,
-        "service.instance.id": ".".join((namespace, pod, container)) if pod else boot,
-    }
 
 
 def version() -> str:

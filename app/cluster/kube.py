@@ -52,7 +52,7 @@ class KubeApi:
         self.client = client.ApiClient(settings)
         self.namespace = namespace
         self.client.rest_client.pool_manager.connection_pool_kw |= {
-            "ssl_context": _context(settings),
+            "ssl_context": tls_context(settings),
             "ca_certs": None,
             "cert_file": None,
             "key_file": None,
@@ -225,20 +225,19 @@ def connect(context: str = "") -> KubeApi:
         ) from None
 
 
-def _context(settings: Any) -> ssl.SSLContext:
+def tls_context(settings: Any) -> ssl.SSLContext:
     """One TLS context for all connections, with the files of the credentials loaded here: urllib3
     would load them for each connection into the context that others are using at that moment, which
     crashes OpenSSL. Raises OSError (with ssl.SSLError) when a file cannot be used.
     """
-    import urllib3.util
-
+    context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
     # Python 3.13 refuses authorities without key usage or key identifiers, which many clusters have
     # and every other client takes.
-    context = urllib3.util.create_urllib3_context(verify_flags=ssl.VERIFY_X509_PARTIAL_CHAIN)
-    if settings.ssl_ca_cert:
-        context.load_verify_locations(settings.ssl_ca_cert)
-    else:
-        context.load_default_certs()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not settings.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     if settings.cert_file:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     return context

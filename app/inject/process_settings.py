@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from app.contract import dummies
 from app.contract.actions import MODES, MODES_WANTED
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
+from app.contract.record import Workload
 from app.contract.rules import RuleSet
 from app.contract.settings import (
     LOG_FORMATS,
@@ -26,8 +27,9 @@ from app.contract.settings import (
 )
 from app.inject.annotations import wishes
 from app.inject.settings import REDIRECTS, RESOURCES, InjectSettings, SecretKey
-from app.mock.spans import PodNames, otel
-from app.otel.settings import Otel
+from app.otel.settings import Otel, resource_of
+from app.otel.settings import read as read_otel
+from app.version import VERSION
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -201,7 +203,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
         )
     service = f"{values['TELEMOCK_FULLNAME']}.{values['POD_NAMESPACE']}.svc"
     pod_name = values["POD_NAME"] or "telemock-injector"
-    pod = PodNames(values["POD_NAMESPACE"], pod_name, values["POD_UID"], values["NODE_NAME"])
+    pod = Workload(values["POD_NAMESPACE"], pod_name, values["POD_UID"], values["NODE_NAME"])
     return Environment(
         port=values["TELEMOCK_INJECTOR_PORT"],
         log_level=values["LOG_LEVEL"],
@@ -211,7 +213,12 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
         pod_name=pod_name,
         tls_secret=values["TELEMOCK_TLS_SECRET"],
         profiles=values["TELEMOCK_PROFILES"],
-        otel=otel(environ, service="telemock-injector", container="injector", pod=pod),
+        otel=read_otel(
+            environ,
+            service="telemock-injector",
+            version=VERSION,
+            resource=resource_of(pod, "injector", ""),
+        ),
         inject=InjectSettings(
             image=values["TELEMOCK_SIDECAR_IMAGE"],
             pull_policy=values["TELEMOCK_INJECT_PULL_POLICY"],

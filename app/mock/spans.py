@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
@@ -25,8 +25,7 @@ from app.otel import ids
 from app.otel.export import Exporter, SpanData
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
-from app.otel.settings import Otel, read
-from app.version import VERSION
+from app.otel.settings import Otel
 
 WAITING = 10_000  # requests that wait for the thread, at most
 _GATHER_S = 0.05  # that it lets more come before it looks
@@ -34,33 +33,6 @@ _UNKNOWN = "?"  # no profile's id: the masking then goes by the names of all of 
 _RECORD = re.compile(r"[0-9a-f]{16,32}-[0-9]{1,16}")
 
 log = logging.getLogger(__name__)
-
-
-class PodNames(NamedTuple):
-    """Of this process's own pod, from the downward API; all empty on a laptop."""
-
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-    node: str = ""
-
-
-def otel(
-    environ: Mapping[str, str], *, service: str, container: str, pod: PodNames, boot: str = ""
-) -> Otel:
-    """What the OTEL_* variables ask of this process, which its pod and container name, or else
-    `boot`. Raises SettingError."""
-    resource = {"service.instance.id": boot}
-    if pod.namespace and pod.name:
-        resource = {
-            "k8s.namespace.name": pod.namespace,
-            "k8s.pod.name": pod.name,
-            "k8s.pod.uid": pod.uid,
-            "k8s.node.name": pod.node,
-            "k8s.container.name": container,
-            "service.instance.id": f"{pod.namespace}.{pod.name}.{container}",
-        }
-    return read(environ, service=service, version=VERSION, resource=resource)
 
 
 class Span(NamedTuple):

@@ -146,7 +146,7 @@ from tests.sidecar import bundle_of
 
 api.GONE_S = 0.5
 app = App(bundle_of())
-with closing(api.Api(f"http://127.0.0.1:{app.port}", str)) as asking:
+with closing(api.AppApi(f"http://127.0.0.1:{app.port}", str)) as asking:
     def ask():
         return asking.ask("GET", "/api/v1/profiles", {}).status
     assert ask() == 200
