@@ -10,6 +10,7 @@ import yaml
 from app.inject.process_settings import load
 from app.inject.sidecar import Plan
 from app.inject.sidecar import environment as of_sidecar
+from app.otel import sdk
 from app.otel.settings import read
 from charts.generate import CASES, HelmError
 from tests.chart.helm import Object, environment, needs_helm, of_case, one, rendered
@@ -75,7 +76,8 @@ def test_all_three_get_the_same(tmp_path: Path) -> None:
     assert otel(injector) == otel(sidecar(injector)) == otel(app)
     asked = read(otel(app), service="telemock-app", version="1", resource={})
     assert (asked.traces, asked.metrics, asked.logs) == (True, True, False)
-    assert asked.resource["team"] == "a, b=c%"
+    with sdk.environment(asked):
+        assert sdk.Made(asked).resource.attributes["team"] == "a, b=c%"
     assert asked.metric_interval_s == 15
 
 
