@@ -60,7 +60,7 @@ class Exchanges:
         self.capture = capture
         self.sampler = sampler
         self.router = router
-        self._named = options.named
+        self._stands_for = options.stands_for
         self._open: dict[str, dict[int, Exchange]] = {}  # unfinished, by client and number
 
     @property
@@ -87,7 +87,7 @@ class Exchanges:
     ) -> Line:
         """What is the same for all requests of a connection; `host` and `port` where they say it
         themselves, and not the connection."""
-        names = (*names_of(client, server, self._named), *hosts_in(host))
+        names = (*names_of(client, server, self._stands_for), *hosts_in(host))
         if server.address is not None:
             host, port = host or server.address[0], port or server.address[1]
         return Line(
@@ -97,7 +97,7 @@ class Exchanges:
             tls=tls_of(client),
             scheme=scheme or ("https" if server.tls else "http"),
             port=port,
-            named=client.sni or host,
+            stands_for=client.sni or host,
             names=tuple(dict.fromkeys(names)),
         )
 
@@ -169,7 +169,7 @@ class Exchanges:
         for name, value in headers:
             if name.lower() == "host":
                 said += hosts_in(value)
-        named = said[0] if said else host_of(line.named)
+        named = said[0] if said else host_of(line.stands_for)
         others = () if said == line.names and len(said) == 1 else (*said, *line.names)
         seen = Seen(
             method=text(method),
@@ -262,7 +262,7 @@ class Exchanges:
             exchange.received.add(exchange.reply.body)
         if exchange.reason in ("trailers", "unjudged") or exchange.action in REFUSED:
             self.finish(exchange, "refused", "blocked")
-        elif not exchange.named:
+        elif not exchange.has_profile:
             self.finish(exchange, "spliced", "not_named")
         else:
             self.finish(exchange, "exchange")

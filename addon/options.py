@@ -262,7 +262,7 @@ class Options:
         return bool(self.transparent or self.loopback)
 
     @property
-    def named(self) -> dict[str, str]:
+    def stands_for(self) -> dict[str, str]:
         """Addresses that stand for a telemetry host, and lead back to this process."""
         named, only = self.hosts | self.loopback, set(self.loopback.values())
         if len(only) == 1:

@@ -256,7 +256,7 @@ class Process:
 def _signed(options: Options, bundle: Bundle, api: AppApi) -> Constraints:
     """What the authority may sign: the hosts whose addresses lead here, and where others come too,
     all of the profiles' that the app has now."""
-    named = set(options.named.values())
+    named = set(options.stands_for.values())
     if options.explicit is not None or options.all_until is not None or not named:
         asked = Profiles(api, bundle)
         # For the sake of the first start only: an app that is away must not hold it up.
@@ -264,7 +264,7 @@ def _signed(options: Options, bundle: Bundle, api: AppApi) -> Constraints:
         thread.start()
         thread.join(_FIRST_S)
         named |= hosts_of(bundle.rules) | hosts_of(asked.rules)
-    return constraints(named, options.named)
+    return constraints(named, options.stands_for)
 
 
 def _metrics(redirected: bool) -> Metrics:

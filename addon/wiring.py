@@ -41,7 +41,7 @@ class Wiring:
         router = Router(self._pool)
         self.exchanges = Exchanges(options, profiles, shipper, capture, sampler, router)
         memory = Memory(options.bounds, metrics)
-        dns = Destinations(options.resolve, options.named, lambda: self.server.addresses())
+        dns = Destinations(options.resolve, options.stands_for, lambda: self.server.addresses())
         self.connections = Connections(
             options, profiles, shipper, metrics, capture, sampler, self.exchanges, memory, dns,
             authority, lambda client: self.server.io(client),

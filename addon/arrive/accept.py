@@ -61,7 +61,7 @@ class Gate:
         self, client: socket.socket, peer: Address, destination: Address, serve: Serve
     ) -> None:
         """A connection that may be telemetry's."""
-        host = self._names.named(destination[0]) or destination[0]
+        host = self._names.stands_for(destination[0]) or destination[0]
         self._direct.take(client, peer, destination, host, partial(self._hand, client, serve))
 
     def end(self) -> None:

@@ -81,7 +81,7 @@ def _http(context: Context, told: LayerEvents) -> layer.Layer:
 def _named_by_destination(context: Context, names: Destinations) -> str:
     """CONNECT's host or the original destination; for a dummy address the host it stands for."""
     host = _destination_host(context)
-    return names.named(host) or host
+    return names.stands_for(host) or host
 
 
 def _destination_host(context: Context) -> str:

@@ -50,7 +50,7 @@ class Destinations:
         self._own = own
         self._resolver: DnsResolver | None = None
 
-    def named(self, address: str) -> str:
+    def stands_for(self, address: str) -> str:
         """The telemetry host that a dummy address stands for, "" when it stands for none."""
         return self._hosts.get(address, "")
 

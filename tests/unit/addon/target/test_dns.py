@@ -62,8 +62,8 @@ def test_simple_is_what_is_neither_refused_nor_led_elsewhere(
 
 
 def test_dummy_addresses_name_their_host() -> None:
-    assert names().named("100::1") == "cdn.cribl.io"
-    assert names().named("192.0.2.2") == ""
+    assert names().stands_for("100::1") == "cdn.cribl.io"
+    assert names().stands_for("192.0.2.2") == ""
 
 
 @pytest.mark.parametrize(
