@@ -1,7 +1,7 @@
 """The SDK's exporter of spans over our session, as a pipeline has it, for tests of that session."""
 
 from app.otel import ids, sdk
-from app.otel.export import SpanData
+from app.otel.items import SpanData
 from app.otel.session import Session
 from app.otel.settings import read
 

@@ -17,7 +17,8 @@ from app.contract.masking.fields import MASK
 from app.contract.masking.masker import Masker
 from app.contract.record import REASONS, CaptureRecord, first, origin
 from app.contract.semconv import method_of, span_name
-from app.otel.export import Exporter, SpanData
+from app.otel.export import Exporter
+from app.otel.items import SpanData
 
 ATTRIBUTE_CAP = 1024  # characters of one value
 PARAMETERS = 100  # of a query that are shown

@@ -6,7 +6,7 @@ beside it as attributes.
 """
 
 from app.contract.record import CaptureRecord, decode
-from app.otel.export import LogData
+from app.otel.items import LogData
 from app.store import Incoming
 
 EVENT = "telemock.capture"

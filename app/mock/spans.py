@@ -22,7 +22,8 @@ from app.contract.record import CaptureRecord, Pair, first, short
 from app.contract.semconv import method_of, scheme_of, span_name
 from app.mock.request import Arrived, request_of
 from app.otel import ids
-from app.otel.export import Exporter, SpanData
+from app.otel.export import Exporter
+from app.otel.items import SpanData
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 from app.otel.settings import Otel

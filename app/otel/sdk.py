@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
@@ -30,10 +30,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.status import Status, StatusCode
 
+from app.otel.items import LogData, SpanData
 from app.otel.settings import Otel, Signal
-
-if TYPE_CHECKING:
-    from app.otel.export import LogData, SpanData
 
 VALUE_CAP = 4096  # characters of an attribute; a URL may be longer
 ITEMS_CAP = 100  # of an attribute that is a list
@@ -109,7 +107,7 @@ class Made:
         self.scope = InstrumentationScope("telemock", otel.version)
         self._limits = LogRecordLimits()
 
-    def span(self, data: "SpanData") -> ReadableSpan:
+    def span(self, data: SpanData) -> ReadableSpan:
         trace_id = int(data.trace_id, 16)
         state = TraceState.from_header([data.trace_state]) if data.trace_state else None
         parent = None
@@ -133,7 +131,7 @@ class Made:
             instrumentation_scope=self.scope,
         )
 
-    def record(self, data: "LogData") -> ReadWriteLogRecord:
+    def record(self, data: LogData) -> ReadWriteLogRecord:
         context = Context()
         if data.trace_id and data.span_id:
             of = SpanContext(int(data.trace_id, 16), int(data.span_id, 16), False, _SAMPLED)

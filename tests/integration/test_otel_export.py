@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from app.otel import ids
-from app.otel.export import Exporter, LogData, SpanData
+from app.otel.export import Exporter
+from app.otel.items import LogData, SpanData
 from app.otel.metrics import LABEL_SETS, Metrics
 from app.otel.settings import read
 from tests.backends import Jaeger, Prometheus, jaeger, prometheus

@@ -13,7 +13,7 @@ from addon.exchange.exchange import Traced
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Endpoint, Request, Response, Tls, text
 from app.contract.rules import Host, Profile, RuleSet, Sensitive
-from app.otel.export import SpanData
+from app.otel.items import SpanData
 
 PROFILE = Profile(
     "acme",

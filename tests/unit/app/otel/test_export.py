@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 from app.otel import ids
-from app.otel.export import Exporter, LogData, SpanData
+from app.otel.export import Exporter
+from app.otel.items import LogData, SpanData
 from app.otel.metrics import Metrics
 from app.otel.pipeline import DROPS
 from app.otel.settings import Otel, read

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.otel import ids, sdk
-from app.otel.export import LogData, SpanData
+from app.otel.items import LogData, SpanData
 from app.otel.metrics import Metrics
 from app.otel.pipeline import BATCH_SIZE, SIZE, Pipeline
 from app.otel.settings import Otel, Signal, read

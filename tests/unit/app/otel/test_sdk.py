@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.sdk._logs import ReadableLogRecord
 
 from app.otel import ids
-from app.otel.export import LogData, SpanData
+from app.otel.items import LogData, SpanData
 from app.otel.sdk import Made, environment
 from app.otel.settings import read
 
