@@ -35,6 +35,7 @@ from app.contract.record import (
     Workload,
     clip,
     cut,
+    joined,
     short,
     text,
 )
@@ -69,9 +70,9 @@ class Capture:
             duration_ns=max(0, end - exchange.started),
             answer_ns=max(0, exchange.answered - exchange.asked) if exchange.asked else 0,
             workload=self._workload,
-            profile=decision.profile.id if decision.profile else "",
-            rule=decision.rule.id if decision.rule else "",
-            route=decision.rule.route if decision.rule else (path if outline else ""),
+            profile=decision.profile_id,
+            rule=decision.rule_id,
+            route=decision.route if decision.rule else (path if outline else ""),
             action=exchange.action,
             mode=self._mode,
             answered_by=exchange.answered_by,
@@ -119,7 +120,7 @@ class Capture:
             )
             if not outline:
                 record.response.headers, record.response.left_out = clip(reply.pairs, HEADER_CAP)
-            encoding = ", ".join([v for n, v in reply.pairs if n.lower() == "content-encoding"])
+            encoding = joined(reply.pairs, "content-encoding")
             if exchange.answered_by == "sidecar" and len(reply.body) <= OWN_CAP and not outline:
                 own = _own(reply.body, encoding, self._body_cap)
                 record.response.body = own and replace(own)
@@ -155,9 +156,9 @@ class Capture:
             kind="message",
             time_ns=time.time_ns(),
             workload=self._workload,
-            profile=decision.profile.id if decision.profile else "",
-            rule=decision.rule.id if decision.rule else "",
-            route=decision.rule.route if decision.rule else "",
+            profile=decision.profile_id,
+            rule=decision.rule_id,
+            route=decision.route,
             action=exchange.action,
             mode=self._mode,
             answered_by="" if message.from_client else exchange.answered_by,

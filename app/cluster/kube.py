@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from app.contract.instant import iso
+from app.contract.names import MOUNT_API_TOKEN
 from app.contract.record import cut
 from app.escape import plain
 
@@ -245,8 +246,7 @@ def tls_context(settings: Any) -> ssl.SSLContext:
 
 def _pod_namespace() -> str:
     try:
-        file = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-        return file.read_text(encoding="ascii").strip()
+        return (Path(MOUNT_API_TOKEN) / "namespace").read_text(encoding="ascii").strip()
     except OSError:
         return ""
 

@@ -97,6 +97,12 @@ def documents(body: Body, content_type: str, decoders: Sequence[str] = ()) -> li
     return [_embedded(d, _DEPTH, _opened) for d in found]
 
 
+def document(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> Any:
+    """What templates and versions look at: the one of `documents`, else all of them, else None."""
+    found = documents(body, content_type, decoders) if body is not None else []
+    return found[0] if len(found) == 1 else found or None
+
+
 def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes, bool] | None:
     """The bytes inside a body that is compressed without saying so in a header, where a decoder
     names that compression, and whether they are all of them; the same bytes where it is not
