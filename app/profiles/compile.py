@@ -100,7 +100,7 @@ class _Compiler:
             msgspec.structs.replace(_host(h.name), unmatched=h.unmatched) for h in written.hosts
         )
         for number, named in enumerate(hosts):
-            if any(_within(named, h) and _within(h, named) for h in hosts[:number]):
+            if any(h.covers(named) and named.covers(h) for h in hosts[:number]):
                 name = written.hosts[number].name
                 message = f"{name!r} stands in the list twice"
                 self._wrong(f"hosts[{number}]", name, message, "keep one of them")
@@ -114,7 +114,7 @@ class _Compiler:
             for n, (text, host) in enumerate(
                 zip(rule.match.hosts, compiled.match.hosts, strict=True)
             ):
-                if not any(_within(host, h) for h in hosts):
+                if not any(h.covers(host) for h in hosts):
                     message = f"{text!r} is not one of the profile's hosts"
                     self._wrong(f"{where}.match.hosts[{n}]", text, message, "add it to `hosts`")
             if earlier := taken_before(compiled, rules):
@@ -242,14 +242,6 @@ class _Compiler:
 
 def _host(text: str) -> contract.Host:
     return contract.Host(text.removeprefix("."), suffix=text.startswith("."))
-
-
-def _within(host: contract.Host, other: contract.Host) -> bool:
-    """Whether every name of `host` is one of `other`'s."""
-    if host.suffix and not other.suffix:
-        return False
-    same = (host.name, host.suffix) == (other.name, other.suffix)
-    return same or other.matches(host.name)
 
 
 def _values(conditions: dict[str, schema.ValueIs]) -> tuple[contract.Value, ...]:

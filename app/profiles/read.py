@@ -109,6 +109,11 @@ def document(source: ProfileSource) -> Any:
         raise ProfileError([ProfileProblem(source.label, "", "", message, hint)]) from None
 
 
+def _wrong(problem: str, at: Any) -> yaml.constructor.ConstructorError:
+    mark = at.start_mark if at else None
+    return yaml.constructor.ConstructorError(None, None, problem, mark)
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses what would let a file say something else than it seems to: a key twice, an alias
     (which also keeps the document a tree of the file's own size), a nesting without end."""
@@ -118,17 +123,10 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(
-                None,
-                None,
-                f"alias *{event.anchor} is not supported, write it out",
-                event.start_mark,
-            )
+            raise _wrong(f"alias *{event.anchor} is not supported, write it out", event)
         self._depth += 1
         if self._depth > _DEPTH:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"nested more than {_DEPTH} deep", parent.start_mark if parent else None
-            )
+            raise _wrong(f"nested more than {_DEPTH} deep", parent)
         try:
             return super().compose_node(parent, index)
         finally:
@@ -138,12 +136,8 @@ class _Loader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key is text, not a list or mapping", key.start_mark
-                )
+                raise _wrong("a key is text, not a list or mapping", key)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} stands here twice", key.start_mark
-                )
+                raise _wrong(f"key {key.value!r} stands here twice", key)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
