@@ -207,6 +207,7 @@ def _variants(answer: Answer) -> Iterator[Answer]:
     yield from answer.sequence
 
 
+@lru_cache(maxsize=128)
 def own_seconds(answer: Answer) -> float:
     """What the rule itself asks for at most: a rule that is slow by intent is no failure."""
     slow_body = any(a.fault == "slow_body" for a in _variants(answer))

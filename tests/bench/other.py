@@ -77,8 +77,7 @@ def _sample(
     load = take(lab, seconds)
     scale = 1e9 if name.startswith("bulk") else 1
     cpu, of_proxy = meter.per(load.operations / scale)
-    if not lab.come_to_rest():
-        tell(f"{system.name}, {name}: connections stay open, and may be counted with what follows")
+    lab.come_to_rest()
     return Sample(
         PART,
         system.name,
