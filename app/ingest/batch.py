@@ -1,6 +1,6 @@
 """A batch of records as a sidecar sends it: bounded, decompressed, taken apart.
 
-Called by `app.ingest.reading` and the route in `app.api.routes`. A line that is no record is
+Called by `app.ingest.reading` and the route in `app.api.intake`. A line that is no record is
 refused alone; the others are kept.
 """
 

@@ -1,7 +1,7 @@
 """Where and when a batch is read: a few records in the event loop, more of them in a thread, and
 no more at a time than the memory takes.
 
-Called by the route in `app.api.routes`; what reading is stands in `app.ingest.batch`.
+Called by the route in `app.api.intake`; what reading is stands in `app.ingest.batch`.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Captures with a link to their trace, where TELEMOCK_TRACE_URL says how one is written.
 
-Called by `app.api.routes` for what it answers, and by the command line for what it reads from the
+Called by `app.api.read` for what it answers, and by the command line for what it reads from the
 store itself. The stored record carries no link: the setting may change.
 """
 
