@@ -91,8 +91,8 @@ async def test_a_foreign_address_with_our_port_is_fine() -> None:
 
 IS_DUMMY = """
 import sys
-from addon.target.dns import Names, has_own_route
-names = Names({}, {sys.argv[1]: "cdn.cribl.io"}, lambda: ())
+from addon.target.dns import Destinations, has_own_route
+names = Destinations({}, {sys.argv[1]: "cdn.cribl.io"}, lambda: ())
 for address in sys.argv[2:]:
     print(address, names.is_dummy(address), names.simple((address, 443)), has_own_route(address))
 """
