@@ -6,8 +6,6 @@ from typing import Any
 def patch(before: Any, after: Any, at: str = "") -> list[dict[str, Any]]:
     """Operations that make `before` into `after`. Lists are compared from both ends, so that what
     was put between is added and nothing beside it is touched."""
-    if before == after and type(before) is type(after):
-        return []
     if isinstance(before, dict) and isinstance(after, dict):
         found = [{"op": "remove", "path": f"{at}/{_key(k)}"} for k in before if k not in after]
         for key, value in after.items():
@@ -19,16 +17,18 @@ def patch(before: Any, after: Any, at: str = "") -> list[dict[str, Any]]:
         return found
     if isinstance(before, list) and isinstance(after, list):
         return _list(before, after, at)
+    if before == after and type(before) is type(after):  # to Python False is 0
+        return []
     return [{"op": "replace", "path": at, "value": after}]
 
 
 def _list(before: list[Any], after: list[Any], at: str) -> list[dict[str, Any]]:
     shorter = min(len(before), len(after))
     head = 0
-    while head < shorter and before[head] == after[head]:
+    while head < shorter and not patch(before[head], after[head]):
         head += 1
     tail = 0
-    while tail < shorter - head and before[-1 - tail] == after[-1 - tail]:
+    while tail < shorter - head and not patch(before[-1 - tail], after[-1 - tail]):
         tail += 1
     old, new = before[head : len(before) - tail], after[head : len(after) - tail]
     if len(old) == len(new):

@@ -40,13 +40,14 @@ class Session(requests.Session):
         self.rejected = 0  # items that the endpoint took the request of, but not them
 
     def end(self, until: float) -> None:
-        """From now on each request is the last try, and ends by then (of `time.monotonic()`)."""
+        """Each request that begins from now on is the last try, and ends by then (of
+        `time.monotonic()`)."""
         self._last_until = until
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        timeout = options["timeout"]
-        if self._last_until is not None:
-            timeout = min(timeout, self._last_until - time.monotonic())
+        timeout, last_until = options["timeout"], self._last_until
+        if last_until is not None:
+            timeout = min(timeout, last_until - time.monotonic())
         # Said here, since REQUESTS_CA_BUNDLE would win over OTEL_EXPORTER_OTLP_CERTIFICATE.
         options["verify"] = self.verify if isinstance(self.verify, str) else self._trusted
         options |= {"timeout": max(timeout, _SHORTEST_S), "stream": True}
@@ -57,11 +58,11 @@ class Session(requests.Session):
                 body = response.raw.read(ANSWER_CAP, decode_content=True)
         except Exception as e:
             self.trouble = _sentence(e)
-            if self._last_until is not None:
+            if last_until is not None:
                 raise Refused from None
             raise
         self.trouble = self._judged(response, body)
-        if self.trouble and (response.status_code < 400 or self._last_until is not None):
+        if self.trouble and (response.status_code < 400 or last_until is not None):
             raise Refused
         return response
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from app.contract.printable import one_line
+
 _SHOWN = 80  # characters of a wrong value
 
 # What people see of pydantic's types of errors; what is not here keeps pydantic's own words.
@@ -36,7 +38,7 @@ class ProfileProblem(NamedTuple):
     hint: str = ""
 
     def __str__(self) -> str:
-        place = ": ".join(filter(None, (self.file, self.where)))
+        place = one_line(": ".join(filter(None, (self.file, self.where))))
         return f"{place}: {self.message}" + (f"\n\nhint: {self.hint}" if self.hint else "")
 
 

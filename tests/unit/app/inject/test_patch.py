@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.inject import inject, patch
@@ -38,6 +38,8 @@ def applied(before: Any, operations: list[dict[str, Any]]) -> Any:
 
 
 @given(VALUES, VALUES)
+@example({"": False}, {"": 0})
+@example([1, True], [1, 1])
 def test_patch_makes_the_one_into_the_other(before: Any, after: Any) -> None:
     found = applied(before, patch(before, after))
     assert repr(found) == repr(after) or sorted_(found) == sorted_(after)

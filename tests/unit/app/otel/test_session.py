@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from app.otel.session import ANSWER_CAP
-from tests.collector import Answer, Collector, collector
+from tests.collector import Answer, Collector, Request, collector
 from tests.exporting import Exporting, sent
 from tests.waiting import wait_for
 
@@ -207,6 +207,28 @@ def test_the_last_try_is_not_repeated_and_ends_in_time(server: Collector) -> Non
         begun = time.monotonic()
         assert last.export() == "no answer in time"
         assert time.monotonic() - begun < 5
+
+
+def test_what_was_on_its_way_when_the_end_came_is_tried_once_more(server: Collector) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def answer(_: Request) -> Answer:
+        if asked.is_set():
+            return Answer()
+        asked.set()
+        go_on.wait(10)
+        return Answer(503, b"", (("retry-after", "0"),))
+
+    server.answer = answer
+    ending = Exporting(server.url)
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(ending.export()))
+    thread.start()
+    assert asked.wait(10)
+    ending.session.end(time.monotonic() + 5)
+    go_on.set()
+    thread.join(10)
+    assert found == [""]
 
 
 def test_a_wait_for_another_try_is_ended(server: Collector) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.contract.rules import Bundle, Extract, Host, Seen, Sensitive, Value, decide, dump
@@ -263,6 +263,7 @@ def test_template_without_end_is_refused(refused: Refused, template: str) -> Non
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@example(b"\xed\x9f\xbc:")
 def test_any_file_is_refused_with_a_sentence(data: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "x.yaml"
