@@ -30,10 +30,11 @@ from app.contract.actions import MODES, MODES_WANTED, Mode
 from app.contract.instant import until
 from app.contract.record import BODY_CAP, Endpoint, Workload, short
 from app.contract.settings import (
+    HEALTH_HOSTS,
     LOG_FORMATS,
+    LOG_LEVEL,
     Setting,
     SettingError,
-    host_names,
     listed,
     one_of,
     port,
@@ -130,7 +131,6 @@ def _cap(value: str) -> int:
     return number
 
 
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _FROM_POD = "Stands in every record; in a pod it comes from the downward API."
 
 SETTINGS = (
@@ -171,9 +171,7 @@ SETTINGS = (
             f"Port of the explicit proxy; by default {names.PORT_EXPLICIT_PROXY} without "
             "TELEMOCK_TRANSPARENT or TELEMOCK_LOOPBACK, none with one.", "a port from 0 to 65535"),
     Setting("TELEMOCK_HEALTH_HOST", "127.0.0.1", str, "Address of /health, /ready and /metrics."),
-    Setting("TELEMOCK_HEALTH_HOSTS", "", host_names,
-            "Names by which /health, /ready and /metrics may be asked, besides addresses, names "
-            "without a dot and names of the cluster.", "host names, comma separated"),
+    HEALTH_HOSTS,
     Setting("TELEMOCK_HEALTH_PORT", str(names.PORT_SIDECAR_HEALTH), port,
             "Port of /health, /ready and /metrics.", "a port from 0 to 65535"),
     Setting("TELEMOCK_RESOLVE", "", resolve,
@@ -201,8 +199,7 @@ SETTINGS = (
     Setting(ENV_RESTARTED, "", _restarted,
             "Set by the container's first process, which starts the sidecar again when it ended "
             "unasked: how often, and how the last one ended.", "a number and a reason"),
-    Setting("LOG_LEVEL", "INFO", one_of(*_LEVELS), "Least severe line that is logged.",
-            "DEBUG, INFO, WARNING or ERROR"),
+    LOG_LEVEL,
     Setting("LOG_FORMAT", "text", one_of(*LOG_FORMATS),
             "How lines of operation are written to standard error: text, or json with one object a "
             "line. Captures are JSON lines on standard output in any case.", "text or json"),

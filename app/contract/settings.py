@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")  # of the processes' lines of operation
 
 
@@ -103,3 +104,15 @@ def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
 def host_names(value: str) -> frozenset[str]:
     """Names, comma separated, in lower case."""
     return frozenset(v.lower().rstrip(".") for v in listed(value))
+
+
+# Rows of more than one table.
+LOG_LEVEL = Setting(
+    "LOG_LEVEL", "INFO", lambda value: one_of(*LOG_LEVELS)(value.upper()),
+    "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
+)  # fmt: skip
+HEALTH_HOSTS = Setting(
+    "TELEMOCK_HEALTH_HOSTS", "", host_names,
+    "Names by which /health, /ready and /metrics may be asked, besides addresses, names without a "
+    "dot and names of the cluster.", "host names, comma separated",
+)  # fmt: skip

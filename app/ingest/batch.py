@@ -18,7 +18,7 @@ from app.auth import Pod
 from app.contract import account
 from app.contract.account import Receipt, RefusedRecord
 from app.contract.names import HEADER_ACCOUNTS
-from app.contract.record import RecordError, decode, short
+from app.contract.record import RecordError, short
 from app.ingest.admission import Place
 from app.store import Incoming, Told, Written
 
@@ -95,13 +95,7 @@ def plain_size(body: bytes, encoding: str) -> int:
     return BATCH_CAP
 
 
-def _whole(line: bytes) -> Incoming:
-    return Incoming(decode(line), line)
-
-
-def read_batch(
-    body: bytes, encoding: str, ready: Callable[[bytes], Incoming] = _whole
-) -> ReadBatch:
+def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -> ReadBatch:
     """What `ready` makes of the lines in a body, and those in which it finds no record. Runs in a
     thread: takes up to a second.
 
@@ -126,7 +120,7 @@ def read_batch(
     return batch
 
 
-def bind(batch: ReadBatch, pod: Pod, ready: Callable[[bytes], Incoming] = _whole) -> int:
+def bind(batch: ReadBatch, pod: Pod, ready: Callable[[bytes], Incoming]) -> int:
     """Make every record one of that pod, whatever it says; how many said otherwise."""
     bound = 0
     for at, incoming in enumerate(batch.records):

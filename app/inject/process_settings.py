@@ -17,6 +17,7 @@ from app.contract.record import Workload
 from app.contract.rules import RuleSet
 from app.contract.settings import (
     LOG_FORMATS,
+    LOG_LEVEL,
     Setting,
     SettingError,
     listed,
@@ -29,9 +30,8 @@ from app.inject.annotations import wishes
 from app.inject.settings import REDIRECTS, RESOURCES, InjectSettings, SecretKey
 from app.otel.settings import Otel, resource_of
 from app.otel.settings import read as read_otel
+from app.settings import TLS_SECRET
 from app.version import VERSION
-
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def _trust(value: str) -> tuple[str, ...]:
@@ -94,18 +94,12 @@ SETTINGS = (
         "TELEMOCK_INJECTOR_PORT", str(PORT_INJECTOR), port,
         "Port of the webhook; 0 takes a free one.", "a port from 0 to 65535",
     ),
-    Setting(
-        "LOG_LEVEL", "INFO", lambda v: one_of(*_LEVELS)(v.upper()),
-        "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
-    ),
+    LOG_LEVEL,
     Setting(
         "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
         "How lines are written: text, or json with one object a line.", "text or json",
     ),
-    Setting(
-        "TELEMOCK_TLS_SECRET", "", str,
-        "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
-    ),
+    TLS_SECRET,
     Setting(
         "TELEMOCK_PROFILES", "cribl", some,
         "Profiles that pods may get, comma separated: names of built-in ones, files or folders.",
