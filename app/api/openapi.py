@@ -1,6 +1,6 @@
 """What OpenAPI says beyond the routes: the contract's own types as schemas, examples, errors.
 
-Read by `app.api.routes`; `describe` is called by `app.main` once the routes are there.
+Read by the routes; `describe` is called by `app.main` once the routes are there.
 """
 
 from typing import Any

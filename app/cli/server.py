@@ -5,7 +5,6 @@ Used by `app.cli.serve` and `app.cli.injector`, for each of their listeners.
 
 import contextlib
 import logging
-import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -57,11 +56,3 @@ class Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def allow_connections() -> None:
-    """As many open files as this process may have: each sidecar keeps a connection open, and the
-    limit that container runtimes start with may be 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS: more than its kernel allows
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,7 +1,7 @@
 """Admission of request bodies while they are read: a bound in bytes for all of them, a time limit
 and a minimum rate for each, a share for each sender.
 
-Called by the intake in `app.api.routes` and by `app.mock.mock` before anything else is held for a
+Called by the intake in `app.api.intake` and by `app.mock.mock` before anything else is held for a
 request: a client that trickles its body costs a connection and the bytes that it sent, and no slot.
 Over a bound the slowest body is ended, never one that has just begun.
 """

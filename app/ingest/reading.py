@@ -1,7 +1,7 @@
 """Where and when a batch is read: a few records in the event loop, more of them in a thread, and
 no more at a time than the memory takes.
 
-Called by the route in `app.api.routes`; what reading is stands in `app.ingest.batch`.
+Called by the route in `app.api.intake`; what reading is stands in `app.ingest.batch`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import zstandard
 
 from app.auth import Pod
-from app.ingest.batch import Batch, bind, read_batch
+from app.ingest.batch import ReadBatch, bind, read_batch
 from app.store import Incoming
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _frame = zstandard.ZstdDecompressor()  # of the event loop alone
 
 async def read(
     body: bytes, encoding: str, pod: Pod | None, ready: Callable[[bytes], Incoming]
-) -> tuple[Batch, int]:
+) -> tuple[ReadBatch, int]:
     """The batch, of that pod alone where there is one; how many records named another.
 
     Raises BatchError.
@@ -53,6 +53,6 @@ def _few(body: bytes, encoding: str) -> bytes | None:
 
 def _read(
     body: bytes, encoding: str, pod: Pod | None, ready: Callable[[bytes], Incoming]
-) -> tuple[Batch, int]:
+) -> tuple[ReadBatch, int]:
     batch = read_batch(body, encoding, ready)
     return batch, bind(batch, pod, ready) if pod else 0

@@ -1,6 +1,6 @@
 """Which sidecars the app has heard of lately, and which went silent without taking leave.
 
-Told by the routes in `app.api.routes` that sidecars call, read for the metrics. In memory: after a
+Told by the routes in `app.api` that sidecars call, read for the metrics. In memory: after a
 start of the app it fills again within the time between two questions for profiles.
 """
 

@@ -7,12 +7,12 @@ there at its start and whenever it differs.
 import base64
 from typing import Any
 
-from app.cluster.kube import JSON_PATCH, Api, KubeError, path
+from app.cluster.kube import JSON_PATCH, KubeApi, KubeError, path
 
 _TRIES = 3  # when others write the object too
 
 
-def trust(api: Api, configuration: str, ca: bytes) -> bool:
+def trust(api: KubeApi, configuration: str, ca: bytes) -> bool:
     """Every entry of the webhook configuration trusts `ca` (PEM) afterwards; says whether that had
     to be written. Raises KubeError."""
     place = path(

@@ -115,28 +115,24 @@ def request_of(asked: Arrived, body: Body | None) -> Request:
     )
 
 
-class TooLarge(Exception):
-    """`body` is what came before the limit."""
+class Unread(Exception):
+    """`body` is what came of one that is not read to its end."""
 
     def __init__(self, body: Body) -> None:
         super().__init__()
         self.body = body
 
 
-class ClientGone(Exception):
-    """The client left before its request was whole; `body` is what came."""
-
-    def __init__(self, body: Body) -> None:
-        super().__init__()
-        self.body = body
+class TooLarge(Unread):
+    """It is over the limit."""
 
 
-class TooSlow(Exception):
-    """`body` is what came before its time was over."""
+class ClientGone(Unread):
+    """The client left before its request was whole."""
 
-    def __init__(self, body: Body) -> None:
-        super().__init__()
-        self.body = body
+
+class TooSlow(Unread):
+    """Its time was over."""
 
 
 async def read_body(

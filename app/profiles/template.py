@@ -93,7 +93,7 @@ class _Worker:
         self._process.wait()
 
 
-class Pool:
+class RendererPool:
     """Any method from any thread."""
 
     def __init__(self) -> None:
@@ -162,7 +162,7 @@ class Pool:
             worker.end()
 
 
-_pool = Pool()
+_pool = RendererPool()
 # Threads of its own: one that waits for a template must not keep the store or the intake from one.
 _threads = ThreadPoolExecutor(WORKERS, "telemock-template")
 _waiting = 0

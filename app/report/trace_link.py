@@ -1,6 +1,6 @@
 """Captures with a link to their trace, where TELEMOCK_TRACE_URL says how one is written.
 
-Called by `app.api.routes` for what it answers, and by the command line for what it reads from the
+Called by `app.api.read` for what it answers, and by the command line for what it reads from the
 store itself. The stored record carries no link: the setting may change.
 """
 
@@ -13,11 +13,11 @@ from app.settings import TRACE_ID
 _HEX = re.compile(r"[0-9a-f]{32}")  # a sidecar may say anything
 
 
-class _Named(msgspec.Struct):
+class _Traced(msgspec.Struct):
     trace_id: str = ""
 
 
-_named = msgspec.json.Decoder(_Named).decode
+_named = msgspec.json.Decoder(_Traced).decode
 
 
 def linked(record: bytes, template: str) -> bytes:

@@ -1,6 +1,6 @@
 """Where captures live: the promises every store keeps, and the plain types it speaks.
 
-`app.ingest.writer` writes, `app.api.routes`, `app.report.build` and the CLI read.
+`app.ingest.writer` writes, `app.api.read`, `app.report.build` and the CLI read.
 `sqlite.SqliteStore` is the embedded store; every store passes tests/unit/app/store/suite.py.
 """
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.record.ship import Shipper
 from app.contract.masking.masker import Masker
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 SENDER = """
 import os, sys, time
 from pathlib import Path
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.record.ship import Shipper
 from app.otel.metrics import Metrics
@@ -42,7 +42,7 @@ from app.contract.rules import RuleSet
 directory, url, token, most = sys.argv[1:]
 masker, metrics = Masker(RuleSet()), Metrics("sidecar")
 shipper = Shipper(
-    Path(directory), Api(url, lambda: token), lambda: masker, 64 << 20, sys.stdout.buffer,
+    Path(directory), AppApi(url, lambda: token), lambda: masker, 64 << 20, sys.stdout.buffer,
     metrics, Measure(metrics, RuleSet),
 )
 shipper.start()
@@ -127,7 +127,7 @@ def shipping(spool: Path, url: str, token: str) -> Iterator[Shipper]:
     masker, metrics = Masker(RuleSet()), Metrics("sidecar")
     measure = Measure(metrics, RuleSet)
     shipper = Shipper(
-        spool, Api(url, lambda: token), lambda: masker, 64 << 20, None, metrics, measure
+        spool, AppApi(url, lambda: token), lambda: masker, 64 << 20, None, metrics, measure
     )
     shipper.start()
     try:

@@ -45,14 +45,14 @@ class TestTunnel:
         return Rules()
 
     @pytest.fixture
-    def tunnel(self, context: Context, rules: Rules) -> layers.Tunnel:
-        tunnel = layers.Tunnel(context, rules, "other.example")
+    def tunnel(self, context: Context, rules: Rules) -> layers.UnnamedTunnel:
+        tunnel = layers.UnnamedTunnel(context, rules, "other.example")
         assert list(tunnel.handle_event(events.Start())) == []
         return tunnel
 
     @pytest.mark.parametrize("data", [hello("other.example"), b"\x00", b"GET / HTTP/1.1\r\n\r\n"])
     def test_is_relayed(
-        self, tunnel: layers.Tunnel, rules: Rules, context: Context, data: bytes
+        self, tunnel: layers.UnnamedTunnel, rules: Rules, context: Context, data: bytes
     ) -> None:
         assert list(tunnel.handle_event(events.DataReceived(context.client, data[:1]))) == [] or (
             data == b"\x00"
@@ -64,18 +64,18 @@ class TestTunnel:
         ]
 
     def test_is_relayed_where_the_server_speaks_first_or_nobody_does(
-        self, tunnel: layers.Tunnel, rules: Rules, context: Context
+        self, tunnel: layers.UnnamedTunnel, rules: Rules, context: Context
     ) -> None:
         assert sent(tunnel.handle_event(events.DataReceived(context.server, b"220 ")))
         assert rules.relays[0].received == 4
-        silent = layers.Tunnel(context, rules, "other.example")
+        silent = layers.UnnamedTunnel(context, rules, "other.example")
         list(silent.handle_event(events.Start()))
         assert list(silent.handle_event(events.ConnectionClosed(context.client)))
         assert len(rules.relays) == 2
 
     @pytest.mark.parametrize("data", [hello(HOST), b"GET / HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n"])
     def test_is_opened_for_who_names_a_profiles_host(
-        self, tunnel: layers.Tunnel, rules: Rules, context: Context, data: bytes
+        self, tunnel: layers.UnnamedTunnel, rules: Rules, context: Context, data: bytes
     ) -> None:
         connected = context.server
         made = list(tunnel.handle_event(events.DataReceived(context.client, data)))

@@ -9,7 +9,7 @@ from app.contract.account import Account
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Log, Request, Response, encode
 from app.ingest import writer
-from app.ingest.writer import Writer
+from app.ingest.writer import RecordWriter
 from app.logs.files import LogFiles
 from app.otel import settings as otel
 from app.otel.export import Exporter
@@ -51,7 +51,7 @@ class Bench:
         self.files = LogFiles(self.logs)
         exporter = Exporter(otel.read({}, service="t", version="0", resource={}), self.metrics)
         self.lacking = ""
-        self.writer = Writer(
+        self.writer = RecordWriter(
             self.store,
             lambda: masker,
             no_decoders,

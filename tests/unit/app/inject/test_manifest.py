@@ -8,13 +8,13 @@ import pytest
 
 from app.inject import Injection, NamespaceFacts, inject
 from app.inject.kube_yaml import read
-from app.inject.manifest import ManifestError, Outcome, injected, joined
+from app.inject.manifest import ManifestError, ManifestOutcome, injected, joined
 from tests.unit.app.inject.test_pod import settings
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: c}]}\n"
 
 
-def run(text: str) -> tuple[str, list[Outcome]]:
+def run(text: str) -> tuple[str, list[ManifestOutcome]]:
     return injected(text, lambda pod, name: inject(pod, settings(), NamespaceFacts(name)))
 
 

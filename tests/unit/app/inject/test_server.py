@@ -14,7 +14,7 @@ import uvicorn
 from cryptography import x509
 
 from app.cluster import certificates, kube, pki
-from app.cluster.kube import MERGE_PATCH, Api
+from app.cluster.kube import MERGE_PATCH, KubeApi
 from app.contract.names import METRICS
 from app.contract.signing import Pair, now
 from app.inject.process_settings import load
@@ -50,7 +50,7 @@ class Served:
 
 
 @contextmanager
-def serving(api: Api, name: str = "telemock", ns: str = "ns", **more: str) -> Iterator[Served]:
+def serving(api: KubeApi, name: str = "telemock", ns: str = "ns", **more: str) -> Iterator[Served]:
     environ = {
         "TELEMOCK_SIDECAR_IMAGE": "telemock-sidecar:1",
         "TELEMOCK_FULLNAME": name,
@@ -145,7 +145,7 @@ def test_callers_go_elsewhere_while_it_drains(alone: Served) -> None:
     assert alone.get("/ready").status_code == 503
 
 
-def damage(api: Api, ns: str, name: str, data: dict[str, bytes]) -> None:
+def damage(api: KubeApi, ns: str, name: str, data: dict[str, bytes]) -> None:
     encoded = {k: base64.b64encode(v).decode() for k, v in data.items()}
     place = f"{of(ns, 'secrets')}/{name}-tls"
     api.request("PATCH", place, {"data": encoded}, content_type=MERGE_PATCH)
