@@ -1,8 +1,8 @@
-"""What became of a batch, from what answered: a receipt that accounts for every record, or a reason
-why it was not taken.
+"""Reads the answer to a batch: a receipt that accounts for every record, or the reason why it was
+not taken.
 
-Called by `addon.record.deliver`. Only a receipt deletes records from the spool, and in the app's
-place may answer a proxy, a portal or a server of another kind.
+Called by `addon.record.deliver`. Only a receipt deletes records from the spool, and a proxy, a
+portal or a server of another kind may answer in the app's place.
 """
 
 from typing import Annotated
@@ -20,8 +20,8 @@ class Refused(msgspec.Struct):
 
 
 class Receipt(msgspec.Struct):
-    """What the app says became of a batch. `accounts`: how many records it has of each boot of
-    which it was told; an older app says nothing of them."""
+    """The app's account of a batch. `accounts`: its number of records of each boot that it was told
+    of; an older app leaves it out."""
 
     stored: _Count
     duplicates: _Count
@@ -30,10 +30,10 @@ class Receipt(msgspec.Struct):
 
 
 class NotTaken(Exception):
-    """The app did not take the batch; `outcome` is the metric's word, the text is for people."""
+    """The app did not take the batch; `outcome` is the metric's label, the text is for people."""
 
     def __init__(self, outcome: str, text: str, status: int = 0, again_s: float = 0) -> None:
-        """`again_s` is how long the app asked to be left alone."""
+        """`again_s`: the seconds that the app asked to be left alone."""
         super().__init__(text)
         self.outcome = outcome
         self.status = status
@@ -41,7 +41,7 @@ class NotTaken(Exception):
 
 
 def read(answer: Answer, sent: int) -> Receipt:
-    """The receipt for so many records. Raises NotTaken."""
+    """The receipt for this number of records. Raises NotTaken."""
     if answer.status != 200:
         raise _refusal(answer)
     try:
@@ -59,7 +59,7 @@ def read(answer: Answer, sent: int) -> Receipt:
 
 
 def _refusal(answer: Answer) -> NotTaken:
-    """With the start of what the app said."""
+    """The refusal, with the start of the app's answer."""
     status = answer.status
     outcome = trouble_of(status) or "error"
     said = answer.body[:200].decode("utf-8", "backslashreplace")
