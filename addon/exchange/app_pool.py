@@ -6,6 +6,7 @@ one needs to know only one request, one answer and a time limit, as both ends ar
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httptools
@@ -162,9 +163,11 @@ class Pool:
         bodiless: bool = False,
         fresh: bool = False,
         slow: bool = False,
+        unless: Callable[[], bool] = lambda: False,
     ) -> Answered:
         """Sends one whole request. `bodiless`: the answer has no body (HEAD). `slow`: the rule
-        delays the answer on purpose.
+        delays the answer on purpose. `unless` is called after a wait: True if others found the app
+        down meanwhile.
 
         A kept connection that proves dead before the answer began is replaced once; `fresh`
         uses no kept one, so that a cut connection means the app cut it.
@@ -172,6 +175,8 @@ class Pool:
         """
         try:
             async with asyncio.timeout(within), self._slow if slow else self._slots:
+                if unless():
+                    raise AppFailed("circuit_open", "the app failed while this waited its turn")
                 kept = None if fresh else self._take()
                 if kept is not None:
                     try:
