@@ -1,6 +1,6 @@
 """Every setting of the sidecar, declared once; `python -m addon --help` prints this table.
 
-Read by `addon.sidecar` at start. The app has a table of its own.
+Read by `addon.__main__` at start. The app has its own table.
 """
 
 import secrets
@@ -49,14 +49,14 @@ LARGEST_CAP = 1024 * 1024  # a record's line has room for both bodies, escaped
 
 
 class Restarted(NamedTuple):
-    """How often the supervisor has started the process again, and how the last one ended."""
+    """The supervisor's count of restarts, and why the last process ended."""
 
     times: int
     why: str
 
 
 def _url(value: str) -> str:
-    """Only plain HTTP: the mock is asked over it, and its answers are no secret."""
+    """Plain HTTP only: the mock is asked over it, and its answers are no secret."""
     return _origin(value, "http")
 
 
@@ -249,18 +249,18 @@ class Options:
 
     @property
     def app_address(self) -> Address:
-        """The mock's, which is connected to as it is."""
+        """The mock's address, to which connections are made without DNS or redirect."""
         parts = urlsplit(self.app_url)
         return parts.hostname or "127.0.0.1", parts.port or 80
 
     @property
     def redirected(self) -> bool:
-        """Whether connections arrive that nobody addressed to this proxy."""
+        """True if a redirect brings connections that nobody addressed to this proxy."""
         return bool(self.transparent or self.loopback)
 
     @property
     def stands_for(self) -> dict[str, str]:
-        """Addresses that stand for a telemetry host, and lead back to this process."""
+        """The addresses that stand for a telemetry host, and lead back to this process."""
         named, only = self.hosts | self.loopback, set(self.loopback.values())
         if len(only) == 1:
             shared = dict.fromkeys((names.LOOPBACK_IPV6, names.LOOPBACK_MAPPED), only.pop())
@@ -268,7 +268,7 @@ class Options:
         return named
 
     def counted_from(self, start: datetime) -> "Options":
-        """With `all_until` as a moment."""
+        """The same options, with `all_until` as a point in time."""
         if not isinstance(self.all_until, timedelta):
             return self
         return replace(self, all_until=start + self.all_until)

@@ -1,6 +1,6 @@
-"""The parts of one sidecar, each given what it needs: made here, and nowhere set from outside.
+"""Makes the parts of one sidecar, and gives each the parts that it needs.
 
-Made by `addon.process`, or by a test with a shipper of its own.
+Used by `addon.process`, and by tests with a shipper of their own.
 """
 
 from addon.app_client.profiles import Profiles
@@ -25,7 +25,7 @@ from app.otel.sampling import Sampler
 
 
 class Wiring:
-    """`authority` is whose certificates clients are shown."""
+    """`authority` is the CA whose certificates clients are shown."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Wiring:
         layers.install(options.bounds, self.connections)
 
     def end(self) -> None:
-        """Records what is still open; called once, when no more time is left for it."""
+        """Records all that is open; called once, when the time to drain is over."""
         self.exchanges.end()
         self._gate.end()
         self.connections.end()

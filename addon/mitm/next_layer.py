@@ -1,9 +1,9 @@
-"""Which connections are opened, and which are relayed unread.
+"""Decides which connections are opened, and which are relayed unread.
 
-mitmproxy's `next_layer` hook (in `addon.connections`) asks `choose` before its own addon.
-`addon.target.first_bytes` tells by the first bytes; what names no host means CONNECT's, or what the
-dummy address stands for. Where a profile's host fails closed, what is no HTTP goes to the HTTP
-layer all the same, which refuses it (`addon.mitm.layers.Http1Server`).
+mitmproxy's `next_layer` hook (in `addon.connections`) calls `choose` before its own addon.
+`addon.target.first_bytes` judges the first bytes; if they name no host, CONNECT's is meant, or the
+one that the dummy address stands for. If a profile's host fails closed, bytes that are not HTTP go
+to the HTTP layer all the same, which refuses them (`addon.mitm.layers.Http1Server`).
 """
 
 from mitmproxy.net.tls import starts_like_tls_record
@@ -33,7 +33,7 @@ def choose(
         _aim(context, host)
         return Relay(context, told, host=host, reason="all_ended")
     if data and look(data) is not Hello.READY:
-        return Wait.WAIT  # for good, where no client would send it so: the bound `head` ends that
+        return Wait.WAIT  # for ever if no client would send it so: the bound `head` ends that
     if isinstance(top, modes.HttpProxy):
         return _explicit(context, data, told)
     if isinstance(top, ClientTLSLayer):
@@ -61,7 +61,7 @@ def _explicit(context: Context, data: bytes, told: LayerEvents) -> layer.Layer:
 
 
 def _opened(context: Context, data: bytes, told: LayerEvents) -> layer.Layer | Wait:
-    """Inside TLS that was opened: HTTP, or something that is refused, or relayed unread."""
+    """Inside opened TLS: HTTP, or something that is refused or relayed unread."""
     http = context.client.alpn in HTTP_WITHOUT_LINES or starts_like_http(data)
     if isinstance(http, Wait):
         return http
@@ -72,14 +72,14 @@ def _opened(context: Context, data: bytes, told: LayerEvents) -> layer.Layer | W
 
 
 def _http(context: Context, told: LayerEvents) -> layer.Layer:
-    """What reads the requests of an opened connection."""
+    """The layer that reads the requests of an opened connection."""
     if context.client.alpn not in HTTP_WITHOUT_LINES:
         return AnswerLayer(context, told)
     return Http(context, HTTPMode.transparent, told)
 
 
 def _named_by_destination(context: Context, names: Destinations) -> str:
-    """CONNECT's host or the original destination; for a dummy address the host it stands for."""
+    """The host of CONNECT or of the original destination; a dummy address stands for its host."""
     host = _destination_host(context)
     return names.stands_for(host) or host
 
@@ -89,9 +89,9 @@ def _destination_host(context: Context) -> str:
 
 
 def _aim(context: Context, host: str) -> None:
-    """Makes the host the connection's destination in place of an address: that may be a dummy, and
-    the certificate for a client without SNI, and the check of the real host's, need the name. A
-    name that CONNECT gave stays: that is where what is forwarded goes."""
+    """Replaces the destination's address with the host: the address may be a dummy, and both the
+    certificate for a client without SNI and the check of the real host's need the name. A name
+    from CONNECT stays, as forwarded requests go there."""
     to = context.server.address
     if to and is_address(to[0]) and not context.server.connected:
         context.server.address = (host, to[1])

@@ -1,8 +1,8 @@
-"""What became of a batch, from what answered: a receipt that accounts for every record, or a reason
-why it was not taken.
+"""Reads the answer to a batch: a receipt that accounts for every record, or the reason why it was
+not taken.
 
-Called by `addon.record.deliver`. Only a receipt deletes records from the spool, and in the app's
-place may answer a proxy, a portal or a server of another kind.
+Called by `addon.record.deliver`. Only a receipt deletes records from the spool, and a proxy, a
+portal or a server of another kind may answer in the app's place.
 """
 
 import msgspec
@@ -12,10 +12,10 @@ from app.contract.account import Receipt
 
 
 class NotTaken(Exception):
-    """The app did not take the batch; `outcome` is the metric's word, the text is for people."""
+    """The app did not take the batch; `outcome` is the metric's label, the text is for people."""
 
     def __init__(self, outcome: str, text: str, status: int = 0, again_s: float = 0) -> None:
-        """`again_s` is how long the app asked to be left alone."""
+        """`again_s`: the seconds that the app asked to be left alone."""
         super().__init__(text)
         self.outcome = outcome
         self.status = status
@@ -23,7 +23,7 @@ class NotTaken(Exception):
 
 
 def read(answer: ApiAnswer, sent: int) -> Receipt:
-    """The receipt for so many records. Raises NotTaken."""
+    """The receipt for this number of records. Raises NotTaken."""
     if answer.status != 200:
         raise _refusal(answer)
     try:
@@ -41,7 +41,7 @@ def read(answer: ApiAnswer, sent: int) -> Receipt:
 
 
 def _refusal(answer: ApiAnswer) -> NotTaken:
-    """With the start of what the app said."""
+    """The refusal, with the start of the app's answer."""
     status = answer.status
     outcome = trouble_of(status) or "error"
     said = answer.body[:200].decode("utf-8", "backslashreplace")

@@ -32,8 +32,8 @@ from app.contract.cores import no_core_dumps
 from app.contract.settings import listed
 
 CONNECT_SECONDS = 2.0
-_PROVED = names.WEB_PORTS["https"]  # by a connection to it
-_LOCK = "\0telemock-redirect"  # an abstract socket: one a network namespace, gone with its process
+_PROVED = names.WEB_PORTS["https"]  # the port that the proof connects to
+_LOCK = "\0telemock-redirect"  # abstract socket: one per network namespace, gone with its process
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 
 
@@ -62,10 +62,10 @@ def usable(dummies: Sequence[Dummy]) -> list[Dummy]:
 
 
 def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -> None:
-    """Routes for the addresses, so that they work without any other route, and the nft table.
-    `everything`: the versions of IP of which all connections to web ports are redirected.
+    """Adds routes for the addresses, so that they work without any other route, and the nft table.
+    `everything`: IP versions whose connections to web ports are all redirected.
 
-    Raises RedirectError; then nothing of ours is left.
+    Raises RedirectError, after all of ours was removed.
     """
     try:
         routes.put([d.address for d in dummies])
@@ -76,7 +76,7 @@ def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -
 
 
 def remove() -> list[str]:
-    """Takes our table and our routes away, also where only some of them exist.
+    """Removes our table and our routes, even if only some of them exist.
 
     Returns what could not be removed, as sentences.
     """
@@ -94,7 +94,7 @@ def remove() -> list[str]:
 
 
 def _table() -> bool:
-    """Whether our table exists. Raises RedirectError when one of its name is somebody else's."""
+    """True if our table exists. Raises RedirectError if it is somebody else's by the same name."""
     listed = json.loads(tool.run("nft", "-j", "list", "tables"))["nftables"]
     if not any(
         (row["table"]["family"], row["table"]["name"]) == ("inet", TABLE)
@@ -115,19 +115,19 @@ def _table() -> bool:
 
 
 def prove(dummies: Sequence[Dummy], port: int) -> None:
-    """One connection to a dummy of each family must be accepted and counted by the redirect.
+    """Checks that the redirect accepts and counts one connection to a dummy of each family.
 
-    Raises RedirectError with what is wrong when it is not.
+    Raises RedirectError with the reason if it does not.
     """
     for version, dummy in {d.address.version: d for d in dummies}.items():
         _prove(version, str(dummy.address), f" ({dummy.host})", port, "redirected")
 
 
 def prove_all(version: int, port: int) -> None:
-    """One connection to an address of nobody must be accepted and counted by the redirect. Where
-    there is no route to anywhere there is nothing to redirect, and nothing to prove.
+    """Checks that the redirect accepts and counts one connection to an unused address. Without a
+    default route there is nothing to redirect, and nothing to prove.
 
-    Raises RedirectError with what is wrong when it is not.
+    Raises RedirectError with the reason if it does not.
     """
     nobody = ranges.nobody(version)
     _prove(version, nobody, ", which stands for any other address,", port, "all")
@@ -158,7 +158,7 @@ _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
 def _redirected(version: int, what: str) -> int:
-    """Connections that the redirect has taken."""
+    """The number of connections that the redirect took."""
     counter = f"{what}{version}"
     listed = json.loads(tool.run("nft", "-j", "list", "counter", "inet", TABLE, counter))
     found = [int(o["counter"]["packets"]) for o in listed["nftables"] if "counter" in o]
@@ -222,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Raises RedirectError while another process is in here in this network namespace."""
+    """Raises RedirectError while another process holds the lock of this network namespace."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as lock:
         try:
             lock.bind(_LOCK)
@@ -249,13 +249,13 @@ def _run(
         )
     dummies = usable(named)
     everywhere = tool.families() if everything else ()
-    # However the parent ends, also interrupted together with us: the redirect goes.
+    # However the parent ends, even interrupted together with us, the redirect must go.
     if hold:
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: os.close(0))
-    if wait:  # else the kernel spares the first process of a container
-        # No exception: where the signal comes upon a destructor, Python would swallow it.
+    if wait:  # else the kernel ignores SIGTERM for the first process of a container
+        # No exception: Python would swallow one that is raised within a destructor.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
     _table()
     ranges.check(dummies, networks)
@@ -283,7 +283,7 @@ def _run(
 
 
 def _choose(hosts: Sequence[str], networks: Sequence[pool.Network]) -> int:
-    """Prints --hosts for these. What an earlier run of ours left, which was killed, goes first."""
+    """Prints --hosts for these. First it removes the redirect of an earlier run that was killed."""
     if left := remove():
         return _report_left(left)
     print(ranges.choose(hosts, networks), flush=True)

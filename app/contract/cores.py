@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def no_core_dumps() -> None:
-    """For this process and those that it starts."""
+    """Holds for this process and its children."""
     with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no such limits
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # A core_pattern that is a program gets the dump whatever the limit; nothing is in it then.
-    # Not PR_SET_DUMPABLE: /proc/self would belong to root, and TLS keys are read from there.
+    # A core_pattern that pipes to a program ignores the limit; this leaves its dump empty. Not
+    # PR_SET_DUMPABLE: /proc/self would then belong to root, and TLS keys are read from there.
     with contextlib.suppress(OSError):
         Path("/proc/self/coredump_filter").write_text("0")
 

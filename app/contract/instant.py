@@ -1,4 +1,4 @@
-"""Points in time: nanoseconds since 1970 (UTC), and how people write and read them."""
+"""Points in time: nanoseconds since 1970 (UTC), and the forms in which people write them."""
 
 import re
 import time
@@ -12,11 +12,11 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def instant(text: str) -> int:
-    """From an age such as `90m`, `1.5h` or `2w`, an ISO 8601 date or time (UTC unless it says), or
-    nanoseconds since 1970. Raises ValueError with what is expected."""
+    """From an age such as `90m`, `1.5h` or `2w`, an ISO 8601 date or time (UTC by default), or
+    nanoseconds since 1970. Raises ValueError with the expected forms."""
     if age := _AGE.fullmatch(text):
         return max(0, time.time_ns() - int(float(age[1]) * _SECONDS[age[2]] * 1e9))
-    if text.isascii() and text.isdigit() and len(text) != 8:  # eight are a date of ISO 8601
+    if text.isascii() and text.isdigit() and len(text) != 8:  # eight digits are an ISO 8601 date
         return min(int(text[:20]), LARGEST)
     try:
         at = datetime.fromisoformat(text)
@@ -42,7 +42,7 @@ def until(text: str) -> datetime | timedelta | None:
 
 
 def iso(time_ns: int, digits: int = 0) -> str:
-    """In UTC with this many digits of a second; 1970 for a time that no calendar has."""
+    """In UTC with this many digits of a second; 1970 for a time outside the calendar."""
     part = f".{time_ns % 10**9:09d}"[: digits + 1] if digits else ""
     return f"{_second(time_ns // 10**9)}{part}Z"
 

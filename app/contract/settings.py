@@ -1,5 +1,5 @@
-"""Settings from the environment, declared once as a table of rows; the app and the sidecar each
-have theirs. A wrong value stops the start with the setting, the value and the remedy."""
+"""Reads settings from the environment by a table of rows; the app and the sidecar each have one. A
+wrong value stops the start with the setting, the value and the remedy."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ LOG_FORMATS = ("text", "json")  # of the processes' lines of operation
 
 
 class Setting(NamedTuple):
-    """`parse` turns the text into the value and raises ValueError with what it expects."""
+    """`parse` turns the text into the value, or raises ValueError with the expected form."""
 
     name: str  # of the environment variable
     default: str
@@ -20,7 +20,7 @@ class Setting(NamedTuple):
 
 
 class SettingError(ValueError):
-    """A setting that cannot be used. The text is meant for people, whole."""
+    """A setting that cannot be used. Its text is a whole message for people."""
 
 
 def read(table: Sequence[Setting], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def port(value: str) -> int:
 
 
 def size(value: str) -> int:
-    """Bytes: a number, or one with KiB, MiB or GiB behind it."""
+    """Bytes: a number, or a number with KiB, MiB or GiB."""
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(KiB|MiB|GiB)|([0-9]{1,15})", value)
     if found is None:
         raise ValueError("bytes, such as 65536, 64KiB, 1.5MiB or 1GiB")
@@ -89,7 +89,7 @@ def some(value: str) -> tuple[str, ...]:
 
 
 def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
-    """`HOST:PORT=ADDRESS:PORT`, comma separated: where to connect instead, as curl --resolve."""
+    """`HOST:PORT=ADDRESS:PORT`, comma separated: fixed destinations, as with curl --resolve."""
     found: dict[tuple[str, int], tuple[str, int]] = {}
     for item in listed(value):
         name, _, to = item.partition("=")

@@ -1,6 +1,7 @@
 """The tree keeps its shape: tests beside sources, small files, a contract without a framework."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -136,5 +137,24 @@ def test_product_code_runs_without_assertions() -> None:
         for p in SOURCES
         for node in ast.walk(ast.parse(p.read_text()))
         if isinstance(node, ast.Assert)
+    ]
+    assert found == []
+
+
+# Rooms whose docstrings say what a thing does or is: "True if ...", not "Whether ...".
+SAID = ("addon", "app/contract")
+NOT_YET = ("app/contract/masking",)
+QUESTION = re.compile(r"(Whether|What|Who|Whom|Whose|How|Which|Where|When|Why)\b")
+
+
+@pytest.mark.parametrize("room", SAID)
+def test_no_docstring_begins_like_a_question(room: str) -> None:
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    found = [
+        f"{relative(p)}:{node.body[0].lineno}"
+        for p in SOURCES
+        if relative(p).startswith(f"{room}/") and not relative(p).startswith(NOT_YET)
+        for node in ast.walk(ast.parse(p.read_text()))
+        if isinstance(node, documented) and QUESTION.match(ast.get_docstring(node) or "")
     ]
     assert found == []
