@@ -44,7 +44,7 @@ class RefusedRecord(msgspec.Struct, omit_defaults=True):
 
 
 class Receipt(msgspec.Struct, omit_defaults=True):
-    """What became of a batch. Refused records are not to be sent again; the rest are on disk.
+    """The app's answer to a batch. Refused records are not to be sent again; the rest are on disk.
     `accounts`: of each boot whose account was taken, how many of its records are stored."""
 
     stored: Count

@@ -98,7 +98,7 @@ def documents(body: Body, content_type: str, decoders: Sequence[str] = ()) -> li
 
 
 def document(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> Any:
-    """What templates and versions look at: the one of `documents`, else all of them, else None."""
+    """For templates and versions: the one of `documents`, else all of them, else None."""
     found = documents(body, content_type, decoders) if body is not None else []
     return found[0] if len(found) == 1 else found or None
 

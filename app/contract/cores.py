@@ -1,4 +1,4 @@
-"""What a process of ours asks of the kernel: no memory left behind by a crash, for there are keys,
+"""Asks the kernel for our process: no memory left behind by a crash, for there are keys,
 tokens and captured values in it that were not masked yet; and enough open files.
 
 Called first thing by the app, the injector, the sidecar and the redirect.

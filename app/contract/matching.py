@@ -27,7 +27,7 @@ class Host(msgspec.Struct, frozen=True, omit_defaults=True):
         return host.endswith("." + self.name) if self.suffix else host == self.name
 
     def covers(self, other: "Host") -> bool:
-        """Whether every name of the other one is one of this."""
+        """True if every name of the other one is one of this."""
         same = (self.name, self.suffix) == (other.name, other.suffix)
         return same or (self.suffix and self.matches(other.name))
 

@@ -77,7 +77,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def listed(value: str) -> tuple[str, ...]:
-    """What stands between commas, each once."""
+    """The items between commas, each once."""
     return tuple(dict.fromkeys(filter(None, map(str.strip, value.split(",")))))
 
 
