@@ -1,3 +1,2 @@
-"""The app's HTTP API: what sidecars send (`intake`) and fetch (`profiles`), what people read
-(`read`), what is asked without a token (`health`), and how it is described (`openapi`).
-"""
+"""The app's HTTP API: sidecars send (`intake`) and fetch profiles (`profiles`), people read
+(`read`), health needs no token (`health`). `openapi` describes it, `common` is shared."""
