@@ -1,2 +1,3 @@
 """Data access of the command line: a running app's API (`running` finds it), or the store on disk
-(`source` chooses)."""
+(`source` chooses).
+"""

@@ -1,5 +1,6 @@
 """The app's release in a cluster: the authority that reviews its callers, its certificate, and its
-Warning Events. Made by `app.runtime` when TELEMOCK_CLUSTER is set."""
+Warning Events. Made by `app.runtime` when TELEMOCK_CLUSTER is set.
+"""
 
 import asyncio
 import logging
