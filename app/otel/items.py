@@ -1,4 +1,4 @@
-"""What is handed over for export, before it takes the SDK's form: plain, and masked already."""
+"""Spans and log records as callers hand them over for export: plain, and masked already."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
