@@ -58,7 +58,7 @@ class Authority(Protocol):
 
 
 class LocalAuthority:
-    """For a laptop: one token opens everything."""
+    """A laptop's authority: one token opens everything."""
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()

@@ -76,7 +76,7 @@ def check_leaf(leaf: Pair, authority: Pair, names: Collection[str]) -> None:
 
 
 def not_after(certificate: bytes) -> Instant:
-    """When the first certificate expires. Raises Unusable."""
+    """Returns when the first certificate expires. Raises Unusable."""
     return _certificate(certificate).not_valid_after_utc
 
 

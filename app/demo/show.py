@@ -25,7 +25,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     data: str
     api: str
     running: bool  # the API still answers
-    pids: list[int] = []  # of the processes that stay up
+    pids: list[int] = []  # processes that stay up
     trace_id: str = ""  # trace of one answered request, with --otel
     trace: list[str] = []  # its spans, as a tree
     links: dict[str, str] = {}  # URLs that show traces and metrics

@@ -34,9 +34,7 @@ from app.otel.metrics import CONTENT_TYPE, Metrics
 from app.profiles import ProfileSet
 from app.version import VERSION
 
-SPREAD_S = (
-    5.0  # that API servers get to learn of a caBundle, before a new authority's leaf is shown
-)
+SPREAD_S = 5.0  # time for API servers to learn of a caBundle, before a new CA's leaf is shown
 _EXPORT_S = 5.0  # time for the OTLP endpoint at shutdown
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from pathlib import Path
 import zstandard
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-_LEVEL = 1  # of zstd: a third of the time of gzip's, and four fifths of its size
+_LEVEL = 1  # zstd's level: a third of the time of gzip's, and four fifths of its size
 _AT_A_TIME = 64 << 10  # bytes of one write, about
 
 

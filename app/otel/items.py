@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-Attributes = Mapping[str, Any]  # of str, bool, int, float
+Attributes = Mapping[str, Any]  # values are str, bool, int or float
 
 
 class SpanData(NamedTuple):

@@ -40,7 +40,7 @@ class Pipeline:
         """Starts the threads. Call it within `sdk.environment`."""
         self.signal: Signal = signal
         self.endpoint = otel.endpoints[signal]
-        self.trouble = ""  # why the endpoint refuses, "" when it accepts
+        self.trouble = ""  # reason of the endpoint's refusal, "" when it accepts
         self._items = otel.queues.get(signal, 0)
         self._metrics = metrics
         self._session = Session()
@@ -48,11 +48,11 @@ class Pipeline:
         for reason in DROPS:  # start at 0, so that alerts see the first increase
             metrics.add("telemock.otlp.dropped", (signal, reason), 0)
         self._lock = threading.Lock()
-        self._sizes: deque[int] = deque()  # of the waiting items
+        self._sizes: deque[int] = deque()  # sizes of the waiting items
         self._size = 0
         self._sending = 0  # items being sent
         self._closing = self._given_up = False
-        exporter: Any = self  # of spans and of records: their two interfaces have the same methods
+        exporter: Any = self  # takes spans and records: their two interfaces have the same methods
         processor: BatchSpanProcessor | BatchLogRecordProcessor | _Periodic
         if signal == "traces":
             processor = spans = BatchSpanProcessor(exporter)

@@ -36,7 +36,7 @@ class Session(requests.Session):
         super().__init__()
         self._trusted = _trusted()
         self._last_until: float | None = None
-        self.trouble = ""  # why the last request failed, for people; nothing secret
+        self.trouble = ""  # reason of the last request's failure, for people; nothing secret
         self.rejected = 0  # items that the endpoint rejected in a request that it accepted
 
     def end(self, until: float) -> None:

@@ -43,7 +43,7 @@ _VALUE = re.compile(r"[\x20-\x7e]*")  # characters that a header may hold
 class Otel:
     """The checked settings. `environ` may hold secrets: it stays out of the repr."""
 
-    endpoints: Mapping[Signal, str]  # of the exported signals, without secrets
+    endpoints: Mapping[Signal, str]  # URLs of the exported signals, without secrets
     grpc: frozenset[Signal]  # signals that are exported by gRPC
     queues: Mapping[Signal, int]  # most items that wait
     metric_interval_s: float

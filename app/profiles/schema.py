@@ -1,4 +1,4 @@
-"""What people write in a profile: strict, every key known, every value of its type.
+"""The format of a profile: strict, every key known, every value of its type.
 
 Read by `compile`, which turns it into the contract's types; `app.generate` writes its JSON Schema.
 The descriptions are the format's documentation.

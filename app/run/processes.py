@@ -110,7 +110,7 @@ class Child:
 
 
 def _end_with(parent: int) -> Callable[[], None]:
-    """For a child between fork and exec: makes the kernel end it with its parent (Linux)."""
+    """Makes the kernel end a child with its parent (Linux); runs between fork and exec."""
 
     def ask() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -17,7 +17,7 @@ from app.store.sqlite.rollup import sizes
 
 
 class Sent(msgspec.Struct, kw_only=True):
-    """What went one way. Bytes as in the report: target and body; all of a spliced connection."""
+    """One row. Bytes as in the report: target and body; all of a spliced connection."""
 
     host: str
     method: str
