@@ -35,6 +35,7 @@ from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.settings import Settings
 from app.store import Incoming, Store, StoreError
+from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Runtime:
         self.authority: auth.Authority
         self.release: Release | None = None  # in a cluster
         self._bundles: dict[bool, tuple[RuleSet, bytes]] = {}
+        self._read = RepeatedLines(lambda line: digest(line, self._decoders, self.masker))
 
     @property
     def rules(self) -> RuleSet:
@@ -145,13 +147,12 @@ class Runtime:
             ),
             self._deciding(),
         ):
-            self.store = await asyncio.to_thread(
-                SqliteStore, settings.data / FILE_STORE, self._decoders
-            )
+            self.store = await asyncio.to_thread(SqliteStore, settings.data / FILE_STORE)
             self.telemetry = Telemetry(self.otel, self.metrics, self.masker)
             self.writer = Writer(
                 self.store,
                 self.masker,
+                self._decoders,
                 files,
                 self.metrics,
                 self.telemetry.exporter,
@@ -210,10 +211,8 @@ class Runtime:
             self.release.close()
 
     def digest(self, line: bytes) -> Incoming:
-        found = digest(line, self._decoders, self.masker)
-        if believable(found.record.time_ns):
-            return found
-        return digest(timed(line), self._decoders, self.masker)
+        found = self._read(line)
+        return found if believable(found.record.time_ns) else self._read(timed(line))
 
     def _decoders(self, profile: str, rule: str) -> Sequence[str]:
         found = self.rules.rule(profile, rule)

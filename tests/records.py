@@ -12,9 +12,12 @@ from app.contract.record import (
     Response,
     Tls,
     Workload,
+    decode,
     encode,
 )
-from app.store import Incoming
+from app.logs.files import request_log
+from app.store import Decoded, Incoming
+from app.store.facts import facts
 
 BOOT = "ab" * 16
 OTHER_BOOT = "cd" * 16
@@ -91,4 +94,9 @@ def log(seq: int, message: str, **given: Any) -> CaptureRecord:
 
 
 def incoming(*records: CaptureRecord) -> list[Incoming]:
-    return [Incoming(record, encode(record)) for record in records]
+    return [decoded(encode(record), record) for record in records]
+
+
+def decoded(line: bytes, record: CaptureRecord | None = None) -> Incoming:
+    record = record or decode(line)
+    return Decoded(record, facts(record), line, request_log(record))

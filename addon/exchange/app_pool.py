@@ -6,6 +6,7 @@ both ends are ours, and all that is needed is one request, one answer, and a tim
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httptools
@@ -162,9 +163,10 @@ class Pool:
         bodiless: bool = False,
         fresh: bool = False,
         slow: bool = False,
+        unless: Callable[[], bool] = lambda: False,
     ) -> Answered:
         """Sends one whole request. `bodiless`: the answer has no body (HEAD). `slow`: it takes its
-        time by intent.
+        time by intent. `unless` is asked after a wait: others may have found the app away.
 
         A kept connection that turns out dead before the answer began is replaced once; `fresh`
         never uses a kept one, so that a cut connection means the app cut it.
@@ -172,6 +174,8 @@ class Pool:
         """
         try:
             async with asyncio.timeout(within), self._slow if slow else self._slots:
+                if unless():
+                    raise AppFailed("circuit_open", "the app failed while this waited its turn")
                 kept = None if fresh else self._take()
                 if kept is not None:
                     try:

@@ -98,7 +98,7 @@ class Router:
 
     async def takes_over(self) -> bool:
         """Whether the app is there to speak with the client itself (WebSocket, slow body)."""
-        if asyncio.get_running_loop().time() < self._closed_until:
+        if self._is_open():
             return False
         if await self.pool.reachable():
             return True
@@ -106,8 +106,7 @@ class Router:
         return False
 
     async def _ask(self, exchange: Exchange, answer: Answer) -> Answered:
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._closed_until:
+        if self._is_open():
             raise AppFailed("circuit_open", "the app failed a moment ago")
         faults = {a.fault for a in _variants(answer)}
         exchange.asked = exchange.asked or now()
@@ -118,6 +117,7 @@ class Router:
                 bodiless=exchange.seen.method == "HEAD",
                 fresh="reset" in faults,
                 slow=own_seconds(answer) > 0,
+                unless=self._is_open,
             )
         except AppFailed as e:
             exchange.answered = now()
@@ -141,6 +141,10 @@ class Router:
         if left > 0:
             await asyncio.sleep(left)
         return _static(exchange, answer)
+
+    def _is_open(self) -> bool:
+        """True while the app is left alone."""
+        return asyncio.get_running_loop().time() < self._closed_until
 
     def _open_circuit(self) -> None:
         self._closed_until = asyncio.get_running_loop().time() + CIRCUIT_SECONDS

@@ -17,7 +17,7 @@ import zstandard
 from app.auth import Pod
 from app.contract import account
 from app.contract.names import HEADER_ACCOUNTS
-from app.contract.record import RecordError, decode, short
+from app.contract.record import RecordError, short
 from app.ingest.admission import Place
 from app.store import Incoming, Told, Written
 
@@ -112,11 +112,7 @@ def plain_size(body: bytes, encoding: str) -> int:
     return BATCH_CAP
 
 
-def _whole(line: bytes) -> Incoming:
-    return Incoming(decode(line), line)
-
-
-def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming] = _whole) -> Batch:
+def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -> Batch:
     """What `ready` makes of the lines in a body, and those in which it finds no record. Runs in a
     thread: takes up to a second.
 
@@ -141,7 +137,7 @@ def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming] = 
     return batch
 
 
-def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming] = _whole) -> int:
+def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming]) -> int:
     """Make every record one of that pod, whatever it says; how many said otherwise."""
     bound = 0
     for at, incoming in enumerate(batch.records):

@@ -5,15 +5,13 @@ group first: records of one group are much alike, and an instrument costs more t
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
 from app.store import Incoming, Written
-from app.store.sqlite.rollup import sizes
 
 # Why the app itself loses a record: ids of `app.contract.record.REASONS`.
 LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unmaskable")
@@ -41,73 +39,38 @@ class Counting:
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
 
     def stored(self, group: Sequence[Incoming], written: Written) -> None:
-        alike: dict[object, _Sum] = {}
+        sums: dict[_Alike, list[int]] = defaultdict(lambda: [0, 0])  # records, bytes that left
         for index in written.stored:
-            one = group[index]
-            known = one.facts
-            key = (known and known.like) or _alike(one.record)
-            sum = alike.get(key)
-            if sum is None:
-                sum = alike[key] = _Sum(one.record)
-            sum.count += 1
-            sum.left += known.out if known else sizes(one.record)[0]
+            sum = sums[_alike(group[index].record)]
+            sum[0] += 1
+            sum[1] += group[index].facts.out
         add = self._metrics.add
-        for sum in alike.values():
-            of, count, left = _Alike._make(_alike(sum.record)), sum.count, sum.left
-            status = f"{of.status // 100}xx" if of.status else ""
-            add("telemock.captures", (of.kind, of.action, of.profile, of.rule, status), count)
+        for alike, (count, left) in sums.items():
+            kind, action, profile, rule, status, host, namespace, pod, version, asks = alike
+            of = f"{status // 100}xx" if status else ""
+            add("telemock.captures", (kind, action, profile, rule, of), count)
             if left:
-                add("telemock.leaving.size", (of.profile, of.host, of.action), left)
-            if of.asks:
-                by = (of.profile, of.namespace, workload(of.pod))
-                add("telemock.workload.captures", by, count)
-            if of.asks and of.profile:
-                add("telemock.product.captures", (of.profile, of.version), count)
+                add("telemock.leaving.size", (profile, host, action), left)
+            if asks:
+                add("telemock.workload.captures", (profile, namespace, workload(pod)), count)
+            if asks and profile:
+                add("telemock.product.captures", (profile, version), count)
         for field in written.new_fields:
             add("telemock.inventory.new_fields", (field.profile,))
-        for host in written.new_hosts:
-            add("telemock.inventory.new_hosts", (host.profile,))
+        for new_host in written.new_hosts:
+            add("telemock.inventory.new_hosts", (new_host.profile,))
 
 
-@dataclass(slots=True)
-class _Sum:
-    """Of records that the instruments do not tell apart; `record` is one of them."""
-
-    record: CaptureRecord
-    count: int = 0
-    left: int = 0
+_Alike = tuple[str, str, str, str, int, str, str, str, str, bool]
 
 
-class _Alike(NamedTuple):
-    """What the instruments tell records apart by."""
-
-    kind: str
-    action: str
-    profile: str
-    rule: str
-    status: int
-    host: str
-    namespace: str
-    pod: str
-    version: str
-    asks: bool  # has a request of its own
-
-
-def _alike(record: CaptureRecord) -> tuple[object, ...]:
-    """An `_Alike`, for less."""
+def _alike(record: CaptureRecord) -> _Alike:
+    """What the instruments tell records apart by; at last, whether it has a request of its own."""
     response, by = record.response, record.workload
     return (
-        record.kind,
-        record.action,
-        record.profile,
-        record.rule,
-        response.status if response else 0,
-        record.host,
-        by.namespace,
-        by.pod,
-        record.product_version,
-        record.request is not None,
-    )
+        record.kind, record.action, record.profile, record.rule, response.status if response else 0,
+        record.host, by.namespace, by.pod, record.product_version, record.request is not None,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=4096)

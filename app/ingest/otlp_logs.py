@@ -5,7 +5,9 @@ asks for it. The body is the record's JSON, masked as it was stored; what such s
 beside it as attributes.
 """
 
-from app.contract.record import CaptureRecord, decode
+import msgspec
+
+from app.contract.record import CaptureRecord
 from app.otel.items import LogData
 from app.store import Incoming
 
@@ -15,16 +17,26 @@ _WARNED = frozenset({"refused", "failed", "tls_rejected"})
 _LEVELS = {"WARNING": "WARN", "ERROR": "ERROR", "CRITICAL": "ERROR"}
 
 
+class _Ids(msgspec.Struct):
+    """What the record on its way lacks."""
+
+    trace_id: str = ""
+    span_id: str = ""
+
+
+_ids = msgspec.json.Decoder(_Ids).decode
+
+
 def log_record(incoming: Incoming) -> LogData:
-    # What has a form was not decoded: the record lacks what changes.
-    record = decode(incoming.line) if incoming.form else incoming.record
+    record, line = incoming.record, incoming.line
+    ids = _ids(line)
     return LogData(
         time_ns=record.time_ns,
         severity=_severity(record),
-        body=incoming.line.decode("utf-8", "backslashreplace"),
+        body=line.decode("utf-8", "backslashreplace"),
         attributes=_attributes(record),
-        trace_id=record.trace_id,
-        span_id=record.span_id,
+        trace_id=ids.trace_id,
+        span_id=ids.span_id,
         event_name=EVENT,
     )
 

@@ -7,16 +7,12 @@ Called by the route in `app.api.routes`; what reading is stands in `app.ingest.b
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import zstandard
 
 from app.auth import Pod
 from app.ingest.batch import Batch, bind, read_batch
 from app.store import Incoming
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from app.contract.masking.masker import Masker
 from app.contract.printable import place
 from app.contract.record import CaptureRecord, encode
 from app.ingest.counters import Counting
-from app.ingest.digest import said
+from app.ingest.digest import Decoders, digested
 from app.ingest.otlp_logs import log_record
 from app.logs.files import LogFiles
 from app.otel.export import Exporter
@@ -51,6 +51,7 @@ class Writer:
         self,
         store: Store,
         masker: Callable[[], Masker],
+        decoders: Decoders,
         files: LogFiles,
         metrics: Metrics,
         exporter: Exporter,
@@ -61,6 +62,7 @@ class Writer:
         self._store = store
         self._lacking = lacking
         self._masker = masker
+        self._decoders = decoders
         self._files = files
         self._metrics = metrics
         self._exporter = exporter
@@ -250,11 +252,11 @@ class Writer:
 
     def _encoded(self, record: CaptureRecord | Incoming) -> Incoming | None:
         """Masked, once: a token must not become the token of a token."""
-        if isinstance(record, Incoming):
+        if not isinstance(record, CaptureRecord):
             return record
         try:
             masked = self._masker().record(record)
-            return Incoming(masked, encode(masked))
+            return digested(masked, encode(masked), self._decoders)
         except Exception as e:  # whatever it is, what could not be masked is not written
             log.error("a record of the mock could not be masked: %s", place(e))
             self._forget([(record, _rough_size(record))], "unmaskable")
@@ -275,7 +277,8 @@ class Writer:
         self.counting.stored(group, written)
         stored = [group[index] for index in written.stored]
         for at in range(0, len(stored), _LINES):
-            self._files.requests([line for i in stored[at : at + _LINES] if (line := said(i))])
+            lines = [line for i in stored[at : at + _LINES] if (line := i.log_line)]
+            self._files.requests(lines)
         for incoming in stored:
             if incoming.record.kind == "log":
                 self._files.sidecar(incoming.record)

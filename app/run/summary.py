@@ -12,8 +12,8 @@ from app.contract import record
 from app.contract.record import REASONS, CaptureRecord
 from app.report.tables import text_table
 from app.store import CaptureQuery, Scope
+from app.store.facts import sizes
 from app.store.inventory import route_of
-from app.store.sqlite.rollup import sizes
 
 
 class Sent(msgspec.Struct, kw_only=True):

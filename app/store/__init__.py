@@ -4,7 +4,7 @@
 `sqlite.SqliteStore` is the embedded store; every store passes tests/unit/app/store/suite.py.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
@@ -16,9 +16,6 @@ from app.store.inventory import Observation
 
 LIMIT = 1000  # captures in one page, at most
 OTHER = "(other)"  # stands for a name once the inventory holds as many as it may
-
-# How a rule reads the bodies it takes: (profile, rule) -> decoders of `app.contract.body`.
-Decoders = Callable[[str, str], Sequence[str]]
 
 
 class StoreError(Exception):
@@ -38,63 +35,53 @@ class QueryError(ValueError):
 
 class Facts(msgspec.Struct, gc=False):
     """What roll-ups and inventory take from a record's content: bytes that left and came back, and
-    the fields of its request.
-
-    Records of one `like` differ in nothing but numbers, ids and times; None is like no other.
-    """
+    the fields of its request."""
 
     out: int
     in_: int
     seen: Observation | None
-    like: object = None
 
 
-class Form(msgspec.Struct, frozen=True, eq=False):
-    """What lines of one boot have in common that differ in nothing but numbers, ids and times: the
-    store keeps it once, and of each line only its values.
+class Incoming(Protocol):
+    """A record on its way into the store, as `app.ingest.digest` makes it of a line.
 
-    `line` has %b for seq, time_ns and each value, `said` (a line of the request log) for what
-    `app.store.sqlite.repeated_lines` puts there.
-    """
-
-    line: bytes
-    said: bytes
-
-
-def whole(line: bytes, seq: int, time_ns: int, values: bytes) -> bytes:
-    """The line again, from its form's `line`. Values stand between line ends, in their order:
-    none of them has one."""
-    return line % (b"%d" % seq, b"%d" % time_ns, *values.split(b"\n"))
-
-
-class Incoming(msgspec.Struct, gc=False):
-    """`kept` is what the store keeps: the record's line as it came, masked, with fields that this
-    version does not know; or of a line that has a form, its values.
-
-    `facts` and `said` (its line in the request log, b"" for none) are known where it went through
-    `app.ingest.digest`, `said` only without a form; `record` is then without the content that they
-    were made of.
-    """
+    A store reads of `record` what `app.store.facts.narrowed` leaves, no more: what it takes from
+    the content stands in `facts`."""
 
     record: CaptureRecord
-    kept: bytes
-    facts: Facts | None = None
-    said: bytes | None = None
-    form: Form | None = None
+    facts: Facts
 
     @property
     def line(self) -> bytes:
-        """What the store gives back."""
-        form, record = self.form, self.record
-        return whole(form.line, record.seq, record.time_ns, self.kept) if form else self.kept
+        """What the store gives back: the whole record as it came, masked, with fields that this
+        version does not know."""
+        ...
+
+    @property
+    def log_line(self) -> bytes:
+        """The record's line in the request log, b"" for none."""
+        ...
 
     @property
     def size(self) -> int:
         """Bytes in memory, about."""
-        return len(self.kept) + _OBJECTS
+        ...
 
 
-_OBJECTS = 1_000  # bytes of a record without its content, about
+class Decoded(msgspec.Struct, gc=False):
+    """An `Incoming` that holds its lines."""
+
+    record: CaptureRecord
+    facts: Facts
+    line: bytes
+    log_line: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return len(self.line) + RECORD_SIZE
+
+
+RECORD_SIZE = 1_000  # bytes of a narrowed record and its facts, about
 
 
 class NewField(msgspec.Struct, frozen=True):

@@ -31,7 +31,8 @@ from app.ingest.digest import digest
 from app.report import build
 from app.report.tables import markdown_table
 from app.store import CaptureQuery
-from app.store.sqlite.rollup import DAY
+from app.store.facts import DAY
+from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
 from tests.bench.figures import shown, summary
 from tests.bench.fleet import MINUTE, T0, Fleet
@@ -91,11 +92,12 @@ QUESTIONS = (
 def fill(path: Path, captures: int) -> None:
     """Until it holds that many, through the writer."""
     store, fleet = SqliteStore(path), Fleet(PODS)
+    read = RepeatedLines(lambda line: digest(line, lambda profile, rule: ()))
     try:
         turns = fleet.minutes()
         for start in range(store.stats().records, captures, AT_ONCE):
             lines = [fleet.line(*turn) for turn in islice(turns, min(AT_ONCE, captures - start))]
-            store.write([digest(line, lambda profile, rule: ()) for line in lines])
+            store.write([read(line) for line in lines])
             if start % 100_000 == 0:
                 print(f"{time.strftime('%H:%M:%S')} {start:,}", file=sys.stderr, flush=True)
     finally:

@@ -11,6 +11,7 @@ import msgspec
 
 from app.contract.account import Account
 from app.store import Told
+from app.store.facts import grown
 
 _decoder = msgspec.json.Decoder(dict[str, int])
 
@@ -28,12 +29,19 @@ def tell(connection: sqlite3.Connection, told: Sequence[Told]) -> dict[str, int]
             known[account.boot] = 0
         elif pod in ("", row[1]) and namespace in ("", row[0]):
             known[account.boot] = row[2]
-            _grow(connection, account, *row[3:])
+            before = account_of(account.boot, *row[3:])
+            if (after := grown(before, account)) != before:
+                connection.execute(
+                    "UPDATE boot SET numbered=?, lost=?, ended=? WHERE boot=?",
+                    (after.numbered, _column(after.lost), after.ended, account.boot),
+                )
     return known
 
 
-def lost(column: str) -> dict[str, int]:
-    return _decoder.decode(column)
+def account_of(boot: str, numbered: int, lost: str, ended: int) -> Account:
+    """Of the columns."""
+    reasons = _decoder.decode(lost)
+    return Account(boot=boot, numbered=numbered, lost=reasons, ended=bool(ended))
 
 
 def _add(connection: sqlite3.Connection, account: Account, namespace: str, pod: str) -> None:
@@ -44,20 +52,6 @@ def _add(connection: sqlite3.Connection, account: Account, namespace: str, pod: 
         (account.boot, namespace, pod, now, now, account.numbered, _column(account.lost),
          account.ended),
     )  # fmt: skip
-
-
-def _grow(
-    connection: sqlite3.Connection, account: Account, numbered: int, column: str, ended: int
-) -> None:
-    """Numbers only grow: what comes twice or late changes nothing."""
-    before = lost(column)
-    reasons = before.keys() | account.lost.keys()
-    most = {r: max(before.get(r, 0), account.lost.get(r, 0)) for r in reasons}
-    after = (max(numbered, account.numbered), _column(most), int(ended or account.ended))
-    if after != (numbered, column, ended):
-        connection.execute(
-            "UPDATE boot SET numbered=?, lost=?, ended=? WHERE boot=?", (*after, account.boot)
-        )
 
 
 def _column(lost: dict[str, int]) -> str:

@@ -24,7 +24,7 @@ class _Boot:
     last: int
 
 
-class Claims:
+class Dedup:
     """Forget everything after a roll-back."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -34,7 +34,7 @@ class Claims:
     def forget(self) -> None:
         self._boots.clear()
 
-    def claim(self, batch: Sequence[Incoming]) -> tuple[dict[str, int], list[int]]:
+    def take(self, batch: Sequence[Incoming]) -> tuple[dict[str, int], list[int]]:
         """Numbers of the batch's boots, and the indexes of the records that were never stored.
         They count as stored from now on."""
         now = time.time_ns()

@@ -20,9 +20,10 @@ from app.store import (
     Scope,
     SenderRow,
     VersionRow,
-    whole,
 )
-from app.store.sqlite.accounts import lost
+from app.store.facts import missing
+from app.store.sqlite.accounts import account_of
+from app.store.sqlite.repeated_lines import keep, whole
 from app.store.sqlite.rollup import SENDER, TRAFFIC, Rollup
 from app.store.sqlite.search import cursor, i64, search
 
@@ -169,8 +170,8 @@ class Reader:
 
     def boots(self) -> list[BootRow]:
         rows = self.connection.execute(
-            "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered, ended,"
-            " lost FROM boot ORDER BY first_ns, id"
+            "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered, lost,"
+            " ended FROM boot ORDER BY first_ns, id"
         )
         return [_boot(*row) for row in rows]
 
@@ -192,9 +193,8 @@ class Reader:
             dictionary, packed = self.connection.execute(
                 "SELECT dictionary_id, line FROM form WHERE id=?", (number,)
             ).fetchone()
-            if len(self._forms) >= _FORMS:
-                self._forms.clear()
-            line = self._forms[number] = self._decompressor(dictionary).decompress(packed)
+            line = self._decompressor(dictionary).decompress(packed)
+            keep(self._forms, number, line, _FORMS)
         return line
 
     def _decompressor(self, dictionary: int) -> zstandard.ZstdDecompressor:
@@ -249,17 +249,13 @@ def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list
 
 def _boot(
     boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
-    numbered: int, ended: int, told: str,
+    *columns: Any,
 ) -> BootRow:  # fmt: skip
-    reasons = lost(told)
-    known = sum(reasons.values())
-    gone = max(max_seq, numbered) - count
-    missing = gone if ended else max(max_seq - count, min(known, gone))
-    if ended and missing > known:
-        reasons["killed"] = missing - known
+    account = account_of(boot, *columns)
+    gone, why = missing(account, max_seq, count)
     return BootRow(
         boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
-        numbered=numbered, missing=missing, lost=reasons, ended=bool(ended), first_ns=first,
+        numbered=account.numbered, missing=gone, lost=why, ended=account.ended, first_ns=first,
         last_ns=last,
     )  # fmt: skip
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from app.store import (
     BootRow,
     CaptureQuery,
-    Decoders,
     EndpointRow,
     FieldRow,
     Incoming,
@@ -40,21 +39,17 @@ _QUESTION_S = 30.0  # of one reader's time: a search may have to look at everyth
 _STEP = 500  # captures dropped in one transaction
 
 
-def _no_decoders(profile: str, rule: str) -> Sequence[str]:
-    return ()
-
-
 class SqliteStore:
     """Every method from any thread."""
 
-    def __init__(self, path: Path, decoders: Decoders = _no_decoders) -> None:
+    def __init__(self, path: Path) -> None:
         """Opens the store at `path`, or makes it. Raises StoreError."""
         self.path = path
         self._lock = threading.Lock()  # of the writer
         self._readers = _Readers(path)
         connection = open_writer(path)
         try:
-            self._writer: Writer | None = Writer(connection, decoders)
+            self._writer: Writer | None = Writer(connection)
         except BaseException:
             connection.close()
             raise

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import zstandard
 
-from app.contract.record import CaptureRecord
-from app.store import Decoders, Form, Incoming, Told, Written
-from app.store.inventory import route_of
+from app.store import Incoming, Told, Written
+from app.store.facts import Sums, facet
 from app.store.sqlite.accounts import tell
-from app.store.sqlite.dedup import Claims
-from app.store.sqlite.ids import Names
-from app.store.sqlite.rollup import Batch, sender
+from app.store.sqlite.dedup import Dedup
+from app.store.sqlite.ids import IdTable
+from app.store.sqlite.repeated_lines import Form, Repeated, keep
+from app.store.sqlite.rollup import write
 
 DICTIONARY_SIZE = 16 * 1024
 TRAIN_AFTER = 1_000  # records
@@ -25,11 +25,10 @@ _LEVEL = 1  # of zstd: five sixths of the time of 3, for 4 % more bytes
 class Writer:
     """Owns the connection that writes."""
 
-    def __init__(self, connection: sqlite3.Connection, decoders: Decoders) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self._decoders = decoders
-        self._names = Names(connection)
-        self._claims = Claims(connection)
+        self._ids = IdTable(connection)
+        self._dedup = Dedup(connection)
         self._forms: dict[Form, int] = {}
         self._dictionary = 0
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
@@ -53,8 +52,8 @@ class Writer:
 
     def forget(self) -> None:
         """What is remembered of the file: after a roll-back, and after pruning."""
-        self._names.forget()
-        self._claims.forget()
+        self._ids.forget()
+        self._dedup.forget()
         self._forms.clear()
 
     def train(self) -> None:
@@ -99,63 +98,45 @@ class Writer:
         )
 
     def _write(self, batch: Sequence[Incoming]) -> Written:
-        boots, stored = self._claims.claim(batch)
-        sums = Batch(self._names, self._decoders)
+        boots, stored = self._dedup.take(batch)
+        sums = Sums()
         (last,) = self.connection.execute("SELECT last FROM total").fetchone()
-        facets: dict[object, int] = {}
+        forms: dict[Form, tuple[int, int]] = {}  # the facet of its lines, and its number
         rows = []
         for number, index in enumerate(stored, last + 1):
             one = batch[index]
-            record, known = one.record, one.facts
-            like = known and known.like
-            facet = facets.get(like)
-            if facet is None:
-                facet = self._names.facet(_facet(record))
-                if like:
-                    facets[like] = facet
-            sums.add(record, facet, known)
-            boot, form, kept = boots[record.boot], one.form, one.kept
-            if form:
-                dictionary = -(self._forms.get(form) or self._form(form, boot))
+            record, facts = one.record, one.facts
+            group: object
+            boot = boots[record.boot]
+            if isinstance(one, Repeated):
+                group = form = one.form
+                known = forms.get(form)
+                if known is None:
+                    known = forms[form] = self._ids.facet(facet(record)), self._form(form, boot)
+                place, form_number = known
+                dictionary, kept = -form_number, one.values
             else:
-                dictionary, kept = self._dictionary, self._compressor.compress(kept)
-            rows.append((number, boot, record.seq, record.time_ns, facet, dictionary, kept))
+                place = self._ids.facet(facet(record))
+                of = record.workload
+                group = (place, record.answered_by, of.node, of.image, facts.seen)
+                dictionary, kept = self._dictionary, self._compressor.compress(one.line)
+            sums.add(record, facts, group)
+            rows.append((number, boot, record.seq, record.time_ns, place, dictionary, kept))
         self.connection.executemany("INSERT INTO capture VALUES (?,?,?,?,?,?,?)", rows)
         self.connection.execute("UPDATE total SET records=records+?1, last=last+?1", (len(stored),))
-        new_fields = sums.write(self.connection)
-        return Written(stored, len(batch) - len(stored), new_fields, self._names.new_hosts())
+        new_fields = write(self.connection, self._ids, sums)
+        return Written(stored, len(batch) - len(stored), new_fields, self._ids.new_hosts())
 
     def _form(self, form: Form, boot: int) -> int:
+        number = self._forms.get(form)
+        if number is not None:
+            return number
         key = (boot, self._dictionary, self._compressor.compress(form.line))
         row: tuple[int] | None = self.connection.execute(
             "SELECT id FROM form WHERE boot_id=? AND dictionary_id=? AND line=?", key
         ).fetchone()
-        number = row[0] if row else self._add_form(key)
-        if len(self._forms) >= _FORMS:
-            self._forms.clear()
-        self._forms[form] = number
-        return number
+        return keep(self._forms, form, row[0] if row else self._add_form(key), _FORMS)
 
     def _add_form(self, key: tuple[int, int, bytes]) -> int:
         sql = "INSERT INTO form(boot_id, dictionary_id, line) VALUES (?,?,?)"
         return self.connection.execute(sql, key).lastrowid or 0
-
-
-def _facet(record: CaptureRecord) -> tuple[str | int, ...]:
-    """In the order of the table's columns."""
-    request = record.request
-    return (
-        record.kind,
-        record.profile,
-        record.host,
-        request.method if request else "",
-        request.path[:1_024] if request else "",
-        route_of(record),
-        record.rule,
-        record.action,
-        record.reason,
-        record.response.status if record.response else 0,
-        record.product_version,
-        record.workload.namespace,
-        sender(record),
-    )

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.ingest import digest
 from app.store.sqlite import repeated_lines
+from tests.lines import arrived
 
 
 @pytest.fixture
@@ -18,5 +18,5 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def forget() -> None:
-    for known in (digest._senders, repeated_lines._patterns, repeated_lines._wanted):
+    for known in (arrived._senders, arrived._patterns, arrived._wanted):
         known.clear()

@@ -3,6 +3,7 @@
 What the app's failures lead to is in tests/integration/test_sidecar_app.py.
 """
 
+import asyncio
 import socket
 import time
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from mitmproxy.test import tutils
 
 from addon.exchange import routing
-from addon.exchange.app_pool import Answered, Pool
+from addon.exchange.app_pool import Answered, AppFailed, Pool
 from addon.exchange.exchange import Exchange, Kept, Line, query_of, trace
 from addon.exchange.reply import headers_of
 from addon.exchange.routing import Killed, Router
@@ -100,6 +101,27 @@ async def test_an_app_that_is_away_is_not_asked_for_a_while(
         assert (await router.answer(exchange)).body == LINE
         assert (exchange.answered_by, exchange.reason) == ("sidecar", reason)
     assert not await router.takes_over()
+
+
+async def test_who_waited_for_a_turn_does_not_ask_an_app_that_failed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At an app whose host drops packets, each turn takes the whole time of a connection."""
+    monkeypatch.setattr(routing, "CIRCUIT_SECONDS", 60)
+    router = Router(Pool("127.0.0.1", 9, size=1))
+    tried = 0
+
+    async def no_connection() -> None:
+        nonlocal tried
+        tried += 1
+        await asyncio.sleep(0.05)
+        raise AppFailed("app_unreachable", "no connection in time")
+
+    monkeypatch.setattr(router.pool, "_connect", no_connection)
+    exchanges = [exchange_with(rule("x", "/x", answer_at="app")) for _ in range(5)]
+    await asyncio.gather(*map(router.answer, exchanges))
+    assert tried == 1
+    assert [x.reason for x in exchanges] == ["app_unreachable", *["circuit_open"] * 4]
 
 
 async def test_an_app_that_is_silent_is_not_asked_for_a_while_and_then_is(

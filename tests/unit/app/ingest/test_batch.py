@@ -25,6 +25,7 @@ from app.ingest.batch import (
     told_by,
 )
 from app.store import Told, Written
+from tests.records import decoded
 
 BOOT = "0123456789abcdef"
 
@@ -48,7 +49,7 @@ TWO = line(1) + b"\n" + line(2) + b"\n"
     ],
 )
 def test_every_encoding_gives_the_records(body: bytes, encoding: str) -> None:
-    batch = read_batch(body, encoding)
+    batch = read_batch(body, encoding, decoded)
     assert [i.record.seq for i in batch.records] == [1, 2]
     assert [i.line for i in batch.records] == [line(1), line(2)]
     assert batch.refused == []
@@ -57,7 +58,7 @@ def test_every_encoding_gives_the_records(body: bytes, encoding: str) -> None:
 def test_a_line_that_is_no_record_is_refused_alone() -> None:
     named = msgspec.json.encode({"boot": BOOT, "seq": 7, "kind": "nonsense", "time_ns": 1})
     newer = line(8).replace(b'"schema":1', b'"schema":99') if b'"schema"' in line(8) else b"x"
-    batch = read_batch(b"\n".join([line(1), b"{", named, b"\xff\xfe", newer, line(2)]), "")
+    batch = read_batch(b"\n".join([line(1), b"{", named, b"\xff\xfe", newer, line(2)]), "", decoded)
     assert [i.record.seq for i in batch.records] == [1, 2]
     assert [(r.line, r.id) for r in batch.refused][:3] == [(2, ""), (3, f"{BOOT}-7"), (4, "")]
     assert all(r.reason for r in batch.refused)
@@ -65,7 +66,7 @@ def test_a_line_that_is_no_record_is_refused_alone() -> None:
 
 def test_unknown_fields_stay_in_the_line() -> None:
     newer = line(1)[:-1] + b',"invented":{"a":[1]}}'
-    assert read_batch(newer, "").records[0].line == newer
+    assert read_batch(newer, "", decoded).records[0].line == newer
 
 
 def windowed(log: int) -> bytes:
@@ -76,7 +77,7 @@ def windowed(log: int) -> bytes:
 
 
 def test_a_window_within_the_limit_is_read() -> None:
-    assert len(read_batch(windowed(26), "zstd").records) == 2
+    assert len(read_batch(windowed(26), "zstd", decoded).records) == 2
 
 
 @pytest.mark.parametrize(
@@ -101,14 +102,17 @@ def test_a_window_within_the_limit_is_read() -> None:
 )
 def test_a_batch_that_cannot_be_read(body: bytes, encoding: str, status: int) -> None:
     with pytest.raises(BatchError) as caught:
-        read_batch(body, encoding)
+        read_batch(body, encoding, decoded)
     assert caught.value.status == status
     assert caught.value.hint
 
 
 def test_as_many_lines_as_allowed() -> None:
-    assert len(read_batch(b"x\n" * LINES_CAP, "").refused) == LINES_CAP
-    assert [r.line for r in read_batch(b"\n x\r\n\n" + b"x\rx\x0bx\x85", "").refused] == [2, 4]
+    assert len(read_batch(b"x\n" * LINES_CAP, "", decoded).refused) == LINES_CAP
+    assert [r.line for r in read_batch(b"\n x\r\n\n" + b"x\rx\x0bx\x85", "", decoded).refused] == [
+        2,
+        4,
+    ]
 
 
 async def test_the_wire_is_bounded() -> None:
@@ -133,7 +137,7 @@ def test_what_a_batch_takes_is_known_before_it_is_decompressed() -> None:
     unknown = streamed.compress(TWO) + streamed.flush()
     for body, encoding in ((gzip.compress(TWO), "gzip"), (unknown, "zstd"), (b"x", "zstd")):
         assert plain_size(body, encoding) == BATCH_CAP
-    assert read_batch(unknown, "zstd").records
+    assert read_batch(unknown, "zstd", decoded).records
 
 
 def test_receipt_counts() -> None:
@@ -163,15 +167,15 @@ def test_records_are_bound_to_the_pod_of_their_sender() -> None:
         for n, workload in enumerate([mine, *others], 1)
     ]
     lines[2] = lines[2][:-1] + b',"newer":{"a":[1]}}'
-    batch = read_batch(b"\n".join(lines), "")
-    assert bind(batch, pod) == 3
+    batch = read_batch(b"\n".join(lines), "", decoded)
+    assert bind(batch, pod, decoded) == 3
     for kept in batch.records:
         assert kept.record == decode(kept.line)
         assert Pod(*(getattr(kept.record.workload, n) for n in ("namespace", "pod", "uid"))) == pod
     assert batch.records[0].line == lines[0]
     assert batch.records[2].record.workload.image == "i"
     assert b'"newer":{"a":[1]}' in batch.records[2].line
-    assert bind(batch, pod) == 0
+    assert bind(batch, pod, decoded) == 0
 
 
 async def test_what_waits_for_the_disk_is_bounded() -> None:

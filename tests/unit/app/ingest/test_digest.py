@@ -4,17 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from app.contract.record import Body, CaptureRecord, Message, Workload, decode, encode
-from app.ingest import digest as digesting
+from app.contract.record import Body, CaptureRecord, Message, Workload, encode
 from app.ingest.counters import Counting
-from app.ingest.digest import said
 from app.logs.files import request_log
 from app.otel.metrics import Metrics
-from app.store import CaptureQuery, Incoming
-from app.store.sqlite.rollup import facts
+from app.store import CaptureQuery
+from app.store.facts import facts
+from app.store.sqlite.repeated_lines import Repeated
 from app.store.sqlite.store import SqliteStore
-from tests.lines import arrived, is_remembered, line_of, same
-from tests.records import T0, exchange, log, spliced
+from tests.lines import arrived, line_of
+from tests.records import T0, decoded, exchange, log, spliced
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
@@ -37,11 +36,10 @@ def test_facts_and_line_are_those_of_the_whole_record() -> None:
         known, log_line = facts(record, ()), request_log(record)
         line = encode(record)
         incoming = arrived(line)
-        assert (incoming.facts, incoming.said, incoming.line) == (known, log_line, line)
-        assert said(incoming) == log_line
+        assert (incoming.facts, incoming.log_line, incoming.line) == (known, log_line, line)
         kept = len(encode(incoming.record))
         assert record.kind in ("spliced", "log") or kept < len(line)
-    assert [bool(arrived(encode(r)).said) for r in records()] == [
+    assert [bool(arrived(encode(r)).log_line) for r in records()] == [
         True,
         True,
         True,
@@ -61,7 +59,7 @@ def test_store_and_counters_see_no_difference(tmp_path: Path) -> None:
             query = [("v", "4.1"), ("ib", str(seq))]
             lines.append(line_of(10 * sender + status, seq, time_ns=time_ns, query=query, **of))
     results: list[object] = []
-    for ready in (arrived, lambda line: Incoming(decode(line), line)):
+    for ready in (arrived, decoded):
         store = SqliteStore(tmp_path / f"{len(results)}.sqlite")
         try:
             batch = [ready(line) for line in lines]
@@ -77,24 +75,5 @@ def test_store_and_counters_see_no_difference(tmp_path: Path) -> None:
         finally:
             store.close()
     assert results[0] == results[1]
-    assert len({one.facts.like for one in map(arrived, lines) if one.facts}) == 4  # and None
-
-
-def test_a_sender_may_have_a_few_forms() -> None:
-    for status in range(200, 200 + digesting._FORMS):
-        for seq in range(1, 64):
-            same(line_of(1, seq, status=status))
-    assert all(is_remembered(line_of(1, 99, status=200 + n)) for n in range(digesting._FORMS))
-    for seq in range(1, 1_024):
-        arrived(line_of(1, seq, status=404))
-    assert is_remembered(line_of(1, 99, status=404))
-    (sender,) = digesting._senders.values()
-    assert len(sender.forms) == digesting._FORMS
-
-
-def test_who_sends_ever_new_ones_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    learned: list[bytes] = []
-    monkeypatch.setattr(digesting, "learn", lambda line, *rest: learned.append(line))
-    for seq in range(1, 1_001):
-        arrived(line_of(1, seq, path=f"/{seq}"))
-    assert len(learned) == 9  # the 2nd, 4th, … 512th
+    forms = {one.form for one in map(arrived, lines) if isinstance(one, Repeated)}
+    assert len(forms) == 3

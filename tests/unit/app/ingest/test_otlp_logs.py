@@ -2,11 +2,9 @@ import json
 
 import pytest
 
-from app.contract.record import decode
 from app.ingest.otlp_logs import log_record
-from app.store import Incoming
 from tests.lines import forms_of
-from tests.records import exchange, incoming, log
+from tests.records import decoded, exchange, incoming, log
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -36,7 +34,7 @@ def test_a_capture_is_its_json_with_what_is_searched_for_beside_it() -> None:
 
 def test_a_capture_that_was_read_by_its_form_lacks_nothing() -> None:
     (sent,) = forms_of(1, 1)
-    whole = log_record(Incoming(decode(sent.line), sent.line))
+    whole = log_record(decoded(sent.line))
     assert log_record(sent) == whole
     assert whole.trace_id and whole.span_id
 

@@ -18,6 +18,8 @@ from app.otel.metrics import Metrics
 from app.profiles import load_profiles
 from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Told, Written
 from app.store.sqlite.store import SqliteStore
+from tests.lines import no_decoders
+from tests.records import decoded
 from tests.waiting import until, wait_for
 
 SIDECAR = "feedfeedfeedfeed"
@@ -52,6 +54,7 @@ class Bench:
         self.writer = Writer(
             self.store,
             lambda: masker,
+            no_decoders,
             self.files,
             self.metrics,
             exporter,
@@ -95,7 +98,7 @@ def incoming(*seqs: int, **changes: object) -> list[Incoming]:
     made = []
     for seq in seqs:
         record = CaptureRecord(boot=SIDECAR, seq=seq, kind="exchange", time_ns=1, **changes)  # type: ignore[arg-type]
-        made.append(Incoming(record, encode(record)))
+        made.append(decoded(encode(record), record))
     return made
 
 
@@ -117,7 +120,7 @@ def test_sidecar_lines_go_to_their_file(bench: Bench) -> None:
     bench.writer.start()
     log = Log(level="WARNING", message="something", logger="addon")
     record = CaptureRecord(boot=SIDECAR, seq=1, kind="log", time_ns=1, log=log)
-    asyncio.run(bench.writer.write([Incoming(record, encode(record))]))
+    asyncio.run(bench.writer.write([decoded(encode(record), record)]))
     assert bench.writer.close(10) == 0
     assert "WARNING" in (bench.logs / "mitmproxy.log").read_text()
     assert not (bench.logs / "telemetry_requests.log").exists()

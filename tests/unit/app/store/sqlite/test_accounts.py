@@ -9,7 +9,7 @@ import pytest
 
 from app.contract.account import Account
 from app.store import Told
-from app.store.sqlite.accounts import lost, tell
+from app.store.sqlite.accounts import account_of, tell
 from app.store.sqlite.schema import open_writer
 
 BOOT = "ab" * 16
@@ -22,11 +22,10 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def row(connection: sqlite3.Connection) -> tuple[int, dict[str, int], int]:
-    numbered, column, ended = connection.execute(
-        "SELECT numbered, lost, ended FROM boot"
-    ).fetchone()
-    return numbered, lost(column), ended
+def row(connection: sqlite3.Connection) -> Account:
+    return account_of(
+        *connection.execute("SELECT boot, numbered, lost, ended FROM boot").fetchone()
+    )
 
 
 def test_any_order_ends_the_same(connection: sqlite3.Connection) -> None:
@@ -39,7 +38,9 @@ def test_any_order_ends_the_same(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM boot")
         for account in (*order, order[0]):
             assert tell(connection, [Told(account, "", "")]) == {BOOT: 0}
-        assert row(connection) == (30, {"shutdown": 2, "spool_full": 4}, 1)
+        assert row(connection) == Account(
+            boot=BOOT, numbered=30, lost={"shutdown": 2, "spool_full": 4}, ended=True
+        )
 
 
 def test_what_is_known_is_not_written_again(connection: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Each record is claimed once, whatever the order, and whatever was remembered or forgotten."""
+"""Each record is stored once, whatever the order, and whatever was remembered or forgotten."""
 
 import random
 import sqlite3
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.store.sqlite import dedup
-from app.store.sqlite.dedup import Claims
+from app.store.sqlite.dedup import Dedup
 from app.store.sqlite.schema import open_writer
 from tests.records import BOOT, OTHER_BOOT, exchange, incoming
 
@@ -28,14 +28,14 @@ def runs(connection: sqlite3.Connection) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("seed", range(8))
 def test_runs_are_what_a_set_would_be(connection: sqlite3.Connection, seed: int) -> None:
     chance = random.Random(seed)
-    claim = Claims(connection)
+    some = Dedup(connection)
     seen: set[int] = set()
     for _ in range(60):
         if chance.random() < 0.1:
-            claim.forget()
+            some.forget()
         start = chance.randrange(1, 80) if chance.random() < 0.5 else max(seen, default=0) + 1
         seqs = [start + n * chance.choice((1, 1, 1, 2)) for n in range(chance.randrange(1, 8))]
-        _, stored = claim.claim(incoming(*(exchange(n) for n in seqs)))
+        _, stored = some.take(incoming(*(exchange(n) for n in seqs)))
         assert sorted(seqs[i] for i in stored) == sorted(set(seqs) - seen)
         seen |= set(seqs)
         bounds = runs(connection)
@@ -47,12 +47,12 @@ def test_runs_are_what_a_set_would_be(connection: sqlite3.Connection, seed: int)
 
 
 def test_a_stream_in_order_is_one_run_and_reads_nothing(connection: sqlite3.Connection) -> None:
-    claim = Claims(connection)
-    claim.claim(incoming(exchange(1)))
+    some = Dedup(connection)
+    some.take(incoming(exchange(1)))
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
     for start in range(2, 100, 7):
-        claim.claim(incoming(*(exchange(n) for n in range(start, start + 7))))
+        some.take(incoming(*(exchange(n) for n in range(start, start + 7))))
     connection.set_trace_callback(None)
     assert runs(connection) == [(1, 99)]
     assert [s for s in statements if s.startswith("SELECT")] == []
@@ -62,12 +62,12 @@ def test_boots_are_apart_and_more_of_them_than_are_remembered(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dedup, "_CACHE", 2)
-    claim = Claims(connection)
+    some = Dedup(connection)
     boots = [BOOT, OTHER_BOOT, "ef" * 16, "01" * 16]
     batch = incoming(*(exchange(n, boot=boot) for n in (1, 2) for boot in boots))
-    numbers, stored = claim.claim(batch)
+    numbers, stored = some.take(batch)
     assert (sorted(numbers), stored) == (sorted(boots), list(range(8)))
-    assert claim.claim(batch)[1] == []
+    assert some.take(batch)[1] == []
     assert connection.execute("SELECT boot, count FROM boot ORDER BY id").fetchall() == [
         (boot, 2) for boot in boots
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from app.store import OTHER
 from app.store.sqlite import ids
-from app.store.sqlite.ids import Names
+from app.store.sqlite.ids import IdTable
 from app.store.sqlite.schema import open_writer
 from app.store.sqlite.store import SqliteStore
 from tests.records import exchange, incoming
@@ -22,7 +22,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_one_number_a_name(connection: sqlite3.Connection) -> None:
-    first, second = Names(connection), Names(connection)
+    first, second = IdTable(connection), IdTable(connection)
     key = ("cribl", "cdn.cribl.io", "GET", "/a")
     assert first.endpoint(*key) == first.endpoint(*key) == second.endpoint(*key)
     assert first.endpoint(*key) != first.endpoint("cribl", "cdn.cribl.io", "GET", "/b")
@@ -32,7 +32,7 @@ def test_one_number_a_name(connection: sqlite3.Connection) -> None:
 
 
 def test_forgets_what_was_rolled_back(connection: sqlite3.Connection) -> None:
-    some = Names(connection)
+    some = IdTable(connection)
     connection.execute("BEGIN")
     some.endpoint("cribl", "h", "GET", "/lost")
     connection.execute("ROLLBACK")
@@ -77,7 +77,7 @@ def test_fields_are_bounded_over_all_endpoints(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ids, "FIELDS_IN_ALL", 2)
-    some = Names(connection)
+    some = IdTable(connection)
     one, two = (some.endpoint("cribl", "h", "GET", route) for route in ("/a", "/b"))
     assert some.field(one, "a")[1] and some.field(two, "a")[1]
     assert some.field(two, "b") == (None, False)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.record import Body, Endpoint, Message, encode
-from app.ingest import digest as digesting
 from app.store.sqlite import repeated_lines
 from tests.lines import USUAL, arrived, is_remembered, line_of, same
 from tests.records import T0, exchange
@@ -71,7 +70,9 @@ def test_text_that_looks_like_the_usual(query: str) -> None:
     [
         {}, {"answer_ns": 0}, {"client": None}, {"client": Endpoint(address="::1")},
         {"trace_id": "", "span_id": ""}, {"response": None}, {"status": 503}, {"mask_key": "k"},
-        {"action": "pass"}, {"reason": "blocked", "host": ""},
+        {"action": "pass"}, {"reason": "blocked", "host": ""}, {"path": "/\x7f"}, {"path": "/é%s"},
+        {"query": [("a", "b c"), ("n", "7")]}, {"query": [("a", "1"), ("b", "2"), ("a", "3")]},
+        {"query": [("a", "1,2"), ("%b", "%"), ("n", "7")]},
     ],
     ids=str,
 )  # fmt: skip
@@ -88,9 +89,9 @@ def test_usual_lines_are_read_by_their_form(given: dict[str, Any]) -> None:
         {"kind": "refused"}, {"duration_ns": 0}, {"body": Body(text="{}", size=2)},
         {"message": Message(of="x", sender="client", body=Body(text="hello", size=5))},
         {"query": []}, {"trace_id": "of somebody's own"}, {"span_id": "2"},
-        {"path": "/\x7f"}, {"path": "/é"}, {"query": [("a", "b c")]}, {"query": [("a", "1")] * 2},
         {"time_ns": 9 * 10**18}, {"seq": 10**15}, {"path": "x" * repeated_lines._SMALL},
-        {"query": [("a", "x" * repeated_lines._SMALL)]}, {"query": [("a", "1,2")]},
+        {"query": [("a", "x" * repeated_lines._SMALL)]}, {"query": [("a", "é")]},
+        {"query": [("a", '"')]},
     ],
     ids=lambda given: str(given)[:30],
 )  # fmt: skip
@@ -98,8 +99,8 @@ def test_all_others_are_decoded(given: dict[str, Any]) -> None:
     line = encode(exchange(**({"seq": 1} | USUAL | given)))
     same(line)
     assert not is_remembered(line)
-    assert not repeated_lines._patterns
-    assert not any(sender.forms for sender in digesting._senders.values())
+    assert not arrived._patterns
+    assert not any(sender.forms for sender in arrived._senders.values())
 
 
 @pytest.mark.parametrize(
@@ -129,12 +130,12 @@ def test_counters_and_instants_that_change_are_one_query() -> None:
         query = [("v", "4.16.1"), ("ib", str(n)), ("lt", str(1_700_000_000 + n % 100)), ("x9", "a")]
         line = encode(exchange(1, query=query))
         same(line)
-        found = arrived(line).facts
-        assert found and found.seen
-        kinds = {f.path: (f.type, f.shape) for f in found.seen.fields}
+        seen = arrived(line).facts.seen
+        assert seen
+        kinds = {f.path: (f.type, f.shape) for f in seen.fields}
         assert kinds["query.ib"] == ("integer", "")
         assert kinds["query.lt"] == ("integer", "timestamp")
-    assert len(repeated_lines._patterns) == 1
+    assert len(arrived._patterns) == 1
 
 
 def test_senders_share_a_pattern() -> None:
@@ -148,7 +149,7 @@ def test_senders_share_a_pattern() -> None:
         for seq in (1, 2, 3):
             same(line_of(sender, seq, query=versions, status=200 + sender % 2))
         assert is_remembered(line_of(sender, 4, query=versions, status=200 + sender % 2))
-    assert len(repeated_lines._patterns) == 2  # one for each status
+    assert len(arrived._patterns) == 2  # one for each status
 
 
 def test_what_is_no_number_stays_the_same() -> None:
@@ -172,10 +173,10 @@ def test_what_is_no_number_stays_the_same() -> None:
 def test_a_pattern_is_compiled_when_it_was_wanted_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeated_lines, "_TIMES", 3)
     for sender in range(3):
-        assert not repeated_lines._patterns
+        assert not arrived._patterns
         for seq in (1, 2):
             arrived(line_of(sender, seq))
-    assert len(repeated_lines._patterns) == 1
+    assert len(arrived._patterns) == 1
     assert is_remembered(line_of(2, 3))
 
 
@@ -184,3 +185,23 @@ def test_what_is_remembered_is_bounded() -> None:
     for n in range(10):
         assert repeated_lines.keep(known, n, 2 * n, 3) == 2 * n
         assert known[n] == 2 * n and len(known) <= 3
+
+
+def test_a_sender_may_have_a_few_forms() -> None:
+    for status in range(200, 200 + repeated_lines._FORMS):
+        for seq in range(1, 64):
+            same(line_of(1, seq, status=status))
+    assert all(is_remembered(line_of(1, 99, status=200 + n)) for n in range(repeated_lines._FORMS))
+    for seq in range(1, 1_024):
+        arrived(line_of(1, seq, status=404))
+    assert is_remembered(line_of(1, 99, status=404))
+    (sender,) = arrived._senders.values()
+    assert len(sender.forms) == repeated_lines._FORMS
+
+
+def test_who_sends_ever_new_ones_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[bytes] = []
+    monkeypatch.setattr(arrived, "_learn", lambda line, *rest: learned.append(line))
+    for seq in range(1, 1_001):
+        arrived(line_of(1, seq, path=f"/{seq}"))
+    assert len(learned) == 9  # the 2nd, 4th, … 512th

@@ -7,12 +7,12 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.contract.record import Body, CaptureRecord, Message, Workload
+from app.contract.record import CaptureRecord, Workload
 from app.store import OTHER, Scope
-from app.store.sqlite.rollup import SENDER, TRAFFIC, sender, sizes
+from app.store.sqlite.rollup import SENDER, TRAFFIC
 from app.store.sqlite.schema import open_writer
 from app.store.sqlite.store import SqliteStore
-from tests.records import BOOT, HOUR, T0, exchange, incoming, spliced
+from tests.records import HOUR, T0, exchange, incoming
 
 RECORDS = st.lists(
     st.builds(
@@ -135,20 +135,6 @@ def test_reason_that_is_not_known_shares_a_name(tmp_path: Path) -> None:
         assert {row.reason for row in store.endpoints()} == {OTHER, "loop"}
     finally:
         store.close()
-
-
-def test_sizes() -> None:
-    assert sizes(spliced(1)) == (100, 2_000)
-    post = exchange(1, path="/p", query=[("a", "bc")], body=Body(size=1_000))
-    assert sizes(post) == (2 + 5 + 1_000, 29)
-    message = Message(of=f"{BOOT}-1", sender="client", body=Body(size=7))
-    assert sizes(exchange(2, kind="message", message=message, response=None)) == (7, 0)
-
-
-def test_sender() -> None:
-    assert sender(exchange(1)) == "leader-0"
-    assert sender(exchange(1, pod="", namespace="")) == "10.1.2.3"
-    assert sender(exchange(1, pod="", namespace="", client=None)) == ""
 
 
 def test_of_node_and_image_the_latest_stay(tmp_path: Path) -> None:

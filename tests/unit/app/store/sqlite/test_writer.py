@@ -22,7 +22,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def writer_on(connection: sqlite3.Connection) -> Writer:
-    return Writer(connection, lambda profile, rule: ())
+    return Writer(connection)
 
 
 def test_dictionary_is_trained_once_and_used_after_a_restart(

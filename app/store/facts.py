@@ -1,0 +1,261 @@
+"""What every store takes from records alike, whatever it keeps them in: sizes, senders, what they
+are searched by, hours and days, and the sums of a batch.
+
+`app.ingest.digest` takes the `facts` of each record; a store adds its batch's `Sums` to its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from app.contract.account import Account
+from app.contract.record import REASONS, CaptureRecord
+from app.store import OTHER, Facts
+from app.store.inventory import Field, Observation, observe, route_of
+
+HOUR = 3_600 * 10**9
+DAY = 24 * HOUR
+_LARGEST = 1 << 46  # bytes or ns of one record that are believed: sums must fit 64 bits
+
+
+def facts(record: CaptureRecord, decoders: Sequence[str] = ()) -> Facts:
+    """`decoders` are those of the record's rule."""
+    return Facts(*sizes(record), observe(record, decoders))
+
+
+def sizes(record: CaptureRecord) -> tuple[int, int]:
+    """Bytes that left and bytes that came back: target and body, without headers; of a spliced
+    connection all of them. A masked target counts as it is kept."""
+    if record.kind == "spliced":
+        return min(record.sent, _LARGEST), min(record.received, _LARGEST)
+    out = in_ = 0
+    if record.message:
+        if record.message.sender == "client":
+            out = record.message.body.size
+        else:
+            in_ = record.message.body.size
+    elif request := record.request:
+        query = "".join(chain.from_iterable(request.query))
+        out = len(request.path) + len(query) + 2 * len(request.query)
+        if request.body:
+            out += request.body.size
+    if record.response and record.response.body:
+        in_ = record.response.body.size
+    return min(out, _LARGEST), min(in_, _LARGEST)
+
+
+def narrowed(record: CaptureRecord) -> CaptureRecord:
+    """Without what its facts and its lines say of it: headers, query, bodies and message; and of a
+    request without what is another each time, but for number, time and duration. In place."""
+    if record.request:
+        record.request.query = []
+        record.request.headers = []
+        record.request.body = None
+        record.answer_ns = 0
+        record.trace_id = record.span_id = ""
+        if record.client:
+            record.client = replace(record.client, port=0)
+    if record.response:
+        record.response.headers = []
+        record.response.body = None
+    record.message = None
+    return record
+
+
+class Facet(NamedTuple):
+    """What captures are searched by, besides their time."""
+
+    kind: str
+    profile: str
+    host: str
+    method: str
+    path: str
+    route: str
+    rule: str
+    action: str
+    reason: str
+    status: int
+    version: str
+    namespace: str
+    pod: str
+
+
+def facet(record: CaptureRecord) -> Facet:
+    request = record.request
+    return Facet(
+        record.kind, record.profile, record.host, request.method if request else "",
+        request.path[:1_024] if request else "", route_of(record), record.rule, record.action,
+        record.reason, record.response.status if record.response else 0, record.product_version,
+        record.workload.namespace, sender(record),
+    )  # fmt: skip
+
+
+def sender(record: CaptureRecord) -> str:
+    """The pod; on a machine without pods the client's address."""
+    workload = record.workload
+    if workload.pod or workload.namespace or record.client is None:
+        return workload.pod
+    return record.client.address
+
+
+@dataclass(slots=True)
+class Sum:
+    """Of some records. `node` and `image` are those of the last."""
+
+    first: int
+    last: int
+    node: str = ""
+    image: str = ""
+    count: int = 0
+    out: int = 0
+    in_: int = 0
+    duration: int = 0
+
+    def add(self, time_ns: int, out: int, in_: int, duration: int) -> None:
+        self.count += 1
+        self.out += out
+        self.in_ += in_
+        self.duration += duration
+        if time_ns < self.first:
+            self.first = time_ns
+        elif time_ns > self.last:
+            self.last = time_ns
+
+    def merge(self, other: "Sum") -> None:
+        self.count += other.count
+        self.out += other.out
+        self.in_ += other.in_
+        self.duration += other.duration
+        self.first = min(self.first, other.first)
+        if other.last >= self.last:
+            self.last, self.node, self.image = other.last, other.node, other.image
+
+
+Route = tuple[str, str, str, str]  # profile, host, method and route of an endpoint
+
+
+class Traffic(NamedTuple):
+    hour: int
+    endpoint: Route
+    version: str
+    rule: str
+    kind: str
+    action: str
+    answered_by: str
+    status: int
+    reason: str
+
+
+class Sender(NamedTuple):
+    day: int
+    endpoint: Route
+    version: str
+    namespace: str
+    pod: str
+
+
+@dataclass(slots=True)
+class Observed:
+    """The requests of one endpoint and version; those with equal fields are counted together."""
+
+    sum: Sum
+    others: int = 0  # fields over the limits
+    alike: dict[frozenset[Field], Sum] = field(default_factory=dict)
+
+    def fields(self) -> dict[Field, Sum]:
+        found: dict[Field, Sum] = {}
+        for fields, sum in self.alike.items():
+            for one in fields:
+                add_to(found, one, sum)
+        return found
+
+
+def add_to[K](sums: dict[K, Sum], key: K, sum: Sum) -> None:
+    if key not in sums:
+        sums[key] = Sum(sum.first, sum.last)
+    sums[key].merge(sum)
+
+
+class Sums:
+    """What roll-ups and inventory take from a batch: `add` each record that is new."""
+
+    def __init__(self) -> None:
+        # One record of each group, the fields of its request, and its group's sum.
+        self._groups: dict[tuple[object, int], tuple[CaptureRecord, Observation | None, Sum]] = {}
+
+    def add(self, record: CaptureRecord, facts: Facts, group: object) -> None:
+        """Records of one `group` differ in nothing but their numbers, times and sizes."""
+        if record.kind == "log":
+            return
+        time_ns = record.time_ns
+        key = (group, time_ns // HOUR)
+        found = self._groups.get(key)
+        if found is None:
+            of = record.workload
+            found = self._groups[key] = (
+                record, facts.seen, Sum(time_ns, time_ns, of.node, of.image),
+            )  # fmt: skip
+        found[2].add(time_ns, facts.out, facts.in_, min(record.duration_ns, _LARGEST))
+
+    def traffic(self) -> dict[Traffic, Sum]:
+        found: dict[Traffic, Sum] = {}
+        for record, _, sum in self._groups.values():
+            reason = record.reason if not record.reason or record.reason in REASONS else OTHER
+            key = Traffic(
+                sum.first // HOUR, _route(record), record.product_version, record.rule, record.kind,
+                record.action, record.answered_by,
+                record.response.status if record.response else 0, reason,
+            )  # fmt: skip
+            add_to(found, key, sum)
+        return found
+
+    def senders(self) -> dict[Sender, Sum]:
+        found: dict[Sender, Sum] = {}
+        for record, _, sum in self._groups.values():
+            who = (record.product_version, record.workload.namespace, sender(record))
+            add_to(found, Sender(sum.first // DAY, _route(record), *who), sum)
+        return found
+
+    def observed(self) -> dict[tuple[Route, str], Observed]:
+        """By endpoint and version."""
+        found: dict[tuple[Route, str], Observed] = {}
+        for record, seen, sum in self._groups.values():
+            if seen is None:
+                continue
+            key = (_route(record), record.product_version)
+            if key not in found:
+                found[key] = Observed(Sum(sum.first, sum.last))
+            found[key].sum.merge(sum)
+            found[key].others += seen.others * sum.count
+            add_to(found[key].alike, seen.fields, sum)
+        return found
+
+
+def _route(record: CaptureRecord) -> Route:
+    method = record.request.method if record.request else ""
+    return record.profile, record.host, method, route_of(record)
+
+
+def grown(before: Account, account: Account) -> Account:
+    """Numbers only grow: an account that comes twice or late changes nothing."""
+    reasons = before.lost.keys() | account.lost.keys()
+    return Account(
+        boot=account.boot,
+        numbered=max(before.numbered, account.numbered),
+        lost={r: max(before.lost.get(r, 0), account.lost.get(r, 0)) for r in reasons},
+        ended=before.ended or account.ended,
+    )
+
+
+def missing(account: Account, max_seq: int, count: int) -> tuple[int, dict[str, int]]:
+    """How many records of a boot are not stored, and why, as `app.store.BootRow` says. `count` of
+    them up to `max_seq` were."""
+    reasons = account.lost
+    known = sum(reasons.values())
+    gone = max(max_seq, account.numbered) - count
+    if not account.ended:
+        return max(max_seq - count, min(known, gone)), reasons
+    return gone, reasons | ({"killed": gone - known} if gone > known else {})

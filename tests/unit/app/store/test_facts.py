@@ -1,0 +1,68 @@
+"""What every store takes from records, without a store; what the sums are for is in the suite."""
+
+import pytest
+
+from app.contract.account import Account
+from app.contract.record import Body, CaptureRecord, Endpoint, Message, decode, encode
+from app.store.facts import DAY, HOUR, Sum, Sums, facts, grown, missing, narrowed, sender, sizes
+from tests.records import BOOT, T0, exchange, log, spliced
+
+
+def test_sizes() -> None:
+    assert sizes(spliced(1)) == (100, 2_000)
+    post = exchange(1, path="/p", query=[("a", "bc")], body=Body(size=1_000))
+    assert sizes(post) == (2 + 5 + 1_000, 29)
+    message = Message(of=f"{BOOT}-1", sender="client", body=Body(size=7))
+    assert sizes(exchange(2, kind="message", message=message, response=None)) == (7, 0)
+
+
+def test_sender() -> None:
+    assert sender(exchange(1)) == "leader-0"
+    assert sender(exchange(1, pod="", namespace="")) == "10.1.2.3"
+    assert sender(exchange(1, pod="", namespace="", client=None)) == ""
+
+
+def test_narrowed_records_of_a_sender_differ_in_number_time_and_duration_only() -> None:
+    one = exchange(1, query=[("a", "1")], trace_id="1" * 32, span_id="1" * 16, answer_ns=5)
+    other = exchange(2, time_ns=T0 + 1, duration_ns=7, client=Endpoint("10.1.2.3", 2))
+    left = narrowed(one)
+    left.seq, left.time_ns, left.duration_ns = 2, T0 + 1, 7
+    assert left == narrowed(other)
+    assert len(encode(left)) < len(encode(exchange(2))) / 1.3
+
+
+@pytest.mark.parametrize("record", [spliced(1), log(2, "a line", trace_id="2" * 32)])
+def test_narrowed_leaves_what_has_no_request_as_it_is(record: CaptureRecord) -> None:
+    assert narrowed(decode(encode(record))) == record
+
+
+def test_a_group_is_summed_by_hour_and_by_day() -> None:
+    sums = Sums()
+    for n, record in enumerate(
+        (exchange(1), exchange(2, time_ns=T0 + HOUR), exchange(3, time_ns=T0 - 1), log(4, "x"))
+    ):
+        sums.add(record, facts(record), record.kind)
+        assert sum(s.count for s in sums.traffic().values()) == min(n + 1, 3)
+    hours = {key.hour: (s.count, s.first, s.last) for key, s in sums.traffic().items()}
+    assert hours == {T0 // HOUR: (2, T0 - 1, T0), T0 // HOUR + 1: (1, T0 + HOUR, T0 + HOUR)}
+    ((by, s),) = sums.senders().items()
+    assert (by.day, by.pod, s.count) == (T0 // DAY, "leader-0", 3)
+    (observed,) = sums.observed().values()
+    assert observed.sum.count == 3
+    assert {s.count for s in observed.fields().values()} == {3}
+
+
+def test_node_and_image_are_those_of_the_last() -> None:
+    late, early = Sum(2, 2, "b", "of-b"), Sum(1, 1, "a", "of-a")
+    late.merge(early)
+    early.merge(late)
+    assert (late.node, late.image) == (early.node, early.image) == ("b", "of-b")
+
+
+def test_accounts_only_grow_and_what_a_boot_that_ended_cannot_tell_was_killed() -> None:
+    first = Account(boot=BOOT, numbered=10, lost={"shutdown": 2})
+    last = grown(Account(boot=BOOT, numbered=8, lost={"corrupt": 1}, ended=True), first)
+    assert last == Account(boot=BOOT, numbered=10, lost={"shutdown": 2, "corrupt": 1}, ended=True)
+    assert grown(last, first) == last
+    assert missing(first, max_seq=4, count=3) == (2, {"shutdown": 2})
+    assert missing(last, max_seq=4, count=3) == (7, {"shutdown": 2, "corrupt": 1, "killed": 4})
