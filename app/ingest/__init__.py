@@ -1,4 +1,4 @@
-"""Records on their way into the store: admitted (`admission`), read (`reading`, `batch`), made
-small (`digest`, `foreign`), and written by the one thread of `writer`, which counts them
-(`counters`) and passes them on (`otlp_logs`). `sidecars` knows who sends.
+"""Ingest: takes records into the store. Bodies are admitted (`admission`) and read (`reading`,
+`batch`), records digested (`digest`, `foreign`) and written by the one thread of `writer`, which
+counts them (`counters`) and exports them (`otlp_logs`). `sidecars` tracks the senders.
 """
