@@ -37,7 +37,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def told(skipped: list[tuple[str, str]]) -> str:
-    """How many for which reason, and the command that runs those that miss something."""
+    """Counts skipped tests by reason, and names the command that runs them."""
     counts = Counter(reason.removeprefix("Skipped: ").partition(": ")[0] for _, reason in skipped)
     reasons = ", ".join(f"{reason} ({count})" for reason, count in counts.most_common())
     given, targets = set(), set()
@@ -51,8 +51,7 @@ def told(skipped: list[tuple[str, str]]) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, Any, Any]:
-    """What tests log and print of hostile bytes may hold lone surrogates, which pytest-xdist does
-    not send."""
+    """Replaces lone surrogates, which tests log of hostile bytes and pytest-xdist does not send."""
     return encodable((yield))
 
 
