@@ -30,7 +30,7 @@ from addon.mitm.relay import Relay
 from addon.options import Options
 from addon.record.capture import Capture
 from addon.record.ship import Shipper
-from addon.target.dns import Address, Names, Refused, why
+from addon.target.dns import Address, Destinations, NotConnected, why
 from addon.target.first_bytes import Verdict, Wait
 from addon.tls.ca import Held
 from app.contract.record import REASONS, Endpoint
@@ -52,7 +52,7 @@ class Connections:
         sampler: Sampler | None,
         exchanges: Exchanges,
         memory: Memory,
-        dns: Names,
+        dns: Destinations,
         authority: Held | None,
         io: Callable[[connection.Client], Any],
     ) -> None:
@@ -107,7 +107,7 @@ class Connections:
             met = self._met[client] = Met(io.reader if io else None)
         met.sent = sent
         if server.address:
-            met.host = self.dns.named(server.address[0]) or server.address[0]
+            met.host = self.dns.stands_for(server.address[0]) or server.address[0]
             met.destination = destination_of(client, server)
         return met
 
@@ -118,7 +118,7 @@ class Connections:
         return self.options.all_is_over
 
     def named(self, context: Context) -> tuple[str, ...]:
-        return names_of(context.client, context.server, self.options.named)
+        return names_of(context.client, context.server, self.options.stands_for)
 
     def fails_closed(self, hosts: Iterable[str]) -> bool:
         rules, mode = self.profiles.rules, self.options.mode
@@ -142,7 +142,7 @@ class Connections:
 
     def lead_out(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Has the real host reached through the egress proxy, where there is one."""
-        if self.options.egress and exchange.named:
+        if self.options.egress and exchange.has_profile:
             # A Server of its own: others of the same client may be answered by the mock.
             flow.server_conn = connection.Server(
                 address=flow.server_conn.address, via=("http", self.options.egress.address)
@@ -194,7 +194,7 @@ class Connections:
         host, port = address[0], address[1]
         try:
             found = await self.dns.find(host, port, past_hosts_file=self.names(host))
-        except Refused as e:
+        except NotConnected as e:
             data.server.error = f"{e.reason}: {e}"
             raise exceptions.AddonHalt from None  # mitmproxy's own check would say it vaguely
         if found != (host, port):

@@ -18,7 +18,7 @@ _CGROUPS = (
 )
 
 
-class Memory(NamedTuple):
+class ContainerMemory(NamedTuple):
     folder: str
     usage: str  # name of a file there
     limit: int
@@ -47,7 +47,7 @@ class Memory(NamedTuple):
         return min(max(self.room / GROWTH, LOOKS_S[0]), LOOKS_S[1])
 
 
-def memory() -> Memory | None:
+def memory() -> ContainerMemory | None:
     """None where there is no limit."""
     for folder, most, usage in _CGROUPS:
         try:
@@ -56,7 +56,7 @@ def memory() -> Memory | None:
             continue
         # Without a limit version 2 says "max", version 1 a number beyond any machine's memory.
         limited = found.isdigit() and int(found) < 1 << 60
-        return Memory(folder, usage, int(found)) if limited else None
+        return ContainerMemory(folder, usage, int(found)) if limited else None
     return None
 
 

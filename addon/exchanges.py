@@ -34,7 +34,7 @@ from addon.record.ship import Shipper
 from app.contract import body as bodies
 from app.contract.actions import ANSWERED, OUTLINED, REFUSED
 from app.contract.canonical import host_of, hosts_in
-from app.contract.record import Body, Endpoint, Kind, first, text
+from app.contract.record import Body, Endpoint, Kind, first, joined, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
 from app.otel import lines
 from app.otel.sampling import Sampler
@@ -60,7 +60,7 @@ class Exchanges:
         self.capture = capture
         self.sampler = sampler
         self.router = router
-        self._named = options.named
+        self._stands_for = options.stands_for
         self._open: dict[str, dict[int, Exchange]] = {}  # unfinished, by client and number
 
     @property
@@ -87,7 +87,7 @@ class Exchanges:
     ) -> Line:
         """What is the same for all requests of a connection; `host` and `port` where they say it
         themselves, and not the connection."""
-        names = (*names_of(client, server, self._named), *hosts_in(host))
+        names = (*names_of(client, server, self._stands_for), *hosts_in(host))
         if server.address is not None:
             host, port = host or server.address[0], port or server.address[1]
         return Line(
@@ -97,7 +97,7 @@ class Exchanges:
             tls=tls_of(client),
             scheme=scheme or ("https" if server.tls else "http"),
             port=port,
-            named=client.sni or host,
+            stands_for=client.sni or host,
             names=tuple(dict.fromkeys(names)),
         )
 
@@ -169,7 +169,7 @@ class Exchanges:
         for name, value in headers:
             if name.lower() == "host":
                 said += hosts_in(value)
-        named = said[0] if said else host_of(line.named)
+        named = said[0] if said else host_of(line.stands_for)
         others = () if said == line.names and len(said) == 1 else (*said, *line.names)
         seen = Seen(
             method=text(method),
@@ -198,8 +198,8 @@ class Exchanges:
 
     def settle(self, exchange: Exchange) -> None:
         """Decides again with the body; over the cap it is unreadable."""
-        types = [v for n, v in exchange.seen.headers if n.lower() == "content-type"]
-        exchange.seen.json = bodies.reading(self._body(exchange), ", ".join(types))
+        kind = joined(exchange.seen.headers, "content-type")
+        exchange.seen.json = bodies.reading(self._body(exchange), kind)
         exchange.decision = decide(exchange.rules, exchange.seen, self.options.mode)
 
     def hands_over(self, exchange: Exchange) -> bool:
@@ -262,7 +262,7 @@ class Exchanges:
             exchange.received.add(exchange.reply.body)
         if exchange.reason in ("trailers", "unjudged") or exchange.action in REFUSED:
             self.finish(exchange, "refused", "blocked")
-        elif not exchange.named:
+        elif not exchange.has_profile:
             self.finish(exchange, "spliced", "not_named")
         else:
             self.finish(exchange, "exchange")
@@ -279,23 +279,14 @@ class Exchanges:
         sent = exchange.sent
         if not isinstance(sent, Kept) or not sent.size:
             return None
-        encodings = [v for n, v in exchange.seen.headers if n.lower() == "content-encoding"]
+        encoding = joined(exchange.seen.headers, "content-encoding")
         return bodies.keep(
-            sent.prefix,
-            size=sent.size,
-            sha256="",
-            encoding=", ".join(encodings),
-            cap=self.options.body_cap,
+            sent.prefix, size=sent.size, sha256="", encoding=encoding, cap=self.options.body_cap
         )
 
     def _json(self, exchange: Exchange, rule: Rule | None) -> Any:
-        kept = self._body(exchange)
-        if kept is None:
-            return None
-        found = bodies.documents(
-            kept, exchange.header("content-type"), rule.decoders if rule else ()
-        )
-        return found[0] if len(found) == 1 else (found or None)
+        kind = exchange.header("content-type")
+        return bodies.document(self._body(exchange), kind, rule.decoders if rule else ())
 
     def finish(self, exchange: Exchange, kind: Kind, reason: str = "") -> None:
         """Makes the record, once; every exchange that began comes here."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from addon.app_client.client import TROUBLES, Api
+from addon.app_client.client import TROUBLES, AppApi
 from addon.app_client.profiles import Profiles, built_in
 from addon.arrive import loopback
 from addon.arrive.proof import QUIC_REFUSED, QuicRefused
@@ -30,6 +30,7 @@ from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of
 from addon.wiring import Wiring
 from app.contract.names import DIR_SPOOL, METRICS
+from app.contract.record import bracketed
 from app.contract.rules import Bundle
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
@@ -49,7 +50,7 @@ class Process:
         options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._troubles: dict[str, str] = {}  # by the API's path, the last exchange's
         self.metrics = _metrics(options.redirected)
-        api = Api(
+        api = AppApi(
             options.api_url,
             token_reader(options.token_file),
             options.api_tls,
@@ -252,10 +253,10 @@ class Process:
         self._measure.begin()
 
 
-def _signed(options: Options, bundle: Bundle, api: Api) -> Constraints:
+def _signed(options: Options, bundle: Bundle, api: AppApi) -> Constraints:
     """What the authority may sign: the hosts whose addresses lead here, and where others come too,
     all of the profiles' that the app has now."""
-    named = set(options.named.values())
+    named = set(options.stands_for.values())
     if options.explicit is not None or options.all_until is not None or not named:
         asked = Profiles(api, bundle)
         # For the sake of the first start only: an app that is away must not hold it up.
@@ -263,7 +264,7 @@ def _signed(options: Options, bundle: Bundle, api: Api) -> Constraints:
         thread.start()
         thread.join(_FIRST_S)
         named |= hosts_of(bundle.rules) | hosts_of(asked.rules)
-    return constraints(named, options.named)
+    return constraints(named, options.stands_for)
 
 
 def _metrics(redirected: bool) -> Metrics:
@@ -277,7 +278,7 @@ def _metrics(redirected: bool) -> Metrics:
 
 def written(addresses: Iterable[tuple[str, int]]) -> list[str]:
     """Addresses as HOST:PORT, with brackets around IPv6."""
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses]
+    return [f"{bracketed(host)}:{port}" for host, port in addresses]
 
 
 def token_reader(path: Path) -> Callable[[], str]:

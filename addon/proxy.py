@@ -4,9 +4,7 @@ Called by `python -m addon`.
 """
 
 import asyncio
-import contextlib
 import gc
-import resource
 import signal
 import sys
 
@@ -21,7 +19,7 @@ from addon.mitm.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
 from addon.supervisor import CANNOT_START
-from app.contract.cores import no_core_dumps
+from app.contract.cores import allow_files, no_core_dumps
 from app.contract.rules import Bundle
 
 
@@ -124,13 +122,5 @@ def run(options: Options, bundle: Bundle | None = None) -> int:
             file=sys.stderr,
         )
         return CANNOT_START
-    _allow_files()
+    allow_files()
     return asyncio.run(_run(process))
-
-
-def _allow_files() -> None:
-    """As many open files as may be: a relayed connection takes two, and the soft limit is often
-    1024."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -232,7 +232,7 @@ def _is_websocket(flow: http.HTTPFlow) -> bool:
 
 def recorded(exchange: Exchange) -> bool:
     """Whether the content is: not of what passes."""
-    return exchange.named and exchange.action not in OUTLINED
+    return exchange.has_profile and exchange.action not in OUTLINED
 
 
 def exchange_of(flow: http.HTTPFlow) -> Exchange | None:

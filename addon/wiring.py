@@ -13,12 +13,12 @@ from addon.exchange.routing import Router
 from addon.exchanges import Exchanges
 from addon.mitm import layers
 from addon.mitm.contexts import Contexts
-from addon.mitm.modes import Server
+from addon.mitm.modes import ProxyServer
 from addon.options import Options
 from addon.record.capture import Capture
 from addon.record.ship import Shipper
 from addon.sidecar import Sidecar
-from addon.target.dns import Names
+from addon.target.dns import Destinations
 from addon.tls.ca import Held
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
@@ -41,7 +41,7 @@ class Wiring:
         router = Router(self._pool)
         self.exchanges = Exchanges(options, profiles, shipper, capture, sampler, router)
         memory = Memory(options.bounds, metrics)
-        dns = Names(options.resolve, options.named, lambda: self.server.addresses())
+        dns = Destinations(options.resolve, options.stands_for, lambda: self.server.addresses())
         self.connections = Connections(
             options, profiles, shipper, metrics, capture, sampler, self.exchanges, memory, dns,
             authority, lambda client: self.server.io(client),
@@ -51,7 +51,7 @@ class Wiring:
             self.connections, self.contexts.of, self.contexts.leave, self.exchanges, memory
         )
         self._gate = Gate(self.connections, dns, self.direct)
-        self.server = Server(self._gate)
+        self.server = ProxyServer(self._gate)
         self.sidecar = Sidecar(
             options, shipper, capture, router, self.exchanges, self.connections, self.server.close
         )

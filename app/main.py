@@ -25,13 +25,14 @@ from app.api.openapi import describe
 from app.auth import Denied
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.names import HEADER_RECORD
-from app.contract.record import text
+from app.contract.record import Workload, text
 from app.contract.semconv import method_of
 from app.mock.mock import is_direct
 from app.mock.request import hosts_of
-from app.mock.spans import PodNames, otel
 from app.mock.websocket import websocket
 from app.otel.metrics import Metrics
+from app.otel.settings import read as read_otel
+from app.otel.settings import resource_of
 from app.profiles import ProfileSet
 from app.runtime import Runtime
 from app.settings import Settings, environment, load
@@ -141,7 +142,7 @@ async def _misdirected(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(UNKNOWN, 421)(scope, receive, send)
 
 
-class Server(FastAPI):
+class TelemockApp(FastAPI):
     """Keeps a reference to uvicorn's transport, which the fault `reset` aborts: middleware wraps
     `send` and hides it."""
 
@@ -155,8 +156,9 @@ class Server(FastAPI):
 def create_app(settings: Settings) -> FastAPI:
     """Raises ProfileError when the profiles cannot be used, SettingError for an OTEL_* variable."""
     boot = secrets.token_hex(16)
-    pod = PodNames(settings.pod_namespace, settings.pod_name, settings.pod_uid, settings.node_name)
-    asked = otel(environment(), service="telemock-app", container="app", pod=pod, boot=boot)
+    pod = Workload(settings.pod_namespace, settings.pod_name, settings.pod_uid, settings.node_name)
+    resource = resource_of(pod, "app", boot)
+    asked = read_otel(environment(), service="telemock-app", version=VERSION, resource=resource)
     runtime = Runtime(settings, ProfileSet(settings.profiles), Metrics("app"), asked, boot)
 
     @asynccontextmanager
@@ -164,7 +166,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with runtime.running():
             yield
 
-    app = Server(
+    app = TelemockApp(
         title="telemock",
         summary="What a vendor's product sends home: known, proved and answered.",
         version=VERSION,

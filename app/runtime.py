@@ -24,7 +24,7 @@ from app.ingest.batch import BUDGET, DECODING, Budget
 from app.ingest.digest import digest
 from app.ingest.foreign import believable, timed
 from app.ingest.sidecars import Sidecars
-from app.ingest.writer import Writer
+from app.ingest.writer import RecordWriter
 from app.logs.disk import is_full, lacking, too_small
 from app.logs.files import LogFiles
 from app.logs.masked import masked_logging
@@ -76,7 +76,7 @@ class Runtime:
         self.store: Store
         self.files: LogFiles
         self.telemetry: Telemetry
-        self.writer: Writer
+        self.writer: RecordWriter
         self.mock: Mock
         self._masker: tuple[RuleSet, Masker] | None = None
         self.authority: auth.Authority
@@ -149,7 +149,7 @@ class Runtime:
         ):
             self.store = await asyncio.to_thread(SqliteStore, settings.data / FILE_STORE)
             self.telemetry = Telemetry(self.otel, self.metrics, self.masker)
-            self.writer = Writer(
+            self.writer = RecordWriter(
                 self.store,
                 self.masker,
                 self._decoders,

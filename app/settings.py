@@ -19,27 +19,24 @@ from app.contract import dummies
 from app.contract.actions import MODES, MODES_TEXT, MODES_WANTED, Mode
 from app.contract.names import PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
 from app.contract.settings import (
+    HEALTH_HOSTS,
     LOG_FORMATS,
+    LOG_LEVEL,
     Setting,
     SettingError,
     flag,
-    host_names,
     one_of,
     port,
     read,
     resolve,
     size,
+    some,
 )
 
 TRACE_ID = "{trace_id}"  # in TELEMOCK_TRACE_URL
 CLUSTER = "cluster"  # value of a server: the app in the kubeconfig's cluster
 
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _LOGS_LEAST = 1 << 20
-
-
-def _level(value: str) -> str:
-    return one_of(*_LEVELS)(value.upper())
 
 
 def _days(value: str) -> float:
@@ -66,13 +63,6 @@ def _log_size(value: str) -> int:
     return number
 
 
-def _names(value: str) -> tuple[str, ...]:
-    names = tuple(filter(None, (v.strip() for v in value.split(","))))
-    if not names:
-        raise ValueError
-    return names
-
-
 def _trace_url(value: str) -> str:
     """Checks the URL with an id filled in: Grafana's URLs are full of braces."""
     parts = urlsplit(value.replace(TRACE_ID, "0" * 32))
@@ -95,16 +85,18 @@ def _server(value: str) -> str:
     return value
 
 
+TLS_SECRET = Setting(
+    "TELEMOCK_TLS_SECRET", "", str,
+    "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
+)  # fmt: skip
+
 SETTINGS = (
     Setting("HOST", "127.0.0.1", str, "Address that the app listens on."),
     Setting(
         "PORT", str(PORT_APP), port, "Port of the app; 0 takes a free one.",
         "a port from 0 to 65535",
     ),
-    Setting(
-        "LOG_LEVEL", "INFO", _level, "Least severe level that is logged.",
-        "DEBUG, INFO, WARNING or ERROR",
-    ),
+    LOG_LEVEL,
     Setting(
         "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
         "How lines of operation are written to standard error, mock_server.log and mitmproxy.log: "
@@ -134,7 +126,7 @@ SETTINGS = (
         "bytes, at least 1MiB or 0, or a number with KiB, MiB or GiB",
     ),
     Setting(
-        "TELEMOCK_PROFILES", "cribl", _names,
+        "TELEMOCK_PROFILES", "cribl", some,
         "Profiles in use, comma separated: names of built-in ones, files or folders.",
         "at least one name",
     ),
@@ -194,22 +186,14 @@ SETTINGS = (
         "TELEMOCK_FULLNAME", "telemock", str,
         "Name of the release's Service, Deployment and, with endings, other objects.",
     ),
-    Setting(
-        "TELEMOCK_TLS_SECRET", "", str,
-        "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
-    ),
+    TLS_SECRET,
     Setting(
         "TELEMOCK_TRACE_URL", "", _trace_url,
         "Link to a trace in Jaeger or Grafana, with {trace_id} where its id stands, such as "
         "https://jaeger.example/trace/{trace_id}: captures then carry theirs as trace_url.",
         "an http:// or https:// URL with {trace_id} in it",
     ),
-    Setting(
-        "TELEMOCK_HEALTH_HOSTS", "", host_names,
-        "Names by which /health, /ready and /metrics may be asked, besides addresses, names "
-        "without a dot and names of the cluster.",
-        "host names, comma separated",
-    ),
+    HEALTH_HOSTS,
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
     Setting("POD_NAME", "", str, "Name of the app's own pod, for what OpenTelemetry gets."),
     Setting("POD_UID", "", str, "Uid of the app's own pod, for the same."),

@@ -20,6 +20,7 @@ REPLACED = (  # files that take the place of a trust list
     "CARGO_HTTP_CAINFO",
 )
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+ALL_PROXIES = (*PROXIES, "ALL_PROXY", "all_proxy")
 NO_PROXY = "localhost,127.0.0.1,::1"
 
 
@@ -58,7 +59,7 @@ def proxied(environ: Mapping[str, str], proxy: str) -> tuple[dict[str, str], lis
     user had set. They leave out the values: a proxy's URL may hold a password."""
     found = dict.fromkeys(PROXIES, proxy) | {"NODE_USE_ENV_PROXY": "1"}
     told = []
-    replaced = [name for name in (*PROXIES, "ALL_PROXY", "all_proxy") if environ.get(name)]
+    replaced = [name for name in ALL_PROXIES if environ.get(name)]
     if replaced:
         host = urlsplit(environ[replaced[0]]).hostname or "another proxy"
         told.append(

@@ -1,8 +1,8 @@
 """The way to the app's API, for profiles and captures: plain on a machine of one's own, over TLS in
 a cluster, where the token that goes with every request must reach nobody else.
 
-`Api` is made once in `addon.process`; `addon.app_client.profiles` and `addon.record.deliver`, each
-in a thread of its own, take turns on its one connection: a handshake costs the app more than a
+`AppApi` is made once in `addon.process`; `addon.app_client.profiles` and `addon.record.deliver`,
+each in a thread of its own, take turns on its one connection: a handshake costs the app more than a
 millisecond of its processor, and each connection that it keeps open 36 kB and more. `Backoff`
 spreads what all sidecars do when it is away.
 """
@@ -43,7 +43,7 @@ class Distrusted(OSError):
     """What answers shows a certificate that is not trusted here; the token was not sent."""
 
 
-class Answer(NamedTuple):
+class ApiAnswer(NamedTuple):
     """`headers` by lower-case name; a body over the cap is cut."""
 
     status: int
@@ -80,7 +80,7 @@ class Backoff:
         return min(asked_s, self._longest_s) + random.uniform(0, most)  # noqa: S311 - spreads load
 
 
-class Api:
+class AppApi:
     """`ask` from any thread; one exchange at a time."""
 
     def __init__(
@@ -111,7 +111,7 @@ class Api:
 
     def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> ApiAnswer:
         """A request that does no harm when it is sent twice: once more on a new connection, when
         the app turns out to have closed the kept one. Raises OSError and HTTPException."""
         with self._turn:
@@ -125,7 +125,7 @@ class Api:
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> ApiAnswer:
         try:
             token = self._token().strip()
         except OSError as e:
@@ -156,7 +156,7 @@ class Api:
 
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> ApiAnswer:
         if self._connection.sock is None:
             try:
                 self._connection.connect()
@@ -171,7 +171,7 @@ class Api:
         else:
             self._used_at = time.monotonic()
         found = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, found, answer)
+        return ApiAnswer(response.status, found, answer)
 
     def _close(self) -> None:
         self._connection.close()

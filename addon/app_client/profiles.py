@@ -15,7 +15,7 @@ from importlib import resources
 
 import msgspec
 
-from addon.app_client.client import ANSWER_CAP, Api, Backoff
+from addon.app_client.client import ANSWER_CAP, AppApi, Backoff
 from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_AGAIN, HEADER_SIDECAR, PATH_PROFILES
 from app.contract.rules import Bundle, RuleSet, load
@@ -49,7 +49,7 @@ class Profiles:
 
     def __init__(
         self,
-        api: Api,
+        api: AppApi,
         bundle: Bundle,
         on_change: Callable[[bool], None] = lambda failed: None,
         boot: str = "",

@@ -17,7 +17,7 @@ from mitmproxy import platform
 
 from addon.arrive.direct import ConnectionEvents, Direct
 from addon.arrive.splice import Link, Splicer
-from addon.target.dns import Address, Names
+from addon.target.dns import Address, Destinations
 from addon.target.first_bytes import Verdict, Wait, judge
 from app.contract.names import REDIRECTED_PORTS
 
@@ -33,7 +33,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 class Gate:
     """Tells whose an accepted connection is, in the event loop."""
 
-    def __init__(self, events: ConnectionEvents, names: Names, direct: Direct) -> None:
+    def __init__(self, events: ConnectionEvents, names: Destinations, direct: Direct) -> None:
         self.events, self._names, self._direct = events, names, direct
         self._splicer: Splicer | None = None  # from the first connection on that needs it
         self._handed: set[asyncio.Task[Any]] = set()
@@ -61,7 +61,7 @@ class Gate:
         self, client: socket.socket, peer: Address, destination: Address, serve: Serve
     ) -> None:
         """A connection that may be telemetry's."""
-        host = self._names.named(destination[0]) or destination[0]
+        host = self._names.stands_for(destination[0]) or destination[0]
         self._direct.take(client, peer, destination, host, partial(self._hand, client, serve))
 
     def end(self) -> None:
@@ -86,14 +86,14 @@ class Gate:
     def _hand(self, client: socket.socket, serve: Serve, begun: bytes = b"") -> None:
         """Goes on as asyncio's own servers do with what they accept; `begun` was read already."""
         loop = asyncio.get_running_loop()
-        reader = Reader(begun)
+        reader = BegunReader(begun)
         protocol = asyncio.StreamReaderProtocol(reader, serve, loop=loop)
         task = loop.create_task(loop.connect_accepted_socket(lambda: protocol, client))
         self._handed.add(task)
         task.add_done_callback(self._handed.discard)
 
 
-class Reader(asyncio.StreamReader):
+class BegunReader(asyncio.StreamReader):
     """Begins with bytes that were read before."""
 
     def __init__(self, begun: bytes) -> None:

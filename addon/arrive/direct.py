@@ -324,7 +324,7 @@ class DirectConnection(Guest):
             ),
             scheme="https",
             port=self.destination[1],
-            named=self.host,
+            stands_for=self.host,
             names=self.names,
         )
 

@@ -160,7 +160,7 @@ class Line(NamedTuple):
     tls: Tls | None  # of the client's side
     scheme: str
     port: int
-    named: str  # the host, where the request does not say it: the SNI or the destination
+    stands_for: str  # the host, where the request does not say it: the SNI or the destination
     names: tuple[str, ...] = ()  # every one that the connection carries
 
 
@@ -201,7 +201,7 @@ class Exchange:
         return self.decision.action
 
     @property
-    def named(self) -> bool:
+    def has_profile(self) -> bool:
         """Whether a profile names the host."""
         return self.decision.profile is not None
 
@@ -223,7 +223,7 @@ class Exchange:
     @property
     def traced(self) -> Traced | None:
         """None where no spans are exported of it: that is where nothing is opened, too."""
-        if not self.trace.recorded or not self.named:
+        if not self.trace.recorded or not self.has_profile:
             return None
         asked = self.asked - self.started if self.asked else 0
         return Traced(self.trace.parent_id, self.trace.client_span if asked else "", asked)

@@ -152,11 +152,9 @@ class Router:
 
 def internal_headers(exchange: Exchange, host: str) -> list[tuple[bytes, bytes]]:
     """What tells the mock which exchange this is; `host` when the request has no Host header."""
-    decision = exchange.decision
-    rule = f"{decision.profile.id}/{decision.rule.id}" if decision.profile and decision.rule else ""
     pairs = [
         (names.HEADER_RECORD, exchange.id),
-        (names.HEADER_RULE, rule),
+        (names.HEADER_RULE, exchange.decision.name),
         (names.HEADER_SCHEME, exchange.line.scheme),
         ("traceparent", exchange.trace.traceparent),
     ]

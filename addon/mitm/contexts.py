@@ -19,10 +19,11 @@ from mitmproxy.connection import Client, ConnectionState
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 
-from addon.target.dns import Address, is_address
+from addon.target.dns import Address
 from addon.tls.connection import Connection
 from addon.tls.constraints import of_certificate
 from app.contract import signing
+from app.contract.hosts import is_address
 
 MOST_CONTEXTS = 64  # a profile may name hosts by pattern, and clients choose names
 _LIFETIME = datetime.timedelta(days=199)  # of a certificate; longer ones are refused by some

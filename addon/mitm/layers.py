@@ -46,11 +46,11 @@ from addon.mitm.handler import Handler
 from addon.mitm.inflate import Inflate, Messages
 from addon.mitm.legible import too_large
 from addon.mitm.overrun import exceeded
-from addon.mitm.relay import LayerEvents, Relay, Tunnel
+from addon.mitm.relay import LayerEvents, Relay, UnnamedTunnel
 from addon.mitm.upstream import Client
-from addon.target.dns import is_address
 from addon.target.first_bytes import starts_like_http
 from addon.target.hello import HEAD_CAP
+from app.contract.hosts import is_address
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class Stream(HttpStream):
         if err:
             self.flow.response = http.Response.make(502, f"cannot connect: {err}\n")
             Relay(self.context, self.told, host=host, reason="not_named")  # to be recorded
-        self.child_layer = Tunnel(self.context, self.told, host)
+        self.child_layer = UnnamedTunnel(self.context, self.told, host)
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
 

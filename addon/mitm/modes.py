@@ -24,7 +24,7 @@ from app.contract.names import REDIRECTED_PORTS
 from app.contract.record import Endpoint
 
 
-class Server(Proxyserver):
+class ProxyServer(Proxyserver):
     """mitmproxy's own, with the gate through which connections come."""
 
     name = "proxyserver"  # by which mitmproxy finds it
@@ -61,7 +61,7 @@ class GateInstance(mode_servers.AsyncioServerInstance[GateMode]):
         return layers.modes.TransparentProxy(context)
 
     async def listen(self, host: str, port: int) -> list[Any]:
-        gate = cast(Server, self.manager).gate
+        gate = cast(ProxyServer, self.manager).gate
         return [Listener(host, port, partial(gate.enter, serve=self.handle_stream))]
 
 
@@ -84,7 +84,9 @@ class LoopbackInstance(mode_servers.AsyncioServerInstance[LoopbackMode]):
         return layers.modes.TransparentProxy(context)
 
     async def listen(self, host: str, port: int) -> list[Any]:
-        enter = partial(loopback.enter, cast(Server, self.manager).gate, serve=self.handle_stream)
+        enter = partial(
+            loopback.enter, cast(ProxyServer, self.manager).gate, serve=self.handle_stream
+        )
         return [Listener(host, port, enter)]
 
 

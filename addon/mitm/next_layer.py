@@ -15,14 +15,17 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from addon.mitm.answer_layer import AnswerLayer
 from addon.mitm.layers import Http
 from addon.mitm.relay import LayerEvents, Relay
-from addon.target.dns import Names, is_address
+from addon.target.dns import Destinations
 from addon.target.first_bytes import Wait, judge, starts_like_http
 from addon.target.hello import Hello, look
+from app.contract.hosts import is_address
 
 HTTP_WITHOUT_LINES = (b"h2", b"h3")
 
 
-def choose(context: Context, data: bytes, told: LayerEvents, names: Names) -> layer.Layer | Wait:
+def choose(
+    context: Context, data: bytes, told: LayerEvents, names: Destinations
+) -> layer.Layer | Wait:
     """The layer for a connection's next protocol, from the client's first bytes."""
     top = context.layers[-1]
     if isinstance(top, modes.TransparentProxy) and told.unread():
@@ -75,10 +78,10 @@ def _http(context: Context, told: LayerEvents) -> layer.Layer:
     return Http(context, HTTPMode.transparent, told)
 
 
-def _named_by_destination(context: Context, names: Names) -> str:
+def _named_by_destination(context: Context, names: Destinations) -> str:
     """CONNECT's host or the original destination; for a dummy address the host it stands for."""
     host = _destination_host(context)
-    return names.named(host) or host
+    return names.stands_for(host) or host
 
 
 def _destination_host(context: Context) -> str:

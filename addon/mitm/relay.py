@@ -97,7 +97,7 @@ class Relay(layers.TCPLayer):
         return self._ended
 
 
-class Tunnel(layer.Layer):
+class UnnamedTunnel(layer.Layer):
     """What CONNECT asked for a host that no profile names: connected, and relayed as soon as the
     client's first bytes name no profile's host either, or the server speaks first. Else it is
     opened as if it had not been connected."""

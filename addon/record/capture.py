@@ -35,6 +35,7 @@ from app.contract.record import (
     Workload,
     clip,
     cut,
+    joined,
     short,
     text,
 )
@@ -69,9 +70,9 @@ class Capture:
             duration_ns=max(0, end - exchange.started),
             answer_ns=max(0, exchange.answered - exchange.asked) if exchange.asked else 0,
             workload=self._workload,
-            profile=decision.profile.id if decision.profile else "",
-            rule=decision.rule.id if decision.rule else "",
-            route=decision.rule.route if decision.rule else (path if outline else ""),
+            profile=decision.profile_id,
+            rule=decision.rule_id,
+            route=decision.route if decision.rule else (path if outline else ""),
             action=exchange.action,
             mode=self._mode,
             answered_by=exchange.answered_by,
@@ -119,7 +120,7 @@ class Capture:
             )
             if not outline:
                 record.response.headers, record.response.left_out = clip(reply.pairs, HEADER_CAP)
-            encoding = ", ".join([v for n, v in reply.pairs if n.lower() == "content-encoding"])
+            encoding = joined(reply.pairs, "content-encoding")
             if exchange.answered_by == "sidecar" and len(reply.body) <= OWN_CAP and not outline:
                 own = _own(reply.body, encoding, self._body_cap)
                 record.response.body = own and replace(own)
@@ -148,8 +149,6 @@ class Capture:
         self, number: tuple[str, int], exchange: Exchange, message: WebSocketMessage
     ) -> CaptureRecord:
         """One WebSocket message of an exchange that was recorded before."""
-        kept = Kept(self._body_cap)
-        kept.add(message.content)
         decision = exchange.decision
         return CaptureRecord(
             boot=number[0],
@@ -157,9 +156,9 @@ class Capture:
             kind="message",
             time_ns=time.time_ns(),
             workload=self._workload,
-            profile=decision.profile.id if decision.profile else "",
-            rule=decision.rule.id if decision.rule else "",
-            route=decision.rule.route if decision.rule else "",
+            profile=decision.profile_id,
+            rule=decision.rule_id,
+            route=decision.route,
             action=exchange.action,
             mode=self._mode,
             answered_by="" if message.from_client else exchange.answered_by,
@@ -171,9 +170,7 @@ class Capture:
             message=Message(
                 of=exchange.id,
                 sender="client" if message.from_client else "server",
-                body=bodies.keep(
-                    kept.prefix, size=kept.size, sha256=kept.sha256, cap=self._body_cap
-                ),
+                body=bodies.whole(message.content, cap=self._body_cap),
             ),
         )
 
@@ -247,11 +244,7 @@ class Capture:
 @lru_cache(maxsize=64)
 def _own(body: bytes, encoding: str, cap: int) -> Body | None:
     """Of an answer that is given again and again."""
-    if not body:
-        return None
-    kept = Kept(cap)
-    kept.add(body)
-    return bodies.keep(kept.prefix, size=kept.size, sha256=kept.sha256, encoding=encoding, cap=cap)
+    return bodies.whole(body, encoding, cap) if body else None
 
 
 def outline_path(path: str) -> str:

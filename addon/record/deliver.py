@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import zstandard
 
-from addon.app_client.client import Api, Backoff, Distrusted, NoToken
-from addon.record.receipt import NotTaken, Receipt, Refused, read
-from addon.record.segment import Batch
+from addon.app_client.client import AppApi, Backoff, Distrusted, NoToken
+from addon.record.receipt import NotTaken, read
+from addon.record.segment import SpoolBatch
 from addon.record.spool import Spool
 from app.contract import account
+from app.contract.account import Receipt, RefusedRecord
 from app.contract.names import (
     CONTENT_TYPE_RECORDS,
     HEADER_ACCOUNTS,
@@ -57,7 +58,7 @@ class Delivery:
     def __init__(
         self,
         spool: Spool,
-        api: Api,
+        api: AppApi,
         metrics: Metrics,
     ) -> None:
         self.error = self._outcome = ""  # why the app takes nothing at the moment
@@ -137,7 +138,7 @@ class Delivery:
         if records or self._spool.untold:
             self._finishing.wait(random.uniform(0, SPREAD_S))  # noqa: S311 - spreads load
 
-    def _deliver(self, batch: Batch) -> None:
+    def _deliver(self, batch: SpoolBatch) -> None:
         reason = "refused"
         began = time.monotonic()
         try:
@@ -159,7 +160,7 @@ class Delivery:
                 self._taken = min(batch.lines, key=len)
         self._done(batch, receipt, reason)
 
-    def _insist(self, batch: Batch, e: NotTaken) -> Receipt:
+    def _insist(self, batch: SpoolBatch, e: NotTaken) -> Receipt:
         """Of one record that was refused alone. It is given up only when the app takes another one
         each time before it refuses this one: an app, or a proxy before it, that refuses whatever
         comes must not empty the spool. Raises NotTaken then.
@@ -178,9 +179,9 @@ class Delivery:
                 except NotTaken as again:
                     if again.status not in _TRY_SMALLER:
                         raise
-        return Receipt(0, 0, [Refused(1, str(e))])
+        return Receipt(0, 0, [RefusedRecord(1, str(e))])
 
-    def _done(self, batch: Batch, receipt: Receipt, reason: str) -> None:
+    def _done(self, batch: SpoolBatch, receipt: Receipt, reason: str) -> None:
         self._spool.accept(batch, {one.line - 1 for one in receipt.refused}, reason)
         if receipt.refused:
             log.warning(

@@ -8,11 +8,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import BinaryIO
 
 from addon.record.printer import Outlet
 from addon.record.ship import Shipper
+from app.contract.instant import iso
 from app.contract.masking.masker import Masker
 from app.contract.printable import one_line
 from app.contract.record import CaptureRecord, Log, Workload, short, text
@@ -129,8 +129,9 @@ class LogHandler(logging.Handler):
             return json_line(
                 now, level, name, message, current.get(), namespace=pod.namespace, pod=pod.pod
             )
-        at = datetime.fromtimestamp(now / 1e9, UTC).isoformat(timespec="milliseconds")
-        return one_line(f"{at} {level} {name}: {message}").encode("utf-8", "backslashreplace")
+        return one_line(f"{iso(now, 3)} {level} {name}: {message}").encode(
+            "utf-8", "backslashreplace"
+        )
 
     def _not_printed(self, number: int) -> None:
         self._metrics.add("telemock.output.dropped", ("stderr",), number)

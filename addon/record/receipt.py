@@ -5,28 +5,10 @@ Called by `addon.record.deliver`. Only a receipt deletes records from the spool,
 place may answer a proxy, a portal or a server of another kind.
 """
 
-from typing import Annotated
-
 import msgspec
 
-from addon.app_client.client import Answer, trouble_of
-
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Refused(msgspec.Struct):
-    line: int
-    reason: str
-
-
-class Receipt(msgspec.Struct):
-    """What the app says became of a batch. `accounts`: how many records it has of each boot of
-    which it was told; an older app says nothing of them."""
-
-    stored: _Count
-    duplicates: _Count
-    refused: list[Refused]
-    accounts: dict[str, _Count] = {}
+from addon.app_client.client import ApiAnswer, trouble_of
+from app.contract.account import Receipt
 
 
 class NotTaken(Exception):
@@ -40,7 +22,7 @@ class NotTaken(Exception):
         self.again_s = again_s
 
 
-def read(answer: Answer, sent: int) -> Receipt:
+def read(answer: ApiAnswer, sent: int) -> Receipt:
     """The receipt for so many records. Raises NotTaken."""
     if answer.status != 200:
         raise _refusal(answer)
@@ -58,7 +40,7 @@ def read(answer: Answer, sent: int) -> Receipt:
     return receipt
 
 
-def _refusal(answer: Answer) -> NotTaken:
+def _refusal(answer: ApiAnswer) -> NotTaken:
     """With the start of what the app said."""
     status = answer.status
     outcome = trouble_of(status) or "error"

@@ -36,7 +36,7 @@ class Segment:
         return int(self.path.stem.rpartition("-")[2])
 
 
-class Batch(NamedTuple):
+class SpoolBatch(NamedTuple):
     """The oldest records that wait. `source` None: from memory, and `length` counts records."""
 
     lines: list[bytes]
@@ -100,7 +100,7 @@ def count_lines(path: Path, start: int = 0) -> int:
         os.close(fd)
 
 
-def cut(segment: Segment, start: int, end: int, count: int, size: int) -> Batch:
+def cut(segment: Segment, start: int, end: int, count: int, size: int) -> SpoolBatch:
     """The records of a segment's bytes from `start`; no line when there is only damage."""
     fd = _open(segment.path)
     try:
@@ -119,8 +119,8 @@ def cut(segment: Segment, start: int, end: int, count: int, size: int) -> Batch:
                 corrupt += 1
             position = at + 1
         if position == 0:  # a torn end, or more bytes than any record has
-            return Batch([], segment, _damage(fd, start, end), 1)
-        return Batch(lines, segment, position, corrupt)
+            return SpoolBatch([], segment, _damage(fd, start, end), 1)
+        return SpoolBatch(lines, segment, position, corrupt)
     finally:
         os.close(fd)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
 from addon.exchange.exchange import Traced
@@ -24,8 +24,9 @@ from addon.record.deliver import Delivery
 from addon.record.printer import Outlet
 from addon.record.spool import Spool
 from app.contract.masking.masker import Masker
+from app.contract.masking.sweep import withhold
 from app.contract.printable import ascii_json
-from app.contract.record import LINE_CAP, Body, CaptureRecord, encode
+from app.contract.record import LINE_CAP, CaptureRecord, bodies_of, encode, rough_size
 from app.otel.metrics import Metrics
 
 QUEUE_RECORDS = 10_000
@@ -45,7 +46,7 @@ class Shipper:
     def __init__(
         self,
         directory: Path,
-        api: Api,
+        api: AppApi,
         masker: Callable[[], Masker],
         spool_size: int,
         stdout: BinaryIO | None,
@@ -94,7 +95,7 @@ class Shipper:
     def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
         """Take a record, which is the shipper's from now on; with `traced` its spans are made too.
         From any thread; never waits, never raises: a record that cannot be taken is counted."""
-        size = _rough_size(record)
+        size = rough_size(record)
         with self._lock:
             self._submitted += 1
             if self._closing:
@@ -240,9 +241,8 @@ class Shipper:
             line = encode(self._masker().record(record))
             if len(line) <= LINE_CAP:
                 return record, line
-            for body in _bodies(record):
-                body.text = body.base64 = None
-                body.withheld = "too_large"
+            for body in bodies_of(record):
+                withhold(body, "too_large")
             line = encode(record)
             if len(line) <= LINE_CAP:
                 return record, line
@@ -272,21 +272,3 @@ def _bare(record: CaptureRecord, reason: str) -> CaptureRecord:
         trace_id=record.trace_id,
         span_id=record.span_id,
     )
-
-
-def _bodies(record: CaptureRecord) -> list[Body]:
-    holders = (record.request, record.response, record.message)
-    return [holder.body for holder in holders if holder is not None and holder.body is not None]
-
-
-def _rough_size(record: CaptureRecord) -> int:
-    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest."""
-    size = 2000 + len(record.detail)
-    for body in _bodies(record):
-        size += len(body.text or "") + len(body.base64 or "")
-    for part in (record.request, record.response):
-        if part is not None:
-            size += sum(len(n) + len(v) + 100 for n, v in part.headers)
-    if record.request is not None:
-        size += sum([len(n) + len(v) + 100 for n, v in record.request.query])
-    return size

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 
 from addon.record.boots import Boots
-from addon.record.segment import Batch, Segment, cut, segment_name, segments_in, segments_of
+from addon.record.segment import Segment, SpoolBatch, cut, segment_name, segments_in, segments_of
 from app.contract.account import Account
 
 SEGMENT_SIZE = 1 << 20  # bytes after which the next segment begins
@@ -157,7 +157,7 @@ class Spool:
                     self._held_size += len(line)
             self.ledger.save()
 
-    def read(self, count: int, size: int) -> Batch:
+    def read(self, count: int, size: int) -> SpoolBatch:
         """At most `count` of the oldest records and about `size` bytes, at least one; empty when
         none waits. They stay until `accept`."""
         while True:
@@ -175,7 +175,7 @@ class Spool:
                 return batch
             self.accept(batch)  # nothing but damage
 
-    def behind(self, batch: Batch, count: int, size: int) -> list[bytes]:
+    def behind(self, batch: SpoolBatch, count: int, size: int) -> list[bytes]:
         """The same of the records behind a batch that was read, to have a look at."""
         with self._lock:
             parts = [
@@ -189,16 +189,18 @@ class Spool:
                     return lines
         return held
 
-    def _read_held(self, start: int, count: int, size: int) -> Batch:
+    def _read_held(self, start: int, count: int, size: int) -> SpoolBatch:
         lines: list[bytes] = []
         for line in islice(self._held, start, None):
             if lines and (len(lines) >= count or size < len(line)):
                 break
             lines.append(line)
             size -= len(line)
-        return Batch(lines, None, len(lines), 0)
+        return SpoolBatch(lines, None, len(lines), 0)
 
-    def accept(self, batch: Batch, refused: Collection[int] = (), reason: str = "refused") -> None:
+    def accept(
+        self, batch: SpoolBatch, refused: Collection[int] = (), reason: str = "refused"
+    ) -> None:
         """The batch is done with: forget its records, and delete a segment that holds no more.
         Those at the places `refused` are lost for that reason."""
         with self._lock:

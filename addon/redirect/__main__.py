@@ -29,6 +29,7 @@ from addon.redirect.tool import RedirectError
 from app.contract import dummies as pool
 from app.contract import names
 from app.contract.cores import no_core_dumps
+from app.contract.settings import listed
 
 CONNECT_SECONDS = 2.0
 _PROVED = names.WEB_PORTS["https"]  # by a connection to it
@@ -39,7 +40,7 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 def parse(text: str) -> list[Dummy]:
     """`ADDRESS=HOST`, comma separated, as in TELEMOCK_HOSTS. Raises RedirectError."""
     found = []
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    for item in listed(text):
         address, _, host = item.partition("=")
         try:
             number = ip_address(address.strip().strip("[]"))
@@ -119,21 +120,7 @@ def prove(dummies: Sequence[Dummy], port: int) -> None:
     Raises RedirectError with what is wrong when it is not.
     """
     for version, dummy in {d.address.version: d for d in dummies}.items():
-        before = _redirected(version)
-        try:
-            with socket.create_connection((str(dummy.address), _PROVED), CONNECT_SECONDS) as c:
-                c.sendall(names.REDIRECT_PROOF)
-        except OSError as e:
-            raise RedirectError(
-                f"a connection to {dummy.address} ({dummy.host}) did not reach the sidecar: {e}\n\n"
-                f"hint: the sidecar must listen on port {port} of "
-                f"{'127.0.0.1' if version == 4 else '::1'} before the redirect is made"
-            ) from None
-        if _redirected(version) <= before:
-            raise RedirectError(
-                f"a connection to {dummy.address} ({dummy.host}) was accepted, but not by the"
-                " redirect\n\nhint: another rule takes it first: see nft list ruleset and ip rule"
-            )
+        _prove(version, str(dummy.address), f" ({dummy.host})", port, "redirected")
 
 
 def prove_all(version: int, port: int) -> None:
@@ -142,21 +129,27 @@ def prove_all(version: int, port: int) -> None:
 
     Raises RedirectError with what is wrong when it is not.
     """
-    before = _redirected(version, "all")
     nobody = ranges.nobody(version)
+    _prove(version, nobody, ", which stands for any other address,", port, "all")
+
+
+def _prove(version: int, address: str, what: str, port: int, counter: str) -> None:
+    before = _redirected(version, counter)
     try:
-        socket.create_connection((nobody, _PROVED), CONNECT_SECONDS).close()
+        with socket.create_connection((address, _PROVED), CONNECT_SECONDS) as c:
+            if counter != "all":
+                c.sendall(names.REDIRECT_PROOF)
     except OSError as e:
-        if e.errno in _NO_ROUTE:
+        if counter == "all" and e.errno in _NO_ROUTE:
             return
         raise RedirectError(
-            f"a connection to {nobody}, which stands for any other address, did not reach "
-            f"the sidecar: {e}\n\nhint: the sidecar must listen on port {port} of "
+            f"a connection to {address}{what} did not reach the sidecar: {e}\n\n"
+            f"hint: the sidecar must listen on port {port} of "
             f"{'127.0.0.1' if version == 4 else '::1'} before the redirect is made"
         ) from None
-    if _redirected(version, "all") <= before:
+    if _redirected(version, counter) <= before:
         raise RedirectError(
-            f"a connection to {nobody} was accepted, but not by the redirect\n\n"
+            f"a connection to {address}{what} was accepted, but not by the redirect\n\n"
             "hint: another rule takes it first: see nft list ruleset and ip rule"
         )
 
@@ -164,7 +157,7 @@ def prove_all(version: int, port: int) -> None:
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
-def _redirected(version: int, what: str = "redirected") -> int:
+def _redirected(version: int, what: str) -> int:
     """Connections that the redirect has taken."""
     counter = f"{what}{version}"
     listed = json.loads(tool.run("nft", "-j", "list", "counter", "inet", TABLE, counter))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mitmproxy_rs.dns import DnsResolver
 
 from app.contract.dummies import ROUTE_BITS, is_nobodys
+from app.contract.hosts import is_address
 from app.contract.record import REASONS
 
 Address = tuple[str, int]
@@ -25,7 +26,7 @@ _GETROUTE, _REQUEST, _FIB_MATCH, _DST = 26, 1, 0x2000, 1  # of Linux' rtnetlink
 _WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
 
 
-class Refused(Exception):
+class NotConnected(Exception):
     """A destination that is not connected to. `reason` is an id in REASONS."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -33,7 +34,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-class Names:
+class Destinations:
     """Resolves a host for a connection to it. `own` gives the addresses this process listens on."""
 
     def __init__(
@@ -49,7 +50,7 @@ class Names:
         self._own = own
         self._resolver: DnsResolver | None = None
 
-    def named(self, address: str) -> str:
+    def stands_for(self, address: str) -> str:
         """The telemetry host that a dummy address stands for, "" when it stands for none."""
         return self._hosts.get(address, "")
 
@@ -79,7 +80,7 @@ class Names:
         else:
             address = await self._lookup(host)
         if self.is_dummy(address):
-            raise Refused("loop", f"{address} is a dummy address, which leads nowhere")
+            raise NotConnected("loop", f"{address} is a dummy address, which leads nowhere")
         await self._refuse_own(address, port)
         return address, port
 
@@ -96,10 +97,10 @@ class Names:
         try:
             found = await self._resolver.lookup_ip(host)
         except OSError as e:
-            raise Refused("upstream_unreachable", f"DNS does not know {host}: {e}") from None
+            raise NotConnected("upstream_unreachable", f"DNS does not know {host}: {e}") from None
         usable = [a for a in found if not self.is_dummy(a)]
         if not usable:
-            raise Refused("loop", f"DNS gives {host} only dummy addresses")
+            raise NotConnected("loop", f"DNS gives {host} only dummy addresses")
         return next(filter(has_route, usable), usable[0])
 
     async def _refuse_own(self, host: str, port: int) -> None:
@@ -114,23 +115,19 @@ class Names:
                 return  # the connection will fail in the same way, and say so
             addresses = {str(entry[4][0]) for entry in found}
         if any(a in own or is_local(a) for a in addresses):
-            raise Refused("loop", f"{host} port {port} is this proxy itself")
-
-
-def is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+            raise NotConnected("loop", f"{host} port {port} is this proxy itself")
 
 
 def has_route(address: str) -> bool:
     """Whether the kernel would send to the address; nothing is sent."""
+    return _allowed(address, lambda probe: probe.connect((address, 9)))
+
+
+def _allowed(address: str, step: Callable[[socket.socket], None]) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((address, 9))
+            step(probe)
         except OSError:
             return False
     return True
@@ -159,13 +156,7 @@ def has_own_route(address: str) -> bool:
 
 def is_local(address: str) -> bool:
     """Whether the address is one of this machine's: only those can be bound."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
+    return _allowed(address, lambda probe: probe.bind((address, 0)))
 
 
 def why(error: str) -> tuple[str, str] | None:

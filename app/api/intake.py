@@ -18,7 +18,15 @@ from app.api.openapi import json_content
 from app.auth import Caller, Pod, Policy
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_SIDECAR
 from app.ingest.admission import Slow
-from app.ingest.batch import LINES_CAP, Batch, BatchError, plain_size, read_body, receipt, told_by
+from app.ingest.batch import (
+    LINES_CAP,
+    BatchError,
+    ReadBatch,
+    plain_size,
+    read_body,
+    receipt,
+    told_by,
+)
 from app.ingest.reading import read
 from app.runtime import Runtime
 from app.store import StoreError, StoreFull, Written
@@ -119,7 +127,7 @@ def known_as(request: Request, sender: Caller) -> str:
 
 async def in_turn(
     body: bytes, encoding: str, runtime: Runtime, pod: Pod | None
-) -> tuple[Batch, int]:
+) -> tuple[ReadBatch, int]:
     """Returns the batch, and the bytes it took of `runtime.budget`. Raises BatchError."""
     size = await runtime.decoding.take(plain_size(body, encoding))
     try:

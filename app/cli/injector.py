@@ -40,13 +40,13 @@ def serve(environment: Environment) -> int:
                 ssl_context_factory=lambda *_: context,
                 timeout_keep_alive=_IDLE_S,
             )
-            server = _Server(settled, injector)
+            server = _DrainingServer(settled, injector)
             typer.echo(f"the webhook is on port {listener.getsockname()[1]}, over TLS")
             server.run(sockets=[listener])
     return 0 if server.started else 1
 
 
-class _Server(Server):
+class _DrainingServer(Server):
     """Drains on SIGTERM: stops once the cluster has had time to call other replicas. A second
     SIGTERM, or SIGINT, stops it at once. The exit code is 0 then."""
 

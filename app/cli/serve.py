@@ -18,10 +18,12 @@ import typer
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.cli.server import Server, allow_connections, config
+from app.cli.server import Server, config
 from app.client.running import running_app
+from app.contract.cores import allow_files
 from app.contract.files import write_whole
 from app.contract.names import API_KEPT_S, FILE_SERVER, FILE_TOKEN
+from app.contract.record import bracketed
 from app.contract.settings import SettingError
 from app.main import create_app
 from app.run.processes import LocalError
@@ -54,8 +56,8 @@ def serve(settings: Settings) -> int:
         url = _url(settings.host, listener.getsockname()[1])
         app = create_app(settings)
         startup = _Startup(app)
-        allow_connections()
-        server: _Server
+        allow_files()
+        server: _AppServer
         if settings.cluster:
             over_tls = bound(settings.tls_port, "TELEMOCK_TLS_PORT")
             server = _ReleaseServer(startup, url, over_tls, app.state.runtime)
@@ -107,7 +109,7 @@ def _bound(host: str, port: int, setting: str) -> socket.socket:
 def _url(host: str, port: int) -> str:
     """The URL of the listener for clients on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{bracketed(host)}:{port}"
 
 
 class _Startup:
@@ -133,7 +135,7 @@ class _Startup:
             self.error = e
 
 
-class _Server(Server):
+class _AppServer(Server):
     def __init__(self, config: uvicorn.Config, url: str, runtime: Runtime) -> None:
         super().__init__(config)
         self._url = url
@@ -149,7 +151,7 @@ class _Server(Server):
         await super().shutdown(sockets)
 
 
-class _LocalServer(_Server):
+class _LocalServer(_AppServer):
     def __init__(self, config: uvicorn.Config, url: str, runtime: Runtime, data: Path) -> None:
         super().__init__(config, url, runtime)
         self._data = data
@@ -169,7 +171,7 @@ class _LocalServer(_Server):
         await super().shutdown(sockets)
 
 
-class _ReleaseServer(_Server):
+class _ReleaseServer(_AppServer):
     """Serves one app on two ports: `over_tls` opens after its start and closes before its end."""
 
     def __init__(self, app: ASGIApp, url: str, over_tls: socket.socket, runtime: Runtime) -> None:

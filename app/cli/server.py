@@ -5,7 +5,6 @@ Used by `app.cli.serve` and `app.cli.injector`, for each of their listeners.
 
 import contextlib
 import logging
-import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -57,11 +56,3 @@ class Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def allow_connections() -> None:
-    """Raises the limit of open files to the allowed maximum: each sidecar keeps a connection open,
-    and container runtimes may start with 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS: above its kernel's limit
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

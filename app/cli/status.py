@@ -9,7 +9,7 @@ from app.escape import plain
 from app.report.tables import text_table
 
 if TYPE_CHECKING:
-    from app.inject.status import PodStatus, Seen
+    from app.inject.status import AppView, PodStatus
 
 NONE = 1  # exit code: no pod is injected or opted in
 _HEAD = (
@@ -65,16 +65,16 @@ def status(
         raise typer.Exit(NONE)
 
 
-def _seen(context: str) -> "Seen | None":
+def _seen(context: str) -> "AppView | None":
     """Asks the app; None, and a line on stderr, when it does not answer."""
     from app.client.source import ClientError, in_cluster
-    from app.inject.status import Seen
+    from app.inject.status import AppView
     from app.settings import load
     from app.store import Scope
 
     try:
         with in_cluster(context, load().fullname) as source:
-            return Seen(source.report(Scope()), source.profiles())
+            return AppView(source.report(Scope()), source.profiles())
     except ClientError as e:
         for line in f"warning: what was captured is not known: {e}".splitlines():
             typer.echo(plain(line, 600), err=True)

@@ -110,13 +110,13 @@ def captures(source: Source, query: CaptureQuery, limit: int | None = None) -> I
         query = msgspec.structs.replace(query, cursor=page.next)
 
 
-class _Kind(msgspec.Struct):
+class _RecordKind(msgspec.Struct):
     kind: str
 
 
 def is_asked(line: bytes, query: CaptureQuery) -> bool:
     """False for sidecars' log lines, which are captures too, unless the query names a kind."""
-    return query.kind is not None or msgspec.json.decode(line, type=_Kind).kind != "log"
+    return query.kind is not None or msgspec.json.decode(line, type=_RecordKind).kind != "log"
 
 
 class StoreSource:

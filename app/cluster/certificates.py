@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.cluster import pki
-from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.cluster.pki import Unusable
 from app.contract import signing
 from app.contract.printable import place
@@ -61,7 +61,9 @@ def host_names(fullname: str, namespace: str) -> Names:
     }
 
 
-def loader(api: Api, namespace: str, fullname: str, existing: str = "") -> Callable[[], Material]:
+def loader(
+    api: KubeApi, namespace: str, fullname: str, existing: str = ""
+) -> Callable[[], Material]:
     """Returns a function that loads the release's certificates anew at each call: from the Secret
     `existing`, which the operator (or cert-manager) provides and renews, else from our own. That
     function raises KubeError and TlsError."""
@@ -71,7 +73,7 @@ def loader(api: Api, namespace: str, fullname: str, existing: str = "") -> Calla
     return lambda: ensure(api, namespace, f"{fullname}-tls", names)
 
 
-def ensure(api: Api, namespace: str, secret: str, names: Names) -> Material:
+def ensure(api: KubeApi, namespace: str, secret: str, names: Names) -> Material:
     """Returns the certificates of our own Secret, after making or renewing what is due.
 
     Raises KubeError, and TlsError when the Secret is gone.
@@ -99,7 +101,7 @@ def ensure(api: Api, namespace: str, secret: str, names: Names) -> Material:
     )
 
 
-def provided(api: Api, namespace: str, secret: str, names: Names) -> Material:
+def provided(api: KubeApi, namespace: str, secret: str, names: Names) -> Material:
     """Returns the certificates of a Secret that someone else renews: ca.crt with app.crt, app.key,
     injector.crt and injector.key, or with tls.crt and tls.key for both, as cert-manager writes
     them. Raises KubeError, and TlsError when they cannot be used."""
@@ -209,7 +211,7 @@ def _context(pair: Pair) -> ssl.SSLContext:
     return context
 
 
-def _get(api: Api, place: str, namespace: str, secret: str) -> Object:
+def _get(api: KubeApi, place: str, namespace: str, secret: str) -> Object:
     try:
         return api.get(place)
     except KubeError as e:

@@ -9,12 +9,12 @@ import ssl
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
-from app.contract.names import PATH_CAPTURES
+from app.contract.instant import iso
+from app.contract.names import MOUNT_API_TOKEN, PATH_CAPTURES
 from app.escape import plain
 
 HOST = "cdn.cribl.io"
@@ -51,15 +51,11 @@ def send(trust: str, url: str) -> tuple[int, bytes]:
 
 
 def find(
-    api: httpx.Client, workload: str, since: datetime, wait_s: float = _WAIT_S
+    api: httpx.Client, workload: str, since_ns: int, wait_s: float = _WAIT_S
 ) -> Mapping[str, object]:
     """Waits for the record of what `workload` (namespace/pod) sent. Raises TrialError."""
     until = time.monotonic() + wait_s
-    query = {
-        "workload": workload,
-        "version": VERSION,
-        "since": since.isoformat(timespec="seconds").replace("+00:00", "Z"),
-    }
+    query = {"workload": workload, "version": VERSION, "since": iso(since_ns)}
     last = "no record yet"
     while True:
         try:
@@ -92,7 +88,7 @@ def trial(environ: Mapping[str, str], token: Path, url: str = f"https://{HOST}/t
             "was not asked"
         )
     workload = f"{environ['POD_NAMESPACE']}/{environ['POD_NAME']}"
-    began = datetime.now(UTC)
+    began_ns = time.time_ns()
     status, body = send(trust, url)
     if status != 200:
         raise TrialError(
@@ -108,7 +104,7 @@ def trial(environ: Mapping[str, str], token: Path, url: str = f"https://{HOST}/t
         trust_env=False,
         timeout=20,
     ) as api:
-        record = find(api, workload, began)
+        record = find(api, workload, began_ns)
     answer = plain(body[:200].decode("utf-8", "replace").strip())
     return (
         f"{workload} asked {url}\n"
@@ -118,7 +114,7 @@ def trial(environ: Mapping[str, str], token: Path, url: str = f"https://{HOST}/t
 
 
 def main() -> int:
-    token = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+    token = Path(MOUNT_API_TOKEN) / "token"
     try:
         sys.stdout.write(trial(os.environ, token) + "\n")
     except TrialError as e:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from app.contract.instant import iso
+from app.contract.names import MOUNT_API_TOKEN
 from app.contract.record import cut
 from app.escape import plain
 
@@ -39,7 +40,7 @@ class KubeError(Exception):
         self.status = status
 
 
-class Api:
+class KubeApi:
     """A connection to one API server. Any method from any thread.
 
     `client` is the library's ApiClient, for streams, which `request` cannot do. `namespace` is that
@@ -52,7 +53,7 @@ class Api:
         self.client = client.ApiClient(settings)
         self.namespace = namespace
         self.client.rest_client.pool_manager.connection_pool_kw |= {
-            "ssl_context": _context(settings),
+            "ssl_context": tls_context(settings),
             "ca_certs": None,
             "cert_file": None,
             "key_file": None,
@@ -194,7 +195,7 @@ def path(*segments: str) -> str:
     return "/" + "/".join(quote(s, safe="") if s.strip(".") else "%2E" * len(s) for s in segments)
 
 
-def connect(context: str = "") -> Api:
+def connect(context: str = "") -> KubeApi:
     """Connects with the credentials of the kubeconfig (KUBECONFIG, else ~/.kube/config), or,
     without one, with those of this pod. `context` is one of the kubeconfig's. Raises KubeError."""
     from kubernetes import client, config
@@ -206,7 +207,7 @@ def connect(context: str = "") -> Api:
     if not has_file and not context and os.environ.get(_IN_CLUSTER):
         try:
             config.load_incluster_config(settings)
-            return Api(settings, _pod_namespace())
+            return KubeApi(settings, _pod_namespace())
         except (config.ConfigException, OSError) as e:
             raise KubeError(
                 f"the pod has no ServiceAccount token that can be used: {e}\n\n"
@@ -216,7 +217,7 @@ def connect(context: str = "") -> Api:
         config.load_kube_config(files, context or None, settings, persist_config=False)
         contexts, current = config.list_kube_config_contexts(files)
         chosen = next((c for c in contexts if c["name"] == context), current)
-        return Api(settings, str(chosen["context"].get("namespace") or ""))
+        return KubeApi(settings, str(chosen["context"].get("namespace") or ""))
     except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as e:
         raise KubeError(
             f"{files} gives no access to a cluster: {_short(str(e))}\n\n"
@@ -224,19 +225,18 @@ def connect(context: str = "") -> Api:
         ) from None
 
 
-def _context(settings: Any) -> ssl.SSLContext:
+def tls_context(settings: Any) -> ssl.SSLContext:
     """Makes one TLS context for all connections and loads the credentials' files once: urllib3
     would load them for each connection into the context that others use at that moment, which
     crashes OpenSSL. Raises OSError (with ssl.SSLError) when a file cannot be used."""
-    import urllib3.util
-
+    context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
     # Python 3.13 refuses authorities without key usage or key identifiers. Many clusters have such,
     # and every other client accepts them.
-    context = urllib3.util.create_urllib3_context(verify_flags=ssl.VERIFY_X509_PARTIAL_CHAIN)
-    if settings.ssl_ca_cert:
-        context.load_verify_locations(settings.ssl_ca_cert)
-    else:
-        context.load_default_certs()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not settings.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     if settings.cert_file:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     return context
@@ -244,8 +244,7 @@ def _context(settings: Any) -> ssl.SSLContext:
 
 def _pod_namespace() -> str:
     try:
-        file = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-        return file.read_text(encoding="ascii").strip()
+        return (Path(MOUNT_API_TOKEN) / "namespace").read_text(encoding="ascii").strip()
     except OSError:
         return ""
 

@@ -8,7 +8,7 @@ import os
 
 from app.cluster import certificates
 from app.cluster.certificates import LEAF_APP, ServerCertificate
-from app.cluster.kube import Api, KubeError, connect, path
+from app.cluster.kube import KubeApi, KubeError, connect, path
 from app.cluster.token_review import ClusterAuthority
 from app.contract.settings import SettingError
 from app.settings import Settings
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Release:
     """`authority` reviews callers, `certificate` is shown on the API's port."""
 
-    def __init__(self, api: Api, namespace: str, name: str, secret: str = "") -> None:
+    def __init__(self, api: KubeApi, namespace: str, name: str, secret: str = "") -> None:
         """`secret` holds certificates that someone else renews; "" uses our own."""
         self.api = api
         self.namespace = namespace

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import httpx
 
-from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.cluster.tunnel import Tunnel, tunnel
 from app.contract.names import API_GROUP, PORT_APP_TLS
 
@@ -29,7 +29,7 @@ class RemoteError(Exception):
     """The app cannot be reached. The text is meant for people, whole."""
 
 
-class Release(NamedTuple):
+class RemoteRelease(NamedTuple):
     """One release in the cluster. `ca` is PEM: the authority of its certificates."""
 
     namespace: str
@@ -37,7 +37,7 @@ class Release(NamedTuple):
     ca: str
 
 
-def find(api: Api, name: str = "") -> Release:
+def find(api: KubeApi, name: str = "") -> RemoteRelease:
     """Finds the release in the cluster; `name` chooses among several. Raises RemoteError,
     KubeError."""
     found = [release for item in api.items(_CONFIGURATIONS) if (release := _release(item))]
@@ -62,7 +62,7 @@ def find(api: Api, name: str = "") -> Release:
     return found[0]
 
 
-def _release(configuration: Object) -> Release | None:
+def _release(configuration: Object) -> RemoteRelease | None:
     for webhook in configuration.get("webhooks") or ():
         service = webhook["clientConfig"].get("service") or {}
         name = str(service.get("name", ""))
@@ -73,12 +73,12 @@ def _release(configuration: Object) -> Release | None:
             ca = base64.b64decode(webhook["clientConfig"].get("caBundle") or "").decode("ascii")
         except (binascii.Error, UnicodeDecodeError):
             ca = ""
-        return Release(str(service["namespace"]), name.removesuffix(_INJECTOR), ca)
+        return RemoteRelease(str(service["namespace"]), name.removesuffix(_INJECTOR), ca)
     return None
 
 
 @contextmanager
-def client(api: Api, release: Release) -> Iterator[tuple[httpx.Client, Tunnel]]:
+def client(api: KubeApi, release: RemoteRelease) -> Iterator[tuple[httpx.Client, Tunnel]]:
     """Opens a client of the app's API, as the kubeconfig's user. Raises RemoteError, KubeError."""
     host = f"{release.name}.{release.namespace}.svc"
     try:
@@ -103,7 +103,7 @@ def client(api: Api, release: Release) -> Iterator[tuple[httpx.Client, Tunnel]]:
         yield asking, opened
 
 
-def _pod(api: Api, release: Release) -> tuple[str, int]:
+def _pod(api: KubeApi, release: RemoteRelease) -> tuple[str, int]:
     """Finds a ready pod of the app, and the number of its API's port."""
     space = ("api", "v1", "namespaces", release.namespace)
     service = api.get(path(*space, "services", release.name))
@@ -133,7 +133,7 @@ def _number(pod: Object, port: int | str) -> int:
     return next((int(p["containerPort"]) for p in named if p.get("name") == port), PORT_APP_TLS)
 
 
-def _authorization(api: Api, release: Release) -> str:
+def _authorization(api: KubeApi, release: RemoteRelease) -> str:
     """The kubeconfig's bearer token. A client certificate cannot be passed on: its user gets a
     short-lived token of the release's reader account, if they may create one."""
     if own := api.authorization():

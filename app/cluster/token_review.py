@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from app.auth import Caller, Denied, Pod, Policy
-from app.cluster.kube import Api, KubeError
+from app.cluster.kube import KubeApi, KubeError
 from app.contract.names import API_GROUP, AUDIENCE, RESOURCE_CAPTURES
 from app.escape import plain
 
@@ -70,7 +70,7 @@ class _User(NamedTuple):
 class ClusterAuthority:
     """`api` belongs to the caller; `release` is the name of the release's objects, for hints."""
 
-    def __init__(self, api: Api, release: str) -> None:
+    def __init__(self, api: KubeApi, release: str) -> None:
         self._api = api
         self._release = release
         self._answers = _Answers()

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import shutil
 import socket
-import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from app.cluster.kube import Api, path
+from app.cluster.kube import KubeApi, path, tls_context
 
 _PROTOCOL = Subprotocol("v4.channel.k8s.io")
 _DATA, _ERROR = 0, 1  # the port's two channels; the first frame of each holds its number
@@ -43,7 +42,7 @@ class Tunnel:
     """While open, relays every connection to `path` to that port of the pod. `error` is the last
     failure, "" without one."""
 
-    def __init__(self, api: Api, namespace: str, pod: str, port: int) -> None:
+    def __init__(self, api: KubeApi, namespace: str, pod: str, port: int) -> None:
         self._api = api
         place = path("api", "v1", "namespaces", namespace, "pods", pod, "portforward")
         scheme, _, rest = api.server.partition("://")
@@ -142,7 +141,7 @@ class Tunnel:
             extra["server_hostname"] = given.tls_server_name
         return await connect(
             self._url,
-            ssl=_trust(given) if secure else None,
+            ssl=tls_context(given) if secure else None,
             additional_headers={"authorization": authorization} if authorization else None,
             subprotocols=[_PROTOCOL],
             proxy=given.proxy or None,
@@ -155,7 +154,7 @@ class Tunnel:
 
 
 @contextmanager
-def tunnel(api: Api, namespace: str, pod: str, port: int) -> Iterator[Tunnel]:
+def tunnel(api: KubeApi, namespace: str, pod: str, port: int) -> Iterator[Tunnel]:
     opened = Tunnel(api, namespace, pod, port)
     opened.start()
     try:
@@ -178,16 +177,3 @@ async def _end(far: ClientConnection) -> None:
         pass
     finally:
         far.transport.abort()
-
-
-def _trust(settings: Any) -> ssl.SSLContext:
-    """Builds the TLS context from the kubeconfig, as the client library does."""
-    context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
-    # Python 3.13 demands more than Go's clients do, and many clusters' authorities lack it.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not settings.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.cert_file:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    return context

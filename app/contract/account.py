@@ -3,7 +3,8 @@ which of them it lost.
 
 The store knows which records came, so with this it knows how many did not, those behind the last
 one too. Travels in a header of the batch: an app that does not know it takes the records all the
-same. Every number only grows, so that accounts may come twice and in any order.
+same. Every number only grows, so that accounts may come twice and in any order. The app's receipt
+says what became of the records.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from app.contract.record import Boot, Short
+from app.contract.record import Boot, Count, Short
 
 ACCOUNTS = 16  # told at a time, each some 200 bytes
 
@@ -32,6 +33,24 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True):
     numbered: Number
     lost: Annotated[dict[Short, Number], msgspec.Meta(max_length=32)] = {}
     ended: bool = False
+
+
+class RefusedRecord(msgspec.Struct, omit_defaults=True):
+    """`line` counts from 1; `id` stands where it could be read."""
+
+    line: int
+    reason: str
+    id: str = ""
+
+
+class Receipt(msgspec.Struct, omit_defaults=True):
+    """What became of a batch. Refused records are not to be sent again; the rest are on disk.
+    `accounts`: of each boot whose account was taken, how many of its records are stored."""
+
+    stored: Count
+    duplicates: Count
+    refused: list[RefusedRecord]
+    accounts: dict[str, Count] = {}
 
 
 _decoder = msgspec.json.Decoder(list[Account])

@@ -6,6 +6,7 @@ trusts a size, a ratio or a type that a peer claims: every step is bounded by th
 
 import base64
 import codecs
+import hashlib
 import json as standard
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,12 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     body.truncated |= len(data) > cap
     store(body, data[:cap])
     return body
+
+
+def whole(data: bytes, encoding: str = "", cap: int = BODY_CAP) -> Body:
+    """`keep` of a body of which all bytes are here."""
+    sha256 = hashlib.sha256(data).hexdigest() if data else ""
+    return keep(data[:cap], size=len(data), sha256=sha256, encoding=encoding, cap=cap)
 
 
 def content(body: Body) -> bytes:
@@ -88,6 +95,12 @@ def documents(body: Body, content_type: str, decoders: Sequence[str] = ()) -> li
     if "base64-in-json" not in decoders:
         return found
     return [_embedded(d, _DEPTH, _opened) for d in found]
+
+
+def document(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> Any:
+    """What templates and versions look at: the one of `documents`, else all of them, else None."""
+    found = documents(body, content_type, decoders) if body is not None else []
+    return found[0] if len(found) == 1 else found or None
 
 
 def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes, bool] | None:

@@ -17,6 +17,8 @@ from ipaddress import (
 )
 from typing import NamedTuple
 
+from app.contract.settings import listed
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -59,7 +61,7 @@ class NoRange(Exception):
 
 def parse(text: str) -> tuple[Network, ...]:
     """The setting's value. Raises ValueError with what is expected instead."""
-    ranges = tuple(_network(item) for item in filter(None, map(str.strip, text.split(","))))
+    ranges = tuple(map(_network, listed(text)))
     if {network.version for network in ranges} != set(VERSIONS):
         # With one family only, a look-up of the other would go on to DNS and the real address.
         raise ValueError(WANTED)

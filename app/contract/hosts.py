@@ -26,15 +26,15 @@ def is_ours(host: str, names: Collection[str] = ()) -> bool:
     host = host.strip()
     # One label is a name of this network's own: a service, a container, a machine.
     ours = [
-        "." not in name or _is_address(name) or name.endswith(_WITHIN) or name in names
+        "." not in name or is_address(name) or name.endswith(_WITHIN) or name in names
         for name in hosts_in(host)
     ]
     return all(ours) and bool(ours or not host)
 
 
-def _is_address(text: str) -> bool:
+def is_address(host: str) -> bool:
     try:
-        ip_address(text)
+        ip_address(host)
     except ValueError:
         return False
     return True

@@ -2,11 +2,12 @@
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 LARGEST = (1 << 63) - 1
 _AGE = re.compile(r"(\d{1,6}(?:\.\d+)?)([smhdw])", re.ASCII)
+_SPAN = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -26,6 +27,18 @@ def instant(text: str) -> int:
             "hint: write 24h (ago), 2026-01-31T12:00:00Z, or nanoseconds since 1970"
         ) from None
     return min(max(0, ns), LARGEST)
+
+
+def until(text: str) -> datetime | timedelta | None:
+    """A moment with its zone, or how long: 90m; None for no text. Raises ValueError."""
+    if not text:
+        return None
+    if span := _SPAN.fullmatch(text):
+        return timedelta(seconds=int(span[1]) * _SECONDS[span[2]])
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment
 
 
 def iso(time_ns: int, digits: int = 0) -> str:

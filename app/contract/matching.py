@@ -26,6 +26,11 @@ class Host(msgspec.Struct, frozen=True, omit_defaults=True):
     def matches(self, host: str) -> bool:
         return host.endswith("." + self.name) if self.suffix else host == self.name
 
+    def covers(self, other: "Host") -> bool:
+        """Whether every name of the other one is one of this."""
+        same = (self.name, self.suffix) == (other.name, other.suffix)
+        return same or (self.suffix and self.matches(other.name))
+
 
 class Path(msgspec.Struct, frozen=True):
     """`regex` is RE2 (linear time) and matches the whole raw path."""

@@ -214,6 +214,24 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
         return self.destination.address if self.destination else ""
 
 
+def bodies_of(record: CaptureRecord) -> list[Body]:
+    holders = (record.request, record.response, record.message)
+    return [holder.body for holder in holders if holder is not None and holder.body is not None]
+
+
+def rough_size(record: CaptureRecord) -> int:
+    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest."""
+    size = 2000 + len(record.detail)
+    for body in bodies_of(record):
+        size += len(body.text or "") + len(body.base64 or "")
+    for part in (record.request, record.response):
+        if part is not None:
+            size += sum(len(n) + len(v) + 100 for n, v in part.headers)
+    if record.request is not None:
+        size += sum([len(n) + len(v) + 100 for n, v in record.request.query])
+    return size
+
+
 class RecordError(ValueError):
     """A line that is not a record of this schema; the text says where it is wrong."""
 
@@ -260,10 +278,19 @@ def text(raw: bytes | str) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
+def bracketed(host: str) -> str:
+    """A name or address as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def joined(pairs: Iterable[Pair], name: str) -> str:
+    """All values under that (lower case) name, as HTTP joins them."""
+    return ", ".join([value for given, value in pairs if given.lower() == name])
+
+
 def origin(scheme: str, host: str, port: int) -> str:
     """Of a URL, without the scheme's own port."""
-    host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}" + ("" if port == WEB_PORTS.get(scheme) else f":{port}")
+    return f"{scheme}://{bracketed(host)}" + ("" if port == WEB_PORTS.get(scheme) else f":{port}")
 
 
 def first(pairs: Iterable[Pair], name: str) -> str:

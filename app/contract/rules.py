@@ -161,6 +161,23 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     host: str = ""
     path: str = ""
 
+    @property
+    def profile_id(self) -> str:
+        return self.profile.id if self.profile else ""
+
+    @property
+    def rule_id(self) -> str:
+        return self.rule.id if self.rule else ""
+
+    @property
+    def route(self) -> str:
+        return self.rule.route if self.rule else ""
+
+    @property
+    def name(self) -> str:
+        """PROFILE/RULE, "" without a rule."""
+        return f"{self.profile_id}/{self.rule_id}" if self.rule else ""
+
 
 PASS = Decision(action=UNTAKEN)
 # At rules, in all readings of one request: more would keep others waiting, and nobody can tell.

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")  # of the processes' lines of operation
 
 
@@ -75,10 +76,22 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def listed(value: str) -> tuple[str, ...]:
+    """What stands between commas, each once."""
+    return tuple(dict.fromkeys(filter(None, map(str.strip, value.split(",")))))
+
+
+def some(value: str) -> tuple[str, ...]:
+    """`listed`, and at least one."""
+    if not (found := listed(value)):
+        raise ValueError
+    return found
+
+
 def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
     """`HOST:PORT=ADDRESS:PORT`, comma separated: where to connect instead, as curl --resolve."""
     found: dict[tuple[str, int], tuple[str, int]] = {}
-    for item in filter(None, (v.strip() for v in value.split(","))):
+    for item in listed(value):
         name, _, to = item.partition("=")
         host, _, number = name.rpartition(":")
         address, _, to_number = to.rpartition(":")
@@ -90,4 +103,16 @@ def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
 
 def host_names(value: str) -> frozenset[str]:
     """Names, comma separated, in lower case."""
-    return frozenset(v.strip().lower().rstrip(".") for v in value.split(",") if v.strip())
+    return frozenset(v.lower().rstrip(".") for v in listed(value))
+
+
+# Rows of more than one table.
+LOG_LEVEL = Setting(
+    "LOG_LEVEL", "INFO", lambda value: one_of(*LOG_LEVELS)(value.upper()),
+    "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
+)  # fmt: skip
+HEALTH_HOSTS = Setting(
+    "TELEMOCK_HEALTH_HOSTS", "", host_names,
+    "Names by which /health, /ready and /metrics may be asked, besides addresses, names without a "
+    "dot and names of the cluster.", "host names, comma separated",
+)  # fmt: skip

@@ -47,7 +47,7 @@ class Backends(msgspec.Struct):
         return {name: os.environ.get(name) or value for name, value in wanted.items()}
 
 
-class Span(NamedTuple):
+class JaegerSpan(NamedTuple):
     """One span as Jaeger's query API gives it; times in microseconds."""
 
     id: str
@@ -159,9 +159,9 @@ def _compose() -> Backends:
     return found
 
 
-def trace(backends: Backends, trace_id: str, spans: int) -> list[Span]:
+def trace(backends: Backends, trace_id: str, spans: int) -> list[JaegerSpan]:
     """Waits until Jaeger has that many spans of the trace. Raises LocalError."""
-    found: list[Span] = []
+    found: list[JaegerSpan] = []
 
     def complete() -> bool:
         found[:] = _spans(get(f"{backends.jaeger}/api/traces/{trace_id}"))
@@ -171,20 +171,20 @@ def trace(backends: Backends, trace_id: str, spans: int) -> list[Span]:
     return found
 
 
-def _spans(answer: bytes) -> Iterator[Span]:
+def _spans(answer: bytes) -> Iterator[JaegerSpan]:
     traces = json.loads(answer or b"{}").get("data") or []
     for found in traces:
         services = {id: p["serviceName"] for id, p in found["processes"].items()}
         for span in found["spans"]:
             parents = [r["spanID"] for r in span["references"] if r["refType"] == "CHILD_OF"]
-            yield Span(
+            yield JaegerSpan(
                 span["spanID"], parents[0] if parents else "", services[span["processID"]],
                 span["operationName"], span["startTime"], span["duration"],
                 {tag["key"]: tag["value"] for tag in span["tags"]},
             )  # fmt: skip
 
 
-def tree(spans: list[Span]) -> Iterator[str]:
+def tree(spans: list[JaegerSpan]) -> Iterator[str]:
     """Draws the trace as lines of text, children below their parents."""
     ids = {s.id for s in spans}
     begin = min((s.start for s in spans), default=0)

@@ -36,7 +36,7 @@ def download() -> bytes:
     return b"".join(hashlib.sha256(n.to_bytes(4)).digest() for n in range(DOWNLOAD_SIZE // 32))
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _HostHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
     host: ClassVar[str]
@@ -72,7 +72,7 @@ def serve(directory: Path) -> None:
     answers = {CDN: {DOWNLOAD: download()}, OTHER: {"/ingest": b'{"accepted":3}\n'}}
     for host in (CDN, OTHER):
         attributes = {"host": host, "log": directory / LOG_FILE, "answers": answers[host]}
-        handler = type("Handler", (_Handler,), attributes)
+        handler = type("Handler", (_HostHandler,), attributes)
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
         # The handshake runs in the handler's thread: a client that never begins it blocks nobody.

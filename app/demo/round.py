@@ -24,7 +24,7 @@ from app.contract import names
 from app.contract.actions import ANSWERED, MOCK
 from app.contract.record import CaptureRecord
 from app.demo import backends, host, plan, show
-from app.demo.show import Outcome
+from app.demo.show import DemoOutcome
 from app.run import processes
 from app.run import summary as sent
 from app.settings import Settings
@@ -75,7 +75,7 @@ def demo(
         with connect(settings, app.url) as source:
             records = _delivered(source, sidecar.boot, began_ns)
         rows = sent.summed(records)
-        outcome = Outcome(
+        outcome = DemoOutcome(
             client=client,
             sent=rows,
             added_fields=_added(records),
@@ -183,7 +183,7 @@ def _added(records: list[CaptureRecord]) -> list[str]:
     return sorted(newer - older)
 
 
-def _wrong(outcome: Outcome, records: list[CaptureRecord]) -> Iterator[str]:
+def _wrong(outcome: DemoOutcome, records: list[CaptureRecord]) -> Iterator[str]:
     """Yields the captures' differences from the plan."""
     if len(records) != plan.CAPTURES:
         yield f"{len(records)} captures arrived, expected {plan.CAPTURES}"
@@ -203,7 +203,9 @@ def _wrong(outcome: Outcome, records: list[CaptureRecord]) -> Iterator[str]:
         yield "a licence id is in a capture unmasked"
 
 
-def _show_trace(outcome: Outcome, records: list[CaptureRecord], seen: backends.Backends) -> None:
+def _show_trace(
+    outcome: DemoOutcome, records: list[CaptureRecord], seen: backends.Backends
+) -> None:
     """Prints one answered request's trace from Jaeger, and links. Raises DemoError, LocalError."""
     outcome.trace_id = next(r.trace_id for r in reversed(records) if r.answered_by == "app")
     outcome.backends_stop = seen.stop

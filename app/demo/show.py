@@ -12,7 +12,7 @@ from app.run import summary
 from app.settings import Settings
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+class DemoOutcome(msgspec.Struct, kw_only=True):
     """The demo's result; `--json` prints it."""
 
     client: str
@@ -32,7 +32,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     backends_stop: str = ""  # command that stops Jaeger and Prometheus, which stay up
 
 
-def outcome(found: Outcome, settings: Settings) -> None:
+def outcome(found: DemoOutcome, settings: Settings) -> None:
     """Prints the outcome on stdout; bold headings on a terminal only."""
     bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
 

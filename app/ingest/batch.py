@@ -16,6 +16,7 @@ import zstandard
 
 from app.auth import Pod
 from app.contract import account
+from app.contract.account import Receipt, RefusedRecord
 from app.contract.names import HEADER_ACCOUNTS
 from app.contract.record import RecordError, short
 from app.ingest.admission import Place
@@ -40,27 +41,9 @@ class BatchError(ValueError):
         self.hint = hint
 
 
-class Refused(msgspec.Struct, omit_defaults=True):
-    """A refused line: `line` counts from 1; `id` is empty if it could not be read."""
-
-    line: int
-    reason: str
-    id: str = ""
-
-
-class Receipt(msgspec.Struct, omit_defaults=True):
-    """The answer to a batch. Refused records must not be sent again; the rest are on disk.
-    `accounts`: for each boot whose account was accepted, the number of its records in the store."""
-
-    stored: int
-    duplicates: int
-    refused: list[Refused]
-    accounts: dict[str, int] = {}
-
-
-class Batch(NamedTuple):
+class ReadBatch(NamedTuple):
     records: list[Incoming]
-    refused: list[Refused]
+    refused: list[RefusedRecord]
 
 
 class Budget:
@@ -112,7 +95,7 @@ def plain_size(body: bytes, encoding: str) -> int:
     return BATCH_CAP
 
 
-def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -> Batch:
+def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -> ReadBatch:
     """Applies `ready` to each line of a body; collects the lines that are no records. Takes up to a
     second, so it runs in a thread.
 
@@ -124,7 +107,7 @@ def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -
         raise BatchError(
             413, f"the batch holds more than {LINES_CAP} records", "send fewer records at once"
         )
-    batch = Batch([], [])
+    batch = ReadBatch([], [])
     # A file finds line ends eight times as fast as `split` does.
     for number, line in enumerate(io.BytesIO(plain), 1):
         line = line.strip(b"\r\n ")
@@ -133,11 +116,11 @@ def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -
         try:
             batch.records.append(ready(line))
         except RecordError as e:
-            batch.refused.append(Refused(number, short(str(e)), _id(line)))
+            batch.refused.append(RefusedRecord(number, short(str(e)), _id(line)))
     return batch
 
 
-def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming]) -> int:
+def bind(batch: ReadBatch, pod: Pod, ready: Callable[[bytes], Incoming]) -> int:
     """Assigns every record to this pod; returns how many named another."""
     bound = 0
     for at, incoming in enumerate(batch.records):
@@ -156,14 +139,14 @@ def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming]) -> int:
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class _Named(msgspec.Struct):
+class _Identified(msgspec.Struct):
     boot: str
     seq: int
 
 
 def _id(line: bytes) -> str:
     try:
-        named = msgspec.json.decode(line, type=_Named)
+        named = msgspec.json.decode(line, type=_Identified)
     except (ValueError, RecursionError):
         return ""
     return short(f"{named.boot}-{named.seq}")
@@ -214,5 +197,5 @@ def told_by(headers: Mapping[str, str], pod: Pod | None) -> list[Told]:
     return [Told(a, pod.namespace if pod else "", pod.name if pod else "") for a in accounts]
 
 
-def receipt(batch: Batch, written: Written) -> Receipt:
+def receipt(batch: ReadBatch, written: Written) -> Receipt:
     return Receipt(len(written.stored), written.duplicates, batch.refused, dict(written.accounts))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import zstandard
 
 from app.auth import Pod
-from app.ingest.batch import Batch, bind, read_batch
+from app.ingest.batch import ReadBatch, bind, read_batch
 from app.store import Incoming
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _frame = zstandard.ZstdDecompressor()  # for the event loop only
 
 async def read(
     body: bytes, encoding: str, pod: Pod | None, ready: Callable[[bytes], Incoming]
-) -> tuple[Batch, int]:
+) -> tuple[ReadBatch, int]:
     """Reads a batch, bound to `pod` if given. Returns it, and how many records named another."""
     few = _few(body, encoding)
     if few is None:
@@ -50,6 +50,6 @@ def _few(body: bytes, encoding: str) -> bytes | None:
 
 def _read(
     body: bytes, encoding: str, pod: Pod | None, ready: Callable[[bytes], Incoming]
-) -> tuple[Batch, int]:
+) -> tuple[ReadBatch, int]:
     batch = read_batch(body, encoding, ready)
     return batch, bind(batch, pod, ready) if pod else 0

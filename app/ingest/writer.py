@@ -1,6 +1,6 @@
 """Writes records to the store: batches of sidecars, and the mock's own.
 
-`Writer` owns the one thread that writes; batches that wait together share a transaction. After the
+`RecordWriter` owns the one thread that writes; batches that wait together share a transaction. After the
 commit it appends to the log files and counts. `app.api.intake` calls it with what
 `app.ingest.batch` read.
 """
@@ -11,12 +11,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from app.contract.masking.masker import Masker
 from app.contract.printable import place
-from app.contract.record import CaptureRecord, encode
+from app.contract.record import CaptureRecord, encode, rough_size
 from app.ingest.counters import Counting
 from app.ingest.digest import Decoders, digested
 from app.ingest.otlp_logs import log_record
@@ -44,7 +44,7 @@ class _Waiting(NamedTuple):
 _Own = tuple[CaptureRecord | Incoming, int]  # a record (unmasked) or its digest; and its size
 
 
-class Writer:
+class RecordWriter:
     """Owns the thread between `start` and `close`. The caller owns the store."""
 
     def __init__(
@@ -97,7 +97,7 @@ class Writer:
 
     def add(self, record: CaptureRecord) -> bool:
         """Queues a record of the mock, unmasked. Never blocks; False when it was dropped."""
-        size = _rough_size(record)
+        size = rough_size(record)
         with self._changed:
             fits = len(self._own) < QUEUE_CAP and self._own_bytes + size <= QUEUE_BYTES
             if fits and not self._closing:
@@ -259,7 +259,7 @@ class Writer:
             return digested(masked, encode(masked), self._decoders)
         except Exception as e:  # unmasked content is never written
             log.error("a record of the mock could not be masked: %s", place(e))
-            self._forget([(record, _rough_size(record))], "unmaskable")
+            self._forget([(record, rough_size(record))], "unmaskable")
             return None
 
     def _forget(self, own: Sequence[_Own], reason: str) -> None:
@@ -284,23 +284,3 @@ class Writer:
                 self._files.sidecar(incoming.record)
             if self._exporter.logs:
                 self._exporter.log(log_record(incoming))
-
-
-def _rough_size(record: CaptureRecord) -> int:
-    """The record's bytes in memory, about: bodies and pairs, which a client chooses."""
-    size = 1000
-    for part in (record.request, record.response, record.message):
-        body = getattr(part, "body", None)
-        if body is not None:
-            size += len(body.text or "") + len(body.base64 or "")
-    for pairs in _pairs(record):
-        size += sum(len(n) + len(v) + 100 for n, v in pairs)
-    return size
-
-
-def _pairs(record: CaptureRecord) -> Iterable[list[tuple[str, str]]]:
-    if record.request:
-        yield record.request.query
-        yield record.request.headers
-    if record.response:
-        yield record.response.headers

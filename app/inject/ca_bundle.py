@@ -7,12 +7,12 @@ its start and whenever it differs.
 import base64
 from typing import Any
 
-from app.cluster.kube import JSON_PATCH, Api, KubeError, path
+from app.cluster.kube import JSON_PATCH, KubeApi, KubeError, path
 
 _TRIES = 3  # attempts, as others write the object too
 
 
-def trust(api: Api, configuration: str, ca: bytes) -> bool:
+def trust(api: KubeApi, configuration: str, ca: bytes) -> bool:
     """Sets `ca` (PEM) as the caBundle of every webhook in the configuration; True if that changed
     anything. Raises KubeError."""
     place = path(

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 from app.contract import names
 from app.inject.reasons import Reason, of, reason
-from app.trust import ADDED, PROXIES
+from app.trust import ADDED, ALL_PROXIES
 
 Object = dict[str, Any]
 
 CA_VARIABLE = "NODE_EXTRA_CA_CERTS"
-_PROXIES = (*PROXIES, "ALL_PROXY", "all_proxy")
 _NO_PROXIES = ("NO_PROXY", "no_proxy")
 
 
@@ -62,7 +61,9 @@ def _trusting(container: Object, trust: Sequence[str]) -> list[_Said]:
 
 def _unproxied(container: Object, hosts: Sequence[str]) -> list[_Said]:
     """Adds the hosts to NO_PROXY: a client would send them to its proxy, and ignore /etc/hosts."""
-    proxies = [v for v in _variables(container, _PROXIES) if v.get("valueFrom") or v.get("value")]
+    proxies = [
+        v for v in _variables(container, ALL_PROXIES) if v.get("valueFrom") or v.get("value")
+    ]
     if not proxies or not hosts:
         return []
     given = _variables(container, _NO_PROXIES)

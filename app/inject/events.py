@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from app.cluster.kube import Api, KubeError, Object
+from app.cluster.kube import KubeApi, KubeError, Object
 from app.contract.printable import place
 from app.otel.metrics import Metrics
 
@@ -37,7 +37,7 @@ class Events:
 
     def __init__(
         self,
-        api: Api,
+        api: KubeApi,
         metrics: Metrics,
         instance: str,
         clock: Callable[[], float] = time.monotonic,

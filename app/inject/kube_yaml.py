@@ -18,7 +18,7 @@ _AMBIGUOUS = re.compile(
 _OCTAL = re.compile(r"[-+]?0o[0-7_]+")
 
 
-class _Loader(yaml.SafeLoader):
+class _KubeLoader(yaml.SafeLoader):
     pass
 
 
@@ -28,16 +28,16 @@ class _Dumper(yaml.SafeDumper):
 
 
 _NOT_OURS = tuple(f"tag:yaml.org,2002:{name}" for name in ("timestamp", "int", "float"))
-_Loader.yaml_implicit_resolvers = {
+_KubeLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_OURS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
+_KubeLoader.add_implicit_resolver(
     "tag:yaml.org,2002:int",
     re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"),
     list("-+0123456789"),
 )
-_Loader.add_implicit_resolver(
+_KubeLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9]+)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|nan)$", re.I),
     list("-+.0123456789"),
@@ -60,13 +60,13 @@ def _str(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+_KubeLoader.add_constructor("tag:yaml.org,2002:int", _int)
 _Dumper.add_representer(str, _str)
 
 
 def read(text: str) -> Any:
     """Parses one document. Raises yaml.YAMLError."""
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    return yaml.load(text, Loader=_KubeLoader)  # noqa: S506 - a SafeLoader
 
 
 def write(value: Any) -> str:

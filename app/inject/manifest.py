@@ -37,7 +37,7 @@ class ManifestError(ValueError):
     """The input is no manifest. The text is meant for people, whole."""
 
 
-class Outcome(NamedTuple):
+class ManifestOutcome(NamedTuple):
     """The result for one object that makes pods. `injected`: others may be injected already."""
 
     kind: str
@@ -59,10 +59,12 @@ class Outcome(NamedTuple):
         return [plain(f"{self.kind} {where}: {what}"), *about]
 
 
-def injected(text: str, inject: Callable[[Object, str], Injection]) -> tuple[str, list[Outcome]]:
+def injected(
+    text: str, inject: Callable[[Object, str], Injection]
+) -> tuple[str, list[ManifestOutcome]]:
     """Injects the pods in `text`; returns its documents and an outcome for each object. `inject`
     gets a pod and its namespace's name, "" when the manifest names none. Raises ManifestError."""
-    outcomes: list[Outcome] = []
+    outcomes: list[ManifestOutcome] = []
     parts = []
     for number, document in enumerate(_documents(text), 1):
         head, body = document
@@ -114,7 +116,7 @@ def _documents(text: str) -> Iterator[tuple[str, str]]:
         yield "---", text[start + 3 : end]
 
 
-def _object(found: Any, inject: Callable[[Object, str], Injection]) -> Iterator[Outcome]:
+def _object(found: Any, inject: Callable[[Object, str], Injection]) -> Iterator[ManifestOutcome]:
     """Changes the object's pods in place."""
     if not isinstance(found, dict):
         return
@@ -140,7 +142,7 @@ def _object(found: Any, inject: Callable[[Object, str], Injection]) -> Iterator[
     else:
         found.clear()
         found.update(copy.deepcopy(done.pod))
-    yield Outcome(kind, namespace, str(meta.get("name") or meta.get("generateName")), done)
+    yield ManifestOutcome(kind, namespace, str(meta.get("name") or meta.get("generateName")), done)
 
 
 def _problem(error: yaml.YAMLError) -> str:

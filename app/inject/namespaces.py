@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 
-from app.cluster.kube import Api, KubeError, path
+from app.cluster.kube import KubeApi, KubeError, path
 from app.inject.settings import NamespaceFacts
 
 KEEP_S = 10.0  # lifetime of cached labels
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class Namespaces:
     """A cache of facts by name. Used on one event loop."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: KubeApi) -> None:
         self._api = api
         self._held: dict[str, tuple[float, NamespaceFacts]] = {}  # name -> expiry, facts
         self._asking: dict[str, asyncio.Task[NamespaceFacts]] = {}

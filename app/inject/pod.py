@@ -8,13 +8,11 @@ import copy
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-import msgspec
-
 from app.contract import names
 from app.inject import conflicts, containers, hosts, sidecar
 from app.inject.annotations import Wishes, wishes
 from app.inject.reasons import Reason, reason
-from app.inject.settings import InjectSettings, NamespaceFacts, Redirect
+from app.inject.settings import InjectionStatus, InjectSettings, NamespaceFacts, Redirect
 from app.inject.sidecar import Plan
 
 
@@ -50,7 +48,13 @@ def inject(
         meta["labels"] = {**(meta.get("labels") or {}), names.LABEL_INJECTED: "true"}
     meta["annotations"] = {
         **(meta.get("annotations") or {}),
-        names.ANNOTATION_STATUS: _status(result, settings.version),
+        names.ANNOTATION_STATUS: InjectionStatus(
+            result.injected,
+            list(dict.fromkeys(r.id for r in result.reasons)),
+            result.redirect,
+            result.mode,
+            settings.version,
+        ).json(),
     }
     return result
 
@@ -115,15 +119,3 @@ def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
         if not any(s.get("name") == sidecar.SYSCTL for s in sysctls):
             context["sysctls"] = [*sysctls, {"name": sidecar.SYSCTL, "value": "0"}]
     return said
-
-
-def _status(result: Injection, version: str) -> str:
-    return msgspec.json.encode(
-        {
-            "injected": result.injected,
-            "reasons": list(dict.fromkeys(r.id for r in result.reasons)),
-            "redirect": result.redirect,
-            "mode": result.mode,
-            "version": version,
-        }
-    ).decode()

@@ -12,7 +12,7 @@ from app.contract.dummies import CHART_VALUE, SETTING
 from app.escape import plain
 
 
-class Row(NamedTuple):
+class ReasonRow(NamedTuple):
     """`skips`: the pod gets no sidecar. `quiet`: and no annotation or warning, as nobody asked for
     one."""
 
@@ -21,12 +21,12 @@ class Row(NamedTuple):
     quiet: bool = False
 
 
-def _skips(sentence: str) -> Row:
-    return Row(sentence, skips=True)
+def _skips(sentence: str) -> ReasonRow:
+    return ReasonRow(sentence, skips=True)
 
 
-def _quiet(sentence: str) -> Row:
-    return Row(sentence, skips=True, quiet=True)
+def _quiet(sentence: str) -> ReasonRow:
+    return ReasonRow(sentence, skips=True, quiet=True)
 
 
 _LABEL = names.LABEL_INJECT
@@ -85,44 +85,46 @@ REASONS = {
     ),
     "no_hosts": _skips("no host is left that could be redirected"),
     # The pod has its sidecar, with a remark.
-    "own_host_alias": Row(
+    "own_host_alias": ReasonRow(
         "the pod's own hostAliases name {about}: its addresses stay, so that telemetry to it is "
         "not seen"
     ),
-    "own_hosts_file": Row(
+    "own_hosts_file": ReasonRow(
         "{about} another /etc/hosts, where telemetry hosts have their real addresses: what is sent "
         "from there is not seen"
     ),
-    "suffix_host": Row(
+    "suffix_host": ReasonRow(
         "the hosts below {about} have no names that could be redirected: only redirect all sees "
         "them"
     ),
-    "too_many_hosts": Row("there are more hosts than addresses for them; not redirected: {about}"),
-    "own_ca": Row(
+    "too_many_hosts": ReasonRow(
+        "there are more hosts than addresses for them; not redirected: {about}"
+    ),
+    "own_ca": ReasonRow(
         "{about}, which stays: add the certificate in "
         f"{names.MOUNT_TRUST}/{names.FILE_CA_CERT} to that file, or its clients refuse ours"
     ),
-    "mount_taken": Row(
+    "mount_taken": ReasonRow(
         f"{{about}} something else at {names.MOUNT_TRUST}, so that its clients do not trust the "
         "sidecar"
     ),
-    "env_from": Row(
+    "env_from": ReasonRow(
         "{about} variables from a ConfigMap or Secret, which cannot be looked into: "
         "NODE_EXTRA_CA_CERTS there would be replaced, and a proxy there is not seen"
     ),
-    "trust_replaced": Row(
+    "trust_replaced": ReasonRow(
         "{about}: this replaces the image's list of certificates by the sidecar's with ours added; "
         "authorities of a company in the image are not in it"
     ),
-    "proxied": Row(
+    "proxied": ReasonRow(
         "{about} a proxy: the telemetry hosts were added to NO_PROXY, or the sidecar would not see "
         "them; where real hosts are reached through that proxy only, set egressProxy"
     ),
-    "proxy_unreadable": Row(
+    "proxy_unreadable": ReasonRow(
         "{about} a proxy or NO_PROXY from a ConfigMap, Secret or field: add the telemetry hosts to "
         "NO_PROXY there, or the sidecar does not see them"
     ),
-    "all_without_end": Row(
+    "all_without_end": ReasonRow(
         "redirect all takes every connection to ports 80 and 443 and costs throughput; set "
         f"{names.ANNOTATION_ALL_UNTIL} to a time at which it ends"
     ),

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from app.cluster import certificates
 from app.cluster.certificates import LEAF_INJECTOR, ServerCertificate
-from app.cluster.kube import Api
+from app.cluster.kube import KubeApi
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.masking.masker import Masker
 from app.inject.ca_bundle import trust
@@ -44,7 +44,7 @@ class Injector:
     """The injector's parts and routes. Raises ProfileError when the profiles cannot be used.
     `draining` is set before shutdown, so that callers go elsewhere."""
 
-    def __init__(self, environment: Environment, api: Api) -> None:
+    def __init__(self, environment: Environment, api: KubeApi) -> None:
         self.environment = environment
         self.certificate = ServerCertificate(LEAF_INJECTOR)
         self.profiles = ProfileSet(environment.profiles)

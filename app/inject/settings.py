@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from app.contract import dummies
 from app.contract.rules import RuleSet
 from app.version import VERSION
@@ -48,6 +50,19 @@ class InjectSettings:
     env: Mapping[str, str] = field(default_factory=dict)  # the sidecar's, such as OTEL_*
     otel_headers: SecretKey | None = None  # OTEL_EXPORTER_OTLP_HEADERS
     version: str = VERSION
+
+
+class InjectionStatus(msgspec.Struct):
+    """The annotation that injection leaves; anyone may have changed it since."""
+
+    injected: bool = False
+    reasons: list[str] = []
+    redirect: str = ""
+    mode: str = ""
+    version: str = ""
+
+    def json(self) -> str:
+        return msgspec.json.encode(self).decode()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from app.contract import names
 from app.contract.dummies import NETWORKS, SETTING, Network, mapped
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
+from app.contract.record import bracketed
 from app.contract.settings import size
 from app.inject.settings import InjectSettings, Redirect, SecretKey
 
@@ -181,9 +182,8 @@ def environment(plan: Plan) -> list[Object]:
 
 def api_url(app_url: str) -> str:
     """The API's URL of the release that answers at `app_url`."""
-    parts = urlsplit(app_url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"https://{host}:{names.PORT_APP_TLS}"
+    host = urlsplit(app_url).hostname or ""
+    return f"https://{bracketed(host)}:{names.PORT_APP_TLS}"
 
 
 def _listening(plan: Plan) -> Object:

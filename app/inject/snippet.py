@@ -8,13 +8,11 @@ Printed by `telemock inject --values`. Those charts lack most of what `inject()`
 
 from typing import Any, Literal, NamedTuple
 
-import msgspec
-
 from app.contract import names
 from app.inject import hosts, sidecar
 from app.inject import kube_yaml as yaml_text
 from app.inject.containers import CA_VARIABLE
-from app.inject.settings import InjectSettings, Redirect
+from app.inject.settings import InjectionStatus, InjectSettings, Redirect
 from app.inject.sidecar import Plan
 
 Chart = Literal["leader", "workergroup", "edge"]
@@ -65,6 +63,7 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
         chosen.addresses,
         container=official.container,
     )
+    status = InjectionStatus(True, ["values"], plan.redirect, plan.mode, settings.version)
     found: Object = {
         "extraInitContainers": _containers(plan, official),
         "extraVolumeMounts": [*official.mounts, *_mounts(official)],
@@ -77,7 +76,7 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
             }
         ],
         official.env: {CA_VARIABLE: f"{names.MOUNT_TRUST}/{names.FILE_CA_CERT}"},
-        "podAnnotations": {names.ANNOTATION_STATUS: _status(plan)},
+        "podAnnotations": {names.ANNOTATION_STATUS: status.json()},
     }
     if official.host_aliases:
         found["extraPodConfigs"] = {"hostAliases": hosts.aliases(plan.addresses, redirect)}
@@ -115,17 +114,6 @@ def _mounts(official: _Official) -> list[Object]:
     trust = {"name": _SHARED, "mountPath": names.MOUNT_TRUST, "subPath": "trust", "readOnly": True}
     own_hosts = {"name": _HOSTS, "mountPath": "/etc/hosts", "subPath": "hosts", "readOnly": True}
     return [trust] if official.host_aliases else [trust, own_hosts]
-
-
-def _status(plan: Plan) -> str:
-    told = {
-        "injected": True,
-        "reasons": ["values"],
-        "redirect": plan.redirect,
-        "mode": plan.mode,
-        "version": plan.settings.version,
-    }
-    return msgspec.json.encode(told).decode()
 
 
 def _head(chart: Chart, official: _Official) -> str:

@@ -5,16 +5,19 @@ API server, the sidecars and the app. Called by `telemock status`.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.contract import names
 from app.contract.rules import RuleSet
+from app.contract.settings import listed
+from app.inject.conflicts import all_containers
 from app.inject.reasons import REASONS
+from app.inject.settings import InjectionStatus
 from app.report.build import Report
 
 _ASKED_AT_ONCE = 8  # sidecars asked in parallel
@@ -64,7 +67,7 @@ class PodStatus(msgspec.Struct, kw_only=True):
     problems: list[str]
 
 
-class Counters(NamedTuple):
+class SidecarCounters(NamedTuple):
     """Figures of a sidecar's /metrics."""
 
     refused: int
@@ -74,20 +77,11 @@ class Counters(NamedTuple):
     trouble: str = ""  # a word of _TROUBLE
 
 
-class Seen(NamedTuple):
+class AppView(NamedTuple):
     """The app's knowledge of the pods."""
 
     report: Report
     rules: RuleSet
-
-
-class _Told(msgspec.Struct):
-    """The annotation that injection writes; anyone may have changed it since."""
-
-    reasons: list[str] = []
-    redirect: str = ""
-    mode: str = ""
-    version: str = ""
 
 
 def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object]:
@@ -105,7 +99,7 @@ def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object
     return found
 
 
-def judge(pod: Object, seen: Seen | None, counters: Counters | None) -> PodStatus:
+def judge(pod: Object, seen: AppView | None, counters: SidecarCounters | None) -> PodStatus:
     meta, status = pod["metadata"], pod.get("status") or {}
     told = _told(pod)
     sidecar = _sidecar(pod)
@@ -154,7 +148,7 @@ def judge(pod: Object, seen: Seen | None, counters: Counters | None) -> PodStatu
     )
 
 
-def gather(api: Api, namespace: str, seen: Seen | None) -> list[PodStatus]:
+def gather(api: KubeApi, namespace: str, seen: AppView | None) -> list[PodStatus]:
     """Judges a namespace's pods ("": all). `seen` None: the app was not asked. Raises KubeError."""
     space = ("namespaces", namespace) if namespace else ()
     pods = list(api.items(path("api", "v1", *space, "pods")))
@@ -164,7 +158,7 @@ def gather(api: Api, namespace: str, seen: Seen | None) -> list[PodStatus]:
     return [judge(pod, seen, c) for pod, c in zip(chosen, counted, strict=True)]
 
 
-def _opted_in(api: Api, namespace: str) -> dict[str, bool]:
+def _opted_in(api: KubeApi, namespace: str) -> dict[str, bool]:
     """Namespaces that opted in or out; empty for a user who may not list namespaces."""
     try:
         found = (
@@ -181,7 +175,7 @@ def _opted_in(api: Api, namespace: str) -> dict[str, bool]:
     }
 
 
-def _counters(api: Api, pod: Object) -> Counters | None:
+def _counters(api: KubeApi, pod: Object) -> SidecarCounters | None:
     """Asks a sidecar; None if that fails: it is not up, or the user may not (pods/proxy)."""
     sidecar = _sidecar(pod)
     if sidecar is None or (pod.get("status") or {}).get("phase") != "Running":
@@ -196,7 +190,7 @@ def _counters(api: Api, pod: Object) -> Counters | None:
         return None
 
 
-def counters(metrics: str) -> Counters | None:
+def counters(metrics: str) -> SidecarCounters | None:
     """Parses Prometheus text; None when it is not a sidecar's."""
     sums: dict[str, float] = {}
     for name, value in _SAMPLE.findall(metrics):
@@ -206,7 +200,7 @@ def counters(metrics: str) -> Counters | None:
             return None
     if "telemock_spool_records" not in sums:
         return None
-    return Counters(
+    return SidecarCounters(
         int(sums.get("telemock_tls_client_rejected_total", 0)),
         int(sums.get("telemock_capture_dropped_total", 0)),
         int(sums["telemock_spool_records"]),
@@ -215,21 +209,20 @@ def counters(metrics: str) -> Counters | None:
     )
 
 
-def _told(pod: Object) -> _Told:
+def _told(pod: Object) -> InjectionStatus:
     text = (pod["metadata"].get("annotations") or {}).get(names.ANNOTATION_STATUS, "")
     try:
-        return msgspec.json.decode(text, type=_Told)
+        return msgspec.json.decode(text, type=InjectionStatus)
     except (msgspec.DecodeError, RecursionError):
-        return _Told()
+        return InjectionStatus()
 
 
 def _sidecar(pod: Object) -> Object | None:
-    spec = pod["spec"]
-    every: Sequence[Any] = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    every = all_containers(pod["spec"])
     return next((c for c in every if c["name"] == names.CONTAINER_SIDECAR), None)
 
 
-def _restarts(pod: Object, counters: Counters | None) -> int | None:
+def _restarts(pod: Object, counters: SidecarCounters | None) -> int | None:
     state = _states(pod).get(names.CONTAINER_SIDECAR)
     if state is None and counters is None:
         return None
@@ -286,7 +279,7 @@ def _stale(pod: Object, rules: RuleSet, redirect: str) -> list[str]:
     if redirect == "all":
         return []
     annotations = pod["metadata"].get("annotations") or {}
-    only = {p.strip() for p in annotations.get(names.ANNOTATION_PROFILES, "").split(",")} - {""}
+    only = listed(annotations.get(names.ANNOTATION_PROFILES, ""))
     wanted = {
         host.name
         for profile in rules.profiles

@@ -37,14 +37,14 @@ class ReviewError(Exception):
         self.reason = reason
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _ObjectKind(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class _Request(msgspec.Struct, rename="camel"):
+class _ReviewRequest(msgspec.Struct, rename="camel"):
     uid: str
     operation: str = "CREATE"
-    kind: _Kind = _Kind()
+    kind: _ObjectKind = _ObjectKind()
     namespace: str = ""
     object: dict[str, Any] | None = None
     dry_run: bool | None = False
@@ -53,7 +53,7 @@ class _Request(msgspec.Struct, rename="camel"):
 class _Review(msgspec.Struct, rename="camel"):
     kind: Literal["AdmissionReview"]
     api_version: Literal["admission.k8s.io/v1"]
-    request: _Request
+    request: _ReviewRequest
 
 
 _decode = msgspec.json.Decoder(_Review).decode
@@ -94,7 +94,7 @@ class Webhook:
         answer = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
         return msgspec.json.encode({**answer, "response": response})
 
-    async def _reviewed(self, request: _Request, pod: Object) -> Object:
+    async def _reviewed(self, request: _ReviewRequest, pod: Object) -> Object:
         """Injects the pod; returns the answer's patch and warnings."""
         facts = await self._namespaces.facts(request.namespace)
         injection = inject(pod, self._settings(), facts)

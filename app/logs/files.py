@@ -82,7 +82,9 @@ class LogFiles:
 
     def handler(self) -> logging.Handler:
         """A handler that writes formatted lines to mock_server.log."""
-        return _Handler(lambda line: self._append(self._app, line), lambda: self._lost(LOG_APP))
+        return _LogFileHandler(
+            lambda line: self._append(self._app, line), lambda: self._lost(LOG_APP)
+        )
 
     def look(self) -> None:
         """Rotates files whose day is over, and deletes the oldest. Called once a minute."""
@@ -134,7 +136,7 @@ class LogFiles:
                     path.unlink(missing_ok=True)
 
 
-class _Handler(logging.Handler):
+class _LogFileHandler(logging.Handler):
     def __init__(self, append: Callable[[bytes], None], lost: Callable[[], None]) -> None:
         super().__init__()
         self._append = append

@@ -8,40 +8,39 @@ A direct request cannot be forwarded: where the rule or the mode says observe, p
 answered as in mode mock, and recorded as `mock`.
 """
 
-import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.contract.actions import DENIED, MOCK, REFUSED, Action, Mode
 from app.contract.answer import BLOCKED, Rendered, render
-from app.contract.body import documents, keep, reading
+from app.contract.body import document, reading, whole
 from app.contract.canonical import readings
 from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
 from app.contract.printable import place
 from app.contract.record import (
-    BODY_CAP,
     HEADER_CAP,
     Body,
     CaptureRecord,
     Response,
     clip,
     first,
+    joined,
 )
 from app.contract.rules import (
     UNREAD,
     Answer,
-    Profile,
-    Rule,
+    Decision,
     RuleSet,
     Seen,
     decide,
     product_version,
 )
 from app.ingest.admission import Arriving
-from app.ingest.writer import Writer
+from app.ingest.writer import RecordWriter
 from app.mock.request import (
     Arrived,
     ClientGone,
@@ -55,7 +54,7 @@ from app.mock.request import (
     request_of,
 )
 from app.mock.respond import Outgoing
-from app.mock.spans import Answered, Span, Telemetry
+from app.mock.spans import AnsweredRequest, Span, Telemetry
 from app.otel import lines
 from app.profiles import template
 
@@ -91,34 +90,28 @@ class Chosen(NamedTuple):
     """The chosen answer, and its entries in the record."""
 
     answer: Answer
-    action: Action
-    profile: Profile | None = None
-    rule: Rule | None = None
-    judged_by: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.profile.id}/{self.rule.id}" if self.profile and self.rule else "no rule"
+    action: Action  # a direct request cannot be forwarded, whatever was decided
+    decision: Decision
 
 
-class Counters:
+class AnswerCounts:
     """Counts each rule's answers since the start, from 1."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], int] = {}
+        self._counts: Counter[str] = Counter()
 
     def next(self, chosen: Chosen) -> int:
-        if chosen.profile is None or chosen.rule is None:
+        if chosen.decision.rule is None:
             return 1
-        key = (chosen.profile.id, chosen.rule.id)
-        self._counts[key] = count = self._counts.get(key, 0) + 1
-        return count
+        self._counts[chosen.decision.name] += 1
+        return self._counts[chosen.decision.name]
 
 
 class Mock:
     def __init__(
         self,
         rules: Callable[[], RuleSet],
-        writer: Writer,
+        writer: RecordWriter,
         telemetry: Telemetry,
         *,
         mode: Mode | None,
@@ -131,7 +124,7 @@ class Mock:
         self._mode = mode
         self._max_body = max_body
         self._arriving = arriving
-        self._counters = Counters()
+        self._counters = AnswerCounts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         time_ns, started = time.time_ns(), time.monotonic_ns()
@@ -160,7 +153,8 @@ class Mock:
         seen = self.view(asked)
         chosen = self.choose(asked, seen, body)
         if seen.json is UNREAD:
-            seen.json = _json(asked, body, chosen.rule)
+            rule, kind = chosen.decision.rule, first(asked.headers, "content-type")
+            seen.json = document(body, kind, rule.decoders if rule else ())
         sent = None
         detail = error = ""
         if not gone:
@@ -171,7 +165,9 @@ class Mock:
                 rendered = await self._render(answer, seen, count)
                 sent, gone = await out.give(rendered, answer)
             except Exception as e:
-                log.error("the answer of %s failed: %s", chosen, place(e))
+                log.error(
+                    "the answer of %s failed: %s", chosen.decision.name or "no rule", place(e)
+                )
                 if out.started:
                     self.tell(span, asked, chosen, time_ns, started, error=type(e).__name__)
                     raise
@@ -214,15 +210,16 @@ class Mock:
     ) -> int:
         """Reports the outcome of a request begun at `started`; returns its duration in ns."""
         duration_ns = time.monotonic_ns() - started
+        decision = chosen.decision
         self._telemetry.answered(
-            Answered(
+            AnsweredRequest(
                 span,
                 asked,
                 action=chosen.action,
-                profile=chosen.profile.id if chosen.profile else "",
-                rule=chosen.rule.id if chosen.rule else "",
-                route=chosen.rule.route if chosen.rule else "",
-                safe_query=chosen.profile.safe_query if chosen.profile else (),
+                profile=decision.profile_id,
+                rule=decision.rule_id,
+                route=decision.route,
+                safe_query=decision.profile.safe_query if decision.profile else (),
                 time_ns=time_ns,
                 duration_ns=duration_ns,
                 status=status,
@@ -251,19 +248,17 @@ class Mock:
         profile, _, rule = asked.internal.get(HEADER_RULE, "").partition("/")
         known = rules.rule(profile, rule)
         if known is not None:
-            return Chosen(known[1].answer, MOCK, *known)
+            return Chosen(known[1].answer, MOCK, Decision(MOCK, *known))
         decision = decide(rules, seen, self._mode)
         if decision.needs_body:
-            types = [value for name, value in asked.headers if name.lower() == "content-type"]
-            seen.json = reading(body, ", ".join(types))
+            seen.json = reading(body, joined(asked.headers, "content-type"))
             decision = decide(rules, seen, self._mode)
             seen.json = UNREAD  # templates and versions read the body in their own way
-        found = (decision.profile, decision.rule, " ".join(decision.by))
         if decision.action == DENIED:
-            return Chosen(BLOCKED, DENIED, *found)
+            return Chosen(BLOCKED, DENIED, decision)
         if decision.rule is None:
-            return Chosen(NO_RULE, MOCK, decision.profile)
-        return Chosen(decision.rule.answer, MOCK, *found)
+            return Chosen(NO_RULE, MOCK, decision)
+        return Chosen(decision.rule.answer, MOCK, decision)
 
     async def _render(self, answer: Answer, seen: Seen, count: int) -> Rendered:
         if not answer.template:
@@ -299,34 +294,25 @@ class Mock:
         body: Body | None = None,
     ) -> CaptureRecord:
         """Starts a direct request's record; it takes a sequence number, so it must be added."""
-        profile, rule = chosen.profile, chosen.rule
+        decision = chosen.decision
         return CaptureRecord(
             boot=self.writer.boot,
             seq=self.writer.reserve(),
             kind="exchange",
             time_ns=time_ns,
-            profile=profile.id if profile else "",
-            rule=rule.id if rule else "",
-            route=rule.route if rule else "",
+            profile=decision.profile_id,
+            rule=decision.rule_id,
+            route=decision.route,
             action=chosen.action,
             mode=self._mode or "",
             answered_by="app",
-            judged_by=chosen.judged_by,
+            judged_by=" ".join(decision.by),
             client=asked.client,
             request=request_of(asked, body),
             trace_id=span.trace_id,
             span_id=span.span_id,
-            product_version=product_version(profile, seen) if profile else "",
+            product_version=product_version(decision.profile, seen) if decision.profile else "",
         )
-
-
-def _json(asked: Arrived, body: Body | None, rule: Rule | None) -> Any:
-    """The body as templates and versions see it."""
-    if body is None:
-        return None
-    kind = first(asked.headers, "content-type")
-    found = documents(body, kind, rule.decoders if rule else ())
-    return found[0] if len(found) == 1 else found or None
 
 
 def direct_host(rules: RuleSet) -> str:
@@ -354,20 +340,11 @@ def step(answer: Answer, count: int) -> Answer:
 
 def _response(sent: Rendered) -> Response:
     headers, left_out = clip(list(sent.headers), HEADER_CAP)
-    body = None
-    if sent.body:
-        body = keep(
-            sent.body[:BODY_CAP],
-            size=len(sent.body),
-            sha256=hashlib.sha256(sent.body).hexdigest(),
-            encoding=first(headers, "content-encoding"),
-            cap=BODY_CAP,
-        )
     return Response(
         status=sent.status,
         reason=sent.reason,
         http_version="HTTP/1.1",
         headers=headers,
         left_out=left_out,
-        body=body,
+        body=whole(sent.body, first(headers, "content-encoding")) if sent.body else None,
     )

@@ -115,28 +115,24 @@ def request_of(asked: Arrived, body: Body | None) -> Request:
     )
 
 
-class TooLarge(Exception):
-    """`body` is the part before the limit."""
+class Unread(Exception):
+    """The body was not read to its end; `body` is the part that came."""
 
     def __init__(self, body: Body) -> None:
         super().__init__()
         self.body = body
 
 
-class ClientGone(Exception):
-    """The client left before its request was complete; `body` is the part that came."""
-
-    def __init__(self, body: Body) -> None:
-        super().__init__()
-        self.body = body
+class TooLarge(Unread):
+    """The body is over the limit."""
 
 
-class TooSlow(Exception):
-    """`body` is the part that came in time."""
+class ClientGone(Unread):
+    """The client left before its request was complete."""
 
-    def __init__(self, body: Body) -> None:
-        super().__init__()
-        self.body = body
+
+class TooSlow(Unread):
+    """The body did not arrive in time."""
 
 
 async def read_body(

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
@@ -26,8 +26,7 @@ from app.otel.export import Exporter
 from app.otel.items import SpanData
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
-from app.otel.settings import Otel, read
-from app.version import VERSION
+from app.otel.settings import Otel
 
 WAITING = 10_000  # most requests that wait for the thread
 _GATHER_S = 0.05  # wait for more requests, to handle them together
@@ -35,33 +34,6 @@ _UNKNOWN = "?"  # no profile's id: masking then uses the rules of all profiles
 _RECORD = re.compile(r"[0-9a-f]{16,32}-[0-9]{1,16}")
 
 log = logging.getLogger(__name__)
-
-
-class PodNames(NamedTuple):
-    """Names of this process's own pod, from the downward API; all empty on a laptop."""
-
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-    node: str = ""
-
-
-def otel(
-    environ: Mapping[str, str], *, service: str, container: str, pod: PodNames, boot: str = ""
-) -> Otel:
-    """Reads the OTEL_* variables. The process's instance is its pod and container, else `boot`.
-    Raises SettingError."""
-    resource = {"service.instance.id": boot}
-    if pod.namespace and pod.name:
-        resource = {
-            "k8s.namespace.name": pod.namespace,
-            "k8s.pod.name": pod.name,
-            "k8s.pod.uid": pod.uid,
-            "k8s.node.name": pod.node,
-            "k8s.container.name": container,
-            "service.instance.id": f"{pod.namespace}.{pod.name}.{container}",
-        }
-    return read(environ, service=service, version=VERSION, resource=resource)
 
 
 class Span(NamedTuple):
@@ -73,7 +45,7 @@ class Span(NamedTuple):
     sampled: bool
 
 
-class Answered(NamedTuple):
+class AnsweredRequest(NamedTuple):
     """A request's outcome. `status` 0: no answer was sent. `error` is the span's error.type, ""
     without one."""
 
@@ -98,7 +70,7 @@ class Telemetry:
         self._sampler = Sampler(otel) if otel.traces else None
         self._metrics = metrics
         self._masker = masker
-        self._waiting: deque[Answered] = deque()
+        self._waiting: deque[AnsweredRequest] = deque()
         self._working = threading.Lock()
         self._work = threading.Event()
         self._closing = threading.Event()
@@ -128,7 +100,7 @@ class Telemetry:
         )
         return Span(trace, ids.span_id(), parent.span_id if parent else "", sampled)
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: AnsweredRequest) -> None:
         """Never blocks. When the queue is full, drops the span and counts it."""
         if len(self._waiting) >= WAITING:
             if answered.span.sampled:
@@ -159,7 +131,7 @@ class Telemetry:
             self._work.clear()
             self.settle()
 
-    def _measure(self, answered: Answered) -> None:
+    def _measure(self, answered: AnsweredRequest) -> None:
         seconds = answered.duration_ns / 1e9
         span = answered.span
         method, scheme = method_of(answered.asked.method), scheme_of(answered.asked.scheme)
@@ -175,7 +147,7 @@ class Telemetry:
             "telemock.mock.duration", (answered.profile, answered.rule), seconds, exemplar
         )
 
-    def _span(self, answered: Answered) -> SpanData:
+    def _span(self, answered: AnsweredRequest) -> SpanData:
         span, asked = answered.span, answered.asked
         # As a record: the masker then also masks a value in the path that a sensitive name holds.
         request = (

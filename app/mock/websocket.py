@@ -4,14 +4,12 @@ body, sent first as a text message.
 Called by the dispatcher in `app.main`. Sidecars record their own WebSockets.
 """
 
-import hashlib
 import time
 
 from app.contract.actions import ANSWERED
-from app.contract.body import keep
+from app.contract.body import whole
 from app.contract.names import HEADER_RECORD
 from app.contract.record import (
-    BODY_CAP,
     HEADER_CAP,
     CaptureRecord,
     Message,
@@ -101,12 +99,7 @@ class _Recorder:
                 message=Message(
                     of=opened.id,
                     sender="client" if sender == "client" else "server",
-                    body=keep(
-                        data[:BODY_CAP],
-                        size=len(data),
-                        sha256=hashlib.sha256(data).hexdigest(),
-                        cap=BODY_CAP,
-                    ),
+                    body=whole(data),
                 ),
             )
         )

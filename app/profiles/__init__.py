@@ -7,13 +7,13 @@ built-in profiles; the rest of the app imports from this module.
 
 from app.profiles.compile import load_profiles
 from app.profiles.explain import Explanation, explain, seen_from_url
-from app.profiles.problems import Problem, ProfileError
+from app.profiles.problems import ProfileError, ProfileProblem
 from app.profiles.watch import ProfileSet
 
 __all__ = [
     "Explanation",
-    "Problem",
     "ProfileError",
+    "ProfileProblem",
     "ProfileSet",
     "explain",
     "load_profiles",

@@ -11,7 +11,7 @@ import msgspec
 from app.contract import body as bodies
 from app.contract.actions import DENIED, MOCK, UNTAKEN, Action, Mode
 from app.contract.canonical import hosts_in, pairs_of, readings
-from app.contract.record import BODY_CAP, Pair, first, text
+from app.contract.record import Pair, first, joined, text
 from app.contract.rules import (
     KEPT_HERE,
     UNREAD,
@@ -141,14 +141,7 @@ def seen_from_url(
     if parts.scheme not in ("http", "https", "ws", "wss") or not host:
         raise ValueError(f"{url!r} is not an http or https URL with a host")
     said = tuple(n for name, value in headers if name.lower() == "host" for n in hosts_in(value))
-    encodings = [value for name, value in headers if name.lower() == "content-encoding"]
-    kept = bodies.keep(
-        (body or b"")[:BODY_CAP],
-        size=len(body or b""),
-        sha256="",
-        encoding=", ".join(encodings),
-        cap=BODY_CAP,
-    )
+    kept = bodies.whole(body or b"", joined(headers, "content-encoding"))
     names = said or hosts_in(host)
     return Seen(
         method=method.upper(),

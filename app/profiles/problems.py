@@ -27,7 +27,7 @@ _WANTED = {
 }
 
 
-class Problem(NamedTuple):
+class ProfileProblem(NamedTuple):
     """`where` is the path in the file, such as `rules[2].match.path`, "" for the file as a whole;
     `message` quotes the value too."""
 
@@ -45,7 +45,7 @@ class Problem(NamedTuple):
 class ProfileError(ValueError):
     """The profiles cannot be used. The text lists every problem, and is meant for people, whole."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[ProfileProblem]) -> None:
         self.problems = list(problems)
         super().__init__("\n\n".join(map(str, self.problems)))
 
@@ -63,13 +63,15 @@ def shown(value: object) -> str:
 
 def from_pydantic(
     file: str, document: Any, error: ValidationError, keys: Collection[str]
-) -> list[Problem]:
+) -> list[ProfileProblem]:
     """Converts each of pydantic's errors. `document` is the validated one, `keys` are all keys of
     the format."""
     return [_problem(file, document, e, keys) for e in error.errors(include_url=False)]
 
 
-def _problem(file: str, document: Any, error: ErrorDetails, keys: Collection[str]) -> Problem:
+def _problem(
+    file: str, document: Any, error: ErrorDetails, keys: Collection[str]
+) -> ProfileProblem:
     where = place(document, error["loc"])
     name = str(error["loc"][-1]) if error["loc"] else "profile"
     value, context = error["input"], error.get("ctx", {})
@@ -101,7 +103,7 @@ def _problem(file: str, document: Any, error: ErrorDetails, keys: Collection[str
             message = f"{shown(value)} is not {_WANTED[kind]}"
         case _:
             message = f"{shown(value)}: {error['msg'].replace('Input should', 'it should')}"
-    return Problem(file, where, shown(value), message, hint)
+    return ProfileProblem(file, where, shown(value), message, hint)
 
 
 def place(document: Any, loc: Iterable[int | str]) -> str:

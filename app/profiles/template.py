@@ -92,7 +92,7 @@ class _Worker:
         self._process.wait()
 
 
-class Pool:
+class RendererPool:
     """Thread-safe."""
 
     def __init__(self) -> None:
@@ -161,7 +161,7 @@ class Pool:
             worker.end()
 
 
-_pool = Pool()
+_pool = RendererPool()
 # Own threads: a template that blocks must not block the store or the intake.
 _threads = ThreadPoolExecutor(WORKERS, "telemock-template")
 _waiting = 0

@@ -12,7 +12,7 @@ import msgspec
 from app.store import OTHER, FieldRow
 
 
-class Field(msgspec.Struct, kw_only=True):
+class ChangedField(msgspec.Struct, kw_only=True):
     """`present` is the share of the version's requests that carry it, 0 to 1."""
 
     path: str
@@ -31,8 +31,8 @@ class Change(msgspec.Struct, kw_only=True):
     endpoint: str
     version: str
     previous: str
-    new: list[Field]
-    gone: list[Field]
+    new: list[ChangedField]
+    gone: list[ChangedField]
 
 
 def changes(
@@ -85,12 +85,12 @@ def _number(version: str, rows: list[FieldRow]) -> tuple[tuple[int, ...], int]:
     return version_number(version), min(row.first_ns for row in rows)
 
 
-def _fields(rows: Iterable[FieldRow]) -> list[Field]:
+def _fields(rows: Iterable[FieldRow]) -> list[ChangedField]:
     found = []
     for path, group in groupby(rows, lambda row: row.path):
         kinds = list(group)
         found.append(
-            Field(
+            ChangedField(
                 path=path,
                 types=sorted({row.type for row in kinds}),
                 shapes=sorted({row.shape for row in kinds} - {""}),

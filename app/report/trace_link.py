@@ -13,11 +13,11 @@ from app.settings import TRACE_ID
 _HEX = re.compile(r"[0-9a-f]{32}")  # a sidecar may send anything
 
 
-class _Named(msgspec.Struct):
+class _Traced(msgspec.Struct):
     trace_id: str = ""
 
 
-_named = msgspec.json.Decoder(_Named).decode
+_named = msgspec.json.Decoder(_Traced).decode
 
 
 def linked(record: bytes, template: str) -> bytes:

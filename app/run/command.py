@@ -121,7 +121,7 @@ def _sidecar(
     app: processes.App,
     environ: Mapping[str, str],
     stdout: int = subprocess.DEVNULL,
-) -> processes.Sidecar:
+) -> processes.RunningSidecar:
     return processes.start_sidecar(
         settings.data, settings.logs, app.url, environ=environ, stdout=stdout
     )

@@ -182,7 +182,7 @@ def start_app(
     return App(url, data, child)
 
 
-class Sidecar(NamedTuple):
+class RunningSidecar(NamedTuple):
     """A running sidecar; `proxy` and `health` are URLs, `boot` is the id of this start in all its
     records."""
 
@@ -206,7 +206,7 @@ def start_sidecar(
     environ: Mapping[str, str] | None = None,
     stdout: int | None = subprocess.DEVNULL,
     stay: bool = False,
-) -> Sidecar:
+) -> RunningSidecar:
     """Starts the sidecar as an explicit proxy on a free loopback port. Raises LocalError.
 
     `stdout` takes its capture lines, None puts them into the console file.
@@ -217,7 +217,7 @@ def start_sidecar(
             "hint: pip install 'telemock[sidecar]', or make venv"
         )
 
-    def start() -> Sidecar:
+    def start() -> RunningSidecar:
         return _sidecar(data, logs, app_url, environ or {}, stdout, stay)
 
     return _on_free_ports(start)
@@ -230,7 +230,7 @@ def _sidecar(
     environ: Mapping[str, str],
     stdout: int | None,
     stay: bool,
-) -> Sidecar:
+) -> RunningSidecar:
     port, health_port = free_port(), free_port()
     health = f"http://127.0.0.1:{health_port}"
     child = Child(
@@ -262,7 +262,7 @@ def _sidecar(
         return bool(found) and found["profiles"]["source"] == "app"
 
     child.wait(ready)
-    return Sidecar(child, f"http://127.0.0.1:{port}", health, found["shipper"]["boot"])
+    return RunningSidecar(child, f"http://127.0.0.1:{port}", health, found["shipper"]["boot"])
 
 
 def _directories(data: Path, logs: Path) -> dict[str, str]:

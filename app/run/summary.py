@@ -3,12 +3,12 @@ demo` print at the end. Reads captures, since roll-ups only know hours.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 import msgspec
 
 from app.client.source import Source, captures
 from app.contract import record
+from app.contract.instant import iso
 from app.contract.record import REASONS, CaptureRecord
 from app.report.tables import text_table
 from app.store import CaptureQuery, Scope
@@ -87,15 +87,10 @@ def table(rows: Iterable[Sent]) -> str:
                 row.count,
                 row.bytes_out,
                 row.bytes_in,
-                _clock(row.first_ns),
-                _clock(row.last_ns),
+                iso(row.first_ns)[11:],  # the time of day
+                iso(row.last_ns)[11:],
                 REASONS.get(row.reason, row.reason),
             )
             for row in rows
         ),
     )
-
-
-def _clock(time_ns: int) -> str:
-    """The time of day in UTC, to the second."""
-    return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%H:%M:%SZ")
