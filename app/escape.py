@@ -1,6 +1,6 @@
-"""Captured text made safe to show: for terminals, logs, Markdown and HTML.
+"""Makes captured text safe to show: in terminals, logs, Markdown and HTML.
 
-Everything a client sent may carry terminal escapes, text that runs backwards, Markdown and HTML.
+A client's text may hold terminal escapes, characters that reverse it, Markdown and HTML.
 """
 
 from app.contract.printable import one_line
@@ -11,11 +11,11 @@ _MARKDOWN = str.maketrans(
 
 
 def plain(value: object, longest: int = 200) -> str:
-    """`one_line`, cut."""
+    """One printable line, cut at `longest` characters."""
     text = str(value)
     return one_line(text[:longest]) + ("…" if len(text) > longest else "")
 
 
 def inert(value: object) -> str:
-    """`plain`, and nothing in it is Markdown, HTML or a link."""
+    """`plain`, with Markdown, HTML and links disarmed."""
     return plain(value).translate(_MARKDOWN).replace("://", ":&#47;&#47;")

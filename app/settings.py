@@ -1,4 +1,4 @@
-"""Every setting of the server and the command line, declared once.
+"""Settings of the server and the command line, each declared once.
 
 Read by `app.main` and the CLI; `python -m app.settings` prints the table of docs/reference, and
 with `--env` the text of `.env.example`. The sidecar has its own table (`python -m addon --help`).
@@ -34,7 +34,7 @@ from app.contract.settings import (
 )
 
 TRACE_ID = "{trace_id}"  # in TELEMOCK_TRACE_URL
-CLUSTER = "cluster"  # as a server: the app in the kubeconfig's cluster
+CLUSTER = "cluster"  # value of a server: the app in the kubeconfig's cluster
 
 _LOGS_LEAST = 1 << 20
 
@@ -64,7 +64,7 @@ def _log_size(value: str) -> int:
 
 
 def _trace_url(value: str) -> str:
-    """Checked with an id in it: Grafana's URLs are full of braces."""
+    """Checks the URL with an id filled in: Grafana's URLs are full of braces."""
     parts = urlsplit(value.replace(TRACE_ID, "0" * 32))
     if value and not (
         TRACE_ID in value
@@ -203,7 +203,7 @@ SETTINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Sizes in bytes; `mode` None leaves the rules as they are."""
+    """The settings' values. Sizes in bytes; `mode` None leaves the rules as they are."""
 
     host: str
     port: int
@@ -236,8 +236,8 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of `environ`; None means the process's environment over `.env` in the working
-    directory. Raises SettingError."""
+    """Reads settings from `environ`; None means the process's environment over `.env` in the
+    working directory. Raises SettingError."""
     if environ is None:
         environ = environment()
     values = read(SETTINGS, environ)
@@ -265,7 +265,7 @@ def _dotenv(path: Path) -> dict[str, str]:
 
 
 def markdown(table: Sequence[Setting] = SETTINGS) -> str:
-    """The table of docs/reference/settings.md."""
+    """Renders the table of docs/reference/settings.md."""
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
     for row in table:
         default = f"`{row.default}`" if row.default else "empty"
@@ -274,7 +274,7 @@ def markdown(table: Sequence[Setting] = SETTINGS) -> str:
 
 
 def env_file() -> str:
-    """The text of `.env.example`: every setting with its help, commented out at its default."""
+    """Renders `.env.example`: every setting with its help, commented out at its default."""
     parts = ["# Copy to .env in the working directory; the environment wins over a line here.\n"]
     parts += [f"# {row.help}\n#{row.name}={row.default}\n" for row in SETTINGS]
     return "\n".join(parts)

@@ -88,7 +88,7 @@ def on_thread(config: uvicorn.Config, listener: socket.socket) -> Iterator[uvico
 
 @contextmanager
 def serving(folder: Path, context: ssl.SSLContext | None = None, **values: str) -> Iterator[Served]:
-    """With a context over TLS: then a test asks by clients of its own."""
+    """Serves the app; with a context over TLS, where a test brings its own clients."""
     app = create_app(load(environment(folder, **values)))
     # Named as TCP, so that asyncio sets TCP_NODELAY: without it each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -56,7 +56,7 @@ class Case:
 
 
 class Told(Spans):
-    """What spans are asked for; those of the rule `broken` fail with this text."""
+    """Collects requests for spans; those of the rule `broken` fail with this text."""
 
     def __init__(self, text: str = "") -> None:
         self._text = text

@@ -84,7 +84,7 @@ class Sidecar:
         return context
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """From the health server."""
+        """Reads from the health server."""
         connection = http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=5)
         try:
             connection.request("GET", path)
@@ -147,8 +147,8 @@ class Sidecar:
                 if line.endswith(b"\n")]  # fmt: skip
 
     def recorded(self) -> int:
-        """How many records there are, once every number that was given out has become one: a
-        line on standard output, or one of the log, which go to standard error."""
+        """Waits until every number that was given out has become a record, on standard output or as
+        a line of the log on standard error; returns the records on standard output."""
 
         def all_printed() -> bool:
             lines = self.log.read_text().splitlines()

@@ -51,8 +51,8 @@ def configuration(
 
 @contextlib.contextmanager
 def release(api: KubeApi, namespace: str) -> Iterator[str]:
-    """What the chart makes for the injector: the empty Secret, the Service and the webhook
-    configuration. The name of a release whose objects of the cluster are this test's own."""
+    """Creates the chart's objects for the injector: the empty Secret, the Service and the webhook
+    configuration. Returns the name of a release whose cluster objects are this test's own."""
     name = f"{NAME}-{namespace}"
     api.request("POST", of(namespace, "secrets"), {"metadata": {"name": f"{name}-tls"}})
     ports = [{"name": "https", "port": 443, "targetPort": "https"}]

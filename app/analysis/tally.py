@@ -19,7 +19,7 @@ from app.store import OTHER
 from app.store.inventory import classify
 
 NAMES = 1_000  # distinct endpoints, versions, user agents; the rest are OTHER
-FIELDS = 2_000  # of one endpoint
+FIELDS = 2_000  # fields that are kept of one endpoint
 
 # Upper bounds in ms, a fifth apart: percentiles are within that.
 _BOUNDS = [round(0.05 * 1.2**n, 3) for n in range(80)]
@@ -294,7 +294,7 @@ def _fields(entry: dict[str, Any]) -> Iterable[tuple[str, set[str]]]:
 
 
 def _count(counter: Counter[str], name: str) -> str:
-    """`name`, or OTHER when there are enough."""
+    """Counts `name`, or OTHER once NAMES distinct names are counted."""
     if name not in counter and len(counter) >= NAMES:
         name = OTHER
     counter[name] += 1

@@ -1,6 +1,6 @@
-"""What OpenAPI says beyond the routes: the contract's own types as schemas, examples, errors.
+"""Extends OpenAPI beyond the routes: the contract's types as schemas, examples, errors.
 
-Read by the routes; `describe` is called by `app.main` once the routes are there.
+The route modules read it; `app.main` calls `describe` once the routes are there.
 """
 
 from typing import Any
@@ -58,7 +58,7 @@ EXAMPLE_RECORD = {
 
 
 def json_content(description: str, example: Any = None, schema: str = "") -> dict[str, Any]:
-    """A response of that schema, for a route's `responses`."""
+    """Describes a response of that schema, for a route's `responses`."""
     content: dict[str, Any] = {
         "schema": {"$ref": _REF.format(name=schema)} if schema else {"type": "object"}
     }
@@ -87,7 +87,7 @@ class Problem(msgspec.Struct):
 
 
 def describe(app: FastAPI) -> None:
-    """Put the contract's types into the app's OpenAPI."""
+    """Adds the contract's types to the app's OpenAPI."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What was captured: lists, single captures, the report, the inventory of fields."""
+"""Serves captures to people: lists, single captures, the report, the field inventory."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""`telemock status`: the pods of a cluster, one a line, and what is wrong with them."""
+"""`telemock status`: prints a cluster's pods, one a line, and their problems."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,7 @@ from app.report.tables import text_table
 if TYPE_CHECKING:
     from app.inject.status import AppView, PodStatus
 
-NONE = 1  # exit code: no pod is ours
+NONE = 1  # exit code: no pod is injected or opted in
 _HEAD = (
     "NAMESPACE", "POD", "PHASE", "INJECTED", "REDIRECT", "CAPTURES", "LAST", "REFUSED", "DROPPED",
     "MISSING", "VERSION",
@@ -66,7 +66,7 @@ def status(
 
 
 def _seen(context: str) -> "AppView | None":
-    """What the app knows; None, and a line on stderr, when it cannot be asked."""
+    """Asks the app; None, and a line on stderr, when it does not answer."""
     from app.client.source import ClientError, in_cluster
     from app.inject.status import AppView
     from app.settings import load

@@ -1,8 +1,8 @@
 """Thin access to the Kubernetes API: paths and JSON objects, no models.
 
-The app (reviews of tokens, Events), the injector (its certificate, namespaces, Events) and
-`telemock status` use it. The client library is imported by `connect`, so that what runs on a laptop
-does not pay for it (0.3 s, 34 MiB).
+The app (token reviews, Events), the injector (its certificate, namespaces, Events) and `telemock
+status` use it. `connect` imports the client library, so that commands on a laptop do not pay for it
+(0.3 s, 34 MiB).
 """
 
 import json
@@ -26,9 +26,9 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 
 _TIMEOUT_S = 10.0
-_PAGE = 500  # objects a request
-_TEXT_CAP = 500  # characters of the API server's own words that an error repeats
-_MESSAGE_CAP = 1024  # characters of an Event, by Kubernetes' rules
+_PAGE = 500  # objects in one page of a list
+_TEXT_CAP = 500  # characters of the API server's message that an error quotes
+_MESSAGE_CAP = 1024  # characters of an Event's message, Kubernetes' limit
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
 
@@ -43,8 +43,8 @@ class KubeError(Exception):
 class KubeApi:
     """A connection to one API server. Any method from any thread.
 
-    `client` is the library's ApiClient, for what is more than a request and its answer (streams).
-    `namespace` is the one of the pod or of the kubeconfig's context, "" when neither names one.
+    `client` is the library's ApiClient, for streams, which `request` cannot do. `namespace` is that
+    of the pod or of the kubeconfig's context, "" when neither names one.
     """
 
     def __init__(self, settings: Any, namespace: str = "") -> None:
@@ -65,8 +65,8 @@ class KubeApi:
         return str(self.client.configuration.host)
 
     def authorization(self) -> str:
-        """The Authorization header of our requests, renewed when it is due; "" for credentials of
-        another kind (a client certificate)."""
+        """The Authorization header of our requests, renewed when due; "" for other credentials,
+        such as a client certificate."""
         return str(self.client.configuration.get_api_key_with_prefix("BearerToken") or "")
 
     def request(
@@ -79,9 +79,9 @@ class KubeApi:
         content_type: str = "application/json",
         timeout: float = _TIMEOUT_S,
     ) -> Object:
-        """The answer's JSON object. Nothing is asked twice. Raises KubeError.
+        """Sends a request once, without retries; returns its JSON object. Raises KubeError.
 
-        `path` is taken as it is: build it with `path()` from names that others chose.
+        `path` is not quoted: build it with `path()` from names that others chose.
         """
         content = self._exchange(method, path, body, query, content_type, timeout)
         try:
@@ -96,13 +96,13 @@ class KubeApi:
         return found
 
     def text(self, path: str, timeout: float = _TIMEOUT_S) -> str:
-        """What GET answers, as text: of the API server's proxies. Raises KubeError."""
+        """GETs text, through the API server's proxies to pods. Raises KubeError."""
         try:
             content = self._exchange("GET", path, None, None, "", timeout)
         except KubeError as e:
             if e.status != HTTPStatus.MISDIRECTED_REQUEST:
                 raise
-            # A pod of ours, which is passed on the API server's own name.
+            # A pod of ours: the API server's proxy sends its own name as Host.
             content = self._exchange("GET", path, None, None, "", timeout, "localhost")
         return content.decode("utf-8", "replace")
 
@@ -139,7 +139,7 @@ class KubeApi:
                 retries=False,
             )
             status, content = int(answer.status), bytes(answer.data)
-        except Exception as e:  # of urllib3, of the credentials' plugin, of its files
+        except Exception as e:  # from urllib3, from the credentials' plugin, or from its files
             raise KubeError(
                 f"the Kubernetes API at {self.server} does not answer: {_short(str(e))}\n\n"
                 "hint: kubectl get --raw /readyz says whether it is up"
@@ -152,7 +152,7 @@ class KubeApi:
         return self.request("GET", path, query=query)
 
     def items(self, path: str, **query: str | int) -> Iterator[Object]:
-        """Every object of a list, page by page. Raises KubeError."""
+        """Yields every object of a list, page by page. Raises KubeError."""
         more: dict[str, str | int] = {"limit": _PAGE, **query}
         while True:
             found = self.request("GET", path, query=more)
@@ -196,9 +196,8 @@ def path(*segments: str) -> str:
 
 
 def connect(context: str = "") -> KubeApi:
-    """With the credentials of the kubeconfig (KUBECONFIG, else ~/.kube/config), or, where there is
-    none, of the pod this runs in. `context` is one of the kubeconfig's. Raises KubeError.
-    """
+    """Connects with the credentials of the kubeconfig (KUBECONFIG, else ~/.kube/config), or,
+    without one, with those of this pod. `context` is one of the kubeconfig's. Raises KubeError."""
     from kubernetes import client, config
 
     settings = client.Configuration()
@@ -227,13 +226,12 @@ def connect(context: str = "") -> KubeApi:
 
 
 def tls_context(settings: Any) -> ssl.SSLContext:
-    """One TLS context for all connections, with the files of the credentials loaded here: urllib3
-    would load them for each connection into the context that others are using at that moment, which
-    crashes OpenSSL. Raises OSError (with ssl.SSLError) when a file cannot be used.
-    """
+    """Makes one TLS context for all connections and loads the credentials' files once: urllib3
+    would load them for each connection into the context that others use at that moment, which
+    crashes OpenSSL. Raises OSError (with ssl.SSLError) when a file cannot be used."""
     context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
-    # Python 3.13 refuses authorities without key usage or key identifiers, which many clusters have
-    # and every other client takes.
+    # Python 3.13 refuses authorities without key usage or key identifiers. Many clusters have such,
+    # and every other client accepts them.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if not settings.verify_ssl:
@@ -263,5 +261,5 @@ def _refused(method: str, path: str, status: int, content: bytes) -> KubeError:
 
 
 def _short(text: str) -> str:
-    """One printable line: what a server says may hold anything."""
+    """Cuts to one printable line: a server's text may hold anything."""
     return plain(" ".join(text.split()), _TEXT_CAP)

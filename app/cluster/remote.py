@@ -1,9 +1,9 @@
-"""The app in the kubeconfig's cluster, asked from outside it.
+"""Asks the app in the kubeconfig's cluster, from outside it.
 
-The caller's own bearer token has to arrive there, and the API server's service proxy takes it away:
-so a tunnel to the app's pod carries TLS, and the certificate is checked against what the release's
-webhook configuration says. Only administrators may write that object, so that nobody who can start
-a pod receives other people's tokens. Called by `app.client.source` and `app.inject.status`.
+The caller's own bearer token has to arrive there, and the API server's service proxy removes it. So
+a tunnel to the app's pod carries TLS, and the certificate is checked against the release's webhook
+configuration. Only administrators may write that object, so that nobody who can start a pod
+receives other people's tokens. Called by `app.client.source` and `app.inject.status`.
 """
 
 import base64
@@ -19,8 +19,8 @@ from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.cluster.tunnel import Tunnel, tunnel
 from app.contract.names import API_GROUP, PORT_APP_TLS
 
-_TIMEOUT_S = 60.0  # a report over many hours takes its time
-_TOKEN_S = 600  # that a token lives which we ask for
+_TIMEOUT_S = 60.0  # a report over many hours takes long
+_TOKEN_S = 600  # lifetime of a token that we request
 _CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _INJECTOR = "-injector"
 
@@ -30,7 +30,7 @@ class RemoteError(Exception):
 
 
 class RemoteRelease(NamedTuple):
-    """`ca` is PEM: whom the release's certificates are from."""
+    """One release in the cluster. `ca` is PEM: the authority of its certificates."""
 
     namespace: str
     name: str
@@ -38,7 +38,7 @@ class RemoteRelease(NamedTuple):
 
 
 def find(api: KubeApi, name: str = "") -> RemoteRelease:
-    """The release in the cluster; `name` chooses when there are several. Raises RemoteError,
+    """Finds the release in the cluster; `name` chooses among several. Raises RemoteError,
     KubeError."""
     found = [release for item in api.items(_CONFIGURATIONS) if (release := _release(item))]
     if len(found) > 1:
@@ -79,7 +79,7 @@ def _release(configuration: Object) -> RemoteRelease | None:
 
 @contextmanager
 def client(api: KubeApi, release: RemoteRelease) -> Iterator[tuple[httpx.Client, Tunnel]]:
-    """Asks the app's API as the kubeconfig's user. Raises RemoteError, KubeError."""
+    """Opens a client of the app's API, as the kubeconfig's user. Raises RemoteError, KubeError."""
     host = f"{release.name}.{release.namespace}.svc"
     try:
         trust = ssl.create_default_context(cadata=release.ca)
@@ -104,7 +104,7 @@ def client(api: KubeApi, release: RemoteRelease) -> Iterator[tuple[httpx.Client,
 
 
 def _pod(api: KubeApi, release: RemoteRelease) -> tuple[str, int]:
-    """A ready pod of the app and the number of its API's port."""
+    """Finds a ready pod of the app, and the number of its API's port."""
     space = ("api", "v1", "namespaces", release.namespace)
     service = api.get(path(*space, "services", release.name))
     selector = ",".join(f"{k}={v}" for k, v in (service["spec"].get("selector") or {}).items())
@@ -134,8 +134,8 @@ def _number(pod: Object, port: int | str) -> int:
 
 
 def _authorization(api: KubeApi, release: RemoteRelease) -> str:
-    """The kubeconfig's bearer token. A client certificate cannot be passed on: who has one gets a
-    short-lived token of the release's own account for readers, if they may make one."""
+    """The kubeconfig's bearer token. A client certificate cannot be passed on: its user gets a
+    short-lived token of the release's reader account, if they may create one."""
     if own := api.authorization():
         return own
     account = f"{release.name}-captures-viewer"

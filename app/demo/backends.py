@@ -1,7 +1,7 @@
-"""Where the demo's traces and metrics go: Jaeger and Prometheus, found or started.
+"""Finds or starts Jaeger and Prometheus, which take the demo's traces and metrics.
 
 Called by `demo.round` with `--otel`. They outlive the demo, so that its links can be opened; the
-next one finds them again.
+next demo finds them again.
 """
 
 import json
@@ -18,10 +18,10 @@ import msgspec
 from app.client.running import get
 from app.run import processes
 
-COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"  # there in a checkout only
+COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"  # exists in a checkout only
 CONFIGURATION = Path(__file__).parent / "observability"
-_STATE = "observability.json"  # in the data directory: what runs
-_METRICS = "jaeger:8889"  # in prometheus.yaml: the collector's metrics
+_STATE = "observability.json"  # in the data directory: the running back ends
+_METRICS = "jaeger:8889"  # in prometheus.yaml: where Prometheus scrapes the collector's metrics
 
 
 class Backends(msgspec.Struct):
@@ -36,7 +36,7 @@ class Backends(msgspec.Struct):
 
     @property
     def environ(self) -> dict[str, str]:
-        """For app and sidecar. What OTEL_* the user set stays."""
+        """OTEL_* variables for app and sidecar. The user's own stay."""
         wanted = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp,
             "OTEL_METRIC_EXPORT_INTERVAL": "2000",
@@ -60,8 +60,8 @@ class JaegerSpan(NamedTuple):
 
 
 def find(data: Path, logs: Path) -> Backends:
-    """The collector of OTEL_EXPORTER_OTLP_ENDPOINT, what an earlier demo left running, `jaeger` and
-    `prometheus` in PATH, or docker compose's profile, in this order. Raises LocalError."""
+    """Uses the first of: the collector of OTEL_EXPORTER_OTLP_ENDPOINT, an earlier demo's back ends,
+    `jaeger` and `prometheus` in PATH, docker compose's profile. Raises LocalError."""
     if endpoint := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return Backends(endpoint)
     state = data / _STATE
@@ -160,7 +160,7 @@ def _compose() -> Backends:
 
 
 def trace(backends: Backends, trace_id: str, spans: int) -> list[JaegerSpan]:
-    """The trace, once Jaeger has that many spans of it. Raises LocalError."""
+    """Waits until Jaeger has that many spans of the trace. Raises LocalError."""
     found: list[JaegerSpan] = []
 
     def complete() -> bool:
@@ -185,7 +185,7 @@ def _spans(answer: bytes) -> Iterator[JaegerSpan]:
 
 
 def tree(spans: list[JaegerSpan]) -> Iterator[str]:
-    """The trace as lines of text, children below their parents."""
+    """Draws the trace as lines of text, children below their parents."""
     ids = {s.id for s in spans}
     begin = min((s.start for s in spans), default=0)
 

@@ -1,4 +1,4 @@
-"""What a pod's annotations ask for, over the release's choices."""
+"""Reads a pod's annotations, which override the release's choices. Called by `app.inject.pod`."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from app.inject.reasons import Reason, reason
 from app.inject.settings import REDIRECTS, InjectSettings
 from app.trust import ADDED, REPLACED
 
-# What `trust` may name: runtimes, and the variables themselves.
+# Values that `trust` may list: runtimes, and the variables themselves.
 RUNTIMES: Mapping[str, tuple[str, ...]] = {
     "node": ("NODE_EXTRA_CA_CERTS",),
     "deno": ("DENO_CERT",),
@@ -26,17 +26,17 @@ _VARIABLES = {name: (name,) for name in (*ADDED, *REPLACED)}
 
 
 class Wishes(NamedTuple):
-    """`redirect` is still auto where nobody chose; `all_until` "" never ends."""
+    """A pod's choices. `redirect` is still auto if nobody chose; `all_until` "" means no end."""
 
     profiles: tuple[Profile, ...]
     mode: str
     redirect: str
-    trust: tuple[str, ...]  # variables besides NODE_EXTRA_CA_CERTS
+    trust: tuple[str, ...]  # set besides NODE_EXTRA_CA_CERTS
     all_until: str
 
 
 def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes | list[Reason]:
-    """Or what is wrong with each annotation that is not understood."""
+    """Parses the annotations; returns one reason for each that is invalid, if any is."""
     wrong = []
 
     def value(annotation: str, default: str) -> str:

@@ -1,7 +1,7 @@
-"""YAML as Kubernetes' own programs read it, for `manifest` and `snippet`.
+"""Reads and writes YAML as Kubernetes' own programs read it, for `manifest` and `snippet`.
 
-PyYAML takes 12:30 for a number of seconds and 2026-01-31 for a date, Kubernetes takes both for
-text; and it writes 1e3 and y without quotes, which Kubernetes takes for a number and for true.
+PyYAML reads 12:30 as a number of seconds and 2026-01-31 as a date; Kubernetes reads both as text.
+It writes 1e3 and y without quotes; Kubernetes reads them as a number and true.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-# Text that would be something else without quotes, to one reader or another.
+# Text that some YAML reader would take for another type if it had no quotes.
 _AMBIGUOUS = re.compile(
     r"[-+.]?[0-9][0-9a-fox_.:+-]*([t ][0-9:.]+ ?(z|[-+][0-9:]+)?)?"
     r"|[-+]?\.(inf|nan)|y|n|yes|no|on|off|true|false|null|~|=|<<|",
@@ -65,7 +65,7 @@ _Dumper.add_representer(str, _str)
 
 
 def read(text: str) -> Any:
-    """One document. Raises yaml.YAMLError."""
+    """Parses one document. Raises yaml.YAMLError."""
     return yaml.load(text, Loader=_KubeLoader)  # noqa: S506 - a SafeLoader
 
 

@@ -1,6 +1,6 @@
-"""Manifests with sidecars: for `telemock inject`, which needs no webhook and no cluster.
+"""Adds sidecars to manifests: `telemock inject`, which needs no webhook and no cluster.
 
-Documents that are not changed stay as they were written, to the last comment.
+Unchanged documents stay byte by byte as they were, comments included.
 """
 
 import copy
@@ -18,7 +18,7 @@ from app.inject.pod import Injection
 
 Object = dict[str, Any]
 
-# API group and kind, and where their pod is.
+# API group and kind -> path to the pod.
 _PODS: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "Pod"): (),
     ("", "ReplicationController"): ("spec", "template"),
@@ -38,7 +38,7 @@ class ManifestError(ValueError):
 
 
 class ManifestOutcome(NamedTuple):
-    """What became of one object that makes pods. `injected`: other ones may be so already."""
+    """The result for one object that makes pods. `injected`: others may be injected already."""
 
     kind: str
     namespace: str
@@ -47,7 +47,7 @@ class ManifestOutcome(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """For people."""
+        """Describes the result for people."""
         where = f"{self.namespace}/{self.name}" if self.namespace else self.name
         done = self.injection
         what = (
@@ -62,15 +62,15 @@ class ManifestOutcome(NamedTuple):
 def injected(
     text: str, inject: Callable[[Object, str], Injection]
 ) -> tuple[str, list[ManifestOutcome]]:
-    """The documents of `text` with the pods in them changed, and what became of each. `inject` gets
-    a pod and its namespace's name, "" when the manifest names none. Raises ManifestError."""
+    """Injects the pods in `text`; returns its documents and an outcome for each object. `inject`
+    gets a pod and its namespace's name, "" when the manifest names none. Raises ManifestError."""
     outcomes: list[ManifestOutcome] = []
     parts = []
     for number, document in enumerate(_documents(text), 1):
         head, body = document
         try:
             found = yaml_text.read(body)
-            # Aliases become objects of their own: what is changed in one must not change the other.
+            # Copies what a YAML alias repeats, so that a change in one place stays there.
             plain_json = msgspec.json.encode(found)
             whole = msgspec.json.decode(plain_json)
         except yaml.YAMLError as e:
@@ -98,7 +98,7 @@ def injected(
 
 
 def joined(texts: Iterable[str]) -> str:
-    """Manifests of several files as one."""
+    """Joins the manifests of several files into one."""
     whole = ""
     for text in texts:
         if whole and not text.startswith("---"):
@@ -108,7 +108,7 @@ def joined(texts: Iterable[str]) -> str:
 
 
 def _documents(text: str) -> Iterator[tuple[str, str]]:
-    """Each with its `---`, where it has one."""
+    """Splits into documents, each with its `---` line if it has one."""
     starts = [m.start() for m in _SEPARATOR.finditer(text)]
     if first := text[: starts[0]] if starts else text:
         yield "", first
@@ -117,7 +117,7 @@ def _documents(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _object(found: Any, inject: Callable[[Object, str], Injection]) -> Iterator[ManifestOutcome]:
-    """Changes the pods in place."""
+    """Changes the object's pods in place."""
     if not isinstance(found, dict):
         return
     version, kind = str(found.get("apiVersion", "")), str(found.get("kind", ""))

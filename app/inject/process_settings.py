@@ -1,4 +1,4 @@
-"""How the injector's process is set, read from its environment: one table.
+"""Settings of the injector's process, read from its environment: one table.
 
 Read by `telemock injector`.
 """
@@ -166,7 +166,7 @@ SETTINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """`inject` lacks what changes while the process runs: the rules and the authority."""
+    """The injector's settings. `inject` lacks what changes at run time: the rules and the CA."""
 
     port: int
     log_level: str
@@ -181,7 +181,7 @@ class Environment:
 
 
 def load(environ: Mapping[str, str] | None = None) -> Environment:
-    """None means the process's environment. Raises SettingError."""
+    """Reads `environ`; None means the process's environment. Raises SettingError."""
     environ = os.environ if environ is None else environ
     values = read(SETTINGS, environ)
     for name in ("TELEMOCK_SIDECAR_IMAGE", "POD_NAMESPACE"):

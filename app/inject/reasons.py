@@ -1,7 +1,7 @@
-"""Why a pod got no sidecar, or what about its sidecar one should know: one table.
+"""The reasons for a pod without a sidecar, and remarks about one with it: one table.
 
-`inject()` gives them; they stand by their id in the pod's annotation and in the metric, as
-sentences in Events, in the webhook's warnings and in the report of `telemock inject`.
+`inject()` returns them; the pod's annotation and the metric show their ids; Events, the webhook's
+warnings and the report of `telemock inject` show their sentences.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ from app.escape import plain
 
 
 class ReasonRow(NamedTuple):
-    """`skips`: the pod gets no sidecar. `quiet`: and no annotation either, nothing is to be said to
-    someone who asked for nothing."""
+    """`skips`: the pod gets no sidecar. `quiet`: and no annotation or warning, as nobody asked for
+    one."""
 
     sentence: str
     skips: bool = False
@@ -31,7 +31,7 @@ def _quiet(sentence: str) -> ReasonRow:
 
 _LABEL = names.LABEL_INJECT
 
-# {about} is what it is about: a value, or names of containers.
+# {about} is the subject: a value, or names of containers.
 REASONS = {
     # Nothing to do.
     "opted_out": _quiet(f"the pod's label {_LABEL} is {names.INJECT_DISABLED}"),
@@ -42,7 +42,7 @@ REASONS = {
         "the pod already has a sidecar; to change it, start from a manifest without one"
     ),
     "mirror_pod": _quiet("the pod is a static one of its node, which no webhook can change"),
-    # What was asked for is not understood.
+    # A label or annotation is invalid.
     "label_value": _skips(
         f"the label {_LABEL} is {{about}}, expected {names.INJECT_ENABLED} or "
         f"{names.INJECT_DISABLED}"
@@ -55,7 +55,7 @@ REASONS = {
         f"the annotation {names.ANNOTATION_ALL_UNTIL} is {{about}}, expected a time such as "
         "2026-01-31T12:00:00Z, or how long from the pod's creation, such as 2h"
     ),
-    # It cannot be done in this pod.
+    # This pod cannot take a sidecar.
     "windows": _skips("the pod is for Windows nodes, the sidecar runs on Linux only"),
     "host_network": _skips(
         "the pod has hostNetwork: its redirect would be that of the whole node; take hostNetwork "
@@ -84,7 +84,7 @@ REASONS = {
         f"add one that is free to {CHART_VALUE} of the chart ({SETTING} of telemock inject)"
     ),
     "no_hosts": _skips("no host is left that could be redirected"),
-    # It was done, but mind this.
+    # The pod has its sidecar, with a remark.
     "own_host_alias": ReasonRow(
         "the pod's own hostAliases name {about}: its addresses stay, so that telemetry to it is "
         "not seen"
@@ -145,7 +145,7 @@ class Reason(NamedTuple):
 
 
 def reason(id: str, about: str = "") -> Reason:
-    """`about` comes from the pod: what does not print in it is shown as an escape."""
+    """Fills in `about`, which comes from the pod: escapes its unprintable characters."""
     return Reason(id, REASONS[id].sentence.replace("{about}", plain(about, 300)))
 
 

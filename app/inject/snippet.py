@@ -1,6 +1,6 @@
-"""Values for the official Cribl charts that bring the sidecar without a webhook.
+"""Values that add the sidecar to the official Cribl charts, without a webhook.
 
-Printed by `telemock inject --values`. Those charts have no place for most of what `inject()` does:
+Printed by `telemock inject --values`. Those charts lack most of what `inject()` uses:
 - a volume of `extraVolumeMounts` is mounted in the Cribl container too, so the sidecar shares one
   and mounts its folders: Cribl sees the one with the public certificate only;
 - leader and edge have no hostAliases, so an init container writes an /etc/hosts for Cribl.
@@ -18,7 +18,7 @@ from app.inject.sidecar import Plan
 Chart = Literal["leader", "workergroup", "edge"]
 Object = dict[str, Any]
 
-_SHARED = "telemock"  # the volume with the folders of the sidecar
+_SHARED = "telemock"  # one volume with all folders of the sidecar
 _HOSTS = "telemock-hosts"
 _FOLDERS = {
     names.MOUNT_CA: "ca",
@@ -33,11 +33,11 @@ _WRITE_HOSTS = (
 
 
 class _Official(NamedTuple):
-    name: str  # of the chart
+    name: str  # the chart's
     container: str
-    env: str  # the value that takes variables
+    env: str  # the value that sets variables
     host_aliases: bool
-    mounts: tuple[Object, ...] = ()  # that the chart has by default: a list of ours replaces it
+    mounts: tuple[Object, ...] = ()  # the chart's default mounts: our list replaces them
 
 
 _CHARTS: dict[str, _Official] = {
@@ -51,8 +51,8 @@ _CHARTS: dict[str, _Official] = {
 
 
 def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
-    """YAML for `helm upgrade --values`. `redirect` is hosts or all: loopback needs a sysctl, which
-    not all of the charts can set."""
+    """Renders YAML for `helm upgrade --values`. `redirect` is hosts or all: loopback needs a
+    sysctl, which not all of the charts can set."""
     official = _CHARTS[chart]
     chosen = hosts.chosen(settings.rules.profiles, {}, redirect, settings.dummy_ranges)
     plan = Plan(
@@ -98,7 +98,7 @@ def _of_shared(mount: Object) -> Object:
 
 
 def _hosts_writer(plan: Plan, main: Object) -> Object:
-    """Adds the hosts to the pod's own /etc/hosts, in a file that Cribl gets in its place."""
+    """An init container that adds the hosts to a copy of the pod's /etc/hosts, for Cribl."""
     entries = [f"{address} {host}" for address, host in plan.addresses]
     return {
         "name": _HOSTS,

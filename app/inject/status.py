@@ -1,7 +1,7 @@
-"""What became of the pods that opted in: injected or why not, redirected or not, seen or not.
+"""The state of pods that opted in: injected or why not, redirected or not, seen or not.
 
-`watched` picks the pods and `judge` says what is known of one; both are pure. `gather` asks the
-API server, the sidecars and the app for it. Called by `telemock status`.
+`watched` picks the pods and `judge` sums up what is known of one; both are pure. `gather` asks the
+API server, the sidecars and the app. Called by `telemock status`.
 """
 
 import re
@@ -20,12 +20,12 @@ from app.inject.reasons import REASONS
 from app.inject.settings import InjectionStatus
 from app.report.build import Report
 
-_ASKED_AT_ONCE = 8  # sidecars
+_ASKED_AT_ONCE = 8  # sidecars asked in parallel
 _ASK_S = 5.0
 _UNSEEN = (
     "no injector saw this pod: it is older than the opt-in, or the injector was away; restart it"
 )
-# What the sidecar says of the app, in the words of its metric telemock.app.trouble.
+# The sidecar's trouble with the app, by the words of its metric telemock.app.trouble.
 _TROUBLE = {
     "unreachable": "its sidecar cannot reach the app",
     "distrusted": "its sidecar does not trust the app's certificate: the app had another authority "
@@ -68,7 +68,7 @@ class PodStatus(msgspec.Struct, kw_only=True):
 
 
 class SidecarCounters(NamedTuple):
-    """Of a sidecar's /metrics."""
+    """Figures of a sidecar's /metrics."""
 
     refused: int
     dropped: int
@@ -78,15 +78,15 @@ class SidecarCounters(NamedTuple):
 
 
 class AppView(NamedTuple):
-    """What the app knows."""
+    """The app's knowledge of the pods."""
 
     report: Report
     rules: RuleSet
 
 
 def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object]:
-    """The pods that have our label, an annotation of ours or a sidecar, and those of namespaces
-    that opted in. A pod that opted out is no concern of anyone's."""
+    """Picks the pods with our label, an annotation of ours or a sidecar, and those of namespaces
+    that opted in; leaves out pods that opted out."""
     found = []
     for pod in pods:
         meta = pod["metadata"]
@@ -149,7 +149,7 @@ def judge(pod: Object, seen: AppView | None, counters: SidecarCounters | None) -
 
 
 def gather(api: KubeApi, namespace: str, seen: AppView | None) -> list[PodStatus]:
-    """Of one namespace, "" for all. `seen` None: the app could not be asked. Raises KubeError."""
+    """Judges a namespace's pods ("": all). `seen` None: the app was not asked. Raises KubeError."""
     space = ("namespaces", namespace) if namespace else ()
     pods = list(api.items(path("api", "v1", *space, "pods")))
     chosen = watched(pods, _opted_in(api, namespace))
@@ -159,7 +159,7 @@ def gather(api: KubeApi, namespace: str, seen: AppView | None) -> list[PodStatus
 
 
 def _opted_in(api: KubeApi, namespace: str) -> dict[str, bool]:
-    """By namespace; empty for a user who may not look at namespaces."""
+    """Namespaces that opted in or out; empty for a user who may not list namespaces."""
     try:
         found = (
             [api.get(path("api", "v1", "namespaces", namespace))]
@@ -176,7 +176,7 @@ def _opted_in(api: KubeApi, namespace: str) -> dict[str, bool]:
 
 
 def _counters(api: KubeApi, pod: Object) -> SidecarCounters | None:
-    """None where the sidecar cannot be asked: it is not up, or the user may not (pods/proxy)."""
+    """Asks a sidecar; None if that fails: it is not up, or the user may not (pods/proxy)."""
     sidecar = _sidecar(pod)
     if sidecar is None or (pod.get("status") or {}).get("phase") != "Running":
         return None
@@ -191,7 +191,7 @@ def _counters(api: KubeApi, pod: Object) -> SidecarCounters | None:
 
 
 def counters(metrics: str) -> SidecarCounters | None:
-    """From Prometheus text; None when it is not a sidecar's."""
+    """Parses Prometheus text; None when it is not a sidecar's."""
     sums: dict[str, float] = {}
     for name, value in _SAMPLE.findall(metrics):
         try:
@@ -230,7 +230,7 @@ def _restarts(pod: Object, counters: SidecarCounters | None) -> int | None:
 
 
 def _restart(meta: Object) -> str:
-    """The command that makes the pod anew, where its owner has one."""
+    """A command that recreates the pod, "" if its owner has none."""
     for owner in meta.get("ownerReferences") or ():
         kind, name = owner["kind"].lower(), owner["name"]
         if kind == "replicaset":
@@ -241,7 +241,7 @@ def _restart(meta: Object) -> str:
 
 
 def _states(pod: Object) -> dict[str, Object]:
-    """Of its containers, by name."""
+    """Container states by name."""
     return {
         s["name"]: s
         for part in ("initContainerStatuses", "containerStatuses")
@@ -250,15 +250,15 @@ def _states(pod: Object) -> dict[str, Object]:
 
 
 def _proof(pod: Object) -> tuple[bool | None, str]:
-    """Whether traffic is known to reach the sidecar, None as long as that shows; and what to say
-    when it does not."""
+    """True if redirected traffic reached the sidecar, None while that is open; and the problem if
+    it failed."""
     states = _states(pod)
     redirect = [
         c["name"]
         for c in pod["spec"].get("initContainers") or ()
         if c["name"] == names.CONTAINER_REDIRECT
     ]
-    if not redirect:  # the sidecar starts only once its own listeners were reached
+    if not redirect:  # the sidecar starts only after its own listeners were reached
         return (
             (True, "") if (states.get(names.CONTAINER_SIDECAR) or {}).get("started") else (None, "")
         )
@@ -274,8 +274,8 @@ def _proof(pod: Object) -> tuple[bool | None, str]:
 
 
 def _stale(pod: Object, rules: RuleSet, redirect: str) -> list[str]:
-    """Hosts that the profiles name by now, and this pod's /etc/hosts does not. `all` needs none:
-    what is asked for shows in the connection."""
+    """Hosts that the profiles name by now, and this pod's /etc/hosts lacks. `all` needs none: it
+    finds the host in the connection."""
     if redirect == "all":
         return []
     annotations = pod["metadata"].get("annotations") or {}

@@ -1,11 +1,11 @@
-"""The answering half: a telemetry request in, the rule's answer out.
+"""The mock: takes a telemetry request and gives the rule's answer.
 
-Called by the dispatcher in `app.main` with every request of a profile's host, of a sidecar, and
-below `/telemetry`. What came through a sidecar is answered only, because the sidecar records it;
-what came directly is recorded here.
+The dispatcher in `app.main` calls it with every request for a profile's host, from a sidecar, and
+below `/telemetry`. It only answers a sidecar's requests, which the sidecar records; it also records
+direct ones.
 
 A direct request cannot be forwarded: where the rule or the mode says observe, pass or hold, it is
-answered as mock would, and recorded as `mock`.
+answered as in mode mock, and recorded as `mock`.
 """
 
 import logging
@@ -87,7 +87,7 @@ FAILED = Answer(
 
 
 class Chosen(NamedTuple):
-    """What is answered, and what the record says of it."""
+    """The chosen answer, and its entries in the record."""
 
     answer: Answer
     action: Action  # a direct request cannot be forwarded, whatever was decided
@@ -95,7 +95,7 @@ class Chosen(NamedTuple):
 
 
 class AnswerCounts:
-    """How often each rule answered since the start, from 1."""
+    """Counts each rule's answers since the start, from 1."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -192,7 +192,7 @@ class Mock:
         self.writer.add(record)
 
     def begin(self, asked: Arrived) -> Span:
-        """Log lines carry its ids from here to the end of the request's task."""
+        """Begins the request's span; log lines carry its ids until the request's task ends."""
         span = self._telemetry.begin(first(asked.headers, "traceparent"))
         lines.current.set((span.trace_id, span.span_id))
         return span
@@ -208,7 +208,7 @@ class Mock:
         status: int = 0,
         error: str = "",
     ) -> int:
-        """What became of the request that began at `started`; its duration in ns until now."""
+        """Reports the outcome of a request begun at `started`; returns its duration in ns."""
         duration_ns = time.monotonic_ns() - started
         decision = chosen.decision
         self._telemetry.answered(
@@ -229,7 +229,7 @@ class Mock:
         return duration_ns
 
     def view(self, asked: Arrived) -> Seen:
-        """What rules look at. A direct request stands for one to the profile's own host."""
+        """The request as rules match it. A direct one counts as one to the profile's own host."""
         rules = self._rules()
         known = any(map(rules.of_host, asked.hosts))
         return Seen(
@@ -243,7 +243,7 @@ class Mock:
         )
 
     def choose(self, asked: Arrived, seen: Seen, body: Body | None = None) -> Chosen:
-        """The answer for a request: the rule that its sidecar decided on, else ours."""
+        """Chooses the answer: by the rule that the sidecar decided on, else by our own decision."""
         rules = self._rules()
         profile, _, rule = asked.internal.get(HEADER_RULE, "").partition("/")
         known = rules.rule(profile, rule)
@@ -253,7 +253,7 @@ class Mock:
         if decision.needs_body:
             seen.json = reading(body, joined(asked.headers, "content-type"))
             decision = decide(rules, seen, self._mode)
-            seen.json = UNREAD  # what templates and versions look at is read as ever
+            seen.json = UNREAD  # templates and versions read the body in their own way
         if decision.action == DENIED:
             return Chosen(BLOCKED, DENIED, decision)
         if decision.rule is None:
@@ -293,7 +293,7 @@ class Mock:
         time_ns: int,
         body: Body | None = None,
     ) -> CaptureRecord:
-        """The record of a direct request, so far; it takes a sequence number, so add it."""
+        """Starts a direct request's record; it takes a sequence number, so it must be added."""
         decision = chosen.decision
         return CaptureRecord(
             boot=self.writer.boot,
@@ -316,8 +316,8 @@ class Mock:
 
 
 def direct_host(rules: RuleSet) -> str:
-    """The host that direct requests are judged by: the first of the first profile with a rule for
-    `/telemetry`. Records keep the Host that the client used."""
+    """The host under which direct requests are matched: the first of the first profile with a rule
+    for `/telemetry`. Records keep the client's Host."""
     for profile in rules.profiles:
         paths = (p.value for r in profile.rules for p in r.match.paths)
         names = [h.name for h in profile.hosts if not h.suffix]
@@ -327,12 +327,12 @@ def direct_host(rules: RuleSet) -> str:
 
 
 def is_direct(path: str) -> bool:
-    """Whether a raw path is the mock's on every Host, in any form that a server could read."""
+    """True if a raw path is the mock's on every Host, in any form that a server could read."""
     return any(p == DIRECT or p.startswith(DIRECT + "/") for p in readings(path) or ())
 
 
 def step(answer: Answer, count: int) -> Answer:
-    """The answer of the `count`-th request: of a sequence the last one stays."""
+    """The answer to the `count`-th request; a sequence repeats its last one."""
     if not answer.sequence:
         return answer
     return answer.sequence[min(count, len(answer.sequence)) - 1]

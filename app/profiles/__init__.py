@@ -1,4 +1,4 @@
-"""Profiles: what people write about a vendor's product, checked and compiled for both halves.
+"""Profiles: people's description of a vendor's product, checked and compiled for both halves.
 
 `schema` is the format, `read` and `compile` turn files into `app.contract.rules`, `watch` follows
 their changes, `explain` says why a rule took a request or not. The `.yaml` files here are the

@@ -1,4 +1,4 @@
-"""From profiles as people write them to the rules that both halves read.
+"""Compiles profiles to the rules that both halves read.
 
 Called by `watch` for the app, by the CLI, and by `app.generate` for the sidecar's built-in rules.
 """
@@ -18,18 +18,18 @@ from app.profiles.read import ProfileSource, document, find, read_bytes
 from app.profiles.unreachable import taken_before
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
-ANSWERS_CAP = 8 << 20  # bytes of the answer files of one profile, each as often as it is named
+ANSWERS_CAP = 8 << 20  # bytes of one profile's answer files, a file named twice counts twice
 
 
 class Loaded(NamedTuple):
-    """`files` are all that were read, answers too: a change of one makes the rules stale."""
+    """`files` are all files read, answers included: a change of one makes the rules stale."""
 
     rules: contract.RuleSet
     files: tuple[Path, ...]
 
 
 def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
-    """The rules of built-in profiles (by name), files and folders, in their order.
+    """Returns the rules of built-in profiles (by name), files and folders, in their order.
 
     Raises ProfileError with every problem of every file.
     """
@@ -37,7 +37,7 @@ def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
 
 
 def load(sources: Sequence[str | Path]) -> Loaded:
-    """`load_profiles`, and the files that it read. Raises ProfileError."""
+    """Like `load_profiles`, and returns the files that it read. Raises ProfileError."""
     profiles: list[contract.Profile] = []
     files: list[Path] = []
     problems: list[ProfileProblem] = []
@@ -76,13 +76,13 @@ def _profile(source: ProfileSource, files: list[Path]) -> contract.Profile:
 
 
 def _keys() -> set[str]:
-    """Every key of the format."""
+    """All keys of the format."""
     models = [m for m in vars(schema).values() if isinstance(m, type) and issubclass(m, BaseModel)]
     return {f.alias or n for m in models for n, f in m.model_fields.items()}
 
 
 class _Compiler:
-    """Compiles one file and collects what only the whole of it shows to be wrong."""
+    """Compiles one file and collects the problems that no single value shows."""
 
     def __init__(self, source: ProfileSource, files: list[Path]) -> None:
         self._source = source
@@ -266,7 +266,7 @@ def _extract(written: schema.Extract) -> contract.Extract:
 
 
 def _route(paths: tuple[contract.Path, ...]) -> str:
-    """A rule's endpoint by default: its first path, with a * for what a prefix leaves open."""
+    """A rule's default endpoint: its first path, with a * behind a prefix."""
     if not paths:
         return "/*"
     return paths[0].value + ("*" if paths[0].kind == "prefix" else "")

@@ -1,6 +1,6 @@
-"""From a source (a built-in name, a file, a folder) to the YAML documents in it.
+"""Finds a source's files (a built-in name, a file, a folder) and parses their YAML.
 
-Called by `compile`. What is read here is only syntax; `schema` says what it may mean.
+Called by `compile`. This checks only syntax; `schema` checks the meaning.
 """
 
 from collections.abc import Hashable, Iterable
@@ -30,8 +30,8 @@ def built_in() -> list[str]:
 
 
 def find(sources: Iterable[str | Path]) -> list[ProfileSource]:
-    """The profile files that the sources stand for, each once, in order. A folder may be empty when
-    another source holds a profile: one may come later. Raises ProfileError."""
+    """Finds the profile files of the sources, each once, in order. A folder may be empty if another
+    source has a profile: files may come later. Raises ProfileError."""
     found: dict[Path, ProfileSource] = {}
     problems: list[ProfileProblem] = []
     empty: list[ProfileProblem] = []
@@ -69,7 +69,7 @@ def _nothing(source: str | Path) -> ProfileProblem:
 
 
 def read_bytes(path: Path, label: str) -> bytes:
-    """At most FILE_CAP bytes. Raises ProfileError."""
+    """Reads at most FILE_CAP bytes. Raises ProfileError."""
     try:
         with path.open("rb") as file:
             data = file.read(FILE_CAP + 1)
@@ -87,7 +87,7 @@ def read_bytes(path: Path, label: str) -> bytes:
 
 
 def document(source: ProfileSource) -> Any:
-    """The one YAML document of the file, as mappings, lists and scalars. Raises ProfileError."""
+    """Parses the file's one YAML document to mappings, lists and scalars. Raises ProfileError."""
     data = read_bytes(source.path, source.label)
     try:
         text = data.decode("utf-8-sig")
@@ -115,8 +115,8 @@ def _wrong(problem: str, at: Any) -> yaml.constructor.ConstructorError:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what would let a file say something else than it seems to: a key twice, an alias
-    (which also keeps the document a tree of the file's own size), a nesting without end."""
+    """Refuses YAML that misleads or explodes: a duplicate key, an alias (so the document stays a
+    tree of the file's own size), nesting without end."""
 
     _depth = 0
 

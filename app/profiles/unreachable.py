@@ -1,7 +1,7 @@
-"""Rules that can never match because an earlier one takes everything they could: simple cases.
+"""Finds rules that can never match because an earlier one takes all of theirs: simple cases.
 
-Called by `compile`. Conditions on query, headers and body of the earlier rule are taken as reason
-enough to let the later one stand; two regular expressions are compared only as text.
+Called by `compile`. Any condition of the earlier rule on query, headers or body clears the later
+one; two regular expressions are compared only as text.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from app.contract.rules import Match, Path, Rule
 
 
 def taken_before(rule: Rule, earlier: Sequence[Rule]) -> Rule | None:
-    """The first of `earlier` that matches whatever `rule` matches."""
+    """Returns the first of `earlier` that matches whatever `rule` matches."""
     return next((e for e in earlier if _covers(e.match, rule.match)), None)
 
 

@@ -1,4 +1,4 @@
-"""What was sent, by whom, since when: one Report object, which every surface prints.
+"""Builds the Report of what was sent, by whom, since when; every surface prints this object.
 
 `build` reads the store's roll-ups and inventory, never its captures. Called by the API, the page
 and the CLI.
@@ -108,8 +108,8 @@ def build(
     profile: str | None = None,
     dropped: Mapping[str, int] | None = None,
 ) -> Report:
-    """The report of a time (by the hour) and profile. `dropped` are the caller's own counts by
-    reason. Raises StoreError."""
+    """Builds the report of a period (by the hour) and profile. `dropped` are the caller's own
+    counts by reason. Raises StoreError."""
     scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
     rows = store.endpoints(scope)
     versions = store.versions(scope)
@@ -137,7 +137,7 @@ def build(
 
 
 def text(report: Report) -> str:
-    """For a terminal."""
+    """Renders the report for a terminal."""
     return _render(report, text_table, lambda title: f"{title}\n", "  ")
 
 
@@ -149,7 +149,7 @@ class _Section(NamedTuple):
     title: str
     head: str  # comma separated
     rows: list[Sequence[object]]
-    empty: str = ""  # what an empty section says; without it is left out
+    empty: str = ""  # text of an empty section; if "", the section is left out
 
 
 def _sections(report: Report) -> Iterator[_Section]:
@@ -273,7 +273,7 @@ def _part(row: EndpointRow) -> str:
 def _line[T: msgspec.Struct](
     type: type[T], row: EndpointRow | VersionRow | BootRow, **given: object
 ) -> T:
-    """`type` from the row's fields of the same names, and its times."""
+    """Makes a `type` of the row's fields with the same names, and its times."""
     given |= {"first_seen": iso(row.first_ns), "last_seen": iso(row.last_ns)}
     return type(**{n: given[n] if n in given else getattr(row, n) for n in type.__struct_fields__})
 
@@ -318,7 +318,7 @@ def _workloads(rows: Iterable[SenderRow]) -> list[WorkloadLine]:
         one.versions.append(row.version)
         one.count += row.count
         one.bytes_out += row.bytes_out
-        # As text they are in the order of time too.
+        # ISO times sort as text
         one.first_seen, one.last_seen = min(one.first_seen, first), max(one.last_seen, last)
     number = cache(version_number)
     for one in found.values():

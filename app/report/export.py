@@ -1,8 +1,8 @@
-"""Captures as files for other programs: NDJSON, CSV for spreadsheets, HAR 1.2 for browsers' tools.
+"""Writes captures as files: NDJSON, CSV for spreadsheets, HAR 1.2 for browsers' tools.
 
-Called by `telemock captures export` (and whoever serves a download). Each takes records as JSON
-lines and yields pieces of the file, so that memory does not grow with their number. Records are
-masked already; nothing here removes or restores a value.
+Called by `telemock captures export` (and for downloads). Each function takes records as JSON lines
+and yields pieces of the file, so that memory does not grow with their number. Records are masked
+already; nothing here removes or restores a value.
 """
 
 import csv
@@ -24,8 +24,8 @@ CSV_COLUMNS = (
     "status", "product_version", "answered_by", "reason", "namespace", "pod", "node", "container",
     "client", "user_agent", "request_bytes", "response_bytes", "duration_ms", "request_body",
 )  # fmt: skip
-# A spreadsheet takes such a cell for a formula, also in full-width forms, and behind blanks and
-# characters of no width.
+# Spreadsheets run such cells as formulas, also in full-width forms, and behind blanks and
+# zero-width characters.
 _FORMULA = re.compile("[\\s\ufeff\u200b-\u200f\u2060]*[=+@\uff1d\uff0b\uff0d\uff20-]|[\t\r\n]")
 _CELL_CAP = 32_000  # a cell of the common spreadsheets holds 32,767 characters
 
@@ -33,13 +33,13 @@ Export = Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
 def ndjson(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Every record as it was kept, one a line."""
+    """Yields every record as stored, one a line."""
     for line in lines:
         yield line + b"\n"
 
 
 def table(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """CSV (RFC 4180) with a head line. Cells that a spreadsheet would run begin with a '."""
+    """Yields CSV (RFC 4180) with a head line. Cells that a spreadsheet would run begin with a '."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(CSV_COLUMNS)
@@ -53,7 +53,7 @@ def table(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def cell(value: object) -> str:
-    """A value as a cell that is only ever text or a number."""
+    """Makes a cell that can only be text or a number."""
     text = str(value).replace("\0", "\\0")
     if len(text) > _CELL_CAP:
         text = text[:_CELL_CAP] + "…"
@@ -94,7 +94,7 @@ def _row(found: CaptureRecord) -> dict[str, object]:
 
 
 def har(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """HAR 1.2. Records without a request (connections, messages, log lines) have no place in it."""
+    """Yields HAR 1.2, without records that have no request (connections, messages, log lines)."""
     creator = msgspec.json.encode({"name": "telemock", "version": VERSION})
     yield b'{"log":{"version":"1.2","creator":' + creator + b',"entries":['
     first = True

@@ -1,7 +1,7 @@
-"""Captures with a link to their trace, where TELEMOCK_TRACE_URL says how one is written.
+"""Adds a link to their trace to captures, if TELEMOCK_TRACE_URL is set.
 
-Called by `app.api.read` for what it answers, and by the command line for what it reads from the
-store itself. The stored record carries no link: the setting may change.
+Called by `app.api.read` for its answers, and by the command line when it reads the store itself.
+The stored record carries no link: the setting may change.
 """
 
 import re
@@ -10,7 +10,7 @@ import msgspec
 
 from app.settings import TRACE_ID
 
-_HEX = re.compile(r"[0-9a-f]{32}")  # a sidecar may say anything
+_HEX = re.compile(r"[0-9a-f]{32}")  # a sidecar may send anything
 
 
 class _Traced(msgspec.Struct):
@@ -21,7 +21,7 @@ _named = msgspec.json.Decoder(_Traced).decode
 
 
 def linked(record: bytes, template: str) -> bytes:
-    """The record (JSON) with `trace_url`; as it is without a template or a trace."""
+    """Adds `trace_url` to the record (JSON); leaves it as it is without a template or a trace."""
     if not template:
         return record
     trace_id = _named(record).trace_id
