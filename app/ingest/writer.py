@@ -1,7 +1,7 @@
 """Writes records to the store: batches of sidecars, and the mock's own.
 
-`RecordWriter` owns the one thread that writes; batches that wait together share a transaction. After the
-commit it appends to the log files and counts. `app.api.intake` calls it with what
+`RecordWriter` owns the one thread that writes; batches that wait together share a transaction.
+After the commit it appends to the log files and counts. `app.api.intake` calls it with what
 `app.ingest.batch` read.
 """
 

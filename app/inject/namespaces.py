@@ -30,8 +30,8 @@ class Namespaces:
         self._asking: dict[str, asyncio.Task[NamespaceFacts]] = {}
 
     async def facts(self, name: str) -> NamespaceFacts:
-        """At most KEEP_S old. If the API server cannot be asked: the last known ones; without any,
-        no labels and the strictest level of Pod Security."""
+        """Returns facts at most KEEP_S old. If the API server cannot be asked: the last known ones;
+        without any, no labels and the strictest level of Pod Security."""
         held = self._held.get(name)
         if held is not None and time.monotonic() < held[0]:
             return held[1]

@@ -139,7 +139,7 @@ def _limit() -> None:
 
 def main() -> None:
     connection = socket.socket(fileno=0)
-    compiled("{{ ''|tojson }}{% for a in [] %}{% endfor %}", True).render()  # loads its needs
+    compiled("{{ ''|tojson }}{% for a in [] %}{% endfor %}", True).render()  # loads modules first
     _limit()
     connection.sendall(FRAME.pack(1) + OK)
     while asked := receive(connection):

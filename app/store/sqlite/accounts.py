@@ -17,7 +17,7 @@ _decoder = msgspec.json.Decoder(dict[str, int])
 
 
 def tell(connection: sqlite3.Connection, told: Sequence[Told]) -> dict[str, int]:
-    """Stores accounts; returns their boots' stored records. Skips another pod's boot."""
+    """Stores accounts; counts their boots' stored records. Skips another pod's boot."""
     known: dict[str, int] = {}
     for account, namespace, pod in told:
         row = connection.execute(

@@ -9,8 +9,8 @@ import sqlite3
 from app.store import OTHER, NewHost
 from app.store.facts import Facet
 
-ENDPOINTS = 1_000  # of one profile
-VERSIONS = 500  # of one profile
+ENDPOINTS = 1_000  # in one profile
+VERSIONS = 500  # in one profile
 FIELDS = 2_000  # paths of one endpoint, in all versions
 FIELDS_IN_ALL = 50_000
 _CACHE = 20_000

@@ -66,7 +66,7 @@ def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
     last = i64(-(1 << 64) if newest else 1 << 64)  # last time of the page, once it is full
     for head, facet in sorted((h for h in heads if h[0] is not None), reverse=newest):
         if head != last and (head < last) == newest:
-            break  # all other heads are later still
+            break  # and so are the remaining heads
         found += connection.execute(
             "SELECT time_ns, id FROM capture WHERE facet_id=?"  # noqa: S608
             f" AND time_ns{at_least}? AND {page}",
