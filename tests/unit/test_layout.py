@@ -142,8 +142,9 @@ def test_product_code_runs_without_assertions() -> None:
 
 
 # Rooms whose docstrings say what a thing does or is: "True if ...", not "Whether ...".
-SAID = ("addon", "app/contract")
-NOT_YET = ("app/contract/masking",)
+SAID = ("addon", "app")
+# Not of the masking yet; the others are descriptions in a schema, an API or a help text.
+NOT_YET = ("app/contract/masking", "app/profiles/schema.py", "app/cli", "app/report/changes.py")
 QUESTION = re.compile(r"(Whether|What|Who|Whom|Whose|How|Which|Where|When|Why)\b")
 
 
