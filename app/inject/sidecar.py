@@ -62,9 +62,9 @@ def sidecar(plan: Plan) -> Object:
 
     It has no probe. A startup probe would add a second or two to a pod's start: the kubelet probes
     once a second, and acts on the result at its next sync, a second later. So the redirect, which
-    starts meanwhile, waits for the sidecar, or else a hook does, which the kubelet waits for. A
-    native sidecar's readiness counts for the whole pod, and a failed liveness probe restarts its
-    container; `addon.supervisor`, the image's command, does that too.
+    starts meanwhile, waits for the sidecar, or else a hook does, which the kubelet waits for.
+    Readiness of a native sidecar, and a restart of its container by a liveness probe, count for the
+    whole pod: `addon.supervisor`, the image's command, watches over it instead.
     """
     hook = {"postStart": {"exec": {"command": ["python", "-m", "addon.ready"]}}}
     return {

@@ -39,12 +39,12 @@ _SAMPLE = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? ([0-9.e+-]+)$", re.M)
 
 
 class PodStatus(msgspec.Struct, kw_only=True):
-    """None is "not known". `redirect_proven` is that a redirected connection reached the sidecar
-    (with `loopback`: that its listeners do). `dropped` and `refused` (clients that refused our
-    certificate) count since the sidecar's start; `missing` are records of any start of it that the
-    app does not have; `trouble` is a word for why the app takes nothing from the sidecar;
-    `restarts` of the sidecar are those by Kubernetes and those within the container; `stale_hosts`
-    are of the profiles and not redirected in this pod."""
+    """None is "not known". `redirect_proven`: a redirected connection reached the sidecar (with
+    `loopback`: its listeners were reached). `dropped` and `refused` (clients that refused our
+    certificate) count since the sidecar's start; `missing` are records of any of its starts that
+    the app lacks; `trouble` is a word for the app's refusal of its records; `restarts` counts those
+    by Kubernetes and within the container; `stale_hosts` are the profiles' hosts that this pod does
+    not redirect."""
 
     namespace: str
     pod: str
