@@ -1,6 +1,6 @@
-"""Captured text made safe to show: for terminals, logs, Markdown and HTML.
+"""Makes captured text safe to show: in terminals, logs, Markdown and HTML.
 
-Everything a client sent may carry terminal escapes, text that runs backwards, Markdown and HTML.
+A client's text may hold terminal escapes, characters that reverse it, Markdown and HTML.
 """
 
 import json
@@ -13,18 +13,18 @@ _MARKDOWN = str.maketrans(
 
 
 def plain(value: object, longest: int = 200) -> str:
-    """`one_line`, cut."""
+    """One printable line, cut at `longest` characters."""
     text = str(value)
     return one_line(text[:longest]) + ("…" if len(text) > longest else "")
 
 
 def paragraphs(text: str) -> str:
-    """Several lines for people, each of them `plain`."""
+    """Makes each line of the text `plain`."""
     return "\n".join(plain(line, 2000) for line in text.split("\n"))
 
 
 def json_text(line: bytes) -> str:
-    """JSON that says the same, and that no terminal acts on: what is not printable is escaped."""
+    """Makes JSON safe for a terminal: characters that do not print become JSON escapes."""
     text = line.decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text
@@ -32,12 +32,12 @@ def json_text(line: bytes) -> str:
 
 
 def as_json(value: object) -> str:
-    """`json_text` of anything that msgspec writes."""
+    """Encodes a value as `json_text`."""
     import msgspec  # here, for `telemock --help` needs it not
 
     return json_text(msgspec.json.encode(value))
 
 
 def inert(value: object) -> str:
-    """`plain`, and nothing in it is Markdown, HTML or a link."""
+    """`plain`, with Markdown, HTML and links disarmed."""
     return plain(value).translate(_MARKDOWN).replace("://", ":&#47;&#47;")

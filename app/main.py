@@ -1,7 +1,7 @@
 """The server: `create_app()` wires settings, profiles, store, mock and API together.
 
-`uvicorn app.main:app` and `telemock serve` run it. Importing this module reads settings and
-profiles; the first file is written when the server starts.
+`uvicorn app.main:app` and `telemock serve` run it. Importing this module only reads settings and
+profiles; files are written once the server starts.
 """
 
 import secrets
@@ -25,13 +25,14 @@ from app.api.openapi import describe
 from app.auth import Denied
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.names import HEADER_RECORD
-from app.contract.record import text
+from app.contract.record import Workload, text
 from app.contract.semconv import method_of
 from app.mock.mock import is_direct
 from app.mock.request import hosts_of
-from app.mock.spans import PodNames, otel
 from app.mock.websocket import websocket
 from app.otel.metrics import Metrics
+from app.otel.settings import read as read_otel
+from app.otel.settings import resource_of
 from app.profiles import ProfileSet
 from app.runtime import Runtime
 from app.settings import Settings, environment, load
@@ -39,15 +40,15 @@ from app.version import VERSION
 
 _OPEN = frozenset(route.path for route in health.routes if isinstance(route, APIRoute))
 
-# FastAPI's own would export raw queries; `app.mock.spans` makes ours.
+# FastAPI's own would export raw queries; `app.mock.spans` makes masked ones.
 _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 class Dispatcher:
-    """By Host: requests of a profile's host, of a sidecar and below /telemetry go to the mock, the
-    rest to API, health and metrics, measured here; the mock measures itself.
+    """Routes by Host: requests for a profile's host, from a sidecar or below /telemetry go to the
+    mock, others to API, health and metrics, measured here; the mock measures itself.
 
-    In a cluster the port decides first: what came over TLS is for the API, what did not never is.
+    In a cluster the port decides first: the API is reached over TLS only, the mock never is.
     """
 
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
@@ -111,7 +112,7 @@ class Dispatcher:
         )
 
     def _is_below(self, name: str) -> bool:
-        """A host of a profile: nobody but its vendor can make such a name lead here."""
+        """True for a subdomain of a profile's host: only its vendor can point such a name here."""
         while (name := name.partition(".")[2]) and "." in name:
             if self._runtime.rules.of_host(name):
                 return True
@@ -122,7 +123,7 @@ class Dispatcher:
 
 
 def _is_tls(scope: Scope) -> bool:
-    """As the server saw it: no header says so."""
+    """True if the server itself saw TLS; headers do not count."""
     return scope["scheme"] in ("https", "wss")
 
 
@@ -141,9 +142,9 @@ async def _misdirected(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(UNKNOWN, 421)(scope, receive, send)
 
 
-class Server(FastAPI):
-    """Keeps hold of uvicorn's transport, which the fault `reset` tears down: further in, `send` is
-    wrapped and does not lead there any more."""
+class TelemockApp(FastAPI):
+    """Keeps a reference to uvicorn's transport, which the fault `reset` aborts: middleware wraps
+    `send` and hides it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -155,8 +156,9 @@ class Server(FastAPI):
 def create_app(settings: Settings) -> FastAPI:
     """Raises ProfileError when the profiles cannot be used, SettingError for an OTEL_* variable."""
     boot = secrets.token_hex(16)
-    pod = PodNames(settings.pod_namespace, settings.pod_name, settings.pod_uid, settings.node_name)
-    asked = otel(environment(), service="telemock-app", container="app", pod=pod, boot=boot)
+    pod = Workload(settings.pod_namespace, settings.pod_name, settings.pod_uid, settings.node_name)
+    resource = resource_of(pod, "app", boot)
+    asked = read_otel(environment(), service="telemock-app", version=VERSION, resource=resource)
     runtime = Runtime(settings, ProfileSet(settings.profiles), Metrics("app"), asked, boot)
 
     @asynccontextmanager
@@ -164,12 +166,12 @@ def create_app(settings: Settings) -> FastAPI:
         async with runtime.running():
             yield
 
-    app = Server(
+    app = TelemockApp(
         title="telemock",
         summary="What a vendor's product sends home: known, proved and answered.",
         version=VERSION,
         lifespan=lifespan,
-        # The pages would load scripts from elsewhere.
+        # FastAPI's pages would load scripts from other sites.
         docs_url=None,
         redoc_url=None,
         telemetry=_OFF,
@@ -219,7 +221,7 @@ _HINTS = {
 
 
 def __getattr__(name: str) -> Any:
-    """`app`, made when a server asks for it: other importers want `create_app` only."""
+    """Makes `app` on first access, by an ASGI server: other importers want `create_app` only."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     made = globals()["app"] = create_app(load())

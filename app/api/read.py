@@ -1,4 +1,4 @@
-"""What was captured: lists, single captures, the report, the inventory of fields."""
+"""Serves captures to people: lists, single captures, the report, the field inventory."""
 
 from typing import Annotated, Literal
 
@@ -123,7 +123,7 @@ async def captures(
         200: json_content(
             "The record, with `id`, `time` and `trace_url` as in the list.",
             EXAMPLE_RECORD,
-            "Capture",
+            "OutgoingRecord",
         ),
         404: {"description": "There is none of that id."},
     },

@@ -1,4 +1,4 @@
-"""`telemock captures …`: list, show, tail and export. `app.cli.lines` does what they say."""
+"""Commands `telemock captures …`: list, show, tail and export. `app.cli.lines` does the work."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal

@@ -1,4 +1,4 @@
-"""`telemock inject`: manifests with sidecars, or values for the official charts."""
+"""`telemock inject`: adds sidecars to manifests, or prints values for the official charts."""
 
 import sys
 from pathlib import Path
@@ -140,7 +140,7 @@ def _url(text: str) -> str:
 
 
 def _certificates(path: Path) -> str:
-    """Only the certificates of the file: a key beside them must not get into a manifest."""
+    """Returns the file's certificates only: a private key beside them must not reach a manifest."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 

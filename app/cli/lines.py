@@ -1,4 +1,4 @@
-"""Captures on a terminal or in a file, one a line: what `telemock captures …` does."""
+"""Prints captures on a terminal or to a file, one a line, for `telemock captures …`."""
 
 import contextlib
 import sys
@@ -28,7 +28,7 @@ NO_MATCH = 1
 _POLL_S = 1.0
 _HEAD = ("TIME", "ACTION", "STATUS", "VERSION", "WORKLOAD", "ID", "REQUEST")
 _LINE = "{:<24}  {:<8}  {:<6}  {:<18}  {:<22}  {:<37}  {}"
-_REMEMBERED = 10_000  # ids that `tail` has shown, to show none twice
+_REMEMBERED = 10_000  # ids of captures that `tail` has printed, to deduplicate
 
 
 def list_(
@@ -66,7 +66,7 @@ def _following(source: Source, query: CaptureQuery, lines: int, follow: bool) ->
     cursor = _end(source) if follow else None
     last = list(captures(source, query, lines))[::-1] if lines else []
     yield from last
-    # What came between the two questions is in both answers.
+    # Captures that arrive between the two queries are in both answers.
     shown = deque((record.decode(line).id for line in last), maxlen=_REMEMBERED)
     query = msgspec.structs.replace(query, order="arrival", cursor=cursor, limit=500)
     while follow:
@@ -81,11 +81,11 @@ def _following(source: Source, query: CaptureQuery, lines: int, follow: bool) ->
 
 
 def _end(source: Source) -> str | None:
-    """The cursor behind all that has arrived, None when nothing has."""
+    """Returns the cursor behind the last arrival, None when there is none."""
     newest = source.page(CaptureQuery(limit=1)).items
     if not newest:
         return None
-    # By time the newest few are found fast; among them arrival has its end.
+    # Finds the newest by time, which is fast, then follows the order of arrival from there.
     query = CaptureQuery(since_ns=record.decode(newest[0]).time_ns, order="arrival", limit=1000)
     while True:
         page = source.page(query)

@@ -1,4 +1,4 @@
-"""The commands of `telemock`, and the one place where errors become sentences and exit codes.
+"""The commands of `telemock`; errors become sentences and exit codes here.
 
 Commands import what they need when they run, so that `telemock --help` is quick.
 """
@@ -236,7 +236,7 @@ def main() -> None:
 
 
 def _exit_code(error: Exception) -> int | None:
-    """None for an error of ours, which ends with its traceback."""
+    """The exit code of an expected error; None for a bug, which ends with its traceback."""
     from app.client.source import ClientError
     from app.cluster.kube import KubeError
     from app.contract.settings import SettingError

@@ -1,4 +1,4 @@
-"""`telemock status`: the pods of a cluster, one a line, and what is wrong with them."""
+"""`telemock status`: prints a cluster's pods, one a line, and their problems."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +10,9 @@ from app.escape import plain
 from app.report.tables import text_table
 
 if TYPE_CHECKING:
-    from app.inject.status import PodStatus, Seen
+    from app.inject.status import AppView, PodStatus
 
-NONE = 1  # exit code: no pod is ours
+NONE = 1  # exit code: no pod is injected or opted in
 _HEAD = (
     "NAMESPACE", "POD", "PHASE", "INJECTED", "REDIRECT", "CAPTURES", "LAST", "REFUSED", "DROPPED",
     "MISSING", "VERSION",
@@ -64,16 +64,16 @@ def status(
         raise typer.Exit(NONE)
 
 
-def _seen(context: str) -> "Seen | None":
-    """What the app knows; None, and a line on stderr, when it cannot be asked."""
+def _seen(context: str) -> "AppView | None":
+    """Asks the app; None, and a line on stderr, when it does not answer."""
     from app.client.source import ClientError, in_cluster
-    from app.inject.status import Seen
+    from app.inject.status import AppView
     from app.settings import load
     from app.store import Scope
 
     try:
         with in_cluster(context, load().fullname) as source:
-            return Seen(source.report(Scope()), source.profiles())
+            return AppView(source.report(Scope()), source.profiles())
     except ClientError as e:
         for line in f"warning: what was captured is not known: {e}".splitlines():
             typer.echo(plain(line, 600), err=True)

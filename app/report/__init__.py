@@ -1,3 +1,3 @@
-"""What was sent, by whom, since when: the report (`build`), what a newer version sends that older
-ones did not (`changes`), captures as they go out (`outgoing`) and as files (`export`).
+"""Reports on captures: what was sent, by whom, since when (`build`), what a newer version added
+(`changes`), captures for readers (`outgoing`, `decoded`) and as files (`export`, `har`, `rows`).
 """

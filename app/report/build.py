@@ -1,4 +1,4 @@
-"""What was sent, by whom, since when: one Report object, which every surface prints.
+"""Builds the Report of what was sent, by whom, since when; every surface prints this object.
 
 `build` reads the store's roll-ups and inventory, never its captures. Called by the API, the page
 and the CLI.
@@ -19,7 +19,7 @@ from app.report.tables import markdown_table, text_table
 from app.store import OTHER, BootRow, EndpointRow, Scope, SenderRow, Store, VersionRow
 
 
-class Endpoint(msgspec.Struct, kw_only=True):
+class EndpointLine(msgspec.Struct, kw_only=True):
     """Times are ISO 8601, UTC; `mean_ms` until the answer's last byte. `bytes_out` is target and
     body as they are kept, `bytes_in` the answer's body; of a spliced connection all bytes."""
 
@@ -50,7 +50,7 @@ class Version(msgspec.Struct, kw_only=True):
     last_seen: str
 
 
-class Workload(msgspec.Struct, kw_only=True):
+class WorkloadLine(msgspec.Struct, kw_only=True):
     namespace: str
     pod: str
     node: str
@@ -88,13 +88,13 @@ class Report(msgspec.Struct, kw_only=True):
     until: str | None
     profile: str | None
     count: int
-    endpoints: list[Endpoint]
+    endpoints: list[EndpointLine]
     versions: list[Version]
     new_fields: list[Change]
-    workloads: list[Workload]
-    passed: list[Endpoint]
-    rejected: list[Endpoint]
-    failures: list[Endpoint]
+    workloads: list[WorkloadLine]
+    passed: list[EndpointLine]
+    rejected: list[EndpointLine]
+    failures: list[EndpointLine]
     missing: list[Missing]
     dropped: dict[str, int]
     unlisted: int
@@ -108,8 +108,8 @@ def build(
     profile: str | None = None,
     dropped: Mapping[str, int] | None = None,
 ) -> Report:
-    """The report of a time (by the hour) and profile. `dropped` are the caller's own counts by
-    reason. Raises StoreError."""
+    """Builds the report of a period (by the hour) and profile. `dropped` are the caller's own
+    counts by reason. Raises StoreError."""
     scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
     rows = store.endpoints(scope)
     versions = store.versions(scope)
@@ -137,7 +137,7 @@ def build(
 
 
 def text(report: Report) -> str:
-    """For a terminal."""
+    """Renders the report for a terminal."""
     return _render(report, text_table, lambda title: f"{title}\n", "  ")
 
 
@@ -149,7 +149,7 @@ class _Section(NamedTuple):
     title: str
     head: str  # comma separated
     rows: list[Sequence[object]]
-    empty: str = ""  # what an empty section says; without it is left out
+    empty: str = ""  # text of an empty section; if "", the section is left out
 
 
 def _sections(report: Report) -> Iterator[_Section]:
@@ -237,11 +237,11 @@ def why_lost(lost: Mapping[str, int]) -> str:
     return "; ".join(f"{count}: {REASONS.get(id, id)}" for id, count in lost.items())
 
 
-def _what(endpoint: Endpoint) -> str:
+def _what(endpoint: EndpointLine) -> str:
     return f"{endpoint.method} {endpoint.endpoint}".strip()
 
 
-def _statuses(endpoint: Endpoint) -> list[tuple[str, str]]:
+def _statuses(endpoint: EndpointLine) -> list[tuple[str, str]]:
     return [(status, str(count)) for status, count in endpoint.statuses.items()]
 
 
@@ -273,14 +273,14 @@ def _part(row: EndpointRow) -> str:
 def _line[T: msgspec.Struct](
     type: type[T], row: EndpointRow | VersionRow | BootRow, **given: object
 ) -> T:
-    """`type` from the row's fields of the same names, and its times."""
+    """Makes a `type` of the row's fields with the same names, and its times."""
     given |= {"first_seen": iso(row.first_ns), "last_seen": iso(row.last_ns)}
     return type(**{n: given[n] if n in given else getattr(row, n) for n in type.__struct_fields__})
 
 
-def _endpoint(row: EndpointRow) -> Endpoint:
+def _endpoint(row: EndpointRow) -> EndpointLine:
     return _line(
-        Endpoint,
+        EndpointLine,
         row,
         endpoint=row.route,
         statuses={str(s): n for s, n in sorted(row.statuses.items()) if s},
@@ -292,14 +292,14 @@ def _by_number(rows: Iterable[VersionRow]) -> list[VersionRow]:
     return sorted(rows, key=lambda r: (r.profile, version_number(r.version), r.first_ns))
 
 
-def _workloads(rows: Iterable[SenderRow]) -> list[Workload]:
-    found: dict[tuple[str, str, str], Workload] = {}
+def _workloads(rows: Iterable[SenderRow]) -> list[WorkloadLine]:
+    found: dict[tuple[str, str, str], WorkloadLine] = {}
     for row in rows:
         key = (row.namespace, row.pod, row.profile)
         first, last = iso(row.first_ns), iso(row.last_ns)
         one = found.get(key)
         if one is None:
-            found[key] = Workload(
+            found[key] = WorkloadLine(
                 namespace=row.namespace,
                 pod=row.pod,
                 node=row.node,
@@ -318,7 +318,7 @@ def _workloads(rows: Iterable[SenderRow]) -> list[Workload]:
         one.versions.append(row.version)
         one.count += row.count
         one.bytes_out += row.bytes_out
-        # As text they are in the order of time too.
+        # ISO times sort as text
         one.first_seen, one.last_seen = min(one.first_seen, first), max(one.last_seen, last)
     number = cache(version_number)
     for one in found.values():

@@ -1,5 +1,5 @@
-"""A capture with its bodies as they are read, for whoever looks at one: JSON as JSON, forms as
-pairs, gzip, zstd and base64 undone. Called by `telemock captures show`.
+"""Adds decoded bodies to a capture: JSON as JSON, forms as pairs, with gzip, zstd and base64
+undone. Called by `telemock captures show`.
 """
 
 import math
@@ -18,8 +18,8 @@ _DEEPEST = 100  # levels that are shown
 
 
 def decoded(line: bytes) -> bytes:
-    """The record (JSON) with `decoded`: by part (`request`, `response`, `message`) what its body
-    holds, where that says more than the record does."""
+    """Adds `decoded` to the record (JSON): the bodies' content by part (`request`, `response`,
+    `message`), where it says more than the record does."""
     found = {}
     for part, body, headers in _bodies(record.decode(line)):
         value = _read(body, first(headers, "content-type"))
@@ -39,7 +39,7 @@ def _bodies(found: record.CaptureRecord) -> Iterator[tuple[str, Body, list[Pair]
 
 
 def _read(body: Body, content_type: str) -> Any:
-    """None when there is nothing more to be read in it: text, or cut, or withheld."""
+    """Decodes a body; None if that adds nothing: text, or a body that is cut or withheld."""
     if body.truncated or body.withheld:
         return None
     opened = uncompressed(content(body), _OPENED, BODY_CAP)
@@ -59,7 +59,7 @@ def _read(body: Body, content_type: str) -> Any:
 
 
 def _plain(node: Any, depth: int) -> Any:
-    """What any program can read as JSON again."""
+    """Replaces what JSON cannot hold."""
     if isinstance(node, str):
         return record.text(node)
     if isinstance(node, float) and not math.isfinite(node):

@@ -1,8 +1,8 @@
-"""Captures as files for other programs: NDJSON, CSV for spreadsheets, HAR 1.2 for browsers' tools.
+"""Writes captures as files: NDJSON, CSV for spreadsheets, HAR 1.2 for browsers' tools.
 
-Called by `telemock captures export` (and whoever serves a download). Each takes records as JSON
-lines and yields pieces of the file, so that memory does not grow with their number. Records are
-masked already; nothing here removes or restores a value.
+Called by `telemock captures export` (and for downloads). Each function takes records as JSON lines
+and yields pieces of the file, so that memory does not grow with their number. Records are masked
+already; nothing here removes or restores a value.
 """
 
 import csv
@@ -17,14 +17,14 @@ Export = Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
 def ndjson(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Every record with all its fields, one a line, as JSON that no terminal acts on."""
+    """Yields every record with all its fields, one a line, as JSON that no terminal acts on."""
     for line in lines:
         yield json_text(line).encode() + b"\n"
 
 
 def table(lines: Iterable[bytes], *, bom: bool = True) -> Iterator[bytes]:
-    """CSV (RFC 4180) with a head line. Cells that a spreadsheet would run begin with a '. `bom`: a
-    byte order mark, without which Excel takes UTF-8 for the machine's old code page."""
+    """Yields CSV (RFC 4180) with a head line. Cells that a spreadsheet would run begin with a '.
+    `bom` adds a byte order mark: without it Excel takes UTF-8 for the machine's old code page."""
     buffer = io.StringIO("\ufeff" if bom else "")
     buffer.seek(0, io.SEEK_END)
     writer = csv.writer(buffer, lineterminator="\r\n")

@@ -1,7 +1,7 @@
-"""Captures as HAR 1.2, for browsers' tools: http://www.softwareishard.com/blog/har-12-spec/.
+"""Writes captures as HAR 1.2, for browsers' tools: http://www.softwareishard.com/blog/har-12-spec/.
 
-Firefox' importer reads `log.pages` unasked, and both importers take no file with one URL, date or
-number in it that is none: whatever a client sent, the members are of their types.
+Firefox' importer needs `log.pages`, and one bad URL, date or number makes an importer refuse the
+whole file: every member has its type, whatever a client sent.
 """
 
 import ipaddress
@@ -27,12 +27,12 @@ _NAME = re.compile(
     r"[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_.])?",
     re.ASCII | re.IGNORECASE,
 )
-_NO_HOST = "host.invalid"  # stands for what is no name (RFC 6761)
+_NO_HOST = "host.invalid"  # replaces a host that is no name (RFC 6761)
 
 
 def har(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """One page of all that have a request: connections, messages and log lines have no place in
-    it. The page comes last, for it begins with its first entry."""
+    """Yields one page of the records that have a request, without connections, messages and log
+    lines. The page comes last, because it begins with its first entry."""
     yield b'{"log":{"version":"1.2","creator":%s,"entries":[' % msgspec.json.encode(
         {"name": "telemock", "version": VERSION}
     )
@@ -116,8 +116,8 @@ def _response(found: CaptureRecord) -> dict[str, Any]:
 
 
 def _url(asked: Request) -> str:
-    """A URL whatever was asked: what importers cannot parse keeps the whole file from opening. The
-    headers say what stood there."""
+    """Returns a valid URL for any request, because importers refuse a file with an invalid one. The
+    headers keep the host as it was sent."""
     scheme = asked.scheme if asked.scheme in WEB_PORTS else "https"
     host = _address(asked.host) or (asked.host if _is_name(asked.host) else _NO_HOST)
     port = asked.port if 0 < asked.port < 1 << 16 else WEB_PORTS[scheme]
@@ -141,7 +141,7 @@ def _address(text: str) -> str:
 
 
 def _cookies(headers: Iterable[Pair], name: str) -> list[dict[str, str]]:
-    """Names and values; what else an answer says of a cookie stands in its header."""
+    """Returns names and values; a cookie's attributes are in its header only."""
     found = []
     for given, value in headers:
         if given.lower() == name:

@@ -1,9 +1,9 @@
-"""Captures as they go out: as they are kept, and with what programs ask for beside it.
+"""Adds fields for programs to captures on their way out.
 
-`id` names the record, `time` says `time_ns` as ISO 8601 (a number of JavaScript cannot hold it),
-`trace_url` leads to its trace where TELEMOCK_TRACE_URL says how a link is written. None of them is
-kept: the setting may change, and they would cost room. Called by `app.api.read` for what it
-answers, and by the command line for what it reads from the store itself.
+`id` names the record, `time` is `time_ns` as ISO 8601 (no JavaScript number can hold it), and
+`trace_url` links to the trace if TELEMOCK_TRACE_URL is set. The stored record has none of them:
+they take room, and the setting may change. Called by `app.api.read` for its answers, and by the
+command line when it reads the store itself.
 """
 
 import re
@@ -13,11 +13,11 @@ import msgspec
 from app.contract.instant import iso
 from app.settings import TRACE_ID
 
-_HEX = re.compile(r"[0-9a-f]{32}")  # a sidecar may say anything
+_HEX = re.compile(r"[0-9a-f]{32}")  # a sidecar may send anything
 
 
 class _Known(msgspec.Struct, gc=False):
-    """The fields that matter here: the rest of a record is skipped unread."""
+    """The fields that are read; decoding skips the rest."""
 
     boot: str
     seq: int
@@ -29,8 +29,8 @@ _known = msgspec.json.Decoder(_Known).decode
 
 
 def outgoing(record: bytes, trace_url: str = "") -> bytes:
-    """The record (JSON) with `id` and `time`; with `trace_url` where there is a template for it and
-    the record has a trace. They come last: of a name that stands twice readers take the last."""
+    """Adds `id` and `time` to the record (JSON), and `trace_url` given a template and a trace. They
+    come last, because readers take the last of two fields with one name."""
     known = _known(record)
     added = f',"id":"{known.boot}-{known.seq}","time":"{iso(known.time_ns, 9)}"'.encode()
     if trace_url and _HEX.fullmatch(known.trace_id):

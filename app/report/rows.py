@@ -1,4 +1,4 @@
-"""A capture as a row for spreadsheets: its columns, and cells that no spreadsheet runs and no
+"""Makes a row for spreadsheets of a capture: its columns, and cells that no spreadsheet runs and no
 terminal acts on. Called by `app.report.export`; `app.report.har` shares what a body says.
 """
 
@@ -18,10 +18,10 @@ COLUMNS = (
     "response_reason", "response_type", "response_headers", "response_body", "response_body_note",
     "trace_id",
 )  # fmt: skip
-# A spreadsheet takes such a cell for a formula, also in full-width forms, and behind blanks and
-# characters of no width.
+# Spreadsheets run such cells as formulas, also in full-width forms, and behind blanks and
+# zero-width characters.
 _FORMULA = re.compile("[\\s\ufeff\u200b-\u200f\u2060]*[=+@\uff1d\uff0b\uff0d\uff20-]|[\t\r\n]")
-# What a terminal acts on, and text that runs backwards; line ends and tabs stay.
+# Terminals act on these characters, or show text backwards; line ends and tabs stay.
 _ACTS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
 )
@@ -29,8 +29,8 @@ _CELL_CAP = 32_000  # a cell of the common spreadsheets holds 32,767 characters
 
 
 def row(line: bytes) -> list[object]:
-    """Of a record (JSON), in the order of COLUMNS. A WebSocket message's body stands where that of
-    its sender does."""
+    """Returns a record's values in the order of COLUMNS. A WebSocket client's message is in the
+    request's body, one of the server in the response's."""
     found = record.decode(line)
     asked = found.request or Request(method="", scheme="", path="")
     answer = found.response or Response(status=0)
@@ -60,7 +60,7 @@ def row(line: bytes) -> list[object]:
 
 
 def cell(value: object) -> str:
-    """A value as a cell that is only ever text or a number."""
+    """Makes a cell that can only be text or a number."""
     text = str(value)
     cut = text[:_CELL_CAP]
     shown = _ACTS.sub(lambda m: one_line(m[0]), cut)
@@ -70,12 +70,12 @@ def cell(value: object) -> str:
 
 
 def kept(body: Body | None) -> str:
-    """What is kept of a body: text, or base64, or nothing; `note` tells."""
+    """Returns a body's text or base64, "" without content; `note` says which."""
     return (body.text if body.text is not None else body.base64 or "") if body else ""
 
 
 def note(body: Body | None) -> str:
-    """How `kept` is to be read, "" for a whole body as text."""
+    """Says what is special about `kept`; "" for a whole body as text."""
     if body is None:
         return ""
     if body.withheld:
@@ -85,5 +85,5 @@ def note(body: Body | None) -> str:
 
 
 def _head(headers: Iterable[Pair]) -> str:
-    """A header a line."""
+    """Joins headers, one a line."""
     return "\n".join(f"{name}: {value}" for name, value in headers)

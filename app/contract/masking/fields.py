@@ -43,7 +43,7 @@ class Places(NamedTuple):
     names: str
 
 
-class Names:
+class SensitiveNames:
     """The sensitive names of one profile, by the part of a message they stand in; lower case.
 
     `paths` are dotted paths of JSON fields, or ends of them, without the steps through lists.
@@ -129,7 +129,7 @@ class Names:
 
     @cached_property
     def _maybe(self) -> Any:
-        return _compile(
+        return compiled(
             rb"(?i)(?:" + self._alternatives + rb")(?:[^a-z0-9_-]|$)"
             rb"|(?:://|%3a%2f%2f)[^\s/]*(?:@|%40)|(?:bearer|basic)(?:\s|%20|\+)"
         )
@@ -140,7 +140,7 @@ class Names:
 
     @cached_property
     def _fields(self) -> Any:
-        return _compile(_PATTERN.replace(b"NAMES", self._alternatives))
+        return compiled(_PATTERN.replace(b"NAMES", self._alternatives))
 
     def replace(self, data: bytes, replace: Replace) -> bytes:
         """Text with `name=value`, `name: value`, `"name": "value` (also unterminated), the same
@@ -204,7 +204,8 @@ _PATTERN = (
 _GROUPS = re.findall(r"\(\?P<([a-z]+)>", _PATTERN.decode())
 
 
-def _compile(pattern: bytes) -> Any:
+def compiled(pattern: bytes) -> Any:
+    """RE2 of bytes."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False

@@ -12,7 +12,7 @@ from urllib.parse import quote_plus, unquote, unquote_plus
 import msgspec
 
 from app.contract import body as bodies
-from app.contract.masking.fields import MASK, SMALL, TOKEN, How, Names, tokens
+from app.contract.masking.fields import MASK, SMALL, TOKEN, How, SensitiveNames, tokens
 from app.contract.masking.sweep import (
     DEPTH,
     NESTED,
@@ -41,14 +41,14 @@ class Masker:
     def __init__(self, rules: RuleSet, key: bytes | None = None, key_id: str = "") -> None:
         self._rules = rules
         self._key_id = key_id
-        self._profiles = {p.id: Names(p.sensitive) for p in rules.profiles}
+        self._profiles = {p.id: SensitiveNames(p.sensitive) for p in rules.profiles}
         self._safe = {
             p.id: frozenset(n.lower() for n in p.safe_query) - self._profiles[p.id].query.keys()
             for p in rules.profiles
         }
-        self._common = Names()
+        self._common = SensitiveNames()
         # For text of which nobody knows the profile: every name of every profile.
-        self._every = Names(
+        self._every = SensitiveNames(
             Sensitive(s.where, s.name, "mask")
             for p in rules.profiles
             for s in p.sensitive
@@ -130,8 +130,8 @@ class _Record:
 
     def __init__(
         self,
-        names: Names,
-        every: Names,
+        names: SensitiveNames,
+        every: SensitiveNames,
         token: Callable[[str], str] | None,
         decoders: tuple[str, ...],
     ) -> None:
@@ -388,7 +388,7 @@ class _Record:
             record.log.message = self.text(record.log.message, self.every)
         return maybe
 
-    def text(self, value: str, names: Names | None = None) -> str:
+    def text(self, value: str, names: SensitiveNames | None = None) -> str:
         names = names or self.names
         data = value.encode()
         return text(names.replace(data, self.text_secret)) if names.maybe(data) else value

@@ -45,10 +45,12 @@ def test_the_record_is_there_with_all_its_parts(document: dict[str, Any]) -> Non
 
 def test_what_is_read_has_an_id_and_a_time_too(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    kept, read = schemas["CaptureRecord"], schemas["Capture"]
+    kept, read = schemas["CaptureRecord"], schemas["OutgoingRecord"]
     assert {*read["properties"]} - {*kept["properties"]} == {*ADDED}
     assert {*read["required"]} - {*kept["required"]} == {"id", "time"}
-    assert schemas["CapturePage"]["properties"]["items"]["items"]["$ref"].endswith("/Capture")
+    assert schemas["CapturePage"]["properties"]["items"]["items"]["$ref"].endswith(
+        "/OutgoingRecord"
+    )
 
 
 def test_the_example_is_a_record() -> None:
