@@ -29,7 +29,8 @@ from addon.target.dns import is_local
 from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of
 from addon.wiring import Wiring
-from app.contract.names import DIR_SPOOL, METRICS
+from app.contract.files import PRIVATE_DIR, tighten
+from app.contract.names import DIR_SPOOL, IN_DATA, METRICS
 from app.contract.record import bracketed
 from app.contract.rules import Bundle
 from app.otel.export import Exporter
@@ -47,7 +48,9 @@ class Process:
     """Raises OSError if a directory or file cannot be made or read."""
 
     def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
-        options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        options.data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+        tighten(options.data / DIR_SPOOL, ("*",))
+        tighten(options.data, IN_DATA)
         self._troubles: dict[str, str] = {}  # of the last exchange, by the API's path
         self.metrics = _metrics(options.redirected)
         api = AppApi(

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from app import auth
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
+from app.contract.files import PRIVATE_DIR, tighten
 from app.contract.masking.masker import Masker
-from app.contract.names import FILE_STORE, LOG_FILES
+from app.contract.names import FILE_STORE, IN_DATA, LOG_FILES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.ingest.admission import ENDED, Arriving
@@ -112,7 +113,8 @@ class Runtime:
         settings = self.settings
         self.started = time.monotonic()
         try:
-            settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            settings.data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+            tighten(settings.data, IN_DATA)
             if not settings.cluster:
                 self.token = auth.token(settings.data)
             self.mask_key = auth.mask_key(settings.data)

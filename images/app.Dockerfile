@@ -36,7 +36,7 @@ RUN apt-get update \
 RUN groupadd --gid 2930 telemock \
     && useradd --uid 2930 --gid 2930 --home-dir /data --no-create-home --shell /usr/sbin/nologin telemock \
     && install -d -o 2930 -g 2930 -m 0700 /data \
-    && install -d -o 2930 -g 2930 -m 0755 /logs
+    && install -d -o 2930 -g 2930 -m 0700 /logs
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 
 from addon.tls.constraints import Constraints, of_certificate
 from app.contract import signing
-from app.contract.files import write_whole
+from app.contract.files import tighten, write_whole
 from app.contract.names import FILE_BUNDLE, FILE_CA_CERT
 
 FILE_CA_KEY = "mitmproxy-ca.pem"  # key and certificate; mitmproxy looks for this name
@@ -45,6 +45,7 @@ def ensure(directory: Path, trust: Path | None = None, wanted: Constraints | Non
     first one's authority. Raises OSError if the directory cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tighten(directory, (f"{Path(FILE_CA_KEY).stem}*",))  # the keys: clients may read the rest
     key_file = directory / FILE_CA_KEY
     with _alone(directory):
         why = _outlived(key_file.read_bytes(), wanted) if wanted and key_file.exists() else ""

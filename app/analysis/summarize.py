@@ -17,7 +17,7 @@ import msgspec
 import zstandard
 
 from app.analysis.tally import Summary, Tally, markdown
-from app.contract.files import write_whole
+from app.contract.files import PRIVATE_DIR, tighten, write_whole
 from app.contract.instant import iso
 from app.contract.names import DIR_ANALYSIS, FILE_REPORT, FILE_SUMMARY, LOG_REQUESTS
 from app.contract.record import LINE_CAP
@@ -88,7 +88,8 @@ def _unpacked(packed: BinaryIO) -> tuple[int, BinaryIO]:
 def write(summary: Summary, logs: Path) -> tuple[Path, Path]:
     """Writes both files, each whole or not at all."""
     directory = logs / DIR_ANALYSIS
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+    tighten(directory, (FILE_SUMMARY, FILE_REPORT))
     written = []
     for name, content in (
         (FILE_SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"),

@@ -2,14 +2,19 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
+
+PRIVATE, PRIVATE_DIR = 0o600, 0o700  # modes: nobody but the owner reads what was captured
 
 
 def write_whole(
     path: Path,
     pieces: Iterable[bytes],
-    mode: int = 0o666,
+    mode: int = PRIVATE,
     *,
     put: Callable[[Path, Path], None] = os.replace,
     sync: bool = False,
@@ -26,3 +31,37 @@ def write_whole(
         put(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def private(path: str, flags: int) -> int:
+    """Opens a file for its owner alone; an `opener` for `open`."""
+    return os.open(path, flags | os.O_CLOEXEC, PRIVATE)
+
+
+def tighten(directory: Path, patterns: Iterable[str]) -> None:
+    """Takes other users' access from the files in `directory` whose names match, as older versions
+    left them, and from the directory itself unless it holds other things too.
+
+    Leaves what belongs to another user, links, and directories that anybody may write to (/tmp).
+    """
+    patterns = tuple(patterns)
+    with suppress(OSError):  # there is none, or it is not ours
+        paths = list(directory.iterdir())
+        ours = [path for path in paths if any(fnmatch(path.name, p) for p in patterns)]
+        for path in ours:
+            _restrict(path, os.O_NOFOLLOW, stat.S_ISREG)
+        if len(ours) == len(paths):
+            _restrict(directory, os.O_DIRECTORY, stat.S_ISDIR)
+
+
+def _restrict(path: Path, flags: int, is_kind: Callable[[int], bool]) -> None:
+    """Changes the file behind a descriptor: no link can take its place meanwhile."""
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+        try:
+            state = os.fstat(fd)
+            shared = state.st_mode & stat.S_ISVTX
+            if is_kind(state.st_mode) and state.st_uid == os.geteuid() and not shared:
+                os.fchmod(fd, stat.S_IMODE(state.st_mode) & PRIVATE_DIR)
+        finally:
+            os.close(fd)

@@ -53,6 +53,12 @@ DIR_CA = "ca"
 FILE_CA_CERT = "ca.pem"  # public half, for the client
 FILE_BUNDLE = "bundle.pem"  # the system's trust store and our authority
 DIR_SPOOL = "spool"
+# Everything that telemock puts into TELEMOCK_DATA and TELEMOCK_LOGS, as patterns: a directory with
+# other things in it is not ours to close.
+IN_DATA = (
+    f"{FILE_STORE}*", FILE_TOKEN, FILE_MASK_KEY, "*.json", DIR_CA, DIR_SPOOL, "demo-*",
+    "prometheus*",
+)  # fmt: skip
 
 LOG_REQUESTS = "telemetry_requests.log"
 LOG_APP = "mock_server.log"
@@ -61,6 +67,7 @@ LOG_FILES = (LOG_REQUESTS, LOG_APP, LOG_SIDECARS)
 DIR_ANALYSIS = "analysis"
 FILE_SUMMARY = "summary.json"
 FILE_REPORT = "final-report.md"
+IN_LOGS = (*(f"{name}*" for name in LOG_FILES), "*.console.log", DIR_ANALYSIS)
 
 LOOPBACK_IPV4 = "127.0.0.2"  # the sidecar's address for the first telemetry host; others follow
 LOOPBACK_IPV6 = "::1"  # for all hosts: the result of an IPv6 look-up

@@ -20,6 +20,7 @@ from app.client.running import running_app
 from app.client.source import Source, connect
 from app.contract import names
 from app.contract.actions import ANSWERED, MOCK
+from app.contract.files import PRIVATE_DIR
 from app.contract.record import CaptureRecord
 from app.demo import backends, host, plan, show
 from app.demo.show import DemoOutcome
@@ -47,7 +48,7 @@ def demo(
     """
     began, began_ns = time.monotonic(), time.time_ns()
     data, logs = settings.data, settings.logs
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
     with contextlib.ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="demo-", dir=data))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)

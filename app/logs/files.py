@@ -14,8 +14,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from app.contract.files import tighten
 from app.contract.instant import iso
-from app.contract.names import LOG_APP, LOG_FILES
+from app.contract.names import (
+    DIR_ANALYSIS,
+    FILE_REPORT,
+    FILE_SUMMARY,
+    IN_LOGS,
+    LOG_APP,
+    LOG_FILES,
+)
 from app.contract.printable import one_line
 from app.contract.record import Body, CaptureRecord, Pair, Request, first, origin
 from app.logs.disk import lacking
@@ -56,6 +64,8 @@ class LogFiles:
             RotatingFile(directory / name, max_bytes=self._max_bytes, rotated=self._tidy)
             for name in LOG_FILES
         )
+        tighten(directory / DIR_ANALYSIS, (FILE_SUMMARY, FILE_REPORT))
+        tighten(directory, IN_LOGS)
 
     def requests(self, lines: Sequence[bytes]) -> None:
         """Writes to telemetry_requests.log: lines that `request_log` made of masked records."""

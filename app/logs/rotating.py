@@ -17,6 +17,8 @@ from pathlib import Path
 
 import zstandard
 
+from app.contract.files import PRIVATE, PRIVATE_DIR, private
+
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _LEVEL = 1  # zstd's level: a third of the time of gzip's, and four fifths of its size
 _AT_A_TIME = 64 << 10  # bytes of one write, about
@@ -130,8 +132,8 @@ class RotatingFile:
             except FileNotFoundError:
                 pass
             self._forget()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(self.path, _FLAGS, 0o666)  # the umask decides who may read
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+        self._fd = os.open(self.path, _FLAGS, PRIVATE)
         state = os.fstat(self._fd)
         self._inode, self._size = state.st_ino, state.st_size
         self._day = _day(state.st_mtime if state.st_size else time.time())
@@ -174,7 +176,7 @@ class RotatingFile:
             packed = path.with_name(path.name + ".zst")
             part = path.with_name(path.name + ".zst.tmp")
             try:
-                with path.open("rb") as plain, part.open("wb") as out:
+                with path.open("rb") as plain, open(part, "wb", opener=private) as out:
                     state = os.fstat(plain.fileno())
                     packer = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
                     packer.copy_stream(plain, out, size=state.st_size)

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from app.client.running import get
 from app.contract import names
+from app.contract.files import PRIVATE_DIR, private
 from app.contract.rules import Profile, load
 from app.escape import plain
 from app.settings import environment
@@ -56,8 +57,8 @@ class Child:
     ) -> None:
         self.name = name
         self.console = console
-        console.parent.mkdir(parents=True, exist_ok=True)
-        with console.open("wb") as file:
+        console.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+        with open(console, "wb", opener=private) as file:
             self._process = subprocess.Popen(  # noqa: S603
                 command,
                 env=dict(environ),

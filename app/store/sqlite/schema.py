@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from app.contract.files import PRIVATE_DIR, private
 from app.store import StoreError, StoreFull
 
 APPLICATION = 0x746D6F6B  # "tmok", in the file's header
@@ -200,8 +201,8 @@ _NO_ROOM = frozenset({
 def open_writer(path: Path) -> sqlite3.Connection:
     """Opens the store at `path`, created or migrated if needed. Only its owner may read it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+        os.close(private(str(path), os.O_RDWR | os.O_CREAT))
     except OSError as e:
         raise StoreError(
             f"store {path}: {e.strerror}\n\n"

@@ -25,8 +25,14 @@ def test_what_is_written_and_by_whom_it_is_read(tmp_path: Path) -> None:
         for name in ("token", "mask.key"):
             assert stat.S_IMODE((data / name).stat().st_mode) == 0o600
         boot = served.runtime.boot
-    assert (tmp_path / "logs" / "telemetry_requests.log").stat().st_size
+    logs = tmp_path / "logs"
+    assert (logs / "telemetry_requests.log").stat().st_size
+    private = (data, logs, data / "store.sqlite", logs / "telemetry_requests.log")
+    for path in private:  # as an older version left them
+        path.chmod(0o755)
     with serving(tmp_path) as again:
+        assert [stat.S_IMODE(path.stat().st_mode) for path in private[:2]] == [0o700, 0o700]
+        assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in private} == {0}
         assert again.runtime.boot != boot
         assert again.runtime.token == served.runtime.token
         assert again.runtime.mask_key_id == served.runtime.mask_key_id

@@ -29,6 +29,15 @@ def test_makes_the_files_once(tmp_path: Path) -> None:
     assert b"PRIVATE KEY" not in first["bundle.pem"]
 
 
+def test_a_key_that_was_left_open_is_closed_and_what_clients_need_is_not(tmp_path: Path) -> None:
+    public, key = ca.ensure(tmp_path / "ca"), tmp_path / "ca" / ca.FILE_CA_KEY
+    (tmp_path / "ca").chmod(0o755)
+    key.chmod(0o644)
+    ca.ensure(tmp_path / "ca")
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (key, public, tmp_path / "ca")]
+    assert modes == [0o600, 0o644, 0o755]
+
+
 def test_the_public_half_may_lie_elsewhere(tmp_path: Path) -> None:
     public = ca.ensure(tmp_path / "ca", tmp_path / "trust")
     assert public == tmp_path / "trust" / "ca.pem"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.contract.files import write_whole
+from app.contract.files import private, tighten, write_whole
 
 
 def test_a_file_takes_the_place_of_another_in_one_step(tmp_path: Path) -> None:
@@ -37,3 +37,50 @@ def test_a_link_lets_the_first_one_win(tmp_path: Path) -> None:
         write_whole(tmp_path / "a", [b"second"], put=os.link)
     assert (tmp_path / "a").read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def modes(*paths: Path) -> list[int]:
+    return [path.stat().st_mode & 0o777 for path in paths]
+
+
+def test_files_are_their_owners_alone_unless_the_writer_says_otherwise(tmp_path: Path) -> None:
+    write_whole(tmp_path / "a", [b""])
+    write_whole(tmp_path / "b", [b""], 0o644)
+    with open(tmp_path / "c", "wb", opener=private):
+        pass
+    assert modes(tmp_path / "a", tmp_path / "b", tmp_path / "c") == [0o600, 0o644, 0o600]
+
+
+def left_open(directory: Path, *names: str) -> list[Path]:
+    directory.mkdir(exist_ok=True)
+    for name in names:
+        (directory / name).write_bytes(b"")
+        (directory / name).chmod(0o664)
+    directory.chmod(0o775)
+    return [directory / name for name in names]
+
+
+def test_what_an_older_version_left_open_is_closed(tmp_path: Path) -> None:
+    a, b = left_open(tmp_path / "logs", "a.log", "a.log.2026.zst")
+    tighten(tmp_path / "logs", ["a.log*"])
+    assert modes(tmp_path / "logs", a, b) == [0o700, 0o600, 0o600]
+    tighten(tmp_path / "none", ["*"])
+
+
+def test_a_directory_with_other_things_in_it_stays_open_and_they_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
+    a, other = left_open(tmp_path / "shared", "a.log", "others.log")
+    tighten(tmp_path / "shared", ["a.log*"])
+    assert modes(tmp_path / "shared", a, other) == [0o775, 0o600, 0o664]
+
+
+def test_no_link_is_followed_and_no_directory_of_everybody_is_closed(tmp_path: Path) -> None:
+    (other,) = left_open(tmp_path / "other", "passwd")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.log").symlink_to(other)
+    os.mkfifo(tmp_path / "logs" / "a.log.1", 0o666)
+    (tmp_path / "logs").chmod(0o1777)
+    tighten(tmp_path / "logs", ["a.log*"])
+    assert modes(other) == [0o664]
+    assert (tmp_path / "logs").stat().st_mode & 0o7777 == 0o1777

@@ -260,3 +260,16 @@ def test_url_says_what_was_sent(query: list[tuple[str, str]]) -> None:
         f"{quote(v, "/:@!$'()*,;~", errors='backslashreplace')}"
         for n, v in query
     )
+
+
+def test_files_of_an_older_version_are_closed_at_the_start(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    (logs / "analysis").mkdir(parents=True)
+    names = ("mitmproxy.log", "mock_server.log.2026-01-01.zst", "app.console.log",
+             "analysis/final-report.md")  # fmt: skip
+    for name in names:
+        (logs / name).write_bytes(b"x")
+        (logs / name).chmod(0o644)
+    LogFiles(logs).close()
+    assert {(logs / name).stat().st_mode & 0o777 for name in names} == {0o600}
+    assert [p.stat().st_mode & 0o777 for p in (logs, logs / "analysis")] == [0o700, 0o700]

@@ -52,6 +52,8 @@ def test_rotates_by_size_packs_and_tells(tmp_path: Path) -> None:
     assert file.path.stat().st_size <= 1_000
     assert everything(file) == sent
     assert len(told) == 3
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert {p.stat().st_mode & 0o777 for p in path.parent.iterdir()} == {0o600}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own")
