@@ -165,7 +165,7 @@ def report(
     import msgspec
 
     from app.client.source import connect
-    from app.report.build import text
+    from app.report.show import text
     from app.settings import load
     from app.store import Scope
 

@@ -21,7 +21,7 @@ from app.client.source import ClientError, connect
 from app.contract import names
 from app.contract.actions import ACTIONS, Mode
 from app.escape import plain
-from app.report.build import why_lost
+from app.report.show import why_lost
 from app.run import processes, summary, transparent
 from app.settings import Settings
 
