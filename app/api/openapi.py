@@ -19,10 +19,19 @@ from app.store import FieldRow
 _REF = "#/components/schemas/{name}"
 
 
+class OutgoingRecord(CaptureRecord, kw_only=True):
+    """A record as the API returns it. `time` is `time_ns` as ISO 8601 in UTC, because no JavaScript
+    number can hold it."""
+
+    id: str
+    time: str
+    trace_url: str = ""
+
+
 class CapturePage(msgspec.Struct):
     """`next` asks for the following page, null on the last; `last` follows what comes later."""
 
-    items: list[CaptureRecord]
+    items: list[OutgoingRecord]
     next: str | None
     last: str | None
 
@@ -31,7 +40,7 @@ class FieldList(msgspec.Struct):
     items: list[FieldRow]
 
 
-_TYPES = (CapturePage, FieldList, Report, Bundle, Explanation)
+_TYPES = (CaptureRecord, CapturePage, FieldList, Report, Bundle, Explanation)
 
 EXAMPLE_RECORD = {
     "schema": 1,
@@ -54,6 +63,8 @@ EXAMPLE_RECORD = {
     },
     "response": {"status": 200},
     "product_version": "4.16.1-20904e45",
+    "id": "0123456789abcdef0123456789abcdef-1",
+    "time": "2026-09-21T14:13:20.000000000Z",
 }
 
 

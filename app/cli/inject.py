@@ -9,6 +9,7 @@ import typer
 
 from app.contract.actions import ReadyMode
 from app.contract.names import PORT_APP
+from app.escape import paragraphs
 from app.version import VERSION
 
 FAILED = 1
@@ -107,11 +108,11 @@ def inject(
             ),
         )
     except ManifestError as e:
-        typer.echo(f"error: {e}", err=True)
+        typer.echo(paragraphs(f"error: {e}"), err=True)
         raise typer.Exit(FAILED) from None
     typer.echo(text, nl=False)
     for outcome in outcomes:
-        typer.echo("\n".join(outcome.lines), err=True)
+        typer.echo(paragraphs("\n".join(outcome.lines)), err=True)
     if not outcomes:
         typer.echo("nothing here makes pods", err=True)
 

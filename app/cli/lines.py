@@ -1,11 +1,11 @@
 """Prints captures on a terminal or to a file, one a line, for `telemock captures …`."""
 
 import contextlib
-import json
 import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,9 @@ from app.client.source import Source, captures, connect, is_asked
 from app.contract import record
 from app.contract.files import write_whole
 from app.contract.instant import iso
-from app.escape import plain
-from app.report.export import FORMATS
+from app.escape import json_text, plain
+from app.report.decoded import decoded
+from app.report.export import FORMATS, table
 from app.settings import load
 from app.store import CaptureQuery
 
@@ -53,7 +54,7 @@ def show(id: str, server: str) -> None:
             err=True,
         )
         raise typer.Exit(NO_MATCH)
-    typer.echo(harmless(msgspec.json.format(found, indent=2)))
+    typer.echo(json_text(msgspec.json.format(decoded(found), indent=2)))
 
 
 def tail(query: CaptureQuery, lines: int, *, follow: bool, as_json: bool, server: str) -> None:
@@ -97,19 +98,22 @@ def export(
     query: CaptureQuery,
     format: Literal["ndjson", "csv", "har"],
     output: Path | None,
+    *,
+    bom: bool,
     server: str,
 ) -> None:
+    to_file = FORMATS[format] if bom or format != "csv" else partial(table, bom=False)
     query = msgspec.structs.replace(query, order="oldest")
     with connect(load(), server) as source:
         lines = captures(source, query)
         if output is None:
-            for piece in FORMATS[format](lines):
+            for piece in to_file(lines):
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
         else:
             with _progress() as progress:
                 counted = progress.track(lines, description=f"writing {plain(str(output))}")
-                write_whole(output, FORMATS[format](counted), 0o600)
+                write_whole(output, to_file(counted), 0o600)
 
 
 def _progress() -> Progress:
@@ -121,7 +125,7 @@ def _print(lines: Iterable[bytes], *, as_json: bool) -> None:
     if not as_json:
         typer.echo(_LINE.format(*_HEAD))
     for line in lines:
-        typer.echo(harmless(line) if as_json else _row(line))
+        typer.echo(json_text(line) if as_json else _row(line))
 
 
 def _row(line: bytes) -> str:
@@ -148,11 +152,3 @@ def _what(found: record.CaptureRecord) -> str:
         return f"{found.request.method} {found.host}{found.request.path}"
     why = f": {record.REASONS.get(found.reason, found.reason)}" if found.reason else ""
     return f"{found.kind} {found.host}{why}"
-
-
-def harmless(line: bytes) -> str:
-    """Makes JSON safe for a terminal: characters that do not print become JSON escapes."""
-    text = line.decode("utf-8", "backslashreplace")
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)

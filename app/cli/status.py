@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.options import AsJson
+from app.escape import as_json as json_of
 from app.escape import plain
 from app.report.tables import text_table
 
@@ -35,8 +36,6 @@ def status(
 
     Example: telemock status -A
     """
-    import msgspec
-
     from app.client.source import ClientError
     from app.cluster import kube
     from app.inject.status import gather
@@ -52,7 +51,7 @@ def status(
         raise ClientError(str(e)) from None
     if as_json:
         for row in found:
-            typer.echo(msgspec.json.encode(row).decode())
+            typer.echo(json_of(row))
     elif found:
         typer.echo(_table(found), nl=False)
     if not found:

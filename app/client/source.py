@@ -17,7 +17,7 @@ from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFI
 from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
-from app.report.trace_link import linked
+from app.report.outgoing import outgoing
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
 from app.store.sqlite.store import SqliteStore
@@ -128,12 +128,12 @@ class StoreSource:
 
     def page(self, query: CaptureQuery) -> Page:
         page = self._store.captures(query)
-        items = [linked(item, self._trace_url) for item in page.items]
+        items = [outgoing(item, self._trace_url) for item in page.items]
         return Page(items, page.next, page.last)
 
     def capture(self, id: str) -> bytes | None:
         found = self._store.capture(id)
-        return found and linked(found, self._trace_url)
+        return found and outgoing(found, self._trace_url)
 
     def report(self, scope: Scope) -> Report:
         return reports.build(

@@ -15,7 +15,7 @@ import httpx
 
 from app.contract.instant import iso
 from app.contract.names import MOUNT_API_TOKEN, PATH_CAPTURES
-from app.escape import plain
+from app.escape import paragraphs, plain
 
 HOST = "cdn.cribl.io"
 VERSION = "0.0.0-helmtest"  # tells these requests from a product's in reports
@@ -118,7 +118,7 @@ def main() -> int:
     try:
         sys.stdout.write(trial(os.environ, token) + "\n")
     except TrialError as e:
-        sys.stderr.write(f"error: {e}\n")
+        sys.stderr.write(paragraphs(f"error: {e}") + "\n")
         return 1
     return 0
 

@@ -23,6 +23,9 @@ VALUE_CAP = 8 * 1024  # characters of one header, query value or path that are k
 QUERY_CAP = 500  # query parameters that are kept
 LINE_CAP = 4 * 1024 * 1024  # bytes of one encoded record
 
+# Fields that `app.report.outgoing` adds to a record for its readers, in this order.
+ADDED = ("id", "time", "trace_url")
+
 Pair = tuple[str, str]
 
 Short = Annotated[str, msgspec.Meta(max_length=512)]

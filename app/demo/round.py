@@ -16,8 +16,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from app.client.running import running_app
 from app.client.source import Source, connect
 from app.contract import names
@@ -25,6 +23,7 @@ from app.contract.actions import ANSWERED, MOCK
 from app.contract.record import CaptureRecord
 from app.demo import backends, host, plan, show
 from app.demo.show import DemoOutcome
+from app.escape import as_json as json_of
 from app.run import processes
 from app.run import summary as sent
 from app.settings import Settings
@@ -95,7 +94,7 @@ def demo(
             outcome.pids = [child.pid for child in children]
             stack.pop_all()
     if as_json:
-        print(msgspec.json.encode(outcome).decode())
+        print(json_of(outcome))
     else:
         show.outcome(outcome, settings)
     return 0

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from app.contract.masking.masker import Masker
-from app.contract.record import CaptureRecord, RecordError, encode
+from app.contract.record import ADDED, CaptureRecord, RecordError, encode
 
 _AHEAD_NS = 86_400 * 10**9  # tolerance for a sender's clock that is fast
 _EARLIEST_NS = 1_577_836_800 * 10**9  # 2020: an earlier time means that the clock was never set
@@ -49,7 +49,8 @@ def admitted(line: bytes, record: CaptureRecord, masker: Callable[[], Masker]) -
     if not more and not shadowed:
         return line
     masked, hidden = masker().foreign(record, [more, shadowed])
-    masked.pop("trace_url", None)  # the API's own field
+    for name in ADDED:  # the API's own fields
+        masked.pop(name, None)
     if masked == more and hidden == shadowed:
         return line
     return msgspec.json.encode(_merged(msgspec.to_builtins(record), masked))

@@ -3,7 +3,6 @@ command through them, and lists what it sent home. Called by the CLI.
 """
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -13,14 +12,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from app import trust
 from app.client.running import running_app
 from app.client.source import ClientError, connect
 from app.contract import names
 from app.contract.actions import ACTIONS, Mode
-from app.escape import plain
+from app.escape import as_json as json_of
+from app.escape import paragraphs, plain
 from app.report.show import why_lost
 from app.run import processes, summary, transparent
 from app.settings import Settings
@@ -189,10 +187,10 @@ def _report(
     if as_json:
         document = {
             "exit_code": code,
-            "sent": [msgspec.to_builtins(row) for row in rows],
+            "sent": list(rows),
             "lost": dict(lost),
         }
-        print(json.dumps(document), flush=True)
+        print(json_of(document), flush=True)
         return
     _say_what_was_not_seen(rows, ca)
     if rows:
@@ -232,4 +230,4 @@ def _say_what_was_not_seen(rows: Sequence[summary.Sent], ca: Path) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(paragraphs(line), file=sys.stderr, flush=True)
