@@ -285,12 +285,13 @@ def written(addresses: Iterable[tuple[str, int]]) -> list[str]:
 
 
 def token_reader(path: Path) -> Callable[[], str]:
-    """Reads the token anew each time: a cluster replaces it while we run. "" without a token."""
+    """Reads the token anew each time: a cluster replaces it while we run. "" without a token.
+    Raises OSError for one that cannot be read."""
 
     def read() -> str:
         try:
             return path.read_text().strip()
-        except OSError:
+        except FileNotFoundError:  # the app has not made it yet
             return ""
 
     return read

@@ -164,7 +164,7 @@ def report(
     """
     from app.client.source import connect
     from app.escape import as_json as json_of
-    from app.report.build import text
+    from app.report.show import text
     from app.settings import load
     from app.store import Scope
 

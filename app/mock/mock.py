@@ -1,6 +1,6 @@
 """The mock: takes a telemetry request and gives the rule's answer.
 
-The dispatcher in `app.main` calls it with every request for a profile's host, from a sidecar, and
+`app.dispatch` calls it with every request for a profile's host, from a sidecar, and
 below `/telemetry`. It only answers a sidecar's requests, which the sidecar records; it also records
 direct ones.
 

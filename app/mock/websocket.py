@@ -1,7 +1,7 @@
 """WebSockets on rules that accept them: every message is recorded; the only answer is the rule's
 body, sent first as a text message.
 
-Called by the dispatcher in `app.main`. Sidecars record their own WebSockets.
+Called by `app.dispatch`. Sidecars record their own WebSockets.
 """
 
 import time

@@ -19,7 +19,7 @@ from app.contract import names
 from app.contract.actions import ACTIONS, Mode
 from app.escape import as_json as json_of
 from app.escape import paragraphs, plain
-from app.report.build import why_lost
+from app.report.show import why_lost
 from app.run import processes, summary, transparent
 from app.settings import Settings
 
