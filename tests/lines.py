@@ -8,7 +8,7 @@ from app.contract.record import RecordError, Tls, decode, encode
 from app.ingest.digest import digest
 from app.logs.files import request_log
 from app.store import Incoming
-from app.store.facts import facts, narrowed
+from app.store.facts import body_fields, facts, narrowed
 from app.store.sqlite.repeated_lines import Repeated, RepeatedLines
 from tests.records import T0, exchange
 
@@ -46,7 +46,8 @@ def same(line: bytes) -> None:
             with pytest.raises(RecordError):
                 arrived(line)
         return
-    known, log_line = facts(record, ()), request_log(record)
+    known = facts(record, ())
+    log_line = request_log(record, body_fields(known))
     narrow = narrowed(record)
     for _ in range(4):
         found = arrived(line)

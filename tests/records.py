@@ -17,7 +17,7 @@ from app.contract.record import (
 )
 from app.logs.files import request_log
 from app.store import Decoded, Incoming
-from app.store.facts import facts
+from app.store.facts import body_fields, facts
 
 BOOT = "ab" * 16
 OTHER_BOOT = "cd" * 16
@@ -99,4 +99,5 @@ def incoming(*records: CaptureRecord) -> list[Incoming]:
 
 def decoded(line: bytes, record: CaptureRecord | None = None) -> Incoming:
     record = record or decode(line)
-    return Decoded(record, facts(record), line, request_log(record))
+    known = facts(record)
+    return Decoded(record, known, line, request_log(record, body_fields(known)))

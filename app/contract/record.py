@@ -304,6 +304,16 @@ def first(pairs: Iterable[Pair], name: str) -> str:
     return ""
 
 
+def note(body: Body | None) -> str:
+    """Says what is special about a body's content; "" for a whole body as text."""
+    if body is None:
+        return ""
+    if body.withheld:
+        return f"withheld: {REASONS.get(body.withheld, body.withheld)}"
+    said = ("base64" if body.base64 is not None else "", "cut" if body.truncated else "")
+    return ", ".join(filter(None, said))
+
+
 def short(raw: bytes | str) -> str:
     """`text`, truncated to the length of a `Short` field."""
     found = text(raw)

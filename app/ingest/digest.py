@@ -15,7 +15,7 @@ from app.contract.rules import RuleSet
 from app.ingest.foreign import admitted
 from app.logs.files import request_log
 from app.store import Decoded
-from app.store.facts import facts, narrowed
+from app.store.facts import body_fields, facts, narrowed
 
 # (profile, rule) -> decoders of `app.contract.body` for bodies that the rule takes.
 Decoders = Callable[[str, str], Sequence[str]]
@@ -34,5 +34,7 @@ def digest(line: bytes, decoders: Decoders, masker: Callable[[], Masker] = _no_p
 
 def digested(record: CaptureRecord, line: bytes, decoders: Decoders) -> Decoded:
     """Digests a record whose masked line is known; narrows the record in place."""
-    known, log_line = facts(record, decoders(record.profile, record.rule)), request_log(record)
+    known = facts(record, decoders(record.profile, record.rule))
+    body = record.request and record.request.body
+    log_line = request_log(record, body_fields(known) if body else None)
     return Decoded(narrowed(record), known, line, log_line)

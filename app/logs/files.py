@@ -8,7 +8,7 @@ store has the record.
 import logging
 import string
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ from app.contract.names import (
     LOG_FILES,
 )
 from app.contract.printable import one_line
-from app.contract.record import Body, CaptureRecord, Pair, Request, first, origin
+from app.contract.record import Body, CaptureRecord, Pair, Request, first, note, origin
 from app.logs.disk import lacking
 from app.logs.rotating import RotatingFile
 from app.otel.lines import ascii_json, json_line
 
 MAX_BYTES = 32 * 1024 * 1024  # size of one file at which it is rotated
-RESPONSE = 4 * 1024  # characters of a response body in its line
+BODY = 4 * 1024  # characters of a body in its line
+BodyFields = Mapping[str, Sequence[str]]  # path of each field of a request's body -> its types
 _PARTS = 8  # a file is rotated at the latest at this fraction of the total limit
 _RESERVE = 4  # room kept for files of that size: the three in use, and one that is being packed
 
@@ -162,14 +163,16 @@ class _LogFileHandler(logging.Handler):
         self._append(b"\n".join(map(_ascii, text.split("\n"))))
 
 
-def request_log(record: CaptureRecord) -> bytes:
+def request_log(record: CaptureRecord, fields: BodyFields | None = None) -> bytes:
     """The record's line in telemetry_requests.log, b"" if it is no request of its own."""
     if record.request is None or record.kind not in ("exchange", "refused", "failed"):
         return b""
-    return ascii_json(request_line(record, record.request))
+    return ascii_json(request_line(record, record.request, fields))
 
 
-def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
+def request_line(
+    record: CaptureRecord, request: Request, fields: BodyFields | None = None
+) -> dict[str, Any]:
     """Builds the content of one line of telemetry_requests.log."""
     response = record.response
     return {
@@ -183,12 +186,20 @@ def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
         "user_agent": first(request.headers, "user-agent"),
         "client": record.client.address if record.client else "",
         "status": response.status if response else None,
-        "response_time_ms": round(record.duration_ns / 1e6, 3),
+        "response_time_ms": round(record.duration_ns / 1e6, 6),
+        "request": _text(request.body),
+        "request_note": note(request.body),
+        "request_bytes": request.body.size if request.body else 0,
+        "request_fields": fields or {},
         "content_type": first(response.headers, "content-type") if response else "",
         "response": _text(response.body) if response else "",
+        "response_bytes": response.body.size if response and response.body else 0,
+        "kind": record.kind,
         "action": record.action,
         "profile": record.profile,
         "rule": record.rule,
+        "answered_by": record.answered_by,
+        "reason": record.reason,
         "endpoint": record.route,
         "product_version": record.product_version,
         "id": record.id,
@@ -196,6 +207,7 @@ def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
             "namespace": record.workload.namespace,
             "pod": record.workload.pod,
             "node": record.workload.node,
+            "image": record.workload.image,
         },
         "trace_id": record.trace_id,
         "span_id": record.span_id,
@@ -255,7 +267,7 @@ def _gather(into: dict[str, Any], name: str, value: str) -> None:
 def _text(body: Body | None) -> str:
     if body is None or body.text is None:
         return ""
-    return body.text if len(body.text) <= RESPONSE else body.text[:RESPONSE] + "…"
+    return body.text if len(body.text) <= BODY else body.text[:BODY] + "…"
 
 
 def _ascii(line: str) -> bytes:

@@ -15,9 +15,9 @@ import msgspec
 from app.contract import record
 from app.contract.instant import iso
 from app.contract.names import WEB_PORTS
-from app.contract.record import Body, CaptureRecord, Pair, Request, Response, first, origin
+from app.contract.record import Body, CaptureRecord, Pair, Request, Response, first, note, origin
 from app.escape import as_json
-from app.report.rows import kept, note
+from app.report.rows import kept
 from app.version import VERSION
 
 _PAGE = "page_1"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from app.contract import record
 from app.contract.instant import iso
 from app.contract.printable import one_line
-from app.contract.record import REASONS, Body, Pair, Request, Response, first
+from app.contract.record import Body, Pair, Request, Response, first, note
 
 COLUMNS = (
     "id", "time", "kind", "action", "profile", "rule", "method", "scheme", "host", "path", "query",
@@ -72,16 +72,6 @@ def cell(value: object) -> str:
 def kept(body: Body | None) -> str:
     """Returns a body's text or base64, "" without content; `note` says which."""
     return (body.text if body.text is not None else body.base64 or "") if body else ""
-
-
-def note(body: Body | None) -> str:
-    """Says what is special about `kept`; "" for a whole body as text."""
-    if body is None:
-        return ""
-    if body.withheld:
-        return f"withheld: {REASONS.get(body.withheld, body.withheld)}"
-    said = ("base64" if body.base64 is not None else "", "cut" if body.truncated else "")
-    return ", ".join(filter(None, said))
 
 
 def _head(headers: Iterable[Pair]) -> str:

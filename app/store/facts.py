@@ -18,12 +18,23 @@ from app.store.inventory import Field, Observation, observe, route_of
 
 HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
+LOGGED = 500  # fields of a body in its line of the request log
 _LARGEST = 1 << 46  # bytes or ns of one record are capped here: sums must fit 64 bits
 
 
 def facts(record: CaptureRecord, decoders: Sequence[str] = ()) -> Facts:
     """Derives a record's facts. `decoders` are its rule's."""
     return Facts(*sizes(record), observe(record, decoders))
+
+
+def body_fields(facts: Facts) -> dict[str, list[str]]:
+    """Returns the paths of the body's fields, with the type and shape of each ("string version"),
+    for the request log; the first LOGGED of them."""
+    found: dict[str, list[str]] = {}
+    for path, type, shape in sorted(facts.seen.fields) if facts.seen else ():
+        if path.startswith("body") and (path in found or len(found) < LOGGED):
+            found.setdefault(path, []).append(f"{type} {shape}".rstrip())
+    return found
 
 
 def sizes(record: CaptureRecord) -> tuple[int, int]:

@@ -83,7 +83,7 @@ def _in_log_line(record: CaptureRecord, values: bytes) -> list[bytes]:
     """The values as the request log shows them; it converts the first three."""
     found = values.split(b"\n")
     found[0] = iso(record.time_ns, 6).encode()
-    found[1] = _encode(round(record.duration_ns / 1e6, 3))
+    found[1] = _encode(round(record.duration_ns / 1e6, 6))
     found[2] = b"%d" % record.seq
     return found
 

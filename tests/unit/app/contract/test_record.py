@@ -192,3 +192,9 @@ def test_a_rough_size_counts_what_peers_choose() -> None:
     message = r.Message(of="x", sender="client", body=r.Body(base64="y" * 50))
     assert r.rough_size(a_record(message=message)) == small + 50
     assert r.bodies_of(a_record(request=request, message=message)) == [body, message.body]
+
+
+def test_a_body_says_how_it_is_to_be_read() -> None:
+    assert r.note(None) == r.note(r.Body(text="a")) == ""
+    assert r.note(r.Body(base64="/wA=", truncated=True)) == "base64, cut"
+    assert r.note(r.Body(withheld="encoding")).startswith("withheld: the body's content encoding")

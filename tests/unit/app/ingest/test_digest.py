@@ -9,7 +9,7 @@ from app.ingest.counters import Counting
 from app.logs.files import request_log
 from app.otel.metrics import Metrics
 from app.store import CaptureQuery
-from app.store.facts import facts
+from app.store.facts import body_fields, facts
 from app.store.sqlite.repeated_lines import Repeated
 from app.store.sqlite.store import SqliteStore
 from tests.lines import arrived, line_of
@@ -33,7 +33,8 @@ def records() -> list[CaptureRecord]:
 
 def test_facts_and_line_are_those_of_the_whole_record() -> None:
     for record in records():
-        known, log_line = facts(record, ()), request_log(record)
+        known = facts(record, ())
+        log_line = request_log(record, body_fields(known))
         line = encode(record)
         incoming = arrived(line)
         assert (incoming.facts, incoming.log_line, incoming.line) == (known, log_line, line)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from app.contract.record import Body, CaptureRecord, Response
-from app.logs.files import RESPONSE, LogFiles, request_line, request_log, url
+from app.logs.files import BODY, LogFiles, request_line, request_log, url
 from tests.records import BOOT, exchange, log
 
 HOSTILE = "\x1b[2J\r\nforged\x7f\x9b\u202e\u2028é"
@@ -53,23 +53,46 @@ def test_request_line() -> None:
         "client": "10.1.2.3",
         "status": 200,
         "response_time_ms": 2.5,
+        "request": "",
+        "request_note": "",
+        "request_bytes": 0,
+        "request_fields": {},
         "content_type": "text/html",
         "response": "cribl /// living the stream!\n",
+        "response_bytes": 29,
+        "kind": "exchange",
         "action": "mock",
         "profile": "cribl",
         "rule": "telemetry",
+        "answered_by": "app",
+        "reason": "",
         "endpoint": "/telemetry/index.html",
         "product_version": "4.16.1-20904e45",
         "id": f"{BOOT}-1",
-        "workload": {"namespace": "logs", "pod": "leader-0", "node": ""},
+        "workload": {"namespace": "logs", "pod": "leader-0", "node": "", "image": ""},
         "trace_id": "",
         "span_id": "",
     }
 
 
+def test_request_body_is_there_capped_with_the_names_of_its_fields() -> None:
+    body = Body(text='{"lic":"***"}', size=40)
+    fields = {"body": ["object"], "body.lic": ["string masked"]}
+    record = exchange(1, method="POST", body=body)
+    line = json.loads(request_log(record, fields))
+    assert (line["request"], line["request_bytes"], line["request_fields"]) == (
+        body.text,
+        40,
+        fields,
+    )
+    assert line_of(body=Body(text="x" * 9_000))["request"] == "x" * BODY + "…"
+    withheld = line_of(body=Body(size=9, withheld="encoding"))
+    assert withheld["request"] == "" and withheld["request_note"].startswith("withheld: ")
+
+
 def test_answer_is_capped_and_may_be_missing() -> None:
     long = line_of(response=Response(status=200, body=Body(text="x" * 9_000)))
-    assert long["response"] == "x" * RESPONSE + "…"
+    assert long["response"] == "x" * BODY + "…"
     binary = line_of(response=Response(status=200, body=Body(base64="AA==")))
     assert binary["response"] == ""
     assert line_of(response=None)["status"] is None

@@ -3,7 +3,7 @@
 import pytest
 
 from app.contract.record import Body, Message, encode
-from app.report.rows import COLUMNS, cell, note, row
+from app.report.rows import COLUMNS, cell, row
 from tests.records import exchange, log
 from tests.unit.app.report.formulas import FORMULAS
 
@@ -52,9 +52,3 @@ def test_messages_and_log_lines_say_what_they_hold() -> None:
         one = exchange(1, kind="message", response=None, message=message)
         one.request = None
         assert columns(encode(one))[column] == "hi"
-
-
-def test_a_body_says_how_it_is_to_be_read() -> None:
-    assert note(None) == note(Body(text="a")) == ""
-    assert note(Body(base64="/wA=", truncated=True)) == "base64, cut"
-    assert note(Body(withheld="encoding")).startswith("withheld: the body's content encoding")

@@ -4,7 +4,20 @@ import pytest
 
 from app.contract.account import Account
 from app.contract.record import Body, CaptureRecord, Endpoint, Message, decode, encode
-from app.store.facts import DAY, HOUR, Sum, Sums, facts, grown, missing, narrowed, sender, sizes
+from app.store.facts import (
+    DAY,
+    HOUR,
+    LOGGED,
+    Sum,
+    Sums,
+    body_fields,
+    facts,
+    grown,
+    missing,
+    narrowed,
+    sender,
+    sizes,
+)
 from tests.records import BOOT, T0, exchange, log, spliced
 
 
@@ -14,6 +27,20 @@ def test_sizes() -> None:
     assert sizes(post) == (2 + 5 + 1_000, 29)
     message = Message(of=f"{BOOT}-1", sender="client", body=Body(size=7))
     assert sizes(exchange(2, kind="message", message=message, response=None)) == (7, 0)
+
+
+def test_body_fields_have_their_types_and_an_end() -> None:
+    body = Body(text='{"b":["1.2.3",4],"lic":"***"}', size=29)
+    assert body_fields(facts(exchange(1, method="POST", body=body))) == {
+        "body": ["object"],
+        "body.b": ["array"],
+        "body.b[]": ["integer", "string version"],
+        "body.lic": ["string masked"],
+    }
+    many = ",".join(f'"{n}":1' for n in range(1_000))
+    body = Body(text=f"{{{many}}}", size=9)
+    assert len(body_fields(facts(exchange(1, method="POST", body=body)))) == LOGGED
+    assert body_fields(facts(spliced(1))) == body_fields(facts(exchange(1))) == {}
 
 
 def test_sender() -> None:
