@@ -1,1 +1,1 @@
-"""Analyses log files, also in folders that were copied away from the store."""
+"""Writes the final report: of the store, or of log files that were copied away from it."""

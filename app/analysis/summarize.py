@@ -1,7 +1,7 @@
-"""Turns logs/telemetry_requests.log and its rotated files into summary.json and a report.
+"""Writes summary.json and final-report.md: the report of the store, or of the log files alone.
 
-`python -m app.analysis.summarize [--logs DIR]` writes them to analysis/. It reads line by line and
-needs no store, so that it works on a copied folder. It counts lines it cannot read.
+`python -m app.analysis.summarize [--from-logs DIR]` writes them to analysis/ beside the log files.
+It reads a log line by line, and counts lines it cannot read.
 """
 
 import argparse
@@ -16,32 +16,60 @@ from typing import Any, BinaryIO
 import msgspec
 import zstandard
 
-from app.analysis.tally import Summary, Tally, markdown
+from app.analysis.final_report import LOG_FILES, Summary, markdown
+from app.analysis.rows import LogRows
+from app.analysis.tally import Tally
+from app.client.source import ClientError, connect
 from app.contract.files import PRIVATE_DIR, tighten, write_whole
 from app.contract.instant import iso
-from app.contract.names import DIR_ANALYSIS, FILE_REPORT, FILE_SUMMARY, LOG_REQUESTS
+from app.contract.names import (
+    DIR_ANALYSIS,
+    FILE_REPORT,
+    FILE_STORE,
+    FILE_SUMMARY,
+    LOG_REQUESTS,
+)
 from app.contract.record import LINE_CAP
 from app.contract.settings import SettingError
-from app.settings import load
+from app.escape import paragraphs, plain
+from app.report import build as reports
+from app.report.build import Report
+from app.settings import Settings, load
+from app.store import Scope, StoreError
 
 _NOTHING_TO_READ = 3
 _HEAD = 18  # longest header of a zstd frame, in bytes
 
 
-def summarize(logs: Path) -> Summary:
-    """Summarizes the request lines below `logs`, oldest file first. Raises FileNotFoundError when
-    there is no log file."""
-    tally = Tally()
+def summarize(logs: Path, stored: tuple[str, Report] | None = None) -> Summary:
+    """Summarizes what is `stored` (its place and its report) with the log files; without it, the
+    request lines below `logs`. Raises FileNotFoundError if there is neither."""
+    rows, tally = LogRows(), Tally()
     files = log_files(logs)
+    if stored is None and not files:
+        raise FileNotFoundError(logs / LOG_REQUESTS)
     for path in files:
         for line in lines(path):
             entry = None if line is None else _entry(line)
-            if entry is None or not tally.add(entry):
+            if entry is None or not rows.add(entry):
                 tally.broken += 1
-    return tally.summary(
+            else:
+                tally.add(entry)
+    return Summary(
         generated_at=iso(time.time_ns()),
-        files=[path.name for path in files],
+        source=stored[0] if stored else LOG_FILES,
+        report=stored[1] if stored else reports.build(rows),
+        log=tally.summary([path.name for path in files]) if files else None,
     )
+
+
+def _stored(settings: Settings) -> tuple[str, Report] | None:
+    """Asks as `telemock report` does; None if there is no store. Raises ClientError, StoreError."""
+    path = settings.data / FILE_STORE
+    if not settings.server and not path.is_file():
+        return None
+    with connect(settings) as source:
+        return settings.server or str(path), source.report(Scope())
 
 
 def log_files(logs: Path) -> list[Path]:
@@ -52,10 +80,7 @@ def log_files(logs: Path) -> list[Path]:
         if path.suffix != ".tmp"
     }
     current = logs / LOG_REQUESTS
-    found = [*rotated.values(), *([current] if current.is_file() else [])]
-    if not found:
-        raise FileNotFoundError(current)
-    return found
+    return [*rotated.values(), *([current] if current.is_file() else [])]
 
 
 def lines(path: Path) -> Iterator[bytes | None]:
@@ -113,38 +138,50 @@ def main(arguments: list[str] | None = None) -> int:
     """Exits with 0 done, 1 cannot write, 2 wrong usage or setting, 3 nothing to read."""
     parser = argparse.ArgumentParser(
         prog="python -m app.analysis.summarize",
-        description="Summarize the request log into analysis/summary.json and final-report.md.",
+        description="Write analysis/summary.json and final-report.md in TELEMOCK_LOGS: what "
+        "telemock report says of the store in TELEMOCK_DATA, or else of the log files.",
     )
     parser.add_argument(
-        "--logs", type=Path, help="directory of the log files (default: TELEMOCK_LOGS, or logs)"
-    )
-    logs: Path | None = parser.parse_args(arguments).logs
+        "--from-logs", type=Path, metavar="DIR",
+        help="only the log files in DIR, for folders that were copied away from the store; writes "
+        "to DIR/analysis",
+    )  # fmt: skip
+    from_logs: Path | None = parser.parse_args(arguments).from_logs
     try:
-        logs = logs or load().logs
-        summary = summarize(logs)
+        settings = load()
+        logs = from_logs or settings.logs
+        summary = summarize(logs, None if from_logs else _stored(settings))
     except SettingError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 2
+        return _failed(str(e), 2)
+    except (ClientError, StoreError) as e:
+        return _failed(str(e), _NOTHING_TO_READ)
     except FileNotFoundError:
-        print(
-            f"error: there is no {LOG_REQUESTS} in {logs}\n\n"
-            "hint: --logs names the directory; the app writes the file with the first request",
-            file=sys.stderr,
+        return _failed(
+            f"there is no store, and no {LOG_REQUESTS} in {logs}\n\n"
+            "hint: TELEMOCK_DATA names the store's directory, --from-logs that of log files; the "
+            "app makes both with the first request",
+            _NOTHING_TO_READ,
         )
-        return _NOTHING_TO_READ
     try:
         written = write(summary, logs)
     except OSError as e:
-        print(
-            f"error: {e.filename or logs / DIR_ANALYSIS}: {e.strerror}\n\n"
+        return _failed(
+            f"{e.filename or logs / DIR_ANALYSIS}: {e.strerror}\n\n"
             "hint: the analysis is written below the log directory; the last one is still there",
-            file=sys.stderr,
+            1,
         )
-        return 1
-    print(f"{summary.requests} requests, {summary.broken_lines} lines that could not be read")
+    print(f"{summary.report.count} captures, from {plain(summary.source, 1_000)}")
+    if summary.log:
+        log = summary.log
+        print(f"{log.requests} requests, {log.broken_lines} lines that could not be read")
     for path in written:
         print(path)
     return 0
+
+
+def _failed(text: str, code: int) -> int:
+    print(paragraphs(f"error: {text}"), file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

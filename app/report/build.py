@@ -5,15 +5,16 @@ and the CLI.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Protocol
 
 import msgspec
 
 from app.contract.actions import OUTLINED
 from app.contract.instant import iso
 from app.report.changes import Change, changes, version_number
-from app.store import OTHER, BootRow, EndpointRow, Scope, SenderRow, Store, VersionRow
+from app.store import OTHER, BootRow, EndpointRow, FieldRow, Scope, SenderRow, VersionRow
 
 
 class EndpointLine(msgspec.Struct, kw_only=True):
@@ -97,8 +98,22 @@ class Report(msgspec.Struct, kw_only=True):
     unlisted: int
 
 
+class Rows(Protocol):
+    """The source of a report: a store, or the lines of log files (`app.analysis.rows`)."""
+
+    def endpoints(self, scope: Scope) -> list[EndpointRow]: ...
+
+    def versions(self, scope: Scope) -> list[VersionRow]: ...
+
+    def senders(self, scope: Scope) -> list[SenderRow]: ...
+
+    def fields(self, scope: Scope) -> list[FieldRow]: ...
+
+    def boots(self) -> Sequence[BootRow]: ...
+
+
 def build(
-    store: Store,
+    store: Rows,
     *,
     since_ns: int | None = None,
     until_ns: int | None = None,

@@ -142,7 +142,7 @@ class Site:
 
     def summarize(self) -> None:
         subprocess.run(
-            [sys.executable, "-m", "app.analysis.summarize", "--logs", str(self.logs)],
+            [sys.executable, "-m", "app.analysis.summarize", "--from-logs", str(self.logs)],
             capture_output=True, timeout=60, check=True,
         )  # fmt: skip
 

@@ -5,14 +5,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import zstandard
 
 from app.analysis.summarize import lines, log_files, main, summarize
+from app.contract.names import FILE_STORE
 from app.contract.record import LINE_CAP
 from app.logs.files import LogFiles, request_log
-from tests.records import exchange
+from app.report.build import build
+from app.store.sqlite.store import SqliteStore
+from tests.records import T0, exchange, incoming, spliced
+from tests.unit.app.analysis.test_rows import records
 
 ROOT = Path(__file__).parents[4]
 
@@ -29,13 +35,69 @@ def test_command_writes_both_files(tmp_path: Path) -> None:
     fill(tmp_path, 1, 3)
     done = subprocess.run(
         [sys.executable, "-m", "app.analysis.summarize"], cwd=ROOT, text=True,
-        env={**os.environ, "TELEMOCK_LOGS": str(tmp_path)}, capture_output=True, check=True,
+        env={**os.environ, "TELEMOCK_LOGS": str(tmp_path), "TELEMOCK_DATA": str(tmp_path / "none")},
+        capture_output=True, check=True,
     )  # fmt: skip
     assert "3 requests" in done.stdout
     summary = json.loads((tmp_path / "analysis" / "summary.json").read_text())
-    assert (summary["requests"], summary["by_version"]) == (3, {"4.16.1-20904e45": 3})
+    assert (summary["source"], summary["report"]["count"]) == ("log files", 3)
+    assert summary["report"]["versions"][0]["version"] == "4.16.1-20904e45"
     assert (tmp_path / "analysis" / "final-report.md").read_text().startswith("# Telemetry report")
     assert len(list((tmp_path / "analysis").iterdir())) == 2
+
+
+def test_a_store_is_asked_where_there_is_one_and_says_the_same_as_the_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, logs = tmp_path / "data", tmp_path / "logs"
+    data.mkdir()
+    found = incoming(*records())
+    store = SqliteStore(data / FILE_STORE)
+    store.write([*found, *incoming(spliced(len(found) + 1, time_ns=T0))])
+    files = LogFiles(logs)
+    files.requests([one.log_line for one in found])
+    files.close()
+    monkeypatch.setenv("TELEMOCK_DATA", str(data))
+    monkeypatch.setenv("TELEMOCK_LOGS", str(logs))
+
+    def written(*arguments: str) -> dict[str, Any]:
+        assert main([*arguments]) == 0
+        made: dict[str, Any] = json.loads((logs / "analysis" / "summary.json").read_text())
+        return made
+
+    stored, logged = written(), written("--from-logs", str(logs))
+    assert str(data / FILE_STORE) in capsys.readouterr().out
+    assert stored["log"] == logged["log"] and stored["log"]["requests"] == len(found)
+    asked = msgspec.to_builtins(build(store))
+    assert stored["report"] | {"generated_at": ""} == asked | {"generated_at": ""}
+    (only,) = [row for row in stored["report"]["passed"] if row["kind"] == "spliced"]
+    assert only["host"] == "other.example"
+    for report in (stored["report"], logged["report"]):
+        for name in ("generated_at", "count", "passed", "workloads"):  # with the connection
+            del report[name]
+    assert stored["report"] == logged["report"]
+    store.close()
+
+
+def test_a_store_without_log_files_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SqliteStore(tmp_path / FILE_STORE).close()
+    monkeypatch.setenv("TELEMOCK_DATA", str(tmp_path))
+    monkeypatch.setenv("TELEMOCK_LOGS", str(tmp_path / "logs"))
+    assert main([]) == 0
+    made = json.loads((tmp_path / "logs" / "analysis" / "summary.json").read_text())
+    assert (made["log"], made["report"]["count"]) == (None, 0)
+
+
+def test_a_store_that_cannot_be_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / FILE_STORE).write_bytes(b"no store " * 1_000)
+    monkeypatch.setenv("TELEMOCK_DATA", str(tmp_path))
+    monkeypatch.setenv("TELEMOCK_LOGS", str(fill(tmp_path / "logs", 1, 1).parent))
+    assert main([]) == 3
+    assert "hint: " in capsys.readouterr().err
 
 
 def test_rotated_files_count_once(tmp_path: Path) -> None:
@@ -46,7 +108,7 @@ def test_rotated_files_count_once(tmp_path: Path) -> None:
     Path(f"{old}.zst").write_bytes(packed)
     (tmp_path / f"{old.name}.zst.tmp").write_bytes(b"half")
     assert [p.name for p in log_files(tmp_path)] == [f"{old.name}.zst", log.name]
-    assert summarize(tmp_path).requests == 4
+    assert summarize(tmp_path).report.count == 4
 
 
 @pytest.mark.parametrize(
@@ -60,8 +122,8 @@ def test_broken_lines_are_counted(tmp_path: Path, broken: bytes) -> None:
     good = log.read_bytes()
     log.write_bytes(good + broken if broken.endswith(b":") else good + broken + good)
     summary = summarize(tmp_path)
-    assert summary.broken_lines == 1
-    assert summary.requests == (2 if broken.endswith(b":") else 4)
+    assert summary.log and summary.log.broken_lines == 1
+    assert summary.report.count == summary.log.requests == (2 if broken.endswith(b":") else 4)
 
 
 def test_damaged_packed_file(tmp_path: Path) -> None:
@@ -69,7 +131,7 @@ def test_damaged_packed_file(tmp_path: Path) -> None:
     packed = zstandard.compress(log.read_bytes())
     (tmp_path / "telemetry_requests.log.2026-01-01T00-00-00.000000Z.zst").write_bytes(packed[:-20])
     summary = summarize(tmp_path)
-    assert summary.broken_lines >= 1 and summary.requests >= 50
+    assert summary.log and summary.log.broken_lines >= 1 and summary.log.requests >= 50
 
 
 def test_line_in_several_reads_is_one(tmp_path: Path) -> None:
@@ -79,7 +141,7 @@ def test_line_in_several_reads_is_one(tmp_path: Path) -> None:
 
 
 def test_nothing_to_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--logs", str(tmp_path)]) == 3
+    assert main(["--from-logs", str(tmp_path)]) == 3
     assert "hint: " in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -87,7 +149,7 @@ def test_nothing_to_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(tmp_path, 1, 1)
     (tmp_path / "analysis").write_text("in the way")
-    assert main(["--logs", str(tmp_path)]) == 1
+    assert main(["--from-logs", str(tmp_path)]) == 1
     assert "hint: " in capsys.readouterr().err
 
 

@@ -1,0 +1,51 @@
+"""Renders the summary as the final report, in Markdown. Called by `app.analysis.summarize`."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from app.analysis.tally import LogSummary
+from app.escape import inert
+from app.report import show
+from app.report.build import Report
+from app.report.tables import markdown_table
+
+LOG_FILES = "log files"
+ONLY_REQUESTS = (
+    "Log files hold requests only: connections without one, WebSocket messages and lost records "
+    "are not counted here."
+)
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """`report` is what `telemock report` prints, from `source`: the store's path, or "log files".
+    `log` is about the log files, None without any."""
+
+    generated_at: str
+    source: str
+    report: Report
+    log: LogSummary | None = None
+
+
+def markdown(summary: Summary) -> str:
+    report, log = summary.report, summary.log
+    head = f"# Telemetry report\n\nMade {inert(summary.generated_at)} from {inert(summary.source)}:"
+    head += f" {report.count} captures.\n"
+    if summary.source == LOG_FILES:
+        head += f"{ONLY_REQUESTS}\n"
+    return "\n".join([head, show.markdown(report), *(_sections(log) if log else ())])
+
+
+def _sections(log: LogSummary) -> Iterator[str]:
+    said = f"{log.requests} requests in {len(log.files)} files"
+    yield f"## Log files\n\n{said}; {log.broken_lines} lines could not be read.\n"
+    yield "## Response times\n\n" + markdown_table(
+        ("host", "endpoint", "count", "p50 ms", "p95 ms", "p99 ms", "max ms"),
+        [
+            (e.host, f"{e.method} {e.endpoint}", e.count, t.p50, t.p95, t.p99, t.max)
+            for e in log.by_endpoint
+            for t in (e.response_times_ms,)
+        ],
+    )
+    agents = list(log.by_user_agent.items())
+    yield "## User agents\n\n" + markdown_table(("user agent", "count"), agents)
