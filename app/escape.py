@@ -28,7 +28,8 @@ def json_text(line: bytes) -> str:
     text = line.decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    acting = [c for c in set(text) if not c.isprintable() and c != "\n"]
+    return text.translate({ord(c): json.dumps(c)[1:-1] for c in acting})
 
 
 def as_json(value: object) -> str:

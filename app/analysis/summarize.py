@@ -31,7 +31,7 @@ from app.contract.names import (
 )
 from app.contract.record import LINE_CAP
 from app.contract.settings import SettingError
-from app.escape import paragraphs, plain
+from app.escape import json_text, paragraphs, plain
 from app.report import build as reports
 from app.report.build import Report
 from app.settings import Settings, load
@@ -115,13 +115,11 @@ def write(summary: Summary, logs: Path) -> tuple[Path, Path]:
     directory = logs / DIR_ANALYSIS
     directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
     tighten(directory, (FILE_SUMMARY, FILE_REPORT))
+    told = json_text(msgspec.json.format(msgspec.json.encode(summary), indent=2)) + "\n"
     written = []
-    for name, content in (
-        (FILE_SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"),
-        (FILE_REPORT, markdown(summary).encode()),
-    ):
+    for name, content in ((FILE_SUMMARY, told), (FILE_REPORT, markdown(summary))):
         path = directory / name
-        write_whole(path, [content])
+        write_whole(path, [content.encode()])
         written.append(path)
     return written[0], written[1]
 

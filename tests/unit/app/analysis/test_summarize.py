@@ -100,6 +100,19 @@ def test_a_store_that_cannot_be_read_is_said(
     assert "hint: " in capsys.readouterr().err
 
 
+def test_no_terminal_acts_on_what_is_written(tmp_path: Path) -> None:
+    evil = "\x1b]0;owned\x07\x9b31m\u202e"
+    files = LogFiles(tmp_path)
+    odd = exchange(1, host=evil, path=evil, route=evil, pod=evil, headers=[("User-Agent", evil)])
+    files.requests([request_log(odd)])
+    files.close()
+    assert main(["--from-logs", str(tmp_path)]) == 0
+    for path in (tmp_path / "analysis").iterdir():
+        written = path.read_text()
+        assert "owned" in written
+        assert all(c.isprintable() or c == "\n" for c in written), path
+
+
 def test_rotated_files_count_once(tmp_path: Path) -> None:
     log = fill(tmp_path, 1, 2)
     old = tmp_path / "telemetry_requests.log.2026-01-01T00-00-00.000000Z"
