@@ -72,7 +72,9 @@ def tail(
 @filtered
 def export(
     query: "CaptureQuery",
-    format: Annotated[Literal["ndjson", "csv", "har"], typer.Option("--format", "-f")] = "ndjson",
+    format: Annotated[
+        Literal["ndjson", "csv", "har", "xlsx", "parquet"], typer.Option("--format", "-f")
+    ] = "ndjson",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
     ] = None,
@@ -85,7 +87,8 @@ def export(
     """Write captures for another program, oldest first.
 
     ndjson has every field. csv is for spreadsheets: cells that would be formulas begin with a ',
-    and programs that do not expect a byte order mark want --no-bom. har is for browsers' tools
+    and programs that do not expect a byte order mark want --no-bom. xlsx and
+    parquet have the same columns, and need the extras of these names. har is for browsers' tools
     and holds what has a request.
 
     Example: telemock captures export --format csv --since 7d -o captures.csv

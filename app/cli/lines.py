@@ -20,7 +20,7 @@ from app.contract.files import write_whole
 from app.contract.instant import iso
 from app.escape import json_text, plain
 from app.report.decoded import decoded
-from app.report.export import FORMATS, table
+from app.report.export import BINARY, FORMATS, table
 from app.settings import load
 from app.store import CaptureQuery
 
@@ -96,12 +96,14 @@ def _end(source: Source) -> str | None:
 
 def export(
     query: CaptureQuery,
-    format: Literal["ndjson", "csv", "har"],
+    format: Literal["ndjson", "csv", "har", "xlsx", "parquet"],
     output: Path | None,
     *,
     bom: bool,
     server: str,
 ) -> None:
+    if format in BINARY and output is None and sys.stdout.isatty():
+        raise typer.BadParameter(f"{format} is nothing for a terminal: give --output FILE")
     to_file = FORMATS[format] if bom or format != "csv" else partial(table, bom=False)
     query = msgspec.structs.replace(query, order="oldest")
     with connect(load(), server) as source:

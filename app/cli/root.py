@@ -241,6 +241,7 @@ def _exit_code(error: Exception) -> int | None:
     from app.cluster.kube import KubeError
     from app.contract.settings import SettingError
     from app.profiles import ProfileError
+    from app.report.extras import MissingPackageError
     from app.run.processes import LocalError
     from app.store import QueryError, StoreError
 
@@ -249,7 +250,7 @@ def _exit_code(error: Exception) -> int | None:
             return UNREACHABLE
         case SettingError() | QueryError():
             return USAGE
-        case ProfileError() | LocalError():
+        case ProfileError() | LocalError() | MissingPackageError():
             return FAILED
     return None
 

@@ -1,4 +1,4 @@
 """Reports on captures: what was sent, by whom, since when (`build`, `show`), what a newer version
 added (`changes`), captures for readers (`outgoing`, `decoded`) and as files (`export`, `har`,
-`rows`).
+`xlsx`, `parquet`, by `rows` and `extras`).
 """

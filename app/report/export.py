@@ -1,4 +1,5 @@
-"""Writes captures as files: NDJSON, CSV for spreadsheets, HAR 1.2 for browsers' tools.
+"""Writes captures as files: NDJSON, CSV and XLSX for spreadsheets, HAR 1.2 for
+browsers' tools, Parquet for analysis.
 
 Called by `telemock captures export` (and for downloads). Each function takes records as JSON lines
 and yields pieces of the file, so that memory does not grow with their number. Records are masked
@@ -11,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from app.escape import json_text
 from app.report.har import har
+from app.report.parquet import parquet
 from app.report.rows import COLUMNS, cell, row
+from app.report.xlsx import xlsx
 
 Export = Callable[[Iterable[bytes]], Iterator[bytes]]
 
@@ -37,4 +40,11 @@ def table(lines: Iterable[bytes], *, bom: bool = True) -> Iterator[bytes]:
     yield buffer.getvalue().encode("utf-8")
 
 
-FORMATS: dict[str, Export] = {"ndjson": ndjson, "csv": table, "har": har}
+FORMATS: dict[str, Export] = {
+    "ndjson": ndjson,
+    "csv": table,
+    "har": har,
+    "xlsx": xlsx,
+    "parquet": parquet,
+}
+BINARY = ("xlsx", "parquet")

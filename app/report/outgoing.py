@@ -16,7 +16,7 @@ from app.settings import TRACE_ID
 _HEX = re.compile(r"[0-9a-f]{32}")  # a sidecar may send anything
 
 
-class _Known(msgspec.Struct, gc=False):
+class Known(msgspec.Struct, gc=False):
     """The fields that are read; decoding skips the rest."""
 
     boot: str
@@ -25,15 +25,15 @@ class _Known(msgspec.Struct, gc=False):
     trace_id: str = ""
 
 
-_known = msgspec.json.Decoder(_Known).decode
+known = msgspec.json.Decoder(Known).decode
 
 
 def outgoing(record: bytes, trace_url: str = "") -> bytes:
     """Adds `id` and `time` to the record (JSON), and `trace_url` given a template and a trace. They
     come last, because readers take the last of two fields with one name."""
-    known = _known(record)
-    added = f',"id":"{known.boot}-{known.seq}","time":"{iso(known.time_ns, 9)}"'.encode()
-    if trace_url and _HEX.fullmatch(known.trace_id):
-        url = trace_url.replace(TRACE_ID, known.trace_id)
+    found = known(record)
+    added = f',"id":"{found.boot}-{found.seq}","time":"{iso(found.time_ns, 9)}"'.encode()
+    if trace_url and _HEX.fullmatch(found.trace_id):
+        url = trace_url.replace(TRACE_ID, found.trace_id)
         added += b',"trace_url":' + msgspec.json.encode(url)
     return record.rstrip()[:-1] + added + b"}"

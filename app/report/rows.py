@@ -23,7 +23,7 @@ COLUMNS = (
 _FORMULA = re.compile("[\\s\ufeff\u200b-\u200f\u2060]*[=+@\uff1d\uff0b\uff0d\uff20-]|[\t\r\n]")
 # Terminals act on these characters, or show text backwards; line ends and tabs stay.
 _ACTS = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]|\r(?!\n)"
 )
 _CELL_CAP = 32_000  # a cell of the common spreadsheets holds 32,767 characters
 
@@ -61,12 +61,19 @@ def row(line: bytes) -> list[object]:
 
 def cell(value: object) -> str:
     """Makes a cell that can only be text or a number."""
+    text, runs = shown(value)
+    return f"'{text}" if runs else text
+
+
+def shown(value: object) -> tuple[str, bool]:
+    """Returns the value as text, bounded and with nothing that a terminal acts on; and True if a
+    spreadsheet would run it as a formula."""
     text = str(value)
     cut = text[:_CELL_CAP]
-    shown = _ACTS.sub(lambda m: one_line(m[0]), cut)
-    if len(text) > _CELL_CAP or len(shown) > _CELL_CAP:
-        shown = shown[:_CELL_CAP] + "…"
-    return f"'{shown}" if _FORMULA.match(cut) else shown
+    made = _ACTS.sub(lambda m: one_line(m[0]), cut)
+    if len(text) > _CELL_CAP or len(made) > _CELL_CAP:
+        made = made[:_CELL_CAP] + "…"
+    return made, bool(_FORMULA.match(cut))
 
 
 def kept(body: Body | None) -> str:

@@ -8,12 +8,14 @@ import select
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.contract.record import Tls
+from app.report.export import BINARY
 from app.run.processes import App
 from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, SECOND, T0, exchange, incoming, log, spliced
@@ -221,6 +223,30 @@ def test_export_to_a_file_appears_whole_and_private(
     assert json.loads(file.read_text())["seq"] == 1
     assert file.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in place.iterdir() if p.name.startswith(".out")] == []
+
+
+def test_a_workbook_is_written_to_a_file_and_not_to_a_terminal(
+    telemock: Telemock, store: SqliteStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(incoming(exchange(1)))
+    assert telemock("captures", "export", "-f", "xlsx", "-o", "out.xlsx").code == 0
+    assert zipfile.is_zipfile(place / "out.xlsx")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for format in BINARY:
+        done = telemock("captures", "export", "-f", format)
+        assert (done.code, done.out) == (2, "") and "give --output FILE" in done.err
+
+
+def test_a_format_whose_package_is_missing_says_what_to_install(
+    telemock: Telemock, store: SqliteStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    done = telemock("captures", "export", "-f", "xlsx", "-o", "out.xlsx")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.endswith(
+        "error: --format xlsx needs the package XlsxWriter\n\nhint: pip install 'telemock[xlsx]'\n"
+    )
+    assert not (place / "out.xlsx").exists()
 
 
 def test_export_to_nowhere_is_an_error(telemock: Telemock, store: SqliteStore) -> None:

