@@ -214,7 +214,7 @@ class _Reader:
         """The text, and the documents that it holds, as they are or as base64."""
         data = value.encode("utf-8", "replace") if value.lstrip()[:1] in ("{", "[") else None
         if data is None and len(value) >= 8:
-            data = _unbase64(value)
+            data = unbase64(value)
         found = None if data is None else self._documents(data)
         return Several((value, found)) if isinstance(found, dict | list) else value
 
@@ -297,11 +297,11 @@ def embedded(value: str) -> Any:
     # `{` and `[` come out as `e` and `W`, followed by one of these: spares decoding other strings.
     if len(value) < 8 or value[0] not in "eW" or value[1] not in "wxyz0123456789-_+/":
         return NOT_JSON
-    data = _unbase64(value)
+    data = unbase64(value)
     return NOT_JSON if data is None else json(data)
 
 
-def _unbase64(value: str) -> bytes | None:
+def unbase64(value: str) -> bytes | None:
     digits = value.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)

@@ -4,8 +4,8 @@ import base64
 import gzip
 
 from app.contract import record as r
-from app.contract.masking.fields import How
 from app.contract.masking.masker import Masker
+from app.contract.masking.spelling import How
 from app.contract.record import Body, CaptureRecord, Request, Response
 from app.contract.rules import Host, Part, Profile, Rule, RuleSet, Sensitive
 

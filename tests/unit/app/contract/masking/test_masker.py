@@ -150,9 +150,9 @@ def test_a_record_without_anything_sensitive_stays_as_it_is() -> None:
     assert MASKER.record(record()) == record()
 
 
-def test_a_parsed_body_is_written_anew_only_when_something_changed() -> None:
+def test_only_what_is_masked_changes() -> None:
     assert body_of(posted('{ "a": 1 }')).text == '{ "a": 1 }'
-    assert body_of(posted('{ "a": 1, "lic": "x" }')).text == '{"a":1,"lic":"***"}'
+    assert body_of(posted('{ "a": 1, "lic": "x" }')).text == '{ "a": 1, "lic": "***" }'
     form = "application/x-www-form-urlencoded"
     assert body_of(posted("a=%41+b&lic=1&c", form)).text == "a=%41+b&lic=***&c"
 
