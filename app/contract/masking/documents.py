@@ -43,6 +43,8 @@ _VALUED = frozenset(
 )
 _NAME = 64  # characters of a text that may be a name
 _FLAG = re.compile(r"--?[A-Za-z][\w.-]*\Z")
+_SECRET = 13  # characters of a number, or of a field's name, that may be a secret
+_LONG = re.compile(f"[^,\\]]{{{_SECRET}}}")
 _NO_NAME = frozenset("=*?&%,;()<>{}\n")
 _NO_FORM = re.compile(rb"[\"'<{\s]")  # what a form has only encoded
 
@@ -72,7 +74,9 @@ class Documents(Values):
                 edits.append(Edit(at, end, requoted(new, value, written[at:end])))
             return end
         if first not in "{[":
-            return end_of(written, at)
+            end = end_of(written, at)
+            self._number(written, at, end, edits)
+            return end
         if depth > DEPTH:
             end = end_of(written, at)
             edits.append(Edit(at, end, quoted(MASK)))
@@ -90,7 +94,7 @@ class Documents(Values):
         named: How | None = None
         valued: list[tuple[int, int]] = []
         while written[at] != "}":
-            here = path
+            here, begins = path, at
             if member := plain_member(written, at):  # most are: in a third of the time
                 key, value, at, end, following = member
             else:
@@ -107,8 +111,12 @@ class Documents(Values):
                 self._masked(written, at, end, how, edits)
             elif value is None:
                 end = self._value(written, at, here, depth, edits)
-            elif value and (new := self.nested(value, depth)) != value:
+            elif not value:
+                self._number(written, at, end, edits)
+            elif (new := self.nested(value, depth)) != value:
                 edits.append(Edit(at, end, quoted(new)))
+            if len(key) >= _SECRET and (new := self.plain(key)) != key:
+                edits.append(Edit(begins, begins + written[begins:at].rindex('"') + 1, quoted(new)))
             role = key.lower()
             if role in _VALUED:
                 valued.append((at, end))
@@ -128,7 +136,7 @@ class Documents(Values):
         flagged, paired = False, list[tuple[int, int, How]]()
         while written[at] != "]":
             first = written[at]
-            if first not in '"{[' and follows is None:
+            if follows is None and first not in '"{[' and not _LONG.match(written, at):
                 passed, at = numbers(written, at)
                 number += passed
                 continue
@@ -153,6 +161,11 @@ class Documents(Values):
                 edits[:] = without(edits, start, end)
                 self._masked(written, start, end, how, edits)
         return at + 1
+
+    def _number(self, written: str, at: int, end: int, edits: list[Edit]) -> None:
+        """A number may be one of a card."""
+        if end - at >= _SECRET and (new := self.plain(written[at:end])) != written[at:end]:
+            edits.append(Edit(at, end, quoted(new)))
 
     def _named(self, name: str) -> How | None:
         if len(name) > _NAME or not _NO_NAME.isdisjoint(name):

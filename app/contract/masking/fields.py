@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
+from app.contract.masking import detection
 from app.contract.masking.patterns import Searches, as_owned, narrowed
 from app.contract.masking.spelling import How, Meanings, plain
+from app.contract.record import text
 from app.contract.rules import Sensitive
 
 Replace = Callable[[How, str], str]
@@ -32,17 +34,19 @@ ENDS = (
     "id_token", "session_token", "security_token", "bearer_token", "private_token", "bot_token",
     "vault_token", "connection_string", "authorization",
 )  # fmt: skip
-ALONE = ("token",)  # of which others are made that are none: page_token
+# Of which others are made that are none: page_token.
+ALONE = ("token", "sig", "x-amz-signature", "x-goog-signature")
 ONLY_ENDS = ("pwd",)  # alone it is the working directory
 
 
 class Places(NamedTuple):
-    """At which of some names a sensitive value stands, and at which one that is kept; and all of
-    the names, a line each."""
+    """At which of some names a sensitive value stands, and at which one that is kept; all of the
+    names, a line each; and whether secrets may stand in them."""
 
     at: tuple[int, ...]
     kept: tuple[int, ...]
     names: str
+    odd: bool = False
 
 
 class Names:
@@ -89,7 +93,7 @@ class Names:
             means = [meanings.meaning(name) for name in names]
             at = tuple(i for i, how in enumerate(means) if how not in (None, "keep"))
             kept = tuple(i for i, how in enumerate(means) if how == "keep")
-            found = Places(at, kept, joined)
+            found = Places(at, kept, joined, detection.maybe(joined.encode()))
             if alone and len(joined) <= SMALL:
                 if len(self._places) >= _REMEMBERED:
                     self._places.clear()
@@ -124,7 +128,7 @@ class Names:
     @cached_property
     def _text(self) -> Meanings:
         """What a name means in text of which the part is not known; of two, the stricter."""
-        text = Meanings((*ENDS, *ONLY_ENDS))
+        meanings = Meanings((*ENDS, *ONLY_ENDS))
         found: dict[str, How] = {}
         leaves = {p.rpartition(".")[2]: how for p, how in self.paths.items()}
         parts = (self.body, self.query, self.header)
@@ -133,14 +137,14 @@ class Names:
                 if how != "keep":
                     found[name] = how if found.get(name, how) == how else "mask"
                 elif all(part.meaning(name) == "keep" for part in parts):
-                    text.add(name, "keep")
+                    meanings.add(name, "keep")
         for name, how in found.items():
-            text.add(name, how)
-        return text
+            meanings.add(name, how)
+        return meanings
 
     @cached_property
     def _searches(self) -> Searches:
-        return Searches([*self._text.names, *ENDS, *ONLY_ENDS])
+        return Searches([*self._text.names, *ENDS, *ONLY_ENDS], detection.EITHER)
 
     def maybe(self, data: bytes) -> bool:
         """Whether `replace` could find something: one pass, without false negatives."""
@@ -152,6 +156,18 @@ class Names:
         return next((how for how in means if how != "keep"), "keep")
 
     def replace(self, data: bytes, replace: Replace) -> bytes:
+        """Text with the values that stand under a name in it, and those that are secrets by what
+        they are, each replaced by `replace(how, value)`."""
+        return detection.detected(
+            self._named(data, replace), lambda raw: replace("mask", text(raw)).encode()
+        )
+
+    def cut(self, data: bytes, replace: Replace) -> bytes:
+        """Text that was cut, without the beginning of a secret at its end."""
+        at = detection.cut(data)
+        return data if at == len(data) else data[:at] + replace("mask", text(data[at:])).encode()
+
+    def _named(self, data: bytes, replace: Replace) -> bytes:
         """Text with `name=value`, `name: value`, `"name": "value` (also unterminated), the same
         percent-encoded or escaped once more, `--name value`, multipart fields, XML elements,
         credentials of the usual schemes and userinfo in URLs, each value replaced by

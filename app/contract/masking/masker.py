@@ -27,6 +27,7 @@ from app.contract.masking.values import note
 from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, first, short, text
 from app.contract.rules import RuleSet, Sensitive
 
+_CUT = "…".encode()
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -222,6 +223,8 @@ class _Record(Documents):
             masked = self.unparsed(data, claimed)
         if masked is None:
             return withhold(body)
+        if body.truncated:
+            masked = self.names.cut(masked, self.text_secret)
         if masked != data or body.base64 is not None:
             bodies.store(body, masked)
         elif len(self.found) == known and len(data) <= SMALL:
@@ -241,7 +244,7 @@ class _Record(Documents):
         """URLs and `name=value` in values whose own name is not sensitive, of which `read` is all.
         Whether there may be any."""
         request, response = record.request, record.response
-        if maybe := self.names.maybe(read.encode()):
+        if maybe := "…\n" in read or read.endswith("…") or self.names.maybe(read.encode()):
             if request is not None:
                 request.path = self.text(request.path)
                 request.query = self.pair_texts(request.query, "query")
@@ -256,10 +259,15 @@ class _Record(Documents):
         return maybe
 
     def pair_texts(self, pairs: list[Pair], part: Literal["query", "header"]) -> list[Pair]:
-        kept = self.names.places(part, [name for name, _ in pairs]).kept
-        return [p if i in kept else (p[0], self.text(p[1])) for i, p in enumerate(pairs)]
+        places = self.names.places(part, [name for name, _ in pairs])
+        pairs = [p if i in places.kept else (p[0], self.text(p[1])) for i, p in enumerate(pairs)]
+        return [(self.text(n), v) for n, v in pairs] if places.odd else pairs
 
     def text(self, value: str, names: Names | None = None) -> str:
         names = names or self.names
         data = value.encode()
-        return text(names.replace(data, self.text_secret)) if names.maybe(data) else value
+        if names.maybe(data):
+            data = names.replace(data, self.text_secret)
+        if value.endswith("…"):
+            data = names.cut(data[: -len(_CUT)], self.text_secret) + _CUT
+        return text(data)

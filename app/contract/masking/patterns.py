@@ -5,7 +5,7 @@ wherever its letters stand; `name_at` says which name that is, for its owner to 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -45,9 +45,10 @@ _PATTERN = (
     # Authorization credentials without their name
     rb"|(?:^|[^a-z0-9_-])(?:bearer|basic)(?:\s|%20|\+)+(?P<cred>[a-z0-9._~+/=-]{8,})"
 )
+_MEMORY = 32 << 20  # bytes that a search for many patterns may take: with too few it finds none
 _GROUPS = re.findall(r"\(\?P<([a-z]+)>", _PATTERN.decode())
 _MAYBE = (
-    rb"(?i)NAMES(?:[^a-z0-9_-]|$)"
+    rb"NAMES(?:[^a-z0-9_-]|$)"
     rb"|(?:://|:\\/\\/|%3a%2f%2f)[^\s/]*(?:@|%40)|(?:bearer|basic)(?:\s|%20|\+)"
 )
 # What stands before a name's letters and may be part of it.
@@ -66,18 +67,19 @@ class Given(NamedTuple):
 
 
 class Searches:
-    """Compiled for some names."""
+    """Compiled for some names. `maybe` is true too where one of the patterns
+    `or_else` stands."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], or_else: Sequence[bytes] = ()) -> None:
         spelled = sorted({_spelled(n) for n in names if n} - {b""}, key=len, reverse=True)
         # Longest first, so that `set-cookie` is not read as `cookie`.
         either = b"(?:" + b"|".join(spelled) + b")" + _NUMBER
-        self._maybe = compiled(_MAYBE.replace(b"NAMES", either))
+        self._maybe = either_of([b"(?i:%b)" % _MAYBE.replace(b"NAMES", either), *or_else])
         self._given = compiled(_PATTERN.replace(b"BEHIND", _BEHIND).replace(b"NAMES", either))
 
     def maybe(self, data: bytes) -> bool:
         """Whether `given` could find something: one pass, without false negatives."""
-        return self._maybe.search(data) is not None
+        return self._maybe.Match(data) is not None
 
     def given(self, data: bytes, at: int) -> tuple[Given, int] | None:
         """The next value from `at` on, and where the whole of what gives it begins."""
@@ -116,11 +118,26 @@ def narrowed(data: bytes) -> tuple[bytes, list[tuple[int, int]]]:
     return bytes(out + data[done:]), moved
 
 
-def compiled(pattern: bytes) -> Any:
+def either_of(patterns: Iterable[bytes]) -> Any:
+    """A search that says in one pass which of the patterns stand in a text."""
+    found = re2.Set.SearchSet(_options(_MEMORY))
+    for pattern in patterns:
+        found.Add(pattern)
+    found.Compile()
+    return found
+
+
+def _options(memory: int = 8 << 20) -> Any:
+    """Of a search over Latin-1 bytes that may take so many bytes of memory."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False
-    return re2.compile(pattern, options)
+    options.max_mem = memory
+    return options
+
+
+def compiled(pattern: bytes) -> Any:
+    return re2.compile(pattern, _options())
 
 
 def _spelled(name: str) -> bytes:

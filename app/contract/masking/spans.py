@@ -15,7 +15,7 @@ _MEMBER = re.compile(
     r'"([^"\\]*+)"[ \t\n\r]*+:[ \t\n\r]*+'
     r'(?:"([^"\\]*+)"|([^\s\[\]{},:"]++))[ \t\n\r]*+,?[ \t\n\r]*+'
 )
-_NUMBERS = re.compile(r'(?:[^\s\[\]{},:"]++[ \t\n\r]*+,?[ \t\n\r]*+)++')
+_NUMBERS = re.compile(r'(?:[^\s\[\]{},:"]{1,12}+(?![^\s\[\]{},:"])[ \t\n\r]*+,?[ \t\n\r]*+)++')
 _UNITS = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL
 )
@@ -97,8 +97,8 @@ def plain_member(text: str, at: int) -> tuple[str, str, int, int, int] | None:
 
 
 def numbers(text: str, at: int) -> tuple[int, int]:
-    """How many numbers and literals of a list stand from here on, one after the other, and where
-    what follows them begins."""
+    """How many short numbers and literals of a list stand from here on, one after the other, and
+    where what follows them begins."""
     found = _NUMBERS.match(text, at)
     if found is None:
         return 1, next_(text, end_of(text, at))

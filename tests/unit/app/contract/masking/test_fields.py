@@ -39,9 +39,14 @@ def test_every_product_has_sensitive_names() -> None:
 def test_where_names_stand_is_remembered_within_bounds() -> None:
     of = names(("query", "lic", "mask"), ("header", "guid", "mask"))
     for _ in range(2):
-        assert of.places("query", ("v", "LIC", "guid", "lic")) == ((1, 3), (), "v\nLIC\nguid\nlic")
+        assert of.places("query", ("v", "LIC", "guid", "lic")) == (
+            (1, 3),
+            (),
+            "v\nLIC\nguid\nlic",
+            False,
+        )
         assert of.places("header", ("v", "LIC", "guid", "lic")).at == (2,)
-        assert of.places("query", ()) == ((), (), "")
+        assert of.places("query", ()) == ((), (), "", False)
     for number in range(3 * _REMEMBERED):
         assert of.places("query", (f"{number}", "lic")).at == (1,)
         of.remember((f"{number}", "", ()))
