@@ -111,7 +111,8 @@ DETECTORS = (
         "private key", "-----BEGIN [A-Z0-9 ]*",
         "-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
         "(?:[^-\"]|-[^-\"]|--[^-\"])*(?:-----END [A-Z0-9 ]{1,40}-----)?",
-        ("-----BEGIN RSA PRI|VATE KEY-----\nMIIEabc+/=\n-----END RSA PRI|VATE KEY-----",
+        ("-----BEGIN RSA PRI|VATE KEY-----\nMIIEcanary7890canary7890canary7890canary/=\n"
+         "-----END RSA PRI|VATE KEY-----",
          "-----BEGIN PRI|VATE KEY-----\\nMIIEabc",
          "-----BEGIN PGP PRI|VATE KEY BLOCK-----\n\nlQOYBGabc"),
         ("-----BEGIN CERTIFICATE-----\nMIIEabc\n-----END CERTIFICATE-----",

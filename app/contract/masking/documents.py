@@ -20,11 +20,11 @@ from app.contract.masking.spans import (
     end_of,
     next_,
     numbers,
+    outside,
     plain_member,
     quoted,
     requoted,
     string,
-    without,
 )
 from app.contract.masking.spelling import How
 from app.contract.masking.sweep import DEPTH, NESTED, hides
@@ -124,16 +124,15 @@ class Documents(Values):
                 named = self._named(string(written, at)[0]) or named
             at = following if member else next_(written, end)
         if named is not None:
-            for start, end in valued:
-                edits[:] = without(edits, start, end)
-                self._masked(written, start, end, named, edits)
+            self._instead(written, [(start, end, named) for start, end in valued], edits)
         return at + 1
 
     def _list(self, written: str, at: int, path: str, depth: int, edits: list[Edit]) -> int:
         """`["--password", "…"]`, and pairs: `["password", "…"]`, also one after the other."""
         number, flat = 0, True
         follows: How | None = None  # what the text before says of this one
-        flagged, paired = False, list[tuple[int, int, How]]()
+        flagged = False
+        options, paired = list[tuple[int, int, How]](), list[tuple[int, int, How]]()
         while written[at] != "]":
             first = written[at]
             if follows is None and first not in '"{[' and not _LONG.match(written, at):
@@ -143,11 +142,7 @@ class Documents(Values):
             flat &= first not in "{["
             end = self._value(written, at, path, depth, edits)
             if follows is not None:
-                if flagged:
-                    edits[:] = without(edits, at, end)
-                    self._masked(written, at, end, follows, edits)
-                else:
-                    paired.append((at, end, follows))
+                (options if flagged else paired).append((at, end, follows))
             follows = None
             if first == '"' and end - at <= _NAME:
                 value = string(written, at)[0]
@@ -157,10 +152,15 @@ class Documents(Values):
             number += 1
             at = next_(written, end)
         if number == 2 or (flat and number % 2 == 0):
-            for start, end, how in paired:
-                edits[:] = without(edits, start, end)
-                self._masked(written, start, end, how, edits)
+            options += paired
+        self._instead(written, options, edits)
         return at + 1
+
+    def _instead(self, written: str, parts: list[tuple[int, int, How]], edits: list[Edit]) -> None:
+        """Masks these parts whole, instead of what of them is masked already."""
+        edits[:] = outside(edits, sorted((start, end) for start, end, _ in parts))
+        for start, end, how in parts:
+            self._masked(written, start, end, how, edits)
 
     def _number(self, written: str, at: int, end: int, edits: list[Edit]) -> None:
         """A number may be one of a card."""

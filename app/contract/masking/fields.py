@@ -32,7 +32,8 @@ ENDS = (
     "account_key", "private_key", "signing_key", "encryption_key", "write_key", "sentry_key",
     "license_key", "licence_key", "access_token", "refresh_token", "auth_token", "api_token",
     "id_token", "session_token", "security_token", "bearer_token", "private_token", "bot_token",
-    "vault_token", "connection_string", "authorization",
+    "vault_token", "oauth_token", "csrf_token", "xsrf_token", "auth_key", "master_key",
+    "subscription_key", "connection_string", "authorization",
 )  # fmt: skip
 # Of which others are made that are none: page_token.
 ALONE = ("token", "sig", "x-amz-signature", "x-goog-signature")

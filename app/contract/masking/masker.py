@@ -10,7 +10,7 @@ from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
 from app.contract.masking.documents import Documents
-from app.contract.masking.fields import MASK, SMALL, Names, tokens
+from app.contract.masking.fields import MASK, SMALL, Names, Places, tokens
 from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
     NESTED,
@@ -168,7 +168,7 @@ class _Record(Documents):
         self, pairs: list[Pair], part: Literal["query", "header"]
     ) -> tuple[list[Pair], str, str]:
         """The pairs masked, and their names and values, a line each."""
-        places = self.names.places(part, [name for name, _ in pairs])
+        places = self.places(pairs, part)
         masked = pairs
         if places.at:
             sensitive: Meanings = getattr(self.names, part)
@@ -213,6 +213,8 @@ class _Record(Documents):
             return withhold(body)
         data, whole = opened
         body.truncated |= not whole
+        if b"%" in data:
+            self.encoded(data)
         kind, _ = bodies.parse(data, claimed, self.decoders)
         masked: bytes | None
         if kind == "form":
@@ -244,7 +246,12 @@ class _Record(Documents):
         """URLs and `name=value` in values whose own name is not sensitive, of which `read` is all.
         Whether there may be any."""
         request, response = record.request, record.response
-        if maybe := "…\n" in read or read.endswith("…") or self.names.maybe(read.encode()):
+        for line in read.split("\n") if "%" in read else ():
+            if "%" in line:
+                self.encoded(line.encode())
+        maybe = "…\n" in read or read.endswith("…") or self.names.maybe(read.encode())
+        maybe = maybe or (request is not None and self.places(request.query, "query").odd)
+        if maybe:
             if request is not None:
                 request.path = self.text(request.path)
                 request.query = self.pair_texts(request.query, "query")
@@ -258,8 +265,11 @@ class _Record(Documents):
             record.log.message = self.text(record.log.message, self.every)
         return maybe
 
+    def places(self, pairs: list[Pair], part: Literal["query", "header"]) -> Places:
+        return self.names.places(part, [name for name, _ in pairs])
+
     def pair_texts(self, pairs: list[Pair], part: Literal["query", "header"]) -> list[Pair]:
-        places = self.names.places(part, [name for name, _ in pairs])
+        places = self.places(pairs, part)
         pairs = [p if i in places.kept else (p[0], self.text(p[1])) for i, p in enumerate(pairs)]
         return [(self.text(n), v) for n, v in pairs] if places.odd else pairs
 

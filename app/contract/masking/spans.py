@@ -5,6 +5,7 @@ Used by the masking on text that a JSON reader has accepted.
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -42,9 +43,15 @@ def applied(text: str, edits: Sequence[Edit]) -> str:
     return "".join([*out, text[done:]])
 
 
-def without(edits: Sequence[Edit], start: int, end: int) -> list[Edit]:
-    """The edits that lie outside of this part."""
-    return [e for e in edits if not start <= e.start < end]
+def outside(edits: Sequence[Edit], parts: Sequence[tuple[int, int]]) -> list[Edit]:
+    """The edits that lie in none of these parts, which follow one another."""
+    starts = [start for start, _ in parts]
+
+    def inside(edit: Edit) -> bool:
+        before = bisect_right(starts, edit.start) - 1
+        return before >= 0 and edit.start < parts[before][1]
+
+    return [edit for edit in edits if not inside(edit)] if parts else list(edits)
 
 
 def blank(text: str, at: int) -> int:

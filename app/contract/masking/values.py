@@ -5,13 +5,16 @@ Used by the masking of one record.
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from app.contract.masking.detection import detected
 from app.contract.masking.fields import MASK, TOKEN, Names
 from app.contract.masking.spelling import How
 from app.contract.masking.sweep import scalars
 from app.contract.masking.traces import chased, contained, loose
+from app.contract.record import text
 
 
 def note(found: dict[str, str], value: str, by: str) -> None:
@@ -59,6 +62,15 @@ class Values:
         for inner in scalars(value):
             note(self.found, inner, MASK)
         return self.secret(how, whole)
+
+    def encoded(self, data: bytes) -> None:
+        """Remembers the secrets in percent-encoded text: the second pass takes them out of it."""
+
+        def noted(raw: bytes) -> bytes:
+            note(self.found, text(raw), MASK)
+            return raw
+
+        detected(unquote_to_bytes(data), noted)
 
     def credential(self, name: str, value: str) -> None:
         """Remembers what a credential consists of."""

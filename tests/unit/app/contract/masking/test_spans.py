@@ -12,12 +12,12 @@ from app.contract.masking.spans import (
     end_of,
     next_,
     numbers,
+    outside,
     plain_member,
     quoted,
     requoted,
     scalars_changed,
     string,
-    without,
 )
 
 ANY = st.recursive(
@@ -66,7 +66,8 @@ def test_numbers_in_a_row(written: str, found: tuple[int, int]) -> None:
 def test_edits() -> None:
     edits = [Edit(4, 5, "b"), Edit(0, 2, "a")]
     assert applied("012345", edits) == "a23b5" and applied("012345", []) == "012345"
-    assert without(edits, 3, 5) == [Edit(0, 2, "a")]
+    assert outside(edits, [(3, 5), (8, 9)]) == [Edit(0, 2, "a")]
+    assert outside(edits, []) == edits == outside(edits, [(2, 4), (5, 9)])
 
 
 @pytest.mark.parametrize(

@@ -39,3 +39,11 @@ def test_parts_of_credentials_and_of_loose_text_are_remembered() -> None:
     assert not any("telemetry" in value for value in some.found)
     note(some.found, "abc", MASK)  # too short to be looked for
     assert "abc" not in some.found
+
+
+def test_secrets_in_percent_encoded_text_are_remembered() -> None:
+    some = values()
+    some.encoded(b"/x/%41KIA" + b"IOSFODNN7EXAMPLE/y%20" + b"4242%204242%204242%204242")
+    assert some.found == {"AKIA" + "IOSFODNN7EXAMPLE": MASK, "4242 4242 4242 4242": MASK}
+    some.encoded(b"100%25 of nothing")
+    assert len(some.found) == 2
