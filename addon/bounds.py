@@ -1,7 +1,7 @@
-"""What the sidecar ends or refuses, so that whatever a client or a real host does, it stays within
-its memory and goes on serving the others.
+"""The limits of the sidecar: it ends or refuses what exceeds them, so that no client or real host
+can exhaust its memory or stop it from serving the others.
 
-`addon.options` makes settings of these rows, Measure counts by their ids, and
+`addon.options` makes settings of these rows, `addon.diagnostics.metrics` counts by their ids, and
 docs/security/bounds.md prints them. The defaults add up to less than the 192 MiB that a pod's
 sidecar may use; the sum stands there too.
 """
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from app.contract.settings import Setting, size
 
-WINDOW_S = 10.0  # in which HTTP/2 resets and control frames are counted
+WINDOW_S = 10.0  # the window in which HTTP/2 resets and control frames are counted
 
 
 class Bound(NamedTuple):
-    """`parse` and `wanted` are those of the setting; `reason` is what a record says, of REASONS."""
+    """`parse` and `wanted` are the setting's; `reason` is the record's, an id in REASONS."""
 
     id: str  # label of telemock.bounds.exceeded, and field of Bounds
     setting: str
@@ -86,7 +86,7 @@ BOUNDS = (
           "Bytes of one WebSocket message, inflated; a larger one ends the connection.", _SIZE),
 )  # fmt: skip
 
-BYTES_A_FIELD = 300  # that one header line takes in memory, besides its text
+BYTES_A_FIELD = 300  # memory of one header line, besides its text
 
 REASON = {row.id: row.reason for row in BOUNDS}
 SETTINGS = tuple(Setting(b.setting, b.default, b.parse, b.help, b.wanted) for b in BOUNDS)
@@ -94,7 +94,7 @@ SETTINGS = tuple(Setting(b.setting, b.default, b.parse, b.help, b.wanted) for b 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The values of one start; a field for each row."""
+    """The values of one start, with a field for each row."""
 
     connections: int
     held: int

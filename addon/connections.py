@@ -1,4 +1,4 @@
-"""The addon's half that deals with connections: which are opened, where they go, how they fail.
+"""The addon's half for connections: which are opened, where they lead, how they fail.
 
 A part of `addon.sidecar`'s addon, which mitmproxy calls with every connection.
 """
@@ -30,7 +30,7 @@ from addon.mitm.relay import Relay
 from addon.options import Options
 from addon.record.capture import Capture
 from addon.record.ship import Shipper
-from addon.target.dns import Address, Names, Refused, why
+from addon.target.dns import Address, Destinations, NotConnected, why
 from addon.target.first_bytes import Verdict, Wait
 from addon.tls.ca import Held
 from app.contract.record import REASONS, Endpoint
@@ -39,8 +39,8 @@ from app.otel.sampling import Sampler
 
 
 class Connections:
-    """`exchanges` knows what has begun, `io` what reads from and writes to a client of mitmproxy's,
-    `authority` whose certificates clients are shown."""
+    """`exchanges` knows the open exchanges, `io` gives the reader and writer of a client of
+    mitmproxy's, `authority` is the CA whose certificates clients are shown."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Connections:
         sampler: Sampler | None,
         exchanges: Exchanges,
         memory: Memory,
-        dns: Names,
+        dns: Destinations,
         authority: Held | None,
         io: Callable[[connection.Client], Any],
     ) -> None:
@@ -79,7 +79,7 @@ class Connections:
             self.arrived()
 
     def arrived(self, *, counted: bool = True) -> None:
-        """Of a connection that the redirect brought; the gate tells of its own."""
+        """Told of redirected connections; `addon.arrive.accept` calls it for its own."""
         if self.proven is None:
             return
         if counted:
@@ -107,7 +107,7 @@ class Connections:
             met = self._met[client] = Met(io.reader if io else None)
         met.sent = sent
         if server.address:
-            met.host = self.dns.named(server.address[0]) or server.address[0]
+            met.host = self.dns.stands_for(server.address[0]) or server.address[0]
             met.destination = destination_of(client, server)
         return met
 
@@ -118,14 +118,14 @@ class Connections:
         return self.options.all_is_over
 
     def named(self, context: Context) -> tuple[str, ...]:
-        return names_of(context.client, context.server, self.options.named)
+        return names_of(context.client, context.server, self.options.stands_for)
 
     def fails_closed(self, hosts: Iterable[str]) -> bool:
         rules, mode = self.profiles.rules, self.options.mode
         return any(rules.fails_closed(host, mode) for host in hosts)
 
     def refused(self, context: Context, data: bytes) -> None:
-        """Of a profile's host."""
+        """Records a connection to a profile's host that could not be judged."""
         client, rules = context.client, self.profiles.rules
         host = next(filter(self.names, self.named(context)), "")
         if host:
@@ -141,8 +141,8 @@ class Connections:
             self.lead_out(exchange, flow)
 
     def lead_out(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        """Has the real host reached through the egress proxy, where there is one."""
-        if self.options.egress and exchange.named:
+        """Reaches the real host through the egress proxy, if there is one."""
+        if self.options.egress and exchange.has_profile:
             # A Server of its own: others of the same client may be answered by the mock.
             flow.server_conn = connection.Server(
                 address=flow.server_conn.address, via=("http", self.options.egress.address)
@@ -154,22 +154,22 @@ class Connections:
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)
 
-    # For `addon.arrive.memory` and what it bounds.
+    # For `addon.arrive.memory`, and the connections that it evicts.
 
     def open_of(self, client: connection.Client) -> Iterable[Exchange]:
         return self.exchanges.open_of(client.id)
 
     def answered_by_relay(self, client: connection.Client) -> bool:
-        """Whether it is relayed unread, and both sides have spoken."""
+        """True if the connection is relayed unread, and both sides have sent bytes."""
         return any(x.sent and x.received for x in self._relays.get(client.id, ()))
 
     def unsent(self, client: connection.Client) -> int:
-        """More than any, where it is gone."""
+        """Bytes that wait to be sent; beyond any limit once the client is gone."""
         io = self._io(client)
         return sys.maxsize if io is None or io.writer.is_closing() else unsent(io.writer)
 
     def exceeded(self, bound: str, client: connection.Client) -> None:
-        """Counts, and has the record say so of what is under way on the connection, or of the
+        """Counts the bound, and makes it the reason of the connection's open exchanges and of the
         connection itself."""
         self.memory.exceeded(bound)
         for exchange in self.exchanges.open_of(client.id):
@@ -177,11 +177,11 @@ class Connections:
         client.error = client.error or REASON[bound]
 
     def gone(self, client: connection.Client) -> None:
-        """Has what is under way on the connection recorded now."""
+        """Records the connection's open exchanges now."""
         self.exchanges.client_disconnected(client)
 
     def evicted(self, direct: DirectConnection, bound: str) -> None:
-        """As `exceeded`, of a connection that is not mitmproxy's."""
+        """As `exceeded`, for a connection of `addon.arrive.direct`."""
         self.memory.exceeded(bound)
         self._client(direct).error = REASON[bound]
         if direct.exchange is not None:
@@ -194,7 +194,7 @@ class Connections:
         host, port = address[0], address[1]
         try:
             found = await self.dns.find(host, port, past_hosts_file=self.names(host))
-        except Refused as e:
+        except NotConnected as e:
             data.server.error = f"{e.reason}: {e}"
             raise exceptions.AddonHalt from None  # mitmproxy's own check would say it vaguely
         if found != (host, port):
@@ -202,13 +202,13 @@ class Connections:
             data.server.address = found
 
     def http_connect_upstream(self, connect: http.HTTPFlow) -> None:
-        """The CONNECT request to the egress proxy."""
+        """Authenticates the CONNECT request to the egress proxy."""
         if self.options.egress and self.options.egress.authorization:
             connect.request.headers["proxy-authorization"] = self.options.egress.authorization
 
     def server_connected(self, data: ServerConnectionHookData) -> None:
-        # mitmproxy uses a connection again for a request whose address stands here: the host's
-        # name. It forbids the change on an open connection, where it would usually be a lie.
+        # mitmproxy reuses a connection for a request whose address stands here: the host's name.
+        # It forbids the change on an open connection, where it would usually be a lie.
         if asked_for := self._asked_for.pop(data.server.id, None):
             data.server.__dict__["address"] = asked_for
 
@@ -221,7 +221,7 @@ class Connections:
     def tls_failed_client(self, data: tls.TlsData) -> None:
         met = self._meet(data.context, 0)
         met.tls = data.ssl_conn
-        # Of a client that left without a word, `client_disconnected` tells how.
+        # If the client left without an alert, `client_disconnected` tells how.
         if met.opened is None or met.opened.error:
             self._without_request(data.context.client, met, refused(data.conn.error or ""))
 
@@ -229,14 +229,14 @@ class Connections:
         self.capture.told.add(client)
 
     def ended(self, direct: DirectConnection, how: str) -> None:
-        """Records a connection that is not mitmproxy's, and brought no request."""
+        """Records a connection of `addon.arrive.direct` that brought no request."""
         met = Met(host=direct.host, destination=endpoint(direct.destination), tls=direct.tls)
         met.sent = len(direct.hello)
         self._without_request(self._client(direct), met, ending(how, direct.tls))
 
     @staticmethod
     def _client(direct: DirectConnection) -> connection.Client:
-        """As mitmproxy would know it; the same one each time."""
+        """The mitmproxy object for this connection, made once."""
         if direct.client is not None:
             return direct.client
         client = direct.client = connection.Client(
@@ -289,7 +289,7 @@ class Connections:
             self._without_request(client, met, ending(met.how, met.opened))
 
     def left(self, link: Link) -> None:
-        """Records a connection that went through `addon.arrive.splice`; from its thread."""
+        """Records a connection relayed by `addon.arrive.splice`; called in its thread."""
         if link.verdict is None:
             return
         client = connection.Client(
@@ -302,7 +302,7 @@ class Connections:
         self._record(client, to, link.verdict, link.sent, link.received, link.error)
 
     def end(self) -> None:
-        """Records what is still relayed, or has brought no request."""
+        """Records all connections that are still relayed or brought no request."""
         self.memory.end()
         for client in list(self._relays):
             for relay in self._relays.pop(client):

@@ -1,7 +1,6 @@
-"""Exchanges, from a request's head to the record: decided, answered, ended.
+"""Runs exchanges from the request's head to the record: decides, answers, ends them.
 
-`addon.exchange.conversation` asks for this directly; `addon.sidecar` calls it from mitmproxy's
-hooks.
+`addon.exchange.conversation` calls it directly, `addon.sidecar` from mitmproxy's hooks.
 """
 
 import asyncio
@@ -34,7 +33,7 @@ from addon.record.ship import Shipper
 from app.contract import body as bodies
 from app.contract.actions import ANSWERED, OUTLINED, REFUSED
 from app.contract.canonical import host_of, hosts_in
-from app.contract.record import Body, Endpoint, Kind, first, text
+from app.contract.record import Body, Endpoint, Kind, first, joined, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
 from app.otel import lines
 from app.otel.sampling import Sampler
@@ -43,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Exchanges:
-    """All of the process. `router` gets the answers, `shipper` the records."""
+    """All exchanges of the process. `router` gets the answers, `shipper` the records."""
 
     def __init__(
         self,
@@ -60,7 +59,7 @@ class Exchanges:
         self.capture = capture
         self.sampler = sampler
         self.router = router
-        self._named = options.named
+        self._stands_for = options.stands_for
         self._open: dict[str, dict[int, Exchange]] = {}  # unfinished, by client and number
 
     @property
@@ -68,14 +67,14 @@ class Exchanges:
         return sum(map(len, self._open.values()))
 
     def open_of(self, client_id: str) -> Iterable[Exchange]:
-        """What has begun on this client's connection and not ended."""
+        """The exchanges that are open on this client's connection."""
         return self._open.get(client_id, {}).values()
 
     def client_disconnected(self, client: connection.Client) -> None:
         for exchange in list(self._open.get(client.id, {}).values()):
             self.finish(exchange, "failed", "client_gone")
 
-    # What `addon.exchange.conversation` calls.
+    # Called by `addon.exchange.conversation`.
 
     def line(
         self,
@@ -85,9 +84,9 @@ class Exchanges:
         host: str = "",
         port: int = 0,
     ) -> Line:
-        """What is the same for all requests of a connection; `host` and `port` where they say it
-        themselves, and not the connection."""
-        names = (*names_of(client, server, self._named), *hosts_in(host))
+        """Per-connection facts that its requests share; `host` and `port` if the request names
+        them, and not the connection."""
+        names = (*names_of(client, server, self._stands_for), *hosts_in(host))
         if server.address is not None:
             host, port = host or server.address[0], port or server.address[1]
         return Line(
@@ -97,7 +96,7 @@ class Exchanges:
             tls=tls_of(client),
             scheme=scheme or ("https" if server.tls else "http"),
             port=port,
-            named=client.sni or host,
+            stands_for=client.sni or host,
             names=tuple(dict.fromkeys(names)),
         )
 
@@ -123,7 +122,7 @@ class Exchanges:
             log.exception("a request could not be answered, so it is refused")
             exchange.reply = failed(exchange.seen.method)
         if exchange.reply is None:
-            lines.current.set(("", ""))  # it goes on in a task of its own
+            lines.current.set(("", ""))  # its own task continues it
         return exchange.reply is not None
 
     async def ask_app(self, exchange: Exchange) -> None:
@@ -144,10 +143,10 @@ class Exchanges:
     def abandoned(self, exchange: Exchange) -> None:
         self.finish(exchange, "failed", "client_gone")
 
-    # What hooks call, too.
+    # Called by hooks, too.
 
     def enter(self, exchange: Exchange) -> None:
-        """From here on the exchange has a number, and comes to `finish`."""
+        """Gives the exchange its number; from here on it must come to `finish`."""
         exchange.number = self.shipper.reserve()
         lines.current.set((exchange.trace.trace_id, exchange.trace.span_id))
         self._open.setdefault(exchange.line.id, {})[exchange.number[1]] = exchange
@@ -164,12 +163,12 @@ class Exchanges:
         rules = self.profiles.rules
         path, query = query_of(text(target))
         headers = headers_of(fields)
-        # The host that the client means: :authority or Host, else where it connected to.
+        # The host that the client means: :authority or Host, else the host it connected to.
         said = hosts_in(authority)
         for name, value in headers:
             if name.lower() == "host":
                 said += hosts_in(value)
-        named = said[0] if said else host_of(line.named)
+        named = said[0] if said else host_of(line.stands_for)
         others = () if said == line.names and len(said) == 1 else (*said, *line.names)
         seen = Seen(
             method=text(method),
@@ -197,13 +196,13 @@ class Exchanges:
         )
 
     def settle(self, exchange: Exchange) -> None:
-        """Decides again with the body; over the cap it is unreadable."""
-        types = [v for n, v in exchange.seen.headers if n.lower() == "content-type"]
-        exchange.seen.json = bodies.reading(self._body(exchange), ", ".join(types))
+        """Decides again with the body; a body over the cap is unreadable."""
+        kind = joined(exchange.seen.headers, "content-type")
+        exchange.seen.json = bodies.reading(self._body(exchange), kind)
         exchange.decision = decide(exchange.rules, exchange.seen, self.options.mode)
 
     def hands_over(self, exchange: Exchange) -> bool:
-        """Whether the mock must speak with the client itself, through mitmproxy."""
+        """True if the mock must speak with the client itself, through mitmproxy."""
         rule = exchange.decision.rule
         if exchange.action not in ANSWERED or rule is None:
             return False
@@ -212,8 +211,8 @@ class Exchanges:
         return rule.answer.fault == "slow_body"
 
     async def ask(self, exchange: Exchange) -> None:
-        """Gets the reply, in time: here ends the waiting of every request that is answered by a
-        rule, whatever it came through."""
+        """Gets the reply. Its time limit holds for every request that a rule answers, whatever
+        path it came by."""
         self.extract_version(exchange)
         try:
             async with asyncio.timeout(self.patience(exchange)):
@@ -224,7 +223,7 @@ class Exchanges:
             self.late(exchange)
 
     def patience(self, exchange: Exchange) -> float:
-        """Seconds that a request may wait for its answer, once it is whole."""
+        """Seconds that a complete request may wait for its answer."""
         rule = exchange.decision.rule
         own = own_seconds(rule.answer) if rule is not None else 0
         return self.options.bounds.answer + own
@@ -235,8 +234,8 @@ class Exchanges:
         self._fall_back(exchange)
 
     def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
-        """The rule's own answer in place of a mock that was to speak with the client itself; None
-        for none."""
+        """The rule's own answer, if the mock failed to speak with the client itself; None to cut
+        the connection."""
         exchange.routed = False
         if exchange.reason == REASON["answer"]:
             self.late(exchange)
@@ -257,12 +256,12 @@ class Exchanges:
         self.finish(exchange, "exchange")
 
     def end_of(self, exchange: Exchange, *, streamed: bool = False) -> None:
-        """The record of an exchange that was answered; a streamed body has been counted."""
+        """Records an answered exchange; a streamed body was counted before."""
         if exchange.reply is not None and not streamed:
             exchange.received.add(exchange.reply.body)
         if exchange.reason in ("trailers", "unjudged") or exchange.action in REFUSED:
             self.finish(exchange, "refused", "blocked")
-        elif not exchange.named:
+        elif not exchange.has_profile:
             self.finish(exchange, "spliced", "not_named")
         else:
             self.finish(exchange, "exchange")
@@ -279,26 +278,17 @@ class Exchanges:
         sent = exchange.sent
         if not isinstance(sent, Kept) or not sent.size:
             return None
-        encodings = [v for n, v in exchange.seen.headers if n.lower() == "content-encoding"]
+        encoding = joined(exchange.seen.headers, "content-encoding")
         return bodies.keep(
-            sent.prefix,
-            size=sent.size,
-            sha256="",
-            encoding=", ".join(encodings),
-            cap=self.options.body_cap,
+            sent.prefix, size=sent.size, sha256="", encoding=encoding, cap=self.options.body_cap
         )
 
     def _json(self, exchange: Exchange, rule: Rule | None) -> Any:
-        kept = self._body(exchange)
-        if kept is None:
-            return None
-        found = bodies.documents(
-            kept, exchange.header("content-type"), rule.decoders if rule else ()
-        )
-        return found[0] if len(found) == 1 else (found or None)
+        kind = exchange.header("content-type")
+        return bodies.document(self._body(exchange), kind, rule.decoders if rule else ())
 
     def finish(self, exchange: Exchange, kind: Kind, reason: str = "") -> None:
-        """Makes the record, once; every exchange that began comes here."""
+        """Records the exchange, once; every exchange that began comes here."""
         if exchange.finished:
             return
         exchange.finished = True
@@ -314,7 +304,7 @@ class Exchanges:
         self.shipper.submit(record, exchange.traced)
 
     def end(self) -> None:
-        """Records what is still open; called once, when no more time is left for it."""
+        """Records all open exchanges; called once, when the time to drain is over."""
         for exchanges in list(self._open.values()):
             for exchange in list(exchanges.values()):
                 self.finish(exchange, "failed", "shutdown")

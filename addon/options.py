@@ -1,9 +1,8 @@
 """Every setting of the sidecar, declared once; `python -m addon --help` prints this table.
 
-Read by `addon.sidecar` at start. The app has a table of its own.
+Read by `addon.__main__` at start. The app has its own table.
 """
 
-import re
 import secrets
 import socket
 import ssl
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
+
 from addon import bounds as bounding
 from addon.app_client import client
 from addon.bounds import Bounds
@@ -26,12 +27,15 @@ from addon.target.egress import Egress
 from addon.target.egress import parse as parse_egress
 from app.contract import names
 from app.contract.actions import MODES, MODES_WANTED, Mode
+from app.contract.instant import until
 from app.contract.record import BODY_CAP, Endpoint, Workload, short
 from app.contract.settings import (
+    HEALTH_HOSTS,
     LOG_FORMATS,
+    LOG_LEVEL,
     Setting,
     SettingError,
-    host_names,
+    listed,
     one_of,
     port,
     read,
@@ -45,14 +49,14 @@ LARGEST_CAP = 1024 * 1024  # a record's line has room for both bodies, escaped
 
 
 class Restarted(NamedTuple):
-    """How often the supervisor has started the process again, and how the last one ended."""
+    """The supervisor's count of restarts, and why the last process ended."""
 
     times: int
     why: str
 
 
 def _url(value: str) -> str:
-    """Only plain HTTP: the mock is asked over it, and its answers are no secret."""
+    """Plain HTTP only: the mock is asked over it, and its answers are no secret."""
     return _origin(value, "http")
 
 
@@ -78,7 +82,7 @@ def _optional_path(value: str) -> Path | None:
 def _listeners(value: str) -> tuple[Endpoint, ...]:
     """`127.0.0.1:17443,[::1]:17443`. Wildcards are refused: they would redirect into themselves."""
     found = []
-    for item in filter(None, (v.strip() for v in value.split(","))):
+    for item in listed(value):
         host, _, number = item.rpartition(":")
         host = host.strip("[]")
         if not host or host in ("0.0.0.0", "::"):  # noqa: S104 - refused here
@@ -90,7 +94,7 @@ def _listeners(value: str) -> tuple[Endpoint, ...]:
 def _hosts(value: str) -> dict[str, str]:
     """`ADDRESS=HOST`, comma separated: the dummy addresses that stand for telemetry hosts."""
     found = {}
-    for item in filter(None, (v.strip() for v in value.split(","))):
+    for item in listed(value):
         address, _, host = item.partition("=")
         if not address or not host:
             raise ValueError("ADDRESS=HOST")
@@ -103,19 +107,6 @@ def _loopback(value: str) -> dict[str, str]:
     if not all(ip_address(address).is_loopback for address in found):
         raise ValueError
     return found
-
-
-def _until(value: str) -> datetime | timedelta | None:
-    """A time with its zone, or how long: 90m."""
-    if not value:
-        return None
-    if short_form := re.fullmatch(r"([0-9]{1,6})([smhd])", value):
-        units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-        return timedelta(**{units[short_form[2]]: int(short_form[1])})
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        raise ValueError
-    return moment
 
 
 def _seconds(value: str) -> float:
@@ -140,7 +131,6 @@ def _cap(value: str) -> int:
     return number
 
 
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _FROM_POD = "Stands in every record; in a pod it comes from the downward API."
 
 SETTINGS = (
@@ -172,7 +162,7 @@ SETTINGS = (
             "Loopback addresses and the telemetry hosts that /etc/hosts gives them: the sidecar "
             "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443.",
             "ADDRESS=HOST with addresses such as 127.0.0.2, comma separated"),
-    Setting("TELEMOCK_ALL_UNTIL", "", _until,
+    Setting("TELEMOCK_ALL_UNTIL", "", until,
             "When all connections are redirected: until when they are looked into. Later ones are "
             "relayed unread, those to telemetry hosts too. How long counts from the first start.",
             "a time such as 2026-01-31T12:00:00Z, or how long, such as 90m or 2h"),
@@ -181,9 +171,7 @@ SETTINGS = (
             f"Port of the explicit proxy; by default {names.PORT_EXPLICIT_PROXY} without "
             "TELEMOCK_TRANSPARENT or TELEMOCK_LOOPBACK, none with one.", "a port from 0 to 65535"),
     Setting("TELEMOCK_HEALTH_HOST", "127.0.0.1", str, "Address of /health, /ready and /metrics."),
-    Setting("TELEMOCK_HEALTH_HOSTS", "", host_names,
-            "Names by which /health, /ready and /metrics may be asked, besides addresses, names "
-            "without a dot and names of the cluster.", "host names, comma separated"),
+    HEALTH_HOSTS,
     Setting("TELEMOCK_HEALTH_PORT", str(names.PORT_SIDECAR_HEALTH), port,
             "Port of /health, /ready and /metrics.", "a port from 0 to 65535"),
     Setting("TELEMOCK_RESOLVE", "", resolve,
@@ -211,8 +199,7 @@ SETTINGS = (
     Setting(ENV_RESTARTED, "", _restarted,
             "Set by the container's first process, which starts the sidecar again when it ended "
             "unasked: how often, and how the last one ended.", "a number and a reason"),
-    Setting("LOG_LEVEL", "INFO", one_of(*_LEVELS), "Least severe line that is logged.",
-            "DEBUG, INFO, WARNING or ERROR"),
+    LOG_LEVEL,
     Setting("LOG_FORMAT", "text", one_of(*LOG_FORMATS),
             "How lines of operation are written to standard error: text, or json with one object a "
             "line. Captures are JSON lines on standard output in any case.", "text or json"),
@@ -262,18 +249,18 @@ class Options:
 
     @property
     def app_address(self) -> Address:
-        """The mock's, which is connected to as it is."""
+        """The mock's address, to which connections are made without DNS or redirect."""
         parts = urlsplit(self.app_url)
         return parts.hostname or "127.0.0.1", parts.port or 80
 
     @property
     def redirected(self) -> bool:
-        """Whether connections arrive that nobody addressed to this proxy."""
+        """True if a redirect brings connections that nobody addressed to this proxy."""
         return bool(self.transparent or self.loopback)
 
     @property
-    def named(self) -> dict[str, str]:
-        """Addresses that stand for a telemetry host, and lead back to this process."""
+    def stands_for(self) -> dict[str, str]:
+        """The addresses that stand for a telemetry host, and lead back to this process."""
         named, only = self.hosts | self.loopback, set(self.loopback.values())
         if len(only) == 1:
             shared = dict.fromkeys((names.LOOPBACK_IPV6, names.LOOPBACK_MAPPED), only.pop())
@@ -281,7 +268,7 @@ class Options:
         return named
 
     def counted_from(self, start: datetime) -> "Options":
-        """With `all_until` as a moment."""
+        """The same options, with `all_until` as a point in time."""
         if not isinstance(self.all_until, timedelta):
             return self
         return replace(self, all_until=start + self.all_until)
@@ -303,6 +290,8 @@ def load(environ: Mapping[str, str]) -> Options:
     if explicit is None and not v["TELEMOCK_TRANSPARENT"] and not v["TELEMOCK_LOOPBACK"]:
         explicit = names.PORT_EXPLICIT_PROXY
     boot = secrets.token_hex(16)
+    pod = Workload(v["POD_NAMESPACE"], v["POD_NAME"], v["POD_UID"], v["NODE_NAME"])
+    resource = otel.resource_of(pod, names.CONTAINER_SIDECAR, boot)
     ca_dir = v["TELEMOCK_CA_DIR"] or v["TELEMOCK_DATA"] / names.DIR_CA
     return Options(
         app_url=v["TELEMOCK_APP_URL"],
@@ -330,33 +319,15 @@ def load(environ: Mapping[str, str]) -> Options:
         restarted=v[ENV_RESTARTED],
         log_level=v["LOG_LEVEL"],
         log_format=v["LOG_FORMAT"],
-        workload=Workload(
-            namespace=v["POD_NAMESPACE"],
-            pod=v["POD_NAME"],
-            uid=v["POD_UID"],
-            node=v["NODE_NAME"] or short(socket.gethostname()),
+        workload=msgspec.structs.replace(
+            pod,
+            node=pod.node or short(socket.gethostname()),
             container=v["TELEMOCK_WORKLOAD_CONTAINER"],
             image=v["TELEMOCK_WORKLOAD_IMAGE"],
         ),
         boot=boot,
-        otel=otel.read(
-            environ, service="telemock-sidecar", version=version(), resource=_resource(v, boot)
-        ),
+        otel=otel.read(environ, service="telemock-sidecar", version=version(), resource=resource),
     )
-
-
-def _resource(values: Mapping[str, str], boot: str) -> dict[str, str]:
-    """This process in OpenTelemetry's names; "" for what is not known."""
-    namespace, pod = values["POD_NAMESPACE"], values["POD_NAME"]
-    container = names.CONTAINER_SIDECAR if pod else ""
-    return {
-        "k8s.namespace.name": namespace,
-        "k8s.pod.name": pod,
-        "k8s.pod.uid": values["POD_UID"],
-        "k8s.node.name": values["NODE_NAME"],
-        "k8s.container.name": container,
-        "service.instance.id": ".".join((namespace, pod, container)) if pod else boot,
-    }
 
 
 def version() -> str:

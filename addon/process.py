@@ -1,4 +1,4 @@
-"""Everything that one sidecar process owns, made from its options, started and stopped in order.
+"""Makes all parts of a sidecar process from its options, and starts and stops them in order.
 
 Used by `addon.proxy`.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from addon.app_client.client import TROUBLES, Api
+from addon.app_client.client import TROUBLES, AppApi
 from addon.app_client.profiles import Profiles, built_in
 from addon.arrive import loopback
 from addon.arrive.proof import QUIC_REFUSED, QuicRefused
@@ -30,26 +30,27 @@ from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of
 from addon.wiring import Wiring
 from app.contract.names import DIR_SPOOL, METRICS
+from app.contract.record import bracketed
 from app.contract.rules import Bundle
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 
-_FIRST_S = 1.0  # that the first start waits for the app's profiles
+_FIRST_S = 1.0  # for which the first start waits for the app's profiles
 EXPORT_S = 2.0  # for the last spans and metrics, after the records
 
 log = logging.getLogger(__name__)
 
-FILE_SIDECAR = "sidecar.json"  # where a running sidecar listens, in TELEMOCK_DATA
+FILE_SIDECAR = "sidecar.json"  # a running sidecar's addresses, in TELEMOCK_DATA
 
 
 class Process:
-    """Raises OSError where a directory or file cannot be made or read."""
+    """Raises OSError if a directory or file cannot be made or read."""
 
     def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
         options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._troubles: dict[str, str] = {}  # by the API's path, the last exchange's
+        self._troubles: dict[str, str] = {}  # of the last exchange, by the API's path
         self.metrics = _metrics(options.redirected)
-        api = Api(
+        api = AppApi(
             options.api_url,
             token_reader(options.token_file),
             options.api_tls,
@@ -91,7 +92,7 @@ class Process:
         self._state = "starting"
 
     def mitmproxy_options(self) -> dict[str, Any]:
-        """What is set in mitmproxy; each of its defaults that is changed here hurts in a pod."""
+        """mitmproxy's options; each of its defaults that is changed here hurts in a pod."""
         options = self.options
         modes = [
             f"gate@{e.address}:{e.port}"
@@ -109,7 +110,7 @@ class Process:
             "upstream_cert": False,
             "rawtcp": True,
             "store_streamed_bodies": False,
-            "tcp_timeout": IDLE_SECONDS,  # ten minutes would cut idle connections that are not ours
+            "tcp_timeout": IDLE_SECONDS,  # ten minutes would cut other people's idle connections
         }
 
     @property
@@ -118,7 +119,7 @@ class Process:
         return loopback.addresses(hosts, ipv6=self._ipv6) if hosts else []
 
     def start(self) -> None:
-        """From here on every log line is masked, and goes to standard error and to the app."""
+        """From now on every log line is masked, and goes to standard error and to the app."""
         self._log_handler = LogHandler(
             self.shipper,
             lambda: self.profiles.masker,
@@ -140,9 +141,9 @@ class Process:
             log.warning("started again in this container (%d): the process before %s", times, why)
 
     async def serve(self) -> None:
-        """Health and metrics, once the proxy listens; then it is ready.
+        """Serves health and metrics, once the proxy listens; then the sidecar is ready.
 
-        Raises OSError for an address in use, and when connections do not arrive here.
+        Raises OSError for an address in use, and if connections do not arrive here.
         """
         health = self.options.health
         self._health = await health_server.serve(
@@ -171,17 +172,17 @@ class Process:
         self._state = "stopping"
 
     async def drain(self, until: Callable[[], float]) -> None:
-        """Waits for the exchanges in flight, at most until `until()` of the loop's clock."""
+        """Waits for the open exchanges, at most until `until()` of the loop's clock."""
         loop = asyncio.get_running_loop()
-        # Once in a life, so no event is kept for it; and `until` may change.
+        # Polled, as an event would be used once in a life; and `until` may change.
         while self.wiring.exchanges.in_flight and loop.time() < until():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         self.wiring.end()
 
     def stop(self) -> int:
-        """Sends what is spooled, for a bounded time; the number of records that stay on disk.
+        """Sends the spool, for a bounded time; returns the number of records left on disk.
 
-        A start that failed has nothing worth waiting for.
+        A failed start waits for nothing.
         """
         if self._health is not None:
             self._health.close()
@@ -218,11 +219,11 @@ class Process:
 
     @property
     def _opens_all(self) -> bool:
-        """Whether connections to any host of the profiles may come, not only to those named."""
+        """True if connections may come to any host of the profiles, not only to those named."""
         return self.options.explicit is not None or self.options.all_until is not None
 
     def _look_at_authority(self) -> None:
-        """Now and each day: a certificate that ends is refused by all at once."""
+        """Now and daily: all clients at once refuse a certificate that has expired."""
         if self.authority.is_near_its_end:
             log.warning(
                 "the certificate authority of this sidecar ends on %s; hint: restart the pod, "
@@ -235,7 +236,7 @@ class Process:
         return self._state
 
     def _app_answers_with(self, path: str, trouble: str) -> None:
-        """Profiles that can be had do not mean that records are taken."""
+        """The trouble of each path counts: the app may serve profiles, and yet take no records."""
         self._troubles[path] = trouble
         for each in TROUBLES:
             self.metrics.set("telemock.app.trouble", each in self._troubles.values(), (each,))
@@ -252,22 +253,22 @@ class Process:
         self._measure.begin()
 
 
-def _signed(options: Options, bundle: Bundle, api: Api) -> Constraints:
-    """What the authority may sign: the hosts whose addresses lead here, and where others come too,
-    all of the profiles' that the app has now."""
-    named = set(options.named.values())
+def _signed(options: Options, bundle: Bundle, api: AppApi) -> Constraints:
+    """The hosts that the authority may sign for: those whose addresses lead here, and all of the
+    app's profiles if others come too."""
+    named = set(options.stands_for.values())
     if options.explicit is not None or options.all_until is not None or not named:
         asked = Profiles(api, bundle)
-        # For the sake of the first start only: an app that is away must not hold it up.
+        # Only so that the first start knows them: an app that is down must not delay it.
         thread = threading.Thread(target=asked.try_once, name="first-profiles", daemon=True)
         thread.start()
         thread.join(_FIRST_S)
         named |= hosts_of(bundle.rules) | hosts_of(asked.rules)
-    return constraints(named, options.named)
+    return constraints(named, options.stands_for)
 
 
 def _metrics(redirected: bool) -> Metrics:
-    """Without the redirect's, where there is none."""
+    """Without the redirect's metrics if there is no redirect."""
     if not redirected:
         return Metrics("sidecar", [row.name for row in METRICS if ".redirect." in row.name])
     metrics = Metrics("sidecar", [QUIC_REFUSED.name])
@@ -277,16 +278,17 @@ def _metrics(redirected: bool) -> Metrics:
 
 def written(addresses: Iterable[tuple[str, int]]) -> list[str]:
     """Addresses as HOST:PORT, with brackets around IPv6."""
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses]
+    return [f"{bracketed(host)}:{port}" for host, port in addresses]
 
 
 def token_reader(path: Path) -> Callable[[], str]:
-    """Reads the token anew each time: in a cluster it is replaced while we run. "" without one."""
+    """Reads the token anew each time: a cluster replaces it while we run. "" without a token.
+    Raises OSError for one that cannot be read."""
 
     def read() -> str:
         try:
             return path.read_text().strip()
-        except OSError:
+        except FileNotFoundError:  # the app has not made it yet
             return ""
 
     return read

@@ -1,12 +1,10 @@
-"""mitmproxy as a library: only the stock addons that are needed, and ours.
+"""Runs mitmproxy as a library, with only the stock addons that are needed, and ours.
 
 Called by `python -m addon`.
 """
 
 import asyncio
-import contextlib
 import gc
-import resource
 import signal
 import sys
 
@@ -21,23 +19,23 @@ from addon.mitm.hooks import Hooks
 from addon.options import Options
 from addon.process import Process
 from addon.supervisor import CANNOT_START
-from app.contract.cores import no_core_dumps
+from app.contract.cores import allow_files, no_core_dumps
 from app.contract.rules import Bundle
 
 
 class Master(BaseMaster):
-    """Keeps no flow, shows nothing, and has no `block_global`, which would refuse IPv6 clients."""
+    """Keeps no flow, prints nothing, and lacks `block_global`, which would refuse IPv6 clients."""
 
     def __init__(self, process: Process) -> None:
         super().__init__(mitmproxy_options.Options())
-        # Copies every log line into a hook that no addon of ours has.
+        # It copies every log line into a hook that no addon of ours has.
         self._legacy_log_events.uninstall()
         self.addons = Hooks(self)
         self.process = process
         wiring = process.wiring
         self.server, self.contexts = wiring.server, wiring.contexts
         self.failure = ""
-        self.deadline = 0.0  # of the loop's clock, for what is in flight when we are stopped
+        self.deadline = 0.0  # of the loop's clock, for open exchanges once we are stopped
         self.addons.add(  # type: ignore[no-untyped-call]
             wiring.sidecar,
             core.Core(),
@@ -49,7 +47,7 @@ class Master(BaseMaster):
         self.options.update(**process.mitmproxy_options())
 
     async def running(self) -> None:
-        """Called once the listeners are up, or are known not to be."""
+        """Called once the listeners are up, or have failed."""
         for instance in self.server.servers:
             if (error := instance.last_exception) is not None:
                 hint = _PORTS_HINT if isinstance(error, PermissionError) else _HINT
@@ -67,12 +65,12 @@ class Master(BaseMaster):
         named = (host.name for p in rules.profiles for host in p.hosts if not host.suffix)
         self.contexts.prepare(named)
         await super().running()
-        # What was made up to here stays: the collector need not look at it again and again.
+        # Objects made up to here live on: the collector need not scan them again and again.
         gc.collect()
         gc.freeze()
 
     async def stop(self) -> None:
-        """Takes no new connection, waits for what is in flight, then ends `run`."""
+        """Accepts no new connection, waits for open exchanges, then ends `run`."""
         self.process.stopping()
         await self.server.servers.update([])
         await self.process.drain(lambda: self.deadline)
@@ -91,7 +89,7 @@ async def _run(process: Process) -> int:
     stopping: list[asyncio.Task[None]] = []
 
     def on_signal() -> None:
-        # A second signal waits no longer.
+        # A second signal ends the wait.
         master.deadline = loop.time() + (0 if stopping else process.options.shutdown_seconds)
         if not stopping:
             stopping.append(loop.create_task(master.stop()))
@@ -112,7 +110,8 @@ async def _run(process: Process) -> int:
 
 
 def run(options: Options, bundle: Bundle | None = None) -> int:
-    """The sidecar until SIGTERM or SIGINT; the exit code. `bundle` instead of the built-in one."""
+    """Runs the sidecar until SIGTERM or SIGINT; returns its exit code. `bundle` replaces the
+    built-in one."""
     no_core_dumps()
     try:
         process = Process(options, bundle)
@@ -124,13 +123,5 @@ def run(options: Options, bundle: Bundle | None = None) -> int:
             file=sys.stderr,
         )
         return CANNOT_START
-    _allow_files()
+    allow_files()
     return asyncio.run(_run(process))
-
-
-def _allow_files() -> None:
-    """As many open files as may be: a relayed connection takes two, and the soft limit is often
-    1024."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,8 +1,8 @@
-"""Waiting until the sidecar is ready: what keeps the rest of a pod from starting before it.
+"""Waits until the sidecar is ready, so that the rest of a pod does not start before it.
 
-`addon.redirect --wait` calls it in the init container that follows the sidecar; where none does,
-it is the sidecar's postStart hook, as `python -m addon.ready`. Either is told at once, where a
-probe of Kubernetes would ask a second later, and again a second later.
+`addon.redirect --wait` calls it in the init container that follows the sidecar; without that one it
+is the sidecar's postStart hook, as `python -m addon.ready`. Both learn of it at once, where a probe
+of Kubernetes would ask only every second.
 """
 
 import os
@@ -19,11 +19,11 @@ _ANSWER_CAP = 4096
 
 
 class NotReady(Exception):
-    """The text is meant for people, whole."""
+    """Its text is a whole message for people."""
 
 
 def wait(seconds: float) -> None:
-    """Until /ready at TELEMOCK_HEALTH_HOST says so. Raises NotReady."""
+    """Waits until /ready at TELEMOCK_HEALTH_HOST says so. Raises NotReady."""
     deadline = time.monotonic() + seconds
     while said := _missing():
         if time.monotonic() >= deadline:
@@ -35,13 +35,13 @@ def wait(seconds: float) -> None:
 
 
 def address() -> tuple[str, int]:
-    """Of the sidecar's health server."""
+    """The address of the sidecar's health server."""
     host = os.environ.get("TELEMOCK_HEALTH_HOST") or "127.0.0.1"
     return host, int(os.environ.get("TELEMOCK_HEALTH_PORT") or names.PORT_SIDECAR_HEALTH)
 
 
 def alive() -> bool:
-    """The health server's event loop turns: it answers, or closes what is too much for it."""
+    """True if the health server's event loop runs: it answers, or closes an excess connection."""
     try:
         with socket.create_connection(address(), _ANSWER_SECONDS) as s:
             s.sendall(_request("/health"))
@@ -58,7 +58,7 @@ def _request(path: str) -> bytes:
 
 
 def _missing() -> str:
-    """What keeps it from being ready, "" once it is. A socket is enough, and is imported anyway:
+    """The reason why it is not ready, "" once it is. A plain socket is imported anyway, while
     `http.client` takes as long to import as the rest of a start."""
     host, port = address()
     try:

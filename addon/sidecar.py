@@ -1,6 +1,6 @@
-"""The sidecar's mitmproxy addon: its hooks decide, route, and hand a record to the shipper.
+"""The sidecar's mitmproxy addon: its hooks decide, route, and give records to the shipper.
 
-Made by `addon.wiring`. The work is in the other modules.
+Made by `addon.wiring`. The other modules do the work.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 
 class Sidecar:
-    """One for the process, in mitmproxy's event loop. `close` ends a connection to a server, of a
-    client's."""
+    """One per process, in mitmproxy's event loop. `close` closes a client's connection to a
+    server."""
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class Sidecar:
         self.exchanges = exchanges
         self.connections = connections
         self._close = close
-        self.addons = [connections, exchanges]  # mitmproxy calls them too
+        self.addons = [connections, exchanges]  # mitmproxy calls their hooks, too
 
-    # A hook that raises would leave mitmproxy to forward the request, to the vendor who must not
-    # see it. So these two answer whatever happens.
+    # If a hook raised, mitmproxy would forward the request to the vendor, who must not see it. So
+    # these two answer in any case.
 
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         try:
@@ -84,7 +84,7 @@ class Sidecar:
         if exchange.undecided or not (exchange.forwarded or self.exchanges.hands_over(exchange)):
             return
         if "trailer" in flow.request.headers:
-            # Said in advance: refused before the real host sees any of it.
+            # Announced in advance: refused before the real host sees any of it.
             exchange.reason = "trailers"
             flow.response = refuse_trailers(flow.request)
         elif exchange.forwarded:
@@ -132,7 +132,7 @@ class Sidecar:
         if exchange is None or flow.response is None:
             return
         if flow.websocket and not recorded(exchange):
-            flow.websocket = None  # what follows is relayed as bytes
+            flow.websocket = None  # relayed as bytes from here on
         exchange.reply = reply_of(flow.response)
         self.exchanges.end_of(exchange, streamed=bool(flow.response.stream))
 
@@ -156,7 +156,7 @@ class Sidecar:
         elif left or "client" in message.lower():
             reason = "client_gone"
         elif "[Errno" in message or message.startswith(_PROXY_REFUSED):
-            # No connection; what breaks later has texts of mitmproxy's own.
+            # No connection; a later break has mitmproxy's own texts.
             reason = "upstream_unreachable"
         else:
             reason = "upstream_failed"
@@ -172,10 +172,10 @@ class Sidecar:
             self.shipper.submit(self.capture.message(self.shipper.reserve(), exchange, message))
 
     def tcp_message(self, flow: TCPFlow) -> None:
-        """What follows an upgrade that is not recorded: relayed, not kept."""
+        """Forgets the bytes after an upgrade that is not recorded; they are only relayed."""
         flow.messages.clear()
 
-    # What the hooks are made of.
+    # The parts of the hooks.
 
     def _begin(self, flow: http.HTTPFlow) -> Exchange:
         request, data = flow.request, flow.request.data
@@ -195,7 +195,7 @@ class Sidecar:
         return exchange
 
     def _fails_closed(self, exchange: Exchange) -> bool:
-        """Whether the request is refused when it cannot be judged."""
+        """True if the request must be refused when no rule can judge it."""
         return self.connections.fails_closed(names_of(exchange.seen))
 
     def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
@@ -213,8 +213,8 @@ class Sidecar:
             flow.request.stream = exchange.sent.add
 
     def _late(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        """Ends the waiting for a mock that speaks with the client itself; the layer of the request
-        then asks for the rule's own answer."""
+        """Ends the wait for a mock that speaks with the client itself; the request's layer then
+        takes the rule's own answer."""
         if exchange.finished:
             return
         exchange.reason = REASON["answer"]
@@ -231,8 +231,8 @@ def _is_websocket(flow: http.HTTPFlow) -> bool:
 
 
 def recorded(exchange: Exchange) -> bool:
-    """Whether the content is: not of what passes."""
-    return exchange.named and exchange.action not in OUTLINED
+    """True if the exchange's content is recorded: an outlined one's is not."""
+    return exchange.has_profile and exchange.action not in OUTLINED
 
 
 def exchange_of(flow: http.HTTPFlow) -> Exchange | None:

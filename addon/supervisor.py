@@ -1,12 +1,12 @@
 """The first process of the sidecar's container: keeps one `python -m addon` running in it.
 
-A native sidecar whose container has ended is not ready, and so its pod is not, which leaves its
-Services; from the second end on the kubelet waits 10 s to 5 minutes before it starts the container
-again. So what ends unasked is started again here, and what hangs is ended, which a probe cannot do
-without touching the pod. So is what is about to exceed the container's memory: with cgroup v2 the
-kernel would end all of the container. docs/decisions/2026-11-29-readiness.md has the figures.
+If a native sidecar's container ends, its pod is not ready and leaves its Services; from the second
+end on the kubelet waits 10 s to 5 minutes before it restarts the container. So this process
+restarts the sidecar itself, and kills one that hangs, which a probe cannot do without
+touching the pod. It also kills one that is about to exceed the container's memory: with cgroup v2
+the kernel would kill the whole container. docs/decisions/2026-11-29-readiness.md has the figures.
 
-Imports little, and the rest once the process has been started, which need not wait for it.
+Imports little, and the rest after the process was started, so that it need not wait for it.
 """
 
 import os
@@ -14,24 +14,24 @@ import signal
 import sys
 import time
 
-CANNOT_START = 2  # exit code: not with these settings, or not in these surroundings
-ENV_RESTARTED = "TELEMOCK_RESTARTED"  # to the process, in `addon.options`
+CANNOT_START = 2  # exit code: cannot start with these settings, or in this environment
+ENV_RESTARTED = "TELEMOCK_RESTARTED"  # passed to the process, read by `addon.options`
 
-# Before a start that follows others: as nothing at first, bounded for one that will not come up.
+# Before a restart: nearly none at first, bounded for a process that does not come up.
 PAUSES_S = (0.05, 0.2, 1.0, 5.0)
-LONG_S = 60.0  # a process that lived for so long was well: counting begins anew
-LOOK_S = 10.0  # between looks at /health
-LOOKS = 3  # in vain, one after the other, after which the process is taken to hang
-FIRST_LOOK_S = 60.0  # a busy node may take long to start it
+LONG_S = 60.0  # a process that lived for so long was healthy: counting begins anew
+LOOK_S = 10.0  # between checks of /health
+LOOKS = 3  # failed checks in a row after which the process is taken to hang
+FIRST_LOOK_S = 60.0  # a busy node may start it slowly
 
 _ASKED = (signal.SIGTERM, signal.SIGINT)
-# Blocked and waited for: no handler, so no instant at which one is missed. The kernel keeps a
-# blocked signal for the first process of a container too, which it spares what has no handler.
+# Blocked and waited for: without a handler no signal can be missed. The kernel keeps a blocked
+# signal even for a container's first process; it drops others for which that has no handler.
 _WAITED_FOR = (signal.SIGCHLD, *_ASKED)
 
 
 class End:
-    """`code` is the exit code, or minus the signal; `judged` why it was ended from here."""
+    """`code` is the exit code, or minus the signal; `judged`: why this process killed it."""
 
     def __init__(self, code: int, asked: bool, judged: str, lived_s: float) -> None:
         self.code, self.asked, self.judged, self.lived_s = code, asked, judged, lived_s
@@ -46,9 +46,9 @@ class End:
 
 
 def keep(command: list[str]) -> int:
-    """Runs the command until it ends by its own will or is asked to by SIGTERM or SIGINT, which are
-    passed on; returns its exit code. A first start that finds that it cannot start like this is its
-    own will too: that is for people to see."""
+    """Runs the command until it ends by itself, or after SIGTERM or SIGINT, which are passed on;
+    returns its exit code. A first start that cannot start counts as ended by itself: people must
+    see its error."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
     restarts, hasty, environment = 0, 0, dict(os.environ)
     while True:
@@ -74,7 +74,7 @@ def _run(command: list[str], environment: dict[str, str]) -> End:
         found = signal.sigtimedwait(_WAITED_FOR, max(0.0, patience))
         if found is not None and found.si_signo in _ASKED:
             asked = True
-            os.kill(child, found.si_signo)  # not reaped yet, so it is nobody else
+            os.kill(child, found.si_signo)  # not reaped yet, so its pid is not reused
         elif found is None and not judged:
             if time.monotonic() >= look_at:
                 look_at = time.monotonic() + LOOK_S
@@ -90,8 +90,8 @@ def _run(command: list[str], environment: dict[str, str]) -> End:
 
 
 def _reaped(child: int) -> int | None:
-    """The child's code once it has ended. Orphans, which come to the first process, are reaped too:
-    one SIGCHLD may stand for several."""
+    """The child's exit code once it has ended. Also reaps orphans, which become the first process'
+    children: one SIGCHLD may stand for several."""
     code = None
     try:
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:

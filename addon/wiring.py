@@ -1,6 +1,6 @@
-"""The parts of one sidecar, each given what it needs: made here, and nowhere set from outside.
+"""Makes the parts of one sidecar, and gives each the parts that it needs.
 
-Made by `addon.process`, or by a test with a shipper of its own.
+Used by `addon.process`, and by tests with a shipper of their own.
 """
 
 from addon.app_client.profiles import Profiles
@@ -13,19 +13,19 @@ from addon.exchange.routing import Router
 from addon.exchanges import Exchanges
 from addon.mitm import layers
 from addon.mitm.contexts import Contexts
-from addon.mitm.modes import Server
+from addon.mitm.modes import ProxyServer
 from addon.options import Options
 from addon.record.capture import Capture
 from addon.record.ship import Shipper
 from addon.sidecar import Sidecar
-from addon.target.dns import Names
+from addon.target.dns import Destinations
 from addon.tls.ca import Held
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
 
 class Wiring:
-    """`authority` is whose certificates clients are shown."""
+    """`authority` is the CA whose certificates clients are shown."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Wiring:
         router = Router(self._pool)
         self.exchanges = Exchanges(options, profiles, shipper, capture, sampler, router)
         memory = Memory(options.bounds, metrics)
-        dns = Names(options.resolve, options.named, lambda: self.server.addresses())
+        dns = Destinations(options.resolve, options.stands_for, lambda: self.server.addresses())
         self.connections = Connections(
             options, profiles, shipper, metrics, capture, sampler, self.exchanges, memory, dns,
             authority, lambda client: self.server.io(client),
@@ -51,14 +51,14 @@ class Wiring:
             self.connections, self.contexts.of, self.contexts.leave, self.exchanges, memory
         )
         self._gate = Gate(self.connections, dns, self.direct)
-        self.server = Server(self._gate)
+        self.server = ProxyServer(self._gate)
         self.sidecar = Sidecar(
             options, shipper, capture, router, self.exchanges, self.connections, self.server.close
         )
         layers.install(options.bounds, self.connections)
 
     def end(self) -> None:
-        """Records what is still open; called once, when no more time is left for it."""
+        """Records all that is open; called once, when the time to drain is over."""
         self.exchanges.end()
         self._gate.end()
         self.connections.end()

@@ -1,8 +1,8 @@
-"""Who may use the API: every route below `/api` names its Policy, an Authority decides.
+"""Access to the API: every route below `/api` names its Policy, an Authority decides.
 
-On a laptop the holder of the token that the app makes at its first start (`LocalAuthority`; the
-command line and a sidecar on the same machine read it from the data directory), in a cluster whom
-its API server knows (`app.cluster.token_review`). Mock, health and metrics ask nobody.
+On a laptop one token opens the API; the app makes it at its first start (`LocalAuthority`), the
+command line and a local sidecar read it from the data directory. In a cluster the API server
+reviews callers (`app.cluster.token_review`). Mock, health and metrics need no token.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from fastapi.security.base import SecurityBase
 from app.contract.files import write_whole
 from app.contract.names import FILE_MASK_KEY, FILE_TOKEN
 
-# Of the resource captures.telemock.io, as ClusterRoles name them.
+# Verbs of the resource captures.telemock.io, as ClusterRoles name them.
 Verb = Literal["get", "list", "watch", "delete"]
 
 
 class Denied(Exception):
-    """The caller does not get in, with the HTTP status that says so. The text is meant for people,
-    and for whoever it is that asked."""
+    """The caller is refused, with this HTTP status. The text is meant for people, callers
+    included."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -33,7 +33,7 @@ class Denied(Exception):
 
 
 class Pod(NamedTuple):
-    """The pod that a sidecar's token was given to."""
+    """The pod that a sidecar's token was issued to."""
 
     namespace: str
     name: str
@@ -41,8 +41,8 @@ class Pod(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Who asks. `sidecar` may have the key that masked values' tokens are made with; `pod` is the
-    one it speaks for, None where it may speak for any (on a laptop)."""
+    """The authenticated caller. A `sidecar` may fetch the key that makes masked values' tokens;
+    `pod` is the pod it speaks for, None where it may speak for any (on a laptop)."""
 
     name: str
     sidecar: bool
@@ -50,7 +50,7 @@ class Caller(NamedTuple):
 
 
 class Authority(Protocol):
-    """Says who a caller is and whether a route is open to it. Fails closed."""
+    """Authenticates a caller and checks that a route is open to it. Fails closed."""
 
     async def check(self, token: str, policy: "Policy") -> Caller:
         """Raises Denied."""
@@ -58,7 +58,7 @@ class Authority(Protocol):
 
 
 class LocalAuthority:
-    """On a laptop: one token, which opens everything."""
+    """A laptop's authority: one token opens everything."""
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
@@ -84,9 +84,9 @@ _bearer = HTTPBearer(
 
 @dataclass(frozen=True)
 class Policy(SecurityBase):
-    """Whom a route lets in: people who may `verb` captures (None: nobody), sidecars, or both.
+    """Callers that a route admits: people who may `verb` captures (None: no people), sidecars.
 
-    A route takes it as a dependency, and gets the Caller. For OpenAPI it is the bearer token.
+    A route takes it as a dependency, and gets the Caller. OpenAPI shows it as the bearer token.
     """
 
     model, scheme_name = _bearer.model, _bearer.scheme_name
@@ -101,14 +101,14 @@ class Policy(SecurityBase):
 
 
 def token(directory: Path) -> str:
-    """The token in `directory`, made when there is none. Raises OSError."""
+    """Returns the token in `directory`, made when there is none. Raises OSError."""
     return (
         _secret(directory / FILE_TOKEN, secrets.token_urlsafe(32).encode()).decode("ascii").strip()
     )
 
 
 def mask_key(directory: Path) -> bytes:
-    """The 32 bytes that masked values' tokens are made with, made when there are none.
+    """Returns the 32-byte key that makes masked values' tokens, created when missing.
 
     Raises OSError, and ValueError when the file holds something else.
     """
@@ -123,12 +123,12 @@ def mask_key(directory: Path) -> bytes:
 
 
 def _secret(path: Path, new: bytes) -> bytes:
-    """The file's bytes; without a file, `new` is put there first. Two processes that start at once
-    get the same: the file appears whole, and the first one wins."""
+    """Returns the file's bytes; writes `new` there first if there is no file. Two processes that
+    start at once get the same: the file appears whole, and the first one wins."""
     with contextlib.suppress(FileNotFoundError):
         if held := path.read_bytes():
             return held
-        path.unlink()  # an empty file is what a full disk leaves behind
+        path.unlink()  # a full disk leaves an empty file behind
     with contextlib.suppress(FileExistsError):
         write_whole(path, [new], 0o600, put=os.link, sync=True)
     return path.read_bytes()

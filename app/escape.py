@@ -1,7 +1,9 @@
-"""Captured text made safe to show: for terminals, logs, Markdown and HTML.
+"""Makes captured text safe to show: in terminals, logs, Markdown and HTML.
 
-Everything a client sent may carry terminal escapes, text that runs backwards, Markdown and HTML.
+A client's text may hold terminal escapes, characters that reverse it, Markdown and HTML.
 """
+
+import json
 
 from app.contract.printable import one_line
 
@@ -11,11 +13,31 @@ _MARKDOWN = str.maketrans(
 
 
 def plain(value: object, longest: int = 200) -> str:
-    """`one_line`, cut."""
+    """One printable line, cut at `longest` characters."""
     text = str(value)
     return one_line(text[:longest]) + ("…" if len(text) > longest else "")
 
 
+def paragraphs(text: str) -> str:
+    """Makes each line of the text `plain`."""
+    return "\n".join(plain(line, 2000) for line in text.split("\n"))
+
+
+def json_text(line: bytes) -> str:
+    """Makes JSON safe for a terminal: characters that do not print become JSON escapes."""
+    text = line.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def as_json(value: object) -> str:
+    """Encodes a value as `json_text`."""
+    import msgspec  # here, for `telemock --help` needs it not
+
+    return json_text(msgspec.json.encode(value))
+
+
 def inert(value: object) -> str:
-    """`plain`, and nothing in it is Markdown, HTML or a link."""
+    """`plain`, with Markdown, HTML and links disarmed."""
     return plain(value).translate(_MARKDOWN).replace("://", ":&#47;&#47;")

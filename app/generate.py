@@ -1,7 +1,7 @@
-"""Writes what is made from the profiles and their schema: `python -m app.generate`.
+"""Generates files from the profiles and their schema: `python -m app.generate`.
 
-The sidecar loads `app/contract/builtin.json`, which keeps YAML and pydantic out of it; editors and
-people use `app/profiles/schema.json`. Both stand in the repository, and a test compares them.
+The sidecar loads `app/contract/builtin.json`, which spares it YAML and pydantic; editors and people
+use `app/profiles/schema.json`. Both are committed, and a test compares them.
 """
 
 import json
@@ -20,7 +20,7 @@ _APP = Path(__file__).parent
 
 
 def generated() -> Mapping[Path, bytes]:
-    """The files and what they must hold; the same every time."""
+    """Maps each file to its content; the same every time."""
     bundle = dump(Bundle(load_profiles(built_in())))
     schema = ProfileFile.model_json_schema()
     return {

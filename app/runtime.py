@@ -1,6 +1,6 @@
-"""What the running app holds: opened at start, closed at shutdown, found at `app.state.runtime`.
+"""The running app's parts: opened at start, closed at shutdown, kept at `app.state.runtime`.
 
-Made by `app.main`; read by the API, the mock and the dispatcher. Nothing is written before `open`.
+Made by `app.main`; read by the API, the mock and the dispatcher. `running` is the first to write.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from app.ingest.batch import BUDGET, DECODING, Budget
 from app.ingest.digest import digest
 from app.ingest.foreign import believable, timed
 from app.ingest.sidecars import Sidecars
-from app.ingest.writer import Writer
+from app.ingest.writer import RecordWriter
 from app.logs.disk import is_full, lacking, too_small
 from app.logs.files import LogFiles
 from app.logs.masked import masked_logging
@@ -41,18 +41,18 @@ from app.store.sqlite.store import SqliteStore
 if TYPE_CHECKING:
     from app.cluster.release import Release
 
-FLUSH_S = 10.0  # that the shutdown waits for the mock's last records
-_PRUNE_S = 60.0  # between looks at the store's age and size
-_BATCHES = 4  # that are decoded at a time
-_GAUGES_S = 10.0  # at most, between two looks at what is exported
-_EXPORT_S = 5.0  # that the shutdown waits for the OTLP endpoint
-_READY_S = 2.0  # that /ready waits for the store
+FLUSH_S = 10.0  # time for the mock's last records at shutdown
+_PRUNE_S = 60.0  # between two runs of retention
+_BATCHES = 4  # batches that are decoded at a time
+_GAUGES_S = 10.0  # between two updates of exported gauges, at most
+_EXPORT_S = 5.0  # time for the OTLP endpoint at shutdown
+_READY_S = 2.0  # time for the store to answer /ready
 
 log = logging.getLogger(__name__)
 
 
 class Runtime:
-    """`boot` names this start of the app in the records that the mock makes."""
+    """`boot` identifies this start of the app in the mock's records."""
 
     def __init__(
         self, settings: Settings, profiles: ProfileSet, metrics: Metrics, otel: Otel, boot: str
@@ -76,7 +76,7 @@ class Runtime:
         self.store: Store
         self.files: LogFiles
         self.telemetry: Telemetry
-        self.writer: Writer
+        self.writer: RecordWriter
         self.mock: Mock
         self._masker: tuple[RuleSet, Masker] | None = None
         self.authority: auth.Authority
@@ -89,15 +89,15 @@ class Runtime:
         return self.profiles.rules
 
     def masker(self) -> Masker:
-        """For the rules in use now."""
+        """The masker for the rules in use now."""
         rules = self.rules
         if self._masker is None or self._masker[0] is not rules:
             self._masker = rules, Masker(rules, self.mask_key, self.mask_key_id)
         return self._masker[1]
 
     def bundle(self, *, with_key: bool) -> tuple[str, bytes]:
-        """What sidecars fetch, as JSON, and its ETag. The key is theirs alone: who has it can try
-        which value a token stands for."""
+        """The sidecars' bundle as JSON, and its ETag. Only sidecars get the key: with it one can
+        test which value a token stands for."""
         rules = self.rules
         held = self._bundles.get(with_key)
         if held is None or held[0] is not rules:
@@ -107,7 +107,7 @@ class Runtime:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """From the first file to the last record. Raises SettingError, StoreError."""
+        """Opens all, and closes all after the last record. Raises SettingError, StoreError."""
         no_core_dumps()
         settings = self.settings
         self.started = time.monotonic()
@@ -149,7 +149,7 @@ class Runtime:
         ):
             self.store = await asyncio.to_thread(SqliteStore, settings.data / FILE_STORE)
             self.telemetry = Telemetry(self.otel, self.metrics, self.masker)
-            self.writer = Writer(
+            self.writer = RecordWriter(
                 self.store,
                 self.masker,
                 self._decoders,
@@ -195,13 +195,13 @@ class Runtime:
 
     @contextlib.contextmanager
     def _deciding(self) -> Iterator[None]:
-        """Who decides about callers: the cluster's API server, or the token. Raises
+        """Sets the authority over callers: the cluster's API server, or the token. Raises
         SettingError."""
         if not self.settings.cluster:
             self.authority = auth.LocalAuthority(self.token)
             yield
             return
-        from app.cluster.release import Release  # loads the Kubernetes client
+        from app.cluster.release import Release  # slow: loads the Kubernetes client
 
         self.release = Release.join(self.settings)
         self.authority = self.release.authority
@@ -235,7 +235,7 @@ class Runtime:
         max_age = settings.retention_days * 86400 or None
         max_bytes = settings.retention_size or None
         while max_age or max_bytes:
-            with contextlib.suppress(StoreError):  # full or broken: the writer and /ready say so
+            with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
                 pruned = await asyncio.to_thread(
                     self.store.prune, max_age_s=max_age, max_bytes=max_bytes
                 )
@@ -246,20 +246,20 @@ class Runtime:
             await asyncio.sleep(_PRUNE_S)
 
     async def _measuring(self) -> None:
-        """For what is exported by itself; a scrape asks."""
+        """Updates the gauges for export; for a scrape, the scrape does."""
         while True:
             await asyncio.sleep(min(_GAUGES_S, self.otel.metric_interval_s))
             await self.measure()
 
     async def measure(self) -> None:
-        """Brings the gauges, and what the mock handed over, up to date."""
+        """Updates the gauges, and counts the requests that the mock handed over."""
         await asyncio.to_thread(self.telemetry.settle)
-        await self.health()  # sets those of the store
+        await self.health()  # sets the store's gauges
         for state, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (state,))
 
     async def _look(self) -> None:
-        """At the log files' age and size."""
+        """Checks the log files' age and size, once a minute."""
         settings = self.settings
         limits = {settings.data: settings.retention_size, settings.logs: settings.logs_size}
         with contextlib.suppress(OSError):
@@ -279,7 +279,7 @@ class Runtime:
         self.metrics.add("telemock.output.dropped", (stream,))
 
     async def health(self) -> dict[str, Any]:
-        """What /health says of the parts that can fail by themselves."""
+        """The part of /health on what can fail by itself."""
         store: dict[str, Any]
         try:
             async with asyncio.timeout(_READY_S):

@@ -1,4 +1,4 @@
-"""Every setting of the server and the command line, declared once.
+"""Settings of the server and the command line, each declared once.
 
 Read by `app.main` and the CLI; `python -m app.settings` prints the table of docs/reference, and
 with `--env` the text of `.env.example`. The sidecar has its own table (`python -m addon --help`).
@@ -19,27 +19,24 @@ from app.contract import dummies
 from app.contract.actions import MODES, MODES_TEXT, MODES_WANTED, Mode
 from app.contract.names import PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
 from app.contract.settings import (
+    HEALTH_HOSTS,
     LOG_FORMATS,
+    LOG_LEVEL,
     Setting,
     SettingError,
     flag,
-    host_names,
     one_of,
     port,
     read,
     resolve,
     size,
+    some,
 )
 
 TRACE_ID = "{trace_id}"  # in TELEMOCK_TRACE_URL
-CLUSTER = "cluster"  # as a server: the app in the kubeconfig's cluster
+CLUSTER = "cluster"  # value of a server: the app in the kubeconfig's cluster
 
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _LOGS_LEAST = 1 << 20
-
-
-def _level(value: str) -> str:
-    return one_of(*_LEVELS)(value.upper())
 
 
 def _days(value: str) -> float:
@@ -66,15 +63,8 @@ def _log_size(value: str) -> int:
     return number
 
 
-def _names(value: str) -> tuple[str, ...]:
-    names = tuple(filter(None, (v.strip() for v in value.split(","))))
-    if not names:
-        raise ValueError
-    return names
-
-
 def _trace_url(value: str) -> str:
-    """Checked with an id in it: Grafana's URLs are full of braces."""
+    """Checks the URL with an id filled in: Grafana's URLs are full of braces."""
     parts = urlsplit(value.replace(TRACE_ID, "0" * 32))
     if value and not (
         TRACE_ID in value
@@ -95,16 +85,18 @@ def _server(value: str) -> str:
     return value
 
 
+TLS_SECRET = Setting(
+    "TELEMOCK_TLS_SECRET", "", str,
+    "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
+)  # fmt: skip
+
 SETTINGS = (
     Setting("HOST", "127.0.0.1", str, "Address that the app listens on."),
     Setting(
         "PORT", str(PORT_APP), port, "Port of the app; 0 takes a free one.",
         "a port from 0 to 65535",
     ),
-    Setting(
-        "LOG_LEVEL", "INFO", _level, "Least severe level that is logged.",
-        "DEBUG, INFO, WARNING or ERROR",
-    ),
+    LOG_LEVEL,
     Setting(
         "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
         "How lines of operation are written to standard error, mock_server.log and mitmproxy.log: "
@@ -134,7 +126,7 @@ SETTINGS = (
         "bytes, at least 1MiB or 0, or a number with KiB, MiB or GiB",
     ),
     Setting(
-        "TELEMOCK_PROFILES", "cribl", _names,
+        "TELEMOCK_PROFILES", "cribl", some,
         "Profiles in use, comma separated: names of built-in ones, files or folders.",
         "at least one name",
     ),
@@ -194,22 +186,14 @@ SETTINGS = (
         "TELEMOCK_FULLNAME", "telemock", str,
         "Name of the release's Service, Deployment and, with endings, other objects.",
     ),
-    Setting(
-        "TELEMOCK_TLS_SECRET", "", str,
-        "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
-    ),
+    TLS_SECRET,
     Setting(
         "TELEMOCK_TRACE_URL", "", _trace_url,
         "Link to a trace in Jaeger or Grafana, with {trace_id} where its id stands, such as "
         "https://jaeger.example/trace/{trace_id}: captures then carry theirs as trace_url.",
         "an http:// or https:// URL with {trace_id} in it",
     ),
-    Setting(
-        "TELEMOCK_HEALTH_HOSTS", "", host_names,
-        "Names by which /health, /ready and /metrics may be asked, besides addresses, names "
-        "without a dot and names of the cluster.",
-        "host names, comma separated",
-    ),
+    HEALTH_HOSTS,
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
     Setting("POD_NAME", "", str, "Name of the app's own pod, for what OpenTelemetry gets."),
     Setting("POD_UID", "", str, "Uid of the app's own pod, for the same."),
@@ -219,7 +203,7 @@ SETTINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Sizes in bytes; `mode` None leaves the rules as they are."""
+    """The settings' values. Sizes in bytes; `mode` None leaves the rules as they are."""
 
     host: str
     port: int
@@ -252,8 +236,8 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of `environ`; None means the process's environment over `.env` in the working
-    directory. Raises SettingError."""
+    """Reads settings from `environ`; None means the process's environment over `.env` in the
+    working directory. Raises SettingError."""
     if environ is None:
         environ = environment()
     values = read(SETTINGS, environ)
@@ -281,7 +265,7 @@ def _dotenv(path: Path) -> dict[str, str]:
 
 
 def markdown(table: Sequence[Setting] = SETTINGS) -> str:
-    """The table of docs/reference/settings.md."""
+    """Renders the table of docs/reference/settings.md."""
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
     for row in table:
         default = f"`{row.default}`" if row.default else "empty"
@@ -290,7 +274,7 @@ def markdown(table: Sequence[Setting] = SETTINGS) -> str:
 
 
 def env_file() -> str:
-    """The text of `.env.example`: every setting with its help, commented out at its default."""
+    """Renders `.env.example`: every setting with its help, commented out at its default."""
     parts = ["# Copy to .env in the working directory; the environment wins over a line here.\n"]
     parts += [f"# {row.help}\n#{row.name}={row.default}\n" for row in SETTINGS]
     return "\n".join(parts)

@@ -1,5 +1,5 @@
-"""The variables that make a command use the sidecar and trust it, without taking away what the user
-set: for `telemock run`.
+"""Variables that make a command use the sidecar and trust it, and keep the user's own values.
+Called by `app.run.command`.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from app.contract import names
 
-ADDED = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")  # certificates besides the runtime's own list
+ADDED = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")  # add certificates to the runtime's own list
 REPLACED = (  # files that take the place of a trust list
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
@@ -20,12 +20,13 @@ REPLACED = (  # files that take the place of a trust list
     "CARGO_HTTP_CAINFO",
 )
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+ALL_PROXIES = (*PROXIES, "ALL_PROXY", "all_proxy")
 NO_PROXY = "localhost,127.0.0.1,::1"
 
 
 def trusting(environ: Mapping[str, str], ca: Path) -> tuple[dict[str, str], list[str]]:
-    """Variables that add the CA in the directory `ca` to what a command trusts, and what to tell
-    the user about those that were set: their certificates are kept, in one file with ours.
+    """Makes variables that add the CA in the directory `ca` to a command's trust, and messages on
+    variables that the user had set: their certificates are kept, in one file with ours.
 
     Raises OSError when such a file cannot be written.
     """
@@ -54,11 +55,11 @@ def trusting(environ: Mapping[str, str], ca: Path) -> tuple[dict[str, str], list
 
 
 def proxied(environ: Mapping[str, str], proxy: str) -> tuple[dict[str, str], list[str]]:
-    """Variables that send a command's HTTP through `proxy`, and what to tell the user about those
-    that were set. Their values are not told: a proxy's URL may hold a password."""
+    """Makes variables that send a command's HTTP through `proxy`, and messages on those that the
+    user had set. They leave out the values: a proxy's URL may hold a password."""
     found = dict.fromkeys(PROXIES, proxy) | {"NODE_USE_ENV_PROXY": "1"}
     told = []
-    replaced = [name for name in (*PROXIES, "ALL_PROXY", "all_proxy") if environ.get(name)]
+    replaced = [name for name in ALL_PROXIES if environ.get(name)]
     if replaced:
         host = urlsplit(environ[replaced[0]]).hostname or "another proxy"
         told.append(

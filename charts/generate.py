@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 CHART = ROOT / "charts/telemock"
 CASES = ROOT / "tests/chart/cases"
 RELEASE, NAMESPACE = "telemock", "observe"
+AS_DEFAULT = "as-default.txt"  # names of files
 KUBERNETES = "1.34.0"  # that the cases are rendered for
 
 _README = """<!-- Written by charts/generate.py from values.yaml. -->
@@ -95,11 +96,18 @@ def documents() -> Mapping[Path, str]:
 
 
 def rendered() -> Mapping[Path, str]:
-    """What each case renders to. Raises HelmError, FileNotFoundError."""
+    """What each case renders to; files that the case `default` has too are only named. Raises
+    HelmError, FileNotFoundError."""
     found = {}
-    for case in sorted(CASES.iterdir()):
-        for name, text in by_file(render(case / "values.yaml")).items():
-            found[case / "rendered" / name] = text
+    usual: Mapping[str, str] = {}
+    for case in sorted(CASES.iterdir(), key=lambda path: path.name != "default"):
+        files = by_file(render(case / "values.yaml"))
+        alike = [name for name, text in files.items() if usual.get(name) == text]
+        for name in files.keys() - set(alike):
+            found[case / "rendered" / name] = files[name]
+        if alike:
+            found[case / "rendered" / AS_DEFAULT] = "\n".join(sorted(alike)) + "\n"
+        usual = usual or files
     return found
 
 

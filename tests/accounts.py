@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from app.cluster.kube import Api, Object, path
+from app.cluster.kube import KubeApi, Object, path
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
-def account(api: Api, namespace: str, name: str) -> str:
+def account(api: KubeApi, namespace: str, name: str) -> str:
     """Makes it; the name that RBAC and reviews know it by."""
     place = path("api", "v1", "namespaces", namespace, "serviceaccounts")
     api.request("POST", place, {"metadata": {"name": name}})
@@ -15,7 +15,7 @@ def account(api: Api, namespace: str, name: str) -> str:
 
 
 def token(
-    api: Api, namespace: str, name: str, audience: str = "", pod: Object | None = None
+    api: KubeApi, namespace: str, name: str, audience: str = "", pod: Object | None = None
 ) -> str:
     """A token of that account, bound to `pod` if there is one."""
     spec: dict[str, Any] = {"audiences": [audience] if audience else [], "expirationSeconds": 600}
@@ -27,7 +27,7 @@ def token(
     return str(made["status"]["token"])
 
 
-def unscheduled_pod(api: Api, namespace: str, name: str, account: str = "default") -> Object:
+def unscheduled_pod(api: KubeApi, namespace: str, name: str, account: str = "default") -> Object:
     """A pod that no node takes: it exists, and nothing runs."""
     spec = {
         "nodeSelector": {"telemock.test/no": "node"},
@@ -38,7 +38,7 @@ def unscheduled_pod(api: Api, namespace: str, name: str, account: str = "default
     return api.request("POST", place, {"metadata": {"name": name}, "spec": spec})
 
 
-def allow(api: Api, name: str, user: str, verbs: list[str]) -> None:
+def allow(api: KubeApi, name: str, user: str, verbs: list[str]) -> None:
     """A ClusterRole and ClusterRoleBinding `name` for these verbs on captures; see `forbid`."""
     rule = {"apiGroups": ["telemock.io"], "resources": ["captures"], "verbs": verbs}
     api.request("POST", f"{RBAC}/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
@@ -50,6 +50,6 @@ def allow(api: Api, name: str, user: str, verbs: list[str]) -> None:
     api.request("POST", f"{RBAC}/clusterrolebindings", binding)
 
 
-def forbid(api: Api, name: str) -> None:
+def forbid(api: KubeApi, name: str) -> None:
     api.request("DELETE", f"{RBAC}/clusterrolebindings/{name}")
     api.request("DELETE", f"{RBAC}/clusterroles/{name}")

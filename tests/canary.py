@@ -42,7 +42,7 @@ def _unescaped(haystack: bytes) -> bytes:
 
 
 def _in_base64(haystack: bytes, written: set[bytes]) -> bool:
-    """Whether a run of base64 characters holds one of them, read from any of four starts, since
+    """True if a run of base64 characters holds one of them, read from any of four starts, since
     what stands before the value may be of the same alphabet."""
     for run in _RUN.findall(haystack):
         text = run.replace(b"-", b"+").replace(b"_", b"/")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cluster.kube import Api, KubeError, connect, path
+from app.cluster.kube import KubeApi, KubeError, connect, path
 
 needs_cluster = pytest.mark.skipif(
     not os.environ.get("KUBECONFIG"), reason="needs a cluster: set KUBECONFIG"
@@ -47,7 +47,7 @@ def kubeconfig(
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Api]:
+def cluster() -> Iterator[KubeApi]:
     """A connection with the rights of the kubeconfig."""
     api = connect()
     try:
@@ -57,7 +57,7 @@ def cluster() -> Iterator[Api]:
 
 
 @contextlib.contextmanager
-def namespace(api: Api, prefix: str, labels: dict[str, str] | None = None) -> Iterator[str]:
+def namespace(api: KubeApi, prefix: str, labels: dict[str, str] | None = None) -> Iterator[str]:
     """A namespace of this test only; its removal is asked for at the end and not awaited."""
     name = f"{prefix}-{secrets.token_hex(3)}"
     api.request(

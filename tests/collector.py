@@ -74,7 +74,7 @@ class Collector:
         self.url = f"{scheme}://127.0.0.1:{self.server.server_address[1]}"
 
     def close_connections(self) -> None:
-        """As a Collector does to those that were idle for long."""
+        """Closes connections, as a Collector does to idle ones."""
         for connection in self._connections:
             with contextlib.suppress(OSError):  # closed already
                 connection.shutdown(socket.SHUT_RDWR)
@@ -100,7 +100,7 @@ class Collector:
         ]
 
     def metrics(self) -> dict[str, Any]:
-        """Of the last request, by name."""
+        """Metrics of the last request, by name."""
         (last,) = [r for r in list(self.requests) if r.path == "/v1/metrics"][-1:]
         return {
             metric.name: metric
@@ -112,7 +112,7 @@ class Collector:
 
 @contextlib.contextmanager
 def collector(context: ssl.SSLContext | None = None) -> Iterator[Collector]:
-    """With a context over TLS."""
+    """Runs a collector; with a context over TLS."""
     found = Collector(context)
     thread = threading.Thread(target=found.server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

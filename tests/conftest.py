@@ -1,23 +1,15 @@
-"""What applies to every test: which ones run only when they are asked for by their marker, what the
-end says of those that were skipped, and how a report reaches the process that prints it."""
+"""What applies to every test: which ones run only when they are asked for by their marker, and what
+the end says of those that were skipped."""
 
-from collections import Counter
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.reporting import encodable, told
+
 # Marker of tests that need more than this machine's Python, and what runs them.
 ON_REQUEST = {"compose": "make compose-test", "e2e": "make e2e"}
-
-# What a reason for skipping names, and how a run is given it.
-GIVEN_BY = {
-    "KUBECONFIG": "KUBECONFIG=…",
-    "TELEMOCK_TEST_IMAGE": "TELEMOCK_TEST_IMAGE=…",
-    "PATH": "PATH=…:$PATH",
-}
-TARGETS = {"unit": "test-unit", "integration": "test-integration", "chart": "chart-test"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,37 +22,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line for all that was skipped; `-rs` lists each with its place."""
+    """`-rs` lists each with its place instead."""
     skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", ())]
     if skipped:
-        terminalreporter.write_line(told([(str(path), reason) for path, _, reason in skipped]))
-
-
-def told(skipped: list[tuple[str, str]]) -> str:
-    """How many for which reason, and the command that runs those that miss something."""
-    counts = Counter(reason.removeprefix("Skipped: ").partition(": ")[0] for _, reason in skipped)
-    reasons = ", ".join(f"{reason} ({count})" for reason, count in counts.most_common())
-    given, targets = set(), set()
-    for path, reason in skipped:
-        if missing := {by for name, by in GIVEN_BY.items() if name in reason}:
-            given |= missing
-            targets |= {target for folder, target in TARGETS.items() if folder in Path(path).parts}
-    command = " ".join([*sorted(given), "make", *sorted(targets)])
-    return f"{len(skipped)} skipped: {reasons}" + (f"; {command} runs them" if targets else "")
+        terminalreporter.write_line(told((str(path), reason) for path, _, reason in skipped))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, Any, Any]:
-    """What tests log and print of hostile bytes may hold lone surrogates, which pytest-xdist does
-    not send."""
     return encodable((yield))
-
-
-def encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode(errors="backslashreplace").decode()
-    if isinstance(value, dict):
-        return {key: encodable(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(encodable, value))
-    return value

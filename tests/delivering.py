@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.record.deliver import Delivery
 from addon.record.spool import Spool
 from app.contract.record import CaptureRecord, encode
@@ -39,8 +39,8 @@ class Case:
     def count(self, reason: str, number: int) -> None:
         self.lost[reason] += number
 
-    def api(self, url: str) -> Api:
-        return Api(url, lambda: self.token, self.tls)
+    def api(self, url: str) -> AppApi:
+        return AppApi(url, lambda: self.token, self.tls)
 
     def start(self, url: str) -> Delivery:
         self.delivery = Delivery(self.spool, self.api(url), self.metrics)

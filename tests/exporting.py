@@ -25,7 +25,7 @@ class Exporting:
 
 
 def sent(url: str, timeout_ms: int = 5000, **environ: str) -> str:
-    """By an exporter of its own."""
+    """Exports once, with an exporter of its own."""
     made = Exporting(url, OTEL_EXPORTER_OTLP_TIMEOUT=str(timeout_ms), **environ)
     try:
         return made.export()

@@ -37,8 +37,8 @@ def line_of(sender: int, seq: int, **given: Any) -> bytes:
 
 
 def same(line: bytes) -> None:
-    """What the line gives is what its whole record gives, or a refusal where there is none; also
-    when its form was seen before."""
+    """Asserts that the line gives the same as its whole record, or is refused if it has none; also
+    once its form is known."""
     try:
         record = decode(line)
     except RecordError:
@@ -55,12 +55,12 @@ def same(line: bytes) -> None:
 
 
 def is_remembered(line: bytes) -> bool:
-    """Whether the line is read by its form."""
+    """True if the line is read by its form."""
     return isinstance(arrived(line), Repeated)
 
 
 def forms_of(sender: int, count: int) -> list[Incoming]:
-    """That many records of a sender, all of one form."""
+    """Makes that many records of a sender, all of one form."""
     found: list[Incoming] = []
     seq = 1
     while len(found) < count:

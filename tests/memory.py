@@ -11,7 +11,7 @@ _MOUNT = Path("/sys/fs/cgroup")
 
 
 class Group:
-    """Of control groups version 1 or 2."""
+    """A control group of version 1 or 2."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self.path = path
@@ -23,7 +23,7 @@ class Group:
             swap.write_text("0" if second else str(limit))
 
     def enter(self) -> None:
-        """Of the calling process, in a child before it becomes another program."""
+        """Moves the calling process into the group, in a child before exec."""
         (self.path / "cgroup.procs").write_text("0")
 
     def remove(self) -> None:
@@ -32,7 +32,7 @@ class Group:
 
 @contextlib.contextmanager
 def group(limit: int) -> Iterator[Group | None]:
-    """None where there can be none."""
+    """Makes a group; yields None where that is impossible."""
     made = None
     for parent in _own():
         with contextlib.suppress(OSError):
@@ -46,7 +46,7 @@ def group(limit: int) -> Iterator[Group | None]:
 
 
 def _own() -> Iterator[Path]:
-    """Where this process's own group is, for memory."""
+    """The directories of this process's own groups for memory."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):

@@ -98,6 +98,6 @@ def state() -> dict[str, Any]:
 
 
 def changed(before: dict[str, Any]) -> list[str]:
-    """What is not as it was."""
+    """Yields the differences."""
     now = state()
     return [f"{key}: {before[key]} -> {now[key]}" for key in now if now[key] != before[key]]

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from app.cluster.kube import Api, Object, path
+from app.cluster.kube import KubeApi, Object, path
 from tests.waiting import wait_for
 
 IMAGE = os.environ.get("TELEMOCK_TEST_IMAGE", "")
@@ -45,7 +45,7 @@ asyncio.run(main())
 
 
 def relay(
-    api: Api,
+    api: KubeApi,
     namespace: str,
     name: str,
     labels: dict[str, str],

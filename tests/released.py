@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from app.cluster.kube import Api, Object, path
+from app.cluster.kube import KubeApi, Object, path
 from app.run.processes import free_port
 from tests.serving import environment
 from tests.waiting import wait_for
@@ -46,7 +46,7 @@ class Released:
         )
 
 
-def objects(api: Api, namespace: str) -> Object:
+def objects(api: KubeApi, namespace: str) -> Object:
     """Makes what the chart renders and the app needs; returns the Deployment."""
     secrets = path("api", "v1", "namespaces", namespace, "secrets")
     api.request("POST", secrets, {"metadata": {"name": f"{NAME}-tls"}})
@@ -59,7 +59,7 @@ def objects(api: Api, namespace: str) -> Object:
     return api.request("POST", deployments, {"metadata": {"name": NAME}, "spec": spec})
 
 
-def service(api: Api, namespace: str) -> None:
+def service(api: KubeApi, namespace: str) -> None:
     """Leads to the pods of LABELS."""
     ports = [{"name": "http", "port": 8000}, {"name": "https", "port": 8443, "targetPort": "api"}]
     place = path("api", "v1", "namespaces", namespace, "services")
@@ -69,7 +69,7 @@ def service(api: Api, namespace: str) -> None:
 
 
 @contextmanager
-def webhook(api: Api, namespace: str, ca: str) -> Iterator[str]:
+def webhook(api: KubeApi, namespace: str, ca: str) -> Iterator[str]:
     """The release's webhook configuration, for no namespace at all; its path."""
     place = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
     name = f"{NAME}-injector"
@@ -98,7 +98,7 @@ def webhook(api: Api, namespace: str, ca: str) -> Iterator[str]:
 
 
 @contextmanager
-def released(folder: Path, api: Api, namespace: str, **values: str) -> Iterator[Released]:
+def released(folder: Path, api: KubeApi, namespace: str, **values: str) -> Iterator[Released]:
     """Ready, with the certificates that it made itself."""
     port, tls_port = free_port(), free_port()
     settings = {

@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from app.runtime import Runtime
 from app.settings import load
 from tests.waiting import wait_for
 
+_TLS = ssl.create_default_context()  # made once: it reads every authority of this machine
+
 
 class Served:
     """`client` asks with the token, `bare` without."""
@@ -29,8 +32,8 @@ class Served:
         self.url = f"http://127.0.0.1:{port}"
         self.runtime: Runtime = app.state.runtime
         token = {"authorization": f"Bearer {self.runtime.token}"}
-        self.client = httpx.Client(base_url=self.url, headers=token, trust_env=False, timeout=20)
-        self.bare = httpx.Client(base_url=self.url, trust_env=False, timeout=20)
+        client = partial(httpx.Client, base_url=self.url, trust_env=False, verify=_TLS, timeout=20)
+        self.client, self.bare = client(headers=token), client()
 
     def captures(self, at_least: int = 1, **filters: Any) -> list[dict[str, Any]]:
         """Oldest first, once there are that many."""
@@ -58,16 +61,8 @@ def environment(folder: Path, **values: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path, context: ssl.SSLContext | None = None, **values: str) -> Iterator[Served]:
-    """With a context over TLS: then a test asks by clients of its own."""
-    app = create_app(load(environment(folder, **values)))
-    # Named as TCP, so that asyncio sets TCP_NODELAY: without it each answer takes 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    config = server.config(app, timeout_graceful_shutdown=5)
-    if context is not None:
-        config.ssl_context_factory = lambda *_: context
+def on_thread(config: uvicorn.Config, listener: socket.socket) -> Iterator[uvicorn.Server]:
+    """A server that has started; afterwards it has ended, and the listener is closed."""
     running = uvicorn.Server(config)
     failed: list[BaseException] = []
 
@@ -83,14 +78,26 @@ def serving(folder: Path, context: ssl.SSLContext | None = None, **values: str) 
         wait_for(lambda: running.started or not thread.is_alive())
         if not running.started:
             raise AssertionError("the server did not start") from (failed[0] if failed else None)
-        served = Served(app, listener.getsockname()[1])
-        try:
-            yield served
-        finally:
-            served.client.close()
-            served.bare.close()
+        yield running
     finally:
         running.should_exit = True
         thread.join(20)
         listener.close()
     assert not thread.is_alive()
+
+
+@contextmanager
+def serving(folder: Path, context: ssl.SSLContext | None = None, **values: str) -> Iterator[Served]:
+    """Serves the app; with a context over TLS, where a test brings its own clients."""
+    app = create_app(load(environment(folder, **values)))
+    # Named as TCP, so that asyncio sets TCP_NODELAY: without it each answer takes 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    config = server.config(app, timeout_graceful_shutdown=5)
+    if context is not None:
+        config.ssl_context_factory = lambda *_: context
+    with on_thread(config, listener):
+        served = Served(app, listener.getsockname()[1])
+        with served.client, served.bare:
+            yield served

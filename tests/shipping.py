@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
 from addon.exchange.exchange import Traced
@@ -35,7 +35,7 @@ class Case:
     ) -> Shipper:
         shipper = Shipper(
             self.spool,
-            Api(url, lambda: TOKEN),
+            AppApi(url, lambda: TOKEN),
             lambda: self.masker(),
             size,
             stdout,
@@ -56,7 +56,7 @@ class Case:
 
 
 class Told(Spans):
-    """What spans are asked for; those of the rule `broken` fail with this text."""
+    """Collects requests for spans; those of the rule `broken` fail with this text."""
 
     def __init__(self, text: str = "") -> None:
         self._text = text

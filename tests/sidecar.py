@@ -16,6 +16,7 @@ import trustme
 
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, decode
+from tests.peers import Listener
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -83,7 +84,7 @@ class Sidecar:
         return context
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """From the health server."""
+        """Reads from the health server."""
         connection = http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=5)
         try:
             connection.request("GET", path)
@@ -146,8 +147,8 @@ class Sidecar:
                 if line.endswith(b"\n")]  # fmt: skip
 
     def recorded(self) -> int:
-        """How many records there are, once every number that was given out has become one: a
-        line on standard output, or one of the log, which go to standard error."""
+        """Waits until every number that was given out has become a record, on standard output or as
+        a line of the log on standard error; returns the records on standard output."""
 
         def all_printed() -> bool:
             lines = self.log.read_text().splitlines()
@@ -186,6 +187,23 @@ def sidecar(directory: Path, bundle: r.Bundle, **environ: str) -> Iterator[Sidec
         yield running
     finally:
         running.stop()
+
+
+@contextlib.contextmanager
+def before_host[H: Listener](
+    directory: Path, bundle: r.Bundle, host: Callable[[ssl.SSLContext], H], **environ: str
+) -> Iterator[tuple[Sidecar, H]]:
+    """A sidecar that finds HOST here, with a certificate that it trusts."""
+    ca, context = authority(directory)
+    with contextlib.closing(host(context)) as real:
+        where = f"127.0.0.1:{real.port}"
+        found = {
+            "TELEMOCK_UPSTREAM_CA": str(ca),
+            "TELEMOCK_RESOLVE": f"{HOST}:443={where},{HOST}:80={where},other.example:443={where},"
+            "gone.example:443=127.0.0.1:1",
+        }
+        with sidecar(directory / "one", bundle, **found, **environ) as running:
+            yield running, real
 
 
 def authority(directory: Path, *names: str) -> tuple[Path, ssl.SSLContext]:

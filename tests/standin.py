@@ -84,11 +84,11 @@ class StandIn:
         return sum(id.startswith(boot) for id in self.lines)
 
     def missing(self, boot: str) -> int:
-        """Of the numbers that it was told of, in what it has."""
+        """Numbers of the boot's account that it has no record of."""
         return self.accounts[boot].numbered - self.stored(boot)
 
     def stop(self) -> None:
-        """Down, as when the process is killed: open connections break."""
+        """Stops, as when the process is killed: open connections break."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

@@ -38,7 +38,7 @@ class Volume:
 
 @contextlib.contextmanager
 def volume(path: Path, size: int) -> Iterator[Volume]:
-    """Of `size` bytes, at `path`, which is made. Skips the test where nothing can be mounted."""
+    """Mounts `size` bytes at `path`, which it creates. Skips the test where it cannot mount."""
     missing = [tool for tool in ("unshare", "nsenter", "mount") if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")

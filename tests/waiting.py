@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def wait_for[T](look: Callable[[], T], seconds: float = 10) -> T:
-    """What `look` gives once it is true."""
+    """Waits until `look` gives something true; returns that."""
     end = time.monotonic() + seconds
     while not (found := look()):
         if time.monotonic() > end:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.kube import KubeApi, KubeError, Object, path
 from tests.waiting import wait_for
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -18,7 +18,7 @@ NAME = "telemock"  # of the releases
 
 @contextlib.contextmanager
 def configuration(
-    api: Api, name: str, namespace: str, client: Object, entries: int = 1
+    api: KubeApi, name: str, namespace: str, client: Object, entries: int = 1
 ) -> Iterator[Object]:
     """`entries` webhooks that are called at `client`, without a caBundle, and refuse the
     namespace's pods when they cannot be called."""
@@ -50,9 +50,9 @@ def configuration(
 
 
 @contextlib.contextmanager
-def release(api: Api, namespace: str) -> Iterator[str]:
-    """What the chart makes for the injector: the empty Secret, the Service and the webhook
-    configuration. The name of a release whose objects of the cluster are this test's own."""
+def release(api: KubeApi, namespace: str) -> Iterator[str]:
+    """Creates the chart's objects for the injector: the empty Secret, the Service and the webhook
+    configuration. Returns the name of a release whose cluster objects are this test's own."""
     name = f"{NAME}-{namespace}"
     api.request("POST", of(namespace, "secrets"), {"metadata": {"name": f"{name}-tls"}})
     ports = [{"name": "https", "port": 443, "targetPort": "https"}]
@@ -67,7 +67,7 @@ def release(api: Api, namespace: str) -> Iterator[str]:
         yield name
 
 
-def endpoint(api: Api, namespace: str, name: str, replica: str, port: int) -> str:
+def endpoint(api: KubeApi, namespace: str, name: str, replica: str, port: int) -> str:
     """Sends the Service's connections to this port of this machine too; the path of that."""
     place = path("apis", "discovery.k8s.io", "v1", "namespaces", namespace, "endpointslices")
     labels = {"kubernetes.io/service-name": f"{name}-injector"}
@@ -88,7 +88,7 @@ def of(namespace: str, kind: str) -> str:
     return path("api", "v1", "namespaces", namespace, kind)
 
 
-def create(api: Api, namespace: str, name: str, **metadata: Any) -> Object:
+def create(api: KubeApi, namespace: str, name: str, **metadata: Any) -> Object:
     """A pod as the API server would store it (dry run)."""
     pod = {
         "metadata": {"name": name, **metadata},
@@ -101,7 +101,7 @@ def injected(pod: Object) -> bool:
     return any(c["name"] == "telemock" for c in pod["spec"].get("initContainers") or ())
 
 
-def eventually_injected(api: Api, namespace: str, seconds: float = 30) -> Object:
+def eventually_injected(api: KubeApi, namespace: str, seconds: float = 30) -> Object:
     """A pod, once the API server has learnt of configuration, authority and endpoints."""
     deadline = time.monotonic() + seconds
     while True:
@@ -117,7 +117,7 @@ def eventually_injected(api: Api, namespace: str, seconds: float = 30) -> Object
         time.sleep(0.2)
 
 
-def secret(api: Api, ns: str, name: str) -> dict[str, bytes]:
+def secret(api: KubeApi, ns: str, name: str) -> dict[str, bytes]:
     found = api.get(f"{of(ns, 'secrets')}/{name}-tls")
     return {k: base64.b64decode(v) for k, v in (found.get("data") or {}).items()}
 
@@ -125,7 +125,7 @@ def secret(api: Api, ns: str, name: str) -> dict[str, bytes]:
 class Load:
     """Creates pods (dry run) one after the other while it runs."""
 
-    def __init__(self, api: Api, ns: str) -> None:
+    def __init__(self, api: KubeApi, ns: str) -> None:
         self.made = 0
         self.refused: list[str] = []
         self._api, self._ns = api, ns

@@ -1,1 +1,1 @@
-"""What the sidecar asks the app for: its API (`client`), and the profiles in use (`profiles`)."""
+"""Talks to the app: its API (`client`), and the profiles in use (`profiles`)."""

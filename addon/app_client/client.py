@@ -1,8 +1,8 @@
-"""The way to the app's API, for profiles and captures: plain on a machine of one's own, over TLS in
-a cluster, where the token that goes with every request must reach nobody else.
+"""The HTTP client of the app's API, for profiles and captures: plain on one's own machine, over TLS
+in a cluster, because every request carries a token that nobody else may see.
 
-`Api` is made once in `addon.process`; `addon.app_client.profiles` and `addon.record.deliver`, each
-in a thread of its own, take turns on its one connection: a handshake costs the app more than a
+`AppApi` is made once in `addon.process`; `addon.app_client.profiles` and `addon.record.deliver`,
+each in a thread of its own, take turns on its one connection: a handshake costs the app more than a
 millisecond of its processor, and each connection that it keeps open 36 kB and more. `Backoff`
 spreads what all sidecars do when it is away.
 """
@@ -21,15 +21,15 @@ from urllib.parse import urlsplit
 
 from app.contract.names import API_KEPT_S
 
-# For each step of an exchange. Who gives up early has wasted what the app did for it: when 10,000
+# For each step of an exchange. A client that gives up early wastes the app's work: when 10,000
 # come at once, the last one is answered after half a minute of its processor.
 TIMEOUT_S = 30.0
-GONE_S = 4.0  # for which nothing is heard of what was sent: a pod that went away says no goodbye
+GONE_S = 4.0  # without an acknowledgement of what was sent: a pod that went away says no goodbye
 ANSWER_CAP = 16 << 20  # bytes of an answer that are read
 
-# Why the app takes nothing, in a word: labels of metrics, and what `telemock status` explains.
+# The word for why the app takes nothing: labels of metrics, and what `telemock status` explains.
 TROUBLES = ("unreachable", "distrusted", "unauthorized", "full", "error")
-# OpenSSL's codes: no issuer is known, or none that has signed this certificate.
+# OpenSSL's codes: the issuer is unknown, or did not sign this certificate.
 _ANOTHER_AUTHORITY = frozenset({7, 18, 19, 20, 21, 30})
 
 _GONE = frozenset((errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH))
@@ -40,26 +40,26 @@ class NoToken(OSError):
 
 
 class Distrusted(OSError):
-    """What answers shows a certificate that is not trusted here; the token was not sent."""
+    """The server's certificate is not trusted here; the token was not sent."""
 
 
-class Answer(NamedTuple):
-    """`headers` by lower-case name; a body over the cap is cut."""
+class ApiAnswer(NamedTuple):
+    """`headers` by lower-case name; a body over the cap is truncated."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def seconds(self, header: str) -> float:
-        """That the app asks to be left alone for; 0 when it names none, or a date."""
+        """The app's Retry-After and the like; 0 without the header, or for a date."""
         value = self.headers.get(header, "")
         return float(value) if value.isascii() and value.isdigit() else 0.0
 
 
 class Backoff:
-    """How long to wait after a failure: anything up to the time since the first one. So waits grow
-    as fast as by doubling, no outage delays anything for longer than it lasted, and 10,000 sidecars
-    that failed in one moment do not come back in one moment."""
+    """The wait after a failure: random, at most the time since the first failure. So waits grow as
+    fast as by doubling, no outage delays anything for longer than it lasted, and 10,000 sidecars
+    that failed at the same moment do not come back at the same moment."""
 
     def __init__(
         self, first_s: float, longest_s: float, now: Callable[[], float] = time.monotonic
@@ -73,14 +73,14 @@ class Backoff:
         self._since = None
 
     def next(self, asked_s: float = 0) -> float:
-        """Seconds. `asked_s` is what the app asked for: it is kept to, up to the longest."""
+        """Seconds to wait: the app's `asked_s`, up to the longest, and a random part."""
         now = self._now()
         self._since = now if self._since is None else self._since
         most = min(max(self._first_s, now - self._since), self._longest_s)
         return min(asked_s, self._longest_s) + random.uniform(0, most)  # noqa: S311 - spreads load
 
 
-class Api:
+class AppApi:
     """`ask` from any thread; one exchange at a time."""
 
     def __init__(
@@ -90,9 +90,9 @@ class Api:
         tls: ssl.SSLContext | None = None,
         tell: Callable[[str, str], None] = lambda path, trouble: None,
     ) -> None:
-        """Asks nothing yet. `token` is called for every request. `tls` None trusts this system's
-        list; it does not matter for http://. `tell` gets path and word of TROUBLES of each
-        exchange, "" when the app has answered as it should."""
+        """Asks nothing yet. `token` is called for every request. With `tls` None the system's
+        trust store is used; http:// ignores it. After each exchange `tell` gets the path and a word
+        of TROUBLES, "" when the app answered as it should."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         self._connection: http.client.HTTPConnection
@@ -111,9 +111,9 @@ class Api:
 
     def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
-        """A request that does no harm when it is sent twice: once more on a new connection, when
-        the app turns out to have closed the kept one. Raises OSError and HTTPException."""
+    ) -> ApiAnswer:
+        """Sends a request that may safely be sent twice: it is repeated once on a new connection
+        when the app had closed the kept one. Raises OSError and HTTPException."""
         with self._turn:
             try:
                 answer = self._ask(method, path, headers, body)
@@ -125,7 +125,7 @@ class Api:
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> ApiAnswer:
         try:
             token = self._token().strip()
         except OSError as e:
@@ -143,7 +143,7 @@ class Api:
                     raise
 
     def abort(self) -> None:
-        """Break off an exchange that is under way; for the end. From any thread."""
+        """Aborts a running exchange, at the end of the process. From any thread."""
         self._aborted = True
         sock = self._connection.sock
         if sock is not None:
@@ -156,7 +156,7 @@ class Api:
 
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> ApiAnswer:
         if self._connection.sock is None:
             try:
                 self._connection.connect()
@@ -171,7 +171,7 @@ class Api:
         else:
             self._used_at = time.monotonic()
         found = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, found, answer)
+        return ApiAnswer(response.status, found, answer)
 
     def _close(self) -> None:
         self._connection.close()
@@ -185,7 +185,7 @@ def _notice_its_end(connection: http.client.HTTPConnection) -> None:
 
 
 def trouble_of(status: int) -> str:
-    """The word of TROUBLES for an answer, "" for one that is as it should be."""
+    """The word of TROUBLES for an answer's status, "" for success."""
     if status in (401, 403):
         return "unauthorized"
     if status == 507:
@@ -210,15 +210,15 @@ def _distrusted(error: ssl.SSLCertVerificationError) -> Distrusted:
 
 
 def _gone(error: BaseException) -> bool:
-    """Whether the other end of the connection has ended, or nothing of it answers. One that is
-    there and slow is another matter: its timeouts have no errno."""
+    """True if the peer closed the connection, or does not respond at all. A peer that is only slow
+    does not count: its timeouts have no errno."""
     if isinstance(error, ConnectionError | ssl.SSLEOFError):
         return True
     return isinstance(error, OSError) and error.errno in _GONE
 
 
 def trusting(pem: str) -> ssl.SSLContext:
-    """Trusts what these certificates vouch for, and nothing of this system's list.
+    """A context that trusts these certificates alone, and not the system's trust store.
 
     Raises ValueError when the text is no PEM certificate.
     """

@@ -1,4 +1,4 @@
-"""The profiles in use: built in at start, then the app's, fetched again and again.
+"""The profiles in use: built in at start, then the app's, polled for changes.
 
 `Profiles` is read by `addon.sidecar` and by the shipper's masker; its thread is the only one that
 changes it, by replacing one attribute. A bad answer keeps the last good set.
@@ -15,7 +15,7 @@ from importlib import resources
 
 import msgspec
 
-from addon.app_client.client import ANSWER_CAP, Api, Backoff
+from addon.app_client.client import ANSWER_CAP, AppApi, Backoff
 from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_AGAIN, HEADER_SIDECAR, PATH_PROFILES
 from app.contract.rules import Bundle, RuleSet, load
@@ -23,7 +23,7 @@ from app.contract.rules import Bundle, RuleSet, load
 log = logging.getLogger(__name__)
 
 PERIOD = 5.0  # seconds between two questions
-LONGEST = 60.0  # that the app of a large fleet may make of them, and failures
+LONGEST = 60.0  # the longest period that a large fleet's app, or failures, may set
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Profiles:
 
     def __init__(
         self,
-        api: Api,
+        api: AppApi,
         bundle: Bundle,
         on_change: Callable[[bool], None] = lambda failed: None,
         boot: str = "",
     ) -> None:
-        """`on_change(failed)` is called after every question that changed or failed to change;
+        """`on_change(failed)` is called after every request that changed the set, or failed;
         `boot` names this start to the app, which counts its sidecars."""
         self._api = api
         self._boot = boot
@@ -117,7 +117,7 @@ class Profiles:
             said = self.error
 
     def try_once(self) -> None:
-        """Takes the app's profiles if it has them, and says nothing of it if not."""
+        """Takes the app's profiles if it answers; a failure is not logged."""
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
             self.fetch()
 

@@ -1,4 +1,4 @@
-"""Where connections arrive: accepted (`accept`, `loopback`; `proof` that they do), then answered on
-the client's own socket (`direct`, in `turns`) or relayed unread (`splice`, `pipes`). `memory`
-bounds what all of them hold, `endings` says how one ended that brought no request.
+"""Accepts clients' connections (`accept`, `loopback`; `proof` that they come), then answers them on
+the client's own socket (`direct`, in `turns`) or relays them unread (`splice`, `pipes`).
+`memory` bounds what all of them hold, `endings` says how one without a request ended.
 """

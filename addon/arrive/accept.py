@@ -1,8 +1,8 @@
-"""Where redirected connections arrive: those to the redirect's own addresses go to
-`addon.arrive.direct`, which answers telemetry, and through it to mitmproxy; of all others, these
-see only what a profile names. The rest is relayed by `addon.arrive.splice`.
+"""Accepts redirected connections. Those to the redirect's own addresses go to
+`addon.arrive.direct`, which answers telemetry, and through it to mitmproxy; of all others only
+those that name a profile's host go there. `addon.arrive.splice` relays the rest.
 
-`addon.mitm.modes` has mitmproxy listen so in place of its own transparent mode.
+`addon.mitm.modes` has mitmproxy listen through this module instead of its own transparent mode.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from mitmproxy import platform
 
 from addon.arrive.direct import ConnectionEvents, Direct
 from addon.arrive.splice import Link, Splicer
-from addon.target.dns import Address, Names
+from addon.target.dns import Address, Destinations
 from addon.target.first_bytes import Verdict, Wait, judge
 from app.contract.names import REDIRECTED_PORTS
 
 BACKLOG = 1024
-AT_ONCE = 16  # connections that are accepted before it is another one's turn
-PAUSE_S = 1.0  # like asyncio's, where no more files may be open
+AT_ONCE = 16  # connections that are accepted before other work has its turn
+PAUSE_S = 1.0  # like asyncio's, when the process may open no more files
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +31,18 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Gate:
-    """Tells whose an accepted connection is, in the event loop."""
+    """Passes each accepted connection to its handler, in the event loop."""
 
-    def __init__(self, events: ConnectionEvents, names: Names, direct: Direct) -> None:
+    def __init__(self, events: ConnectionEvents, names: Destinations, direct: Direct) -> None:
         self.events, self._names, self._direct = events, names, direct
-        self._splicer: Splicer | None = None  # from the first connection on that needs it
+        self._splicer: Splicer | None = None  # made for the first connection that needs it
         self._handed: set[asyncio.Task[Any]] = set()
 
     def enter(self, client: socket.socket, peer: Address, serve: Serve) -> None:
-        """Takes the connection; `serve` is how mitmproxy does."""
+        """Takes the connection; `serve` hands it to mitmproxy."""
         try:
             destination: Address = platform.original_addr(client)  # type: ignore[misc]
-        except OSError:  # not redirected, which mitmproxy says
+        except OSError:  # not redirected; mitmproxy says so
             self._hand(client, serve)
             return
         if destination[1] in REDIRECTED_PORTS:
@@ -60,41 +60,41 @@ class Gate:
     def admit(
         self, client: socket.socket, peer: Address, destination: Address, serve: Serve
     ) -> None:
-        """A connection that may be telemetry's."""
-        host = self._names.named(destination[0]) or destination[0]
+        """Passes on a connection that may carry telemetry."""
+        host = self._names.stands_for(destination[0]) or destination[0]
         self._direct.take(client, peer, destination, host, partial(self._hand, client, serve))
 
     def end(self) -> None:
-        """Ends and records what is still relayed, and ends what is answered."""
+        """Ends all connections, and records those that are relayed."""
         self._direct.end()
         if self._splicer is not None:
             self._splicer.stop()
             self._splicer = None
 
     def _judge(self, link: Link, data: bytes) -> Verdict | Wait:
-        """In the splicer's thread."""
+        """Called in the splicer's thread."""
         host = link.destination[0]
         if self.events.unread():
             return Verdict(host, reason="all_ended")
         found = judge(data, host, self.events.names)
         if isinstance(found, Verdict) and found.reason == "not_http":
-            # Of a profile's host: mitmproxy refuses it where that fails closed.
+            # A host of a profile: mitmproxy refuses it if that profile fails closed.
             refused = self.events.fails_closed((found.host,))
             return found._replace(reason="" if refused else found.reason)
         return found
 
     def _hand(self, client: socket.socket, serve: Serve, begun: bytes = b"") -> None:
-        """Goes on as asyncio's own servers do with what they accept; `begun` was read already."""
+        """Continues as asyncio's own servers do after accept; `begun` was read already."""
         loop = asyncio.get_running_loop()
-        reader = Reader(begun)
+        reader = BegunReader(begun)
         protocol = asyncio.StreamReaderProtocol(reader, serve, loop=loop)
         task = loop.create_task(loop.connect_accepted_socket(lambda: protocol, client))
         self._handed.add(task)
         task.add_done_callback(self._handed.discard)
 
 
-class Reader(asyncio.StreamReader):
-    """Begins with bytes that were read before."""
+class BegunReader(asyncio.StreamReader):
+    """Starts with bytes that were read before."""
 
     def __init__(self, begun: bytes) -> None:
         super().__init__(loop=asyncio.get_running_loop())
@@ -103,14 +103,14 @@ class Reader(asyncio.StreamReader):
     async def read(self, n: int = -1) -> bytes:
         if not self._begun:
             return await super().read(n)
-        # Not at once: mitmproxy's handler, which is being made, would meet an end before it is.
+        # Not at once: mitmproxy's handler, still being made, would meet an end before it exists.
         await asyncio.sleep(0)
         begun, self._begun = self._begun, b""
         return begun
 
 
 class Listener:
-    """What mitmproxy knows of an asyncio.Server: sockets and close."""
+    """The part of asyncio.Server that mitmproxy uses: sockets and close."""
 
     def __init__(self, host: str, port: int, enter: Callable[[socket.socket, Address], None]):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

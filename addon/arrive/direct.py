@@ -1,4 +1,4 @@
-"""Where telemetry is answered without mitmproxy: TLS and HTTP/1.1 on the client's own socket.
+"""Answers telemetry without mitmproxy: TLS and HTTP/1.1 on the client's own socket.
 
 `addon.arrive.accept` gives it the connections that the redirect brings. A client whose first bytes
 name a host of a profile is answered here, request by request, as long as a rule or the mock
@@ -44,27 +44,27 @@ _numbers = count(1)
 
 
 class ConnectionEvents(Protocol):
-    """What is asked and told of connections where they arrive: `addon.connections` answers."""
+    """The questions and events of accepted connections; `addon.connections` implements it."""
 
-    # Whether a profile names the host.
+    # True if a profile names the host.
     def names(self, host: str) -> bool: ...
-    # Whether the time is over in which redirected connections are looked into.
+    # True once the time is over in which redirected connections are read.
     def unread(self) -> bool: ...
-    # Whether what cannot be judged is refused on one of these.
+    # True if one of these hosts refuses what cannot be judged.
     def fails_closed(self, hosts: Iterable[str]) -> bool: ...
-    # A redirected connection, and whether it counts.
+    # Told of each redirected connection; `counted` if it belongs in the metric.
     def arrived(self, *, counted: bool = True) -> None: ...
-    # Records that it brought no request.
+    # Records that the connection brought no request.
     def ended(self, connection: "DirectConnection", how: str) -> None: ...
-    # Counts and records that a bound ended it.
+    # Counts and records that a bound ended the connection.
     def evicted(self, connection: "DirectConnection", bound: str) -> None: ...
-    # Records a relayed connection. In the splicer's thread.
+    # Records a relayed connection. Called in the splicer's thread.
     def left(self, link: Link) -> None: ...
 
 
 class Direct:
-    """In the event loop. `context_of` is asked for the name that a client says and the host that it
-    means, `leave` gives its TLS to mitmproxy, `answers` decides and answers."""
+    """Runs in the event loop. `context_of` gets the SNI and the host that it means, `leave` gives
+    the connection's TLS to mitmproxy, `answers` decides and answers."""
 
     def __init__(
         self,
@@ -82,14 +82,14 @@ class Direct:
     def take(
         self, client: socket.socket, peer: Address, destination: Address, host: str, back: Back
     ) -> None:
-        """A connection. `host` is whom the destination stands for; `back` gives it to mitmproxy,
-        with the bytes that were read of it."""
+        """Takes a connection. The destination stands for `host`; `back` gives the connection to
+        mitmproxy, with the bytes that were read of it."""
         if self._sweeping is None:
             self._sweep()
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = DirectConnection(self, client, peer, destination, host, back)
-        except OSError:  # gone already
+        except OSError:  # the client left already
             client.close()
             return
         self.connections.add(connection)
@@ -110,11 +110,11 @@ class Direct:
 
 
 class DirectConnection(Guest):
-    """One client's connection, until it is closed or mitmproxy's."""
+    """One client's connection, until it is closed or handed to mitmproxy."""
 
     tls: Connection | None = None  # once a ClientHello was read; `_tls` is the same
     _tls: Connection
-    _talk: Conversation  # from the end of the handshake on
+    _talk: Conversation  # exists once the handshake is done
 
     def __init__(
         self,
@@ -131,16 +131,16 @@ class DirectConnection(Guest):
         self._direct, self._socket, self._back = direct, client, back
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[bytes], None] = self._first
-        self.hello = b""  # the first bytes, which mitmproxy would begin with
+        self.hello = b""  # the first bytes, from which mitmproxy would start
         self._asking: asyncio.Task[None] | None = None  # until `_replied`
-        self._unsent, self._weighed = bytearray(), 0  # and what `memory` last saw
-        self._drained: Callable[[], None] | None = None  # what is done once all is sent
-        self._open, self._gone = True, False  # gone: reset, as a write was told
+        self._unsent, self._weighed = bytearray(), 0  # the second: as `memory` last saw it
+        self._drained: Callable[[], None] | None = None  # the next step once all is sent
+        self._open, self._gone = True, False  # gone: a write failed, as the client reset it
         self.client: Client | None = None  # as mitmproxy would know it, for records
         self._loop.add_reader(client, self._readable)
 
     def close(self, how: str = HERE) -> None:
-        """`how` it ended, of `addon.arrive.endings`; "" is not told."""
+        """`how` it ended, of `addon.arrive.endings`; "" is not reported."""
         if not self._open:
             return
         self._let_go()
@@ -152,7 +152,7 @@ class DirectConnection(Guest):
         self._dissolve()
 
     def _dissolve(self) -> None:
-        """What knows this object goes, and so all of it: each circle holds a TLS connection."""
+        """Breaks the reference cycles, each of which would keep a TLS connection in memory."""
         self._take, self._drained, self.tls = _nothing, None, None
         for name in ("_talk", "_tls"):
             vars(self).pop(name, None)
@@ -181,18 +181,18 @@ class DirectConnection(Guest):
         self._weigh()
 
     def _safely[*Ts](self, step: Callable[[*Ts], None], *given: *Ts) -> None:
-        """What fails ends this connection, and no other."""
+        """An error in the step ends this connection, and no other."""
         try:
             step(*given)
         except Exception:
             log.exception("a connection could not be answered, so it is closed")
             self.close()
 
-    # As a guest of `addon.arrive.memory`.
+    # The interface of `addon.arrive.memory.Guest`.
 
     @property
     def exchange(self) -> Exchange | None:
-        """What has begun and was not answered."""
+        """The exchange that is not answered yet."""
         return self._talk.exchange if self._take == self._go_on else None
 
     @property
@@ -221,7 +221,7 @@ class DirectConnection(Guest):
             self._weighed = held
             self._direct.memory.weigh(self)
 
-    # What is done with the client's bytes, one step after the other.
+    # The steps that take the client's bytes, one after the other.
 
     def _first(self, data: bytes) -> None:
         self.hello += data
@@ -266,7 +266,7 @@ class DirectConnection(Guest):
 
     def _go_on(self, data: bytes) -> None:
         talk, tls = self._talk, self._tls
-        # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+        # In pieces: OpenSSL's buffer stays as large as its largest content was.
         for begin in range(0, len(data) or 1, RECORD):
             tls.take(data[begin : begin + RECORD])
             while not talk.stopped and (plain := tls.plain()):
@@ -290,12 +290,12 @@ class DirectConnection(Guest):
             self._flush()
             self._when_drained(partial(self.close, GOODBYE if self._tls.ended else HERE))
         elif talk.asked is not None and self._asking is None:
-            # With mitmproxy's eager tasks it may have ended here already. Its callback comes later
-            # in any case, from the loop: after this assignment, and never from within itself.
+            # With mitmproxy's eager tasks it may be done here already. The loop calls its callback
+            # later in any case: after this assignment, and never from within itself.
             self._asking = self._loop.create_task(self._direct.answers.ask_app(talk.asked))
             self._asking.add_done_callback(self._replied)
         elif talk.blocked and not self._unsent and not self._gone:
-            # Another's turn: what has been sent meanwhile stays in the kernel.
+            # Others have their turn: what the client sends meanwhile stays in the kernel.
             self._loop.remove_reader(self._socket)
             self._direct.turns.later(self._again)
 
@@ -324,15 +324,15 @@ class DirectConnection(Guest):
             ),
             scheme="https",
             port=self.destination[1],
-            named=self.host,
+            stands_for=self.host,
             names=self.names,
         )
 
     def _hand_over(self) -> None:
-        """To mitmproxy; once all is sent that was answered here."""
+        """Gives the connection to mitmproxy, once all answers made here are sent."""
         opened = self._take == self._go_on
         if opened and self._direct.events.unread():
-            self.close()  # mitmproxy would relay it, and its client begins anew in any case
+            self.close()  # mitmproxy would relay it, and its client must reconnect in any case
             return
         self._let_go()
         if opened:
@@ -357,7 +357,7 @@ class DirectConnection(Guest):
         sent = self._write(data)
         if sent < len(data):
             self._unsent += data[sent:]
-            # Who does not read is not read from, and what it has sent already waits.
+            # Back-pressure: stop reading until the client has drained its answers.
             if self._take == self._go_on:
                 self._talk.blocked = True
             self._loop.remove_reader(self._socket)
@@ -368,7 +368,7 @@ class DirectConnection(Guest):
             return self._socket.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
-        except OSError:  # the next read says so, and until then no request is answered
+        except OSError:  # the next read reports it, and until then no request is answered
             self._gone = True
             if self._take == self._go_on:
                 self._talk.blocked = True
@@ -382,7 +382,7 @@ class DirectConnection(Guest):
         if self._drained is not None:
             self._safely(self._drained)
         elif self._take == self._go_on and not self._gone:
-            self._direct.turns.later(self._again)  # which reads, once all before is answered
+            self._direct.turns.later(self._again)  # reads again, once all before is answered
         else:
             self._loop.add_reader(self._socket, self._readable)
         self._weigh()

@@ -1,8 +1,8 @@
-"""How a connection to a telemetry host ended that brought no request: what its record says.
+"""Tells how a connection to a telemetry host that brought no request ended, for its record.
 
-Asked by `addon.connections`. Clients that do not trust the sidecar's certificate show it in one of
-three ways: by an alert, by leaving within the handshake, or, as GnuTLS and Node do, which look at
-the certificate after it, by leaving right after the handshake.
+Called by `addon.connections`. Clients that do not trust the sidecar's certificate show it in one of
+three ways: by an alert, by leaving within the handshake, or by leaving right after it, as GnuTLS
+and Node do, which check the certificate last.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from addon.tls.connection import Connection
 from app.contract.record import Endpoint, Kind
 
-SOON_S = 2.0  # after a handshake, for a client that looks at the certificate on a busy machine
+SOON_S = 2.0  # after a handshake, for a client that checks the certificate on a busy machine
 
 _REFUSED_CERTIFICATE = re.compile(
     "unknown ca|bad certificate|certificate unknown|unsupported certificate|certificate expired"
 )
 
-# How a connection ended.
+# The ways in which a connection ends.
 FIN = "the client closed the connection (FIN)"
 RST = "the client reset the connection (RST)"
 GOODBYE = "the client ended TLS (close_notify)"
@@ -38,14 +38,14 @@ class Ending(NamedTuple):
 
 @dataclass
 class Met:
-    """A client's connection until it ends. `sent`: bytes that nothing was made of yet."""
+    """A client's connection until it ends. `sent`: bytes that formed no request yet."""
 
     reader: asyncio.StreamReader | None = None
     host: str = ""
     destination: Endpoint | None = None
     sent: int = 0
     tls: object = None  # of the client's side
-    stopped: bool = False  # with the sidecar
+    stopped: bool = False  # closed because the sidecar stops
 
     @property
     def opened(self) -> Connection | None:
@@ -53,7 +53,7 @@ class Met:
 
     @property
     def how(self) -> str:
-        """How it ended."""
+        """The way it ended, one of the words above."""
         if self.stopped:
             return SHUTDOWN
         if self.reader is not None and isinstance(self.reader.exception(), OSError):
@@ -64,7 +64,7 @@ class Met:
 
 
 def ending(how: str, tls: Connection | None) -> Ending:
-    """`how` it ended; `tls` once a ClientHello was read."""
+    """`how` it ended; `tls` is set once a ClientHello was read."""
     if tls is None:
         return Ending("failed", "no_request", how)
     if tls.error and (not tls.shaken or _REFUSED_CERTIFICATE.search(tls.error)):
@@ -80,7 +80,7 @@ def ending(how: str, tls: Connection | None) -> Ending:
 
 
 def refused(error: str) -> Ending:
-    """The handshake failed with OpenSSL's or mitmproxy's words."""
+    """The ending for a failed handshake; `error` is in OpenSSL's or mitmproxy's words."""
     certificate = _REFUSED_CERTIFICATE.search(error)
     reason = "client_refused_certificate" if certificate else "tls_failed"
     return Ending("tls_rejected", reason, error)

@@ -1,7 +1,7 @@
-"""Listening where the telemetry hosts are in /etc/hosts, on loopback addresses: the redirect that
+"""Listens on loopback addresses to which /etc/hosts sends the telemetry hosts: the redirect that
 needs no privilege.
 
-`addon.process` asks where to listen and, once the proxy does, for `prove`.
+`addon.process` asks for the addresses and, once the proxy listens, for `prove`.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from app.contract.names import LOOPBACK_IPV6, LOOPBACK_MAPPED, REDIRECTED_PORTS
 
 PROOF_SECONDS = 5.0
 
-_awaited: dict[Address, asyncio.Future[None]] = {}  # by the client's end of our own connections
+_awaited: dict[Address, asyncio.Future[None]] = {}  # by the local end of our own probes
 
 
 def enter(gate: Gate, client: socket.socket, peer: Address, serve: Serve) -> None:
@@ -30,11 +30,11 @@ def enter(gate: Gate, client: socket.socket, peer: Address, serve: Serve) -> Non
 
 
 class NotProved(OSError):
-    """The text is meant for people, whole."""
+    """Its text is a whole message for people."""
 
 
 def addresses(hosts: Mapping[str, str], *, ipv6: bool) -> list[Address]:
-    """Where to listen: on their addresses, and on those that all hosts share."""
+    """The addresses to listen on: those of the hosts, and those that all hosts share."""
     shared = [LOOPBACK_MAPPED, *([LOOPBACK_IPV6] if ipv6 else [])]
     return [(a, port) for a in dict.fromkeys([*hosts, *shared]) for port in REDIRECTED_PORTS]
 

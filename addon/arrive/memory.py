@@ -1,8 +1,7 @@
-"""Who is connected, over all listeners, and what each holds in memory; who leaves when it is too
-much.
+"""Bounds what all connections together hold in memory, and evicts those that hold too much.
 
-`addon.arrive.direct` and `addon.mitm.handler` have each of their connections enter and leave. What
-they relay unread in the kernel (`addon.arrive.splice`) is not theirs and not counted.
+`addon.arrive.direct` and `addon.mitm.handler` have each of their connections enter and leave.
+Connections that the kernel relays (`addon.arrive.splice`) are not counted.
 """
 
 import asyncio
@@ -18,42 +17,42 @@ from addon.exchange.conversation import Stage
 from app.otel.metrics import Metrics
 
 SWEEP_S = 1.0
-LIGHT = 16 * 1024  # bytes that a connection may hold whatever the others do
-LEFT = 64  # connections that left, after which their memory is given back
+LIGHT = 16 * 1024  # bytes that a connection may hold however much the others hold
+LEFT = 64  # closed connections after which memory is given back
 GIVE_BACK_S = 5.0  # between two times: it takes some 50 ms
-FILES_EACH = 3  # open files of a connection: its own, one to the real host, one to spare
-FILES_OURS = 64  # of the rest of the process
+FILES_EACH = 3  # open files per connection: its own, one to the real host, one spare
+FILES_OURS = 64  # for the rest of the process
 
 
 class Guest(ABC):
-    """A connection."""
+    """A connection, as `Memory` sees it."""
 
     active: float  # time.monotonic() of the last byte
 
     @property
     @abstractmethod
     def served(self) -> bool:
-        """Whether a request of it had an answer."""
+        """True if one of its requests was answered."""
 
     @abstractmethod
     def busy(self) -> bool:
-        """Whether a request of it is under way."""
+        """True while one of its requests is in progress."""
 
     @abstractmethod
     def held(self) -> int:
-        """Bytes in memory, about."""
+        """Approximate bytes in memory."""
 
     @abstractmethod
     def stages(self) -> Mapping[Stage, int]:
-        """What is being received, with a number that changes where it makes progress."""
+        """The stages being received, each with a number that changes when it progresses."""
 
     @abstractmethod
     def evict(self, bound: str) -> None:
-        """Ends it, for this bound, says so in a record, and leaves."""
+        """Closes the connection for this bound, records why, and leaves."""
 
 
 class _Seen:
-    """What the last look found. `since`: by stage, its progress and when that was first seen."""
+    """The last sweep's findings. `since`: by stage, its progress and when that was first seen."""
 
     __slots__ = ("since", "size")
 
@@ -63,7 +62,7 @@ class _Seen:
 
 
 class Memory:
-    """In the event loop."""
+    """Runs in the event loop."""
 
     def __init__(
         self, bounds: Bounds, metrics: Metrics, clock: Callable[[], float] = time.monotonic
@@ -74,7 +73,7 @@ class Memory:
         self._guests: dict[Guest, _Seen] = {}
         self._held = 0
         self._most = 0
-        self._left = 0  # connections, since memory was given back
+        self._left = 0  # closed connections since memory was given back
         self._gave_back = 0.0
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -83,16 +82,16 @@ class Memory:
 
     @property
     def held(self) -> int:
-        """Bytes of all together, as last seen."""
+        """Bytes of all connections together, as last weighed."""
         return self._held
 
     def exceeded(self, bound: str) -> None:
-        """Counts what a bound ended."""
+        """Counts that a bound was exceeded."""
         self._metrics.add("telemock.bounds.exceeded", (bound,))
 
     def enter(self, guest: Guest) -> bool:
-        """False when there is no room for one more: its connection is to be closed. Who never had
-        an answer goes before who had one, and among these the idlest."""
+        """False when the limit is reached: the connection must be closed. A connection that never
+        had an answer is evicted before one that had, and among these the idlest first."""
         if self._sweeping is None:
             self._most = min(self.bounds.connections, _files())
             self._sweep()
@@ -113,8 +112,8 @@ class Memory:
             self._left += 1
 
     def weigh(self, guest: Guest) -> None:
-        """Looks at what the connection holds now; over the bound, who holds most of what does not
-        move leaves."""
+        """Updates the size of a connection; over the bound, evicts the one that holds most without
+        progress."""
         seen = self._guests.get(guest)
         if seen is None:
             return
@@ -143,7 +142,7 @@ class Memory:
             heavy = [x for x, seen in self._guests.items() if seen.size > LIGHT]
             if not heavy:
                 return
-            # What has just come in weighs a tenth of what lies for a second.
+            # Bytes that have just arrived weigh a tenth of those that lie for a second.
             guest = max(heavy, key=lambda x: self._guests[x].size * (now - x.active + 0.1))
             guest.evict("held")
             self.leave(guest)
@@ -153,7 +152,7 @@ class Memory:
         self.sweep()
 
     def sweep(self) -> None:
-        """Looks at all of them."""
+        """Weighs all connections, and evicts those that are too slow."""
         now = self._clock()
         for guest in list(self._guests):
             if late := self._late(guest, now):
@@ -166,9 +165,9 @@ class Memory:
             _give_back()
 
     def _late(self, guest: Guest, now: float) -> str:
-        """The bound that a stage is over, "" for none."""
+        """The bound that a stage exceeds, "" for none."""
         seen = self._guests.get(guest)
-        if seen is None:  # another one's leaving was its, too
+        if seen is None:  # another's eviction closed it, too
             return ""
         stages = guest.stages()
         if not stages:
@@ -187,7 +186,7 @@ class Memory:
 
 
 def _files() -> int:
-    """As many connections as there may be files for."""
+    """The number of connections that the limit of open files allows."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return 1_000_000
@@ -195,8 +194,8 @@ def _files() -> int:
 
 
 def _give_back() -> None:
-    """Python looks for circles by their number, and glibc keeps what is free between what is used:
-    both count against the container's limit."""
+    """Collects cycles, which Python does by their number alone, and returns memory that glibc keeps
+    between used blocks: both count against the container's limit."""
     gc.collect()
     if _trim is not None:
         _trim(0)

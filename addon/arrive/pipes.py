@@ -1,7 +1,7 @@
-"""Pipes for `addon.arrive.splice`: how bytes get from one socket to another within the kernel.
+"""Pipes for `addon.arrive.splice`: they carry bytes between two sockets within the kernel.
 
-A connection has one only while bytes of it are on their way, so that idle ones cost nothing. Only
-the thread of `addon.arrive.splice` takes and gives them.
+A connection has one only while bytes of it are in transit, so that idle ones cost nothing. Only
+the thread of `addon.arrive.splice` uses them.
 """
 
 import contextlib
@@ -12,18 +12,18 @@ import os
 # past it pipes have 8 KiB, and still work. 64 KiB cost a quarter more processor time, 1 MiB a tenth
 # less.
 PIPE_SIZE = 256 * 1024
-KEPT = 4  # free pipes that are kept for the next bytes
+KEPT = 4  # free pipes that are kept for reuse
 
 
 class Pipe:
-    """`held`: bytes that are in it. Both ends never block."""
+    """`held`: bytes in the pipe. Both ends are non-blocking."""
 
     __slots__ = ("held", "reading", "writing")
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.held = 0
-        with contextlib.suppress(OSError):  # over the limits: it stays as it was made
+        with contextlib.suppress(OSError):  # over the user's limit: it keeps its default size
             fcntl.fcntl(self.writing, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
 
     def close(self) -> None:
@@ -36,11 +36,11 @@ class Pipes:
         self._free: list[Pipe] = []
 
     def take(self) -> Pipe:
-        """An empty one. Raises OSError where no more files may be open."""
+        """An empty pipe. Raises OSError when the process may open no more files."""
         return self._free.pop() if self._free else Pipe()
 
     def give(self, pipe: Pipe) -> None:
-        """Takes it back, with whatever is left in it."""
+        """Takes a pipe back, whatever is left in it."""
         if pipe.held or len(self._free) >= KEPT:
             pipe.close()
         else:

@@ -1,6 +1,6 @@
-"""What the sidecar can tell of its redirect without privileges: that it works, what it refuses.
+"""Observes the redirect without privileges: that it works, and how often it refuses QUIC.
 
-`addon.connections` asks with every connection; `addon.process` registers the kernel's counter with
+`addon.connections` reports each connection; `addon.process` registers the kernel's counter with
 the instruments.
 """
 
@@ -22,8 +22,8 @@ QUIC_REFUSED = next(row for row in METRICS if row.name == "telemock.redirect.qui
 
 
 class Proven:
-    """Whether a redirected connection ever arrived. The init container proves the redirect once in
-    a pod's life, so that it is remembered over a restart of this container."""
+    """Remembers if a redirected connection ever arrived. The init container proves the redirect
+    once per pod, so the answer is kept over a restart of this container."""
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / FILE_PROVEN
@@ -42,7 +42,7 @@ class Proven:
 
 
 def _namespace() -> str:
-    """Names the network namespace: a redirect ends with its own."""
+    """Identifies the network namespace: a redirect ends with its own."""
     try:
         return str((_PROC / "self/ns/net").stat().st_ino)
     except OSError:
@@ -50,8 +50,8 @@ def _namespace() -> str:
 
 
 class QuicRefused(Collector):
-    """The refusals that the kernel of this network namespace sent, ICMP's destination unreachable:
-    nft's own counters want NET_ADMIN."""
+    """The ICMP messages "destination unreachable" that the kernel sent in this network namespace:
+    nft's own counters need NET_ADMIN."""
 
     def collect(self) -> Iterator[Metric]:
         yield CounterMetricFamily(QUIC_REFUSED.prometheus, QUIC_REFUSED.help, unreachables_sent())
@@ -62,7 +62,7 @@ def unreachables_sent() -> int:
 
 
 def _icmp(file: Path) -> int:
-    """Two lines for a protocol: names, then numbers."""
+    """Parses a protocol's two lines: names, then numbers."""
     rows = [line.split() for line in _lines(file) if line.startswith("Icmp:")]
     if len(rows) != 2:
         return 0
@@ -75,7 +75,7 @@ def _icmp6(file: Path) -> int:
 
 
 def _lines(file: Path) -> list[str]:
-    """None where there is no such protocol."""
+    """The lines, none if the kernel lacks the protocol."""
     try:
         return file.read_text().splitlines()
     except OSError:

@@ -1,8 +1,8 @@
-"""Connections that are relayed unread, outside of Python's event loop: one thread, in which the
-kernel moves the bytes from socket to socket (splice(2)) and tells how many.
+"""Relays connections unread, outside of Python's event loop: in one thread, in which the kernel
+moves the bytes from socket to socket (splice(2)) and tells how many.
 
-`addon.arrive.accept` gives it the connections that the redirect brings. It looks at a client's
-first bytes without taking them, asks whose they are, and gives back what is not to be relayed.
+`addon.arrive.accept` gives it the redirected connections. It peeks at a client's first bytes, asks
+for whom they are, and gives back each connection that is not to be relayed.
 """
 
 import errno
@@ -20,42 +20,42 @@ from addon.arrive.pipes import PIPE_SIZE, Pipe, Pipes
 from addon.target.dns import Address
 from addon.target.first_bytes import Verdict, Wait
 
-# How much of a beginning is looked at: any receive buffer holds it, and ClientHellos are far
-# smaller. Who said nothing clear within it is given back.
+# Bytes of a beginning that are peeked at: any receive buffer holds them, and ClientHellos are far
+# smaller. A connection that is still unclear after them is given back.
 LOOK_CAP = 16 * 1024
 TURNS = 16  # pipes full that one direction moves before others have their turn
-STARVED_S = 0.05  # until another try where no more files may be open
+STARVED_S = 0.05  # until the next try when the process may open no more files
 SWEEP_S = 600.0
-IDLE_SECONDS = 24 * 3600  # without a byte, after which a connection is ended
+IDLE_SECONDS = 24 * 3600  # a connection without a byte for so long is closed
 
-# Edges: a socket is registered once, and read or written until that would block.
+# Edge-triggered: a socket is registered once, and read or written until it would block.
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 _ANY = -1  # in place of a file descriptor
 _FLAGS = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
-_RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: to close is to reset
+_RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: close sends a reset
 
 log = logging.getLogger(__name__)
 
 
 class Way:
-    """One direction. `moved`: bytes that the source gave."""
+    """One direction. `moved`: bytes that were read from the source."""
 
     __slots__ = ("ended", "moved", "pipe", "shut", "sink", "source")
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
         self.source, self.sink = source, sink
-        self.pipe: Pipe | None = None  # while the sink does not take what is in it
+        self.pipe: Pipe | None = None  # while the sink has not taken all of it
         self.moved = 0
         self.ended = False  # the source has no more
-        self.shut = False  # and the sink was told so
+        self.shut = False  # the sink was told so
 
 
 class Link:
-    """One connection from its arrival on: first bytes, then `server`, then `ways`.
+    """One connection since its arrival: first bytes, then `server`, then `ways`.
 
-    `back` takes the client's socket, untouched, when it is not to be relayed; called in the thread.
-    `began` is of time.time(). `verdict` tells why it is relayed, `error` why that failed.
+    `back` takes the client's socket, untouched, if it is not to be relayed; called in the thread.
+    `began` is a time.time(). `verdict` tells why it is relayed, `error` why that failed.
     """
 
     __slots__ = ("active", "back", "began", "client", "destination", "error", "peer", "seen",
@@ -71,14 +71,14 @@ class Link:
         self.client, self.peer, self.destination, self.back = client, peer, destination, back
         self.began, self.active = time.time(), time.monotonic()
         self.verdict: Verdict | None = None
-        self.seen = 0  # bytes that the verdict is from
+        self.seen = 0  # bytes on which the verdict is based
         self.server: socket.socket | None = None
-        self.ways: tuple[Way, Way] | None = None  # from the client, and to it
+        self.ways: tuple[Way, Way] | None = None  # from the client, and to the client
         self.error = ""
 
     @property
     def sent(self) -> int:
-        """Bytes of the client, also where nobody could be given them."""
+        """Bytes from the client, even if they reached no server."""
         return self.ways[0].moved if self.ways else self.seen
 
     @property
@@ -87,8 +87,8 @@ class Link:
 
 
 class Splicer:
-    """`judge` tells by a client's first bytes; `over` is told of every relayed connection when it
-    has ended. Both are called in the thread."""
+    """`judge` decides by a client's first bytes; `over` is called for each relayed connection when
+    it has ended. Both are called in the thread."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Splicer:
         self._epoll.register(self._wake, select.EPOLLIN)
         self._new: deque[Link] = deque()
         self._links: dict[int, Link] = {}  # by both file descriptors
-        self._again: set[Link] = set()  # could move more, but had their turns
+        self._again: set[Link] = set()  # could move more, but used up their turns
         self._starved: set[Link] = set()
         self._swept = time.monotonic()
         self._pipes = Pipes()
@@ -110,12 +110,12 @@ class Splicer:
         self._thread.start()
 
     def take(self, link: Link) -> None:
-        """From any thread, until `stop`. The client's socket must not block."""
+        """From any thread, until `stop`. The client's socket must be non-blocking."""
         self._new.append(link)
         os.eventfd_write(self._wake, 1)
 
     def stop(self) -> None:
-        """Ends all connections, and tells of each."""
+        """Ends all connections, and reports each."""
         self._stopping = True
         os.eventfd_write(self._wake, 1)
         self._thread.join()
@@ -167,7 +167,7 @@ class Splicer:
             self._end(link)
 
     def _go_on(self, link: Link, file: int, events: int) -> None:
-        """What fails here ends this connection, and no other."""
+        """An error ends this connection, and no other."""
         try:
             if link.ways is not None:
                 self._relay(link, link.ways, file, events)
@@ -178,7 +178,7 @@ class Splicer:
         except OSError as e:
             if e.errno in (errno.EMFILE, errno.ENFILE):  # no pipe now
                 self._starved.add(link)
-            else:  # one end was reset, and so is the other
+            else:  # one end was reset, so the other is reset, too
                 self._end(link, reset=True)
         except Exception:
             log.exception("a connection could not be relayed, so it is reset")
@@ -220,7 +220,7 @@ class Splicer:
             self._end(link, reset=True, error="connection cancelled")
 
     def _connected(self, link: Link, server: socket.socket, number: int) -> None:
-        """`number` of errno, 0 for success."""
+        """`number`: an errno, 0 for success."""
         if number:
             error = OSError(number, f"Connect call failed {link.destination}")
             self._end(link, reset=True, error=str(error))
@@ -233,19 +233,19 @@ class Splicer:
     def _relay(self, link: Link, ways: tuple[Way, Way], file: int, events: int) -> None:
         for way in ways:
             its_own = file in (way.source.fileno(), _ANY)
-            # That a sink takes more is news only for what it did not take before.
+            # A sink's readiness matters only if it did not take all before.
             if (its_own or way.pipe is not None) and self._move(way):
                 self._again.add(link)
             if way.ended and way.pipe is None and not way.shut:
                 way.shut = True
                 way.sink.shutdown(socket.SHUT_WR)
             if its_own and way.ended and events & select.EPOLLERR:
-                raise ConnectionResetError  # after its end: no read would tell
+                raise ConnectionResetError  # reset after its end: no read would tell
         if ways[0].shut and ways[1].shut:
             self._end(link)
 
     def _move(self, way: Way) -> bool:
-        """Until one of the two blocks, or the source ends. True when there may be more."""
+        """Moves bytes until one end blocks or the source ends. True when there may be more."""
         for _ in range(TURNS):
             pipe = way.pipe or self._fill(way)
             if pipe is None:
@@ -260,7 +260,7 @@ class Splicer:
         return True
 
     def _fill(self, way: Way) -> Pipe | None:
-        """A pipe with what the source has; None when it has nothing now, or no more."""
+        """A pipe with the source's next bytes; None when it has none now, or has ended."""
         if way.ended:
             return None
         pipe = self._pipes.take()

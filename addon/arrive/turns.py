@@ -1,6 +1,6 @@
-"""Work that can wait for another's: a little of it in each round of the event loop, in turns.
+"""Shares the event loop: runs a slice of the waiting work in each round, in turns.
 
-Used by `addon.arrive.direct` for clients that send requests faster than others get their turn.
+Used by `addon.arrive.direct` for clients whose pipelined requests would starve the others.
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""What the sidecar tells about itself: health, metrics and spans."""
+"""The sidecar's own health, metrics and spans."""

@@ -1,4 +1,4 @@
-"""What the sidecar tells about itself: a small server for health and metrics.
+"""A small HTTP server for the sidecar's health, readiness and metrics.
 
 `addon.process` starts it in the proxy's event loop.
 """
@@ -40,11 +40,11 @@ async def serve(
     ready: Ready,
     names: Collection[str] = (),
 ) -> asyncio.Server:
-    """Answer GET /health (`health()` as JSON), /ready (503 while `ready()` is a sentence that says
-    what is missing, 200 once it is "") and /metrics, one request a connection; by addresses, and
-    by the names that `is_ours` knows or that are among `names`.
+    """Answers GET /health (`health()` as JSON), /ready (503 with the sentence of `ready()`, or 200
+    once it is "") and /metrics, one request per connection. The Host header must be an address, a
+    name that `is_ours` knows, or one of `names`.
 
-    Raises OSError, with a text for people, when the address cannot be used.
+    Raises OSError, with a text for people, if the address cannot be used.
     """
     open_now = 0
 
@@ -54,14 +54,14 @@ async def serve(
             writer.transport.abort()
             return
         open_now += 1
-        writer.transport.set_write_buffer_limits(0)  # drained means that the kernel has all of it
+        writer.transport.set_write_buffer_limits(0)  # drained: the kernel has taken all of it
         try:
             async with asyncio.timeout(PATIENCE_S):
                 target = await _target(reader, names)
                 writer.write(_rendered(_answer(target, metrics, health, ready)))
                 await writer.drain()
                 writer.write_eof()
-                while await reader.read(HEAD_CAP):  # closed with bytes unread, the answer is lost
+                while await reader.read(HEAD_CAP):  # to close with unread bytes loses the answer
                     pass
         except (OSError, asyncio.IncompleteReadError):  # the peer left, or is too slow to wait for
             writer.transport.abort()
@@ -82,7 +82,7 @@ async def serve(
 
 
 async def _target(reader: asyncio.StreamReader, names: Collection[str]) -> str | HTTPStatus:
-    """The path that is asked for, or why there is none."""
+    """The requested path, or the status that refuses the request."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:

@@ -1,7 +1,7 @@
-"""What a record adds to the sidecar's instruments.
+"""Updates the sidecar's metrics from its records.
 
-Called by `addon.record.ship` with every record, off the event loop, before it is masked: labels are
-ids of profiles and rules, hosts as the profiles write them, and words from fixed lists.
+Called by `addon.record.ship` for every record, off the event loop, before masking. Labels are ids
+of profiles and rules, hosts as the profiles write them, and words from fixed lists.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from app.contract.rules import RuleSet
 from app.contract.semconv import method_of, scheme_of
 from app.otel.metrics import Metrics
 
-# Why a record may be lost, of app.contract.record.REASONS.
+# The reasons for which a record may be lost, of app.contract.record.REASONS.
 LOSSES = (*LOST, "killed")
 
 FELL_BACK = frozenset(("app_unreachable", "app_error", "circuit_open", REASON["answer"]))
@@ -33,15 +33,15 @@ _ASKED_IN_VAIN = frozenset(
 
 
 class Measure:
-    """`rules` are asked again for every record."""
+    """`rules` is called for every record, as they may change."""
 
     def __init__(self, metrics: Metrics, rules: Callable[[], RuleSet]) -> None:
         self._metrics = metrics
         self._rules = rules
 
     def begin(self) -> None:
-        """Shows at 0 what alerts and dashboards look at: the first event would be no increase else.
-        Again after every change of the rules."""
+        """Sets the counters of alerts and dashboards to 0: without it the first event would be no
+        increase. Called again after every change of the rules."""
         for reason in LOSSES:
             self._metrics.add("telemock.capture.dropped", (reason,), 0)
         for reason in FELL_BACK:
@@ -99,7 +99,7 @@ class Measure:
             )
 
     def _host(self, host: str) -> str:
-        """As the profile names it: clients may make up any number below `*.name`."""
+        """The host as the profile writes it: clients could invent any number below `*.name`."""
         for profile in self._rules().of_host(host):
             for named in profile.hosts:
                 if named.matches(host):
@@ -108,10 +108,10 @@ class Measure:
 
 
 class Asked(NamedTuple):
-    """How it went with the mock or the real host."""
+    """The outcome of a request to the mock or the real host."""
 
-    status: str  # "" without an answer
-    error: str  # as in `error.type`, "" where there is none
+    status: str  # "" if there was no answer
+    error: str  # for `error.type`, "" for none
 
 
 def asked_of(record: CaptureRecord) -> Asked:
@@ -125,7 +125,7 @@ def asked_of(record: CaptureRecord) -> Asked:
 
 
 def server_error(record: CaptureRecord) -> str:
-    """`error.type` of what the client got: "" where nothing is wrong on this side."""
+    """`error.type` of the answer that the client got; "" unless this side failed."""
     if record.kind in ("failed", "tls_rejected") or record.reason == "loop":
         return record.reason
     status = record.response.status if record.response else 0

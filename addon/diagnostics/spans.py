@@ -1,8 +1,8 @@
-"""From a masked record to its OpenTelemetry spans.
+"""Makes OpenTelemetry spans of masked records.
 
-Called by `addon.record.ship` off the event loop, for the records that the sampler chose: SERVER
-towards the client, and CLIENT where the mock or the real host was asked. Names are HTTP's stable
-semantic conventions. No header's value but the user agent's, and nothing of a body.
+Called by `addon.record.ship` off the event loop, for the records that the sampler chose: a SERVER
+span towards the client, and a CLIENT span if the mock or the real host was asked. Names are HTTP's
+stable semantic conventions. Of headers only the user agent is shown, of bodies nothing.
 """
 
 import re
@@ -27,7 +27,7 @@ Attributes = dict[str, Any]
 
 
 class Spans:
-    """`masker` is asked again for every record, for its list of safe query parameters."""
+    """`masker` is called for every record, for its list of safe query parameters."""
 
     def __init__(self, exporter: Exporter, masker: Callable[[], Masker], app_url: str) -> None:
         self._export = exporter.span
@@ -44,7 +44,7 @@ class Spans:
         target = self._target(record)
         state = first(record.request.headers, "tracestate") if record.request else ""
         error = server_error(record)
-        # What happened is told once, by the span that it happened to.
+        # An exception is an event of one span only: the one in which it happened.
         failed_there = asked_of(record).error if traced.client_span else ""
         self._export(
             SpanData(
@@ -99,7 +99,7 @@ class Spans:
         )
 
     def _target(self, record: CaptureRecord) -> str:
-        """Path and query, of which only safe values are shown."""
+        """Path and query, with the values of safe parameters only."""
         request = record.request
         if request is None:
             return ""
@@ -123,7 +123,7 @@ def _hidden(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    # Most are plain, and to look costs half as much as to quote.
+    # Most are plain: this check costs half as much as quoting.
     return text if _PLAIN.fullmatch(text) else quote_plus(text)
 
 
@@ -207,12 +207,12 @@ def _name(record: CaptureRecord) -> str:
 
 
 def _route(record: CaptureRecord) -> str:
-    """Of what passes without a rule the record has a part of the path there."""
+    """Empty without a rule: then the record's route is a part of the path."""
     return record.route if record.rule else ""
 
 
 def _said(error: str) -> str:
-    """For people: a sentence for a reason, `answered 503` for a status."""
+    """The status message: a reason's sentence, or `answered 503`."""
     return REASONS.get(error) or (f"answered {error}" if error else "")
 
 

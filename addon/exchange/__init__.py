@@ -1,4 +1,3 @@
-"""One request and its answer: what is known of it (`exchange`), who answers (`routing`,
-`app_pool`),
-the answer (`reply`), and a client's requests one after the other (`conversation`).
+"""Handles one request and its answer: the running exchange (`exchange`), the answer's source
+(`routing`, `app_pool`), the answer (`reply`), and a client's requests in order (`conversation`).
 """

@@ -1,7 +1,7 @@
 """A small pool of raw keep-alive connections to the app, for its answers to `mock` rules.
 
-Used by `addon.exchange.routing`. A general HTTP client costs three times as much per request; here
-both ends are ours, and all that is needed is one request, one answer, and a time limit.
+Used by `addon.exchange.routing`. A general HTTP client costs three times as much per request; this
+one needs to know only one request, one answer and a time limit, as both ends are ours.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ MOST_HEADERS = 256
 
 class AppFailed(Exception):
     """No usable answer. `reason` is an id in REASONS. `cut`: the app closed the connection before
-    any of its answer; `late`: it took the request and no answer came in time."""
+    its answer began; `late`: it took the request and did not answer in time."""
 
     def __init__(self, reason: str, detail: str, *, cut: bool = False, late: bool = False) -> None:
         super().__init__(detail)
@@ -27,13 +27,13 @@ class AppFailed(Exception):
 
     @property
     def down(self) -> bool:
-        """Whether the app as a whole is not there, as opposed to one answer that is none."""
+        """True if the app itself is unavailable, and not just this answer unusable."""
         return self.cut or self.reason == "app_unreachable"
 
 
 @dataclass(slots=True)
 class Answered:
-    """The app's answer; headers without those that belong to the connection."""
+    """The app's answer, without hop-by-hop headers."""
 
     status: int = 0
     reason: bytes = b""
@@ -112,7 +112,7 @@ class _Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._answer.status = self._parser.get_status_code()
         if self._bodiless and self._answer.status >= 200:
-            # The parser cannot be told that this answer has no body, so it is not used again.
+            # The parser cannot be told that this answer has no body, so it is not reused.
             self._finish(keep=False)
 
     def on_body(self, body: bytes) -> None:
@@ -145,8 +145,8 @@ class _Connection(asyncio.Protocol):
 
 
 class Pool:
-    """At most `size` connections at once, and as many for slow rules, which so hold up no other; a
-    request over that waits, within its time limit."""
+    """At most `size` connections, and as many again for slow rules, so that these delay no others;
+    a further request waits, within its time limit."""
 
     def __init__(self, host: str, port: int, *, size: int = 32, connect_timeout: float = 1) -> None:
         self.host, self.port = host, port
@@ -165,11 +165,12 @@ class Pool:
         slow: bool = False,
         unless: Callable[[], bool] = lambda: False,
     ) -> Answered:
-        """Sends one whole request. `bodiless`: the answer has no body (HEAD). `slow`: it takes its
-        time by intent. `unless` is asked after a wait: others may have found the app away.
+        """Sends one whole request. `bodiless`: the answer has no body (HEAD). `slow`: the rule
+        delays the answer on purpose. `unless` is called after a wait: True if others found the app
+        down meanwhile.
 
-        A kept connection that turns out dead before the answer began is replaced once; `fresh`
-        never uses a kept one, so that a cut connection means the app cut it.
+        A kept connection that proves dead before the answer began is replaced once; `fresh`
+        uses no kept one, so that a cut connection means the app cut it.
         Raises AppFailed.
         """
         try:
@@ -190,7 +191,7 @@ class Pool:
             ) from None
 
     async def reachable(self) -> bool:
-        """Whether the app takes connections; the one made for it is kept."""
+        """True if the app accepts connections; the one that tried it is kept."""
         if self._free and self._free[-1].open:
             return True
         try:

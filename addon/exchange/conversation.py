@@ -1,13 +1,12 @@
 """Answers HTTP/1.1 requests on an opened connection without mitmproxy's own HTTP layers.
 
-Used by `addon.arrive.direct` on sockets of its own, and as a layer by `addon.mitm.next_layer` for
-connections that mitmproxy reads: through CONNECT, or without TLS. It takes only requests of one
-strict form whose answer is made here or by the mock; the connection goes over to mitmproxy's HTTP
-layer, with every byte that was not answered, at the first request of another form (chunked,
-HTTP/1.0, Upgrade, Expect, ambiguous framing) or with another way (to the real host, on the body's
-content, WebSocket). Both therefore agree on where each request ends: what they could read
-differently is read by mitmproxy alone. There is no flow of mitmproxy's here: making one takes as
-long as the rest of an answer.
+Used by `addon.arrive.direct` on sockets of its own, and by `addon.mitm.answer_layer` on connections
+that mitmproxy reads: through CONNECT, or without TLS. It takes only requests of one strict form
+that the sidecar or the mock answers. The first request of another form (chunked, HTTP/1.0, Upgrade,
+Expect, ambiguous framing) or for another way (to the real host, by the body's content, WebSocket)
+hands the connection to mitmproxy's HTTP layer, with every unanswered byte. So both agree where each
+request ends: only mitmproxy reads what they could read differently. No mitmproxy flow is made here:
+making one takes as long as the rest of an answer.
 """
 
 import logging
@@ -22,14 +21,14 @@ from addon.exchange.reply import closes
 from addon.target.first_bytes import starts_like_http
 from addon.target.hello import HEAD_CAP
 
-TURN = 16  # answers of one connection, of 16 KiB each, before others have their turn
-AHEAD_CAP = 1024 * 1024  # bytes that a client may send before the answer it waits for
+TURN = 16  # answers on one connection, of 16 KiB each, before others have their turn
+AHEAD_CAP = 1024 * 1024  # bytes that a client may pipeline before the answer it waits for
 
 Stage = tuple[str, int]  # "head" or "body", and the number of the request on its connection
 
 log = logging.getLogger(__name__)
 
-# No bare line feed, no folded line, no control character, no space but the two in the first line.
+# No bare line feed, folded line or control character, and only the first line's two spaces.
 _HEAD = re.compile(
     rb"([A-Z]{3,32}+) (/[\x21-\x7e]*+) HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
@@ -39,7 +38,7 @@ _NOT_TAKEN = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"trailer")
 
 
 class Head(NamedTuple):
-    """A request's head as it was received; `length` bytes of body follow its `size` bytes."""
+    """A request's head as received; its `size` bytes precede a body of `length` bytes."""
 
     method: bytes
     target: bytes
@@ -50,31 +49,31 @@ class Head(NamedTuple):
 
 
 class Answers(Protocol):
-    """What the layer asks of `addon.exchanges`; nothing of it raises."""
+    """The services of `addon.exchanges` for a conversation; none of them raises."""
 
     def line(self, client: Client, server: Server) -> Line:
-        """What is the same for all requests of the connection."""
+        """Per-connection facts that its requests share."""
 
     def begin(self, line: Line, head: Head) -> Exchange | None:
-        """Begins the exchange from its head; None, and nothing was done, when its way is not to be
-        answered by the rule alone."""
+        """Begins the exchange from its head. None, and nothing is done, if mitmproxy must read
+        the request."""
 
     def answer_now(self, exchange: Exchange) -> bool:
-        """Sets the reply, when nobody has to be waited for."""
+        """Sets the reply, if nobody has to be asked; True if it did."""
 
     def answered(self, exchange: Exchange) -> None:
         """Records the exchange."""
 
     async def ask_app(self, exchange: Exchange) -> None:
-        """Sets the reply, or says that there is none."""
+        """Sets the reply, or marks the exchange as killed."""
 
     def abandoned(self, exchange: Exchange) -> None:
-        """Records that the client left before its request was whole."""
+        """Records that the client left before its request was complete."""
 
 
 def read_head(received: bytes) -> Head | None:
-    """The head that these bytes begin with, None when they do not begin with one of the form that
-    is taken here."""
+    """The head that these bytes begin with, None if they do not begin with one of the strict
+    form."""
     found = _HEAD.match(received)
     if found is None or found.end() > HEAD_CAP:
         return None
@@ -102,7 +101,7 @@ def read_head(received: bytes) -> Head | None:
 
 
 def may_become_head(received: bytes) -> bool:
-    """Whether what follows can complete a head: false once mitmproxy would see an end, or a fault,
+    """True if further bytes can complete a head; False once mitmproxy would see an end or a fault
     where this module sees none."""
     return (
         len(received) <= HEAD_CAP
@@ -114,11 +113,11 @@ def may_become_head(received: bytes) -> bool:
 
 
 class Conversation:
-    """One client's requests and their answers, whoever reads and writes the bytes.
+    """One client's requests and their answers, independent of I/O.
 
-    `line` is asked once, with the first request; `send` takes an answer. After each call: `ended`,
-    the connection is to be closed; `asked`, an exchange for `Answers.ask_app` and then `replied`;
-    `over`, bytes that are for mitmproxy, with all that follows.
+    `line` is called once, for the first request; `send` takes an answer. After each call:
+    `ended`: the connection must be closed; `asked`: pass it to `Answers.ask_app`, then call
+    `replied`; `over`: bytes for mitmproxy, with all that follow.
     """
 
     def __init__(
@@ -130,17 +129,17 @@ class Conversation:
         self._line: Line | None = None
         self._received = b""
         self._exchange: Exchange | None = None  # begun, and not answered yet
-        self._last = False  # as its head says
+        self._last = False  # its head says that no other request follows
         self._missing = 0  # bytes of the request's body
-        self.begun = False  # a request was taken, at least
+        self.begun = False  # at least one request was taken
         self.count = 0  # of answers
-        # No request is read until `go_on`: the client does not read, or it is another's turn.
+        # No request is read until `go_on`: back-pressure, or others have their turn.
         self.blocked = False
-        self._turn = 0  # answers in it
+        self._turn = 0  # answers in this turn
         self.asked: Exchange | None = None
         self.ended = False
         self.over: bytes | None = None
-        self._left = False  # while it was blocked
+        self._left = False  # the client left while this was blocked
 
     def receive(self, data: bytes) -> None:
         self._received = self._received + data if self._received else data
@@ -152,7 +151,7 @@ class Conversation:
             self._end()
 
     def replied(self) -> None:
-        """The app has answered `asked`, or failed to."""
+        """Told that the app has answered `asked`, or failed to."""
         self.asked, self._turn = None, 0
         if not self.ended:
             self._answer()
@@ -160,33 +159,33 @@ class Conversation:
 
     @property
     def exchange(self) -> Exchange | None:
-        """What has begun and was not answered."""
+        """The exchange that is not answered yet."""
         return self._exchange
 
     @property
     def stopped(self) -> bool:
-        """Takes nothing now, or for good."""
+        """True while it takes no bytes, now or for good."""
         return self.blocked or self.ended or self.over is not None
 
     @property
     def held(self) -> int:
-        """Bytes in memory, about."""
+        """Approximate bytes in memory."""
         return len(self._received) + (self._exchange.held if self._exchange else 0)
 
     @property
     def ahead(self) -> int:
-        """Bytes that wait for something else than the client's next ones."""
+        """Bytes that wait for something other than more bytes."""
         return len(self._received) if self.blocked else 0
 
     def stages(self) -> dict[Stage, int]:
-        """What is being received, as `addon.arrive.memory` asks for it."""
+        """The stages being received, for `addon.arrive.memory`."""
         if self._exchange is None:
             partial = self._received and not self.blocked
             return {("head", self.count): 0} if partial else {}
         return {("body", self.count): self._exchange.sent.size >> 10} if self._missing else {}
 
     def go_on(self) -> None:
-        """The client has read, and others had their turn."""
+        """Told that the client has drained its answers, and others had their turn."""
         self.blocked = False
         self._turn = 0
         if self.asked is None:
@@ -195,8 +194,8 @@ class Conversation:
             self.leave()
 
     def leave(self) -> None:
-        """The client will send no more. What it has asked before is answered, where nothing but its
-        turn was missing; for the app's answer it does not wait, as with mitmproxy's layer."""
+        """Told that the client sends no more. Requests that only waited for their turn are
+        answered; the app's answer is not waited for, as in mitmproxy's layer."""
         self._left = True
         if self.ahead and self._exchange is None:
             return
@@ -241,7 +240,7 @@ class Conversation:
         return self._exchange is not None
 
     def _answer(self) -> None:
-        """Sends the answer, then has the exchange recorded: the client does not wait for that."""
+        """Sends the answer before it records the exchange: the client waits for no record."""
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             return

@@ -1,4 +1,4 @@
-"""The ends of a connection, as a record names them."""
+"""The ends of a connection in a record's form."""
 
 from mitmproxy import connection
 
@@ -6,7 +6,7 @@ from app.contract.record import Endpoint, Tls, short
 
 
 def endpoint(address: tuple[object, ...] | None) -> Endpoint | None:
-    """From a socket's address; the port of anything else is 0."""
+    """From a socket's address; the port is 0 if it has none."""
     if not address:
         return None
     port = address[1] if len(address) > 1 and isinstance(address[1], int) else 0

@@ -1,7 +1,7 @@
-"""What is known of one exchange while it runs: from the request's head to the record.
+"""One exchange while it runs, from the request's head to the record.
 
-Made by `addon.exchanges` for every HTTP request of an opened connection; the layers feed its
-bodies, `addon.record.capture` turns it into a record.
+`addon.exchanges` makes one for every HTTP request on an opened connection; the layers feed its
+bodies, `addon.record.capture` makes its record.
 """
 
 import hashlib
@@ -27,19 +27,19 @@ now = time.perf_counter_ns
 
 
 class Kept:
-    """The first bytes of a body, and the size and hash of all of it."""
+    """The first bytes of a body, and the size and hash of the whole."""
 
     __slots__ = ("_first", "_hash", "_prefix", "cap", "size")
 
     def __init__(self, cap: int) -> None:
         self.cap = cap
         self.size = 0
-        self._first = b""  # most bodies come in one piece, or not at all
-        self._prefix = bytearray()  # of those that come in more
+        self._first = b""  # most bodies come in one piece, or are empty
+        self._prefix = bytearray()  # of bodies in several pieces
         self._hash: hashlib._Hash | None = None
 
     def add(self, data: bytes) -> bytes:
-        """Takes the next bytes and gives them back, so that it can stand in a stream."""
+        """Takes the next bytes and returns them, so that it can serve as a stream's filter."""
         if data:
             if not self.size:
                 self._first = data
@@ -61,7 +61,7 @@ class Kept:
         return len(self._first) + len(self._prefix)
 
     def forget(self) -> None:
-        """Keeps nothing any more: there is a record of it."""
+        """Frees the bytes, once there is a record of them."""
         self._first, self._prefix = b"", bytearray()
 
     @property
@@ -80,7 +80,7 @@ class Kept:
 
 
 class Counted:
-    """The size of a body of which nothing is kept."""
+    """The size of a body, without its bytes."""
 
     __slots__ = ("size",)
     held = 0
@@ -98,8 +98,8 @@ class Counted:
 
 @dataclass(slots=True)
 class Trace:
-    """W3C trace context: the client's trace where it sent one, and the two spans of this exchange,
-    SERVER towards the client (`span_id`, the record's) and CLIENT towards who is asked."""
+    """W3C trace context: the client's trace if it sent one, and the two spans of this exchange,
+    SERVER towards the client (`span_id`, the record's) and CLIENT towards the mock or real host."""
 
     trace_id: str
     span_id: str
@@ -107,19 +107,19 @@ class Trace:
     sampled: bool
     parent_id: str = ""  # the client's span
     state: str = ""  # the client's tracestate
-    recorded: bool = False  # whether the spans are exported
+    recorded: bool = False  # the spans are exported
 
     @property
     def traceparent(self) -> str:
-        """For the mock, whose span hangs under the CLIENT span."""
+        """For the mock, whose span is a child of the CLIENT span."""
         return ids.traceparent(self.trace_id, self.client_span, self.sampled)
 
 
 def trace(traceparent: str, tracestate: str = "", sampler: Sampler | None = None) -> Trace:
-    """From the client's headers; a new trace when there is none or it is not valid.
+    """From the client's headers; a new trace if they hold none, or no valid one.
 
-    `sampler` is None where spans are not exported: then the client's decision goes on, and the
-    mock's span hangs under the one that the record names.
+    `sampler` is None if spans are not exported: then the client's decision is passed on, and the
+    mock's span is a child of the record's span.
     """
     parent = ids.parent(traceparent)
     trace_id = parent.trace_id if parent else ids.trace_id()
@@ -144,15 +144,15 @@ _STATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 
 class Traced(NamedTuple):
-    """What the spans of a record need and the record lacks."""
+    """Facts for a record's spans that the record itself lacks."""
 
     parent_id: str = ""  # "" where the client named none
-    client_span: str = ""  # "" where nobody was asked
-    asked_ns: int = 0  # when somebody was, after the record's time
+    client_span: str = ""  # "" if nobody was asked
+    asked_ns: int = 0  # from the record's time until the mock or real host was asked
 
 
 class Line(NamedTuple):
-    """What is the same for all requests of a connection that is read here."""
+    """Per-connection facts that its requests share."""
 
     id: str  # of the client's connection
     client: Endpoint | None
@@ -160,13 +160,13 @@ class Line(NamedTuple):
     tls: Tls | None  # of the client's side
     scheme: str
     port: int
-    named: str  # the host, where the request does not say it: the SNI or the destination
+    stands_for: str  # the host, where the request does not say it: the SNI or the destination
     names: tuple[str, ...] = ()  # every one that the connection carries
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer. `seen` and `fields` are the client's, before any of ours."""
+    """One request and its answer. `seen` and `fields` are as the client sent them."""
 
     line: Line
     rules: RuleSet
@@ -182,7 +182,7 @@ class Exchange:
     time_ns: int = field(default_factory=time.time_ns)
     started: int = field(default_factory=now)
     asked: int = 0  # `now()` when the mock or the real host was asked
-    answered: int = 0  # and when its answer began, or it failed to give one
+    answered: int = 0  # `now()` when its answer began, or failed
     answered_by: Literal["", "app", "sidecar", "upstream"] = ""
     reply: Reply | None = None
     reason: str = ""
@@ -201,13 +201,13 @@ class Exchange:
         return self.decision.action
 
     @property
-    def named(self) -> bool:
-        """Whether a profile names the host."""
+    def has_profile(self) -> bool:
+        """True if a profile names the host."""
         return self.decision.profile is not None
 
     @property
     def held(self) -> int:
-        """Bytes in memory, about."""
+        """Approximate bytes in memory."""
         fields = len(self.fields) + len(self.seen.query)
         return fields * BYTES_A_FIELD + self.sent.held + self.received.held
 
@@ -217,26 +217,26 @@ class Exchange:
 
     @property
     def forwarded(self) -> bool:
-        """Whether the request goes on to the real host."""
+        """True if the request goes on to the real host."""
         return self.action in FORWARDED and not self.undecided
 
     @property
     def traced(self) -> Traced | None:
-        """None where no spans are exported of it: that is where nothing is opened, too."""
-        if not self.trace.recorded or not self.named:
+        """None if its spans are not exported, which includes all that no profile names."""
+        if not self.trace.recorded or not self.has_profile:
             return None
         asked = self.asked - self.started if self.asked else 0
         return Traced(self.trace.parent_id, self.trace.client_span if asked else "", asked)
 
     def header(self, name: str) -> str:
-        """The first value under a lower-case name, "" when there is none."""
+        """The first value of a lower-case name, "" for none."""
         return first(self.seen.headers, name)
 
 
 def names_of(
     client: connection.Client, server: connection.Server, stands_for: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Every name that a connection carries: SNI, what its address stands for, where it leads."""
+    """Every name that a connection carries: the SNI, its destination, and what these stand for."""
     parts = [client.sni or "", stands_for.get(client.sockname[0], "")]
     if server.address is not None:
         parts += [server.address[0], stands_for.get(server.address[0], "")]

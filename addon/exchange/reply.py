@@ -1,4 +1,4 @@
-"""An answer of ours or of the mock, before it is bytes on a connection or mitmproxy's response.
+"""An answer of the sidecar or the mock, before it becomes bytes or a mitmproxy response.
 
 Made by `addon.exchange.routing`, sent by `addon.exchange.conversation`, given to mitmproxy by
 `addon.sidecar`, and recorded by `addon.record.capture`.
@@ -19,7 +19,7 @@ _NO_BODY = frozenset((204, 304))
 
 
 class Reply:
-    """`last`: the connection's end is the answer's, or the answer says that none may follow."""
+    """`last`: the connection ends with this answer, by its framing or by its header."""
 
     __slots__ = ("body", "bytes", "fields", "http_version", "last", "pairs", "reason", "status")
 
@@ -33,7 +33,7 @@ class Reply:
         method: str = "GET",
         http_version: str = "",
     ) -> None:
-        """`method` of the request; `http_version` where a real host chose it."""
+        """`method` is the request's; `http_version` is set for a real host's answer."""
         self.status = status
         self.reason = reason
         self.fields = fields
@@ -45,7 +45,7 @@ class Reply:
         self.pairs = headers_of(fields)
 
     def for_mitmproxy(self, request: http.Request) -> http.Response:
-        """HTTP/2 knows no header of the connection."""
+        """As mitmproxy's response; HTTP/2 knows no connection headers."""
         fields = self.fields
         if request.is_http2:
             fields = tuple(f for f in fields if f[0].lower() != b"connection")
@@ -56,7 +56,7 @@ class Reply:
 
 
 def reply_of(response: http.Response) -> Reply:
-    """What mitmproxy has of an answer: the content only where it was not streamed."""
+    """mitmproxy's response as a Reply; without its content if that was streamed."""
     data = response.data
     return Reply(
         data.status_code,
@@ -69,7 +69,7 @@ def reply_of(response: http.Response) -> Reply:
 
 @lru_cache(maxsize=128)
 def static(answer: Answer, method: str) -> Reply:
-    """The rule's own answer, made once."""
+    """The rule's own answer, cached."""
     rendered = render(answer, method)
     fields = tuple((_bytes(n), _bytes(v)) for n, v in rendered.headers)
     reason = rendered.reason.encode()
@@ -77,12 +77,12 @@ def static(answer: Answer, method: str) -> Reply:
 
 
 def headers_of(fields: Sequence[tuple[bytes, bytes]]) -> list[Pair]:
-    """Header fields in their order; bytes that are not UTF-8 as `\\xNN`."""
+    """Header fields in order; bytes that are not UTF-8 as `\\xNN`."""
     return [(text(n), text(v)) for n, v in fields]
 
 
 def closes(values: Sequence[bytes]) -> bool:
-    """Whether these values of `Connection` headers say that no request follows."""
+    """True if these values of `Connection` headers say `close`."""
     tokens = {token.strip(b" \t") for value in values for token in value.lower().split(b",")}
     return b"close" in tokens
 
@@ -93,7 +93,7 @@ def _last(status: int, fields: Fields, method: str) -> bool:
         return True
     if method == "HEAD" or status < 200 or status in _NO_BODY:
         return False
-    # Without a length, or with a coding that is not sent here.
+    # Its end is the connection's: no length, or a coding that the sidecar does not produce.
     return b"content-length" not in of or b"transfer-encoding" in of
 
 

@@ -1,7 +1,7 @@
-"""Who answers: the app's mock, or the rule's static answer in its place.
+"""Gets the answer from the app's mock, or gives the rule's static answer in its place.
 
-Used by `addon.exchanges` for every request that is not forwarded. The client is answered whatever
-the app does; the reason of a fall-back stands in the record and in a metric.
+Used by `addon.exchanges` for every request that is not forwarded. The client is answered even if
+the app fails; the record and a metric tell the reason of such a fall-back.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from app.contract.answer import BLOCKED, NO_TRAILERS, UNJUDGED
 from app.contract.rules import Answer
 
 ANSWER_SECONDS = 5.0  # for the app's answer, above the rule's own delay
-LONGEST_HOLD = 60.0  # seconds that a delay or a hang lasts at most, here as in the mock
+LONGEST_HOLD = 60.0  # the longest delay or hang in seconds, here as in the mock
 CIRCUIT_SECONDS = 1.0  # for which a failed app is not asked again
 
-# Not the mock's business, or set anew.
+# Headers that are none of the mock's business, or set anew.
 _LEFT_OUT = frozenset(
     (
         "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "te",
@@ -44,18 +44,18 @@ _FAILED = Answer(
 
 
 class Killed(Exception):
-    """The rule wants the client's connection cut, without an answer."""
+    """The rule cuts the client's connection instead of an answer."""
 
 
 class Router:
-    """Gets answers. One for the process; not thread-safe."""
+    """Gets answers. One per process; not thread-safe."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self._closed_until = 0.0
 
     async def answer(self, exchange: Exchange) -> Reply:
-        """The answer for the client; says in the exchange who gave it, and why not the app.
+        """The answer for the client; notes in the exchange who gave it, and why not the app.
 
         Raises Killed.
         """
@@ -72,8 +72,8 @@ class Router:
         return _relayed(answered, exchange.seen.method)
 
     def late(self, exchange: Exchange) -> Reply:
-        """The rule's answer at once, where there is no more time; and the app is left alone if it
-        was that which took it.
+        """The rule's answer at once, when time is up; if it was the app that took too long, the
+        circuit opens.
 
         Raises Killed.
         """
@@ -85,7 +85,7 @@ class Router:
         return failed(exchange.seen.method) if rule is None else _static(exchange, rule.answer)
 
     def answer_now(self, exchange: Exchange) -> Reply | None:
-        """The answer that needs nobody, None for one that the app is asked for."""
+        """The answer if nobody has to be asked, None if the app has to be."""
         rule = exchange.decision.rule
         if exchange.action not in ANSWERED or rule is None:
             answer = BLOCKED
@@ -97,7 +97,7 @@ class Router:
         return static(answer, exchange.seen.method)
 
     async def takes_over(self) -> bool:
-        """Whether the app is there to speak with the client itself (WebSocket, slow body)."""
+        """True if the app is up to speak with the client itself (WebSocket, slow body)."""
         if self._is_open():
             return False
         if await self.pool.reachable():
@@ -129,12 +129,12 @@ class Router:
             raise
         exchange.answered = now()
         if _is_own_failure(answered, answer):
-            # One rule's failure, as of a template. The others go on asking.
+            # One rule's failure, for example of its template: other rules still ask the app.
             raise AppFailed("app_error", f"the app answered {answered.status}")
         return answered
 
     async def _static(self, exchange: Exchange, answer: Answer) -> Reply:
-        """The rule's answer without the app. Of a delay or a hang, what the app has not taken."""
+        """The rule's answer without the app, after the rest of the rule's own delay."""
         exchange.answered_by = "sidecar"
         waited = (now() - exchange.asked) / 1e9 if exchange.asked else 0
         left = _hold(_last(answer)) - waited
@@ -151,12 +151,10 @@ class Router:
 
 
 def internal_headers(exchange: Exchange, host: str) -> list[tuple[bytes, bytes]]:
-    """What tells the mock which exchange this is; `host` when the request has no Host header."""
-    decision = exchange.decision
-    rule = f"{decision.profile.id}/{decision.rule.id}" if decision.profile and decision.rule else ""
+    """Headers that tell the mock the exchange; `host` if the request has no Host header."""
     pairs = [
         (names.HEADER_RECORD, exchange.id),
-        (names.HEADER_RULE, rule),
+        (names.HEADER_RULE, exchange.decision.name),
         (names.HEADER_SCHEME, exchange.line.scheme),
         ("traceparent", exchange.trace.traceparent),
     ]
@@ -169,13 +167,13 @@ def internal_headers(exchange: Exchange, host: str) -> list[tuple[bytes, bytes]]
 
 @lru_cache(maxsize=256)
 def to_mock(name: bytes) -> bool:
-    """Whether a client's header goes on to the mock: not those that only the sidecar may set."""
+    """True if the mock gets this client header; only the sidecar may set the others."""
     lower = name.decode("latin-1").lower()
     return lower not in _LEFT_OUT and lower not in names.HEADERS_INTERNAL
 
 
 def hand_over(exchange: Exchange, request: http.Request, app: tuple[str, int]) -> None:
-    """Turns the request into one to the mock, for mitmproxy to carry both ways."""
+    """Redirects the request to the mock; mitmproxy carries it both ways."""
     host = "" if "host" in request.headers else exchange.seen.host
     kept = [
         h for h in request.headers.fields
@@ -183,13 +181,13 @@ def hand_over(exchange: Exchange, request: http.Request, app: tuple[str, int]) -
                                              b"transfer-encoding")
     ]  # fmt: skip
     request.headers.fields = (*kept, *internal_headers(exchange, host))
-    # Not the setters of the request itself: they would change the Host header.
+    # Not the request's own setters: they would change the Host header.
     request.data.host, request.data.port = app
     request.data.scheme = b"http"
 
 
 def failed(method: str) -> Reply:
-    """When this program is at fault."""
+    """The answer when the sidecar itself is at fault."""
     return static(_FAILED, method)
 
 
@@ -215,24 +213,24 @@ def _variants(answer: Answer) -> Iterator[Answer]:
 
 @lru_cache(maxsize=128)
 def own_seconds(answer: Answer) -> float:
-    """What the rule itself asks for at most: a rule that is slow by intent is no failure."""
+    """The rule's own delay at most: a rule that is slow on purpose is no failure."""
     slow_body = any(a.fault == "slow_body" for a in _variants(answer))
     return LONGEST_HOLD if slow_body else max(map(_hold, _variants(answer)))
 
 
 def _hold(answer: Answer) -> float:
-    """Seconds until the answer begins, or is none."""
+    """Seconds until the answer begins, or the connection is cut."""
     delay = answer.delay_ms / 1000
     return LONGEST_HOLD if answer.fault == "hang" else min(delay, LONGEST_HOLD)
 
 
 def _last(answer: Answer) -> Answer:
-    """Of a sequence, whose state is the app's."""
+    """The last of a sequence: only the app knows its position."""
     return answer.sequence[-1] if answer.sequence else answer
 
 
 def _static(exchange: Exchange, answer: Answer) -> Reply:
-    """Raises Killed where the fault is that there is no answer."""
+    """Raises Killed if the rule's fault is to give no answer."""
     answer = _last(answer)
     if answer.fault in ("hang", "reset"):
         raise Killed
@@ -240,18 +238,18 @@ def _static(exchange: Exchange, answer: Answer) -> Reply:
 
 
 def _is_own_failure(answered: Answered, answer: Answer) -> bool:
-    """Whether the app failed, as opposed to answering with the status the rule asks for."""
+    """True if the app failed, False if the rule asks for this status."""
     if any(n.lower() == _ERROR for n, _ in answered.headers):
         return True
     if answered.status in {a.status for a in _variants(answer)}:
         return False
-    # 400 and 413 come from the app's server, 404 from a mock that knows no such rule (any more).
+    # 400 and 413 come from the app's server, 404 from a mock without that rule (any more).
     return answered.status in (400, 404, 413) or answered.status >= 500
 
 
 def _raw(exchange: Exchange) -> bytes:
-    """The request for the mock, whole. Bytes no server takes in a target are percent-encoded, and
-    one without a slash, as HTTP/2 may have it, gets it."""
+    """The whole request for the mock. Bytes not allowed in a target are percent-encoded, and one
+    without a leading slash, which HTTP/2 allows, gets it."""
     target = _NOT_IN_TARGET.sub(lambda found: b"%%%02X" % found[0][0], exchange.target)
     if not target.startswith(b"/"):
         target = b"/" + target

@@ -1,4 +1,3 @@
-"""All that knows mitmproxy's insides: what of it is imported (`imports`, `hooks`), the connection
-it
-reads (`handler`), which layer takes it (`next_layer`), and the layers in place of its own.
+"""Contains all code that depends on mitmproxy's internals: its imports (`imports`, `hooks`), the
+connections it reads (`handler`), the choice of their layers (`next_layer`), and our own layers.
 """

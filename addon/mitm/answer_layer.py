@@ -1,6 +1,6 @@
-"""A conversation (`addon.exchange.conversation`) on a connection that mitmproxy reads.
+"""Runs a conversation (`addon.exchange.conversation`) on a connection that mitmproxy reads.
 
-Put in place by `addon.mitm.next_layer`: for CONNECT, and for what comes without TLS.
+`addon.mitm.next_layer` chooses it for CONNECT, and for connections without TLS.
 """
 
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from addon.exchange.exchange import Exchange, Line
 from addon.mitm.layers import Http
 from addon.mitm.relay import LayerEvents
 
-UNSENT_CAP = 256 * 1024  # bytes of answers that wait to be sent before another request is read
-RETRY_S = 0.02  # until another look whether the client has read; twice as long after each
+UNSENT_CAP = 256 * 1024  # bytes of unsent answers over which no further request is read
+RETRY_S = 0.02  # until the next look if the client has drained them; doubles each time
 RETRY_MOST_S = 1.0
 
 
 @dataclass
 class AskAppHook(commands.StartHook):
-    """mitmproxy calls `ask_app` of `addon.exchanges` with it, which has the exchange answered."""
+    """Has mitmproxy call `ask_app` of `addon.exchanges`, which gets the answer."""
 
     exchange: Exchange
 
 
 class AnswerLayer(layer.Layer):
-    """A conversation on a connection that mitmproxy reads."""
+    """The layer of such a conversation."""
 
     def __init__(self, context: Context, told: LayerEvents) -> None:
         super().__init__(context)
@@ -35,11 +35,11 @@ class AnswerLayer(layer.Layer):
         self._to_send = bytearray()
         self._talk = Conversation(told.answers, self._line, self._add)
         self._hook: AskAppHook | None = None
-        self._looking: commands.RequestWakeup | None = None  # whether the client has read
+        self._looking: commands.RequestWakeup | None = None  # back-pressure: the next look
         self._retry = RETRY_S
         self.over: Http | None = None
 
-    # For `addon.mitm.handler`.
+    # Read by `addon.mitm.handler`.
 
     @property
     def answers(self) -> int:
@@ -101,8 +101,8 @@ class AnswerLayer(layer.Layer):
             yield commands.CloseConnection(self.context.client)
         elif talk.asked is not None and self._hook is None:
             self._hook = AskAppHook(talk.asked)
-            # With a layer there mitmproxy tells when the hook has ended, and until then this layer
-            # still gets events: it must see that the client leaves.
+            # With a layer as value mitmproxy tells that layer of the hook's end, and still gives it
+            # events meanwhile: it must see the client leave.
             self._hook.blocking = self  # type: ignore[assignment]
             yield self._hook
         elif talk.over is not None:

@@ -1,9 +1,9 @@
-"""TLS contexts for the clients of telemetry hosts: kept between connections, one for each name that
-clients ask for, so clients can resume their sessions.
+"""TLS contexts for clients of telemetry hosts: one per name that clients ask for, kept between
+connections, so that clients can resume their sessions.
 
-Asked by `addon.arrive.direct`, and an addon before mitmproxy's own, which makes key and certificate
-ready anew for every connection. `addon.proxy` has those of the profiles' hosts made before the
-first connection.
+Used by `addon.arrive.direct`, and as an addon before mitmproxy's own, which prepares key and
+certificate anew for every connection. `addon.proxy` has those of the profiles' hosts made before
+the first connection.
 """
 
 import datetime
@@ -19,27 +19,28 @@ from mitmproxy.connection import Client, ConnectionState
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 
-from addon.target.dns import Address, is_address
+from addon.target.dns import Address
 from addon.tls.connection import Connection
 from addon.tls.constraints import of_certificate
 from app.contract import signing
+from app.contract.hosts import is_address
 
 MOST_CONTEXTS = 64  # a profile may name hosts by pattern, and clients choose names
-_LIFETIME = datetime.timedelta(days=199)  # of a certificate; longer ones are refused by some
-_RENEWED_S = 60 * 86_400.0  # after which all are made anew
+_LIFETIME = datetime.timedelta(days=199)  # of a certificate; some clients refuse longer ones
+_RENEWED_S = 60 * 86_400.0  # after which all contexts are made anew
 
-# In this order where a client offers several; others are answered without a protocol.
+# Preferred in this order; a client that offers only others gets no protocol.
 _ALPN = ["h2", "http/1.1", "http/1.0"]
 
 
 class Contexts:
-    """`tls_config` gives the certificates, and serves what is not served here."""
+    """`tls_config` gives the certificates, and serves connections that this does not."""
 
     def __init__(self) -> None:
         self.tls_config = TlsConfig()
         self._made: dict[tuple[str, str], ssl.SSLContext] = {}
         self._until = time.monotonic() + _RENEWED_S
-        self._left: dict[Address, Connection] = {}  # by the client's address
+        self._left: dict[Address, Connection] = {}  # from `leave`, by the client's address
 
     def prepare(self, hosts: Iterable[str]) -> None:
         """Makes the contexts of these hosts."""
@@ -47,10 +48,10 @@ class Contexts:
             self.of(host, host)
 
     def of(self, name: str, host: str) -> ssl.SSLContext:
-        """For clients that ask for this name, or without one are connected to this address; `host`
-        is who they mean."""
+        """The context for clients that ask for this name, or without SNI connect to this address;
+        `host` is the host that they mean."""
         key = name, host
-        if time.monotonic() > self._until:  # they would end before the pod does
+        if time.monotonic() > self._until:  # their certificates would expire before the pod ends
             self._made.clear()
             self.tls_config.certstore.certs.clear()
             self._until = time.monotonic() + _RENEWED_S
@@ -69,10 +70,10 @@ class Contexts:
         return found
 
     def _signed(self, name: str, host: str) -> tuple[str, str]:
-        """The names of the certificate: a client looks for one of them, and takes none with another
-        that the authority may not sign for, such as the real address of a host."""
+        """The names for the certificate. A client needs one of them, and rejects a certificate with
+        a name outside the authority's constraints, such as the real address of a host."""
         held = self.tls_config.certstore.default_ca.to_cryptography()
-        # Not after its authority's end; mitmproxy counts from two days ago.
+        # It must not outlive its authority; mitmproxy counts from two days ago.
         left = held.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
         certs.CERT_EXPIRY = min(_LIFETIME, left + datetime.timedelta(days=1))
         permitted = of_certificate(held)
@@ -81,12 +82,12 @@ class Contexts:
         if is_address(name) and not permitted.permits(name) and host and not is_address(host):
             name = host
         host = host.rstrip(".")
-        if host and not permitted.permits(host):  # what CONNECT named may be another one, too
+        if host and not permitted.permits(host):  # CONNECT may have named a foreign host
             host = name
         return name, host
 
     def leave(self, peer: Address, connection: Connection) -> None:
-        """For mitmproxy's connection with this client, which is about to begin."""
+        """Keeps a TLS connection for mitmproxy's connection with this client, which comes next."""
         self._left[peer] = connection
 
     def tls_start_client(self, data: tls.TlsData) -> None:
@@ -104,7 +105,7 @@ class Contexts:
 def _make(entry: CertStoreEntry) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.set_ciphers("DEFAULT")  # OpenSSL's, which are more than Python's: old clients call too
+    made.set_ciphers("DEFAULT")  # OpenSSL's list, longer than Python's, as some clients are old
     made.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     made.set_alpn_protocols(_ALPN)
     signing.load(made, signing.key_pem(entry.privatekey) + entry.cert.to_pem())

@@ -1,7 +1,7 @@
-"""HTTP/2 with bounds, on both sides: who resets streams or sends frames that carry nothing without
-end is told GOAWAY, and its connection closed.
+"""HTTP/2 with bounds, on both sides: a peer that floods with resets or empty frames gets GOAWAY,
+and its connection is closed.
 
-Put in place by `addon.mitm.layers`.
+`addon.mitm.layers` puts it in place.
 """
 
 import time
@@ -18,10 +18,10 @@ from addon.bounds import DEFAULTS, REASON, WINDOW_S, Bounds
 from addon.mitm.overrun import exceeded
 from app.contract.record import REASONS
 
-# h2 takes 64 CONTINUATION frames for one header list: so one that is never ended has 1 MiB at most,
-# and not the 8 MiB of mitmproxy's larger frames.
+# h2 allows 64 CONTINUATION frames per header list: at this size an endless one holds 1 MiB at most,
+# with mitmproxy's larger frames it would be 8 MiB.
 FRAME_SIZE = 16 * 1024
-PIECE = 8 * 1024  # bytes that are looked at before they are counted
+PIECE = 8 * 1024  # bytes that h2 gets before their frames are counted
 
 _EMPTY = (
     h2.events.PingReceived,
@@ -37,7 +37,7 @@ _EMPTY = (
 
 
 class Flood(ProtocolError):
-    """More than a bound allows."""
+    """A bound was exceeded."""
 
     error_code = ErrorCodes.ENHANCE_YOUR_CALM
 
@@ -47,7 +47,7 @@ class Flood(ProtocolError):
 
 
 class Rate:
-    """How often something happened in the current window."""
+    """Counts events in the current window."""
 
     __slots__ = ("_began", "_count", "most")
 
@@ -57,7 +57,7 @@ class Rate:
         self._began = 0.0
 
     def over(self, number: int) -> bool:
-        """Counts, and tells whether it is more than the window allows."""
+        """Counts these; True once the window has more than it allows."""
         now = time.monotonic()
         if now - self._began > WINDOW_S:
             self._began, self._count = now, 0
@@ -66,8 +66,8 @@ class Rate:
 
 
 class Frames(BufferedH2Connection):
-    """Counts what arrives. A WINDOW_UPDATE carries nothing where it follows no data of ours: two
-    are due for each frame of data."""
+    """Counts received frames. A WINDOW_UPDATE is needless unless it follows our data: two are due
+    for each frame of it."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
 
@@ -81,7 +81,7 @@ class Frames(BufferedH2Connection):
         self.local_settings.acknowledge()
 
     def receive_data(self, data: Any) -> list[h2.events.Event]:
-        # In pieces: a flood is not read to its end.
+        # In pieces, so that a flood is not read to its end.
         events = []
         for begin in range(0, len(data), PIECE):
             events += self._receive(data[begin : begin + PIECE])
@@ -116,14 +116,14 @@ class Frames(BufferedH2Connection):
             self._needless += 1
 
     def waiting(self, stream_id: int | None = None) -> int:
-        """Bytes for the other side, of one stream or all, that its windows do not allow yet."""
+        """Bytes that the peer's flow-control windows hold back, of one stream or all."""
         found = self.stream_buffers.values() if stream_id is None else (
             self.stream_buffers.get(stream_id, ()),
         )  # fmt: skip
         return sum(len(x.data) for queue in found for x in queue)
 
     def partial(self) -> int:
-        """Bytes of what has not arrived whole."""
+        """Bytes of incomplete frames and header lists."""
         incoming = self.incoming_buffer
         return len(incoming._data) + sum(len(f.data) for f in incoming._headers_buffer)
 
@@ -135,7 +135,7 @@ def _is_empty(event: h2.events.Event) -> bool:
 
 
 class _Calm:
-    """Mixed into mitmproxy's two connections."""
+    """Turns a flood into GOAWAY; mixed into mitmproxy's two connections."""
 
     def handle_h2_event(self, event: h2.events.Event) -> layer.CommandGenerator[bool]:
         if not isinstance(event, Flood):

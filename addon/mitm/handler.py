@@ -1,8 +1,8 @@
-"""A connection that mitmproxy reads: one guest of `addon.arrive.memory`, that is not read from
-while what it sent cannot go on, and that leaves nothing behind.
+"""The handler of a connection that mitmproxy reads: it can be weighed and evicted by
+`addon.arrive.memory`, applies back-pressure, and frees all memory at its end.
 
-Put in place by `addon.mitm.layers`. All that is known here of what mitmproxy keeps in its layers
-stands in `kept`, `ahead` and `behind`.
+`addon.mitm.layers` puts it in place. Only `kept`, `ahead` and `behind` know what mitmproxy's layers
+keep in memory.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from addon.exchange.exchange import KEY, Exchange
 from addon.mitm.flood import Frames
 from addon.mitm.relay import LayerEvents
 
-AHEAD_CAP = 256 * 1024  # bytes that wait inside of one direction before it is read no further
-READ = 64 * 1024  # bytes that are read of a socket at once
+AHEAD_CAP = 256 * 1024  # bytes waiting inside, over which one direction is not read
+READ = 64 * 1024  # bytes of one read
 
 Layer = layer.Layer
 
@@ -43,14 +43,14 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
 
     async def handle_client(self) -> None:
         writer = self.transports[self.client].writer
-        if not isinstance(writer, asyncio.StreamWriter):  # of UDP, which nobody listens to
+        if not isinstance(writer, asyncio.StreamWriter):  # UDP, on which nothing listens
             return
         if not self._memory.enter(self):
             writer.transport.abort()
             return
         try:
             await super().handle_client()
-            if unsent(writer):  # closed, but its client does not read
+            if unsent(writer):  # closed, but its client has not drained it
                 with contextlib.suppress(OSError, TimeoutError):
                     async with asyncio.timeout(self._memory.bounds.body):
                         await writer.wait_closed()
@@ -60,8 +60,8 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
             self._dissolve()
 
     def _dissolve(self) -> None:
-        """Layers know each other, and Python would find such circles by their number only, when it
-        may be too late for their size."""
+        """Breaks the layers' reference cycles: Python collects cycles by their number, which may
+        be too late for their size."""
         self._ended = True
         for one in list(walk(self.layer)):
             one.context.layers.clear()
@@ -73,7 +73,7 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
         io = self.transports[connection]
         writer = io.writer
         if isinstance(writer, asyncio.StreamWriter) and isinstance(io.reader, asyncio.StreamReader):
-            # asyncio's 256 KiB and 128 KiB, before anybody has seen them, are much for many.
+            # asyncio's defaults of 256 KiB and 128 KiB are too much for many connections.
             writer.transport.max_size = READ  # type: ignore[attr-defined]
             io.reader._limit = READ // 4  # type: ignore[attr-defined]
             writer.write = partial(_write, writer, writer.write)  # type: ignore[method-assign]
@@ -82,12 +82,12 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
             await super().handle_connection(connection)
         finally:
             self._read.pop(connection, None)
-            # What a real host has not taken when its connection is closed, nobody waits for.
+            # Nobody waits for bytes that a real host left unread when its connection is closed.
             if connection is not self.client and unsent(writer):
                 abort(writer)
 
     async def server_event(self, event: events.Event) -> None:
-        if self._ended:  # a hook's task
+        if self._ended:  # the event is of a hook's task
             return
         await super().server_event(event)
         if isinstance(event, events.DataReceived):
@@ -100,8 +100,8 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
                 waiter.set_result(None)
 
     async def drain_writers(self) -> None:
-        """Back-pressure. mitmproxy's own looks at the sockets only, and goes on reading what a
-        layer that waits puts aside."""
+        """Back-pressure. mitmproxy's own watches the sockets only, and goes on reading what a
+        waiting layer queues."""
         await super().drain_writers()  # type: ignore[no-untyped-call]
         task = asyncio.current_task()
         source = next((c for c, io in self.transports.items() if io.handler is task), None)
@@ -113,7 +113,7 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
     def _aside(self, source: Connection) -> int:
         return ahead(self.layer) if source is self.client else behind(self.layer, source)
 
-    # As a guest of `addon.arrive.memory`.
+    # The interface of `addon.arrive.memory.Guest`.
 
     @property
     def served(self) -> bool:
@@ -155,13 +155,13 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
 
 
 def abort(writer: Any) -> None:
-    """Closes, whatever was not sent."""
+    """Closes at once, and drops unsent bytes."""
     if isinstance(writer, asyncio.StreamWriter):
         writer.transport.abort()
 
 
 def _write(writer: asyncio.StreamWriter, write: Callable[[bytes], None], data: bytes) -> None:
-    """In pieces: of what asyncio is given at once it keeps all until the last byte is sent."""
+    """Writes in pieces: asyncio keeps each buffer whole until its last byte is sent."""
     if len(data) <= READ:
         write(data)
         return
@@ -172,8 +172,8 @@ def _write(writer: asyncio.StreamWriter, write: Callable[[bytes], None], data: b
 
 
 def forgetful(transport: Any) -> None:
-    """An error of the socket is kept until the connection's tasks have ended, and its traceback
-    would keep all that was being sent."""
+    """Drops the traceback of a socket's error: it would keep all bytes that were being sent until
+    the connection's tasks have ended."""
     lost = transport._fatal_error
     transport._fatal_error = lambda error, *said: lost(error.with_traceback(None), *said)
 
@@ -190,7 +190,7 @@ def unsent(writer: Any) -> int:
 
 
 def walk(top: Layer | None) -> Iterator[Layer]:
-    """This layer and all below."""
+    """This layer and all below it."""
     found, seen = [top], set[int]()
     while found:
         one = found.pop()
@@ -205,14 +205,14 @@ def walk(top: Layer | None) -> Iterator[Layer]:
             found += one.streams.values()
         else:
             found.append(getattr(one, "child_layer", None))
-            found.append(getattr(one, "over", None))  # of addon.exchange.conversation
-        # Some know the one below only by its function.
+            found.append(getattr(one, "over", None))  # of addon.mitm.answer_layer
+        # Some layers know their child only by its method.
         below = getattr(one._handle_event, "__self__", None)
         found.append(below if isinstance(below, Layer) else None)
 
 
 def kept(one: Layer) -> int:
-    """Bytes that this layer keeps."""
+    """Bytes that this layer keeps in memory."""
     size = _size(one._paused_event_queue) if one._paused_event_queue else 0
     if isinstance(one, layer.NextLayer):
         size += _size(one.events)
@@ -229,12 +229,12 @@ def kept(one: Layer) -> int:
     elif frames := frames_of(one):
         size += frames.waiting() + frames.partial()
     else:
-        size += getattr(one, "held", 0)  # of addon.exchange.conversation
+        size += getattr(one, "held", 0)  # of addon.mitm.answer_layer
     return size
 
 
 def release(one: Layer) -> None:
-    """Lets go of what this layer keeps, before its connection's tasks have ended."""
+    """Frees the bytes that this layer keeps, before its connection's tasks have ended."""
     one._paused_event_queue.clear()
     if isinstance(one, layer.NextLayer):
         one.events.clear()
@@ -254,25 +254,25 @@ def release(one: Layer) -> None:
 
 
 def ahead(top: Layer) -> int:
-    """Bytes of the client's that wait for something else than the client."""
+    """The client's bytes that wait for something other than more bytes."""
     size = 0
     for one in walk(top):
         if one._paused_event_queue:
             size += _size(one._paused_event_queue)
         if isinstance(one, _http1.Http1Server) and one.state == one.wait:
             size += len(one.buf)
-        size += getattr(one, "ahead", 0)  # of addon.exchange.conversation
+        size += getattr(one, "ahead", 0)  # of addon.mitm.answer_layer
     return size
 
 
 def behind(top: Layer, source: Connection) -> int:
-    """Bytes of this real host's that wait for the client to allow more, in HTTP/2."""
+    """This real host's bytes that the client's HTTP/2 windows hold back."""
     for one in walk(top):
         if isinstance(one, http_layers.HttpLayer) and source in one.connections:
             client = frames_of(one.connections.get(one.context.client))
             if client is None:
                 return 0
-            # Over HTTP/1 one stream at a time comes from there.
+            # Over HTTP/1 the host sends one stream at a time.
             of = [x.stream_id for x in walk(one.connections[source])
                   if isinstance(x, _http1.Http1Client)]  # fmt: skip
             return client.waiting(of[0] if of else None)
@@ -280,7 +280,7 @@ def behind(top: Layer, source: Connection) -> int:
 
 
 def stage(one: Layer, found: dict[Stage, int]) -> None:
-    """Adds what this layer is receiving from the client."""
+    """Adds the stages that this layer is receiving from the client."""
     if isinstance(one, layer.NextLayer):
         if one.layer is None and _size(one.events):
             found["head", 0] = 0
@@ -303,16 +303,16 @@ def stage(one: Layer, found: dict[Stage, int]) -> None:
         if not frames.config.client_side and frames.incoming_buffer._headers_buffer:
             found["head", frames.highest_inbound_stream_id] = 0
     else:
-        found |= getattr(one, "stages", dict)()  # of addon.exchange.conversation
+        found |= getattr(one, "stages", dict)()  # of addon.mitm.answer_layer
 
 
 def answered(one: Layer) -> bool:
-    """Whether a request that this layer read had its answer."""
+    """True if a request that this layer read was answered."""
     if isinstance(one, _http1.Http1Server):
         return one.stream_id > 1
     if frames := frames_of(one):
         return not frames.config.client_side and frames.highest_inbound_stream_id > 1
-    return bool(getattr(one, "answers", 0))  # of addon.exchange.conversation
+    return bool(getattr(one, "answers", 0))  # of addon.mitm.answer_layer
 
 
 def frames_of(one: Layer | None) -> Frames | None:
@@ -326,11 +326,11 @@ def exchange_of(stream: http_layers.HttpStream) -> Exchange | None:
     return found if isinstance(found, Exchange) else None
 
 
-FRAGMENT = 512  # bytes that one fragment of a WebSocket message counts for, besides its content
+FRAGMENT = 512  # overhead in bytes of one fragment of a WebSocket message
 
 
 def message_size(side: websocket.WebsocketConnection) -> int:
-    """Bytes that the message which is being received takes."""
+    """Memory of the message that is being received, in bytes."""
     return sum(map(len, side.frame_buf)) + FRAGMENT * len(side.frame_buf)
 
 

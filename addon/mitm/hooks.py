@@ -1,6 +1,6 @@
-"""mitmproxy's addon manager, which looks up once who has a hook, and not for every event.
+"""mitmproxy's addon manager, with a cache of which addons have which hook.
 
-Used by `addon.proxy`: a connection has eight hooks, a forwarded request five, and most have nobody.
+Used by `addon.proxy`: a connection has eight hooks, a forwarded request five, most with no addon.
 """
 
 import inspect

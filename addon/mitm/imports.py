@@ -1,9 +1,9 @@
-"""mitmproxy without the imports of what the sidecar never uses.
+"""Imports mitmproxy without the parts that the sidecar never uses.
 
-Its addons' package imports all of them (web frameworks, LDAP, ...), and five are used. Its layers
-import QUIC, which no listener of ours speaks. Its commands and option files, which nobody here
-types or writes, bring parsers with them. And requests, which OpenTelemetry's exporter sends with,
-guesses the encodings of texts with tables of 4 MiB.
+Its package of addons imports all of them (web frameworks, LDAP, ...); five are used. Its layers
+import QUIC, which no listener here speaks. Its commands and option files, unused here, import
+parsers. And requests, with which OpenTelemetry's exporter sends, guesses encodings by tables of
+4 MiB.
 
 Imported by `addon.proxy` before anything of `mitmproxy.addons`.
 """
@@ -23,12 +23,12 @@ _ABSENT = (
     "mitmproxy.proxy.layers.http._http3",
     "mitmproxy.command_lexer",
 )
-_REFUSED = "charset_normalizer"  # who imports it does without
-_LATER = ("pyparsing", "ruamel.yaml")  # imported at their first use
+_REFUSED = "charset_normalizer"  # importers have a fall-back
+_LATER = ("pyparsing", "ruamel.yaml")  # imported at first use
 
 
 class Absent(types.ModuleType):
-    """Has a class for every name that is imported from it, of which there is never an object."""
+    """Gives an empty class for every name imported from it; no object of one is ever made."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -59,13 +59,13 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Does nothing where the addons are already imported, as in mitmdump."""
+    """Does nothing if the addons are imported already, as in mitmdump."""
     if _ADDONS in sys.modules:
         return
     found = importlib.util.find_spec("mitmproxy")
     if found is None or found.submodule_search_locations is None:
         raise ModuleNotFoundError("No module named 'mitmproxy'", name="mitmproxy")
-    # An empty package in its place, whose modules are found where they are.
+    # An empty package in its place; its modules are found in the original folder.
     package = types.ModuleType(_ADDONS)
     package.__path__ = [f"{path}/addons" for path in found.submodule_search_locations]
     sys.modules[_ADDONS] = package

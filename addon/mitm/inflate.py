@@ -1,9 +1,9 @@
-"""WebSocket messages, and compressed ones inflated, up to a bound: a few bytes may stand for a
-thousand times as many. And a ping between the frames of a compressed one does not end it: wsproto
-1.3 takes the end of any frame with FIN, a ping's too, for the end of the message, and reads the
-rest as not compressed.
+"""WebSocket messages with a bound on their inflated size, as a few bytes may inflate to a thousand
+times as many. It also works around wsproto 1.3, which takes the end of any frame with FIN, a ping's
+too, for the end of a compressed message, and reads its rest as not compressed.
 
-Put in place by `addon.mitm.layers`, for both directions.
+
+`addon.mitm.layers` puts it in place, for both directions.
 """
 
 import zlib
@@ -25,7 +25,7 @@ class Inflate(PerMessageDeflate):
         super().__init__()
         self.over = False
         self._inflated = 0  # of the message that is being received
-        self._around: bool | None = None  # whether the message is compressed around a control frame
+        self._around: bool | None = None  # the state of the message around a control frame
 
     def frame_inbound_header(
         self,
@@ -63,7 +63,7 @@ class Inflate(PerMessageDeflate):
 
 
 class Messages(layers.WebsocketLayer):
-    """WebSocket messages, each of which mitmproxy holds until it is whole: not without bound."""
+    """WebSocket messages with a bound: mitmproxy holds each one until it is whole."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
     _refused = False
@@ -74,7 +74,7 @@ class Messages(layers.WebsocketLayer):
             return
         sides = (self.client_ws, self.server_ws)
         if any(getattr(x, "over", False) for side in sides for x in side._proto.extensions):
-            self._refused = True  # which wsproto has told both sides
+            self._refused = True  # wsproto has told both sides
             exceeded("websocket", self)
         elif max(map(message_size, sides)) > self.bounds.websocket:
             self._refused = True

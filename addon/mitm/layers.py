@@ -1,8 +1,8 @@
-"""mitmproxy's HTTP and TCP layers, where its own would buffer without bound, crash or not count.
+"""HTTP and TCP layers in place of mitmproxy's, which buffer without bound, crash or do not count.
 
-Put in place by `addon.mitm.next_layer`. They go through mitmproxy's public `next_layer` hook; only
-the clients of real hosts, HTTP/2, the WebSocket layer and the connection's handler, which no hook
-reaches, are put in by `install`.
+`addon.mitm.next_layer` chooses them, through mitmproxy's public `next_layer` hook. `install` adds
+those that no hook reaches: the clients of real hosts, HTTP/2, WebSocket and the connection's
+handler.
 """
 
 import logging
@@ -46,17 +46,17 @@ from addon.mitm.handler import Handler
 from addon.mitm.inflate import Inflate, Messages
 from addon.mitm.legible import too_large
 from addon.mitm.overrun import exceeded
-from addon.mitm.relay import LayerEvents, Relay, Tunnel
+from addon.mitm.relay import LayerEvents, Relay, UnnamedTunnel
 from addon.mitm.upstream import Client
-from addon.target.dns import is_address
 from addon.target.first_bytes import starts_like_http
 from addon.target.hello import HEAD_CAP
+from app.contract.hosts import is_address
 
 log = logging.getLogger(__name__)
 
 
 class Stream(HttpStream):
-    """One request: of a body that is answered here only the first bytes are kept, however long."""
+    """One request. Of a body that is answered here only the first bytes are kept."""
 
     def __init__(self, context: Context, stream_id: int, told: LayerEvents) -> None:
         super().__init__(context, stream_id)
@@ -73,7 +73,7 @@ class Stream(HttpStream):
         exchange.sent.add(event.data)
         if not exchange.undecided:
             return
-        # The rule looks into the body: it is held back until it has ended, or is over the cap.
+        # The rule judges the body: it is held back until it is whole, or over the cap.
         self.request_body_buf += event.data
         if exchange.sent.whole:
             return
@@ -96,7 +96,7 @@ class Stream(HttpStream):
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
         if isinstance(event, ResponseProtocolError) and self._mock_owes():
-            # The mock, which was to speak with the client itself, is gone without an answer.
+            # The mock, which was to speak with the client itself, left without an answer.
             reply = self.told.unrouted(self.flow.metadata[KEY], event.message)
             if reply is not None:
                 self.flow.response = reply.for_mitmproxy(self.flow.request)
@@ -104,12 +104,12 @@ class Stream(HttpStream):
                 return
             event = ResponseProtocolError(self.stream_id, "killed", ErrorCode.KILL)
         yield from super().handle_protocol_error(event)
-        # A stream knows itself, and stays until Python looks for such circles.
+        # A stream refers to itself, so only Python's cycle collector frees it.
         self.request_body_buf.clear()
         self.response_body_buf.clear()
 
     def _mock_owes(self) -> bool:
-        """The whole request is the mock's, and nothing of an answer came."""
+        """True if the mock has the whole request, and sent nothing of an answer."""
         exchange = self.flow.metadata.get(KEY)
         waits = self.server_state == self.state_wait_for_response_headers
         return bool(exchange and exchange.routed) and self.client_state == self.state_done and waits
@@ -140,8 +140,8 @@ class Stream(HttpStream):
         yield DropStream(self.stream_id)
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
-        """A tunnel to a host by name that no profile names is connected at once, so that protocols
-        in which the server speaks first work, and that a failure is told to the client."""
+        """Connects a tunnel at once to a host that no profile names: so protocols work in which
+        the server speaks first, and the client learns of a failure."""
         host = self.flow.request.host
         if is_address(host) or self.told.names(host):
             yield from super().handle_connect_regular()  # type: ignore[no-untyped-call]
@@ -150,13 +150,13 @@ class Stream(HttpStream):
         if err:
             self.flow.response = http.Response.make(502, f"cannot connect: {err}\n")
             Relay(self.context, self.told, host=host, reason="not_named")  # to be recorded
-        self.child_layer = Tunnel(self.context, self.told, host)
+        self.child_layer = UnnamedTunnel(self.context, self.told, host)
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
 
 class Http1Server(_http1.Http1Server):
-    """HTTP/1 towards the client: refuses what cannot be judged, bounds the head, and hands trailers
-    on instead of crashing."""
+    """HTTP/1 towards the client: refuses what cannot be judged, bounds the head, and passes
+    trailers on instead of crashing."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
 
@@ -179,7 +179,7 @@ class Http1Server(_http1.Http1Server):
             yield from self._refuse(400, "This is no request of HTTP/1.0 or HTTP/1.1.")
             return
         yield from super().read_headers(event)
-        if self.state == self.done and self.request is None:  # mitmproxy has refused it
+        if self.state == self.done and self.request is None:  # mitmproxy refused it
             self._told.refused(self.context, begun)
 
     def _too_large(self, over: str) -> str:
@@ -192,10 +192,10 @@ class Http1Server(_http1.Http1Server):
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         try:
             yield from super().read_body(event)
-        except NotImplementedError:  # how mitmproxy 12 says that there are trailers
+        except NotImplementedError:  # mitmproxy 12's way to say that there are trailers
             yield ReceiveHttp(RequestTrailers(self.stream_id, http.Headers()))
             yield from self.mark_done(request=True)
-        if self.state == self.read_body and len(self.buf) > HEAD_CAP:  # no data: that is passed on
+        if self.state == self.read_body and len(self.buf) > HEAD_CAP:  # not data: it is passed on
             exceeded("request_fields", self)
             message = "A chunk's extensions or the trailers are without end."
             stop = RequestProtocolError(self.stream_id, message, ErrorCode.GENERIC_CLIENT_ERROR)
@@ -210,7 +210,7 @@ class Http1Server(_http1.Http1Server):
 
 
 class Http(layers.HttpLayer):
-    """HTTP on a connection, with the streams and the HTTP/1 server above."""
+    """HTTP on a connection, with the `Stream` and `Http1Server` of this module."""
 
     def __init__(self, context: Context, mode: HTTPMode, told: LayerEvents) -> None:
         super().__init__(context, mode)
@@ -218,7 +218,7 @@ class Http(layers.HttpLayer):
         self._failed = False
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """What fails ends this connection: gone on with, it might be read as something else."""
+        """An error ends this connection: read on, its bytes might be taken for something else."""
         if self._failed:
             return
         try:
@@ -230,7 +230,7 @@ class Http(layers.HttpLayer):
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
-            # mitmproxy keeps a connection's layer that is there before the start.
+            # mitmproxy keeps a layer that the connection has before the start.
             self.connections[self.context.client] = Http1Server(self.context.fork(), self.told)
         yield from super()._handle_event(event)
 
@@ -240,7 +240,7 @@ class Http(layers.HttpLayer):
 
 
 def install(bounds: Bounds = DEFAULTS, told: LayerEvents | None = None) -> None:
-    """Makes mitmproxy use the layers here for every connection, and tell `told`."""
+    """Makes mitmproxy use these layers for every connection, and report to `told`."""
     if told is not None:
         overrun.listen(told.exceeded)
         mode_servers.ProxyConnectionHandler = partial(Handler, told)  # type: ignore[assignment,misc]

@@ -1,8 +1,8 @@
-"""What a real host answers oddly, and yet so that every client reads it the same way, put as
-mitmproxy reads it: it would answer 502 else, or hang.
+"""Rewrites odd but unambiguous answers of real hosts to a form that mitmproxy reads: it would
+answer 502, or hang.
 
-Used by `addon.mitm.layers` for every HTTP/1 answer to a request that is forwarded. What could be
-read in two ways (two lengths, a length and chunks) is left as it is: mitmproxy refuses it.
+Used by `addon.mitm.upstream` for every HTTP/1 answer to a forwarded request. An ambiguous answer
+(two lengths, a length and chunks) is left as it is: mitmproxy refuses it.
 """
 
 import re
@@ -15,11 +15,11 @@ _NO_VALUE = re.compile(rb"[\r\n\0]+")
 
 
 def final(received: bytes, *, http2: bool = False) -> bytes:
-    """What a real host sent so far, without informational answers, and with its head put right once
-    that is whole. `http2`: the client's protocol, which is stricter about a length that means
-    nothing."""
+    """The received bytes without informational answers, and with a complete head rewritten.
+    `http2`: the client's protocol is HTTP/2, which is stricter about a length without a
+    meaning."""
     while True:
-        received = received.lstrip(b"\r\n")  # some end a body with one more line
+        received = received.lstrip(b"\r\n")  # some hosts end a body with one more line
         end = _END.search(received)
         if end is None:
             return received
@@ -29,7 +29,7 @@ def final(received: bytes, *, http2: bool = False) -> bytes:
         if status is None:
             return received
         if status[3][:1] == b"1" and status[3] != b"101":
-            received = rest  # 100, 102, 103: the answer is still to come
+            received = rest  # 100, 102, 103: the answer follows
             continue
         first = b"HTTP/%s %s %s" % (status[2], status[3], status[4] or b"")
         fields = _fields(lines[1:], int(status[3]), http2)
@@ -37,7 +37,7 @@ def final(received: bytes, *, http2: bool = False) -> bytes:
 
 
 def too_large(received: bytes, size: int, fields: int) -> str:
-    """What is too much of the head that begins here, whole or not: "size", "fields", or ""."""
+    """The limit that this head, complete or not, exceeds: "size", "fields", or ""."""
     if len(received) <= min(size, 2 * fields):
         return ""
     end = _END.search(received)
@@ -51,7 +51,7 @@ def _fields(lines: list[bytes], status: int, http2: bool) -> list[tuple[bytes, b
     found: list[tuple[bytes, bytes]] = []
     for line in lines:
         if line[:1] in (b" ", b"\t"):
-            if found:  # a folded value is one line to everybody
+            if found:  # every client reads a folded value as one line
                 found[-1] = found[-1][0], found[-1][1] + b" " + line.strip()
             continue
         name, colon, value = line.partition(b":")
@@ -64,7 +64,7 @@ def _fields(lines: list[bytes], status: int, http2: bool) -> list[tuple[bytes, b
 def _framing(
     fields: list[tuple[bytes, bytes]], status: int, http2: bool
 ) -> list[tuple[bytes, bytes]]:
-    """One length where all say the same; none of what has no meaning."""
+    """Merges equal lengths into one, and drops framing headers without a meaning."""
     codings = {value.lower() for value in _values(fields, b"transfer-encoding")}
     if status == 204 or codings == {b"identity"}:
         fields = [f for f in fields if f[0].lower() != b"transfer-encoding"]
@@ -80,5 +80,5 @@ def _framing(
 
 
 def _values(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
-    """Those of a list over all lines of the name."""
+    """The items of a header that is a list, over all its lines."""
     return [part.strip(b" \t") for n, v in fields if n.lower() == name for part in v.split(b",")]

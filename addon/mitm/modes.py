@@ -1,7 +1,7 @@
-"""How mitmproxy listens for us: at the gate, where a redirect brings connections, and on the
-loopback addresses that stand for telemetry hosts.
+"""mitmproxy's proxy modes for our listeners: for redirected connections, through
+`addon.arrive.accept`, and on the loopback addresses that stand for telemetry hosts.
 
-Importing this makes the modes known to mitmproxy. Its instances make their servers in `listen`, and
+Its import registers the modes with mitmproxy. Their instances open their listeners in `listen`, and
 serve a connection in `handle_stream`.
 """
 
@@ -24,34 +24,34 @@ from app.contract.names import REDIRECTED_PORTS
 from app.contract.record import Endpoint
 
 
-class Server(Proxyserver):
-    """mitmproxy's own, with the gate through which connections come."""
+class ProxyServer(Proxyserver):
+    """mitmproxy's own, with the `Gate` that accepts connections."""
 
-    name = "proxyserver"  # by which mitmproxy finds it
+    name = "proxyserver"  # the name by which mitmproxy finds it
 
     def __init__(self, gate: Gate) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.gate = gate
 
     def addresses(self) -> Iterator[Address]:
-        """Where it listens."""
+        """The addresses it listens on."""
         for address in self.listen_addrs():
             yield address[0], address[1]
 
     def io(self, client: connection.Client) -> ConnectionIO | None:
-        """What reads from and writes to the client, None once that is gone."""
+        """The client's reader and writer, None once the client is gone."""
         handler = self.connections.get(client.id)
         return handler.transports.get(client) if handler else None
 
     def close(self, client: connection.Client, server: connection.Server) -> None:
-        """Closes a connection to a server, of the client's."""
+        """Closes one of the client's connections to a server."""
         handler = self.connections.get(client.id)
         if handler is not None and server in handler.transports:
             handler.close_connection(server)
 
 
 class GateMode(mode_specs.TransparentMode):
-    """Transparent, but that only named hosts' connections reach mitmproxy."""
+    """Transparent, but only connections to named hosts reach mitmproxy."""
 
     description = "Gate"
 
@@ -61,7 +61,7 @@ class GateInstance(mode_servers.AsyncioServerInstance[GateMode]):
         return layers.modes.TransparentProxy(context)
 
     async def listen(self, host: str, port: int) -> list[Any]:
-        gate = cast(Server, self.manager).gate
+        gate = cast(ProxyServer, self.manager).gate
         return [Listener(host, port, partial(gate.enter, serve=self.handle_stream))]
 
 
@@ -79,18 +79,20 @@ class LoopbackMode(mode_specs.ProxyMode):
 
 class LoopbackInstance(mode_servers.AsyncioServerInstance[LoopbackMode]):
     def make_top_layer(self, context: Context) -> layer.Layer:
-        """Called once for each connection that is mitmproxy's, before anything is read."""
+        """Called once for each connection that goes to mitmproxy, before anything is read."""
         context.server.address = context.client.sockname[:2]
         return layers.modes.TransparentProxy(context)
 
     async def listen(self, host: str, port: int) -> list[Any]:
-        enter = partial(loopback.enter, cast(Server, self.manager).gate, serve=self.handle_stream)
+        enter = partial(
+            loopback.enter, cast(ProxyServer, self.manager).gate, serve=self.handle_stream
+        )
         return [Listener(host, port, enter)]
 
 
 def brought(client: connection.Client) -> bool:
-    """Whether a redirect brought this connection to a listener of mitmproxy's own, rather than a
-    client that names the listener itself."""
+    """True if a redirect brought this connection to a listener of mitmproxy's own; False if
+    its client named the listener itself."""
     mode = client.proxy_mode
     if not isinstance(mode, mode_specs.TransparentMode) or isinstance(mode, GateMode):
         return False
@@ -98,7 +100,7 @@ def brought(client: connection.Client) -> bool:
 
 
 def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:
-    """Where the client connected to: the original address, or what it named to the proxy."""
+    """The address that the client connected to, or the one that it named to the proxy."""
     if isinstance(client.proxy_mode, mode_specs.TransparentMode | LoopbackMode):
         return endpoint(client.sockname)
     return endpoint(server.address)

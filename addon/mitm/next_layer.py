@@ -1,9 +1,9 @@
-"""Which connections are opened, and which are relayed unread.
+"""Decides which connections are opened, and which are relayed unread.
 
-mitmproxy's `next_layer` hook (in `addon.connections`) asks `choose` before its own addon.
-`addon.target.first_bytes` tells by the first bytes; what names no host means CONNECT's, or what the
-dummy address stands for. Where a profile's host fails closed, what is no HTTP goes to the HTTP
-layer all the same, which refuses it (`addon.mitm.layers.Http1Server`).
+mitmproxy's `next_layer` hook (in `addon.connections`) calls `choose` before its own addon.
+`addon.target.first_bytes` judges the first bytes; if they name no host, CONNECT's is meant, or the
+one that the dummy address stands for. If a profile's host fails closed, bytes that are not HTTP go
+to the HTTP layer all the same, which refuses them (`addon.mitm.layers.Http1Server`).
 """
 
 from mitmproxy.net.tls import starts_like_tls_record
@@ -15,14 +15,17 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from addon.mitm.answer_layer import AnswerLayer
 from addon.mitm.layers import Http
 from addon.mitm.relay import LayerEvents, Relay
-from addon.target.dns import Names, is_address
+from addon.target.dns import Destinations
 from addon.target.first_bytes import Wait, judge, starts_like_http
 from addon.target.hello import Hello, look
+from app.contract.hosts import is_address
 
 HTTP_WITHOUT_LINES = (b"h2", b"h3")
 
 
-def choose(context: Context, data: bytes, told: LayerEvents, names: Names) -> layer.Layer | Wait:
+def choose(
+    context: Context, data: bytes, told: LayerEvents, names: Destinations
+) -> layer.Layer | Wait:
     """The layer for a connection's next protocol, from the client's first bytes."""
     top = context.layers[-1]
     if isinstance(top, modes.TransparentProxy) and told.unread():
@@ -30,7 +33,7 @@ def choose(context: Context, data: bytes, told: LayerEvents, names: Names) -> la
         _aim(context, host)
         return Relay(context, told, host=host, reason="all_ended")
     if data and look(data) is not Hello.READY:
-        return Wait.WAIT  # for good, where no client would send it so: the bound `head` ends that
+        return Wait.WAIT  # for ever if no client would send it so: the bound `head` ends that
     if isinstance(top, modes.HttpProxy):
         return _explicit(context, data, told)
     if isinstance(top, ClientTLSLayer):
@@ -58,7 +61,7 @@ def _explicit(context: Context, data: bytes, told: LayerEvents) -> layer.Layer:
 
 
 def _opened(context: Context, data: bytes, told: LayerEvents) -> layer.Layer | Wait:
-    """Inside TLS that was opened: HTTP, or something that is refused, or relayed unread."""
+    """Inside opened TLS: HTTP, or something that is refused or relayed unread."""
     http = context.client.alpn in HTTP_WITHOUT_LINES or starts_like_http(data)
     if isinstance(http, Wait):
         return http
@@ -69,16 +72,16 @@ def _opened(context: Context, data: bytes, told: LayerEvents) -> layer.Layer | W
 
 
 def _http(context: Context, told: LayerEvents) -> layer.Layer:
-    """What reads the requests of an opened connection."""
+    """The layer that reads the requests of an opened connection."""
     if context.client.alpn not in HTTP_WITHOUT_LINES:
         return AnswerLayer(context, told)
     return Http(context, HTTPMode.transparent, told)
 
 
-def _named_by_destination(context: Context, names: Names) -> str:
-    """CONNECT's host or the original destination; for a dummy address the host it stands for."""
+def _named_by_destination(context: Context, names: Destinations) -> str:
+    """The host of CONNECT or of the original destination; a dummy address stands for its host."""
     host = _destination_host(context)
-    return names.named(host) or host
+    return names.stands_for(host) or host
 
 
 def _destination_host(context: Context) -> str:
@@ -86,9 +89,9 @@ def _destination_host(context: Context) -> str:
 
 
 def _aim(context: Context, host: str) -> None:
-    """Makes the host the connection's destination in place of an address: that may be a dummy, and
-    the certificate for a client without SNI, and the check of the real host's, need the name. A
-    name that CONNECT gave stays: that is where what is forwarded goes."""
+    """Replaces the destination's address with the host: the address may be a dummy, and both the
+    certificate for a client without SNI and the check of the real host's need the name. A name
+    from CONNECT stays, as forwarded requests go there."""
     to = context.server.address
     if to and is_address(to[0]) and not context.server.connected:
         context.server.address = (host, to[1])

@@ -1,7 +1,7 @@
-"""What a layer ended for a bound, told to `addon.connections`: layers that no hook reaches know
-nobody to tell it to.
+"""Reports exceeded bounds from layers to `addon.connections`: no hook reaches these layers, and
+they know nobody to report to.
 
-`addon.mitm.layers.install` says who listens.
+`addon.mitm.layers.install` sets the listener.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ _listeners: list[Tell] = []
 
 
 def listen(tell: Tell) -> None:
-    """Called from now on, instead of who was before, with a bound and the client's connection."""
+    """Replaces the listener; it gets a bound and the client's connection."""
     _listeners[:] = [tell]
 
 
 def exceeded(bound: str, met_by: layer.Layer) -> None:
-    """The bound that this layer's connection is over."""
+    """Reports the bound that this layer's connection exceeds."""
     for tell in _listeners:
         tell(bound, met_by.context.client)

@@ -1,6 +1,6 @@
-"""Connections that mitmproxy relays unread, and those of which that is not clear yet.
+"""Layers of connections that mitmproxy relays unread, or may come to.
 
-Put in place by `addon.mitm.next_layer`, and by `addon.mitm.layers` for what CONNECT asks for.
+`addon.mitm.next_layer` chooses them, and for CONNECT `addon.mitm.layers`.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from addon.target.first_bytes import Wait, judge, names_another
 
 
 class LayerEvents(ConnectionEvents, Protocol):
-    """What is asked and told of connections that mitmproxy reads: `addon.connections` answers."""
+    """The questions and events of mitmproxy's connections; `addon.connections` implements it."""
 
     @property
     def answers(self) -> Answers: ...
@@ -29,16 +29,16 @@ class LayerEvents(ConnectionEvents, Protocol):
     def memory(self) -> Memory: ...
 
     def heard(self, client: connection.Client) -> None:
-        """A request of this client's leaves a record."""
+        """Told that a request of this client leaves a record."""
 
     def named(self, context: Context) -> tuple[str, ...]:
         """Every name that the connection carries."""
 
     def refused(self, context: Context, data: bytes) -> None:
-        """Records a connection of which these bytes could not be judged."""
+        """Records a connection that these bytes made impossible to judge."""
 
     def settle(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        """Decides what waited for the body: its conditions are judged on what was kept of it."""
+        """Decides a request that waited for its body, on the part that was kept of it."""
 
     def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
         """The answer in place of a mock that failed to speak with the client; None for none."""
@@ -47,24 +47,24 @@ class LayerEvents(ConnectionEvents, Protocol):
         """Remembers a connection that is relayed unread, to record it when it ends."""
 
     def answered_by_relay(self, client: connection.Client) -> bool:
-        """Whether it is relayed unread, and both sides have spoken."""
+        """True if the connection is relayed unread, and both sides have sent bytes."""
 
     def open_of(self, client: connection.Client) -> Iterable[Exchange]:
-        """What has begun on the client's connection and not ended."""
+        """The exchanges that are open on the client's connection."""
 
     def unsent(self, client: connection.Client) -> int:
-        """Bytes for the client that wait to be sent; more than any, where it is gone."""
+        """Bytes that wait to be sent; beyond any limit once the client is gone."""
 
     def exceeded(self, bound: str, client: connection.Client) -> None:
         """Counts that a bound ended the connection, and has its records say so."""
 
     def gone(self, client: connection.Client) -> None:
-        """Has what is under way on the connection recorded now."""
+        """Records the connection's open exchanges now."""
 
 
 class Relay(layers.TCPLayer):
-    """Relays a connection's bytes unread and counts them. Where no name was a profile's, and then a
-    further request on the connection, or a ClientHello, begins with one that is, it ends."""
+    """Relays a connection's bytes unread and counts them. One that named no profile's host ends if
+    a further request or ClientHello on it names one that fails closed."""
 
     def __init__(
         self, context: Context, told: LayerEvents, *, host: str, sni: str = "", reason: str
@@ -97,10 +97,10 @@ class Relay(layers.TCPLayer):
         return self._ended
 
 
-class Tunnel(layer.Layer):
-    """What CONNECT asked for a host that no profile names: connected, and relayed as soon as the
-    client's first bytes name no profile's host either, or the server speaks first. Else it is
-    opened as if it had not been connected."""
+class UnnamedTunnel(layer.Layer):
+    """A tunnel by CONNECT to a host that no profile names. It is connected, and relayed once the
+    client's first bytes name no profile's host either, or the server speaks first; otherwise it
+    is opened as if it had not been connected."""
 
     def __init__(self, context: Context, told: LayerEvents, host: str) -> None:
         super().__init__(context)

@@ -1,6 +1,6 @@
-"""HTTP/1 towards the real host, which is as little to be trusted as a client.
+"""HTTP/1 towards the real host, which is trusted as little as a client.
 
-Put in place by `addon.mitm.layers`.
+`addon.mitm.layers` puts it in place.
 """
 
 import logging
@@ -24,18 +24,18 @@ from addon.mitm.legible import final, too_large
 from addon.mitm.overrun import exceeded
 from addon.target.hello import HEAD_CAP
 
-SAID = 200  # characters of what a real host did wrong that are repeated
+SAID = 200  # characters of a real host's error that are repeated
 
 log = logging.getLogger(__name__)
 
 
 class Client(_http1.Http1Client):
-    """HTTP/1 towards the real host: frames every body, reads odd answers, and leaves an answer's
-    trailers out, as a proxy may (RFC 9110). What the host says before its answer's body is bounded,
-    and none of it is repeated to the client, or in a log."""
+    """HTTP/1 towards the real host: frames every body, reads odd answers, and drops an answer's
+    trailers, as a proxy may (RFC 9110). It bounds what the host sends before its answer's body, and
+    repeats none of it to the client or in a log."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
-    _spent = 0  # bytes of the heads of this answer, of which there may be several (1xx)
+    _spent = 0  # bytes of this answer's heads, of which there may be several (1xx)
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         if isinstance(event, events.ConnectionClosed) and self.buf:
@@ -77,8 +77,8 @@ class Client(_http1.Http1Client):
         if isinstance(event, RequestHeaders) and not event.end_stream and event.request.is_http2:
             headers = event.request.headers
             if "content-length" not in headers and "transfer-encoding" not in headers:
-                # HTTP/2 ends a body by itself. mitmproxy would send it without any frame, for the
-                # real host to read it as the next request.
+                # HTTP/2 frames the body itself. mitmproxy would send it unframed, and the real host
+                # would read it as the next request.
                 request = event.request.copy()
                 request.headers["transfer-encoding"] = "chunked"
                 event = RequestHeaders(event.stream_id, request, end_stream=False)
@@ -92,13 +92,13 @@ class Client(_http1.Http1Client):
                 yield ReceiveHttp(ResponseEndOfMessage(self.stream_id))
             yield from self.mark_done(response=True)
         chunked = isinstance(getattr(self, "body_reader", None), ChunkedReader)
-        # Of a body's data all is passed on: what stays is a chunk's extensions, or trailers.
+        # Data is passed on at once: only a chunk's extensions, or trailers, stay in the buffer.
         if chunked and self.state == self.read_body and len(self.buf) > HEAD_CAP:
             yield from self._refuse("response_head")
 
 
 def _shortened(command: commands.Command) -> commands.Command:
-    """Without the length of what a real host said."""
+    """Truncates a real host's error message."""
     event = command.event if isinstance(command, ReceiveHttp) else None
     if isinstance(event, ResponseProtocolError) and len(event.message) > SAID:
         event.message = event.message[:SAID] + "…"

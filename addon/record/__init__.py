@@ -1,4 +1,4 @@
-"""Every record's way out: made (`capture`), masked and shipped (`ship`), printed (`printer`), kept
-until the app has it (`spool`: `segment`, `boots`, `ledger`), and delivered (`deliver`, `receipt`).
-The sidecar's own log lines (`logs`) go the same way.
+"""Takes every record from its making to the app: made (`capture`), masked and shipped (`ship`),
+printed (`printer`), kept until the app has it (`spool`: `segment`, `boots`, `ledger`), delivered
+(`deliver`, `receipt`). The sidecar's own log lines (`logs`) go the same way.
 """

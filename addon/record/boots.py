@@ -1,7 +1,7 @@
-"""The ledgers that a process holds: of its own boot, and of those that it takes over from processes
-that are gone; and what the app is told of them.
+"""Holds this process' ledgers, of its own boot and those adopted from processes that are gone, and
+makes the accounts of them for the app.
 
-Part of `addon.record.spool`, which holds its lock around every call but `found`.
+A part of `addon.record.spool`, which holds its lock around every call but `found`.
 """
 
 import logging
@@ -12,25 +12,25 @@ from addon.record.ledger import Ledger, boots_in
 from addon.record.segment import segments_in
 from app.contract.account import ACCOUNTS, Account
 
-HELD = 64  # boots that are taken over at a time, each with an open file
+HELD = 64  # boots that are adopted at a time, each with an open file
 
 log = logging.getLogger(__name__)
 
 
 class Boots:
-    """`waiting` are the boots of which records wait on disk: the others have ended."""
+    """`waiting`: boots with records on disk; a boot of another process without any has ended."""
 
     def __init__(self, directory: Path, boot: str, lost: Callable[[str, int], None]) -> None:
         self.own = Ledger(boot)
-        self.left_over = False  # there are more than are taken over at a time
+        self.left_over = False  # there are more boots than are adopted at a time
         self._directory = directory
         self._lost = lost
         self._others: dict[str, Ledger] = {}
-        self._told: Account | None = None  # what the app knows of our own
-        self._unknown: set[str] = set()  # boots of which the app did not want to know
+        self._told: Account | None = None  # our own account, as the app knows it
+        self._unknown: set[str] = set()  # boots whose account the app did not take
 
     def start(self) -> None:
-        """Keep our own ledger on disk from now on, so that a kill loses no number."""
+        """Keeps our own ledger on disk from now on, so that a kill loses no number."""
         try:
             self.claim()
         except OSError as e:  # tried again with the first record
@@ -42,12 +42,12 @@ class Boots:
             )
 
     def claim(self) -> None:
-        """Own the directory's part that is named for our boot. Raises OSError."""
+        """Claims the ledger of our own boot in the directory. Raises OSError."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.own.claim(self._directory)
 
     def found(self) -> tuple[list[Ledger], OSError | None]:
-        """Locks what nobody holds; and why some could not be looked at."""
+        """Locks the ledgers that nobody holds; also returns why some could not be read."""
         ledgers: list[Ledger] = []
         error: OSError | None = None
         boots = segments_in(self._directory).keys() | boots_in(self._directory)
@@ -63,13 +63,13 @@ class Boots:
         return ledgers, error
 
     def take(self, ledgers: Iterable[Ledger], waiting: Collection[str]) -> None:
-        """They are ours now, but those of which there is nothing to send and nothing to tell."""
+        """Adopts them, except those with nothing to send and nothing to account for."""
         for ledger in ledgers:
             self._others[ledger.boot] = ledger
             self.finished(ledger.boot, waiting)
 
     def finished(self, boot: str, waiting: Collection[str]) -> None:
-        """Let go of another one's boot when nothing of it waits, and there is nothing to tell."""
+        """Drops an adopted boot that has no waiting record and nothing to account for."""
         ledger = self._others.get(boot)
         if ledger is not None and boot not in waiting and not ledger.says:
             self._others.pop(boot).close(remove=True)
@@ -78,8 +78,8 @@ class Boots:
         return self.own if boot == self.own.boot else self._others[boot]
 
     def accounts(self, waiting: Collection[str], *, leaving: bool) -> list[Account]:
-        """What the app is to be told: of our own boot, which has ended when it is `leaving`, and of
-        the others, the ended ones first."""
+        """The accounts for the app: of our own boot, ended if it is `leaving`, and of the adopted
+        ones, the ended ones first."""
         return list(self._accounts(waiting, leaving))[:ACCOUNTS]
 
     def _accounts(self, waiting: Collection[str], leaving: bool) -> Iterator[Account]:
@@ -90,12 +90,12 @@ class Boots:
                 yield self._others[boot].account(ended=boot not in waiting)
 
     def untold(self, waiting: Collection[str]) -> bool:
-        """Whether another one's boot has ended, and the app was not told yet."""
+        """True if an adopted boot has ended, and the app was not told yet."""
         return any(boot not in waiting for boot in self._others)
 
     def tell(self, accounts: Iterable[Account], known: Mapping[str, int]) -> None:
-        """The app was told these accounts, and has so many records of those boots that it knows
-        now. The others are for the next start, and perhaps a newer app."""
+        """Told that the app got these accounts; `known` counts its records by boot. Boots missing
+        there are left for the next start, and perhaps a newer app."""
         for account in accounts:
             stored = known.get(account.boot)
             if account.boot == self.own.boot:
@@ -114,7 +114,7 @@ class Boots:
             self._lost("killed", killed)
 
     def close(self, waiting: Collection[str]) -> None:
-        """What the app does not know is left to the next start."""
+        """Leaves what the app does not know to the next start."""
         told = not self.own.says or self._told == self.own.account(ended=True)
         self.own.close(remove=told and self.own.boot not in waiting)
         for ledger in self._others.values():

@@ -1,7 +1,7 @@
-"""From what was seen of an exchange or a connection to its CaptureRecord.
+"""Makes the CaptureRecord of an exchange or a connection.
 
-Called by `addon.exchanges` and `addon.connections`. Nothing is masked here: the shipper does that
-before the first write.
+Called by `addon.exchanges` and `addon.connections`. It masks nothing: the shipper does, before the
+first write.
 """
 
 import time
@@ -35,28 +35,29 @@ from app.contract.record import (
     Workload,
     clip,
     cut,
+    joined,
     short,
     text,
 )
 
-OWN_CAP = 16 * 1024  # bytes of an answer of ours whose record is remembered
-FIRST_BYTES = 256  # of what no rule can judge that stand in its record
-DETAIL_CAP = 2000  # characters of what a library said
+OWN_CAP = 16 * 1024  # bytes up to which the record of an answer of ours is cached
+FIRST_BYTES = 256  # bytes in its record of a connection that no rule can judge
+DETAIL_CAP = 2000  # characters of a library's message
 
 
 class Capture:
-    """Makes the records of one process: what they all share is given once."""
+    """Makes the records of one process; it is given the facts that they share."""
 
     def __init__(self, workload: Workload, mode: Mode | None, body_cap: int) -> None:
         self._workload = workload
         self._mode: Mode | Literal[""] = mode or ""
         self._body_cap = body_cap
-        self.told: WeakSet[connection.Client] = WeakSet()  # what left a record, or will
+        self.told: WeakSet[connection.Client] = WeakSet()  # clients with a record, or one to come
 
     def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
-        """The whole exchange, or of what is outlined only that: no header, query or content.
+        """The whole exchange; if it is outlined, without headers, query and content.
 
-        `end` is when it ended, of `addon.exchange.exchange.now`.
+        `end` is its time by `addon.exchange.exchange.now`.
         """
         decision, seen, line = exchange.decision, exchange.seen, exchange.line
         outline = exchange.action in OUTLINED
@@ -69,9 +70,9 @@ class Capture:
             duration_ns=max(0, end - exchange.started),
             answer_ns=max(0, exchange.answered - exchange.asked) if exchange.asked else 0,
             workload=self._workload,
-            profile=decision.profile.id if decision.profile else "",
-            rule=decision.rule.id if decision.rule else "",
-            route=decision.rule.route if decision.rule else (path if outline else ""),
+            profile=decision.profile_id,
+            rule=decision.rule_id,
+            route=decision.route if decision.rule else (path if outline else ""),
             action=exchange.action,
             mode=self._mode,
             answered_by=exchange.answered_by,
@@ -110,7 +111,7 @@ class Capture:
             record.response = Response(
                 status=reply.status,
                 reason=short(reply.reason),
-                # Of our own answers mitmproxy knows only that it translates them.
+                # Of our own answers mitmproxy knows only the version that it translates from.
                 http_version=short(
                     reply.http_version
                     if exchange.answered_by == "upstream"
@@ -119,7 +120,7 @@ class Capture:
             )
             if not outline:
                 record.response.headers, record.response.left_out = clip(reply.pairs, HEADER_CAP)
-            encoding = ", ".join([v for n, v in reply.pairs if n.lower() == "content-encoding"])
+            encoding = joined(reply.pairs, "content-encoding")
             if exchange.answered_by == "sidecar" and len(reply.body) <= OWN_CAP and not outline:
                 own = _own(reply.body, encoding, self._body_cap)
                 record.response.body = own and replace(own)
@@ -129,7 +130,7 @@ class Capture:
     def _pairs(self, exchange: Exchange) -> tuple[list[Pair], list[Pair], int]:
         headers, fewer = clip(list(exchange.seen.headers), HEADER_CAP)
         query, less = list(exchange.seen.query), 0
-        # Decoded, a byte has four characters at most: of a short target no value is too long.
+        # Decoded, a byte has four characters at most: a short target has no value that is too long.
         if len(query) > QUERY_CAP or len(exchange.target) * 4 > VALUE_CAP:
             query, less = clip(query, QUERY_CAP)
         return headers, query, fewer + less
@@ -148,8 +149,6 @@ class Capture:
         self, number: tuple[str, int], exchange: Exchange, message: WebSocketMessage
     ) -> CaptureRecord:
         """One WebSocket message of an exchange that was recorded before."""
-        kept = Kept(self._body_cap)
-        kept.add(message.content)
         decision = exchange.decision
         return CaptureRecord(
             boot=number[0],
@@ -157,9 +156,9 @@ class Capture:
             kind="message",
             time_ns=time.time_ns(),
             workload=self._workload,
-            profile=decision.profile.id if decision.profile else "",
-            rule=decision.rule.id if decision.rule else "",
-            route=decision.rule.route if decision.rule else "",
+            profile=decision.profile_id,
+            rule=decision.rule_id,
+            route=decision.route,
             action=exchange.action,
             mode=self._mode,
             answered_by="" if message.from_client else exchange.answered_by,
@@ -171,9 +170,7 @@ class Capture:
             message=Message(
                 of=exchange.id,
                 sender="client" if message.from_client else "server",
-                body=bodies.keep(
-                    kept.prefix, size=kept.size, sha256=kept.sha256, cap=self._body_cap
-                ),
+                body=bodies.whole(message.content, cap=self._body_cap),
             ),
         )
 
@@ -186,7 +183,7 @@ class Capture:
         profile: str,
         data: bytes,
     ) -> CaptureRecord:
-        """A connection that was refused, because no rule can judge how it goes on."""
+        """A connection that was refused, as no rule can judge its bytes."""
         return self.connection(
             number,
             "refused",
@@ -216,11 +213,11 @@ class Capture:
         received: int = 0,
         trace: Trace | None = None,
     ) -> CaptureRecord:
-        """A connection of which no request was read."""
+        """A connection without a request that was read."""
         self.told.add(client)
         began = int(client.timestamp_start * 1e9)
         tls = tls_of(client) or Tls()
-        # Without SNI the name that the redirect or CONNECT gave is the best there is.
+        # Without SNI the name from the redirect or CONNECT is the best there is.
         tls.sni = short(sni or host)
         return CaptureRecord(
             boot=number[0],
@@ -246,15 +243,11 @@ class Capture:
 
 @lru_cache(maxsize=64)
 def _own(body: bytes, encoding: str, cap: int) -> Body | None:
-    """Of an answer that is given again and again."""
-    if not body:
-        return None
-    kept = Kept(cap)
-    kept.add(body)
-    return bodies.keep(kept.prefix, size=kept.size, sha256=kept.sha256, encoding=encoding, cap=cap)
+    """The record of an answer's body, cached, as the same answer is given again and again."""
+    return bodies.whole(body, encoding, cap) if body else None
 
 
 def outline_path(path: str) -> str:
-    """What an outline keeps of a path: its first segment, which never names a licence or a user."""
+    """An outline keeps of a path its first segment, which never names a licence or a user."""
     first, slash, _ = path.removeprefix("/").partition("/")
     return "/" + first[:64] + ("/*" if slash else "")

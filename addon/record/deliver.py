@@ -1,7 +1,7 @@
-"""The way from the spool to the app: batches over one kept connection, until the app has them.
+"""Delivers the spool to the app: batches over one kept connection, until the app has them.
 
-At least once from here; the store makes it exactly once by (boot, seq). `ship.Shipper` owns the
-thread.
+At least once from here; the store makes it exactly once by (boot, seq).
+`addon.record.ship.Shipper` owns the thread.
 """
 
 import contextlib
@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import zstandard
 
-from addon.app_client.client import Api, Backoff, Distrusted, NoToken
-from addon.record.receipt import NotTaken, Receipt, Refused, read
-from addon.record.segment import Batch
+from addon.app_client.client import AppApi, Backoff, Distrusted, NoToken
+from addon.record.receipt import NotTaken, read
+from addon.record.segment import SpoolBatch
 from addon.record.spool import Spool
 from app.contract import account
+from app.contract.account import Receipt, RefusedRecord
 from app.contract.names import (
     CONTENT_TYPE_RECORDS,
     HEADER_ACCOUNTS,
@@ -30,17 +31,17 @@ from app.otel.metrics import Metrics
 
 BATCH_RECORDS = 500
 BATCH_SIZE = 1 << 20  # bytes, before compression
-REST_S = 0.05  # between deliveries, so that few records of a busy proxy go alone
+REST_S = 0.05  # between deliveries, so that a busy proxy's records go in batches
 ADOPT_S = 5.0  # between attempts to read what earlier starts left
-# Up to which to wait after a first and after many failures: at the longest, 10,000 sidecars come
-# back over a minute, of which their handshakes alone keep the app busy for a fifth.
+# The most to wait after a first and after many failures: with a minute, the handshakes of 10,000
+# sidecars that come back keep the app busy for a fifth of it.
 BACKOFF_S = (0.1, 60.0)
-SPREAD_S = 5.0  # over which starts that find something of earlier ones begin to send
+SPREAD_S = 5.0  # over which starts that adopted records begin to send
 
-# The batch itself may be the trouble, and a smaller one be taken.
+# The batch itself may be the trouble, and a smaller one may be taken.
 _TRY_SMALLER = frozenset({400, 413, 422})
 _TOO_LARGE = 413
-SURE = 3  # times that another record is taken, before one that is refused in between is given up
+SURE = 3  # times that another record is taken before the one refused in between is given up
 
 log = logging.getLogger(__name__)
 
@@ -52,22 +53,22 @@ class Totals(NamedTuple):
 
 
 class Delivery:
-    """`run` sends what the spool holds until `finish`; `wake` says that there is more."""
+    """`run` sends the spool's records until `finish`; `wake` tells it of new ones."""
 
     def __init__(
         self,
         spool: Spool,
-        api: Api,
+        api: AppApi,
         metrics: Metrics,
     ) -> None:
-        self.error = self._outcome = ""  # why the app takes nothing at the moment
+        self.error = self._outcome = ""  # the reason why the app takes nothing now
         self.totals = Totals(0, 0, 0)
         self._spool = spool
         self._api = api
         self._metrics = metrics
         self._compress = zstandard.ZstdCompressor(level=3).compress
         self._count = BATCH_RECORDS
-        self._taken = b""  # a record that the app took: it would take it again
+        self._taken = b""  # a record that the app took, and would take again
         self._backoff = Backoff(*BACKOFF_S)
         self._adopted = False
         self._adopt_at = 0.0
@@ -79,13 +80,13 @@ class Delivery:
         self._work.set()
 
     def finish(self, deadline: float) -> None:
-        """End `run` when the spool is empty, or at `deadline` (of time.monotonic)."""
+        """Ends `run` when the spool is empty, or at `deadline` (of time.monotonic)."""
         self._deadline = deadline
         self._finishing.set()
         self._work.set()
 
     def abort(self) -> None:
-        """Break off an exchange that is under way. From any thread."""
+        """Aborts a running exchange. From any thread."""
         self._api.abort()
 
     def run(self) -> None:
@@ -113,8 +114,8 @@ class Delivery:
         self._api.close()
 
     def _take_leave(self) -> None:
-        """So that the app does not miss this sidecar. It is not waited for long: nothing is lost
-        without it."""
+        """Tells the app, so that it does not miss this sidecar. Without a retry: nothing is lost if
+        it fails."""
         if self.error or time.monotonic() >= self._deadline:
             return
         with contextlib.suppress(NotTaken):
@@ -137,7 +138,7 @@ class Delivery:
         if records or self._spool.untold:
             self._finishing.wait(random.uniform(0, SPREAD_S))  # noqa: S311 - spreads load
 
-    def _deliver(self, batch: Batch) -> None:
+    def _deliver(self, batch: SpoolBatch) -> None:
         reason = "refused"
         began = time.monotonic()
         try:
@@ -159,12 +160,12 @@ class Delivery:
                 self._taken = min(batch.lines, key=len)
         self._done(batch, receipt, reason)
 
-    def _insist(self, batch: Batch, e: NotTaken) -> Receipt:
+    def _insist(self, batch: SpoolBatch, e: NotTaken) -> Receipt:
         """Of one record that was refused alone. It is given up only when the app takes another one
         each time before it refuses this one: an app, or a proxy before it, that refuses whatever
         comes must not empty the spool. Raises NotTaken then.
 
-        The other one stays where it is: the store knows it when it comes again.
+        The other one stays in the spool: the store deduplicates it when it comes again.
         """
         others = [self._taken]
         if not self._taken:
@@ -172,15 +173,15 @@ class Delivery:
         for times in range(1, SURE + 1):
             if not others or self._post([min(others, key=len)]).refused:
                 raise e
-            for _ in range(times):  # in no rhythm: there may be two apps that take turns
+            for _ in range(times):  # irregular: two apps may answer in turns
                 try:
                     return self._post(batch.lines)
                 except NotTaken as again:
                     if again.status not in _TRY_SMALLER:
                         raise
-        return Receipt(0, 0, [Refused(1, str(e))])
+        return Receipt(0, 0, [RefusedRecord(1, str(e))])
 
-    def _done(self, batch: Batch, receipt: Receipt, reason: str) -> None:
+    def _done(self, batch: SpoolBatch, receipt: Receipt, reason: str) -> None:
         self._spool.accept(batch, {one.line - 1 for one in receipt.refused}, reason)
         if receipt.refused:
             log.warning(

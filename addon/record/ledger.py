@@ -1,12 +1,11 @@
-"""A boot's ledger: how many numbers it gave out, which records it lost and how far it is delivered.
+"""A boot's ledger: the numbers it gave out, the records it lost and how far it is delivered.
 
-`<boot>.lock` in the spool's directory, made and read by `addon.record.spool`. It is locked (flock)
-for as long as the process lives that owns the boot, and mapped into its memory, shared: what is
-written there survives the death of the process in the page cache, as the records do, and costs 50
-ns where a system call costs 900 and may wait for the disk. Only file systems that overwrite a page
-in place are mapped: a copy-on-write one that is full would kill the process (SIGBUS). On others the
-file is written with each group of records, and what came after the last one is not known after a
-kill.
+`<boot>.lock` in the spool's directory, made and read by `addon.record.spool`. The process that owns
+the boot holds its lock (flock) while it lives, and maps it into memory, shared: like the records,
+written words survive the process in the page cache, and one costs 50 ns where a system call costs
+900 and may wait for the disk. Only file systems that overwrite a page in place are mapped: a full
+copy-on-write one would kill the process (SIGBUS). On others the file is written with each group of
+records; after a kill the numbers since the last group are unknown.
 """
 
 import fcntl
@@ -21,9 +20,9 @@ from typing import Self
 
 from app.contract.account import LOST, Account
 
-# 64-bit words of this machine: the mark, the last number, which of two states holds, the states.
+# 64-bit words of this machine: the mark, the last number, which of two states is valid, the states.
 # A state is a position (segment, bytes of it that are done) and a count for each reason; the other
-# one is written and then made to hold, so that a kill leaves one of the two whole.
+# one is written and then made valid, so that a kill leaves one of the two whole.
 _MARK = int.from_bytes(b"tmledgr1", "little")
 _NUMBERED, _HOLDS, _STATES = 1, 2, 3
 _STATE = struct.Struct("=18Q")
@@ -34,7 +33,7 @@ _SUFFIX = ".lock"
 
 class Ledger:
     """`reserve` and `lose` from any thread, the rest from one at a time. In memory until `claim`;
-    `error` says why it still is."""
+    `error` tells why it still is."""
 
     def __init__(self, boot: str) -> None:
         self.boot = boot
@@ -51,7 +50,7 @@ class Ledger:
 
     @classmethod
     def left(cls, directory: Path, boot: str) -> Self | None:
-        """Of a process that is gone; None when it is not. Raises OSError."""
+        """The ledger of a process that is gone; None if it still runs. Raises OSError."""
         ledger = cls(boot)
         if not ledger._lock_file(directory):
             return None
@@ -67,13 +66,13 @@ class Ledger:
         return ledger
 
     def claim(self, directory: Path) -> None:
-        """Own the boot in this directory. Raises OSError when it cannot be locked; when only the
-        content cannot be kept, `error` says so, and it is tried again."""
+        """Claims the boot in this directory. Raises OSError if the file cannot be locked; if only
+        its content cannot be kept, `error` says so, and the next call tries again."""
         if self._fd < 0:
             self._lock_file(directory)
         if not self._on_disk:
             try:
-                if os.pwrite(self._fd, bytes(_SIZE), 0) < _SIZE:  # so that all of it has its place
+                if os.pwrite(self._fd, bytes(_SIZE), 0) < _SIZE:  # allocates all of it
                     raise OSError(0, "it was cut")
                 self._keep(directory)
                 self.error = ""
@@ -82,7 +81,7 @@ class Ledger:
 
     @property
     def says(self) -> bool:
-        """Whether there is anything to tell of it: an older version left no numbers."""
+        """True if it has an account for the app: an older version left no numbers."""
         return self.numbered > 0
 
     def account(self, *, ended: bool) -> Account:
@@ -102,8 +101,8 @@ class Ledger:
             self._hold()
 
     def accept(self, segment: int, done: int, lost: Mapping[str, int]) -> None:
-        """The records up to there are done with, these of them lost: in one step, so that what is
-        sent again after a kill is not counted again."""
+        """Notes that the records up to there are done, and these of them lost: in one step, so that
+        records sent again after a kill are not counted again."""
         with self._lock:
             self.position = (segment, done)
             for reason, number in lost.items():
@@ -112,18 +111,18 @@ class Ledger:
         self.save()
 
     def save(self) -> None:
-        """Write what is not mapped."""
+        """Writes the file, unless it is mapped."""
         if self._on_disk and not self._mapped:
             with suppress(OSError):
                 os.pwrite(self._fd, self._words, 0)
 
     def close(self, *, remove: bool) -> None:
-        """Let go of the boot: `remove` it when all is told, else the next start tells it."""
+        """Releases the boot: `remove` it once all is told, else the next start tells it."""
         if self._fd < 0:
             return
         self.save()
         with self._lock:
-            self._words = memoryview(bytearray(self._words)).cast("Q")  # the map lets go
+            self._words = memoryview(bytearray(self._words)).cast("Q")  # unmaps the file
         if remove and self._path is not None:
             with suppress(OSError):
                 self._path.unlink()
@@ -132,7 +131,7 @@ class Ledger:
         self._on_disk = False
 
     def _lock_file(self, directory: Path) -> bool:
-        """False when another process holds it."""
+        """False if another process holds it."""
         path = directory / f"{self.boot}{_SUFFIX}"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -147,7 +146,7 @@ class Ledger:
         return True
 
     def _keep(self, directory: Path) -> None:
-        """From now on on disk: the file has its size."""
+        """Keeps it on disk from now on; the file has its full size."""
         self._mapped = _overwrites_in_place(directory)
         if self._mapped:
             words = memoryview(mmap.mmap(self._fd, _SIZE)).cast("Q")
@@ -171,7 +170,7 @@ class Ledger:
 
 
 def boots_in(directory: Path) -> set[str]:
-    """Boots that have a ledger here, or the empty lock of an older version."""
+    """Boots with a ledger here, or with the empty lock of an older version."""
     names = (path.name for path in directory.glob(f"*{_SUFFIX}"))
     found = (name.removesuffix(_SUFFIX) for name in names)
     return {boot for boot in found if len(boot) == 32 and not boot.strip("0123456789abcdef")}

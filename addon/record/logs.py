@@ -1,6 +1,6 @@
 """The sidecar's own log: masked, one line a message, on standard error and as records for the app.
 
-`addon.process` installs the handler for every logger, mitmproxy's too, which print the heads of
+`addon.process` installs the handler for every logger, also mitmproxy's, which log the heads of
 requests. The app writes the records to its log file of sidecar lines.
 """
 
@@ -8,24 +8,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import BinaryIO
 
 from addon.record.printer import Outlet
 from addon.record.ship import Shipper
+from app.contract.instant import iso
 from app.contract.masking.masker import Masker
 from app.contract.printable import one_line
 from app.contract.record import CaptureRecord, Log, Workload, short, text
 from app.otel.lines import current, json_line
 from app.otel.metrics import Metrics
 
-RATE = 50  # lines a second; those over it are counted and left out
-MESSAGE_SIZE = 64 * 1024  # characters of a message that are looked at
+RATE = 50  # lines a second; those over it are counted and dropped
+MESSAGE_SIZE = 64 * 1024  # characters of a message that are read
 LINE_SIZE = 8 * 1024  # characters of a line that are kept
 
 OURS = ("addon", "app")
-# What these say goes to standard error only: a record about a record that cannot be delivered
-# would be one more of the kind.
+# Their lines go to standard error only: a record about a record that cannot be delivered would be
+# one more of the kind.
 NOT_SHIPPED = (
     "addon.record.ship",
     "addon.record.deliver",
@@ -35,7 +35,7 @@ NOT_SHIPPED = (
 
 
 class LogHandler(logging.Handler):
-    """Any logger's lines from any thread. Never waits for `stream`, never raises."""
+    """Any logger's lines, from any thread. Never waits for `stream`, never raises."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class LogHandler(logging.Handler):
         self._busy = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(self._busy, "now", False):  # masking a line has something to say itself
+        if getattr(self._busy, "now", False):  # the line was logged by masking another one
             return
         self._busy.now = True
         try:
@@ -73,7 +73,7 @@ class LogHandler(logging.Handler):
             self._busy.now = False
 
     def close(self) -> None:
-        """Print what waits. Closed after the shipper, whose last words it prints."""
+        """Prints the queued lines. Closed after the shipper, whose last lines it prints."""
         self._report_left_out()
         if self._outlet is not None:
             self._outlet.close(1)
@@ -83,7 +83,7 @@ class LogHandler(logging.Handler):
         message = record.getMessage()
         if record.exc_info:
             message += "\n" + logging.Formatter().formatException(record.exc_info)
-        # Masked before it is cut to what is kept: half a value is not recognised.
+        # Masked before it is truncated: half a value is not recognised.
         return self._masker().line(text(message[:MESSAGE_SIZE]))[:LINE_SIZE]
 
     def _fits(self, now: float) -> bool:
@@ -129,16 +129,17 @@ class LogHandler(logging.Handler):
             return json_line(
                 now, level, name, message, current.get(), namespace=pod.namespace, pod=pod.pod
             )
-        at = datetime.fromtimestamp(now / 1e9, UTC).isoformat(timespec="milliseconds")
-        return one_line(f"{at} {level} {name}: {message}").encode("utf-8", "backslashreplace")
+        return one_line(f"{iso(now, 3)} {level} {name}: {message}").encode(
+            "utf-8", "backslashreplace"
+        )
 
     def _not_printed(self, number: int) -> None:
         self._metrics.add("telemock.output.dropped", ("stderr",), number)
 
 
 def install(handler: LogHandler, level: str) -> None:
-    """Make it the one handler of this process. `level` is ours; libraries speak from WARNING on,
-    and at DEBUG from INFO."""
+    """Makes it the only handler of this process. `level` is for our loggers; libraries log from
+    WARNING on, and at DEBUG from INFO."""
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)

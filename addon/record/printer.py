@@ -1,7 +1,7 @@
-"""Lines for people on standard output and standard error, which may be slow, blocked or closed.
+"""Prints lines for people on standard output and standard error, which may be slow or closed.
 
-The shipper prints one line a capture, the log handler one line a message. Neither may wait for a
-terminal or a pipe that nobody reads: a thread of its own writes, from a bounded queue.
+The shipper prints one line per capture, the log handler one per message. Neither may wait for a
+terminal or a pipe that nobody reads: a thread writes, from a bounded queue.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 QUEUE_SIZE = 4 << 20  # bytes that wait to be printed
-PIECE = 64 << 10  # bytes of one write, about: a blocked stream holds so much back
-POLL_MS = 1000  # between looks at a stream that is set to non-blocking and takes nothing
+PIECE = 64 << 10  # approximate bytes of one write: a blocked stream holds up so much
+POLL_MS = 1000  # between looks at a non-blocking stream that takes nothing
 
 
 class Outlet:
     """Owns a thread and a duplicate of the stream's descriptor, from `start` to `close`.
 
-    `lost` is called with a number of lines that the stream did not take.
+    `lost` is called with the number of lines that the stream did not take.
     """
 
     def __init__(self, stream: BinaryIO, lost: Callable[[int], None]) -> None:
@@ -27,7 +27,7 @@ class Outlet:
         self._fd = -1
         self._lost = lost
         try:
-            # A duplicate: the number of a closed descriptor may become a socket to somewhere.
+            # A duplicate: a closed descriptor's number may be reused, for a socket to somewhere.
             fd = self._fd = os.dup(stream.fileno())
             self._write = lambda data: os.write(fd, data)
         except (OSError, ValueError):  # not backed by a file, or closed
@@ -44,7 +44,7 @@ class Outlet:
         self._thread.start()
 
     def put(self, lines: Iterable[bytes]) -> None:
-        """Print lines (without their ends) soon. Never waits; what does not fit is lost."""
+        """Prints lines (given without their ends) soon. Never waits; drops what does not fit."""
         lost = 0
         with self._changed:
             for line in lines:
@@ -58,7 +58,7 @@ class Outlet:
             self._lost(lost)
 
     def close(self, timeout: float) -> None:
-        """Print what waits, for at most `timeout` seconds. Lines that come later are lost."""
+        """Prints the queued lines, for at most `timeout` seconds. Later lines are lost."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -88,7 +88,7 @@ class Outlet:
             os.close(self._fd)
 
     def _take(self) -> list[bytes]:
-        """What there is to print; nothing at the end."""
+        """The lines to print; none at the end."""
         with self._changed:
             while not self._lines and not self._closing:
                 self._changed.wait()
@@ -97,7 +97,7 @@ class Outlet:
             return lines
 
     def _print(self, lines: list[bytes]) -> int:
-        """How many of the lines the stream did not take."""
+        """The number of lines that the stream did not take."""
         ends_torn = b"\n" if self._torn else b""
         data = ends_torn + b"\n".join([*lines, b""])
         done = 0
@@ -107,7 +107,7 @@ class Outlet:
             except BlockingIOError:
                 if self._fd >= 0:
                     _wait_for(self._fd)
-            except (OSError, ValueError):  # closed, or a full disk; both may end
+            except (OSError, ValueError):  # closed, or a full disk; both may be temporary
                 break
         if done == len(data):
             self._torn = False

@@ -1,47 +1,29 @@
-"""What became of a batch, from what answered: a receipt that accounts for every record, or a reason
-why it was not taken.
+"""Reads the answer to a batch: a receipt that accounts for every record, or the reason why it was
+not taken.
 
-Called by `addon.record.deliver`. Only a receipt deletes records from the spool, and in the app's
-place may answer a proxy, a portal or a server of another kind.
+Called by `addon.record.deliver`. Only a receipt deletes records from the spool, and a proxy, a
+portal or a server of another kind may answer in the app's place.
 """
-
-from typing import Annotated
 
 import msgspec
 
-from addon.app_client.client import Answer, trouble_of
-
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Refused(msgspec.Struct):
-    line: int
-    reason: str
-
-
-class Receipt(msgspec.Struct):
-    """What the app says became of a batch. `accounts`: how many records it has of each boot of
-    which it was told; an older app says nothing of them."""
-
-    stored: _Count
-    duplicates: _Count
-    refused: list[Refused]
-    accounts: dict[str, _Count] = {}
+from addon.app_client.client import ApiAnswer, trouble_of
+from app.contract.account import Receipt
 
 
 class NotTaken(Exception):
-    """The app did not take the batch; `outcome` is the metric's word, the text is for people."""
+    """The app did not take the batch; `outcome` is the metric's label, the text is for people."""
 
     def __init__(self, outcome: str, text: str, status: int = 0, again_s: float = 0) -> None:
-        """`again_s` is how long the app asked to be left alone."""
+        """`again_s`: the seconds that the app asked to be left alone."""
         super().__init__(text)
         self.outcome = outcome
         self.status = status
         self.again_s = again_s
 
 
-def read(answer: Answer, sent: int) -> Receipt:
-    """The receipt for so many records. Raises NotTaken."""
+def read(answer: ApiAnswer, sent: int) -> Receipt:
+    """The receipt for this number of records. Raises NotTaken."""
     if answer.status != 200:
         raise _refusal(answer)
     try:
@@ -58,8 +40,8 @@ def read(answer: Answer, sent: int) -> Receipt:
     return receipt
 
 
-def _refusal(answer: Answer) -> NotTaken:
-    """With the start of what the app said."""
+def _refusal(answer: ApiAnswer) -> NotTaken:
+    """The refusal, with the start of the app's answer."""
     status = answer.status
     outcome = trouble_of(status) or "error"
     said = answer.body[:200].decode("utf-8", "backslashreplace")

@@ -1,6 +1,6 @@
-"""One file of the spool: its name, and how records are read back from it, damaged ones aside.
+"""One file of the spool: its name, and its records read back, without damaged ones.
 
-`spool.Spool` decides which segments there are; nothing here writes.
+`addon.record.spool.Spool` owns the segments; nothing here writes.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from app.contract.record import LINE_CAP, RecordError, decode
 
-_SCAN = 1 << 16  # bytes that are looked at together
+_SCAN = 1 << 16  # bytes of one read
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +22,12 @@ _NAME = re.compile(r"([0-9a-f]{32})-[0-9]{8,}\.ndjson")
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """A file of the queue. Bytes after `size` are no part of it, those before `taken` are done."""
+    """A file of the queue. Bytes after `size` are not part of it, those before `taken` are done."""
 
     path: Path
     boot: str
     size: int = 0
-    records: int = 0  # that wait, damaged ones too
+    records: int = 0  # waiting ones, with the damaged
     taken: int = 0
     own: bool = False  # written by this process
 
@@ -36,8 +36,8 @@ class Segment:
         return int(self.path.stem.rpartition("-")[2])
 
 
-class Batch(NamedTuple):
-    """The oldest records that wait. `source` None: from memory, and `length` counts records."""
+class SpoolBatch(NamedTuple):
+    """The oldest waiting records. `source` None: from memory, and `length` counts records."""
 
     lines: list[bytes]
     source: Segment | None
@@ -50,7 +50,7 @@ def segment_name(boot: str, number: int) -> str:
 
 
 def segments_in(directory: Path) -> dict[str, list[Path]]:
-    """Segments by boot, in their order. Files of other names are nobody's business."""
+    """Segments by boot, in order. Files with other names are ignored."""
     found: dict[str, list[Path]] = {}
     for path in sorted(directory.iterdir()):
         if match := _NAME.fullmatch(path.name):
@@ -61,8 +61,8 @@ def segments_in(directory: Path) -> dict[str, list[Path]]:
 def segments_of(
     boot: str, paths: list[Path], position: tuple[int, int]
 ) -> tuple[int, list[Segment]]:
-    """When the first was last written to, and what they are; `position` is up to which segment, and
-    byte of it, the records are done with."""
+    """The time of the first one's last write, and the segments; `position` is the segment, and the
+    byte in it, up to which the records are done."""
     since = 0
     segments = []
     for path in paths:
@@ -86,7 +86,7 @@ def _open(path: Path) -> int:
 
 
 def count_lines(path: Path, start: int = 0) -> int:
-    """Lines of a file from there on, a last one without its end too."""
+    """The number of lines from `start` on, with a last one without an end."""
     fd = _open(path)
     try:
         os.lseek(fd, start, os.SEEK_SET)
@@ -100,8 +100,8 @@ def count_lines(path: Path, start: int = 0) -> int:
         os.close(fd)
 
 
-def cut(segment: Segment, start: int, end: int, count: int, size: int) -> Batch:
-    """The records of a segment's bytes from `start`; no line when there is only damage."""
+def cut(segment: Segment, start: int, end: int, count: int, size: int) -> SpoolBatch:
+    """The records of a segment's bytes from `start`; no line if all of them are damaged."""
     fd = _open(segment.path)
     try:
         data = os.pread(fd, min(size, end - start), start)
@@ -119,15 +119,15 @@ def cut(segment: Segment, start: int, end: int, count: int, size: int) -> Batch:
                 corrupt += 1
             position = at + 1
         if position == 0:  # a torn end, or more bytes than any record has
-            return Batch([], segment, _damage(fd, start, end), 1)
-        return Batch(lines, segment, position, corrupt)
+            return SpoolBatch([], segment, _damage(fd, start, end), 1)
+        return SpoolBatch(lines, segment, position, corrupt)
     finally:
         os.close(fd)
 
 
 def _is_record(line: bytes, segment: Segment) -> bool:
-    """A line that this process wrote is one when both ends are there: reading it takes as long as
-    the rest of its delivery, and the app refuses what is damaged all the same."""
+    """For a line of this process both its ends suffice: decoding it would double the cost of its
+    delivery, and the app refuses damaged records all the same."""
     if segment.own and line[:1] == b"{" and line[-1:] == b"}":
         return True
     try:
@@ -138,7 +138,7 @@ def _is_record(line: bytes, segment: Segment) -> bool:
 
 
 def _damage(fd: int, start: int, end: int) -> int:
-    """Bytes up to the next line."""
+    """The number of bytes up to the next line."""
     position = start
     while position < end and (chunk := os.pread(fd, min(_SCAN, end - position), position)):
         at = chunk.find(b"\n")

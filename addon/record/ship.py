@@ -1,10 +1,10 @@
-"""Every record's way out of the sidecar: masked, printed, spooled, delivered.
+"""Takes every record on its way out of the sidecar: masks, prints, spools and delivers it.
 
-The hooks `reserve` a number and `submit` the record; nothing they do waits for a disk, a terminal
-or the app. One thread measures, masks, makes the spans, prints and spools (here), another one
-delivers (`deliver.Delivery`).
-What was submitted or adopted from earlier starts is delivered, waiting or counted as dropped; the
-ledger (`addon.record.ledger`) knows every number that was reserved, after a kill too.
+The hooks `reserve` a number and `submit` the record; they never wait for a disk, a terminal or the
+app. One thread, here, measures, masks, makes the spans, prints and spools; another one delivers
+(`addon.record.deliver.Delivery`).
+Every record submitted or adopted from earlier starts is delivered, waiting or counted as dropped;
+the ledger (`addon.record.ledger`) knows every reserved number, even after a kill.
 """
 
 import logging
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
 from addon.exchange.exchange import Traced
@@ -24,28 +24,29 @@ from addon.record.deliver import Delivery
 from addon.record.printer import Outlet
 from addon.record.spool import Spool
 from app.contract.masking.masker import Masker
+from app.contract.masking.sweep import withhold
 from app.contract.printable import ascii_json
-from app.contract.record import LINE_CAP, Body, CaptureRecord, encode
+from app.contract.record import LINE_CAP, CaptureRecord, bodies_of, encode, rough_size
 from app.otel.metrics import Metrics
 
 QUEUE_RECORDS = 10_000
-QUEUE_SIZE = 16 << 20  # bytes that queued records hold in memory, about
-GROUP_RECORDS = 200  # that are written together
+QUEUE_SIZE = 16 << 20  # approximate bytes of queued records in memory
+GROUP_RECORDS = 200  # written together
 GROUP_SIZE = 1 << 20
-TRACED_RECORDS = 300  # behind more of them that wait no spans are made, lest records be lost
-GATHER_S = 0.01  # how long a group gathers, so that a busy proxy is not woken for every record
+TRACED_RECORDS = 300  # a longer queue gets no spans, lest records be lost
+GATHER_S = 0.01  # a group gathers for so long, so that a busy proxy does not wake it per record
 
 log = logging.getLogger(__name__)
 
 
 class Shipper:
     """Owns two threads, and one for `stdout`, from `start` to `close`. `directory` is the spool's;
-    `masker` is asked again for every group."""
+    `masker` is called anew for every group."""
 
     def __init__(
         self,
         directory: Path,
-        api: Api,
+        api: AppApi,
         masker: Callable[[], Masker],
         spool_size: int,
         stdout: BinaryIO | None,
@@ -65,12 +66,12 @@ class Shipper:
         self._reserve = self._spool.ledger.reserve
         self._delivery = Delivery(self._spool, api, metrics)
         self._outlet = None if stdout is None else Outlet(stdout, self._not_printed)
-        self._lock = threading.RLock()  # of `_changed`, which takes longer to take it
+        self._lock = threading.RLock()  # of `_changed`; faster to take than the condition
         self._changed = threading.Condition(self._lock)
         self._queue: deque[tuple[CaptureRecord, Traced | None, int]] = deque()
         self._queue_size = 0
-        self._in_hand = 0  # records that the writer has taken from the queue
-        self._idle = False  # the writer waits for a record, and is woken by the next one
+        self._in_hand = 0  # records that the writer took from the queue
+        self._idle = False  # the writer waits for the next record, which must wake it
         self._submitted = 0
         self._closing = False
         self._left: int | None = None
@@ -92,9 +93,9 @@ class Shipper:
         return self.boot, self._reserve()
 
     def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
-        """Take a record, which is the shipper's from now on; with `traced` its spans are made too.
-        From any thread; never waits, never raises: a record that cannot be taken is counted."""
-        size = _rough_size(record)
+        """Takes ownership of a record; with `traced` its spans are made, too. From any thread;
+        never waits, never raises: a record that does not fit is counted as lost."""
+        size = rough_size(record)
         with self._lock:
             self._submitted += 1
             if self._closing:
@@ -115,12 +116,12 @@ class Shipper:
 
     @property
     def closing(self) -> bool:
-        """Whether a record would come too late."""
+        """True once a record would come too late."""
         return self._closing
 
     def close(self, timeout: float) -> int:
-        """Deliver what waits, for at most `timeout` seconds; the rest stays in the spool. How many
-        records are left: those are not in the store yet."""
+        """Delivers the waiting records, for at most `timeout` seconds; the rest stays in the spool.
+        Returns their number: they are not in the store yet."""
         if self._left is not None:
             return self._left
         deadline = time.monotonic() + timeout
@@ -137,7 +138,7 @@ class Shipper:
         with self._changed:
             waiting = len(self._queue) + self._in_hand
             self._queue.clear()
-        if waiting:  # never started, or stuck
+        if waiting:  # the writer never started, or is stuck
             self._spool.lose("shutdown", waiting)
         self._spool.close()
         if self._outlet is not None:
@@ -220,7 +221,7 @@ class Shipper:
         self._delivery.wake()
 
     def _told(self, record: CaptureRecord, traced: Traced | None) -> bytes:
-        """The record's line, after it was measured and its spans were made."""
+        """Measures the record and makes its spans; returns its line."""
         self._measure.record(record, traced)
         record, line = self._line(record)
         if traced is not None and self._spans is not None:
@@ -235,14 +236,13 @@ class Shipper:
         return line
 
     def _line(self, record: CaptureRecord) -> tuple[CaptureRecord, bytes]:
-        """The record masked and encoded; without its contents where either cannot be done."""
+        """The record masked and encoded; without its contents if either fails."""
         try:
             line = encode(self._masker().record(record))
             if len(line) <= LINE_CAP:
                 return record, line
-            for body in _bodies(record):
-                body.text = body.base64 = None
-                body.withheld = "too_large"
+            for body in bodies_of(record):
+                withhold(body, "too_large")
             line = encode(record)
             if len(line) <= LINE_CAP:
                 return record, line
@@ -256,7 +256,7 @@ class Shipper:
 
 
 def _bare(record: CaptureRecord, reason: str) -> CaptureRecord:
-    """What happened, without anything that a client or a host said."""
+    """The event, without any text of a client or a host."""
     return CaptureRecord(
         boot=record.boot,
         seq=record.seq,
@@ -272,21 +272,3 @@ def _bare(record: CaptureRecord, reason: str) -> CaptureRecord:
         trace_id=record.trace_id,
         span_id=record.span_id,
     )
-
-
-def _bodies(record: CaptureRecord) -> list[Body]:
-    holders = (record.request, record.response, record.message)
-    return [holder.body for holder in holders if holder is not None and holder.body is not None]
-
-
-def _rough_size(record: CaptureRecord) -> int:
-    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest."""
-    size = 2000 + len(record.detail)
-    for body in _bodies(record):
-        size += len(body.text or "") + len(body.base64 or "")
-    for part in (record.request, record.response):
-        if part is not None:
-            size += sum(len(n) + len(v) + 100 for n, v in part.headers)
-    if record.request is not None:
-        size += sum([len(n) + len(v) + 100 for n, v in record.request.query])
-    return size

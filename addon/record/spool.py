@@ -1,16 +1,16 @@
 """The disk queue between the sidecar and the app: a record stays here until the app has it.
 
-`ship.Shipper` appends masked records, `deliver.Delivery` reads the oldest and accepts what the app
-took. The directory holds, side by side for every start of a sidecar:
+`addon.record.ship` appends masked records, `addon.record.deliver` reads the oldest and accepts what
+the app took. The directory holds, side by side for every start of a sidecar:
 
     <boot>-<number>.ndjson  a segment: encoded records, one a line, about 1 MiB
-    <boot>.lock             its ledger, locked for as long as the process lives that appends to them
+    <boot>.lock             its ledger, locked while the process that appends to them lives
 
-A start takes over the segments and the ledger of every boot whose lock nobody holds, so processes
-that share a directory never touch each other's. Nothing is fsynced: the page cache survives the
-death of the process, which is what happens to containers; a power failure loses the last seconds,
-and would cost every record a disk's latency to avoid. Records that the app took a moment before a
-crash are sent again, and the store knows them by id.
+A start adopts the segments and the ledger of every boot whose lock nobody holds, so processes that
+share a directory never touch each other's. Nothing is fsynced: the page cache survives the death of
+the process, the usual fate of a container; a power failure loses the last seconds, and to avoid
+that would cost every record a disk's latency. Records that the app took right before a crash are
+sent again, and the store deduplicates them by id.
 """
 
 import contextlib
@@ -25,25 +25,25 @@ from itertools import islice
 from pathlib import Path
 
 from addon.record.boots import Boots
-from addon.record.segment import Batch, Segment, cut, segment_name, segments_in, segments_of
+from addon.record.segment import Segment, SpoolBatch, cut, segment_name, segments_in, segments_of
 from app.contract.account import Account
 
 SEGMENT_SIZE = 1 << 20  # bytes after which the next segment begins
-HELD_SIZE = 4 << 20  # bytes of records that memory holds while the disk takes none
+HELD_SIZE = 4 << 20  # bytes of records held in memory while the disk takes none
 RETRY_S = 1.0  # between attempts to write to a disk that failed
 
 log = logging.getLogger(__name__)
 
 
 class Spool:
-    """`lost(reason, number)` is called for records that are gone, after the ledger of their boot
-    knows it. One thread appends, one reads and accepts. Only `adopt` raises: a disk that fails is
-    named in `error`, and tried again."""
+    """`lost(reason, number)` is called for lost records, after their boot's ledger noted it. One
+    thread appends, one reads and accepts. Only `adopt` raises: a failing disk is named in `error`,
+    and tried again."""
 
     def __init__(
         self, directory: Path, boot: str, limit: int, lost: Callable[[str, int], None]
     ) -> None:
-        """`limit` is in bytes, of all segments and of what memory holds."""
+        """`limit`: bytes of all segments and of the records in memory."""
         self.error = ""
         self._losing = "disk_error"  # reason for records that are lost while the disk fails
         self._directory = directory
@@ -53,8 +53,8 @@ class Spool:
         self._lost = lost
         self._lock = threading.Lock()
         self._segments: deque[Segment] = deque()  # oldest first
-        self._active: Segment | None = None  # of them, the one that is appended to
-        self._fd = -1  # of the active one
+        self._active: Segment | None = None  # the one that is appended to
+        self._fd = -1  # of the active segment
         self._number = 0
         self._held: deque[bytes] = deque()
         self._held_size = 0
@@ -63,18 +63,18 @@ class Spool:
         self.ledger = self._boots.own
 
     def start(self) -> None:
-        """Keep numbers on disk from now on, so that a kill loses none."""
+        """Keeps numbers on disk from now on, so that a kill loses none."""
         self._boots.start()
 
     @property
     def records(self) -> int:
-        """Records that wait, on disk and in memory."""
+        """The number of waiting records, on disk and in memory."""
         with self._lock:
             return sum(s.records for s in self._segments) + len(self._held)
 
     @property
     def size(self) -> int:
-        """Bytes of them."""
+        """The size of the waiting records in bytes."""
         with self._lock:
             return self._size()
 
@@ -82,14 +82,15 @@ class Spool:
         return sum(s.size for s in self._segments) + self._held_size
 
     def adopt(self) -> int:
-        """Put the segments of processes that are gone before all others; how many records.
+        """Puts the segments of processes that are gone before all others; returns their number of
+        records.
 
-        Raises OSError, after it has done what it could, when it should be called again.
+        Raises OSError, after it did what it could, if it should be called again.
         """
         if not self._directory.is_dir():
             return 0
         ledgers, error = self._boots.found()
-        # Listed again: the last owner may have finished one before it let go.
+        # Listed again: the last owner may have finished one before it released the lock.
         listed = segments_in(self._directory)
         found = [segments_of(o.boot, listed.get(o.boot, []), o.position) for o in ledgers]
         adopted = [s for _, segments in sorted(found, key=lambda f: f[0]) for s in segments]
@@ -104,37 +105,37 @@ class Spool:
 
     @property
     def left_over(self) -> bool:
-        """Whether there were more boots than are taken over at a time."""
+        """True if there were more boots than are adopted at a time."""
         return self._boots.left_over
 
     def accounts(self, *, leaving: bool = False) -> list[Account]:
-        """What the app is to be told beside the records; when `leaving`, for the last time."""
+        """The accounts for the app, sent beside the records; the last ones if `leaving`."""
         with self._lock:
             leaving = leaving and not self._held
             return self._boots.accounts(self._waiting(), leaving=leaving)
 
     @property
     def untold(self) -> bool:
-        """Whether a boot that was taken over has ended, and the app was not told yet."""
+        """True if an adopted boot has ended, and the app was not told yet."""
         with self._lock:
             return self._boots.untold(self._waiting())
 
     def tell(self, accounts: Iterable[Account], known: Mapping[str, int]) -> None:
-        """The app was told these accounts; `known`: its count of records of those that it took."""
+        """Told that the app got these accounts; `known`: its number of records by known boot."""
         with self._lock:
             self._boots.tell(accounts, known)
 
     def _waiting(self) -> set[str]:
-        """Boots of which records wait on disk."""
+        """The boots with waiting records on disk."""
         return {s.boot for s in self._segments if s.taken < s.size}
 
     def lose(self, reason: str, number: int) -> None:
-        """Records of this boot that did not come this far. From any thread."""
+        """Counts records of this boot that did not reach the spool. From any thread."""
         self.ledger.lose(reason, number)
         self._lost(reason, number)
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Keep records: on disk, in memory while the disk fails; those over the limit are lost."""
+        """Keeps records: on disk, in memory while the disk fails; those over the limit are lost."""
         with self._lock:
             size = self._size()
             fitting = []
@@ -157,8 +158,8 @@ class Spool:
                     self._held_size += len(line)
             self.ledger.save()
 
-    def read(self, count: int, size: int) -> Batch:
-        """At most `count` of the oldest records and about `size` bytes, at least one; empty when
+    def read(self, count: int, size: int) -> SpoolBatch:
+        """At most `count` of the oldest records and about `size` bytes, at least one; empty if
         none waits. They stay until `accept`."""
         while True:
             with self._lock:
@@ -173,10 +174,10 @@ class Spool:
                 continue
             if batch.lines:
                 return batch
-            self.accept(batch)  # nothing but damage
+            self.accept(batch)  # only damaged records
 
-    def behind(self, batch: Batch, count: int, size: int) -> list[bytes]:
-        """The same of the records behind a batch that was read, to have a look at."""
+    def behind(self, batch: SpoolBatch, count: int, size: int) -> list[bytes]:
+        """The records after a batch that was read, within the same limits, only to look at."""
         with self._lock:
             parts = [
                 (s, s.taken + batch.length if s is batch.source else s.taken, s.size)
@@ -189,18 +190,20 @@ class Spool:
                     return lines
         return held
 
-    def _read_held(self, start: int, count: int, size: int) -> Batch:
+    def _read_held(self, start: int, count: int, size: int) -> SpoolBatch:
         lines: list[bytes] = []
         for line in islice(self._held, start, None):
             if lines and (len(lines) >= count or size < len(line)):
                 break
             lines.append(line)
             size -= len(line)
-        return Batch(lines, None, len(lines), 0)
+        return SpoolBatch(lines, None, len(lines), 0)
 
-    def accept(self, batch: Batch, refused: Collection[int] = (), reason: str = "refused") -> None:
-        """The batch is done with: forget its records, and delete a segment that holds no more.
-        Those at the places `refused` are lost for that reason."""
+    def accept(
+        self, batch: SpoolBatch, refused: Collection[int] = (), reason: str = "refused"
+    ) -> None:
+        """Forgets the batch's records, and deletes its segment if no more are in it. Those at the
+        indices `refused` are lost for that reason."""
         with self._lock:
             segment = batch.source
             if segment is None:
@@ -214,21 +217,21 @@ class Spool:
 
     def _accept_held(self, lines: list[bytes], refused: Collection[int], reason: str) -> None:
         for at, line in enumerate(lines):
-            # Those that the disk took meanwhile are sent again from there.
+            # Lines that went to disk meanwhile are sent again from there.
             if self._held and self._held[0] is line:
                 self._held_size -= len(self._held.popleft())
                 if at in refused:
                     self.lose(reason, 1)
 
     def _settle(self, segment: Segment, lost: dict[str, int]) -> None:
-        """Note in the segment's ledger how far it is done with, and what was lost of it."""
+        """Notes in the segment's ledger how far it is done, and its losses."""
         lost = {reason: number for reason, number in lost.items() if number}
         self._boots.of(segment.boot).accept(segment.number, segment.taken, lost)
         for reason, number in lost.items():
             self._lost(reason, number)
 
     def close(self) -> None:
-        """Bring to disk what memory holds, and leave the segments to the next start."""
+        """Writes the records in memory to disk, and leaves the segments to the next start."""
         with self._lock:
             if not self._write_held():
                 self.lose(self._losing, len(self._held))
@@ -238,14 +241,14 @@ class Spool:
             self._boots.close({s.boot for s in self._segments})
 
     def _write_held(self) -> bool:
-        """Bring to disk what memory holds; whether it holds no more."""
+        """Writes the records in memory to disk; True if none is left in memory."""
         if self._held:
             for _ in range(self._write(list(self._held))):
                 self._held_size -= len(self._held.popleft())
         return not self._held
 
     def _write(self, lines: list[bytes]) -> int:
-        """How many of the lines are on disk now, whole."""
+        """The number of lines that are on disk now, whole."""
         try:
             segment = self._open()
         except OSError as e:
@@ -305,7 +308,7 @@ class Spool:
         self._losing = "disk_full" if full else "disk_error"
 
     def _finish(self, segment: Segment) -> None:
-        """Every record of it is done with."""
+        """Empties or deletes a segment whose records are all done."""
         if segment is self._active:
             try:
                 os.ftruncate(self._fd, 0)

@@ -1,4 +1,3 @@
-"""The redirect, as a program of its own: the kernel's rules (`ruleset`), routes to the dummy
-addresses
-(`routes`), which ranges are free for them (`ranges`, `used`), through nft and ip (`tool`).
+"""Makes the redirect, as a program of its own: the kernel's rules (`ruleset`), routes to the dummy
+addresses (`routes`), a check that their ranges are free (`ranges`, `used`), by nft and ip (`tool`).
 """

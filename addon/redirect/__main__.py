@@ -29,17 +29,18 @@ from addon.redirect.tool import RedirectError
 from app.contract import dummies as pool
 from app.contract import names
 from app.contract.cores import no_core_dumps
+from app.contract.settings import listed
 
 CONNECT_SECONDS = 2.0
-_PROVED = names.WEB_PORTS["https"]  # by a connection to it
-_LOCK = "\0telemock-redirect"  # an abstract socket: one a network namespace, gone with its process
+_PROVED = names.WEB_PORTS["https"]  # the port that the proof connects to
+_LOCK = "\0telemock-redirect"  # abstract socket: one per network namespace, gone with its process
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 
 
 def parse(text: str) -> list[Dummy]:
     """`ADDRESS=HOST`, comma separated, as in TELEMOCK_HOSTS. Raises RedirectError."""
     found = []
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    for item in listed(text):
         address, _, host = item.partition("=")
         try:
             number = ip_address(address.strip().strip("[]"))
@@ -61,10 +62,10 @@ def usable(dummies: Sequence[Dummy]) -> list[Dummy]:
 
 
 def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -> None:
-    """Routes for the addresses, so that they work without any other route, and the nft table.
-    `everything`: the versions of IP of which all connections to web ports are redirected.
+    """Adds routes for the addresses, so that they work without any other route, and the nft table.
+    `everything`: IP versions whose connections to web ports are all redirected.
 
-    Raises RedirectError; then nothing of ours is left.
+    Raises RedirectError, after all of ours was removed.
     """
     try:
         routes.put([d.address for d in dummies])
@@ -75,7 +76,7 @@ def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -
 
 
 def remove() -> list[str]:
-    """Takes our table and our routes away, also where only some of them exist.
+    """Removes our table and our routes, even if only some of them exist.
 
     Returns what could not be removed, as sentences.
     """
@@ -93,7 +94,7 @@ def remove() -> list[str]:
 
 
 def _table() -> bool:
-    """Whether our table exists. Raises RedirectError when one of its name is somebody else's."""
+    """True if our table exists. Raises RedirectError if it is somebody else's by the same name."""
     listed = json.loads(tool.run("nft", "-j", "list", "tables"))["nftables"]
     if not any(
         (row["table"]["family"], row["table"]["name"]) == ("inet", TABLE)
@@ -114,49 +115,41 @@ def _table() -> bool:
 
 
 def prove(dummies: Sequence[Dummy], port: int) -> None:
-    """One connection to a dummy of each family must be accepted and counted by the redirect.
+    """Checks that the redirect accepts and counts one connection to a dummy of each family.
 
-    Raises RedirectError with what is wrong when it is not.
+    Raises RedirectError with the reason if it does not.
     """
     for version, dummy in {d.address.version: d for d in dummies}.items():
-        before = _redirected(version)
-        try:
-            with socket.create_connection((str(dummy.address), _PROVED), CONNECT_SECONDS) as c:
-                c.sendall(names.REDIRECT_PROOF)
-        except OSError as e:
-            raise RedirectError(
-                f"a connection to {dummy.address} ({dummy.host}) did not reach the sidecar: {e}\n\n"
-                f"hint: the sidecar must listen on port {port} of "
-                f"{'127.0.0.1' if version == 4 else '::1'} before the redirect is made"
-            ) from None
-        if _redirected(version) <= before:
-            raise RedirectError(
-                f"a connection to {dummy.address} ({dummy.host}) was accepted, but not by the"
-                " redirect\n\nhint: another rule takes it first: see nft list ruleset and ip rule"
-            )
+        _prove(version, str(dummy.address), f" ({dummy.host})", port, "redirected")
 
 
 def prove_all(version: int, port: int) -> None:
-    """One connection to an address of nobody must be accepted and counted by the redirect. Where
-    there is no route to anywhere there is nothing to redirect, and nothing to prove.
+    """Checks that the redirect accepts and counts one connection to an unused address. Without a
+    default route there is nothing to redirect, and nothing to prove.
 
-    Raises RedirectError with what is wrong when it is not.
+    Raises RedirectError with the reason if it does not.
     """
-    before = _redirected(version, "all")
     nobody = ranges.nobody(version)
+    _prove(version, nobody, ", which stands for any other address,", port, "all")
+
+
+def _prove(version: int, address: str, what: str, port: int, counter: str) -> None:
+    before = _redirected(version, counter)
     try:
-        socket.create_connection((nobody, _PROVED), CONNECT_SECONDS).close()
+        with socket.create_connection((address, _PROVED), CONNECT_SECONDS) as c:
+            if counter != "all":
+                c.sendall(names.REDIRECT_PROOF)
     except OSError as e:
-        if e.errno in _NO_ROUTE:
+        if counter == "all" and e.errno in _NO_ROUTE:
             return
         raise RedirectError(
-            f"a connection to {nobody}, which stands for any other address, did not reach "
-            f"the sidecar: {e}\n\nhint: the sidecar must listen on port {port} of "
+            f"a connection to {address}{what} did not reach the sidecar: {e}\n\n"
+            f"hint: the sidecar must listen on port {port} of "
             f"{'127.0.0.1' if version == 4 else '::1'} before the redirect is made"
         ) from None
-    if _redirected(version, "all") <= before:
+    if _redirected(version, counter) <= before:
         raise RedirectError(
-            f"a connection to {nobody} was accepted, but not by the redirect\n\n"
+            f"a connection to {address}{what} was accepted, but not by the redirect\n\n"
             "hint: another rule takes it first: see nft list ruleset and ip rule"
         )
 
@@ -164,8 +157,8 @@ def prove_all(version: int, port: int) -> None:
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
-def _redirected(version: int, what: str = "redirected") -> int:
-    """Connections that the redirect has taken."""
+def _redirected(version: int, what: str) -> int:
+    """The number of connections that the redirect took."""
     counter = f"{what}{version}"
     listed = json.loads(tool.run("nft", "-j", "list", "counter", "inet", TABLE, counter))
     found = [int(o["counter"]["packets"]) for o in listed["nftables"] if "counter" in o]
@@ -229,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Raises RedirectError while another process is in here in this network namespace."""
+    """Raises RedirectError while another process holds the lock of this network namespace."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as lock:
         try:
             lock.bind(_LOCK)
@@ -256,13 +249,13 @@ def _run(
         )
     dummies = usable(named)
     everywhere = tool.families() if everything else ()
-    # However the parent ends, also interrupted together with us: the redirect goes.
+    # However the parent ends, even interrupted together with us, the redirect must go.
     if hold:
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: os.close(0))
-    if wait:  # else the kernel spares the first process of a container
-        # No exception: where the signal comes upon a destructor, Python would swallow it.
+    if wait:  # else the kernel ignores SIGTERM for the first process of a container
+        # No exception: Python would swallow one that is raised within a destructor.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
     _table()
     ranges.check(dummies, networks)
@@ -290,7 +283,7 @@ def _run(
 
 
 def _choose(hosts: Sequence[str], networks: Sequence[pool.Network]) -> int:
-    """Prints --hosts for these. What an earlier run of ours left, which was killed, goes first."""
+    """Prints --hosts for these. First it removes the redirect of an earlier run that was killed."""
     if left := remove():
         return _report_left(left)
     print(ranges.choose(hosts, networks), flush=True)

@@ -1,6 +1,6 @@
-"""Which ranges for dummy addresses are free where this runs.
+"""Finds ranges for dummy addresses that are free on this machine.
 
-`addon.redirect` asks before it changes anything.
+`addon.redirect` calls it before it changes anything.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from addon.redirect.ruleset import Dummy
 from addon.redirect.tool import RedirectError
 from app.contract import dummies as pool
 
-_SAID = 4  # of what collides with a range
+_SAID = 4  # uses that an error names per range
 
 
 def choose(hosts: Sequence[str], ranges: Sequence[pool.Network]) -> str:
-    """Addresses for these hosts from the first range of each family that is free here, as
-    TELEMOCK_HOSTS names them. Raises RedirectError when none is."""
+    """Addresses for these hosts from the first free range of each family, in the form of
+    TELEMOCK_HOSTS. Raises RedirectError if none is free."""
     found = used.uses()
     taken = {network: used.colliding(network, found) for network in ranges}
     try:
@@ -34,8 +34,8 @@ def choose(hosts: Sequence[str], ranges: Sequence[pool.Network]) -> str:
 
 
 def check(dummies: Sequence[Dummy], ranges: Sequence[pool.Network]) -> None:
-    """Raises RedirectError unless these addresses, of these ranges, can be had: nothing of the
-    machine's own lies in their ranges."""
+    """Raises RedirectError if the machine's own network uses any of the ranges in which these
+    addresses lie."""
     found = used.uses({(str(d.address), d.host) for d in dummies})
     for network in dict.fromkeys(pool.range_of(d.address, ranges) for d in dummies):
         if what := used.colliding(network, found):
@@ -51,8 +51,8 @@ def check(dummies: Sequence[Dummy], ranges: Sequence[pool.Network]) -> None:
 
 
 def nobody(version: int) -> str:
-    """An address of nobody's, to which nothing is sent: at the end of a range of the pool, where no
-    dummy address comes to lie, and if there is one, of a range that is free here."""
+    """An unused address, to which nothing is sent: at the end of a range of the pool, where no
+    dummy address lies, and preferably of a range that is free here."""
     found = used.uses()
     ranges = [network for network in pool.NETWORKS if network.version == version]
     free = (network for network in ranges if not used.colliding(network, found))

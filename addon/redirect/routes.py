@@ -1,6 +1,6 @@
-"""Routes to the dummy addresses, so that they work where there is no other route: `local` ones, on
-loopback. They bear a mark, by which they are found again after any end of who made them, and by
-which no route of the machine's own is ever taken for one of them.
+"""Routes to the dummy addresses, so that they work without any other route: `local` ones, on
+loopback. A mark identifies them however their maker ended, and keeps the machine's own routes from
+being taken for one of them.
 
 `addon.redirect` adds and removes them.
 """
@@ -12,14 +12,14 @@ from typing import Any
 from addon.redirect import tool
 from app.contract.dummies import Address
 
-# The route's "protocol", that is who made it. Free in iproute2's and FRR's lists; the kernel heeds
+# The route's "protocol", that is its maker. Unused in iproute2's and FRR's lists; the kernel heeds
 # it in deletions.
 PROTOCOL = "116"
 _OURS = ("dev", "lo", "table", "local", "proto", PROTOCOL)
 
 
 def is_ours(row: dict[str, Any]) -> bool:
-    """Of a row of `ip -j route show table all`."""
+    """True if a row of `ip -j route show table all` is one of our routes."""
     return (
         row.get("type") == "local"
         and row.get("protocol") == PROTOCOL
@@ -29,16 +29,16 @@ def is_ours(row: dict[str, Any]) -> bool:
 
 
 def ours(version: int) -> set[Address]:
-    """The addresses that lead here. Raises RedirectError."""
+    """The addresses with a route of ours. Raises RedirectError."""
     listed = tool.rows(f"-{version}", "route", "show", "table", "local")
     return {ip_address(row["dst"]) for row in listed if is_ours({"table": "local", **row})}
 
 
 def put(addresses: Sequence[Address]) -> None:
-    """Makes these the only ones of ours; what is there already stays as it is.
+    """Makes these our only routes; those that exist stay as they are.
 
-    Raises RedirectError; then only some of it may be done. Never takes the place of a route of
-    somebody else's: the kernel refuses a second one to the same address.
+    Raises RedirectError; then only a part may be done. Never replaces somebody else's route: the
+    kernel refuses a second one to the same address.
     """
     for version in tool.families():
         wanted = {a for a in addresses if a.version == version}

@@ -1,4 +1,4 @@
-"""What the redirect is for the kernel: one nft table, written as text.
+"""Writes the redirect for the kernel: one nft table, as text.
 
 `addon.redirect` loads it.
 """
@@ -10,35 +10,35 @@ from app.contract.dummies import Address
 from app.contract.names import REDIRECTED_PORTS, SIDECAR_UID
 
 TABLE = "telemock"
-# What the table may hold to be ours: the first two in any case.
+# The table is ours if it holds these chains, and nothing beyond these objects.
 CHAINS = ("to_sidecar", "refused")
 OBJECTS = frozenset(
     (kind, f"{name}{version}")
     for kind, name in (("set", "hosts"), ("counter", "redirected"), ("counter", "all"))
     for version in (4, 6)
 ) | {("chain", name) for name in CHAINS}
-# Before the chains of a mesh (-100), so that it sees what the sidecar does with the connection.
+# Before the chains of a mesh (-100), so that it sees the sidecar's connections.
 PRIORITY = -101
 
-# What `all` leaves alone: a machine's metadata service, which gives credentials, and link-local.
+# `all` spares these: a machine's metadata service, which gives credentials, and link-local.
 METADATA = {4: ("169.254.0.0/16",), 6: ("fe80::/10", "fd00:ec2::254", "fd20:ce::254")}
 
 _FAMILIES = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
 
 
 class Dummy(NamedTuple):
-    """An address that is never assigned, and the telemetry host it stands for."""
+    """An address that is never assigned, and the telemetry host that it stands for."""
 
     address: Address
     host: str
 
 
 def ruleset(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -> str:
-    """nft's input for the whole table: TCP 80 and 443 to the addresses go to `port` on loopback,
-    whatever else is sent to them is refused at once, so that HTTP/3 clients fall back to TCP.
+    """nft's input for the whole table: TCP 80 and 443 to the addresses go to `port` on loopback;
+    everything else to them is rejected at once, so that HTTP/3 clients fall back to TCP.
 
-    `everything`: the versions of IP of which also all other connections to these ports are
-    redirected, but this machine's own, link-local ones and the sidecar's, and HTTP/3 is refused.
+    `everything`: IP versions for which all other connections to these ports are redirected, too,
+    except local and link-local ones and the sidecar's own, and HTTP/3 is rejected.
 
     The first two lines make it replace an earlier table, or none, in one transaction.
     """
@@ -55,10 +55,10 @@ def ruleset(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ())
         redirects.append(
             f"{to} tcp dport {{ {ports} }} counter name redirected{version} redirect to :{port}"
         )
-        # Not the answers: a client of a dummy address has that address as its own source too.
+        # Not answers: a client of a dummy address has the same address as its source, too.
         refusals.append(f"{to} ct direction original counter reject")
     if everything:
-        # The dummies are routed to lo as well; they were taken above.
+        # The dummies are routed to lo, too; the rules above took them.
         redirects += ['    oifname "lo" return', f"    meta skuid {SIDECAR_UID} return"]
         refusals.append('    oifname "lo" return')
     for version in everything:

@@ -1,4 +1,4 @@
-"""nft and ip, run as processes: how the redirect sees and changes the kernel's network."""
+"""Runs nft and ip, through which the redirect reads and changes the kernel's network."""
 
 import json
 import os
@@ -7,16 +7,16 @@ import socket
 import subprocess
 from typing import Any
 
-_MORE = ":/usr/sbin:/sbin"  # of PATH: a user's may lack them
+_MORE = ":/usr/sbin:/sbin"  # for PATH: a user's may lack them
 _PACKAGES = {"nft": "nftables", "ip": "iproute2"}
 
 
 class RedirectError(Exception):
-    """The redirect could not be made, proved or removed. The text is meant for people, whole."""
+    """The redirect could not be made, proved or removed. Its text is a whole message for people."""
 
 
 def run(name: str, *arguments: str, text: str = "") -> str:
-    """Runs nft or ip and returns its output. Raises RedirectError with what it said first."""
+    """Runs nft or ip and returns its output. Raises RedirectError with its first error line."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}{_MORE}")
     if path is None:
         raise RedirectError(
@@ -35,7 +35,7 @@ def run(name: str, *arguments: str, text: str = "") -> str:
 
 
 def rows(*arguments: str) -> list[dict[str, Any]]:
-    """What `ip -j` lists: nothing where the kernel knows no such thing. Raises RedirectError."""
+    """The rows that `ip -j` lists: none if the kernel lacks the feature. Raises RedirectError."""
     try:
         said = run("ip", "-j", *arguments)
     except RedirectError as e:
@@ -49,7 +49,7 @@ def rows(*arguments: str) -> list[dict[str, Any]]:
             f"ip -j {' '.join(arguments)} does not answer in JSON\n\n"
             "hint: install the package iproute2"
         ) from None
-    return [row for row in found if row]  # older versions give {} for what they leave out
+    return [row for row in found if row]  # older versions give {} for rows that they omit
 
 
 def families() -> tuple[int, ...]:

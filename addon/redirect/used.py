@@ -1,7 +1,7 @@
-"""What a machine or a pod uses of the network: its addresses, routes, rules, neighbours, resolvers,
-names, and whom it talks to. Dummy addresses must not be taken from where any of it is.
+"""Finds the networks that a machine or a pod uses: its addresses, routes, rules, neighbours,
+resolvers, names and peers. Dummy addresses must not collide with any of them.
 
-Asked by `addon.redirect` before it changes anything.
+`addon.redirect` calls it before it changes anything.
 """
 
 import os
@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 from addon.redirect import routes, tool
 from app.contract.dummies import ROUTE_BITS, Address, Network, overlap
 
-# A local resolver (systemd, NetworkManager) stands in the first one, whom it asks in the others.
+# The first one may name a local resolver (systemd, NetworkManager); the others name its upstreams.
 _RESOLVERS = tuple(
     map(Path, ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf",
                "/run/NetworkManager/no-stub-resolv.conf"))
 )  # fmt: skip
 _HOSTS = Path("/etc/hosts")
 _ESTABLISHED = "01"  # in /proc/net/tcp
-# Where the length of a prefix stands beside it in what `ip -j` says.
+# The keys of a prefix's length in the output of `ip -j`.
 _LENGTHS = {"local": "prefixlen", "src": "srclen", "dst": "dstlen"}
 
 
@@ -33,8 +33,8 @@ class Use(NamedTuple):
 
 
 def uses(named: Collection[tuple[str, str]] = ()) -> list[Use]:
-    """All that is found, but what is the redirect's own: its routes, and `named`, the addresses and
-    hosts that it is for, where they stand in /etc/hosts. Raises RedirectError.
+    """All uses except the redirect's own: its routes, and in /etc/hosts `named`, its addresses and
+    hosts. Raises RedirectError.
     """
     ours = {address for address, _ in named}
     found = [*_in_kernel(), *_resolvers(), *_names(named), *_environment(os.environ), *_peers(ours)]
@@ -42,7 +42,7 @@ def uses(named: Collection[tuple[str, str]] = ()) -> list[Use]:
 
 
 def colliding(network: Network, found: Sequence[Use]) -> list[str]:
-    """What lies in the network, or what the network lies in."""
+    """The uses that overlap the network."""
     return list(dict.fromkeys(use.what for use in found if overlap(use.network, network)))
 
 
@@ -59,20 +59,20 @@ def _in_kernel() -> Iterator[Use]:
             yield from _said(f"the policy rule {row.get('priority')} (ip rule)", row)
         for more in (("nud", "all"), ("proxy",)):
             for row in tool.rows(f"-{version}", "neigh", "show", *more):
-                if row.get("dev") != "lo":  # one for each address that leads here
+                if row.get("dev") != "lo":  # lo has one for each of our addresses
                     yield from _said(f"the neighbour {row.get('dst')} on {row.get('dev')}", row)
 
 
 def _links() -> list[dict[str, Any]]:
     try:
-        return tool.rows("-d", "addr")  # tells of tunnels, and not in JSON for all kinds of links
+        return tool.rows("-d", "addr")  # with tunnels, but not in JSON for all kinds of links
     except tool.RedirectError:
         return tool.rows("addr")
 
 
 def _said(what: str, row: Mapping[str, Any]) -> Iterator[Use]:
-    """Every address and network in a row of `ip -j`, whatever it is there: a destination, a
-    gateway, the other end of a tunnel."""
+    """Every address and network in a row of `ip -j`, in any role: a destination, a gateway, the
+    other end of a tunnel."""
     for key, value in row.items():
         if isinstance(value, str):
             length = row.get(_LENGTHS.get(key, ""))
@@ -119,7 +119,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
 
 
 def _environment(environ: Mapping[str, str]) -> Iterator[Use]:
-    """A proxy, what NO_PROXY names, the other end of SSH, a pod's API server."""
+    """A proxy, the names in NO_PROXY, the other end of SSH, a pod's API server."""
     for name, value in environ.items():
         if name.startswith("TELEMOCK_"):
             continue
@@ -130,7 +130,7 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Use]:
 
 
 def _peers(ours: Collection[str]) -> Iterator[Use]:
-    """Whom somebody here talks to, as through the default route: this very session by SSH."""
+    """The peers of open connections, such as this very SSH session."""
     for path in map(Path, ("/proc/net/tcp", "/proc/net/tcp6")):
         for words in _lines(path):
             if len(words) > 3 and words[3] == _ESTABLISHED:
@@ -140,7 +140,7 @@ def _peers(ours: Collection[str]) -> Iterator[Use]:
 
 
 def _from_hex(text: str) -> Address:
-    """Words of 32 bits, each in the machine's order."""
+    """From 32-bit words, each in the machine's byte order."""
     raw = bytes.fromhex(text)
     words = (raw[i : i + 4] for i in range(0, len(raw), 4))
     address = ip_address(b"".join(w[::-1] if sys.byteorder == "little" else w for w in words))

@@ -1,4 +1,3 @@
-"""Whom a connection means: by its first bytes (`first_bytes`, `hello`), and where that host is
-(`dns`,
-`egress`).
+"""Finds the host that a connection means, from its first bytes (`first_bytes`, `hello`), and the
+way to that host (`dns`, `egress`).
 """

@@ -1,8 +1,8 @@
-"""Where the sidecar connects for a host: TELEMOCK_RESOLVE, else DNS past /etc/hosts.
+"""Resolves a host for a connection to it: by TELEMOCK_RESOLVE, else by DNS without /etc/hosts.
 
-Used by `addon.connections` in mitmproxy's `server_connect` hook. In a pod /etc/hosts gives
-telemetry hosts the dummy addresses of the redirect, which lead back here; so their names are asked
-of DNS itself.
+Used by `addon.connections` in mitmproxy's `server_connect` hook. In a pod /etc/hosts maps telemetry
+hosts to the redirect's dummy addresses, which lead back here; so their names are looked up in DNS
+itself.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mitmproxy_rs.dns import DnsResolver
 
 from app.contract.dummies import ROUTE_BITS, is_nobodys
+from app.contract.hosts import is_address
 from app.contract.record import REASONS
 
 Address = tuple[str, int]
@@ -25,15 +26,15 @@ _GETROUTE, _REQUEST, _FIB_MATCH, _DST = 26, 1, 0x2000, 1  # of Linux' rtnetlink
 _WHY = re.compile(r"(?:Connection killed: )?(\w+): (.*)", re.DOTALL)
 
 
-class Refused(Exception):
-    """A destination that is not connected to. `reason` is an id in REASONS."""
+class NotConnected(Exception):
+    """A destination that must not be connected to. `reason` is an id in REASONS."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
 
 
-class Names:
+class Destinations:
     """Resolves a host for a connection to it. `own` gives the addresses this process listens on."""
 
     def __init__(
@@ -49,13 +50,13 @@ class Names:
         self._own = own
         self._resolver: DnsResolver | None = None
 
-    def named(self, address: str) -> str:
-        """The telemetry host that a dummy address stands for, "" when it stands for none."""
+    def stands_for(self, address: str) -> str:
+        """The telemetry host that a dummy address stands for, "" for another address."""
         return self._hosts.get(address, "")
 
     def simple(self, destination: Address) -> bool:
-        """Whether a connection to this address is made to it, and neither refused nor redirected
-        (see `find`)."""
+        """True if a connection to this address goes there as it is: `find` would neither refuse nor
+        replace it."""
         address, port = destination
         return (
             destination not in self._resolve
@@ -66,9 +67,9 @@ class Names:
     async def find(self, host: str, port: int, *, past_hosts_file: bool) -> Address:
         """The address to connect to.
 
-        Raises Refused for a dummy address, for this process' own listeners and for a name of which
-        DNS knows no address. A name that is not `past_hosts_file`, and for which no dummy stands,
-        is given back as it is.
+        Raises Refused for a dummy address, for this process' own listeners and for a name without
+        an address in DNS. A name that is not `past_hosts_file`, and for which no dummy stands, is
+        returned as it is.
         """
         given = self._resolve.get((host.lower().rstrip("."), port))
         if given is not None:
@@ -79,13 +80,13 @@ class Names:
         else:
             address = await self._lookup(host)
         if self.is_dummy(address):
-            raise Refused("loop", f"{address} is a dummy address, which leads nowhere")
+            raise NotConnected("loop", f"{address} is a dummy address, which leads nowhere")
         await self._refuse_own(address, port)
         return address, port
 
     def is_dummy(self, address: str) -> bool:
-        """Whether the address leads back here, or nowhere. A machine's own network may lie in one
-        of the pool's ranges, which then is not the one in use: its hosts are real."""
+        """True if the address leads back here, or nowhere. A machine's own network may use one of
+        the pool's ranges; the dummies then come from another one, and its hosts are real."""
         if address in self._hosts:
             return True
         return is_nobodys(address, self._dummies) and not has_own_route(address)
@@ -96,10 +97,10 @@ class Names:
         try:
             found = await self._resolver.lookup_ip(host)
         except OSError as e:
-            raise Refused("upstream_unreachable", f"DNS does not know {host}: {e}") from None
+            raise NotConnected("upstream_unreachable", f"DNS does not know {host}: {e}") from None
         usable = [a for a in found if not self.is_dummy(a)]
         if not usable:
-            raise Refused("loop", f"DNS gives {host} only dummy addresses")
+            raise NotConnected("loop", f"DNS gives {host} only dummy addresses")
         return next(filter(has_route, usable), usable[0])
 
     async def _refuse_own(self, host: str, port: int) -> None:
@@ -111,33 +112,29 @@ class Names:
             try:
                 found = await asyncio.get_running_loop().getaddrinfo(host, port)
             except OSError:
-                return  # the connection will fail in the same way, and say so
+                return  # the connection will fail in the same way, and report it
             addresses = {str(entry[4][0]) for entry in found}
         if any(a in own or is_local(a) for a in addresses):
-            raise Refused("loop", f"{host} port {port} is this proxy itself")
-
-
-def is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+            raise NotConnected("loop", f"{host} port {port} is this proxy itself")
 
 
 def has_route(address: str) -> bool:
-    """Whether the kernel would send to the address; nothing is sent."""
+    """True if the kernel has a route to the address; nothing is sent."""
+    return _allowed(address, lambda probe: probe.connect((address, 9)))
+
+
+def _allowed(address: str, step: Callable[[socket.socket], None]) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((address, 9))
+            step(probe)
         except OSError:
             return False
     return True
 
 
 def has_own_route(address: str) -> bool:
-    """Whether the kernel would send there by another route than the one to everywhere."""
+    """True if the kernel has a more specific route to the address than the default route."""
     if not hasattr(socket, "AF_NETLINK"):  # macOS
         return False
     packed = ipaddress.ip_address(address).packed
@@ -153,23 +150,17 @@ def has_own_route(address: str) -> bool:
     except OSError:
         return False
     kind = int.from_bytes(answer[4:6], sys.byteorder)
-    # An answer of another kind is an error: no route at all.
+    # An answer of another kind is an error: there is no route at all.
     return kind == _GETROUTE - 2 and answer[17] >= ROUTE_BITS
 
 
 def is_local(address: str) -> bool:
-    """Whether the address is one of this machine's: only those can be bound."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
+    """True if the address is one of this machine's: no other can be bound."""
+    return _allowed(address, lambda probe: probe.bind((address, 0)))
 
 
 def why(error: str) -> tuple[str, str] | None:
-    """The reason and detail that `server_connect` put into mitmproxy's error text, None for another
-    text."""
+    """The reason and detail that `server_connect` wrote into mitmproxy's error text, None for
+    another text."""
     found = _WHY.match(error)
     return (found[1], found[2]) if found and found[1] in REASONS else None

@@ -1,8 +1,8 @@
-"""The corporate proxy that real hosts are reached through, where a cluster has no other way out.
+"""The corporate proxy through which a cluster without another way out reaches real hosts.
 
-`addon.options` reads it. `addon.sidecar` sends what it forwards for a profile's hosts through it,
-by CONNECT, and `addon.connections` says there who we are. Nothing else goes there: not the app's
-traffic, nor what is relayed unread.
+`addon.options` parses it. `addon.connections` sends forwarded requests to profiles' hosts through
+it, by CONNECT, and authenticates there. No other traffic goes through it: neither the app's nor
+connections relayed unread.
 """
 
 import base64

@@ -1,9 +1,9 @@
-"""What the first bytes of a connection say: whom it is for, and whether it is opened.
+"""Decides from a connection's first bytes for whom it is, and whether to open it.
 
-Asked by `addon.arrive.direct` and `addon.arrive.accept` for connections that the redirect brings,
-and by `addon.mitm.next_layer` for those that mitmproxy reads. Opened is what names a profile's host
-in any way: by the ClientHello's SNI, a Host header or an absolute form, or by what the destination
-stands for.
+Called by `addon.arrive.direct` and `addon.arrive.accept` for redirected connections, and by
+`addon.mitm.next_layer` for those that mitmproxy reads. A connection is opened if it names a
+profile's host in any way: by the ClientHello's SNI, a Host header or an absolute form, or by the
+host that its destination stands for.
 """
 
 import re
@@ -17,29 +17,29 @@ from addon.target.hello import HEAD_CAP, parse, starts_like_tls
 from app.contract.canonical import authority_of, hosts_in
 from app.contract.record import text
 
-# Up to the line feed: a carriage return within is one more that servers differ in.
+# Up to the line feed: servers also differ in how they read a carriage return within.
 _HOST = re.compile(rb"\nhost[ \t]*+:((?:[^\n]|\n[ \t])*+)(?=\n)", re.IGNORECASE)
 _TARGET = re.compile(rb"\s*+\S++[ \t]++(\S++)")
 _HEAD_END = re.compile(rb"\n\r?\n")
-# Any token is a method, and any digit a version of HTTP/1: `addon.mitm.layers` judges them, or
+# Any token may be the method, and any digit the minor version: `addon.mitm.layers` judges them, or
 # refuses.
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_LINES = rb"(?:\r?\n)*+"  # that some clients send ahead
+_LINES = rb"(?:\r?\n)*+"  # some clients send them first
 _REQUEST_LINE = re.compile(_LINES + _TOKEN + rb"++[ \t]([^\r\n]*+)\r?\n")
 _VERSION = re.compile(rb"[ \t]HTTP/1\.[0-9]")
 _MAYBE_REQUEST_LINE = re.compile(_LINES + rb"(?:\r|" + _TOKEN + rb"++(?:[ \t][^\r\n]*)?\r?)?\Z")
 
 
 class Wait(Enum):
-    """Too little was received to tell."""
+    """More bytes are needed for a verdict."""
 
     WAIT = "wait"
 
 
 class Verdict(NamedTuple):
-    """`host` is the one that a profile names, where there is one. `reason` is why the connection is
-    not opened, an id in REASONS; "" when it is. `tls` and `h2`: it is to be opened with TLS, and
-    its client offers HTTP/2 in it."""
+    """`host` is the one that a profile names, if any. `reason`, an id in REASONS, tells why the
+    connection is not opened; "" opens it. `tls`: it must be opened with TLS; `h2`: its client
+    offers HTTP/2 in it."""
 
     host: str
     sni: str = ""
@@ -49,8 +49,8 @@ class Verdict(NamedTuple):
 
 
 def judge(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict | Wait:
-    """From a client's first bytes. `destination` is the host that it means without naming one;
-    `names` tells whether a profile names a host."""
+    """The verdict on a client's first bytes. `destination` is the host that it means if it names
+    none; `names` tells if a profile names a host."""
     if len(data) < 3 and b"\x16\x03".startswith(data[:2]):
         return Wait.WAIT
     if starts_like_tls(data):
@@ -59,7 +59,7 @@ def judge(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdic
 
 
 def starts_like_http(data: bytes) -> bool | Wait:
-    """Whether the client begins with an HTTP/1 request."""
+    """True if the client begins with an HTTP/1 request."""
     if found := _REQUEST_LINE.match(data):
         return _VERSION.fullmatch(found[1].rstrip(b" \t")[-9:]) is not None
     if _MAYBE_REQUEST_LINE.match(data) and len(data) < HEAD_CAP:
@@ -82,8 +82,8 @@ def _tls(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict
 
 
 def _server_names(hello: ClientHello) -> Iterator[str]:
-    """Also of an extension that mitmproxy takes for no SNI: with two names, as some server reads
-    the first one, or with an odd one."""
+    """Reads SNI extensions that mitmproxy ignores, too: one with two names, as some servers read
+    the first one, or with an odd name."""
     for kind, data in hello.extensions:
         at = 2 if kind == 0 else len(data)
         while at + 3 < len(data):
@@ -92,8 +92,8 @@ def _server_names(hello: ClientHello) -> Iterator[str]:
 
 
 def names_another(data: bytes, names: Callable[[str], bool]) -> str:
-    """The profile's host that a further request or ClientHello of a connection names, "" where
-    these bytes begin none."""
+    """The profile's host that a further request or ClientHello on a connection names; "" if these
+    bytes begin neither."""
     if starts_like_tls(data) or starts_like_http(data) is True:
         found = judge(data, "", names)
         if isinstance(found, Verdict) and names(found.host):
@@ -115,7 +115,7 @@ def _plain(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdi
 
 
 def _unread(destination: str, names: Callable[[str], bool]) -> Verdict:
-    """What is like TLS and has no ClientHello."""
+    """The verdict on bytes that look like TLS, but hold no ClientHello."""
     return Verdict(destination, reason="not_http" if names(destination) else "not_named")
 
 
@@ -125,4 +125,4 @@ def _hosts(head: bytes) -> Iterator[str]:
         yield from hosts_in(text(found[1]))
     if (found_target := _TARGET.match(head)) and not found_target[1].startswith(b"/"):
         target = text(found_target[1])
-        yield from hosts_in(authority_of(target) or target)  # CONNECT's is an authority alone
+        yield from hosts_in(authority_of(target) or target)  # CONNECT's target is an authority

@@ -1,7 +1,7 @@
-"""A ClientHello in a connection's first bytes.
+"""Finds a ClientHello in a connection's first bytes.
 
-`look` is the cheap look at one that arrives in pieces, which `addon.arrive.direct` and
-`addon.mitm.next_layer` take first: parsing it anew for every byte would cost the square of its
+`look` is the cheap check for one that arrives in pieces; `addon.arrive.direct` and
+`addon.mitm.next_layer` call it first, as parsing anew for every byte would cost the square of its
 length. `parse` is for `addon.target.first_bytes`.
 """
 
@@ -11,20 +11,20 @@ from mitmproxy.tls import ClientHello
 
 HEAD_CAP = 64 * 1024  # bytes of a request's head, and of a ClientHello
 
-MOST_RECORDS = 64  # that one ClientHello may be cut into; real clients use one, or a few
+MOST_RECORDS = 64  # into which one ClientHello may be split; real clients use one, or a few
 
 _HEADER = 5  # bytes of a TLS record before its content
 _HANDSHAKE = 0x16
 
 
 class Hello(Enum):
-    PARTIAL = "partial"  # more of it is to come
-    READY = "ready"  # whole, or something that only the parser can tell
-    SHREDDED = "shredded"  # cut into more records than any client would
+    PARTIAL = "partial"  # more bytes are needed
+    READY = "ready"  # whole, or for the parser to decide
+    SHREDDED = "shredded"  # split into more records than any client would
 
 
 def look(data: bytes | bytearray) -> Hello:
-    """How far these first bytes of a connection are a ClientHello."""
+    """The state of a ClientHello that these first bytes may begin."""
     if len(data) >= HEAD_CAP:
         return Hello.READY
     at, head, content = 0, b"", 0
@@ -34,7 +34,7 @@ def look(data: bytes | bytearray) -> Hello:
         if data[at] != _HANDSHAKE:
             return Hello.READY
         size = int.from_bytes(data[at + 3 : at + _HEADER])
-        if not size:  # which the parser refuses
+        if not size:  # the parser refuses it
             return Hello.READY
         begin, at = at + _HEADER, at + _HEADER + size
         head += data[begin : min(at, begin + 4 - len(head))]
@@ -47,12 +47,12 @@ def look(data: bytes | bytearray) -> Hello:
 
 
 def starts_like_tls(data: bytes) -> bool:
-    """Whether these may be the first bytes of a TLS record with a handshake."""
+    """True if these may be the first bytes of a TLS record with a handshake."""
     return len(data) > 2 and data[:2] == b"\x16\x03" and data[2] <= 3
 
 
 def parse(data: bytes) -> ClientHello | None:
-    """None while it is not whole. Raises ValueError for what is none."""
+    """None while it is incomplete. Raises ValueError if the bytes hold no ClientHello."""
     at, message = 0, b""
     while len(data) >= at + _HEADER:
         size = int.from_bytes(data[at + 3 : at + _HEADER])

@@ -1,4 +1,3 @@
-"""TLS towards the clients of telemetry hosts: contexts, and the authority that signs for them
-(`ca`)
-within its name constraints (`constraints`).
+"""TLS towards the clients of telemetry hosts (`connection`), and the authority that signs for them
+(`ca`), within its name constraints (`constraints`).
 """

@@ -1,8 +1,8 @@
-"""The sidecar's own certificate authority, made once in TELEMOCK_CA_DIR and kept.
+"""Keeps the sidecar's own certificate authority, made once in TELEMOCK_CA_DIR.
 
-Used by `addon.process` before mitmproxy reads the directory. A client needs `ca.pem` or, where a
-variable replaces its trusted list, `bundle.pem`. Both lie in TELEMOCK_TRUST_DIR, which may be
-another directory: clients that can read them cannot read the key.
+Used by `addon.process` before mitmproxy reads the directory. A client needs `ca.pem` or, if a
+variable replaces its trust store, `bundle.pem`. Both lie in TELEMOCK_TRUST_DIR, which may be
+another directory: clients that can read them then cannot read the key.
 """
 
 import contextlib
@@ -25,24 +25,24 @@ from app.contract.files import write_whole
 from app.contract.names import FILE_BUNDLE, FILE_CA_CERT
 
 FILE_CA_KEY = "mitmproxy-ca.pem"  # key and certificate; mitmproxy looks for this name
-FILE_UPSTREAM = "upstream.pem"  # what real hosts are checked against
-# Longer than pods live. One that lives on is told of it, and what it would cost, in time.
+FILE_UPSTREAM = "upstream.pem"  # the trust store for real hosts
+# Longer than pods live. A pod that lives on gets a warning in time, with the consequence.
 LIFETIME = datetime.timedelta(days=397)
-NEAR = datetime.timedelta(days=30)  # its end, from then on
-_LAST = datetime.timedelta(days=1)  # before its end, in which a start makes another one
-_GIVEN_WAY = ".old"  # ends the name of an authority's file that another one took the place of
-_CLOCK_SKEW = datetime.timedelta(days=2)  # clients' clocks may be late
+NEAR = datetime.timedelta(days=30)  # before its end: the warnings begin
+_LAST = datetime.timedelta(days=1)  # before its end: a start replaces it
+_GIVEN_WAY = ".old"  # suffix of the file of an authority that was replaced
+_CLOCK_SKEW = datetime.timedelta(days=2)  # clients' clocks may be slow
 
 log = logging.getLogger(__name__)
 
 
 def ensure(directory: Path, trust: Path | None = None, wanted: Constraints | None = None) -> Path:
-    """The public certificate's path, in `trust` or `directory`, after making what is missing.
+    """The public certificate's path, in `trust` or `directory`, after missing files were made.
 
-    It may sign what is `wanted`, without it everything. One that may not sign all that is, may sign
-    everything, or has come to its end gives way to another; clients trust it beside the new one for
-    as long as a process has `claim`ed it. Safe when several processes start at once: the first
-    one's authority stays, the others use it. Raises OSError when the directory cannot be written.
+    It may sign for `wanted`, or without it for everything. An authority that may not sign for all
+    of it, may sign for everything, or ends soon is replaced; clients trust it beside the new one
+    while a process has `claim`ed it. Safe if several processes start at once: they all use the
+    first one's authority. Raises OSError if the directory cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     key_file = directory / FILE_CA_KEY
@@ -64,7 +64,7 @@ def ensure(directory: Path, trust: Path | None = None, wanted: Constraints | Non
 
 
 def _outlived(pem: bytes, wanted: Constraints) -> str:
-    """Why the authority cannot serve any more, "" when it can."""
+    """The reason why the authority must be replaced, "" for none."""
     try:
         held = x509.load_pem_x509_certificate(pem)
     except ValueError:
@@ -80,8 +80,8 @@ def _outlived(pem: bytes, wanted: Constraints) -> str:
 
 
 def claim(directory: Path) -> BinaryIO:
-    """Until it is closed, clients go on to trust the authority that is there now: this process
-    signs with it, whatever another one needs."""
+    """Until it is closed, clients keep trusting the current authority: this process signs with it,
+    whatever another process needs."""
     file = (directory / FILE_CA_KEY).open("rb")
     fcntl.flock(file, fcntl.LOCK_SH)
     return file
@@ -97,11 +97,11 @@ def _is_claimed(key_file: Path) -> bool:
 
 
 def _claimed(directory: Path) -> bytes:
-    """The certificates of authorities that gave way and are in use; deletes the others."""
+    """The certificates of replaced authorities that are in use; deletes the others."""
     found = []
     for path in sorted(directory.glob(f"*{_GIVEN_WAY}")):
         if _is_claimed(path):
-            with contextlib.suppress(ValueError):  # damaged before it gave way
+            with contextlib.suppress(ValueError):  # damaged before it was replaced
                 found.append(_certificate(path.read_bytes()))
         else:
             path.unlink()
@@ -109,7 +109,7 @@ def _claimed(directory: Path) -> bytes:
 
 
 class Held(NamedTuple):
-    """What is known of the authority in use."""
+    """The authority in use: its end and its constraints."""
 
     until: datetime.datetime
     permits: Constraints | None  # None: everything
@@ -119,7 +119,7 @@ class Held(NamedTuple):
         return signing.now() > self.until - NEAR
 
     def missing(self, hosts: Iterable[str]) -> list[str]:
-        """Those that it may not sign for: clients refuse what they are shown for them."""
+        """The hosts that it may not sign for: clients refuse their certificates."""
         if self.permits is None:
             return []
         return sorted(host for host in hosts if not self.permits.permits(host))
@@ -131,15 +131,15 @@ def held(directory: Path) -> Held:
 
 
 def born(directory: Path) -> datetime.datetime:
-    """When the authority was made: the first start, in a pod's memory volume the pod's."""
+    """The time at which the authority was made: at the first start, in a pod at the pod's."""
     seconds = (directory / FILE_CA_KEY).stat().st_mtime
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
 def upstream_list(directory: Path, extra: Path | None) -> Path:
-    """A PEM file of this system's trusted certificates and those in `extra`, for real hosts.
+    """A PEM file of the system's trust store and the certificates in `extra`, for real hosts.
 
-    Our own authority is not in it: a real host never shows one of our certificates.
+    Our own authority is not in it: a real host never shows a certificate of ours.
     """
     path = directory / FILE_UPSTREAM
     _write(path, system_list() + (b"" if extra is None else extra.read_bytes()))
@@ -147,7 +147,7 @@ def upstream_list(directory: Path, extra: Path | None) -> Path:
 
 
 def system_list() -> bytes:
-    """This system's trusted certificates as PEM, else those that come with certifi."""
+    """The system's trust store as PEM, else the one that comes with certifi."""
     paths = ssl.get_default_verify_paths()
     if paths.cafile and (file := Path(paths.cafile)).is_file():
         return file.read_bytes().rstrip() + b"\n"
@@ -172,7 +172,7 @@ def _certificate(pem: bytes) -> bytes:
 
 @contextlib.contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """While inside, no other process makes an authority there."""
+    """Locks the directory, so that no other process makes an authority there meanwhile."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
 """TLS towards the clients of telemetry hosts, by Python's ssl module.
 
-Used by `addon.arrive.direct`, and through `addon.mitm.contexts` by mitmproxy, whose OpenSSL binding
-takes several times as long for each read and write.
+Used by `addon.arrive.direct`, and through `addon.mitm.contexts` by mitmproxy, whose own OpenSSL
+binding takes several times as long for each read and write.
 """
 
 import contextlib
@@ -11,34 +11,34 @@ from typing import NoReturn
 
 from OpenSSL import SSL
 
-RECORD = 16 * 1024  # bytes of content that a TLS record has at most
+RECORD = 16 * 1024  # most bytes of content in a TLS record
 
 
 class Connection:
-    """TLS of the server's side, between two memory buffers."""
+    """The server's side of TLS, between two memory buffers."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._ended = False  # the client said that it sends no more
-        self.sent = self.received = 0  # bytes of the client's, and to it
-        self.error = ""  # what OpenSSL said of an alert, or of what is no TLS
-        self.shaken = 0.0  # when the handshake was done, of time.monotonic()
+        self.sent = self.received = 0  # bytes from the client, and to it
+        self.error = ""  # OpenSSL's words for an alert, or for bytes that are not TLS
+        self.shaken = 0.0  # time.monotonic() at the end of the handshake
         self.heard = False  # it carried content
         self.answered = False  # it carried a request that was answered
         self._sealed = bytearray()
-        self._left: bytes | None = None  # read before mitmproxy took over
+        self._left: bytes | None = None  # content that was read before mitmproxy took over
         self._shaken = False  # mitmproxy asked for the handshake
 
     # For `addon.arrive.direct`. Errors are ssl.SSLError.
 
     def take(self, data: bytes) -> None:
-        """Bytes of the client's."""
+        """Takes bytes from the client."""
         self.sent += len(data)
         self._incoming.write(data)
 
     def shake(self) -> bool:
-        """Whether the handshake is done."""
+        """Continues the handshake; True once it is done."""
         try:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
@@ -50,9 +50,9 @@ class Connection:
         return True
 
     def plain(self) -> bytes:
-        """The next of what the client sent and is whole, b"" when there is none; then `ended` says
-        whether more will come: not after its goodbye, an alert, or what is no TLS."""
-        # A read takes all of a record, so OpenSSL has none of it left.
+        """The next content that is complete, b"" for none; then `ended` tells if more may come:
+        not after close_notify, an alert, or bytes that are not TLS."""
+        # A read takes a whole record, so OpenSSL keeps no rest of it.
         if self._ended or not self._incoming.pending:
             return b""
         try:
@@ -71,33 +71,33 @@ class Connection:
 
     @property
     def waiting(self) -> int:
-        """Bytes of the client's that nobody asked for yet."""
+        """Bytes from the client that nobody has read yet."""
         return self._incoming.pending
 
     @property
     def resumed(self) -> bool:
-        """Whether the client took up a session, and so looked at no certificate."""
+        """True if the client resumed a session, and so checked no certificate."""
         return bool(self._ssl.session_reused)
 
     def seal(self, data: bytes) -> None:
-        """To be sent to the client, by the next `out`."""
-        with contextlib.suppress(ssl.SSLError):  # it has said goodbye, or an alert ended all
+        """Encrypts data for the client, for the next `out`."""
+        with contextlib.suppress(ssl.SSLError):  # after close_notify, or an alert
             if len(data) <= RECORD:
                 self._ssl.write(data)
                 return
-            # In pieces: OpenSSL's buffer keeps the size of the largest that it had.
+            # In pieces: OpenSSL's buffer stays as large as its largest content was.
             view = memoryview(data)
             for begin in range(0, len(data), RECORD):
                 self._ssl.write(view[begin : begin + RECORD])
                 self._sealed += self._outgoing.read()
 
     def part(self) -> None:
-        """The goodbye, by the next `out`: so the client knows that nothing is missing."""
+        """Adds close_notify for the next `out`: so the client knows that nothing is missing."""
         with contextlib.suppress(ssl.SSLError):
             self._ssl.unwrap()
 
     def out(self) -> bytes:
-        """What is to be sent to the client now."""
+        """The bytes to send to the client now."""
         data = self._outgoing.read()
         if self._sealed:
             data, self._sealed = bytes(self._sealed) + data, bytearray()
@@ -105,11 +105,11 @@ class Connection:
         return data
 
     def leave(self, plain: bytes) -> None:
-        """From here on mitmproxy's, which begins anew: it is told again how the client began, which
-        is not for this connection, and finds the handshake done, with these bytes to read."""
+        """Leaves the connection to mitmproxy, which starts anew: it feeds the client's first bytes
+        again, which are ignored, and finds the handshake done, with these bytes to read."""
         self._left = plain
 
-    # What mitmproxy's TLS layer asks of an OpenSSL connection; errors are those of pyOpenSSL.
+    # The methods of an OpenSSL connection that mitmproxy's TLS layer calls; errors are pyOpenSSL's.
 
     def get_context(self) -> ssl.SSLContext:
         return self._ssl.context
@@ -139,7 +139,7 @@ class Connection:
         if self._left:
             data, self._left = self._left, b""
             return data
-        # Most calls only ask whether there is more, and an error of ssl's costs more than the look.
+        # Most calls only ask if there is more, and an ssl exception costs more than this check.
         if self._ended:
             raise SSL.ZeroReturnError
         if not self._incoming.pending and not self._ssl.pending():
@@ -186,10 +186,10 @@ class Connection:
 
 
 def _refuse(error: ssl.SSLError) -> NoReturn:
-    """In the form and words that mitmproxy's layer looks for."""
+    """Raises the error in the form and words that mitmproxy's layer looks for."""
     raise SSL.Error([("SSL routines", "", said(error))]) from None
 
 
 def said(error: ssl.SSLError) -> str:
-    """OpenSSL's words."""
+    """OpenSSL's words for the error."""
     return (error.reason or str(error)).replace("_", " ").lower()

@@ -1,7 +1,7 @@
-"""What the sidecar's authority may sign: the telemetry hosts, and addresses that lead back here.
+"""The names that the sidecar's authority may sign: telemetry hosts, and addresses that lead here.
 
 Made by `addon.process` from options and profiles, written into the authority by `addon.tls.ca`, and
-read from it by `addon.tls.contexts`. A client that trusts the authority so trusts it for these
+read from it by `addon.tls.contexts`. So a client that trusts the authority trusts it for these
 names alone.
 """
 
@@ -15,24 +15,24 @@ from app.contract import dummies
 from app.contract.dummies import Network
 from app.contract.rules import RuleSet
 
-# No real host has such an address; a client that names no host in its handshake is shown a
-# certificate for the address that it connected to.
+# No real host has such an address; a client without SNI is shown a certificate for the address that
+# it connected to.
 NOBODYS: tuple[Network, ...] = (
     IPv4Network("127.0.0.0/8"),
     IPv6Network("::1/128"),
     *(pooled.network for pooled in dummies.POOL if not pooled.real),
 )
-_NO_HOST = "telemock.invalid"  # a list without any name would allow all
+_NO_HOST = "telemock.invalid"  # an empty list would allow all names
 
 
 class Constraints(NamedTuple):
-    """`hosts` permit the names below them too, as RFC 5280 has it."""
+    """`hosts` also permit the names below them, by RFC 5280."""
 
     hosts: frozenset[str]
     networks: tuple[Network, ...] = NOBODYS
 
     def permits(self, name: str) -> bool:
-        """Whether a certificate for this name or address would be believed."""
+        """True if clients would accept a certificate for this name or address."""
         try:
             address = ip_address(name)
         except ValueError:
@@ -66,7 +66,7 @@ def _is_within(network: Network, others: Iterable[Network]) -> bool:
 
 
 def of_certificate(certificate: x509.Certificate) -> Constraints | None:
-    """None for one that may sign everything."""
+    """None for a certificate that may sign everything."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
@@ -79,12 +79,12 @@ def of_certificate(certificate: x509.Certificate) -> Constraints | None:
 
 
 def hosts_of(rules: RuleSet) -> frozenset[str]:
-    """Every host of the profiles, of a suffix what stands behind its dot."""
+    """Every host of the profiles; for a suffix, the part after its dot."""
     return frozenset(h.name.lower().strip(".") for p in rules.profiles for h in p.hosts)
 
 
 def constraints(hosts: Iterable[str], addresses: Iterable[str] = ()) -> Constraints:
-    """For these names; `addresses` lead back here too, wherever they were chosen from."""
+    """For these names; `addresses` lead back here, too, even outside the known ranges."""
     own: list[Network] = [ip_network(address) for address in addresses]
     more = [network for network in own if not _is_within(network, NOBODYS)]
     return Constraints(frozenset(h.lower().strip(".") for h in hosts), (*NOBODYS, *more))

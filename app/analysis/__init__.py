@@ -1,1 +1,1 @@
-"""What the log files say, for folders that were copied away from the store."""
+"""Analyses log files, also in folders that were copied away from the store."""

@@ -1,7 +1,7 @@
-"""logs/telemetry_requests.log and its rotated files -> analysis/summary.json and final-report.md.
+"""Turns logs/telemetry_requests.log and its rotated files into summary.json and a report.
 
-`python -m app.analysis.summarize [--logs DIR]`. Reads the lines one by one and needs no store, so
-that it works on a copied folder. Lines it cannot read are counted.
+`python -m app.analysis.summarize [--logs DIR]` writes them to analysis/. It reads line by line and
+needs no store, so that it works on a copied folder. It counts lines it cannot read.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from app.contract.settings import SettingError
 from app.settings import load
 
 _NOTHING_TO_READ = 3
-_HEAD = 18  # bytes that a zstd frame begins with, at most
+_HEAD = 18  # longest header of a zstd frame, in bytes
 
 
 def summarize(logs: Path) -> Summary:
-    """Of every request line below `logs`, oldest file first. Raises FileNotFoundError when there is
-    no log file."""
+    """Summarizes the request lines below `logs`, oldest file first. Raises FileNotFoundError when
+    there is no log file."""
     tally = Tally()
     files = log_files(logs)
     for path in files:
@@ -45,7 +45,7 @@ def summarize(logs: Path) -> Summary:
 
 
 def log_files(logs: Path) -> list[Path]:
-    """Rotated ones first. A file that is both packed and not (a crash between) counts once."""
+    """Rotated files first. A file both packed and unpacked (after a crash) counts once."""
     rotated = {
         path.name.removesuffix(".zst"): path
         for path in sorted(logs.glob(f"{LOG_REQUESTS}.[0-9]*"))
@@ -59,7 +59,7 @@ def log_files(logs: Path) -> list[Path]:
 
 
 def lines(path: Path) -> Iterator[bytes | None]:
-    """Lines without their ends; None for what is too long, or where a packed file is damaged."""
+    """Yields lines without their ends; None for a line too long, or in a damaged packed file."""
     packed = path.suffix == ".zst"
     with path.open("rb") as raw:
         try:
@@ -79,14 +79,14 @@ def lines(path: Path) -> Iterator[bytes | None]:
 
 
 def _unpacked(packed: BinaryIO) -> tuple[int, BinaryIO]:
-    """How many bytes were packed, and a file of them. Raises zstandard.ZstdError."""
+    """Returns the packed file's plain size, and its plain content. Raises zstandard.ZstdError."""
     size = zstandard.frame_content_size(packed.read(_HEAD))
     packed.seek(0)
     return size, io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(packed))
 
 
 def write(summary: Summary, logs: Path) -> tuple[Path, Path]:
-    """Both files, whole or not at all."""
+    """Writes both files, each whole or not at all."""
     directory = logs / DIR_ANALYSIS
     directory.mkdir(parents=True, exist_ok=True)
     written = []
@@ -109,7 +109,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 done, 1 could not write, 2 wrong usage or setting, 3 nothing to read."""
+    """Exits with 0 done, 1 cannot write, 2 wrong usage or setting, 3 nothing to read."""
     parser = argparse.ArgumentParser(
         prog="python -m app.analysis.summarize",
         description="Summarize the request log into analysis/summary.json and final-report.md.",

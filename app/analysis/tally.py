@@ -19,7 +19,7 @@ from app.store import OTHER
 from app.store.inventory import classify
 
 NAMES = 1_000  # distinct endpoints, versions, user agents; the rest are OTHER
-FIELDS = 2_000  # of one endpoint
+FIELDS = 2_000  # fields that are kept of one endpoint
 
 # Upper bounds in ms, a fifth apart: percentiles are within that.
 _BOUNDS = [round(0.05 * 1.2**n, 3) for n in range(80)]
@@ -36,13 +36,13 @@ class Times(msgspec.Struct, kw_only=True):
     max: float
 
 
-class Field(msgspec.Struct, kw_only=True):
+class FieldSummary(msgspec.Struct, kw_only=True):
     path: str
     types: list[str]
     count: int
 
 
-class Endpoint(msgspec.Struct, kw_only=True):
+class EndpointSummary(msgspec.Struct, kw_only=True):
     """`added` are fields that the newest version sends and no older one did; null without two
     versions."""
 
@@ -56,7 +56,7 @@ class Endpoint(msgspec.Struct, kw_only=True):
     actions: dict[str, int]
     versions: dict[str, int]
     response_times_ms: Times
-    fields: list[Field]
+    fields: list[FieldSummary]
     fields_left_out: int
     newest_version: str
     added: list[str] | None
@@ -74,7 +74,7 @@ class Summary(msgspec.Struct, kw_only=True):
     by_status: dict[str, int]
     by_action: dict[str, int]
     response_times_ms: Times
-    by_endpoint: list[Endpoint]
+    by_endpoint: list[EndpointSummary]
 
 
 class Histogram:
@@ -253,13 +253,13 @@ def markdown(summary: Summary) -> str:
     return "\n".join(parts)
 
 
-def _summary(host: str, method: str, route: str, e: _Endpoint) -> Endpoint:
+def _summary(host: str, method: str, route: str, e: _Endpoint) -> EndpointSummary:
     versions = sorted(
         e.first_of_version.keys() - {OTHER},
         key=lambda v: (version_number(v), e.first_of_version[v]),
     )
     newest = versions[-1] if versions else ""
-    return Endpoint(
+    return EndpointSummary(
         host=host,
         method=method,
         endpoint=route,
@@ -271,7 +271,7 @@ def _summary(host: str, method: str, route: str, e: _Endpoint) -> Endpoint:
         versions={v: e.versions[v] for v in versions},
         response_times_ms=e.times.times(),
         fields=[
-            Field(path=path, types=sorted(f.types), count=f.count)
+            FieldSummary(path=path, types=sorted(f.types), count=f.count)
             for path, f in sorted(e.fields.items())
         ],
         fields_left_out=e.fields_left_out,
@@ -294,7 +294,7 @@ def _fields(entry: dict[str, Any]) -> Iterable[tuple[str, set[str]]]:
 
 
 def _count(counter: Counter[str], name: str) -> str:
-    """`name`, or OTHER when there are enough."""
+    """Counts `name`, or OTHER once NAMES distinct names are counted."""
     if name not in counter and len(counter) >= NAMES:
         name = OTHER
     counter[name] += 1

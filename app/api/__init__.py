@@ -1,3 +1,3 @@
-"""The app's HTTP API: what sidecars send (`intake`) and fetch (`profiles`), what people read
-(`read`), what is asked without a token (`health`), and how it is described (`openapi`).
+"""The app's HTTP API: sidecars send records (`intake`) and fetch profiles (`profiles`), people read
+(`read`), health needs no token (`health`), and OpenAPI describes it all (`openapi`, `common`).
 """

@@ -1,7 +1,7 @@
-"""What the routes below `/api/v1` share: errors, parameters, questions to the store.
+"""Shared by the routes below `/api/v1`: errors, parameters, questions to the store.
 
-`/api/v1/*` asks who calls (`app.auth`). Records go out as the store has them: masked, and as JSON,
-which no client takes for a page.
+`/api/v1/*` checks the caller (`app.auth`). Records go out as the store has them: masked, and as
+JSON, which no client takes for a page.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ def router() -> APIRouter:
 
 
 def problem(error: str, hint: str = "") -> dict[str, str]:
-    """Every error's body."""
+    """The body of every error."""
     return {"error": error, "hint": hint}
 
 
 def refusal(status: int, text: str, headers: dict[str, str] | None = None) -> HTTPException:
-    """From a text with `hint:` behind an empty line, as our errors are written."""
+    """Builds the exception from our error text, whose `hint:` stands behind an empty line."""
     error, _, hint = text.partition("\n\nhint: ")
     return HTTPException(status, problem(error, hint), headers)
 
@@ -44,7 +44,7 @@ Run = Annotated[Runtime, Depends(runtime_of)]
 
 
 def time_of(text: str | None, name: str) -> int | None:
-    """Nanoseconds since 1970. Raises HTTPException 422."""
+    """Parses a time to nanoseconds since 1970. Raises HTTPException 422."""
     try:
         return instant(text) if text else None
     except ValueError as e:
@@ -72,7 +72,7 @@ def heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
 
 
 async def ask[T](question: Callable[[], T]) -> T:
-    """Of the store, in a thread."""
+    """Asks the store, in a thread."""
     try:
         return await asyncio.to_thread(question)
     except QueryError as e:

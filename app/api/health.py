@@ -1,6 +1,6 @@
-"""Health, readiness and metrics: what nobody is asked a token for.
+"""Health, readiness and metrics: the routes that need no token.
 
-The routes stand beside those below `/api/v1` on every port.
+Every port serves them, beside those below `/api/v1`.
 """
 
 import time
@@ -39,8 +39,7 @@ async def alive(runtime: Run) -> dict[str, Any]:
     responses={503: {"description": "The API cannot be reached; `error` says why."}},
 )
 async def ready(response: Response, runtime: Run) -> dict[str, Any]:
-    # A pod that is not ready loses its traffic: no reason for it may be one that the mock does not
-    # depend on.
+    # A pod that is not ready loses its traffic: only what the mock depends on may make it so.
     parts = await runtime.health()
     is_ready = bool(parts.get("tls", {"ok": True})["ok"])
     response.status_code = 200 if is_ready else 503

@@ -1,6 +1,6 @@
 """Takes batches of records from sidecars: `POST /api/v1/captures`.
 
-What reading a batch is stands in `app.ingest`.
+`app.ingest` reads and stores the batches.
 """
 
 import logging
@@ -18,7 +18,15 @@ from app.api.openapi import json_content
 from app.auth import Caller, Pod, Policy
 from app.contract.names import CONTENT_TYPE_RECORDS, HEADER_SIDECAR
 from app.ingest.admission import Slow
-from app.ingest.batch import LINES_CAP, Batch, BatchError, plain_size, read_body, receipt, told_by
+from app.ingest.batch import (
+    LINES_CAP,
+    BatchError,
+    ReadBatch,
+    plain_size,
+    read_body,
+    receipt,
+    told_by,
+)
 from app.ingest.reading import read
 from app.runtime import Runtime
 from app.store import StoreError, StoreFull, Written
@@ -29,9 +37,8 @@ log = logging.getLogger(__name__)
 
 
 class _Direct(APIRoute):
-    """Calls its endpoint with the request and nothing else: what FastAPI does to find parameters
-    costs as much as taking a record. Its dependencies are for OpenAPI, the endpoint asks them
-    itself."""
+    """Calls its endpoint with the request alone: FastAPI's search for parameters costs as much as
+    taking a record. Dependencies only document OpenAPI; the endpoint checks them itself."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         return self.endpoint
@@ -80,16 +87,16 @@ async def take(request: Request) -> Response:
             arrived = time.perf_counter()
             encoding = request.headers.get("content-encoding", "")
             batch, taken = await in_turn(body, encoding, runtime, sender.pod)
-    except ClientDisconnect:  # it waited too long for its turn, and comes again
+    except ClientDisconnect:  # it waited too long for its turn, and will retry
         return Response(status_code=408)
     except BatchError as e:
         raise refusal(e.status, f"{e}\n\nhint: {e.hint}") from None
     except Slow as e:
         hint = "send the batch again, in one go"
         raise refusal(408, f"{e}\n\nhint: {hint}", {"Connection": "close"}) from None
-    if not batch.records and not batch.refused and not told:  # a sidecar that takes leave
+    if not batch.records and not batch.refused and not told:  # a sidecar's last, empty batch
         return as_json(msgspec.json.encode(receipt(batch, Written([], 0, []))))
-    try:  # the next one is read meanwhile: those that wait together share a commit
+    try:  # the next batch is read meanwhile: batches that wait together share a commit
         written = await runtime.writer.write(batch.records, told)
     except StoreFull as e:
         raise refusal(507, str(e), {"Retry-After": "5"}) from None
@@ -111,7 +118,7 @@ async def take(request: Request) -> Response:
 
 
 def known_as(request: Request, sender: Caller) -> str:
-    """Whose share of the intake a body takes: its pod's, else that of the sidecar on a machine."""
+    """Names the sender for fair shares of the intake: its pod, else a machine's sidecar."""
     if sender.pod:
         return "/".join(sender.pod)
     host = request.client.host if request.client else ""
@@ -120,8 +127,8 @@ def known_as(request: Request, sender: Caller) -> str:
 
 async def in_turn(
     body: bytes, encoding: str, runtime: Runtime, pod: Pod | None
-) -> tuple[Batch, int]:
-    """The batch, and what it took of `runtime.budget`. Raises BatchError."""
+) -> tuple[ReadBatch, int]:
+    """Returns the batch, and the bytes it took of `runtime.budget`. Raises BatchError."""
     size = await runtime.decoding.take(plain_size(body, encoding))
     try:
         async with runtime.batches:

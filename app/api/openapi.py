@@ -1,6 +1,6 @@
-"""What OpenAPI says beyond the routes: the contract's own types as schemas, examples, errors.
+"""Extends OpenAPI beyond the routes: the contract's types as schemas, examples, errors.
 
-Read by `app.api.routes`; `describe` is called by `app.main` once the routes are there.
+The route modules read it; `app.main` calls `describe` once the routes are there.
 """
 
 from typing import Any
@@ -19,10 +19,19 @@ from app.store import FieldRow
 _REF = "#/components/schemas/{name}"
 
 
+class OutgoingRecord(CaptureRecord, kw_only=True):
+    """A record as the API returns it. `time` is `time_ns` as ISO 8601 in UTC, because no JavaScript
+    number can hold it."""
+
+    id: str
+    time: str
+    trace_url: str = ""
+
+
 class CapturePage(msgspec.Struct):
     """`next` asks for the following page, null on the last; `last` follows what comes later."""
 
-    items: list[CaptureRecord]
+    items: list[OutgoingRecord]
     next: str | None
     last: str | None
 
@@ -31,7 +40,7 @@ class FieldList(msgspec.Struct):
     items: list[FieldRow]
 
 
-_TYPES = (CapturePage, FieldList, Report, Bundle, Explanation)
+_TYPES = (CaptureRecord, CapturePage, FieldList, Report, Bundle, Explanation)
 
 EXAMPLE_RECORD = {
     "schema": 1,
@@ -54,11 +63,13 @@ EXAMPLE_RECORD = {
     },
     "response": {"status": 200},
     "product_version": "4.16.1-20904e45",
+    "id": "0123456789abcdef0123456789abcdef-1",
+    "time": "2026-09-21T14:13:20.000000000Z",
 }
 
 
 def json_content(description: str, example: Any = None, schema: str = "") -> dict[str, Any]:
-    """A response of that schema, for a route's `responses`."""
+    """Describes a response of that schema, for a route's `responses`."""
     content: dict[str, Any] = {
         "schema": {"$ref": _REF.format(name=schema)} if schema else {"type": "object"}
     }
@@ -87,7 +98,7 @@ class Problem(msgspec.Struct):
 
 
 def describe(app: FastAPI) -> None:
-    """Put the contract's types into the app's OpenAPI."""
+    """Adds the contract's types to the app's OpenAPI."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:

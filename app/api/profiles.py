@@ -1,4 +1,4 @@
-"""The profiles in use, for sidecars, and which rule takes a request, for people."""
+"""Serves the profiles in use to sidecars, and tells people which rule takes a request."""
 
 from typing import Annotated
 

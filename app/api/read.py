@@ -1,4 +1,4 @@
-"""What was captured: lists, single captures, the report, the inventory of fields."""
+"""Serves captures to people: lists, single captures, the report, the field inventory."""
 
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ from app.api.common import (
 from app.api.openapi import EXAMPLE_RECORD, json_content
 from app.contract.record import Action, Kind
 from app.report import build as reports
-from app.report.trace_link import linked
+from app.report.outgoing import outgoing
 from app.store import CaptureQuery, Page, Scope
 
 routes = router()
@@ -33,7 +33,8 @@ routes = router()
     summary="List captures",
     responses={
         200: json_content(
-            "One page; where TELEMOCK_TRACE_URL is set, each record has its `trace_url`.",
+            "One page. Each record has its `id`, and `time` beside `time_ns`; and its `trace_url` "
+            "where TELEMOCK_TRACE_URL is set.",
             {"items": [EXAMPLE_RECORD], "next": None, "last": "…"},
             "CapturePage",
         )
@@ -105,7 +106,7 @@ async def captures(
 
     def read() -> tuple[Page, list[bytes]]:
         page = runtime.store.captures(query)
-        return page, [linked(item, template) for item in page.items]
+        return page, [outgoing(item, template) for item in page.items]
 
     page, items = await ask(read)
     return as_json(
@@ -120,7 +121,9 @@ async def captures(
     summary="One capture",
     responses={
         200: json_content(
-            "The record, with `trace_url` as in the list.", EXAMPLE_RECORD, "CaptureRecord"
+            "The record, with `id`, `time` and `trace_url` as in the list.",
+            EXAMPLE_RECORD,
+            "OutgoingRecord",
         ),
         404: {"description": "There is none of that id."},
     },
@@ -131,7 +134,7 @@ async def capture(runtime: Run, id: str) -> Response:
         raise refusal(
             404, f"there is no capture {id[:80]!r}\n\nhint: GET /api/v1/captures lists them"
         )
-    return as_json(linked(found, runtime.settings.trace_url))
+    return as_json(outgoing(found, runtime.settings.trace_url))
 
 
 @routes.get(

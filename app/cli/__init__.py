@@ -1,5 +1,5 @@
-"""The command line: `telemock …`. `root` has the commands and the one place where errors become
-sentences and exit codes; the other modules hold what their command does.
+"""The command line: `telemock …`. `root` has the commands and turns errors into sentences and exit
+codes; the other modules hold one command's work each, or serve several.
 """
 
 from app.cli.root import main

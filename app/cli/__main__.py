@@ -1,4 +1,4 @@
-"""`python -m app.cli` is `telemock`: for the children that telemock starts itself."""
+"""`python -m app.cli` is `telemock`: telemock starts its own children this way."""
 
 from app.cli import main
 

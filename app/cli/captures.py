@@ -1,4 +1,4 @@
-"""`telemock captures …`: list, show, tail and export. `app.cli.lines` does what they say."""
+"""Commands `telemock captures …`: list, show, tail and export. `app.cli.lines` does the work."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -37,7 +37,9 @@ def list_(
 def show(
     id: Annotated[str, typer.Argument(help="As `captures list` prints it.")], server: Server = ""
 ) -> None:
-    """Print one capture in full, as JSON.
+    """Print one capture in full, as JSON; under `decoded` what its bodies hold.
+
+    Bodies are decoded as far as they are JSON or forms, also compressed or as base64 in JSON.
 
     Example: telemock captures show 0f3a52c1d4e5f60718293a4b5c6d7e8f-1
     """
@@ -74,15 +76,20 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
     ] = None,
+    bom: Annotated[
+        bool,
+        typer.Option("--bom/--no-bom", help="csv: a byte order mark, which Excel reads UTF-8 by."),
+    ] = True,
     server: Server = "",
 ) -> None:
     """Write captures for another program, oldest first.
 
-    ndjson has every field. csv is for spreadsheets: cells that would be formulas begin with a '.
-    har is for browsers' tools and holds what has a request.
+    ndjson has every field. csv is for spreadsheets: cells that would be formulas begin with a ',
+    and programs that do not expect a byte order mark want --no-bom. har is for browsers' tools
+    and holds what has a request.
 
     Example: telemock captures export --format csv --since 7d -o captures.csv
     """
     from app.cli import lines
 
-    lines.export(query, format, output, server)
+    lines.export(query, format, output, bom=bom, server=server)

@@ -1,5 +1,5 @@
-"""uvicorn's HTTP/1 protocol with an end to heads: uvicorn itself waits for one for ever, and keeps
-all that a client calls a header.
+"""Bounds request heads in uvicorn's HTTP/1 protocol: uvicorn waits for a head without a timeout and
+limits neither its size nor that of chunk extensions.
 
 Used by `app.cli.server` for each listener of the app and the injector.
 """
@@ -8,13 +8,13 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_S = 10.0  # for a head to arrive, from its first byte or from the connection's beginning
-HEAD_CAP = 64 << 10  # bytes of a head, or of what stands behind or between pieces of a body
+HEAD_S = 10.0  # timeout of a head, from its first byte or from the connection's beginning
+HEAD_CAP = 64 << 10  # bytes of a head, of chunk extensions or of trailers
 
 
 class Heads(HttpToolsProtocol):
     _late: asyncio.TimerHandle | None = None
-    _fed = 0  # bytes since a head or a piece of a body was whole
+    _fed = 0  # bytes since the last complete head or piece of a body
     _upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

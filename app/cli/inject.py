@@ -1,4 +1,4 @@
-"""`telemock inject`: manifests with sidecars, or values for the official charts."""
+"""`telemock inject`: adds sidecars to manifests, or prints values for the official charts."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ import typer
 
 from app.contract.actions import ReadyMode
 from app.contract.names import PORT_APP
+from app.escape import paragraphs
 from app.version import VERSION
 
 FAILED = 1
@@ -107,11 +108,11 @@ def inject(
             ),
         )
     except ManifestError as e:
-        typer.echo(f"error: {e}", err=True)
+        typer.echo(paragraphs(f"error: {e}"), err=True)
         raise typer.Exit(FAILED) from None
     typer.echo(text, nl=False)
     for outcome in outcomes:
-        typer.echo("\n".join(outcome.lines), err=True)
+        typer.echo(paragraphs("\n".join(outcome.lines)), err=True)
     if not outcomes:
         typer.echo("nothing here makes pods", err=True)
 
@@ -139,7 +140,7 @@ def _url(text: str) -> str:
 
 
 def _certificates(path: Path) -> str:
-    """Only the certificates of the file: a key beside them must not get into a manifest."""
+    """Returns the file's certificates only: a private key beside them must not reach a manifest."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 

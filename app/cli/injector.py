@@ -1,4 +1,4 @@
-"""`telemock injector`: the injector under uvicorn, over TLS, on every address of its pod."""
+"""`telemock injector`: runs the injector in uvicorn, over TLS, on every address of its pod."""
 
 import contextlib
 import errno
@@ -19,14 +19,14 @@ from app.inject.process_settings import Environment
 from app.inject.server import Injector
 
 _BACKLOG = 512
-_DRAIN_S = 5.0  # that the cluster gets to send no new ones here
-# Longer than the 90 s after which the API server closes an idle connection: it must be the one to
-# do so, for a request that meets our closing is not asked again.
+_DRAIN_S = 5.0  # time for the cluster to stop sending new requests here
+# Longer than the 90 s after which the API server closes an idle connection: it must close first,
+# because it does not retry a request that meets our close.
 _IDLE_S = 120
 
 
 def serve(environment: Environment) -> int:
-    """Until SIGTERM or SIGINT; returns the exit code.
+    """Serves until SIGTERM or SIGINT; returns the exit code.
 
     Raises SettingError, ProfileError, KubeError.
     """
@@ -40,15 +40,15 @@ def serve(environment: Environment) -> int:
                 ssl_context_factory=lambda *_: context,
                 timeout_keep_alive=_IDLE_S,
             )
-            server = _Server(settled, injector)
+            server = _DrainingServer(settled, injector)
             typer.echo(f"the webhook is on port {listener.getsockname()[1]}, over TLS")
             server.run(sockets=[listener])
     return 0 if server.started else 1
 
 
-class _Server(Server):
-    """SIGTERM stops it once the cluster had time to call other replicas only; a second one, or
-    SIGINT, at once. The exit code is 0 then."""
+class _DrainingServer(Server):
+    """Drains on SIGTERM: stops once the cluster has had time to call other replicas. A second
+    SIGTERM, or SIGINT, stops it at once. The exit code is 0 then."""
 
     def __init__(self, config: uvicorn.Config, injector: Injector) -> None:
         super().__init__(config)
@@ -63,13 +63,13 @@ class _Server(Server):
         self._injector.draining = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Asked ten times a second whether to stop."""
+        """Checks the drain's deadline; uvicorn calls it ten times a second."""
         self.should_exit = self.should_exit or time.monotonic() > self._exit_at
         return await super().on_tick(counter)
 
 
 def _listener(port: int) -> socket.socket:
-    """On every address, of both families where the pod has both."""
+    """Listens on every address, for both families where the pod has both."""
     try:
         try:
             return socket.create_server(

@@ -1,11 +1,11 @@
-"""Captures on a terminal or in a file, one a line: what `telemock captures …` does."""
+"""Prints captures on a terminal or to a file, one a line, for `telemock captures …`."""
 
 import contextlib
-import json
 import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,9 @@ from app.client.source import Source, captures, connect, is_asked
 from app.contract import record
 from app.contract.files import write_whole
 from app.contract.instant import iso
-from app.escape import plain
-from app.report.export import FORMATS
+from app.escape import json_text, plain
+from app.report.decoded import decoded
+from app.report.export import FORMATS, table
 from app.settings import load
 from app.store import CaptureQuery
 
@@ -27,7 +28,7 @@ NO_MATCH = 1
 _POLL_S = 1.0
 _HEAD = ("TIME", "ACTION", "STATUS", "VERSION", "WORKLOAD", "ID", "REQUEST")
 _LINE = "{:<24}  {:<8}  {:<6}  {:<18}  {:<22}  {:<37}  {}"
-_REMEMBERED = 10_000  # ids that `tail` has shown, to show none twice
+_REMEMBERED = 10_000  # ids of captures that `tail` has printed, to deduplicate
 
 
 def list_(
@@ -53,7 +54,7 @@ def show(id: str, server: str) -> None:
             err=True,
         )
         raise typer.Exit(NO_MATCH)
-    typer.echo(harmless(msgspec.json.format(found, indent=2)))
+    typer.echo(json_text(msgspec.json.format(decoded(found), indent=2)))
 
 
 def tail(query: CaptureQuery, lines: int, *, follow: bool, as_json: bool, server: str) -> None:
@@ -65,7 +66,7 @@ def _following(source: Source, query: CaptureQuery, lines: int, follow: bool) ->
     cursor = _end(source) if follow else None
     last = list(captures(source, query, lines))[::-1] if lines else []
     yield from last
-    # What came between the two questions is in both answers.
+    # Captures that arrive between the two queries are in both answers.
     shown = deque((record.decode(line).id for line in last), maxlen=_REMEMBERED)
     query = msgspec.structs.replace(query, order="arrival", cursor=cursor, limit=500)
     while follow:
@@ -80,11 +81,11 @@ def _following(source: Source, query: CaptureQuery, lines: int, follow: bool) ->
 
 
 def _end(source: Source) -> str | None:
-    """The cursor behind all that has arrived, None when nothing has."""
+    """Returns the cursor behind the last arrival, None when there is none."""
     newest = source.page(CaptureQuery(limit=1)).items
     if not newest:
         return None
-    # By time the newest few are found fast; among them arrival has its end.
+    # Finds the newest by time, which is fast, then follows the order of arrival from there.
     query = CaptureQuery(since_ns=record.decode(newest[0]).time_ns, order="arrival", limit=1000)
     while True:
         page = source.page(query)
@@ -97,19 +98,22 @@ def export(
     query: CaptureQuery,
     format: Literal["ndjson", "csv", "har"],
     output: Path | None,
+    *,
+    bom: bool,
     server: str,
 ) -> None:
+    to_file = FORMATS[format] if bom or format != "csv" else partial(table, bom=False)
     query = msgspec.structs.replace(query, order="oldest")
     with connect(load(), server) as source:
         lines = captures(source, query)
         if output is None:
-            for piece in FORMATS[format](lines):
+            for piece in to_file(lines):
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
         else:
             with _progress() as progress:
                 counted = progress.track(lines, description=f"writing {plain(str(output))}")
-                write_whole(output, FORMATS[format](counted), 0o600)
+                write_whole(output, to_file(counted), 0o600)
 
 
 def _progress() -> Progress:
@@ -121,7 +125,7 @@ def _print(lines: Iterable[bytes], *, as_json: bool) -> None:
     if not as_json:
         typer.echo(_LINE.format(*_HEAD))
     for line in lines:
-        typer.echo(harmless(line) if as_json else _row(line))
+        typer.echo(json_text(line) if as_json else _row(line))
 
 
 def _row(line: bytes) -> str:
@@ -148,11 +152,3 @@ def _what(found: record.CaptureRecord) -> str:
         return f"{found.request.method} {found.host}{found.request.path}"
     why = f": {record.REASONS.get(found.reason, found.reason)}" if found.reason else ""
     return f"{found.kind} {found.host}{why}"
-
-
-def harmless(line: bytes) -> str:
-    """JSON that a terminal cannot act on: what is not printable is escaped, as JSON does it."""
-    text = line.decode("utf-8", "backslashreplace")
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)

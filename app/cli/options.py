@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and the parsers of their values."""
 
 import functools
 import inspect
@@ -13,7 +13,7 @@ from app.contract.instant import instant
 
 
 def time_of(text: str) -> int:
-    """Nanoseconds since 1970."""
+    """Parses a time to nanoseconds since 1970."""
     try:
         return instant(text)
     except ValueError as e:
@@ -47,7 +47,7 @@ Since = Annotated[
 Until = Annotated[int | None, typer.Option(parser=time_of, metavar="TIME", help="Before then.")]
 ProfileId = Annotated[str | None, typer.Option(metavar="ID", help="Only this profile.")]
 
-# Parameter of a command -> its type; the names without _ns are CaptureQuery's.
+# A command's parameter -> its type; names without _ns are CaptureQuery's.
 _FILTERS: dict[str, Any] = {
     "since": Since,
     "until": Until,
@@ -77,8 +77,8 @@ _FILTERS: dict[str, Any] = {
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the filters as options; it gets a CaptureQuery as its first argument, and has
-    the option `server`."""
+    """Adds the filters to a command as options; the command gets a CaptureQuery as its first
+    argument, and has the option `server`."""
     taken = list(inspect.signature(command).parameters.values())[1:]
     keyword = inspect.Parameter.KEYWORD_ONLY
     filters = [

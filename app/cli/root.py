@@ -1,4 +1,4 @@
-"""The commands of `telemock`, and the one place where errors become sentences and exit codes.
+"""The commands of `telemock`; errors become sentences and exit codes here.
 
 Commands import what they need when they run, so that `telemock --help` is quick.
 """
@@ -162,16 +162,15 @@ def report(
 
     Example: telemock report --since 7d
     """
-    import msgspec
-
     from app.client.source import connect
-    from app.report.build import text
+    from app.escape import as_json as json_of
+    from app.report.show import text
     from app.settings import load
     from app.store import Scope
 
     with connect(load(), server) as source:
         found = source.report(Scope(since_ns=since, until_ns=until, profile=profile))
-    typer.echo(msgspec.json.encode(found).decode() if as_json else text(found), nl=as_json)
+    typer.echo(json_of(found) if as_json else text(found), nl=as_json)
 
 
 @cli.command()
@@ -186,9 +185,8 @@ def fields(
 
     Example: telemock fields --profile cribl --json
     """
-    import msgspec
-
     from app.client.source import connect
+    from app.escape import as_json as json_of
     from app.report.tables import text_table
     from app.settings import load
     from app.store import Scope
@@ -197,7 +195,7 @@ def fields(
         rows = source.fields(Scope(since_ns=since, until_ns=until, profile=profile))
     if as_json:
         for row in rows:
-            typer.echo(msgspec.json.encode(row).decode())
+            typer.echo(json_of(row))
         return
     head = ("host", "endpoint", "version", "field", "type", "shape", "in")
     table = [
@@ -238,7 +236,7 @@ def main() -> None:
 
 
 def _exit_code(error: Exception) -> int | None:
-    """None for an error of ours, which ends with its traceback."""
+    """The exit code of an expected error; None for a bug, which ends with its traceback."""
     from app.client.source import ClientError
     from app.cluster.kube import KubeError
     from app.contract.settings import SettingError
@@ -257,5 +255,7 @@ def _exit_code(error: Exception) -> int | None:
 
 
 def _fail(error: Exception | str, code: int) -> NoReturn:
-    typer.echo(f"error: {error}", err=True)
+    from app.escape import paragraphs
+
+    typer.echo(paragraphs(f"error: {error}"), err=True)
     sys.exit(code)

@@ -8,7 +8,8 @@ import typer
 
 from app.cli.options import AsJson
 from app.contract.actions import DENIED, Mode
-from app.escape import plain
+from app.escape import as_json as json_of
+from app.escape import paragraphs, plain
 from app.report.tables import text_table
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ def check(
 
     Example: telemock rules check my-profile.yaml
     """
-    import msgspec
-
     from app.profiles import ProfileError, load_profiles
     from app.profiles.read import find
 
@@ -43,19 +42,19 @@ def check(
     except ProfileError as e:
         if as_json:
             found = [p._asdict() for p in e.problems]
-            typer.echo(msgspec.json.encode({"ok": False, "problems": found}).decode())
+            typer.echo(json_of({"ok": False, "problems": found}))
         else:
-            typer.echo("\n\n".join(_safe(str(p)) for p in e.problems), err=True)
+            typer.echo("\n\n".join(paragraphs(str(p)) for p in e.problems), err=True)
             count = len(e.problems)
             typer.echo(f"\n{count} problem{'s' if count > 1 else ''}", err=True)
         raise typer.Exit(FAILED) from None
     if as_json:
-        typer.echo(msgspec.json.encode({"ok": True, "problems": []}).decode())
+        typer.echo(json_of({"ok": True, "problems": []}))
         return
     for source, profile in zip(find(sources), rules.profiles, strict=True):
         hosts = ", ".join(("." if h.suffix else "") + h.name for h in profile.hosts)
         count = len(profile.rules)
-        typer.echo(f"{source.label}: {profile.id}: {count} rules for {hosts}: right")
+        typer.echo(plain(f"{source.label}: {profile.id}: {count} rules for {hosts}: right", 2000))
 
 
 @commands.command("explain")
@@ -86,8 +85,6 @@ def explain_(
 
     Example: telemock rules explain 'https://cdn.cribl.io/telemetry/index.html?v=4.16.1'
     """
-    import msgspec
-
     from app.profiles import explain, load_profiles, seen_from_url
     from app.settings import load
 
@@ -103,7 +100,7 @@ def explain_(
     except ValueError as e:
         raise typer.BadParameter(str(e)) from None
     found = explain(load_profiles(profile or settings.profiles), seen, mode or settings.mode)
-    typer.echo(msgspec.json.encode(found).decode() if as_json else _text(found), nl=as_json)
+    typer.echo(json_of(found) if as_json else _text(found), nl=as_json)
     if not found.rule:
         raise typer.Exit(FAILED)
 
@@ -143,7 +140,3 @@ def _text(found: "Explanation") -> str:
         for c in found.considered
     ]
     return lines + "\n" + text_table(("profile", "rule", "action", "matches"), rows)
-
-
-def _safe(text: str) -> str:
-    return "\n".join(plain(line, longest=2000) for line in text.split("\n"))

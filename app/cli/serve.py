@@ -1,8 +1,8 @@
-"""`telemock serve`: the app under uvicorn, on a socket of our own.
+"""`telemock serve`: runs the app in uvicorn, on a socket of our own.
 
-The file `server.json` in the data directory says where it listens for as long as it does; the other
-commands find it there. In a cluster there is no such file, and a second server of the same process
-answers the API over TLS.
+While it listens, `server.json` in the data directory holds its address; the other commands find it
+there. In a cluster there is no such file, and a second server of the same process answers the API
+over TLS.
 """
 
 import asyncio
@@ -18,10 +18,12 @@ import typer
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.cli.server import Server, allow_connections, config
+from app.cli.server import Server, config
 from app.client.running import running_app
+from app.contract.cores import allow_files
 from app.contract.files import write_whole
 from app.contract.names import API_KEPT_S, FILE_SERVER, FILE_TOKEN
+from app.contract.record import bracketed
 from app.contract.settings import SettingError
 from app.main import create_app
 from app.run.processes import LocalError
@@ -29,14 +31,14 @@ from app.runtime import Runtime
 from app.settings import Settings
 
 _BACKLOG = 2048
-# A sidecar's connection to the API, at rest: longer than the sidecar uses it, for a request that
-# meets our closing has to be sent again. One costs 36 kB here and more, a new one over 1 ms of the
-# processor. On the plain port, where the mock is asked, uvicorn's 5 s stay: that is 0.2 ms.
+# Idle time of a sidecar's connection to the API: longer than the sidecar keeps it, because a
+# request that meets our close has to be sent again. An idle one costs 36 kB here and more, a new
+# one over 1 ms of CPU. On the plain port, the mock's, a new one costs 0.2 ms: uvicorn's 5 s stay.
 _IDLE_S = API_KEPT_S + 30
 
 
 def serve(settings: Settings) -> int:
-    """Until SIGTERM or SIGINT; returns the exit code.
+    """Serves until SIGTERM or SIGINT; returns the exit code.
 
     Raises SettingError, ProfileError, StoreError, LocalError.
     """
@@ -54,14 +56,14 @@ def serve(settings: Settings) -> int:
         url = _url(settings.host, listener.getsockname()[1])
         app = create_app(settings)
         startup = _Startup(app)
-        allow_connections()
-        server: _Server
+        allow_files()
+        server: _AppServer
         if settings.cluster:
             over_tls = bound(settings.tls_port, "TELEMOCK_TLS_PORT")
             server = _ReleaseServer(startup, url, over_tls, app.state.runtime)
         else:
             server = _LocalServer(config(startup), url, app.state.runtime, settings.data)
-        with contextlib.suppress(SystemExit):  # how uvicorn says that the start failed
+        with contextlib.suppress(SystemExit):  # uvicorn's sign that the start failed
             server.run(sockets=[listener])
     if startup.error is not None:
         raise startup.error
@@ -78,7 +80,7 @@ def _bound(host: str, port: int, setting: str) -> socket.socket:
             f"HOST is {host!r}, which names no address: {e.strerror or e}\n\n"
             "hint: 127.0.0.1 for this machine only, 0.0.0.0 for every network"
         ) from None
-    # Named as TCP: else asyncio leaves Nagle's algorithm on, which costs an answer 40 ms.
+    # Names TCP: without it asyncio leaves Nagle's algorithm on, which costs an answer 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -105,13 +107,13 @@ def _bound(host: str, port: int, setting: str) -> socket.socket:
 
 
 def _url(host: str, port: int) -> str:
-    """How a client of this machine reaches the listener."""
+    """The URL of the listener for clients on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{bracketed(host)}:{port}"
 
 
 class _Startup:
-    """The app, with what went wrong at its start kept for `serve` instead of a logged traceback."""
+    """Wraps the app and keeps its start-up error for `serve`, instead of a logged traceback."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -133,7 +135,7 @@ class _Startup:
             self.error = e
 
 
-class _Server(Server):
+class _AppServer(Server):
     def __init__(self, config: uvicorn.Config, url: str, runtime: Runtime) -> None:
         super().__init__(config)
         self._url = url
@@ -149,7 +151,7 @@ class _Server(Server):
         await super().shutdown(sockets)
 
 
-class _LocalServer(_Server):
+class _LocalServer(_AppServer):
     def __init__(self, config: uvicorn.Config, url: str, runtime: Runtime, data: Path) -> None:
         super().__init__(config, url, runtime)
         self._data = data
@@ -169,8 +171,8 @@ class _LocalServer(_Server):
         await super().shutdown(sockets)
 
 
-class _ReleaseServer(_Server):
-    """Two ports of one app: `over_tls` is served from its start to just before its end."""
+class _ReleaseServer(_AppServer):
+    """Serves one app on two ports: `over_tls` opens after its start and closes before its end."""
 
     def __init__(self, app: ASGIApp, url: str, over_tls: socket.socket, runtime: Runtime) -> None:
         super().__init__(config(app), url, runtime)
@@ -201,11 +203,11 @@ class _ReleaseServer(_Server):
         if self._over_tls is not None:
             server, task = self._over_tls
             server.should_exit = True
-            await asyncio.wait([task])  # before the app ends
+            await asyncio.wait([task])  # before the app shuts down
         await super().shutdown(sockets)
 
 
 class _Inner(Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield  # they are the outer server's
+        yield  # the outer server handles signals

@@ -1,11 +1,10 @@
-"""uvicorn as the app and the injector run it: nothing logged, and an orderly end.
+"""uvicorn, set up for the app and the injector: silent, and with an orderly shutdown.
 
 Used by `app.cli.serve` and `app.cli.injector`, for each of their listeners.
 """
 
 import contextlib
 import logging
-import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -16,17 +15,17 @@ from starlette.types import ASGIApp
 
 from app.cli.heads import Heads
 
-_GRACE_S = 10  # that running requests get at the end
+_GRACE_S = 10  # grace period for running requests at shutdown
 
 
 def config(app: ASGIApp, **given: Any) -> uvicorn.Config:
-    logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # what it says, we say
+    logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # the app logs for itself
     fixed: dict[str, Any] = {
         "http": Heads,
         "log_config": None,
         "access_log": False,
         "server_header": False,
-        "proxy_headers": False,  # a record names the caller, whatever the caller says
+        "proxy_headers": False,  # a record names the peer's own address: proxy headers could lie
         "lifespan": "on",
         "timeout_graceful_shutdown": _GRACE_S,
     }
@@ -35,19 +34,19 @@ def config(app: ASGIApp, **given: Any) -> uvicorn.Config:
 
 class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """A connection at rest is cut. Over TLS, uvicorn would wait for the client to say goodbye,
-        and a sidecar reads nothing until it asks again."""
+        """Aborts idle connections. Over TLS, uvicorn would wait for the client's close_notify, and
+        a sidecar reads nothing until its next request."""
         for connection in list(self.server_state.connections):
             if not hasattr(connection, "cycle"):
-                continue  # a WebSocket, which says goodbye
+                continue  # a WebSocket, which has a closing handshake
             if connection.cycle is None or connection.cycle.response_complete:
                 connection.transport.abort()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn does it, but a signal that ended the server does not kill the process again:
-        what it asked for has been done, so the exit code is 0."""
+        """Installs the handlers as uvicorn does, but does not raise the signal again after the
+        shutdown: the exit code stays 0."""
         before = {
             number: signal.signal(number, self.handle_exit)
             for number in (signal.SIGINT, signal.SIGTERM)
@@ -57,11 +56,3 @@ class Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def allow_connections() -> None:
-    """As many open files as this process may have: each sidecar keeps a connection open, and the
-    limit that container runtimes start with may be 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS: more than its kernel allows
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,17 +1,18 @@
-"""`telemock status`: the pods of a cluster, one a line, and what is wrong with them."""
+"""`telemock status`: prints a cluster's pods, one a line, and their problems."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.options import AsJson
+from app.escape import as_json as json_of
 from app.escape import plain
 from app.report.tables import text_table
 
 if TYPE_CHECKING:
-    from app.inject.status import PodStatus, Seen
+    from app.inject.status import AppView, PodStatus
 
-NONE = 1  # exit code: no pod is ours
+NONE = 1  # exit code: no pod is injected or opted in
 _HEAD = (
     "NAMESPACE", "POD", "PHASE", "INJECTED", "REDIRECT", "CAPTURES", "LAST", "REFUSED", "DROPPED",
     "MISSING", "VERSION",
@@ -35,8 +36,6 @@ def status(
 
     Example: telemock status -A
     """
-    import msgspec
-
     from app.client.source import ClientError
     from app.cluster import kube
     from app.inject.status import gather
@@ -52,7 +51,7 @@ def status(
         raise ClientError(str(e)) from None
     if as_json:
         for row in found:
-            typer.echo(msgspec.json.encode(row).decode())
+            typer.echo(json_of(row))
     elif found:
         typer.echo(_table(found), nl=False)
     if not found:
@@ -65,16 +64,16 @@ def status(
         raise typer.Exit(NONE)
 
 
-def _seen(context: str) -> "Seen | None":
-    """What the app knows; None, and a line on stderr, when it cannot be asked."""
+def _seen(context: str) -> "AppView | None":
+    """Asks the app; None, and a line on stderr, when it does not answer."""
     from app.client.source import ClientError, in_cluster
-    from app.inject.status import Seen
+    from app.inject.status import AppView
     from app.settings import load
     from app.store import Scope
 
     try:
         with in_cluster(context, load().fullname) as source:
-            return Seen(source.report(Scope()), source.profiles())
+            return AppView(source.report(Scope()), source.profiles())
     except ClientError as e:
         for line in f"warning: what was captured is not known: {e}".splitlines():
             typer.echo(plain(line, 600), err=True)

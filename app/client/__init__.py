@@ -1,3 +1,3 @@
-"""What the command line asks: a running app's API (`running` finds it), or the store on disk
+"""Data access of the command line: a running app's API (`running` finds it), or the store on disk
 (`source` chooses).
 """

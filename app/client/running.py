@@ -1,4 +1,4 @@
-"""The app that runs on a data directory of this machine."""
+"""Finds the app that runs on a data directory of this machine. Called by the CLI."""
 
 import http.client
 import json
@@ -23,7 +23,7 @@ def running_app(data: Path) -> str:
 
 
 def get(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
-    """The body of a 200 answer, b"" for any other outcome."""
+    """Returns the body of a 200 answer, b"" for any other outcome."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
     try:

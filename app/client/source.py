@@ -1,5 +1,4 @@
-"""What the command line reads, from a running app's API or from the store on disk: same questions,
-same answers.
+"""Data sources of the command line, with one interface: a running app's API, or the store on disk.
 
 `connect` chooses: the server that was named (the one in a cluster too), else the app that runs on
 the data directory, else the store in it, opened for reading only.
@@ -18,22 +17,22 @@ from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFI
 from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
-from app.report.trace_link import linked
+from app.report.outgoing import outgoing
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
 from app.store.sqlite.store import SqliteStore
 
-_TIMEOUT_S = 60.0  # a report over many hours takes its time
+_TIMEOUT_S = 60.0  # a report over many hours takes long
 # Our name of a filter -> the API's.
 _PARAMETERS = {"since_ns": "since", "until_ns": "until"}
 
 
 class ClientError(Exception):
-    """The app cannot be asked, or does not answer as it should. The text is meant for people."""
+    """The app does not answer, or not as it should. The text is meant for people."""
 
 
 class Source(Protocol):
-    """Raises ClientError, StoreError, QueryError."""
+    """One interface to both. Methods raise ClientError, StoreError, QueryError."""
 
     def page(self, query: CaptureQuery) -> Page: ...
 
@@ -46,8 +45,8 @@ class Source(Protocol):
 
 @contextmanager
 def connect(settings: Settings, server: str = "") -> Iterator[Source]:
-    """`server` is a URL, `cluster` or `cluster:CONTEXT`, over the setting TELEMOCK_SERVER. Raises
-    ClientError, StoreError."""
+    """Opens the source. `server` is a URL, `cluster` or `cluster:CONTEXT`; it wins over
+    TELEMOCK_SERVER. Raises ClientError, StoreError."""
     url = server or settings.server or running_app(settings.data)
     if url == CLUSTER or url.startswith(f"{CLUSTER}:"):
         with in_cluster(url.partition(":")[2], settings.fullname) as source:
@@ -71,8 +70,8 @@ def connect(settings: Settings, server: str = "") -> Iterator[Source]:
 
 @contextmanager
 def in_cluster(context: str, name: str) -> Iterator["ApiSource"]:
-    """The app in the cluster of a kubeconfig's context, "" the current one. Raises ClientError."""
-    from app.cluster import kube, remote  # what runs on a laptop does not pay for it
+    """Connects to the app in a kubeconfig context's cluster ("": current). Raises ClientError."""
+    from app.cluster import kube, remote  # slow to load, and not needed on a laptop
 
     try:
         api = kube.connect(context)
@@ -97,7 +96,7 @@ def _token(settings: Settings) -> str:
 
 
 def captures(source: Source, query: CaptureQuery, limit: int | None = None) -> Iterator[bytes]:
-    """Records as JSON, page by page, to the end or to `limit`; see `is_asked`."""
+    """Yields records as JSON, page by page, to the end or to `limit`; see `is_asked`."""
     left = limit
     while left is None or left > 0:
         size = LIMIT if left is None else min(left, LIMIT)
@@ -111,17 +110,17 @@ def captures(source: Source, query: CaptureQuery, limit: int | None = None) -> I
         query = msgspec.structs.replace(query, cursor=page.next)
 
 
-class _Kind(msgspec.Struct):
+class _RecordKind(msgspec.Struct):
     kind: str
 
 
 def is_asked(line: bytes, query: CaptureQuery) -> bool:
-    """Log lines of sidecars lie among the captures; only who asks for that kind gets them."""
-    return query.kind is not None or msgspec.json.decode(line, type=_Kind).kind != "log"
+    """False for sidecars' log lines, which are captures too, unless the query names a kind."""
+    return query.kind is not None or msgspec.json.decode(line, type=_RecordKind).kind != "log"
 
 
 class StoreSource:
-    """The store, without an app. `trace_url` is the setting."""
+    """Reads the store, without an app. `trace_url` is the setting."""
 
     def __init__(self, store: Store, trace_url: str = "") -> None:
         self._store = store
@@ -129,12 +128,12 @@ class StoreSource:
 
     def page(self, query: CaptureQuery) -> Page:
         page = self._store.captures(query)
-        items = [linked(item, self._trace_url) for item in page.items]
+        items = [outgoing(item, self._trace_url) for item in page.items]
         return Page(items, page.next, page.last)
 
     def capture(self, id: str) -> bytes | None:
         found = self._store.capture(id)
-        return found and linked(found, self._trace_url)
+        return found and outgoing(found, self._trace_url)
 
     def report(self, scope: Scope) -> Report:
         return reports.build(
@@ -156,7 +155,7 @@ class _Fields(msgspec.Struct):
 
 
 class _Hints(NamedTuple):
-    """What to do when the app does not answer, and when it does not let us in."""
+    """Hints for an app that is `away` (no answer) or has `refused` us."""
 
     away: str
     refused: str
@@ -171,7 +170,7 @@ _REMOTE = _Hints("kubectl get pods and kubectl logs say how the app is", "")
 
 
 class ApiSource:
-    """A running app. `why` tells more about a connection that failed, "" when it cannot."""
+    """Asks a running app. `why` explains a failed connection, "" when it cannot."""
 
     def __init__(self, client: httpx.Client, hints: _Hints, why: Callable[[], str]) -> None:
         self._client = client
@@ -183,7 +182,7 @@ class ApiSource:
         return Page([bytes(item) for item in found.items], found.next, found.last)
 
     def capture(self, id: str) -> bytes | None:
-        # The id is a step of the path: nothing in it may become another path or a query.
+        # The id is a segment of the path: it must not smuggle in another path or a query.
         if not id.replace("-", "").isalnum() or not id.isascii():
             return None
         answer = self._ask(f"{PATH_CAPTURES}/{id}", {})
@@ -196,7 +195,7 @@ class ApiSource:
         return _decoded(self._get("/api/v1/fields", scope), _Fields).items
 
     def profiles(self) -> rules.RuleSet:
-        """Those that the app gives its sidecars."""
+        """The profiles that the app gives its sidecars."""
         return _decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
 
     def _get(self, path: str, filters: msgspec.Struct) -> bytes:

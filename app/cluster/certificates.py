@@ -2,10 +2,10 @@
 
 Both processes call `load` at their start and about every 30 s, hand the result to a
 `ServerCertificate`, and never restart for a new one. Any number of replicas may do so at once: the
-Secret's resourceVersion decides whose certificates stand, and the others read those.
+Secret's resourceVersion decides whose certificates are stored, and the others read those.
 
-An own authority is kept while it is valid. When another one must follow, `ca` holds both, so that
-who trusts it can be told before any server shows a leaf of the new one.
+Our own authority is kept while it is valid. When a new one must replace it, `ca` holds both, so
+that clients trust it before any server shows a leaf of the new one.
 """
 
 import asyncio
@@ -17,26 +17,26 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.cluster import pki
-from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.cluster.pki import Unusable
 from app.contract import signing
 from app.contract.printable import place
 from app.contract.signing import Pair
 
-LOOK_S = 30.0  # between looks at the certificate
-SOON_S = 2.0  # while there is none
+LOOK_S = 30.0  # between looks at the Secret
+SOON_S = 2.0  # between looks while no certificate is loaded
 LEAF_APP, LEAF_INJECTOR = "app", "injector"
-_TRIES = 10  # to write a Secret that others write too
+_TRIES = 10  # attempts to update a Secret that others update too
 _AUTHORITIES = 3  # certificates in `ca`, newest first
 _SECONDS_OF_DAY = 86400
 
 log = logging.getLogger(__name__)
 
-Names = Mapping[str, Sequence[str]]  # of a leaf -> the hosts it is for
+Names = Mapping[str, Sequence[str]]  # leaf's name -> the hosts it is valid for
 
 
 class TlsError(Exception):
-    """There are no certificates to serve with. The text is meant for people, whole."""
+    """No usable certificate to serve with. The text is meant for people, whole."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Material:
 
 
 def host_names(fullname: str, namespace: str) -> Names:
-    """Whom a release's leafs are for: its two Services, and the app through a port-forward."""
+    """The hosts that each leaf names: the release's two Services, and the app by port-forward."""
 
     def service(name: str) -> list[str]:
         in_namespace = f"{name}.{namespace}"
@@ -61,19 +61,20 @@ def host_names(fullname: str, namespace: str) -> Names:
     }
 
 
-def loader(api: Api, namespace: str, fullname: str, existing: str = "") -> Callable[[], Material]:
-    """What gives a release's certificates, each time anew: from the Secret `existing`, which the
-    operator (or cert-manager) provides and renews, else from our own. The result raises KubeError
-    and TlsError.
-    """
+def loader(
+    api: KubeApi, namespace: str, fullname: str, existing: str = ""
+) -> Callable[[], Material]:
+    """Returns a function that loads the release's certificates anew at each call: from the Secret
+    `existing`, which the operator (or cert-manager) provides and renews, else from our own. That
+    function raises KubeError and TlsError."""
     names = host_names(fullname, namespace)
     if existing:
         return lambda: provided(api, namespace, existing, names)
     return lambda: ensure(api, namespace, f"{fullname}-tls", names)
 
 
-def ensure(api: Api, namespace: str, secret: str, names: Names) -> Material:
-    """The certificates of our own Secret, after making or renewing there what has to be.
+def ensure(api: KubeApi, namespace: str, secret: str, names: Names) -> Material:
+    """Returns the certificates of our own Secret, after making or renewing what is due.
 
     Raises KubeError, and TlsError when the Secret is gone.
     """
@@ -84,7 +85,7 @@ def ensure(api: Api, namespace: str, secret: str, names: Names) -> Material:
         wanted = renewed(held, names)
         if wanted == held:
             return _material(held, names)
-        # PUT carries the resourceVersion that was read: whoever comes second gets 409.
+        # PUT carries the resourceVersion that was read: the slower of two writers gets 409.
         changed = {k: base64.b64encode(v).decode() for k, v in wanted.items()}
         try:
             api.request("PUT", place, {**found, "data": changed})
@@ -100,8 +101,8 @@ def ensure(api: Api, namespace: str, secret: str, names: Names) -> Material:
     )
 
 
-def provided(api: Api, namespace: str, secret: str, names: Names) -> Material:
-    """The certificates of a Secret that someone else renews: ca.crt with app.crt, app.key,
+def provided(api: KubeApi, namespace: str, secret: str, names: Names) -> Material:
+    """Returns the certificates of a Secret that someone else renews: ca.crt with app.crt, app.key,
     injector.crt and injector.key, or with tls.crt and tls.key for both, as cert-manager writes
     them. Raises KubeError, and TlsError when they cannot be used."""
     place = path("api", "v1", "namespaces", namespace, "secrets", secret)
@@ -125,7 +126,7 @@ def provided(api: Api, namespace: str, secret: str, names: Names) -> Material:
 
 
 def renewed(held: Mapping[str, bytes], names: Names) -> dict[str, bytes]:
-    """What the Secret should hold, equal to `held` when all of that is good."""
+    """Returns the Secret's content with what is due renewed; equal to `held` when nothing is."""
     wanted = dict(held)
     authority = _pair(held, "ca")
     try:
@@ -147,7 +148,7 @@ def renewed(held: Mapping[str, bytes], names: Names) -> dict[str, bytes]:
 
 
 class ServerCertificate:
-    """One server's certificate, changed while it serves: `context` is for the server's whole life.
+    """One server's certificate, replaced while it serves: `context` stays the same throughout.
 
     Until the first `use` it shows a self-signed one, so that health can be asked.
     """
@@ -163,7 +164,7 @@ class ServerCertificate:
         self._error = "not loaded yet"
 
     def use(self, material: Material) -> None:
-        """New connections get it from now on. From any thread."""
+        """Uses this certificate for new connections from now on. From any thread."""
         pair = material.leafs[self.leaf]
         if pair == self._shown:
             return
@@ -173,7 +174,7 @@ class ServerCertificate:
         log.info("the certificate ends in %.0f days", self.days_left())
 
     async def kept(self, look: Callable[[], Awaitable[None]]) -> None:
-        """Up to date by `look`, for ever. The last good one stays in use."""
+        """Calls `look` for ever to renew the certificate. The last good one stays in use."""
         while True:
             try:
                 await look()
@@ -186,7 +187,7 @@ class ServerCertificate:
             await asyncio.sleep(LOOK_S if self.loaded else SOON_S)
 
     def health(self) -> dict[str, object]:
-        """`error` is that of the last look."""
+        """Describes the certificate; `error` is the last look's."""
         days = round(self.days_left(), 1)
         ok = self.loaded and days > 0
         return {"ok": ok, "error": self._error, **({"days_left": days} if self.loaded else {})}
@@ -198,8 +199,8 @@ class ServerCertificate:
     def _choose(
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext
     ) -> None:
-        # A context of its own for each certificate: loading another one into a context that serves
-        # is no single step, and keeps the former beside it when the kind of key changes.
+        # Each certificate gets its own context: to load one into a context in use is not atomic,
+        # and leaves the old one beside it when the kind of key changes.
         connection.context = self._current
 
 
@@ -210,7 +211,7 @@ def _context(pair: Pair) -> ssl.SSLContext:
     return context
 
 
-def _get(api: Api, place: str, namespace: str, secret: str) -> Object:
+def _get(api: KubeApi, place: str, namespace: str, secret: str) -> Object:
     try:
         return api.get(place)
     except KubeError as e:

@@ -1,8 +1,7 @@
-"""One telemetry request through a sidecar, read back from the API: `python -m
-app.cluster.helm_test`.
+"""Sends one telemetry request through a sidecar and reads its record back from the API.
 
-The pod of `helm test` runs it. It has a sidecar like any pod that opted in, and a token that may
-read captures.
+`python -m app.cluster.helm_test`, run by the pod of `helm test`: it has a sidecar like any pod that
+opted in, and a token that may read captures.
 """
 
 import os
@@ -10,32 +9,32 @@ import ssl
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
-from app.contract.names import PATH_CAPTURES
-from app.escape import plain
+from app.contract.instant import iso
+from app.contract.names import MOUNT_API_TOKEN, PATH_CAPTURES
+from app.escape import paragraphs, plain
 
 HOST = "cdn.cribl.io"
-VERSION = "0.0.0-helmtest"  # by which a report tells these requests from a product's
+VERSION = "0.0.0-helmtest"  # tells these requests from a product's in reports
 _WAIT_S = 60.0  # for the record: sidecars send theirs every few seconds
 _PAUSE_S = 0.5
 
 
 class TrialError(Exception):
-    """The trial failed. The text is meant for people, whole."""
+    """The test failed. The text is meant for people, whole."""
 
 
 def send(trust: str, url: str) -> tuple[int, bytes]:
-    """Status and body of one telemetry request, answered under a certificate in the file `trust`.
+    """Sends a telemetry request; returns status and body. The file `trust` holds its trusted CAs.
 
     Raises TrialError.
     """
     try:
         context = ssl.create_default_context(cafile=trust)
-    except OSError as e:  # also an SSLError
+    except OSError as e:  # SSLError is one
         raise TrialError(
             f"NODE_EXTRA_CA_CERTS is {trust}, which is no certificate: {e.strerror or e}\n\n"
             "hint: kubectl logs POD -c telemock shows whether the sidecar could write it"
@@ -52,15 +51,11 @@ def send(trust: str, url: str) -> tuple[int, bytes]:
 
 
 def find(
-    api: httpx.Client, workload: str, since: datetime, wait_s: float = _WAIT_S
+    api: httpx.Client, workload: str, since_ns: int, wait_s: float = _WAIT_S
 ) -> Mapping[str, object]:
-    """The record of what `workload` (namespace/pod) sent. Raises TrialError."""
+    """Waits for the record of what `workload` (namespace/pod) sent. Raises TrialError."""
     until = time.monotonic() + wait_s
-    query = {
-        "workload": workload,
-        "version": VERSION,
-        "since": since.isoformat(timespec="seconds").replace("+00:00", "Z"),
-    }
+    query = {"workload": workload, "version": VERSION, "since": iso(since_ns)}
     last = "no record yet"
     while True:
         try:
@@ -84,7 +79,7 @@ def find(
 
 
 def trial(environ: Mapping[str, str], token: Path, url: str = f"https://{HOST}/telemetry/") -> str:
-    """What was seen, for people. Raises TrialError."""
+    """Runs the test; returns a sentence for people. Raises TrialError."""
     trust = environ.get("NODE_EXTRA_CA_CERTS", "")
     if not trust:
         raise TrialError(
@@ -93,7 +88,7 @@ def trial(environ: Mapping[str, str], token: Path, url: str = f"https://{HOST}/t
             "was not asked"
         )
     workload = f"{environ['POD_NAMESPACE']}/{environ['POD_NAME']}"
-    began = datetime.now(UTC)
+    began_ns = time.time_ns()
     status, body = send(trust, url)
     if status != 200:
         raise TrialError(
@@ -109,7 +104,7 @@ def trial(environ: Mapping[str, str], token: Path, url: str = f"https://{HOST}/t
         trust_env=False,
         timeout=20,
     ) as api:
-        record = find(api, workload, began)
+        record = find(api, workload, began_ns)
     answer = plain(body[:200].decode("utf-8", "replace").strip())
     return (
         f"{workload} asked {url}\n"
@@ -119,11 +114,11 @@ def trial(environ: Mapping[str, str], token: Path, url: str = f"https://{HOST}/t
 
 
 def main() -> int:
-    token = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+    token = Path(MOUNT_API_TOKEN) / "token"
     try:
         sys.stdout.write(trial(os.environ, token) + "\n")
     except TrialError as e:
-        sys.stderr.write(f"error: {e}\n")
+        sys.stderr.write(paragraphs(f"error: {e}") + "\n")
         return 1
     return 0
 

@@ -1,8 +1,8 @@
 """Thin access to the Kubernetes API: paths and JSON objects, no models.
 
-The app (reviews of tokens, Events), the injector (its certificate, namespaces, Events) and
-`telemock status` use it. The client library is imported by `connect`, so that what runs on a laptop
-does not pay for it (0.3 s, 34 MiB).
+The app (token reviews, Events), the injector (its certificate, namespaces, Events) and `telemock
+status` use it. `connect` imports the client library, so that commands on a laptop do not pay for it
+(0.3 s, 34 MiB).
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from app.contract.instant import iso
+from app.contract.names import MOUNT_API_TOKEN
 from app.contract.record import cut
 from app.escape import plain
 
@@ -25,9 +26,9 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 
 _TIMEOUT_S = 10.0
-_PAGE = 500  # objects a request
-_TEXT_CAP = 500  # characters of the API server's own words that an error repeats
-_MESSAGE_CAP = 1024  # characters of an Event, by Kubernetes' rules
+_PAGE = 500  # objects in one page of a list
+_TEXT_CAP = 500  # characters of the API server's message that an error quotes
+_MESSAGE_CAP = 1024  # characters of an Event's message, Kubernetes' limit
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
 
@@ -39,11 +40,11 @@ class KubeError(Exception):
         self.status = status
 
 
-class Api:
+class KubeApi:
     """A connection to one API server. Any method from any thread.
 
-    `client` is the library's ApiClient, for what is more than a request and its answer (streams).
-    `namespace` is the one of the pod or of the kubeconfig's context, "" when neither names one.
+    `client` is the library's ApiClient, for streams, which `request` cannot do. `namespace` is that
+    of the pod or of the kubeconfig's context, "" when neither names one.
     """
 
     def __init__(self, settings: Any, namespace: str = "") -> None:
@@ -52,7 +53,7 @@ class Api:
         self.client = client.ApiClient(settings)
         self.namespace = namespace
         self.client.rest_client.pool_manager.connection_pool_kw |= {
-            "ssl_context": _context(settings),
+            "ssl_context": tls_context(settings),
             "ca_certs": None,
             "cert_file": None,
             "key_file": None,
@@ -64,8 +65,8 @@ class Api:
         return str(self.client.configuration.host)
 
     def authorization(self) -> str:
-        """The Authorization header of our requests, renewed when it is due; "" for credentials of
-        another kind (a client certificate)."""
+        """The Authorization header of our requests, renewed when due; "" for other credentials,
+        such as a client certificate."""
         return str(self.client.configuration.get_api_key_with_prefix("BearerToken") or "")
 
     def request(
@@ -78,9 +79,9 @@ class Api:
         content_type: str = "application/json",
         timeout: float = _TIMEOUT_S,
     ) -> Object:
-        """The answer's JSON object. Nothing is asked twice. Raises KubeError.
+        """Sends a request once, without retries; returns its JSON object. Raises KubeError.
 
-        `path` is taken as it is: build it with `path()` from names that others chose.
+        `path` is not quoted: build it with `path()` from names that others chose.
         """
         content = self._exchange(method, path, body, query, content_type, timeout)
         try:
@@ -95,13 +96,13 @@ class Api:
         return found
 
     def text(self, path: str, timeout: float = _TIMEOUT_S) -> str:
-        """What GET answers, as text: of the API server's proxies. Raises KubeError."""
+        """GETs text, through the API server's proxies to pods. Raises KubeError."""
         try:
             content = self._exchange("GET", path, None, None, "", timeout)
         except KubeError as e:
             if e.status != HTTPStatus.MISDIRECTED_REQUEST:
                 raise
-            # A pod of ours, which is passed on the API server's own name.
+            # A pod of ours: the API server's proxy sends its own name as Host.
             content = self._exchange("GET", path, None, None, "", timeout, "localhost")
         return content.decode("utf-8", "replace")
 
@@ -138,7 +139,7 @@ class Api:
                 retries=False,
             )
             status, content = int(answer.status), bytes(answer.data)
-        except Exception as e:  # of urllib3, of the credentials' plugin, of its files
+        except Exception as e:  # from urllib3, from the credentials' plugin, or from its files
             raise KubeError(
                 f"the Kubernetes API at {self.server} does not answer: {_short(str(e))}\n\n"
                 "hint: kubectl get --raw /readyz says whether it is up"
@@ -151,7 +152,7 @@ class Api:
         return self.request("GET", path, query=query)
 
     def items(self, path: str, **query: str | int) -> Iterator[Object]:
-        """Every object of a list, page by page. Raises KubeError."""
+        """Yields every object of a list, page by page. Raises KubeError."""
         more: dict[str, str | int] = {"limit": _PAGE, **query}
         while True:
             found = self.request("GET", path, query=more)
@@ -194,10 +195,9 @@ def path(*segments: str) -> str:
     return "/" + "/".join(quote(s, safe="") if s.strip(".") else "%2E" * len(s) for s in segments)
 
 
-def connect(context: str = "") -> Api:
-    """With the credentials of the kubeconfig (KUBECONFIG, else ~/.kube/config), or, where there is
-    none, of the pod this runs in. `context` is one of the kubeconfig's. Raises KubeError.
-    """
+def connect(context: str = "") -> KubeApi:
+    """Connects with the credentials of the kubeconfig (KUBECONFIG, else ~/.kube/config), or,
+    without one, with those of this pod. `context` is one of the kubeconfig's. Raises KubeError."""
     from kubernetes import client, config
 
     settings = client.Configuration()
@@ -207,7 +207,7 @@ def connect(context: str = "") -> Api:
     if not has_file and not context and os.environ.get(_IN_CLUSTER):
         try:
             config.load_incluster_config(settings)
-            return Api(settings, _pod_namespace())
+            return KubeApi(settings, _pod_namespace())
         except (config.ConfigException, OSError) as e:
             raise KubeError(
                 f"the pod has no ServiceAccount token that can be used: {e}\n\n"
@@ -217,7 +217,7 @@ def connect(context: str = "") -> Api:
         config.load_kube_config(files, context or None, settings, persist_config=False)
         contexts, current = config.list_kube_config_contexts(files)
         chosen = next((c for c in contexts if c["name"] == context), current)
-        return Api(settings, str(chosen["context"].get("namespace") or ""))
+        return KubeApi(settings, str(chosen["context"].get("namespace") or ""))
     except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as e:
         raise KubeError(
             f"{files} gives no access to a cluster: {_short(str(e))}\n\n"
@@ -225,20 +225,18 @@ def connect(context: str = "") -> Api:
         ) from None
 
 
-def _context(settings: Any) -> ssl.SSLContext:
-    """One TLS context for all connections, with the files of the credentials loaded here: urllib3
-    would load them for each connection into the context that others are using at that moment, which
-    crashes OpenSSL. Raises OSError (with ssl.SSLError) when a file cannot be used.
-    """
-    import urllib3.util
-
-    # Python 3.13 refuses authorities without key usage or key identifiers, which many clusters have
-    # and every other client takes.
-    context = urllib3.util.create_urllib3_context(verify_flags=ssl.VERIFY_X509_PARTIAL_CHAIN)
-    if settings.ssl_ca_cert:
-        context.load_verify_locations(settings.ssl_ca_cert)
-    else:
-        context.load_default_certs()
+def tls_context(settings: Any) -> ssl.SSLContext:
+    """Makes one TLS context for all connections and loads the credentials' files once: urllib3
+    would load them for each connection into the context that others use at that moment, which
+    crashes OpenSSL. Raises OSError (with ssl.SSLError) when a file cannot be used."""
+    context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
+    # Python 3.13 refuses authorities without key usage or key identifiers. Many clusters have such,
+    # and every other client accepts them.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not settings.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     if settings.cert_file:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     return context
@@ -246,8 +244,7 @@ def _context(settings: Any) -> ssl.SSLContext:
 
 def _pod_namespace() -> str:
     try:
-        file = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-        return file.read_text(encoding="ascii").strip()
+        return (Path(MOUNT_API_TOKEN) / "namespace").read_text(encoding="ascii").strip()
     except OSError:
         return ""
 
@@ -264,5 +261,5 @@ def _refused(method: str, path: str, status: int, content: bytes) -> KubeError:
 
 
 def _short(text: str) -> str:
-    """One printable line: what a server says may hold anything."""
+    """Cuts to one printable line: a server's text may hold anything."""
     return plain(" ".join(text.split()), _TEXT_CAP)

@@ -1,7 +1,7 @@
-"""Certificates of the cluster's own authority: made here, and judged whether they still serve.
+"""Makes the certificates of the release's own authority, and checks whether they are still good.
 
-Used by `app.cluster.certificates`, which keeps them in a Secret. The sidecars' authorities are
-another matter: each pod has its own (`addon.tls.ca`).
+Used by `app.cluster.certificates`, which keeps them in a Secret. Sidecars' authorities are
+separate: each pod has its own (`addon.tls.ca`).
 """
 
 import datetime
@@ -18,13 +18,13 @@ from app.contract.signing import Pair, now
 
 CA_LIFE = datetime.timedelta(days=3650)
 LEAF_LIFE = datetime.timedelta(days=90)
-_CLOCK_SKEW = datetime.timedelta(hours=1)  # other machines' clocks may be late
+_CLOCK_SKEW = datetime.timedelta(hours=1)  # other machines' clocks may be slow
 
 Instant = datetime.datetime
 
 
 class Unusable(ValueError):
-    """Why a certificate cannot be used, in a few words."""
+    """A certificate cannot be used; the text gives the reason in a few words."""
 
 
 def make_authority(at: Instant | None = None) -> Pair:
@@ -33,7 +33,7 @@ def make_authority(at: Instant | None = None) -> Pair:
 
 
 def make_leaf(authority: Pair, names: Collection[str], at: Instant | None = None) -> Pair:
-    """A server's certificate for DNS names and addresses, for LEAF_LIFE."""
+    """Makes a server's certificate for DNS names and addresses, valid for LEAF_LIFE."""
     at = at or now()
     certificate, key = _open(authority)
     hosts = x509.SubjectAlternativeName([_alternative(n) for n in names])
@@ -44,7 +44,7 @@ def make_leaf(authority: Pair, names: Collection[str], at: Instant | None = None
 
 
 def check_authority(authority: Pair) -> None:
-    """Raises Unusable when it is damaged, or would end before a leaf that it signs now."""
+    """Raises Unusable if it is damaged, or would expire before a leaf that it signs now."""
     certificate, _ = _open(authority)
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
@@ -57,8 +57,8 @@ def check_authority(authority: Pair) -> None:
 
 
 def check_leaf(leaf: Pair, authority: Pair, names: Collection[str]) -> None:
-    """Raises Unusable when it is damaged, of another authority, for other names, or past two
-    thirds of its life."""
+    """Raises Unusable if it is damaged, of another authority, for other names, or past two thirds
+    of its life."""
     certificate, _ = _open(leaf)
     try:
         certificate.verify_directly_issued_by(_open(authority)[0])
@@ -76,12 +76,12 @@ def check_leaf(leaf: Pair, authority: Pair, names: Collection[str]) -> None:
 
 
 def not_after(certificate: bytes) -> Instant:
-    """The end of the first certificate's life. Raises Unusable."""
+    """Returns when the first certificate expires. Raises Unusable."""
     return _certificate(certificate).not_valid_after_utc
 
 
 def still_valid(bundle: bytes) -> list[bytes]:
-    """The certificates of a PEM bundle that have not ended yet; what is no certificate is left."""
+    """Returns a PEM bundle's certificates that have not expired; skips other content."""
     found = []
     for part in bundle.split(b"-----BEGIN CERTIFICATE-----")[1:]:
         pem = b"-----BEGIN CERTIFICATE-----" + part
@@ -95,7 +95,7 @@ def still_valid(bundle: bytes) -> list[bytes]:
 
 
 def check_pair(pair: Pair) -> None:
-    """Raises Unusable when it is damaged, or the key is not the certificate's."""
+    """Raises Unusable if it is damaged, or if the key does not belong to the certificate."""
     _open(pair)
 
 

@@ -1,5 +1,5 @@
-"""The release that the app belongs to, in a cluster: whom it asks who calls, its certificate, and
-where it says what went wrong. Made by `app.runtime` when TELEMOCK_CLUSTER is set.
+"""The app's release in a cluster: the authority that reviews its callers, its certificate, and its
+Warning Events. Made by `app.runtime` when TELEMOCK_CLUSTER is set.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import os
 
 from app.cluster import certificates
 from app.cluster.certificates import LEAF_APP, ServerCertificate
-from app.cluster.kube import Api, KubeError, connect, path
+from app.cluster.kube import KubeApi, KubeError, connect, path
 from app.cluster.token_review import ClusterAuthority
 from app.contract.settings import SettingError
 from app.settings import Settings
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class Release:
-    """`authority` decides about callers, `certificate` is what the API's port shows."""
+    """`authority` reviews callers, `certificate` is shown on the API's port."""
 
-    def __init__(self, api: Api, namespace: str, name: str, secret: str = "") -> None:
-        """`secret` holds certificates that someone else renews; "": our own are used."""
+    def __init__(self, api: KubeApi, namespace: str, name: str, secret: str = "") -> None:
+        """`secret` holds certificates that someone else renews; "" uses our own."""
         self.api = api
         self.namespace = namespace
         self.name = name
@@ -30,7 +30,7 @@ class Release:
 
     @classmethod
     def join(cls, settings: Settings) -> "Release":
-        """Asks nothing yet: the mock must start while the API server is away. Raises
+        """Sends no request yet: the mock must start while the API server is away. Raises
         SettingError."""
         try:
             api = connect()
@@ -49,11 +49,11 @@ class Release:
         self.api.close()
 
     async def look(self) -> None:
-        """At the certificate. Raises KubeError, TlsError."""
+        """Loads the certificate anew and uses it. Raises KubeError, TlsError."""
         self.certificate.use(await asyncio.to_thread(self._load))
 
     async def warn(self, reason: str, text: str) -> None:
-        """A Warning Event on the release's Deployment. That it cannot be written is logged."""
+        """Writes a Warning Event on the release's Deployment; logs when it cannot."""
         try:
             await asyncio.to_thread(self._warn, reason, text)
         except KubeError as e:
@@ -69,7 +69,7 @@ class Release:
         deployment = path("apis", "apps", "v1", "namespaces", self.namespace, "deployments")
         try:
             about["uid"] = str(self.api.get(f"{deployment}/{self.name}")["metadata"]["uid"])
-        except (KubeError, KeyError, TypeError) as e:  # then `kubectl describe` does not show it
+        except (KubeError, KeyError, TypeError) as e:  # `kubectl describe` will not show it
             log.warning("the Deployment %s cannot be looked at: %s", self.name, e)
         instance = os.environ.get("HOSTNAME", self.name)
         self.api.event(about, reason, text, "Warning", "telemock", instance)

@@ -1,9 +1,9 @@
-"""The app in the kubeconfig's cluster, asked from outside it.
+"""Asks the app in the kubeconfig's cluster, from outside it.
 
-The caller's own bearer token has to arrive there, and the API server's service proxy takes it away:
-so a tunnel to the app's pod carries TLS, and the certificate is checked against what the release's
-webhook configuration says. Only administrators may write that object, so that nobody who can start
-a pod receives other people's tokens. Called by `app.client.source` and `app.inject.status`.
+The caller's own bearer token has to arrive there, and the API server's service proxy removes it. So
+a tunnel to the app's pod carries TLS, and the certificate is checked against the release's webhook
+configuration. Only administrators may write that object, so that nobody who can start a pod
+receives other people's tokens. Called by `app.client.source` and `app.inject.status`.
 """
 
 import base64
@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import httpx
 
-from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.cluster.tunnel import Tunnel, tunnel
 from app.contract.names import API_GROUP, PORT_APP_TLS
 
-_TIMEOUT_S = 60.0  # a report over many hours takes its time
-_TOKEN_S = 600  # that a token lives which we ask for
+_TIMEOUT_S = 60.0  # a report over many hours takes long
+_TOKEN_S = 600  # lifetime of a token that we request
 _CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _INJECTOR = "-injector"
 
@@ -29,16 +29,16 @@ class RemoteError(Exception):
     """The app cannot be reached. The text is meant for people, whole."""
 
 
-class Release(NamedTuple):
-    """`ca` is PEM: whom the release's certificates are from."""
+class RemoteRelease(NamedTuple):
+    """One release in the cluster. `ca` is PEM: the authority of its certificates."""
 
     namespace: str
     name: str
     ca: str
 
 
-def find(api: Api, name: str = "") -> Release:
-    """The release in the cluster; `name` chooses when there are several. Raises RemoteError,
+def find(api: KubeApi, name: str = "") -> RemoteRelease:
+    """Finds the release in the cluster; `name` chooses among several. Raises RemoteError,
     KubeError."""
     found = [release for item in api.items(_CONFIGURATIONS) if (release := _release(item))]
     if len(found) > 1:
@@ -62,7 +62,7 @@ def find(api: Api, name: str = "") -> Release:
     return found[0]
 
 
-def _release(configuration: Object) -> Release | None:
+def _release(configuration: Object) -> RemoteRelease | None:
     for webhook in configuration.get("webhooks") or ():
         service = webhook["clientConfig"].get("service") or {}
         name = str(service.get("name", ""))
@@ -73,13 +73,13 @@ def _release(configuration: Object) -> Release | None:
             ca = base64.b64decode(webhook["clientConfig"].get("caBundle") or "").decode("ascii")
         except (binascii.Error, UnicodeDecodeError):
             ca = ""
-        return Release(str(service["namespace"]), name.removesuffix(_INJECTOR), ca)
+        return RemoteRelease(str(service["namespace"]), name.removesuffix(_INJECTOR), ca)
     return None
 
 
 @contextmanager
-def client(api: Api, release: Release) -> Iterator[tuple[httpx.Client, Tunnel]]:
-    """Asks the app's API as the kubeconfig's user. Raises RemoteError, KubeError."""
+def client(api: KubeApi, release: RemoteRelease) -> Iterator[tuple[httpx.Client, Tunnel]]:
+    """Opens a client of the app's API, as the kubeconfig's user. Raises RemoteError, KubeError."""
     host = f"{release.name}.{release.namespace}.svc"
     try:
         trust = ssl.create_default_context(cadata=release.ca)
@@ -103,8 +103,8 @@ def client(api: Api, release: Release) -> Iterator[tuple[httpx.Client, Tunnel]]:
         yield asking, opened
 
 
-def _pod(api: Api, release: Release) -> tuple[str, int]:
-    """A ready pod of the app and the number of its API's port."""
+def _pod(api: KubeApi, release: RemoteRelease) -> tuple[str, int]:
+    """Finds a ready pod of the app, and the number of its API's port."""
     space = ("api", "v1", "namespaces", release.namespace)
     service = api.get(path(*space, "services", release.name))
     selector = ",".join(f"{k}={v}" for k, v in (service["spec"].get("selector") or {}).items())
@@ -133,9 +133,9 @@ def _number(pod: Object, port: int | str) -> int:
     return next((int(p["containerPort"]) for p in named if p.get("name") == port), PORT_APP_TLS)
 
 
-def _authorization(api: Api, release: Release) -> str:
-    """The kubeconfig's bearer token. A client certificate cannot be passed on: who has one gets a
-    short-lived token of the release's own account for readers, if they may make one."""
+def _authorization(api: KubeApi, release: RemoteRelease) -> str:
+    """The kubeconfig's bearer token. A client certificate cannot be passed on: its user gets a
+    short-lived token of the release's reader account, if they may create one."""
     if own := api.authorization():
         return own
     account = f"{release.name}-captures-viewer"

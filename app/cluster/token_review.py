@@ -1,5 +1,4 @@
-"""Who may use the API in a cluster: its API server is asked, by TokenReview and
-SubjectAccessReview.
+"""Access to the API in a cluster: the API server decides, by TokenReview and SubjectAccessReview.
 
 A sidecar shows the token that the kubelet gave its pod for the audience `telemock`: it may send
 records and fetch profiles, and speaks for that pod only. People and programs show a token that the
@@ -17,17 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from app.auth import Caller, Denied, Pod, Policy
-from app.cluster.kube import Api, KubeError
+from app.cluster.kube import KubeApi, KubeError
 from app.contract.names import API_GROUP, AUDIENCE, RESOURCE_CAPTURES
 from app.escape import plain
 
-KEEP_S = 60.0  # that an answer of the API server is trusted
-KEEP_NO_S = 5.0  # that a refusal is: a role that was just given should soon work
-# Answers of 1.6 kB: one of each sidecar in a fleet of 10,000, whose questions are half a minute
-# apart. With fewer kept than sidecars, nearly every question would be one to the API server too.
+KEEP_S = 60.0  # lifetime of a cached answer
+KEEP_NO_S = 5.0  # lifetime of a cached refusal: a role that was just granted should soon work
+# Answers of 1.6 kB: one for each sidecar in a fleet of 10,000, which asks every half minute. If
+# fewer answers than sidecars are kept, nearly every request costs the API server one too.
 _CACHE_CAP = 16_384
 _TOKEN_CAP = 16 << 10  # characters
-_WAITING_CAP = 256  # questions under way or in the queue
+_WAITING_CAP = 256  # reviews running or queued
 _THREADS = 4
 _TIMEOUT_S = 5.0
 _ACCOUNT = "system:serviceaccount:"
@@ -61,7 +60,7 @@ _NO_POD = (
 
 
 class _User(NamedTuple):
-    """As TokenReview names it; `spec` is the part that goes into a SubjectAccessReview."""
+    """A user, as TokenReview names it; `spec` is its part of a SubjectAccessReview."""
 
     name: str
     spec: dict[str, Any]
@@ -69,9 +68,9 @@ class _User(NamedTuple):
 
 
 class ClusterAuthority:
-    """`api` stays its owner's; `release` is the name of the release's objects, for hints."""
+    """`api` belongs to the caller; `release` is the name of the release's objects, for hints."""
 
-    def __init__(self, api: Api, release: str) -> None:
+    def __init__(self, api: KubeApi, release: str) -> None:
         self._api = api
         self._release = release
         self._answers = _Answers()
@@ -109,7 +108,7 @@ class ClusterAuthority:
         try:
             answer = await self._answers.get(key, question)
         except KubeError as e:
-            if not self._away:  # once, not for every request
+            if not self._away:  # log once, not for every request
                 log.error("tokens cannot be reviewed, so the API refuses everyone: %s", e)
             self._away = True
             raise Denied(503, _AWAY) from None
@@ -123,7 +122,7 @@ class ClusterAuthority:
         if audience:
             spec["audiences"] = [audience]
         status = self._post(_REVIEW_TOKEN, "authentication.k8s.io/v1", "TokenReview", spec)
-        # An authenticator that knows no audiences accepts any token and names none.
+        # An authenticator without support for audiences accepts any token and names none.
         if status.get("authenticated") is not True or (
             audience and audience not in (status.get("audiences") or ())
         ):
@@ -161,17 +160,17 @@ def _pod(user: _User) -> Pod:
 
 
 class _Answers:
-    """What the API server said, for a while. Who asks the same at the same time waits for the same
-    answer; a failure is not kept."""
+    """A cache of the API server's answers. Callers that ask the same at the same time share one
+    request; a failure is not cached."""
 
     def __init__(self) -> None:
-        # Threads of our own: a silent API server must not take those of the store.
+        # Own threads: a silent API server must not block those of the store.
         self._threads = ThreadPoolExecutor(_THREADS, "telemock-review")
         self._kept: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         self._asked: dict[str, asyncio.Future[Any]] = {}
 
     async def get[T](self, key: str, question: Callable[[], T]) -> T:
-        """Raises KubeError."""
+        """Cached, or asked now. Raises KubeError."""
         kept = self._kept.get(key)
         if kept is not None and time.monotonic() < kept[0]:
             answer: T = kept[1]
@@ -183,7 +182,7 @@ class _Answers:
             future = asyncio.get_running_loop().run_in_executor(self._threads, question)
             self._asked[key] = future
             future.add_done_callback(lambda done: self._keep(key, done))
-        found: T = await asyncio.shield(future)  # one client that leaves does not end the others'
+        found: T = await asyncio.shield(future)  # one client leaving must not cancel the others
         return found
 
     def _keep(self, key: str, done: asyncio.Future[Any]) -> None:

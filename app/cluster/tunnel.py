@@ -1,9 +1,9 @@
-"""A pod's port as a Unix socket on this machine, through the API server (`kubectl port-forward`).
+"""Opens a pod's port as a Unix socket here, through the API server (`kubectl port-forward`).
 
 Unlike a TCP port, nobody but this user can reach the socket. Made by `app.cluster.remote`.
 
 The relay runs on an event loop, in a thread of its own: the blocking client of websockets sends and
-receives under one lock, so that two full directions wait for each other for ever.
+receives under one lock, so that two full directions deadlock.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import contextlib
 import logging
 import shutil
 import socket
-import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from app.cluster.kube import Api, path
+from app.cluster.kube import KubeApi, path, tls_context
 
 _PROTOCOL = Subprotocol("v4.channel.k8s.io")
 _DATA, _ERROR = 0, 1  # the port's two channels; the first frame of each holds its number
@@ -33,17 +32,17 @@ _PIECE = 64 << 10
 _OPEN_S = 10.0
 _CLOSE_S = 1.0
 
-# What goes through is the user's business, and its headers hold their token.
+# The user's traffic stays out of logs, and its headers hold their token.
 _silent = logging.getLogger("telemock.tunnel.websocket")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
 
 class Tunnel:
-    """While open, every connection to `path` ends at that port of the pod. `error` is what went
-    wrong last, "" while nothing did."""
+    """While open, relays every connection to `path` to that port of the pod. `error` is the last
+    failure, "" without one."""
 
-    def __init__(self, api: Api, namespace: str, pod: str, port: int) -> None:
+    def __init__(self, api: KubeApi, namespace: str, pod: str, port: int) -> None:
         self._api = api
         place = path("api", "v1", "namespaces", namespace, "pods", pod, "portforward")
         scheme, _, rest = api.server.partition("://")
@@ -62,7 +61,7 @@ class Tunnel:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends what is open, whatever it is waiting for."""
+        """Ends all connections, whatever they wait for."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join()
@@ -73,13 +72,13 @@ class Tunnel:
             runner.run(self._listen())
 
     async def _listen(self) -> None:
-        """Returns when the tunnel is closed; the loop's end then cancels the connections."""
+        """Serves until the tunnel is closed; the loop's end then cancels the connections."""
         server = await asyncio.start_unix_server(self._serve, sock=self._listener, limit=_PIECE)
         await self._closing.wait()
         server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, from its start to its end."""
+        """Relays one connection, from its start to its end."""
         try:
             try:
                 await self._forward(reader, writer)
@@ -89,7 +88,7 @@ class Tunnel:
                 self.error = f"{type(e).__name__}: {e}"
             writer.close()
             with contextlib.suppress(OSError):
-                await writer.wait_closed()  # until the client has read what came
+                await writer.wait_closed()  # until the client has read everything
         finally:
             writer.transport.abort()
 
@@ -103,7 +102,7 @@ class Tunnel:
     async def _relay(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, far: ClientConnection
     ) -> None:
-        """Both ways at once; the end of one ends the other."""
+        """Relays both ways at once; when one way ends, the other is cancelled."""
         ways = [
             asyncio.create_task(_send(reader, far)),
             asyncio.create_task(self._receive(far, writer)),
@@ -134,7 +133,7 @@ class Tunnel:
 
     async def _connect(self) -> ClientConnection:
         given = self._api.client.configuration
-        # It may ask a program of the kubeconfig's for credentials.
+        # The kubeconfig may name a program that provides the credentials.
         authorization = await asyncio.to_thread(self._api.authorization)
         secure = self._url.startswith("wss")
         extra: dict[str, Any] = {}
@@ -142,7 +141,7 @@ class Tunnel:
             extra["server_hostname"] = given.tls_server_name
         return await connect(
             self._url,
-            ssl=_trust(given) if secure else None,
+            ssl=tls_context(given) if secure else None,
             additional_headers={"authorization": authorization} if authorization else None,
             subprotocols=[_PROTOCOL],
             proxy=given.proxy or None,
@@ -155,7 +154,7 @@ class Tunnel:
 
 
 @contextmanager
-def tunnel(api: Api, namespace: str, pod: str, port: int) -> Iterator[Tunnel]:
+def tunnel(api: KubeApi, namespace: str, pod: str, port: int) -> Iterator[Tunnel]:
     opened = Tunnel(api, namespace, pod, port)
     opened.start()
     try:
@@ -170,7 +169,7 @@ async def _send(reader: asyncio.StreamReader, far: ClientConnection) -> None:
 
 
 async def _end(far: ClientConnection) -> None:
-    """The closing frame waits behind what the other side does not read, so only for a while."""
+    """Closes within a limit: the closing frame waits behind data that the peer does not read."""
     try:
         async with asyncio.timeout(_CLOSE_S):
             await far.close()
@@ -178,16 +177,3 @@ async def _end(far: ClientConnection) -> None:
         pass
     finally:
         far.transport.abort()
-
-
-def _trust(settings: Any) -> ssl.SSLContext:
-    """As the client library does it from the kubeconfig."""
-    context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
-    # Python 3.13 asks for more than Go's clients do, and many clusters' authorities lack it.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not settings.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.cert_file:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    return context

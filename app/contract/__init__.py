@@ -1,5 +1,5 @@
-"""What the app and the sidecar share, so that both read a rule and a record the same way.
+"""The types and functions that app and sidecar share, so that both read rules and records alike.
 
-Imported by `app` and by `addon`; imports only the standard library, msgspec, google-re2 and the
-decompressors that a captured body needs. Nothing here does I/O.
+Imported by `app` and by `addon`; imports only the standard library, msgspec, google-re2,
+cryptography and the decompressors for captured bodies. Only `files`, `cores` and `signing` do I/O.
 """

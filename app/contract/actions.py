@@ -1,7 +1,7 @@
-"""The actions that a rule may name, each declared once with all that the rest goes by.
+"""The actions of rules, each declared once with all properties on which the code depends.
 
-A *mode* is an action that takes the place of `mock`, for all rules at once. A new action is a row
-here, its id in the types below, and a handler where `Row.fate` alone does not say what to do.
+A *mode* is an action that replaces `mock`, for all rules at once. A new action is a row here, its
+id in the types below, and a handler if its `Row.fate` does not suffice.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ class Row(NamedTuple):
     help: str
     kept: str = ""  # in the record
     outlined: bool = False  # its record has no header, query or content
-    mode: bool = False  # may take the place of `mock`
-    of_hosts: bool = False  # may be what a host does with requests that no rule takes
+    mode: bool = False  # may replace `mock`
+    of_hosts: bool = False  # may be a host's action for requests that no rule takes
     lacking: str = ""
     instead: str = ""
 
@@ -52,9 +52,9 @@ ACTIONS: Mapping[Action, Row] = {
     ),
 }
 
-MOCK: ReadyMode = "mock"  # whose place a mode takes, and what a request to the app itself gets
-UNTAKEN: HostAction = "pass"  # what no rule takes, and whatever is not opened
-DENIED: HostAction = "block"  # the same on a host that denies it, and what cannot be judged
+MOCK: ReadyMode = "mock"  # replaced by a mode; also the action for requests to the app itself
+UNTAKEN: HostAction = "pass"  # for requests that no rule takes, and connections not opened
+DENIED: HostAction = "block"  # the same on a host that denies them, and if they cannot be judged
 
 ANSWERED = frozenset(id for id, row in ACTIONS.items() if row.fate == "answered")
 REFUSED = frozenset(id for id, row in ACTIONS.items() if row.fate == "refused")
@@ -71,14 +71,14 @@ MODES_WANTED = f"{', '.join(MODES)} or nothing" + "".join(
 
 
 def sentences() -> str:
-    """Every action with what it does, for a schema's description."""
+    """Every action with its effect, for a schema's description."""
     return " ".join(
         f"{id}: {row.help}{row.kept and f'; kept: {row.kept}'}." for id, row in ACTIONS.items()
     )
 
 
 def markdown() -> str:
-    """The table that documents show."""
+    """The table of actions in the documents."""
     rows = [(id, row.help, row.kept) for id, row in ACTIONS.items() if not row.lacking]
     head = "| Action of a rule | What happens | What is kept |\n|---|---|---|\n"
     return head + "".join(f"| `{id}` | {help} | {kept} |\n" for id, help, kept in rows)

@@ -1,4 +1,4 @@
-"""A rule's static answer, rendered the same by the mock and by the sidecar."""
+"""Renders a rule's static answer, the same in the mock and in the sidecar."""
 
 from http import HTTPStatus
 from typing import NamedTuple
@@ -10,7 +10,7 @@ _NO_BODY = frozenset({204, 304})
 
 
 class Rendered(NamedTuple):
-    """`headers` are complete: content-length stands in them, and a date does not."""
+    """`headers` are complete: with content-length, without a date."""
 
     status: int
     reason: str
@@ -19,9 +19,9 @@ class Rendered(NamedTuple):
 
 
 def render(answer: Answer, method: str = "GET", body: bytes | None = None) -> Rendered:
-    """The answer's static form, or with another `body` (a rendered template).
+    """The static form of the answer, or with another `body` (a rendered template).
 
-    HEAD gets the headers of GET and no body; 1xx, 204 and 304 have none at all.
+    HEAD gets GET's headers without a body; 1xx, 204 and 304 have neither length nor body.
     """
     content = answer.body if body is None else body
     headers = list(answer.headers)
@@ -37,14 +37,14 @@ def render(answer: Answer, method: str = "GET", body: bytes | None = None) -> Re
 
 
 def phrase(status: int) -> str:
-    """The standard reason phrase, "" for a status that has none."""
+    """The standard reason phrase of a status, "" for none."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
 
 
-# A `block` rule's answer, and what a request gets that this proxy cannot carry.
+# A `block` rule's answer, and the answers to requests that this proxy cannot judge or carry.
 BLOCKED = Answer(
     status=403,
     headers=(("content-type", "text/plain; charset=utf-8"),),

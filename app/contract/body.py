@@ -1,11 +1,12 @@
-"""From a body's bytes on the wire to what a record keeps, and to what rules and the inventory read.
+"""Reads bodies: from bytes on the wire to the record's body, and to JSON for rules and inventory.
 
-Called by the sidecar's capture and by the mock, before masking, and by the masking itself. Never
-trusts a size, a ratio or a type that a peer claims: every step is bounded by the caller's cap.
+Called by the sidecar's capture and by the mock, before masking, and by the masking itself. It never
+trusts a size, a ratio or a type that a peer claims: the caller's cap bounds every step.
 """
 
 import base64
 import codecs
+import hashlib
 import json as standard
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,16 +20,16 @@ from app.contract.record import BODY_CAP, Body, text
 
 Format = Literal["json", "ndjson", "form", "text"]
 
-_DEPTH = 64  # levels of a document in which embedded base64 is looked for
-_ENCODINGS = 2  # content encodings on top of each other that are undone
+_DEPTH = 64  # levels of a document that are searched for embedded base64
+_ENCODINGS = 2  # stacked content encodings that are undone
 
 
 def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int) -> Body:
     """The record's body from the first bytes on the wire.
 
     `prefix` is at most `cap` bytes of `size`; `encoding` the Content-Encoding header. The content
-    encoding is undone (gzip, deflate, br, zstd; at most two of them) into at most `cap` bytes; what
-    cannot be undone is not kept, and `withheld` says why.
+    encoding is undone (gzip, deflate, br, zstd; at most two of them) into at most `cap` bytes; if
+    it cannot be undone, no content is kept, and `withheld` tells why.
     """
     body = Body(size=size, sha256=sha256, truncated=len(prefix) < size)
     data = prefix
@@ -46,8 +47,14 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     return body
 
 
+def whole(data: bytes, encoding: str = "", cap: int = BODY_CAP) -> Body:
+    """`keep` of a body of which all bytes are here."""
+    sha256 = hashlib.sha256(data).hexdigest() if data else ""
+    return keep(data[:cap], size=len(data), sha256=sha256, encoding=encoding, cap=cap)
+
+
 def content(body: Body) -> bytes:
-    """The kept bytes, b"" when there are none."""
+    """The kept bytes, b"" for none."""
     if body.text is not None:
         return body.text.encode("utf-8", "surrogatepass")
     if body.base64 is not None:
@@ -59,12 +66,12 @@ def content(body: Body) -> bytes:
 
 
 def store(body: Body, data: bytes) -> None:
-    """Puts `data` into the body as text, or as base64 where it is not UTF-8. A character that the
-    cut went through is left out."""
+    """Puts `data` into the body as text, or as base64 if it is not UTF-8. Drops a character that
+    was cut in half."""
     body.text = body.base64 = None
     if not data:
         return
-    if data.isascii():  # no character to be cut through
+    if data.isascii():  # no character can be cut in half
         body.text = data.decode("ascii")
         return
     try:
@@ -75,10 +82,10 @@ def store(body: Body, data: bytes) -> None:
 
 
 def documents(body: Body, content_type: str, decoders: Sequence[str] = ()) -> list[Any]:
-    """The JSON values a kept body holds: one for JSON, one a line for NDJSON, an object of lists
-    for a form, with base64 JSON in string values opened where a decoder says so. Empty when it is
-    none of these, is cut, or does not parse. `decoders` of a rule win over the content type; JSON
-    is recognised whatever the type says."""
+    """The JSON values in a kept body: one for JSON, one per line for NDJSON, an object of lists for
+    a form; base64 JSON in strings is opened if a decoder says so. Empty if it is none of these, is
+    truncated, or does not parse. A rule's `decoders` override the content type; JSON is recognised
+    under any type."""
     if body.truncated or body.withheld:
         return []
     opened = uncompressed(content(body), decoders, BODY_CAP)
@@ -90,10 +97,16 @@ def documents(body: Body, content_type: str, decoders: Sequence[str] = ()) -> li
     return [_embedded(d, _DEPTH, _opened) for d in found]
 
 
+def document(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> Any:
+    """For templates and versions: the one of `documents`, else all of them, else None."""
+    found = documents(body, content_type, decoders) if body is not None else []
+    return found[0] if len(found) == 1 else found or None
+
+
 def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes, bool] | None:
-    """The bytes inside a body that is compressed without saying so in a header, where a decoder
-    names that compression, and whether they are all of them; the same bytes where it is not
-    compressed (a masked record keeps it open). None when it is damaged."""
+    """Decompresses a body compressed without a header, if a decoder names the compression: the
+    bytes, and True if they are all of them; unchanged if not compressed (a masked record holds it
+    decompressed). None if it is damaged."""
     for name, magic in _MAGIC:
         if name in decoders and data.startswith(magic):
             return undo(name, data, cap)
@@ -101,7 +114,7 @@ def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes,
 
 
 def parse(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> tuple[Format, list[Any]]:
-    """How the content is written, and the JSON values in it (none for `text`)."""
+    """The content's format, and the JSON values in it (none for `text`)."""
     if not data:
         return "text", []
     kinds = [d for d in decoders if d in ("json", "ndjson", "form")] or _kinds(content_type)
@@ -122,22 +135,22 @@ def parse(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> tuple
     return "text", []
 
 
-UNREADABLE: Any = object()  # what a body holds that nobody here can read
+UNREADABLE: Any = object()  # a body's content that cannot be read here
 
 
 class Several(list[Any]):
-    """Values of which each may be the one that is meant: of a key that stands twice, of a text that
-    holds a document, of the documents in one body."""
+    """Values of which each may be the meant one: of a repeated key, of a text that holds a
+    document, of the documents in one body."""
 
 
 def reading(body: Body | None, content_type: str) -> Any:
-    """What body conditions are judged on: more than one reader would take, so that none reads what
-    is not seen here. None when the body is empty or has no fields; UNREADABLE when it is cut, or
-    claims to have fields that cannot be read.
+    """The value for body conditions, with every reading that some server may take, so that no
+    server reads a value that is not judged here. None if the body is empty or has no fields;
+    UNREADABLE if it is truncated, or claims fields that cannot be read.
 
-    JSON may begin with a byte order mark, be UTF-16 or UTF-32, stand one after the other, repeat a
-    key, hold NaN, lone halves of surrogates and control characters, be compressed without saying
-    so, and hold more JSON as base64.
+    JSON may begin with a byte order mark, be UTF-16 or UTF-32, be several documents in a row,
+    repeat a key, hold NaN, lone surrogates and control characters, be compressed without a header,
+    and hold more JSON as base64.
     """
     if body is None or not body.size:
         return None
@@ -149,15 +162,15 @@ def reading(body: Body | None, content_type: str) -> Any:
         return UNREADABLE
 
 
-MOST = 8192  # documents, texts that hold some, or fields of a form: more keeps others waiting
+MOST = 8192  # documents, texts that hold some, or a form's fields: more would delay others
 
 
 class _TooMuch(Exception):
-    """More documents than are read."""
+    """There are more documents than are read."""
 
 
 class _Reader:
-    """Of one body."""
+    """Reads one body."""
 
     def __init__(self) -> None:
         self._left = MOST
@@ -178,7 +191,7 @@ class _Reader:
         if "multipart/" in said or not all(map(_CHARSETS.fullmatch, charsets)):
             return UNREADABLE
         kinds = _kinds(content_type)
-        found = self._documents(data)  # whatever its type is said to be
+        found = self._documents(data)  # under any content type
         if found is not None and (isinstance(found, dict | list) or kinds != ["form"]):
             return _embedded(found, _DEPTH, self._inner)
         plain = data.decode("utf-8", "replace")
@@ -188,7 +201,7 @@ class _Reader:
         if "=" in plain:
             self._count(data.count(b"&") + data.count(b";"))
             fields = {n: Several(v) for n, v in _form(data).items()}
-            if b";" in data:  # which some servers take for a separator
+            if b";" in data:  # a separator to some servers
                 for name, values in _form(data.replace(b";", b"&")).items():
                     fields.setdefault(name, Several()).extend(values)
         if fields:
@@ -196,7 +209,7 @@ class _Reader:
         return UNREADABLE if kinds else None
 
     def _documents(self, data: bytes) -> Any:
-        """All of the JSON documents in the data, None when it is not made of them."""
+        """All JSON documents in the data, None if it holds anything else."""
         found = Several()
         try:
             written = data.decode(standard.detect_encoding(data), "replace")
@@ -211,7 +224,7 @@ class _Reader:
         return found[0] if len(found) == 1 else found
 
     def _inner(self, value: str) -> Any:
-        """The text, and the documents that it holds, as they are or as base64."""
+        """The text, and the documents in it, plain or as base64."""
         data = value.encode("utf-8", "replace") if value.lstrip()[:1] in ("{", "[") else None
         if data is None and len(value) >= 8:
             data = unbase64(value)
@@ -221,8 +234,8 @@ class _Reader:
 
 _CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
 _CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
-# No text at all, or one that may have fields in a form that is not known here: JSON has none
-# without one of these, and an encoded form has no bare one.
+# Not text, or text that may hold fields in an unknown form: JSON needs one of these characters, and
+# an encoded form has none of them bare.
 _ODD_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd{\[]")
 _BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
 
@@ -241,14 +254,14 @@ _decoder = standard.JSONDecoder(strict=False, object_pairs_hook=_several)
 
 
 def _end(written: str, at: int) -> int:
-    """Of what may stand between documents."""
+    """The end of the separators that may stand between documents."""
     between = _BETWEEN.match(written, at)
     return between.end() if between else at
 
 
 def json_values(document: Any, path: str) -> list[str]:
     """The scalar at a dotted path as JSON text without quotes (objects and lists as compact JSON);
-    empty when there is none. `*` stands for every element of a list, and of Several each is one."""
+    empty for none. `*` stands for every element of a list; each value of Several counts."""
     nodes = [document]
     for step in path.split("."):
         following: list[Any] = []
@@ -272,7 +285,7 @@ def _each(nodes: Iterable[Any]) -> Iterator[Any]:
 
 
 def _as_text(node: Any) -> str:
-    """Also of what no JSON text may hold, as bodies do."""
+    """As JSON; also for values that JSON cannot hold, but bodies do."""
     if isinstance(node, str):
         return text(node)
     try:
@@ -285,7 +298,7 @@ NOT_JSON = msgspec.UNSET
 
 
 def json(data: bytes | str) -> Any:
-    """The JSON value, NOT_JSON where there is none."""
+    """The JSON value, NOT_JSON if there is none."""
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -293,8 +306,8 @@ def json(data: bytes | str) -> Any:
 
 
 def embedded(value: str) -> Any:
-    """The JSON object or list that the string is the base64 form of, NOT_JSON where it is not."""
-    # `{` and `[` come out as `e` and `W`, followed by one of these: spares decoding other strings.
+    """The JSON object or list whose base64 the string is, else NOT_JSON."""
+    # `{` and `[` become `e` and `W`, then one of these: so other strings need no decoding.
     if len(value) < 8 or value[0] not in "eW" or value[1] not in "wxyz0123456789-_+/":
         return NOT_JSON
     data = unbase64(value)
@@ -310,7 +323,7 @@ def unbase64(value: str) -> bytes | None:
 
 
 def _embedded(node: Any, depth: int, read: Callable[[str], Any]) -> Any:
-    """The document, with what `read` gives in the place of each text, and in that again."""
+    """The document with each text replaced by what `read` returns for it, recursively."""
     if depth == 0:
         return node
     if isinstance(node, dict):
@@ -319,7 +332,7 @@ def _embedded(node: Any, depth: int, read: Callable[[str], Any]) -> Any:
         return type(node)(_embedded(v, depth - 1, read) for v in node)
     if isinstance(node, str):
         inner = read(node)
-        if isinstance(inner, Several):  # the text stays beside what it holds
+        if isinstance(inner, Several):  # the text stays, beside the documents in it
             return Several((node, *(_embedded(v, depth - 1, read) for v in inner[1:])))
         return node if inner is node else _embedded(inner, depth - 1, read)
     return node

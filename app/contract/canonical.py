@@ -1,11 +1,11 @@
-"""Names and paths of a request as some server could read them (RFC 3986, 6.2.2 and 6.2.3).
+"""The readings of a request's names and paths that some server could take (RFC 3986, 6.2.2, 6.2.3).
 
-Used by `app.contract.rules` in `decide`, by the sidecar for whom a connection is for, and by the
-app for whose a request is. The ordinary spelling costs one regular expression; only what is spelled
-differently is worked out, into a bounded set of readings.
+Used by `app.contract.rules` in `decide`, by the sidecar to find a connection's host, and by the app
+to find a request's profile. The ordinary spelling costs one regular expression; any other is worked
+out into a bounded set of readings.
 
-Paths keep their case: RFC 3986 compares them so, and a server that does not is the exception that
-`unmatched: block` is for.
+Paths keep their case: RFC 3986 compares them so, and `unmatched: block` is for the exceptional
+server that does not.
 """
 
 import re
@@ -16,24 +16,24 @@ from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 from app.contract.record import Pair, text
 
 DECODINGS = 4  # rounds of percent-decoding that some server may do
-LONGEST = 8 * 1024  # characters of a path that is spelled oddly and worked out all the same
-MOST_PAIRS = 1000  # parameters that are spelled oddly and worked out all the same
+LONGEST = 8 * 1024  # characters of an oddly spelled path that is still worked out
+MOST_PAIRS = 1000  # oddly spelled parameters that are still worked out
 LONGEST_ADDRESS = 64  # characters of an IPv6 address in brackets, with its port
 
-# A name as it is written everywhere, with or without a port.
+# A name in its ordinary spelling, with or without a port.
 _NAME = re.compile(r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.*(?::[0-9]*)?")
 _IPV6 = re.compile(
     r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*))(?::\d*)?"
 )
-# What no name holds; servers differ in which side of it they take for the name.
+# Characters that no name has; servers differ in which side of them is the name.
 _BETWEEN = re.compile(r"[\x00-\x20\x7f:,;@/\\?#\"'<>()\[\]|]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
-# Nothing in it has another reading: segments of ordinary characters, none of them of dots alone.
+# A path with one reading only: segments of ordinary characters, none of them of dots alone.
 _PLAIN = re.compile(r"/(?:(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]++(?:/|\Z))*+")
 _ABSOLUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#\\]*)")
 _UNRESERVED = re.compile(r"%(?:2[DEde]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe])")
-_NOT_UTF8 = re.compile(r"\\x([0-9a-f]{2})")  # as `text` writes such a byte
+_NOT_UTF8 = re.compile(r"\\x([0-9a-f]{2})")  # the form in which `text` writes such a byte
 _WIDE = re.compile(r"%[uU]00([0-7][0-9A-Fa-f])")
 _OVERLONG = re.compile(
     rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80\x81][\x80-\xbf]|\xf0\x80[\x80\x81][\x80-\xbf]"
@@ -47,19 +47,19 @@ _SEPARATORS = re.compile(r"[;#?\x00]")
 
 
 def host_of(authority: str) -> str:
-    """The name in a Host header or an authority, in canonical form; "" when there is none."""
+    """The name in a Host header or an authority, in canonical form; "" for none."""
     return next(iter(hosts_in(authority)), "")
 
 
 def hosts_in(authority: str) -> tuple[str, ...]:
-    """Every name that a server could take from it; first the one that the RFCs mean."""
+    """Every name that a server could read in it; first the one that the RFCs mean."""
     if not authority:
         return ()
     if found := _NAME.fullmatch(authority):
         return (found[1].lower(),)
     if len(authority) <= LONGEST_ADDRESS and (found := _IPV6.fullmatch(authority)):
         return ((found[1] or found[2]).lower(),)
-    # As names are looked up: full-width letters are letters, and dots are dots.
+    # In the form of look-ups: full-width letters become letters, and other dots become dots.
     plain = unicodedata.normalize("NFKC", _decoded(_decoded(authority))).replace("\u3002", ".")
     rest = _SCHEME.sub("", plain, 1) if "//" in plain else plain
     first = re.split(r"[/?#\\]", rest.strip().lstrip("/"), maxsplit=1)[0].rpartition("@")[2]
@@ -69,19 +69,19 @@ def hosts_in(authority: str) -> tuple[str, ...]:
 
 
 def is_plain(path: str) -> bool:
-    """Whether the path has only this reading."""
+    """True if the path has no other reading."""
     return _PLAIN.fullmatch(path) is not None
 
 
 def authority_of(target: str) -> str:
-    """The authority of a target in absolute form, "" in any other."""
+    """The authority of a target in absolute form, "" for any other form."""
     found = None if target.startswith("/") else _ABSOLUTE.match(target)
     return found[1] if found else ""
 
 
 def readings(path: str) -> tuple[str, ...] | None:
-    """The raw path, and every other path that a server could read in it; None where nobody can tell
-    within bounds: it is too long for that, or encoded too often."""
+    """The raw path, and every other path that a server could read in it; None if it is too long or
+    encoded too often to tell within the bounds."""
     if is_plain(path):
         return (path,)
     decoded = _decodings(_NOT_UTF8.sub(r"%\1", path)) if len(path) <= LONGEST else None
@@ -94,8 +94,8 @@ def readings(path: str) -> tuple[str, ...] | None:
 
 
 def pairs_of(query: str) -> list[Pair]:
-    """The decoded parameters in order, as a form is decoded; one without `=` has the value "".
-    Those of which nothing is encoded, as most are, cost a fifth of what urllib takes."""
+    """The parameters in order, decoded like a form; one without `=` has the value "". Unencoded
+    ones, the usual case, cost a fifth of urllib's time."""
     pairs = [(n, v) for part in query.split("&") if part for n, _, v in (part.partition("="),)]
     if "%" in query or "+" in query:
         for i, (name, value) in enumerate(pairs):
@@ -109,14 +109,14 @@ def _of_form(part: str) -> str:
 
 
 def query_in(paths: Iterable[str]) -> list[Pair]:
-    """The parameters behind a question mark that was encoded, which some server takes for one."""
+    """The parameters behind an encoded question mark, which some servers decode."""
     found = dict.fromkeys(path.partition("?")[2] for path in paths if "?" in path)
     return parse_qsl("&".join(found), keep_blank_values=True)
 
 
 def parameters(pairs: Iterable[Pair]) -> list[Pair] | None:
-    """What a server could take for more parameters in these: behind a semicolon, a second question
-    mark or another decoding, or before a fragment. None where there are more than can be told."""
+    """The further parameters that a server could read in these: behind a semicolon, a second
+    question mark or another decoding, or before a fragment. None if they are too many to tell."""
     odd = [f"{name}={value}" for name, value in pairs if _ODD.search(name) or _ODD.search(value)]
     if len(odd) > MOST_PAIRS:
         return None
@@ -130,8 +130,8 @@ def parameters(pairs: Iterable[Pair]) -> list[Pair] | None:
 
 
 def lines_in(headers: Iterable[Pair]) -> list[Pair]:
-    """What a server could take for more headers in these: each of a list, a folded value as one
-    line, a name with an underscore as with a hyphen."""
+    """The further headers that a server could read in these: each item of a list, a folded value as
+    one line, a hyphen for an underscore in a name."""
     found: dict[Pair, None] = {}
     for name, value in headers:
         if "," in value or "\n" in value or "_" in name or value != value.strip():
@@ -155,7 +155,7 @@ def _decodings(path: str) -> list[str] | None:
 
 
 def _decoded(part: str) -> str:
-    """Percent-decoded once, also in the forms that only some servers take for characters."""
+    """Percent-decoded once, including forms that only some servers decode."""
     if "%" not in part:
         return part
     data = unquote_to_bytes(_WIDE.sub(r"%\1", text(part)))
@@ -163,17 +163,17 @@ def _decoded(part: str) -> str:
 
 
 def _short(found: re.Match[bytes]) -> bytes:
-    """The ASCII character of which these bytes are a longer form than UTF-8 allows."""
+    """The ASCII character that these bytes encode, in a form longer than UTF-8 allows."""
     return bytes(((found[0][-2] & 0x1) << 6 | found[0][-1] & 0x3F,))
 
 
 def _relative(path: str) -> str:
-    """Without scheme and authority."""
+    """The path without scheme and authority."""
     return _ABSOLUTE.sub("", path, count=1) if _ABSOLUTE.match(path) else path
 
 
 def _without_name(path: str) -> str:
-    """Without what stands where an authority would, in a path that begins with no slash."""
+    """Drops the part before the first slash, which may be an authority."""
     return (
         path
         if path.startswith(("/", "?", "*"))
@@ -204,7 +204,7 @@ def _merged(path: str) -> str:
 
 
 def _narrow(path: str) -> str:
-    """Full-width characters as the ordinary ones that some servers take them for."""
+    """Full-width characters replaced by the ordinary ones, as some servers do."""
     return path if path.isascii() else unicodedata.normalize("NFKC", path)
 
 
@@ -213,7 +213,7 @@ def _rooted(path: str) -> str:
 
 
 def without_dots(path: str) -> str:
-    """RFC 3986, 5.2.4."""
+    """Removes dot segments by RFC 3986, 5.2.4."""
     kept: list[str] = []
     segments = path.split("/")
     for segment in segments[1:] if path.startswith("/") else segments:
@@ -226,7 +226,7 @@ def without_dots(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-# Each may happen or not, in this order; slashes are merged before the dots go, or after, or both.
+# Each step is optional, in this order; slashes are merged before or after the dots go, or both.
 _STEPS = (
     _narrow,
     _slashed,

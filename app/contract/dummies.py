@@ -1,8 +1,8 @@
 """Dummy addresses, which stand for telemetry hosts in an /etc/hosts and lead to the sidecar: the
-ranges they are taken from, and which of them a machine or pod gets.
+pool of their ranges, and the choice for a machine or pod.
 
-A range is taken whole or not at all: where anything of the machine's own lies in it, the next one
-is tried (`addon.redirect.used` looks; the injector knows only what the pod's specification says).
+A range is taken as a whole: if the machine's own network uses any of it, the next one is tried
+(`addon.redirect.used` looks; the injector knows only the pod's specification).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,20 +17,22 @@ from ipaddress import (
 )
 from typing import NamedTuple
 
+from app.contract.settings import listed
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 VERSIONS = (4, 6)
-MOST_HOSTS = 250  # that get an address of each family
-_LEAST = 256  # addresses of a range: these hosts, and some that nobody gets
-# A route to fewer bits is no sign of a network of the machine's own: VPNs write "everywhere" as
+MOST_HOSTS = 250  # with an address of each family
+_LEAST = 256  # addresses in a range: for these hosts, and some unused ones
+# A route with a shorter prefix is no network of the machine's own: VPNs write "everywhere" as
 # 0.0.0.0/1 and 128.0.0.0/1, 2000::/3, or as everything but the private networks.
 ROUTE_BITS = 8
 
 
 class Pooled(NamedTuple):
-    """`real`: private networks do use it, against its purpose, so that a connection to an address
-    in it may be meant."""
+    """`real`: private networks use it, against its purpose, so that a connection to it may be
+    meant."""
 
     network: Network
     real: bool = False
@@ -54,12 +56,12 @@ WANTED = f"networks such as {NETWORKS[1]},{NETWORKS[5]}, comma separated, of IPv
 
 
 class NoRange(Exception):
-    """All ranges of a family are in use; the text names it: IPv4."""
+    """All ranges of a family are in use; the text names it, such as IPv4."""
 
 
 def parse(text: str) -> tuple[Network, ...]:
-    """The setting's value. Raises ValueError with what is expected instead."""
-    ranges = tuple(_network(item) for item in filter(None, map(str.strip, text.split(","))))
+    """The setting's value. Raises ValueError with the expected form."""
+    ranges = tuple(map(_network, listed(text)))
     if {network.version for network in ranges} != set(VERSIONS):
         # With one family only, a look-up of the other would go on to DNS and the real address.
         raise ValueError(WANTED)
@@ -97,19 +99,19 @@ def choose(ranges: Sequence[Network], is_free: Callable[[Network], bool]) -> tup
 
 
 def assign(hosts: Sequence[str], ranges: Sequence[Network]) -> list[tuple[str, str]]:
-    """Addresses and hosts, one of each range per host: the n-th host has the n-th ones."""
+    """Pairs of address and host: the n-th host gets the n-th address of each range."""
     return [
         (str(network[number]), host) for number, host in enumerate(hosts, 1) for network in ranges
     ]
 
 
 def mapped(addresses: Sequence[tuple[str, str]]) -> str:
-    """`ADDRESS=HOST,…`, as TELEMOCK_HOSTS and TELEMOCK_LOOPBACK want it."""
+    """The form of TELEMOCK_HOSTS and TELEMOCK_LOOPBACK: `ADDRESS=HOST,…`."""
     return ",".join(f"{address}={host}" for address, host in addresses)
 
 
 def range_of(address: Address, ranges: Sequence[Network]) -> Network:
-    """The first of the ranges that the address lies in, or of the pool; else itself."""
+    """The first range that holds the address, of these or of the pool; else the address itself."""
     known = (*ranges, *NETWORKS)
     return next((network for network in known if _within(address, network)), ip_network(address))
 
@@ -118,10 +120,10 @@ def overlap(one: Network, other: Network) -> bool:
     return one.version == other.version and one.overlaps(other)
 
 
-@lru_cache(4096)  # asked for every connection
+@lru_cache(4096)  # called for every connection
 def is_nobodys(address: str, used: frozenset[str]) -> bool:
-    """Whether no real host has this address: it lies in the pool, and not in a range that private
-    networks use unless a dummy address of ours (`used`) lies in that too."""
+    """True if no real host has this address: it is in the pool, but a range that private networks
+    use counts only if it holds one of our dummy addresses (`used`)."""
     try:
         number = ip_address(address)
     except ValueError:

@@ -1,19 +1,19 @@
-"""Content encodings, undone within bounds: no size and no ratio that a peer claims is trusted.
+"""Undoes content encodings within bounds: trusts no size and no ratio that a peer claims.
 
 Used by `app.contract.body`.
 """
 
 import zlib
 
-_MEMBERS = 64  # gzip members one after the other that are undone
+_MEMBERS = 64  # concatenated gzip members that are undone
 _WINDOW = 8 << 20  # bytes of memory a zstd frame may ask for (the limit HTTP sets, RFC 9659)
 
 
 def undo(encoding: str, data: bytes, cap: int) -> tuple[bytes, bool] | None:
-    """At most `cap` bytes, and whether they are all of them; None when it is not that encoding.
+    """At most `cap` bytes, and True if they are all of them; None for another encoding.
 
-    Compressors are imported when first needed: most bodies of most pods are plain, and the
-    sidecar's start counts.
+    Imports a decompressor on first use: most bodies of most pods are plain, and it would delay the
+    sidecar's start.
     """
     try:
         if encoding in ("gzip", "x-gzip"):
@@ -21,7 +21,7 @@ def undo(encoding: str, data: bytes, cap: int) -> tuple[bytes, bool] | None:
         if encoding == "deflate":
             try:
                 return _inflate(data, cap, zlib.MAX_WBITS)
-            except zlib.error:  # many servers send it without the zlib header
+            except zlib.error:  # many servers omit the zlib header
                 return _inflate(data, cap, -zlib.MAX_WBITS)
         if encoding == "br":
             return _brotli(data, cap)
@@ -40,7 +40,7 @@ def _inflate(data: bytes, cap: int, wbits: int) -> tuple[bytes, bool]:
         if not stream.eof or len(out) > cap:
             return out[:cap], False
         data = stream.unused_data
-        if not data.startswith(b"\x1f\x8b"):  # bytes after the end are no part of the body
+        if not data.startswith(b"\x1f\x8b"):  # bytes after the end do not belong to the body
             return out, True
     return out, False
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever somebody reads them."""
+"""Writes files atomically: readers see the whole file or none."""
 
 import os
 import secrets
@@ -14,8 +14,8 @@ def write_whole(
     put: Callable[[Path, Path], None] = os.replace,
     sync: bool = False,
 ) -> None:
-    """Written beside its place and `put` there: `os.link` does not take the place of a file that
-    is there already. `mode` before the umask; `sync` outlives a power failure. Raises OSError."""
+    """Writes a temporary file beside `path` and `put`s it there: `os.link` keeps a file that exists
+    already. `mode` before the umask; `sync` survives a power failure. Raises OSError."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

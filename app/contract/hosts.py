@@ -1,8 +1,8 @@
-"""Names by which a process of ours may be asked how it is.
+"""Checks the Host header of requests for our processes' health.
 
-`/health`, `/ready` and `/metrics` ask for no token. A page of somebody else can make a name of its
-own lead to a pod's or this machine's address, and would then read them in the user's browser (DNS
-rebinding). It cannot do so with an address, or with a name that no public DNS gives out.
+`/health`, `/ready` and `/metrics` need no token. A foreign web page can have a name of its own
+resolve to a pod's or this machine's address, and would then read them in the user's browser (DNS
+rebinding). It cannot do so with an address, or with a name that no public DNS resolves.
 """
 
 from collections.abc import Collection
@@ -21,20 +21,20 @@ UNKNOWN = (
 
 
 def is_ours(host: str, names: Collection[str] = ()) -> bool:
-    """Whether a Host header may name this process; `names` are those of a setting. Without one the
-    client is no browser."""
+    """True if a Host header may name this process; `names` are a setting's. Without a Host header
+    the client is no browser."""
     host = host.strip()
-    # One label is a name of this network's own: a service, a container, a machine.
+    # One label is a name of this network: a service, a container, a machine.
     ours = [
-        "." not in name or _is_address(name) or name.endswith(_WITHIN) or name in names
+        "." not in name or is_address(name) or name.endswith(_WITHIN) or name in names
         for name in hosts_in(host)
     ]
     return all(ours) and bool(ours or not host)
 
 
-def _is_address(text: str) -> bool:
+def is_address(host: str) -> bool:
     try:
-        ip_address(text)
+        ip_address(host)
     except ValueError:
         return False
     return True

@@ -1,21 +1,22 @@
-"""Points in time: nanoseconds since 1970 (UTC), and how people write and read them."""
+"""Points in time: nanoseconds since 1970 (UTC), and the forms in which people write them."""
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 LARGEST = (1 << 63) - 1
 _AGE = re.compile(r"(\d{1,6}(?:\.\d+)?)([smhdw])", re.ASCII)
+_SPAN = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def instant(text: str) -> int:
-    """From an age such as `90m`, `1.5h` or `2w`, an ISO 8601 date or time (UTC unless it says), or
-    nanoseconds since 1970. Raises ValueError with what is expected."""
+    """From an age such as `90m`, `1.5h` or `2w`, an ISO 8601 date or time (UTC by default), or
+    nanoseconds since 1970. Raises ValueError with the expected forms."""
     if age := _AGE.fullmatch(text):
         return max(0, time.time_ns() - int(float(age[1]) * _SECONDS[age[2]] * 1e9))
-    if text.isascii() and text.isdigit() and len(text) != 8:  # eight are a date of ISO 8601
+    if text.isascii() and text.isdigit() and len(text) != 8:  # eight digits are an ISO 8601 date
         return min(int(text[:20]), LARGEST)
     try:
         at = datetime.fromisoformat(text)
@@ -28,8 +29,20 @@ def instant(text: str) -> int:
     return min(max(0, ns), LARGEST)
 
 
+def until(text: str) -> datetime | timedelta | None:
+    """A moment with its zone, or how long: 90m; None for no text. Raises ValueError."""
+    if not text:
+        return None
+    if span := _SPAN.fullmatch(text):
+        return timedelta(seconds=int(span[1]) * _SECONDS[span[2]])
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment
+
+
 def iso(time_ns: int, digits: int = 0) -> str:
-    """In UTC with this many digits of a second; 1970 for a time that no calendar has."""
+    """In UTC with this many digits of a second; 1970 for a time outside the calendar."""
     part = f".{time_ns % 10**9:09d}"[: digits + 1] if digits else ""
     return f"{_second(time_ns // 10**9)}{part}Z"
 

@@ -1,4 +1,4 @@
-"""What a rule says of the requests it takes, and which part of that a request does not fulfil.
+"""The conditions of a rule, and the first one that a request fails.
 
 Used by `app.contract.rules` in `decide`, and by `rules explain`.
 """
@@ -16,8 +16,8 @@ from app.contract.record import Pair
 
 
 class Host(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`name` itself, or with `suffix` every name that ends in `.name`. Lower case. `unmatched`, of
-    a profile's host: what happens to a request of it that no rule takes."""
+    """`name` itself, or with `suffix` every name that ends in `.name`. Lower case. `unmatched`: the
+    action of a profile's host for requests that no rule takes."""
 
     name: str
     suffix: bool = False
@@ -25,6 +25,11 @@ class Host(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def matches(self, host: str) -> bool:
         return host.endswith("." + self.name) if self.suffix else host == self.name
+
+    def covers(self, other: "Host") -> bool:
+        """True if every name of the other one is one of this."""
+        same = (self.name, self.suffix) == (other.name, other.suffix)
+        return same or (self.suffix and self.matches(other.name))
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -52,7 +57,7 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True):
     value: str = ""
 
     def matches(self, found: Sequence[str]) -> bool:
-        """Whether one of the values found under the name fits (`absent`: none was found)."""
+        """True if one of the values under the name fits (`absent`: there is none)."""
         if self.op == "absent":
             return not found
         if self.op == "present":
@@ -68,7 +73,7 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Match(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Empty means any. All parts must hold; one of `methods`, `hosts`, `paths` suffices."""
+    """Empty means any. All parts must hold; of `methods`, `hosts` and `paths` one each suffices."""
 
     methods: tuple[str, ...] = ()
     hosts: tuple[Host, ...] = ()
@@ -79,11 +84,11 @@ class Match(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Seen(msgspec.Struct, kw_only=True):
-    """What `decide` looks at. `host` is the name that the request means, without port; `names` are
+    """A request as `decide` sees it. `host` is the name that it means, without port; `names` are
     the others that it or its connection carries; `path` raw; `headers` in order, any case.
 
-    `json` is the decoded body, UNREAD while it has not been read, UNREADABLE when it cannot be, and
-    None when it is empty or has no fields.
+    `json` is the decoded body, UNREAD until it was read, UNREADABLE if it cannot be, and None if it
+    is empty or has no fields.
     """
 
     method: str
@@ -99,7 +104,7 @@ UNREAD = msgspec.UNSET
 
 
 class Unmatched(msgspec.Struct, frozen=True):
-    """Why a rule did not take a request: the part of its match that failed, and what was there."""
+    """The part of a rule's match that a request failed, with the wanted and the found value."""
 
     part: str
     wanted: str
@@ -107,9 +112,9 @@ class Unmatched(msgspec.Struct, frozen=True):
 
 
 def failed_part(match: Match, seen: Seen) -> Unmatched | None:
-    """The first part of the match that does not hold; None when all do.
+    """The first part of the match that does not hold; None if all hold.
 
-    Body conditions count as holding while the body is UNREAD, and where it is UNREADABLE.
+    Body conditions count as holding while the body is UNREAD, or if it is UNREADABLE.
     """
     if match.methods and seen.method not in match.methods:
         return Unmatched("method", " or ".join(match.methods), seen.method)

@@ -12,28 +12,28 @@ PORT_APP_TLS = 8443
 PORT_INJECTOR = 9443
 PORT_PROXY = 17443
 PORT_SIDECAR_HEALTH = 17490
-# All that the redirect's own connection sends, by which the sidecar knows it.
+# The whole content of the redirect's own connection, by which the sidecar recognises it.
 REDIRECT_PROOF = b"telemock: this connection proves the redirect\r\n"
 PORT_EXPLICIT_PROXY = 8080
 
-# Towards the mock only; a forwarded request carries none of these.
+# To the mock only; a forwarded request carries none of these.
 HEADER_RECORD = "telemock-record"  # id of the sidecar's record: the mock does not record it again
 HEADER_RULE = "telemock-rule"  # profile/rule that the sidecar decided on
 HEADER_SCHEME = "telemock-scheme"  # scheme, as the client used it
-HEADER_CUT = "telemock-body-size"  # full size of a body of which only the first bytes are sent
-HEADER_ERROR = "telemock-error"  # of an answer that is the mock's own failure, not a rule's
+HEADER_CUT = "telemock-body-size"  # full size of a body that is sent truncated
+HEADER_ERROR = "telemock-error"  # marks an answer as the mock's own failure, not a rule's
 HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 
 # From the sidecar to the API, with its token.
-HEADER_SIDECAR = "telemock-sidecar"  # names one start of a sidecar
-HEADER_LEAVING = "telemock-leaving"  # it stops and is not to be missed
+HEADER_SIDECAR = "telemock-sidecar"  # id of one start of a sidecar
+HEADER_LEAVING = "telemock-leaving"  # the sidecar stops, and must not be reported as silent
 HEADER_ACCOUNTS = "telemock-accounts"  # how many records it numbered and lost: contract.account
-HEADER_AGAIN = "telemock-again"  # answered: seconds until it should ask for profiles again
-# Seconds for which a sidecar uses an idle connection to the API again; the app keeps it for longer.
-# Well over a minute, the rhythm of telemetry and, in a large fleet, of the questions for profiles.
+HEADER_AGAIN = "telemock-again"  # in answers: seconds until the next request for profiles
+# Seconds for which a sidecar reuses an idle connection to the API; the app keeps it for longer.
+# Well over a minute, the period of telemetry and, in a large fleet, of the requests for profiles.
 API_KEPT_S = 120
 
-# Who may read and send, in a cluster: RBAC's names, and whom a sidecar's token is for.
+# RBAC's names for reading and sending in a cluster, and the audience of a sidecar's token.
 API_GROUP = "telemock.io"
 RESOURCE_CAPTURES = "captures"
 AUDIENCE = "telemock"
@@ -43,15 +43,15 @@ CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 PATH_CAPTURES = "/api/v1/captures"
 PATH_PROFILES = "/api/v1/profiles"
 
-SPOOL_SIZE = "64MiB"  # by default; the pod's volume for it is larger
+SPOOL_SIZE = "64MiB"  # the default; the pod's volume for it is larger
 
 FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
 FILE_MASK_KEY = "mask.key"
-FILE_SERVER = "server.json"  # where the running app listens: {"url", "pid"}
+FILE_SERVER = "server.json"  # the running app's address: {"url", "pid"}
 DIR_CA = "ca"
 FILE_CA_CERT = "ca.pem"  # public half, for the client
-FILE_BUNDLE = "bundle.pem"  # this machine's trusted certificates and ours
+FILE_BUNDLE = "bundle.pem"  # the system's trust store and our authority
 DIR_SPOOL = "spool"
 
 LOG_REQUESTS = "telemetry_requests.log"
@@ -62,15 +62,15 @@ DIR_ANALYSIS = "analysis"
 FILE_SUMMARY = "summary.json"
 FILE_REPORT = "final-report.md"
 
-LOOPBACK_IPV4 = "127.0.0.2"  # where the sidecar listens for the first telemetry host, and beyond
-LOOPBACK_IPV6 = "::1"  # for all of them: what a look-up of family 6 finds
-LOOPBACK_MAPPED = "127.0.0.1"  # what glibc makes of ::1 when it looks for family 4
+LOOPBACK_IPV4 = "127.0.0.2"  # the sidecar's address for the first telemetry host; others follow
+LOOPBACK_IPV6 = "::1"  # for all hosts: the result of an IPv6 look-up
+LOOPBACK_MAPPED = "127.0.0.1"  # glibc turns ::1 into it for an IPv4 look-up
 
-# What a pod carries, and what is put into it.
+# The names on a pod, and of the parts injected into it.
 LABEL_INJECT = "telemock.io/inject"
 INJECT_ENABLED, INJECT_DISABLED = "enabled", "disabled"
-LABEL_INJECTED = "telemock.io/injected"  # ours, "true": pods with a sidecar are selected by it
-PORT_NAME_SIDECAR = "telemock"  # of PORT_SIDECAR_HEALTH in the pod, where it is scraped
+LABEL_INJECTED = "telemock.io/injected"  # ours, "true": selects pods with a sidecar
+PORT_NAME_SIDECAR = "telemock"  # of PORT_SIDECAR_HEALTH in the pod, for scrapers
 ANNOTATION_PROFILES = "telemock.io/profiles"
 ANNOTATION_MODE = "telemock.io/mode"
 ANNOTATION_REDIRECT = "telemock.io/redirect"
@@ -79,11 +79,11 @@ ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
 CONTAINER_SIDECAR = "telemock"
 CONTAINER_REDIRECT = "telemock-redirect"
-VOLUME_CA = "telemock-ca"  # the authority with its key: the sidecar's only
+VOLUME_CA = "telemock-ca"  # the authority with its key, for the sidecar only
 VOLUME_TRUST = "telemock-trust"  # its public half
 VOLUME_SPOOL = "telemock-spool"
 VOLUME_TOKEN = "telemock-token"  # noqa: S105 - the name of a volume
-VOLUME_NOTHING = "telemock-nothing"  # empty: lies over what our containers must not see
+VOLUME_NOTHING = "telemock-nothing"  # empty: covers paths that our containers must not see
 SIDECAR_UID = 2931
 MOUNT_CA = "/run/telemock/ca"
 MOUNT_TRUST = "/etc/telemock/trust"
@@ -97,8 +97,8 @@ Process = Literal["app", "sidecar", "injector"]
 
 
 class Metric(NamedTuple):
-    """One row of the metrics table; `of` says which processes export it. Names and labels are
-    OpenTelemetry's: Prometheus shows both with underscores, and the unit behind the name."""
+    """One row of the metrics table; `of` names the processes that export it. Names and labels are
+    OpenTelemetry's: Prometheus shows both with underscores, and appends the unit to the name."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -110,7 +110,7 @@ class Metric(NamedTuple):
 
     @property
     def prometheus(self) -> str:
-        """Name as `/metrics` shows it, without the `_total` that counters get."""
+        """The name on `/metrics`, without the `_total` that counters get."""
         parts = [self.name.replace(".", "_"), {"s": "seconds", "By": "bytes"}.get(self.unit, "")]
         return "_".join(p for p in parts if p)
 

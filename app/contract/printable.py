@@ -1,7 +1,7 @@
-"""Text that no terminal acts on and no log takes for two lines.
+"""Makes text safe for terminals and logs: no escape sequence, one line.
 
-What a client sent may carry terminal escapes, line ends and text that runs backwards. Used by both
-processes' logs, by the sidecar's standard output and, through `app.escape`, by the command line.
+A client may send terminal escapes, line ends and text that runs backwards. Used by both processes'
+logs, by the sidecar's standard output and, through `app.escape`, by the command line.
 """
 
 import re
@@ -10,8 +10,8 @@ _NOT_ASCII = re.compile(r"[^ -~]+")
 
 
 def one_line(text: str, *, ascii: bool = False) -> str:
-    r"""Control, format and unassigned characters (`ascii`: all that are not ASCII) as their
-    escapes, such as \x1b and \u202e."""
+    r"""Escapes control, format and unassigned characters (`ascii`: all that are not ASCII), such as
+    \x1b and \u202e."""
     if text.isprintable() and not (ascii and not text.isascii()):
         return text
     return "".join(
@@ -22,16 +22,16 @@ def one_line(text: str, *, ascii: bool = False) -> str:
 
 
 def ascii_json(line: bytes) -> bytes:
-    """JSON that says the same in printable ASCII."""
+    """The same JSON in printable ASCII."""
     if line.isascii() and b"\x7f" not in line:  # JSON has escaped the other controls
         return line
-    import json  # here, for `telemock --help` needs it not
+    import json  # here, as `telemock --help` does not need it
 
     return _NOT_ASCII.sub(lambda m: json.dumps(m[0])[1:-1], line.decode()).encode()
 
 
 def place(error: BaseException) -> str:
-    """What failed and where, without the exception's text: that may quote what a client sent."""
+    """The type and place of an error, without its text: that may quote what a client sent."""
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next

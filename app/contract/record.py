@@ -1,6 +1,6 @@
-"""CaptureRecord v1: what one exchange (or refused, failed, spliced connection) leaves behind.
+"""CaptureRecord v1: the record of one exchange (or refused, failed, spliced connection).
 
-Made by the sidecar and by the mock, carried as one JSON object a line, kept by the store. Reading
+Made by the sidecar and by the mock, carried as one JSON object per line, kept by the store. Reading
 is tolerant: unknown fields are ignored here and survive in the stored bytes, so that an older app
 keeps what a newer sidecar adds. Limits are enforced where records are made (`clip`) and where they
 arrive (`decode`).
@@ -23,13 +23,16 @@ VALUE_CAP = 8 * 1024  # characters of one header, query value or path that are k
 QUERY_CAP = 500  # query parameters that are kept
 LINE_CAP = 4 * 1024 * 1024  # bytes of one encoded record
 
+# Fields that `app.report.outgoing` adds to a record for its readers, in this order.
+ADDED = ("id", "time", "trace_url")
+
 Pair = tuple[str, str]
 
 Short = Annotated[str, msgspec.Meta(max_length=512)]
 Boot = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16,32}$")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # a store keeps 64 bits
 
-# Why a record was lost, or a part of it was not kept: id -> sentence for people.
+# The reasons why a record was lost, or a part of it was not kept: id -> sentence for people.
 REASONS = {
     "queue_full": "records came faster than they could be written to the spool",
     "spool_full": "the spool reached its size limit before the app accepted its records",
@@ -81,12 +84,12 @@ REASONS = {
 }
 
 
-# A record is a tree of plain values: without gc, Python does not look for cycles in it, which costs
-# a fifteenth of the ingest.
+# A record is a tree of plain values: with gc off, Python does not look for cycles in it, which
+# would cost a fifteenth of the ingest.
 
 
 class Workload(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
-    """Who sent it: from the downward API in a pod, from the machine on a laptop."""
+    """The record's sender: from the downward API in a pod, from the machine on a laptop."""
 
     namespace: Short = ""
     pod: Short = ""
@@ -104,8 +107,8 @@ class Endpoint(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
 
 
 class Body(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
-    """A body after its content encoding was undone, masked and cut; `size` and `sha256` are of the
-    bytes on the wire, all of them. `text` or `base64` (bytes that are not UTF-8), or neither."""
+    """A body after its content encoding was undone, masked and truncated; `size` and `sha256` are
+    of all bytes on the wire. `text`, or `base64` (bytes that are not UTF-8), or neither."""
 
     text: str | None = None
     base64: str | None = None
@@ -140,7 +143,7 @@ class Response(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
 
 
 class Tls(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
-    """The client's side of the connection."""
+    """TLS on the client's side of the connection."""
 
     sni: Short = ""
     version: Short = ""
@@ -156,7 +159,7 @@ class Message(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
 
 
 class Log(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
-    """One operational line of a sidecar."""
+    """One line of a sidecar's own log."""
 
     level: Short
     message: str
@@ -165,16 +168,16 @@ class Log(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
 
 class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     """One record. `boot` names a start of the process that made it and `seq` counts its records
-    from 1 without a gap, so that a gap in the store says how many are missing."""
+    from 1 without a gap, so that a gap in the store tells how many are missing."""
 
     schema: int = SCHEMA
     boot: Boot
     seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     kind: Kind
     time_ns: Count  # UTC, first byte
-    clock_ns: Count = 0  # what the sender's clock said where it cannot be: then `time_ns` is ours
+    clock_ns: Count = 0  # the sender's clock if it cannot be right: `time_ns` is then ours
     duration_ns: Count = 0  # to the answer's last byte
-    answer_ns: Count = 0  # of it, waiting for the mock or the real host
+    answer_ns: Count = 0  # the part of it spent waiting for the mock or the real host
     workload: Workload = Workload()
     profile: Short = ""
     rule: Short = ""
@@ -182,16 +185,16 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     action: Action | Literal[""] = ""
     mode: Mode | Literal[""] = ""
     answered_by: Literal["", "app", "sidecar", "upstream"] = ""
-    # What the rule took in another reading than it came, or unread: name, path, method, body.
+    # The parts that the rule took in another reading, or unread: name, path, method, body.
     judged_by: Short = ""
     reason: Short = ""  # id in REASONS
-    detail: str = ""  # what a library said, cut and masked
+    detail: str = ""  # a library's message, truncated and masked
     client: Endpoint | None = None
     destination: Endpoint | None = None
     request: Request | None = None
     response: Response | None = None
     tls: Tls | None = None
-    sent: Count = 0  # bytes of the connection's two directions, where no request was read
+    sent: Count = 0  # bytes of the connection's two directions, if no request was read
     received: Count = 0
     message: Message | None = None
     log: Log | None = None
@@ -206,7 +209,7 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
 
     @property
     def host(self) -> str:
-        """The host the client meant: HTTP's, else TLS', else the address."""
+        """The host that the client meant: HTTP's, else TLS', else the address."""
         if self.request and self.request.host:
             return self.request.host
         if self.tls and self.tls.sni:
@@ -214,8 +217,26 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
         return self.destination.address if self.destination else ""
 
 
+def bodies_of(record: CaptureRecord) -> list[Body]:
+    holders = (record.request, record.response, record.message)
+    return [holder.body for holder in holders if holder is not None and holder.body is not None]
+
+
+def rough_size(record: CaptureRecord) -> int:
+    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest."""
+    size = 2000 + len(record.detail)
+    for body in bodies_of(record):
+        size += len(body.text or "") + len(body.base64 or "")
+    for part in (record.request, record.response):
+        if part is not None:
+            size += sum(len(n) + len(v) + 100 for n, v in part.headers)
+    if record.request is not None:
+        size += sum([len(n) + len(v) + 100 for n, v in record.request.query])
+    return size
+
+
 class RecordError(ValueError):
-    """A line that is not a record of this schema; the text says where it is wrong."""
+    """A line that is not a record of this schema; the text tells where it is wrong."""
 
 
 _decoder = msgspec.json.Decoder(CaptureRecord)
@@ -223,14 +244,14 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(record: CaptureRecord) -> bytes:
-    """One line of JSON without its end. Control characters are escaped: it never breaks a line."""
+    """One line of JSON without its end. Control characters are escaped: they never break a line."""
     return _encoder.encode(record)
 
 
 def decode(line: bytes) -> CaptureRecord:
     """The record in one line of JSON.
 
-    Raises RecordError when it is too long, not JSON, of another schema or breaks a limit.
+    Raises RecordError if it is too long, not JSON, of another schema or breaks a limit.
     """
     if len(line) > LINE_CAP:
         raise RecordError(f"record of {len(line)} bytes, the limit is {LINE_CAP}")
@@ -244,9 +265,9 @@ def decode(line: bytes) -> CaptureRecord:
 
 
 def text(raw: bytes | str) -> str:
-    """Captured bytes as text: UTF-8 where it is, `\\xNN` for the bytes that are not.
+    """Captured bytes as text: UTF-8, with `\\xNN` for bytes that are not.
 
-    Lone surrogates (how libraries carry such bytes in a str) come out the same way.
+    Lone surrogates (libraries carry such bytes in a str as these) become the same.
     """
     if isinstance(raw, str):
         if raw.isascii():
@@ -260,14 +281,23 @@ def text(raw: bytes | str) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
+def bracketed(host: str) -> str:
+    """A name or address as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def joined(pairs: Iterable[Pair], name: str) -> str:
+    """All values under that (lower case) name, as HTTP joins them."""
+    return ", ".join([value for given, value in pairs if given.lower() == name])
+
+
 def origin(scheme: str, host: str, port: int) -> str:
-    """Of a URL, without the scheme's own port."""
-    host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}" + ("" if port == WEB_PORTS.get(scheme) else f":{port}")
+    """The origin of a URL, without the scheme's default port."""
+    return f"{scheme}://{bracketed(host)}" + ("" if port == WEB_PORTS.get(scheme) else f":{port}")
 
 
 def first(pairs: Iterable[Pair], name: str) -> str:
-    """The first value under that (lower case) name, "" without one."""
+    """The first value of that (lower case) name, "" for none."""
     for given, value in pairs:
         if len(given) == len(name) and given.lower() == name:
             return value
@@ -275,19 +305,19 @@ def first(pairs: Iterable[Pair], name: str) -> str:
 
 
 def short(raw: bytes | str) -> str:
-    """`text`, cut to what a `Short` field takes."""
+    """`text`, truncated to the length of a `Short` field."""
     found = text(raw)
     return found if len(found) <= 512 else cut(found, 511)
 
 
 def cut(raw: str, cap: int) -> str:
-    """At most `cap` characters, and a mark behind them where there were more: at it the masking
-    looks for the beginning of a value."""
+    """At most `cap` characters, with a mark if there were more: there the masking looks for the
+    beginning of a value."""
     return raw if len(raw) <= cap else raw[:cap] + "…"
 
 
 def clip(pairs: list[Pair], cap: int) -> tuple[list[Pair], int]:
-    """At most `cap` pairs, each name and value `cut` to VALUE_CAP; how many were left out."""
+    """At most `cap` pairs, each name and value `cut` to VALUE_CAP; and the number left out."""
     kept = pairs[:cap]
     for i, (name, value) in enumerate(kept):
         if len(name) > VALUE_CAP or len(value) > VALUE_CAP:

@@ -1,9 +1,9 @@
-"""Compiled profiles and `decide()`: which rule answers a request, and how.
+"""Compiled profiles and `decide()`: finds the rule that answers a request.
 
-A request is judged as it came, and where that lets it go on to the vendor, in every reading of it
+A request is judged as it came and, if it would then go on to the vendor, in all its readings
 (`app.contract.canonical`): a rule that keeps it here takes it in any of them.
 
-`app.profiles` compiles what people write into these types; both halves load them from JSON.
+`app.profiles` compiles the profiles that people write into these types; app and sidecar load them.
 """
 
 from collections.abc import Iterator
@@ -41,8 +41,8 @@ Part = Literal["query", "header", "body", "path", "any"]
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the client gets. `body` is the static answer, also the fall-back where `template`,
-    `sequence` or `websocket` need the app."""
+    """The client's answer. `body` is static, and also the fall-back if `template`, `sequence` or
+    `websocket` need the app."""
 
     status: int = 200
     headers: tuple[Pair, ...] = ()
@@ -50,7 +50,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     template: str = ""  # Jinja2, rendered by the app in a sandbox
     delay_ms: int = 0
     fault: Literal["", "reset", "hang", "slow_body"] = ""
-    sequence: tuple["Answer", ...] = ()  # one after the other, the last one stays
+    sequence: tuple["Answer", ...] = ()  # given in order; the last one is repeated
     websocket: bool = False
 
     @property
@@ -65,12 +65,12 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     route: str = ""  # path as a bounded template: http.route, metric labels, endpoints in reports
     answer: Answer = Answer()
     answer_at: Literal["app", "sidecar"] = "app"
-    decoders: tuple[str, ...] = ()  # how to read the body, see app.contract.body
+    decoders: tuple[str, ...] = ()  # the ways to read the body, see app.contract.body
 
 
 class Sensitive(msgspec.Struct, frozen=True):
-    """A field whose value is not kept as it came. `name` is lower case; a JSON field is named by
-    its key at any depth, or by its dotted path."""
+    """A field whose value is not kept as it came. `name` is lower case; for a JSON field it is its
+    key at any depth, or its dotted path."""
 
     where: Part
     name: str
@@ -78,7 +78,7 @@ class Sensitive(msgspec.Struct, frozen=True):
 
 
 class Extract(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the product's version stands; `regex`' first group cuts it out."""
+    """The place of the product's version; the first group of `regex` extracts it."""
 
     where: Literal["query", "header", "body"]
     name: str
@@ -86,7 +86,7 @@ class Extract(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One vendor product. Of a request that no rule takes, its host says what happens."""
+    """One vendor product. Its hosts say what happens to a request that no rule takes."""
 
     id: str
     title: str
@@ -112,7 +112,7 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         }
 
     def of_host(self, host: str) -> tuple[Profile, ...]:
-        """The profiles that name the host, in their order; empty when none does."""
+        """The profiles that name the host, in order; empty for none."""
         host = host.lower().rstrip(".")
         found = self._exact.get(host)
         if found is not None:
@@ -120,11 +120,11 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         return tuple(p for p in self.profiles if any(h.matches(host) for h in p.hosts))
 
     def rule(self, profile: str, rule: str) -> tuple[Profile, Rule] | None:
-        """The profile and rule of these ids, None when there is none."""
+        """The profile and rule with these ids, None if there is no such rule."""
         return self._by_id.get((profile, rule))
 
     def denies(self, host: str) -> Profile | None:
-        """The first profile that blocks what none of its rules takes on this host."""
+        """The first profile that blocks requests to this host that none of its rules takes."""
         host = host.lower().rstrip(".")
         for profile in self.of_host(host):
             if any(h.unmatched == DENIED and h.matches(host) for h in profile.hosts):
@@ -132,8 +132,8 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         return None
 
     def fails_closed(self, host: str, mode: Mode | None) -> bool:
-        """Whether what cannot be judged is refused on this host: some rule keeps requests here, or
-        what no rule takes is blocked."""
+        """True if this host refuses requests that cannot be judged: some rule keeps requests here,
+        or requests that no rule takes are blocked."""
         of_host = (r for p in self.of_host(host) for r in p.rules)
         return self.denies(host) is not None or any(_action(r, mode) in KEPT_HERE for r in of_host)
 
@@ -142,15 +142,15 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         return {(p.id, r.id): (p, r) for p in self.profiles for r in p.rules}
 
 
-# How a request came to its rule, where not as it came: what was read in another way, or not at all.
+# The parts of a request that its rule took in another reading than they came, or unread.
 By = Literal["name", "path", "query", "header", "method", "body"]
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`profile` is None when no profile names the host. `needs_body`: a rule's body condition
-    stands between here and an answer, so decide again once the body has been read.
+    """`profile` is None if no profile names the host. `needs_body`: the answer depends on a rule's
+    body condition, so decide again once the body was read.
 
-    `by` says which parts were not read as they came (`host` and `path` are how they were).
+    `by` names the parts that were taken in another reading (`host` and `path` are that reading).
     """
 
     action: Action
@@ -161,17 +161,34 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     host: str = ""
     path: str = ""
 
+    @property
+    def profile_id(self) -> str:
+        return self.profile.id if self.profile else ""
+
+    @property
+    def rule_id(self) -> str:
+        return self.rule.id if self.rule else ""
+
+    @property
+    def route(self) -> str:
+        return self.rule.route if self.rule else ""
+
+    @property
+    def name(self) -> str:
+        """PROFILE/RULE, "" without a rule."""
+        return f"{self.profile_id}/{self.rule_id}" if self.rule else ""
+
 
 PASS = Decision(action=UNTAKEN)
-# At rules, in all readings of one request: more would keep others waiting, and nobody can tell.
+# Checks of rules, over all readings of one request: with more it is unjudgeable, lest others wait.
 LOOKS = 20_000
 
 
 def decide(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Decision:
-    """The first rule that matches the request as it came; where that would let it go on, the first
-    one that keeps it here in any other reading of it.
+    """The first rule that matches the request as it came; if that would let it go on, the first
+    one that keeps it here in any other reading.
 
-    `mode` replaces the action of `mock` rules, never `pass`, `block` or another.
+    `mode` replaces the action of `mock` rules, never another action.
     """
     first = _first(rules, seen, mode)
     if first.action in KEPT_HERE or first.needs_body:
@@ -180,7 +197,7 @@ def decide(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Decision:
 
 
 def _methods(seen: Seen) -> dict[str, None]:
-    """As it came, in upper case, and as a header asks a server to take it."""
+    """The method as it came, in upper case, and as headers ask servers to override it."""
     said = [v for n, v in seen.headers if n.lower() in _OVERRIDES]
     return dict.fromkeys((seen.method, *(m.strip().upper() for m in (seen.method, *said[:3]))))
 
@@ -210,8 +227,8 @@ def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
 
 
 def _otherwise(rules: RuleSet, seen: Seen, mode: Mode | None, first: Decision) -> Decision:
-    """What keeps the request here, else what waits for its body, else an `observe` where no rule
-    took it as it came, else `first`."""
+    """A decision that keeps the request here, else one that waits for its body, else an `observe`
+    if no rule took it as it came, else `first`."""
     names = {name: None for name in names_of(seen) if rules.of_host(name)}
     if not names:
         return first
@@ -261,13 +278,13 @@ _PARTS: tuple[tuple[By, str], ...] = (
 
 def _read_as(found: Decision, seen: Seen, view: Seen) -> Decision:
     by = [part for part, field in _PARTS if getattr(view, field) != getattr(seen, field)]
-    if "path" in by and "query" in by:  # behind a question mark that stands in the path
+    if "path" in by and "query" in by:  # the query stands behind a question mark in the path
         by.remove("query")
     return replace(found, by=(*by, *found.by), host=view.host, path=view.path)
 
 
 def names_of(seen: Seen) -> tuple[str, ...]:
-    """Every name that the request carries, first the one that it means."""
+    """Every name that the request carries; first the one that it means."""
     return tuple(dict.fromkeys((seen.host, *seen.names, *hosts_in(authority_of(seen.path)))))
 
 
@@ -276,7 +293,7 @@ def _action(rule: Rule, mode: Mode | None) -> Action:
 
 
 def product_version(profile: Profile, seen: Seen) -> str:
-    """The product's version as the profile extracts it, "" when it is not there."""
+    """The product's version as the profile extracts it, "" if it is missing."""
     found: Iterator[str]
     for extract in profile.version_from:
         if extract.where == "query":
@@ -298,7 +315,7 @@ Key = Annotated[bytes, msgspec.Meta(min_length=16)]
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """What a sidecar fetches: the rules, and the key that makes tokens (None: all is masked)."""
+    """The set that a sidecar fetches: the rules, and the key for tokens (None: all is masked)."""
 
     rules: RuleSet
     mask_key: Key | None = None
@@ -310,5 +327,5 @@ def dump(bundle: Bundle) -> bytes:
 
 
 def load(data: bytes) -> Bundle:
-    """Raises msgspec.ValidationError when the bytes are no bundle of this schema."""
+    """Raises msgspec.ValidationError if the bytes are no bundle of this schema."""
     return msgspec.json.decode(data, type=Bundle)

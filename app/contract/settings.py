@@ -1,15 +1,16 @@
-"""Settings from the environment, declared once as a table of rows; the app and the sidecar each
-have theirs. A wrong value stops the start with the setting, the value and the remedy."""
+"""Reads settings from the environment by a table of rows; the app and the sidecar each have one. A
+wrong value stops the start with the setting, the value and the remedy."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")  # of the processes' lines of operation
 
 
 class Setting(NamedTuple):
-    """`parse` turns the text into the value and raises ValueError with what it expects."""
+    """`parse` turns the text into the value, or raises ValueError with the expected form."""
 
     name: str  # of the environment variable
     default: str
@@ -19,7 +20,7 @@ class Setting(NamedTuple):
 
 
 class SettingError(ValueError):
-    """A setting that cannot be used. The text is meant for people, whole."""
+    """A setting that cannot be used. Its text is a whole message for people."""
 
 
 def read(table: Sequence[Setting], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def port(value: str) -> int:
 
 
 def size(value: str) -> int:
-    """Bytes: a number, or one with KiB, MiB or GiB behind it."""
+    """Bytes: a number, or a number with KiB, MiB or GiB."""
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(KiB|MiB|GiB)|([0-9]{1,15})", value)
     if found is None:
         raise ValueError("bytes, such as 65536, 64KiB, 1.5MiB or 1GiB")
@@ -75,10 +76,22 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def listed(value: str) -> tuple[str, ...]:
+    """The items between commas, each once."""
+    return tuple(dict.fromkeys(filter(None, map(str.strip, value.split(",")))))
+
+
+def some(value: str) -> tuple[str, ...]:
+    """`listed`, and at least one."""
+    if not (found := listed(value)):
+        raise ValueError
+    return found
+
+
 def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
-    """`HOST:PORT=ADDRESS:PORT`, comma separated: where to connect instead, as curl --resolve."""
+    """`HOST:PORT=ADDRESS:PORT`, comma separated: fixed destinations, as with curl --resolve."""
     found: dict[tuple[str, int], tuple[str, int]] = {}
-    for item in filter(None, (v.strip() for v in value.split(","))):
+    for item in listed(value):
         name, _, to = item.partition("=")
         host, _, number = name.rpartition(":")
         address, _, to_number = to.rpartition(":")
@@ -90,4 +103,16 @@ def resolve(value: str) -> dict[tuple[str, int], tuple[str, int]]:
 
 def host_names(value: str) -> frozenset[str]:
     """Names, comma separated, in lower case."""
-    return frozenset(v.strip().lower().rstrip(".") for v in value.split(",") if v.strip())
+    return frozenset(v.lower().rstrip(".") for v in listed(value))
+
+
+# Rows of more than one table.
+LOG_LEVEL = Setting(
+    "LOG_LEVEL", "INFO", lambda value: one_of(*LOG_LEVELS)(value.upper()),
+    "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
+)  # fmt: skip
+HEALTH_HOSTS = Setting(
+    "TELEMOCK_HEALTH_HOSTS", "", host_names,
+    "Names by which /health, /ready and /metrics may be asked, besides addresses, names without a "
+    "dot and names of the cluster.", "host names, comma separated",
+)  # fmt: skip

@@ -1,6 +1,6 @@
-"""Certificates that telemock makes, and signs itself: the cluster's, each sidecar's, the demo's.
+"""Makes telemock's own certificates: the cluster's, each sidecar's, the demo's.
 
-`app.cluster.pki` and `addon.tls.ca` say for how long, for whom, and when one must follow.
+`app.cluster.pki` and `addon.tls.ca` decide their names and lifetimes, and when to renew them.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-Extension = tuple[x509.ExtensionType, bool]  # and whether it is critical
+Extension = tuple[x509.ExtensionType, bool]  # the second: critical
 SERVERS: Extension = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
 
 
 class Pair(NamedTuple):
-    """A certificate and its key, PEM."""
+    """A certificate and its key, as PEM."""
 
     certificate: bytes
     key: bytes
@@ -48,7 +48,7 @@ def make(
     end: datetime.datetime,
     extensions: Iterable[Extension] = (),
 ) -> Pair:
-    """A certificate for a new key; without an issuer one that may sign others, and signs itself."""
+    """A certificate for a new key; without an issuer a self-signed one that may sign others."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [
@@ -95,20 +95,20 @@ def key_pem(key: PrivateKeyTypes) -> bytes:
 
 
 def own_name() -> str:
-    """Of an authority: clients that trust two of them must not mix them up."""
+    """A unique name for an authority: clients that trust two of them must not mix them up."""
     return f"telemock {secrets.token_hex(4)}"
 
 
 def load(context: ssl.SSLContext, pem: bytes) -> None:
-    """A key and its certificates, from memory."""
+    """Loads a key and its certificates from memory."""
     with _file(pem) as path:
         context.load_cert_chain(path)
 
 
 @contextlib.contextmanager
 def _file(content: bytes) -> Iterator[str]:
-    """ssl reads keys from files only: one in memory where the system has such, and a key of which
-    nothing stays on a disk."""
+    """Gives ssl the file that it needs for a key: in memory if the system can, else one that is
+    deleted afterwards."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("telemock-leaf", os.MFD_CLOEXEC)
         try:

@@ -1,7 +1,7 @@
-"""Where the demo's traces and metrics go: Jaeger and Prometheus, found or started.
+"""Finds or starts Jaeger and Prometheus, which take the demo's traces and metrics.
 
 Called by `demo.round` with `--otel`. They outlive the demo, so that its links can be opened; the
-next one finds them again.
+next demo finds them again.
 """
 
 import json
@@ -18,10 +18,10 @@ import msgspec
 from app.client.running import get
 from app.run import processes
 
-COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"  # there in a checkout only
+COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"  # exists in a checkout only
 CONFIGURATION = Path(__file__).parent / "observability"
-_STATE = "observability.json"  # in the data directory: what runs
-_METRICS = "jaeger:8889"  # in prometheus.yaml: the collector's metrics
+_STATE = "observability.json"  # in the data directory: the running back ends
+_METRICS = "jaeger:8889"  # in prometheus.yaml: where Prometheus scrapes the collector's metrics
 
 
 class Backends(msgspec.Struct):
@@ -36,7 +36,7 @@ class Backends(msgspec.Struct):
 
     @property
     def environ(self) -> dict[str, str]:
-        """For app and sidecar. What OTEL_* the user set stays."""
+        """OTEL_* variables for app and sidecar. The user's own stay."""
         wanted = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp,
             "OTEL_METRIC_EXPORT_INTERVAL": "2000",
@@ -47,7 +47,7 @@ class Backends(msgspec.Struct):
         return {name: os.environ.get(name) or value for name, value in wanted.items()}
 
 
-class Span(NamedTuple):
+class JaegerSpan(NamedTuple):
     """One span as Jaeger's query API gives it; times in microseconds."""
 
     id: str
@@ -60,8 +60,8 @@ class Span(NamedTuple):
 
 
 def find(data: Path, logs: Path) -> Backends:
-    """The collector of OTEL_EXPORTER_OTLP_ENDPOINT, what an earlier demo left running, `jaeger` and
-    `prometheus` in PATH, or docker compose's profile, in this order. Raises LocalError."""
+    """Uses the first of: the collector of OTEL_EXPORTER_OTLP_ENDPOINT, an earlier demo's back ends,
+    `jaeger` and `prometheus` in PATH, docker compose's profile. Raises LocalError."""
     if endpoint := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return Backends(endpoint)
     state = data / _STATE
@@ -159,9 +159,9 @@ def _compose() -> Backends:
     return found
 
 
-def trace(backends: Backends, trace_id: str, spans: int) -> list[Span]:
-    """The trace, once Jaeger has that many spans of it. Raises LocalError."""
-    found: list[Span] = []
+def trace(backends: Backends, trace_id: str, spans: int) -> list[JaegerSpan]:
+    """Waits until Jaeger has that many spans of the trace. Raises LocalError."""
+    found: list[JaegerSpan] = []
 
     def complete() -> bool:
         found[:] = _spans(get(f"{backends.jaeger}/api/traces/{trace_id}"))
@@ -171,21 +171,21 @@ def trace(backends: Backends, trace_id: str, spans: int) -> list[Span]:
     return found
 
 
-def _spans(answer: bytes) -> Iterator[Span]:
+def _spans(answer: bytes) -> Iterator[JaegerSpan]:
     traces = json.loads(answer or b"{}").get("data") or []
     for found in traces:
         services = {id: p["serviceName"] for id, p in found["processes"].items()}
         for span in found["spans"]:
             parents = [r["spanID"] for r in span["references"] if r["refType"] == "CHILD_OF"]
-            yield Span(
+            yield JaegerSpan(
                 span["spanID"], parents[0] if parents else "", services[span["processID"]],
                 span["operationName"], span["startTime"], span["duration"],
                 {tag["key"]: tag["value"] for tag in span["tags"]},
             )  # fmt: skip
 
 
-def tree(spans: list[Span]) -> Iterator[str]:
-    """The trace as lines of text, children below their parents."""
+def tree(spans: list[JaegerSpan]) -> Iterator[str]:
+    """Draws the trace as lines of text, children below their parents."""
     ids = {s.id for s in spans}
     begin = min((s.start for s in spans), default=0)
 

@@ -1,5 +1,5 @@
-"""The demo's "real hosts": a vendor's CDN and some other service, as local TLS servers of a CA that
-no machine trusts. Run by the demo as `python -m app.demo.host DIRECTORY`.
+"""The demo's "real hosts": a vendor's CDN and one other service, as local TLS servers with a CA
+that no machine trusts. The demo runs `python -m app.demo.host DIRECTORY`.
 
 Writes to DIRECTORY: its CA's certificate (real-ca.pem), a line for each request, without its query
 (real-hosts.log), and when both listen their ports by host name (ports.json).
@@ -32,11 +32,11 @@ _DAY = timedelta(days=1)
 
 
 def download() -> bytes:
-    """The file behind DOWNLOAD: the same pseudo-random bytes each time."""
+    """The body of DOWNLOAD: the same pseudo-random bytes each time."""
     return b"".join(hashlib.sha256(n.to_bytes(4)).digest() for n in range(DOWNLOAD_SIZE // 32))
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _HostHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
     host: ClassVar[str]
@@ -59,11 +59,11 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = _answer
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing on stderr: a request line may hold a licence id."""
+        """Logs nothing to stderr: a request line may hold a licence id."""
 
 
 def serve(directory: Path) -> None:
-    """Both servers, until the process is ended."""
+    """Runs both servers until the process is killed."""
     now = signing.now()
     authority = signing.make(CA_NAME, None, now - _DAY, now + 7 * _DAY)
     (directory / CA_FILE).write_bytes(authority.certificate)
@@ -72,10 +72,10 @@ def serve(directory: Path) -> None:
     answers = {CDN: {DOWNLOAD: download()}, OTHER: {"/ingest": b'{"accepted":3}\n'}}
     for host in (CDN, OTHER):
         attributes = {"host": host, "log": directory / LOG_FILE, "answers": answers[host]}
-        handler = type("Handler", (_Handler,), attributes)
+        handler = type("Handler", (_HostHandler,), attributes)
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
-        # The handshake is the handler's thread's work: a client that never begins it holds up none.
+        # The handshake runs in the handler's thread: a client that never begins it blocks nobody.
         server.socket = _context(host, authority).wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )

@@ -1,5 +1,5 @@
-"""The demo's stand-in for a Cribl node where there is no Node.js: an HTTPS client that knows its
-proxy and its trusted certificates from the environment (HTTPS_PROXY, SSL_CERT_FILE), and nothing of
+"""The demo's stand-in for a Cribl node, without Node.js: an HTTPS client that takes its proxy and
+its trusted certificates from the environment (HTTPS_PROXY, SSL_CERT_FILE) and knows nothing of
 telemock. The same as node.js, with the standard library.
 
 python node.py CALLS.json: a list of {method, url, headers, body}. Prints one line of JSON a call:
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 
 def call(one: dict[str, Any]) -> dict[str, Any]:
-    """One request through a tunnel of its own."""
+    """Sends one request through a tunnel of its own."""
     proxy = urlsplit(os.environ["HTTPS_PROXY"])
     url = urlsplit(one["url"])
     connection = http.client.HTTPSConnection(

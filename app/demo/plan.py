@@ -1,4 +1,4 @@
-"""What the demo's stand-in node does, call by call, and what must come back.
+"""The calls of the demo's stand-in node, one by one, and the expected answers.
 
 The telemetry request has the 47 parameters that are documented for product version 4.16.1; every
 value is made up.
@@ -14,10 +14,10 @@ from app.demo.host import CA_NAME, CDN, DOWNLOAD, OTHER, download
 
 VERSIONS = ("4.16.1-20904e45", "4.16.2-7c1d9b02")
 ROUNDS = 3  # telemetry requests of each version
-ADDED = {"fc.Wq4": "2", "ai.req": "17", "wpm": "1"}  # what the newer version sends more
+ADDED = {"fc.Wq4": "2", "ai.req": "17", "wpm": "1"}  # fields that only the newer version sends
 MOCKED = len(VERSIONS) * (ROUNDS + 3)
-SPANS = 3  # of one answer by the app
-PASSED = len(VERSIONS) * 2  # the download and the other host
+SPANS = 3  # spans of one answer by the app
+PASSED = len(VERSIONS) * 2  # requests passed through: the download and the other host
 CAPTURES = MOCKED + PASSED
 LINE = "cribl /// living the stream!\n"
 LICENCE = base64.b64encode(b'{"id":"made-up-licence-0000"}').decode()
@@ -25,8 +25,8 @@ GUID = "2f1c9a52-6d0e-4b7a-9c61-0d5f3a7be810"
 
 
 class Call(NamedTuple):
-    """One request of the node. `expect` are parts of what the node reports of the answer; `ours`
-    says whether the certificate must be telemock's or the real host's own."""
+    """One request of the node. `expect` are parts of the answer that the node reports; `ours` says
+    whether the certificate must be telemock's or the real host's."""
 
     method: str
     url: str
@@ -36,7 +36,7 @@ class Call(NamedTuple):
     body: str = ""
 
     def problem(self, got: dict[str, Any]) -> str:
-        """What is wrong with what the node got, "" when nothing is."""
+        """Describes the first difference of the node's answer from the plan, "" without one."""
         what = f"{self.method} {self.url.partition('?')[0]}"
         if "error" in got:
             return f"{what} failed: {got['error']}"

@@ -16,15 +16,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from app.client.running import running_app
 from app.client.source import Source, connect
 from app.contract import names
 from app.contract.actions import ANSWERED, MOCK
 from app.contract.record import CaptureRecord
 from app.demo import backends, host, plan, show
-from app.demo.show import Outcome
+from app.demo.show import DemoOutcome
+from app.escape import as_json as json_of
 from app.run import processes
 from app.run import summary as sent
 from app.settings import Settings
@@ -34,13 +33,13 @@ NODE_SECONDS = 60
 
 
 class DemoError(processes.LocalError):
-    """Something did not come out as it must. The text is meant for people, whole."""
+    """A result differs from the plan. The text is meant for people, whole."""
 
 
 def demo(
     settings: Settings, *, keep: bool = False, as_json: bool = False, otel: bool = False
 ) -> int:
-    """Runs it and prints what happened; with `keep` app, sidecar and real hosts stay up; with
+    """Runs the round and prints the result; with `keep` app, sidecar and real hosts stay up; with
     `otel` traces and metrics go to back ends that are found or started, and stay up too.
 
     Returns 0. Raises DemoError when anything differs from the plan, LocalError when a process does
@@ -75,7 +74,7 @@ def demo(
         with connect(settings, app.url) as source:
             records = _delivered(source, sidecar.boot, began_ns)
         rows = sent.summed(records)
-        outcome = Outcome(
+        outcome = DemoOutcome(
             client=client,
             sent=rows,
             added_fields=_added(records),
@@ -95,7 +94,7 @@ def demo(
             outcome.pids = [child.pid for child in children]
             stack.pop_all()
     if as_json:
-        print(msgspec.json.encode(outcome).decode())
+        print(json_of(outcome))
     else:
         show.outcome(outcome, settings)
     return 0
@@ -129,7 +128,7 @@ def _sidecar_settings(directory: Path, ports: Mapping[str, int]) -> dict[str, st
 
 
 def _node(directory: Path, ca: Path, proxy: str) -> tuple[str, list[str]]:
-    """Runs the stand-in node at both versions: what it is, and what went wrong."""
+    """Runs the stand-in node at both versions; returns the runtime it uses, and the problems."""
     node = shutil.which("node")
     command = [node, str(_HERE / "node.js")] if node else [sys.executable, str(_HERE / "node.py")]
     trusted = directory / "client-ca.pem"
@@ -159,12 +158,12 @@ def _node(directory: Path, ca: Path, proxy: str) -> tuple[str, list[str]]:
         if done.returncode or len(got) != len(calls):
             problems.append(f"the stand-in node ended with {done.returncode}: {done.stderr[-500:]}")
         problems += filter(None, (c.problem(g) for c, g in zip(calls, got, strict=False)))
-        script.unlink()  # it holds the made-up licence id, which must not stay anywhere
+        script.unlink()  # it holds the made-up licence id, which must not stay on disk
     return "Node.js" if node else "Python", problems
 
 
 def _delivered(source: Source, boot: str, since_ns: int) -> list[CaptureRecord]:
-    """The run's captures, once the app has them all; waits for that a few seconds at most."""
+    """Waits, a few seconds at most, until the app has all captures of the run; returns them."""
     deadline = time.monotonic() + 10
     while True:
         found = list(sent.records(source, boot, since_ns))
@@ -183,8 +182,8 @@ def _added(records: list[CaptureRecord]) -> list[str]:
     return sorted(newer - older)
 
 
-def _wrong(outcome: Outcome, records: list[CaptureRecord]) -> Iterator[str]:
-    """What in the captures is not as planned."""
+def _wrong(outcome: DemoOutcome, records: list[CaptureRecord]) -> Iterator[str]:
+    """Yields the captures' differences from the plan."""
     if len(records) != plan.CAPTURES:
         yield f"{len(records)} captures arrived, expected {plan.CAPTURES}"
     mocked = [r for r in records if r.action in ANSWERED]
@@ -203,8 +202,10 @@ def _wrong(outcome: Outcome, records: list[CaptureRecord]) -> Iterator[str]:
         yield "a licence id is in a capture unmasked"
 
 
-def _show_trace(outcome: Outcome, records: list[CaptureRecord], seen: backends.Backends) -> None:
-    """One answered request as Jaeger has it, and where to look. Raises DemoError, LocalError."""
+def _show_trace(
+    outcome: DemoOutcome, records: list[CaptureRecord], seen: backends.Backends
+) -> None:
+    """Prints one answered request's trace from Jaeger, and links. Raises DemoError, LocalError."""
     outcome.trace_id = next(r.trace_id for r in reversed(records) if r.answered_by == "app")
     outcome.backends_stop = seen.stop
     if not seen.jaeger:

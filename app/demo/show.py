@@ -1,4 +1,4 @@
-"""How the demo's outcome is shown to people."""
+"""Prints the demo's outcome for people. Called by `app.demo.round`."""
 
 import sys
 from collections import Counter
@@ -12,8 +12,8 @@ from app.run import summary
 from app.settings import Settings
 
 
-class Outcome(msgspec.Struct, kw_only=True):
-    """What the demo saw; the JSON form is what `--json` prints."""
+class DemoOutcome(msgspec.Struct, kw_only=True):
+    """The demo's result; `--json` prints it."""
 
     client: str
     sent: list[summary.Sent]
@@ -25,15 +25,15 @@ class Outcome(msgspec.Struct, kw_only=True):
     data: str
     api: str
     running: bool  # the API still answers
-    pids: list[int] = []  # of what stays up
-    trace_id: str = ""  # of one answered request, with --otel
+    pids: list[int] = []  # processes that stay up
+    trace_id: str = ""  # trace of one answered request, with --otel
     trace: list[str] = []  # its spans, as a tree
-    links: dict[str, str] = {}  # where to look at traces and metrics
-    backends_stop: str = ""  # what ends Jaeger and Prometheus, which stay up
+    links: dict[str, str] = {}  # URLs that show traces and metrics
+    backends_stop: str = ""  # command that stops Jaeger and Prometheus, which stay up
 
 
-def outcome(found: Outcome, settings: Settings) -> None:
-    """Prints it on stdout; bold heads on a terminal only."""
+def outcome(found: DemoOutcome, settings: Settings) -> None:
+    """Prints the outcome on stdout; bold headings on a terminal only."""
     bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
 
     def say(text: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Records on their way into the store: admitted (`admission`), read (`reading`, `batch`), made
-small (`digest`, `foreign`), and written by the one thread of `writer`, which counts them
-(`counters`) and passes them on (`otlp_logs`). `sidecars` knows who sends.
+"""Takes records into the store: admits bodies (`admission`), reads them (`reading`, `batch`),
+digests records (`digest`, `foreign`), and writes them on one thread (`writer`), which counts them
+(`counters`) and exports them (`otlp_logs`). `sidecars` tracks the senders.
 """

@@ -1,9 +1,9 @@
-"""Admission of request bodies while they are read: a bound in bytes for all of them, a time limit
-and a minimum rate for each, a share for each sender.
+"""Admission of request bodies while they are read: bounds the bytes of all, and each body's time
+and minimum rate, with a fair share for each sender.
 
-Called by the intake in `app.api.routes` and by `app.mock.mock` before anything else is held for a
-request: a client that trickles its body costs a connection and the bytes that it sent, and no slot.
-Over a bound the slowest body is ended, never one that has just begun.
+Called by `app.api.intake` and `app.mock.mock` before a request holds anything else: a client that
+trickles its body costs a connection and the bytes that it sent, and no slot. Over a bound the
+slowest body is ended, never one that has just begun.
 """
 
 import asyncio
@@ -13,21 +13,21 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-ALL_BYTES = 32 << 20  # of bodies that arrive, or arrived and wait for their turn
-EACH = 32  # bodies of one sender that arrive at a time
-WHOLE_S = 30.0  # for a body to arrive whole
-GRACE_S = 5.0  # before its rate counts
-RATE = 2_048  # bytes a second from then on
-STOP_S = 2.0  # for all of them, once the app stops
-_YOUNG_S = 0.5  # a body is not ended for others before it had this time
+ALL_BYTES = 32 << 20  # bound on bodies that are being read, or wait for their turn
+EACH = 32  # bodies that are read at a time of one sender
+WHOLE_S = 30.0  # timeout of one body
+GRACE_S = 5.0  # before the minimum rate applies
+RATE = 2_048  # minimum rate after that, bytes a second
+STOP_S = 2.0  # timeout of all bodies at shutdown
+_YOUNG_S = 0.5  # a body younger than this is not ended in favour of others
 
 
 class Slow(Exception):
-    """The body did not arrive in time, or others needed its place. The text says which."""
+    """The body did not arrive in time, or others needed its place. The text gives the reason."""
 
 
 class Place:
-    """What one body holds, from its first byte until it was made use of."""
+    """One body's share of the bounds, from its first byte until it has been processed."""
 
     def __init__(
         self, arriving: "Arriving", sender: str, limit: asyncio.Timeout, whole_s: float
@@ -49,7 +49,7 @@ class Place:
         return self.came / max(self._passed(), 0.001)
 
     async def more(self, came: int, held: int) -> None:
-        """So many bytes came, of which so many are kept. Waits until there is room for them."""
+        """Adds `came` bytes, of which `held` are kept; waits until there is room for them."""
         if self._arriving.full(held):
             await self._wait(held)
         self._arriving.held += held
@@ -58,7 +58,7 @@ class Place:
         self._allow()
 
     async def _wait(self, held: int) -> None:
-        """For room, which is not this body's fault: its rate does not suffer."""
+        """Waits for room. Its rate does not count this time, which is not the body's fault."""
         since = time.monotonic()
         self.waits = True
         if not self.ending:
@@ -68,19 +68,19 @@ class Place:
         self._waited += time.monotonic() - since
 
     def whole(self) -> None:
-        """All of it came: no time limit any more."""
+        """Ends the time limit: the body is complete."""
         self.arrived = True
         if not self._limit.expired():
             self._limit.reschedule(None)
 
     def end(self) -> None:
-        """For the sake of others."""
+        """Ends the body in favour of others."""
         self.ended_by = "crowded"
         self._limit.reschedule(0)
 
     @property
     def ending(self) -> bool:
-        """Its task is told already, or will be at once."""
+        """True if the body's task has been cancelled, or is about to be."""
         return self.ended_by != "slow" or self._limit.expired()
 
     def hurry(self) -> None:
@@ -98,7 +98,7 @@ class Place:
 
 
 class Arriving:
-    """For the event loop alone. `told` gets the reason for each body that was ended."""
+    """The bodies being read; for the event loop only. `told` gets the reason of each ended body."""
 
     def __init__(
         self, told: Callable[[str], None], *, size: int = ALL_BYTES, each: int = EACH
@@ -107,14 +107,14 @@ class Arriving:
         self._size = size
         self._each = each
         self.held = 0
-        self.last = math.inf  # time of the loop after which no body is waited for
+        self.last = math.inf  # loop time after which no body is waited for
         self._places: set[Place] = set()
         self._senders: Counter[str] = Counter()
         self._left = asyncio.Event()
 
     @asynccontextmanager
     async def place(self, sender: str, whole_s: float = WHOLE_S) -> AsyncIterator[Place]:
-        """For one body; its bytes count until the end of the block. Raises Slow."""
+        """Takes a place for one body; its bytes count until the block ends. Raises Slow."""
         limit = asyncio.timeout(None)
         try:
             async with limit:
@@ -134,25 +134,25 @@ class Arriving:
             raise Slow(ENDED[place.ended_by]) from None
 
     def stop(self) -> None:
-        """The app's end waits for what is about to arrive, not as long as a slow one may take."""
+        """Cuts all time limits to STOP_S: the shutdown waits only for nearly complete bodies."""
         self.last = min(self.last, asyncio.get_running_loop().time() + STOP_S)
         for place in self._places:
             place.hurry()
 
     def full(self, size: int) -> bool:
-        """So many bytes more are too many. What is more than all may be goes alone."""
+        """True if `size` more bytes exceed the bound. A larger body than that is taken alone."""
         return bool(self.held and self.held + size > self._size)
 
     async def room(self, size: int) -> None:
         while self.full(size):
             self._left.clear()
             self._end_slowest()
-            with suppress(TimeoutError):  # then another is not young any more
+            with suppress(TimeoutError):  # by then another body is old enough
                 async with asyncio.timeout(_YOUNG_S):
                     await self._left.wait()
 
     def _end_slowest(self, sender: str = "") -> None:
-        """Of all bodies that still arrive, or of that sender's, but for the young."""
+        """Ends the slowest body that is not young and still arrives, of all or of that sender's."""
         until = time.monotonic() - _YOUNG_S
         coming = [p for p in self._places if not (p.arrived or p.ending)]
         slow = [
@@ -162,7 +162,7 @@ class Arriving:
         ]
         if slow:
             min(slow, key=lambda p: p.rate).end()
-        elif coming and all(p.waits for p in self._places):  # for each other
+        elif coming and all(p.waits for p in self._places):  # a deadlock: each waits for room
             max(coming, key=lambda p: p.began).end()
 
     def _leave(self, place: Place) -> None:

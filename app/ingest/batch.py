@@ -1,7 +1,7 @@
-"""A batch of records as a sidecar sends it: bounded, decompressed, taken apart.
+"""Reads a sidecar's batch of records: bounds, decompresses and splits it.
 
-Called by `app.ingest.reading` and the route in `app.api.routes`. A line that is no record is
-refused alone; the others are kept.
+Called by `app.ingest.reading` and `app.api.intake`. A line that is no record is refused alone; the
+others are kept.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import zstandard
 
 from app.auth import Pod
 from app.contract import account
+from app.contract.account import Receipt, RefusedRecord
 from app.contract.names import HEADER_ACCOUNTS
 from app.contract.record import RecordError, short
 from app.ingest.admission import Place
@@ -24,15 +25,15 @@ from app.store import Incoming, Told, Written
 WIRE_CAP = 8 << 20  # bytes of a batch as sent
 BATCH_CAP = 64 << 20  # bytes of a batch, decompressed
 LINES_CAP = 10_000  # records of a batch
-BUDGET = 16 << 20  # bytes of records that wait for the disk
-DECODING = 64 << 20  # bytes of batches that are decompressed at a time
+BUDGET = 16 << 20  # bytes of records that wait to be written
+DECODING = 64 << 20  # bytes of batches that are decompressed at the same time
 _PIECE = (
     4 << 10
-)  # of compressed input at a time: at the worst ratios it becomes some 100 MiB at once
+)  # compressed bytes fed at a time: at the worst ratios they become some 100 MiB at once
 
 
 class BatchError(ValueError):
-    """A batch that cannot be read at all; `status` is the HTTP status that says so."""
+    """The batch cannot be read at all; `status` is the HTTP status of the answer."""
 
     def __init__(self, status: int, message: str, hint: str) -> None:
         super().__init__(message)
@@ -40,39 +41,21 @@ class BatchError(ValueError):
         self.hint = hint
 
 
-class Refused(msgspec.Struct, omit_defaults=True):
-    """`line` counts from 1; `id` stands where it could be read."""
-
-    line: int
-    reason: str
-    id: str = ""
-
-
-class Receipt(msgspec.Struct, omit_defaults=True):
-    """What became of a batch. Refused records are not to be sent again; the rest are on disk.
-    `accounts`: of each boot whose account was taken, how many of its records are stored."""
-
-    stored: int
-    duplicates: int
-    refused: list[Refused]
-    accounts: dict[str, int] = {}
-
-
-class Batch(NamedTuple):
+class ReadBatch(NamedTuple):
     records: list[Incoming]
-    refused: list[Refused]
+    refused: list[RefusedRecord]
 
 
 class Budget:
-    """Bytes that a stage of the intake holds at a time; a batch larger than all of it goes alone.
-    So many small batches share a commit, and large ones do not fill the memory."""
+    """Bounds the bytes in one stage of the intake; a batch larger than the bound is taken alone. So
+    many small batches share a commit, and large ones do not fill the memory."""
 
     def __init__(self, size: int) -> None:
         self._free = self._size = size
         self._given = asyncio.Event()
 
     async def take(self, size: int) -> int:
-        """Waits until there is room; returns what is to be given back."""
+        """Waits until there is room; returns the size to give back."""
         size = min(size, self._size)
         while self._free < size:
             self._given.clear()
@@ -86,7 +69,7 @@ class Budget:
 
 
 async def read_body(chunks: AsyncIterator[bytes], place: Place) -> bytes:
-    """The body as sent. Raises BatchError over the cap."""
+    """Reads the body as sent. Raises BatchError over the cap."""
     pieces = []
     async for chunk in chunks:
         await place.more(len(chunk), len(chunk))
@@ -100,21 +83,21 @@ async def read_body(chunks: AsyncIterator[bytes], place: Place) -> bytes:
 
 
 def plain_size(body: bytes, encoding: str) -> int:
-    """Bytes that the body takes when it is decompressed, at most."""
+    """The most bytes that the decompressed body can take."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return len(body)
     if encoding == "zstd":
         with contextlib.suppress(zstandard.ZstdError):
-            # Holds the frame more, or does another follow it, then it is refused.
+            # A frame that holds more, or is followed by another, is refused later.
             if 0 <= (size := zstandard.frame_content_size(body)) <= BATCH_CAP:
                 return size
     return BATCH_CAP
 
 
-def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -> Batch:
-    """What `ready` makes of the lines in a body, and those in which it finds no record. Runs in a
-    thread: takes up to a second.
+def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -> ReadBatch:
+    """Applies `ready` to each line of a body; collects the lines that are no records. Takes up to a
+    second, so it runs in a thread.
 
     Raises BatchError.
     """
@@ -124,8 +107,8 @@ def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -
         raise BatchError(
             413, f"the batch holds more than {LINES_CAP} records", "send fewer records at once"
         )
-    batch = Batch([], [])
-    # As a file, because that finds the ends of lines eight times as fast as `split` does.
+    batch = ReadBatch([], [])
+    # A file finds line ends eight times as fast as `split` does.
     for number, line in enumerate(io.BytesIO(plain), 1):
         line = line.strip(b"\r\n ")
         if not line:
@@ -133,18 +116,18 @@ def read_batch(body: bytes, encoding: str, ready: Callable[[bytes], Incoming]) -
         try:
             batch.records.append(ready(line))
         except RecordError as e:
-            batch.refused.append(Refused(number, short(str(e)), _id(line)))
+            batch.refused.append(RefusedRecord(number, short(str(e)), _id(line)))
     return batch
 
 
-def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming]) -> int:
-    """Make every record one of that pod, whatever it says; how many said otherwise."""
+def bind(batch: ReadBatch, pod: Pod, ready: Callable[[bytes], Incoming]) -> int:
+    """Assigns every record to this pod; returns how many named another."""
     bound = 0
     for at, incoming in enumerate(batch.records):
         named = incoming.record.workload
         if (named.namespace, named.pod, named.uid) == pod:
             continue
-        whole = _fields(incoming.line)  # those that this version does not know stay
+        whole = _fields(incoming.line)  # keeps fields that this version does not know
         workload = _fields(whole.get("workload", b"{}"))
         names = {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
         bound_to = whole | {"workload": workload | names}
@@ -156,14 +139,14 @@ def bind(batch: Batch, pod: Pod, ready: Callable[[bytes], Incoming]) -> int:
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class _Named(msgspec.Struct):
+class _Identified(msgspec.Struct):
     boot: str
     seq: int
 
 
 def _id(line: bytes) -> str:
     try:
-        named = msgspec.json.decode(line, type=_Named)
+        named = msgspec.json.decode(line, type=_Identified)
     except (ValueError, RecursionError):
         return ""
     return short(f"{named.boot}-{named.seq}")
@@ -178,12 +161,12 @@ def _plain(body: bytes, encoding: str) -> bytes:
         )
     plain = bytearray()
     try:
-        inflate: Any  # both kinds say `eof` and `unused_data`
+        inflate: Any  # both libraries have `eof` and `unused_data`
         if encoding == "gzip":
             inflate = zlib.decompressobj(wbits=31)
         else:
             inflate = zstandard.ZstdDecompressor(max_window_size=BATCH_CAP).decompressobj()
-        # In pieces, because zstandard gives the whole output of a call at once.
+        # In pieces, because zstandard returns a call's whole output at once.
         for start in range(0, len(body), _PIECE):
             plain += inflate.decompress(body[start : start + _PIECE])
             if len(plain) > BATCH_CAP:
@@ -209,10 +192,10 @@ def _plain(body: bytes, encoding: str) -> bytes:
 
 
 def told_by(headers: Mapping[str, str], pod: Pod | None) -> list[Told]:
-    """What a sidecar says beside the batch of its numbers."""
+    """Decodes a sidecar's accounts of its numbers, from the batch's headers."""
     accounts = account.decode(headers.get(HEADER_ACCOUNTS, "[]"))
     return [Told(a, pod.namespace if pod else "", pod.name if pod else "") for a in accounts]
 
 
-def receipt(batch: Batch, written: Written) -> Receipt:
+def receipt(batch: ReadBatch, written: Written) -> Receipt:
     return Receipt(len(written.stored), written.duplicates, batch.refused, dict(written.accounts))

@@ -1,7 +1,7 @@
-"""What is counted of records once they are stored: who sent what, where to, and what is new.
+"""Counts stored records for metrics: senders, destinations, and what is new.
 
-Called by the writer in `app.ingest.writer` with each group that it committed. Sums are made for a
-group first: records of one group are much alike, and an instrument costs more than a dict.
+Called by `app.ingest.writer` with each committed group. It sums a group first: its records are much
+alike, and an instrument costs more than a dict.
 """
 
 import re
@@ -13,10 +13,10 @@ from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
 from app.store import Incoming, Written
 
-# Why the app itself loses a record: ids of `app.contract.record.REASONS`.
+# The app's own reasons for losing a record: ids of `app.contract.record.REASONS`.
 LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unmaskable")
 
-# Of generated names: no vowels, so that no word comes out, and nothing that looks like another.
+# The alphabet of generated names: no vowels, so no words, and no look-alikes.
 _RANDOM = "bcdfghjklmnpqrstvwxz2456789"
 _POD = re.compile(
     rf"(.+?)(?:(?:-(?:[{_RANDOM}]{{6,10}}|[0-9]{{8,10}}))?-[{_RANDOM}]{{5}}|-[0-9]{{1,5}})"
@@ -24,7 +24,7 @@ _POD = re.compile(
 
 
 class Counting:
-    """One thread at a time."""
+    """Not thread-safe: one thread at a time."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -33,13 +33,13 @@ class Counting:
         metrics.set("telemock.store.failing", 0)
 
     def expect(self, profiles: Iterable[str]) -> None:
-        """Show what is new in these from 0 on, so that an alert sees the first one."""
+        """Starts counters of new things at 0 for these: alerts see the first increase."""
         for profile in ("", *profiles):
             self._metrics.add("telemock.inventory.new_fields", (profile,), 0)
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
 
     def stored(self, group: Sequence[Incoming], written: Written) -> None:
-        sums: dict[_Alike, list[int]] = defaultdict(lambda: [0, 0])  # records, bytes that left
+        sums: dict[_Alike, list[int]] = defaultdict(lambda: [0, 0])  # records, bytes sent
         for index in written.stored:
             sum = sums[_alike(group[index].record)]
             sum[0] += 1
@@ -65,7 +65,7 @@ _Alike = tuple[str, str, str, str, int, str, str, str, str, bool]
 
 
 def _alike(record: CaptureRecord) -> _Alike:
-    """What the instruments tell records apart by; at last, whether it has a request of its own."""
+    """The labels of the instruments; the last item is True for a request of its own."""
     response, by = record.response, record.workload
     return (
         record.kind, record.action, record.profile, record.rule, response.status if response else 0,
@@ -75,7 +75,7 @@ def _alike(record: CaptureRecord) -> _Alike:
 
 @lru_cache(maxsize=4096)
 def workload(pod: str) -> str:
-    """The pod's name without what its controller put behind its own: a Deployment's hash and five
-    letters, a CronJob's time and five, a DaemonSet's or Job's five, a StatefulSet's number."""
+    """The pod's name without its controller's suffix: a Deployment's hash and five letters, a
+    CronJob's time and five, a DaemonSet's or Job's five, a StatefulSet's number."""
     found = _POD.fullmatch(pod)
     return found[1] if found else pod

@@ -1,9 +1,9 @@
-"""A line on arrival: the record in it, and what store, counters and log files take from it, worked
-out in one go.
+"""Digests a line on arrival: decodes its record, and derives in one pass all that the store,
+counters and log files need.
 
-Called for each line of a sidecar's batch, and by `app.ingest.writer` with what the mock answered. A
-whole record is some 160 objects, and a batch of them is larger than a processor's cache: each
-further look at them would cost as much as decoding them again. So only a narrow part is handed on.
+Called for each line of a sidecar's batch, and by `app.ingest.writer` with the mock's own. A whole
+record is some 160 objects, and a batch of them exceeds a processor's cache: to read them again
+would cost as much as to decode them again. So only a narrow part is handed on.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from app.logs.files import request_log
 from app.store import Decoded
 from app.store.facts import facts, narrowed
 
-# How a rule reads the bodies it takes: (profile, rule) -> decoders of `app.contract.body`.
+# (profile, rule) -> decoders of `app.contract.body` for bodies that the rule takes.
 Decoders = Callable[[str, str], Sequence[str]]
 
 
@@ -27,12 +27,12 @@ def _no_profiles() -> Masker:
 
 
 def digest(line: bytes, decoders: Decoders, masker: Callable[[], Masker] = _no_profiles) -> Decoded:
-    """`masker` is for fields that are not known here. Raises RecordError."""
+    """Digests a line. `masker` masks fields that are unknown here. Raises RecordError."""
     record = decode(line)
     return digested(record, admitted(line, record, masker), decoders)
 
 
 def digested(record: CaptureRecord, line: bytes, decoders: Decoders) -> Decoded:
-    """Of a record whose masked line is known. What remains of it is handed on."""
+    """Digests a record whose masked line is known; narrows the record in place."""
     known, log_line = facts(record, decoders(record.profile, record.rule)), request_log(record)
     return Decoded(narrowed(record), known, line, log_line)

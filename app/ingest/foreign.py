@@ -1,8 +1,8 @@
-"""What a line holds beside the record that this version reads in it: fields of a newer sidecar, or
-of one that is damaged or hostile; and a time that cannot be.
+"""Handles foreign parts of a line: fields that this version does not know, from a newer, damaged or
+hostile sidecar; and impossible times.
 
-Called by `app.ingest.digest` and `app.runtime`. Decoding skips such fields unread, but they stay in
-the stored bytes and so reach every output: here they are read, and masked as all others are.
+Called by `app.ingest.digest` and `app.runtime`. Decoding skips such fields, but they stay in the
+stored bytes and so reach every output: here they are masked like all others.
 """
 
 import json
@@ -13,34 +13,33 @@ from typing import Any
 import msgspec
 
 from app.contract.masking.masker import Masker
-from app.contract.record import CaptureRecord, RecordError, encode
+from app.contract.record import ADDED, CaptureRecord, RecordError, encode
 
-_AHEAD_NS = 86_400 * 10**9  # that a sender's clock may be ahead of ours
-_EARLIEST_NS = 1_577_836_800 * 10**9  # 2020: a clock that says less was never set
+_AHEAD_NS = 86_400 * 10**9  # tolerance for a sender's clock that is fast
+_EARLIEST_NS = 1_577_836_800 * 10**9  # 2020: an earlier time means that the clock was never set
 
 
 def believable(time_ns: int) -> bool:
-    """Whether a record's time may be kept. One far ahead would stand before all others and outlive
-    them; one of a clock that was never set would be dropped at once as too old."""
+    """False for a time far ahead, which would sort first and outlive all others, or from a clock
+    that was never set, which retention would drop at once."""
     return _EARLIEST_NS <= time_ns <= time.time_ns() + _AHEAD_NS
 
 
 def timed(line: bytes) -> bytes:
-    """The line with the time of its arrival in place of one that cannot be, which it keeps as
-    `clock_ns`."""
+    """Replaces an impossible time by the time of arrival, and keeps it as `clock_ns`."""
     fields = _fields(line)
     fields |= {"clock_ns": fields["time_ns"], "time_ns": _raw(str(time.time_ns()).encode())}
     return msgspec.json.encode(fields)
 
 
 def admitted(line: bytes, record: CaptureRecord, masker: Callable[[], Masker]) -> bytes:
-    """The line as it is to be kept: as it came, but where something in it had to be masked.
-    `record` is what decoding found in it, and changes with it.
+    """Returns the line to store: unchanged, unless something in it had to be masked. `record` is
+    the line decoded, and changes with it.
 
-    Raises RecordError where it is no JSON that every reader takes.
+    Raises RecordError if the line is not JSON that every reader accepts.
     """
     if encode(record) == line:
-        return line  # there is nothing but what decoding saw
+        return line  # it holds only what was decoded
     try:
         given = msgspec.json.decode(line)
         shadowed = [] if msgspec.json.encode(given) == line else _shadowed(line)
@@ -50,14 +49,15 @@ def admitted(line: bytes, record: CaptureRecord, masker: Callable[[], Masker]) -
     if not more and not shadowed:
         return line
     masked, hidden = masker().foreign(record, [more, shadowed])
-    masked.pop("trace_url", None)  # ours, which the API adds
+    for name in ADDED:  # the API's own fields
+        masked.pop(name, None)
     if masked == more and hidden == shadowed:
         return line
     return msgspec.json.encode(_merged(msgspec.to_builtins(record), masked))
 
 
 def _shadowed(line: bytes) -> list[dict[str, Any]]:
-    """Fields whose name comes again in the same object: readers see the last only."""
+    """Fields whose name is repeated in the same object: readers only see the last."""
     found: list[dict[str, Any]] = []
 
     def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _shadowed(line: bytes) -> list[dict[str, Any]]:
 
 
 def _unknown(given: dict[str, Any], known: msgspec.Struct) -> dict[str, Any]:
-    """The part of a document that has no place in the struct."""
+    """The part of a document that the struct has no fields for."""
     found = {}
     for name, value in given.items():
         if name not in known.__struct_fields__:

@@ -1,8 +1,7 @@
-"""Stored records as OTLP log records, for people who keep what leaves in Loki, Elastic or the like.
+"""Converts stored records to OTLP log records, for users of Loki, Elastic and the like.
 
-Called by the writer in `app.ingest.writer` after the commit, only where OTEL_LOGS_EXPORTER=otlp
-asks for it. The body is the record's JSON, masked as it was stored; what such systems index stands
-beside it as attributes.
+Called by `app.ingest.writer` after the commit, only if OTEL_LOGS_EXPORTER=otlp. The body is the
+record's JSON, masked as stored; the fields that such systems index are also attributes.
 """
 
 import msgspec
@@ -18,7 +17,7 @@ _LEVELS = {"WARNING": "WARN", "ERROR": "ERROR", "CRITICAL": "ERROR"}
 
 
 class _Ids(msgspec.Struct):
-    """What the record on its way lacks."""
+    """Ids that a narrowed record lacks."""
 
     trace_id: str = ""
     span_id: str = ""

@@ -1,7 +1,7 @@
-"""Where and when a batch is read: a few records in the event loop, more of them in a thread, and
-no more at a time than the memory takes.
+"""Schedules the reading of batches: a few records on the event loop, more in a thread, with bounded
+memory.
 
-Called by the route in `app.api.routes`; what reading is stands in `app.ingest.batch`.
+Called by `app.api.intake`; `app.ingest.batch` does the reading.
 """
 
 import asyncio
@@ -11,25 +11,22 @@ from collections.abc import Callable
 import zstandard
 
 from app.auth import Pod
-from app.ingest.batch import Batch, bind, read_batch
+from app.ingest.batch import ReadBatch, bind, read_batch
 from app.store import Incoming
 
 log = logging.getLogger(__name__)
 
-# A sidecar sends about a record a minute, and a thread costs more than reading one. This many take
-# the event loop up to a millisecond.
+# A sidecar sends about a record a minute, and a thread costs more than reading it. This many block
+# the event loop for up to a millisecond.
 _FEW, _FEW_BYTES = 4, 8 << 10  # lines; bytes as sent, and decompressed
 
-_frame = zstandard.ZstdDecompressor()  # of the event loop alone
+_frame = zstandard.ZstdDecompressor()  # for the event loop only
 
 
 async def read(
     body: bytes, encoding: str, pod: Pod | None, ready: Callable[[bytes], Incoming]
-) -> tuple[Batch, int]:
-    """The batch, of that pod alone where there is one; how many records named another.
-
-    Raises BatchError.
-    """
+) -> tuple[ReadBatch, int]:
+    """Reads a batch, bound to `pod` if given. Returns it, and how many records named another."""
     few = _few(body, encoding)
     if few is None:
         return await asyncio.to_thread(_read, body, encoding, pod, ready)
@@ -37,14 +34,14 @@ async def read(
 
 
 def _few(body: bytes, encoding: str) -> bytes | None:
-    """The lines of a small batch, as sidecars compress it. None of any other, and of what is no
-    such batch: `read_batch` says why."""
+    """The lines of a small batch as sidecars compress it; None for any other batch, and for an
+    invalid one: `read_batch` explains it."""
     if encoding != "zstd" or len(body) > _FEW_BYTES:
         return None
     try:
         if not 0 <= zstandard.frame_content_size(body) <= _FEW_BYTES:
             return None
-        # Never gives more than that: it is an error when the frame holds more than it says.
+        # Bounded: a frame that holds more than it declares is an error.
         plain = _frame.decompress(body, allow_extra_data=False)
     except zstandard.ZstdError:
         return None
@@ -53,6 +50,6 @@ def _few(body: bytes, encoding: str) -> bytes | None:
 
 def _read(
     body: bytes, encoding: str, pod: Pod | None, ready: Callable[[bytes], Incoming]
-) -> tuple[Batch, int]:
+) -> tuple[ReadBatch, int]:
     batch = read_batch(body, encoding, ready)
     return batch, bind(batch, pod, ready) if pod else 0

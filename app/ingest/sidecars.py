@@ -1,7 +1,7 @@
-"""Which sidecars the app has heard of lately, and which went silent without taking leave.
+"""Tracks sidecars: seen lately, or silent without having said goodbye.
 
-Told by the routes in `app.api.routes` that sidecars call, read for the metrics. In memory: after a
-start of the app it fills again within the time between two questions for profiles.
+`app.api.intake` and `app.api.profiles` report their requests; metrics read the counts. In memory:
+after a restart it fills again when each sidecar next asks for profiles.
 """
 
 import time
@@ -14,9 +14,9 @@ LATELY_S = 150.0  # a sidecar asks every 5 s; in a large fleet, and after failur
 QUESTIONS_S = (
     100  # for profiles, of all sidecars together in a second: about a tenth of a processor
 )
-REMEMBERED_S = 3600.0  # that a silent one is told of
+REMEMBERED_S = 3600.0  # a silent sidecar is counted for this long
 _NAME_CAP = 64  # characters
-MOST = 50_000  # that are remembered; beyond it the one not heard of for longest goes
+MOST = 50_000  # sidecars remembered; beyond it the one silent for longest is evicted
 
 
 class Counts(NamedTuple):
@@ -25,15 +25,15 @@ class Counts(NamedTuple):
 
 
 class Sidecars:
-    """One thread at a time."""
+    """Not thread-safe: one thread at a time."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._heard: dict[str, float] = {}  # the one not heard of for longest first
+        self._heard: dict[str, float] = {}  # name -> time; the one silent for longest first
 
     def heard(self, pod: Pod | None, name: str, *, leaving: bool) -> None:
-        """`name` is what the sidecar calls itself, "" when others ask; only on a laptop, where
-        there is no pod, it tells one from another. Who is leaving is not missed."""
+        """Notes a sidecar's request. `name` is its own id, "" for other callers; it counts only on
+        a laptop, where there is no pod. A sidecar that is `leaving` will not count as silent."""
         key = "/".join(pod) if pod else name[:_NAME_CAP]
         if not key:
             return
@@ -45,7 +45,7 @@ class Sidecars:
             del self._heard[next(iter(self._heard))]
 
     def again_s(self) -> int:
-        """After how many seconds a sidecar should ask for profiles again; it keeps to 5 to 60."""
+        """Seconds after which a sidecar should ask for profiles again; it stays within 5 to 60."""
         return len(self._heard) // QUESTIONS_S
 
     def counts(self) -> Counts:

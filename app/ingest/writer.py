@@ -1,8 +1,8 @@
-"""Records on their way into the store: batches of sidecars, and what the mock itself answered.
+"""Writes records to the store: batches of sidecars, and the mock's own.
 
-`Writer` is the one thread that writes; batches that wait together share a transaction. After the
-commit it appends to the log files and counts. The route stands in `app.api.routes`, what it reads
-in `app.ingest.batch`.
+`RecordWriter` owns the one thread that writes; batches that wait together share a transaction.
+After the commit it appends to the log files and counts. `app.api.intake` calls it with what
+`app.ingest.batch` read.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from app.contract.masking.masker import Masker
 from app.contract.printable import place
-from app.contract.record import CaptureRecord, encode
+from app.contract.record import CaptureRecord, encode, rough_size
 from app.ingest.counters import Counting
 from app.ingest.digest import Decoders, digested
 from app.ingest.otlp_logs import log_record
@@ -25,10 +25,10 @@ from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 from app.store import Incoming, Store, StoreError, StoreFull, Told, Written
 
-QUEUE_CAP = 10_000  # records of the mock that wait
-QUEUE_BYTES = 64 << 20  # about as many bytes of them
+QUEUE_CAP = 10_000  # the mock's records that wait
+QUEUE_BYTES = 64 << 20  # bytes of these, about
 GROUP_BYTES = 8 << 20  # records that share a transaction, about
-_LINES = 32  # of the request log at a time: they stay in the processor's cache
+_LINES = 32  # lines of the request log in one write: they fit the processor's cache
 RETRY_S = 1.0  # between attempts to write after a failure
 
 log = logging.getLogger(__name__)
@@ -41,11 +41,11 @@ class _Waiting(NamedTuple):
     done: Callable[[Written | BaseException], None]
 
 
-_Own = tuple[CaptureRecord | Incoming, int]  # not masked yet, or ready; and its size
+_Own = tuple[CaptureRecord | Incoming, int]  # a record (unmasked) or its digest; and its size
 
 
-class Writer:
-    """Owns the thread between `start` and `close`. The store stays its owner's."""
+class RecordWriter:
+    """Owns the thread between `start` and `close`. The caller owns the store."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Writer:
         boot: str,
         lacking: Callable[[], str] = lambda: "",
     ) -> None:
-        """`lacking` says why the store's directory takes no more, "" when it does."""
+        """`lacking` returns why the store's directory takes no writes, "" when it does."""
         self._store = store
         self._lacking = lacking
         self._masker = masker
@@ -68,14 +68,14 @@ class Writer:
         self._exporter = exporter
         self.counting = Counting(metrics)
         self.boot = boot
-        self.dropped: dict[str, int] = {}  # the mock's own records that were lost, by reason
-        self.problem = ""  # why nothing can be stored, a sentence, for as long as it lasts
-        self._losing = ""  # then: the reason for which records are lost
+        self.dropped: dict[str, int] = {}  # lost records of the mock, by reason
+        self.problem = ""  # a sentence while nothing can be stored, else ""
+        self._losing = ""  # the reason of losses during that time
         self._seq = 0
         self._batches: deque[_Waiting] = deque()
         self._own: deque[_Own] = deque()
         self._own_bytes = 0
-        self._in_hand = 0  # of the mock's own records, those that are being written
+        self._in_hand = 0  # the mock's records that are being written
         self._changed = threading.Condition()
         self._closing = False
         self._retry_at = 0.0
@@ -86,18 +86,18 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """The mock's own records that are not stored yet."""
+        """The number of the mock's records that are not stored yet."""
         return len(self._own) + self._in_hand
 
     def reserve(self) -> int:
-        """The next sequence number; one that is never added shows as a missing record."""
+        """Returns the next sequence number; if it is never added, a record shows as missing."""
         with self._changed:
             self._seq += 1
             return self._seq
 
     def add(self, record: CaptureRecord) -> bool:
-        """Take one of the mock's own records, unmasked. Never waits; False when it was dropped."""
-        size = _rough_size(record)
+        """Queues a record of the mock, unmasked. Never blocks; False when it was dropped."""
+        size = rough_size(record)
         with self._changed:
             fits = len(self._own) < QUEUE_CAP and self._own_bytes + size <= QUEUE_BYTES
             if fits and not self._closing:
@@ -109,8 +109,8 @@ class Writer:
         return False
 
     async def write(self, batch: list[Incoming], told: Sequence[Told] = ()) -> Written:
-        """Returns after the commit. Raises StoreError; then nothing of the batch was kept, nor of
-        what its sender `told`."""
+        """Returns after the commit. On StoreError nothing is stored, neither of the batch nor of
+        the accounts its sender `told`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Written] = loop.create_future()
 
@@ -123,7 +123,7 @@ class Writer:
                 future.set_result(outcome)
 
         def done(outcome: Written | BaseException) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the caller is gone
                 loop.call_soon_threadsafe(settle, outcome)
 
         with self._changed:
@@ -134,8 +134,8 @@ class Writer:
         return await future
 
     def close(self, timeout: float) -> int:
-        """Write what waits, then end the thread; the number of records that could not be written
-        within `timeout` seconds."""
+        """Writes what waits, then ends the thread. Returns the number of records that could not be
+        written within `timeout` seconds."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -150,7 +150,7 @@ class Writer:
         while True:
             with self._changed:
                 while not self._ready():
-                    if self._closing:  # then nothing waits
+                    if self._closing:  # nothing waits
                         return
                     again = self._own or self.problem
                     self._changed.wait(
@@ -186,8 +186,8 @@ class Writer:
         return batches, own
 
     def _write_group(self, batches: list[_Waiting], own: list[_Own]) -> bool:
-        """True when all of it is stored. A batch that fails is its sender's again; the mock's own
-        records go back to the queue."""
+        """Writes one transaction; True when all of it is stored. A failed batch goes back to its
+        sender; the mock's own records go back to the queue."""
         mine = [(i, size) for record, size in own if (i := self._encoded(record))]
         group = [i for b in batches for i in b.records] + [i for i, _ in mine]
         try:
@@ -200,7 +200,7 @@ class Writer:
             for batch in batches:
                 batch.done(e)
             return False
-        except Exception as e:  # one record must neither end the thread nor take others with it
+        except Exception as e:  # one record must not end the thread, nor cost the others
             log.error("a group of %d records could not be written: %s", len(group), place(e))
             if len(batches) + len(mine) > 1:
                 parts: list[tuple[list[_Waiting], list[_Own]]] = [([b], []) for b in batches] + [
@@ -235,14 +235,14 @@ class Writer:
         self._metrics.set("telemock.store.failing", 1)
 
     def _works(self) -> None:
-        """A small batch may find room where others do not: then it is not over yet."""
+        """Ends the failure, unless the disk is full: a small batch may fit where others do not."""
         if self.problem and not self._lacking():
             self.problem = self._losing = ""
             self._metrics.set("telemock.store.failing", 0)
             log.info("records are stored again")
 
     def _try_again(self) -> None:
-        """When nothing waits after a failure: whether a record could be stored now."""
+        """Tests the store after a failure when nothing waits to be written."""
         try:
             self._store.write([])
             self._works()
@@ -251,15 +251,15 @@ class Writer:
         self._retry_at = time.monotonic() + RETRY_S
 
     def _encoded(self, record: CaptureRecord | Incoming) -> Incoming | None:
-        """Masked, once: a token must not become the token of a token."""
+        """Masks once: a token must not be masked again."""
         if not isinstance(record, CaptureRecord):
             return record
         try:
             masked = self._masker().record(record)
             return digested(masked, encode(masked), self._decoders)
-        except Exception as e:  # whatever it is, what could not be masked is not written
+        except Exception as e:  # unmasked content is never written
             log.error("a record of the mock could not be masked: %s", place(e))
-            self._forget([(record, _rough_size(record))], "unmaskable")
+            self._forget([(record, rough_size(record))], "unmaskable")
             return None
 
     def _forget(self, own: Sequence[_Own], reason: str) -> None:
@@ -284,23 +284,3 @@ class Writer:
                 self._files.sidecar(incoming.record)
             if self._exporter.logs:
                 self._exporter.log(log_record(incoming))
-
-
-def _rough_size(record: CaptureRecord) -> int:
-    """Bytes that a record holds in memory, about: bodies and pairs, which a client chooses."""
-    size = 1000
-    for part in (record.request, record.response, record.message):
-        body = getattr(part, "body", None)
-        if body is not None:
-            size += len(body.text or "") + len(body.base64 or "")
-    for pairs in _pairs(record):
-        size += sum(len(n) + len(v) + 100 for n, v in pairs)
-    return size
-
-
-def _pairs(record: CaptureRecord) -> Iterable[list[tuple[str, str]]]:
-    if record.request:
-        yield record.request.query
-        yield record.request.headers
-    if record.response:
-        yield record.response.headers

@@ -1,7 +1,7 @@
 """Injection: the one description of a sidecar in a pod, for the webhook and for manifests.
 
 `pod` is the pure function; `webhook`, `server`, `namespaces`, `events` and `ca_bundle` are the
-injector's process; `manifest` and `snippet` serve those who want no webhook.
+injector's process; `manifest` and `snippet` work without a webhook.
 """
 
 from app.inject.patch import patch

@@ -1,20 +1,18 @@
-"""What a pod's annotations ask for, over the release's choices."""
+"""Reads a pod's annotations, which override the release's choices. Called by `app.inject.pod`."""
 
-import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import NamedTuple
 
 from app.contract import names
 from app.contract.actions import MODES
+from app.contract.instant import until
 from app.contract.rules import Profile
+from app.contract.settings import listed
 from app.inject.reasons import Reason, reason
 from app.inject.settings import REDIRECTS, InjectSettings
 from app.trust import ADDED, REPLACED
 
-_DURATION = re.compile(r"[0-9]{1,6}[smhd]")
-
-# What `trust` may name: runtimes, and the variables themselves.
+# Values that `trust` may list: runtimes, and the variables themselves.
 RUNTIMES: Mapping[str, tuple[str, ...]] = {
     "node": ("NODE_EXTRA_CA_CERTS",),
     "deno": ("DENO_CERT",),
@@ -28,17 +26,17 @@ _VARIABLES = {name: (name,) for name in (*ADDED, *REPLACED)}
 
 
 class Wishes(NamedTuple):
-    """`redirect` is still auto where nobody chose; `all_until` "" never ends."""
+    """A pod's choices. `redirect` is still auto if nobody chose; `all_until` "" means no end."""
 
     profiles: tuple[Profile, ...]
     mode: str
     redirect: str
-    trust: tuple[str, ...]  # variables besides NODE_EXTRA_CA_CERTS
+    trust: tuple[str, ...]  # set besides NODE_EXTRA_CA_CERTS
     all_until: str
 
 
 def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes | list[Reason]:
-    """Or what is wrong with each annotation that is not understood."""
+    """Parses the annotations; returns one reason for each that is invalid, if any is."""
     wrong = []
 
     def value(annotation: str, default: str) -> str:
@@ -46,7 +44,7 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
 
     profiles = settings.rules.profiles
     if names.ANNOTATION_PROFILES in annotations:
-        wanted = _list(annotations[names.ANNOTATION_PROFILES])
+        wanted = listed(annotations[names.ANNOTATION_PROFILES])
         known = {p.id: p for p in profiles}
         if unknown := [repr(n) for n in wanted or [""] if n not in known]:
             about = f"{', '.join(unknown)}, known are: {', '.join(known) or 'none'}"
@@ -59,7 +57,7 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
     if redirect not in REDIRECTS:
         wrong.append(reason("redirect_value", _expected(redirect, REDIRECTS)))
     trust: dict[str, None] = {}
-    for name in _list(annotations.get(names.ANNOTATION_TRUST, ",".join(settings.trust))):
+    for name in listed(annotations.get(names.ANNOTATION_TRUST, ",".join(settings.trust))):
         variables = RUNTIMES.get(name.lower()) or _VARIABLES.get(name)
         if variables is None:
             known_names = (*RUNTIMES, *_VARIABLES)
@@ -67,25 +65,13 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
         else:
             trust |= dict.fromkeys(variables)
     trust.pop("NODE_EXTRA_CA_CERTS", None)
-    until = value(names.ANNOTATION_ALL_UNTIL, "")
-    if until and not _instant(until):
-        wrong.append(reason("all_until_value", repr(until)))
-    return wrong or Wishes(profiles, mode, redirect, tuple(trust), until)
-
-
-def _list(text: str) -> list[str]:
-    return list(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
+    end = value(names.ANNOTATION_ALL_UNTIL, "")
+    try:
+        until(end)
+    except ValueError:
+        wrong.append(reason("all_until_value", repr(end)))
+    return wrong or Wishes(profiles, mode, redirect, tuple(trust), end)
 
 
 def _expected(value: str, known: tuple[str, ...]) -> str:
     return f"{value!r}, expected {', '.join(known[:-1])} or {known[-1]}"
-
-
-def _instant(text: str) -> bool:
-    """A time with its zone, or a duration."""
-    if _DURATION.fullmatch(text):
-        return True
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False

@@ -1,20 +1,20 @@
-"""The caBundle of our MutatingWebhookConfiguration: whom the API server trusts when it calls us.
+"""Sets our MutatingWebhookConfiguration's caBundle: the CAs that the API server accepts us with.
 
-The chart never renders it, so that no upgrade takes it away; each replica of the injector puts it
-there at its start and whenever it differs.
+The chart never renders it, so that no upgrade removes it; each replica of the injector sets it at
+its start and whenever it differs.
 """
 
 import base64
 from typing import Any
 
-from app.cluster.kube import JSON_PATCH, Api, KubeError, path
+from app.cluster.kube import JSON_PATCH, KubeApi, KubeError, path
 
-_TRIES = 3  # when others write the object too
+_TRIES = 3  # attempts, as others write the object too
 
 
-def trust(api: Api, configuration: str, ca: bytes) -> bool:
-    """Every entry of the webhook configuration trusts `ca` (PEM) afterwards; says whether that had
-    to be written. Raises KubeError."""
+def trust(api: KubeApi, configuration: str, ca: bytes) -> bool:
+    """Sets `ca` (PEM) as the caBundle of every webhook in the configuration; True if that changed
+    anything. Raises KubeError."""
     place = path(
         "apis", "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", configuration
     )
@@ -32,7 +32,7 @@ def trust(api: Api, configuration: str, ca: bytes) -> bool:
         ]
         if not patch:
             return False
-        # The numbers above are those of this version; of another one the patch is refused.
+        # The indexes above are only valid in this version: a newer one must refuse the patch.
         version = found["metadata"]["resourceVersion"]
         patch.insert(0, {"op": "test", "path": "/metadata/resourceVersion", "value": version})
         try:

@@ -1,4 +1,4 @@
-"""What in a pod rules a sidecar out: found before anything is changed."""
+"""Finds what rules out a sidecar in a pod, before anything is changed. Used by `app.inject.pod`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,12 +14,12 @@ _PORTS = (names.PORT_PROXY, names.PORT_SIDECAR_HEALTH)
 
 
 def all_containers(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Init containers first, as they start."""
+    """Lists init containers first, in their order of start."""
     return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
 
 
 def untouched(pod: Mapping[str, Any], namespace: NamespaceFacts) -> Reason | None:
-    """Why nothing at all is to be done to this pod."""
+    """The reason to leave the pod as it is, None without one."""
     meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     label = (meta.get("labels") or {}).get(names.LABEL_INJECT)
     if label == names.INJECT_DISABLED:
@@ -37,7 +37,7 @@ def untouched(pod: Mapping[str, Any], namespace: NamespaceFacts) -> Reason | Non
 
 
 def label_value(pod: Mapping[str, Any]) -> Reason | None:
-    """A label that is neither of its two values: a typing error, of which nobody would hear."""
+    """Reports a label that is neither of its two values: else a typing error would go unnoticed."""
     label = ((pod.get("metadata") or {}).get("labels") or {}).get(names.LABEL_INJECT)
     if label in (None, names.INJECT_ENABLED):
         return None
@@ -45,7 +45,7 @@ def label_value(pod: Mapping[str, Any]) -> Reason | None:
 
 
 def impossible(spec: Mapping[str, Any]) -> list[Reason]:
-    """Whatever the redirect."""
+    """Conflicts with any redirect."""
     found = []
     if _windows(spec):
         found.append(reason("windows"))
@@ -63,7 +63,7 @@ def impossible(spec: Mapping[str, Any]) -> list[Reason]:
 def impossible_with(
     redirect: Redirect, spec: Mapping[str, Any], namespace: NamespaceFacts
 ) -> list[Reason]:
-    """In this pod and namespace with this redirect."""
+    """Conflicts with this redirect, in this pod and namespace."""
     if redirect == "loopback":
         return [*_ports(spec, names.REDIRECTED_PORTS, "loopback_port_taken"), *_sysctl(spec)]
     found = []

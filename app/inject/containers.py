@@ -1,5 +1,5 @@
-"""The pod's other containers: they trust the sidecar's certificate, and ask no proxy for the hosts
-that it answers. What they set themselves stays.
+"""Changes the pod's other containers: they trust the sidecar's certificate, and bypass their proxy
+for the redirected hosts. Variables that they set themselves stay.
 """
 
 from collections.abc import Sequence
@@ -7,17 +7,16 @@ from typing import Any, NamedTuple
 
 from app.contract import names
 from app.inject.reasons import Reason, of, reason
-from app.trust import ADDED, PROXIES
+from app.trust import ADDED, ALL_PROXIES
 
 Object = dict[str, Any]
 
 CA_VARIABLE = "NODE_EXTRA_CA_CERTS"
-_PROXIES = (*PROXIES, "ALL_PROXY", "all_proxy")
 _NO_PROXIES = ("NO_PROXY", "no_proxy")
 
 
 class _Said(NamedTuple):
-    """About one container: the reason's id, and what the container does ("set X")."""
+    """A remark about one container: the reason's id, and what the container does ("set X")."""
 
     id: str
     verb: str
@@ -27,8 +26,8 @@ class _Said(NamedTuple):
 def connect(
     containers: Sequence[Object], trust: Sequence[str], hosts: Sequence[str]
 ) -> list[Reason]:
-    """Changes the containers; returns what is to be said about some of them. `trust` names
-    variables to set besides NODE_EXTRA_CA_CERTS."""
+    """Changes the containers; returns remarks about some of them. `trust` names variables to set
+    besides NODE_EXTRA_CA_CERTS."""
     found: dict[_Said, list[str]] = {}
     for container in containers:
         for said in (*_trusting(container, trust), *_unproxied(container, hosts)):
@@ -61,8 +60,10 @@ def _trusting(container: Object, trust: Sequence[str]) -> list[_Said]:
 
 
 def _unproxied(container: Object, hosts: Sequence[str]) -> list[_Said]:
-    """A client that is told of a proxy asks that one for the telemetry hosts, not /etc/hosts."""
-    proxies = [v for v in _variables(container, _PROXIES) if v.get("valueFrom") or v.get("value")]
+    """Adds the hosts to NO_PROXY: a client would send them to its proxy, and ignore /etc/hosts."""
+    proxies = [
+        v for v in _variables(container, ALL_PROXIES) if v.get("valueFrom") or v.get("value")
+    ]
     if not proxies or not hosts:
         return []
     given = _variables(container, _NO_PROXIES)
@@ -72,7 +73,7 @@ def _unproxied(container: Object, hosts: Sequence[str]) -> list[_Said]:
             variable["value"] = _with(str(variable.get("value") or ""), hosts)
         whole = len(readable) == len(given)
     else:
-        # One from a ConfigMap would be replaced by ours.
+        # A variable from a ConfigMap would be overwritten by ours.
         whole = all("valueFrom" not in v for v in proxies) and not container.get("envFrom")
         if whole:
             for name in _NO_PROXIES:

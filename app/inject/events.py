@@ -1,7 +1,7 @@
-"""Events that say what became of a pod: on the pod's owner, for the pod itself is not yet there.
+"""Writes Events on the outcome of an injection: on the pod's owner, as no pod exists yet.
 
-`app.inject.webhook` tells them without waiting; one task writes them. What is told again within ten
-minutes is not written again: an owner whose pods fail makes new ones for ever.
+`app.inject.webhook` hands them over without waiting; one task writes them. A repetition within ten
+minutes is dropped: an owner whose pods fail creates new ones for ever.
 """
 
 import asyncio
@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from app.cluster.kube import Api, KubeError, Object
+from app.cluster.kube import KubeApi, KubeError, Object
 from app.contract.printable import place
 from app.otel.metrics import Metrics
 
 AGAIN_S = 600.0
 _QUEUE_CAP = 256
-_TOLD_CAP = 2048  # that are remembered as told
-_PAUSE_S = 0.1  # between two: any pod of the cluster may call us, and etcd is everyone's
-_FLUSH_S = 3.0  # that the end waits for what is queued
+_TOLD_CAP = 2048  # Events remembered, to deduplicate
+_PAUSE_S = 0.1  # between two Events: any pod of the cluster may cause one, and all share etcd
+_FLUSH_S = 3.0  # time to write the queue at shutdown
 _LOSSES = ("queue_full", "refused", "api_away", "failed", "stopped")
 
 log = logging.getLogger(__name__)
@@ -33,27 +33,27 @@ class Event(NamedTuple):
 
 
 class Events:
-    """`tell` on the event loop, while `running`."""
+    """The queue of Events: call `tell` on the event loop, while `running`."""
 
     def __init__(
         self,
-        api: Api,
+        api: KubeApi,
         metrics: Metrics,
         instance: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`instance` is the name of our own pod."""
+        """`instance` is our own pod's name."""
         self._api = api
         self._metrics = metrics
         self._instance = instance
         self._clock = clock
         self._queue: asyncio.Queue[Event] = asyncio.Queue(_QUEUE_CAP)
         self._told: dict[tuple[str, ...], float] = {}
-        for reason in _LOSSES:  # shown from 0 on: the first one is an increase
+        for reason in _LOSSES:  # start at 0, so that alerts see the first increase
             metrics.add("telemock.injector.events_lost", (reason,), 0)
 
     def tell(self, event: Event) -> None:
-        """Never waits: what does not fit is counted."""
+        """Queues an Event without waiting; counts it as lost when the queue is full."""
         about = event.about
         key = (about["namespace"], about["kind"], about["name"], about.get("uid", ""), *event[1:])
         now = self._clock()
@@ -70,7 +70,7 @@ class Events:
             del self._told[next(iter(self._told))]
 
     async def running(self) -> None:
-        """Writes what is told, until it is cancelled; then for at most _FLUSH_S what is queued."""
+        """Writes queued Events until cancelled; then the rest, for at most _FLUSH_S."""
         try:
             while True:
                 await self._write(await self._queue.get())
@@ -86,7 +86,7 @@ class Events:
         try:
             await asyncio.to_thread(self._post, event)
         except KubeError as e:
-            # Of a namespace that ends the API server takes no Events.
+            # The API server refuses Events in a namespace that is being deleted.
             self._lose("refused" if e.status else "api_away")
             log.warning("an Event could not be written: %s", e)
         except Exception as e:  # the task must outlive one bad event
@@ -102,7 +102,7 @@ class Events:
 
 
 def about(pod: Object, namespace: str) -> Object:
-    """A reference to the pod's controller, else to its namespace: what is there already."""
+    """A reference to the pod's controller, else to its namespace: the pod does not exist yet."""
     for owner in (pod.get("metadata") or {}).get("ownerReferences") or ():
         if owner.get("controller"):
             reference = {k: str(owner.get(k, "")) for k in ("apiVersion", "kind", "name", "uid")}

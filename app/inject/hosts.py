@@ -1,4 +1,4 @@
-"""The telemetry hosts of a pod, and the addresses that stand for them in its /etc/hosts."""
+"""Chooses a pod's telemetry hosts, and their dummy addresses for its /etc/hosts."""
 
 import contextlib
 import re
@@ -21,12 +21,12 @@ from app.contract.rules import Profile
 from app.inject.reasons import Reason, reason
 from app.inject.settings import Redirect
 
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # what the API server takes
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # names that the API server accepts
 
 
 class Hosts(NamedTuple):
     """`addresses` are those of `named`, in their order and of both families; for redirect loopback
-    see `aliases`. Without a range that is free, there are none."""
+    see `aliases`. They are empty if no range is free."""
 
     named: tuple[str, ...]
     addresses: tuple[tuple[str, str], ...]
@@ -39,7 +39,7 @@ def chosen(
     redirect: Redirect,
     ranges: Sequence[Network] = NETWORKS,
 ) -> Hosts:
-    """The hosts of the profiles that this pod's /etc/hosts can redirect, in their order."""
+    """Chooses the profiles' hosts that this pod's /etc/hosts can redirect, in their order."""
     reasons = []
     exact = dict.fromkeys(h.name for p in profiles for h in p.hosts if not h.suffix)
     suffixes = dict.fromkeys(h.name for p in profiles for h in p.hosts if h.suffix)
@@ -69,24 +69,24 @@ def chosen(
 
 
 def aliases(addresses: Sequence[tuple[str, str]], redirect: Redirect) -> list[dict[str, Any]]:
-    """Entries of `hostAliases`. Both families always: else a look-up of the other one would go on
-    to DNS and find the real address."""
+    """Builds `hostAliases`, always of both families: a look-up of a missing one would go on to DNS
+    and find the real address."""
     each = [{"ip": address, "hostnames": [host]} for address, host in addresses]
     if redirect != "loopback" or not addresses:
         return each
-    # One for all hosts: which of them is meant shows in the connection.
+    # One IPv6 address for all hosts: the connection itself tells which host it is for.
     return [*each, {"ip": names.LOOPBACK_IPV6, "hostnames": [host for _, host in addresses]}]
 
 
 def _loopbacks(hosts: Sequence[str], taken: Sequence[Network]) -> Iterator[tuple[str, str]]:
-    """Addresses that the sidecar listens on; not those that the pod has given names to."""
+    """Loopback addresses for the sidecar's listeners, without those that the pod already uses."""
     first = ip_address(names.LOOPBACK_IPV4)
     free = (first + n for n in count() if ip_network(first + n) not in taken)
     return zip(map(str, free), hosts, strict=False)
 
 
 def _addresses(spec: Mapping[str, Any]) -> list[Network]:
-    """Those that the pod's specification names: of its own /etc/hosts, and its resolvers."""
+    """Addresses in the pod's specification: in its own hostAliases, and of its resolvers."""
     texts = [alias.get("ip") for alias in spec.get("hostAliases") or ()]
     texts += (spec.get("dnsConfig") or {}).get("nameservers") or ()
     found = []

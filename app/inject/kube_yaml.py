@@ -1,7 +1,7 @@
-"""YAML as Kubernetes' own programs read it, for `manifest` and `snippet`.
+"""Reads and writes YAML as Kubernetes' own programs read it, for `manifest` and `snippet`.
 
-PyYAML takes 12:30 for a number of seconds and 2026-01-31 for a date, Kubernetes takes both for
-text; and it writes 1e3 and y without quotes, which Kubernetes takes for a number and for true.
+PyYAML reads 12:30 as a number of seconds and 2026-01-31 as a date; Kubernetes reads both as text.
+It writes 1e3 and y without quotes; Kubernetes reads them as a number and true.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-# Text that would be something else without quotes, to one reader or another.
+# Text that some YAML reader would take for another type if it had no quotes.
 _AMBIGUOUS = re.compile(
     r"[-+.]?[0-9][0-9a-fox_.:+-]*([t ][0-9:.]+ ?(z|[-+][0-9:]+)?)?"
     r"|[-+]?\.(inf|nan)|y|n|yes|no|on|off|true|false|null|~|=|<<|",
@@ -18,7 +18,7 @@ _AMBIGUOUS = re.compile(
 _OCTAL = re.compile(r"[-+]?0o[0-7_]+")
 
 
-class _Loader(yaml.SafeLoader):
+class _KubeLoader(yaml.SafeLoader):
     pass
 
 
@@ -28,16 +28,16 @@ class _Dumper(yaml.SafeDumper):
 
 
 _NOT_OURS = tuple(f"tag:yaml.org,2002:{name}" for name in ("timestamp", "int", "float"))
-_Loader.yaml_implicit_resolvers = {
+_KubeLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_OURS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
+_KubeLoader.add_implicit_resolver(
     "tag:yaml.org,2002:int",
     re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"),
     list("-+0123456789"),
 )
-_Loader.add_implicit_resolver(
+_KubeLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9]+)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|nan)$", re.I),
     list("-+.0123456789"),
@@ -60,13 +60,13 @@ def _str(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+_KubeLoader.add_constructor("tag:yaml.org,2002:int", _int)
 _Dumper.add_representer(str, _str)
 
 
 def read(text: str) -> Any:
-    """One document. Raises yaml.YAMLError."""
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    """Parses one document. Raises yaml.YAMLError."""
+    return yaml.load(text, Loader=_KubeLoader)  # noqa: S506 - a SafeLoader
 
 
 def write(value: Any) -> str:

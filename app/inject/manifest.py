@@ -1,6 +1,6 @@
-"""Manifests with sidecars: for `telemock inject`, which needs no webhook and no cluster.
+"""Adds sidecars to manifests: `telemock inject`, which needs no webhook and no cluster.
 
-Documents that are not changed stay as they were written, to the last comment.
+Unchanged documents stay byte by byte as they were, comments included.
 """
 
 import copy
@@ -18,7 +18,7 @@ from app.inject.pod import Injection
 
 Object = dict[str, Any]
 
-# API group and kind, and where their pod is.
+# API group and kind -> path to the pod.
 _PODS: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "Pod"): (),
     ("", "ReplicationController"): ("spec", "template"),
@@ -37,8 +37,8 @@ class ManifestError(ValueError):
     """The input is no manifest. The text is meant for people, whole."""
 
 
-class Outcome(NamedTuple):
-    """What became of one object that makes pods. `injected`: other ones may be so already."""
+class ManifestOutcome(NamedTuple):
+    """The result for one object that makes pods. `injected`: others may be injected already."""
 
     kind: str
     namespace: str
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """For people."""
+        """Describes the result for people."""
         where = f"{self.namespace}/{self.name}" if self.namespace else self.name
         done = self.injection
         what = (
@@ -59,16 +59,18 @@ class Outcome(NamedTuple):
         return [plain(f"{self.kind} {where}: {what}"), *about]
 
 
-def injected(text: str, inject: Callable[[Object, str], Injection]) -> tuple[str, list[Outcome]]:
-    """The documents of `text` with the pods in them changed, and what became of each. `inject` gets
-    a pod and its namespace's name, "" when the manifest names none. Raises ManifestError."""
-    outcomes: list[Outcome] = []
+def injected(
+    text: str, inject: Callable[[Object, str], Injection]
+) -> tuple[str, list[ManifestOutcome]]:
+    """Injects the pods in `text`; returns its documents and an outcome for each object. `inject`
+    gets a pod and its namespace's name, "" when the manifest names none. Raises ManifestError."""
+    outcomes: list[ManifestOutcome] = []
     parts = []
     for number, document in enumerate(_documents(text), 1):
         head, body = document
         try:
             found = yaml_text.read(body)
-            # Aliases become objects of their own: what is changed in one must not change the other.
+            # Copies what a YAML alias repeats, so that a change in one place stays there.
             plain_json = msgspec.json.encode(found)
             whole = msgspec.json.decode(plain_json)
         except yaml.YAMLError as e:
@@ -96,7 +98,7 @@ def injected(text: str, inject: Callable[[Object, str], Injection]) -> tuple[str
 
 
 def joined(texts: Iterable[str]) -> str:
-    """Manifests of several files as one."""
+    """Joins the manifests of several files into one."""
     whole = ""
     for text in texts:
         if whole and not text.startswith("---"):
@@ -106,7 +108,7 @@ def joined(texts: Iterable[str]) -> str:
 
 
 def _documents(text: str) -> Iterator[tuple[str, str]]:
-    """Each with its `---`, where it has one."""
+    """Splits into documents, each with its `---` line if it has one."""
     starts = [m.start() for m in _SEPARATOR.finditer(text)]
     if first := text[: starts[0]] if starts else text:
         yield "", first
@@ -114,8 +116,8 @@ def _documents(text: str) -> Iterator[tuple[str, str]]:
         yield "---", text[start + 3 : end]
 
 
-def _object(found: Any, inject: Callable[[Object, str], Injection]) -> Iterator[Outcome]:
-    """Changes the pods in place."""
+def _object(found: Any, inject: Callable[[Object, str], Injection]) -> Iterator[ManifestOutcome]:
+    """Changes the object's pods in place."""
     if not isinstance(found, dict):
         return
     version, kind = str(found.get("apiVersion", "")), str(found.get("kind", ""))
@@ -140,7 +142,7 @@ def _object(found: Any, inject: Callable[[Object, str], Injection]) -> Iterator[
     else:
         found.clear()
         found.update(copy.deepcopy(done.pod))
-    yield Outcome(kind, namespace, str(meta.get("name") or meta.get("generateName")), done)
+    yield ManifestOutcome(kind, namespace, str(meta.get("name") or meta.get("generateName")), done)
 
 
 def _problem(error: yaml.YAMLError) -> str:

@@ -1,4 +1,4 @@
-"""What the injector knows of namespaces: their labels, read when a pod is reviewed and kept for a
+"""Caches namespaces' labels for the injector: reads them when a pod is reviewed, and keeps them a
 few seconds. Used by `app.inject.webhook`.
 """
 
@@ -7,31 +7,31 @@ import logging
 import time
 from collections.abc import Mapping
 
-from app.cluster.kube import Api, KubeError, path
+from app.cluster.kube import KubeApi, KubeError, path
 from app.inject.settings import NamespaceFacts
 
-KEEP_S = 10.0  # that labels are used without asking again
-RETRY_S = 2.0  # after a look that failed
-_TIMEOUT_S = 2.0  # a review has to be answered in the webhook's timeout
+KEEP_S = 10.0  # lifetime of cached labels
+RETRY_S = 2.0  # before another attempt after a failure
+_TIMEOUT_S = 2.0  # leaves a review time to answer within the webhook's timeout
 _NAMESPACES_CAP = 1024
-_ASKING_CAP = 64  # namespaces asked for at a time
+_ASKING_CAP = 64  # namespaces being read at the same time
 _ENFORCED = "pod-security.kubernetes.io/enforce"
-_UNKNOWN_LEVEL = "restricted"  # what this level allows, every level allows
+_UNKNOWN_LEVEL = "restricted"  # every level allows what this one allows
 
 log = logging.getLogger(__name__)
 
 
 class Namespaces:
-    """Facts by name. Used on one event loop."""
+    """A cache of facts by name. Used on one event loop."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: KubeApi) -> None:
         self._api = api
-        self._held: dict[str, tuple[float, NamespaceFacts]] = {}  # until when they are good
+        self._held: dict[str, tuple[float, NamespaceFacts]] = {}  # name -> expiry, facts
         self._asking: dict[str, asyncio.Task[NamespaceFacts]] = {}
 
     async def facts(self, name: str) -> NamespaceFacts:
-        """At most KEEP_S old. When the API server cannot be asked: the last known ones, or, where
-        there are none, no labels and the strictest level of Pod Security."""
+        """Returns facts at most KEEP_S old. If the API server cannot be asked: the last known ones;
+        without any, no labels and the strictest level of Pod Security."""
         held = self._held.get(name)
         if held is not None and time.monotonic() < held[0]:
             return held[1]
@@ -41,7 +41,7 @@ class Namespaces:
                 return held[1] if held else _unknown(name)
             task = self._asking[name] = asyncio.create_task(self._ask(name))
             task.add_done_callback(lambda _: self._asking.pop(name, None))
-        return await asyncio.shield(task)  # a caller that gives up must not end it for the others
+        return await asyncio.shield(task)  # a caller that gives up must not cancel the others
 
     async def _ask(self, name: str) -> NamespaceFacts:
         try:

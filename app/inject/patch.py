@@ -1,11 +1,11 @@
-"""The difference of two objects as a JSON patch (RFC 6902), for the webhook's answer."""
+"""Computes the difference of two objects as a JSON patch (RFC 6902), for the webhook's answer."""
 
 from typing import Any
 
 
 def patch(before: Any, after: Any, at: str = "") -> list[dict[str, Any]]:
-    """Operations that make `before` into `after`. Lists are compared from both ends, so that what
-    was put between is added and nothing beside it is touched."""
+    """Returns operations that turn `before` into `after`. Compares lists from both ends, so that an
+    insertion touches nothing beside it."""
     if isinstance(before, dict) and isinstance(after, dict):
         found = [{"op": "remove", "path": f"{at}/{_key(k)}"} for k in before if k not in after]
         for key, value in after.items():
@@ -17,7 +17,7 @@ def patch(before: Any, after: Any, at: str = "") -> list[dict[str, Any]]:
         return found
     if isinstance(before, list) and isinstance(after, list):
         return _list(before, after, at)
-    if before == after and type(before) is type(after):  # to Python False is 0
+    if before == after and type(before) is type(after):  # in Python, False == 0
         return []
     return [{"op": "replace", "path": at, "value": after}]
 

@@ -1,25 +1,23 @@
-"""`inject()`: a pod as its author wrote it in, the same pod with a sidecar out.
+"""`inject()`: takes a pod as its author wrote it, returns the same pod with a sidecar.
 
-Pure: the webhook, `telemock inject` and the tests call it alike. It works on plain objects, so
-that fields it does not know stay.
+Pure: the webhook, `telemock inject` and the tests call it alike. It works on plain objects, so that
+unknown fields survive.
 """
 
 import copy
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-import msgspec
-
 from app.contract import names
 from app.inject import conflicts, containers, hosts, sidecar
 from app.inject.annotations import Wishes, wishes
 from app.inject.reasons import Reason, reason
-from app.inject.settings import InjectSettings, NamespaceFacts, Redirect
+from app.inject.settings import InjectionStatus, InjectSettings, NamespaceFacts, Redirect
 from app.inject.sidecar import Plan
 
 
 class Injection(NamedTuple):
-    """`pod` is a copy, with what is told in its annotation. Without a sidecar, `redirect` is ""."""
+    """`pod` is a copy, with the result in its annotation. Without a sidecar, `redirect` is ""."""
 
     pod: dict[str, Any]
     reasons: list[Reason]
@@ -33,8 +31,8 @@ def inject(
     settings: InjectSettings,
     namespace: NamespaceFacts = NamespaceFacts(),  # noqa: B008 - immutable
 ) -> Injection:
-    """`pod` has `metadata` and `spec`: a Pod, or a workload's template. Whether it opted in is the
-    caller's to know; that it opted out is heeded here. Injecting twice is injecting once."""
+    """Injects a Pod or a workload's template, with `metadata` and `spec`. The caller checks that it
+    opted in; this checks that it did not opt out. Idempotent."""
     if (left := conflicts.untouched(pod, namespace)) is not None:
         return Injection(copy.deepcopy(dict(pod)), [left], injected=False)
     found, reasons = _planned(pod, settings, namespace)
@@ -46,11 +44,17 @@ def inject(
         reasons += _change(changed["spec"], plan, wanted)
         result = Injection(changed, reasons, True, plan.redirect, plan.mode)
     meta = changed["metadata"] = changed.get("metadata") or {}
-    if result.injected:  # what selects pods, such as a PodMonitor, sees no annotations
+    if result.injected:  # a label, because selectors such as a PodMonitor's cannot see annotations
         meta["labels"] = {**(meta.get("labels") or {}), names.LABEL_INJECTED: "true"}
     meta["annotations"] = {
         **(meta.get("annotations") or {}),
-        names.ANNOTATION_STATUS: _status(result, settings.version),
+        names.ANNOTATION_STATUS: InjectionStatus(
+            result.injected,
+            list(dict.fromkeys(r.id for r in result.reasons)),
+            result.redirect,
+            result.mode,
+            settings.version,
+        ).json(),
     }
     return result
 
@@ -58,7 +62,7 @@ def inject(
 def _planned(
     pod: Mapping[str, Any], settings: InjectSettings, namespace: NamespaceFacts
 ) -> tuple[tuple[Plan, Wishes] | None, list[Reason]]:
-    """What to do and what is to be said about it, or nothing and why."""
+    """Plans the injection and collects remarks; without a plan, the reasons say why."""
     spec = pod.get("spec") or {}
     label = conflicts.label_value(pod)
     asked = wishes((pod.get("metadata") or {}).get("annotations") or {}, settings)
@@ -101,7 +105,7 @@ def _redirect(asked: Wishes, namespace: NamespaceFacts) -> Redirect:
 
 
 def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
-    """Puts everything into the pod's spec; what is to be said about its containers."""
+    """Applies the plan to the pod's spec; returns remarks about its containers."""
     said = containers.connect(conflicts.all_containers(spec), asked.trust, plan.hosts)
     spec["initContainers"] = [*sidecar.containers(plan), *(spec.get("initContainers") or ())]
     spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes(plan.settings.env)]
@@ -109,21 +113,9 @@ def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
         more = hosts.aliases(plan.addresses, plan.redirect)
         spec["hostAliases"] = [*(spec.get("hostAliases") or ()), *more]
     if plan.redirect == "loopback":
-        # Without a capability, only this lets the sidecar listen on ports 80 and 443.
+        # The sidecar has no capability, so only this lets it listen on ports 80 and 443.
         context = spec["securityContext"] = spec.get("securityContext") or {}
         sysctls = context.get("sysctls") or []
         if not any(s.get("name") == sidecar.SYSCTL for s in sysctls):
             context["sysctls"] = [*sysctls, {"name": sidecar.SYSCTL, "value": "0"}]
     return said
-
-
-def _status(result: Injection, version: str) -> str:
-    return msgspec.json.encode(
-        {
-            "injected": result.injected,
-            "reasons": list(dict.fromkeys(r.id for r in result.reasons)),
-            "redirect": result.redirect,
-            "mode": result.mode,
-            "version": version,
-        }
-    ).decode()

@@ -1,12 +1,10 @@
-"""How the injector's process is set, read from its environment: one table.
+"""Settings of the injector's process, read from its environment: one table.
 
-Read by `telemock injector`; `python -m app.inject.process_settings` prints the table of
-docs/reference/settings.md.
+Read by `telemock injector`.
 """
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,31 +13,32 @@ from urllib.parse import urlsplit
 from app.contract import dummies
 from app.contract.actions import MODES, MODES_WANTED
 from app.contract.names import ANNOTATION_TRUST, PORT_APP, PORT_APP_TLS, PORT_INJECTOR
+from app.contract.record import Workload
 from app.contract.rules import RuleSet
-from app.contract.settings import LOG_FORMATS, Setting, SettingError, one_of, port, read
+from app.contract.settings import (
+    LOG_FORMATS,
+    LOG_LEVEL,
+    Setting,
+    SettingError,
+    listed,
+    one_of,
+    port,
+    read,
+    some,
+)
 from app.inject.annotations import wishes
 from app.inject.settings import REDIRECTS, RESOURCES, InjectSettings, SecretKey
-from app.mock.spans import PodNames, otel
-from app.otel.settings import Otel
-
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(filter(None, (v.strip() for v in value.split(","))))
-
-
-def _some(value: str) -> tuple[str, ...]:
-    if not (found := _list(value)):
-        raise ValueError
-    return found
+from app.otel.settings import Otel, resource_of
+from app.otel.settings import read as read_otel
+from app.settings import TLS_SECRET
+from app.version import VERSION
 
 
 def _trust(value: str) -> tuple[str, ...]:
     anything = InjectSettings(image="", app_url="", rules=RuleSet())
     if isinstance(wishes({ANNOTATION_TRUST: value}, anything), list):
         raise ValueError
-    return _list(value)
+    return listed(value)
 
 
 def _object(value: str) -> dict[str, Any]:
@@ -95,20 +94,14 @@ SETTINGS = (
         "TELEMOCK_INJECTOR_PORT", str(PORT_INJECTOR), port,
         "Port of the webhook; 0 takes a free one.", "a port from 0 to 65535",
     ),
-    Setting(
-        "LOG_LEVEL", "INFO", lambda v: one_of(*_LEVELS)(v.upper()),
-        "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
-    ),
+    LOG_LEVEL,
     Setting(
         "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
         "How lines are written: text, or json with one object a line.", "text or json",
     ),
+    TLS_SECRET,
     Setting(
-        "TELEMOCK_TLS_SECRET", "", str,
-        "Secret of certificates that someone else (cert-manager) renews; empty uses our own.",
-    ),
-    Setting(
-        "TELEMOCK_PROFILES", "cribl", _some,
+        "TELEMOCK_PROFILES", "cribl", some,
         "Profiles that pods may get, comma separated: names of built-in ones, files or folders.",
         "at least one name",
     ),
@@ -173,7 +166,7 @@ SETTINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """`inject` lacks what changes while the process runs: the rules and the authority."""
+    """The injector's settings. `inject` lacks what changes at run time: the rules and the CA."""
 
     port: int
     log_level: str
@@ -188,7 +181,7 @@ class Environment:
 
 
 def load(environ: Mapping[str, str] | None = None) -> Environment:
-    """None means the process's environment. Raises SettingError."""
+    """Reads `environ`; None means the process's environment. Raises SettingError."""
     environ = os.environ if environ is None else environ
     values = read(SETTINGS, environ)
     for name in ("TELEMOCK_SIDECAR_IMAGE", "POD_NAMESPACE"):
@@ -204,7 +197,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
         )
     service = f"{values['TELEMOCK_FULLNAME']}.{values['POD_NAMESPACE']}.svc"
     pod_name = values["POD_NAME"] or "telemock-injector"
-    pod = PodNames(values["POD_NAMESPACE"], pod_name, values["POD_UID"], values["NODE_NAME"])
+    pod = Workload(values["POD_NAMESPACE"], pod_name, values["POD_UID"], values["NODE_NAME"])
     return Environment(
         port=values["TELEMOCK_INJECTOR_PORT"],
         log_level=values["LOG_LEVEL"],
@@ -214,7 +207,12 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
         pod_name=pod_name,
         tls_secret=values["TELEMOCK_TLS_SECRET"],
         profiles=values["TELEMOCK_PROFILES"],
-        otel=otel(environ, service="telemock-injector", container="injector", pod=pod),
+        otel=read_otel(
+            environ,
+            service="telemock-injector",
+            version=VERSION,
+            resource=resource_of(pod, "injector", ""),
+        ),
         inject=InjectSettings(
             image=values["TELEMOCK_SIDECAR_IMAGE"],
             pull_policy=values["TELEMOCK_INJECT_PULL_POLICY"],
@@ -239,16 +237,3 @@ def _is_proxy(url: str) -> bool:
         return bool(parts.scheme == "http" and parts.hostname and parts.port)
     except ValueError:
         return False
-
-
-def markdown() -> str:
-    """The table of docs/reference/settings.md."""
-    rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
-    for row in SETTINGS:
-        default = f"`{row.default}`" if row.default else "empty"
-        rows.append(f"| `{row.name}` | {default} | {row.help.replace('|', '\\|')} |")
-    return "\n".join(rows) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(markdown())

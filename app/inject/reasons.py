@@ -1,7 +1,7 @@
-"""Why a pod got no sidecar, or what about its sidecar one should know: one table.
+"""The reasons for a pod without a sidecar, and remarks about one with it: one table.
 
-`inject()` gives them; they stand by their id in the pod's annotation and in the metric, as
-sentences in Events, in the webhook's warnings and in the report of `telemock inject`.
+`inject()` returns them; the pod's annotation and the metric show their ids; Events, the webhook's
+warnings and the report of `telemock inject` show their sentences.
 """
 
 from collections.abc import Iterable
@@ -12,26 +12,26 @@ from app.contract.dummies import CHART_VALUE, SETTING
 from app.escape import plain
 
 
-class Row(NamedTuple):
-    """`skips`: the pod gets no sidecar. `quiet`: and no annotation either, nothing is to be said to
-    someone who asked for nothing."""
+class ReasonRow(NamedTuple):
+    """`skips`: the pod gets no sidecar. `quiet`: and no annotation or warning, as nobody asked for
+    one."""
 
     sentence: str
     skips: bool = False
     quiet: bool = False
 
 
-def _skips(sentence: str) -> Row:
-    return Row(sentence, skips=True)
+def _skips(sentence: str) -> ReasonRow:
+    return ReasonRow(sentence, skips=True)
 
 
-def _quiet(sentence: str) -> Row:
-    return Row(sentence, skips=True, quiet=True)
+def _quiet(sentence: str) -> ReasonRow:
+    return ReasonRow(sentence, skips=True, quiet=True)
 
 
 _LABEL = names.LABEL_INJECT
 
-# {about} is what it is about: a value, or names of containers.
+# {about} is the subject: a value, or names of containers.
 REASONS = {
     # Nothing to do.
     "opted_out": _quiet(f"the pod's label {_LABEL} is {names.INJECT_DISABLED}"),
@@ -42,7 +42,7 @@ REASONS = {
         "the pod already has a sidecar; to change it, start from a manifest without one"
     ),
     "mirror_pod": _quiet("the pod is a static one of its node, which no webhook can change"),
-    # What was asked for is not understood.
+    # A label or annotation is invalid.
     "label_value": _skips(
         f"the label {_LABEL} is {{about}}, expected {names.INJECT_ENABLED} or "
         f"{names.INJECT_DISABLED}"
@@ -55,7 +55,7 @@ REASONS = {
         f"the annotation {names.ANNOTATION_ALL_UNTIL} is {{about}}, expected a time such as "
         "2026-01-31T12:00:00Z, or how long from the pod's creation, such as 2h"
     ),
-    # It cannot be done in this pod.
+    # This pod cannot take a sidecar.
     "windows": _skips("the pod is for Windows nodes, the sidecar runs on Linux only"),
     "host_network": _skips(
         "the pod has hostNetwork: its redirect would be that of the whole node; take hostNetwork "
@@ -84,45 +84,47 @@ REASONS = {
         f"add one that is free to {CHART_VALUE} of the chart ({SETTING} of telemock inject)"
     ),
     "no_hosts": _skips("no host is left that could be redirected"),
-    # It was done, but mind this.
-    "own_host_alias": Row(
+    # The pod has its sidecar, with a remark.
+    "own_host_alias": ReasonRow(
         "the pod's own hostAliases name {about}: its addresses stay, so that telemetry to it is "
         "not seen"
     ),
-    "own_hosts_file": Row(
+    "own_hosts_file": ReasonRow(
         "{about} another /etc/hosts, where telemetry hosts have their real addresses: what is sent "
         "from there is not seen"
     ),
-    "suffix_host": Row(
+    "suffix_host": ReasonRow(
         "the hosts below {about} have no names that could be redirected: only redirect all sees "
         "them"
     ),
-    "too_many_hosts": Row("there are more hosts than addresses for them; not redirected: {about}"),
-    "own_ca": Row(
+    "too_many_hosts": ReasonRow(
+        "there are more hosts than addresses for them; not redirected: {about}"
+    ),
+    "own_ca": ReasonRow(
         "{about}, which stays: add the certificate in "
         f"{names.MOUNT_TRUST}/{names.FILE_CA_CERT} to that file, or its clients refuse ours"
     ),
-    "mount_taken": Row(
+    "mount_taken": ReasonRow(
         f"{{about}} something else at {names.MOUNT_TRUST}, so that its clients do not trust the "
         "sidecar"
     ),
-    "env_from": Row(
+    "env_from": ReasonRow(
         "{about} variables from a ConfigMap or Secret, which cannot be looked into: "
         "NODE_EXTRA_CA_CERTS there would be replaced, and a proxy there is not seen"
     ),
-    "trust_replaced": Row(
+    "trust_replaced": ReasonRow(
         "{about}: this replaces the image's list of certificates by the sidecar's with ours added; "
         "authorities of a company in the image are not in it"
     ),
-    "proxied": Row(
+    "proxied": ReasonRow(
         "{about} a proxy: the telemetry hosts were added to NO_PROXY, or the sidecar would not see "
         "them; where real hosts are reached through that proxy only, set egressProxy"
     ),
-    "proxy_unreadable": Row(
+    "proxy_unreadable": ReasonRow(
         "{about} a proxy or NO_PROXY from a ConfigMap, Secret or field: add the telemetry hosts to "
         "NO_PROXY there, or the sidecar does not see them"
     ),
-    "all_without_end": Row(
+    "all_without_end": ReasonRow(
         "redirect all takes every connection to ports 80 and 443 and costs throughput; set "
         f"{names.ANNOTATION_ALL_UNTIL} to a time at which it ends"
     ),
@@ -143,7 +145,7 @@ class Reason(NamedTuple):
 
 
 def reason(id: str, about: str = "") -> Reason:
-    """`about` comes from the pod: what does not print in it is shown as an escape."""
+    """Fills in `about`, which comes from the pod: escapes its unprintable characters."""
     return Reason(id, REASONS[id].sentence.replace("{about}", plain(about, 300)))
 
 

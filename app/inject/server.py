@@ -1,7 +1,7 @@
 """The injector's process: an HTTPS server with the webhook, its health and its metrics.
 
-`telemock injector` runs it (`app.cli.injector`), in any number of replicas at once: each keeps the
-certificate, the caBundle and the profiles up to date for itself, and none leads.
+`telemock injector` runs it (`app.cli.injector`), in any number of replicas without a leader: each
+keeps the certificate, the caBundle and the profiles up to date for itself.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from app.cluster import certificates
 from app.cluster.certificates import LEAF_INJECTOR, ServerCertificate
-from app.cluster.kube import Api
+from app.cluster.kube import KubeApi
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.masking.masker import Masker
 from app.inject.ca_bundle import trust
@@ -34,24 +34,22 @@ from app.otel.metrics import CONTENT_TYPE, Metrics
 from app.profiles import ProfileSet
 from app.version import VERSION
 
-SPREAD_S = (
-    5.0  # that API servers get to learn of a caBundle, before a new authority's leaf is shown
-)
-_EXPORT_S = 5.0  # that the end waits for the OTLP endpoint
+SPREAD_S = 5.0  # time for API servers to learn of a caBundle, before a new CA's leaf is shown
+_EXPORT_S = 5.0  # time for the OTLP endpoint at shutdown
 
 log = logging.getLogger(__name__)
 
 
 class Injector:
-    """Raises ProfileError when the profiles cannot be used. `draining` is set before the end, so
-    that callers go elsewhere."""
+    """The injector's parts and routes. Raises ProfileError when the profiles cannot be used.
+    `draining` is set before shutdown, so that callers go elsewhere."""
 
-    def __init__(self, environment: Environment, api: Api) -> None:
+    def __init__(self, environment: Environment, api: KubeApi) -> None:
         self.environment = environment
         self.certificate = ServerCertificate(LEAF_INJECTOR)
         self.profiles = ProfileSet(environment.profiles)
         self.metrics = Metrics("injector")
-        # What alerts and dashboards look at: the first event would be no increase else.
+        # Start at 0: alerts and dashboards would miss the first increase otherwise.
         self.metrics.add("telemock.injector.pods", ("failed",), 0)
         self.metrics.add("telemock.output.dropped", ("stderr",), 0)
         for reason in REFUSALS:
@@ -68,7 +66,7 @@ class Injector:
         self._started = time.monotonic()
 
     def settings(self) -> InjectSettings:
-        """With the rules and the authority in use now."""
+        """The settings, with the rules and the CA in use now."""
         return dataclasses.replace(
             self.environment.inject, rules=self.profiles.rules, api_ca=self._ca
         )
@@ -106,7 +104,7 @@ class Injector:
                 await asyncio.to_thread(self._exporter.close, _EXPORT_S)
 
     async def look(self) -> None:
-        """At the certificate and who trusts it. Raises KubeError, TlsError."""
+        """Renews the certificate and updates the caBundle. Raises KubeError, TlsError."""
         try:
             material = await asyncio.to_thread(self._load)
             name = f"{self.environment.fullname}-injector"
@@ -121,7 +119,7 @@ class Injector:
 
     async def _watching(self) -> None:
         async for _ in self.profiles.changes():
-            pass  # `settings` asks for the rules in use
+            pass  # `settings` reads the rules in use
 
     async def _mutate(self, request: Request) -> Response:
         started = time.perf_counter()
@@ -173,7 +171,7 @@ class Injector:
         return Response(self.metrics.render(), media_type=CONTENT_TYPE)
 
     def _measure(self) -> None:
-        """For a scrape, and for what is exported by itself."""
+        """Updates the gauges, for a scrape and for export."""
         self.metrics.set("telemock.certificate.days_left", self.certificate.days_left())
 
 

@@ -1,4 +1,4 @@
-"""What `inject()` goes by besides the pod: the release's choices, and the pod's namespace.
+"""Inputs of `inject()` besides the pod: the release's choices, and the pod's namespace.
 
 Filled by `app.inject.process_settings` for the webhook and by `app.cli.inject` for manifests.
 """
@@ -6,6 +6,8 @@ Filled by `app.inject.process_settings` for the webhook and by `app.cli.inject` 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from app.contract import dummies
 from app.contract.rules import RuleSet
@@ -21,8 +23,8 @@ RESOURCES: Mapping[str, Any] = {
 
 
 class SecretKey(NamedTuple):
-    """An entry of a Secret in the pod's own namespace, where it may be missing: a pod can name no
-    other namespace's."""
+    """A key of a Secret in the pod's own namespace, where it may be missing: a pod cannot refer to
+    another namespace's."""
 
     name: str
     key: str
@@ -31,13 +33,13 @@ class SecretKey(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class InjectSettings:
     """A pod's annotations win over `mode`, `redirect` and `trust`; `mode` "" leaves the rules as
-    they are. `rules` are all profiles that a pod may choose from, and gets by default."""
+    they are. `rules` are all profiles that a pod may choose from, and its default."""
 
-    image: str  # of the sidecar
+    image: str  # the sidecar's
     pull_policy: str = ""
-    app_url: str  # http://…: answers, plain
+    app_url: str  # http://…: the app's mock, without TLS
     api_url: str = ""  # https://…: profiles and captures; "" means app_url
-    api_ca: str = ""  # PEM: whom the sidecar trusts there
+    api_ca: str = ""  # PEM: CAs that the sidecar trusts for api_url
     rules: RuleSet
     mode: str = ""
     redirect: str = "auto"
@@ -45,15 +47,28 @@ class InjectSettings:
     dummy_ranges: tuple[dummies.Network, ...] = dummies.NETWORKS
     egress_proxy: str = ""  # http://[USER:PASSWORD@]HOST:PORT
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
-    env: Mapping[str, str] = field(default_factory=dict)  # more for the sidecar, such as OTEL_*
+    env: Mapping[str, str] = field(default_factory=dict)  # the sidecar's, such as OTEL_*
     otel_headers: SecretKey | None = None  # OTEL_EXPORTER_OTLP_HEADERS
     version: str = VERSION
 
 
+class InjectionStatus(msgspec.Struct):
+    """The annotation that injection leaves; anyone may have changed it since."""
+
+    injected: bool = False
+    reasons: list[str] = []
+    redirect: str = ""
+    mode: str = ""
+    version: str = ""
+
+    def json(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+
 @dataclass(frozen=True)
 class NamespaceFacts:
-    """`security_level` is the Pod Security level that is enforced: privileged, baseline, restricted
-    or "", which means privileged."""
+    """`security_level` is the enforced Pod Security level: privileged, baseline, restricted or "",
+    which means privileged."""
 
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 from app.contract import names
 from app.contract.dummies import NETWORKS, SETTING, Network, mapped
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
+from app.contract.record import bracketed
 from app.contract.settings import size
 from app.inject.settings import InjectSettings, Redirect, SecretKey
 
 Object = dict[str, Any]
 
-_SPOOL_ROOM = 96 << 20  # besides what the spool may take: a pod over a volume's limit is evicted
+_SPOOL_ROOM = 96 << 20  # room beside the spool: a pod over its volume's limit is evicted
 _TOKEN_SECONDS = 3600
 _SECCOMP = {"type": "RuntimeDefault"}
 _TOKEN_SOURCE = {
@@ -34,36 +35,36 @@ NO_API_TOKEN: Object = {
     "mountPath": names.MOUNT_API_TOKEN,
     "readOnly": True,
 }
-_OTEL_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"  # of the exporters' requests: credentials
+_OTEL_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"  # headers of the exporters' requests, with credentials
 SYSCTL = "net.ipv4.ip_unprivileged_port_start"
 
 
 class Plan(NamedTuple):
-    """What is decided about one pod."""
+    """Decisions about one pod."""
 
     settings: InjectSettings
     redirect: Redirect
     mode: str
     hosts: tuple[str, ...]
-    addresses: tuple[tuple[str, str], ...]  # that stand for the hosts
+    addresses: tuple[tuple[str, str], ...]  # dummy addresses of the hosts
     all_until: str = ""
     container: str = ""  # the application's first container, and its image
     image: str = ""
 
 
 def containers(plan: Plan) -> list[Object]:
-    """In their order, before all other init containers."""
+    """The containers in their order, before all other init containers."""
     return [sidecar(plan)] if plan.redirect == "loopback" else [sidecar(plan), redirect(plan)]
 
 
 def sidecar(plan: Plan) -> Object:
-    """A native sidecar: it is ready before anything else of the pod starts, and ends after it.
+    """A native sidecar: ready before anything else of the pod starts, and ended after it.
 
-    It has no probe. A startup probe costs a pod's start a second or two: the kubelet asks once
-    a second, and acts on the answer with its next look at all containers, a second later. So the
-    redirect waits for it, which starts meanwhile, or else a hook, which the kubelet waits for.
-    Readiness of a native sidecar counts for the whole pod, and liveness ends its container, which
-    does too: `addon.supervisor`, the image's command, looks whether it is alive.
+    It has no probe. A startup probe would add a second or two to a pod's start: the kubelet probes
+    once a second, and acts on the result at its next sync, a second later. So the redirect, which
+    starts meanwhile, waits for the sidecar, or else a hook does, which the kubelet waits for.
+    Readiness of a native sidecar, and a restart of its container by a liveness probe, count for the
+    whole pod: `addon.supervisor`, the image's command, watches over it instead.
     """
     hook = {"postStart": {"exec": {"command": ["python", "-m", "addon.ready"]}}}
     return {
@@ -95,7 +96,7 @@ def sidecar(plan: Plan) -> Object:
 
 
 def redirect(plan: Plan) -> Object:
-    """Ends once the sidecar is ready and a redirected connection has reached it; its failure keeps
+    """Exits once the sidecar is ready and a redirected connection has reached it; its failure keeps
     the pod from starting, and its last words show as the container's state."""
     return {
         "name": names.CONTAINER_REDIRECT,
@@ -129,10 +130,10 @@ def redirect(plan: Plan) -> Object:
 
 
 def volumes(env: Mapping[str, str] = MappingProxyType({})) -> list[Object]:
-    """`env` is what the operator gives the sidecar."""
+    """The sidecar's volumes. `env` is the operator's environment for it."""
     limit = f"{_spool_size(env) + _SPOOL_ROOM >> 20}Mi"
     return [
-        {"name": names.VOLUME_CA, "emptyDir": _memory("8Mi")},  # and what real hosts are checked by
+        {"name": names.VOLUME_CA, "emptyDir": _memory("8Mi")},  # and the CAs for real hosts
         {"name": names.VOLUME_TRUST, "emptyDir": {"sizeLimit": "8Mi"}},
         {"name": names.VOLUME_SPOOL, "emptyDir": {"sizeLimit": limit}},
         {"name": names.VOLUME_TOKEN, "projected": PROJECTED_TOKEN},
@@ -141,7 +142,7 @@ def volumes(env: Mapping[str, str] = MappingProxyType({})) -> list[Object]:
 
 
 def environment(plan: Plan) -> list[Object]:
-    """The sidecar's. A variable that another one names stands before it, as Kubernetes wants."""
+    """The sidecar's environment. Kubernetes wants a variable before those that refer to it."""
     settings = plan.settings
     from_pod = {
         "POD_NAMESPACE": "metadata.namespace",
@@ -180,10 +181,9 @@ def environment(plan: Plan) -> list[Object]:
 
 
 def api_url(app_url: str) -> str:
-    """Where the release that answers at `app_url` has its API."""
-    parts = urlsplit(app_url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"https://{host}:{names.PORT_APP_TLS}"
+    """The API's URL of the release that answers at `app_url`."""
+    host = urlsplit(app_url).hostname or ""
+    return f"https://{bracketed(host)}:{names.PORT_APP_TLS}"
 
 
 def _listening(plan: Plan) -> Object:
@@ -202,12 +202,12 @@ def _memory(limit: str) -> Object:
 def _spool_size(env: Mapping[str, str]) -> int:
     try:
         return size(env.get("TELEMOCK_SPOOL_SIZE") or names.SPOOL_SIZE)
-    except ValueError:  # the sidecar says so, and does not start
+    except ValueError:  # the sidecar reports it, and does not start
         return size(names.SPOOL_SIZE)
 
 
 def _ranges(chosen: Sequence[Network]) -> list[Object]:
-    """For the redirect, which looks for what is in use in them; by itself it knows the pool."""
+    """The operator's ranges, for the redirect to find a free one in; its default is the pool."""
     if tuple(chosen) == NETWORKS:
         return []
     return [{"name": SETTING, "value": ",".join(map(str, chosen))}]
@@ -223,5 +223,5 @@ def _image(settings: InjectSettings) -> Object:
 
 
 def _expandable(text: str) -> str:
-    """Kubernetes reads $(NAME) in a value as another variable, and $$ as a dollar sign."""
+    """Escapes $: Kubernetes expands $(NAME) in a value, and reads $$ as one dollar sign."""
     return text.replace("$", "$$")

@@ -1,6 +1,6 @@
-"""Values for the official Cribl charts that bring the sidecar without a webhook.
+"""Values that add the sidecar to the official Cribl charts, without a webhook.
 
-Printed by `telemock inject --values`. Those charts have no place for most of what `inject()` does:
+Printed by `telemock inject --values`. Those charts lack most of what `inject()` uses:
 - a volume of `extraVolumeMounts` is mounted in the Cribl container too, so the sidecar shares one
   and mounts its folders: Cribl sees the one with the public certificate only;
 - leader and edge have no hostAliases, so an init container writes an /etc/hosts for Cribl.
@@ -8,19 +8,17 @@ Printed by `telemock inject --values`. Those charts have no place for most of wh
 
 from typing import Any, Literal, NamedTuple
 
-import msgspec
-
 from app.contract import names
 from app.inject import hosts, sidecar
 from app.inject import kube_yaml as yaml_text
 from app.inject.containers import CA_VARIABLE
-from app.inject.settings import InjectSettings, Redirect
+from app.inject.settings import InjectionStatus, InjectSettings, Redirect
 from app.inject.sidecar import Plan
 
 Chart = Literal["leader", "workergroup", "edge"]
 Object = dict[str, Any]
 
-_SHARED = "telemock"  # the volume with the folders of the sidecar
+_SHARED = "telemock"  # one volume with all folders of the sidecar
 _HOSTS = "telemock-hosts"
 _FOLDERS = {
     names.MOUNT_CA: "ca",
@@ -35,11 +33,11 @@ _WRITE_HOSTS = (
 
 
 class _Official(NamedTuple):
-    name: str  # of the chart
+    name: str  # the chart's
     container: str
-    env: str  # the value that takes variables
+    env: str  # the value that sets variables
     host_aliases: bool
-    mounts: tuple[Object, ...] = ()  # that the chart has by default: a list of ours replaces it
+    mounts: tuple[Object, ...] = ()  # the chart's default mounts: our list replaces them
 
 
 _CHARTS: dict[str, _Official] = {
@@ -53,8 +51,8 @@ _CHARTS: dict[str, _Official] = {
 
 
 def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
-    """YAML for `helm upgrade --values`. `redirect` is hosts or all: loopback needs a sysctl, which
-    not all of the charts can set."""
+    """Renders YAML for `helm upgrade --values`. `redirect` is hosts or all: loopback needs a
+    sysctl, which not all of the charts can set."""
     official = _CHARTS[chart]
     chosen = hosts.chosen(settings.rules.profiles, {}, redirect, settings.dummy_ranges)
     plan = Plan(
@@ -65,6 +63,7 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
         chosen.addresses,
         container=official.container,
     )
+    status = InjectionStatus(True, ["values"], plan.redirect, plan.mode, settings.version)
     found: Object = {
         "extraInitContainers": _containers(plan, official),
         "extraVolumeMounts": [*official.mounts, *_mounts(official)],
@@ -77,7 +76,7 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
             }
         ],
         official.env: {CA_VARIABLE: f"{names.MOUNT_TRUST}/{names.FILE_CA_CERT}"},
-        "podAnnotations": {names.ANNOTATION_STATUS: _status(plan)},
+        "podAnnotations": {names.ANNOTATION_STATUS: status.json()},
     }
     if official.host_aliases:
         found["extraPodConfigs"] = {"hostAliases": hosts.aliases(plan.addresses, redirect)}
@@ -99,7 +98,7 @@ def _of_shared(mount: Object) -> Object:
 
 
 def _hosts_writer(plan: Plan, main: Object) -> Object:
-    """Adds the hosts to the pod's own /etc/hosts, in a file that Cribl gets in its place."""
+    """An init container that adds the hosts to a copy of the pod's /etc/hosts, for Cribl."""
     entries = [f"{address} {host}" for address, host in plan.addresses]
     return {
         "name": _HOSTS,
@@ -115,17 +114,6 @@ def _mounts(official: _Official) -> list[Object]:
     trust = {"name": _SHARED, "mountPath": names.MOUNT_TRUST, "subPath": "trust", "readOnly": True}
     own_hosts = {"name": _HOSTS, "mountPath": "/etc/hosts", "subPath": "hosts", "readOnly": True}
     return [trust] if official.host_aliases else [trust, own_hosts]
-
-
-def _status(plan: Plan) -> str:
-    told = {
-        "injected": True,
-        "reasons": ["values"],
-        "redirect": plan.redirect,
-        "mode": plan.mode,
-        "version": plan.settings.version,
-    }
-    return msgspec.json.encode(told).decode()
 
 
 def _head(chart: Chart, official: _Official) -> str:

@@ -1,28 +1,31 @@
-"""What became of the pods that opted in: injected or why not, redirected or not, seen or not.
+"""The state of pods that opted in: injected or why not, redirected or not, seen or not.
 
-`watched` picks the pods and `judge` says what is known of one; both are pure. `gather` asks the
-API server, the sidecars and the app for it. Called by `telemock status`.
+`watched` picks the pods and `judge` sums up what is known of one; both are pure. `gather` asks the
+API server, the sidecars and the app. Called by `telemock status`.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from app.cluster.kube import Api, KubeError, Object, path
+from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.contract import names
 from app.contract.rules import RuleSet
+from app.contract.settings import listed
+from app.inject.conflicts import all_containers
 from app.inject.reasons import REASONS
+from app.inject.settings import InjectionStatus
 from app.report.build import Report
 
-_ASKED_AT_ONCE = 8  # sidecars
+_ASKED_AT_ONCE = 8  # sidecars asked in parallel
 _ASK_S = 5.0
 _UNSEEN = (
     "no injector saw this pod: it is older than the opt-in, or the injector was away; restart it"
 )
-# What the sidecar says of the app, in the words of its metric telemock.app.trouble.
+# The sidecar's trouble with the app, by the words of its metric telemock.app.trouble.
 _TROUBLE = {
     "unreachable": "its sidecar cannot reach the app",
     "distrusted": "its sidecar does not trust the app's certificate: the app had another authority "
@@ -36,12 +39,12 @@ _SAMPLE = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? ([0-9.e+-]+)$", re.M)
 
 
 class PodStatus(msgspec.Struct, kw_only=True):
-    """None is "not known". `redirect_proven` is that a redirected connection reached the sidecar
-    (with `loopback`: that its listeners do). `dropped` and `refused` (clients that refused our
-    certificate) count since the sidecar's start; `missing` are records of any start of it that the
-    app does not have; `trouble` is a word for why the app takes nothing from the sidecar;
-    `restarts` of the sidecar are those by Kubernetes and those within the container; `stale_hosts`
-    are of the profiles and not redirected in this pod."""
+    """None is "not known". `redirect_proven`: a redirected connection reached the sidecar (with
+    `loopback`: its listeners were reached). `dropped` and `refused` (clients that refused our
+    certificate) count since the sidecar's start; `missing` are records of any of its starts that
+    the app lacks; `trouble` is a word for the app's refusal of its records; `restarts` counts those
+    by Kubernetes and within the container; `stale_hosts` are the profiles' hosts that this pod does
+    not redirect."""
 
     namespace: str
     pod: str
@@ -64,8 +67,8 @@ class PodStatus(msgspec.Struct, kw_only=True):
     problems: list[str]
 
 
-class Counters(NamedTuple):
-    """Of a sidecar's /metrics."""
+class SidecarCounters(NamedTuple):
+    """Figures of a sidecar's /metrics."""
 
     refused: int
     dropped: int
@@ -74,25 +77,16 @@ class Counters(NamedTuple):
     trouble: str = ""  # a word of _TROUBLE
 
 
-class Seen(NamedTuple):
-    """What the app knows."""
+class AppView(NamedTuple):
+    """The app's knowledge of the pods."""
 
     report: Report
     rules: RuleSet
 
 
-class _Told(msgspec.Struct):
-    """The annotation that injection leaves; anyone may have changed it since."""
-
-    reasons: list[str] = []
-    redirect: str = ""
-    mode: str = ""
-    version: str = ""
-
-
 def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object]:
-    """The pods that have our label, an annotation of ours or a sidecar, and those of namespaces
-    that opted in. A pod that opted out is no concern of anyone's."""
+    """Picks the pods with our label, an annotation of ours or a sidecar, and those of namespaces
+    that opted in; leaves out pods that opted out."""
     found = []
     for pod in pods:
         meta = pod["metadata"]
@@ -105,7 +99,7 @@ def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object
     return found
 
 
-def judge(pod: Object, seen: Seen | None, counters: Counters | None) -> PodStatus:
+def judge(pod: Object, seen: AppView | None, counters: SidecarCounters | None) -> PodStatus:
     meta, status = pod["metadata"], pod.get("status") or {}
     told = _told(pod)
     sidecar = _sidecar(pod)
@@ -154,8 +148,8 @@ def judge(pod: Object, seen: Seen | None, counters: Counters | None) -> PodStatu
     )
 
 
-def gather(api: Api, namespace: str, seen: Seen | None) -> list[PodStatus]:
-    """Of one namespace, "" for all. `seen` None: the app could not be asked. Raises KubeError."""
+def gather(api: KubeApi, namespace: str, seen: AppView | None) -> list[PodStatus]:
+    """Judges a namespace's pods ("": all). `seen` None: the app was not asked. Raises KubeError."""
     space = ("namespaces", namespace) if namespace else ()
     pods = list(api.items(path("api", "v1", *space, "pods")))
     chosen = watched(pods, _opted_in(api, namespace))
@@ -164,8 +158,8 @@ def gather(api: Api, namespace: str, seen: Seen | None) -> list[PodStatus]:
     return [judge(pod, seen, c) for pod, c in zip(chosen, counted, strict=True)]
 
 
-def _opted_in(api: Api, namespace: str) -> dict[str, bool]:
-    """By namespace; empty for a user who may not look at namespaces."""
+def _opted_in(api: KubeApi, namespace: str) -> dict[str, bool]:
+    """Namespaces that opted in or out; empty for a user who may not list namespaces."""
     try:
         found = (
             [api.get(path("api", "v1", "namespaces", namespace))]
@@ -181,8 +175,8 @@ def _opted_in(api: Api, namespace: str) -> dict[str, bool]:
     }
 
 
-def _counters(api: Api, pod: Object) -> Counters | None:
-    """None where the sidecar cannot be asked: it is not up, or the user may not (pods/proxy)."""
+def _counters(api: KubeApi, pod: Object) -> SidecarCounters | None:
+    """Asks a sidecar; None if that fails: it is not up, or the user may not (pods/proxy)."""
     sidecar = _sidecar(pod)
     if sidecar is None or (pod.get("status") or {}).get("phase") != "Running":
         return None
@@ -196,8 +190,8 @@ def _counters(api: Api, pod: Object) -> Counters | None:
         return None
 
 
-def counters(metrics: str) -> Counters | None:
-    """From Prometheus text; None when it is not a sidecar's."""
+def counters(metrics: str) -> SidecarCounters | None:
+    """Parses Prometheus text; None when it is not a sidecar's."""
     sums: dict[str, float] = {}
     for name, value in _SAMPLE.findall(metrics):
         try:
@@ -206,7 +200,7 @@ def counters(metrics: str) -> Counters | None:
             return None
     if "telemock_spool_records" not in sums:
         return None
-    return Counters(
+    return SidecarCounters(
         int(sums.get("telemock_tls_client_rejected_total", 0)),
         int(sums.get("telemock_capture_dropped_total", 0)),
         int(sums["telemock_spool_records"]),
@@ -215,21 +209,20 @@ def counters(metrics: str) -> Counters | None:
     )
 
 
-def _told(pod: Object) -> _Told:
+def _told(pod: Object) -> InjectionStatus:
     text = (pod["metadata"].get("annotations") or {}).get(names.ANNOTATION_STATUS, "")
     try:
-        return msgspec.json.decode(text, type=_Told)
+        return msgspec.json.decode(text, type=InjectionStatus)
     except (msgspec.DecodeError, RecursionError):
-        return _Told()
+        return InjectionStatus()
 
 
 def _sidecar(pod: Object) -> Object | None:
-    spec = pod["spec"]
-    every: Sequence[Any] = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    every = all_containers(pod["spec"])
     return next((c for c in every if c["name"] == names.CONTAINER_SIDECAR), None)
 
 
-def _restarts(pod: Object, counters: Counters | None) -> int | None:
+def _restarts(pod: Object, counters: SidecarCounters | None) -> int | None:
     state = _states(pod).get(names.CONTAINER_SIDECAR)
     if state is None and counters is None:
         return None
@@ -237,7 +230,7 @@ def _restarts(pod: Object, counters: Counters | None) -> int | None:
 
 
 def _restart(meta: Object) -> str:
-    """The command that makes the pod anew, where its owner has one."""
+    """A command that recreates the pod, "" if its owner has none."""
     for owner in meta.get("ownerReferences") or ():
         kind, name = owner["kind"].lower(), owner["name"]
         if kind == "replicaset":
@@ -248,7 +241,7 @@ def _restart(meta: Object) -> str:
 
 
 def _states(pod: Object) -> dict[str, Object]:
-    """Of its containers, by name."""
+    """Container states by name."""
     return {
         s["name"]: s
         for part in ("initContainerStatuses", "containerStatuses")
@@ -257,15 +250,15 @@ def _states(pod: Object) -> dict[str, Object]:
 
 
 def _proof(pod: Object) -> tuple[bool | None, str]:
-    """Whether traffic is known to reach the sidecar, None as long as that shows; and what to say
-    when it does not."""
+    """True if redirected traffic reached the sidecar, None while that is open; and the problem if
+    it failed."""
     states = _states(pod)
     redirect = [
         c["name"]
         for c in pod["spec"].get("initContainers") or ()
         if c["name"] == names.CONTAINER_REDIRECT
     ]
-    if not redirect:  # the sidecar starts only once its own listeners were reached
+    if not redirect:  # the sidecar starts only after its own listeners were reached
         return (
             (True, "") if (states.get(names.CONTAINER_SIDECAR) or {}).get("started") else (None, "")
         )
@@ -281,12 +274,12 @@ def _proof(pod: Object) -> tuple[bool | None, str]:
 
 
 def _stale(pod: Object, rules: RuleSet, redirect: str) -> list[str]:
-    """Hosts that the profiles name by now, and this pod's /etc/hosts does not. `all` needs none:
-    what is asked for shows in the connection."""
+    """Hosts that the profiles name by now, and this pod's /etc/hosts lacks. `all` needs none: it
+    finds the host in the connection."""
     if redirect == "all":
         return []
     annotations = pod["metadata"].get("annotations") or {}
-    only = {p.strip() for p in annotations.get(names.ANNOTATION_PROFILES, "").split(",")} - {""}
+    only = listed(annotations.get(names.ANNOTATION_PROFILES, ""))
     wanted = {
         host.name
         for profile in rules.profiles

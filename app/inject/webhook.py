@@ -1,7 +1,7 @@
-"""The admission webhook: a review of a new pod comes in, its answer with a patch goes out.
+"""The admission webhook: reviews a new pod and answers with a patch.
 
-Every pod is admitted. One that is not injected carries the reasons in its annotation, the caller
-sees them as warnings, and an Event repeats them. Called by `app.inject.server`.
+It admits every pod. One without a sidecar gets the reasons in its annotation, the caller sees them
+as warnings, and an Event repeats them. Called by `app.inject.server`.
 """
 
 import base64
@@ -20,9 +20,9 @@ from app.inject.events import Event, Events, about
 from app.inject.namespaces import Namespaces
 from app.otel.metrics import Metrics
 
-BODY_CAP = 3 << 20  # bytes: what the API server stores at most, and the review around it
+BODY_CAP = 3 << 20  # bytes: the largest object that the API server stores, and the review around it
 _WARNINGS_CAP = 8
-_WARNING_CAP = 250  # characters: the API server cuts behind 256
+_WARNING_CAP = 250  # characters: the API server cuts after 256
 
 REFUSALS = ("not_a_review", "too_large", "disconnected")
 
@@ -30,21 +30,21 @@ log = logging.getLogger(__name__)
 
 
 class ReviewError(Exception):
-    """What came is no review. `reason`, one of REFUSALS, is for the metric."""
+    """The body is no review. `reason`, one of REFUSALS, is for the metric."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _ObjectKind(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class _Request(msgspec.Struct, rename="camel"):
+class _ReviewRequest(msgspec.Struct, rename="camel"):
     uid: str
     operation: str = "CREATE"
-    kind: _Kind = _Kind()
+    kind: _ObjectKind = _ObjectKind()
     namespace: str = ""
     object: dict[str, Any] | None = None
     dry_run: bool | None = False
@@ -53,14 +53,14 @@ class _Request(msgspec.Struct, rename="camel"):
 class _Review(msgspec.Struct, rename="camel"):
     kind: Literal["AdmissionReview"]
     api_version: Literal["admission.k8s.io/v1"]
-    request: _Request
+    request: _ReviewRequest
 
 
 _decode = msgspec.json.Decoder(_Review).decode
 
 
 class Webhook:
-    """`settings` gives those in use now."""
+    """`settings` returns those in use now."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Webhook:
         self._metrics = metrics
 
     async def answer(self, body: bytes) -> bytes:
-        """An AdmissionReview's answer, JSON. Raises ReviewError."""
+        """Answers an AdmissionReview, in JSON. Raises ReviewError."""
         try:
             request = _decode(body).request
         except (msgspec.DecodeError, RecursionError):
@@ -94,8 +94,8 @@ class Webhook:
         answer = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
         return msgspec.json.encode({**answer, "response": response})
 
-    async def _reviewed(self, request: _Request, pod: Object) -> Object:
-        """The part of the answer that says what becomes of the pod."""
+    async def _reviewed(self, request: _ReviewRequest, pod: Object) -> Object:
+        """Injects the pod; returns the answer's patch and warnings."""
         facts = await self._namespaces.facts(request.namespace)
         injection = inject(pod, self._settings(), facts)
         reasons = injection.reasons
@@ -122,7 +122,7 @@ class Webhook:
 
 
 def _event(pod: Object, namespace: str, skipped: bool, sentences: list[str]) -> Event:
-    """Without the pod's own name, which differs for each of an owner's pods."""
+    """Leaves out the pod's name, so that the pods of one owner share an Event."""
     what = "pods get no sidecar" if skipped else "pods get the sidecar"
     return Event(
         about(pod, namespace),

@@ -1,4 +1,3 @@
-"""The log files of the app: its own lines, masked (`masked`), and the files people read with grep
-and
-jq (`files`), rotated (`rotating`) while the disk takes them (`disk`).
+"""The app's log files: its own lines, masked (`masked`), and the files that people read with grep
+and jq (`files`), rotated (`rotating`) and bounded by the disk (`disk`).
 """

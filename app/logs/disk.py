@@ -1,6 +1,6 @@
-"""Whether a directory takes more, and whether a volume is large enough for what it shall hold.
+"""Checks that a directory can be written, and that a volume is large enough for its limits.
 
-Asked by `app.ingest.writer` and `app.logs.files` only after a write has failed, to see when there
+Called by `app.ingest.writer` and `app.logs.files` only after a failed write, to notice when there
 is room again, and by `app.runtime` at start.
 """
 
@@ -11,12 +11,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-TRIED = 1 << 20  # bytes that must fit
+TRIED = 1 << 20  # bytes of the trial write
 
 
 def lacking(directory: Path) -> str:
-    """Why the directory takes no more, "" when it does. Writes a file that nobody sees and gives
-    it back: a quota, unlike a full disk, shows only so."""
+    """Returns why the directory takes no writes, "" when it does. Writes an unnamed file and frees
+    it at once: a quota, unlike a full disk, shows only so."""
     try:
         with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
             if file.write(bytes(TRIED)) < TRIED:
@@ -31,8 +31,8 @@ def is_full(error: OSError) -> bool:
 
 
 def too_small(limits: Mapping[Path, int]) -> str:
-    """A sentence when directories on one volume may together grow larger than it is (in bytes, 0
-    for no limit): it would be full before the oldest goes. They exist."""
+    """Warns if the limits (in bytes, 0 for none) of directories on one volume together exceed its
+    size: it would fill up before retention deletes the oldest. They must exist."""
     volumes: dict[int, list[Path]] = {}
     for directory in limits:
         volumes.setdefault(directory.stat().st_dev, []).append(directory)

@@ -1,8 +1,8 @@
-"""The log files people read with grep and jq: requests, the app's own lines, the sidecars' lines.
+"""The log files for grep and jq: requests, the app's own lines, the sidecars' lines.
 
-Called by `app.ingest.writer` after a commit and by `app.logs.masked`. Everything in them is masked
-already, and is ASCII, so that no line can steer a terminal. A line that cannot be written is
-counted and nothing else happens: the store has the record.
+Called by `app.ingest.writer` after a commit and by `app.logs.masked`. All content is masked and
+ASCII, so that no line can control a terminal. A line that cannot be written is only counted: the
+store has the record.
 """
 
 import logging
@@ -22,10 +22,10 @@ from app.logs.disk import lacking
 from app.logs.rotating import RotatingFile
 from app.otel.lines import ascii_json, json_line
 
-MAX_BYTES = 32 * 1024 * 1024  # of one file before it is rotated
-RESPONSE = 4 * 1024  # characters of an answer in its line
-_PARTS = 8  # of the size that all files may have: the most that one has before it is rotated
-_RESERVE = 4  # files of that size: the three that are written, and one that is being packed
+MAX_BYTES = 32 * 1024 * 1024  # size of one file at which it is rotated
+RESPONSE = 4 * 1024  # characters of a response body in its line
+_PARTS = 8  # a file is rotated at the latest at this fraction of the total limit
+_RESERVE = 4  # room kept for files of that size: the three in use, and one that is being packed
 
 
 def _nobody(stream: str) -> None:
@@ -33,7 +33,7 @@ def _nobody(stream: str) -> None:
 
 
 class LogFiles:
-    """The files below `directory`, made when the first line comes. Any method from any thread."""
+    """The files below `directory`, created with the first line. Any method from any thread."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class LogFiles:
         as_json: bool = False,
         lost: Callable[[str], None] = _nobody,
     ) -> None:
-        """`size` is in bytes and of all files together; 0 sets no limit. `lost` is called with a
-        file's name for each line that it does not get; `as_json` is of the operational lines."""
+        """`size` limits all files together, in bytes; 0 is no limit. `as_json` is for operational
+        lines. `lost` is called with a file's name for each line that could not be written."""
         self._directory = directory
         self._size = size
         self._days = days
@@ -58,12 +58,12 @@ class LogFiles:
         )
 
     def requests(self, lines: Sequence[bytes]) -> None:
-        """Into telemetry_requests.log: what `request_log` made of masked records."""
+        """Writes to telemetry_requests.log: lines that `request_log` made of masked records."""
         for _ in range(self._requests.append_all(lines)):
             self._lost(self._requests.path.name)
 
     def sidecar(self, record: CaptureRecord) -> None:
-        """One line in mitmproxy.log, of a record of kind `log`."""
+        """Writes a record of kind `log` as one line of mitmproxy.log."""
         if record.log is None:
             return
         said, workload = record.log, record.workload
@@ -81,23 +81,25 @@ class LogFiles:
         self._append(self._sidecars, line)
 
     def handler(self) -> logging.Handler:
-        """Writes what a formatter made of it to mock_server.log."""
-        return _Handler(lambda line: self._append(self._app, line), lambda: self._lost(LOG_APP))
+        """A handler that writes formatted lines to mock_server.log."""
+        return _LogFileHandler(
+            lambda line: self._append(self._app, line), lambda: self._lost(LOG_APP)
+        )
 
     def look(self) -> None:
-        """Called from time to time: rotates where a day is over, and lets the oldest go."""
+        """Rotates files whose day is over, and deletes the oldest. Called once a minute."""
         for file in self._files:
             file.turn()
         self._tidy()
 
     @property
     def failed(self) -> int:
-        """Lines that could not be written."""
+        """The number of lines that could not be written."""
         return sum(file.failed for file in self._files)
 
     def problem(self) -> str:
-        """A sentence while the directory takes no lines, else "". Writes there to see whether it
-        does again."""
+        """A sentence while the directory takes no lines, else "". Tries a write to see if it
+        recovered."""
         failing = [file for file in self._files if file.error]
         if not failing:
             return ""
@@ -117,8 +119,8 @@ class LogFiles:
             self._lost(file.path.name)
 
     def _tidy(self) -> None:
-        """The oldest rotated files go: those that are too old, and those for which there is no
-        room beside the current ones at their full size."""
+        """Deletes the oldest rotated files: those that are too old, and those beyond the size
+        limit, which keeps room for the current ones at their full size."""
         found = []
         for file in self._files:
             for path in file.rotated():
@@ -134,7 +136,7 @@ class LogFiles:
                     path.unlink(missing_ok=True)
 
 
-class _Handler(logging.Handler):
+class _LogFileHandler(logging.Handler):
     def __init__(self, append: Callable[[bytes], None], lost: Callable[[], None]) -> None:
         super().__init__()
         self._append = append
@@ -143,7 +145,7 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)
-        except Exception:  # a broken log call must not break what it tells of
+        except Exception:  # a broken log call must not break its caller
             self._lost()
             self.handleError(record)
             return
@@ -151,14 +153,14 @@ class _Handler(logging.Handler):
 
 
 def request_log(record: CaptureRecord) -> bytes:
-    """The record's line in telemetry_requests.log, b"" when it tells of no request of its own."""
+    """The record's line in telemetry_requests.log, b"" if it is no request of its own."""
     if record.request is None or record.kind not in ("exchange", "refused", "failed"):
         return b""
     return ascii_json(request_line(record, record.request))
 
 
 def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
-    """What one line of telemetry_requests.log holds."""
+    """Builds the content of one line of telemetry_requests.log."""
     response = record.response
     return {
         "timestamp": iso(record.time_ns, 6),
@@ -191,8 +193,8 @@ def request_line(record: CaptureRecord, request: Request) -> dict[str, Any]:
 
 
 def url(record: CaptureRecord) -> str:
-    """The URL with the query in the order it was sent, percent-encoded anew; masked as the record
-    is."""
+    """The URL with the query in its original order, percent-encoded anew; masked like the
+    record."""
     request = record.request
     if request is None:
         return ""
@@ -211,8 +213,8 @@ _PLAIN = (string.ascii_letters + string.digits + "_.-" + _SAFE).encode()
 
 
 def is_plain(text: str, pairs: int = 0) -> bool:
-    """Whether quoting its parts would change nothing: most of what a product sends, found at once.
-    `pairs` of a query are joined by `=` and `&`."""
+    """True if quoting would change nothing, as for most of a product's text: a fast check. `pairs`
+    of a query are joined by `=` and `&`."""
     left = text.encode("ascii", "replace").translate(None, _PLAIN)
     return left == b"=&" * (pairs - 1) + b"=" if pairs else not left
 
@@ -222,7 +224,7 @@ def _quote(text: str) -> str:
 
 
 def _gathered(pairs: list[Pair]) -> dict[str, Any]:
-    """By name; repeated names become a list."""
+    """Maps names to values; repeated names become a list."""
     found: dict[str, Any] = dict(pairs)
     if len(found) < len(pairs):
         found = {}

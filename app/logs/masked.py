@@ -1,8 +1,8 @@
-"""The app's operational log: stderr and `mock_server.log`, every line masked and made harmless.
+"""The app's operational log: stderr and `mock_server.log`, every line masked and safe to show.
 
-Set up by `app.runtime` for as long as the app runs, for all loggers of the process, uvicorn's too.
-Its access log is switched off: it would print queries, which are what the product sends home.
-With LOG_FORMAT=json each line is one JSON object, a traceback in it.
+`app.runtime` sets it up for all loggers of the process while the app runs, uvicorn's too. Its
+access log is off: it would print queries, which are the product's telemetry. With LOG_FORMAT=json
+each line is one JSON object, traceback included.
 """
 
 import logging
@@ -20,8 +20,8 @@ _TAKEN_OVER = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "fa
 
 
 class MaskedFormatter(logging.Formatter):
-    """One line a record, tracebacks indented below it; no value of a sensitive field, no terminal
-    escape and no forged line passes."""
+    """Formats a record as one line, with its traceback indented below. Masks sensitive fields,
+    escapes terminal controls and line breaks."""
 
     def __init__(self, masker: Callable[[], Masker], as_json: bool = False) -> None:
         super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s")
@@ -42,7 +42,7 @@ class MaskedFormatter(logging.Formatter):
                 int(record.created * 1e9), record.levelname, record.name,
                 masked.line(record.getMessage()), current.get(), exception=masked.line(stack),
             ).decode()  # fmt: skip
-        # Other handlers keep a formatted traceback on the record: never reuse that.
+        # Other handlers cache a formatted traceback on the record: do not reuse that.
         plain = logging.makeLogRecord(
             {**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None}
         )
@@ -52,7 +52,7 @@ class MaskedFormatter(logging.Formatter):
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """What cannot be printed, because the other end is gone or a disk is full, is counted."""
+    """Counts lines that cannot be printed, because the reader is gone or a disk is full."""
 
     def __init__(self, lost: Callable[[str], None]) -> None:
         super().__init__(sys.stderr)
@@ -63,7 +63,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 
 def _no_access(record: logging.LogRecord) -> bool:
-    """uvicorn tells of WebSockets in its error log, with the whole query."""
+    """Hides uvicorn's lines on WebSockets in its error log, which hold the whole query."""
     return '"WebSocket %s"' not in str(record.msg)
 
 
@@ -76,8 +76,8 @@ def masked_logging(
     as_json: bool = False,
     lost: Callable[[str], None] = lambda stream: None,
 ) -> Iterator[None]:
-    """Every logger of the process writes masked lines to stderr and to `handlers`; `lost` is
-    called with "stderr" for each line that it did not take."""
+    """Makes every logger of the process write masked lines to stderr and to `handlers`. `lost` is
+    called with "stderr" for each line that could not be written."""
     root = logging.getLogger()
     ours = [_StandardError(lost), *handlers]
     before = (root.level, {n: _state(logging.getLogger(n)) for n in _TAKEN_OVER})
@@ -87,11 +87,11 @@ def masked_logging(
     root.setLevel(level)
     errors = logging.getLogger("uvicorn.error")
     errors.addFilter(_no_access)
-    # A broken log call would print its arguments to stderr as they are.
+    # A broken log call would print its unmasked arguments to stderr.
     loud, logging.raiseExceptions = logging.raiseExceptions, False
     for name in _TAKEN_OVER:
         logger = logging.getLogger(name)
-        # uvicorn writes its access log only while that logger has a handler to reach.
+        # uvicorn writes its access log only if that logger has a handler.
         logger.handlers, logger.propagate = [], name != "uvicorn.access"
     try:
         yield

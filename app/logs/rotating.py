@@ -1,8 +1,8 @@
-"""A log file that is appended to by whole lines, rotated by size and at the day's end, and never
-takes its writer down.
+"""A log file: appends whole lines, rotates by size and at the day's end, and never raises to its
+writer.
 
-Called by `app.logs.files`, which also decides how many of the rotated files stay. They are named
-NAME.TIME and become NAME.TIME.zst in the background.
+Called by `app.logs.files`, which decides how many rotated files stay. They are named NAME.TIME and
+become NAME.TIME.zst in the background.
 """
 
 import errno
@@ -18,20 +18,20 @@ from pathlib import Path
 import zstandard
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-_LEVEL = 1  # of zstd: a third of the time of gzip's, and four fifths of its size
-_AT_A_TIME = 64 << 10  # bytes, about
+_LEVEL = 1  # zstd's level: a third of the time of gzip's, and four fifths of its size
+_AT_A_TIME = 64 << 10  # bytes of one write, about
 
 
 class RotatingFile:
-    """From any thread. Opened with the first line, and again when somebody moved or removed it."""
+    """Thread-safe. Opened with the first line, and again when somebody moved or removed it."""
 
     def __init__(
         self, path: Path, *, max_bytes: int, rotated: Callable[[], None] = lambda: None
     ) -> None:
         """`rotated` is called after each rotation, with this file locked."""
         self.path = path
-        self.failed = 0  # lines that could not be written
-        self.error = ""  # why the last one could not be
+        self.failed = 0  # number of lines that could not be written
+        self.error = ""  # reason of the last failed write
         self._max_bytes = max_bytes
         self._after = rotated
         self._lock = threading.Lock()
@@ -39,16 +39,16 @@ class RotatingFile:
         self._inode = 0
         self._size = 0
         self._day = 0
-        self._torn = False  # the file ends in a piece of a line that could not be cut off
+        self._torn = False  # the file ends in part of a line that could not be cut off
         self._packing: threading.Thread | None = None
 
     def append(self, line: bytes) -> bool:
-        """`line` comes without its end. False when it could not be written, which is counted."""
+        """Appends `line`, which has no line end. False, and counted, if it could not be written."""
         return not self.append_all([line])
 
     def append_all(self, lines: Sequence[bytes]) -> int:
-        """The number of lines that could not be written, which are counted. They are written many
-        at a time, and one by one where that fails."""
+        """Appends lines, many in one write, or one by one if that fails. Returns the number of
+        lines that could not be written, and counts them."""
         failed = at = 0
         with self._lock:
             while at < len(lines):
@@ -73,8 +73,8 @@ class RotatingFile:
         return True
 
     def turn(self) -> None:
-        """Rotate a file whose day is over though no line came since, and pack what could not be
-        packed before. Called from time to time."""
+        """Rotates a file whose day is over even if no line came since, and retries failed packing.
+        Called once a minute."""
         with self._lock:
             try:
                 if self.path.exists():
@@ -88,7 +88,7 @@ class RotatingFile:
                 self._start_packing()
 
     def close(self) -> None:
-        """Waits for what is being packed. A later line opens the file again."""
+        """Closes the file and waits for packing. A later line opens the file again."""
         with self._lock:
             self._forget()
             packing = self._packing
@@ -96,7 +96,7 @@ class RotatingFile:
             packing.join()
 
     def rotated(self) -> list[Path]:
-        """Oldest first, packed or not yet."""
+        """Rotated files, oldest first, packed or not."""
         return sorted(
             p for p in self.path.parent.glob(f"{self.path.name}.[0-9]*") if p.suffix != ".tmp"
         )
@@ -115,7 +115,7 @@ class RotatingFile:
         written = os.write(self._fd, data)
         self._size += written
         if written < len(data):
-            # The disk is full: rather no line than half of one.
+            # The disk is full: better no line than half of one.
             self._torn = True
             os.ftruncate(self._fd, self._size - written)
             self._torn = False
@@ -131,7 +131,7 @@ class RotatingFile:
                 pass
             self._forget()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(self.path, _FLAGS, 0o666)  # the umask says who may read
+        self._fd = os.open(self.path, _FLAGS, 0o666)  # the umask decides who may read
         state = os.fstat(self._fd)
         self._inode, self._size = state.st_ino, state.st_size
         self._day = _day(state.st_mtime if state.st_size else time.time())
@@ -163,8 +163,8 @@ class RotatingFile:
             self._packing.start()
 
     def _pack(self) -> None:
-        """Also what is rotated meanwhile, and behind everything else that this process does. What
-        cannot be packed (the disk is full) stays as it is until the next turn."""
+        """Packs all rotated files, new ones too, at the lowest priority. A file that cannot be
+        packed (the disk is full) stays as it is until the next turn."""
         if sys.platform == "linux":  # elsewhere a thread has no priority of its own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         tried: set[Path] = set()
@@ -178,11 +178,11 @@ class RotatingFile:
                     state = os.fstat(plain.fileno())
                     packer = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
                     packer.copy_stream(plain, out, size=state.st_size)
-                os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))  # age is the lines' age
+                os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))  # keep the lines' age
                 part.replace(packed)
                 try:
                     path.unlink()
-                except FileNotFoundError:  # meanwhile it was the oldest of too many
+                except FileNotFoundError:  # retention deleted it meanwhile
                     packed.unlink()
             except (OSError, zstandard.ZstdError):
                 with suppress(OSError):
@@ -190,5 +190,5 @@ class RotatingFile:
 
 
 def _day(seconds: float) -> int:
-    """Of UTC."""
+    """The day in UTC."""
     return int(seconds // 86_400)

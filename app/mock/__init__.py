@@ -1,3 +1,3 @@
-"""The answering half: a request as the mock sees it (`request`), the rule that answers it (`mock`,
-`websocket`), the answer on its way (`respond`), and what is told of both (`spans`).
+"""The mock: reads a request (`request`), chooses the answer by its rule (`mock`, `websocket`),
+sends it (`respond`), and reports both as metrics and spans (`spans`).
 """

@@ -1,47 +1,46 @@
-"""The answering half: a telemetry request in, the rule's answer out.
+"""The mock: takes a telemetry request and gives the rule's answer.
 
-Called by the dispatcher in `app.main` with every request of a profile's host, of a sidecar, and
-below `/telemetry`. What came through a sidecar is answered only, because the sidecar records it;
-what came directly is recorded here.
+`app.dispatch` calls it with every request for a profile's host, from a sidecar, and
+below `/telemetry`. It only answers a sidecar's requests, which the sidecar records; it also records
+direct ones.
 
 A direct request cannot be forwarded: where the rule or the mode says observe, pass or hold, it is
-answered as mock would, and recorded as `mock`.
+answered as in mode mock, and recorded as `mock`.
 """
 
-import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.contract.actions import DENIED, MOCK, REFUSED, Action, Mode
 from app.contract.answer import BLOCKED, Rendered, render
-from app.contract.body import documents, keep, reading
+from app.contract.body import document, reading, whole
 from app.contract.canonical import readings
 from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
 from app.contract.printable import place
 from app.contract.record import (
-    BODY_CAP,
     HEADER_CAP,
     Body,
     CaptureRecord,
     Response,
     clip,
     first,
+    joined,
 )
 from app.contract.rules import (
     UNREAD,
     Answer,
-    Profile,
-    Rule,
+    Decision,
     RuleSet,
     Seen,
     decide,
     product_version,
 )
 from app.ingest.admission import Arriving
-from app.ingest.writer import Writer
+from app.ingest.writer import RecordWriter
 from app.mock.request import (
     Arrived,
     ClientGone,
@@ -55,7 +54,7 @@ from app.mock.request import (
     request_of,
 )
 from app.mock.respond import Outgoing
-from app.mock.spans import Answered, Span, Telemetry
+from app.mock.spans import AnsweredRequest, Span, Telemetry
 from app.otel import lines
 from app.profiles import template
 
@@ -88,37 +87,31 @@ FAILED = Answer(
 
 
 class Chosen(NamedTuple):
-    """What is answered, and what the record says of it."""
+    """The chosen answer, and its entries in the record."""
 
     answer: Answer
-    action: Action
-    profile: Profile | None = None
-    rule: Rule | None = None
-    judged_by: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.profile.id}/{self.rule.id}" if self.profile and self.rule else "no rule"
+    action: Action  # a direct request cannot be forwarded, whatever was decided
+    decision: Decision
 
 
-class Counters:
-    """How often each rule answered since the start, from 1."""
+class AnswerCounts:
+    """Counts each rule's answers since the start, from 1."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], int] = {}
+        self._counts: Counter[str] = Counter()
 
     def next(self, chosen: Chosen) -> int:
-        if chosen.profile is None or chosen.rule is None:
+        if chosen.decision.rule is None:
             return 1
-        key = (chosen.profile.id, chosen.rule.id)
-        self._counts[key] = count = self._counts.get(key, 0) + 1
-        return count
+        self._counts[chosen.decision.name] += 1
+        return self._counts[chosen.decision.name]
 
 
 class Mock:
     def __init__(
         self,
         rules: Callable[[], RuleSet],
-        writer: Writer,
+        writer: RecordWriter,
         telemetry: Telemetry,
         *,
         mode: Mode | None,
@@ -131,7 +124,7 @@ class Mock:
         self._mode = mode
         self._max_body = max_body
         self._arriving = arriving
-        self._counters = Counters()
+        self._counters = AnswerCounts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         time_ns, started = time.time_ns(), time.monotonic_ns()
@@ -160,7 +153,8 @@ class Mock:
         seen = self.view(asked)
         chosen = self.choose(asked, seen, body)
         if seen.json is UNREAD:
-            seen.json = _json(asked, body, chosen.rule)
+            rule, kind = chosen.decision.rule, first(asked.headers, "content-type")
+            seen.json = document(body, kind, rule.decoders if rule else ())
         sent = None
         detail = error = ""
         if not gone:
@@ -171,7 +165,9 @@ class Mock:
                 rendered = await self._render(answer, seen, count)
                 sent, gone = await out.give(rendered, answer)
             except Exception as e:
-                log.error("the answer of %s failed: %s", chosen, place(e))
+                log.error(
+                    "the answer of %s failed: %s", chosen.decision.name or "no rule", place(e)
+                )
                 if out.started:
                     self.tell(span, asked, chosen, time_ns, started, error=type(e).__name__)
                     raise
@@ -196,7 +192,7 @@ class Mock:
         self.writer.add(record)
 
     def begin(self, asked: Arrived) -> Span:
-        """Log lines carry its ids from here to the end of the request's task."""
+        """Begins the request's span; log lines carry its ids until the request's task ends."""
         span = self._telemetry.begin(first(asked.headers, "traceparent"))
         lines.current.set((span.trace_id, span.span_id))
         return span
@@ -212,17 +208,18 @@ class Mock:
         status: int = 0,
         error: str = "",
     ) -> int:
-        """What became of the request that began at `started`; its duration in ns until now."""
+        """Reports the outcome of a request begun at `started`; returns its duration in ns."""
         duration_ns = time.monotonic_ns() - started
+        decision = chosen.decision
         self._telemetry.answered(
-            Answered(
+            AnsweredRequest(
                 span,
                 asked,
                 action=chosen.action,
-                profile=chosen.profile.id if chosen.profile else "",
-                rule=chosen.rule.id if chosen.rule else "",
-                route=chosen.rule.route if chosen.rule else "",
-                safe_query=chosen.profile.safe_query if chosen.profile else (),
+                profile=decision.profile_id,
+                rule=decision.rule_id,
+                route=decision.route,
+                safe_query=decision.profile.safe_query if decision.profile else (),
                 time_ns=time_ns,
                 duration_ns=duration_ns,
                 status=status,
@@ -232,7 +229,7 @@ class Mock:
         return duration_ns
 
     def view(self, asked: Arrived) -> Seen:
-        """What rules look at. A direct request stands for one to the profile's own host."""
+        """The request as rules match it. A direct one counts as one to the profile's own host."""
         rules = self._rules()
         known = any(map(rules.of_host, asked.hosts))
         return Seen(
@@ -246,24 +243,22 @@ class Mock:
         )
 
     def choose(self, asked: Arrived, seen: Seen, body: Body | None = None) -> Chosen:
-        """The answer for a request: the rule that its sidecar decided on, else ours."""
+        """Chooses the answer: by the rule that the sidecar decided on, else by our own decision."""
         rules = self._rules()
         profile, _, rule = asked.internal.get(HEADER_RULE, "").partition("/")
         known = rules.rule(profile, rule)
         if known is not None:
-            return Chosen(known[1].answer, MOCK, *known)
+            return Chosen(known[1].answer, MOCK, Decision(MOCK, *known))
         decision = decide(rules, seen, self._mode)
         if decision.needs_body:
-            types = [value for name, value in asked.headers if name.lower() == "content-type"]
-            seen.json = reading(body, ", ".join(types))
+            seen.json = reading(body, joined(asked.headers, "content-type"))
             decision = decide(rules, seen, self._mode)
-            seen.json = UNREAD  # what templates and versions look at is read as ever
-        found = (decision.profile, decision.rule, " ".join(decision.by))
+            seen.json = UNREAD  # templates and versions read the body in their own way
         if decision.action == DENIED:
-            return Chosen(BLOCKED, DENIED, *found)
+            return Chosen(BLOCKED, DENIED, decision)
         if decision.rule is None:
-            return Chosen(NO_RULE, MOCK, decision.profile)
-        return Chosen(decision.rule.answer, MOCK, *found)
+            return Chosen(NO_RULE, MOCK, decision)
+        return Chosen(decision.rule.answer, MOCK, decision)
 
     async def _render(self, answer: Answer, seen: Seen, count: int) -> Rendered:
         if not answer.template:
@@ -298,40 +293,31 @@ class Mock:
         time_ns: int,
         body: Body | None = None,
     ) -> CaptureRecord:
-        """The record of a direct request, so far; it takes a sequence number, so add it."""
-        profile, rule = chosen.profile, chosen.rule
+        """Starts a direct request's record; it takes a sequence number, so it must be added."""
+        decision = chosen.decision
         return CaptureRecord(
             boot=self.writer.boot,
             seq=self.writer.reserve(),
             kind="exchange",
             time_ns=time_ns,
-            profile=profile.id if profile else "",
-            rule=rule.id if rule else "",
-            route=rule.route if rule else "",
+            profile=decision.profile_id,
+            rule=decision.rule_id,
+            route=decision.route,
             action=chosen.action,
             mode=self._mode or "",
             answered_by="app",
-            judged_by=chosen.judged_by,
+            judged_by=" ".join(decision.by),
             client=asked.client,
             request=request_of(asked, body),
             trace_id=span.trace_id,
             span_id=span.span_id,
-            product_version=product_version(profile, seen) if profile else "",
+            product_version=product_version(decision.profile, seen) if decision.profile else "",
         )
 
 
-def _json(asked: Arrived, body: Body | None, rule: Rule | None) -> Any:
-    """What templates and versions look at."""
-    if body is None:
-        return None
-    kind = first(asked.headers, "content-type")
-    found = documents(body, kind, rule.decoders if rule else ())
-    return found[0] if len(found) == 1 else found or None
-
-
 def direct_host(rules: RuleSet) -> str:
-    """The host that direct requests are judged by: the first of the first profile with a rule for
-    `/telemetry`. Records keep the Host that the client used."""
+    """The host under which direct requests are matched: the first of the first profile with a rule
+    for `/telemetry`. Records keep the client's Host."""
     for profile in rules.profiles:
         paths = (p.value for r in profile.rules for p in r.match.paths)
         names = [h.name for h in profile.hosts if not h.suffix]
@@ -341,12 +327,12 @@ def direct_host(rules: RuleSet) -> str:
 
 
 def is_direct(path: str) -> bool:
-    """Whether a raw path is the mock's on every Host, in any form that a server could read."""
+    """True if a raw path is the mock's on every Host, in any form that a server could read."""
     return any(p == DIRECT or p.startswith(DIRECT + "/") for p in readings(path) or ())
 
 
 def step(answer: Answer, count: int) -> Answer:
-    """The answer of the `count`-th request: of a sequence the last one stays."""
+    """The answer to the `count`-th request; a sequence repeats its last one."""
     if not answer.sequence:
         return answer
     return answer.sequence[min(count, len(answer.sequence)) - 1]
@@ -354,20 +340,11 @@ def step(answer: Answer, count: int) -> Answer:
 
 def _response(sent: Rendered) -> Response:
     headers, left_out = clip(list(sent.headers), HEADER_CAP)
-    body = None
-    if sent.body:
-        body = keep(
-            sent.body[:BODY_CAP],
-            size=len(sent.body),
-            sha256=hashlib.sha256(sent.body).hexdigest(),
-            encoding=first(headers, "content-encoding"),
-            cap=BODY_CAP,
-        )
     return Response(
         status=sent.status,
         reason=sent.reason,
         http_version="HTTP/1.1",
         headers=headers,
         left_out=left_out,
-        body=body,
+        body=whole(sent.body, first(headers, "content-encoding")) if sent.body else None,
     )

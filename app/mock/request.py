@@ -1,6 +1,6 @@
-"""An ASGI request as the mock sees it: names, pairs and body in the contract's types.
+"""Converts an ASGI request to the contract's types: names, pairs and body.
 
-Called by `app.mock.mock` and `app.mock.websocket`. Of bodies of any size the first bytes stay.
+Called by `app.mock.mock` and `app.mock.websocket`. Keeps only the first bytes of a body.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PORT = re.compile(r":(\d{1,5})\s*\Z")
-WHOLE_S = 300.0  # for a body of any size to arrive
+WHOLE_S = 300.0  # for a whole body to arrive, whatever its size
 _HTTP = {"ws": "http", "wss": "https"}
 
 
 class Arrived(NamedTuple):
-    """`headers` in order without the internal ones; `host` lower case without port, `hosts` all
-    names that Host headers give."""
+    """A request. `headers` are in order, without internal ones; `host` is lower case without port,
+    `hosts` are all names in the Host headers."""
 
     method: str
     scheme: str
@@ -47,7 +47,7 @@ class Arrived(NamedTuple):
     port: int
     path: str
     query: list[Pair]
-    more_query: int  # parameters that are not in `query`
+    more_query: int  # number of parameters beyond those in `query`
     headers: list[Pair]
     internal: dict[str, str]
     http_version: str
@@ -55,13 +55,13 @@ class Arrived(NamedTuple):
 
 
 def hosts_of(scope: Scope) -> tuple[str, ...]:
-    """Every name in the Host headers, first the one that they mean; in lower case, no ports."""
+    """All names in the Host headers, the effective one first; in lower case, without ports."""
     values = [text(value) for name, value in scope["headers"] if name == b"host"]
     return tuple(dict.fromkeys(name for value in values for name in hosts_in(value)))
 
 
 def _port(scope: Scope) -> int | None:
-    """The port that the Host header names."""
+    """The port in the Host header, None without one."""
     for name, value in scope["headers"]:
         if name == b"host" and (found := _PORT.search(text(value))) and int(found[1]) < 65536:
             return int(found[1])
@@ -69,7 +69,7 @@ def _port(scope: Scope) -> int | None:
 
 
 def internal_headers(scope: Scope) -> dict[str, str]:
-    """What a sidecar says about its request."""
+    """Our own headers, which a sidecar adds to its request."""
     names = {n.encode() for n in HEADERS_INTERNAL}
     return {n.decode(): text(v) for n, v in scope["headers"] if n in names}
 
@@ -115,34 +115,30 @@ def request_of(asked: Arrived, body: Body | None) -> Request:
     )
 
 
-class TooLarge(Exception):
-    """`body` is what came before the limit."""
+class Unread(Exception):
+    """The body was not read to its end; `body` is the part that came."""
 
     def __init__(self, body: Body) -> None:
         super().__init__()
         self.body = body
 
 
-class ClientGone(Exception):
-    """The client left before its request was whole; `body` is what came."""
-
-    def __init__(self, body: Body) -> None:
-        super().__init__()
-        self.body = body
+class TooLarge(Unread):
+    """The body is over the limit."""
 
 
-class TooSlow(Exception):
-    """`body` is what came before its time was over."""
+class ClientGone(Unread):
+    """The client left before its request was complete."""
 
-    def __init__(self, body: Body) -> None:
-        super().__init__()
-        self.body = body
+
+class TooSlow(Unread):
+    """The body did not arrive in time."""
 
 
 async def read_body(
     receive: Receive, encoding: str, limit: int, arriving: Arriving, sender: str
 ) -> Body | None:
-    """The request's body, read to its end; None when it has none.
+    """Reads the request's body to its end; None when it has none.
 
     Raises TooLarge, TooSlow, ClientGone.
     """

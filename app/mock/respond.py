@@ -1,6 +1,6 @@
-"""Carrying an answer to the client: at once, late, byte by byte, or as a fault.
+"""Sends an answer to the client: at once, late, byte by byte, or as a fault.
 
-Called by `app.mock.mock`. Whatever the rule wants, it ends within HOLD_S, and when the client
+Called by `app.mock.mock`. Whatever the rule says, it ends within HOLD_S, and when the client
 leaves.
 """
 
@@ -14,11 +14,11 @@ from app.contract.rules import Answer
 from app.mock.request import Receive, Scope, Send
 
 HOLD_S = 60.0  # the longest that an answer is delayed, dripped or held back
-DRIP_S = 0.1  # between two bytes of a slow body, where the rule's delay does not say otherwise
+DRIP_S = 0.1  # pause between two bytes of a slow body, unless the rule has a delay
 
 
 class Outgoing:
-    """One answer on its way to the client."""
+    """One answer being sent to the client."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._transport = scope.get("telemock.transport")
@@ -27,8 +27,8 @@ class Outgoing:
         self.started = False
 
     async def give(self, rendered: Rendered, answer: Answer) -> tuple[Rendered | None, bool]:
-        """What was sent (None: no whole answer, by the rule's fault or because the client left),
-        and whether the client left first."""
+        """Sends the answer. Returns what was sent (None: no whole answer, because of the fault or
+        the client), and True if the client left first."""
         drips = answer.fault == "slow_body"
         if answer.delay_ms and not drips and await self._left(answer.delay_ms / 1000):
             return None, True
@@ -59,7 +59,7 @@ class Outgoing:
         )
 
     async def _drip(self, rendered: Rendered, pause: float) -> bool:
-        """One byte at a time; False when the client left or the time was up."""
+        """Sends one byte at a time; False when the client left or the time was up."""
         await self._start(rendered)
         end = time.monotonic() + HOLD_S
         for at in range(len(rendered.body)):
@@ -79,7 +79,7 @@ class Outgoing:
         return True
 
     async def _left(self, seconds: float) -> bool:
-        """Wait; True as soon as the client has left."""
+        """Waits; True as soon as the client has left."""
         try:
             async with asyncio.timeout(min(seconds, HOLD_S)):
                 while (await self._receive())["type"] != "http.disconnect":
@@ -89,9 +89,9 @@ class Outgoing:
         return True
 
     async def _reset(self) -> None:
-        """Tear the connection down so that the client's kernel says so (RST).
+        """Resets the connection (TCP RST).
 
-        ASGI has no word for it: this needs the transport that uvicorn's `send` carries. Under
+        ASGI cannot express it: this needs the transport that uvicorn's `send` carries. Under
         another server the connection breaks in the middle of an answer instead.
         """
         if self._transport is None:

@@ -1,8 +1,8 @@
-"""What the app tells of the requests it answers: durations, and one span for each in its trace.
+"""Durations and spans of the requests that the app answers.
 
 The mock begins a span on the event loop, which is two ids and the sampling decision, and hands over
-what became of the request; a thread counts it and makes the span, masked. Made by `app.runtime`,
-which also takes what `otel` reads; the injector uses `otel` alone, as it has no spans.
+the outcome; a thread counts it and makes the span, masked. Made by `app.runtime`, which also takes
+what `otel` reads; the injector uses `otel` alone, as it has no spans.
 """
 
 import logging
@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
@@ -26,46 +26,18 @@ from app.otel.export import Exporter
 from app.otel.items import SpanData
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
-from app.otel.settings import Otel, read
-from app.version import VERSION
+from app.otel.settings import Otel
 
-WAITING = 10_000  # requests that wait for the thread, at most
-_GATHER_S = 0.05  # that it lets more come before it looks
-_UNKNOWN = "?"  # no profile's id: the masking then goes by the names of all of them
+WAITING = 10_000  # most requests that wait for the thread
+_GATHER_S = 0.05  # wait for more requests, to handle them together
+_UNKNOWN = "?"  # no profile's id: masking then uses the rules of all profiles
 _RECORD = re.compile(r"[0-9a-f]{16,32}-[0-9]{1,16}")
 
 log = logging.getLogger(__name__)
 
 
-class PodNames(NamedTuple):
-    """Of this process's own pod, from the downward API; all empty on a laptop."""
-
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-    node: str = ""
-
-
-def otel(
-    environ: Mapping[str, str], *, service: str, container: str, pod: PodNames, boot: str = ""
-) -> Otel:
-    """What the OTEL_* variables ask of this process, which its pod and container name, or else
-    `boot`. Raises SettingError."""
-    resource = {"service.instance.id": boot}
-    if pod.namespace and pod.name:
-        resource = {
-            "k8s.namespace.name": pod.namespace,
-            "k8s.pod.name": pod.name,
-            "k8s.pod.uid": pod.uid,
-            "k8s.node.name": pod.node,
-            "k8s.container.name": container,
-            "service.instance.id": f"{pod.namespace}.{pod.name}.{container}",
-        }
-    return read(environ, service=service, version=VERSION, resource=resource)
-
-
 class Span(NamedTuple):
-    """One request's place in its trace. `sampled`: whether it is exported."""
+    """One request's place in its trace. `sampled`: it is exported."""
 
     trace_id: str
     span_id: str
@@ -73,9 +45,9 @@ class Span(NamedTuple):
     sampled: bool
 
 
-class Answered(NamedTuple):
-    """What became of a request. `status` 0: no answer was given. `error` is the span's error.type,
-    "" when all went well."""
+class AnsweredRequest(NamedTuple):
+    """A request's outcome. `status` 0: no answer was sent. `error` is the span's error.type, ""
+    without one."""
 
     span: Span
     asked: Arrived
@@ -83,7 +55,7 @@ class Answered(NamedTuple):
     profile: str
     rule: str
     route: str
-    safe_query: tuple[str, ...]  # the profile's: parameters of which a span shows the value
+    safe_query: tuple[str, ...]  # the profile's: parameters whose values a span may show
     time_ns: int
     duration_ns: int
     status: int
@@ -91,14 +63,14 @@ class Answered(NamedTuple):
 
 
 class Telemetry:
-    """`exporter` is open from `start` to `close`. `answered` and `begin` are for the event loop."""
+    """`exporter` is open from `start` to `close`. Call `answered` and `begin` on the event loop."""
 
     def __init__(self, otel: Otel, metrics: Metrics, masker: Callable[[], Masker]) -> None:
         self.exporter = Exporter(otel, metrics)
         self._sampler = Sampler(otel) if otel.traces else None
         self._metrics = metrics
         self._masker = masker
-        self._waiting: deque[Answered] = deque()
+        self._waiting: deque[AnsweredRequest] = deque()
         self._working = threading.Lock()
         self._work = threading.Event()
         self._closing = threading.Event()
@@ -109,7 +81,7 @@ class Telemetry:
         self._thread.start()
 
     def close(self, timeout_s: float) -> None:
-        """Sends what waits, within this time."""
+        """Exports waiting requests, within this time."""
         self._closing.set()
         self._work.set()
         until = time.monotonic() + timeout_s
@@ -120,7 +92,7 @@ class Telemetry:
         self.exporter.close(max(0.0, until - time.monotonic()))
 
     def begin(self, traceparent: str) -> Span:
-        """The client's trace when it names one, else a new one."""
+        """Continues the client's trace if it names one, else starts one."""
         parent = ids.parent(traceparent)
         trace = parent.trace_id if parent else ids.trace_id()
         sampled = self._sampler is not None and self._sampler.sampled(
@@ -128,8 +100,8 @@ class Telemetry:
         )
         return Span(trace, ids.span_id(), parent.span_id if parent else "", sampled)
 
-    def answered(self, answered: Answered) -> None:
-        """Never waits. A span that would wait behind too many is dropped and counted."""
+    def answered(self, answered: AnsweredRequest) -> None:
+        """Never blocks. When the queue is full, drops the span and counts it."""
         if len(self._waiting) >= WAITING:
             if answered.span.sampled:
                 self._metrics.add("telemock.otlp.dropped", ("traces", "queue_full"))
@@ -140,7 +112,7 @@ class Telemetry:
             self._work.set()
 
     def settle(self) -> None:
-        """Returns once everything is counted that was handed over before. Any thread."""
+        """Counts everything that was handed over before, then returns. Any thread."""
         with self._working:
             while self._waiting:
                 answered = self._waiting.popleft()
@@ -148,7 +120,7 @@ class Telemetry:
                 if answered.span.sampled:
                     try:
                         self.exporter.span(self._span(answered))
-                    except Exception as e:  # what cannot be masked is not exported
+                    except Exception as e:  # unmasked content is never exported
                         log.error("a span could not be made: %s", place(e))
                         self._metrics.add("telemock.otlp.dropped", ("traces", "unmaskable"))
 
@@ -159,7 +131,7 @@ class Telemetry:
             self._work.clear()
             self.settle()
 
-    def _measure(self, answered: Answered) -> None:
+    def _measure(self, answered: AnsweredRequest) -> None:
         seconds = answered.duration_ns / 1e9
         span = answered.span
         method, scheme = method_of(answered.asked.method), scheme_of(answered.asked.scheme)
@@ -175,9 +147,9 @@ class Telemetry:
             "telemock.mock.duration", (answered.profile, answered.rule), seconds, exemplar
         )
 
-    def _span(self, answered: Answered) -> SpanData:
+    def _span(self, answered: AnsweredRequest) -> SpanData:
         span, asked = answered.span, answered.asked
-        # As a record, so that a value found under a sensitive name is masked in the path too.
+        # As a record: the masker then also masks a value in the path that a sensitive name holds.
         request = (
             self._masker()
             .record(
@@ -229,11 +201,11 @@ class Telemetry:
 
 
 def _query(query: Sequence[Pair], safe: tuple[str, ...]) -> str:
-    """Masked already; of it the values of safe parameters only."""
+    """Renders a masked query, with values of safe parameters only."""
     shown = []
     for name, value in query:
         if not value:
-            shown.append(MASK)  # it may be all value and no name
+            shown.append(MASK)  # it may be a bare value without a name
         else:
             plain = name if name.isalnum() and name.isascii() else quote_plus(name)
             shown.append(f"{plain}={quote_plus(value) if name.lower() in safe else MASK}")

@@ -1,17 +1,15 @@
-"""WebSockets on rules that take them: every message is recorded, none is answered but for the
-rule's body, which goes out first as a text message.
+"""WebSockets on rules that accept them: every message is recorded; the only answer is the rule's
+body, sent first as a text message.
 
-Called by the dispatcher in `app.main`. What came through a sidecar is not recorded here.
+Called by `app.dispatch`. Sidecars record their own WebSockets.
 """
 
-import hashlib
 import time
 
 from app.contract.actions import ANSWERED
-from app.contract.body import keep
+from app.contract.body import whole
 from app.contract.names import HEADER_RECORD
 from app.contract.record import (
-    BODY_CAP,
     HEADER_CAP,
     CaptureRecord,
     Message,
@@ -38,7 +36,7 @@ async def websocket(mock: Mock, scope: Scope, receive: Receive, send: Send) -> N
         h for h in chosen.answer.headers if h[0].lower() not in ("content-type", "content-length")
     ]
     if accepts:
-        offered = scope.get("subprotocols") or [None]  # a client that offers some wants one of them
+        offered = scope.get("subprotocols") or [None]  # a client that offers some needs one
         await send(
             {
                 "type": "websocket.accept",
@@ -74,7 +72,7 @@ async def websocket(mock: Mock, scope: Scope, receive: Receive, send: Send) -> N
 
 
 class _Recorder:
-    """Messages as records of their own, each naming the exchange that opened the connection."""
+    """Records each message on its own, with a reference to the opening exchange."""
 
     def __init__(self, mock: Mock, chosen: Chosen, opened: CaptureRecord) -> None:
         self._mock = mock
@@ -101,12 +99,7 @@ class _Recorder:
                 message=Message(
                     of=opened.id,
                     sender="client" if sender == "client" else "server",
-                    body=keep(
-                        data[:BODY_CAP],
-                        size=len(data),
-                        sha256=hashlib.sha256(data).hexdigest(),
-                        cap=BODY_CAP,
-                    ),
+                    body=whole(data),
                 ),
             )
         )

@@ -1,9 +1,8 @@
 """Sends a process's spans, metrics and log records to an OTLP endpoint, from threads of its own.
 
-One Exporter a process, made from what `app.otel.settings` read. Handing over costs microseconds
-and never waits: what a slow or dead endpoint does not take is dropped and counted in
-`telemock.otlp.dropped`. With nothing asked for it does nothing, and OpenTelemetry's SDK is not
-loaded.
+One Exporter a process, made from what `app.otel.settings` read. Handing over costs microseconds and
+never blocks: what a slow or dead endpoint does not take is dropped and counted in
+`telemock.otlp.dropped`. If no signal is on, it does nothing and does not load the SDK.
 """
 
 import time
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Exporter:
-    """`traces` and `logs` say whether they are asked for: callers skip the work when not."""
+    """`traces` and `logs` are True if they are exported: else callers skip the work."""
 
     def __init__(self, otel: Otel, metrics: Metrics) -> None:
         self._otel = otel
@@ -28,7 +27,7 @@ class Exporter:
         self.logs = otel.logs
 
     def start(self) -> None:
-        """Starts the threads. To be called once; loads the SDK, which takes part of a second."""
+        """Starts the threads. Call it once; it loads the SDK, which takes part of a second."""
         otel, metrics = self._otel, self._metrics
         if not otel.endpoints:
             return
@@ -41,9 +40,9 @@ class Exporter:
                 self._pipelines[signal] = Pipeline(signal, otel, metrics, made)
 
     def close(self, timeout_s: float) -> None:
-        """Sends what waits, within this time; what is left is dropped and counted."""
+        """Exports what waits, within this time; drops and counts the rest."""
         begun = time.monotonic()
-        # The metrics go last, since they count what the others had to drop: a third is theirs.
+        # Metrics end last, with a third of the time, since they count the drops of the others.
         for last, part in ((False, 2 / 3), (True, 1)):
             until = begun + timeout_s * part
             ending = [p for p in self._pipelines.values() if (p.signal == "metrics") == last]
@@ -63,7 +62,7 @@ class Exporter:
             pipeline.put(log, len(log.body) + _size(log.attributes))
 
     def state(self) -> dict[str, Any]:
-        """For the health page: by signal where it goes and why it does not arrive, if so."""
+        """For the health page: each signal's endpoint and, if any, its trouble."""
         return {
             signal: {"endpoint": pipeline.endpoint, "trouble": pipeline.trouble}
             for signal, pipeline in self._pipelines.items()
@@ -71,5 +70,5 @@ class Exporter:
 
 
 def _size(attributes: Attributes) -> int:
-    """Characters, about; what an item costs beside its texts is bounded by their number."""
+    """The length of the texts, about; the number of items bounds their other costs."""
     return sum(len(value) for value in attributes.values() if isinstance(value, str))

@@ -35,7 +35,7 @@ def span_id() -> str:
 
 
 def parent(traceparent: str) -> Parent | None:
-    """What a `traceparent` header says; None when there is none or it is not valid."""
+    """Parses a `traceparent` header; None when it is missing or not valid."""
     if not traceparent or len(traceparent) > _HEADER_CAP:
         return None
     found = _TRACEPARENT.fullmatch(traceparent.strip(" \t"))

@@ -1,9 +1,9 @@
-"""What is handed over for export, before it takes the SDK's form: plain, and masked already."""
+"""Spans and log records as callers hand them over for export: plain, and masked already."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-Attributes = Mapping[str, Any]  # of str, bool, int, float
+Attributes = Mapping[str, Any]  # values are str, bool, int or float
 
 
 class SpanData(NamedTuple):

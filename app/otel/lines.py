@@ -13,16 +13,16 @@ import msgspec
 from app.contract import printable
 from app.contract.instant import iso
 
-# Trace id and span id of the request that is being handled, "" outside of one. Whoever begins to
-# handle a request sets it; its lines then carry both.
+# Trace id and span id of the current request, "" outside of one. Set by the code that begins to
+# handle a request; its log lines then carry both.
 current: ContextVar[tuple[str, str]] = ContextVar("telemock_span", default=("", ""))
 
 
 def json_line(
     time_ns: int, level: str, logger: str, message: str, ids: tuple[str, str], **more: str
 ) -> bytes:
-    """Printable ASCII without its line end; `more` only where it is not empty. All of it is masked
-    by the caller."""
+    """One line of printable ASCII, without its end; leaves out empty values of `more`. The caller
+    masks all of it."""
     return ascii_json(
         {
             "timestamp": iso(time_ns, 6),

@@ -1,6 +1,6 @@
 """A process's instruments, made from the table in `app.contract.names`.
 
-`/metrics` renders them, `app.otel` exports the same ones over OTLP.
+`/metrics` renders them, `app.otel.export` exports the same ones over OTLP.
 """
 
 import threading
@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from app.contract.names import METRICS, Metric, Process
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
-# Label values come from records and peers, who can make up any number of them.
-LABEL_SETS = 500  # of one metric; what comes after them counts as "other"
+# Label values come from records and peers, which can invent any number of them.
+LABEL_SETS = 500  # most label sets of one metric; later ones count as "other"
 
 _ALL: tuple[Process, ...] = ("app", "sidecar", "injector")
-# What prometheus_client tells of the process, under its own names, and OpenTelemetry's for them.
+# prometheus_client's metrics of the process -> OpenTelemetry's names.
 PROCESS = {
     "process_cpu_seconds": Metric(
         "process.cpu.time", "counter", "s", (), _ALL, "CPU time of the process."
@@ -39,12 +39,12 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """The instruments of one process (`of`), by the name in the table,
-    but those `left_out`. Any method from any thread."""
+    """The instruments of one process (`of`), by the name in the table, except those `left_out`.
+    Thread-safe."""
 
     def __init__(self, of: Process, left_out: Collection[str] = ()) -> None:
         self.registry = CollectorRegistry()
-        self.started_ns = time.time_ns()  # of everything that is counted
+        self.started_ns = time.time_ns()  # start of all counters
         self._lock = threading.Lock()
         self._made: dict[str, Any] = {}
         self._children: dict[str, dict[tuple[str, ...], Any]] = {}
@@ -81,7 +81,7 @@ class Metrics:
         self._child(name, labels).observe(value, exemplar)
 
     def total(self, name: str) -> float:
-        """A counter's, over all labels."""
+        """A counter's sum over all labels."""
         samples = (s for family in self._made[name].collect() for s in family.samples)
         return float(sum(s.value for s in samples if s.name.endswith("_total")))
 
@@ -96,11 +96,11 @@ class Metrics:
             children = self._children[name]
             if labels in children:
                 return children[labels]
-            if len(children) >= LABEL_SETS:  # not remembered: there may be any number of them
+            if len(children) >= LABEL_SETS:  # not remembered: their number has no bound
                 return self._made[name].labels(*("other" for _ in labels))
             child = children[labels] = self._made[name].labels(*labels)
             return child
 
     def render(self) -> bytes:
-        """Prometheus text."""
+        """Renders Prometheus text."""
         return prometheus_client.generate_latest(self.registry)

@@ -1,7 +1,7 @@
-"""A signal's way out: what waits for it is bounded, the SDK batches and exports it, and whatever
-was taken over and does not arrive is counted in `telemock.otlp.dropped`, once.
+"""One signal's way out: a bounded queue, the SDK's batches and exporter, and one count in
+`telemock.otlp.dropped` of each item that was accepted and not delivered.
 
-Made by `app.otel.export`, one for each signal, so that traces that nobody takes hold up no metrics.
+`app.otel.export` makes one for each signal, so that stuck traces hold up no metrics.
 """
 
 import logging
@@ -23,8 +23,8 @@ from app.otel.session import Session
 from app.otel.settings import Otel, Signal
 
 DROPS = ("queue_full", "export_failed", "rejected", "shutdown")
-SIZE = 16 << 20  # characters that wait at most, of one signal
-BATCH_SIZE = 4 << 20  # of one request; Collectors take 20 MiB unless told otherwise
+SIZE = 16 << 20  # most characters of one signal that wait
+BATCH_SIZE = 4 << 20  # characters of one request; Collectors accept 20 MiB by default
 
 log = logging.getLogger(__name__)
 
@@ -32,27 +32,27 @@ log = logging.getLogger(__name__)
 class Pipeline:
     """The bounds, the SDK's batching and the SDK's exporter of one signal.
 
-    The SDK's queues drop the oldest item without a word to the program, and bound no sizes: nothing
-    is handed to them that has no room here.
+    The SDK's queues drop the oldest item without telling the program, and bound no sizes: an item
+    is handed to them only if there is room here.
     """
 
     def __init__(self, signal: Signal, otel: Otel, metrics: Metrics, made: sdk.Made) -> None:
-        """Starts the threads. Within `sdk.environment`."""
+        """Starts the threads. Call it within `sdk.environment`."""
         self.signal: Signal = signal
         self.endpoint = otel.endpoints[signal]
-        self.trouble = ""  # why the endpoint does not take it; "" when it does
+        self.trouble = ""  # reason of the endpoint's refusal, "" when it accepts
         self._items = otel.queues.get(signal, 0)
         self._metrics = metrics
         self._session = Session()
         self._exporter = sdk.exporter(signal, otel, self._session)
-        for reason in DROPS:  # an alert sees the first one only if there was a 0 before it
+        for reason in DROPS:  # start at 0, so that alerts see the first increase
             metrics.add("telemock.otlp.dropped", (signal, reason), 0)
         self._lock = threading.Lock()
-        self._sizes: deque[int] = deque()  # of what waits
+        self._sizes: deque[int] = deque()  # sizes of the waiting items
         self._size = 0
-        self._sending = 0  # items on their way
+        self._sending = 0  # items being sent
         self._closing = self._given_up = False
-        exporter: Any = self  # of spans and of records: their two interfaces have the same methods
+        exporter: Any = self  # takes spans and records: their two interfaces have the same methods
         processor: BatchSpanProcessor | BatchLogRecordProcessor | _Periodic
         if signal == "traces":
             processor = spans = BatchSpanProcessor(exporter)
@@ -68,28 +68,28 @@ class Pipeline:
         )
 
     def put(self, item: Any, size: int) -> None:
-        """Never waits, never raises. Any thread."""
+        """Never blocks, never raises. Any thread."""
         if not self._has_room(size):
             return
         try:
             self._hand_over(item)
-        except Exception:  # one that is wrong must not cost the others
+        except Exception:  # a bad item must not cost the others
             with self._lock:
                 self._size -= self._sizes.pop() if self._sizes else 0
             self._drop(1, "export_failed")
             log.debug("cannot be exported", exc_info=True)
 
     def close(self, until: float) -> None:
-        """Begins the end: nothing is taken over any more, no request goes on beyond it. `finish`
-        waits for it. Times are of `time.monotonic()`."""
+        """Begins the shutdown: accepts no more items, and ends each request by `until`, a time of
+        `time.monotonic()`. `finish` waits for it."""
         self._closing = True
         self._session.end(until)
         if self._closer.ident is None:
             self._closer.start()
 
     def finish(self, until: float) -> None:
-        """Counts what is left then, and ends a wait for another try."""
-        # The SDK's shutdown waits half a minute for its thread, and cannot be told to wait less.
+        """Waits until `until`, cancels retries, and counts what is left as dropped."""
+        # The SDK's shutdown waits half a minute for its thread, and has no shorter timeout.
         self._closer.join(max(until - time.monotonic(), 0))
         with self._lock:
             self._given_up = True
@@ -99,11 +99,11 @@ class Pipeline:
         self.shutdown()
 
     def shutdown(self) -> None:
-        """Called by the SDK's processor, from its own shutdown."""
+        """Called by the SDK's processor in its own shutdown."""
         self._exporter.shutdown()
 
     def _has_room(self, size: int) -> bool:
-        """Takes a place for one item; without one it is dropped."""
+        """Reserves room for one item; drops the item if there is none."""
         with self._lock:
             reason = ""
             if self._closing:
@@ -118,7 +118,7 @@ class Pipeline:
         return not reason
 
     def export(self, items: Sequence[Any]) -> None:
-        """Called by the SDK's processor, from its thread."""
+        """Called by the SDK's processor on its thread."""
         with self._lock:
             if self._given_up:
                 return
@@ -142,14 +142,14 @@ class Pipeline:
     def _send(self, items: Any, count: int) -> None:
         trouble, rejected = self._sent(items)
         with self._lock:
-            if self._given_up:  # and counted
+            if self._given_up:  # counted already
                 return
             self._sending -= count
         self._drop(*((count, "export_failed") if trouble else (rejected, "rejected")))
         self._tell(trouble)
 
     def _sent(self, items: Any) -> tuple[str, int]:
-        """ "" when it was taken, else why not; and how many items of it were rejected."""
+        """Returns "" if it was accepted, else the reason; and the number of rejected items."""
         try:
             if self._exporter.export(items).name == "SUCCESS":
                 return "", self._session.rejected
@@ -174,8 +174,8 @@ class Pipeline:
 
 
 class _Periodic(threading.Thread):
-    """Exports the points each interval, and once more at the end. The SDK's own reader reads
-    nothing but the SDK's own instruments."""
+    """Exports the points each interval, and once more at the end. The SDK's own reader only reads
+    the SDK's own instruments."""
 
     def __init__(
         self, pipeline: Pipeline, interval_s: float, points: Callable[[], tuple[MetricsData, int]]
@@ -193,7 +193,7 @@ class _Periodic(threading.Thread):
             last = self._end.wait(self._interval_s)
             try:
                 data, count = self._points()
-            except Exception:  # one bad look must not end it
+            except Exception:  # one failure must not end the thread
                 log.exception("the metrics cannot be read")
             else:
                 self._pipeline.export_points(data, count)

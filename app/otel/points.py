@@ -1,4 +1,4 @@
-"""The registry behind `/metrics` as the SDK's metrics data, with the names of `METRICS`.
+"""Converts the registry behind `/metrics` to the SDK's metrics data, with the names of `METRICS`.
 
 Called by `app.otel.pipeline`. All sums and histograms are cumulative since the process's start.
 """
@@ -37,7 +37,7 @@ _CUMULATIVE = AggregationTemporality.CUMULATIVE
 def collect(
     metrics: Metrics, resource: Resource, scope: InstrumentationScope
 ) -> tuple[MetricsData, int]:
-    """Everything as it stands now, and how many points that are."""
+    """Collects all metrics now; returns them and the number of points."""
     times = (metrics.started_ns, time.time_ns())
     found = []
     points = 0
@@ -73,7 +73,7 @@ def _histograms(
         buckets = [sample for sample in samples if "le" in sample.labels]
         upto = [int(sample.value) for sample in buckets]
         (total,) = (s.value for s in samples if s.name.endswith("_sum"))
-        no: Any = None  # least and most are not known
+        no: Any = None  # minimum and maximum are unknown
         yield HistogramDataPoint(
             attributes=_labels(row, samples[0].labels),
             start_time_unix_nano=times[0],
@@ -89,7 +89,7 @@ def _histograms(
 
 
 def _exemplars(buckets: list[Sample]) -> Iterable[Exemplar]:
-    """Each bucket's last one; back ends know those that they have already."""
+    """Each bucket's last exemplar; back ends ignore those that they have already."""
     for exemplar in filter(None, (sample.exemplar for sample in buckets)):
         yield Exemplar(
             {},
@@ -101,6 +101,6 @@ def _exemplars(buckets: list[Sample]) -> Iterable[Exemplar]:
 
 
 def _labels(row: names.Metric, labels: dict[str, str]) -> dict[str, str]:
-    """Under OpenTelemetry's names. An empty one is Prometheus' way to say that there is none."""
+    """Renames labels for OpenTelemetry. Prometheus writes an absent label as an empty one."""
     named = zip(row.labels, row.prometheus_labels, strict=True)
     return {name: encodable(labels[label]) for name, label in named if labels[label]}

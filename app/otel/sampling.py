@@ -1,6 +1,6 @@
-"""Which traces are kept, as the SDK's sampler of OTEL_TRACES_SAMPLER decides.
+"""Decides which traces to keep, as the SDK's sampler of OTEL_TRACES_SAMPLER does.
 
-Asked on the event loop once an exchange, because `traceparent` carries the answer; made only where
+Asked on the event loop once an exchange, because `traceparent` carries the answer; made only if
 traces are exported.
 """
 
@@ -19,5 +19,5 @@ class Sampler:
         self._under = {None: None, True: sdk.parent(True), False: sdk.parent(False)}
 
     def sampled(self, trace_id: str, parent: bool | None) -> bool:
-        """`parent` is the flag that the client sent, None without a parent."""
+        """True if the trace is kept. `parent` is the client's flag, None without a parent."""
         return self._ask(self._under[parent], int(trace_id, 16))

@@ -1,9 +1,8 @@
-"""OpenTelemetry's SDK as this process uses it: its resource, sampler and exporters, and our spans
-and records in its form.
+"""OpenTelemetry's SDK in this process: its resource, sampler and exporters, and our spans and
+records in its form.
 
-It is imported here, in `app.otel.pipeline`, `points` and `session`, and nowhere else: with what it
-needs it is 7 MiB of a process. `app.otel.export` and `sampling` load it where there is something to
-export.
+Only this, `app.otel.pipeline`, `points` and `session` import it: it takes 7 MiB of a process.
+`app.otel.export` and `sampling` load it if there is something to export.
 """
 
 import importlib
@@ -34,7 +33,7 @@ from app.otel.items import LogData, SpanData
 from app.otel.settings import Otel, Signal
 
 VALUE_CAP = 4096  # characters of an attribute; a URL may be longer
-ITEMS_CAP = 100  # of an attribute that is a list
+ITEMS_CAP = 100  # items of an attribute that is a list
 _KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
 _SEVERITIES = {
     "INFO": SeverityNumber.INFO,
@@ -49,8 +48,8 @@ _EXPORTERS: dict[Signal, tuple[str, str]] = {
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _INT64 = 1 << 63
 
-# They would write a line, some with a traceback, for every attempt, and urllib3 one with the URL
-# and its query: `app.otel.pipeline` writes one when the endpoint is lost and one when it is back.
+# They would log every attempt, some with a traceback, and urllib3 the URL with its query:
+# `app.otel.pipeline` logs once when the endpoint is lost and once when it is back.
 logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
     logging.getLogger(_name).setLevel(logging.ERROR)
@@ -58,7 +57,7 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
 
 @contextmanager
 def environment(otel: Otel) -> Iterator[None]:
-    """The SDK reads the variables in `os.environ` and nowhere else, while it is set up."""
+    """Sets OTEL_* in `os.environ` while the SDK is set up: it reads no other place."""
     former = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
     _replace(otel.environ)
     try:
@@ -74,7 +73,7 @@ def _replace(variables: Mapping[str, str]) -> None:
 
 
 def sampler(otel: Otel) -> Callable[[Context | None, int], bool]:
-    """Whether a trace with this id is kept, under a client's span or without one."""
+    """Returns the sampler: a function of the client's span, if any, and the trace id."""
     with environment(otel):
         provider = TracerProvider(resource=Resource.get_empty(), shutdown_on_exit=False)
     ask, keep = provider.sampler.should_sample, Decision.RECORD_AND_SAMPLE
@@ -82,13 +81,13 @@ def sampler(otel: Otel) -> Callable[[Context | None, int], bool]:
 
 
 def parent(sampled: bool) -> Context:
-    """Of a client's span as samplers see it: they look at its flag, not at its ids."""
+    """A context with a client's span; samplers look at its flag, not at its ids."""
     flags = _SAMPLED if sampled else TraceFlags()
     return set_span_in_context(NonRecordingSpan(SpanContext(1, 1, True, flags)), Context())
 
 
 def exporter(signal: Signal, otel: Otel, session: Any) -> Any:
-    """The SDK's exporter, set up by the variables. Within `environment`."""
+    """Makes the SDK's exporter, set up by the variables. Call it within `environment`."""
     protocol = "grpc" if signal in otel.grpc else "http"
     module, name = _EXPORTERS[signal]
     found = importlib.import_module(f"opentelemetry.exporter.otlp.proto.{protocol}.{module}")
@@ -97,12 +96,12 @@ def exporter(signal: Signal, otel: Otel, session: Any) -> Any:
 
 
 class Made:
-    """Makes the SDK's spans and records, which all name this resource and scope. Within
+    """Makes the SDK's spans and records, which all carry this resource and scope. Make it within
     `environment`."""
 
     def __init__(self, otel: Otel) -> None:
         attributes = {_text(name): _text(value) for name, value in otel.resource.items()}
-        # Resource.create lets what it is given win over the variables.
+        # Resource.create lets its arguments win over the variables; here the variables win.
         self.resource = Resource.create(attributes).merge(OTELResourceDetector().detect())
         self.scope = InstrumentationScope("telemock", otel.version)
         self._limits = LogRecordLimits()
@@ -153,7 +152,7 @@ def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    """As the encoder takes it; what it refuses it would leave out."""
+    """Converts a value for the encoder, which would leave out what it refuses."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, bool | float):
@@ -170,7 +169,7 @@ def _text(value: str) -> str:
 
 
 def encodable(value: str) -> str:
-    """One half of a surrogate pair, which JSON can hold, would lose the whole batch."""
+    """Replaces lone surrogates, which JSON can hold: one would lose the whole batch."""
     if value.isascii():
         return value
     return value.encode("utf-8", "replace").decode()

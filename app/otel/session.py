@@ -1,9 +1,9 @@
-"""The HTTP session under the SDK's exporters: it bounds what they leave open, and remembers why the
-last request failed.
+"""The HTTP session below the SDK's exporters: it closes their gaps, and remembers why the last
+request failed.
 
-They would take a redirect or somebody's web page for success, would read an answer of any size, do
-not look whether items were rejected, and tell the reason of a failure only to their log. Made by
-`app.otel.pipeline`, one for each signal.
+The exporters would take a redirect or a web page for success, read an answer of any size, ignore
+rejected items, and tell the reason of a failure only to their log. Made by `app.otel.pipeline`, one
+for each signal.
 """
 
 import ssl
@@ -17,18 +17,18 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 with warnings.catch_warnings():
-    # It misses what guesses encodings, which `addon.mitm.imports` leaves out.
+    # requests warns that its detector of encodings is missing: `addon.mitm.imports` removes it.
     warnings.simplefilter("ignore")
     import requests
 
-ANSWER_CAP = 64 * 1024  # bytes; what an endpoint says beyond that closes the connection
-_SHORTEST_S = 0.05  # the time of a request that is begun at its deadline
-# What requests raises where a proxy's URL cannot be used: that of the endpoint is checked.
+ANSWER_CAP = 64 * 1024  # bytes of an answer; a longer one closes the connection
+_SHORTEST_S = 0.05  # timeout of a request that begins at its deadline
+# requests raises these for a bad proxy URL: the endpoint's URL was checked.
 _NO_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 
 
 class Refused(Exception):
-    """Not to be tried again: the SDK does so only after errors of connections and some statuses."""
+    """Stops the SDK's retries: it retries only after connection errors and some statuses."""
 
 
 class Session(requests.Session):
@@ -36,11 +36,11 @@ class Session(requests.Session):
         super().__init__()
         self._trusted = _trusted()
         self._last_until: float | None = None
-        self.trouble = ""  # why the last request failed, for people; nothing secret
-        self.rejected = 0  # items that the endpoint took the request of, but not them
+        self.trouble = ""  # reason of the last request's failure, for people; nothing secret
+        self.rejected = 0  # items that the endpoint rejected in a request that it accepted
 
     def end(self, until: float) -> None:
-        """Each request that begins from now on is the last try, and ends by then (of
+        """From now on, makes each request the last try, to end by `until` (of
         `time.monotonic()`)."""
         self._last_until = until
 
@@ -48,7 +48,7 @@ class Session(requests.Session):
         timeout, last_until = options["timeout"], self._last_until
         if last_until is not None:
             timeout = min(timeout, last_until - time.monotonic())
-        # Said here, since REQUESTS_CA_BUNDLE would win over OTEL_EXPORTER_OTLP_CERTIFICATE.
+        # Set for each request: else REQUESTS_CA_BUNDLE wins over OTEL_EXPORTER_OTLP_CERTIFICATE.
         options["verify"] = self.verify if isinstance(self.verify, str) else self._trusted
         options |= {"timeout": max(timeout, _SHORTEST_S), "stream": True}
         self.rejected = 0
@@ -74,7 +74,7 @@ class Session(requests.Session):
             return "it answered with a web page"
         if kind == "application/x-protobuf":
             try:
-                # The answers of the three signals have the same form.
+                # The responses of the three signals have the same format.
                 answer = ExportTraceServiceResponse.FromString(body)
             except DecodeError:
                 return "it answered with something that is not OTLP"
@@ -83,7 +83,7 @@ class Session(requests.Session):
 
 
 def _trusted() -> str | bool:
-    """The system's file or directory of certificates; where a slim image has none, certifi's."""
+    """The system's file or directory of certificates; certifi's where a slim image has none."""
     paths = ssl.get_default_verify_paths()
     if paths.cafile:
         return paths.cafile
@@ -91,7 +91,7 @@ def _trusted() -> str | bool:
 
 
 def _sentence(error: BaseException) -> str:
-    """Without what requests says, which has the URL with its query in it."""
+    """Describes the error without requests' own text, which holds the URL with its query."""
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return "no connection in time"
     if isinstance(error, _NO_PROXY):
@@ -100,7 +100,7 @@ def _sentence(error: BaseException) -> str:
         return "no answer in time"
     cause: BaseException | None = error
     said = ""
-    while cause is not None:  # the system's is the innermost one
+    while cause is not None:  # the system's error is the innermost one
         if isinstance(cause, OSError) and cause.strerror:
             said = cause.strerror
         cause = cause.__context__

@@ -1,12 +1,12 @@
-"""Checks the OTEL_* variables at the start, and says which signals they ask for.
+"""Checks the OTEL_* variables at the start, and determines which signals they ask for.
 
-OpenTelemetry's SDK reads the variables itself (`app.otel.sdk`); but of a value that it cannot use
-it writes a line, takes a default or raises in the middle of its set-up. Here such a value stops
-the start with a sentence. Where the SDK departs from the specification, `Otel.environ` holds the
-variables as it has to be given them: times are milliseconds, an empty variable is an unset one,
-and a small queue means small batches.
+OpenTelemetry's SDK reads the variables itself (`app.otel.sdk`); but for a value that it cannot use
+it logs a line, takes a default or raises in the middle of its set-up. Here such a value stops the
+start with a sentence. Where the SDK departs from the specification, `Otel.environ` holds the
+variables in the SDK's form: times are milliseconds, an empty variable is an unset one, and a small
+queue means small batches.
 
-No variable of a signal that is not exported is looked at.
+Variables of a signal that is not exported are ignored.
 """
 
 import importlib.util
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import unquote, urlsplit
 
+from app.contract.record import Workload
 from app.contract.settings import SettingError
 
 Signal = Literal["traces", "metrics", "logs"]
@@ -36,18 +37,18 @@ _MS_MAX = 24 * 3600 * 1000
 _ITEMS_MAX = 1 << 20
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\x20-\x7e]*")  # what can stand in a header
+_VALUE = re.compile(r"[\x20-\x7e]*")  # characters that a header may hold
 
 
 @dataclass(frozen=True)
 class Otel:
-    """`environ` may hold secrets: it stays out of the repr."""
+    """The checked settings. `environ` may hold secrets: it stays out of the repr."""
 
-    endpoints: Mapping[Signal, str]  # of the signals that are exported, as a log may show them
-    grpc: frozenset[Signal]  # those of them that leave by gRPC
-    queues: Mapping[Signal, int]  # items that wait at most
+    endpoints: Mapping[Signal, str]  # URLs of the exported signals, without secrets
+    grpc: frozenset[Signal]  # signals that are exported by gRPC
+    queues: Mapping[Signal, int]  # most items that wait
     metric_interval_s: float
-    resource: Mapping[str, str]  # the variables win over it
+    resource: Mapping[str, str]  # attributes; the variables win over them
     version: str  # telemock's
     environ: Mapping[str, str] = field(repr=False)
 
@@ -67,9 +68,9 @@ class Otel:
 def read(
     environ: Mapping[str, str], *, service: str, version: str, resource: Mapping[str, str]
 ) -> Otel:
-    """`service` names the process where the variables do not.
+    """Checks the variables. `service` is the default name of the process.
 
-    Raises SettingError, which names the variable; no value of a header stands in it.
+    Raises SettingError, which names the variable but quotes no header's value.
     """
     given = _Given(environ)
     asked = [signal for signal in SIGNALS if given.asked(signal)]
@@ -89,13 +90,27 @@ def read(
     )
 
 
+def resource_of(pod: Workload, container: str, boot: str) -> dict[str, str]:
+    """This process in OpenTelemetry's names: its pod and container, on a laptop its start."""
+    if not pod.namespace or not pod.pod:
+        return {"service.instance.id": boot}
+    return {
+        "k8s.namespace.name": pod.namespace,
+        "k8s.pod.name": pod.pod,
+        "k8s.pod.uid": pod.uid,
+        "k8s.node.name": pod.node,
+        "k8s.container.name": container,
+        "service.instance.id": f"{pod.namespace}.{pod.pod}.{container}",
+    }
+
+
 def shown(endpoint: str) -> str:
-    """Without user, password and query, which may be secrets."""
+    """Removes user, password and query, which may be secrets."""
     return re.sub(r"^([a-zA-Z0-9+.-]+://|)[^/?#]*@", r"\1***@", endpoint.partition("?")[0])
 
 
 class _Given:
-    """`environ` begins as the variables that are set, and becomes what the SDK takes."""
+    """`environ` starts as the variables that are set, and becomes what the SDK accepts."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         stripped = ((name, value.strip()) for name, value in environ.items())
@@ -105,13 +120,13 @@ class _Given:
         return self.environ.get(name, "")
 
     def _of(self, signal: Signal, option: str) -> tuple[str, str]:
-        """The signal's own variable, else the general one: its name and value."""
+        """Name and value of the signal's own variable, else of the general one."""
         own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_{option}"
         name = own if own in self.environ else f"OTEL_EXPORTER_OTLP_{option}"
         return name, self._get(name)
 
     def asked(self, signal: Signal) -> bool:
-        """Logs are a firehose and want to be asked for by name; the others by an endpoint."""
+        """True if it is on: logs are a firehose and need their variable, others an endpoint."""
         if self._choice("OTEL_SDK_DISABLED", ("true", "false"), "false") == "true":
             return False
         name = f"OTEL_{signal.upper()}_EXPORTER"
@@ -126,7 +141,7 @@ class _Given:
         return signal != "logs" and bool(self._of(signal, "ENDPOINT")[1])
 
     def checked(self, signal: Signal) -> str:
-        """The endpoint, whole."""
+        """Checks the signal's endpoint and returns its whole URL."""
         self._check_protocol(signal)
         self._check_headers(signal)
         self._check_certificates(signal)
@@ -156,7 +171,7 @@ class _Given:
         value = value or DEFAULT_ENDPOINT
         general = name == "OTEL_EXPORTER_OTLP_ENDPOINT"
         usable = False
-        with suppress(ValueError):  # a port that is none, a bracket that is left open
+        with suppress(ValueError):  # an invalid port, an open bracket
             url = urlsplit(value)
             usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
             usable = usable and not (general and (url.query or url.fragment))
@@ -246,14 +261,14 @@ class _Given:
 
 
 def _pairs(value: str) -> Iterator[tuple[str, str, str]]:
-    """The name, the equals sign and the value of each item between commas."""
+    """Splits at commas into name, equals sign and value."""
     return (item.partition("=") for item in value.split(",") if item.strip())
 
 
 def _has_grpc() -> bool:
     try:
         return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.grpc") is not None
-    except ModuleNotFoundError:  # not even the package around it
+    except ModuleNotFoundError:  # the package around it is missing too
         return False
 
 

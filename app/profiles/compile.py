@@ -1,4 +1,4 @@
-"""From profiles as people write them to the rules that both halves read.
+"""Compiles profiles to the rules that both halves read.
 
 Called by `watch` for the app, by the CLI, and by `app.generate` for the sidecar's built-in rules.
 """
@@ -13,23 +13,23 @@ from pydantic import BaseModel, ValidationError
 
 from app.contract import rules as contract
 from app.profiles import schema, template
-from app.profiles.problems import Problem, ProfileError, from_pydantic, shown
-from app.profiles.read import Source, document, find, read_bytes
+from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown
+from app.profiles.read import ProfileSource, document, find, read_bytes
 from app.profiles.unreachable import taken_before
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
-ANSWERS_CAP = 8 << 20  # bytes of the answer files of one profile, each as often as it is named
+ANSWERS_CAP = 8 << 20  # bytes of one profile's answer files, a file named twice counts twice
 
 
 class Loaded(NamedTuple):
-    """`files` are all that were read, answers too: a change of one makes the rules stale."""
+    """`files` are all files read, answers included: a change of one makes the rules stale."""
 
     rules: contract.RuleSet
     files: tuple[Path, ...]
 
 
 def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
-    """The rules of built-in profiles (by name), files and folders, in their order.
+    """Returns the rules of built-in profiles (by name), files and folders, in their order.
 
     Raises ProfileError with every problem of every file.
     """
@@ -37,10 +37,10 @@ def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
 
 
 def load(sources: Sequence[str | Path]) -> Loaded:
-    """`load_profiles`, and the files that it read. Raises ProfileError."""
+    """Like `load_profiles`, and returns the files that it read. Raises ProfileError."""
     profiles: list[contract.Profile] = []
     files: list[Path] = []
-    problems: list[Problem] = []
+    problems: list[ProfileProblem] = []
     owner: dict[str, str] = {}
     for source in find(sources):
         files.append(source.path)
@@ -52,7 +52,7 @@ def load(sources: Sequence[str | Path]) -> Loaded:
         if profile.id in owner:
             message = f"{profile.id!r} is the id of {owner[profile.id]} too"
             hint = "give one of them another id, or use only one"
-            problems.append(Problem(source.label, "id", shown(profile.id), message, hint))
+            problems.append(ProfileProblem(source.label, "id", shown(profile.id), message, hint))
         owner.setdefault(profile.id, source.label)
         profiles.append(profile)
     if problems:
@@ -62,12 +62,12 @@ def load(sources: Sequence[str | Path]) -> Loaded:
     return Loaded(contract.RuleSet(kept, etag), tuple(files))
 
 
-def _profile(source: Source, files: list[Path]) -> contract.Profile:
+def _profile(source: ProfileSource, files: list[Path]) -> contract.Profile:
     written = document(source)
     if not isinstance(written, dict):
         message = "holds no profile" if written is None else f"holds {shown(written)}, no profile"
         hint = "a profile is a mapping that begins with `id: …`"
-        raise ProfileError([Problem(source.label, "", shown(written), message, hint)])
+        raise ProfileError([ProfileProblem(source.label, "", shown(written), message, hint)])
     try:
         parsed = schema.ProfileFile.model_validate(written)
     except ValidationError as e:
@@ -76,29 +76,31 @@ def _profile(source: Source, files: list[Path]) -> contract.Profile:
 
 
 def _keys() -> set[str]:
-    """Every key of the format."""
+    """All keys of the format."""
     models = [m for m in vars(schema).values() if isinstance(m, type) and issubclass(m, BaseModel)]
     return {f.alias or n for m in models for n, f in m.model_fields.items()}
 
 
 class _Compiler:
-    """Compiles one file and collects what only the whole of it shows to be wrong."""
+    """Compiles one file and collects the problems that no single value shows."""
 
-    def __init__(self, source: Source, files: list[Path]) -> None:
+    def __init__(self, source: ProfileSource, files: list[Path]) -> None:
         self._source = source
         self._files = files
-        self._problems: list[Problem] = []
+        self._problems: list[ProfileProblem] = []
         self._size = 0  # bytes of answer files so far
 
     def _wrong(self, where: str, value: object, message: str, hint: str = "") -> None:
-        self._problems.append(Problem(self._source.label, where, shown(value), message, hint))
+        self._problems.append(
+            ProfileProblem(self._source.label, where, shown(value), message, hint)
+        )
 
     def profile(self, written: schema.ProfileFile) -> contract.Profile:
         hosts = tuple(
             msgspec.structs.replace(_host(h.name), unmatched=h.unmatched) for h in written.hosts
         )
         for number, named in enumerate(hosts):
-            if any(_within(named, h) and _within(h, named) for h in hosts[:number]):
+            if any(h.covers(named) and named.covers(h) for h in hosts[:number]):
                 name = written.hosts[number].name
                 message = f"{name!r} stands in the list twice"
                 self._wrong(f"hosts[{number}]", name, message, "keep one of them")
@@ -112,7 +114,7 @@ class _Compiler:
             for n, (text, host) in enumerate(
                 zip(rule.match.hosts, compiled.match.hosts, strict=True)
             ):
-                if not any(_within(host, h) for h in hosts):
+                if not any(h.covers(host) for h in hosts):
                     message = f"{text!r} is not one of the profile's hosts"
                     self._wrong(f"{where}.match.hosts[{n}]", text, message, "add it to `hosts`")
             if earlier := taken_before(compiled, rules):
@@ -242,14 +244,6 @@ def _host(text: str) -> contract.Host:
     return contract.Host(text.removeprefix("."), suffix=text.startswith("."))
 
 
-def _within(host: contract.Host, other: contract.Host) -> bool:
-    """Whether every name of `host` is one of `other`'s."""
-    if host.suffix and not other.suffix:
-        return False
-    same = (host.name, host.suffix) == (other.name, other.suffix)
-    return same or other.matches(host.name)
-
-
 def _values(conditions: dict[str, schema.ValueIs]) -> tuple[contract.Value, ...]:
     found = []
     for name, condition in conditions.items():
@@ -272,7 +266,7 @@ def _extract(written: schema.Extract) -> contract.Extract:
 
 
 def _route(paths: tuple[contract.Path, ...]) -> str:
-    """A rule's endpoint by default: its first path, with a * for what a prefix leaves open."""
+    """A rule's default endpoint: its first path, with a * behind a prefix."""
     if not paths:
         return "/*"
     return paths[0].value + ("*" if paths[0].kind == "prefix" else "")

@@ -1,4 +1,4 @@
-"""Which rule takes a request, and why not the others.
+"""Explains which rule takes a request, and why the others do not.
 
 Called by `telemock rules explain` and by the API.
 """
@@ -11,7 +11,7 @@ import msgspec
 from app.contract import body as bodies
 from app.contract.actions import DENIED, MOCK, UNTAKEN, Action, Mode
 from app.contract.canonical import hosts_in, pairs_of, readings
-from app.contract.record import BODY_CAP, Pair, first, text
+from app.contract.record import Pair, first, joined, text
 from app.contract.rules import (
     KEPT_HERE,
     UNREAD,
@@ -59,8 +59,8 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain(rules: RuleSet, seen: Seen, mode: Mode | None = None) -> Explanation:
-    """What would happen to the request, and the judgement of each rule."""
-    if seen.json is UNREAD:  # there is no more to come: a body condition does not hold
+    """Decides on the request, and judges each rule."""
+    if seen.json is UNREAD:  # no body will come: a condition on it does not hold
         seen = msgspec.structs.replace(seen, json=None)
     decision = decide(rules, seen, mode)
     host, path = decision.host or seen.host, decision.path or seen.path
@@ -126,8 +126,8 @@ def _reason(decision: Decision, path: str, host: str, mode: Mode | None, *, told
 def seen_from_url(
     url: str, method: str = "GET", headers: Sequence[Pair] = (), body: bytes | None = None
 ) -> Seen:
-    """A request as `decide` looks at it. The URL's host is whom the client connects to; a Host
-    header may name another.
+    """Builds a request as `decide` sees it. The client connects to the URL's host; a Host header
+    may name another.
 
     Raises ValueError with a sentence when the URL names no host.
     """
@@ -141,14 +141,7 @@ def seen_from_url(
     if parts.scheme not in ("http", "https", "ws", "wss") or not host:
         raise ValueError(f"{url!r} is not an http or https URL with a host")
     said = tuple(n for name, value in headers if name.lower() == "host" for n in hosts_in(value))
-    encodings = [value for name, value in headers if name.lower() == "content-encoding"]
-    kept = bodies.keep(
-        (body or b"")[:BODY_CAP],
-        size=len(body or b""),
-        sha256="",
-        encoding=", ".join(encodings),
-        cap=BODY_CAP,
-    )
+    kept = bodies.whole(body or b"", joined(headers, "content-encoding"))
     names = said or hosts_in(host)
     return Seen(
         method=method.upper(),

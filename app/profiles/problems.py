@@ -1,6 +1,6 @@
-"""What is wrong with a profile, in sentences: raised while profiles are read and compiled.
+"""Problems of a profile, in sentences: raised while profiles are read and compiled.
 
-Made by `read` and `compile`; printed by `telemock rules check`, by the start of the app, and on
+Made by `read` and `compile`; printed by `telemock rules check`, by the app's start, and on
 `/health` when a change was refused.
 """
 
@@ -15,7 +15,7 @@ from app.contract.printable import one_line
 
 _SHOWN = 80  # characters of a wrong value
 
-# What people see of pydantic's types of errors; what is not here keeps pydantic's own words.
+# Our words for pydantic's error types; other types keep pydantic's own words.
 _WANTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -27,9 +27,9 @@ _WANTED = {
 }
 
 
-class Problem(NamedTuple):
+class ProfileProblem(NamedTuple):
     """`where` is the path in the file, such as `rules[2].match.path`, "" for the file as a whole;
-    `message` names the value too."""
+    `message` quotes the value too."""
 
     file: str
     where: str
@@ -43,33 +43,35 @@ class Problem(NamedTuple):
 
 
 class ProfileError(ValueError):
-    """Profiles that cannot be used. The text has every problem, and is meant for people, whole."""
+    """The profiles cannot be used. The text lists every problem, and is meant for people, whole."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[ProfileProblem]) -> None:
         self.problems = list(problems)
         super().__init__("\n\n".join(map(str, self.problems)))
 
 
 def wrong(message: str, hint: str = "") -> PydanticCustomError:
-    """For validators of the schema: a sentence of our own, shown as it is."""
+    """An error for validators of the schema, whose sentence is shown as it is."""
     return PydanticCustomError("telemock", "{message}", {"message": message, "hint": hint})
 
 
 def shown(value: object) -> str:
-    """A value of the file in an error: one line, without control characters, cut."""
+    """Renders a value of the file for an error: one line, without control characters, cut."""
     text = ascii(value) if isinstance(value, bytes) else repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def from_pydantic(
     file: str, document: Any, error: ValidationError, keys: Collection[str]
-) -> list[Problem]:
-    """One Problem for each of pydantic's errors; `document` is what was validated, `keys` every key
-    that the format has somewhere."""
+) -> list[ProfileProblem]:
+    """Converts each of pydantic's errors. `document` is the validated one, `keys` are all keys of
+    the format."""
     return [_problem(file, document, e, keys) for e in error.errors(include_url=False)]
 
 
-def _problem(file: str, document: Any, error: ErrorDetails, keys: Collection[str]) -> Problem:
+def _problem(
+    file: str, document: Any, error: ErrorDetails, keys: Collection[str]
+) -> ProfileProblem:
     where = place(document, error["loc"])
     name = str(error["loc"][-1]) if error["loc"] else "profile"
     value, context = error["input"], error.get("ctx", {})
@@ -101,12 +103,12 @@ def _problem(file: str, document: Any, error: ErrorDetails, keys: Collection[str
             message = f"{shown(value)} is not {_WANTED[kind]}"
         case _:
             message = f"{shown(value)}: {error['msg'].replace('Input should', 'it should')}"
-    return Problem(file, where, shown(value), message, hint)
+    return ProfileProblem(file, where, shown(value), message, hint)
 
 
 def place(document: Any, loc: Iterable[int | str]) -> str:
-    """`rules[2].match.path` of pydantic's location: without the steps that the file does not have
-    (a single value where a list may stand, the name of a union's member)."""
+    """Converts pydantic's location to `rules[2].match.path`; leaves out steps that the file lacks
+    (a single value in place of a list, the name of a union's member)."""
     steps, node = list(loc), document
     path = ""
     for number, step in enumerate(steps):

@@ -1,6 +1,6 @@
-"""From a source (a built-in name, a file, a folder) to the YAML documents in it.
+"""Finds a source's files (a built-in name, a file, a folder) and parses their YAML.
 
-Called by `compile`. What is read here is only syntax; `schema` says what it may mean.
+Called by `compile`. This checks only syntax; `schema` checks the meaning.
 """
 
 from collections.abc import Hashable, Iterable
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from app.profiles.problems import Problem, ProfileError, shown
+from app.profiles.problems import ProfileError, ProfileProblem, shown
 
 BUILT_IN = Path(__file__).parent
 FILE_CAP = 1 << 20  # bytes of one profile, and of one answer file
@@ -17,7 +17,7 @@ _ENDINGS = (".yaml", ".yml")
 _DEPTH = 50
 
 
-class Source(NamedTuple):
+class ProfileSource(NamedTuple):
     """`label` is the file's name in errors."""
 
     path: Path
@@ -29,12 +29,12 @@ def built_in() -> list[str]:
     return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
 
 
-def find(sources: Iterable[str | Path]) -> list[Source]:
-    """The profile files that the sources stand for, each once, in order. A folder may be empty when
-    another source holds a profile: one may come later. Raises ProfileError."""
-    found: dict[Path, Source] = {}
-    problems: list[Problem] = []
-    empty: list[Problem] = []
+def find(sources: Iterable[str | Path]) -> list[ProfileSource]:
+    """Finds the profile files of the sources, each once, in order. A folder may be empty if another
+    source has a profile: files may come later. Raises ProfileError."""
+    found: dict[Path, ProfileSource] = {}
+    problems: list[ProfileProblem] = []
+    empty: list[ProfileProblem] = []
     for source in sources:
         files = list(_files(source))
         if not files:
@@ -48,51 +48,53 @@ def find(sources: Iterable[str | Path]) -> list[Source]:
     return list(found.values())
 
 
-def _files(source: str | Path) -> Iterable[Source]:
+def _files(source: str | Path) -> Iterable[ProfileSource]:
     if isinstance(source, str) and source in built_in():
-        return [Source(BUILT_IN / f"{source}.yaml", f"{source}.yaml")]
+        return [ProfileSource(BUILT_IN / f"{source}.yaml", f"{source}.yaml")]
     path = Path(source)
     if path.is_dir():
         files = sorted(p for p in path.iterdir() if p.suffix in _ENDINGS and p.is_file())
-        return [Source(p, str(p)) for p in files]
-    return [Source(path, str(path))] if path.is_file() else []
+        return [ProfileSource(p, str(p)) for p in files]
+    return [ProfileSource(path, str(path))] if path.is_file() else []
 
 
-def _nothing(source: str | Path) -> Problem:
+def _nothing(source: str | Path) -> ProfileProblem:
     known = ", ".join(built_in())
     if Path(source).is_dir():
         message, hint = "the folder holds no profile", "a profile's file ends in .yaml or .yml"
     else:
         message = "there is no built-in profile, file or folder of this name"
         hint = f"built-in profiles: {known}"
-    return Problem(str(source), "", shown(str(source)), message, hint)
+    return ProfileProblem(str(source), "", shown(str(source)), message, hint)
 
 
 def read_bytes(path: Path, label: str) -> bytes:
-    """At most FILE_CAP bytes. Raises ProfileError."""
+    """Reads at most FILE_CAP bytes. Raises ProfileError."""
     try:
         with path.open("rb") as file:
             data = file.read(FILE_CAP + 1)
     except OSError as e:
         reason = (e.strerror or str(e)).lower()
         hint = "check that the file exists and that this user may read it"
-        raise ProfileError([Problem(label, "", "", f"cannot be read: {reason}", hint)]) from None
+        raise ProfileError(
+            [ProfileProblem(label, "", "", f"cannot be read: {reason}", hint)]
+        ) from None
     if len(data) > FILE_CAP:
         message = f"is larger than {FILE_CAP >> 20} MiB"
         hint = "a profile and its answers are small; split it, or shorten the answer"
-        raise ProfileError([Problem(label, "", "", message, hint)])
+        raise ProfileError([ProfileProblem(label, "", "", message, hint)])
     return data
 
 
-def document(source: Source) -> Any:
-    """The one YAML document of the file, as mappings, lists and scalars. Raises ProfileError."""
+def document(source: ProfileSource) -> Any:
+    """Parses the file's one YAML document to mappings, lists and scalars. Raises ProfileError."""
     data = read_bytes(source.path, source.label)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         message = f"is not UTF-8 text (byte {e.start} is 0x{data[e.start]:02x})"
         hint = "a profile is a YAML text file; save it as UTF-8"
-        raise ProfileError([Problem(source.label, "", "", message, hint)]) from None
+        raise ProfileError([ProfileProblem(source.label, "", "", message, hint)]) from None
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader that takes less
     except yaml.MarkedYAMLError as e:
@@ -100,33 +102,31 @@ def document(source: Source) -> Any:
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         message = f"is not valid YAML: {e.problem or e.context}"
         hint = "a value with ': ', '#' or a leading '*', '&', '[', '{' or '@' needs quotes"
-        raise ProfileError([Problem(source.label, line, "", message, hint)]) from None
+        raise ProfileError([ProfileProblem(source.label, line, "", message, hint)]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         message = f"is not valid YAML: {str(e).splitlines()[0] if str(e) else type(e).__name__}"
         hint = "a profile is a YAML text file"
-        raise ProfileError([Problem(source.label, "", "", message, hint)]) from None
+        raise ProfileError([ProfileProblem(source.label, "", "", message, hint)]) from None
+
+
+def _wrong(problem: str, at: Any) -> yaml.constructor.ConstructorError:
+    mark = at.start_mark if at else None
+    return yaml.constructor.ConstructorError(None, None, problem, mark)
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what would let a file say something else than it seems to: a key twice, an alias
-    (which also keeps the document a tree of the file's own size), a nesting without end."""
+    """Refuses YAML that misleads or explodes: a duplicate key, an alias (so the document stays a
+    tree of the file's own size), nesting without end."""
 
     _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(
-                None,
-                None,
-                f"alias *{event.anchor} is not supported, write it out",
-                event.start_mark,
-            )
+            raise _wrong(f"alias *{event.anchor} is not supported, write it out", event)
         self._depth += 1
         if self._depth > _DEPTH:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"nested more than {_DEPTH} deep", parent.start_mark if parent else None
-            )
+            raise _wrong(f"nested more than {_DEPTH} deep", parent)
         try:
             return super().compose_node(parent, index)
         finally:
@@ -136,12 +136,8 @@ class _Loader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key is text, not a list or mapping", key.start_mark
-                )
+                raise _wrong("a key is text, not a list or mapping", key)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} stands here twice", key.start_mark
-                )
+                raise _wrong(f"key {key.value!r} stands here twice", key)
             seen.add(key.value)
         return super().construct_mapping(node, deep)

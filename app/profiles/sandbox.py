@@ -1,9 +1,9 @@
-"""A process that renders templates: Jinja2 in a sandbox, with little memory and an end to time.
+"""A process that renders templates: Jinja2 in a sandbox, with limits on memory and time.
 
-Started by `app.profiles.template` as a script of its own, so that it holds nothing of the app: no
-key, no file, no connection but the one that it answers on. A template comes from a profile, what it
-shows of a request from anybody; a step of it can make gigabytes of a short line (`replace`, `join`,
-`~` in a loop), and no look at the template tells which. So the kernel sets the limit.
+`app.profiles.template` starts it as a script of its own, so that it holds nothing of the app: no
+key, no file, no connection but the one that it answers on. A template comes from a profile, its
+values from anybody's request; one step of it can make gigabytes of a short line (`replace`, `join`,
+`~` in a loop), and no inspection finds all. So the kernel sets the limit.
 
 Imports nothing of `app`.
 """
@@ -37,12 +37,12 @@ _FILTERS = (
     "min", "reject", "replace", "round", "select", "sort", "string", "sum", "title", "tojson",
     "trim", "truncate", "unique", "upper", "urlencode",
 )  # fmt: skip
-# Methods that make a string of any length out of a number.
+# Methods that turn a number into a string of any length.
 _WIDENING = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map"})
 
 
 class _Unfolded(CodeGenerator):
-    """Evaluates nothing while it compiles: a profile is checked where there is no limit."""
+    """Disables constant folding: profiles are checked in a process without limits."""
 
     def _output_child_to_const(self, node: nodes.Expr, frame: Any, finalize: Any) -> str:
         if not isinstance(node, nodes.TemplateData):
@@ -81,7 +81,7 @@ _environments = {True: _environment(True), False: _environment(False)}
 
 @lru_cache(maxsize=64)
 def compiled(source: str, escape: bool) -> Template:
-    """Evaluates nothing of it."""
+    """Compiles the template without evaluating any of it."""
     environment = _environments[escape]
     tree = environment.parse(source)
     if next(tree.find_all(nodes.ScopedEvalContextModifier), None):
@@ -90,7 +90,7 @@ def compiled(source: str, escape: bool) -> Template:
 
 
 def rendered(source: str, values: Mapping[str, Any], escape: bool) -> tuple[bytes, bytes]:
-    """OK and the text, or FAILED and the fault, which does not quote the request."""
+    """Returns OK and the text, or FAILED and the fault, which does not quote the request."""
     parts: list[str] = []
     left = OUTPUT_CAP
     try:
@@ -100,7 +100,7 @@ def rendered(source: str, values: Mapping[str, Any], escape: bool) -> tuple[byte
             if left < 0:
                 return FAILED, b"it wrote more than %d characters" % OUTPUT_CAP
     except TemplateError as e:
-        # The text of a syntax error quotes the template, the others name what is missing in it.
+        # A syntax error's text quotes the template, the others' text names what it lacks.
         return FAILED, f"{type(e).__name__}: {e}".encode("utf-8", "replace")
     except MemoryError:
         raise
@@ -110,7 +110,7 @@ def rendered(source: str, values: Mapping[str, Any], escape: bool) -> tuple[byte
 
 
 def receive(connection: socket.socket) -> bytes:
-    """One frame; b"" when the other side is gone."""
+    """Receives one frame; b"" when the other side is gone."""
     head = _exactly(connection, FRAME.size)
     return _exactly(connection, FRAME.unpack(head)[0]) if head else b""
 
@@ -139,16 +139,16 @@ def _limit() -> None:
 
 def main() -> None:
     connection = socket.socket(fileno=0)
-    compiled("{{ ''|tojson }}{% for a in [] %}{% endfor %}", True).render()  # loads what it needs
+    compiled("{{ ''|tojson }}{% for a in [] %}{% endfor %}", True).render()  # loads modules first
     _limit()
     connection.sendall(FRAME.pack(1) + OK)
     while asked := receive(connection):
-        # Whoever asked stops waiting before; this is for when it is gone.
+        # The caller's own timeout comes first; this one is for a caller that is gone.
         signal.setitimer(signal.ITIMER_REAL, 2 * SECONDS)
         try:
             said, text = rendered(*pickle.loads(asked))  # noqa: S301 - of our own app
         except MemoryError:
-            # Nobody knows what is left behind: the next one begins anew.
+            # The process may be damaged: exit, so that a new one serves the next request.
             said, text = FAILED, NEEDED
             connection.sendall(FRAME.pack(1 + len(text)) + said + text)
             sys.exit(1)

@@ -1,4 +1,4 @@
-"""What people write in a profile: strict, every key known, every value of its type.
+"""The format of a profile: strict, every key known, every value of its type.
 
 Read by `compile`, which turns it into the contract's types; `app.generate` writes its JSON Schema.
 The descriptions are the format's documentation.
@@ -35,7 +35,7 @@ _QUIET.log_errors = False
 
 
 def _check(test: Callable[[str], object], message: str, hint: str = "") -> AfterValidator:
-    """A validator that refuses text with `message`, in which {} is the value."""
+    """Makes a validator that refuses text with `message`, in which {} is the value."""
 
     def validate(value: str) -> str:
         if not test(value):
@@ -89,7 +89,7 @@ def _one_or_many(value: Any) -> Any:
 
 
 def _short(key: str, written: Any) -> BeforeValidator:
-    """Plain text stands for the mapping {key: text}."""
+    """Accepts plain text in place of the mapping {key: text}."""
     return BeforeValidator(
         lambda v: {key: v} if isinstance(v, str) else v, json_schema_input_type=written
     )
@@ -146,7 +146,7 @@ Delay = Annotated[
 
 
 def milliseconds(delay: str) -> int:
-    """Of a Delay such as `200ms` or `1.5s`."""
+    """Converts a Delay such as `200ms` or `1.5s`."""
     unit = 1 if delay.endswith("ms") else 1000
     return round(float(delay.rstrip("ms")) * unit)
 

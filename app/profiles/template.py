@@ -1,9 +1,8 @@
-"""Templates of answers, rendered in processes of their own (`app.profiles.sandbox`) with an end to
-output,
-time and memory.
+"""Renders templates of answers in processes of their own (`app.profiles.sandbox`), which bound
+output, time and memory.
 
-Called by `app.mock.mock`, and by `app.profiles` for a check. The processes start with the first
-answer that needs one.
+Called by `app.mock.mock`, and by `app.profiles` for a check. The first answer that needs one starts
+the processes.
 """
 
 import asyncio
@@ -27,15 +26,15 @@ from app.profiles.sandbox import OUTPUT_CAP, SECONDS
 
 __all__ = ["OUTPUT_CAP", "SECONDS", "TemplateFailed", "check", "close", "render", "rendered"]
 
-WORKERS = 2  # processes: while one is lost on a template, the other serves the rest
-REST_S = 5.0  # that a template is not tried again after it ran out of time or memory
+WORKERS = 2  # processes: if a template blocks one, the other serves the rest
+REST_S = 5.0  # pause of a template that ran out of time or memory
 _START_S = 20.0
 _WAITING = 64  # answers that wait for a process
-_PASSED_ON = ("PYTHON", "LD_", "DYLD_", "LANG", "LC_")  # of the environment
+_PASSED_ON = ("PYTHON", "LD_", "DYLD_", "LANG", "LC_")  # variables that they get
 
 
 class TemplateFailed(Exception):
-    """The text names the fault without quoting the request; `again` when it was not even tried."""
+    """The text names the fault without quoting the request; `again` if it was not even tried."""
 
     again = False
 
@@ -45,7 +44,7 @@ class _Rests(TemplateFailed):
 
 
 class _Lost(Exception):
-    """The process ended, or was ended because it took too long."""
+    """The process ended, or was killed because it took too long."""
 
 
 class _Worker:
@@ -64,7 +63,7 @@ class _Worker:
         self._answer(_START_S)
 
     def ask(self, request: bytes) -> bytes:
-        """Raises _Lost; then this one is over."""
+        """Renders one request. Raises _Lost; the worker is unusable then."""
         try:
             self._socket.settimeout(SECONDS)
             self._socket.sendall(sandbox.FRAME.pack(len(request)) + request)
@@ -93,8 +92,8 @@ class _Worker:
         self._process.wait()
 
 
-class Pool:
-    """Any method from any thread."""
+class RendererPool:
+    """Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -106,7 +105,7 @@ class Pool:
     def render(self, source: str, values: Mapping[str, Any], html: bool) -> bytes:
         self.look(source)
         with contextlib.ExitStack() as taken:
-            if known := self._resting.get(source):  # all of these share one process
+            if known := self._resting.get(source):  # all suspect templates share one process
                 if not self._suspect.acquire(blocking=False):
                     raise _Rests(known[1])
                 taken.callback(self._suspect.release)
@@ -136,14 +135,14 @@ class Pool:
                 raise TemplateFailed("its process did not start") from None
         answer = worker.ask(request)
         if answer[1:].startswith(sandbox.NEEDED):
-            worker.end()  # it ends itself, but perhaps not before the next one is asked of it
+            worker.end()  # it exits by itself, but maybe after the next request would reach it
             return answer
         with self._lock:
             self._idle.append(worker)
         return answer
 
     def look(self, source: str) -> None:
-        """Raises TemplateFailed while the template rests."""
+        """Raises TemplateFailed while the template is paused."""
         until, why = self._resting.get(source, (0.0, ""))
         if time.monotonic() < until:
             raise _Rests(why)
@@ -162,31 +161,31 @@ class Pool:
             worker.end()
 
 
-_pool = Pool()
-# Threads of its own: one that waits for a template must not keep the store or the intake from one.
+_pool = RendererPool()
+# Own threads: a template that blocks must not block the store or the intake.
 _threads = ThreadPoolExecutor(WORKERS, "telemock-template")
 _waiting = 0
 atexit.register(_pool.close)
 
 
 def check(source: str) -> None:
-    """For the profiles' compiler; evaluates nothing. Raises ValueError with line and fault when it
-    is no template."""
+    """Checks a template for the compiler of profiles; evaluates nothing. Raises ValueError with
+    line and fault."""
     try:
         sandbox.compiled(source, False)
     except TemplateError as e:
         raise ValueError(f"line {getattr(e, 'lineno', 1)}: {e.message}") from None
-    except (RecursionError, SyntaxError, MemoryError):  # of Python, for what Jinja made of it
+    except (RecursionError, SyntaxError, MemoryError):  # Python's, for Jinja's generated code
         raise ValueError("it is nested too deeply") from None
 
 
 def render(source: str, values: Mapping[str, Any], *, html: bool) -> bytes:
-    """The rendered text. Takes up to a few seconds. Raises TemplateFailed."""
+    """Renders the text, in up to a few seconds. Raises TemplateFailed."""
     return _pool.render(source, values, html)
 
 
 async def rendered(source: str, values: Mapping[str, Any], *, html: bool) -> bytes:
-    """The same, for the event loop."""
+    """`render` for the event loop."""
     global _waiting
     _pool.look(source)
     if _waiting >= _WAITING:
@@ -200,5 +199,5 @@ async def rendered(source: str, values: Mapping[str, Any], *, html: bool) -> byt
 
 
 def close() -> None:
-    """Ends the processes that wait for work; the next answer starts another."""
+    """Ends idle processes; the next answer starts another."""
     _pool.close()

@@ -1,16 +1,16 @@
-"""Rules that can never match because an earlier one takes everything they could: simple cases.
+"""Finds rules that can never match because an earlier one takes all of theirs: simple cases.
 
-Called by `compile`. Conditions on query, headers and body of the earlier rule are taken as reason
-enough to let the later one stand; two regular expressions are compared only as text.
+Called by `compile`. Any condition of the earlier rule on query, headers or body clears the later
+one; two regular expressions are compared only as text.
 """
 
 from collections.abc import Sequence
 
-from app.contract.rules import Host, Match, Path, Rule
+from app.contract.rules import Match, Path, Rule
 
 
 def taken_before(rule: Rule, earlier: Sequence[Rule]) -> Rule | None:
-    """The first of `earlier` that matches whatever `rule` matches."""
+    """Returns the first of `earlier` that matches whatever `rule` matches."""
     return next((e for e in earlier if _covers(e.match, rule.match)), None)
 
 
@@ -20,7 +20,7 @@ def _covers(wide: Match, narrow: Match) -> bool:
     if wide.methods and not (narrow.methods and set(narrow.methods) <= set(wide.methods)):
         return False
     if wide.hosts and not (
-        narrow.hosts and all(any(_host_covers(w, n) for w in wide.hosts) for n in narrow.hosts)
+        narrow.hosts and all(any(w.covers(n) for w in wide.hosts) for n in narrow.hosts)
     ):
         return False
     if not wide.paths or Path("prefix", "/") in wide.paths:
@@ -28,10 +28,6 @@ def _covers(wide: Match, narrow: Match) -> bool:
     return bool(narrow.paths) and all(
         any(_path_covers(w, n) for w in wide.paths) for n in narrow.paths
     )
-
-
-def _host_covers(wide: Host, narrow: Host) -> bool:
-    return wide == narrow or (wide.suffix and wide.matches(narrow.name))
 
 
 def _path_covers(wide: Path, narrow: Path) -> bool:

@@ -1,6 +1,6 @@
-"""The profiles in use, kept up to date with their files.
+"""Keeps the profiles in use up to date with their files.
 
-Made by the app and by the injector at their start; a task of theirs goes through `changes`.
+Made by the app and by the injector at their start; a task of theirs iterates `changes`.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ _Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class ProfileSet:
-    """`rules` are those of the last files that were right; `error` is the text of what was refused
-    since, "" when nothing was. Raises ProfileError when the files are wrong from the start.
+    """`rules` come from the last valid files; `error` is the text of a refused change, "" without
+    one. Raises ProfileError when the files are invalid at the start.
 
     One thread calls `check`; any thread reads.
     """
@@ -37,14 +37,14 @@ class ProfileSet:
         self._seen: _Signature = ()
 
     def check(self) -> bool:
-        """Looks at times and sizes, reads the files again when one of them changed, and says
-        whether other rules are in use now. After a refused change it reads them each time: what
-        was missing may be no file that it knows."""
+        """Reads the files again if the time or size of one changed; True if the rules changed.
+        After a refused change it reads them each time: the missing file may be one that it does not
+        know."""
         seen = self._signature()
         if seen == self._seen and not self.error:
             return False
-        # Taken before the files are read, and without those found only now: what changes in between
-        # shows at the next check.
+        # Taken before the files are read, without files found only now: a change in between shows
+        # at the next check.
         self._seen = seen
         try:
             loaded = load(self._sources)
@@ -59,13 +59,13 @@ class ProfileSet:
         return changed
 
     async def changes(self) -> AsyncGenerator[None]:
-        """Looks every second, for ever, and comes back with every change of `rules` or `error`."""
+        """Checks every second, for ever; yields after every change of `rules` or `error`."""
         while True:
             await asyncio.sleep(_LOOK_S)
             before = self.error
             try:
                 changed = await asyncio.to_thread(self.check)
-            except Exception as e:  # the watcher must outlive one bad look
+            except Exception as e:  # one failure must not end the watcher
                 log.error("the profiles cannot be looked at: %s", place(e))
                 continue
             if changed:

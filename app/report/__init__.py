@@ -1,3 +1,4 @@
-"""What was sent, by whom, since when: the report (`build`), what a newer version sends that older
-ones did not (`changes`), captures as files (`export`), with links to their traces (`trace_link`).
+"""Reports on captures: what was sent, by whom, since when (`build`, `show`), what a newer version
+added (`changes`), captures for readers (`outgoing`, `decoded`) and as files (`export`, `har`,
+`rows`).
 """

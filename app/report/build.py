@@ -1,25 +1,22 @@
-"""What was sent, by whom, since when: one Report object, which every surface prints.
+"""Builds the Report of what was sent, by whom, since when; every surface prints this object.
 
 `build` reads the store's roll-ups and inventory, never its captures. Called by the API, the page
 and the CLI.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import NamedTuple
 
 import msgspec
 
 from app.contract.actions import OUTLINED
 from app.contract.instant import iso
-from app.contract.record import REASONS
 from app.report.changes import Change, changes, version_number
-from app.report.tables import markdown_table, text_table
 from app.store import OTHER, BootRow, EndpointRow, Scope, SenderRow, Store, VersionRow
 
 
-class Endpoint(msgspec.Struct, kw_only=True):
+class EndpointLine(msgspec.Struct, kw_only=True):
     """Times are ISO 8601, UTC; `mean_ms` until the answer's last byte. `bytes_out` is target and
     body as they are kept, `bytes_in` the answer's body; of a spliced connection all bytes."""
 
@@ -50,7 +47,7 @@ class Version(msgspec.Struct, kw_only=True):
     last_seen: str
 
 
-class Workload(msgspec.Struct, kw_only=True):
+class WorkloadLine(msgspec.Struct, kw_only=True):
     namespace: str
     pod: str
     node: str
@@ -88,13 +85,13 @@ class Report(msgspec.Struct, kw_only=True):
     until: str | None
     profile: str | None
     count: int
-    endpoints: list[Endpoint]
+    endpoints: list[EndpointLine]
     versions: list[Version]
     new_fields: list[Change]
-    workloads: list[Workload]
-    passed: list[Endpoint]
-    rejected: list[Endpoint]
-    failures: list[Endpoint]
+    workloads: list[WorkloadLine]
+    passed: list[EndpointLine]
+    rejected: list[EndpointLine]
+    failures: list[EndpointLine]
     missing: list[Missing]
     dropped: dict[str, int]
     unlisted: int
@@ -108,8 +105,8 @@ def build(
     profile: str | None = None,
     dropped: Mapping[str, int] | None = None,
 ) -> Report:
-    """The report of a time (by the hour) and profile. `dropped` are the caller's own counts by
-    reason. Raises StoreError."""
+    """Builds the report of a period (by the hour) and profile. `dropped` are the caller's own
+    counts by reason. Raises StoreError."""
     scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
     rows = store.endpoints(scope)
     versions = store.versions(scope)
@@ -136,132 +133,6 @@ def build(
     )
 
 
-def text(report: Report) -> str:
-    """For a terminal."""
-    return _render(report, text_table, lambda title: f"{title}\n", "  ")
-
-
-def markdown(report: Report) -> str:
-    return _render(report, markdown_table, lambda title: f"## {title}\n\n", "- ")
-
-
-class _Section(NamedTuple):
-    title: str
-    head: str  # comma separated
-    rows: list[Sequence[object]]
-    empty: str = ""  # what an empty section says; without it is left out
-
-
-def _sections(report: Report) -> Iterator[_Section]:
-    yield _Section(
-        "What left",
-        "host,endpoint,action,by,status,count,bytes,first seen,last seen",
-        [
-            (e.host, _what(e), e.action, e.answered_by, " ".join(map(":".join, _statuses(e))),
-             e.count, e.bytes_out, e.first_seen, e.last_seen)
-            for e in report.endpoints
-        ],
-        "Nothing was recorded.",
-    )  # fmt: skip
-    yield _Section(
-        "Versions",
-        "profile,version,count,first seen,last seen",
-        [
-            (v.profile, v.version or "-", v.count, v.first_seen, v.last_seen)
-            for v in report.versions
-        ],
-    )
-    yield _Section(
-        "Fields that a newer version added or left out",
-        "profile,endpoint,version,before,change,field,type,shape,in",
-        [
-            (c.profile, f"{c.method} {c.endpoint}", c.version, c.previous, change, f.path,
-             " ".join(f.types), " ".join(f.shapes), f"{f.present:.0%}")
-            for c in report.new_fields
-            for change, fields in (("new", c.new), ("gone", c.gone))
-            for f in fields
-        ],
-        "No difference between versions was seen.",
-    )  # fmt: skip
-    yield _Section(
-        "Who sent it",
-        "namespace,pod,node,profile,versions,count,bytes,last seen",
-        [
-            (w.namespace, w.pod, w.node, w.profile, " ".join(w.versions), w.count, w.bytes_out,
-             w.last_seen)
-            for w in report.workloads
-        ],
-    )  # fmt: skip
-    yield _Section(
-        "Passed through untouched",
-        "host,endpoint,count,bytes out,bytes in,last seen",
-        [
-            (e.host, _what(e) or "(not opened)", e.count, e.bytes_out, e.bytes_in, e.last_seen)
-            for e in report.passed
-        ],
-        "Nothing was passed through.",
-    )
-    yield _Section(
-        "Clients that refused our certificate",
-        "host,count,workloads,why,first seen,last seen",
-        [
-            (e.host, e.count, e.workloads, REASONS.get(e.reason, e.reason), e.first_seen,
-             e.last_seen)
-            for e in report.rejected
-        ],
-    )  # fmt: skip
-    yield _Section(
-        "Failures",
-        "host,endpoint,count,why,last seen",
-        [
-            (e.host, _what(e), e.count, REASONS.get(e.reason, e.reason), e.last_seen)
-            for e in report.failures
-        ],
-    )
-    yield _Section(
-        "Records missing, or still on their way",
-        "namespace,pod,boot,stored,missing,why,last seen",
-        [
-            (m.namespace, m.pod, m.boot, m.count, m.missing, why_lost(m.lost), m.last_seen)
-            for m in report.missing
-        ],
-    )
-    yield _Section(
-        "Records dropped",
-        "count,why",
-        [(n, REASONS.get(reason, reason)) for reason, n in report.dropped.items()],
-    )
-
-
-def why_lost(lost: Mapping[str, int]) -> str:
-    return "; ".join(f"{count}: {REASONS.get(id, id)}" for id, count in lost.items())
-
-
-def _what(endpoint: Endpoint) -> str:
-    return f"{endpoint.method} {endpoint.endpoint}".strip()
-
-
-def _statuses(endpoint: Endpoint) -> list[tuple[str, str]]:
-    return [(status, str(count)) for status, count in endpoint.statuses.items()]
-
-
-def _render(
-    report: Report,
-    table: Callable[[Sequence[str], Iterable[Sequence[object]]], str],
-    title: Callable[[str], str],
-    bullet: str,
-) -> str:
-    parts = []
-    for section in _sections(report):
-        if section.rows:
-            parts.append(title(section.title) + table(section.head.split(","), section.rows))
-        elif section.empty:
-            parts.append(title(section.title) + bullet + section.empty + "\n")
-    if report.unlisted:
-        parts.append(f"{bullet}{report.unlisted} times a field was over the inventory's limit\n")
-    return "\n".join(parts)
-
-
 def _part(row: EndpointRow) -> str:
     if row.kind == "tls_rejected":
         return "rejected"
@@ -273,14 +144,14 @@ def _part(row: EndpointRow) -> str:
 def _line[T: msgspec.Struct](
     type: type[T], row: EndpointRow | VersionRow | BootRow, **given: object
 ) -> T:
-    """`type` from the row's fields of the same names, and its times."""
+    """Makes a `type` of the row's fields with the same names, and its times."""
     given |= {"first_seen": iso(row.first_ns), "last_seen": iso(row.last_ns)}
     return type(**{n: given[n] if n in given else getattr(row, n) for n in type.__struct_fields__})
 
 
-def _endpoint(row: EndpointRow) -> Endpoint:
+def _endpoint(row: EndpointRow) -> EndpointLine:
     return _line(
-        Endpoint,
+        EndpointLine,
         row,
         endpoint=row.route,
         statuses={str(s): n for s, n in sorted(row.statuses.items()) if s},
@@ -292,14 +163,14 @@ def _by_number(rows: Iterable[VersionRow]) -> list[VersionRow]:
     return sorted(rows, key=lambda r: (r.profile, version_number(r.version), r.first_ns))
 
 
-def _workloads(rows: Iterable[SenderRow]) -> list[Workload]:
-    found: dict[tuple[str, str, str], Workload] = {}
+def _workloads(rows: Iterable[SenderRow]) -> list[WorkloadLine]:
+    found: dict[tuple[str, str, str], WorkloadLine] = {}
     for row in rows:
         key = (row.namespace, row.pod, row.profile)
         first, last = iso(row.first_ns), iso(row.last_ns)
         one = found.get(key)
         if one is None:
-            found[key] = Workload(
+            found[key] = WorkloadLine(
                 namespace=row.namespace,
                 pod=row.pod,
                 node=row.node,
@@ -318,7 +189,7 @@ def _workloads(rows: Iterable[SenderRow]) -> list[Workload]:
         one.versions.append(row.version)
         one.count += row.count
         one.bytes_out += row.bytes_out
-        # As text they are in the order of time too.
+        # ISO times sort as text
         one.first_seen, one.last_seen = min(one.first_seen, first), max(one.last_seen, last)
     number = cache(version_number)
     for one in found.values():

@@ -1,4 +1,4 @@
-"""What a newer version of a product sends that older ones did not, from the field inventory.
+"""Compares versions of a product, by the field inventory: fields that came and went.
 
 Called by `app.report.build`; the analysis of log files orders versions by it.
 """
@@ -12,7 +12,7 @@ import msgspec
 from app.store import OTHER, FieldRow
 
 
-class Field(msgspec.Struct, kw_only=True):
+class ChangedField(msgspec.Struct, kw_only=True):
     """`present` is the share of the version's requests that carry it, 0 to 1."""
 
     path: str
@@ -31,15 +31,15 @@ class Change(msgspec.Struct, kw_only=True):
     endpoint: str
     version: str
     previous: str
-    new: list[Field]
-    gone: list[Field]
+    new: list[ChangedField]
+    gone: list[ChangedField]
 
 
 def changes(
     fields: Iterable[FieldRow], *, since_ns: int | None = None, until_ns: int | None = None
 ) -> list[Change]:
-    """Between the versions of each endpoint, of those versions that were seen in the time. `fields`
-    are the whole inventory: what is new depends on all that came before."""
+    """Compares each endpoint's versions, if they were seen in the period. `fields` are the whole
+    inventory: a field is new only if no earlier version had it."""
     found = []
     for endpoint, group in groupby(fields, lambda f: (f.profile, f.host, f.method, f.route)):
         by_version: dict[str, list[FieldRow]] = {}
@@ -81,20 +81,20 @@ def version_number(version: str) -> tuple[int, ...]:
 
 
 def _number(version: str, rows: list[FieldRow]) -> tuple[tuple[int, ...], int]:
-    """Builds of one number (4.16.1-20904e45) go by when they were first seen."""
+    """The sort key: builds of one number (4.16.1-20904e45) are ordered by first sight."""
     return version_number(version), min(row.first_ns for row in rows)
 
 
-def _fields(rows: Iterable[FieldRow]) -> list[Field]:
+def _fields(rows: Iterable[FieldRow]) -> list[ChangedField]:
     found = []
     for path, group in groupby(rows, lambda row: row.path):
         kinds = list(group)
         found.append(
-            Field(
+            ChangedField(
                 path=path,
                 types=sorted({row.type for row in kinds}),
                 shapes=sorted({row.shape for row in kinds} - {""}),
-                # One request may hold two types under one path.
+                # One request may hold two types under one path, and so count twice.
                 present=min(1.0, sum(row.count for row in kinds) / max(1, kinds[0].requests)),
             )
         )

@@ -1,6 +1,6 @@
-"""Plain tables: for terminals and for Markdown.
+"""Renders plain tables for terminals and for Markdown.
 
-Called by the report, the command line and `app.analysis`. What stands in a cell was captured.
+Called by the report, the command line and `app.analysis`. Cells hold captured text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from app.escape import inert, plain
 
 
 def text_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns in line; numbers to the right. Ends with a newline."""
+    """Aligns columns, numbers to the right. Ends with a newline."""
     body = [list(row) for row in rows]
     cells = [list(head), *([plain(v) for v in row] for row in body)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

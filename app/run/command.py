@@ -1,9 +1,8 @@
-"""`telemock run -- COMMAND`: the laptop's form of the sidecar. Starts the app and the sidecar, runs
-the command through them, and says what it sent home. Called by the CLI.
+"""`telemock run -- COMMAND`: the sidecar on a laptop. Starts the app and the sidecar, runs the
+command through them, and lists what it sent home. Called by the CLI.
 """
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -13,15 +12,14 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from app import trust
 from app.client.running import running_app
 from app.client.source import ClientError, connect
 from app.contract import names
 from app.contract.actions import ACTIONS, Mode
-from app.escape import plain
-from app.report.build import why_lost
+from app.escape import as_json as json_of
+from app.escape import paragraphs, plain
+from app.report.show import why_lost
 from app.run import processes, summary, transparent
 from app.settings import Settings
 
@@ -49,7 +47,7 @@ def run(
     """Runs the command and returns its exit code: 128 + n when signal n ended it, 126 and 127 when
     it could not be started, as in a shell.
 
-    stdin, stdout and stderr are the command's; what it sent home follows on stderr, or with
+    The command owns stdin, stdout and stderr; what it sent home follows on stderr, or with
     `as_json` as one JSON document on stdout. Raises RunError, LocalError.
     """
     if mode and (row := ACTIONS[mode]).lacking:
@@ -80,13 +78,13 @@ def run(
         if sidecar.child.ended:
             _say(f"telemock: the sidecar ended before the command: see {sidecar.child.console}")
         try:
-            if not app.answers():  # it was killed, or was another run's and ended with that
+            if not app.answers():  # it was killed, or belonged to another run and ended with that
                 app = processes.start_app(settings.data, settings.logs, port=app.port)
                 stack.callback(app.stop)
-            if sidecar.child.ended:  # another one finds in the spool what this one left
+            if sidecar.child.ended:  # the new one delivers the spool of the old one
                 sidecar = sidecar._replace(child=_sidecar(settings, app, {}).child)
             left, why = sidecar.not_taken()
-            sidecar.child.stop()  # it ends its exchanges and delivers what it still has
+            sidecar.child.stop()  # it ends its exchanges and delivers the rest
             if _is_left(settings.data / names.DIR_SPOOL, sidecar.boot, why):
                 _say_what_is_not_stored(left, why, sidecar.child.console)
             with connect(settings, app.url) as source:
@@ -101,7 +99,7 @@ def run(
 
 
 def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> processes.App:
-    """The app that runs on this data directory, or one of our own until the end."""
+    """Uses the app that runs on this data directory, or starts one for this run."""
     url = running_app(settings.data)
     if url:
         if profiles:
@@ -121,7 +119,7 @@ def _sidecar(
     app: processes.App,
     environ: Mapping[str, str],
     stdout: int = subprocess.DEVNULL,
-) -> processes.Sidecar:
+) -> processes.RunningSidecar:
     return processes.start_sidecar(
         settings.data, settings.logs, app.url, environ=environ, stdout=stdout
     )
@@ -132,7 +130,7 @@ def _transparent(app: processes.App, settings: Settings) -> transparent.Redirect
 
 
 def _redirected(app: processes.App) -> list[str]:
-    """The hosts of the app's profiles that an /etc/hosts can name."""
+    """Hosts of the app's profiles, without suffixes, which an /etc/hosts cannot name."""
     hosts = [host for profile in app.profiles() for host in profile.hosts]
     if suffixes := sorted({f".{host.name}" for host in hosts if host.suffix}):
         _say(f"telemock: not redirected, since /etc/hosts names no suffix: {', '.join(suffixes)}")
@@ -140,7 +138,7 @@ def _redirected(app: processes.App) -> list[str]:
 
 
 def _variables(ca: Path, proxy: str) -> dict[str, str]:
-    """What the command's environment gets; no proxy variables where `proxy` is empty."""
+    """Variables for the command's environment; no proxy variables if `proxy` is empty."""
     found, told = trust.trusting(os.environ, ca)
     if proxy:
         more, said = trust.proxied(os.environ, proxy)
@@ -151,8 +149,8 @@ def _variables(ca: Path, proxy: str) -> dict[str, str]:
 
 
 def _wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """The command's exit code. Signals to us go on to it; those that a terminal sends to the whole
-    foreground group it has already got."""
+    """Runs the command; returns its exit code. Forwards signals, except those that a terminal sends
+    to the whole foreground group: the command has them already."""
     watched = {*_FORWARDED, signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
@@ -176,7 +174,7 @@ def _wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
-    """The signal, and whether a terminal sent it (macOS does not tell)."""
+    """Waits for a signal; True if a terminal sent it (macOS does not tell)."""
     if sys.platform == "darwin":
         return signal.sigwait(watched), False
     got = signal.sigwaitinfo(watched)
@@ -189,10 +187,10 @@ def _report(
     if as_json:
         document = {
             "exit_code": code,
-            "sent": [msgspec.to_builtins(row) for row in rows],
+            "sent": list(rows),
             "lost": dict(lost),
         }
-        print(json.dumps(document), flush=True)
+        print(json_of(document), flush=True)
         return
     _say_what_was_not_seen(rows, ca)
     if rows:
@@ -203,8 +201,8 @@ def _report(
 
 
 def _is_left(spool: Path, boot: str, why: str) -> bool:
-    """Whether records wait: a sidecar leaves its ledger until the app knows what became of them
-    all, and with an older app for good."""
+    """True if records remain: a sidecar keeps its ledger until the app has accounted for all
+    records; with an older app that never happens."""
     return (spool / f"{boot}.lock").exists() and bool(why or any(spool.glob(f"{boot}-*.ndjson")))
 
 
@@ -232,4 +230,4 @@ def _say_what_was_not_seen(rows: Sequence[summary.Sent], ca: Path) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(paragraphs(line), file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The app and the sidecar as child processes of this one, for `telemock run` and `telemock demo`.
+"""Runs the app and the sidecar as child processes, for `telemock run` and `telemock demo`.
 
 A child has its own process group, so that Ctrl-C reaches the command and not the sidecar, and ends
 with its parent, however that ends, unless it was told to stay.
@@ -25,14 +25,14 @@ from app.contract.rules import Profile, load
 from app.escape import plain
 from app.settings import environment
 
-# Before the name of a module of ours: not the one of that name in the working directory.
+# -P: a module of ours, not one of that name in the working directory.
 PYTHON = (sys.executable, "-P", "-m")
 START_SECONDS = 30.0
-FLUSH_SECONDS = 5  # a sidecar's time to end its exchanges, and again to flush its spool
+FLUSH_SECONDS = 5  # time of a sidecar to end its exchanges, and again to flush its spool
 STOP_SECONDS = 2 * FLUSH_SECONDS + 5.0
 _PR_SET_PDEATHSIG = 1
-_TRIES = 5  # on ports that were free a moment before
-# As app and sidecar say it.
+_TRIES = 5  # attempts, on ports that were free a moment before
+# In the words of app and sidecar.
 _PORT_TAKEN = re.compile(r"\bport \d+ on \S+ is in use|to a free port|listens on \S+ already")
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -42,7 +42,7 @@ class LocalError(Exception):
 
 
 class Child:
-    """A process of ours. `console` is the file that takes its stderr (and stdout, unless given)."""
+    """A child process. `console` is the file that takes its stderr (and stdout, unless given)."""
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class Child:
         return self._process.poll() is not None
 
     def wait(self, ready: Callable[[], bool]) -> None:
-        """Returns once `ready()` holds. Raises LocalError with the child's last lines when it ends
-        before, or does not get there in START_SECONDS; then it is stopped."""
+        """Waits until `ready()`. If the child ends first, or is not ready in START_SECONDS, stops
+        it and raises LocalError with its last lines."""
         deadline = time.monotonic() + START_SECONDS
         while not ready():
             code = self._process.poll()
@@ -94,7 +94,7 @@ class Child:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL when it takes longer than STOP_SECONDS. Twice is fine."""
+        """Sends SIGTERM, and SIGKILL after STOP_SECONDS. Idempotent."""
         if self.ended:
             return
         self._process.terminate()
@@ -110,20 +110,20 @@ class Child:
 
 
 def _end_with(parent: int) -> Callable[[], None]:
-    """For a child between fork and exec: the kernel ends it when its parent does (Linux)."""
+    """Makes the kernel end a child with its parent (Linux); runs between fork and exec."""
 
     def ask() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it was gone before the kernel was asked
+            if os.getppid() != parent:  # the parent ended before the prctl
                 os._exit(1)
 
     return ask
 
 
 class App:
-    """A running app: one that this process started (`child`), or one it found."""
+    """A running app: started by this process (`child`), or found."""
 
     def __init__(self, url: str, data: Path, child: Child | None) -> None:
         self.url = url
@@ -132,7 +132,7 @@ class App:
         self.token = (data / names.FILE_TOKEN).read_text().strip()
 
     def stop(self) -> None:
-        """Ends it if this process started it."""
+        """Stops the app if this process started it."""
         if self.child is not None:
             self.child.stop()
 
@@ -156,9 +156,9 @@ def start_app(
     port: int = 0,
     stay: bool = False,
 ) -> App:
-    """The app on a loopback port, by default a free one. Raises LocalError.
+    """Starts the app on a loopback port, by default a free one. Raises LocalError.
 
-    `environ` are settings over those of this process.
+    `environ` overrides this process's settings.
     """
     if not port:
         return _on_free_ports(
@@ -182,9 +182,9 @@ def start_app(
     return App(url, data, child)
 
 
-class Sidecar(NamedTuple):
-    """A running sidecar; `proxy` and `health` are URLs, `boot` names this start of it in every
-    record that it makes."""
+class RunningSidecar(NamedTuple):
+    """A running sidecar; `proxy` and `health` are URLs, `boot` is the id of this start in all its
+    records."""
 
     child: Child
     proxy: str
@@ -192,7 +192,7 @@ class Sidecar(NamedTuple):
     boot: str
 
     def not_taken(self) -> tuple[int, str]:
-        """Records that the app has not, and what keeps it; (0, "") of a sidecar that is gone."""
+        """Number of records that the app lacks, and the reason; (0, "") if the sidecar is gone."""
         said = json.loads(get(self.health + "/health") or b"{}").get("shipper", {})
         left = said.get("reserved", 0) - said.get("stored", 0) - said.get("duplicates", 0)
         return max(0, left - sum(said.get("dropped", {}).values())), said.get("app_error", "")
@@ -206,8 +206,8 @@ def start_sidecar(
     environ: Mapping[str, str] | None = None,
     stdout: int | None = subprocess.DEVNULL,
     stay: bool = False,
-) -> Sidecar:
-    """The sidecar with an explicit proxy on a free loopback port. Raises LocalError.
+) -> RunningSidecar:
+    """Starts the sidecar as an explicit proxy on a free loopback port. Raises LocalError.
 
     `stdout` takes its capture lines, None puts them into the console file.
     """
@@ -217,7 +217,7 @@ def start_sidecar(
             "hint: pip install 'telemock[sidecar]', or make venv"
         )
 
-    def start() -> Sidecar:
+    def start() -> RunningSidecar:
         return _sidecar(data, logs, app_url, environ or {}, stdout, stay)
 
     return _on_free_ports(start)
@@ -230,7 +230,7 @@ def _sidecar(
     environ: Mapping[str, str],
     stdout: int | None,
     stay: bool,
-) -> Sidecar:
+) -> RunningSidecar:
     port, health_port = free_port(), free_port()
     health = f"http://127.0.0.1:{health_port}"
     child = Child(
@@ -258,11 +258,11 @@ def _sidecar(
         if not get(health + "/ready"):
             return False
         found.update(json.loads(get(health + "/health") or b"{}"))
-        # Until it has the app's profiles it works with the built-in ones.
+        # Before it has the app's profiles it uses the built-in ones.
         return bool(found) and found["profiles"]["source"] == "app"
 
     child.wait(ready)
-    return Sidecar(child, f"http://127.0.0.1:{port}", health, found["shipper"]["boot"])
+    return RunningSidecar(child, f"http://127.0.0.1:{port}", health, found["shipper"]["boot"])
 
 
 def _directories(data: Path, logs: Path) -> dict[str, str]:
@@ -270,7 +270,7 @@ def _directories(data: Path, logs: Path) -> dict[str, str]:
 
 
 def _on_free_ports[T](start: Callable[[], T]) -> T:
-    """Started again when somebody took a port between the choice and the start."""
+    """Starts again if another process took a port between the choice and the start."""
     for _ in range(_TRIES - 1):
         try:
             return start()

@@ -1,14 +1,14 @@
-"""What one start of a sidecar saw, summed up: the table that `telemock run` and `telemock demo` end
-with. Read from the captures themselves, since roll-ups know only hours.
+"""Sums up the captures of one start of a sidecar, as the table that `telemock run` and `telemock
+demo` print at the end. Reads captures, since roll-ups only know hours.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 import msgspec
 
 from app.client.source import Source, captures
 from app.contract import record
+from app.contract.instant import iso
 from app.contract.record import REASONS, CaptureRecord
 from app.report.tables import text_table
 from app.store import CaptureQuery, Scope
@@ -17,7 +17,7 @@ from app.store.inventory import route_of
 
 
 class Sent(msgspec.Struct, kw_only=True):
-    """What went one way. Bytes as in the report: target and body; all of a spliced connection."""
+    """One row. Bytes as in the report: target and body; all of a spliced connection."""
 
     host: str
     method: str
@@ -33,7 +33,7 @@ class Sent(msgspec.Struct, kw_only=True):
 
 
 def records(source: Source, boot: str, since_ns: int) -> Iterator[CaptureRecord]:
-    """Every record of that start since then, newest first, but its log lines.
+    """Yields the records of that start, newest first, without log lines.
 
     Raises what the source raises.
     """
@@ -44,13 +44,13 @@ def records(source: Source, boot: str, since_ns: int) -> Iterator[CaptureRecord]
 
 
 def lost(source: Source, boot: str, since_ns: int) -> dict[str, int]:
-    """Why how many records of that start are in no capture. Raises what the source raises."""
+    """Counts by reason the records of that start that were lost. Raises what the source raises."""
     found = [m for m in source.report(Scope(since_ns=since_ns)).missing if m.boot == boot]
     return found[0].lost if found else {}
 
 
 def summed(found: Iterable[CaptureRecord]) -> list[Sent]:
-    """One row for each host, method, endpoint and outcome, in the order of first sight."""
+    """Makes one row for each host, method, endpoint and outcome, in the order of first sight."""
     rows: dict[tuple[str, ...], Sent] = {}
     for one in found:
         method = one.request.method if one.request else ""
@@ -76,7 +76,7 @@ def summed(found: Iterable[CaptureRecord]) -> list[Sent]:
 
 
 def table(rows: Iterable[Sent]) -> str:
-    """For people; captured text cannot act on the terminal."""
+    """Renders a table for people; captured text cannot control the terminal."""
     return text_table(
         ("host", "endpoint", "action", "count", "bytes out", "bytes in", "first", "last", ""),
         (
@@ -87,15 +87,10 @@ def table(rows: Iterable[Sent]) -> str:
                 row.count,
                 row.bytes_out,
                 row.bytes_in,
-                _clock(row.first_ns),
-                _clock(row.last_ns),
+                iso(row.first_ns)[11:],  # the time of day
+                iso(row.last_ns)[11:],
                 REASONS.get(row.reason, row.reason),
             )
             for row in rows
         ),
     )
-
-
-def _clock(time_ns: int) -> str:
-    """The time of day, UTC, to the second."""
-    return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%H:%M:%SZ")

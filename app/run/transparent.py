@@ -1,10 +1,10 @@
-"""`telemock run --transparent`: programs that ignore proxy variables reach the sidecar too.
+"""`telemock run --transparent`: for programs that ignore proxy variables.
 
 The command sees an /etc/hosts of its own, in which the telemetry hosts have dummy addresses, and
-the pod's redirect (`addon.redirect`, as a process of its own) sends what goes there to the sidecar.
-The addresses are of ranges that the machine does not use; no other address is touched, and the
-machine's /etc/hosts is only read. Where that is not allowed, everything runs again in a user
-namespace, which has no network but its own loopback.
+the pod's redirect (`addon.redirect`, as a process of its own) sends connections to these to the
+sidecar. The addresses are from ranges that the machine does not use; no other address is touched,
+and the machine's /etc/hosts is only read. Where that is not allowed, everything runs again in a
+user namespace, which has no network but its own loopback.
 """
 
 import contextlib
@@ -23,20 +23,20 @@ from app.run.processes import PYTHON, LocalError, free_port
 
 _CAPABILITIES = (1 << 12) | (1 << 21)  # CAP_NET_ADMIN, CAP_SYS_ADMIN
 _HOSTS = Path("/etc/hosts")
-_OWN = "hosts-"  # + a process: the file that it makes of /etc/hosts
+_OWN = "hosts-"  # + a process id: that run's copy of /etc/hosts
 _REDIRECT = (*PYTHON, "addon.redirect")
 _ISOLATE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--"]
-# An address beside 127.0.0.1, because a C library that is asked for what the machine could use
-# (AI_ADDRCONFIG) does not count that one, and then finds no host's IPv4 address.
+# An address besides 127.0.0.1: with AI_ADDRCONFIG, a C library ignores that one and then finds no
+# host's IPv4 address.
 _LOOPBACK_UP = ["sh", "-c", 'ip link set lo up && ip addr add 127.0.0.2/8 dev lo && exec "$@"',
                 "sh"]  # fmt: skip
-# $0 is the file that takes the place of /etc/hosts, for this command only.
+# $0 is the file that replaces /etc/hosts, for this command only.
 _OWN_HOSTS = ["unshare", "--mount", "--propagation", "private", "--",
               "sh", "-c", f'mount --bind "$0" {_HOSTS} && exec "$@"']  # fmt: skip
 
 
 def allowed() -> bool:
-    """Whether this process may make the redirect itself."""
+    """True if this process has the capabilities for the redirect."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -46,7 +46,7 @@ def allowed() -> bool:
 
 
 def isolate(mode: Mode | None) -> NoReturn:
-    """Runs this command line again where it is root of a network of its own.
+    """Runs this command line again as root of a new network namespace.
 
     Raises LocalError when the kernel does not allow it, or the mode needs another network.
     """
@@ -78,7 +78,7 @@ def isolate(mode: Mode | None) -> NoReturn:
 
 
 class Redirect:
-    """The redirect for these hosts, and what the sidecar has to be told about it."""
+    """The redirect for these hosts, and the sidecar's settings for it."""
 
     def __init__(self, hosts: Sequence[str], ranges: Sequence[Network]) -> None:
         """Raises LocalError when no range is free on this machine, or another run has one."""
@@ -115,8 +115,8 @@ class Redirect:
 
     @contextlib.contextmanager
     def held(self, directory: Path) -> Iterator[list[str]]:
-        """While inside, the redirect is in place; gives what goes before the command. Its removal
-        does not depend on this process: it hangs on a pipe that closes with it.
+        """Redirects while inside; gives the prefix of the command. The redirect is removed even if
+        this process is killed: it hangs on a pipe that closes with this process.
 
         Raises LocalError.
         """
@@ -141,7 +141,7 @@ class Redirect:
         finally:
             left = holder.communicate()[1].strip()
             own.unlink(missing_ok=True)
-            if holder.returncode < 0:  # it was killed, so nothing is removed yet
+            if holder.returncode < 0:  # it was killed, so the redirect is still there
                 done = subprocess.run([*_REDIRECT, "--remove"], capture_output=True, text=True)  # noqa: S603
                 left = done.stderr.strip()
             if holder.returncode and left:
@@ -149,7 +149,7 @@ class Redirect:
 
 
 def _forget_killed(directory: Path) -> None:
-    """Removes the files of runs that were killed before they could."""
+    """Removes the files of killed runs."""
     for path in directory.glob(f"{_OWN}*"):
         number = path.name.removeprefix(_OWN)
         if number.isdigit() and not Path(f"/proc/{number}").exists():
@@ -173,5 +173,5 @@ def hosts_file(original: str, dummies: Sequence[tuple[str, ...]]) -> str:
 
 
 def _path() -> str:
-    """PATH with the directories of ip and nft, which a user's may lack."""
+    """PATH with the directories of ip and nft, which a user's PATH may lack."""
     return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"

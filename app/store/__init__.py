@@ -1,6 +1,6 @@
-"""Where captures live: the promises every store keeps, and the plain types it speaks.
+"""The store of captures: the promises that every store keeps, and its plain types.
 
-`app.ingest.writer` writes, `app.api.routes`, `app.report.build` and the CLI read.
+`app.ingest.writer` writes, `app.api.read`, `app.report.build` and the CLI read.
 `sqlite.SqliteStore` is the embedded store; every store passes tests/unit/app/store/suite.py.
 """
 
@@ -15,7 +15,7 @@ from app.contract.record import CaptureRecord
 from app.store.inventory import Observation
 
 LIMIT = 1000  # captures in one page, at most
-OTHER = "(other)"  # stands for a name once the inventory holds as many as it may
+OTHER = "(other)"  # stands for names beyond the inventory's limit
 
 
 class StoreError(Exception):
@@ -23,19 +23,19 @@ class StoreError(Exception):
 
 
 class StoreFull(StoreError):
-    """The disk took no more. Nothing of the batch was kept: send it again later."""
+    """The disk is full. Nothing of the batch was stored: send it again later."""
 
 
 class QueryError(ValueError):
-    """A question the store cannot answer as asked. The text is meant for people, whole."""
+    """The query is invalid or takes too long. The text is meant for people, whole."""
 
 
-# Thousands of these are on their way at a time: without gc, Python does not look for cycles there.
+# Thousands of these exist at a time: gc=False spares Python the search for cycles.
 
 
 class Facts(msgspec.Struct, gc=False):
-    """What roll-ups and inventory take from a record's content: bytes that left and came back, and
-    the fields of its request."""
+    """A record's content, for roll-ups and inventory: bytes sent and received, and the fields of
+    its request."""
 
     out: int
     in_: int
@@ -43,17 +43,17 @@ class Facts(msgspec.Struct, gc=False):
 
 
 class Incoming(Protocol):
-    """A record on its way into the store, as `app.ingest.digest` makes it of a line.
+    """A record on its way into the store, which `app.ingest.digest` makes of a line.
 
-    A store reads of `record` what `app.store.facts.narrowed` leaves, no more: what it takes from
-    the content stands in `facts`."""
+    A store reads of `record` only what `app.store.facts.narrowed` leaves; the rest of the content
+    is in `facts`."""
 
     record: CaptureRecord
     facts: Facts
 
     @property
     def line(self) -> bytes:
-        """What the store gives back: the whole record as it came, masked, with fields that this
+        """The whole record as the store returns it: as it came, masked, with fields that this
         version does not know."""
         ...
 
@@ -64,7 +64,7 @@ class Incoming(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes in memory, about."""
+        """Bytes in memory, approximately."""
         ...
 
 
@@ -97,14 +97,14 @@ class NewField(msgspec.Struct, frozen=True):
 
 
 class NewHost(NamedTuple):
-    """A host that the store had never seen in this profile, "" for hosts that none names."""
+    """A host that the store had never seen in this profile ("" for hosts without one)."""
 
     profile: str
     host: str
 
 
 class Told(NamedTuple):
-    """A boot's account, and the pod that it comes from, "" where there are none."""
+    """A boot's account, and its sender's pod, "" without one."""
 
     account: Account
     namespace: str
@@ -112,9 +112,9 @@ class Told(NamedTuple):
 
 
 class Written(NamedTuple):
-    """`stored` are indexes into the batch; the rest were `duplicates` of what is already kept. Once
-    a profile has as many endpoints as it may, its new hosts are not told any more. `accounts`: how
-    many records are stored of each boot whose account was taken."""
+    """The result of a write. `stored` are indexes into the batch; the rest were `duplicates`.
+    `new_hosts` leaves out profiles that have their most endpoints. `accounts`: for each boot
+    whose account was accepted, the number of its stored records."""
 
     stored: list[int]
     duplicates: int
@@ -125,11 +125,11 @@ class Written(NamedTuple):
 
 class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
     """None means any. `workload` is `namespace/pod`, `namespace/` or `pod`; `status` a number or a
-    class such as "4xx"; `text` is looked for, in any case, in host, path, route, rule, version,
+    class such as "4xx"; `text` is searched, ignoring case, in host, path, route, rule, version,
     namespace, pod and reason.
 
-    `newest` and `oldest` go by the records' own time; `arrival` by when the store got them, so that
-    a reader who follows misses none that came late.
+    `newest` and `oldest` sort by the records' own time; `arrival` by the time of storing, so that a
+    reader who follows also gets late records.
     """
 
     since_ns: int | None = None
@@ -149,8 +149,8 @@ class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """`items` are records as JSON. `next` asks for the following page, None when this was the last;
-    `last` is the cursor behind the last item (or the one asked with), for readers who follow."""
+    """`items` are records as JSON. `next` asks for the following page, None on the last; `last` is
+    the cursor behind the last item (or the query's), for readers who follow."""
 
     items: list[bytes]
     next: str | None
@@ -158,8 +158,8 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What a report covers. Roll-ups are kept by the hour (UTC), senders by the day: a row counts
-    whole when any of it lies between `since_ns` and `until_ns`."""
+    """A report's scope. Roll-ups are kept by the hour (UTC), senders by the day: a row counts whole
+    when any of it lies between `since_ns` and `until_ns`."""
 
     since_ns: int | None = None
     until_ns: int | None = None
@@ -167,8 +167,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointRow(msgspec.Struct, kw_only=True):
-    """What went one way. `bytes_out` left the workload, `bytes_in` came back, both as body bytes
-    (of a spliced connection: all bytes). `statuses` counts by HTTP status; 0 is none.
+    """Traffic of one endpoint. `bytes_out` left the workload, `bytes_in` came back, both as body
+    bytes (of a spliced connection: all bytes). `statuses` counts by HTTP status; 0 is none.
     `duration_ns` is the sum."""
 
     profile: str
@@ -187,11 +187,11 @@ class EndpointRow(msgspec.Struct, kw_only=True):
     duration_ns: int
     first_ns: int
     last_ns: int
-    workloads: int  # that used this profile, host, method and route
+    workloads: int  # number that used this profile, host, method and route
 
 
 class VersionRow(msgspec.Struct, kw_only=True):
-    """One version of a profile's product, "" where the requests name none."""
+    """One version of a profile's product, "" for requests without one."""
 
     profile: str
     version: str
@@ -201,7 +201,7 @@ class VersionRow(msgspec.Struct, kw_only=True):
 
 
 class SenderRow(msgspec.Struct, kw_only=True):
-    """Who sent to one host, by version. On a machine without pods `pod` is the client's address."""
+    """A sender to one host, by version. On a machine without pods `pod` is the client's address."""
 
     namespace: str
     pod: str
@@ -239,13 +239,13 @@ class FieldRow(msgspec.Struct, kw_only=True):
 
 
 class BootRow(msgspec.Struct, kw_only=True):
-    """One start of a sidecar (or app): `count` of its records up to `max_seq` were ever stored.
-    Pruned records stay counted. It says itself that it `numbered` so many, and which of them it
-    `lost` for what reason.
+    """One start of a sidecar (or app): `count` of its records up to `max_seq` were ever stored,
+    pruned ones included. Its own account says how many it `numbered`, and which of them it `lost`
+    for what reason.
 
-    Once it has `ended`, `missing` are all that it numbered and that are not stored, and `lost` has
-    a reason for each. Before, they are the gaps between stored numbers, or as many as it lost: some
-    may be on their way.
+    Once it has `ended`, `missing` counts all numbered records that are not stored, and `lost` gives
+    a reason for each. Before, it counts gaps between stored numbers, or as many as are known to be
+    lost: some may be on their way.
     """
 
     boot: str
@@ -277,22 +277,22 @@ class Pruned(NamedTuple):
 
 
 class Store(Protocol):
-    """Any method from any thread. Every one may raise StoreError, and those that read QueryError
-    when the answer takes too long."""
+    """Thread-safe. Every method may raise StoreError, and those that read QueryError when the
+    answer takes too long."""
 
     def write(self, batch: Sequence[Incoming], told: Sequence[Told] = ()) -> Written:
-        """All of the batch or nothing. On return it is on disk, and what was written before (same
-        boot and seq, also since pruned, also twice in this batch) is not kept again. Inventory,
-        roll-ups and what is `told` of boots change in the same step. Raises StoreFull."""
+        """Atomic, durable and idempotent: stores the whole batch or nothing, on disk when it
+        returns, and skips duplicates (same boot and seq, even if pruned, even within this batch).
+        Inventory, roll-ups and accounts of boots change in the same step. Raises StoreFull."""
         ...
 
     def captures(self, query: CaptureQuery) -> Page:
-        """One page. Following `next` shows every capture that was there at the start exactly once,
-        whatever is written meanwhile. Raises QueryError for a bad cursor, limit or status."""
+        """Returns one page. Following `next` shows every capture that existed at the start exactly
+        once, whatever is written meanwhile. Raises QueryError for a bad cursor, limit or status."""
         ...
 
     def capture(self, id: str) -> bytes | None:
-        """The record `BOOT-SEQ` as JSON, None when there is none."""
+        """Returns the record `BOOT-SEQ` as JSON, None when there is none."""
         ...
 
     def endpoints(self, scope: Scope = ...) -> list[EndpointRow]: ...
@@ -302,7 +302,7 @@ class Store(Protocol):
     def senders(self, scope: Scope = ...) -> list[SenderRow]: ...
 
     def fields(self, scope: Scope = ...) -> list[FieldRow]:
-        """The inventory, which outlives the captures. None of these lists reads captures."""
+        """Lists the inventory, which outlives the captures. Lists never read captures."""
         ...
 
     def boots(self) -> list[BootRow]: ...
@@ -312,10 +312,10 @@ class Store(Protocol):
     def prune(
         self, *, max_age_s: float | None = None, max_bytes: int | None = None, steps: int = 100
     ) -> Pruned:
-        """Drop captures that are too old, then the first that came until the rest fits, then
-        roll-ups that are too old; in at most `steps` short steps, writers between them."""
+        """Drops captures beyond the age, then the oldest by arrival until the rest fits, then old
+        roll-ups; in at most `steps` short steps, so that writers get their turn."""
         ...
 
     def close(self) -> None:
-        """Waits for the writer; later calls raise StoreError. Closing twice is fine."""
+        """Waits for the writer; later calls raise StoreError. Idempotent."""
         ...

@@ -1,5 +1,5 @@
-"""What every store takes from records alike, whatever it keeps them in: sizes, senders, what they
-are searched by, hours and days, and the sums of a batch.
+"""Derives from records what every store needs, in any format: sizes, senders, facets to search by,
+hours and days, and a batch's sums.
 
 `app.ingest.digest` takes the `facts` of each record; a store adds its batch's `Sums` to its own.
 """
@@ -18,17 +18,17 @@ from app.store.inventory import Field, Observation, observe, route_of
 
 HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
-_LARGEST = 1 << 46  # bytes or ns of one record that are believed: sums must fit 64 bits
+_LARGEST = 1 << 46  # bytes or ns of one record are capped here: sums must fit 64 bits
 
 
 def facts(record: CaptureRecord, decoders: Sequence[str] = ()) -> Facts:
-    """`decoders` are those of the record's rule."""
+    """Derives a record's facts. `decoders` are its rule's."""
     return Facts(*sizes(record), observe(record, decoders))
 
 
 def sizes(record: CaptureRecord) -> tuple[int, int]:
-    """Bytes that left and bytes that came back: target and body, without headers; of a spliced
-    connection all of them. A masked target counts as it is kept."""
+    """Bytes sent and received: target and body, without headers; all bytes of a spliced connection.
+    A masked target counts in its masked form."""
     if record.kind == "spliced":
         return min(record.sent, _LARGEST), min(record.received, _LARGEST)
     out = in_ = 0
@@ -48,8 +48,8 @@ def sizes(record: CaptureRecord) -> tuple[int, int]:
 
 
 def narrowed(record: CaptureRecord) -> CaptureRecord:
-    """Without what its facts and its lines say of it: headers, query, bodies and message; and of a
-    request without what is another each time, but for number, time and duration. In place."""
+    """Removes what the facts and lines already hold (headers, query, bodies, message), and a
+    request's per-request values, except number, time and duration. In place."""
     if record.request:
         record.request.query = []
         record.request.headers = []
@@ -66,7 +66,7 @@ def narrowed(record: CaptureRecord) -> CaptureRecord:
 
 
 class Facet(NamedTuple):
-    """What captures are searched by, besides their time."""
+    """The fields that captures are searched by, besides their time."""
 
     kind: str
     profile: str
@@ -94,7 +94,7 @@ def facet(record: CaptureRecord) -> Facet:
 
 
 def sender(record: CaptureRecord) -> str:
-    """The pod; on a machine without pods the client's address."""
+    """The pod; the client's address on a machine without pods."""
     workload = record.workload
     if workload.pod or workload.namespace or record.client is None:
         return workload.pod
@@ -103,7 +103,7 @@ def sender(record: CaptureRecord) -> str:
 
 @dataclass(slots=True)
 class Sum:
-    """Of some records. `node` and `image` are those of the last."""
+    """The sum of some records. `node` and `image` are the last one's."""
 
     first: int
     last: int
@@ -162,7 +162,7 @@ class Observed:
     """The requests of one endpoint and version; those with equal fields are counted together."""
 
     sum: Sum
-    others: int = 0  # fields over the limits
+    others: int = 0  # number of fields beyond the limits
     alike: dict[frozenset[Field], Sum] = field(default_factory=dict)
 
     def fields(self) -> dict[Field, Sum]:
@@ -180,14 +180,14 @@ def add_to[K](sums: dict[K, Sum], key: K, sum: Sum) -> None:
 
 
 class Sums:
-    """What roll-ups and inventory take from a batch: `add` each record that is new."""
+    """The sums of a batch, for roll-ups and inventory: `add` each record that is new."""
 
     def __init__(self) -> None:
-        # One record of each group, the fields of its request, and its group's sum.
+        # A group's first record, the fields of its request, and the group's sum.
         self._groups: dict[tuple[object, int], tuple[CaptureRecord, Observation | None, Sum]] = {}
 
     def add(self, record: CaptureRecord, facts: Facts, group: object) -> None:
-        """Records of one `group` differ in nothing but their numbers, times and sizes."""
+        """Records of one `group` may differ only in number, time and size."""
         if record.kind == "log":
             return
         time_ns = record.time_ns
@@ -220,7 +220,7 @@ class Sums:
         return found
 
     def observed(self) -> dict[tuple[Route, str], Observed]:
-        """By endpoint and version."""
+        """Sums by endpoint and version."""
         found: dict[tuple[Route, str], Observed] = {}
         for record, seen, sum in self._groups.values():
             if seen is None:
@@ -240,7 +240,7 @@ def _route(record: CaptureRecord) -> Route:
 
 
 def grown(before: Account, account: Account) -> Account:
-    """Numbers only grow: an account that comes twice or late changes nothing."""
+    """Merges two accounts. Numbers only grow: a repeated or late account changes nothing."""
     reasons = before.lost.keys() | account.lost.keys()
     return Account(
         boot=account.boot,
@@ -251,8 +251,8 @@ def grown(before: Account, account: Account) -> Account:
 
 
 def missing(account: Account, max_seq: int, count: int) -> tuple[int, dict[str, int]]:
-    """How many records of a boot are not stored, and why, as `app.store.BootRow` says. `count` of
-    them up to `max_seq` were."""
+    """Returns how many records of a boot are missing, and why, as in `app.store.BootRow`. `count`
+    records up to `max_seq` are stored."""
     reasons = account.lost
     known = sum(reasons.values())
     gone = max(max_seq, account.numbered) - count

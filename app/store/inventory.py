@@ -1,7 +1,7 @@
-"""Record -> field observations: which fields a request carries, of what type and shape.
+"""Derives field observations from a record: its request's fields, with type and shape.
 
-The store calls `observe` while it writes and keeps the counts; values are looked at and forgotten.
-Everything is bounded, because names and values are the sender's.
+The store calls `observe` while it writes and keeps the counts; values are not kept. Everything is
+bounded, because senders choose names and values.
 """
 
 import base64
@@ -21,8 +21,8 @@ SHAPES = (
     "", "version", "guid", "ip", "email", "timestamp", "url", "hex", "base64", "token", "masked",
 )  # fmt: skip
 
-FIELDS = 2_000  # distinct fields of one request's bodies that are looked at
-NODES = 20_000  # values of one request's bodies that are looked at
+FIELDS = 2_000  # distinct fields that are read of one request's bodies
+NODES = 20_000  # values that are read of one request's bodies
 DEPTH = 16
 PATH = 200  # characters of a field's path
 
@@ -47,13 +47,13 @@ class Field(NamedTuple):
     shape: str
 
 
-# A kind ("type shape"), or of an object its names and the forms below them, of an array None and
-# the forms within.
+# A scalar's kind ("type shape"); or an object's names, and the forms of its values; or for an array
+# None, and the forms of its items.
 _Form = str | tuple[tuple[str, ...] | None, tuple["_Form", ...]]
 
 
 class Observation(NamedTuple):
-    """`others` counts what was over the limits. Most requests of a product have the same fields:
+    """`others` counts fields over the limits. Most requests of a product have the same fields:
     equal sets can be counted as one."""
 
     fields: frozenset[Field]
@@ -61,9 +61,9 @@ class Observation(NamedTuple):
 
 
 def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation | None:
-    """The fields of the record's request; None when there is nothing to learn from it.
+    """The fields of the record's request; None when there is nothing to learn.
 
-    That is any kind but an exchange and a refused request, and what was passed on unread.
+    That is: any kind but exchange and refused, and requests passed on unread.
     """
     request = record.request
     if request is None or record.action in OUTLINED or record.kind not in ("exchange", "refused"):
@@ -83,21 +83,21 @@ def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation 
 
 
 def route_of(record: CaptureRecord) -> str:
-    """The rule's route; without one the first segment of the path, so that names stay few."""
+    """The rule's route; without one the first segment of the path, to keep routes few."""
     if record.route or record.request is None:
         return record.route
     first, slash, _ = record.request.path.lstrip("/").partition("/")
     return f"/{first[:64]}{slash and '/*'}"
 
 
-# An instance of a product sends the same names every minute, with values that differ but are of the
-# same kind: what follows from names and kinds is remembered, where it is small.
+# A product's instance sends the same names every minute, with values that differ but are of the
+# same kind: results for names and kinds are cached, if they are small.
 _SMALL = 4_096  # characters of names, or of a body
 _INTEGER = "integer "
 
 
 def pairs_seen(part: str, pairs: list[Pair]) -> Observation:
-    """Of the query (`query.`) or the headers (`header.`)."""
+    """The fields of the query (`query.`) or of the headers (`header.`)."""
     names = tuple([n for n, _ in pairs])
     kinds = tuple([
         _INTEGER if len(v) < 10 and v.isdecimal()
@@ -134,7 +134,7 @@ def _union(one: frozenset[Field], other: frozenset[Field]) -> frozenset[Field]:
 
 
 def classify(value: str) -> tuple[str, str]:
-    """Type and shape of a value that came as text (query, header, form)."""
+    """The type and shape of a value that was sent as text (query, header, form)."""
     if not value:
         return "empty", ""
     if value.isdecimal() and value.isascii():
@@ -149,7 +149,7 @@ def classify(value: str) -> tuple[str, str]:
 
 
 def _kind(value: str) -> str:
-    """The same as one word: type, space, shape."""
+    """`classify` as one text: type, space, shape."""
     return " ".join(classify(value))
 
 
@@ -176,7 +176,7 @@ def _shape(value: str) -> str:
 
 
 def _mixed(value: str) -> bool:
-    """Words are letters of one case; encoded bytes of this length hardly ever are."""
+    """True for mixed case and a digit: words hardly ever are, encoded bytes nearly always."""
     return (
         any(c.isdigit() for c in value)
         and any(c.isupper() for c in value)
@@ -185,12 +185,12 @@ def _mixed(value: str) -> bool:
 
 
 def _number_shape(value: float) -> str:
-    """Seconds or milliseconds of the years 2001 to 2065."""
+    """A timestamp: seconds or milliseconds of the years 2001 to 2065."""
     return "timestamp" if 1e9 <= value < 3e9 or 1e12 <= value < 3e12 else ""
 
 
 def _form(value: Any, depth: int) -> _Form:
-    """What a JSON value looks like: the kind, of objects and arrays what they hold instead."""
+    """The form of a JSON value: its kind, or the content of an object or array."""
     if isinstance(value, dict):
         if depth >= DEPTH:
             return (), ()
@@ -206,7 +206,7 @@ def _form(value: Any, depth: int) -> _Form:
 
 
 def _bodies(forms: tuple[_Form, ...]) -> Observation:
-    """The distinct fields of one request's documents, within the limits."""
+    """Collects the distinct fields of one request's documents, within the limits."""
     fields: set[Field] = set()
     others = nodes = 0
     stack: list[tuple[str, _Form, int]] = [("body", form, 0) for form in forms]

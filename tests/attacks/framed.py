@@ -34,7 +34,7 @@ class H2:
         self.socket.sendall(self.http.data_to_send())
 
     def ended(self) -> bool:
-        """Whether GOAWAY came, and the end."""
+        """True if the server sent GOAWAY and closed."""
         received = b""
         with contextlib.suppress(TimeoutError):
             while data := self.socket.recv(65536):

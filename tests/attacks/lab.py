@@ -54,7 +54,7 @@ class Visit(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an attack did. `exceeded`: what each bound ended, by its id."""
+    """The result of an attack. `exceeded`: connections that each bound ended, by its id."""
 
     peak: int  # bytes
     slowest: float  # seconds, of an answer of the well-behaved client
@@ -151,7 +151,7 @@ class Lab:
         )
 
     def _watch(self, peak: list[int], over: threading.Event) -> None:
-        """Where there is no control group, this is what stands for it."""
+        """Measures the peak where there is no control group."""
         while not over.wait(0.05):
             with contextlib.suppress(OSError, IndexError):
                 peak[0] = max(peak[0], memory.resident(self.pid))

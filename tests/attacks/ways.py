@@ -1,4 +1,4 @@
-"""How attackers connect, and what all of them do."""
+"""Attackers' connections, and actions that attacks share."""
 
 import contextlib
 import selectors
@@ -17,7 +17,7 @@ Connect = Callable[[], socket.socket]
 
 
 def plain(lab: Lab) -> socket.socket:
-    """Where the redirect leads port 80 to, or through CONNECT."""
+    """A connection as the redirect makes it of port 80, or through CONNECT."""
     if lab.direct:
         return socket.create_connection((lab.direct, 80), 10)
     return lab.sidecar.connect(port=80, tls=False)
@@ -28,7 +28,7 @@ def tunnel(lab: Lab) -> socket.socket:
 
 
 def raw(lab: Lab) -> socket.socket:
-    """Where TLS is to begin."""
+    """A connection on which TLS is about to begin."""
     if lab.direct:
         return socket.create_connection((lab.direct, 443), 10)
     return lab.sidecar.connect(tls=False)
@@ -39,7 +39,7 @@ def opened(lab: Lab) -> socket.socket:
 
 
 def many(number: int, connect: Connect, say: bytes = b"") -> list[socket.socket]:
-    """That many connections, each of which has said this; those that were refused are left out."""
+    """Opens up to `number` connections and sends `say` on each; leaves out refused ones."""
     found = []
     for _ in range(number):
         with contextlib.suppress(OSError):
@@ -59,7 +59,7 @@ def hold(connections: Iterable[socket.socket], seconds: float = 1.0) -> None:
 
 
 def pour(connections: list[socket.socket], piece: bytes, most: int, seconds: float) -> None:
-    """Sends to all at once, as fast as they take it: so many bytes to each, and not longer."""
+    """Sends to all at once, as fast as they read: up to `most` bytes each, for `seconds`."""
     left = dict.fromkeys(connections, most)
     with selectors.DefaultSelector() as ready:
         for connection in connections:

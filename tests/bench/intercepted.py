@@ -131,7 +131,7 @@ def footprint(
 
 
 def _accounted(started: Started) -> dict[str, object]:
-    """What became of the records, as the sidecar itself says."""
+    """The sidecar's own account of its records."""
     if started.health is None:
         return {}
     said = started.health()

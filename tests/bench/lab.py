@@ -75,12 +75,12 @@ def enter(module: str, arguments: Sequence[str]) -> int:
 
 
 def folder() -> Path | None:
-    """Of this run, when we are inside."""
+    """The folder of this run, if we are inside."""
     return Path(os.environ[_INSIDE]) if _INSIDE in os.environ else None
 
 
 def run(*command: object, text: str | None = None) -> str:
-    """What it says. Raises BenchError when it fails."""
+    """Runs a command; returns its output. Raises BenchError when it fails."""
     words = list(map(str, command))
     done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -149,7 +149,7 @@ class Lab:
         (self.confdir / "mitmproxy-ca.pem").write_bytes(both)
 
     def within(self, place: str) -> list[str]:
-        """What a command begins with to run there."""
+        """The prefix that runs a command in that place."""
         return [] if place == "cluster" else ["nsenter", f"--net=/run/netns/{place}"]
 
     def inside(self, place: str, *command: object, text: str | None = None) -> str:
@@ -167,8 +167,8 @@ class Lab:
         self.inside("pod", "nft", "-f", "-", text=f"flush ruleset\n{rules}")
 
     def loopback_packets(self) -> int:
-        """How many went over the pod's loopback so far. Whoever speaks with a proxy in the pod is
-        counted here, and nobody else, for the bench asks from outside."""
+        """Packets on the pod's loopback so far. Only connections with a proxy in the pod count,
+        because the bench asks from outside."""
         said = self.inside("pod", "cat", "/proc/net/dev")
         (line,) = (x for x in said.splitlines() if x.strip().startswith("lo:"))
         return int(line.split(":")[1].split()[1])

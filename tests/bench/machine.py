@@ -26,7 +26,7 @@ def machine() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    """Of what was measured and what measured it; `telemock` is the commit, with + when changed."""
+    """Versions of the measured and the measuring; `telemock` is the commit, with + when changed."""
     found = {"telemock": _commit(), "python": platform.python_version()}
     for name in _PACKAGES:
         found[name] = metadata.version(name)

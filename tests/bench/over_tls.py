@@ -7,9 +7,10 @@ runs it.
 import os
 
 from app.cli.serve import _IDLE_S, _bound, _LocalServer, _url
-from app.cli.server import allow_connections, config
+from app.cli.server import config
 from app.cluster import pki
 from app.cluster.certificates import LEAF_APP, Material, ServerCertificate
+from app.contract.cores import allow_files
 from app.main import create_app
 from app.settings import load
 
@@ -20,7 +21,7 @@ def main() -> None:
     certificate = ServerCertificate(LEAF_APP)
     leaf = pki.make_leaf(authority, ["localhost"])
     certificate.use(Material(authority.certificate, {LEAF_APP: leaf}))
-    allow_connections()
+    allow_files()
     listener = _bound(settings.host, settings.port, "PORT")
     served = config(
         create_app(settings),

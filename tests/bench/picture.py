@@ -37,7 +37,7 @@ def draw(targets: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _better(target: Mapping[str, Any]) -> dict[str, Any]:
-    """With every ratio turned so that more is better."""
+    """Inverts ratios where less is better, so that more always is."""
     found = {k: target[k] for k in ("median", "low", "high", "target")}
     if target["better"] == "lower":
         found = {k: 1 / v for k, v in found.items()}

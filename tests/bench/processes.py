@@ -75,7 +75,7 @@ class Process:
         return time.monotonic() - self.begun
 
     def listens(self, port: int, address: str = "") -> bool:
-        """Whether somebody does in its network namespace; no packet is sent to find out."""
+        """True if a process in its network namespace listens there; sends no packet to find out."""
         numbers = "".join(f"{int(x):02X}" for x in reversed(address.split(".") if address else ()))
         wanted = re.compile(rf" {numbers or '[0-9A-F]+'}:{port:04X} \S+ {_LISTENS} ")
         for name in ("tcp", "tcp6"):
@@ -109,7 +109,7 @@ class Started(NamedTuple):
 
     @property
     def drained(self) -> bool:
-        """Whether nothing waits for the app any more."""
+        """True if nothing waits for the app any more."""
         if self.health is None:
             return True
         shipper = self.health()["shipper"]

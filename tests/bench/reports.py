@@ -148,7 +148,7 @@ _AGAIN = (
 def ask(
     stores: dict[int, SqliteStore], question: Question, repetitions: int
 ) -> dict[int, dict[str, float]]:
-    """By size: the time it took in ms, and the median of this process's `processor` time."""
+    """Times in ms and the median of this process's `processor` time, by size."""
     took: dict[int, list[float]] = {size: [] for size in stores}
     processor: dict[int, list[float]] = {size: [] for size in stores}
     for _ in range(repetitions):

@@ -11,7 +11,7 @@ from tests.bench.targets import Values
 
 
 class Measure(NamedTuple):
-    """How a measure is called and in which unit; `per` is what one operation is."""
+    """A measure's name and unit; `per` is one operation."""
 
     title: str
     unit: str

@@ -105,7 +105,7 @@ class Cluster:
         pod.sending = False
 
     async def _question(self, pod: Pod) -> None:
-        """For profiles, for ever."""
+        """Asks for profiles, for ever."""
         backoff, etag = Backoff(PERIOD, LONGEST), ""
         while True:
             self.questions += 1
@@ -165,7 +165,7 @@ class Cluster:
             streams[1].transport.abort()
 
     async def drained(self, seconds: float = PATIENCE_S) -> bool:
-        """Whether everything was acknowledged within the time."""
+        """True if everything was acknowledged within the time."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=seconds)
         return not self._sending
@@ -217,7 +217,7 @@ class Cluster:
 
 
 class _Measure:
-    """What happened to a cluster from here to `figures`."""
+    """Measures a cluster from here to `figures`."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster

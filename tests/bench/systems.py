@@ -209,8 +209,8 @@ NEEDS = {"haproxy SNI split": "haproxy", "nginx": "nginx"}
 
 
 def usable(systems: Sequence[System], left_out: list[str], *, aimed: bool) -> list[System]:
-    """Those that can run here; names of the others go to `left_out`. `aimed`: only those that a
-    target names, not those that show the scale."""
+    """The systems that can run here; names of the others go to `left_out`. `aimed`: only those that
+    a target names, not those that show the scale."""
     wanted = {name for target in TARGETS for name in (target.system, target.base)}
     found = []
     for system in systems:

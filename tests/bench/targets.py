@@ -98,8 +98,8 @@ Values = dict[tuple[str, str, str], dict[int, float]]
 
 
 def judge(values: Values, cpu: Values) -> list[Verdict]:
-    """Of every target whose systems ran; ratios are of the same repetition. `cpu`: microseconds of
-    the proxy for one operation."""
+    """Verdicts on each target whose systems ran; ratios are of the same repetition. `cpu`:
+    microseconds of the proxy for one operation."""
     found = []
     for target in TARGETS:
         of = target.part, target.system, target.measure

@@ -100,7 +100,7 @@ def app(lab: Lab, processor: int) -> Process:
 
 
 def collector(lab: Lab, processor: int) -> Process:
-    """Where the system that exports sends its traces and metrics."""
+    """The collector for the system that exports traces and metrics."""
     command = [sys.executable, "-m", "tests.bench.collector", APP, PORT_OTLP]
     process = Process(lab, "cluster", command, lab.folder / "collector", processor=processor)
     process.until(lambda: process.listens(PORT_OTLP))

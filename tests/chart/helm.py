@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from charts.generate import CASES, CHART, NAMESPACE, RELEASE, render
+from charts.generate import AS_DEFAULT, CASES, CHART, NAMESPACE, RELEASE, render
 
 needs_helm = pytest.mark.skipif(not shutil.which("helm"), reason="needs helm in PATH")
 
@@ -33,7 +33,10 @@ def rendered(values: Object, folder: Path, *more: str) -> list[Object]:
 def of_case(name: str) -> list[Object]:
     """From the files, without helm: a test holds them against the templates."""
     folder = CASES / name / "rendered"
-    return [d for file in sorted(folder.iterdir()) for d in objects(file.read_text("utf-8"))]
+    files = {file.name: file for file in folder.glob("*.yaml")}
+    if (alike := folder / AS_DEFAULT).exists():
+        files |= {n: CASES / "default/rendered" / n for n in alike.read_text("utf-8").split()}
+    return [d for _, file in sorted(files.items()) for d in objects(file.read_text("utf-8"))]
 
 
 def one(found: list[Object], kind: str, name: str = "") -> Object:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.cluster.kube import Api, KubeError, path
+from app.cluster.kube import KubeApi, KubeError, path
 from app.contract.names import API_GROUP, LABEL_INJECT, RESOURCE_CAPTURES
 from charts.generate import CASES, render
 from tests.chart.helm import Object, case, needs_helm, objects, one
@@ -32,13 +32,13 @@ FOREIGN = ("cert-manager.io/", "monitoring.coreos.com/")
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+def api() -> Iterator[KubeApi]:
     with cluster() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def space(api: Api) -> Iterator[str]:
+def space(api: KubeApi) -> Iterator[str]:
     with namespace(api, "chart", LEVELS) as name:
         yield name
 
@@ -101,7 +101,7 @@ def test_no_account_may_do_more_than_its_list(account: str, rights: str, space: 
     assert own == file.read_text("utf-8").splitlines(), "\n".join(own)
 
 
-def test_only_who_was_named_reads_captures(api: Api, rights: str, space: str) -> None:
+def test_only_who_was_named_reads_captures(api: KubeApi, rights: str, space: str) -> None:
     def may(verb: str, who: str) -> bool:
         attributes = {"group": API_GROUP, "resource": RESOURCE_CAPTURES, "verb": verb}
         spec = {
@@ -133,7 +133,7 @@ def policy(space: str) -> Iterator[None]:
 
 
 def test_the_policy_refuses_a_labelled_pod_without_a_sidecar(
-    api: Api, policy: None, space: str
+    api: KubeApi, policy: None, space: str
 ) -> None:
     pod = one(manifests(case("strict"), space), "Pod")
     pod["spec"]["serviceAccountName"] = "default"

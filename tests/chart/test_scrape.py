@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from app.cluster.kube import MERGE_PATCH, Api, path
+from app.cluster.kube import MERGE_PATCH, KubeApi, path
 from app.contract.names import PORT_SIDECAR_HEALTH
 from app.inject import inject
 from tests.backends import prometheus
@@ -27,12 +27,12 @@ LABEL = "__meta_kubernetes_pod_label_"
 
 
 @pytest.fixture
-def space() -> Iterator[tuple[Api, str]]:
+def space() -> Iterator[tuple[KubeApi, str]]:
     with cluster() as api, namespace(api, "scrape") as name:
         yield api, name
 
 
-def pod(api: Api, space: str, name: str, spec: dict[str, Any], labels: dict[str, str]) -> None:
+def pod(api: KubeApi, space: str, name: str, spec: dict[str, Any], labels: dict[str, str]) -> None:
     """One that runs nowhere and has an address all the same."""
     place = path("api", "v1", "namespaces", space, "pods")
     spec = {**spec, "nodeSelector": {"telemock.test/no": "node"}}
@@ -68,7 +68,7 @@ def configuration(monitor: dict[str, Any], space: str) -> dict[str, Any]:
 
 
 def test_the_sidecar_of_a_pod_is_scraped_and_nothing_else(
-    space: tuple[Api, str], tmp_path: Path
+    space: tuple[KubeApi, str], tmp_path: Path
 ) -> None:
     api, name = space
     # An application that has a port of that number and its own metrics beside it.

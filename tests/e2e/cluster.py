@@ -70,7 +70,7 @@ class Cluster:
     # --- objects -----------------------------------------------------------------------------
 
     def apply(self, *objects: Mapping[str, Any], dry_run: bool = False) -> list[dict[str, Any]]:
-        """By server-side apply; the objects as the API server has them then."""
+        """Applies on the server's side; returns the objects as the API server then has them."""
         done = []
         for body in objects:
             kind = self._dynamic.resources.get(api_version=body["apiVersion"], kind=body["kind"])
@@ -99,7 +99,7 @@ class Cluster:
         return list(found.to_dict()["items"])
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> None:
-        """Also when it is gone already."""
+        """Deletes it; ignores that it is gone already."""
         resource = self._dynamic.resources.get(api_version=api_version, kind=kind)
         with suppress(NotFoundError):
             resource.delete(
@@ -143,7 +143,7 @@ class Cluster:
     # --- pods --------------------------------------------------------------------------------
 
     def pods(self, namespace: str, selector: str = "") -> list[dict[str, Any]]:
-        """Those that are not on their way out."""
+        """Pods that are not being deleted."""
         found = self.find("v1", "Pod", namespace, selector)
         return [p for p in found if not p["metadata"].get("deletionTimestamp")]
 

@@ -145,7 +145,7 @@ def node(
 
 
 def service(name: str, namespace: str, port: int) -> Object:
-    """Of the pods that `node` makes by that name."""
+    """A Service for the pods that `node` makes with that name."""
     return {
         "apiVersion": "v1",
         "kind": "Service",

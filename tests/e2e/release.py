@@ -90,7 +90,7 @@ class Release:
         return {k: b64decode(v) for k, v in (found.get("data") or {}).items()}
 
     def ca_bundles(self) -> list[bytes]:
-        """What the API server trusts the webhook by, one for each entry."""
+        """The caBundle of each entry of the webhook configuration."""
         found = self.cluster.get(
             "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", self.injector
         )

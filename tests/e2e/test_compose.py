@@ -8,12 +8,13 @@ import os
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(300)]
 
@@ -27,17 +28,6 @@ def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
-
-
-def until[T](question: Callable[[], T], seconds: float = 30) -> T:
-    """The first true answer; fails when the time is over."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = question()
-        if answer or time.monotonic() > deadline:
-            assert answer, f"not true within {seconds} s"
-            return answer
-        time.sleep(0.2)
 
 
 class Stack:
@@ -113,7 +103,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         stack.run("up", "--no-build", "-d")
         stack.ca.write_text(
-            until(lambda: stack.inside("mitmproxy", "cat", "/data/ca/ca.pem", check=False))
+            wait_for(lambda: stack.inside("mitmproxy", "cat", "/data/ca/ca.pem", check=False), 30)
         )
         assert stack.through_proxy(f"{VENDOR}?v=4.16.1-20904e45&lic={SECRET}") == LINE
         direct = f"{stack.url}/telemetry/index.html?version=1.2.3"
@@ -125,18 +115,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def test_the_api_shows_the_proxied_request_masked(stack: Stack) -> None:
-    captures = until(lambda: stack.captures(host="cdn.cribl.io"))
+    captures = wait_for(lambda: stack.captures(host="cdn.cribl.io"), 30)
     assert "4.16.1" in json.dumps(captures)
     assert SECRET not in json.dumps(captures)
 
 
 def test_the_log_file_shows_the_direct_request(stack: Stack) -> None:
-    lines = until(
+    lines = wait_for(
         lambda: [
             line
             for line in (stack.logs / "telemetry_requests.log").read_text().splitlines()
             if "version=1.2.3" in line
-        ]
+        ],
+        30,
     )
     assert "version=1.2.3" in json.loads(lines[0])["url"]
 
@@ -147,11 +138,11 @@ def test_the_api_asks_for_the_token_and_health_does_not(stack: Stack) -> None:
 
 
 def test_both_containers_become_healthy(stack: Stack) -> None:
-    until(lambda: stack.run("ps").count("(healthy)") == 2)
+    wait_for(lambda: stack.run("ps").count("(healthy)") == 2, 30)
 
 
 def test_the_command_line_in_the_image_reports(stack: Stack) -> None:
-    until(lambda: "cdn.cribl.io" in stack.inside("mock-server", "telemock", "report"))
+    wait_for(lambda: "cdn.cribl.io" in stack.inside("mock-server", "telemock", "report"), 30)
 
 
 def test_a_stopped_app_costs_neither_answer_nor_capture(stack: Stack) -> None:
@@ -160,8 +151,8 @@ def test_a_stopped_app_costs_neither_answer_nor_capture(stack: Stack) -> None:
         assert stack.through_proxy(f"{VENDOR}?v=4.17.0-app-is-away") == LINE
     finally:
         stack.run("start", "mock-server")
-    until(lambda: healthy(stack.url))
-    until(lambda: "app-is-away" in json.dumps(stack.captures(host="cdn.cribl.io")))
+    wait_for(lambda: healthy(stack.url), 30)
+    wait_for(lambda: "app-is-away" in json.dumps(stack.captures(host="cdn.cribl.io")), 30)
 
 
 @pytest.mark.parametrize("service", ["mock-server", "mitmproxy"])

@@ -1,4 +1,4 @@
-"""What became of a pod while something was done to it, without a gap: an instant is seen too."""
+"""Records a pod's states while something is done to it, without a gap: an instant is seen too."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping

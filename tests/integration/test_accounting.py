@@ -31,13 +31,13 @@ class Bench:
         self.data, self.logs = folder / "data", folder / "logs"
         self.spool = self.data / names.DIR_SPOOL
         self.app = processes.start_app(self.data, self.logs)
-        self.sidecars: list[processes.Sidecar] = []
+        self.sidecars: list[processes.RunningSidecar] = []
 
-    def sidecar(self) -> processes.Sidecar:
+    def sidecar(self) -> processes.RunningSidecar:
         self.sidecars.append(processes.start_sidecar(self.data, self.logs, self.app.url))
         return self.sidecars[-1]
 
-    def kill(self, sidecar: processes.Sidecar) -> int:
+    def kill(self, sidecar: processes.RunningSidecar) -> int:
         """How many numbers it had given out."""
         os.kill(sidecar.child.pid, signal.SIGKILL)
         wait_for(lambda: sidecar.child.ended)
@@ -96,7 +96,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 class Client:
     """Asks one request after the other."""
 
-    def __init__(self, bench: Bench, sidecar: processes.Sidecar) -> None:
+    def __init__(self, bench: Bench, sidecar: processes.RunningSidecar) -> None:
         proxy = urlsplit(sidecar.proxy)
         ca = str(bench.data / names.DIR_CA / names.FILE_CA_CERT)
         context = ssl.create_default_context(cafile=ca)

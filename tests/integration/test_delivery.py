@@ -4,7 +4,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.record.ship import Shipper
 from app.contract.masking.masker import Masker
@@ -23,6 +22,7 @@ from app.contract.rules import RuleSet
 from app.otel.metrics import Metrics
 from tests.serving import Served, serving
 from tests.standin import TOKEN, standin
+from tests.threads import in_threads
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 SENDER = """
 import os, sys, time
 from pathlib import Path
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.record.ship import Shipper
 from app.otel.metrics import Metrics
@@ -42,7 +42,7 @@ from app.contract.rules import RuleSet
 directory, url, token, most = sys.argv[1:]
 masker, metrics = Masker(RuleSet()), Metrics("sidecar")
 shipper = Shipper(
-    Path(directory), Api(url, lambda: token), lambda: masker, 64 << 20, sys.stdout.buffer,
+    Path(directory), AppApi(url, lambda: token), lambda: masker, 64 << 20, sys.stdout.buffer,
     metrics, Measure(metrics, RuleSet),
 )
 shipper.start()
@@ -127,7 +127,7 @@ def shipping(spool: Path, url: str, token: str) -> Iterator[Shipper]:
     masker, metrics = Masker(RuleSet()), Metrics("sidecar")
     measure = Measure(metrics, RuleSet)
     shipper = Shipper(
-        spool, Api(url, lambda: token), lambda: masker, 64 << 20, None, metrics, measure
+        spool, AppApi(url, lambda: token), lambda: masker, 64 << 20, None, metrics, measure
     )
     shipper.start()
     try:
@@ -238,11 +238,7 @@ def test_two_sidecars_on_one_directory(tmp_path: Path) -> None:
         token = served.runtime.token
         spool = tmp_path / "spool"
         with shipping(spool, served.url, token) as one, shipping(spool, served.url, token) as two:
-            threads = [threading.Thread(target=submit, args=(s, 500)) for s in (one, two)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            in_threads(lambda shipper: submit(shipper, 500), (one, two))
             assert one.close(30) == two.close(30) == 0
             assert one.stats()["stored"] == two.stats()["stored"] == 500
         assert sorted(in_store(served)) == sorted(expected(one.boot, 500) | expected(two.boot, 500))

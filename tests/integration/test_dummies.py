@@ -12,10 +12,11 @@ from app.contract import dummies
 from tests import netns, networks
 
 PRELUDE = """
-import json, os, signal, socket, subprocess, sys, threading, time
+import json, os, signal, socket, subprocess, sys, threading
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from tests.networks import changed, state
+from tests.waiting import wait_for
 REDIRECT = [sys.executable, "-m", "addon.redirect"]
 # Of the same names as ours, and none of ours.
 subprocess.run(["nft", "-f", "-"], check=True, text=True, input='''
@@ -325,9 +326,7 @@ def started(*kill):
     Path("started").unlink(missing_ok=True)
     one = subprocess.Popen([*TELEMOCK, "sh", "-c", "echo $$ > pid; mv pid started; exec sleep 30"],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 40
-    while not Path("started").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(Path("started").exists, 40)
     found = {"run": one.pid, "command": int(Path("started").read_text())}
     for pid in Path(f"/proc/{one.pid}/task/{one.pid}/children").read_text().split():
         if "addon.redirect" in Path(f"/proc/{pid}/cmdline").read_text():
@@ -341,9 +340,7 @@ first = started("holder", "command")
 print(first.wait(), changed(before))
 alone = started("run")
 alone.wait()
-deadline = time.monotonic() + 20
-while changed(before) and time.monotonic() < deadline:
-    time.sleep(0.02)
+wait_for(lambda: not changed(before), 20)
 print(changed(before))
 second = started("holder", "run")
 second.wait()

@@ -82,7 +82,7 @@ def ends(connection: socket.socket) -> None:
 
 
 def late(connection: socket.socket, head: bytes, body: bytes) -> None:
-    time.sleep(0.1)
+    time.sleep(0.1)  # an app that takes its time; the next requests arrive meanwhile
     send(connection, FROM_APP)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from app.contract.record import CaptureRecord, Request, Response, encode
 from app.report.export import FORMATS
+from tests.har import check
 from tests.serving import Served, serving
 
 BOOT = "feedfeedfeedfeed"
@@ -138,7 +139,8 @@ def test_exports_are_what_they_say(kept: tuple[Served, int]) -> None:
         msgspec.json.decode(line)
     har: dict[str, Any] = json.loads(b"".join(FORMATS["har"](found)).decode())
     assert len(har["log"]["entries"]) > 100
-    table = b"".join(FORMATS["csv"](found)).decode()
+    check(har)
+    table = b"".join(FORMATS["csv"](found)).decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(table, newline="")))
     assert len(rows) == stored + 1 and {len(row) for row in rows} == {len(rows[0])}
 

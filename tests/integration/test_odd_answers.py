@@ -11,7 +11,7 @@ import pytest
 
 from tests.entrances import answers_http2
 from tests.peers import Listener, Reader
-from tests.sidecar import HOST, Sidecar, authority, bundle_of, rule, sidecar
+from tests.sidecar import HOST, Sidecar, before_host, bundle_of, rule
 
 RULES = bundle_of(rule("observe", "/observe", "observe"))
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -38,17 +38,8 @@ Lab = tuple[Sidecar, Odd]
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    directory = tmp_path_factory.mktemp("odd")
-    ca, context = authority(directory)
-    host = Odd(context)
-    with sidecar(
-        directory / "one",
-        RULES,
-        TELEMOCK_UPSTREAM_CA=str(ca),
-        TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port}",
-    ) as running:
-        yield running, host
-    host.close()
+    with before_host(tmp_path_factory.mktemp("odd"), RULES, Odd) as lab:
+        yield lab
 
 
 class Case(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cluster.kube import Api, path
+from app.cluster.kube import KubeApi, path
 from app.contract.record import Workload, decode, encode
 from tests import accounts
 from tests.cluster import cluster, namespace, needs_cluster
@@ -24,13 +24,13 @@ PROFILE = Path(__file__).parents[1] / "profile.yaml"
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+def api() -> Iterator[KubeApi]:
     with cluster() as api:
         yield api
 
 
 @pytest.fixture(scope="module")
-def place(api: Api) -> Iterator[str]:
+def place(api: KubeApi) -> Iterator[str]:
     with namespace(api, "a1-release") as name:
         objects(api, name)
         yield name
@@ -45,7 +45,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def app(
-    api: Api, place: str, profile: Path, tmp_path_factory: pytest.TempPathFactory
+    api: KubeApi, place: str, profile: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Released]:
     folder = tmp_path_factory.mktemp("release")
     with released(folder, api, place, TELEMOCK_PROFILES=f"cribl,{profile}") as app:
@@ -53,7 +53,7 @@ def app(
 
 
 @pytest.fixture(scope="module")
-def reader(api: Api, place: str) -> Iterator[str]:
+def reader(api: KubeApi, place: str) -> Iterator[str]:
     name = f"{place}-viewer"
     accounts.allow(api, name, accounts.account(api, place, "reader"), ["get", "list", "watch"])
     yield accounts.token(api, place, "reader")
@@ -61,12 +61,12 @@ def reader(api: Api, place: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def pod(api: Api, place: str) -> dict[str, Any]:
+def pod(api: KubeApi, place: str) -> dict[str, Any]:
     return accounts.unscheduled_pod(api, place, "leader-0")
 
 
 @pytest.fixture(scope="module")
-def sidecar(api: Api, place: str, pod: dict[str, Any]) -> str:
+def sidecar(api: KubeApi, place: str, pod: dict[str, Any]) -> str:
     return accounts.token(api, place, "default", "telemock", pod)
 
 
@@ -109,7 +109,7 @@ def test_the_certificate_is_the_releases(app: Released, place: str) -> None:
             assert wrapped.version() == "TLSv1.3"
 
 
-def test_who_gets_in(app: Released, api: Api, place: str, reader: str, sidecar: str) -> None:
+def test_who_gets_in(app: Released, api: KubeApi, place: str, reader: str, sidecar: str) -> None:
     accounts.account(api, place, "stranger")
     stranger = accounts.token(api, place, "stranger")
     for token, status in (("", 401), ("x", 401), (sidecar, 401), (stranger, 403), (reader, 200)):
@@ -177,7 +177,7 @@ def test_the_masks_key_is_for_sidecars(app: Released, reader: str, sidecar: str)
 
 
 def test_profile_that_does_not_parse_is_an_event(
-    app: Released, api: Api, place: str, profile: Path, reader: str
+    app: Released, api: KubeApi, place: str, profile: Path, reader: str
 ) -> None:
     def event() -> list[Any]:
         events = api.items(path("api", "v1", "namespaces", place, "events"))

@@ -14,7 +14,7 @@ import pytest
 from app.contract import rules as r
 from app.contract.record import BODY_CAP
 from tests.peers import Host, Reader
-from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.sidecar import HOST, LINE, Sidecar, before_host, bundle_of, rule
 from tests.waiting import wait_for
 
 RULES = bundle_of(
@@ -29,18 +29,8 @@ RULES = bundle_of(
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sidecar, Host]]:
-    directory = tmp_path_factory.mktemp("sidecar")
-    ca, context = authority(directory)
-    host = Host(context)
-    with sidecar(
-        directory / "one",
-        RULES,
-        TELEMOCK_UPSTREAM_CA=str(ca),
-        TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port},other.example:443=127.0.0.1:{host.port},"
-        f"gone.example:443=127.0.0.1:1,{HOST}:80=127.0.0.1:{host.port}",
-    ) as running:
-        yield running, host
-    host.close()
+    with before_host(tmp_path_factory.mktemp("sidecar"), RULES, Host) as lab:
+        yield lab
 
 
 def test_mocked_request_is_answered_and_recorded_without_the_real_host(
@@ -234,16 +224,10 @@ def test_health_and_readiness(lab: tuple[Sidecar, Host]) -> None:
 
 
 def test_stopping_lets_an_exchange_end(tmp_path: Path) -> None:
-    ca, context = authority(tmp_path)
-    host = SlowHost(context)
-    running = Sidecar(
-        tmp_path / "one",
-        RULES,
-        TELEMOCK_UPSTREAM_CA=str(ca),
-        TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port}",
-        TELEMOCK_SHUTDOWN_SECONDS="2",
-    )
-    with running.connect() as connection:
+    with (
+        before_host(tmp_path, RULES, SlowHost, TELEMOCK_SHUTDOWN_SECONDS="2") as (running, host),
+        running.connect() as connection,
+    ):
         connection.sendall(b"GET /observe HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n")
         wait_for(lambda: host.accepted)
         wait_for(lambda: running.health()["in_flight"])
@@ -255,7 +239,6 @@ def test_stopping_lets_an_exchange_end(tmp_path: Path) -> None:
         assert b" 200 " in reader.until(b"\r\n\r\n")
         assert running.process.wait(15) == 0
         assert time.monotonic() - started < 10
-    host.close()
     assert running.record_of("/observe").response is not None
 
 

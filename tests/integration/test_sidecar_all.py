@@ -11,13 +11,14 @@ from tests import netns
 # The Internet is a process of its own with its own network; the application another user, because
 # the redirect lets the sidecar's own connections through by its user.
 SCRIPT = """
-import contextlib, ctypes, json, os, signal, socket, ssl, struct, subprocess, sys, threading, time
+import contextlib, ctypes, json, os, signal, socket, ssl, struct, subprocess, sys, threading
 import encodings.idna, traceback  # the former now, because nobody may read it later
 from ipaddress import ip_address
 from pathlib import Path
 from addon.redirect.ruleset import Dummy, ruleset
 from app.contract.names import SIDECAR_UID
 from tests.sidecar import HOST, authority, sidecar
+from tests.waiting import wait_for
 from tests.integration.test_sidecar_pod import RULES
 
 where, BIG = Path(sys.argv[1]), 5_000_000
@@ -31,8 +32,8 @@ def ip(*words):
 def internet(ready):
     os.unshare(os.CLONE_NEWNET)
     os.write(ready, b".")
-    while subprocess.run(["ip", "link", "show", "far"], capture_output=True).returncode:
-        time.sleep(0.01)
+    link = ["ip", "link", "show", "far"]
+    wait_for(lambda: not subprocess.run(link, capture_output=True).returncode)
     for address in (f"{FAR[4]}/24", f"{NOBODY}/24", f"{FAR[6]}/64"):
         ip("addr", "add", address, "dev", "far", *(["nodad"] if ":" in address else []))
     ip("link", "set", "far", "up")
@@ -144,10 +145,7 @@ try:
         lines = lambda: running.get("/metrics")[1].decode().splitlines()
         count = lambda: [float(x.split()[1]) for x in lines()
                          if x.startswith("telemock_redirect_connections_total")]
-        until = time.monotonic() + 9
-        while count() != [9.0] and time.monotonic() < until:
-            time.sleep(0.05)
-        seen["count"] = count()
+        wait_for(lambda: count() == [9.0])
     records = [{"kind": x.kind, "reason": x.reason, "host": x.host, "sni": x.tls and x.tls.sni,
                 "to": x.destination and [x.destination.address, x.destination.port],
                 "from": x.client.address, "sent": x.sent, "received": x.received,
@@ -165,7 +163,7 @@ def test_all_goes_where_it_went_and_is_recorded(tmp_path: Path) -> None:
     seen, records = json.loads(netns.run(SCRIPT, str(tmp_path)))
     assert seen == {
         "other": ["far", "farfar"], "six": ["far", "farfar"], "named": ["sidecar", "ream!\n"],
-        "big": 15_000_000, "refused": "reset", "reset": "reset", "count": [9.0],
+        "big": 15_000_000, "refused": "reset", "reset": "reset",
     }  # fmt: skip
     spliced = [x for x in records if x["kind"] == "spliced"]
     assert len(records) - len(spliced) == 1  # the named one

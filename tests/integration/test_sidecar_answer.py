@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from app.contract import rules as r
 from tests import netns
 from tests.peers import App, Host
 from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
+from tests.threads import in_threads
 
 RULES = bundle_of(
     rule("index", "/telemetry/index.html"),
@@ -157,20 +157,12 @@ def test_a_second_request_is_not_smuggled(lab: tuple[Sidecar, App, Host], framin
 def test_many_connections_at_once(lab: tuple[Sidecar, App, Host]) -> None:
     sidecar, _, _ = lab
     before = sidecar.recorded()
-    failed: list[bytes] = []
 
-    def client(number: int) -> None:
-        some = b"GET /at-the-app " if number % 2 else b"GET /telemetry/index.html "
+    def client(some: bytes) -> None:
         answers = sidecar.raw((some + OVER + b"\r\n") * 20 + LAST)
-        if answers.count(b"HTTP/1.1 200 ") != 21:
-            failed.append(answers)
+        assert answers.count(b"HTTP/1.1 200 ") == 21
 
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert failed == []
+    in_threads(client, [b"GET /at-the-app ", b"GET /telemetry/index.html "] * 8)
     assert sidecar.recorded() == before + 16 * 21
     assert sidecar.health()["in_flight"] == 0
 

@@ -14,7 +14,7 @@ import pytest
 
 from app.contract import rules as r
 from tests.peers import App, Host, Reader, send
-from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.sidecar import HOST, LINE, Sidecar, before_host, bundle_of, rule
 from tests.waiting import wait_for
 
 RULES = bundle_of(
@@ -31,20 +31,16 @@ RULES = bundle_of(
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sidecar, App, Host]]:
     directory = tmp_path_factory.mktemp("app")
     (directory / "token").write_text("the-token\n")
-    ca, context = authority(directory)
-    app, host = App(RULES), Host(context)
-    with sidecar(
-        directory / "one",
-        bundle_of(),  # the rules come from the app
-        TELEMOCK_APP_URL=f"http://127.0.0.1:{app.port}",
-        TELEMOCK_TOKEN_FILE=str(directory / "token"),
-        TELEMOCK_UPSTREAM_CA=str(ca),
-        TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port}",
-    ) as running:
+    app = App(RULES)
+    told = {
+        "TELEMOCK_APP_URL": f"http://127.0.0.1:{app.port}",
+        "TELEMOCK_TOKEN_FILE": str(directory / "token"),
+    }
+    # The rules come from the app.
+    with before_host(directory, bundle_of(), Host, **told) as (running, host):
         wait_for(lambda: running.health()["profiles"]["source"] == "app")
         yield running, app, host
     app.close()
-    host.close()
 
 
 Lab = tuple[Sidecar, App, Host]

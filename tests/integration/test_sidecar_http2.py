@@ -1,20 +1,17 @@
-"""HTTP/2 towards the client, HTTP/1 towards the real host; and the addon in mitmdump."""
+"""HTTP/2 towards the client, HTTP/1 towards the real host."""
 
 import hashlib
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import h2.connection
 import h2.events
 import pytest
 
 from tests.peers import Host, Reader
-from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule, sidecar
+from tests.sidecar import HOST, LINE, Sidecar, before_host, bundle_of, rule
 from tests.waiting import wait_for
 
 RULES = bundle_of(
@@ -26,17 +23,8 @@ RULES = bundle_of(
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sidecar, Host]]:
-    directory = tmp_path_factory.mktemp("http2")
-    ca, context = authority(directory)
-    host = Host(context)
-    with sidecar(
-        directory / "one",
-        RULES,
-        TELEMOCK_UPSTREAM_CA=str(ca),
-        TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port}",
-    ) as running:
-        yield running, host
-    host.close()
+    with before_host(tmp_path_factory.mktemp("http2"), RULES, Host) as lab:
+        yield lab
 
 
 class Client:
@@ -157,44 +145,3 @@ def test_a_chunked_answer_with_trailers(lab: Lab) -> None:
         client.socket.close()
     finally:
         del host.connected
-
-
-def test_mitmdump_loads_the_addon(tmp_path: Path) -> None:
-    """With the built-in profiles, and without printing what is not masked."""
-    data = tmp_path / "data"
-    with (tmp_path / "out").open("wb") as out:
-        process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("mitmdump")), "-s", "addon/sidecar.py",
-             "--listen-host", "127.0.0.1", "-p", "0"],
-            cwd=ROOT,
-            stdout=out,
-            stderr=out,
-            env=os.environ
-            | {
-                "TELEMOCK_DATA": str(data),
-                "TELEMOCK_HEALTH_PORT": "0",
-                "TELEMOCK_APP_URL": "http://127.0.0.1:9",
-                "TELEMOCK_SHUTDOWN_SECONDS": "0",
-                "PYTHONPATH": str(ROOT),
-            },
-        )  # fmt: skip
-    try:
-        file = data / "sidecar.json"
-        wait_for(lambda: file.exists() and file.read_text(), 30)
-        proxy = json.loads(file.read_text())["proxy"][0]
-        done = subprocess.run(
-            ["curl", "-s", "--proxy", f"http://{proxy}", "--cacert", str(data / "ca" / "ca.pem"),
-             f"https://{HOST}/telemetry/index.html?v=1&lic=SECRETLICENCE"],
-            capture_output=True,
-            timeout=20,
-        )  # fmt: skip
-        assert done.stdout == LINE
-        wait_for(lambda: b'"kind":"exchange"' in (tmp_path / "out").read_bytes())
-        process.terminate()
-        process.wait(20)
-    finally:
-        process.kill()
-        process.wait()
-    printed = (tmp_path / "out").read_text()
-    assert "SECRETLICENCE" not in printed
-    assert "Addon error" not in printed

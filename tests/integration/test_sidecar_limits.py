@@ -11,7 +11,7 @@ import pytest
 from app.contract import rules as r
 from app.contract.record import BODY_CAP
 from tests.peers import App, Host, Reader
-from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar
+from tests.sidecar import LINE, Sidecar, before_host, bundle_of, rule
 from tests.waiting import wait_for
 
 MIB = 1024 * 1024
@@ -26,18 +26,11 @@ RULES = bundle_of(
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sidecar, Host, App]]:
+    app = App(RULES)
+    url = f"http://127.0.0.1:{app.port}"
     directory = tmp_path_factory.mktemp("limits")
-    ca, context = authority(directory)
-    host, app = Host(context), App(RULES)
-    with sidecar(
-        directory / "one",
-        RULES,
-        TELEMOCK_APP_URL=f"http://127.0.0.1:{app.port}",
-        TELEMOCK_UPSTREAM_CA=str(ca),
-        TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port}",
-    ) as running:
+    with before_host(directory, RULES, Host, TELEMOCK_APP_URL=url) as (running, host):
         yield running, host, app
-    host.close()
     app.close()
 
 

@@ -163,7 +163,7 @@ def test_bodies_that_never_end_do_not_fill_the_memory(app: App) -> None:
             assert app.http.post("/api/v1/captures", content=line(BOOT, seq)).status_code == 200
             times.append(time.monotonic() - at)
             most = max(most, app.rss)
-            time.sleep(0.1)
+            time.sleep(0.1)  # between two looks at the memory
         for client in clients:
             with suppress(OSError):  # ended by the app
                 client.shutdown(socket.SHUT_RDWR)

@@ -52,9 +52,9 @@ class Request:
 
 @dataclass
 class Ways:
-    """To one sidecar. `dial` makes a connection to where a kernel's redirect or /etc/hosts leads a
-    client that looks for the telemetry host, None where there is no such way. The sidecar's
-    authority vouches for the hosts of profiles only: `vouched`."""
+    """The ways to one sidecar. `dial` connects as a kernel's redirect or /etc/hosts leads a client
+    of the telemetry host, None where there is no such way. The sidecar's authority vouches for the
+    hosts of profiles only: `vouched`."""
 
     sidecar: Sidecar
     vouched: tuple[str, ...]

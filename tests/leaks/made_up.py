@@ -81,7 +81,7 @@ def anything_else(draw: st.DrawFn) -> Request:
 
 
 def fits(way: str, request: Request) -> bool:
-    """Whether the request means the telemetry host on this way."""
+    """True if the request means the telemetry host on this way."""
     if way.startswith("direct"):
         return True
     to_other = request.to == OTHER

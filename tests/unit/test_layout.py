@@ -1,6 +1,7 @@
 """The tree keeps its shape: tests beside sources, small files, a contract without a framework."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -47,6 +48,19 @@ def test_unit_tests_belong_to_a_source_file() -> None:
         p for room in ("app", "addon") for p in (ROOT / "tests/unit" / room).rglob("test_*.py")
     ]
     assert [relative(p) for p in found if p not in wanted] == []
+
+
+def test_one_class_name_means_one_thing() -> None:
+    """But for what people write in a profile, which is named as what it is compiled to."""
+    places: dict[str, list[str]] = {}
+    for source in SOURCES:
+        for statement in ast.parse(source.read_text()).body:
+            if isinstance(statement, ast.ClassDef) and not statement.name.startswith("_"):
+                places.setdefault(statement.name, []).append(relative(source))
+    for at in places.values():
+        if len(at) == 2 and "app/profiles/schema.py" in at:
+            at.remove("app/profiles/schema.py")
+    assert {name: at for name, at in places.items() if len(at) > 1} == {}
 
 
 def test_no_file_is_too_long() -> None:
@@ -123,5 +137,25 @@ def test_product_code_runs_without_assertions() -> None:
         for p in SOURCES
         for node in ast.walk(ast.parse(p.read_text()))
         if isinstance(node, ast.Assert)
+    ]
+    assert found == []
+
+
+# Rooms whose docstrings say what a thing does or is: "True if ...", not "Whether ...".
+SAID = ("addon", "app")
+# Not of the masking yet; the others are descriptions in a schema, an API or a help text.
+NOT_YET = ("app/contract/masking", "app/profiles/schema.py", "app/cli", "app/report/changes.py")
+QUESTION = re.compile(r"(Whether|What|Who|Whom|Whose|How|Which|Where|When|Why)\b")
+
+
+@pytest.mark.parametrize("room", SAID)
+def test_no_docstring_begins_like_a_question(room: str) -> None:
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    found = [
+        f"{relative(p)}:{node.body[0].lineno}"
+        for p in SOURCES
+        if relative(p).startswith(f"{room}/") and not relative(p).startswith(NOT_YET)
+        for node in ast.walk(ast.parse(p.read_text()))
+        if isinstance(node, documented) and QUESTION.match(ast.get_docstring(node) or "")
     ]
     assert found == []

@@ -50,7 +50,7 @@ class Places(NamedTuple):
     odd: bool = False
 
 
-class Names:
+class SensitiveNames:
     """The sensitive names of one profile, by the part of a message they stand in.
 
     `paths` are dotted paths of JSON fields, or ends of them, without the steps through lists.

@@ -10,7 +10,7 @@ from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
 from app.contract.masking.documents import Documents
-from app.contract.masking.fields import MASK, SMALL, Names, Places, tokens
+from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, tokens
 from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
     NESTED,
@@ -39,7 +39,7 @@ class Masker:
     def __init__(self, rules: RuleSet, key: bytes | None = None, key_id: str = "") -> None:
         self._rules = rules
         self._key_id = key_id
-        self._profiles = {p.id: Names(p.sensitive) for p in rules.profiles}
+        self._profiles = {p.id: SensitiveNames(p.sensitive) for p in rules.profiles}
         self._safe = {
             p.id: frozenset(
                 n.lower()
@@ -48,9 +48,9 @@ class Masker:
             )
             for p in rules.profiles
         }
-        self._common = Names()
+        self._common = SensitiveNames()
         # For text of which nobody knows the profile: every name of every profile.
-        self._every = Names(
+        self._every = SensitiveNames(
             Sensitive(s.where, s.name, "mask")
             for p in rules.profiles
             for s in p.sensitive
@@ -126,8 +126,8 @@ class _Record(Documents):
 
     def __init__(
         self,
-        names: Names,
-        every: Names,
+        names: SensitiveNames,
+        every: SensitiveNames,
         token: Callable[[str], str] | None,
         decoders: tuple[str, ...],
     ) -> None:
@@ -273,7 +273,7 @@ class _Record(Documents):
         pairs = [p if i in places.kept else (p[0], self.text(p[1])) for i, p in enumerate(pairs)]
         return [(self.text(n), v) for n, v in pairs] if places.odd else pairs
 
-    def text(self, value: str, names: Names | None = None) -> str:
+    def text(self, value: str, names: SensitiveNames | None = None) -> str:
         names = names or self.names
         data = value.encode()
         if names.maybe(data):

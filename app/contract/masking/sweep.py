@@ -154,10 +154,10 @@ def scalars(node: Any, depth: int = 0) -> list[str]:
     return [msgspec.json.encode(node).decode()]
 
 
-def withhold(body: Body) -> None:
-    """Takes the content out of a body that cannot be masked."""
+def withhold(body: Body, why: str = "unmaskable") -> None:
+    """Takes the content out of a body; `why` is an id in REASONS."""
     body.text = body.base64 = None
-    body.withheld = "unmaskable"
+    body.withheld = why
 
 
 def values_of(pairs: Sequence[Pair]) -> list[str]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus
 
-import re2
+from app.contract.masking.patterns import compiled
 
 SHORTEST = 4  # characters of a value that is looked for
 _WHOLE = 8  # shorter values are ordinary words too: only whole words are replaced
@@ -129,11 +129,8 @@ _small = lru_cache(maxsize=256)(_traces)
 
 @lru_cache(maxsize=8)  # each may take some 100 KB
 def _finder(forms: tuple[str, ...]) -> Any:
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.log_errors = False
     raw = (form.encode("utf-8", "surrogatepass") for form in forms)
-    return re2.compile(b"|".join(b"".join(b"\\x%02x" % c for c in form) for form in raw), options)
+    return compiled(b"|".join(b"".join(b"\\x%02x" % c for c in form) for form in raw))
 
 
 def chased(value: str) -> bool:

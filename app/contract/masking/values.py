@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from app.contract.masking.detection import detected
-from app.contract.masking.fields import MASK, TOKEN, Names
+from app.contract.masking.fields import MASK, TOKEN, SensitiveNames
 from app.contract.masking.spelling import How
 from app.contract.masking.sweep import scalars
 from app.contract.masking.traces import chased, contained, loose
@@ -26,7 +26,7 @@ def note(found: dict[str, str], value: str, by: str) -> None:
 class Values:
     """The sensitive values of one record."""
 
-    def __init__(self, names: Names, token: Callable[[str], str] | None) -> None:
+    def __init__(self, names: SensitiveNames, token: Callable[[str], str] | None) -> None:
         self.names = names
         self.token = token
         self.found: dict[str, str] = {}  # value -> what stands in its place

@@ -1,4 +1,4 @@
-"""What sidecars say of their numbers (`app.contract.account`), kept beside the boots.
+"""Stores sidecars' accounts of their numbers (`app.contract.account`) beside their boots.
 
 Called by `app.store.sqlite.writer`, inside its transaction, and by `app.store.sqlite.reader`.
 """
@@ -17,7 +17,7 @@ _decoder = msgspec.json.Decoder(dict[str, int])
 
 
 def tell(connection: sqlite3.Connection, told: Sequence[Told]) -> dict[str, int]:
-    """Keep them; how many records are stored of each boot. Nobody tells of another pod's boot."""
+    """Stores accounts; counts their boots' stored records. Skips another pod's boot."""
     known: dict[str, int] = {}
     for account, namespace, pod in told:
         row = connection.execute(
@@ -39,7 +39,7 @@ def tell(connection: sqlite3.Connection, told: Sequence[Told]) -> dict[str, int]
 
 
 def account_of(boot: str, numbered: int, lost: str, ended: int) -> Account:
-    """Of the columns."""
+    """Builds an account from its columns."""
     reasons = _decoder.decode(lost)
     return Account(boot=boot, numbered=numbered, lost=reasons, ended=bool(ended))
 

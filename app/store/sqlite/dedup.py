@@ -1,7 +1,7 @@
-"""Each record once: which sequence numbers of which boot were ever stored.
+"""Deduplicates records: keeps which sequence numbers of each boot were ever stored.
 
-Called by `app.store.sqlite.writer`, inside its transaction. What a boot's next batch needs is
-remembered, so that a stream in order costs no reading.
+Called by `app.store.sqlite.writer`, inside its transaction. It caches each boot's highest run, so
+that a stream in order needs no reading.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ _CACHE = 20_000  # boots
 
 @dataclass(slots=True)
 class _Boot:
-    """`first` and `last` are its highest run, 0 when there is none."""
+    """`first` and `last` are the boot's highest run, 0 without one."""
 
     number: int
     first: int
@@ -25,7 +25,7 @@ class _Boot:
 
 
 class Dedup:
-    """Forget everything after a roll-back."""
+    """Call `forget` after a roll-back."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -35,8 +35,8 @@ class Dedup:
         self._boots.clear()
 
     def take(self, batch: Sequence[Incoming]) -> tuple[dict[str, int], list[int]]:
-        """Numbers of the batch's boots, and the indexes of the records that were never stored.
-        They count as stored from now on."""
+        """Marks the batch's records as stored. Returns the ids of its boots, and the indexes of
+        records that are new."""
         now = time.time_ns()
         by_boot: dict[str, dict[int, int]] = {}
         for index, one in enumerate(batch):
@@ -87,7 +87,7 @@ class Dedup:
         ).fetchone() or (0, 0)
 
     def _fresh(self, boot: _Boot, seqs: list[int]) -> list[int]:
-        """Those of the ascending numbers that were never seen."""
+        """Marks ascending numbers as stored; returns those that are new."""
         first, last = seqs[0], seqs[-1]
         if first <= boot.last or last - first >= len(seqs):
             fresh = self._merged(boot.number, seqs)
@@ -104,7 +104,7 @@ class Dedup:
         return seqs
 
     def _merged(self, boot: int, seqs: list[int]) -> list[int]:
-        """The same for numbers in any order and with gaps."""
+        """`_fresh` for numbers in any order and with gaps."""
         fresh: list[int] = []
         start = 0
         for end in range(1, len(seqs) + 1):
@@ -127,7 +127,7 @@ class Dedup:
         return fresh
 
     def _touching(self, boot: int, first: int, last: int) -> list[tuple[int, int]]:
-        """Runs that overlap first..last or lie right beside it, without reading the others."""
+        """Returns runs that overlap or adjoin first..last, without reading the others."""
         found = []
         for a, b in self._connection.execute(
             "SELECT first, last FROM run WHERE boot_id=? AND first<=? ORDER BY first DESC",

@@ -1,8 +1,7 @@
-"""Small numbers for names that repeat: endpoints, versions, fields of the inventory, facets.
+"""Maps names that repeat to small ids: endpoints, versions, inventory fields, facets.
 
-Called by `app.store.sqlite.writer`, inside its transaction. Names come from senders, so each group
-takes only so many; the rest share OTHER. Facets are as many as their captures have, and go with
-them.
+Called by `app.store.sqlite.writer`, inside its transaction. Senders choose names, so each group is
+bounded; the rest share OTHER. Facets are as many as their captures have, and are deleted with them.
 """
 
 import sqlite3
@@ -10,9 +9,9 @@ import sqlite3
 from app.store import OTHER, NewHost
 from app.store.facts import Facet
 
-ENDPOINTS = 1_000  # of one profile
-VERSIONS = 500  # of one profile
-FIELDS = 2_000  # paths of one endpoint, over all versions
+ENDPOINTS = 1_000  # in one profile
+VERSIONS = 500  # in one profile
+FIELDS = 2_000  # paths of one endpoint, in all versions
 FIELDS_IN_ALL = 50_000
 _CACHE = 20_000
 _COLUMNS = {
@@ -25,7 +24,7 @@ _Key = tuple[str | int, ...]
 
 
 class IdTable:
-    """Forget everything after a roll-back: numbers given in it are gone."""
+    """Call `forget` after a roll-back: ids assigned in it are gone."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -38,19 +37,19 @@ class IdTable:
         self._new_hosts.clear()
 
     def new_hosts(self) -> list[NewHost]:
-        """Those of the endpoints that were added since the last call."""
+        """Returns hosts of endpoints that were added since the last call."""
         told, self._new_hosts = self._new_hosts, []
         return told
 
     def endpoint(self, profile: str, host: str, method: str, route: str) -> int:
-        """Its number; that of the profile's OTHER when the profile has enough."""
+        """The endpoint's id; that of the profile's OTHER when the profile is at its limit."""
         key = (profile, host, method, route)
         return self._known("endpoint", key) or self._new(
             "endpoint", key, (profile, OTHER, "", ""), self._count("endpoint", profile) < ENDPOINTS
         )
 
     def version(self, profile: str, version: str) -> int:
-        """Likewise."""
+        """The version's id, bounded like `endpoint`."""
         key = (profile, version)
         return self._known("version", key) or self._new(
             "version", key, (profile, OTHER),
@@ -58,7 +57,7 @@ class IdTable:
         )  # fmt: skip
 
     def field(self, endpoint: int, path: str) -> tuple[int | None, bool]:
-        """Its number (None: the endpoint has enough), and whether it is new."""
+        """The field's id (None: the endpoint is at its limit), and True if it is new."""
         key = (endpoint, path)
         if number := self._known("field", key):
             return number, False

@@ -1,7 +1,7 @@
-"""The store's questions as SQL. Called by `app.store.sqlite.store` with a connection of its pool.
+"""The store's queries in SQL. Called by `app.store.sqlite.store` with a connection of its pool.
 
 Only `captures` and `capture` read captures; the rest reads roll-ups and the inventory. CROSS JOIN
-and `+` have SQLite go through a roll-up by its time, not by the index that is for dropping.
+and `+` make SQLite scan a roll-up by its time, not by the index for dropping.
 """
 
 import sqlite3
@@ -27,12 +27,12 @@ from app.store.sqlite.repeated_lines import keep, whole
 from app.store.sqlite.rollup import SENDER, TRAFFIC, Rollup
 from app.store.sqlite.search import cursor, i64, search
 
-_PAGE = 16 << 20  # bytes of records after which a page ends, however many were asked for
-_FORMS = 512  # that are remembered, some 2 KB each
+_PAGE = 16 << 20  # bytes of records after which a page ends, whatever its limit
+_FORMS = 512  # forms cached, some 2 KB each
 
 
 class Reader:
-    """One connection, and the dictionaries and forms it has met."""
+    """One connection, with its cache of dictionaries and forms."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -40,7 +40,7 @@ class Reader:
         self._forms: dict[int, bytes] = {}
 
     def captures(self, query: CaptureQuery) -> Page:
-        self.connection.execute("BEGIN")  # one state of the store for all steps
+        self.connection.execute("BEGIN")  # one snapshot for all steps
         try:
             found = search(self.connection, query)
             more = len(found) > query.limit
@@ -79,7 +79,7 @@ class Reader:
             ).fetchall()
         )
         traffic, where, values = _rows_of(TRAFFIC, scope, "endpoint.profile")
-        # total() where a hostile size could make sum() overflow.
+        # total(), because hostile sizes could make sum() overflow.
         rows = self.connection.execute(
             "SELECT endpoint.id, endpoint.profile, host, method, route, rule, kind, action,"  # noqa: S608
             " answered_by, reason, status, sum(count), cast(total(bytes_out) AS INTEGER),"
@@ -209,7 +209,7 @@ class Reader:
 
 
 def _repaired(line: bytes) -> bytes:
-    """The line as UTF-8: until 2026-11-29 fields were kept in which it was not."""
+    """The line as valid UTF-8: until 2026-11-29 invalid fields were stored as they came."""
     try:
         line.decode()
     except UnicodeDecodeError:
@@ -233,11 +233,11 @@ def _scope(scope: Scope, profile: str, table: str = "") -> tuple[str, list[Any]]
 
 
 def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list[Any]]:
-    """The table that answers for this time, and which of its rows."""
+    """Selects the table for this period, and the condition on its rows."""
     where, values = _scope(scope, profile)
     if scope.since_ns is None and scope.until_ns is None:
         return f"{rollup.name}_total", where, values
-    # What the times say of hours or days is said twice, because these are in an index.
+    # The condition on times is repeated for hours or days, because these are in an index.
     if scope.since_ns is not None:
         where += f" AND {rollup.time}>=?"
         values.append(i64(scope.since_ns) // rollup.unit)

@@ -1,9 +1,10 @@
-"""Lines that repeat: what an instance of a product sends every minute differs in numbers only. Its
-form is learned once; a line of a known form is not decoded, and only its values are stored.
+"""Compresses lines that repeat: a product's instance sends the same line every minute with other
+numbers. Its form is learned once; a line of a known form is not decoded, and only its values are
+stored.
 
-`app.runtime` puts `RepeatedLines` before the digest of lines. The writer keeps a form once and of
-each line the values, the reader puts them together again. A form is believed only as far as the
-digest agrees with it.
+`app.runtime` puts `RepeatedLines` before the digest of lines. The writer stores a form once and
+each line's values, the reader joins them again. A form is used only if it gives exactly what the
+digest gives.
 """
 
 import re
@@ -20,13 +21,13 @@ from app.contract.instant import iso
 from app.contract.record import CaptureRecord, Pair, RecordError, decode
 from app.store import RECORD_SIZE, Facts, Incoming
 
-_SENDERS = 2_048  # that are remembered
-_FORMS = 2  # of one of them
-_SMALL = 4_096  # bytes of a line that has a form
-_PATTERNS = 256  # that senders share
-_TIMES = 8  # that one is wanted before it is compiled, which takes milliseconds
+_SENDERS = 2_048  # senders remembered
+_FORMS = 2  # forms of one sender
+_SMALL = 4_096  # bytes of the longest line that gets a form
+_PATTERNS = 256  # patterns, which senders share
+_TIMES = 8  # uses after which a pattern is compiled, which takes milliseconds
 
-# What changes from line to line of a form, besides the query.
+# The parts of a form that change from line to line, besides the query.
 _HEAD = re.compile(
     rb'\{"boot":"([0-9a-f]{16,32})","seq":([1-9]\d{0,14}),"kind":"exchange",'
     rb'"time_ns":([1-8]\d{0,18}),"duration_ns":([1-9]\d{0,17}),(?:"answer_ns":([1-9]\d{0,17}),)?'
@@ -35,7 +36,7 @@ _PORT = re.compile(rb'"client":\{"address":"[^"]+","port":([1-9]\d{0,4})\}')
 _IDS = re.compile(rb'"trace_id":"([0-9a-f]{32})","span_id":"([0-9a-f]{16})"')
 _QUERY = b'"query":['
 _END = b'"]]'
-# In a query: what the inventory does not tell apart, counters and instants (its `timestamp`).
+# Query values that the inventory does not tell apart: counters, and instants (its `timestamp`).
 _NUMBERS = (rb"[0-9]{1,9}+", rb"[12][0-9]{9}")
 _OTHER = rb'[^"]*+'
 
@@ -44,8 +45,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Form(msgspec.Struct, frozen=True, eq=False):
-    """What lines of one boot have in common. `line` has %b for seq, time_ns and each value,
-    `log_line` for what `shown` picks of what may stand in one."""
+    """The common part of a boot's lines. `line` has %b for seq, time_ns and each value, `log_line`
+    for those values that `shown` picks."""
 
     line: bytes
     log_line: bytes = b""
@@ -53,8 +54,7 @@ class Form(msgspec.Struct, frozen=True, eq=False):
 
 
 class Repeated(msgspec.Struct, gc=False):
-    """An `Incoming` whose line has a form. `values` stand between line ends: none of them has
-    one."""
+    """An `Incoming` whose line has a form. `values` are joined by line ends, which none holds."""
 
     record: CaptureRecord
     facts: Facts
@@ -75,13 +75,12 @@ class Repeated(msgspec.Struct, gc=False):
 
 
 def whole(form: bytes, seq: int, time_ns: int, values: bytes) -> bytes:
-    """The line again, from its form's."""
+    """Restores the line from its form and values."""
     return form % (b"%d" % seq, b"%d" % time_ns, *values.split(b"\n"))
 
 
 def _in_log_line(record: CaptureRecord, values: bytes) -> list[bytes]:
-    """What changes, as lines of the request log show it: never the first three values as they
-    are."""
+    """The values as the request log shows them; it converts the first three."""
     found = values.split(b"\n")
     found[0] = iso(record.time_ns, 6).encode()
     found[1] = _encode(round(record.duration_ns / 1e6, 3))
@@ -90,21 +89,21 @@ def _in_log_line(record: CaptureRecord, values: bytes) -> list[bytes]:
 
 
 class _Lines(NamedTuple):
-    """Lines of one sender that have a form: what they have in common, and how to find what not."""
+    """The form of one sender's lines: their common parts, and how to find the values."""
 
-    answers: bool  # whether there is an `answer_ns`
-    ours: bytes  # from the numbers at the beginning to the client's port, or to the query
+    answers: bool  # True if there is an `answer_ns`
+    ours: bytes  # text from the leading numbers to the client's port, or to the query
     rest: re.Pattern[bytes]  # from there to the ids, or to the end
     end: bytes
-    others: _Groups  # values of the query that are no numbers
-    find_others: Callable[[_Groups], _Groups]  # in the groups of `rest`
-    find_values: Callable[[_Groups], _Groups]  # likewise: port, numbers of the query, ids
+    others: _Groups  # values of the query that are not numbers
+    find_others: Callable[[_Groups], _Groups]  # picks these from the groups of `rest`
+    find_values: Callable[[_Groups], _Groups]  # picks from them: port, numbers of the query, ids
     record: CaptureRecord
-    facts: Facts  # `out` is short of the length of `rest`, without the port
+    facts: Facts  # `out` minus the length of `rest` (less its port)
     form: Form
 
     def read(self, line: bytes, head: re.Match[bytes]) -> Repeated | None:
-        """None for a line that is none of these. `head` is what _HEAD finds in it."""
+        """Reads a line; None if it has another form. `head` is its match of _HEAD."""
         _, seq, time_ns, duration_ns, answer_ns = head.groups()
         start = head.end()
         if self.answers != bool(answer_ns) or not line.startswith(self.ours, start):
@@ -124,7 +123,7 @@ class _Lines(NamedTuple):
         return Repeated(record, Facts(out, facts.in_, facts.seen), values, self.form)
 
     def agree(self, line: bytes, found: Incoming) -> bool:
-        """`found` is what the digest finds in the line."""
+        """True if this form gives the same as the digest, which is `found`."""
         head = _HEAD.match(line)
         read = head and self.read(line, head)
         return read is not None and (
@@ -134,7 +133,7 @@ class _Lines(NamedTuple):
 
 
 class _Sender:
-    """A start of a sidecar, with the forms of its lines: the last that came is the first."""
+    """One start of a sidecar, with the forms of its lines, the last used first."""
 
     __slots__ = ("_missed", "forms")
 
@@ -143,14 +142,14 @@ class _Sender:
         self._missed = 0
 
     def misses(self) -> bool:
-        """Whether the form of a line that has none is to be learned. That costs as much as decoding
-        it four times, so of one who never sends the same only the 2nd, 4th, 8th … is."""
+        """True if a line without a form is to be learned. That costs as much as decoding it four
+        times, so of a sender's misses only the 2nd, 4th, 8th … is learned."""
         self._missed += 1
         return self._missed > 1 and not self._missed & (self._missed - 1)
 
 
 class RepeatedLines:
-    """Gives of each line what `digest` gives, for less where its form is known. From any thread."""
+    """Gives for each line what `digest` gives, at less cost if its form is known. Thread-safe."""
 
     def __init__(self, digest: Callable[[bytes], Incoming]) -> None:
         self._digest = digest
@@ -174,24 +173,24 @@ class RepeatedLines:
         return found
 
     def _learn(self, line: bytes, head: re.Match[bytes], found: Incoming) -> _Lines | None:
-        """What lines like this one have in common. None when a place in it is not what it looks
-        like: the digest shows whether values that are put there come out where they belong, and
-        nothing else changes."""
+        """Learns the form of lines like this one; None if a part is not what it seems. As a proof,
+        the digest reads a line with other values: each must come out where it belongs, and nothing
+        else may change."""
         start = head.end()
         at, to = line.find(_QUERY, start), line.find(_END, start)
         if len(line) > _SMALL or not 0 < at < to:
             return None
-        record = decode(line)  # a body or a message is another each time
+        record = decode(line)  # bodies and messages differ each time
         if record.request is None or record.request.body or record.message:
             return None
         query = record.request.query
         pairs = line[at + len(_QUERY) + 2 : to].decode("latin-1").split('"],["')
-        if [tuple(pair.split('","')) for pair in pairs] != query:  # it is not written plainly
+        if [tuple(pair.split('","')) for pair in pairs] != query:  # it is not in its plain spelling
             return None
         query_pattern, query_line, numbers, others = _query(query)
         after = line[to:]
         port, ids = _PORT.search(line, start, at), _IDS.search(after)
-        if not ids and (record.trace_id or record.span_id):  # others each time, in another spelling
+        if not ids and (record.trace_id or record.span_id):  # ids in another spelling, which change
             return None
         ours, to_query, to_ids, end = line[start:at], b"", after, b""
         if port:
@@ -224,7 +223,7 @@ class RepeatedLines:
             form=form,
         )  # fmt: skip
         any_number = int(_digits(9))
-        values = b"\n".join([  # that nobody foresees, each another
+        values = b"\n".join([  # unpredictable and distinct
             _digits(15), _digits(15) if head[5] else b"", _digits(5) if port else b"",
             *(b"%s%d" % (b"1" if len(groups[n]) > 9 else b"", any_number + n) for n in numbers),
             *(secrets.token_hex(n).encode() if ids else b"" for n in (16, 8)),
@@ -241,7 +240,7 @@ class RepeatedLines:
         return lines if lines.agree(put, other) and lines.agree(line, found) else None
 
     def _compiled(self, pattern: bytes) -> re.Pattern[bytes] | None:
-        """None until it was wanted often enough."""
+        """Compiles the pattern once it was wanted often enough; None before."""
         found = self._patterns.get(pattern)
         if found is None:
             times = self._wanted.pop(pattern, 0) + 1
@@ -253,7 +252,7 @@ class RepeatedLines:
 
 
 def _digits(number: int) -> bytes:
-    """A random number with so many digits, which begins with 1."""
+    """A random number with this many digits, of which the first is 1."""
     return b"%d" % (10 ** (number - 1) + secrets.randbelow(10 ** (number - 1)))
 
 
@@ -268,8 +267,8 @@ def _escaped(text: bytes) -> bytes:
 
 
 def _template(line: bytes, shown: list[bytes]) -> tuple[bytes, Callable[[Any], _Groups]] | None:
-    """The line with %b for what changes, and what is to be put there. None when one of them is not
-    shown, for it may not be where it seems to be, or cannot be told from another."""
+    """Returns the line with %b for each value, and a function that picks the values. None if a
+    value does not appear: it may be elsewhere, or look like another."""
     for n, text in enumerate(shown):
         if text and text not in line:
             return None
@@ -279,8 +278,8 @@ def _template(line: bytes, shown: list[bytes]) -> tuple[bytes, Callable[[Any], _
 
 
 def _query(query: list[Pair]) -> tuple[bytes, bytes, tuple[int, ...], tuple[int, ...]]:
-    """Its pattern, without the end; it with %b for each number; and the pattern's groups, from 1
-    on, that are numbers and that are not."""
+    """Returns the query's pattern, without its end; its template, with %b for each number; and the
+    pattern's groups, from 1 on, that are numbers, and those that are not."""
     patterns, shown = [], []
     numbers: list[int] = []
     others: list[int] = []

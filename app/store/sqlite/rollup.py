@@ -1,8 +1,8 @@
 """Roll-ups and the field inventory as tables: a batch's sums are added in the insert's transaction.
 
-Called by `app.store.sqlite.writer`. Reports read only these tables: those of a time the hours or
-days in it, those of all time the totals, so that they do not grow with what is kept. `store` drops
-what is too old.
+Called by `app.store.sqlite.writer`. Reports read only these tables: the hours or days of a period,
+or the totals for all time, so that their cost does not grow with the captures. `store` drops old
+rows.
 """
 
 import sqlite3
@@ -20,19 +20,19 @@ class Rollup(NamedTuple):
     """A table of sums by hour or day and group, and `<name>_total`: the same without the time."""
 
     name: str
-    time: str  # the column that counts them
-    unit: int  # ns
+    time: str  # column with the hour or day
+    unit: int  # ns of one hour or day
     group: tuple[str, ...]
-    last: tuple[str, ...]  # columns of which the latest value stays
+    last: tuple[str, ...]  # columns that keep the latest value
     sums: tuple[str, ...]
 
     def add(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
-        """`rows` in the order of the columns, which ends with the first and the last time in ns."""
+        """Adds `rows`, in the columns' order, which ends with the first and the last time in ns."""
         connection.executemany(self._upsert(self.name, 1), rows)
         self._add_totals(connection, (row[1:] for row in rows))
 
     def drop(self, connection: sqlite3.Connection, oldest_ns: int) -> None:
-        """The hours or days before that of `oldest_ns`, from the totals too."""
+        """Drops hours or days before that of `oldest_ns`, and subtracts them from the totals."""
         oldest = oldest_ns // self.unit
         rows = connection.execute(
             f"DELETE FROM {self.name} WHERE {self.time}<? RETURNING *",  # noqa: S608 - from below
@@ -47,7 +47,7 @@ class Rollup(NamedTuple):
         )
         total = f"{self.name}_total"
         connection.execute(f"DELETE FROM {total} WHERE count=0")  # noqa: S608
-        # What is left of a group begins with the first hour or day that has it.
+        # A group now begins with its first hour or day that is left.
         connection.execute(
             f"UPDATE {total} SET first_ns=(SELECT first_ns FROM {self.name} AS kept"  # noqa: S608
             f" WHERE {' AND '.join(f'kept.{c}={total}.{c}' for c in self.group)}"
@@ -81,7 +81,7 @@ SENDER = Rollup(
 
 
 def write(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -> list[NewField]:
-    """Adds the batch's sums to the tables; returns the fields that no version had sent before."""
+    """Adds the batch's sums to the tables; returns fields that no version had sent before."""
     TRAFFIC.add(
         connection,
         [

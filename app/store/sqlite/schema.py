@@ -1,4 +1,4 @@
-"""The SQLite file: how it is opened, its tables, and their migrations.
+"""The SQLite file: opens it, with its tables and their migrations.
 
 Called by `app.store.sqlite.store`. A schema is never edited once released: add a step to
 MIGRATIONS.
@@ -15,24 +15,24 @@ from app.store import StoreError, StoreFull
 
 APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 
-# Version n is what MIGRATIONS[:n] make.
+# MIGRATIONS[:n] make version n.
 #
-# boot         one start of a sidecar: what came of it, and what it says itself (numbered, ended;
+# boot         one start of a sidecar: its stored records, and its own account (numbered, ended;
 #              lost, by reason, as JSON).
-# capture      the whole record beside what orders it; `id` grows with arrival and is never used
-#              twice (total.last). No random key: one costs 40 % of the speed.
-#              `record` is the line as zstd's, with a dictionary or (0) without; where
-#              `dictionary_id` is negative, that of a form, it is the line's values.
-# form         what lines of a boot have in common (app.store.Form), as zstd's. Its number is never
-#              used twice, because readers remember it.
+# capture      the whole record, and its sort keys; `id` grows with arrival and is never reused
+#              (total.last). No random key: one costs 40 % of the speed.
+#              `record` is the line, compressed by zstd with a dictionary or (0) without; if
+#              `dictionary_id` is negative, it is that of a form, and `record` the line's values.
+# form         the common part of a boot's lines (`repeated_lines.Form`), compressed by zstd. Its
+#              id is never reused, because readers cache it.
 # facet        the columns to search captures by, once for each combination: searches look here
-#              first, and then at the newest captures of what they found.
-# run          which sequence numbers of a boot were ever stored, as ranges; also keeps a pruned
-#              record from being taken again.
+#              first, and then at the newest captures of the facets that match.
+# run          the sequence numbers of a boot that were ever stored, as ranges; deduplicates
+#              pruned records too.
 # traffic      roll-up by the hour; sender by the day. Their totals are the same without the time;
 #              the indexes find the first hour or day of a group, once those before it are dropped.
 # observed     requests behind the inventory of one endpoint and version.
-# field, seen  the inventory: the name once, then what was seen of it in each version.
+# field, seen  the inventory: the name once, then its types and counts in each version.
 MIGRATIONS = (
     """
     CREATE TABLE total (records INTEGER NOT NULL);
@@ -175,7 +175,7 @@ VERSION = len(MIGRATIONS)
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+    """Raises SQLite's errors as ours."""
     try:
         yield
     except sqlite3.Error as e:
@@ -191,14 +191,14 @@ def translated(path: Path) -> Iterator[None]:
         ) from None
 
 
-# What a file size limit, a quota and a full disk look like, besides SQLITE_FULL.
+# SQLite's errors for a file size limit, a quota and a full disk, besides SQLITE_FULL.
 _NO_ROOM = frozenset({
     sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_SHMSIZE,
 })  # fmt: skip
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """The store at `path`, made or migrated as needed. Readable by its owner only."""
+    """Opens the store at `path`, created or migrated if needed. Only its owner may read it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -210,8 +210,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
     with translated(path):
         connection = _connect(str(path))
         try:
-            _version(connection, path)  # before anything is changed: it may be no store of ours
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first table
+            _version(connection, path)  # before any change: it may not be a store of ours
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # must come before the first table
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(
                 "PRAGMA synchronous=FULL"
@@ -225,7 +225,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Reads while a writer writes, and also where nobody does and nothing may be written."""
+    """Opens for reading, beside a writer or alone, also where nothing may be written."""
     if not path.is_file():
         raise StoreError(
             f"store {path}: there is none\n\n"

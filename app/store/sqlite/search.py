@@ -1,9 +1,9 @@
-"""Which captures a question means, in order. Called by `app.store.sqlite.reader`.
+"""Finds the captures of a query, in order. Called by `app.store.sqlite.reader`.
 
-What is asked for by name is looked up in the facets. Their captures then come from an index in the
-order of time, facet by facet, as far as the page reaches: the effort goes with the number of facets
-that fit, not with the number of captures. Where many do, the captures that come next may
-fill the page: see `_near`. No index has the order of arrival within a facet: see `_arrived`.
+Names are looked up in the facets. Their captures then come from an index by time, facet by facet,
+as far as the page reaches: the cost grows with the number of matching facets, not of captures. If
+many facets match, the captures that come next may fill the page: see `_near`. No index has the
+order of arrival within a facet: see `_arrived`.
 """
 
 import re
@@ -14,14 +14,14 @@ from typing import Any
 from app.store import LIMIT, CaptureQuery, QueryError
 
 _TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
-_NEAR = 20_000  # captures looked at in the order of arrival, before the facets' index is
-_WORTH = 4  # captures to look at for one that fits: less than a fifth of them is few
+_NEAR = 20_000  # captures scanned in the order of arrival, before the facets' index is used
+_WORTH = 4  # captures scanned for one match: fewer than a fifth match, and the scan gives up
 _CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,19})\.(\d{1,19})")
 _Place = tuple[int, int]  # time (0 in the order of arrival) and id
 
 
 def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
-    """The places of one more capture than the page takes, where there are so many.
+    """Returns the places of the page's captures and of one more, if there are so many.
 
     Raises QueryError.
     """
@@ -63,10 +63,10 @@ def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
                 return near
         heads += rows
     found: list[_Place] = []
-    last = i64(-(1 << 64) if newest else 1 << 64)  # of the page, once it is full
+    last = i64(-(1 << 64) if newest else 1 << 64)  # last time of the page, once it is full
     for head, facet in sorted((h for h in heads if h[0] is not None), reverse=newest):
         if head != last and (head < last) == newest:
-            break  # and so are the heads of all the others
+            break  # and so are the remaining heads
         found += connection.execute(
             "SELECT time_ns, id FROM capture WHERE facet_id=?"  # noqa: S608
             f" AND time_ns{at_least}? AND {page}",
@@ -82,10 +82,10 @@ def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
 def _near(
     connection: sqlite3.Connection, page: str, facets: str, values: tuple[Any, ...], places: int
 ) -> list[_Place]:
-    """Those that fit of the captures that come next in order, whatever their facet: where enough of
-    them do, they are the page. Gives up soon where few do."""
+    """Scans the next captures in order, whatever their facet: if enough match, they are the page.
+    Gives up soon if few do."""
     found: list[_Place] = []
-    left = places // 2  # captures to look at
+    left = places // 2  # captures that may still be scanned
     for time_ns, id, fits in connection.execute(
         "SELECT time_ns, id, EXISTS (SELECT 1 FROM facet WHERE id=facet_id"  # noqa: S608
         f" AND {facets}) FROM capture WHERE {page}",
@@ -103,9 +103,9 @@ def _near(
 def _arrived(
     connection: sqlite3.Connection, after: int, fits: str, index: str, values: tuple[Any, ...]
 ) -> list[_Place]:
-    """By id as far as _NEAR: that is enough for what is frequent, and for who follows. Else what
-    fits is rare or came long after: all that `index` has of it, put in order, is less than all
-    there is. Without an index everything fits."""
+    """Scans by id up to _NEAR: enough for frequent matches, and for readers who follow. Beyond it,
+    matches are rare or late: sorting all that `index` has of them costs less than a full scan.
+    Without an index everything matches."""
     first, last = connection.execute(
         "SELECT (SELECT min(id) FROM capture WHERE id>?), last FROM total", (after,)
     ).fetchone()
@@ -145,7 +145,7 @@ def _times(query: CaptureQuery) -> tuple[str, list[Any]]:
 
 
 def _facets(query: CaptureQuery) -> tuple[str, list[Any]]:
-    """The condition on facets, "" for any."""
+    """Builds the condition on facets, "" for any."""
     where: list[str] = []
     values: list[Any] = []
 

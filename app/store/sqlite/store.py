@@ -34,18 +34,18 @@ from app.store.sqlite.schema import VERSION, open_reader, open_writer, translate
 from app.store.sqlite.search import cursor
 from app.store.sqlite.writer import Writer
 
-_READERS = 4  # readers at a time; more wait
-_QUESTION_S = 30.0  # of one reader's time: a search may have to look at everything
+_READERS = 4  # connections that read at a time; more callers wait
+_QUESTION_S = 30.0  # time limit of one query: a search may have to scan everything
 _STEP = 500  # captures dropped in one transaction
 
 
 class SqliteStore:
-    """Every method from any thread."""
+    """The store. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the store at `path`, or makes it. Raises StoreError."""
+        """Opens the store at `path`, or creates it. Raises StoreError."""
         self.path = path
-        self._lock = threading.Lock()  # of the writer
+        self._lock = threading.Lock()  # held by the writer
         self._readers = _Readers(path)
         connection = open_writer(path)
         try:
@@ -56,7 +56,7 @@ class SqliteStore:
 
     @classmethod
     def open_readonly(cls, path: Path) -> "SqliteStore":
-        """For reading only, beside an app that writes or without one. Raises StoreError."""
+        """Opens for reading only, beside an app that writes or alone. Raises StoreError."""
         store = cls.__new__(cls)
         store.path = path
         store._lock = threading.Lock()
@@ -69,7 +69,7 @@ class SqliteStore:
     def write(self, batch: Sequence[Incoming], told: Sequence[Told] = ()) -> Written:
         with self._writing() as writer:
             written = writer.write(batch, told)
-            with suppress(sqlite3.Error):  # the batch is safe already
+            with suppress(sqlite3.Error):  # the batch is committed already
                 writer.train()
             return written
 
@@ -121,8 +121,8 @@ class SqliteStore:
             if not count:
                 break
             dropped += count
-            time.sleep(0.001)  # a lock is not fair: let a waiting writer take it
-        with self._writing() as writer:  # what the file gave up shows on disk
+            time.sleep(0.001)  # locks are not fair: let a waiting writer take this one
+        with self._writing() as writer:  # shrinks the file on disk
             writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return Pruned(dropped, more=count > 0)
 
@@ -165,14 +165,14 @@ def _prune_step(writer: Writer, max_age_s: float | None, max_bytes: int | None) 
         raise
     finally:
         writer.forget()
-    # Pages go back to the file system in portions, the rest of them in the next step.
+    # Returns free pages to the file system in portions, the rest in the next step.
     connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
     return count
 
 
 def _drop(connection: sqlite3.Connection, which: str, *values: int) -> int:
-    """The first _STEP of those captures, the facets that no other has, and the forms of boots that
-    have no other."""
+    """Drops the first _STEP captures that match, with facets and boots' forms that no other capture
+    uses."""
     rows = connection.execute(
         f"SELECT id, facet_id, boot_id FROM capture {which} LIMIT ?",  # noqa: S608 - text from above
         (*values, _STEP),
@@ -191,10 +191,10 @@ def _drop(connection: sqlite3.Connection, which: str, *values: int) -> int:
 
 
 def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
-    """The inventory stays: it is what a new version is compared with."""
+    """Drops old roll-ups. The inventory stays: new versions are compared with it."""
     TRAFFIC.drop(connection, oldest)
     SENDER.drop(connection, oldest)
-    # A boot's numbers guard against taking a record twice: only the long silent are forgotten.
+    # A boot's numbers deduplicate its records: only boots silent for long are forgotten.
     silent = oldest - (time.time_ns() - oldest)
     connection.execute(
         "DELETE FROM boot WHERE last_ns<? AND NOT EXISTS"
@@ -205,7 +205,7 @@ def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
 
 
 def _used(connection: sqlite3.Connection) -> int:
-    """Bytes of the pages in use: what a smaller store would be."""
+    """Bytes of the pages in use: the size of the store without its free pages."""
     pages, free, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("page_count", "freelist_count", "page_size")
@@ -221,7 +221,7 @@ def _size(path: Path) -> int:
 
 
 class _Readers:
-    """At most _READERS connections, each used by one thread at a time."""
+    """A pool of at most _READERS connections, each used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -254,7 +254,7 @@ class _Readers:
                     self._idle.put(reader)
 
     def close(self) -> None:
-        """Waits for those who read."""
+        """Waits for running queries."""
         for _ in range(_READERS):
             self._room.acquire()
         self._closed = True

@@ -1,6 +1,6 @@
-"""One batch into the file, in one transaction, each record once.
+"""Writes one batch to the file, in one transaction, without duplicates.
 
-Called by `app.store.sqlite.store`, which holds the lock: nothing here is for two threads at a time.
+Called by `app.store.sqlite.store`, which holds the lock: nothing here is thread-safe.
 """
 
 import sqlite3
@@ -17,9 +17,9 @@ from app.store.sqlite.repeated_lines import Form, Repeated, keep
 from app.store.sqlite.rollup import write
 
 DICTIONARY_SIZE = 16 * 1024
-TRAIN_AFTER = 1_000  # records
-_FORMS = 2_048  # whose numbers are remembered
-_LEVEL = 1  # of zstd: five sixths of the time of 3, for 4 % more bytes
+TRAIN_AFTER = 1_000  # records to train from
+_FORMS = 2_048  # forms whose ids are cached
+_LEVEL = 1  # zstd's level: five sixths of the time of 3, for 4 % more bytes
 
 
 class Writer:
@@ -32,11 +32,11 @@ class Writer:
         self._forms: dict[Form, int] = {}
         self._dictionary = 0
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self._untrained = 0  # records so far, while there is no dictionary
+        self._untrained = 0  # records stored without a dictionary
         self._start()
 
     def write(self, batch: Sequence[Incoming], told: Sequence[Told] = ()) -> Written:
-        """Raises sqlite3.Error with nothing of the batch kept."""
+        """Writes all or nothing of the batch. Raises sqlite3.Error."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             written = self._write(batch)._replace(accounts=tell(self.connection, told))
@@ -51,30 +51,30 @@ class Writer:
         return written
 
     def forget(self) -> None:
-        """What is remembered of the file: after a roll-back, and after pruning."""
+        """Clears the caches of the file: after a roll-back, and after pruning."""
         self._ids.forget()
         self._dedup.forget()
         self._forms.clear()
 
     def train(self) -> None:
-        """Make the dictionary once there is enough to learn from. It holds pieces of (masked)
-        records and stays when they are pruned."""
+        """Trains the dictionary once there are enough records. It holds pieces of (masked) records
+        and stays when they are pruned."""
         if self._dictionary or self._untrained < TRAIN_AFTER:
             return
-        self._untrained = 0  # when it fails, as many again are waited for
+        self._untrained = 0  # if it fails, it waits for as many again
         blobs = self.connection.execute(
             "SELECT record FROM capture WHERE dictionary_id=0 ORDER BY id DESC LIMIT ?",
             (TRAIN_AFTER,),
         )
         plain = zstandard.ZstdDecompressor()
-        # A large record teaches no more than its beginning, and would cost its length.
+        # A large record's beginning teaches enough, and the rest would take time.
         samples: list[bytes | bytearray | memoryview[int]] = [
             plain.decompress(blob)[:8_192] for (blob,) in blobs
         ]
         try:
             trained = zstandard.train_dictionary(DICTIONARY_SIZE, samples)
         except zstandard.ZstdError:
-            return  # too much alike, or too little
+            return  # the samples are too much alike, or too few
         number = self.connection.execute(
             "INSERT INTO dictionary(data) VALUES (?)", (trained.as_bytes(),)
         ).lastrowid
@@ -94,14 +94,14 @@ class Writer:
         self._compressor = zstandard.ZstdCompressor(
             level=_LEVEL,
             dict_data=zstandard.ZstdCompressionDict(data),
-            write_dict_id=False,  # the row says it
+            write_dict_id=False,  # the row holds it
         )
 
     def _write(self, batch: Sequence[Incoming]) -> Written:
         boots, stored = self._dedup.take(batch)
         sums = Sums()
         (last,) = self.connection.execute("SELECT last FROM total").fetchone()
-        forms: dict[Form, tuple[int, int]] = {}  # the facet of its lines, and its number
+        forms: dict[Form, tuple[int, int]] = {}  # facet of the form's lines, and the form's id
         rows = []
         for number, index in enumerate(stored, last + 1):
             one = batch[index]

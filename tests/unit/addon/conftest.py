@@ -24,7 +24,7 @@ def context() -> Iterator[Context]:
 
 
 class Told:
-    """What was said to be over a bound."""
+    """Collects the bounds that were exceeded."""
 
     def __init__(self) -> None:
         self.bounds: list[str] = []

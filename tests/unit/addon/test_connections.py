@@ -18,7 +18,7 @@ from mitmproxy.test import taddons, tflow, tutils
 from mitmproxy.tls import TlsData
 
 from addon import options
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.app_client.profiles import Profiles
 from addon.arrive import endings
 from addon.arrive.splice import Link, Way
@@ -53,7 +53,7 @@ class Kept:
 
 def connections(sink: Kept, metrics: Metrics, **environ: str) -> Connections:
     bundle = bundle_of(rule("index", "/telemetry/index.html"))
-    profiles = Profiles(Api("http://127.0.0.1:9", str), bundle)
+    profiles = Profiles(AppApi("http://127.0.0.1:9", str), bundle)
     return Wiring(options.load(environ), profiles, sink, metrics).connections
 
 

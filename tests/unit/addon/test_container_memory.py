@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from addon import container_memory
-from addon.container_memory import LOOKS_S, RESERVE, Memory, memory
+from addon.container_memory import LOOKS_S, RESERVE, ContainerMemory, memory
 
 MIB = 1 << 20
 
@@ -23,14 +23,16 @@ def group(folder: Path, *, used: int, files: int = 20 * MIB, usage: str = "memor
 def test_files_do_not_count(tmp_path: Path, usage: str) -> None:
     """The kernel takes them back."""
     group(tmp_path, used=60 * MIB, files=100 * MIB, usage=usage)
-    found = Memory(str(tmp_path), usage, 100 * MIB)
+    found = ContainerMemory(str(tmp_path), usage, 100 * MIB)
     assert found.used() == 60 * MIB
-    assert Memory(str(tmp_path), usage, 1000 * MIB).used() == 160 * MIB  # not looked at closely
+    assert (
+        ContainerMemory(str(tmp_path), usage, 1000 * MIB).used() == 160 * MIB
+    )  # not looked at closely
     assert found.room == int(100 * MIB * (1 - RESERVE)) - 60 * MIB
 
 
 def test_it_is_looked_at_the_oftener_the_less_is_left(tmp_path: Path) -> None:
-    found = Memory(str(tmp_path), "memory.current", 1000 * MIB)
+    found = ContainerMemory(str(tmp_path), "memory.current", 1000 * MIB)
     waits = []
     for used in (0, 600, 750, 874, 990):
         group(tmp_path, used=used * MIB)
@@ -40,7 +42,7 @@ def test_it_is_looked_at_the_oftener_the_less_is_left(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
-    found = Memory(str(tmp_path), "memory.current", 100 * MIB)
+    found = ContainerMemory(str(tmp_path), "memory.current", 100 * MIB)
     assert found.used() == 0 and found.room > 0
     (tmp_path / "memory.current").write_text("much")
     assert found.used() == 0

@@ -45,13 +45,13 @@ def begun(exchanges: Exchanges, path: str = "/telemetry/index.html") -> Exchange
 def test_a_line_is_named_by_sni_else_by_its_destination(exchanges: Exchanges) -> None:
     client, server = tflow.tclient_conn(), Server(address=("192.0.2.1", 443))
     client.sni = HOST
-    assert exchanges.line(client, server).named == HOST
+    assert exchanges.line(client, server).stands_for == HOST
     client.sni = None
     line = exchanges.line(client, server)
-    assert (line.named, line.port, line.scheme) == ("192.0.2.1", 443, "http")
+    assert (line.stands_for, line.port, line.scheme) == ("192.0.2.1", 443, "http")
     assert line.destination == Endpoint("192.0.2.1", 443)
     asked = exchanges.line(client, Server(address=None), "https", "other.example", 8443)
-    assert (asked.named, asked.scheme) == ("other.example", "https")
+    assert (asked.stands_for, asked.scheme) == ("other.example", "https")
     assert asked.destination == Endpoint("other.example", 8443)
 
 

@@ -112,9 +112,9 @@ def test_the_authority_and_its_public_half_may_lie_elsewhere() -> None:
 def test_loopback_starts_no_explicit_proxy_and_names_what_its_addresses_stand_for() -> None:
     one = options.load({"TELEMOCK_LOOPBACK": "127.0.0.2=a.example"})
     assert one.explicit is None
-    assert one.named == dict.fromkeys(("127.0.0.2", "127.0.0.1", "::1"), "a.example")
+    assert one.stands_for == dict.fromkeys(("127.0.0.2", "127.0.0.1", "::1"), "a.example")
     two = options.load({"TELEMOCK_LOOPBACK": "127.0.0.2=a.example,127.0.0.3=b.example"})
-    assert two.named == {"127.0.0.2": "a.example", "127.0.0.3": "b.example"}
+    assert two.stands_for == {"127.0.0.2": "a.example", "127.0.0.3": "b.example"}
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ def test_token_is_read_anew_each_time(tmp_path: Path) -> None:
     assert read() == "one"
     (tmp_path / "token").write_text("two\n")
     assert read() == "two"
+    with pytest.raises(IsADirectoryError):  # which the API's client says, in place of a 401
+        token_reader(tmp_path)()
 
 
 def test_addresses_are_written_with_brackets() -> None:

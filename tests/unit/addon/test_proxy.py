@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from addon import options
 from addon.process import Process
-from addon.proxy import Master, _allow_files, run
+from addon.proxy import Master, run
 from addon.supervisor import CANNOT_START
 from tests.sidecar import bundle_of, rule
 
@@ -69,13 +68,3 @@ def test_a_port_in_use_cannot_start(
     said = capsys.readouterr().err
     assert said.count("error: ") == 1
     assert port in said and remedy in said
-
-
-def test_as_many_files_may_be_open_as_the_system_lets() -> None:
-    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))
-    try:
-        _allow_files()
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -15,7 +15,7 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from addon import options
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.app_client.profiles import Profiles
 from addon.exchange.exchange import Traced
 from addon.sidecar import Sidecar, exchange_of
@@ -54,7 +54,7 @@ def made(sink: Kept, rules: r.Bundle = RULES, **environ: str) -> Sidecar:
 
 def wired(sink: Kept, rules: r.Bundle = RULES, **environ: str) -> Wiring:
     chosen = options.load({"TELEMOCK_APP_URL": "http://127.0.0.1:9"} | environ)
-    return Wiring(chosen, Profiles(Api(chosen.app_url, str), rules), sink, Metrics("sidecar"))
+    return Wiring(chosen, Profiles(AppApi(chosen.app_url, str), rules), sink, Metrics("sidecar"))
 
 
 def flow_of(path: str, content: bytes = b"", **headers: str) -> http.HTTPFlow:

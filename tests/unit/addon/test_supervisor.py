@@ -199,7 +199,7 @@ def test_what_is_about_to_exceed_the_container_s_memory_is_ended_first(
     group(tmp_path, used=60 << 20)
     change = (
         "from addon import container_memory as m\n"
-        f"m.memory = lambda: m.Memory({str(tmp_path)!r}, 'memory.current', 100 << 20)"
+        f"m.memory = lambda: m.ContainerMemory({str(tmp_path)!r}, 'memory.current', 100 << 20)"
     )
     keeper = start(WAITS, change=change)
     pid, _ = keeper.up()

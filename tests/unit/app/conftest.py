@@ -1,4 +1,4 @@
-"""What tests of lines on arrival share."""
+"""Fixtures for tests of lines on arrival."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.lines import arrived
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No line is known, and a form is as soon as its second line came."""
+    """Forgets all lines, and learns a form from its second line on."""
     monkeypatch.setattr(repeated_lines, "_TIMES", 1)
     forget()
     yield

@@ -1,8 +1,10 @@
 """Nothing captured steers a terminal or becomes markup."""
 
+import json
+
 import pytest
 
-from app.escape import inert, plain
+from app.escape import as_json, inert, json_text, paragraphs, plain
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,17 @@ def test_plain(value: object, shown: str) -> None:
 
 def test_plain_is_cut() -> None:
     assert plain("x" * 1_000) == "x" * 200 + "…"
+
+
+def test_json_that_no_terminal_acts_on_says_the_same() -> None:
+    line = json.dumps({"a": "\x1b\x7f\x9b\u202eé\U000e0001", "b": "\n"}, ensure_ascii=False)
+    shown = json_text(line.encode())
+    assert json.loads(shown) == json.loads(line) == json.loads(as_json(json.loads(line)))
+    assert shown.isprintable() and "é" in shown
+
+
+def test_paragraphs_keep_their_lines() -> None:
+    assert paragraphs("error: \x1b[2J\n\nhint: a") == "error: \\x1b[2J\n\nhint: a"
 
 
 @pytest.mark.parametrize(

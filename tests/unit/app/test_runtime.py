@@ -6,6 +6,7 @@ import pytest
 
 from app.contract.settings import SettingError
 from app.main import create_app
+from app.profiles import watch
 from app.runtime import Runtime
 from app.settings import load
 from app.store import StoreError
@@ -40,7 +41,10 @@ def test_records_that_wait_are_written_at_the_end(tmp_path: Path) -> None:
         assert len(again.captures(200, limit=1000)) == 200
 
 
-def test_profiles_are_reloaded_and_a_bad_change_is_refused(tmp_path: Path) -> None:
+def test_profiles_are_reloaded_and_a_bad_change_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_LOOK_S", 0.05)
     profile = tmp_path / "acme.yaml"
     profile.write_text(PROFILE.read_text())
     with serving(tmp_path, TELEMOCK_PROFILES=str(profile)) as served:

@@ -17,8 +17,8 @@ import pytest
 from addon.app_client import client as module
 from addon.app_client.client import (
     TROUBLES,
-    Answer,
-    Api,
+    ApiAnswer,
+    AppApi,
     Backoff,
     Distrusted,
     NoToken,
@@ -28,6 +28,7 @@ from addon.app_client.client import (
 from tests import netns
 from tests.peers import App
 from tests.sidecar import authority, bundle_of
+from tests.threads import in_threads
 
 
 @pytest.fixture
@@ -37,13 +38,13 @@ def app() -> Iterator[App]:
     app.close()
 
 
-def ask(api: Api) -> int:
+def ask(api: AppApi) -> int:
     return api.ask("GET", "/api/v1/profiles", {}).status
 
 
-def api_of(app: App, **more: Any) -> Api:
+def api_of(app: App, **more: Any) -> AppApi:
     scheme = "https" if "tls" in more else "http"
-    return Api(f"{scheme}://127.0.0.1:{app.port}", lambda: "the-token", **more)
+    return AppApi(f"{scheme}://127.0.0.1:{app.port}", lambda: "the-token", **more)
 
 
 def test_only_what_the_certificates_vouch_for_is_spoken_to(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_only_what_the_certificates_vouch_for_is_spoken_to(tmp_path: Path) -> No
         assert ask(api) == 200 and app.tokens == {b"the-token"}
     for api in (
         api_of(app, tls=None),  # this system's list
-        Api(f"https://localhost:{app.port}", str, trusted),  # another name
+        AppApi(f"https://localhost:{app.port}", str, trusted),  # another name
     ):
         with closing(api), pytest.raises(Distrusted, match="is not trusted: "):
             ask(api)
@@ -69,7 +70,7 @@ def test_another_authority_is_told_with_its_remedy_and_another_name_is_not(tmp_p
     remedy = "another certificate authority. Restart the pod: kubectl rollout restart"
     with closing(api_of(app, tls=other)) as api, pytest.raises(Distrusted, match=remedy):
         ask(api)
-    named = Api(f"https://localhost:{app.port}", str, trusted)
+    named = AppApi(f"https://localhost:{app.port}", str, trusted)
     with closing(named), pytest.raises(Distrusted) as told:
         ask(named)
     assert "rollout" not in str(told.value)
@@ -95,7 +96,7 @@ def test_each_exchange_is_told_in_a_word(tmp_path: Path) -> None:
         (None, "http://127.0.0.1:9", str),
         (None, "http://127.0.0.1:9", token),
     ):
-        with closing(Api(url_, read, tls, tell)) as api, contextlib.suppress(OSError):
+        with closing(AppApi(url_, read, tls, tell)) as api, contextlib.suppress(OSError):
             ask(api)
     assert told == [
         ("/api/v1/profiles", word) for word in ("", "distrusted", "unreachable", "unauthorized")
@@ -114,11 +115,7 @@ def test_statuses_are_words_too(status: int, word: str) -> None:
 
 def test_one_connection_for_everything(app: App) -> None:
     with closing(api_of(app)) as api:
-        threads = [threading.Thread(target=ask, args=(api,)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(ask, [api] * 8)
         assert app.accepted == 1
 
 
@@ -146,7 +143,7 @@ from tests.sidecar import bundle_of
 
 api.GONE_S = 0.5
 app = App(bundle_of())
-with closing(api.Api(f"http://127.0.0.1:{app.port}", str)) as asking:
+with closing(api.AppApi(f"http://127.0.0.1:{app.port}", str)) as asking:
     def ask():
         return asking.ask("GET", "/api/v1/profiles", {}).status
     assert ask() == 200
@@ -201,7 +198,7 @@ def test_a_token_that_cannot_be_read_is_no_connection_that_fails(app: App) -> No
         raise FileNotFoundError(2, "No such file")
 
     with pytest.raises(NoToken, match="No such file"):
-        ask(Api(f"http://127.0.0.1:{app.port}", token))
+        ask(AppApi(f"http://127.0.0.1:{app.port}", token))
     assert app.accepted == 0
 
 
@@ -209,11 +206,11 @@ def test_a_token_that_cannot_be_read_is_no_connection_that_fails(app: App) -> No
     ("value", "seconds"), [("7", 7), ("", 0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0), ("-1", 0)]
 )
 def test_seconds_that_the_app_asks_for(value: str, seconds: float) -> None:
-    assert Answer(503, {"retry-after": value}, b"").seconds("retry-after") == seconds
+    assert ApiAnswer(503, {"retry-after": value}, b"").seconds("retry-after") == seconds
 
 
 def test_no_header_is_no_wait() -> None:
-    assert Answer(503, {}, b"").seconds("retry-after") == 0
+    assert ApiAnswer(503, {}, b"").seconds("retry-after") == 0
 
 
 def test_waits_are_spread_over_the_time_since_the_first_failure() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from addon.app_client import profiles
-from addon.app_client.client import ANSWER_CAP, Api
+from addon.app_client.client import ANSWER_CAP, AppApi
 from app.contract import rules as r
 from app.contract.record import CaptureRecord, Request
 from tests.peers import App, send
@@ -16,7 +16,7 @@ from tests.waiting import wait_for
 
 FIRST = bundle_of(rule("first", "/first"))
 SECOND = bundle_of(rule("second", "/second"))
-APIS: list[Api] = []  # that a test has made
+APIS: list[AppApi] = []  # that a test has made
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def app() -> Iterator[App]:
 
 
 def asking(app: App, **more: object) -> profiles.Profiles:
-    APIS.append(Api(f"http://127.0.0.1:{app.port}", lambda: "the-token"))
+    APIS.append(AppApi(f"http://127.0.0.1:{app.port}", lambda: "the-token"))
     return profiles.Profiles(APIS[-1], FIRST, **more)  # type: ignore[arg-type]
 
 

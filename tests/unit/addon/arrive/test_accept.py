@@ -22,8 +22,8 @@ from mitmproxy.test import taddons, tflow
 from addon.arrive import accept
 from addon.arrive.accept import Gate, Listener
 from addon.arrive.splice import Link
-from addon.mitm.modes import GateInstance, GateMode, Server
-from addon.target.dns import Names
+from addon.mitm.modes import GateInstance, GateMode, ProxyServer
+from addon.target.dns import Destinations
 from addon.target.first_bytes import Verdict
 from tests.sidecar import HOST
 from tests.unit.addon.target.test_first_bytes import hello
@@ -92,9 +92,9 @@ class Lab:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.connections, self.taken = Connections(), Taken()
-        names = Names({("127.0.0.9", 443): ("127.0.0.1", 1)}, {DUMMY: HOST}, tuple)
+        names = Destinations({("127.0.0.9", 443): ("127.0.0.1", 1)}, {DUMMY: HOST}, tuple)
         self.gate = Gate(self.connections, names, self.taken)  # type: ignore[arg-type]
-        self.server = Server(self.gate)
+        self.server = ProxyServer(self.gate)
         self.far = socket.create_server(("127.0.0.1", 0))
         self.far.setblocking(False)
         self.destination: tuple[str, int] | None = self.far.getsockname()

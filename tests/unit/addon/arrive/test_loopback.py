@@ -12,8 +12,8 @@ from addon.arrive.accept import Gate
 from addon.arrive.direct import Back
 from addon.arrive.loopback import NotProved, addresses, prove
 from addon.arrive.splice import Link
-from addon.mitm.modes import LoopbackInstance, Server
-from addon.target.dns import Names
+from addon.mitm.modes import LoopbackInstance, ProxyServer
+from addon.target.dns import Destinations
 from tests.sidecar import HOST
 
 
@@ -81,8 +81,8 @@ async def test_what_arrives_here_is_proved_and_served(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(LoopbackInstance, "handle_stream", serve)
     connections = Connections()
-    gate = Gate(connections, Names({}, {"127.0.0.1": HOST}, tuple), Given())  # type: ignore[arg-type]
-    server = Server(gate)
+    gate = Gate(connections, Destinations({}, {"127.0.0.1": HOST}, tuple), Given())  # type: ignore[arg-type]
+    server = ProxyServer(gate)
     with taddons.context(server):
         instance = LoopbackInstance.make("loopback@127.0.0.1:0", server)
         await instance.start()

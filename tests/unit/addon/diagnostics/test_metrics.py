@@ -8,7 +8,7 @@ from mitmproxy import flow as flows
 from mitmproxy.test import taddons, tutils
 
 from addon import options
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.app_client.profiles import Profiles
 from addon.diagnostics.metrics import LOSSES, Measure, asked_of, method_of, server_error
 from addon.exchange.exchange import Traced
@@ -163,7 +163,7 @@ async def test_ten_thousand_random_requests_make_few_series() -> None:
     rules = r.msgspec.structs.replace(
         SOME.rules.profiles[0], hosts=(r.Host(HOST), r.Host("wild.example", suffix=True))
     )
-    profiles = Profiles(Api("http://127.0.0.1:9", str), r.Bundle(r.RuleSet((rules,))))
+    profiles = Profiles(AppApi("http://127.0.0.1:9", str), r.Bundle(r.RuleSet((rules,))))
     metrics = Metrics("sidecar")
     sink = Measured(Measure(metrics, lambda: profiles.rules))
     with taddons.context():

@@ -49,8 +49,9 @@ class Made:
 
 
 @contextlib.contextmanager
-def making(tmp_path: Path) -> Iterator[Made]:
-    trust = ca.ensure(tmp_path)
+def making(tmp_path: Path, *hosts: str) -> Iterator[Made]:
+    """With hosts the authority may sign for those only, as in a pod."""
+    trust = ca.ensure(tmp_path, None, constraints(hosts) if hosts else None)
     contexts = Contexts()
     tls_config = contexts.tls_config
     with taddons.context(Proxyserver(), tls_config) as context:
@@ -116,20 +117,9 @@ def test_what_mitmproxy_must_serve_itself_is_left_to_it(made: Made) -> None:
     assert data.ssl_conn is None
 
 
-@contextlib.contextmanager
-def bounded(tmp_path: Path) -> Iterator[Made]:
-    """As in a pod: the authority may sign for its hosts only."""
-    trust = ca.ensure(tmp_path, None, constraints([HOST]))
-    contexts = Contexts()
-    tls_config = contexts.tls_config
-    with taddons.context(Proxyserver(), tls_config) as context:
-        context.configure(tls_config, confdir=str(tmp_path), upstream_cert=False)
-        yield Made(context.options, trust, contexts)
-
-
 @pytest.fixture
 def bound(tmp_path: Path) -> Iterator[Made]:
-    with bounded(tmp_path) as made:
+    with making(tmp_path, HOST) as made:
         yield made
 
 
@@ -181,7 +171,7 @@ def test_no_certificate_outlives_its_authority(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
 ) -> None:
     monkeypatch.setattr(ca, "LIFETIME", timedelta(days=days))
-    with bounded(tmp_path) as bound:
+    with making(tmp_path, HOST) as bound:
         client = handshake(at(bound, HOST, "192.0.2.1", HOST), bound.trusting())
         ends = ssl.cert_time_to_seconds(str((client.getpeercert() or {})["notAfter"]))
         left = datetime.fromtimestamp(ends, UTC) - datetime.now(UTC)

@@ -20,13 +20,13 @@ from addon.mitm.answer_layer import AnswerLayer
 from addon.mitm.layers import Http
 from addon.mitm.next_layer import choose
 from addon.mitm.relay import Relay
-from addon.target.dns import Names
+from addon.target.dns import Destinations
 from addon.target.first_bytes import Wait
 from addon.target.hello import HEAD_CAP
 from tests.sidecar import HOST
 from tests.unit.addon.target.test_first_bytes import hello
 
-NAMES = Names({}, {"192.0.2.1": HOST, "100::1": HOST}, lambda: ())
+NAMES = Destinations({}, {"192.0.2.1": HOST, "100::1": HOST}, lambda: ())
 
 
 class Rules:

@@ -1,29 +1,14 @@
 """addon/mitm/relay.py: what is relayed, and what turns out to be a profile's host."""
 
-from collections.abc import Iterator
-
 import pytest
-from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.test import taddons, tflow
 
 from addon.mitm import relay as layers
 from tests.sidecar import HOST
 from tests.unit.addon.mitm.test_layers import sent
 from tests.unit.addon.mitm.test_next_layer import Rules
 from tests.unit.addon.target.test_first_bytes import hello
-
-
-@pytest.fixture
-def context() -> Iterator[Context]:
-    with taddons.context(Proxyserver()) as master:
-        context = Context(tflow.tclient_conn(), master.options)
-        context.server = Server(address=("real.example", 443))
-        context.server.state = ConnectionState.OPEN
-        context.server.timestamp_start = 1.0
-        yield context
 
 
 def test_a_relay_counts_both_ways_and_changes_nothing(context: Context) -> None:
@@ -60,14 +45,14 @@ class TestTunnel:
         return Rules()
 
     @pytest.fixture
-    def tunnel(self, context: Context, rules: Rules) -> layers.Tunnel:
-        tunnel = layers.Tunnel(context, rules, "other.example")
+    def tunnel(self, context: Context, rules: Rules) -> layers.UnnamedTunnel:
+        tunnel = layers.UnnamedTunnel(context, rules, "other.example")
         assert list(tunnel.handle_event(events.Start())) == []
         return tunnel
 
     @pytest.mark.parametrize("data", [hello("other.example"), b"\x00", b"GET / HTTP/1.1\r\n\r\n"])
     def test_is_relayed(
-        self, tunnel: layers.Tunnel, rules: Rules, context: Context, data: bytes
+        self, tunnel: layers.UnnamedTunnel, rules: Rules, context: Context, data: bytes
     ) -> None:
         assert list(tunnel.handle_event(events.DataReceived(context.client, data[:1]))) == [] or (
             data == b"\x00"
@@ -79,18 +64,18 @@ class TestTunnel:
         ]
 
     def test_is_relayed_where_the_server_speaks_first_or_nobody_does(
-        self, tunnel: layers.Tunnel, rules: Rules, context: Context
+        self, tunnel: layers.UnnamedTunnel, rules: Rules, context: Context
     ) -> None:
         assert sent(tunnel.handle_event(events.DataReceived(context.server, b"220 ")))
         assert rules.relays[0].received == 4
-        silent = layers.Tunnel(context, rules, "other.example")
+        silent = layers.UnnamedTunnel(context, rules, "other.example")
         list(silent.handle_event(events.Start()))
         assert list(silent.handle_event(events.ConnectionClosed(context.client)))
         assert len(rules.relays) == 2
 
     @pytest.mark.parametrize("data", [hello(HOST), b"GET / HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n"])
     def test_is_opened_for_who_names_a_profiles_host(
-        self, tunnel: layers.Tunnel, rules: Rules, context: Context, data: bytes
+        self, tunnel: layers.UnnamedTunnel, rules: Rules, context: Context, data: bytes
     ) -> None:
         connected = context.server
         made = list(tunnel.handle_event(events.DataReceived(context.client, data)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from addon.record import boots as boots_module
 from addon.record import spool as spool_module
-from addon.record.segment import Batch, segment_name
+from addon.record.segment import SpoolBatch, segment_name
 from addon.record.spool import Spool
 from app.contract.account import ACCOUNTS, Account
 from app.contract.record import decode
@@ -312,7 +312,7 @@ class World:
     def deliver(self, number: int) -> None:
         self.spool.accept(self.deliver_unnoticed(number))
 
-    def deliver_unnoticed(self, number: int) -> Batch:
+    def deliver_unnoticed(self, number: int) -> SpoolBatch:
         batch = self.spool.read(number, 1 << 20)
         for one in batch.lines:
             self.stored[decode(one).boot].add(one)

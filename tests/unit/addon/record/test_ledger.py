@@ -2,7 +2,6 @@ import random
 import struct
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from addon.record import ledger as ledger_module
 from addon.record.ledger import Ledger, boots_in
 from app.contract.account import LOST, Account
 from app.contract.record import REASONS
+from tests.threads import in_threads
 
 BOOT, OLD = "ab" * 16, "cd" * 16
 
@@ -35,15 +35,7 @@ def test_every_reason_has_a_sentence_and_a_place() -> None:
 def test_numbers_are_gapless_from_one_in_every_thread(tmp_path: Path) -> None:
     ledger = claimed(tmp_path)
     numbers: list[int] = []
-
-    def reserve() -> None:
-        numbers.extend([ledger.reserve() for _ in range(1000)])
-
-    threads = [threading.Thread(target=reserve) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(lambda many: numbers.extend([ledger.reserve() for _ in range(many)]), [1000] * 4)
     assert sorted(numbers) == list(range(1, 4001))
     ledger.close(remove=False)
     assert left(tmp_path).numbered == 4000

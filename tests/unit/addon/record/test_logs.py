@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.app_client.client import Api
+from addon.app_client.client import AppApi
 from addon.diagnostics.metrics import Measure
 from addon.record import logs
 from addon.record.logs import LogHandler, install
@@ -33,7 +33,7 @@ class Case:
         self.masker = MASKER
         self.shipper = Shipper(
             directory,
-            Api(self.app.url, lambda: TOKEN),
+            AppApi(self.app.url, lambda: TOKEN),
             lambda: MASKER,
             1 << 20,
             None,
@@ -247,7 +247,7 @@ def test_standard_error_that_nobody_reads_blocks_nobody(tmp_path: Path) -> None:
     metrics = Metrics("sidecar")
     shipper = Shipper(
         tmp_path,
-        Api("http://127.0.0.1:1", str),
+        AppApi("http://127.0.0.1:1", str),
         lambda: MASKER,
         1 << 20,
         None,

@@ -1,14 +1,15 @@
 import pytest
 
-from addon.app_client.client import Answer
-from addon.record.receipt import NotTaken, Receipt, Refused, read
+from addon.app_client.client import ApiAnswer
+from addon.record.receipt import NotTaken, read
+from app.contract.account import Receipt, RefusedRecord
 
 
 def test_a_receipt_that_accounts_for_all() -> None:
     body = b'{"stored":1,"duplicates":1,"refused":[{"line":2,"reason":"no","id":"x"}],"new":1}'
-    assert read(Answer(200, {}, body), 3) == Receipt(1, 1, [Refused(2, "no")])
+    assert read(ApiAnswer(200, {}, body), 3) == Receipt(1, 1, [RefusedRecord(2, "no", "x")])
     body = b'{"stored":0,"duplicates":0,"refused":[],"accounts":{"ab":3}}'
-    assert read(Answer(200, {}, body), 0).accounts == {"ab": 3}
+    assert read(ApiAnswer(200, {}, body), 0).accounts == {"ab": 3}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_a_receipt_that_accounts_for_all() -> None:
 )  # fmt: skip
 def test_what_does_not_account_for_the_batch_is_no_receipt(body: bytes, text: str) -> None:
     with pytest.raises(NotTaken) as caught:
-        read(Answer(200, {}, body), 2)
+        read(ApiAnswer(200, {}, body), 2)
     assert str(caught.value) == text
     assert (caught.value.outcome, caught.value.status) == ("error", 0)
 
@@ -49,7 +50,7 @@ def test_what_does_not_account_for_the_batch_is_no_receipt(body: bytes, text: st
 def test_only_200_is_one(status: int, outcome: str) -> None:
     whole = b'{"stored":2,"duplicates":0,"refused":[]}'
     with pytest.raises(NotTaken) as caught:
-        read(Answer(status, {"retry-after": "7"}, whole), 2)
+        read(ApiAnswer(status, {"retry-after": "7"}, whole), 2)
     failed = caught.value
     assert (failed.outcome, failed.status, failed.again_s) == (outcome, status, 7)
     assert str(failed) == f"the app answered {status} {whole.decode()}"
@@ -57,5 +58,5 @@ def test_only_200_is_one(status: int, outcome: str) -> None:
 
 def test_what_it_said_is_cut() -> None:
     with pytest.raises(NotTaken) as caught:
-        read(Answer(500, {}, b"\xff" + b"x" * 1000), 1)
+        read(ApiAnswer(500, {}, b"\xff" + b"x" * 1000), 1)
     assert str(caught.value) == "the app answered 500 \\xff" + "x" * 199

@@ -27,6 +27,7 @@ from app.contract.rules import Host, Profile, RuleSet, Sensitive
 from tests.canary import find_secret
 from tests.shipping import Case, Told, record, request
 from tests.standin import StandIn, standin
+from tests.threads import in_threads
 from tests.waiting import wait_for
 
 SECRET = "c4n4ry+of/the=licence"
@@ -61,15 +62,7 @@ def test_a_record_reaches_the_app_and_standard_output_and_leaves_the_spool(case:
 def test_numbers_are_gapless_from_one_in_every_thread(case: Case) -> None:
     shipper = case.shipper(NOWHERE)
     numbers: list[int] = []
-
-    def reserve() -> None:
-        numbers.extend([shipper.reserve()[1] for _ in range(1000)])
-
-    threads = [threading.Thread(target=reserve) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(lambda many: numbers.extend([shipper.reserve()[1] for _ in range(many)]), [1000] * 4)
     assert sorted(numbers) == list(range(1, 4001))
     assert len(shipper.boot) == 32 and shipper.reserve() == (shipper.boot, 4001)
     assert case.shipper(NOWHERE).boot != shipper.boot

@@ -5,18 +5,19 @@ import socket
 
 import pytest
 
-from addon.target.dns import Names, Refused, has_route, is_address, is_local
+from addon.target.dns import Destinations, NotConnected, has_route, is_local
+from app.contract.hosts import is_address
 from tests import netns
 
 HOSTS = {"192.0.2.1": "cdn.cribl.io", "100::1": "cdn.cribl.io", "127.0.0.9": "cdn.cribl.io"}
 
 
-def names(own: tuple[tuple[str, int], ...] = ()) -> Names:
-    return Names({}, HOSTS, lambda: own)
+def names(own: tuple[tuple[str, int], ...] = ()) -> Destinations:
+    return Destinations({}, HOSTS, lambda: own)
 
 
 async def test_resolve_comes_first() -> None:
-    found = Names({("cdn.cribl.io", 443): ("127.0.0.1", 8443)}, HOSTS, lambda: ())
+    found = Destinations({("cdn.cribl.io", 443): ("127.0.0.1", 8443)}, HOSTS, lambda: ())
     assert await found.find("CDN.cribl.io.", 443, past_hosts_file=True) == ("127.0.0.1", 8443)
     assert await found.find("127.0.0.1", 443, past_hosts_file=True) == ("127.0.0.1", 443)
 
@@ -28,14 +29,14 @@ async def test_another_name_is_left_to_the_system() -> None:
 async def test_the_hosts_file_is_not_asked_for_a_telemetry_host() -> None:
     """`localhost` stands in /etc/hosts everywhere, and DNS either does not know it or says the
     same; a name that only the file knows must not be found."""
-    with pytest.raises(Refused) as e:
+    with pytest.raises(NotConnected) as e:
         await names().find(socket.gethostname() + ".invalid", 443, past_hosts_file=True)
     assert e.value.reason == "upstream_unreachable"
 
 
 @pytest.mark.parametrize("address", [*HOSTS, "100::abcd"])
 async def test_dummy_addresses_are_refused(address: str) -> None:
-    with pytest.raises(Refused) as e:
+    with pytest.raises(NotConnected) as e:
         await names().find(address, 443, past_hosts_file=False)
     assert e.value.reason == "loop"
 
@@ -56,13 +57,13 @@ def test_simple_is_what_is_neither_refused_nor_led_elsewhere(
     destination: tuple[str, int], expected: bool
 ) -> None:
     resolve = {("1.2.3.9", 443): ("127.0.0.1", 1)}
-    found = Names(resolve, HOSTS, lambda: [("127.0.0.1", 8080)])
+    found = Destinations(resolve, HOSTS, lambda: [("127.0.0.1", 8080)])
     assert found.simple(destination) is expected
 
 
 def test_dummy_addresses_name_their_host() -> None:
-    assert names().named("100::1") == "cdn.cribl.io"
-    assert names().named("192.0.2.2") == ""
+    assert names().stands_for("100::1") == "cdn.cribl.io"
+    assert names().stands_for("192.0.2.2") == ""
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_dummy_addresses_name_their_host() -> None:
     ],
 )
 async def test_own_listeners_are_refused(own: tuple[str, int], host: str) -> None:
-    with pytest.raises(Refused) as e:
+    with pytest.raises(NotConnected) as e:
         await names((own,)).find(host, 8080, past_hosts_file=False)
     assert e.value.reason == "loop"
     assert await names((own,)).find(host, 8081, past_hosts_file=False) == (host, 8081)
@@ -90,8 +91,8 @@ async def test_a_foreign_address_with_our_port_is_fine() -> None:
 
 IS_DUMMY = """
 import sys
-from addon.target.dns import Names, has_own_route
-names = Names({}, {sys.argv[1]: "cdn.cribl.io"}, lambda: ())
+from addon.target.dns import Destinations, has_own_route
+names = Destinations({}, {sys.argv[1]: "cdn.cribl.io"}, lambda: ())
 for address in sys.argv[2:]:
     print(address, names.is_dummy(address), names.simple((address, 443)), has_own_route(address))
 """
@@ -149,7 +150,9 @@ class Server:
 NO_ROUTE = "fe80::1"  # a link's address without the link
 
 
-def resolving(*addresses: str, own: tuple[tuple[str, int], ...] = ()) -> tuple[Names, Server]:
+def resolving(
+    *addresses: str, own: tuple[tuple[str, int], ...] = ()
+) -> tuple[Destinations, Server]:
     found, server = names(own), Server(*addresses)
     found._resolver = server  # type: ignore[assignment]
     return found, server
@@ -187,7 +190,7 @@ async def test_a_name_that_leads_nowhere_or_here_is_refused(
     addresses: tuple[str, ...], reason: str
 ) -> None:
     found, _ = resolving(*addresses, own=(("127.0.0.1", 8080),))
-    with pytest.raises(Refused) as e:
+    with pytest.raises(NotConnected) as e:
         await found.find("vendor.example", 8080, past_hosts_file=True)
     assert e.value.reason == reason
     assert str(e.value)

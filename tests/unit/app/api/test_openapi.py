@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from app.api.openapi import EXAMPLE_RECORD
-from app.contract.record import decode, encode
+from app.contract.record import ADDED, decode, encode
 from app.main import create_app
 from app.settings import load
 from tests.serving import environment
@@ -43,8 +43,20 @@ def test_the_record_is_there_with_all_its_parts(document: dict[str, Any]) -> Non
     assert "product_version" in schemas["CaptureRecord"]["properties"]
 
 
+def test_what_is_read_has_an_id_and_a_time_too(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    kept, read = schemas["CaptureRecord"], schemas["OutgoingRecord"]
+    assert {*read["properties"]} - {*kept["properties"]} == {*ADDED}
+    assert {*read["required"]} - {*kept["required"]} == {"id", "time"}
+    assert schemas["CapturePage"]["properties"]["items"]["items"]["$ref"].endswith(
+        "/OutgoingRecord"
+    )
+
+
 def test_the_example_is_a_record() -> None:
     import msgspec
+
+    assert {"id", "time"} <= set(EXAMPLE_RECORD)
 
     example = decode(msgspec.json.encode(EXAMPLE_RECORD))
     assert decode(encode(example)) == example

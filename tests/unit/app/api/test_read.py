@@ -74,6 +74,13 @@ def test_one_capture_with_fields_of_a_newer_version(served: Served) -> None:
         assert (answer.status_code, set(answer.json())) == (404, {"error", "hint"})
 
 
+def test_captures_have_an_id_and_a_time_for_programs(served: Served) -> None:
+    post(served, line(1))
+    (listed,) = served.captures(1)
+    assert (listed["id"], listed["time"][-4:]) == (f"{BOOT}-1", "001Z")
+    assert served.client.get(f"/api/v1/captures/{listed['id']}").json() == listed
+
+
 def test_captures_link_to_their_trace(tmp_path: Path) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     url = "https://jaeger.test/trace/{trace_id}"

@@ -200,8 +200,13 @@ def test_export_to_stdout_is_oldest_first(telemock: Telemock, store: SqliteStore
     store.write(incoming(exchange(2, time_ns=T0 + 1), exchange(1)))
     lines = telemock("captures", "export").out.splitlines()
     assert [json.loads(line)["seq"] for line in lines] == [1, 2]
-    rows = list(csv.DictReader(io.StringIO(telemock("captures", "export", "-f", "csv").out)))
+    assert [json.loads(line)["id"] for line in lines] == [f"{BOOT}-1", f"{BOOT}-2"]
+    assert json.loads(lines[1])["time"] == "2026-09-21T14:13:20.000000001Z"
+    rows = list(
+        csv.DictReader(io.StringIO(telemock("captures", "export", "-f", "csv", "--no-bom").out))
+    )
     assert [row["id"] for row in rows] == [f"{BOOT}-1", f"{BOOT}-2"]
+    assert telemock("captures", "export", "-f", "csv").out[0] == "\ufeff"
     har = json.loads(telemock("captures", "export", "-f", "har", "--status", "200").out)
     assert len(har["log"]["entries"]) == 2
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +11,7 @@ import uvicorn
 
 from app.cli import heads
 from app.cli.server import config
+from tests.serving import on_thread
 from tests.waiting import wait_for
 
 
@@ -40,15 +40,9 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
     monkeypatch.setattr(heads, "HEAD_S", 0.4)
-    server = uvicorn.Server(config(echo, lifespan="off"))
     listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
-    thread.start()
-    wait_for(lambda: server.started)
-    yield server
-    server.should_exit = True
-    thread.join(20)
-    listener.close()
+    with on_thread(config(echo, lifespan="off"), listener) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,12 +1,21 @@
-"""Lines cannot act on the terminal, and say the same."""
+"""Captures as lines."""
 
-import json
+from app.cli.lines import _row
+from app.contract.record import Body, Message, Tls, encode
+from tests.records import exchange, log, spliced
 
-from app.cli.lines import harmless
+EVIL = "\x1b]0;owned\x07\u202e\n"
 
 
-def test_harmless_json_says_the_same() -> None:
-    line = json.dumps({"a": "\x1b\x7f\x9b\u202eé\U000e0001", "b": "\n"}, ensure_ascii=False)
-    assert json.loads(harmless(line.encode())) == json.loads(line)
-    assert harmless(line.encode()).isprintable()
-    assert "é" in harmless(line.encode())
+def test_every_kind_is_one_line_that_no_terminal_acts_on() -> None:
+    message = exchange(
+        1, kind="message", message=Message(of="x", sender="client", body=Body(size=3))
+    )
+    for record, said in (
+        (exchange(1, path=f"/{EVIL}"), r"GET cdn.cribl.io/\x1b]0;owned\x07\u202e\n"),
+        (log(2, EVIL), r"log WARNING \x1b]0;owned\x07\u202e\n"),
+        (spliced(3, tls=Tls(sni=EVIL)), r"spliced \x1b]0;owned\x07\u202e\n: no profile"),
+        (message, "message of client, 3 bytes"),
+    ):
+        row = _row(encode(record))
+        assert row.isprintable() and said in row

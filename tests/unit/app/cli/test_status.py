@@ -9,20 +9,20 @@ import msgspec
 import pytest
 
 from app.cli.status import _table
-from app.cluster.kube import Api, path
+from app.cluster.kube import KubeApi, path
 from app.inject.status import judge
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.cli.conftest import Telemock
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
+def api() -> Iterator[KubeApi]:
     with cluster() as api:
         yield api
 
 
 @needs_cluster
-def test_pods_and_what_is_wrong_with_them(telemock: Telemock, api: Api) -> None:
+def test_pods_and_what_is_wrong_with_them(telemock: Telemock, api: KubeApi) -> None:
     with namespace(api, "a1-cli") as space:
         done = telemock("status", "-n", space)
         assert done.code == 1

@@ -12,7 +12,7 @@ import pytest
 
 from app.cluster import certificates, pki
 from app.cluster.certificates import Material, ServerCertificate, TlsError
-from app.cluster.kube import Api, path
+from app.cluster.kube import KubeApi, path
 from app.contract.signing import Pair, now
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.cluster.test_pki import DAY
@@ -136,7 +136,7 @@ def test_certificate_changes_while_it_serves(made: dict[str, bytes]) -> None:
     assert 89 < certificate.days_left() < 91
 
 
-def write(api: Api, ns: str, name: str, data: dict[str, bytes]) -> None:
+def write(api: KubeApi, ns: str, name: str, data: dict[str, bytes]) -> None:
     encoded = {k: base64.b64encode(v).decode() for k, v in data.items()}
     api.request(
         "POST",
@@ -145,7 +145,7 @@ def write(api: Api, ns: str, name: str, data: dict[str, bytes]) -> None:
     )
 
 
-def read(api: Api, ns: str, name: str) -> dict[str, Any]:
+def read(api: KubeApi, ns: str, name: str) -> dict[str, Any]:
     return api.get(path("api", "v1", "namespaces", ns, "secrets", name))
 
 

@@ -146,14 +146,14 @@ def test_a_sidecar_sends_for_its_pod_and_reads_nothing(
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[kube.Api]:
+def api() -> Iterator[kube.KubeApi]:
     with cluster() as api:
         yield api
 
 
 @needs_cluster
 async def test_certificate_comes_once_the_secret_is_there(
-    api: kube.Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    api: kube.KubeApi, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.cluster.certificates.SOON_S", 0.05)
     with namespace(api, "a1-secret") as place:
@@ -171,7 +171,7 @@ async def test_certificate_comes_once_the_secret_is_there(
 
 
 @needs_cluster
-async def test_event_is_cut_and_written_without_the_deployment(api: kube.Api) -> None:
+async def test_event_is_cut_and_written_without_the_deployment(api: kube.KubeApi) -> None:
     with namespace(api, "a1-event") as place:
         release = Release(api, place, NAME)
         await release.warn("TelemockTest", "é" * 5000)

@@ -12,7 +12,7 @@ import trustme
 
 from app.client.source import ClientError, connect
 from app.cluster import remote
-from app.cluster.kube import MERGE_PATCH, Api, KubeError, path
+from app.cluster.kube import MERGE_PATCH, KubeApi, KubeError, path
 from app.cluster.pki import make_authority
 from app.cluster.remote import RemoteError
 from app.contract.record import decode, encode
@@ -30,7 +30,7 @@ SETTINGS = load({"TELEMOCK_FULLNAME": NAME, "TELEMOCK_DATA": "/nonexistent"})
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+def api() -> Iterator[KubeApi]:
     with cluster() as api:
         yield api
 
@@ -45,7 +45,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(api: KubeApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with namespace(api, "a1-remote") as name:
         objects(api, name)
         service(api, name)
@@ -63,7 +63,7 @@ def place(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]
 
 
 @pytest.fixture
-def viewer(api: Api, place: Place) -> Iterator[str]:
+def viewer(api: KubeApi, place: Place) -> Iterator[str]:
     """The account that the chart makes for people with client certificates."""
     name = f"{NAME}-captures-viewer"
     accounts.allow(
@@ -78,7 +78,7 @@ Login = Callable[[str], None]
 
 
 @pytest.fixture
-def login(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Login:
+def login(api: KubeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Login:
     """Makes the kubeconfig one of that bearer token."""
     ca = Path(api.client.configuration.ssl_ca_cert).read_bytes()
 
@@ -88,7 +88,7 @@ def login(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Login:
     return write
 
 
-def may_reach(api: Api, namespace: str, account: str) -> str:
+def may_reach(api: KubeApi, namespace: str, account: str) -> str:
     """Gives a ServiceAccount the rights to find the app and to open a tunnel; a token of it."""
     name = f"{namespace}-{account}-reach"
     user = accounts.account(api, namespace, account)
@@ -138,7 +138,7 @@ def test_without_that_account_the_remedy_is_said(place: Place) -> None:
 
 
 @needs_image
-def test_the_users_own_token_arrives(api: Api, place: Place, login: Login) -> None:
+def test_the_users_own_token_arrives(api: KubeApi, place: Place, login: Login) -> None:
     role = f"{place.namespace}-own"
     reader = may_reach(api, place.namespace, "own")
     accounts.allow(api, role, f"system:serviceaccount:{place.namespace}:own", ["list"])
@@ -167,7 +167,7 @@ def test_the_users_own_token_arrives(api: Api, place: Place, login: Login) -> No
 
 @needs_image
 @pytest.mark.usefixtures("viewer")
-def test_a_pod_without_the_releases_certificate_gets_no_token(api: Api, place: Place) -> None:
+def test_a_pod_without_the_releases_certificate_gets_no_token(api: KubeApi, place: Place) -> None:
     other = base64.b64encode(make_authority().certificate).decode()
     patch = [{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]
     own = base64.b64encode(place.app.ca.encode()).decode()
@@ -184,8 +184,8 @@ def test_a_pod_without_the_releases_certificate_gets_no_token(api: Api, place: P
 
 
 @needs_image
-def test_the_release_is_found_by_its_webhook(api: Api, place: Place) -> None:
-    assert remote.find(api, NAME) == remote.Release(place.namespace, NAME, place.app.ca)
+def test_the_release_is_found_by_its_webhook(api: KubeApi, place: Place) -> None:
+    assert remote.find(api, NAME) == remote.RemoteRelease(place.namespace, NAME, place.app.ca)
 
 
 class Listed:
@@ -213,7 +213,7 @@ def test_which_release() -> None:
     ]
     a, b = configuration("a"), configuration("b")
 
-    def find(*items: Any, name: str = "") -> remote.Release:
+    def find(*items: Any, name: str = "") -> remote.RemoteRelease:
         return remote.find(Listed(*items), name)  # type: ignore[arg-type]
 
     assert find(*others, a) == ("ns-a", "a", "A")
@@ -249,7 +249,7 @@ def test_the_token_goes_to_the_release_and_nobody_else(
 ) -> None:
     """Without a cluster: a stand-in of the API server, and the app behind it."""
     authority, other = trustme.CA(), trustme.CA()
-    release = remote.Release("place", "tm", authority.cert_pem.bytes().decode())
+    release = remote.RemoteRelease("place", "tm", authority.cert_pem.bytes().decode())
     context = issued(authority if ours else other, name)
     with serving(tmp_path, context) as served, stand_in({8443: served.port}) as server:
         ready = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -281,14 +281,14 @@ def test_the_token_goes_to_the_release_and_nobody_else(
 
 
 @needs_cluster
-def test_no_ready_pod_is_said(api: Api) -> None:
+def test_no_ready_pod_is_said(api: KubeApi) -> None:
     with namespace(api, "a1-nopod") as name:
         service(api, name)
         accounts.unscheduled_pod(api, name, "app")
         patch = {"metadata": {"labels": LABELS}}
         pod = path("api", "v1", "namespaces", name, "pods", "app")
         api.request("PATCH", pod, patch, content_type=MERGE_PATCH)
-        release = remote.Release(name, NAME, make_authority().certificate.decode())
+        release = remote.RemoteRelease(name, NAME, make_authority().certificate.decode())
         with pytest.raises(KubeError, match="404"):
             remote._pod(api, release._replace(name="x"))
         sentence = r"client certificate(.|\n)*hint: ask for the right"

@@ -28,13 +28,13 @@ async def refused(authority: ClusterAuthority, token: str, policy: Policy) -> tu
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[kube.Api]:
+def api() -> Iterator[kube.KubeApi]:
     with cluster() as api:
         yield api
 
 
 @pytest.fixture(scope="module")
-def place(api: kube.Api) -> Iterator[str]:
+def place(api: kube.KubeApi) -> Iterator[str]:
     with namespace(api, "a1-reviews") as name:
         for account in ("sender", "reader", "stranger"):
             accounts.account(api, name, account)
@@ -42,14 +42,14 @@ def place(api: kube.Api) -> Iterator[str]:
 
 
 @pytest.fixture
-def authority(api: kube.Api) -> Iterator[ClusterAuthority]:
+def authority(api: kube.KubeApi) -> Iterator[ClusterAuthority]:
     authority = ClusterAuthority(api, "rel")
     yield authority
     authority.close()
 
 
 @pytest.fixture(scope="module")
-def role(api: kube.Api, place: str) -> Iterator[str]:
+def role(api: kube.KubeApi, place: str) -> Iterator[str]:
     """The right to read captures, given to `reader`."""
     name = f"{place}-viewer"
     user = f"system:serviceaccount:{place}:reader"
@@ -60,7 +60,7 @@ def role(api: kube.Api, place: str) -> Iterator[str]:
 
 @needs_cluster
 async def test_sidecar_speaks_for_its_pod_and_reads_nothing(
-    api: kube.Api, place: str, authority: ClusterAuthority
+    api: kube.KubeApi, place: str, authority: ClusterAuthority
 ) -> None:
     pod = accounts.unscheduled_pod(api, place, "leader-0", "sender")
     token = accounts.token(api, place, "sender", "telemock", pod)
@@ -75,7 +75,7 @@ async def test_sidecar_speaks_for_its_pod_and_reads_nothing(
 
 @needs_cluster
 async def test_sidecars_token_without_a_pod_or_for_others_is_refused(
-    api: kube.Api, place: str, authority: ClusterAuthority
+    api: kube.KubeApi, place: str, authority: ClusterAuthority
 ) -> None:
     unbound = accounts.token(api, place, "sender", "telemock")
     status, text = await refused(authority, unbound, SEND)
@@ -89,7 +89,7 @@ async def test_sidecars_token_without_a_pod_or_for_others_is_refused(
 
 @needs_cluster
 async def test_people_need_the_role(
-    api: kube.Api, place: str, role: str, authority: ClusterAuthority
+    api: kube.KubeApi, place: str, role: str, authority: ClusterAuthority
 ) -> None:
     reader = accounts.token(api, place, "reader")
     for policy in (GET, LIST, READ):
@@ -116,7 +116,7 @@ async def test_no_token_and_no_such_token(token: str, authority: ClusterAuthorit
 
 @needs_cluster
 async def test_a_removed_role_is_out_once_the_answer_is_old(
-    api: kube.Api, place: str, authority: ClusterAuthority, monkeypatch: pytest.MonkeyPatch
+    api: kube.KubeApi, place: str, authority: ClusterAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = accounts.account(api, place, "former")
     accounts.allow(api, f"{place}-former", user, ["list"])

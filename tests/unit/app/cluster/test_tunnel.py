@@ -20,7 +20,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from app.cluster import kube
-from app.cluster.kube import Api
+from app.cluster.kube import KubeApi
 from app.cluster.tunnel import Tunnel, tunnel
 from tests.cluster import AWAY, cluster, kubeconfig, namespace
 from tests.relay import ADDRESS, needs_image, relay
@@ -154,7 +154,7 @@ def stand_in(ports: dict[int, int]) -> Iterator[StandIn]:
         server.close()
 
 
-def connected(folder: Path, server: str, ca: bytes = b"") -> Api:
+def connected(folder: Path, server: str, ca: bytes = b"") -> KubeApi:
     with pytest.MonkeyPatch.context() as patch:
         kubeconfig(folder, patch, server, token="secret", ca=ca)
         return kube.connect()
@@ -163,7 +163,7 @@ def connected(folder: Path, server: str, ca: bytes = b"") -> Api:
 class Pod(NamedTuple):
     """A pod that echoes on its port 8443; on 8444 nobody listens."""
 
-    api: Api
+    api: KubeApi
     namespace: str
     echo: Echo
 

@@ -1,4 +1,4 @@
-"""Where a secret may stand in a record, for the tests of the masking."""
+"""Places of a secret in a record, for the tests of the masking."""
 
 import base64
 import gzip
@@ -96,13 +96,13 @@ PLACES = {
 
 
 def found(record: CaptureRecord, secret: str) -> list[str]:
-    """What finds the secret in it, read as UTF-16 too."""
+    """Searches the record for the secret, also read as UTF-16."""
     left = everything(record)
     return find_secret(left + left.replace(b"\0", b""), secret)
 
 
 def answered(record: CaptureRecord) -> CaptureRecord:
-    """The same in the answer, and in it alone."""
+    """Moves the secret from the request to the answer."""
     if record.request is not None and (record.request.headers or record.request.body):
         asked = record.request
         record.response = Response(status=200, headers=asked.headers, body=asked.body)

@@ -1,8 +1,10 @@
 import base64
 import gzip
+import hashlib
 import time
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import brotli
 import msgspec
@@ -348,3 +350,20 @@ def test_no_body_keeps_others_waiting(data: bytes) -> None:
     started = time.process_time()
     b.reading(kept(data, cap=BODY_CAP), "application/x-www-form-urlencoded")
     assert time.process_time() - started < 0.5
+
+
+def test_one_document_stands_for_itself_and_many_for_a_list() -> None:
+    def seen(text: str) -> Any:
+        return b.document(Body(text=text, size=len(text)), "application/x-ndjson")
+
+    assert seen('{"a":1}') == {"a": 1}
+    assert seen('{"a":1}\n{"a":2}') == [{"a": 1}, {"a": 2}]
+    assert seen("no json") is None
+    assert b.document(None, "application/json") is None
+
+
+@pytest.mark.parametrize("size", [0, 3, 9])
+def test_a_whole_body_is_kept_up_to_the_cap(size: int) -> None:
+    body = b.whole(b"x" * size, cap=5)
+    assert (body.text or "", body.size, body.truncated) == ("x" * min(size, 5), size, size > 5)
+    assert body.sha256 == (hashlib.sha256(b"x" * size).hexdigest() if size else "")

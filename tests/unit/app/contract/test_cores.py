@@ -28,3 +28,21 @@ def test_a_crash_leaves_no_memory_behind_and_proc_stays_ours() -> None:
 def test_it_may_be_called_again() -> None:
     no_core_dumps()
     no_core_dumps()
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_goes() -> None:
+    script = """
+import resource
+from app.contract.cores import allow_files
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 256))
+allow_files()
+print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[4],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["256", "256"]

@@ -1,10 +1,11 @@
 """Points in time, read strictly and written for every calendar."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.contract.instant import LARGEST, instant, iso
+from app.contract.instant import LARGEST, instant, iso, until
 
 HOUR = 3_600 * 10**9
 
@@ -46,3 +47,15 @@ def test_times_are_written_in_utc() -> None:
     assert iso(1_790_000_000_123_456_789, 3) == "2026-09-21T14:13:20.123Z"
     assert iso(10**30, 6) == "1970-01-01T00:00:00.000000Z"
     assert instant(iso(1_790_000_000_123_456_000, 6)) == 1_790_000_000_123_456_000
+
+
+def test_an_end_is_a_moment_or_how_long() -> None:
+    assert until("90m") == timedelta(minutes=90)
+    assert until("2026-01-31T12:00:00Z") == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert until("") is None
+
+
+@pytest.mark.parametrize("text", ["90", "90 m", "1.5h", "soon", "2026-01-31T12:00:00", "-1h"])
+def test_what_is_no_end(text: str) -> None:
+    with pytest.raises(ValueError):
+        until(text)

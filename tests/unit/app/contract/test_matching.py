@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.contract import rules as r
-from app.contract.matching import Unmatched, failed_part
+from app.contract.matching import Host, Unmatched, failed_part
 
 SEEN = r.Seen(
     method="GET",
@@ -116,3 +116,21 @@ def test_what_no_rule_of_the_host_reads_is_not_worked_out() -> None:
     rules = r.RuleSet((*ASKING.profiles, plain))
     seen = r.Seen(method="GET", host="o.test", path="/", query=[(f"{i};", "") for i in range(2000)])
     assert r.decide(rules, seen).action == "pass"
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "covers"),
+    [
+        (Host("a.b"), Host("a.b", unmatched="block"), True),
+        (Host("b", suffix=True), Host("a.b"), True),
+        (Host("b", suffix=True), Host("a.b", suffix=True), True),
+        (Host("b", suffix=True), Host("b", suffix=True), True),
+        (Host("b", suffix=True), Host("b"), False),
+        (Host("a.b"), Host("a.b", suffix=True), False),
+        (Host("a.b", suffix=True), Host("b", suffix=True), False),
+    ],
+)
+def test_a_host_covers_another_where_all_its_names_are_of_it(
+    wide: Host, narrow: Host, covers: bool
+) -> None:
+    assert wide.covers(narrow) is covers

@@ -177,3 +177,18 @@ def test_origin_names_the_port_that_is_not_the_schemes(
     scheme: str, host: str, port: int, shown: str
 ) -> None:
     assert r.origin(scheme, host, port) == shown
+
+
+def test_all_values_of_a_header_are_joined() -> None:
+    pairs = [("Accept", "a"), ("b", "x"), ("accept", "c")]
+    assert (r.joined(pairs, "accept"), r.joined(pairs, "d")) == ("a, c", "")
+
+
+def test_a_rough_size_counts_what_peers_choose() -> None:
+    small = r.rough_size(a_record())
+    body = r.Body(text="x" * 1000)
+    request = r.Request(method="GET", headers=[("a", "b" * 100)], query=[("c", "")], body=body)
+    assert r.rough_size(a_record(request=request)) >= small + 1100
+    message = r.Message(of="x", sender="client", body=r.Body(base64="y" * 50))
+    assert r.rough_size(a_record(message=message)) == small + 50
+    assert r.bodies_of(a_record(request=request, message=message)) == [body, message.body]

@@ -77,3 +77,11 @@ def test_resolve_refuses(text: str) -> None:
 def test_resolve_refuses_numbers_that_are_no_ports(text: str) -> None:
     with pytest.raises(ValueError, match="a port from 0 to 65535"):
         s.resolve(text)
+
+
+def test_a_list_has_each_once() -> None:
+    assert s.listed(" a, b,,a , ") == ("a", "b")
+    assert s.listed("") == ()
+    assert s.some("a") == ("a",)
+    with pytest.raises(ValueError):
+        s.some(" ,")

@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from app.demo import backends
-from app.demo.backends import Backends, Span
+from app.demo.backends import Backends, JaegerSpan
 from app.run import processes
 
 ROOT = Path(__file__).parents[4]
 
 
-def span(id: str, parent: str, kind: str, start: int, **tags: object) -> Span:
-    return Span(id, parent, "service", f"GET /{id}", start, 500, {"span.kind": kind, **tags})
+def span(id: str, parent: str, kind: str, start: int, **tags: object) -> JaegerSpan:
+    return JaegerSpan(id, parent, "service", f"GET /{id}", start, 500, {"span.kind": kind, **tags})
 
 
 @pytest.fixture(autouse=True)

@@ -6,21 +6,18 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 
 import pytest
 
 from app.demo import host
+from tests.waiting import wait_for
 
 
 @pytest.fixture
 def real_hosts(tmp_path):
     child = subprocess.Popen([sys.executable, "-m", "app.demo.host", str(tmp_path)])
     try:
-        deadline = time.monotonic() + 20
-        while not (tmp_path / host.PORTS_FILE).exists():
-            assert child.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: (tmp_path / host.PORTS_FILE).exists() or child.poll() is not None, 20)
         yield json.loads((tmp_path / host.PORTS_FILE).read_bytes())
     finally:
         child.terminate()

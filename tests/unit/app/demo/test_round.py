@@ -34,8 +34,8 @@ def records() -> list[CaptureRecord]:
     return found
 
 
-def outcome(found: list[CaptureRecord], passed: list[str] | None = None) -> round.Outcome:
-    return round.Outcome(
+def outcome(found: list[CaptureRecord], passed: list[str] | None = None) -> round.DemoOutcome:
+    return round.DemoOutcome(
         client="x", sent=[], added_fields=round._added(found),
         passed=["GET cdn.cribl.io/dl/x"] * plan.PASSED if passed is None else passed,
         captures=len(found), seconds=0, logs="", data="", api="", running=False,

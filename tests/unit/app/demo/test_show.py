@@ -3,13 +3,13 @@
 import msgspec
 
 from app.demo import show
-from app.demo.round import Outcome
+from app.demo.round import DemoOutcome
 from app.run.summary import Sent
 from app.settings import load
 
 ROW = Sent(host="\x1b[2Jcdn.cribl.io", method="GET", endpoint="/telemetry/", action="mock",
            kind="exchange", reason="", count=6, bytes_out=100)  # fmt: skip
-STOPPED = Outcome(client="Python", sent=[ROW], added_fields=["wpm"], passed=["GET a", "GET a"],
+STOPPED = DemoOutcome(client="Python", sent=[ROW], added_fields=["wpm"], passed=["GET a", "GET a"],
                   captures=6, seconds=1.0, logs="logs", data=".telemock",
                   api="http://127.0.0.1:1", running=False)  # fmt: skip
 

@@ -14,9 +14,9 @@ from app.ingest.batch import (
     BATCH_CAP,
     LINES_CAP,
     WIRE_CAP,
-    Batch,
     BatchError,
     Budget,
+    ReadBatch,
     bind,
     plain_size,
     read_batch,
@@ -141,7 +141,7 @@ def test_what_a_batch_takes_is_known_before_it_is_decompressed() -> None:
 
 
 def test_receipt_counts() -> None:
-    done = receipt(Batch([], []), Written([0, 2], 1, []))
+    done = receipt(ReadBatch([], []), Written([0, 2], 1, []))
     assert (done.stored, done.duplicates, done.refused) == (2, 1, [])
 
 

@@ -6,7 +6,7 @@ import zstandard
 
 from app.auth import Pod
 from app.contract.record import CaptureRecord, encode
-from app.ingest.batch import Batch, BatchError, read_batch
+from app.ingest.batch import BatchError, ReadBatch, read_batch
 from app.ingest.reading import read
 from tests.records import decoded
 
@@ -43,7 +43,7 @@ async def test_only_a_few_records_are_read_in_the_event_loop(
 ) -> None:
     threads = []
 
-    def watched(*given: object) -> Batch:
+    def watched(*given: object) -> ReadBatch:
         threads.append(threading.current_thread())
         return read_batch(*given)  # type: ignore[arg-type]
 

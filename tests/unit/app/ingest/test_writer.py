@@ -1,6 +1,5 @@
 import asyncio
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from app.contract.account import Account
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Log, Request, Response, encode
 from app.ingest import writer
-from app.ingest.writer import Writer
+from app.ingest.writer import RecordWriter
 from app.logs.files import LogFiles
 from app.otel import settings as otel
 from app.otel.export import Exporter
@@ -20,6 +19,7 @@ from app.store import CaptureQuery, Incoming, StoreError, StoreFull, Told, Writt
 from app.store.sqlite.store import SqliteStore
 from tests.lines import no_decoders
 from tests.records import decoded
+from tests.threads import in_threads
 from tests.waiting import until, wait_for
 
 SIDECAR = "feedfeedfeedfeed"
@@ -51,7 +51,7 @@ class Bench:
         self.files = LogFiles(self.logs)
         exporter = Exporter(otel.read({}, service="t", version="0", resource={}), self.metrics)
         self.lacking = ""
-        self.writer = Writer(
+        self.writer = RecordWriter(
             self.store,
             lambda: masker,
             no_decoders,
@@ -271,14 +271,10 @@ def test_what_finds_no_room_in_the_queue_says_that_the_disk_is_full(
 def test_adding_from_many_threads_leaves_no_gap(bench: Bench) -> None:
     bench.writer.start()
 
-    def add() -> None:
-        for _ in range(100):
+    def add(number: int) -> None:
+        for _ in range(number):
             bench.writer.add(bench.record())
 
-    threads = [threading.Thread(target=add) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(add, [100] * 4)
     assert bench.writer.close(20) == 0
     assert sorted(json.loads(s)["seq"] for s in bench.stored()) == list(range(1, 401))

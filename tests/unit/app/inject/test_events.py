@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.cluster import kube
-from app.cluster.kube import Api, path
+from app.cluster.kube import KubeApi, path
 from app.inject import events
 from app.inject.events import AGAIN_S, Event, Events, about
 from app.otel.metrics import Metrics
@@ -122,7 +122,7 @@ async def test_refused_and_unreachable_are_counted_and_the_task_goes_on(connecte
     assert 'events_lost_total{telemock_reason="api_away"} 1.0' in text
 
 
-def listed(api: Api, ns: str) -> list[dict[str, Any]]:
+def listed(api: KubeApi, ns: str) -> list[dict[str, Any]]:
     return list(api.items(path("api", "v1", "namespaces", ns, "events")))
 
 

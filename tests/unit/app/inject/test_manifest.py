@@ -1,19 +1,20 @@
 """Manifests: which documents are changed, and what is said about those that cannot be read."""
 
 import re
+from textwrap import indent
 from typing import Any
 
 import pytest
 
 from app.inject import Injection, NamespaceFacts, inject
 from app.inject.kube_yaml import read
-from app.inject.manifest import ManifestError, Outcome, injected, joined
+from app.inject.manifest import ManifestError, ManifestOutcome, injected, joined
 from tests.unit.app.inject.test_pod import settings
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: c}]}\n"
 
 
-def run(text: str) -> tuple[str, list[Outcome]]:
+def run(text: str) -> tuple[str, list[ManifestOutcome]]:
     return injected(text, lambda pod, name: inject(pod, settings(), NamespaceFacts(name)))
 
 
@@ -75,11 +76,25 @@ def test_the_namespace_is_told_to_the_caller() -> None:
     assert seen == ["n", ""]
 
 
+def listed(*items: str) -> str:
+    return "apiVersion: v1\nkind: List\nitems:\n" + "".join(
+        f"- {indent(item, '  ')[2:]}" for item in items
+    )
+
+
 def test_a_list_is_changed_item_by_item() -> None:
-    items = "".join(f"- {POD.replace(chr(10), chr(10) + '  ')}\n" for _ in range(2))
-    output, outcomes = run(f"apiVersion: v1\nkind: List\nitems:\n{items}")
-    assert [len(i["spec"]["initContainers"]) for i in read(output)["items"]] == [2, 2]
-    assert len(outcomes) == 2
+    """Also where two pods are of one text: an alias must not make them one object."""
+    env = '[{name: A, value: "1e3"}]'
+    first, second = (
+        POD.replace("image: c", f"image: c, env: {each}") for each in ("&e " + env, "*e")
+    )
+    beside = "apiVersion: v1\nkind: ConfigMap\ndata: {when: 2026-01-31}\n"
+    output, outcomes = run(listed(first, beside, second))
+    alone, _ = run(second.replace("*e", env))
+    kept = 'apiVersion: v1\nkind: ConfigMap\ndata:\n  when: "2026-01-31"\n'
+    assert output == listed(alone, kept, alone)
+    assert [outcome.injection.injected for outcome in outcomes] == [True, True]
+    assert run(output)[0] == output
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.cluster import kube
-from app.cluster.kube import Api
+from app.cluster.kube import KubeApi
 from app.inject import namespaces
 from app.inject.namespaces import Namespaces
 from tests.cluster import cluster, namespace, needs_cluster
@@ -23,7 +23,7 @@ def answer(level: str = "baseline") -> tuple[int, Any]:
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     @contextmanager
-    def serve(answers: dict[str, tuple[int, Any]]) -> Iterator[tuple[Api, type[ApiServer]]]:
+    def serve(answers: dict[str, tuple[int, Any]]) -> Iterator[tuple[KubeApi, type[ApiServer]]]:
         with api_server(answers) as (url, seen):
             monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, url)))
             with contextlib.closing(kube.connect()) as api:

@@ -16,7 +16,7 @@ import pytest
 from app.contract import names
 from app.contract.rules import Host, Profile, RuleSet
 from app.inject import Injection, InjectSettings, NamespaceFacts, inject
-from app.inject.manifest import Outcome, injected
+from app.inject.manifest import ManifestOutcome, injected
 from app.profiles import load_profiles
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -43,7 +43,7 @@ def extra(host: str) -> RuleSet:
     return RuleSet((*CRIBL.profiles, other), "etag")
 
 
-def run(text: str) -> tuple[str, list[Outcome]]:
+def run(text: str) -> tuple[str, list[ManifestOutcome]]:
     """As the comments at the top of the case say."""
     found = dict(re.findall(r"(security|mode|extra): ([\w.]+)", text.split("\napi")[0]))
     chosen = settings(
@@ -53,7 +53,7 @@ def run(text: str) -> tuple[str, list[Outcome]]:
     return injected(text, lambda pod, name: inject(pod, chosen, NamespaceFacts(name, {}, level)))
 
 
-def told(outcomes: list[Outcome]) -> str:
+def told(outcomes: list[ManifestOutcome]) -> str:
     lines = []
     for outcome in outcomes:
         where, *_ = outcome.lines
@@ -71,6 +71,24 @@ def test_golden(case: str) -> None:
             (folder / name).write_text(text)
     for name, text in found.items():
         assert text == (folder / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        ("StatefulSet", "  replicas: 2\n  serviceName: workers\n"),
+        ("DaemonSet", "  updateStrategy:\n    type: RollingUpdate\n"),
+    ],
+)
+def test_what_cribls_chart_makes_instead_of_a_deployment_is_changed_alike(
+    kind: str, own: str
+) -> None:
+    def instead(name: str) -> str:
+        text = (GOLDEN / "workergroup-deployment" / name).read_text()
+        return text.replace("Deployment", kind).replace("  replicas: 2\n", own)
+
+    output, outcomes = run(instead("input.yaml"))
+    assert (output, told(outcomes)) == (instead("output.yaml"), instead("reasons.txt"))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,7 +1,8 @@
 import pytest
 
 from app.contract.settings import SettingError
-from app.inject.process_settings import SETTINGS, load, markdown
+from app.inject.process_settings import SETTINGS, load
+from app.settings import markdown
 
 GIVEN = {"TELEMOCK_SIDECAR_IMAGE": "telemock-sidecar:1", "POD_NAMESPACE": "telemock"}
 
@@ -109,4 +110,4 @@ def test_a_wrong_proxy_is_not_shown(value: str) -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    assert all(f"| `{row.name}` |" in markdown() for row in SETTINGS)
+    assert all(f"| `{row.name}` |" in markdown(SETTINGS) for row in SETTINGS)

@@ -1,10 +1,8 @@
-import asyncio
 import base64
 import contextlib
 import json
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ import uvicorn
 from cryptography import x509
 
 from app.cluster import certificates, kube, pki
-from app.cluster.kube import MERGE_PATCH, Api
+from app.cluster.kube import MERGE_PATCH, KubeApi
 from app.contract.names import METRICS
 from app.contract.signing import Pair, now
 from app.inject.process_settings import load
@@ -24,6 +22,7 @@ from app.inject.server import Injector
 from app.inject.webhook import BODY_CAP
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.collector import collector
+from tests.serving import on_thread
 from tests.unit.app.cluster.test_certificates import shown
 from tests.unit.app.cluster.test_kube import api_server, kubeconfig
 from tests.unit.app.cluster.test_pki import DAY
@@ -51,7 +50,7 @@ class Served:
 
 
 @contextmanager
-def serving(api: Api, name: str = "telemock", ns: str = "ns", **more: str) -> Iterator[Served]:
+def serving(api: KubeApi, name: str = "telemock", ns: str = "ns", **more: str) -> Iterator[Served]:
     environ = {
         "TELEMOCK_SIDECAR_IMAGE": "telemock-sidecar:1",
         "TELEMOCK_FULLNAME": name,
@@ -69,19 +68,10 @@ def serving(api: Api, name: str = "telemock", ns: str = "ns", **more: str) -> It
         timeout_keep_alive=120,
         timeout_graceful_shutdown=5,
     )
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listener])))
-    thread.start()
-    try:
-        wait_for(lambda: running.started or not thread.is_alive())
+    with on_thread(config, listener):
         served = Served(injector, listener.getsockname()[1])
         with served.client:
             yield served
-    finally:
-        running.should_exit = True
-        thread.join(20)
-        listener.close()
-    assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -155,7 +145,7 @@ def test_callers_go_elsewhere_while_it_drains(alone: Served) -> None:
     assert alone.get("/ready").status_code == 503
 
 
-def damage(api: Api, ns: str, name: str, data: dict[str, bytes]) -> None:
+def damage(api: KubeApi, ns: str, name: str, data: dict[str, bytes]) -> None:
     encoded = {k: base64.b64encode(v).decode() for k, v in data.items()}
     place = f"{of(ns, 'secrets')}/{name}-tls"
     api.request("PATCH", place, {"data": encoded}, content_type=MERGE_PATCH)

@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from addon.app_client.client import TROUBLES
-from app.cluster.kube import MERGE_PATCH, Api, path
+from app.cluster.kube import MERGE_PATCH, KubeApi, path
 from app.contract.rules import RuleSet
 from app.inject import InjectSettings, NamespaceFacts, inject
 from app.inject.reasons import REASONS
-from app.inject.status import Counters, PodStatus, Seen, counters, gather, judge, watched
+from app.inject.status import AppView, PodStatus, SidecarCounters, counters, gather, judge, watched
 from app.profiles import load_profiles
 from app.report.build import build
-from app.run.processes import Sidecar, start_app, start_sidecar
+from app.run.processes import RunningSidecar, start_app, start_sidecar
 from app.store.sqlite.store import SqliteStore
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.records import exchange, incoming
@@ -46,18 +46,18 @@ def state(pod: dict[str, Any], container: str, **given: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def seen(tmp_path: Path) -> Iterator[Seen]:
+def seen(tmp_path: Path) -> Iterator[AppView]:
     store = SqliteStore(tmp_path / "store")
     store.write(
         incoming(exchange(1), exchange(2), exchange(4), exchange(1, boot="cd" * 16, pod="x"))
     )
-    yield Seen(build(store), CRIBL)
+    yield AppView(build(store), CRIBL)
     store.close()
 
 
-def test_injected_and_seen(seen: Seen) -> None:
+def test_injected_and_seen(seen: AppView) -> None:
     pod = state(made(), "telemock-redirect", state={"terminated": {"exitCode": 0}})
-    found = judge(pod, seen, Counters(0, 0, 2))
+    found = judge(pod, seen, SidecarCounters(0, 0, 2))
     assert found == PodStatus(
         namespace="logs",
         pod="leader-0",
@@ -122,7 +122,7 @@ def test_loopback_is_proven_by_the_sidecars_start() -> None:
 
 @pytest.mark.parametrize("word", TROUBLES)
 def test_why_the_app_takes_nothing_is_a_problem(word: str) -> None:
-    found = judge(made(), None, Counters(0, 0, 2, 0, word))
+    found = judge(made(), None, SidecarCounters(0, 0, 2, 0, word))
     assert found.trouble == word
     (problem,) = found.problems
     assert problem != word and "{" not in problem
@@ -135,20 +135,23 @@ def test_why_the_app_takes_nothing_is_a_problem(word: str) -> None:
 )  # fmt: skip
 def test_another_authority_has_a_remedy(kind: str, name: str, target: str) -> None:
     pod = made(ownerReferences=[{"kind": kind, "name": name}])
-    (problem,) = judge(pod, None, Counters(0, 0, 2, 0, "distrusted")).problems
+    (problem,) = judge(pod, None, SidecarCounters(0, 0, 2, 0, "distrusted")).problems
     end = f"restart it: kubectl -n logs rollout restart {target}" if target else "restart it"
     assert problem.endswith(end)
 
 
 def test_a_sidecar_that_was_started_again_is_a_problem() -> None:
     pod = state(made(), "telemock", restartCount=1)
-    found = judge(pod, None, Counters(0, 0, 0, 2))
+    found = judge(pod, None, SidecarCounters(0, 0, 0, 2))
     assert found.restarts == 3
     assert "ended 3 times" in found.problems[0] and "logs leader-0 -c telemock" in found.problems[0]
-    assert judge(state(made(), "telemock", restartCount=0), None, Counters(0, 0, 0)).problems == []
+    assert (
+        judge(state(made(), "telemock", restartCount=0), None, SidecarCounters(0, 0, 0)).problems
+        == []
+    )
 
 
-def test_hosts_that_a_profile_names_since_are_stale(tmp_path: Path, seen: Seen) -> None:
+def test_hosts_that_a_profile_names_since_are_stale(tmp_path: Path, seen: AppView) -> None:
     (tmp_path / "acme.yaml").write_text(PROFILE.read_text())
     both = load_profiles(["cribl", tmp_path / "acme.yaml"])
     newer = seen._replace(rules=both)
@@ -191,7 +194,7 @@ def test_every_reason_reads_without_its_pod() -> None:
 
 
 def test_refused_certificates_name_the_annotation() -> None:
-    assert "telemock.io/trust" in judge(made(), None, Counters(3, 0, 0)).problems[0]
+    assert "telemock.io/trust" in judge(made(), None, SidecarCounters(3, 0, 0)).problems[0]
 
 
 def test_who_is_watched() -> None:
@@ -221,7 +224,7 @@ def test_what_is_no_sidecars_metrics(text: str) -> None:
 
 
 @pytest.fixture
-def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
+def sidecar(tmp_path: Path) -> Iterator[RunningSidecar]:
     data, logs = tmp_path / "data", tmp_path / "logs"
     app = start_app(data, logs)
     try:
@@ -233,7 +236,7 @@ def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
             app.child.stop()
 
 
-def test_counters_of_a_real_sidecar(sidecar: Sidecar) -> None:
+def test_counters_of_a_real_sidecar(sidecar: RunningSidecar) -> None:
     text = httpx.get(f"{sidecar.health}/metrics", trust_env=False).text
     found = counters(text)
     assert found is not None and found[:2] == (0, 0)
@@ -253,13 +256,13 @@ def test_counters_of_a_real_sidecar(sidecar: Sidecar) -> None:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+def api() -> Iterator[KubeApi]:
     with cluster() as api:
         yield api
 
 
 @needs_cluster
-def test_pods_of_a_real_namespace(api: Api) -> None:
+def test_pods_of_a_real_namespace(api: KubeApi) -> None:
     with namespace(api, "a1-status") as space:
         pods = path("api", "v1", "namespaces", space, "pods")
         pod = made("loopback")
@@ -286,7 +289,7 @@ def test_pods_of_a_real_namespace(api: Api) -> None:
 
 
 @needs_image
-def test_the_sidecar_is_asked_through_the_api_server(api: Api, sidecar: Sidecar) -> None:
+def test_the_sidecar_is_asked_through_the_api_server(api: KubeApi, sidecar: RunningSidecar) -> None:
     port = httpx.URL(sidecar.health).port
     assert port
     with namespace(api, "a1-asked") as space:

@@ -9,11 +9,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_RECORD
 from app.contract.record import Endpoint
-from app.contract.settings import SettingError
 from app.mock import spans as module
 from app.mock.request import Arrived
-from app.mock.spans import Answered, PodNames, Span, Telemetry, otel
+from app.mock.spans import AnsweredRequest, Span, Telemetry
 from app.otel.metrics import Metrics
+from app.otel.settings import read
 from app.profiles import load_profiles
 from tests.collector import Collector
 from tests.collector import collector as collecting
@@ -22,7 +22,6 @@ SECRET = "canary-lic-0123456789"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 RULES = load_profiles(["cribl"])
 SAFE = next(p.safe_query for p in RULES.profiles)
-LAPTOP = PodNames()
 RECORD = "ab" * 16 + "-7"
 
 
@@ -46,7 +45,7 @@ def asked(**changes: object) -> Arrived:
     )
 
 
-def answered(span: Span, **changes: object) -> Answered:
+def answered(span: Span, **changes: object) -> AnsweredRequest:
     given = {
         "asked": asked(),
         "action": "mock",
@@ -59,7 +58,7 @@ def answered(span: Span, **changes: object) -> Answered:
         "status": 200,
         "error": "",
     }
-    return Answered(span, **(given | changes))  # type: ignore[arg-type]
+    return AnsweredRequest(span, **(given | changes))  # type: ignore[arg-type]
 
 
 class Exported(NamedTuple):
@@ -103,8 +102,8 @@ def asking(collector: Collector) -> dict[str, str]:
 
 @contextmanager
 def telling(environ: Mapping[str, str], metrics: Metrics | None = None) -> Iterator[Telemetry]:
-    read = otel(environ, service="telemock-app", container="app", pod=LAPTOP, boot="b")
-    told = Telemetry(read, metrics or Metrics("app"), lambda: Masker(RULES, b"k" * 32, "id"))
+    otel = read(environ, service="telemock-app", version="1", resource={"service.instance.id": "b"})
+    told = Telemetry(otel, metrics or Metrics("app"), lambda: Masker(RULES, b"k" * 32, "id"))
     told.start()
     try:
         yield told
@@ -224,8 +223,8 @@ def test_too_many_drop_spans_and_no_counts(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(module, "WAITING", 3)
     metrics = Metrics("app")
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
-    read = otel(environ, service="s", container="app", pod=LAPTOP, boot="b")
-    told = Telemetry(read, metrics, lambda: Masker(RULES))  # never started
+    otel = read(environ, service="s", version="1", resource={"service.instance.id": "b"})
+    told = Telemetry(otel, metrics, lambda: Masker(RULES))  # never started
     for _ in range(10):
         told.answered(answered(told.begin("")))
     told.settle()
@@ -252,31 +251,3 @@ def test_a_dead_endpoint_costs_no_time() -> None:
         started = time.monotonic()
         told.answered(answered(told.begin("")))
     assert time.monotonic() - started < 6  # what close was given, and a little
-
-
-def test_the_resource_is_the_pod() -> None:
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}
-    pod = PodNames("telemock", "telemock-abc", "u-1", "node-1")
-    resource = otel(
-        environ, service="telemock-injector", container="injector", pod=pod, boot="b"
-    ).resource
-    assert {k: v for k, v in resource.items() if k.startswith(("k8s", "service.i"))} == {
-        "k8s.namespace.name": "telemock",
-        "k8s.pod.name": "telemock-abc",
-        "k8s.pod.uid": "u-1",
-        "k8s.node.name": "node-1",
-        "k8s.container.name": "injector",
-        "service.instance.id": "telemock.telemock-abc.injector",
-    }
-    assert (resource["service.name"], bool(resource["service.version"])) == (
-        "telemock-injector",
-        True,
-    )
-
-
-def test_a_wrong_variable_is_named() -> None:
-    with pytest.raises(SettingError, match="OTEL_EXPORTER_OTLP_ENDPOINT"):
-        otel(
-            {"OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://h"},
-            service="s", container="app", pod=LAPTOP, boot="b",
-        )  # fmt: skip

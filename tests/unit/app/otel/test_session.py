@@ -122,7 +122,9 @@ def test_it_is_not_asked_for_ever(server: Collector) -> None:
     assert len(server.requests) == TRIES
 
 
-@pytest.mark.parametrize("after", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize(
+    "after", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"]
+)
 def test_it_is_not_waited_for_beyond_the_timeout(server: Collector, after: str) -> None:
     server.answer = lambda _: Answer(503, b"", (("retry-after", after),))
     begun = time.monotonic()

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from app.contract.record import Workload
 from app.contract.settings import SettingError
-from app.otel.settings import DEFAULT_ENDPOINT, Otel, read, shown
+from app.otel.settings import DEFAULT_ENDPOINT, Otel, read, resource_of, shown
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 HERE = {ENDPOINT: "http://127.0.0.1:4318"}
@@ -212,3 +213,16 @@ def test_certificates_are_read_at_the_start(tmp_path: Path) -> None:
     assert "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE" in refused(**HERE, **names)
     bundle.write_text("no certificate")
     assert "OTEL_EXPORTER_OTLP_CERTIFICATE" in refused(**HERE, **names)
+
+
+def test_a_process_is_named_by_its_pod_else_by_its_start() -> None:
+    pod = Workload("telemock", "telemock-abc", "u-1", "node-1")
+    assert resource_of(pod, "injector", "b") == {
+        "k8s.namespace.name": "telemock",
+        "k8s.pod.name": "telemock-abc",
+        "k8s.pod.uid": "u-1",
+        "k8s.node.name": "node-1",
+        "k8s.container.name": "injector",
+        "service.instance.id": "telemock.telemock-abc.injector",
+    }
+    assert resource_of(Workload(node="here"), "app", "b") == {"service.instance.id": "b"}

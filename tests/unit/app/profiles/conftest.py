@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.contract.rules import Profile
-from app.profiles import Problem, ProfileError, load_profiles
+from app.profiles import ProfileError, ProfileProblem, load_profiles
 
 HEAD = """\
 id: acme
@@ -18,7 +18,7 @@ hosts: [t.acme.example, .acme.test]
 RULES = "rules: [{id: all, action: observe}]\n"
 
 Compiled = Callable[[str], Profile]
-Refused = Callable[[str], list[Problem]]
+Refused = Callable[[str], list[ProfileProblem]]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def compiled(tmp_path: Path) -> Compiled:
 def refused(tmp_path: Path) -> Refused:
     """The problems of this text, which is the whole file; the file's name is left out of them."""
 
-    def problems(text: str) -> list[Problem]:
+    def problems(text: str) -> list[ProfileProblem]:
         path = tmp_path / "acme.yaml"
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ProfileError) as caught:

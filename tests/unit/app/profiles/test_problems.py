@@ -2,12 +2,12 @@
 
 import pytest
 
-from app.profiles import Problem, ProfileError
+from app.profiles import ProfileError, ProfileProblem
 from app.profiles.problems import place, shown
 
 
 def test_problem_reads_as_file_place_sentence_and_hint() -> None:
-    problem = Problem(
+    problem = ProfileProblem(
         "cribl.yaml", "rules[2].action", "'mok'", "'mok' is not an action", "write mock"
     )
     assert str(problem) == "cribl.yaml: rules[2].action: 'mok' is not an action\n\nhint: write mock"
@@ -15,7 +15,7 @@ def test_problem_reads_as_file_place_sentence_and_hint() -> None:
 
 
 def test_error_has_every_problem() -> None:
-    error = ProfileError([Problem("a", "x", "", "one"), Problem("b", "y", "", "two")])
+    error = ProfileError([ProfileProblem("a", "x", "", "one"), ProfileProblem("b", "y", "", "two")])
     assert str(error) == "a: x: one\n\nb: y: two"
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from app.profiles import ProfileError
-from app.profiles.read import FILE_CAP, Source, built_in, document, find
+from app.profiles.read import FILE_CAP, ProfileSource, built_in, document, find
 
 
-def problem_of(source: Source) -> str:
+def problem_of(source: ProfileSource) -> str:
     with pytest.raises(ProfileError) as caught:
         document(source)
     (problem,) = caught.value.problems
@@ -69,9 +69,9 @@ def test_sources_that_are_nothing_are_all_named(tmp_path: Path) -> None:
 def test_broken_files_are_refused(tmp_path: Path, data: bytes, expected: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(data)
-    assert expected in problem_of(Source(path, "x.yaml"))
+    assert expected in problem_of(ProfileSource(path, "x.yaml"))
 
 
 def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert problem_of(Source(tmp_path, "x.yaml")) == "cannot be read: is a directory"
-    assert "no such file" in problem_of(Source(tmp_path / "gone.yaml", "gone.yaml"))
+    assert problem_of(ProfileSource(tmp_path, "x.yaml")) == "cannot be read: is a directory"
+    assert "no such file" in problem_of(ProfileSource(tmp_path / "gone.yaml", "gone.yaml"))

@@ -15,9 +15,13 @@ def write(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def test_change_is_in_use_at_the_next_check(tmp_path: Path) -> None:
-    path = tmp_path / "acme.yaml"
-    write(path, HEAD + RULES)
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write(tmp_path / "acme.yaml", HEAD + RULES)
+    return tmp_path / "acme.yaml"
+
+
+def test_change_is_in_use_at_the_next_check(path: Path) -> None:
     profiles = ProfileSet([path])
     before = profiles.rules
     assert profiles.check() is False
@@ -28,17 +32,13 @@ def test_change_is_in_use_at_the_next_check(tmp_path: Path) -> None:
     assert profiles.check() is False
 
 
-def test_change_without_effect_changes_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "acme.yaml"
-    write(path, HEAD + RULES)
+def test_change_without_effect_changes_nothing(path: Path) -> None:
     profiles = ProfileSet([path])
     write(path, "# a comment\n" + HEAD + RULES)
     assert profiles.check() is False
 
 
-def test_bad_file_keeps_the_last_good_set_and_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "acme.yaml"
-    write(path, HEAD + RULES)
+def test_bad_file_keeps_the_last_good_set_and_says_so(path: Path) -> None:
     profiles = ProfileSet([path])
     good = profiles.rules
     write(path, HEAD + RULES.replace("observe", "mok"))
@@ -51,9 +51,7 @@ def test_bad_file_keeps_the_last_good_set_and_says_so(tmp_path: Path) -> None:
     assert profiles.error == ""
 
 
-def test_file_that_goes_away_is_an_error_until_it_is_back(tmp_path: Path) -> None:
-    path = tmp_path / "acme.yaml"
-    write(path, HEAD + RULES)
+def test_file_that_goes_away_is_an_error_until_it_is_back(path: Path) -> None:
     profiles = ProfileSet([path])
     path.unlink()
     assert profiles.check() is False

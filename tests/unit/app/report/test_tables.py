@@ -5,7 +5,7 @@ from app.report.tables import markdown_table, text_table
 
 def test_text_table() -> None:
     assert text_table(("name", "n"), [("a", 5), ("bb\n", 100)]) == (
-        "name      n\na         5\nbb\\x0a  100\n"
+        "name    n\na       5\nbb\\n  100\n"
     )
     assert text_table(("name", "n"), []) == "name  n\n"
 

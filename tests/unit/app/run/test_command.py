@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from app.run import command as run
+from app.run.summary import Sent
 from app.settings import load
 
 
@@ -76,3 +77,13 @@ def test_a_signal_to_us_reaches_the_command(number):
 def test_the_commands_own_streams_are_ours():
     one = waiting(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert one.communicate("through\n", 20)[0] == "through\n"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_hosts_of_connections_cannot_act_on_the_terminal(capsys, tmp_path, as_json):
+    host = "\x1b]0;owned\x07\x9b31m\x7f\u202e"
+    row = Sent(host=host, method="", endpoint="", action="", kind="tls_rejected", reason=host)
+    run._report([row], {host: 1}, tmp_path, 0, as_json)
+    printed = "".join(capsys.readouterr())
+    assert "owned" in printed
+    assert all(c.isprintable() or c == "\n" for c in printed)

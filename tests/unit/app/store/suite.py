@@ -1,7 +1,6 @@
 """What every store promises, as tests. A store's own test file subclasses StoreSuite and says how
 one is opened."""
 
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from tests.records import (
     log,
     spliced,
 )
+from tests.threads import in_threads
 from tests.unit.app.store.sequences import SequenceSuite
 
 
@@ -121,25 +121,15 @@ class StoreSuite(SequenceSuite, ABC):
         assert len(store.captures(CaptureQuery(since_ns=largest)).items) == 3
 
     def test_many_threads(self, store: Store) -> None:
-        failures: list[BaseException] = []
-
         def work(boot: str) -> None:
-            try:
-                for start in range(1, 101, 10):
-                    batch = incoming(*(exchange(n, boot=boot) for n in range(start, start + 10)))
-                    store.write(batch)
-                    store.write(batch)
-                    store.captures(CaptureQuery(limit=5))
-                    store.endpoints()
-            except BaseException as e:
-                failures.append(e)
+            for start in range(1, 101, 10):
+                batch = incoming(*(exchange(n, boot=boot) for n in range(start, start + 10)))
+                store.write(batch)
+                store.write(batch)
+                store.captures(CaptureQuery(limit=5))
+                store.endpoints()
 
-        threads = [threading.Thread(target=work, args=(f"{n:032x}",)) for n in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert failures == []
+        in_threads(work, (f"{n:032x}" for n in range(6)))
         assert store.stats().records == 600
         assert {(row.count, row.missing) for row in store.boots()} == {(100, 0)}
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.masking.documents import Documents
-from app.contract.masking.fields import Names
+from app.contract.masking.fields import SensitiveNames
 from app.contract.rules import Sensitive
 
-NAMES = Names(
+NAMES = SensitiveNames(
     [
         Sensitive("any", "lic", "mask"),
         Sensitive("body", "user.id", "drop"),
@@ -36,7 +36,7 @@ DOCUMENTS = [
     ('{"p":"{\\"lic\\": \\"x\\", \\"b\\":1.10}"}', '{"p":"{\\"lic\\": \\"***\\", \\"b\\":1.10}"}'),
     ('{"user[lic]":"x","lic[]":["x"]}', '{"user[lic]":"***","lic[]":"***"}'),
     ('{"a.lic":1,"\\uff4cic":2}', '{"a.lic":"***","\\uff4cic":"***"}'),
-    # Names as values.
+    # SensitiveNames as values.
     ('{"key":"lic","value":"x"}', '{"key":"lic","value":"***"}'),
     ('{"value":1.5,"n":1.0,"name":"Lic"}', '{"value":"***","n":1.0,"name":"Lic"}'),
     ('{"name":"Authorization","value":"Bearer x"}', '{"name":"Authorization","value":"***"}'),

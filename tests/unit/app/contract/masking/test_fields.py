@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.masking.fields import _REMEMBERED, SMALL, Names
+from app.contract.masking.fields import _REMEMBERED, SMALL, SensitiveNames
 from app.contract.masking.spelling import How
 from app.contract.rules import Sensitive
 
 
-def names(*fields: tuple[str, str, str]) -> Names:
-    return Names(Sensitive(*f) for f in fields)  # type: ignore[arg-type]
+def names(*fields: tuple[str, str, str]) -> SensitiveNames:
+    return SensitiveNames(Sensitive(*f) for f in fields)  # type: ignore[arg-type]
 
 
-def replaced(text: bytes, of: Names) -> tuple[bytes, list[tuple[How, str]]]:
+def replaced(text: bytes, of: SensitiveNames) -> tuple[bytes, list[tuple[How, str]]]:
     calls: list[tuple[How, str]] = []
 
     def replace(how: How, value: str) -> str:
@@ -27,7 +27,7 @@ LIC = names(("any", "lic", "token"))
 
 
 def test_every_product_has_sensitive_names() -> None:
-    common = Names()
+    common = SensitiveNames()
     for name in ("authorization", "cookie", "set-cookie", "x-api-key"):
         assert common.header.meaning(name) == "mask"
     for part in (common.query, common.body, common.header):

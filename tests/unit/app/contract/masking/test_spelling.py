@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.masking.fields import Names
+from app.contract.masking.fields import SensitiveNames
 from app.contract.masking.spelling import _REMEMBERED, LONGEST, Meanings, words
 from app.contract.rules import Sensitive
 
-NAMES = Names([Sensitive("any", "lic", "mask"), Sensitive("any", "user_id", "mask")])
+NAMES = SensitiveNames([Sensitive("any", "lic", "mask"), Sensitive("any", "user_id", "mask")])
 
 SENSITIVE = [
     "lic",

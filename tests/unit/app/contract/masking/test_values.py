@@ -1,9 +1,9 @@
-from app.contract.masking.fields import MASK, Names
+from app.contract.masking.fields import MASK, SensitiveNames
 from app.contract.masking.values import Values, note
 
 
 def values() -> Values:
-    return Values(Names(), lambda value: f"tok_{len(value):024}")
+    return Values(SensitiveNames(), lambda value: f"tok_{len(value):024}")
 
 
 def test_a_value_is_remembered_and_replaced() -> None:
@@ -13,7 +13,7 @@ def test_a_value_is_remembered_and_replaced() -> None:
     assert some.found == {"secret-1": MASK, "secret-2": MASK, "secret-3": token}
     for masked in ("", MASK, token):  # of a token no token is made
         assert some.secret("token", masked) == masked
-    assert Values(Names(), None).secret("token", "secret-3") == MASK
+    assert Values(SensitiveNames(), None).secret("token", "secret-3") == MASK
 
 
 def test_what_a_sidecar_masked_stays() -> None:

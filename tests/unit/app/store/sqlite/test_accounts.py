@@ -1,25 +1,13 @@
 """How accounts merge in the file; what they mean is in the suite."""
 
 import sqlite3
-from collections.abc import Iterator
 from itertools import permutations
-from pathlib import Path
-
-import pytest
 
 from app.contract.account import Account
 from app.store import Told
 from app.store.sqlite.accounts import account_of, tell
-from app.store.sqlite.schema import open_writer
 
 BOOT = "ab" * 16
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    connection = open_writer(tmp_path / "store.sqlite")
-    yield connection
-    connection.close()
 
 
 def row(connection: sqlite3.Connection) -> Account:

@@ -2,23 +2,13 @@
 
 import random
 import sqlite3
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from app.store.sqlite import dedup
 from app.store.sqlite.dedup import Dedup
-from app.store.sqlite.schema import open_writer
 from tests.records import BOOT, OTHER_BOOT, exchange, incoming
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    connection = open_writer(tmp_path / "store.sqlite")
-    yield connection
-    connection.close()
 
 
 def runs(connection: sqlite3.Connection) -> list[tuple[int, int]]:

@@ -1,7 +1,6 @@
 """Names are numbered once, and a sender of endless names fills nothing but OTHER."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,8 @@ import pytest
 from app.store import OTHER
 from app.store.sqlite import ids
 from app.store.sqlite.ids import IdTable
-from app.store.sqlite.schema import open_writer
 from app.store.sqlite.store import SqliteStore
 from tests.records import exchange, incoming
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    connection = open_writer(tmp_path / "store.sqlite")
-    yield connection
-    connection.close()
 
 
 def test_one_number_a_name(connection: sqlite3.Connection) -> None:

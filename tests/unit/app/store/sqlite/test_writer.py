@@ -1,24 +1,14 @@
 """A dictionary that is trained once there is enough, and facets and forms that repeat."""
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from app.store.sqlite import writer as writing
 from app.store.sqlite.reader import Reader
-from app.store.sqlite.schema import open_writer
 from app.store.sqlite.writer import Writer
 from tests.lines import forms_of
 from tests.records import exchange, incoming
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    connection = open_writer(tmp_path / "store.sqlite")
-    yield connection
-    connection.close()
 
 
 def writer_on(connection: sqlite3.Connection) -> Writer:

@@ -1,0 +1,106 @@
+"""No command prints what a terminal acts on, whatever was captured and whatever is asked for."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import typer
+
+from app.cli.root import cli
+from app.contract.record import CaptureRecord, Endpoint, Message, decode
+from app.store.sqlite.store import SqliteStore
+from tests.records import BOOT, exchange, incoming, log, spliced
+from tests.unit.app.cli.conftest import Telemock, place, store, telemock
+
+__all__ = ["place", "store", "telemock"]  # fixtures
+
+EVIL = "\x1b]0;owned\x07\x9b31m\x7f\x85\u2028\u202e\rx"
+URL = f"https://cdn.cribl.io/{EVIL}?a={EVIL}"
+PRINTING = [
+    ["captures", "list"],
+    ["captures", "list", "--json"],
+    ["captures", "list", "--kind", "log"],
+    ["captures", "list", "--kind", "log", "--json"],
+    ["captures", "tail", "-F"],
+    ["captures", "tail", "-F", "--json"],
+    ["captures", "show", f"{BOOT}-1"],
+    ["captures", "show", f"{BOOT}-2"],
+    ["captures", "show", EVIL],
+    ["captures", "list", "--since", EVIL],
+    ["captures", "export", "--format", "ndjson"],
+    ["captures", "export", "--format", "csv"],
+    ["captures", "export", "--format", "har"],
+    ["report"],
+    ["report", "--json"],
+    ["fields"],
+    ["fields", "--json"],
+    ["rules", "check", "evil.yaml"],
+    ["rules", "check", "evil.yaml", "--json"],
+    ["rules", "check", EVIL],
+    ["rules", "explain", URL, "-H", f"a: {EVIL}"],
+    ["rules", "explain", URL, "-H", f"a: {EVIL}", "--json"],
+    ["inject", "-f", "evil.yaml"],
+    ["version"],
+]
+# What `run` and `demo` print of captures is in the tests of `app.run.summary` and `app.demo.show`;
+# `status` needs a cluster; the others print nothing that was captured.
+ELSEWHERE = {"run", "demo", "status", "serve", "injector", "proxy"}
+_FIXED = {"boot", "kind", "action", "mode", "answered_by", "sender", "schema"}
+
+
+def planted(record: CaptureRecord) -> CaptureRecord:
+    """With the escapes at the end of every text of it that may be anything."""
+
+    def plant(node: Any, name: str = "") -> Any:
+        if isinstance(node, dict):
+            return {key: plant(value, key) for key, value in node.items()}
+        if isinstance(node, list | tuple):
+            return [plant(one, name) for one in node]
+        return node + EVIL if isinstance(node, str) and name not in _FIXED else node
+
+    return decode(msgspec.json.encode(plant(msgspec.to_builtins(record))))
+
+
+@pytest.fixture
+def evil(store: SqliteStore, place: Path) -> None:
+    named = ("reason", "detail", "judged_by", "trace_id", "span_id", "mask_key")
+    asked = exchange(1, destination=Endpoint(address="a"), **dict.fromkeys(named, "x"))
+    assert asked.request and asked.response and asked.response.body
+    asked.request.http_version = asked.response.http_version = asked.response.reason = "x"
+    asked.request.body = asked.response.body
+    said = Message(of="x", sender="client", body=asked.response.body)
+    records = [planted(r) for r in (asked, exchange(2, message=said), spliced(3), log(4, "x"))]
+    for one in records[:2]:  # a body that is decoded
+        assert one.response and one.response.body
+        one.response.body.text = json.dumps({EVIL: EVIL}, ensure_ascii=False)
+    store.write(incoming(*records))
+    profile = {EVIL: 1, "id": EVIL, "hosts": [EVIL], "rules": [{"path": EVIL}]}
+    (place / "evil.yaml").write_text(json.dumps(profile))
+
+
+def commands(group: typer.Typer) -> Iterator[str]:
+    for command in group.registered_commands:
+        yield command.name or getattr(command.callback, "__name__", "")
+
+
+def test_every_command_is_tried() -> None:
+    groups = {g.name: g.typer_instance for g in cli.registered_groups}
+    every = {("", name) for name in commands(cli)}
+    for group, inner in groups.items():
+        assert group and inner
+        every |= {(group, name) for name in commands(inner)}
+    tried = {(a[0], a[1]) if a[0] in groups else ("", a[0]) for a in PRINTING}
+    assert every - tried == {("", name) for name in ELSEWHERE}
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=lambda a: ascii(" ".join(a)))
+def test_no_command_prints_what_a_terminal_acts_on(
+    telemock: Telemock, evil: None, arguments: list[str]
+) -> None:
+    done = telemock(*arguments)
+    printed = (done.out + done.err).replace("\r\n", "\n").removeprefix("\ufeff")
+    assert "owned" in printed or arguments == ["version"]
+    assert not [c for c in printed if not c.isprintable() and c not in "\n"]

@@ -1,0 +1,25 @@
+"""Texts that a spreadsheet takes for formulas, or for two cells."""
+
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@a",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "\uff1d1",
+    "=cmd|' /C calc'!A0",
+    "\uff0b1",
+    "\uff0d1",
+    "\uff20a",
+    "  =1",
+    "\xa0=1",
+    "\u3000@a",
+    "\x0b=1",
+    "\ufeff=1",
+    "\u200b=1",
+    " \u200e-1",
+    "\nx",
+]

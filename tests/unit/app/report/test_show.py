@@ -1,0 +1,52 @@
+"""app/report/show.py: the report as text and as Markdown, whatever was captured."""
+
+from pathlib import Path
+
+from app.contract.account import Account
+from app.contract.record import REASONS
+from app.report.build import build
+from app.report.show import markdown, text
+from app.store import Store, Told
+from app.store.sqlite.store import SqliteStore
+from tests.records import BOOT, OTHER_BOOT, exchange, incoming
+
+
+def test_text_says_all_and_carries_no_escape(store: Store) -> None:
+    shown = text(build(store, dropped={"spool_full": 3}))
+    for part in ("cdn.cribl.io", "4.17.0", "query.fc.new", "gone", "leader-1", "(not opened)",
+                 "refused our certificate", REASONS["upstream_unreachable"],
+                 REASONS["spool_full"], "missing"):  # fmt: skip
+        assert part in shown
+    assert "\x1b" not in shown and r"evil\x1b[2J" in shown
+
+
+def test_why_records_are_missing(store: Store) -> None:
+    account = Account(boot=OTHER_BOOT, numbered=9, lost={"spool_full": 2, "of_tomorrow": 3})
+    store.write(incoming(exchange(1, boot=OTHER_BOOT)), [Told(account, "", "")])
+    rows = {m.boot: m for m in build(store).missing}
+    assert (rows[BOOT].missing, rows[BOOT].lost) == (1, {})  # perhaps on its way
+    assert (rows[OTHER_BOOT].missing, rows[OTHER_BOOT].lost) == (5, account.lost)
+    account.ended = True
+    store.write([], [Told(account, "", "")])
+    assert {m.boot: m.missing for m in build(store).missing} == {BOOT: 1, OTHER_BOOT: 8}
+    shown = text(build(store))
+    assert f"3: {REASONS['killed']}" in shown and f"2: {REASONS['spool_full']}" in shown
+    assert "3: of_tomorrow" in shown
+
+
+def test_markdown_is_inert(store: Store) -> None:
+    shown = markdown(build(store))
+    assert "## What left\n\n| host |" in shown
+    assert "<img" not in shown and "\x1b" not in shown
+    (line,) = [line for line in shown.splitlines() if "evil" in line]
+    assert line.replace("\\|", "").count("|") == 7
+
+
+def test_empty(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "empty.sqlite")
+    try:
+        report = build(store)
+    finally:
+        store.close()
+    assert report.count == 0
+    assert "Nothing was recorded." in text(report) and "Nothing was recorded." in markdown(report)
