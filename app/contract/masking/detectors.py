@@ -28,6 +28,9 @@ class Detector(NamedTuple):
     # What must not stand before or behind it: letters, digits and underscores; for numbers signs
     # and points too; nothing.
     alone: Literal["word", "number", ""] = "word"
+    hint: str = (
+        ""  # part of the pattern, for the first look, which a long one without a start slows
+    )
 
 
 def _base62(number: int) -> str:
@@ -149,7 +152,8 @@ DETECTORS = (
     Detector(
         "Azure storage key", "", "[A-Za-z0-9+/]{76}\\+ASt[A-Za-z0-9+/]{6}==",
         ("c2FuYXJ5" * 9 + "|abcd+ASt" "abcdef==",),
-        ("c2FuYXJ5" * 9 + "abcd+XYZabcdef==", "+AStabcdef=="), alone="",
+        ("c2FuYXJ5" * 9 + "abcd+XYZabcdef==", "+AStabcdef=="),
+        alone="", hint="\\+ASt[A-Za-z0-9+/]{6}==",
     ),
     Detector(
         "Azure client secret", "", "[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}",

@@ -96,7 +96,20 @@ class Documents(Values):
         while written[at] != "}":
             here, begins = path, at
             if member := plain_member(written, at):  # most are: in a third of the time
-                key, value, at, end, following = member
+                key, value, number = member.groups()
+                following = member.end()
+                if number is not None:
+                    if (
+                        len(number) < _SECRET > len(key)
+                        and not of_field
+                        and key.lower() not in _VALUED
+                        and meaning(key) is None
+                    ):
+                        at = following
+                        continue
+                    (at, end), value = member.span(3), ""
+                else:
+                    at, end = member.start(2) - 1, member.end(2) + 1
             else:
                 key, at = string(written, at)
                 at, value = blank(written, blank(written, at) + 1), None

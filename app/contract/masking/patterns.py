@@ -4,6 +4,7 @@ The search is google-re2's, over Latin-1 bytes: its time grows with the text alo
 wherever its letters stand; `name_at` says which name that is, for its owner to judge.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -45,7 +46,7 @@ _PATTERN = (
     # Authorization credentials without their name
     rb"|(?:^|[^a-z0-9_-])(?:bearer|basic)(?:\s|%20|\+)+(?P<cred>[a-z0-9._~+/=-]{8,})"
 )
-_MEMORY = 32 << 20  # bytes that a search for many patterns may take: with too few it finds none
+_MEMORY = (4 << 20, 16 << 20, 64 << 20)  # bytes that hostile text makes a search take at most
 _GROUPS = re.findall(r"\(\?P<([a-z]+)>", _PATTERN.decode())
 _MAYBE = (
     rb"NAMES(?:[^a-z0-9_-]|$)"
@@ -74,7 +75,7 @@ class Searches:
         spelled = sorted({_spelled(n) for n in names if n} - {b""}, key=len, reverse=True)
         # Longest first, so that `set-cookie` is not read as `cookie`.
         either = b"(?:" + b"|".join(spelled) + b")" + _NUMBER
-        self._maybe = either_of([b"(?i:%b)" % _MAYBE.replace(b"NAMES", either), *or_else])
+        self._maybe = either_of([b"(?i:%b)" % _MAYBE.replace(b"NAMES", either), *or_else], b"://a@")
         self._given = compiled(_PATTERN.replace(b"BEHIND", _BEHIND).replace(b"NAMES", either))
 
     def maybe(self, data: bytes) -> bool:
@@ -118,16 +119,21 @@ def narrowed(data: bytes) -> tuple[bytes, list[tuple[int, int]]]:
     return bytes(out + data[done:]), moved
 
 
-def either_of(patterns: Iterable[bytes]) -> Any:
-    """A search that says in one pass which of the patterns stand in a text."""
-    found = re2.Set.SearchSet(_options(_MEMORY))
-    for pattern in patterns:
-        found.Add(pattern)
-    found.Compile()
-    return found
+def either_of(patterns: Sequence[bytes], example: bytes) -> Any:
+    """A search that says in one pass which of the patterns stand in a text; one does in `example`.
+    With too little memory it would find none, whatever the text."""
+    for memory in _MEMORY:
+        found = re2.Set.SearchSet(_options(memory))
+        for pattern in patterns:
+            found.Add(pattern)
+        with contextlib.suppress(re2.error):
+            found.Compile()
+            if found.Match(example):
+                return found
+    raise ValueError(f"{len(patterns)} patterns cannot be searched for at once")
 
 
-def _options(memory: int = 8 << 20) -> Any:
+def _options(memory: int) -> Any:
     """Of a search over Latin-1 bytes that may take so many bytes of memory."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
@@ -137,7 +143,11 @@ def _options(memory: int = 8 << 20) -> Any:
 
 
 def compiled(pattern: bytes) -> Any:
-    return re2.compile(pattern, _options())
+    """RE2 of bytes."""
+    for memory in _MEMORY:
+        with contextlib.suppress(re2.error):
+            return re2.compile(pattern, _options(memory))
+    raise ValueError(f"a pattern of {len(pattern)} bytes cannot be compiled")
 
 
 def _spelled(name: str) -> bytes:

@@ -88,19 +88,11 @@ def next_(text: str, at: int) -> int:
     return blank(text, at + 1) if text[at] == "," else at
 
 
-def plain_member(text: str, at: int) -> tuple[str, str, int, int, int] | None:
-    """The name and the value of the member that begins here ("" where it is no string), where the
-    value begins and ends, and the next member begins; None where either is written in another way
-    than it reads, or has members itself."""
-    found = _MEMBER.match(text, at)
-    if found is None:
-        return None
-    value = found.group(2)
-    if value is not None:
-        start, end = found.span(2)
-        return found.group(1), value, start - 1, end + 1, found.end()
-    start, end = found.span(3)
-    return found.group(1), "", start, end, found.end()
+def plain_member(text: str, at: int) -> re.Match[str] | None:
+    """The member that begins here, up to where the next one begins: its name, and its value as a
+    string or as anything else. None where either is written in another way than it reads, or has
+    members itself."""
+    return _MEMBER.match(text, at)
 
 
 def numbers(text: str, at: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.masking.patterns import Searches, as_owned, narrowed
+from app.contract.masking.patterns import Searches, as_owned, compiled, either_of, narrowed
 
 SEARCHES = Searches(["lic", "api_key", "a.b[é]+", "cookie"])
 
@@ -55,3 +55,13 @@ def test_hostile_text_takes_linear_time(unit: bytes) -> None:
     SEARCHES.maybe(text)
     SEARCHES.given(text, 0)
     assert time.process_time() - began < 5
+
+
+def test_a_search_takes_the_memory_that_it_needs() -> None:
+    """With too little it would find nothing, and say nothing."""
+    many = Searches([f"name_{number}_of_a_field" for number in range(3000)])
+    assert many.maybe(b"a name-2999-of-a-field=1") and not many.maybe(b"a name_3000_of_a_field=1")
+    with pytest.raises(ValueError, match="a pattern of 4"):
+        compiled(b"(a|b")
+    with pytest.raises(ValueError, match="2 patterns"):
+        either_of([b"a", b"b"], b"c")
