@@ -19,7 +19,7 @@ from app.otel.metrics import Metrics
 SWEEP_S = 1.0
 LIGHT = 16 * 1024  # bytes that a connection may hold however much the others hold
 LEFT = 64  # closed connections after which memory is given back
-GIVE_BACK_S = 5.0  # between two times: it takes some 50 ms
+GIVE_BACK_S = 5.0  # between two times: it takes some 50 ms; after as many evictions, at once
 FILES_EACH = 3  # open files per connection: its own, one to the real host, one spare
 FILES_OURS = 64  # for the rest of the process
 
@@ -73,7 +73,7 @@ class Memory:
         self._guests: dict[Guest, _Seen] = {}
         self._held = 0
         self._most = 0
-        self._left = 0  # closed connections since memory was given back
+        self._left = self._evicted = 0  # connections since memory was given back
         self._gave_back = 0.0
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -100,8 +100,7 @@ class Memory:
             if idle is None:
                 self.exceeded("connections")
                 return False
-            idle.evict("connections")
-            self.leave(idle)
+            self._evict(idle, "connections")
         self._guests[guest] = _Seen()
         return True
 
@@ -127,6 +126,11 @@ class Memory:
         if self._sweeping is not None:
             self._sweeping.cancel()
 
+    def _evict(self, guest: Guest, bound: str) -> None:
+        guest.evict(bound)
+        self.leave(guest)
+        self._evicted += 1
+
     def _idlest(self) -> Guest | None:
         known = None
         for guest in sorted(self._guests, key=lambda x: x.active):
@@ -144,8 +148,7 @@ class Memory:
                 return
             # Bytes that have just arrived weigh a tenth of those that lie for a second.
             guest = max(heavy, key=lambda x: self._guests[x].size * (now - x.active + 0.1))
-            guest.evict("held")
-            self.leave(guest)
+            self._evict(guest, "held")
 
     def _sweep(self) -> None:
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
@@ -156,12 +159,13 @@ class Memory:
         now = self._clock()
         for guest in list(self._guests):
             if late := self._late(guest, now):
-                guest.evict(late)
-                self.leave(guest)
+                self._evict(guest, late)
             else:
                 self.weigh(guest)
-        if self._left > LEFT and now - self._gave_back > GIVE_BACK_S:
-            self._left, self._gave_back = 0, now
+        many = self._left > LEFT and now - self._gave_back > GIVE_BACK_S
+        if many or self._evicted > LEFT:
+            self._left = self._evicted = 0
+            self._gave_back = now
             _give_back()
 
     def _late(self, guest: Guest, now: float) -> str:

@@ -227,7 +227,7 @@ class _Reader:
         """The text, and the documents in it, plain or as base64."""
         data = value.encode("utf-8", "replace") if value.lstrip()[:1] in ("{", "[") else None
         if data is None and len(value) >= 8:
-            data = _unbase64(value)
+            data = unbase64(value)
         found = None if data is None else self._documents(data)
         return Several((value, found)) if isinstance(found, dict | list) else value
 
@@ -310,11 +310,11 @@ def embedded(value: str) -> Any:
     # `{` and `[` become `e` and `W`, then one of these: so other strings need no decoding.
     if len(value) < 8 or value[0] not in "eW" or value[1] not in "wxyz0123456789-_+/":
         return NOT_JSON
-    data = _unbase64(value)
+    data = unbase64(value)
     return NOT_JSON if data is None else json(data)
 
 
-def _unbase64(value: str) -> bytes | None:
+def unbase64(value: str) -> bytes | None:
     digits = value.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)

@@ -4,32 +4,30 @@ Called by the sidecar's shipper and by the mock with every record, before it is 
 stored or sent, and by both halves for operational log lines and span attributes.
 """
 
-import base64
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
-from urllib.parse import quote_plus, unquote, unquote_plus
-
-import msgspec
+from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
-from app.contract.masking.fields import MASK, SMALL, TOKEN, How, SensitiveNames, tokens
+from app.contract.masking.documents import Documents
+from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, tokens
+from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
-    DEPTH,
     NESTED,
     claims_text,
-    hides,
     is_text,
     may_nest,
-    scalars,
     sweep,
     swept,
     values_of,
     withhold,
 )
-from app.contract.masking.traces import chased, contained, loose, traces
+from app.contract.masking.traces import loose, traces
+from app.contract.masking.values import note
 from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, first, short, text
 from app.contract.rules import RuleSet, Sensitive
 
+_CUT = "…".encode()
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -43,7 +41,11 @@ class Masker:
         self._key_id = key_id
         self._profiles = {p.id: SensitiveNames(p.sensitive) for p in rules.profiles}
         self._safe = {
-            p.id: frozenset(n.lower() for n in p.safe_query) - self._profiles[p.id].query.keys()
+            p.id: frozenset(
+                n.lower()
+                for n in p.safe_query
+                if self._profiles[p.id].query.meaning(n) in (None, "keep")
+            )
             for p in rules.profiles
         }
         self._common = SensitiveNames()
@@ -93,7 +95,7 @@ class Masker:
 
         def masked(how: How, value: str) -> str:
             for part in loose(value):
-                _note(found, part, MASK)
+                note(found, part, MASK)
             return MASK
 
         line = text(self._every.replace(data, masked))
@@ -118,13 +120,7 @@ class Masker:
         return self.line(head) + mark + "&".join(shown) + (hash_ and hash_ + MASK)
 
 
-def _note(found: dict[str, str], value: str, by: str) -> None:
-    """Remembers a value to be removed elsewhere."""
-    if chased(value):
-        found.setdefault(value, by)
-
-
-class _Record:
+class _Record(Documents):
     """The masking of one record: first every field under a sensitive name, then the traces that the
     values found there left elsewhere."""
 
@@ -135,14 +131,9 @@ class _Record:
         token: Callable[[str], str] | None,
         decoders: tuple[str, ...],
     ) -> None:
-        self.names = names
+        super().__init__(names, token)
         self.every = every
-        self.token = token
         self.decoders = decoders
-        self.found: dict[str, str] = {}  # value -> what stands in its place
-        self.tokens: set[str] = set()
-        self.changed = False  # by `node` and what it calls
-        self.masked_before = False  # a token must not become the token of a token
 
     def mask(self, record: CaptureRecord) -> None:
         names = self.names
@@ -152,7 +143,7 @@ class _Record:
         if request is not None:
             request.query, asked, query = self.pairs(request.query, "query")
             request.headers, _, headers = self.pairs(request.headers, "header")
-            if names.path:
+            if names.path.names:
                 request.path = self.path(request.path, record.route)
             lines += [request.path, query, headers]
             if request.body is not None:
@@ -173,49 +164,30 @@ class _Record:
 
     # First pass: what stands under a sensitive name.
 
-    def secret(self, how: How, value: str) -> str:
-        """What to put in the place of a value, which is remembered for the second pass."""
-        if not value or value == MASK or value in self.tokens:
-            return value  # text is looked at again after its fields were
-        if self.masked_before and TOKEN.fullmatch(value):
-            return value
-        by = MASK
-        if how == "token" and self.token is not None:
-            by = self.token(value)
-            self.tokens.add(by)
-        _note(self.found, value, by)
-        return "" if how == "drop" else by
-
     def pairs(
         self, pairs: list[Pair], part: Literal["query", "header"]
     ) -> tuple[list[Pair], str, str]:
         """The pairs masked, and their names and values, a line each."""
-        places, names = self.names.places(part, [name for name, _ in pairs])
+        places = self.places(pairs, part)
         masked = pairs
-        if places:
-            sensitive: dict[str, How] = getattr(self.names, part)
+        if places.at:
+            sensitive: Meanings = getattr(self.names, part)
             masked = pairs.copy()
-            for i in places:
-                shown, value = pairs[i]
-                name = shown.lower()
-                if name in _CREDENTIALS:
-                    self.credential(name, value)
-                masked[i] = (shown, self.secret(sensitive[name], value))
+            for i in places.at:
+                name, value = pairs[i]
+                if name.lower() in _CREDENTIALS:
+                    self.credential(name.lower(), value)
+                masked[i] = (name, self.secret(sensitive.meaning(name) or "mask", value))
         values = "\n".join([value for _, value in masked])
         if not may_nest(values):
-            return masked, names, values
-        nested = [i for i, (_, v) in enumerate(masked) if v[:1] in NESTED and i not in places]
+            return masked, places.names, values
+        taken = {*places.at, *places.kept}
+        nested = [i for i, (_, v) in enumerate(masked) if v[:1] in NESTED and i not in taken]
         if nested and masked is pairs:
             masked = pairs.copy()
         for i in nested:
-            masked[i] = (pairs[i][0], self.nested(pairs[i][1], 0))
-        return masked, names, "\n".join(values_of(masked))
-
-    def credential(self, name: str, value: str) -> None:
-        """Remembers what a credential consists of."""
-        # Attributes follow the cookie that is set.
-        for part in contained(value.partition(";")[0] if name == "set-cookie" else value):
-            _note(self.found, part, MASK)
+            masked[i] = (pairs[i][0], self.nested(pairs[i][1]))
+        return masked, places.names, "\n".join(values_of(masked))
 
     def path(self, path: str, route: str) -> str:
         """Segments that the route's template names (`{name}`), or that follow one of the name."""
@@ -223,8 +195,8 @@ class _Record:
         for i, step in enumerate(steps):
             named = template[i][1:-1] if i < len(template) and template[i][:1] == "{" else ""
             before = unquote(steps[i - 1]) if i else ""
-            how = self.names.path.get(named.lower()) or self.names.path.get(before.lower())
-            if how:
+            how = self.names.path.meaning(named) or self.names.path.meaning(before)
+            if how not in (None, "keep"):
                 steps[i] = self.secret(how, unquote(step))
         return "/".join(steps)
 
@@ -241,16 +213,20 @@ class _Record:
             return withhold(body)
         data, whole = opened
         body.truncated |= not whole
-        kind, found = bodies.parse(data, claimed, self.decoders)
+        if b"%" in data:
+            self.encoded(data)
+        kind, _ = bodies.parse(data, claimed, self.decoders)
         masked: bytes | None
         if kind == "form":
             masked = self.form(data)
         elif kind != "text":
-            masked = self.documents(data, found)
+            masked = self.json(data)
         else:
             masked = self.unparsed(data, claimed)
         if masked is None:
             return withhold(body)
+        if body.truncated:
+            masked = self.names.cut(masked, self.text_secret)
         if masked != data or body.base64 is not None:
             bodies.store(body, masked)
         elif len(self.found) == known and len(data) <= SMALL:
@@ -260,135 +236,48 @@ class _Record:
         """Text of which only the names are understood; None when it is no text and something
         sensitive may be in it."""
         if is_text(data):
-            return self.nested(data.decode(), 0).encode() if data else data
+            return self.nested(data.decode()).encode() if data else data
         # UTF-16 is no binary, and none of its names can be found.
         if self.names.reads_bodies or (b"\0" in data and claims_text(kind)):
             return None
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
-    def text_secret(self, how: How, value: str) -> str:
-        if value in self.tokens:  # text is looked at again after its fields were
-            return value
-        for part in loose(value):
-            _note(self.found, part, MASK)
-        return self.secret(how, value)
-
-    def documents(self, data: bytes, found: list[Any]) -> bytes:
-        """JSON, one value a line; the same bytes when there was nothing to mask."""
-        if not self.names.maybe(data) and not hides(data):
-            return data
-        self.changed = False
-        masked = [self.node(d, "", 0) for d in found]
-        # Of two fields of one name the document has the last: the other is in the text only.
-        if self.changed or self.names.replace(data, self.text_secret) != data:
-            return b"\n".join(map(msgspec.json.encode, masked))
-        return data
-
-    def node(self, node: Any, path: str, depth: int) -> Any:
-        if isinstance(node, str):
-            return self.nested(node, depth) if node else node
-        if not isinstance(node, dict | list):
-            return node
-        if depth > DEPTH:
-            self.changed = True
-            return MASK
-        if isinstance(node, list):
-            return [self.node(n, path, depth + 1) for n in node]
-        masked = {}
-        for key, value in node.items():
-            name = key.lower()
-            here = path
-            if self.names.paths and not name.isdigit():
-                here = f"{path}.{name}" if path else name
-            how = self.names.of_field(name, here)
-            if how is None:
-                masked[key] = self.node(value, here, depth + 1)
-            else:
-                masked[key] = self.leaf(how, value)
-                self.changed |= masked[key] != value
-        return masked
-
-    def foreign(self, node: Any, depth: int) -> Any:
-        """A document of which nobody knows which part of a message it stands for: pairs may be
-        those of a query or headers."""
-        if isinstance(node, str):
-            return self.nested(node, depth) if node else node
-        if depth > DEPTH:
-            return MASK if isinstance(node, dict | list) else node
-        if isinstance(node, dict):
-            return {n: self._named(n, v, depth) for n, v in node.items()}
-        if not isinstance(node, list):
-            return node
-        if len(node) == 2 and isinstance(node[0], str):
-            return [node[0], self._named(node[0], node[1], depth)]
-        return [self.foreign(n, depth + 1) for n in node]
-
-    def _named(self, name: str, value: Any, depth: int) -> Any:
-        how = self.names.meaning(name)
-        return self.foreign(value, depth + 1) if how is None else self.leaf(how, value)
-
-    def leaf(self, how: How, value: Any) -> Any:
-        if value is None or isinstance(value, str):
-            return self.secret(how, value) if value else value
-        whole = msgspec.json.encode(value).decode()
-        for inner in scalars(value):
-            _note(self.found, inner, MASK)
-        return self.secret(how, whole)
-
-    def nested(self, value: str, depth: int) -> str:
-        """A text value: JSON or base64 JSON in it is read, else names are looked for."""
-        if depth <= DEPTH and value[0] in NESTED:
-            coded = value[0] in "eW"
-            inner = bodies.embedded(value) if coded else bodies.json(value)
-            if isinstance(inner, dict | list):
-                before, self.changed = self.changed, False
-                masked = msgspec.json.encode(self.node(inner, "", depth + 1))
-                if self.changed:
-                    return base64.b64encode(masked).decode() if coded else masked.decode()
-                self.changed = before
-                return value
-        data = value.encode()
-        if self.names.maybe(data):
-            masked = self.names.replace(data, self.text_secret)
-            if masked != data:
-                self.changed = True
-                return text(masked)
-        return value
-
-    def form(self, data: bytes) -> bytes:
-        """Fields whose value changed are written anew, the others stay as they came."""
-        fields = data.decode().split("&")
-        for i, field in enumerate(fields):
-            name, equals, value = field.partition("=")
-            plain = unquote_plus(value)
-            how = self.names.body.get(unquote_plus(name).lower())
-            if equals and plain:
-                new = self.secret(how, plain) if how else self.nested(plain, 0)
-                if new != plain:
-                    fields[i] = f"{name}={quote_plus(new, safe='*')}"
-        masked = "&".join(fields).encode()
-        # A form in name only, such as cut JSON with a `=` in it.
-        return self.names.replace(masked, self.text_secret) if self.names.maybe(masked) else masked
-
     def texts(self, record: CaptureRecord, read: str) -> bool:
         """URLs and `name=value` in values whose own name is not sensitive, of which `read` is all.
         Whether there may be any."""
         request, response = record.request, record.response
-        if maybe := self.names.maybe(read.encode()):
+        for line in read.split("\n") if "%" in read else ():
+            if "%" in line:
+                self.encoded(line.encode())
+        maybe = "…\n" in read or read.endswith("…") or self.names.maybe(read.encode())
+        maybe = maybe or (request is not None and self.places(request.query, "query").odd)
+        if maybe:
             if request is not None:
                 request.path = self.text(request.path)
-                request.query = [(n, self.text(v)) for n, v in request.query]
-                request.headers = [(n, self.text(v)) for n, v in request.headers]
+                request.query = self.pair_texts(request.query, "query")
+                request.headers = self.pair_texts(request.headers, "header")
             if response is not None:
                 response.reason = short(self.text(response.reason))
-                response.headers = [(n, self.text(v)) for n, v in response.headers]
+                response.headers = self.pair_texts(response.headers, "header")
         if record.detail:
             record.detail = self.text(record.detail, self.every)
         if record.log is not None:
             record.log.message = self.text(record.log.message, self.every)
         return maybe
 
+    def places(self, pairs: list[Pair], part: Literal["query", "header"]) -> Places:
+        return self.names.places(part, [name for name, _ in pairs])
+
+    def pair_texts(self, pairs: list[Pair], part: Literal["query", "header"]) -> list[Pair]:
+        places = self.places(pairs, part)
+        pairs = [p if i in places.kept else (p[0], self.text(p[1])) for i, p in enumerate(pairs)]
+        return [(self.text(n), v) for n, v in pairs] if places.odd else pairs
+
     def text(self, value: str, names: SensitiveNames | None = None) -> str:
         names = names or self.names
         data = value.encode()
-        return text(names.replace(data, self.text_secret)) if names.maybe(data) else value
+        if names.maybe(data):
+            data = names.replace(data, self.text_secret)
+        if value.endswith("…"):
+            data = names.cut(data[: -len(_CUT)], self.text_secret) + _CUT
+        return text(data)

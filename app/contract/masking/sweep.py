@@ -10,6 +10,7 @@ import msgspec
 
 from app.contract import body as bodies
 from app.contract.masking.fields import MASK, SMALL
+from app.contract.masking.spans import scalars_changed
 from app.contract.masking.traces import Traces
 from app.contract.record import Body, CaptureRecord, Pair, first, short
 
@@ -113,8 +114,7 @@ def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequenc
     if kind in ("json", "ndjson"):
         strings = "\n".join(scalars(found)) if "\\" in plain else ""
         if there := traces.within(f"{plain}\n{strings}"):
-            without = [swept(d, there) for d in found]
-            plain = b"\n".join(map(msgspec.json.encode, without)).decode()
+            plain = scalars_changed(plain, there.replace)
     there = traces.within(plain)
     new = there.replace(plain) if there else plain
     if body.truncated:
@@ -195,5 +195,10 @@ _OPENINGS = tuple(f'"{c}'.encode() for c in "eW{[")
 
 
 def hides(data: bytes) -> bool:
-    """Whether names may stand in JSON text other than as themselves: escaped, or in base64."""
-    return b"\\u" in data or any(o in data for o in _OPENINGS)
+    """Whether names may stand in JSON text other than as themselves."""
+    return (
+        b"\\u" in data
+        or b"\\/" in data
+        or any(o in data for o in _OPENINGS)
+        or not data.isascii()  # compatibility forms
+    )

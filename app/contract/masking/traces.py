@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus
 
-from app.contract.masking.fields import compiled
+from app.contract.masking.patterns import compiled
 
 SHORTEST = 4  # characters of a value that is looked for
 _WHOLE = 8  # shorter values are ordinary words too: only whole words are replaced

@@ -137,3 +137,28 @@ async def test_a_sweep_weighs_all() -> None:
     guest.size = 7
     case.memory.sweep()
     assert case.memory.held == 7
+
+
+async def test_memory_is_given_back_now_and_then_and_at_once_after_many_evictions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What evicted connections held counts until then, and comes as fast as clients like."""
+    given: list[float] = []
+    case = Case(held=1 << 20)
+    monkeypatch.setattr(memory, "_give_back", lambda: given.append(case.now))
+
+    def left(number: int, size: int) -> None:
+        for _ in range(number):
+            guest = Guest(size=size)
+            case.filled(guest)
+            case.memory.weigh(guest)
+            case.memory.leave(guest)
+        case.now += 1
+        case.memory.sweep()
+
+    left(memory.LEFT + 1, size=0)
+    left(memory.LEFT + 1, size=0)
+    assert len(given) == 1  # not again so soon
+    left(memory.LEFT + 1, size=2 << 20)
+    left(memory.LEFT + 1, size=2 << 20)
+    assert len(given) == 3

@@ -2,12 +2,15 @@
 
 import base64
 import gzip
+from urllib.parse import parse_qsl
 
+from app.contract import body as bodies
 from app.contract import record as r
-from app.contract.masking.fields import How
 from app.contract.masking.masker import Masker
+from app.contract.masking.spelling import How
 from app.contract.record import Body, CaptureRecord, Request, Response
 from app.contract.rules import Host, Part, Profile, Rule, RuleSet, Sensitive
+from tests.planted import Sent
 
 KEY = b"k" * 32
 # With characters that URLs, JSON, HTML and base64 each write in their own way.
@@ -77,6 +80,18 @@ def posted(content: str | bytes, kind: str = "", **fields: object) -> CaptureRec
     else:
         body.base64 = base64.b64encode(data).decode()
     return exchange(method="POST", headers=[("Content-Type", kind)], body=body, **fields)
+
+
+def received(one: Sent) -> CaptureRecord:
+    """As the sidecar makes it of what a client sends."""
+    headers = list(one.headers)
+    body = None
+    if one.body is not None:
+        encoding = dict(headers).get("content-encoding", "")
+        size = len(one.body) + one.truncated
+        body = bodies.keep(one.body, size=size, sha256="", encoding=encoding, cap=r.BODY_CAP)
+    query = parse_qsl(one.query, keep_blank_values=True)
+    return exchange(path=one.path, query=query, headers=headers, body=body)
 
 
 def sent(record: CaptureRecord) -> Request:

@@ -48,7 +48,7 @@ def test_messages_are_recorded_both_ways_and_masked(served: Served) -> None:
     assert greeting["message"]["sender"] == "server"
     assert greeting["message"]["body"]["text"] == "hello"
     assert text["message"]["sender"] == "client"
-    assert '"n":1' in text["message"]["body"]["text"]
+    assert '"n": 1' in text["message"]["body"]["text"]
     # The profile names sensitive body fields, and nothing says where they would be in this.
     assert (binary["message"]["body"]["size"], binary["message"]["body"]["withheld"]) == (
         2, "unmaskable",

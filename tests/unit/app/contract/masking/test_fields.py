@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.masking.fields import _REMEMBERED, SMALL, How, SensitiveNames
+from app.contract.masking.fields import _REMEMBERED, SMALL, SensitiveNames
+from app.contract.masking.spelling import How
 from app.contract.rules import Sensitive
 
 
@@ -27,19 +28,25 @@ LIC = names(("any", "lic", "token"))
 
 def test_every_product_has_sensitive_names() -> None:
     common = SensitiveNames()
-    assert {"authorization", "cookie", "set-cookie", "x-api-key"} <= common.header.keys()
-    for table in (common.query, common.body, common.header):
-        spellings = {"password", "client_secret", "client-secret", "clientsecret", "apikey"}
-        assert spellings <= table.keys()
+    for name in ("authorization", "cookie", "set-cookie", "x-api-key"):
+        assert common.header.meaning(name) == "mask"
+    for part in (common.query, common.body, common.header):
+        for name in ("password", "client_secret", "client-secret", "clientsecret", "apikey"):
+            assert part.meaning(name) == "mask"
     assert not common.reads_bodies
 
 
 def test_where_names_stand_is_remembered_within_bounds() -> None:
     of = names(("query", "lic", "mask"), ("header", "guid", "mask"))
     for _ in range(2):
-        assert of.places("query", ("v", "LIC", "guid", "lic")) == ((1, 3), "v\nLIC\nguid\nlic")
+        assert of.places("query", ("v", "LIC", "guid", "lic")) == (
+            (1, 3),
+            (),
+            "v\nLIC\nguid\nlic",
+            False,
+        )
         assert of.places("header", ("v", "LIC", "guid", "lic")).at == (2,)
-        assert of.places("query", ()) == ((), "")
+        assert of.places("query", ()) == ((), (), "", False)
     for number in range(3 * _REMEMBERED):
         assert of.places("query", (f"{number}", "lic")).at == (1,)
         of.remember((f"{number}", "", ()))
@@ -58,15 +65,21 @@ def test_a_name_of_two_lines_is_not_two_names() -> None:
 
 
 def test_any_is_query_header_and_body() -> None:
-    assert LIC.query["lic"] == LIC.header["lic"] == LIC.body["lic"] == "token"
-    assert LIC.path == {}
+    for part in (LIC.query, LIC.header, LIC.body):
+        assert part.meaning("lic") == "token"
+    assert LIC.path.meaning("lic") is None
     assert LIC.reads_bodies
     assert not names(("query", "lic", "mask"), ("body", "a", "keep")).reads_bodies
 
 
 def test_keep_lifts_a_name_in_its_part() -> None:
     lifted = names(("query", "PASSWORD", "keep"))
-    assert "password" not in lifted.query and "password" in lifted.body
+    assert (lifted.query.meaning("password"), lifted.body.meaning("password")) == ("keep", "mask")
+    assert lifted.meaning("password") == "mask"  # where nobody knows the part
+    everywhere = names(("any", "password", "keep"))
+    assert everywhere.meaning("password") is None
+    assert replaced(b"password=a", everywhere) == (b"password=a", [])
+    assert everywhere.meaning("DB_PASSWORD") == "mask"  # another field
 
 
 @pytest.mark.parametrize(
@@ -77,7 +90,7 @@ def test_keep_lifts_a_name_in_its_part() -> None:
         ("id", "id", None),
         ("id", "superuser.id", None),
         ("key", "items.key", "drop"),  # through a list
-        ("password", "login.password", None),
+        ("password", "login.password", "keep"),
         ("password", "other.password", "mask"),
     ],
 )
@@ -98,6 +111,21 @@ FORMS = [
     (b"?x=1&lic=a&y=2", b"?x=1&lic=#&y=2", "a"),
     (b"LIC : a b", b"LIC : # b", "a"),
     (b"lic => a", b"lic => #", "a"),
+    (b"lic[]=a", b"lic[]=#", "a"),
+    (b"x[lic]=a", b"x[lic]=#", "a"),
+    (b"x%5Blic%5D=a&b", b"x%5Blic%5D=#&b", "a"),
+    (b"lic%5B0%5D=a", b"lic%5B0%5D=#", "a"),
+    (b"a.lic=a", b"a.lic=#", "a"),
+    (b"--lic=a -x", b"--lic=# -x", "a"),
+    (b"run --lic a -x", b"run --lic # -x", "a"),
+    (b"run -lic 'a b' -x", b"run -lic '#' -x", "a b"),
+    (b'["--lic", "a", "-x"', b'["--lic", "#", "-x"', "a"),
+    (b'{" lic ": "a"}', b'{" lic ": "#"}', "a"),
+    ("\uff4c\uff29c: a b".encode(), "\uff4c\uff29c: # b".encode(), "a"),
+    ("\uff11 lic=\uff41 b".encode(), "\uff11 lic=# b".encode(), "\uff41"),
+    (b"\\nlic=a", b"\\nlic=#", "a"),
+    (b"<a:lic>a</a:lic>", b"<a:lic>#</a:lic>", "a"),
+    (b"https:\\/\\/me:pw@host", b"https:\\/\\/#@host", "me:pw"),
     (b'{"lic":"a b","x":1}', b'{"lic":"#","x":1}', "a b"),
     (b'{"lic": "a\\"b', b'{"lic": "#', 'a"b'),
     (b'{"lic":12345,"x":1}', b'{"lic":#,"x":1}', "12345"),
@@ -139,6 +167,13 @@ def test_a_value_in_text(text: bytes, left: bytes, value: str) -> None:
         b"",
         b"public=1",
         b"my_lic=1",
+        b"lic2=1",
+        b"lic[count]=1",
+        b"lic_count=1",
+        b"lic count: 1",
+        b"--lic-file a",
+        b"of lic a",
+        b"<relic>1</relic>",
         b"lic",
         b"lic=",
         b"lic=null&x",

@@ -140,7 +140,7 @@ def test_a_value_longer_than_what_is_kept_of_it_leaves_no_end(echo: str) -> None
         exchange(query=query, response=Response(status=200, body=Body(text=document)))
     )
     assert masked.response is not None and masked.response.body is not None
-    assert masked.response.body.text == '{"a":["***"],"b":"kept"}'
+    assert masked.response.body.text == '{"a": ["***"], "b": "kept"}'
 
 
 def test_what_was_not_cut_keeps_its_end() -> None:

@@ -1,0 +1,174 @@
+"""How text gives a name and its value: the search that `fields` makes for its sensitive names.
+
+The search is google-re2's, over Latin-1 bytes: its time grows with the text alone. It finds a name
+wherever its letters stand; `name_at` says which name that is, for its owner to judge.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import re2
+
+from app.contract.masking.spelling import LONGEST, words
+from app.contract.record import text
+
+_SCHEMES = rb"(?:bearer|basic|digest|negotiate|token)"
+_BARE = rb"(?:" + _SCHEMES + rb"(?:\s|%20|\+)+)?" + rb'(?:[^\s&"<>]|"[^\s&"<>,}\])])*'
+_NUMBER = rb"[_-]?[0-9]{0,4}"  # password2
+_BEHIND = rb"(?:\]|\[[0-9]{0,4}\]|%5d|%5b[0-9]{0,4}%5d)*"  # lic[], user[password]
+_PATTERN = (
+    rb"(?is)"
+    # Header lines: to the end of the line.
+    rb"(?:^|[^a-z0-9_-])(?P<hn>authorization|proxy-authorization|set-cookie|cookie)\s*:[ \t]*"
+    rb"(?P<hv>[^\s\"'\[{][^\r\n]*)"
+    # --name value, "--name", "value"
+    rb"|(?:^|[^a-z0-9-])--?[a-z0-9_.-]*(?P<fn>NAMES)(?:(?:[ \t]|%20|\+)+|[\"']\s*,\s*)"
+    rb"(?:\"(?P<fq>[^\"]*)|'(?P<fs>[^']*)|(?P<fv>[^\s\"'&-][^\s\"'&,]*))"
+    # name = value, "name": "value", 'name': 'value', \"name\": \"value\", name%3Dvalue
+    rb"|(?P<n>NAMES)BEHIND"
+    rb"(?:\s*[\"']\s*:\s*(?P<num>-?[0-9][0-9.e+-]*|true|false|null)(?:[,}\]\s]|$)"
+    rb"|(?:\s|%20|\+)*(?:%22|\\*[\"'])?\s*(?:=>|[:=]|%3d|%3a|%253d|\\u003d)\s*"
+    rb"(?:\\+\"(?P<esc>(?:[^\"\\]|\\\\+.)*)"
+    rb"|\"(?P<dq>(?:[^\"\\]|\\.)*)"
+    rb"|'(?P<sq>(?:[^'\\]|\\.)*)"
+    rb"|(?P<all>[\[{].*)"  # a cut list or object: nobody knows where it ends
+    rb"|(?P<bare>" + _BARE + rb")))"
+    # multipart/form-data
+    rb"|name=\\*[\"']?[^\"'\s;]*?(?P<mn>NAMES)BEHIND\\*[\"']?\s*(?:;[^\r\n]*)?"
+    rb"\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<mv>.*?)(?:\r?\n--|$)"
+    # <name>value
+    rb"|<[a-z0-9_.:-]*?(?P<xn>NAMES)(?:\s[^<>]*)?>(?:<!\[CDATA\[)?(?P<xv>[^<]*)"
+    # scheme://user:password@host
+    rb"|(?:://|:\\/\\/|%3a%2f%2f)(?P<user>(?:[^\s/?#\"'<>\\&%]|%[0-9a-f]{2})*)(?:@|%40)"
+    # Authorization credentials without their name
+    rb"|(?:^|[^a-z0-9_-])(?:bearer|basic)(?:\s|%20|\+)+(?P<cred>[a-z0-9._~+/=-]{8,})"
+)
+_MEMORY = (4 << 20, 16 << 20, 64 << 20)  # bytes that hostile text makes a search take at most
+_GROUPS = re.findall(r"\(\?P<([a-z]+)>", _PATTERN.decode())
+_MAYBE = (
+    rb"NAMES(?:[^a-z0-9_-]|$)"
+    rb"|(?:://|:\\/\\/|%3a%2f%2f)[^\s/]*(?:@|%40)|(?:bearer|basic)(?:\s|%20|\+)"
+)
+# What stands before a name's letters and may be part of it.
+_AHEAD = re.compile(rb"(?:%|\\u?)?[A-Za-z0-9_-]*\Z")
+_ESCAPED = re.compile(rb"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[a-z]")
+_WIDE = re.compile(rb"\xef(?:\xbc[\x81-\xbf]|\xbd[\x80-\x9e])")
+
+
+class Given(NamedTuple):
+    """A value that text gives: under which name, "" for none, and where it stands."""
+
+    names: tuple[str, ...]
+    start: int
+    end: int
+    group: str
+
+
+class Searches:
+    """Compiled for some names. `maybe` is true too where one of the patterns
+    `or_else` stands."""
+
+    def __init__(self, names: Iterable[str], or_else: Sequence[bytes] = ()) -> None:
+        spelled = sorted({_spelled(n) for n in names if n} - {b""}, key=len, reverse=True)
+        # Longest first, so that `set-cookie` is not read as `cookie`.
+        either = b"(?:" + b"|".join(spelled) + b")" + _NUMBER
+        self._maybe = either_of([b"(?i:%b)" % _MAYBE.replace(b"NAMES", either), *or_else], b"://a@")
+        self._given = compiled(_PATTERN.replace(b"BEHIND", _BEHIND).replace(b"NAMES", either))
+
+    def maybe(self, data: bytes) -> bool:
+        """Whether `given` could find something: one pass, without false negatives."""
+        return self._maybe.Match(data) is not None
+
+    def given(self, data: bytes, at: int) -> tuple[Given, int] | None:
+        """The next value from `at` on, and where the whole of what gives it begins."""
+        match = self._given.search(data, at)
+        if match is None:
+            return None
+        there = [(g, i) for i, g in enumerate(_GROUPS, 1) if match.group(i) is not None]
+        group, number = there[-1]
+        names: tuple[str, ...] = ()
+        if len(there) == 2:
+            names = _names(data, match.start(there[0][1]), match.group(there[0][1]))
+        return Given(names, match.start(number), match.end(number), group), match.start()
+
+
+def _names(data: bytes, start: int, letters: bytes) -> tuple[str, ...]:
+    """The whole name of which these are the last letters; two where what stands before them may be
+    an escape."""
+    ahead = _AHEAD.search(data[max(0, start - LONGEST) : start])
+    run = ahead.group() if ahead else b""
+    found = [run.lstrip(b"%\\")]
+    if escaped := _ESCAPED.match(run):
+        found.append(run[escaped.end() :])
+    return tuple(text(f + letters) for f in found)
+
+
+def narrowed(data: bytes) -> tuple[bytes, list[tuple[int, int]]]:
+    """Text with full-width characters as ASCII, and where the two differ: (position in what is
+    returned, bytes that it lacks up to there)."""
+    out, moved, done, lacking = bytearray(), [], 0, 0
+    for match in _WIDE.finditer(data):
+        out += data[done : match.start()]
+        out.append(ord(match.group().decode()) - 0xFEE0)
+        done = match.end()
+        lacking += 2
+        moved.append((len(out), lacking))
+    return bytes(out + data[done:]), moved
+
+
+def either_of(patterns: Sequence[bytes], example: bytes) -> Any:
+    """A search that says in one pass which of the patterns stand in a text; one does in `example`.
+    With too little memory it would find none, whatever the text."""
+    for memory in _MEMORY:
+        found = re2.Set.SearchSet(_options(memory))
+        for pattern in patterns:
+            found.Add(pattern)
+        with contextlib.suppress(re2.error):
+            found.Compile()
+            if found.Match(example):
+                return found
+    raise ValueError(f"{len(patterns)} patterns cannot be searched for at once")
+
+
+def _options(memory: int) -> Any:
+    """Of a search over Latin-1 bytes that may take so many bytes of memory."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    options.max_mem = memory
+    return options
+
+
+def compiled(pattern: bytes) -> Any:
+    """RE2 of bytes."""
+    for memory in _MEMORY:
+        with contextlib.suppress(re2.error):
+            return re2.compile(pattern, _options(memory))
+    raise ValueError(f"a pattern of {len(pattern)} bytes cannot be compiled")
+
+
+def _spelled(name: str) -> bytes:
+    """The name's words with what may stand between them; as it is where it has anything else."""
+    parts = words(name)
+    if parts and "".join(parts) == "".join(c for c in name.lower() if c not in "-_ .:/"):
+        return rb"[-_ .:/]{0,2}".join(_escape(part) for part in parts)
+    return _escape(name)
+
+
+def _escape(name: str) -> bytes:
+    return b"".join(
+        bytes([c]) if chr(c).isalnum() and c < 128 else b"\\x%02x" % c for c in name.encode()
+    )
+
+
+def as_owned(raw: bytes, group: str) -> str:
+    """The value as its owner knows it, so that a token of it is the same wherever it stands."""
+    if group in ("dq", "esc") and b"\\" in raw:
+        for escaped, char in ((b'\\"', b'"'), (b"\\/", b"/"), (b"\\\\", b"\\")):
+            raw = raw.replace(escaped, char)
+    elif group in ("bare", "user", "fv") and b"%" in raw:
+        raw = unquote_to_bytes(raw)
+    return text(raw)

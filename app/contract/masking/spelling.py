@@ -1,0 +1,92 @@
+"""What a name means, however it is spelled: `user[password]`, `DB_PASSWORD` and `userPassword` are
+passwords, `password_policy` is none.
+
+Used by the sensitive names of `fields`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Literal
+
+How = Literal["drop", "mask", "token", "keep"]
+
+LONGEST = 256  # characters of a name; of a longer one its end counts
+_REMEMBERED = 1024  # names of one part of a message
+_STEPS = re.compile(r"[\[\].:/]+")
+_WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|[0-9]+")
+# What says of a thing whether it is there, and not what it is.
+_WHETHER = frozenset(
+    ("has", "is", "no", "not", "without", "use", "uses", "need", "needs", "requires", "required")
+)
+# Ends of words that are written together.
+_GLUED = ("password", "passwd", "passphrase", "apikey", "accesstoken", "clientsecret", "secretkey")
+
+
+def plain(name: str) -> str:
+    """The name without padding, compatibility forms (full-width letters) and invisible marks."""
+    name = name[-LONGEST:]
+    if not name.isascii():
+        name = unicodedata.normalize("NFKC", name)
+        name = "".join(c for c in name if unicodedata.category(c) != "Cf")
+    return name.strip()
+
+
+def words(name: str) -> list[str]:
+    """`dbPassword`, `DB_PASSWORD` and `db-password` are `db` and `password`."""
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def joined(name: str) -> str:
+    return "".join(words(plain(name)))
+
+
+class Meanings:
+    """How values under the names of one part of a message are kept.
+
+    A name means what another one means that has the same words, alone or as its last step
+    (`a.lic`, `lic[]`). `ends` mean it as the last words of any name too.
+    """
+
+    def __init__(self, ends: Sequence[str] = ()) -> None:
+        self.named: dict[str, How] = {}  # in lower case, and its words joined
+        self.names: dict[str, How] = {}  # as they were given, in lower case
+        self._ends = frozenset(map(joined, ends))
+        self._known: dict[str, How | None] = {}
+
+    def add(self, name: str, how: How) -> None:
+        self.names[name.lower()] = how
+        for spelled in (joined(name), name.lower()):
+            if spelled:
+                self.named[spelled] = how
+        self._known.clear()
+
+    def meaning(self, name: str) -> How | None:
+        """How a value under this name is kept; None where it is not sensitive."""
+        try:
+            return self._known[name]
+        except KeyError:
+            how = self._meaning(name)
+            if len(name) <= LONGEST:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[name] = how
+            return how
+
+    def _meaning(self, name: str) -> How | None:
+        name = plain(name)
+        steps = [s for s in _STEPS.split(name) if s and not s.isdigit()]
+        spelled = words(steps[-1]) if steps else []
+        for whole in (name.lower(), "".join(words(name)), "".join(spelled)):
+            if whole in self.named:
+                return self.named[whole]
+        return "mask" if self._ends and self._ends_so(spelled) else None
+
+    def _ends_so(self, spelled: list[str]) -> bool:
+        numbered = len(spelled) > 1 and spelled[-1].isdigit()  # password2
+        if numbered:
+            spelled = spelled[:-1]
+        if not spelled or spelled[0] in _WHETHER:
+            return False
+        ends = ("".join(spelled[i:]) for i in range(not numbered, len(spelled)))
+        return spelled[-1].endswith(_GLUED) or any(end in self._ends for end in ends)

@@ -1,0 +1,79 @@
+"""What is put in the place of a sensitive value, and what of it is looked for elsewhere.
+
+Used by the masking of one record.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from app.contract.masking.detection import detected
+from app.contract.masking.fields import MASK, TOKEN, SensitiveNames
+from app.contract.masking.spelling import How
+from app.contract.masking.sweep import scalars
+from app.contract.masking.traces import chased, contained, loose
+from app.contract.record import text
+
+
+def note(found: dict[str, str], value: str, by: str) -> None:
+    """Remembers a value to be removed elsewhere."""
+    if chased(value):
+        found.setdefault(value, by)
+
+
+class Values:
+    """The sensitive values of one record."""
+
+    def __init__(self, names: SensitiveNames, token: Callable[[str], str] | None) -> None:
+        self.names = names
+        self.token = token
+        self.found: dict[str, str] = {}  # value -> what stands in its place
+        self.tokens: set[str] = set()
+        self.masked_before = False  # a token must not become the token of a token
+
+    def secret(self, how: How, value: str) -> str:
+        """What to put in the place of a value, which is remembered for the second pass."""
+        if not value or value == MASK or value in self.tokens:
+            return value  # text is looked at again after its fields were
+        if self.masked_before and TOKEN.fullmatch(value):
+            return value
+        by = MASK
+        if how == "token" and self.token is not None:
+            by = self.token(value)
+            self.tokens.add(by)
+        note(self.found, value, by)
+        return "" if how == "drop" else by
+
+    def text_secret(self, how: How, value: str) -> str:
+        """The same for a value that text gives."""
+        if value in self.tokens:  # text is looked at again after its fields were
+            return value
+        for part in loose(value):
+            note(self.found, part, MASK)
+        return self.secret(how, value)
+
+    def leaf(self, how: How, value: Any, written: str = "") -> Any:
+        """The same for a value of a document, which is `written` so there."""
+        if value is None or isinstance(value, str):
+            return self.secret(how, value) if value else value
+        whole = written or msgspec.json.encode(value).decode()
+        for inner in scalars(value):
+            note(self.found, inner, MASK)
+        return self.secret(how, whole)
+
+    def encoded(self, data: bytes) -> None:
+        """Remembers the secrets in percent-encoded text: the second pass takes them out of it."""
+
+        def noted(raw: bytes) -> bytes:
+            note(self.found, text(raw), MASK)
+            return raw
+
+        detected(unquote_to_bytes(data), noted)
+
+    def credential(self, name: str, value: str) -> None:
+        """Remembers what a credential consists of."""
+        # Attributes follow the cookie that is set.
+        for part in contained(value.partition(";")[0] if name == "set-cookie" else value):
+            note(self.found, part, MASK)
