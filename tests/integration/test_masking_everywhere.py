@@ -1,5 +1,6 @@
 """A sensitive value leaves no trace: sent every way a client can, it is looked for in every file,
-blob, page and line that telemock wrote. The same search finds it where a profile says `keep`."""
+blob, page and line that telemock wrote. The same search finds it where a profile says `keep`, and
+where nothing is masked. `tests.planted` is the table of names, spellings, encodings and secrets."""
 
 import base64
 import gzip
@@ -24,11 +25,13 @@ import app.profiles
 from app.contract import names
 from app.run import processes
 from tests.canary import find_secret
+from tests.planted import CORE, READ, Sent, cases, readable
 from tests.waiting import wait_for
 
 SECRET = "Lc9/canary+Zq7=x"
 QUERY = f"v=4.16.1&lic={quote(SECRET, safe='')}"
 CRIBL = Path(app.profiles.__file__).with_name("cribl.yaml")
+ROOT = Path(app.profiles.__file__).parents[2]
 JSON = {"content-type": "application/json"}
 
 
@@ -64,13 +67,41 @@ def bodies() -> Iterator[tuple[bytes, dict[str, str]]]:
     yield inner, {**JSON, "content-encoding": "gzip"}  # it is not
 
 
+class Through:
+    """Requests to cdn.cribl.io through the sidecar, on one connection while it lasts."""
+
+    def __init__(self, proxy: str, ca: Path) -> None:
+        self._at = urlsplit(proxy)
+        self._context = ssl.create_default_context(cafile=ca)
+        self._connection = self._connect()
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        connection = http.client.HTTPSConnection(
+            self._at.hostname or "", self._at.port, timeout=20, context=self._context
+        )
+        connection.set_tunnel("cdn.cribl.io", 443)
+        return connection
+
+    def send(self, sent: Sent) -> None:
+        target = sent.path + (sent.query and "?" + sent.query)
+        try:
+            self._connection.request("POST", target, sent.body or b"", dict(sent.headers))
+            self._connection.getresponse().read()
+        except (OSError, http.client.HTTPException):  # refused: it is recorded all the same
+            self._connection.close()
+            self._connection = self._connect()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
 class Site:
     """The app and the sidecar with everything they write below one folder."""
 
-    def __init__(self, folder: Path, profile: Path) -> None:
+    def __init__(self, folder: Path, profile: Path, **environ: str) -> None:
         self.folder = folder
         self.data, self.logs = folder / "data", folder / "logs"
-        self.environ = {"LOG_LEVEL": "DEBUG", "TELEMOCK_PROFILES": str(profile)}
+        self.environ = {"LOG_LEVEL": "DEBUG", "TELEMOCK_PROFILES": str(profile), **environ}
         self.app = processes.start_app(self.data, self.logs, environ=self.environ)
         self.stdout = folder / "sidecar.stdout"
         # Nothing listens where the real host should be, so what is forwarded fails.
@@ -78,11 +109,51 @@ class Site:
             self.sidecar = processes.start_sidecar(
                 self.data, self.logs, self.app.url, stdout=file.fileno(),
                 environ={
+                    **environ,
                     "LOG_LEVEL": "DEBUG",
                     "TELEMOCK_RESOLVE": f"cdn.cribl.io:443=127.0.0.1:{processes.free_port()}",
                 },
             )  # fmt: skip
         self.pages: dict[str, bytes] = {}
+
+    def plant(self) -> None:
+        """All of `planted` through the sidecar, and every fourth straight to the app."""
+        client = Through(self.sidecar.proxy, self.data / names.DIR_CA / names.FILE_CA_CERT)
+        with httpx.Client(base_url=self.app.url, trust_env=False, timeout=20) as direct:
+            for number, case in enumerate([*cases(), *readable()]):
+                client.send(case.sent)
+                if number % 4 == 0:
+                    target = case.sent.path + (case.sent.query and "?" + case.sent.query)
+                    direct.post(target, content=case.sent.body, headers=case.sent.headers)
+        client.close()
+        wait_for(lambda: self.sidecar.not_taken()[0] == 0, 60)
+
+    def read_planted(self) -> None:
+        """All captures as the API lists them, and as they are exported."""
+        with httpx.Client(
+            base_url=self.app.url, trust_env=False, timeout=60,
+            headers={"authorization": f"Bearer {self.app.token}"},
+        ) as client:  # fmt: skip
+            params = {"limit": "1000"}
+            while True:
+                page = client.get("/api/v1/captures", params=params)
+                self.pages[f"/api/v1/captures {len(self.pages)}"] = page.content
+                if not (cursor := page.json()["next"]):
+                    break
+                params["cursor"] = cursor
+            self.pages["/api/v1/fields"] = client.get("/api/v1/fields").content
+            self.pages["/metrics"] = client.get("/metrics").content
+        for kind in ("ndjson", "csv", "har"):
+            self.pages[kind] = self.command("captures", "export", "--format", kind)
+
+    def command(self, *arguments: str) -> bytes:
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env={**os.environ, "TELEMOCK_DATA": str(self.data)},
+            capture_output=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert done.stdout
+        return done.stdout + done.stderr
 
     def send(self) -> None:
         proxy, ca = self.sidecar.proxy, self.data / names.DIR_CA / names.FILE_CA_CERT
@@ -132,13 +203,7 @@ class Site:
             ["captures", "list"], ["report"], ["fields"],
             *(["captures", "export", "--format", kind] for kind in ("ndjson", "csv", "har")),
         ):  # fmt: skip
-            done = subprocess.run(
-                [sys.executable, "-m", "app.cli", *arguments],
-                env={**os.environ, "TELEMOCK_DATA": str(self.data)},
-                capture_output=True, timeout=60, check=True,
-            )  # fmt: skip
-            assert done.stdout
-            self.pages[" ".join(arguments)] = done.stdout + done.stderr
+            self.pages[" ".join(arguments)] = self.command(*arguments)
 
     def summarize(self) -> None:
         subprocess.run(
@@ -223,3 +288,64 @@ def test_where_a_profile_keeps_it_the_same_search_finds_it(tmp_path):
                   "captures export --format ndjson"):  # fmt: skip
         assert found[place], place
     assert any(forms for place, forms in found.items() if place.startswith("capture "))
+
+
+def forms(value: str) -> list[bytes]:
+    """As which a value would be found: raw, escaped, percent-encoded, hexadecimal and base64."""
+    data = value.encode()
+    found = {data, json.dumps(value)[1:-1].encode(), quote(value, safe="").encode()}
+    found |= {quote(value).encode(), data.hex().encode()}
+    for ahead in range(3):
+        core = base64.b64encode(bytes(ahead) + data)[(0, 2, 3)[ahead] :].rstrip(b"=")[:-1]
+        found |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
+    return list(found)
+
+
+def planted(folder: Path, **environ: str) -> tuple[dict[str, set[str]], set[str]]:
+    """What is left of the planted secrets, and where; and which of the readable values are left in
+    what the API lists."""
+    folder.mkdir()
+    site = Site(folder, CRIBL, **environ)
+    try:
+        site.plant()
+        site.sidecar.child.stop()
+        site.read_planted()
+        site.summarize()
+        searched = {**site.pages, **dict(site.blobs())}
+    finally:
+        site.stop()
+    searched |= dict(site.files())
+    listed = b"".join(v for k, v in searched.items() if k.startswith("/api/v1/captures"))
+    stay = {f"{READ}{n.decode()}" for n in re.findall(READ.encode() + rb"(\d{4})", listed)}
+    # Those under names have their beginning in common, which is looked for in every form.
+    wanted = {CORE: forms(CORE)}
+    wanted |= {case.value: forms(case.value) for case in cases() if CORE not in case.value}
+    left: dict[str, set[str]] = {}
+    for place, content in searched.items():
+        for value, written in wanted.items():
+            if any(form in content for form in written):
+                left.setdefault(value, set()).add(place)
+    return left, stay
+
+
+@pytest.mark.timeout(300)
+def test_no_planted_secret_is_anywhere_and_what_is_like_one_stays(tmp_path: Path) -> None:
+    left, stay = planted(tmp_path / "site")
+    assert left == {}
+    # What is listed as base64 is not read here.
+    lost = [c.what for c in readable() if c.value not in stay and "base64" not in c.what]
+    assert lost == []
+
+
+@pytest.mark.timeout(300)
+def test_without_masking_every_kind_of_planted_secret_is_found(tmp_path: Path) -> None:
+    (tmp_path / "off").mkdir()
+    (tmp_path / "off/sitecustomize.py").write_text(
+        "from app.contract.masking.masker import Masker\n"
+        "Masker.record = lambda self, record: record\n"
+        "Masker.line = lambda self, line: line\n"
+    )
+    path = os.pathsep.join([str(tmp_path / "off"), str(ROOT)])
+    left, _ = planted(tmp_path / "site", PYTHONPATH=path)
+    assert left.keys() == {CORE} | {case.value for case in cases() if CORE not in case.value}
+    assert {"telemetry_requests.log"} <= {Path(place).name for place in left[CORE]}

@@ -47,11 +47,6 @@ def _begun() -> Any:
     return compiled(rb"(?:^|[^A-Za-z0-9_])((?:" + begins + rb")[^\s\"'<>&,;|\\]*)\z")
 
 
-def maybe(data: bytes) -> bool:
-    """Whether `detected` could find something."""
-    return _rows().Match(data) is not None
-
-
 def detected(data: bytes, replace: Callable[[bytes], bytes]) -> bytes:
     """The text with what every row finds replaced."""
     for number in _rows().Match(data) or ():

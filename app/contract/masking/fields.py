@@ -94,7 +94,7 @@ class SensitiveNames:
             means = [meanings.meaning(name) for name in names]
             at = tuple(i for i, how in enumerate(means) if how not in (None, "keep"))
             kept = tuple(i for i, how in enumerate(means) if how == "keep")
-            found = Places(at, kept, joined, detection.maybe(joined.encode()))
+            found = Places(at, kept, joined, self._searches.maybe_else(joined.encode()))
             if alone and len(joined) <= SMALL:
                 if len(self._places) >= _REMEMBERED:
                     self._places.clear()

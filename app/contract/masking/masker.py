@@ -134,6 +134,7 @@ class _Record(Documents):
         super().__init__(names, token)
         self.every = every
         self.decoders = decoders
+        self.odd_names = False  # secrets may stand in names of its query or headers
 
     def mask(self, record: CaptureRecord) -> None:
         names = self.names
@@ -169,6 +170,7 @@ class _Record(Documents):
     ) -> tuple[list[Pair], str, str]:
         """The pairs masked, and their names and values, a line each."""
         places = self.places(pairs, part)
+        self.odd_names |= places.odd
         masked = pairs
         if places.at:
             sensitive: Meanings = getattr(self.names, part)
@@ -216,6 +218,8 @@ class _Record(Documents):
         if b"%" in data:
             self.encoded(data)
         kind, _ = bodies.parse(data, claimed, self.decoders)
+        if kind == "text" and self.decoders:  # the rule's, which the client does not know
+            kind, _ = bodies.parse(data, claimed)
         masked: bytes | None
         if kind == "form":
             masked = self.form(data)
@@ -249,9 +253,8 @@ class _Record(Documents):
         for line in read.split("\n") if "%" in read else ():
             if "%" in line:
                 self.encoded(line.encode())
-        maybe = "…\n" in read or read.endswith("…") or self.names.maybe(read.encode())
-        maybe = maybe or (request is not None and self.places(request.query, "query").odd)
-        if maybe:
+        cut = "…\n" in read or read.endswith("…")
+        if maybe := cut or self.odd_names or self.names.maybe(read.encode()):
             if request is not None:
                 request.path = self.text(request.path)
                 request.query = self.pair_texts(request.query, "query")

@@ -7,6 +7,7 @@ wherever its letters stand; `name_at` says which name that is, for its owner to 
 import contextlib
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -76,11 +77,19 @@ class Searches:
         # Longest first, so that `set-cookie` is not read as `cookie`.
         either = b"(?:" + b"|".join(spelled) + b")" + _NUMBER
         self._maybe = either_of([b"(?i:%b)" % _MAYBE.replace(b"NAMES", either), *or_else], b"://a@")
-        self._given = compiled(_PATTERN.replace(b"BEHIND", _BEHIND).replace(b"NAMES", either))
+        self._either = either
 
     def maybe(self, data: bytes) -> bool:
         """Whether `given` could find something: one pass, without false negatives."""
         return self._maybe.Match(data) is not None
+
+    def maybe_else(self, data: bytes) -> bool:
+        """Whether one of `or_else` stands in it."""
+        return any(self._maybe.Match(data) or ())  # the names' own is number 0
+
+    @cached_property  # made when first needed: the sidecar's start counts
+    def _given(self) -> Any:
+        return compiled(_PATTERN.replace(b"BEHIND", _BEHIND).replace(b"NAMES", self._either))
 
     def given(self, data: bytes, at: int) -> tuple[Given, int] | None:
         """The next value from `at` on, and where the whole of what gives it begins."""

@@ -83,9 +83,10 @@ class Meanings:
         return "mask" if self._ends and self._ends_so(spelled) else None
 
     def _ends_so(self, spelled: list[str]) -> bool:
-        numbered = len(spelled) > 1 and spelled[-1].isdigit()  # password2
-        if numbered:
-            spelled = spelled[:-1]
+        # password2; and what an escape leaves before a name: 22has_password
+        start = int(spelled[:1] != [] and spelled[0].isdigit())
+        end = len(spelled) - int(len(spelled) > 1 and spelled[-1].isdigit())
+        numbered, spelled = end - start < len(spelled), spelled[start:end]
         if not spelled or spelled[0] in _WHETHER:
             return False
         ends = ("".join(spelled[i:]) for i in range(not numbered, len(spelled)))

@@ -82,7 +82,7 @@ def posted(content: str | bytes, kind: str = "", **fields: object) -> CaptureRec
     return exchange(method="POST", headers=[("Content-Type", kind)], body=body, **fields)
 
 
-def received(one: Sent) -> CaptureRecord:
+def received(one: Sent, rule: str = "plain") -> CaptureRecord:
     """As the sidecar makes it of what a client sends."""
     headers = list(one.headers)
     body = None
@@ -91,7 +91,7 @@ def received(one: Sent) -> CaptureRecord:
         size = len(one.body) + one.truncated
         body = bodies.keep(one.body, size=size, sha256="", encoding=encoding, cap=r.BODY_CAP)
     query = parse_qsl(one.query, keep_blank_values=True)
-    return exchange(path=one.path, query=query, headers=headers, body=body)
+    return exchange(rule=rule, path=one.path, query=query, headers=headers, body=body)
 
 
 def sent(record: CaptureRecord) -> Request:

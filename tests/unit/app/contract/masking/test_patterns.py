@@ -65,3 +65,10 @@ def test_a_search_takes_the_memory_that_it_needs() -> None:
         compiled(b"(a|b")
     with pytest.raises(ValueError, match="2 patterns"):
         either_of([b"a", b"b"], b"c")
+
+
+def test_what_else_stands_in_a_text_is_told_apart() -> None:
+    searches = Searches(["lic"], [b"[0-9]{4}"])
+    assert searches.maybe(b"lic=a") and not searches.maybe_else(b"lic=a")
+    assert searches.maybe(b"a 1234") and searches.maybe_else(b"a 1234")
+    assert not searches.maybe(b"a") and not searches.maybe_else(b"a")
