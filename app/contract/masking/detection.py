@@ -67,7 +67,7 @@ def _replaced(data: bytes, number: int, replace: Callable[[bytes], bytes]) -> by
 
 
 def cut(data: bytes) -> int:
-    """Where a value begins of which the end of the text may be the beginning; its length where
+    """The position of a value that the end of the text may have cut off; the text's length where
     there is none."""
     match = _begun().search(data)
     return len(data) if match is None else int(match.start(1))

@@ -42,14 +42,14 @@ def _base62(number: int) -> str:
 
 
 def crc32(value: str) -> bool:
-    """Whether the last six characters are the CRC32 of those behind the prefix, as in GitHub's and
+    """True if the last six characters are the CRC32 of those behind the prefix, as in GitHub's and
     npm's tokens. Longer ones have another form."""
     body = value.partition("_")[2]
     return len(body) != 36 or body[30:] == _base62(zlib.crc32(body[:30].encode()))
 
 
 def jwt(value: str) -> bool:
-    """Whether its header is JSON that names an algorithm."""
+    """True if its header is JSON that names an algorithm."""
     head = value.partition(".")[0]
     try:
         return b'"alg"' in base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))
@@ -58,7 +58,7 @@ def jwt(value: str) -> bool:
 
 
 def private(value: str) -> bool:
-    """Whether the base64 text is that of a private key; certificates begin as it does."""
+    """True if the base64 text is that of a private key; certificates begin as it does."""
     try:
         start = base64.b64decode(value[:80])
     except (binascii.Error, ValueError):
@@ -76,7 +76,7 @@ _ISSUERS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
 
 
 def card(value: str) -> bool:
-    """Whether an issuer gives numbers of this beginning and length, and Luhn's digit is right."""
+    """True if an issuer gives numbers of this beginning and length, and Luhn's digit is right."""
     digits = value.replace(" ", "").replace("-", "").replace("+", "").replace("%20", "")
     if not any(
         low <= int(digits[: len(str(low))]) <= high and len(digits) in lengths
@@ -100,7 +100,7 @@ _IBAN_LENGTHS = {
 
 
 def iban(value: str) -> bool:
-    """Whether the country's numbers have this length, and the remainder of 97 is 1."""
+    """True if the country's numbers have this length, and the remainder of 97 is 1."""
     plain = value.replace(" ", "").replace("+", "").replace("%20", "")
     if plain[:2] not in _IBAN_LENGTHS.get(len(plain), ()):
         return False

@@ -1,4 +1,4 @@
-"""Which names are sensitive in a record, and how values that stand under them are found in text.
+"""Tells the sensitive names of a record, and finds the values under them in text.
 
 Called by the masking with the `sensitive` list of a profile. The names every product has are masked
 without a profile; a profile adds names, or lifts one with `keep`.
@@ -83,8 +83,8 @@ class SensitiveNames:
             meanings.add(field.name, field.how)
 
     def places(self, part: Literal["query", "header"], names: Sequence[str]) -> "Places":
-        """Where among these names something sensitive stands. Remembered: a product sends the same
-        ones each time."""
+        """The positions of sensitive names among these. Remembered: a product sends the same ones
+        each time."""
         joined = "\n".join(names)
         # Where no name has two lines, no other names are the same text.
         alone = joined.count("\n") < len(names)
@@ -107,7 +107,7 @@ class SensitiveNames:
         self.clean.add(clean)
 
     def meaning(self, name: str) -> How | None:
-        """How a value is kept that stands under the name somewhere, nobody knows in which part."""
+        """The treatment of a value under the name, in an unknown part of the record."""
         how = self._text.meaning(name)
         return None if how == "keep" else how
 
@@ -119,8 +119,8 @@ class SensitiveNames:
         return f"{path}.{name}" if path else name
 
     def of_field(self, name: str, path: str) -> How | None:
-        """How the JSON field `name` is kept, the last step of `path`; None when as it came, and
-        "keep" when that is the profile's will."""
+        """The treatment of the JSON field `name`, the last step of `path`; None leaves it as it
+        came, "keep" says that the profile wants so."""
         for end, how in self.paths.items():
             if path == end or path.endswith("." + end):
                 return how
@@ -128,7 +128,7 @@ class SensitiveNames:
 
     @cached_property
     def _text(self) -> Meanings:
-        """What a name means in text of which the part is not known; of two, the stricter."""
+        """The treatment of a name in text of an unknown part; of two, the stricter."""
         meanings = Meanings((*ENDS, *ONLY_ENDS))
         found: dict[str, How] = {}
         leaves = {p.rpartition(".")[2]: how for p, how in self.paths.items()}
@@ -148,11 +148,11 @@ class SensitiveNames:
         return Searches([*self._text.names, *ENDS, *ONLY_ENDS], detection.EITHER)
 
     def maybe(self, data: bytes) -> bool:
-        """Whether `replace` could find something: one pass, without false negatives."""
+        """True if `replace` could find something: one pass, without false negatives."""
         return self._searches.maybe(narrowed(data)[0] if b"\xef" in data else data)
 
     def _how(self, names: Iterable[str]) -> How:
-        """Where text gives a value without a name it is a credential."""
+        """The treatment of a value that text gives; one without a name is a credential."""
         means = {self._text.meaning(name) or "keep" for name in names} or {"mask"}
         return next((how for how in means if how != "keep"), "keep")
 

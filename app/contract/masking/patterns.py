@@ -1,4 +1,4 @@
-"""How text gives a name and its value: the search that `fields` makes for its sensitive names.
+"""Searches text for names with their values, in every form that text gives them: for `fields`.
 
 The search is google-re2's, over Latin-1 bytes: its time grows with the text alone. It finds a name
 wherever its letters stand; `name_at` says which name that is, for its owner to judge.
@@ -80,11 +80,11 @@ class Searches:
         self._either = either
 
     def maybe(self, data: bytes) -> bool:
-        """Whether `given` could find something: one pass, without false negatives."""
+        """True if `given` could find something: one pass, without false negatives."""
         return self._maybe.Match(data) is not None
 
     def maybe_else(self, data: bytes) -> bool:
-        """Whether one of `or_else` stands in it."""
+        """True if one of `or_else` stands in it."""
         return any(self._maybe.Match(data) or ())  # the names' own is number 0
 
     @cached_property  # made when first needed: the sidecar's start counts

@@ -25,7 +25,7 @@ _SCALARS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^\s\[\]{},:"]+', re.DOTALL)
 
 
 class Edit(NamedTuple):
-    """What stands in the place of a part of the text."""
+    """A replacement for a part of the text."""
 
     start: int
     end: int
@@ -55,7 +55,7 @@ def outside(edits: Sequence[Edit], parts: Sequence[tuple[int, int]]) -> list[Edi
 
 
 def blank(text: str, at: int) -> int:
-    """Where the white space that begins here ends."""
+    """The end of the white space that begins here."""
     found = _BLANK.match(text, at)
     return found.end() if found else at
 
@@ -67,7 +67,7 @@ def string(text: str, at: int) -> tuple[str, int]:
 
 
 def end_of(text: str, at: int) -> int:
-    """Where the value that begins here ends."""
+    """The end of the value that begins here."""
     if text[at] == '"':
         return string(text, at)[1]
     if text[at] not in "{[":
@@ -83,7 +83,7 @@ def end_of(text: str, at: int) -> int:
 
 
 def next_(text: str, at: int) -> int:
-    """Where the member behind the one that ends here begins, or what holds them ends."""
+    """The start of the next member, or the end of the list or object."""
     at = blank(text, at)
     return blank(text, at + 1) if text[at] == "," else at
 
@@ -96,8 +96,8 @@ def plain_member(text: str, at: int) -> re.Match[str] | None:
 
 
 def numbers(text: str, at: int) -> tuple[int, int]:
-    """How many short numbers and literals of a list stand from here on, one after the other, and
-    where what follows them begins."""
+    """Counts the short numbers and literals of a list from here on; with the start of what follows
+    them."""
     found = _NUMBERS.match(text, at)
     if found is None:
         return 1, next_(text, end_of(text, at))
@@ -124,7 +124,7 @@ def requoted(new: str, old: str, raw: str) -> str:
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters both begin with."""
+    """The length of the common beginning."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 

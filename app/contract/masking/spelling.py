@@ -1,5 +1,5 @@
-"""What a name means, however it is spelled: `user[password]`, `DB_PASSWORD` and `userPassword` are
-passwords, `password_policy` is none.
+"""Reads the meaning of a name in any spelling: `user[password]`, `DB_PASSWORD` and `userPassword`
+are passwords, `password_policy` is none.
 
 Used by the sensitive names of `fields`.
 """
@@ -42,7 +42,7 @@ def joined(name: str) -> str:
 
 
 class Meanings:
-    """How values under the names of one part of a message are kept.
+    """The treatments of values under the names of one part of a message.
 
     A name means what another one means that has the same words, alone or as its last step
     (`a.lic`, `lic[]`). `ends` mean it as the last words of any name too.
@@ -62,7 +62,7 @@ class Meanings:
         self._known.clear()
 
     def meaning(self, name: str) -> How | None:
-        """How a value under this name is kept; None where it is not sensitive."""
+        """The treatment of a value under this name; None where it is not sensitive."""
         try:
             return self._known[name]
         except KeyError:

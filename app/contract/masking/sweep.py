@@ -75,7 +75,7 @@ def _bodies(record: CaptureRecord) -> list[tuple[Body, Sequence[Pair]]]:
 
 
 def _is_short_and_plain(body: Body) -> bool:
-    """Whether a look at its text suffices to say that nothing is in it, as in most: nothing is cut,
+    """True if a look at its text suffices to say that nothing is in it, as in most: nothing is cut,
     or written in a way that only a reader of its format undoes."""
     text = body.text
     return text is not None and len(text) <= SMALL and not body.truncated and "\\" not in text
@@ -124,7 +124,7 @@ def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequenc
 
 
 def _without(body: Body, traces: Traces) -> bool:
-    """Whether a look at its text suffices to say that none is in it, as in most bodies: nothing is
+    """True if a look at its text suffices to say that none is in it, as in most bodies: nothing is
     cut, or written in a way that only a reader of its format undoes."""
     text = body.text
     if text is None or body.truncated or "\\" in text or not traces.affords(text):
@@ -165,7 +165,7 @@ def values_of(pairs: Sequence[Pair]) -> list[str]:
 
 
 def may_nest(values: str) -> bool:
-    """Whether one of these lines may begin as `NESTED` says: in a twentieth of the time that it
+    """True if one of these lines may begin as `NESTED` says: in a twentieth of the time that it
     takes to look at each."""
     return (
         values[:1] in NESTED
@@ -195,7 +195,7 @@ _OPENINGS = tuple(f'"{c}'.encode() for c in "eW{[")
 
 
 def hides(data: bytes) -> bool:
-    """Whether names may stand in JSON text other than as themselves."""
+    """True if names may stand in JSON text other than as themselves."""
     return (
         b"\\u" in data
         or b"\\/" in data

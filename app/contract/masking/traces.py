@@ -1,4 +1,4 @@
-"""Where else a sensitive value stands: the forms in which clients and servers repeat it.
+"""Finds where else a sensitive value stands, in the forms in which clients and servers repeat it.
 
 Called by the masking with the values that it found under sensitive names. A value of a form that is
 not listed here (compressed, encrypted, spelled in another alphabet) is not found.
@@ -52,7 +52,7 @@ class Traces:
         self._finder: Any = None
 
     def affords(self, text: str) -> bool:
-        """Whether every value of the record can be looked for in `text` within the budget."""
+        """True if every value of the record can be looked for in `text` within the budget."""
         return self.complete and len(self.needles) * len(text) <= _BUDGET
 
     def within(self, text: str) -> "Traces | None":
@@ -65,7 +65,7 @@ class Traces:
         return Traces([self.needles[i] for i in there], self.complete) if there else None
 
     def _none(self, text: str) -> bool:
-        """Whether one search for all forms says that none is there. It takes a third of the time,
+        """True if one search for all forms says that none is there. It takes a third of the time,
         and is made ready when the same values have come often enough to be worth it."""
         self._looks += 1
         if self._looks < _OFTEN or len(self._forms) > _TOGETHER:
@@ -134,7 +134,7 @@ def _finder(forms: tuple[str, ...]) -> Any:
 
 
 def chased(value: str) -> bool:
-    """Whether a value is particular enough to be looked for elsewhere."""
+    """True if a value is particular enough to be looked for elsewhere."""
     return (
         len(value) >= SHORTEST
         and value.lower() not in _TRIVIAL

@@ -1,4 +1,4 @@
-"""What is put in the place of a sensitive value, and what of it is looked for elsewhere.
+"""Makes the replacement of a sensitive value, and remembers the value to look for elsewhere.
 
 Used by the masking of one record.
 """
@@ -34,7 +34,7 @@ class Values:
         self.masked_before = False  # a token must not become the token of a token
 
     def secret(self, how: How, value: str) -> str:
-        """What to put in the place of a value, which is remembered for the second pass."""
+        """The replacement of a value, which is remembered for the second pass."""
         if not value or value == MASK or value in self.tokens:
             return value  # text is looked at again after its fields were
         if self.masked_before and TOKEN.fullmatch(value):
