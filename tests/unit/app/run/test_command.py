@@ -43,7 +43,10 @@ def test_what_cannot_be_run_has_the_exit_code_of_a_shell(settings, tmp_path, cap
 # hang-ups are ignored (nohup), which a shell cannot trap then: so that is set back first.
 def waiting(command: list[str], **popen) -> subprocess.Popen:
     call = f"sys.exit(_wait_for({command!r}, os.environ))"
-    default = "signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    default = (
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # a background job begins without both
+        "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    )
     script = f"import os, signal, sys; from app.run.command import _wait_for; {default}; {call}"
     return subprocess.Popen([sys.executable, "-c", script], **popen)
 
