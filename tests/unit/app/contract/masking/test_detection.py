@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.contract.masking import detection
 from app.contract.masking.detection import cut, detected
 from app.contract.masking.detectors import DETECTORS
 
@@ -75,3 +76,17 @@ def test_a_secret_behind_hostile_text_is_found(unit: str) -> None:
     secret = "AKIA" + "IOSFODNN7EXAMPLE"
     text = (unit * (100_000 // len(unit)) + "\n" + secret + "\n").encode()
     assert secret.encode() not in masked(text)
+
+
+def test_a_text_of_numbers_like_cards_costs_few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checking each took 9 ms for 5 KB, and a batch of such lines a minute."""
+    asked = []
+    rows = [
+        row._replace(check=lambda value: asked.append(value) or False) if row.id == "card number"
+        else row
+        for row in detection.DETECTORS
+    ]  # fmt: skip
+    monkeypatch.setattr(detection, "DETECTORS", rows)
+    found = detection.detected(b"4123 " * 1000, lambda value: b"***")
+    assert len(asked) == detection.MOST + 1
+    assert found.endswith(b"***") and found.count(b"***") == 1  # and what is left is masked
