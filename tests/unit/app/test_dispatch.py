@@ -22,32 +22,6 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {"TELEMOCK_CLUSTER": "1", "POD_NAMESPACE": "telemock"}
 
 
-OWN_TELEMETRY = """
-import asyncio, sys
-import httpx
-from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-spans, reader, provider = InMemorySpanExporter(), InMemoryMetricReader(), TracerProvider()
-provider.add_span_processor(SimpleSpanProcessor(spans))
-trace.set_tracer_provider(provider)
-metrics.set_meter_provider(MeterProvider([reader]))
-from app.main import app
-
-async def ask():
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-        return await client.get("/openapi.json?lic=canary")
-
-assert asyncio.run(ask()).status_code == 200
-sys.exit(len(spans.get_finished_spans()) + (reader.get_metrics_data() is not None))
-"""
-
-
 @pytest.mark.parametrize(
     ("host", "path", "answered_by"),
     [

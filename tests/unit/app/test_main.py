@@ -11,15 +11,7 @@ from app.main import create_app
 from app.profiles import ProfileError
 from app.settings import load
 from app.store import StoreError
-from tests.cluster import AWAY, kubeconfig
 from tests.serving import environment, serving
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The settings of an app in a cluster of which the API server is away."""
-    kubeconfig(tmp_path, monkeypatch, AWAY)
-    return {"TELEMOCK_CLUSTER": "1", "POD_NAMESPACE": "telemock"}
 
 
 def test_a_bad_profile_stops_the_start(tmp_path: Path) -> None:
