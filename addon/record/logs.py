@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from addon.record.printer import Outlet
+from addon.record.printer import Printer
 from addon.record.ship import Shipper
 from app.contract.instant import iso
 from app.contract.masking.masker import Masker
@@ -52,9 +52,9 @@ class LogHandler(logging.Handler):
         self._masker = masker
         self._workload = workload
         self._metrics = metrics
-        self._outlet = None if stream is None else Outlet(stream, self._not_printed)
-        if self._outlet is not None:
-            self._outlet.start()
+        self._printer = None if stream is None else Printer(stream, self._not_printed)
+        if self._printer is not None:
+            self._printer.start()
         self._second = 0
         self._in_second = 0
         self._left_out = 0
@@ -75,8 +75,8 @@ class LogHandler(logging.Handler):
     def close(self) -> None:
         """Prints the queued lines. Closed after the shipper, whose last lines it prints."""
         self._report_left_out()
-        if self._outlet is not None:
-            self._outlet.close(1)
+        if self._printer is not None:
+            self._printer.close(1)
         super().close()
 
     def _text(self, record: logging.LogRecord) -> str:
@@ -104,8 +104,8 @@ class LogHandler(logging.Handler):
 
     def _say(self, level: str, number: int, name: str, message: str) -> None:
         now = time.time_ns()
-        if self._outlet is not None:
-            self._outlet.put([self._line(now, level, name, message)])
+        if self._printer is not None:
+            self._printer.put([self._line(now, level, name, message)])
         least = logging.INFO if name.partition(".")[0] in OURS else logging.WARNING
         if number < least or name in NOT_SHIPPED or self._shipper.closing:
             return

@@ -16,7 +16,7 @@ PIECE = 64 << 10  # approximate bytes of one write: a blocked stream holds up so
 POLL_MS = 1000  # between looks at a non-blocking stream that takes nothing
 
 
-class Outlet:
+class Printer:
     """Owns a thread and a duplicate of the stream's descriptor, from `start` to `close`.
 
     `lost` is called with the number of lines that the stream did not take.
@@ -38,7 +38,7 @@ class Outlet:
         self._writing = 0
         self._closing = False
         self._torn = False
-        self._thread = threading.Thread(target=self._run, name="telemock-outlet", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="telemock-printer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()

@@ -21,7 +21,7 @@ from addon.diagnostics.metrics import Measure
 from addon.diagnostics.spans import Spans
 from addon.exchange.exchange import Traced
 from addon.record.deliver import Delivery
-from addon.record.printer import Outlet
+from addon.record.printer import Printer
 from addon.record.spool import Spool
 from app.contract.masking.masker import Masker
 from app.contract.masking.sweep import withhold
@@ -65,7 +65,7 @@ class Shipper:
         self._spool = Spool(directory, self.boot, spool_size, self._lost)
         self._reserve = self._spool.ledger.reserve
         self._delivery = Delivery(self._spool, api, metrics)
-        self._outlet = None if stdout is None else Outlet(stdout, self._not_printed)
+        self._printer = None if stdout is None else Printer(stdout, self._not_printed)
         self._lock = threading.RLock()  # of `_changed`; faster to take than the condition
         self._changed = threading.Condition(self._lock)
         self._queue: deque[tuple[CaptureRecord, Traced | None, int]] = deque()
@@ -82,8 +82,8 @@ class Shipper:
         )
 
     def start(self) -> None:
-        if self._outlet is not None:
-            self._outlet.start()
+        if self._printer is not None:
+            self._printer.start()
         self._spool.start()
         self._writer.start()
         self._sender.start()
@@ -141,8 +141,8 @@ class Shipper:
         if waiting:  # the writer never started, or is stuck
             self._spool.lose("shutdown", waiting)
         self._spool.close()
-        if self._outlet is not None:
-            self._outlet.close(max(0.1, deadline - time.monotonic()))
+        if self._printer is not None:
+            self._printer.close(max(0.1, deadline - time.monotonic()))
         self._left = self._spool.records
         self._show_spool()
         return self._left
@@ -214,8 +214,8 @@ class Shipper:
 
     def _keep(self, group: list[tuple[CaptureRecord, Traced | None]]) -> None:
         kept = [(record.kind, self._told(record, traced)) for record, traced in group]
-        if self._outlet is not None:  # the log handler prints the lines of kind `log`
-            self._outlet.put(ascii_json(line) for kind, line in kept if kind != "log")
+        if self._printer is not None:  # the log handler prints the lines of kind `log`
+            self._printer.put(ascii_json(line) for kind, line in kept if kind != "log")
         self._spool.append(line for _, line in kept)
         self._show_spool()
         self._delivery.wake()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from addon.record import printer as outlet
-from addon.record.printer import Outlet
+from addon.record.printer import Printer
 from tests.waiting import wait_for
 
 
@@ -19,8 +19,8 @@ class Pipe:
         fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
         self.stream = os.fdopen(write_end, "wb", buffering=0)
         self.lost = 0
-        self.outlet = Outlet(self.stream, self.count)
-        self.outlet.start()
+        self.printer = Printer(self.stream, self.count)
+        self.printer.start()
 
     def count(self, number: int) -> None:
         self.lost += number
@@ -101,7 +101,7 @@ def test_a_torn_line_does_not_spoil_the_next() -> None:
             return taken
 
     disk, lost = Disk(), []
-    printer = Outlet(disk, lost.append)
+    printer = Printer(disk, lost.append)
     printer.start()
     printer.put([b"first", b"second"])
     wait_for(lambda: sum(lost) == 1)
@@ -114,7 +114,7 @@ def test_a_torn_line_does_not_spoil_the_next() -> None:
 
 def test_lines_after_the_end_are_counted() -> None:
     stream, lost = io.BytesIO(), []
-    printer = Outlet(stream, lost.append)
+    printer = Printer(stream, lost.append)
     printer.put([b"before the start"])
     printer.start()
     printer.close(5)
