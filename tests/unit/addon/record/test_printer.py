@@ -46,9 +46,9 @@ def test_lines_come_whole_and_in_order(blocking: bool) -> None:
     os.set_blocking(pipe.stream.fileno(), blocking)
     lines = [f"line {n} {'x' * (n * 37 % 5000)}".encode() for n in range(300)]
     got = bytearray()
-    pipe.outlet.put(lines)
+    pipe.printer.put(lines)
     reader = read_all(pipe.read_end, got)
-    pipe.outlet.close(10)
+    pipe.printer.close(10)
     pipe.stream.close()
     reader.join()
     os.close(pipe.read_end)
@@ -61,9 +61,9 @@ def test_a_stream_that_nobody_reads_blocks_nobody() -> None:
     line = b"x" * 1000
     number = 3 * outlet.QUEUE_SIZE // len(line)
     for _ in range(number):
-        pipe.outlet.put([line])
+        pipe.printer.put([line])
     assert 0 < pipe.lost < number
-    pipe.outlet.close(0.05)
+    pipe.printer.close(0.05)
     assert number - 10 <= pipe.lost <= number  # a page of the pipe may have been printed
     got = bytearray()  # the thread is still there; let it go
     reader = read_all(pipe.read_end, got)
@@ -79,10 +79,10 @@ def test_a_closed_stream_is_counted_and_no_other_file_is_written_to(tmp_path: Pa
     pipe.stream.close()
     with (tmp_path / "other").open("wb", buffering=0) as other:
         os.dup2(other.fileno(), number)  # the number belongs to something else now
-        pipe.outlet.put([b"one", b"two"])
+        pipe.printer.put([b"one", b"two"])
         wait_for(lambda: pipe.lost == 2)
-        pipe.outlet.put([b"three"])
-        pipe.outlet.close(5)
+        pipe.printer.put([b"three"])
+        pipe.printer.close(5)
         if number != other.fileno():
             os.close(number)
     assert pipe.lost == 3
