@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.record import printer as outlet
+from addon.record import printer
 from addon.record.printer import Printer
 from tests.waiting import wait_for
 
@@ -59,7 +59,7 @@ def test_lines_come_whole_and_in_order(blocking: bool) -> None:
 def test_a_stream_that_nobody_reads_blocks_nobody() -> None:
     pipe = Pipe()
     line = b"x" * 1000
-    number = 3 * outlet.QUEUE_SIZE // len(line)
+    number = 3 * printer.QUEUE_SIZE // len(line)
     for _ in range(number):
         pipe.printer.put([line])
     assert 0 < pipe.lost < number
