@@ -28,9 +28,6 @@ from addon.mitm.relay import LayerEvents
 
 AHEAD_CAP = 256 * 1024  # bytes waiting inside, over which one direction is not read
 READ = 64 * 1024  # bytes of one read
-# With more connections each read is a quarter: one round of the event loop may read all of them
-# before the first byte is looked at.
-CROWD = 256
 
 Layer = layer.Layer
 
@@ -77,8 +74,7 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
         writer = io.writer
         if isinstance(writer, asyncio.StreamWriter) and isinstance(io.reader, asyncio.StreamReader):
             # asyncio's defaults of 256 KiB and 128 KiB are too much for many connections.
-            most = READ if len(self._memory) <= CROWD else READ // 4
-            writer.transport.max_size = most  # type: ignore[attr-defined]
+            writer.transport.max_size = READ  # type: ignore[attr-defined]
             io.reader._limit = READ // 4  # type: ignore[attr-defined]
             writer.write = partial(_write, writer, writer.write)  # type: ignore[method-assign]
             forgetful(writer.transport)
