@@ -253,9 +253,9 @@ class Documents(Values):
         raise NotImplementedError
 
     def plain(self, value: str) -> str:
-        data = value.encode("utf-8", "surrogatepass")
-        if not self.names.maybe(data):
+        if self.names.empty(value):
             return value
+        data = value.encode("utf-8", "surrogatepass")
         new = self.names.replace(data, self.text_secret)
         return value if new == data else text(new)
 

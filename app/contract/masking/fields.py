@@ -74,6 +74,7 @@ class SensitiveNames:
         self.reads_bodies = False  # a body that cannot be read may hide what the profile names
         # Bodies in which nothing is, with their types: a mock gives the same answer each time.
         self.clean: set[tuple[object, ...]] = set()
+        self._empty: set[str] = set()
         self._places: dict[tuple[str, str], Places] = {}
         for field in sensitive:
             self._add(field)
@@ -169,6 +170,19 @@ class SensitiveNames:
         """True if `replace` could find something: one pass, without false negatives."""
         return self._searches.maybe(narrowed(data)[0] if b"\xef" in data else data)
 
+    def empty(self, value: str) -> bool:
+        """True if `replace` finds nothing in the text. Remembered for short texts: a product sends
+        the same ones each time, and a look takes longer than to remember one."""
+        if value in self._empty:
+            return True
+        if self.maybe(value.encode("utf-8", "surrogatepass")):
+            return False
+        if len(value) <= _SHORT:
+            if len(self._empty) >= _TEXTS:
+                self._empty.clear()
+            self._empty.add(value)
+        return True
+
     def maybe_else(self, data: bytes) -> bool:
         """True if a secret by what it is may be in it, or encoded text."""
         return self._searches.maybe_else(data)
@@ -251,6 +265,7 @@ def _origin(at: int, moved: Sequence[tuple[int, int]]) -> int:
 
 SMALL = 2048  # characters of what is remembered
 _REMEMBERED = 64  # lists of names, and bodies
+_SHORT, _TEXTS = 48, 2048  # characters of a text that is remembered, and how many are
 _MOST = 8192  # values of one text, each some 15 µs
 _NOTHING = (b"", b"null", b"none", b"undefined", b"nil", MASK.encode())
 

@@ -70,7 +70,7 @@ class Opening(Documents):
     opened = 0
 
     def nested(self, value: str, depth: int = 0, cut: bool = False) -> str:
-        if not (cut or value[0] in _OPENINGS or "\0" in value or self.names.maybe(_raw(value))):
+        if not (cut or value[0] in _OPENINGS or "\0" in value) and self.names.empty(value):
             return value
         try:
             return self.read(value, depth, cut)
