@@ -11,6 +11,7 @@ from addon.bounds import BOUNDS, REASON
 from addon.exchange.exchange import Traced
 from app.contract.account import LOST
 from app.contract.actions import ANSWERED, OUTLINED
+from app.contract.masking import bounds as masking
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
 from app.contract.semconv import method_of, scheme_of
@@ -48,6 +49,7 @@ class Measure:
             self._metrics.add("telemock.fallback.answers", (reason,), 0)
         for bound in BOUNDS:
             self._metrics.add("telemock.bounds.exceeded", (bound.id,), 0)
+        masking.begin(lambda metric, label: self._metrics.add(metric, (label,), 0))
         for stream in ("stdout", "stderr"):
             self._metrics.add("telemock.output.dropped", (stream,), 0)
         for profile in self._rules().profiles:

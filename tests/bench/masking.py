@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROUNDS, RECORDS = 61, 400
 
-CHILD = r'''
+CHILD = r"""
 import copy, json, random, sys, time
 from app.contract.masking.masker import Masker
 from app.contract.record import Body, CaptureRecord, Request, Response
@@ -45,7 +45,7 @@ for line in sys.stdin:
     for one in records:
         masker.record(one)
     print((time.process_time() - start) / len(records) * 1e6, flush=True)
-'''
+"""
 
 
 def kinds() -> dict[str, tuple[list[tuple[str, str]], str | None]]:
