@@ -29,14 +29,16 @@ def name(data: bytes) -> str:
     return ""
 
 
-def undo(data: bytes, cap: int) -> bytes | None:
-    """The text as UTF-8; None where it is so already, or more than `cap` bytes, or no text."""
+def undo(data: bytes, cap: int, cut: bool = False) -> bytes | None:
+    """The text as UTF-8; None where it is so already, or more than `cap` bytes, or no text. Half of
+    a character that was `cut` is left out."""
     encoding = name(data)
     if not encoding or len(data) > 4 * cap:
         return None
     width = 4 if "32" in encoding else 2 if "16" in encoding else 1
     try:
-        found = data[: len(data) // width * width].decode(encoding).encode()
+        whole = data[: len(data) // width * width] if cut else data
+        found = whole.decode(encoding).encode()
     except UnicodeError:
         return None
     if width > 1 and _CONTROL.search(found):

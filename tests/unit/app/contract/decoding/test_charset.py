@@ -36,7 +36,8 @@ def test_latin_1_is_what_is_text_and_no_utf_8() -> None:
 
 
 def test_utf_16_that_was_cut_in_a_character_is_read() -> None:
-    assert charset.undo(WRITTEN["utf-16 le"][:-1], 1000) == TEXT.encode()[:-1]
+    assert charset.undo(WRITTEN["utf-16 le"][:-1], 1000, cut=True) == TEXT.encode()[:-1]
+    assert charset.undo(WRITTEN["utf-16 le"][:-1], 1000) is None
 
 
 @pytest.mark.parametrize(
