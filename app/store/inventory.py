@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from app.contract.actions import OUTLINED
 from app.contract.decoding.pairs import SHORTEST, inside, segments
 from app.contract.decoding.read import read
-from app.contract.decoding.tree import Opaque, Opened, Several
+from app.contract.decoding.tree import Opaque, Opened, Several, is_attribute
 from app.contract.masking.fields import MASK, TOKEN
 from app.contract.record import CaptureRecord, Pair, Request, first
 
@@ -235,6 +235,11 @@ def _form(value: Any, depth: int) -> _Form:
     if isinstance(value, Several):
         return "", tuple([_form(v, depth) for v in value])
     if isinstance(value, list):
+        if value and depth < DEPTH and is_attribute(value[0]) and all(map(is_attribute, value)):
+            names = tuple([one["key"] for one in value])
+            return names, tuple([
+                _form(next(iter(one["value"].values())), depth + 1) for one in value
+            ])  # fmt: skip
         return None, () if depth >= DEPTH else tuple([_form(v, depth + 1) for v in value])
     if isinstance(value, str) and len(value) <= 128:
         return _known_json_kind(value)

@@ -1,5 +1,5 @@
 """Opens texts and bytes: JSON in a string, base64, percent-encoding, compression, forms, and these
-in each other. Used by `read` and by the carriers, one Opening for a message.
+in each other. Used by `read` and by the carriers, one Opener a message.
 """
 
 import re
@@ -26,7 +26,7 @@ _PADDING = b"= \t\r\n"
 _TEXT = 16  # bytes of text in base64 that cannot be chance
 
 
-class Opening:
+class Opener:
     """Within one message's bounds. `bound` is the one that was met: then all texts stay closed."""
 
     def __init__(self) -> None:
