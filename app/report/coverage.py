@@ -52,7 +52,6 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
     "form_unknown": BlindSpot(
         "a sidecar did not tell how connections are brought to it",
         "restart the pod, so that it gets a sidecar of this version",
-        open=True,
     ),
     "own_dns": BlindSpot(
         "a client that resolves names past /etc/hosts (DNS over HTTPS, an address) is not seen",
@@ -79,6 +78,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "hosts": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
     "loopback": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
     "all": ("own_trust", "other_ports", "domain_fronting"),
+    "app": (),  # requests that reach the mock without a sidecar
     "": ("form_unknown",),
 }
 
@@ -100,7 +100,6 @@ class Witness(msgspec.Struct, kw_only=True):
     who: str
     connections: dict[str, dict[str, int]] = {}
     bytes_out: int = 0
-    bytes_in: int = 0
     numbered: int = 0
     stored: int = 0
     waiting: int = 0
