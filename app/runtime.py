@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from app import auth
+from app.contract import presence
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
 from app.contract.files import PRIVATE_DIR, tighten
 from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, IN_DATA, LOG_FILES
+from app.contract.presence import Presence
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.ingest.admission import ENDED, Arriving
@@ -35,7 +37,7 @@ from app.otel.metrics import Metrics
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.settings import Settings
-from app.store import Incoming, Store, StoreError
+from app.store import Heard, Incoming, Store, StoreError
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
 
@@ -65,6 +67,7 @@ class Runtime:
         self.boot = boot
         self.sidecars = Sidecars()
         self.started = time.monotonic()
+        self._began_ns = time.time_ns()
         self.batches = asyncio.Semaphore(_BATCHES)
         for why in ENDED:
             metrics.add("telemock.bodies.ended", (why,), 0)
@@ -173,7 +176,9 @@ class Runtime:
             self.writer.counting.expect(p.id for p in self.rules.profiles)
             self.telemetry.start()
             self.writer.start()
-            tasks = [asyncio.create_task(t) for t in (self._watch(), self._prune(), self._look())]
+            await self.note_presence()
+            parts = (self._watch(), self._prune(), self._look(), self._note())
+            tasks = [asyncio.create_task(part) for part in parts]
             if self.otel.metrics:
                 tasks.append(asyncio.create_task(self._measuring()))
             if self.release is not None:
@@ -189,6 +194,7 @@ class Runtime:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await asyncio.to_thread(self.writer.close, FLUSH_S)
+                await self.note_presence(left=True)
                 if self.otel.metrics:
                     await self.measure()
                 await asyncio.to_thread(self.telemetry.close, _EXPORT_S)
@@ -259,6 +265,18 @@ class Runtime:
         await self.health()  # sets the store's gauges
         for state, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (state,))
+
+    async def _note(self) -> None:
+        while True:
+            await asyncio.sleep(_PRUNE_S)
+            await self.note_presence()
+
+    async def note_presence(self, *, left: bool = False) -> None:
+        """Takes to the store which sidecars were heard of, and that this app was there to hear."""
+        here = Presence(form=presence.APP, mode=self.settings.mode or "", began_ns=self._began_ns)
+        own = Heard(self.boot, "", "", time.time_ns(), left, here)
+        with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
+            await asyncio.to_thread(self.store.heard, [*self.sidecars.take(), own])
 
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""

@@ -90,14 +90,17 @@ class LogRows:
         found: dict[tuple[str, ...], Sum] = {}
         for one, sum in self._senders.items():
             profile, host, *_ = one.endpoint
-            add_to(found, (one.namespace, one.pod, profile, host, one.version), sum)
+            key = (one.namespace, one.pod, profile, host, one.version, one.outcome)
+            add_to(found, key, sum)
         return [
             SenderRow(
                 namespace=namespace, pod=pod, node=sum.node, image=sum.image, profile=profile,
-                host=host, version=version, count=sum.count, bytes_out=sum.out, first_ns=sum.first,
-                last_ns=sum.last,
+                host=host, version=version, outcome=outcome, count=sum.count, bytes_out=sum.out,
+                first_ns=sum.first, last_ns=sum.last,
             )
-            for (namespace, pod, profile, host, version), sum in sorted(found.items(), key=_first)
+            for (namespace, pod, profile, host, version, outcome), sum in sorted(
+                found.items(), key=_first
+            )
         ]  # fmt: skip
 
     def fields(self, scope: Scope) -> list[FieldRow]:

@@ -147,6 +147,7 @@ async def report(
     runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
 ) -> Response:
     since_ns, until_ns = time_of(since, "since"), time_of(until, "until")
+    await runtime.note_presence()
     built = await ask(
         lambda: reports.build(
             runtime.store,

@@ -27,6 +27,7 @@ HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # id of one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # the sidecar stops, and must not be reported as silent
+HEADER_PRESENCE = "telemock-presence"  # mode, redirect and start: contract.presence
 HEADER_ACCOUNTS = "telemock-accounts"  # how many records it numbered and lost: contract.account
 HEADER_AGAIN = "telemock-again"  # in answers: seconds until the next request for profiles
 # Seconds for which a sidecar reuses an idle connection to the API; the app keeps it for longer.

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from app.contract.account import Account
+from app.contract.presence import Presence
 from app.contract.record import CaptureRecord
 from app.store.inventory import Observation
 
@@ -33,13 +34,22 @@ class QueryError(ValueError):
 # Thousands of these exist at a time: gc=False spares Python the search for cycles.
 
 
+class Note(NamedTuple):
+    """A part of a record that was not kept whole. `part`: request, response, message, or record.
+    `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds."""
+
+    part: str
+    why: str
+
+
 class Facts(msgspec.Struct, gc=False):
-    """A record's content, for roll-ups and inventory: bytes sent and received, and the fields of
-    its request."""
+    """A record's content, for roll-ups and inventory: bytes sent and received, the fields of its
+    request, and the parts that were not kept whole (`app.store.facts.notes`)."""
 
     out: int
     in_: int
     seen: Observation | None
+    notes: tuple[Note, ...] = ()
 
 
 class Incoming(Protocol):
@@ -109,6 +119,17 @@ class Told(NamedTuple):
     account: Account
     namespace: str
     pod: str
+
+
+class Heard(NamedTuple):
+    """A boot that was heard of, with its sender's pod, "" without one. `left`: it took leave."""
+
+    boot: str
+    namespace: str
+    pod: str
+    at_ns: int
+    left: bool
+    said: Presence
 
 
 class Written(NamedTuple):
@@ -201,7 +222,9 @@ class VersionRow(msgspec.Struct, kw_only=True):
 
 
 class SenderRow(msgspec.Struct, kw_only=True):
-    """A sender to one host, by version. On a machine without pods `pod` is the client's address."""
+    """A sender to one host, by version and outcome: an id of `app.contract.outcomes`, "" of records
+    that a version stored which did not tell. On a machine without pods `pod` is the client's
+    address."""
 
     namespace: str
     pod: str
@@ -210,6 +233,7 @@ class SenderRow(msgspec.Struct, kw_only=True):
     profile: str
     host: str
     version: str
+    outcome: str
     count: int
     bytes_out: int
     first_ns: int
@@ -238,10 +262,26 @@ class FieldRow(msgspec.Struct, kw_only=True):
     last_ns: int
 
 
+class NoteRow(msgspec.Struct, kw_only=True):
+    """A `Note` of one endpoint's records, all versions together."""
+
+    profile: str
+    host: str
+    method: str
+    route: str
+    part: str
+    why: str
+    count: int
+    first_ns: int
+    last_ns: int
+
+
 class BootRow(msgspec.Struct, kw_only=True):
     """One start of a sidecar (or app): `count` of its records up to `max_seq` were ever stored,
     pruned ones included. Its own account says how many it `numbered`, and which of them it `lost`
     for what reason.
+
+    `heard_ns` is 0, and `said` empty, of boots whose requests were not noted.
 
     Once it has `ended`, `missing` counts all numbered records that are not stored, and `lost` gives
     a reason for each. Before, it counts gaps between stored numbers, or as many as are known to be
@@ -260,6 +300,9 @@ class BootRow(msgspec.Struct, kw_only=True):
     ended: bool
     first_ns: int  # UTC, arrival
     last_ns: int
+    heard_ns: int = 0  # last request of any kind
+    left: bool = False
+    said: Presence = Presence()
 
 
 class Stats(msgspec.Struct, kw_only=True):
@@ -286,6 +329,10 @@ class Store(Protocol):
         Inventory, roll-ups and accounts of boots change in the same step. Raises StoreFull."""
         ...
 
+    def heard(self, boots: Sequence[Heard]) -> None:
+        """Notes boots that were heard of, new ones too. Times and counts only grow."""
+        ...
+
     def captures(self, query: CaptureQuery) -> Page:
         """Returns one page. Following `next` shows every capture that existed at the start exactly
         once, whatever is written meanwhile. Raises QueryError for a bad cursor, limit or status."""
@@ -303,6 +350,10 @@ class Store(Protocol):
 
     def fields(self, scope: Scope = ...) -> list[FieldRow]:
         """Lists the inventory, which outlives the captures. Lists never read captures."""
+        ...
+
+    def notes(self, scope: Scope = ...) -> list[NoteRow]:
+        """Lists what was not kept whole, and outlives the captures too."""
         ...
 
     def boots(self) -> list[BootRow]: ...

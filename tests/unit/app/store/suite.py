@@ -313,6 +313,38 @@ class StoreSuite(SequenceSuite, ABC):
             ("", "10.1.2.3", 1), ("logs", "leader-0", 2),
         ]  # fmt: skip
 
+    def test_senders_by_what_became_of_it(self, store: Store) -> None:
+        records = (
+            exchange(1),
+            exchange(2, action="observe", answered_by="upstream"),
+            exchange(3, kind="failed", action="observe", answered_by="", reason="upstream_failed"),
+            exchange(4),
+        )
+        store.write(incoming(*records))
+        assert {(row.outcome, row.count) for row in store.senders()} == {
+            ("answered", 2), ("delivered", 1), ("unanswered", 1),
+        }  # fmt: skip
+        assert store.senders(Scope(since_ns=T0 - HOUR)) == store.senders()
+
+    def test_notes_of_what_was_not_kept_whole(self, store: Store) -> None:
+        withheld = Body(size=9, withheld="encoding")
+        records = (
+            exchange(1, body=withheld, method="POST"),
+            exchange(2, body=withheld, method="POST"),
+            exchange(3, body=Body(size=9, text="x", truncated=True), method="POST"),
+            exchange(4),
+            exchange(5, request=None, response=None, reason="unmaskable"),
+        )
+        store.write(incoming(*records))
+        found = {(row.method, row.part, row.why): row.count for row in store.notes()}
+        assert found == {
+            ("POST", "request", "encoding"): 2, ("POST", "request", "cut"): 1,
+            ("", "record", "unmaskable"): 1,
+        }  # fmt: skip
+        assert store.notes(Scope(profile="other")) == []
+        store.prune(max_bytes=1)
+        assert len(store.notes()) == 3
+
     # Retention
 
     def test_prune_by_age_takes_the_old_only(self, store: Store) -> None:
