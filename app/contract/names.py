@@ -85,7 +85,12 @@ ANNOTATION_MODE = "telemock.io/mode"
 ANNOTATION_REDIRECT = "telemock.io/redirect"
 ANNOTATION_TRUST = "telemock.io/trust"
 ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
+ANNOTATION_RESOURCES = "telemock.io/resources"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
+OUR_ANNOTATIONS = (
+    ANNOTATION_PROFILES, ANNOTATION_MODE, ANNOTATION_REDIRECT, ANNOTATION_TRUST,
+    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_STATUS,
+)  # fmt: skip
 CONTAINER_SIDECAR = "telemock"
 CONTAINER_REDIRECT = "telemock-redirect"
 VOLUME_CA = "telemock-ca"  # the authority with its key, for the sidecar only
