@@ -29,9 +29,9 @@ from addon.target.dns import is_local
 from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of
 from addon.wiring import Wiring
-from app.contract import presence
-from app.contract.files import PRIVATE_DIR, tighten
-from app.contract.names import DIR_SPOOL, HEADER_PRESENCE, IN_DATA, METRICS
+from app.contract import presence, state
+from app.contract.files import tighten, write_whole
+from app.contract.names import DIR_SPOOL, HEADER_PRESENCE, METRICS
 from app.contract.presence import Presence
 from app.contract.record import bracketed
 from app.contract.rules import Bundle
@@ -50,9 +50,8 @@ class Process:
     """Raises OSError if a directory or file cannot be made or read."""
 
     def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
-        options.data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+        state.make(options.data)
         tighten(options.data / DIR_SPOOL, ("*",))
-        tighten(options.data, IN_DATA)
         self.options = options
         self._troubles: dict[str, str] = {}  # of the last exchange, by the API's path
         self._began_ns = time.time_ns()
@@ -168,7 +167,7 @@ class Process:
         where = written(s.getsockname()[:2] for s in self._health.sockets)
         said = json.dumps({"pid": os.getpid(), "proxy": proxy, "health": where})
         try:
-            (self.options.data / FILE_SIDECAR).write_text(said + "\n")
+            write_whole(self.options.data / FILE_SIDECAR, [said.encode() + b"\n"])
         except OSError as e:  # a full disk: no reason not to start
             log.warning("%s cannot be written: %s", FILE_SIDECAR, e.strerror)
         if not self._ipv6 and (self.options.loopback or self.options.transparent):

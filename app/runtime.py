@@ -13,12 +13,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from app import auth
-from app.contract import presence
+from app.contract import presence, state
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
-from app.contract.files import PRIVATE_DIR, tighten
 from app.contract.masking.masker import Masker
-from app.contract.names import FILE_STORE, IN_DATA, LOG_FILES
+from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.presence import Presence
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
@@ -28,7 +27,7 @@ from app.ingest.digest import digest
 from app.ingest.foreign import believable, timed
 from app.ingest.sidecars import Sidecars
 from app.ingest.writer import RecordWriter
-from app.logs.disk import is_full, lacking, too_small
+from app.logs.disk import lacking, too_small
 from app.logs.files import LogFiles
 from app.logs.masked import masked_logging
 from app.mock.mock import Mock
@@ -117,17 +116,12 @@ class Runtime:
         settings = self.settings
         self.started = time.monotonic()
         try:
-            settings.data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
-            tighten(settings.data, IN_DATA)
+            state.make(settings.data)
             if not settings.cluster:
                 self.token = auth.token(settings.data)
             self.mask_key = auth.mask_key(settings.data)
         except OSError as e:
-            at = f" ({e.filename})" if e.filename else ""
-            hint = "free some space" if is_full(e) else "name a directory this user may write to"
-            raise SettingError(
-                f"TELEMOCK_DATA is {str(settings.data)!r}: {e.strerror or e}{at}\n\nhint: {hint}"
-            ) from None
+            raise state.unusable(settings.data, e) from None
         except ValueError as e:
             raise SettingError(str(e)) from None
         self.mask_key_id = hashlib.sha256(self.mask_key).hexdigest()[:8]
@@ -264,8 +258,8 @@ class Runtime:
         """Updates the gauges, and counts the requests that the mock handed over."""
         await asyncio.to_thread(self.telemetry.settle)
         await self.health()  # sets the store's gauges
-        for state, number in self.sidecars.counts()._asdict().items():
-            self.metrics.set("telemock.sidecars", number, (state,))
+        for how, number in self.sidecars.counts()._asdict().items():
+            self.metrics.set("telemock.sidecars", number, (how,))
 
     async def _note(self) -> None:
         while True:

@@ -54,11 +54,12 @@ DIR_CA = "ca"
 FILE_CA_CERT = "ca.pem"  # public half, for the client
 FILE_BUNDLE = "bundle.pem"  # the system's trust store and our authority
 DIR_SPOOL = "spool"
+DIR_LOGS = "logs"  # below TELEMOCK_DATA, unless TELEMOCK_LOGS names another
 # Everything that telemock puts into TELEMOCK_DATA and TELEMOCK_LOGS, as patterns: a directory with
 # other things in it is not ours to close.
 IN_DATA = (
-    f"{FILE_STORE}*", FILE_TOKEN, FILE_MASK_KEY, "*.json", DIR_CA, DIR_SPOOL, "demo-*",
-    "prometheus*",
+    f"{FILE_STORE}*", FILE_TOKEN, FILE_MASK_KEY, "*.json", DIR_CA, DIR_SPOOL, DIR_LOGS, "demo-*",
+    "prometheus*", "hosts-*", ".gitignore",
 )  # fmt: skip
 
 LOG_REQUESTS = "telemetry_requests.log"
@@ -84,7 +85,12 @@ ANNOTATION_MODE = "telemock.io/mode"
 ANNOTATION_REDIRECT = "telemock.io/redirect"
 ANNOTATION_TRUST = "telemock.io/trust"
 ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
+ANNOTATION_RESOURCES = "telemock.io/resources"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
+OUR_ANNOTATIONS = (
+    ANNOTATION_PROFILES, ANNOTATION_MODE, ANNOTATION_REDIRECT, ANNOTATION_TRUST,
+    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_STATUS,
+)  # fmt: skip
 CONTAINER_SIDECAR = "telemock"
 CONTAINER_REDIRECT = "telemock-redirect"
 VOLUME_CA = "telemock-ca"  # the authority with its key, for the sidecar only

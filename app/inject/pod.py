@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from app.contract import names
-from app.inject import conflicts, containers, hosts, sidecar
+from app.inject import conflicts, containers, hosts, limits, sidecar
 from app.inject.annotations import Wishes, wishes
 from app.inject.reasons import Reason, reason
 from app.inject.settings import InjectionStatus, InjectSettings, NamespaceFacts, Redirect
@@ -43,6 +43,9 @@ def inject(
         plan, wanted = found
         reasons += _change(changed["spec"], plan, wanted)
         result = Injection(changed, reasons, True, plan.redirect, plan.mode)
+        if refused := limits.refusals(changed["spec"], namespace):
+            changed = copy.deepcopy(dict(pod))
+            result = Injection(changed, refused, injected=False)
     meta = changed["metadata"] = changed.get("metadata") or {}
     if result.injected:  # a label, because selectors such as a PodMonitor's cannot see annotations
         meta["labels"] = {**(meta.get("labels") or {}), names.LABEL_INJECTED: "true"}
@@ -68,6 +71,7 @@ def _planned(
     asked = wishes((pod.get("metadata") or {}).get("annotations") or {}, settings)
     wrong = [
         *([label] if label else []),
+        *conflicts.unknown_names(pod),
         *(asked if isinstance(asked, list) else []),
         *conflicts.impossible(spec),
     ]
@@ -91,6 +95,7 @@ def _planned(
         mode=asked.mode,
         hosts=chosen.named,
         addresses=chosen.addresses,
+        resources=asked.resources,
         all_until=asked.all_until,
         container=str(first.get("name", "")),
         image=str(first.get("image", "")),

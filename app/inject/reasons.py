@@ -30,6 +30,7 @@ def _quiet(sentence: str) -> ReasonRow:
 
 
 _LABEL = names.LABEL_INJECT
+CHART_RESOURCES = "sidecar.resources and sidecar.redirectResources"
 
 # {about} is the subject: a value, or names of containers.
 REASONS = {
@@ -55,6 +56,8 @@ REASONS = {
         f"the annotation {names.ANNOTATION_ALL_UNTIL} is {{about}}, expected a time such as "
         "2026-01-31T12:00:00Z, or how long from the pod's creation, such as 2h"
     ),
+    "resources_value": _skips(f"the annotation {names.ANNOTATION_RESOURCES} is {{about}}"),
+    "unknown_name": _skips("{about}"),
     # This pod cannot take a sidecar.
     "windows": _skips("the pod is for Windows nodes, the sidecar runs on Linux only"),
     "host_network": _skips(
@@ -82,6 +85,18 @@ REASONS = {
     "no_dummy_range": _skips(
         "the pod's own hostAliases or resolvers lie in all ranges for dummy addresses: {about}; "
         f"add one that is free to {CHART_VALUE} of the chart ({SETTING} of telemock inject)"
+    ),
+    "limit_range": _skips(
+        f"{{about}}; change the LimitRange, or set {CHART_RESOURCES} of the chart, or the "
+        f"annotation {names.ANNOTATION_RESOURCES}"
+    ),
+    "quota": _skips(
+        f"{{about}}; raise the quota, or set {CHART_RESOURCES} of the chart, or the annotation "
+        f"{names.ANNOTATION_RESOURCES}"
+    ),
+    "bounds_unknown": _skips(
+        "whether this namespace's LimitRanges and ResourceQuotas allow a sidecar is not known: "
+        "{about}"
     ),
     "no_hosts": _skips("no host is left that could be redirected"),
     # The pod has its sidecar, with a remark.

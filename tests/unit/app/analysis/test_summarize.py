@@ -172,6 +172,6 @@ def test_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_wrong_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PORT", "many")
+    monkeypatch.setenv("TELEMOCK_RETENTION_DAYS", "many")
     assert main([]) == 2
-    assert "PORT" in capsys.readouterr().err
+    assert "TELEMOCK_RETENTION_DAYS" in capsys.readouterr().err
