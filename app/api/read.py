@@ -22,6 +22,7 @@ from app.api.openapi import EXAMPLE_RECORD, json_content
 from app.contract.record import Action, Kind
 from app.report import build as reports
 from app.report.outgoing import outgoing
+from app.report.papers import papers_of
 from app.store import CaptureQuery, Page, Scope
 
 routes = router()
@@ -155,6 +156,8 @@ async def report(
             until_ns=until_ns,
             profile=profile,
             dropped=runtime.writer.dropped,
+            papers=papers_of(runtime.profiles.written),
+            gaps=runtime.gaps(),
         )
     )
     return as_json(msgspec.json.encode(built))

@@ -34,8 +34,11 @@ class QueryError(ValueError):
 # Thousands of these exist at a time: gc=False spares Python the search for cycles.
 
 
+PARTS = ("request", "response", "message", "record")
+
+
 class Note(NamedTuple):
-    """A part of a record that was not kept whole. `part`: request, response, message, or record.
+    """A part of a record that was not kept whole: one of PARTS.
     `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds."""
 
     part: str

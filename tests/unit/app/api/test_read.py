@@ -98,7 +98,7 @@ def test_report_and_fields(served: Served) -> None:
     newer = Request(method="GET", host="cdn.cribl.io", query=[("v", "4.17.0"), ("fc.new", "1")])
     post(served, line(1), line(2, product_version="4.17.0", request=newer))
     report = served.client.get("/api/v1/report", params={"profile": "cribl"}).json()
-    assert report["endpoints"][0]["count"] == 2
+    assert report["answered"][0]["count"] == 2
     assert "fc.new" in json.dumps(report["new_fields"])
     fields = served.client.get("/api/v1/fields").json()["items"]
     assert {"query.v", "query.fc.new"} <= {f["path"] for f in fields}
