@@ -177,6 +177,12 @@ class _Fields(msgspec.Struct):
     items: list[FieldRow]
 
 
+class _Health(msgspec.Struct):
+    degraded: list[str] = []
+    profiles: dict[str, Any] = {}
+    tls: dict[str, Any] = {}
+
+
 class _Hints(NamedTuple):
     """Hints for an app that is `away` (no answer) or has `refused` us."""
 
@@ -220,6 +226,16 @@ class ApiSource:
     def profiles(self) -> rules.RuleSet:
         """The profiles that the app gives its sidecars."""
         return _decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
+
+    def trouble(self) -> list[str]:
+        """What /health says is wrong with the app."""
+        found = _decoded(self._checked(self._ask("/health", {})).content, _Health)
+        refused = found.profiles.get("error") or ""
+        return [
+            *found.degraded,
+            *([f"a profile is refused, and the last good one stays: {refused}"] if refused else []),
+            *(f"its certificate: {e}" for e in [found.tls.get("error")] if e),
+        ]
 
     def _get(self, path: str, filters: msgspec.Struct) -> bytes:
         given = msgspec.structs.asdict(filters)
