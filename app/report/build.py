@@ -13,8 +13,9 @@ import msgspec
 
 from app.contract.actions import OUTLINED
 from app.contract.instant import iso
-from app.report.changes import Change, changes, version_number
+from app.report.changes import Change, changes
 from app.store import OTHER, BootRow, EndpointRow, FieldRow, Scope, SenderRow, VersionRow
+from app.store.versions import version_number
 
 
 class EndpointLine(msgspec.Struct, kw_only=True):
