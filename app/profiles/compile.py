@@ -12,6 +12,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from app.contract import rules as contract
+from app.contract.decoding.tree import THEN
 from app.profiles import schema, template
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown
 from app.profiles.read import ProfileSource, document, find, read_bytes
@@ -22,10 +23,12 @@ ANSWERS_CAP = 8 << 20  # bytes of one profile's answer files, a file named twice
 
 
 class Loaded(NamedTuple):
-    """`files` are all files read, answers included: a change of one makes the rules stale."""
+    """`files` are all files read, answers included: a change of one makes the rules stale.
+    `written` are the profiles as they stand there."""
 
     rules: contract.RuleSet
     files: tuple[Path, ...]
+    written: tuple[schema.ProfileFile, ...]
 
 
 def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
@@ -39,13 +42,14 @@ def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
 def load(sources: Sequence[str | Path]) -> Loaded:
     """Like `load_profiles`, and returns the files that it read. Raises ProfileError."""
     profiles: list[contract.Profile] = []
+    all_written: list[schema.ProfileFile] = []
     files: list[Path] = []
     problems: list[ProfileProblem] = []
     owner: dict[str, str] = {}
     for source in find(sources):
         files.append(source.path)
         try:
-            profile = _profile(source, files)
+            profile, written = _profile(source, files)
         except ProfileError as e:
             problems += e.problems
             continue
@@ -55,14 +59,17 @@ def load(sources: Sequence[str | Path]) -> Loaded:
             problems.append(ProfileProblem(source.label, "id", shown(profile.id), message, hint))
         owner.setdefault(profile.id, source.label)
         profiles.append(profile)
+        all_written.append(written)
     if problems:
         raise ProfileError(problems)
     kept = tuple(profiles)
     etag = hashlib.sha256(msgspec.json.encode(kept)).hexdigest()[:32]
-    return Loaded(contract.RuleSet(kept, etag), tuple(files))
+    return Loaded(contract.RuleSet(kept, etag), tuple(files), tuple(all_written))
 
 
-def _profile(source: ProfileSource, files: list[Path]) -> contract.Profile:
+def _profile(
+    source: ProfileSource, files: list[Path]
+) -> tuple[contract.Profile, schema.ProfileFile]:
     written = document(source)
     if not isinstance(written, dict):
         message = "holds no profile" if written is None else f"holds {shown(written)}, no profile"
@@ -72,7 +79,7 @@ def _profile(source: ProfileSource, files: list[Path]) -> contract.Profile:
         parsed = schema.ProfileFile.model_validate(written)
     except ValidationError as e:
         raise ProfileError(from_pydantic(source.label, written, e, _keys())) from None
-    return _Compiler(source, files).profile(parsed)
+    return _Compiler(source, files).profile(parsed), parsed
 
 
 def _keys() -> set[str]:
@@ -131,6 +138,7 @@ class _Compiler:
                 message = f"{name!r} stands in the list twice"
                 self._wrong(f"sensitive[{number}].field", name, message, "keep one of them")
         self._safe(written, sensitive)
+        self._segments(written)
         if self._problems:
             raise ProfileError(self._problems)
         return contract.Profile(
@@ -151,6 +159,17 @@ class _Compiler:
                 message = f"{name!r} is called sensitive too"
                 hint = "spans and logs show what is safe: take it out of one of the lists"
                 self._wrong(f"safe_query[{number}]", name, message, hint)
+
+    def _segments(self, written: schema.ProfileFile) -> None:
+        """A segment of the path has the name that a route gives it."""
+        routes = [rule.route or "" for rule in written.rules]
+        named = [(f"version_from[{n}].field", e.field) for n, e in enumerate(written.version_from)]
+        named += [(f"sensitive[{n}].field", s.field) for n, s in enumerate(written.sensitive)]
+        for where, field in named:
+            part, _, name = field.partition(".")
+            if part == "path" and not any(f"{{{name}}}" in route.split("/") for route in routes):
+                hint = f"name it in a rule: `route: /v1/{{{name}}}`"
+                self._wrong(where, field, f"no rule's route names the segment {name!r}", hint)
 
     def _rule(self, where: str, rule: schema.Rule) -> contract.Rule:
         paths = tuple(
@@ -260,8 +279,10 @@ def _sensitive(written: schema.Sensitive) -> contract.Sensitive:
 
 def _extract(written: schema.Extract) -> contract.Extract:
     where, _, name = written.field.partition(".")
+    where = where.partition(THEN)[0]  # a body's own decodings need no name
     if where == "header":
-        name = name.lower()
+        named, dot, within = name.partition(".")
+        name = named.lower() + dot + within
     return contract.Extract(where, name, written.regex or "")  # type: ignore[arg-type]
 
 

@@ -1,10 +1,14 @@
 """Text in another encoding than UTF-8: UTF-16 and UTF-32, a byte order mark, Latin-1."""
 
+import codecs
 import json
 import re
 
 _ASCII = re.compile(r"[\t\r\n\x20-\x7e]{4}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+_BAD = "telemock-latin-1"
 
 
 def name(data: bytes) -> str:
@@ -52,3 +56,20 @@ def redo(new: bytes, old: bytes) -> bytes:
             f"{encoding}-{'le' if little else 'be'}"
         )
     return text.encode(encoding or "utf-8", "replace")
+
+
+def _latin_1(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error(_BAD, _latin_1)
+
+
+def decoded(data: bytes, charset: str = "utf-8") -> str:
+    """Never fails; an unknown charset is read as UTF-8."""
+    try:
+        return data.decode(charset, _BAD)
+    except (UnicodeError, LookupError):
+        return data.decode("utf-8", _BAD)

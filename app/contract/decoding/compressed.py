@@ -1,9 +1,9 @@
 """Compression that says by its first bytes what it is: gzip, zlib's deflate, zstd. Brotli says
-nothing: `app.contract.encodings` undoes it where a header says so."""
+nothing: `app.contract.decoding.compression` undoes it where a header says so."""
 
 import zlib
 
-from app.contract.encodings import undo as undo_named
+from app.contract.decoding.compression import undo as undo_named
 
 _MAGIC = (("gzip", b"\x1f\x8b"), ("zstd", b"\x28\xb5\x2f\xfd"))
 

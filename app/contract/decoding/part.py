@@ -1,4 +1,4 @@
-"""A named value within the bytes of a carrier: what each carrier of `app.contract.decoding` finds."""
+"""A named value in the bytes of a carrier: what each carrier of `app.contract.decoding` finds."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,28 @@
-"""app/contract/decoding/bounds.py: bounds of one carrier."""
+"""What is left for one message, and which bound was met."""
+
+import pytest
 
 from app.contract.decoding import bounds
+from app.contract.decoding.bounds import BYTES, READ, Left, TooMuch
 
 
-def test_the_bounds_admit_what_a_body_of_the_usual_size_holds() -> None:
-    assert 1_000 < bounds.MOST < 1_000_000 and 8 <= bounds.DEPTH < 200
+def test_documents_bytes_and_seconds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Left()
+    budget.documents(READ)
+    with pytest.raises(TooMuch, match="documents"):
+        budget.documents()
+    budget.decoded(BYTES)
+    assert budget.bytes == 0
+    with pytest.raises(TooMuch, match="bytes"):
+        budget.decoded(1)
+    monkeypatch.setattr(bounds, "SECONDS", -1.0)
+    with pytest.raises(TooMuch, match="seconds"):
+        Left().documents()
+    assert {"documents", "bytes", "seconds"} == set(bounds.BOUNDS)
+
+
+def test_what_was_met_is_taken_once() -> None:
+    bounds.taken()
+    bounds.hit("bytes")
+    bounds.hit("bytes")
+    assert bounds.taken() == {"bytes": 2} and bounds.taken() == {}
