@@ -1,7 +1,7 @@
 """Looks for a secret in bytes, in every form in which masking must not have left it.
 
 Used by the tests of the masking and by those that search data directories, logs and output. It
-shares no code with what it tests. Compressed bytes are opened by the caller, but gzip in base64 here.
+shares no code with what it tests. Compressed bytes are opened by the caller, gzip in base64 here.
 """
 
 import base64
