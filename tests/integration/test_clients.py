@@ -90,27 +90,22 @@ def ran(client: Client, round_: Round) -> Run:
     return round_.runs[client.id]
 
 
-def each(*late: str) -> pytest.MarkDecorator:
-    """Every client; `late` are those whose form is not decoded yet."""
-    marks = {id_: pytest.mark.xfail(reason="not decoded yet") for id_ in late}
-    return pytest.mark.parametrize(
-        "client", [pytest.param(one, id=one.id, marks=marks.get(one.id, ())) for one in CLIENTS]
-    )
+each = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.id)
 
 
-@each()
+@each
 def test_the_client_is_content(client: Client, ran: Run) -> None:
     assert ran.done.returncode == 0, ran.done.stdout + ran.done.stderr
     assert {one["response"]["status"] for one in ran.captures} <= {200, 204}
 
 
-@each("python/huggingface", "python/opentelemetry", "node/opentelemetry")
+@each
 def test_its_version_is_known(client: Client, ran: Run) -> None:
     said = version(client) if client.version else SENT_VERSION
     assert {one.get("product_version") for one in ran.captures} - {None} == {said}
 
 
-@each("python/huggingface")
+@each
 def test_no_secret_of_it_is_left(client: Client, ran: Run, round_: Round) -> None:
     found = {
         (name, place, form)
@@ -121,7 +116,7 @@ def test_no_secret_of_it_is_left(client: Client, ran: Run, round_: Round) -> Non
     assert not found
 
 
-@each()
+@each
 def test_the_vendor_gets_nothing_or_all(client: Client, ran: Run, round_: Round) -> None:
     if round_.mode == "mock":
         assert ran.arrived == []
