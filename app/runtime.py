@@ -35,8 +35,9 @@ from app.mock.spans import Telemetry
 from app.otel.metrics import Metrics
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
+from app.report.coverage import Gap, profile_refused
 from app.settings import Settings
-from app.store import Heard, Incoming, Store, StoreError
+from app.store import Heard, Incoming, Store, StoreError, Told
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
 
@@ -269,8 +270,10 @@ class Runtime:
         """Takes to the store which sidecars were heard of, and that this app was there to hear."""
         here = Presence(form=presence.APP, mode=self.settings.mode or "", began_ns=self._began_ns)
         own = Heard(self.boot, "", "", time.time_ns(), left, here)
+        told = Told(self.writer.account(ended=left), "", "")
         with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
             await asyncio.to_thread(self.store.heard, [*self.sidecars.take(), own])
+            await asyncio.to_thread(self.store.write, [], [told])
 
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""
@@ -288,6 +291,11 @@ class Runtime:
             except OSError as e:
                 log.warning("the log files cannot be looked at: %s", e.strerror)
             await asyncio.sleep(_PRUNE_S)
+
+    def gaps(self) -> list[Gap]:
+        """Returns what a report must say besides what the store knows."""
+        error = self.profiles.error
+        return [profile_refused(error)] if error else []
 
     def _line_lost(self, stream: str) -> None:
         self.metrics.add("telemock.output.dropped", (stream,))

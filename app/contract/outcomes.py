@@ -59,6 +59,13 @@ OUTCOMES: Mapping[str, Outcome] = {
         remedy="let the client trust the sidecar's authority: the annotation telemock.io/trust in "
         "a cluster, `telemock ca` on a laptop; a client with a list of its own keeps refusing it",
     ),
+    "certificate_old": Outcome(
+        "failed",
+        "the sidecar's authority is older than the profile's host and may not sign for it, so the "
+        "client refused, and sent nothing",
+        unseen=True,
+        remedy="restart the pod, or the sidecar and its clients: they get an authority that may",
+    ),
     "tls_failed": Outcome(
         "failed",
         "the TLS handshake failed, and nothing was sent",
@@ -77,8 +84,7 @@ OUTCOMES: Mapping[str, Outcome] = {
 _NEVER_SENT = frozenset(("upstream_unreachable", "bad_request", "loop", "blocked"))
 _CERTIFICATE = frozenset(
     (
-        "client_refused_certificate", "certificate_not_covering", "closed_in_handshake",
-        "closed_after_handshake",
+        "client_refused_certificate", "closed_in_handshake", "closed_after_handshake",
     )
 )  # fmt: skip
 
@@ -89,6 +95,8 @@ def outcome(kind: str, action: str, answered_by: str, reason: str) -> str:
     if kind == "log":
         return ""
     if kind == "tls_rejected":
+        if reason == "certificate_not_covering":
+            return "certificate_old"
         return "certificate_refused" if reason in _CERTIFICATE else "tls_failed"
     if answered_by == "upstream" or (kind == "message" and _forwarded(action)):
         # Also when the client left meanwhile, or the answer broke off: the host had answered.

@@ -14,8 +14,10 @@ import msgspec
 from app.contract.outcomes import OUTCOMES
 from app.contract.record import REASONS
 from app.escape import plain
+from app.store import OTHER
 
 _NAMED = 3  # hosts, pods or gaps that one sentence names
+_UNKNOWN = {"unknown": "no account tells why"}
 _NO_WITNESS = "`telemock status` says which pods have a sidecar; `telemock run` starts one"
 
 
@@ -93,9 +95,10 @@ class Interval(msgspec.Struct, kw_only=True):
 
 class Witness(msgspec.Struct, kw_only=True):
     """Facts known of one pod or process. `connections`: host -> id of OUTCOMES -> requests and
-    connections. Of the records that it `numbered` (0: it told no number) `waiting` are not stored
-    yet and `lost` never will be, by reason. `reached`: connections to telemetry hosts by the
-    kernel's own count, `brought`: those of them that came to the sidecar; None without a count."""
+    connections; the host OTHER stands for all that no profile names. Of the records that it
+    `numbered` (0: it told no number) `waiting` are not stored yet and `lost` never will be, by
+    reason. `reached`: connections to telemetry hosts by the kernel's own count, `brought`: those of
+    them that came to the sidecar; None without a count."""
 
     who: str
     connections: dict[str, dict[str, int]] = {}
@@ -113,7 +116,8 @@ class Witness(msgspec.Struct, kw_only=True):
 
 class Gap(msgspec.Struct, kw_only=True):
     """A reason why coverage is not complete. `id` is one of OUTCOMES, BLIND_SPOTS, or `lost`,
-    `waiting`, `away`, `not_brought`, or the caller's own; `who` are pods or processes, or hosts."""
+    `waiting`, `uncounted`, `away`, `not_brought`, or the caller's own; `who` are pods or processes,
+    or hosts."""
 
     id: str
     count: int
@@ -137,7 +141,8 @@ class Coverage(msgspec.Struct, kw_only=True):
 def judge(witnesses: Iterable[Witness], more: Sequence[Gap] = ()) -> Coverage:
     """`more` are gaps that the caller knows of besides."""
     known = list(witnesses)
-    gaps = [*_unseen(known), *_records(known), *_away(known), *_not_brought(known), *more]
+    parts = (_unseen, _records, _uncounted, _away, _not_brought)
+    gaps = [*more, *(gap for part in parts for gap in part(known))]
     if not known:
         says = "no sidecar was heard of, and no record is stored"
         gaps.insert(0, Gap(id="no_witness", count=0, says=says, remedy=_NO_WITNESS))
@@ -169,17 +174,44 @@ def verdict(gaps: Sequence[Gap], how: str, percent: float | None = None) -> str:
     return f"not complete{share}: {named}{rest}"
 
 
+def profile_refused(error: str) -> Gap:
+    return Gap(
+        id="profile_refused",
+        count=1,
+        says=f"a change of the profiles is refused, so what it adds is not covered: "
+        f"{plain(error.partition(chr(10))[0], 300)}",
+        remedy="`telemock rules check FILE` says what is wrong",
+    )
+
+
 def _how(known: Sequence[Witness]) -> str:
     seen = sum(sum(of.values()) for one in known for of in one.connections.values())
     stored = sum(one.stored for one in known)
-    counted = [one for one in known if one.numbered]
+    counted = [one for one in known if _is_counted(one)]
     by = "their sidecars' own count" if len(known) > 1 else "the sidecar's own count"
     if not counted:
         by = "the records that are stored; no sidecar told how many it made"
     elif len(counted) < len(known):
         by += f" (of {len(counted)} among {len(known)}; the others told none)"
     came = count(seen, "request or connection", "requests and connections")
-    return f"{came} came, {count(stored, 'record is', 'records are')} stored, by {by}"
+    kept = count(stored, "record is", "records are")
+    return f"{came} came, {kept} stored (log lines are records too), by {by}"
+
+
+def _is_counted(one: Witness) -> bool:
+    """True if it told how many records it made, or there is nothing to count."""
+    return bool(one.numbered) or not (one.stored or one.connections)
+
+
+def _uncounted(known: Sequence[Witness]) -> Iterable[Gap]:
+    if without := [one.who for one in known if not _is_counted(one)]:
+        yield Gap(
+            id="uncounted",
+            count=len(without),
+            says=f"{listed(without)} told no count of records, so a loss at the end would not show",
+            remedy="sidecars of this version tell it, and log files do not: ask the store",
+            who=without,
+        )
 
 
 def _unseen(known: Sequence[Witness]) -> Iterable[Gap]:
@@ -188,7 +220,7 @@ def _unseen(known: Sequence[Witness]) -> Iterable[Gap]:
     for one in known:
         for host, of in one.connections.items():
             for id, number in of.items():
-                if id in OUTCOMES and OUTCOMES[id].unseen and number:
+                if host != OTHER and id in OUTCOMES and OUTCOMES[id].unseen and number:
                     counts[id] += number
                     hosts.setdefault(id, {})[host] = None
     for id, number in counts.items():
@@ -202,7 +234,7 @@ def _records(known: Sequence[Witness]) -> Iterable[Gap]:
     for one in known:
         lost.update(one.lost)
     if total := lost.total():
-        why = "; ".join(f"{n}: {REASONS.get(id, id)}" for id, n in lost.items())
+        why = why_lost(lost)
         yield Gap(
             id="lost",
             count=total,
@@ -267,6 +299,12 @@ def _percent(known: Sequence[Witness]) -> float | None:
     if len(counted) < len(known) or not reached:
         return None
     return int(1000 * sum(min(of or 0, n) for of, n in counted) / reached) / 10  # never rounded up
+
+
+def why_lost(lost: Mapping[str, int]) -> str:
+    return "; ".join(
+        f"{count}: {_UNKNOWN.get(id) or REASONS.get(id, id)}" for id, count in lost.items()
+    )
 
 
 def count(number: int, one: str, many: str) -> str:

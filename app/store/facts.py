@@ -38,7 +38,8 @@ def notes(record: CaptureRecord) -> tuple[Note, ...]:
         if holder is None:
             continue
         if (body := holder.body) is not None and (body.withheld or body.truncated):
-            found.append(Note(part, body.withheld or "cut"))
+            why = body.withheld if body.withheld in REASONS else OTHER  # a sender may say anything
+            found.append(Note(part, why if body.withheld else "cut"))
         if holder is not message and holder.left_out:  # type: ignore[union-attr]
             found.append(Note(part, "left_out"))
     if record.reason in ("unmaskable", "too_large"):  # nothing but the event was kept

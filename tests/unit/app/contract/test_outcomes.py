@@ -80,6 +80,7 @@ def test_nothing_says_none_was_delivered_of_what_may_have_arrived() -> None:
         (("failed", "", "", "no_request"), "no_request"),
         (("failed", "", "", "too_many_connections"), "no_request"),
         (("tls_rejected", "", "", "closed_after_handshake"), "certificate_refused"),
+        (("tls_rejected", "", "", "certificate_not_covering"), "certificate_old"),
         (("tls_rejected", "", "", "tls_failed"), "tls_failed"),
         (("log", "", "", ""), ""),
     ],

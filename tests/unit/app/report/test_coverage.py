@@ -21,8 +21,8 @@ def test_complete_says_how_it_is_known_and_what_it_does_not_speak_of() -> None:
     found = judge([seen()])
     assert found.complete and not found.gaps
     assert found.verdict == (
-        "complete: 3 requests and connections came, 3 records are stored, "
-        "by the sidecar's own count"
+        "complete: 3 requests and connections came, 3 records are stored (log lines are records "
+        "too), by the sidecar's own count"
     )
     assert any("DNS over HTTPS" in limit for limit in found.limits)
     assert found.percent is None
@@ -83,8 +83,11 @@ def test_a_percentage_only_where_the_kernel_counted_everywhere() -> None:
 
 
 def test_who_told_no_count_is_said() -> None:
-    assert "no sidecar told how many it made" in judge([seen(numbered=0)]).verdict
-    assert "1 among 2; the others told none" in judge([seen(), seen(numbered=0)]).verdict
+    found = judge([seen(numbered=0)])
+    assert not found.complete and "logs/leader-0 told no count of records" in found.verdict
+    assert "no sidecar told how many it made" in found.how
+    assert "1 among 2; the others told none" in judge([seen(), seen(numbered=0)]).how
+    assert judge([seen(numbered=0, stored=0, connections={})]).complete  # it made none
 
 
 def test_names_are_captured_text_and_do_not_act() -> None:
