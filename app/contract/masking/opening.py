@@ -27,9 +27,12 @@ DECODED = 8 * BODY_CAP  # bytes that the values of one record may decode to
 OPENED = 16_384  # encoded values of one record that are opened
 _LAYER = 8  # of DEPTH, that one encoding or carrier takes
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")
+_BEGINS = re.compile(rb"[\t\r\n\x20-\x7e]{9}")
 _ODD = 16  # characters to one control character in what may still be text
 _SHORT = 12  # bytes that are no secret by what they are
-_OPENINGS = '{[<-"\ufeff \n\t\r'
+_OPENINGS = '{[<-"\ufeff \n\t\r(\x1f\x08\x12\x1a'
+# gzip and zstd in a text, which has lost some of their bytes.
+_LOST = re.compile("\x1f(?:\\\\x8b|\ufffd)\x08|\\((?:\\\\xb5|\ufffd)/(?:\\\\xfd|\ufffd)")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
 _NO_FORM = re.compile(r"[\s\"'<>{}\\]")  # what a form has only encoded
 
@@ -67,7 +70,7 @@ class Opening(Documents):
     opened = 0
 
     def nested(self, value: str, depth: int = 0, cut: bool = False) -> str:
-        if not cut and value[0] not in _OPENINGS and not self.names.maybe(_raw(value)):
+        if not (cut or value[0] in _OPENINGS or "\0" in value or self.names.maybe(_raw(value))):
             return value
         try:
             return self.read(value, depth, cut)
@@ -79,6 +82,11 @@ class Opening(Documents):
         if depth > DEPTH:
             self.names.beyond("depth")
             raise Unread("bounds")
+        if self.names.reads_bodies:
+            if value[0] in "(\x1f" and _LOST.match(value):
+                raise Unread("encoding")
+            if "\0" in value:  # UTF-16 in a text, which has lost some of its bytes
+                raise Unread("unmaskable")
         data = _raw(value)
         new = self.carried(data, depth, cut)
         if new is None and value[0] in _OPENINGS:
@@ -178,9 +186,10 @@ class Opening(Documents):
         from app.contract.decoding import charset, compressed, protobuf
 
         return bool(
-            readable(data, cut, odd=True)
+            _BEGINS.match(data)
+            or readable(data, cut)
             or compressed.named(data)
-            or (data[:2] in (b"\xff\xfe", b"\xfe\xff") and charset.name(data))
+            or charset.name(data)
             or (len(data) >= 12 and protobuf.split(data))
         )
 
@@ -213,7 +222,7 @@ class Opening(Documents):
 
         if compressed.named(data):
             return self._compressed(data, depth, cut, strict)
-        for split, join in ((multipart.split, splice), (envelope.split, envelope.join)):
+        for split, join in ((envelope.split, envelope.join), (multipart.split, splice)):
             if parts := split(data):
                 return self.parts(data, parts, join, depth, cut, strict=strict)
         if undone := charset.undo(data, BODY_CAP * 4, cut):
@@ -252,9 +261,12 @@ class Opening(Documents):
 
     def carried(self, data: bytes, depth: int, cut: bool) -> bytes | None:
         """Text in one of the formats that cut it into named parts, masked; None for other text."""
-        from app.contract.decoding import csv, envelope, jsonp, multipart, xml
+        from app.contract.decoding import csv, envelope, jsonp, multipart, protobuf, xml
         from app.contract.decoding.splice import splice
 
+        if data[:1] in b"\n\x08\x12\x1a" and _CONTROL.search(text(data)):
+            fields = protobuf.split(data)
+            return self._numbered(data, fields, depth, None) if fields else None
         if data[:1] == b"{":
             parts = envelope.split(data)
             return self.parts(data, parts, envelope.join, depth, cut) if parts else None

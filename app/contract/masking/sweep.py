@@ -169,12 +169,18 @@ def may_nest(values: str) -> bool:
     """True if one of these lines may begin as a document does: in a twentieth of the time that it
     takes to look at each."""
     return (
-        values[:1] in ("{", "[", "<", '"')
+        values[:1] in _BEGUN
         or "\n{" in values
         or "\n[" in values
         or "\n<" in values
         or '\n"' in values
+        or "\n(" in values
+        or "\x1f" in values
+        or "\0" in values
     )
+
+
+_BEGUN = ("{", "[", "<", '"', "(")
 
 
 def claims_text(kind: str) -> bool:
