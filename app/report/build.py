@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from app.contract.instant import iso
-from app.contract.outcomes import outcome, word_of
+from app.contract.outcomes import WORDS, outcome, word_of
 from app.report import kept, ledger
 from app.report.changes import Change, changes, version_number
 from app.report.coverage import Coverage, Gap, Witness, judge
@@ -103,9 +103,9 @@ class Missing(msgspec.Struct, kw_only=True):
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """`answered`, `delivered`, `refused` and `failed` are what became of all that was seen: the
-    words of `app.contract.outcomes`. `ledger` is by pod or process. `unlisted` counts observations
-    of fields over the inventory's limit."""
+    """`answered`, `delivered`, `passed`, `refused` and `failed` are what became of all that was
+    seen: the words of `app.contract.outcomes`. `ledger` is by pod or process. `unlisted` counts
+    observations of fields over the inventory's limit."""
 
     generated_at: str
     since: str | None
@@ -115,6 +115,7 @@ class Report(msgspec.Struct, kw_only=True):
     coverage: Coverage
     answered: list[EndpointLine]
     delivered: list[EndpointLine]
+    passed: list[EndpointLine]
     refused: list[EndpointLine]
     failed: list[EndpointLine]
     profiles: list[ProfilePart]
@@ -167,7 +168,8 @@ def build(
     boots = [row for row in store.boots() if _within(row, scope)]
     papers = [paper for paper in papers if profile in (None, paper.profile)]
     lines = list(map(_endpoint, rows))
-    watched = ledger.witnesses(boots, senders, _named(rows, papers))
+    by_word = {w: [one for one in lines if word_of(one.outcome) == w] for w in WORDS}
+    watched = ledger.witnesses(boots, senders, _named(rows, papers), time.time_ns())
     return Report(
         generated_at=iso(time.time_ns()),
         since=None if since_ns is None else iso(since_ns),
@@ -175,10 +177,7 @@ def build(
         profile=profile,
         count=sum(row.count for row in rows),
         coverage=judge(watched, gaps),
-        answered=[one for one in lines if word_of(one.outcome) == "answered"],
-        delivered=[one for one in lines if word_of(one.outcome) == "delivered"],
-        refused=[one for one in lines if word_of(one.outcome) == "refused"],
-        failed=[one for one in lines if word_of(one.outcome) == "failed"],
+        **by_word,
         profiles=_profiles(rows, fields, papers),
         modes=ledger.modes(boots),
         versions=[_line(Version, row) for row in _by_number(versions)],

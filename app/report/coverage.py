@@ -94,17 +94,21 @@ class Interval(msgspec.Struct, kw_only=True):
 
 
 class Witness(msgspec.Struct, kw_only=True):
-    """Facts known of one pod or process. `connections`: host -> id of OUTCOMES -> requests and
-    connections; the host OTHER stands for all that no profile names. Of the records that it
-    `numbered` (0: it told no number) `waiting` are not stored yet and `lost` never will be, by
-    reason. `reached`: connections to telemetry hosts by the kernel's own count, `brought`: those of
-    them that came to the sidecar; None without a count."""
+    """Facts known of one pod or process, which was heard of from `first_seen` to `last_seen`.
+    `connections`: host -> id of OUTCOMES -> requests and connections; the host OTHER stands for all
+    that no profile names. Of the records that it `numbered` (0: it told no number) `underway` are
+    being delivered, `waiting` are not, and `lost` never will be, by reason. `reached`: connections
+    to telemetry hosts by the kernel's own count, `brought`: those of them that came to the sidecar;
+    None without a count."""
 
     who: str
     connections: dict[str, dict[str, int]] = {}
+    first_seen: str = ""
+    last_seen: str = ""
     bytes_out: int = 0
     numbered: int = 0
     stored: int = 0
+    underway: int = 0
     waiting: int = 0
     lost: dict[str, int] = {}
     away: list[Interval] = []
@@ -195,7 +199,9 @@ def _how(known: Sequence[Witness]) -> str:
         by += f" (of {len(counted)} among {len(known)}; the others told none)"
     came = count(seen, "request or connection", "requests and connections")
     kept = count(stored, "record is", "records are")
-    return f"{came} came, {kept} stored (log lines are records too), by {by}"
+    underway = sum(one.underway for one in known)
+    rest = f" and {underway} on their way" if underway else ""
+    return f"{came} came, {kept} stored{rest} (log lines are records too), by {by}"
 
 
 def _is_counted(one: Witness) -> bool:
@@ -246,8 +252,8 @@ def _records(known: Sequence[Witness]) -> Iterable[Gap]:
         yield Gap(
             id="waiting",
             count=waiting,
-            says=f"{count(waiting, 'record is', 'records are')} not delivered yet",
-            remedy="ask again when the sidecar has reached the app",
+            says=f"{count(waiting, 'record waits', 'records wait')} in a spool, not delivered",
+            remedy="a sidecar delivers them once it reaches the app: `telemock status` says more",
             who=[one.who for one in known if one.waiting],
         )
 
