@@ -149,7 +149,7 @@ def judge(witnesses: Iterable[Witness], more: Sequence[Gap] = ()) -> Coverage:
     gaps = [*more, *(gap for part in parts for gap in part(known))]
     if not known:
         says = "no sidecar was heard of, and no record is stored"
-        gaps.insert(0, Gap(id="no_witness", count=0, says=says, remedy=_NO_WITNESS))
+        gaps.insert(len(more), Gap(id="no_witness", count=0, says=says, remedy=_NO_WITNESS))
     spots = list(dict.fromkeys(id for one in known for id in one.blind if id in BLIND_SPOTS))
     for id in spots:
         if BLIND_SPOTS[id].open:
@@ -185,6 +185,17 @@ def profile_refused(error: str) -> Gap:
         says=f"a change of the profiles is refused, so what it adds is not covered: "
         f"{plain(error.partition(chr(10))[0], 300)}",
         remedy="`telemock rules check FILE` says what is wrong",
+    )
+
+
+def distrusted(number: int) -> Gap:
+    came = count(number, "connection", "connections")
+    return Gap(
+        id="distrusted",
+        count=number,
+        says=f"{came} of the last hour did not trust the app's certificate: pods that were "
+        "injected while it had another authority keep their records",
+        remedy="restart the pods that `telemock status` names",
     )
 
 

@@ -4,6 +4,7 @@ modes in force.
 Called by `app.report.build`. It reads what the store kept at write time, and never a capture.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -97,6 +98,31 @@ def is_underway(boot: BootRow, watch: Watch) -> bool:
     return watch.lately is not None and boot.last_ns > watch.lately and not boot.left
 
 
+class Outstanding(NamedTuple):
+    """The records of all boots that are not stored, for metrics and /health."""
+
+    underway: int
+    waiting: int
+    lost: dict[str, int]
+
+
+def account(boots: Sequence[BootRow], now_ns: int) -> Outstanding:
+    return _account(boots, _watch(boots, now_ns))
+
+
+def _account(boots: Iterable[BootRow], watch: Watch) -> Outstanding:
+    lost: Counter[str] = Counter()
+    underway = waiting = 0
+    for boot in boots:
+        rest, gone = outstanding(boot)
+        lost.update(gone)
+        if is_underway(boot, watch):
+            underway += rest
+        else:
+            waiting += rest
+    return Outstanding(underway, waiting, dict(lost))
+
+
 def _of_boots(who: _Who, boots: Sequence[BootRow], watch: Watch) -> Witness:
     forms = {boot.said.form for boot in boots}
     one = Witness(
@@ -109,14 +135,7 @@ def _of_boots(who: _Who, boots: Sequence[BootRow], watch: Watch) -> Witness:
         blind=list(dict.fromkeys(id for form in sorted(forms) for id in FORMS.get(form, ()))),
         away=_away(boots, watch.until) if who != ("", "") else [],
     )
-    for boot in boots:
-        waiting, lost = outstanding(boot)
-        if is_underway(boot, watch):
-            one.underway += waiting
-        else:
-            one.waiting += waiting
-        for reason, number in lost.items():
-            one.lost[reason] = one.lost.get(reason, 0) + number
+    one.underway, one.waiting, one.lost = _account(boots, watch)
     return one
 
 
