@@ -23,7 +23,7 @@ from app.contract.record import Action, Kind
 from app.report import build as reports
 from app.report.outgoing import outgoing
 from app.report.papers import papers_of
-from app.store import CaptureQuery, Page, Scope
+from app.store import CaptureQuery, Page, QueryError, Scope, filter
 
 routes = router()
 
@@ -77,6 +77,14 @@ async def captures(
             max_length=512,
         ),
     ] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            description="In the filter language of the page and the command line.",
+            examples=["host:*.cribl.io -status:2xx version>=4.16 field:lic since:7d"],
+            max_length=filter.LONGEST,
+        ),
+    ] = None,
     order: Annotated[
         Literal["newest", "oldest", "arrival"],
         Query(description="By the records' time, or by when the store got them."),
@@ -103,6 +111,8 @@ async def captures(
         cursor=cursor,
         limit=limit,
     )
+    if q:
+        query = filtered(q, query)
     template = runtime.settings.trace_url
 
     def read() -> tuple[Page, list[bytes]]:
@@ -114,6 +124,13 @@ async def captures(
         b'{"items":[' + b",".join(items) + b'],"next":' + msgspec.json.encode(page.next)
         + b',"last":' + msgspec.json.encode(page.last) + b"}"
     )  # fmt: skip
+
+
+def filtered(q: str, query: CaptureQuery) -> CaptureQuery:
+    try:
+        return filter.read(q, query)
+    except QueryError as e:
+        raise refusal(422, f"q: {e}") from None
 
 
 @routes.get(

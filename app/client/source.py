@@ -23,6 +23,7 @@ from app.report.outgoing import outgoing
 from app.report.papers import Paper, papers_of
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
+from app.store.filter import matcher, write
 from app.store.sqlite.store import SqliteStore
 
 _TIMEOUT_S = 60.0  # a report over many hours takes long
@@ -119,7 +120,8 @@ class _RecordKind(msgspec.Struct):
 
 def is_asked(line: bytes, query: CaptureQuery) -> bool:
     """False for sidecars' log lines, which are captures too, unless the query names a kind."""
-    return query.kind is not None or msgspec.json.decode(line, type=_RecordKind).kind != "log"
+    asked = query.kind is not None or any(term.name == "kind" for term in query.terms)
+    return asked or msgspec.json.decode(line, type=_RecordKind).kind != "log"
 
 
 class StoreSource:
@@ -177,6 +179,12 @@ class _Fields(msgspec.Struct):
     items: list[FieldRow]
 
 
+class _Health(msgspec.Struct):
+    degraded: list[str] = []
+    profiles: dict[str, Any] = {}
+    tls: dict[str, Any] = {}
+
+
 class _Hints(NamedTuple):
     """Hints for an app that is `away` (no answer) or has `refused` us."""
 
@@ -202,7 +210,10 @@ class ApiSource:
 
     def page(self, query: CaptureQuery) -> Page:
         found = _decoded(self._get(PATH_CAPTURES, query), _Page)
-        return Page([bytes(item) for item in found.items], found.next, found.last)
+        # An app of an earlier version knows no filter, and sends everything.
+        fits = matcher(query.terms)
+        items = [line for line in map(bytes, found.items) if not query.terms or fits(line)]
+        return Page(items, found.next, found.last)
 
     def capture(self, id: str) -> bytes | None:
         # The id is a segment of the path: it must not smuggle in another path or a query.
@@ -221,8 +232,21 @@ class ApiSource:
         """The profiles that the app gives its sidecars."""
         return _decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
 
+    def trouble(self) -> list[str]:
+        """What /health says is wrong with the app."""
+        found = _decoded(self._checked(self._ask("/health", {})).content, _Health)
+        refused = found.profiles.get("error") or ""
+        return [
+            *found.degraded,
+            *([f"a profile is refused, and the last good one stays: {refused}"] if refused else []),
+            *(f"its certificate: {e}" for e in [found.tls.get("error")] if e),
+        ]
+
     def _get(self, path: str, filters: msgspec.Struct) -> bytes:
         given = msgspec.structs.asdict(filters)
+        if isinstance(filters, CaptureQuery):
+            # The terms alone: an app of an earlier version knows the other filters.
+            given["q"] = write(CaptureQuery(terms=given.pop("terms"))) or None
         asked = {_PARAMETERS.get(n, n): v for n, v in given.items() if v is not None}
         return self._checked(self._ask(path, asked)).content
 

@@ -53,10 +53,11 @@ def inject(
         **(meta.get("annotations") or {}),
         names.ANNOTATION_STATUS: InjectionStatus(
             result.injected,
-            list(dict.fromkeys(r.id for r in result.reasons)),
+            [r.id for r in result.reasons],
             result.redirect,
             result.mode,
             settings.version,
+            [r.sentence for r in result.reasons],
         ).json(),
     }
     return result
@@ -111,7 +112,9 @@ def _redirect(asked: Wishes, namespace: NamespaceFacts) -> Redirect:
 
 def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
     """Applies the plan to the pod's spec; returns remarks about its containers."""
-    said = containers.connect(conflicts.all_containers(spec), asked.trust, plan.hosts)
+    said = containers.connect(
+        conflicts.all_containers(spec), asked.trust, plan.hosts, spec.get("volumes") or ()
+    )
     spec["initContainers"] = [*sidecar.containers(plan), *(spec.get("initContainers") or ())]
     spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes(plan.settings.env)]
     if plan.hosts:

@@ -70,6 +70,7 @@ class InjectionStatus(msgspec.Struct):
     redirect: str = ""
     mode: str = ""
     version: str = ""
+    said: list[str] = []  # the reasons' sentences, in the same order
 
     def json(self) -> str:
         return msgspec.json.encode(self).decode()

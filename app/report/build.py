@@ -15,7 +15,7 @@ import msgspec
 from app.contract.instant import iso
 from app.contract.outcomes import WORDS, outcome, word_of
 from app.report import kept, ledger
-from app.report.changes import Change, changes, version_number
+from app.report.changes import Change, changes
 from app.report.coverage import Coverage, Gap, Witness, judge
 from app.report.kept import MaskedField, WithheldPart
 from app.report.ledger import ModeLine
@@ -30,6 +30,7 @@ from app.store import (
     SenderRow,
     VersionRow,
 )
+from app.store.versions import version_number
 
 
 class EndpointLine(msgspec.Struct, kw_only=True):

@@ -147,10 +147,21 @@ class Written(NamedTuple):
     accounts: Mapping[str, int] = MappingProxyType({})
 
 
+class Term(msgspec.Struct, frozen=True):
+    """A condition of a filter, as `app.store.filter` reads it: any of `values`. `name` is "" for
+    text, searched as `CaptureQuery.text` is; `op` is `:` or one of `>=`, `>`, `<=` and `<`."""
+
+    name: str
+    op: str
+    values: tuple[str, ...]
+    negated: bool = False
+
+
 class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
     """None means any. `workload` is `namespace/pod`, `namespace/` or `pod`; `status` a number or a
     class such as "4xx"; `text` is searched, ignoring case, in host, path, route, rule, version,
-    namespace, pod and reason.
+    namespace, pod and reason. All `terms` must hold; with one that only the records themselves
+    can answer, a page may have fewer items than `limit` (or none) and still a next one.
 
     `newest` and `oldest` sort by the records' own time; `arrival` by the time of storing, so that a
     reader who follows also gets late records.
@@ -167,6 +178,7 @@ class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     status: int | str | None = None
     text: str | None = None
+    terms: tuple[Term, ...] = ()
     order: Literal["newest", "oldest", "arrival"] = "newest"
     cursor: str | None = None
     limit: int = 100
@@ -188,6 +200,24 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int | None = None
     until_ns: int | None = None
     profile: str | None = None
+
+
+Dimension = Literal[
+    "profile", "host", "method", "route", "version", "rule", "kind", "action", "answered_by",
+    "status", "reason",
+]  # fmt: skip
+
+
+class TrafficRow(msgspec.Struct, kw_only=True):
+    """Traffic by the dimensions that were asked for, in their order. `at_ns` is the beginning of
+    its step of time, 0 where none was asked for."""
+
+    at_ns: int
+    by: tuple[str | int, ...]
+    count: int
+    bytes_out: int
+    first_ns: int
+    last_ns: int
 
 
 class EndpointRow(msgspec.Struct, kw_only=True):
@@ -343,6 +373,10 @@ class Store(Protocol):
 
     def capture(self, id: str) -> bytes | None:
         """Returns the record `BOOT-SEQ` as JSON, None when there is none."""
+        ...
+
+    def traffic(self, scope: Scope, by: Sequence[Dimension], hours: int = 0) -> list[TrafficRow]:
+        """Sums the roll-up by these dimensions, and by steps of so many hours (0: no steps)."""
         ...
 
     def endpoints(self, scope: Scope = ...) -> list[EndpointRow]: ...

@@ -3,9 +3,10 @@
 import time
 from collections import Counter
 
-LEVELS = 64  # of objects, lists and texts in each other
+DEPTH = 64  # levels of a document, and within one carrier
+MOST = 65_536  # parts of one carrier
 CHAIN = 8  # decodings of one text, one after the other
-MOST = 8_192  # documents, opened texts, or a form's fields: more would delay others
+READ = 8_192  # documents, opened texts, or a form's fields: more would delay others
 BYTES = 1 << 20  # that texts hold when they are decoded, all together
 SECONDS = 0.5
 
@@ -21,7 +22,7 @@ class Left:
     """Counts down what one message may still take."""
 
     def __init__(self) -> None:
-        self._documents, self._bytes = MOST, BYTES
+        self._documents, self._bytes = READ, BYTES
         self._until = time.monotonic() + SECONDS
 
     @property

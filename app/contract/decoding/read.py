@@ -9,15 +9,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from app.contract import body as bodies
-from app.contract.decoding import base64_text, compression, form
-from app.contract.decoding.bounds import CHAIN, LEVELS, Left, TooMuch, hits
+from app.contract.decoding import compressed, form
+from app.contract.decoding.bounds import CHAIN, TooMuch
+from app.contract.decoding.carriers import CARRIERS, is_plain_multipart, named_by
 from app.contract.decoding.charset import decoded
 from app.contract.decoding.lenient import NOT_JSON, documents
 from app.contract.decoding.looks import looks
+from app.contract.decoding.messages import is_named
+from app.contract.decoding.opening import BINARY, Opening
 from app.contract.decoding.tree import THEN, UNREADABLE, Opaque, Opened, Several
-from app.contract.record import BODY_CAP, Body
+from app.contract.record import Body
 
-ENCODINGS = ("gzip", "zstd", "deflate", "br", "base64", "percent")
+ENCODINGS = ("gzip", "zstd", "deflate", "br", "base64", "hex", "percent")
 _FORMATS = ("json", "ndjson", "form")
 _NDJSON = (
     "application/x-ndjson",
@@ -31,14 +34,6 @@ _CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-
 # Not text, or text that may hold fields in an unknown form: JSON needs one of these characters, and
 # an encoded form has none of them bare.
 _ODD_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd{\[]")
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
-_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
-_ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
-# How documents begin in any encoding of Unicode, with what may stand before them.
-_BEGINS = frozenset(
-    b'\t\n\v\f\r\x1c\x1d\x1e\x1f ,{["-0123456789tfnNI\0\xc2\xe1\xe2\xe3\xef\xfe\xff'
-)
-_TEXT = 16  # bytes of text in base64 that cannot be chance
 
 
 class Content(NamedTuple):
@@ -83,7 +78,7 @@ def decode(data: bytes, content_type: str = "", decoders: Sequence[str] = ()) ->
 
 def opened(written: str) -> Any:
     """The text, or Opened if it holds something; for values of a query and headers."""
-    return _Reader().text(written)
+    return Opening().text(written)
 
 
 def for_conditions(found: Content) -> Any:
@@ -100,48 +95,32 @@ class _Reader:
     """Reads one message."""
 
     def __init__(self) -> None:
-        self._budget = Left()
-        self._bound = ""
+        self._opening = Opening()
 
     def body(self, data: bytes, content_type: str, decoders: Sequence[str]) -> Content:
+        opening = self._opening
         chain: tuple[str, ...] = ()
         try:
-            data, chain, left = self._uncompressed(data)
-            if left:
-                return Content(Opaque(len(data), left), chain, sure=False)
+            data, chain, wrong = self._uncompressed(data)
+            if wrong:
+                return Content(Opaque(len(data), wrong), chain, sure=False)
             more, value, sure = self._whole(data, content_type, decoders)
         except TooMuch as e:
-            self._met(e)
+            opening.met(e)
             value, more, sure = Opaque(len(data), "more than is read"), (), False
-        return Content(value, (*chain, *more), sure and not self._bound, self._bound)
-
-    def _met(self, bound: TooMuch) -> None:
-        self._bound = str(bound)
-        hits[self._bound] += 1
+        return Content(value, (*chain, *more), sure and not opening.bound, opening.bound)
 
     def _uncompressed(self, data: bytes) -> tuple[bytes, tuple[str, ...], str]:
         """The bytes of a body compressed without a header, and what is wrong with the rest."""
         chain: tuple[str, ...] = ()
-        while name := _compressed(data):
-            undone, wrong = self._undo(name, data)
+        while name := compressed.named(data):
+            undone, wrong = self._opening.undo(name, data)
             if undone is None:
                 return data, chain, "" if name == "deflate" and not chain else wrong
             data, chain = undone, (*chain, name)
             if len(chain) >= CHAIN:
                 raise TooMuch("documents")
         return data, chain, ""
-
-    def _undo(self, name: str, data: bytes) -> tuple[bytes | None, str]:
-        cap = min(BODY_CAP, self._budget.bytes)
-        undone = compression.undo(name, data, cap)
-        if undone is not None:
-            self._budget.decoded(len(undone[0]))
-            if undone[1]:
-                return undone[0], ""
-            if len(undone[0]) >= cap:
-                hits["bytes"] += 1
-                return None, f"{name}, more than is read"
-        return None, f"{name}, damaged"
 
     def _whole(
         self, data: bytes, content_type: str, decoders: Sequence[str]
@@ -153,10 +132,15 @@ class _Reader:
         charsets = _CHARSET.findall(said)
         sure = all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
         kinds = [d for d in decoders if d in _FORMATS] or _kinds(content_type)
-        found = documents(data, self._budget)  # under any content type
+        carrier = next((d for d in decoders if d in CARRIERS), "") or named_by(said)
+        if carrier and (found := self._carried(data, carrier, content_type)) is not None:
+            return found
+        found = documents(data, self._opening.left)  # under any content type
         if found is not NOT_JSON and (isinstance(found, dict | list) or kinds != ["form"]):
+            if isinstance(found, Several) and (of := self._carried(data, "envelope", "")):
+                return of
             several = isinstance(found, Several) or "ndjson" in kinds
-            return ("ndjson" if several else "json",), self._opened(found, LEVELS), sure
+            return ("ndjson" if several else "json",), self._opening.within(found), sure
         plain = data.decode("utf-8", "replace")
         odd = _ODD_TEXT.search(plain) is not None
         claims = kinds in (["json"], ["ndjson"])
@@ -168,9 +152,14 @@ class _Reader:
             fields = self._fields(data, charsets, form_said="form" in kinds)
         if isinstance(fields, dict | Several) and (not odd or "form" in kinds):
             return ("form",), fields, sure and not odd
-        if _BINARY.search(data) and not charsets:
+        for name in ("multipart", "envelope", "xml", "jsonp", "protobuf"):
+            if name in ("protobuf", "envelope") and not BINARY.search(data):
+                continue
+            if (found := self._carried(data, name, content_type)) is not None:
+                return found[0], found[1], found[2] and sure and not odd and not kinds
+        if BINARY.search(data) and not charsets:
             return (), Opaque(len(data), looks(data, content_type)), False
-        inside = self._inside(written, LEVELS)
+        inside = self._opening.inside(written)
         if inside is not None:
             return *inside, sure and not odd and not kinds
         if claims:
@@ -179,6 +168,26 @@ class _Reader:
             return (), fields, sure and not odd
         return (), written, sure and not odd and not kinds
 
+    def _carried(
+        self, data: bytes, name: str, content_type: str
+    ) -> tuple[tuple[str, ...], Any, bool] | None:
+        """The same for one carrier; None if the data are no such."""
+        value = CARRIERS[name](data, self._opening)
+        if value is None:
+            return None
+        if name == "multipart":
+            sure = is_plain_multipart(data, content_type)
+        elif name == "protobuf":
+            sure = is_named(value) and "protobuf" in content_type.lower()
+        else:
+            sure = name in ("xml", "csv") and not _ODD_TEXT.search(data.decode("utf-8", "replace"))
+        if name == "envelope":
+            lines = documents(data, self._opening.left)  # as who knows no envelopes reads it
+            if sure := lines is not NOT_JSON:
+                lines = Opened("", ("ndjson",), self._opening.within(lines), unsure=True)
+                value = Several((value, lines))
+        return (name,), value, sure
+
     def _lines(self, data: bytes) -> Several | None:
         """The documents in lines of which some are damaged."""
         if not data.lstrip().startswith((b"{", b"[")) or b"\n" not in data.strip():
@@ -186,142 +195,29 @@ class _Reader:
         found, good = Several(), 0
         for line in data.splitlines():
             if line.strip():
-                one = documents(line, self._budget)
+                one = documents(line, self._opening.left)
                 good += isinstance(one, dict | list)
                 found.append(Opaque(len(line), "json, damaged") if one is NOT_JSON else one)
-        return self._opened(found, LEVELS) if good > len(found) / 2 else None
+        return self._opening.within(found) if good > len(found) / 2 else None
 
     def _fields(self, data: bytes, charsets: Sequence[str], *, form_said: bool) -> Any:
         """The fields of a form, in every reading: `;` is a separator, too, to some servers."""
-        self._budget.documents(data.count(b"&") + data.count(b";"))
-        fields = _named(data, b"&", charsets)
-        for name, value in fields.items():
-            fields[name] = self._opened(value, LEVELS)
-        if not form_said and not form.is_form(data.decode("latin-1").strip()):
-            written = decoded(data, *charsets[:1])
-            return Opened(written, ("form",), self._also(data, fields, charsets), unsure=True)
-        return self._also(data, fields, charsets)
+        lines = data.decode("latin-1").split("\n")
+        if not form_said and len(lines) > 1 and all(map(form.is_form, filter(None, lines))):
+            return Several(self._form(line, charsets) for line in data.split(b"\n") if line)
+        fields = self._also(data, self._form(data, charsets), charsets)
+        if form_said or form.is_form(lines[0].strip()):
+            return fields
+        return Opened(decoded(data, *charsets[:1]), ("form",), fields, unsure=True)
+
+    def _form(self, data: bytes, charsets: Sequence[str]) -> Any:
+        return self._opening.within(self._opening.fields(data, *charsets[:1]))
 
     def _also(self, data: bytes, fields: dict[str, Any], charsets: Sequence[str]) -> Any:
         if b";" not in data:
             return fields
-        others = self._opened(_named(data.replace(b";", b"&"), b"&", charsets), LEVELS)
+        others = self._form(data.replace(b";", b"&"), charsets)
         return Several((fields, Opened("", ("form",), others, unsure=True)))
-
-    # What texts hold.
-
-    def _opened(self, node: Any, depth: int) -> Any:
-        """The node, with its texts opened in place."""
-        if isinstance(node, str):
-            return self.text(node, depth)
-        if depth == 0:
-            return node
-        items: Any = ()
-        if isinstance(node, dict):
-            items = node.items()
-        elif isinstance(node, list):
-            items = enumerate(node)
-        for key, value in items:
-            if isinstance(value, str):
-                if len(value) > 1 and (new := self.text(value, depth - 1)) is not value:
-                    node[key] = new
-            elif isinstance(value, dict | list):
-                self._opened(value, depth - 1)
-        return node
-
-    def text(self, written: str, depth: int = LEVELS) -> Any:
-        """The text, Opened if it holds something."""
-        if self._bound:
-            return written
-        try:
-            inside = self._inside(written, depth)
-        except TooMuch as e:
-            self._met(e)
-            return written
-        return written if inside is None else Opened(written, *inside)
-
-    def _inside(
-        self, written: str, depth: int, left: int = CHAIN
-    ) -> tuple[tuple[str, ...], Any] | None:
-        """The decodings of a text, and the value that they find."""
-        if left == 0 or depth <= 0:
-            return None
-        begins = written[:1] if written[:1] > " " else written.lstrip("\ufeff \t\r\n")[:1]
-        if begins and begins in '{["\ufeff':
-            found = documents(written, self._budget)
-            if isinstance(found, dict | list) and begins != '"':
-                return ("json",), self._opened(found, depth - 1)
-            if isinstance(found, str):
-                inner = self._inside(found, depth - 1, left - 1)
-                return (("json", *inner[0]), inner[1]) if inner else None
-        if "%" in written:
-            plain = form.plain(written.replace("+", "%2B").encode("utf-8", "surrogatepass"))
-            inner = self._inside(plain, depth, left - 1) if plain != written else None
-            if inner:
-                return ("percent", *inner[0]), inner[1]
-        if len(written) >= 8:
-            data = base64_text.undo(written)
-            inner = self._bytes(data, depth, left - 1) if data else None
-            if inner:
-                return ("base64", *inner[0]), inner[1]
-            if data is None and "&" in written and form.is_form(written):
-                self._budget.documents(written.count("&"))
-                fields = _named(written.encode("utf-8", "surrogatepass"), b"&", ())
-                return ("form",), self._opened(fields, depth - 1)
-        return None
-
-    def _bytes(
-        self, data: bytes, depth: int, left: int, *, packed: bool = False
-    ) -> tuple[tuple[str, ...], Any] | None:
-        """The same for what was base64, or `packed`."""
-        if left == 0 or not data:
-            return None
-        if name := _compressed(data):
-            undone, wrong = self._undo(name, data)
-            if undone is not None:
-                chain, value = self._bytes(undone, depth, left - 1, packed=True) or (
-                    (), Opaque(len(undone), looks(undone)),
-                )  # fmt: skip
-                return (name, *chain), value
-            if name != "deflate":
-                return (), Opaque(len(data), wrong)
-        if data[0] in _BEGINS:
-            found = documents(data, self._budget)
-            if isinstance(found, dict | list):
-                return ("json",), self._opened(found, depth - 1)
-        if _BINARY.search(data):
-            seems = looks(data)
-            return ((), Opaque(len(data), seems)) if packed or seems == "encrypted" else None
-        try:
-            written = data.decode()
-        except UnicodeDecodeError:
-            seems = looks(data)
-            return ((), Opaque(len(data), seems)) if packed or seems == "encrypted" else None
-        inner = self._inside(written, depth, left - 1)
-        if inner is None and (packed or len(data) >= _TEXT):
-            return (), written
-        return inner
-
-
-def _named(data: bytes, between: bytes, charsets: Sequence[str]) -> dict[str, Any]:
-    charset = charsets[0] if charsets else "utf-8"
-    found: dict[str, Any] = {}
-    for name, start, end in form.split(data, between) or ():
-        value = form.plain(data[start:end], charset)
-        if name not in found:
-            found[name] = value
-        elif isinstance(found[name], Several):
-            found[name].append(value)
-        else:
-            found[name] = Several((found[name], value))
-    return found
-
-
-def _compressed(data: bytes) -> str:
-    for magic, name in _MAGIC:
-        if data.startswith(magic):
-            return name
-    return "deflate" if data[:2] in _ZLIB else ""
 
 
 def _kinds(content_type: str) -> list[str]:

@@ -114,11 +114,29 @@ def _at(tree: Any, steps: Sequence[str]) -> Iterator[Any]:
                     yield from _at(node[name], steps[end:])
         elif isinstance(node, list):
             step = steps[0]
+            yield from _paired(node, steps)
             if step == "*":
                 for one in node:
                     yield from _at(one, steps[1:])
             elif step.isascii() and step.isdigit() and len(step) < 9 and int(step) < len(node):
                 yield from _at(node[int(step)], steps[1:])
+
+
+def _paired(node: list[Any], steps: Sequence[str]) -> Iterator[Any]:
+    """Of attributes as OpenTelemetry lists them, `{"key": …, "value": {"stringValue": …}}`, those
+    with that key, which may have dots."""
+    for one in node:
+        if isinstance(one, dict) and isinstance(key := one.get("key"), str):
+            within = key.count(".") + 1
+            if ".".join(steps[:within]) == key and is_attribute(one):
+                yield from _at(next(iter(one["value"].values())), steps[within:])
+
+
+def is_attribute(node: Any) -> bool:
+    if not isinstance(node, dict) or not isinstance(node.get("key"), str):
+        return False
+    value = node.get("value")
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)).endswith("Value")
 
 
 def readings(node: Any) -> Iterator[Any]:

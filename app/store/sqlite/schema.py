@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from app.contract.files import PRIVATE_DIR, private
 from app.store import StoreError, StoreFull
+from app.store.versions import version_key
 
 APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 
@@ -306,6 +307,7 @@ def _connect(name: str, uri: bool = False) -> sqlite3.Connection:
         name, isolation_level=None, check_same_thread=False, timeout=10, uri=uri
     )
     try:
+        connection.create_function("version_key", 1, version_key, deterministic=True)
         connection.execute("PRAGMA cache_size=-16000")
         connection.execute("PRAGMA temp_store=MEMORY")
     except BaseException:  # the file is no database

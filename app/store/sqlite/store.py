@@ -14,6 +14,7 @@ from pathlib import Path
 from app.store import (
     BootRow,
     CaptureQuery,
+    Dimension,
     EndpointRow,
     FieldRow,
     Heard,
@@ -27,6 +28,7 @@ from app.store import (
     Stats,
     StoreError,
     Told,
+    TrafficRow,
     VersionRow,
     Written,
 )
@@ -86,6 +88,10 @@ class SqliteStore:
     def capture(self, id: str) -> bytes | None:
         with self._readers.one() as reader:
             return reader.capture(id)
+
+    def traffic(self, scope: Scope, by: Sequence[Dimension], hours: int = 0) -> list[TrafficRow]:
+        with self._readers.one() as reader:
+            return reader.traffic(scope, by, hours)
 
     def endpoints(self, scope: Scope = Scope()) -> list[EndpointRow]:  # noqa: B008 - frozen
         with self._readers.one() as reader:

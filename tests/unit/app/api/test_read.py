@@ -38,6 +38,9 @@ def test_pages_show_every_capture_once(served: Served) -> None:
         ({"since": "1790000000000000002"}, [2, 3]),
         ({"until": "2026-09-21T14:13:20.000000Z"}, []),
         ({"kind": "log"}, []),
+        ({"q": "host:*.cribl.io -status:5xx"}, [1]),
+        ({"q": "version>=4.17", "host": "cdn.cribl.io"}, [2]),
+        ({"q": "field:v outcome:answered"}, [1, 2]),
     ],
 )
 def test_filters(served: Served, filters: dict[str, str], found: list[int]) -> None:
@@ -56,6 +59,7 @@ def test_filters(served: Served, filters: dict[str, str], found: list[int]) -> N
     [
         "limit=0", "limit=1001", "limit=x", "cursor=garbage", "status=abc", "kind=x", "action=x",
         "since=yesterday", "until=9999999d9", "order=x", "cursor=newest.1", "since=-1",
+        "q=hots:a", "q=%22",
     ],
 )  # fmt: skip
 def test_a_bad_parameter_is_422(served: Served, query: str) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from app import store
 from app.contract.account import Account
 from app.contract.presence import Presence
-from app.store import facts
+from app.store import facts, filter
 from app.store.facts import Route, Sender, Sum, Sums, Traffic, add_to
 from app.store.inventory import Field
 
@@ -137,7 +137,9 @@ class MemoryStore:
             found = sorted(
                 (0 if query.order == "arrival" else c.time_ns, number)
                 for number, c in held.captures.items()
-                if _fits(query, c) and c.facet.status in statuses
+                if _fits(query, c)
+                and c.facet.status in statuses
+                and filter.matcher(query.terms)(c.line)
             )
             if query.order == "newest":
                 found.reverse()
@@ -155,6 +157,24 @@ class MemoryStore:
     def capture(self, id: str) -> bytes | None:
         with self._open() as held:
             return next((c.line for c in held.captures.values() if c.id == id), None)
+
+    def traffic(
+        self, scope: store.Scope, by: Sequence[store.Dimension], hours: int = 0
+    ) -> list[store.TrafficRow]:
+        found: dict[tuple[Any, ...], Sum] = {}
+        with self._open() as held:
+            for key, sum in _within(held.traffic, scope):
+                names = dict(zip(("profile", "host", "method", "route"), key.endpoint, strict=True))
+                values = key._asdict() | names
+                at = key.hour // hours * hours * facts.HOUR if hours else 0
+                add_to(found, (at, *(values[name] for name in by)), sum)
+        return [
+            store.TrafficRow(
+                at_ns=at, by=tuple(names), count=s.count, bytes_out=s.out, first_ns=s.first,
+                last_ns=s.last,
+            )
+            for (at, *names), s in sorted(found.items())
+        ]  # fmt: skip
 
     def endpoints(self, scope: store.Scope = store.Scope()) -> list[store.EndpointRow]:  # noqa: B008
         def what(one: tuple[Traffic, Sum]) -> tuple[Any, ...]:

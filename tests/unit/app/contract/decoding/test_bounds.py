@@ -3,12 +3,12 @@
 import pytest
 
 from app.contract.decoding import bounds
-from app.contract.decoding.bounds import BYTES, MOST, Left, TooMuch
+from app.contract.decoding.bounds import BYTES, READ, Left, TooMuch
 
 
 def test_documents_bytes_and_seconds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     budget = Left()
-    budget.documents(MOST)
+    budget.documents(READ)
     with pytest.raises(TooMuch, match="documents"):
         budget.documents()
     budget.decoded(BYTES)

@@ -11,7 +11,7 @@ from app.contract.decoding.looks import looks
 @pytest.mark.parametrize(
     ("data", "content_type", "seems"),
     [
-        (gzip.compress(b"x")[:-4], "", "gzip, damaged"),
+        (gzip.compress(b"x", mtime=0)[:-4], "", "gzip, damaged"),
         (b"\x89PNG\r\n\x1a\n", "", "image"),
         (b"RIFF\0\0\0\0WEBPVP8 ", "", "image"),
         (b"\0\1\2", "image/x-icon", "image"),
