@@ -117,6 +117,15 @@ def outcome(kind: str, action: str, answered_by: str, reason: str) -> str:
     return "unanswered" if _forwarded(action) else "answered"
 
 
+def markdown() -> str:
+    """The table of outcomes in the documents."""
+    head = "| Outcome | In the report | That is | A gap |\n|---|---|---|---|\n"
+    return head + "".join(
+        f"| `{id}` | {WORDS[row.word]} | {row.says} | {'yes' if row.unseen else ''} |\n"
+        for id, row in OUTCOMES.items()
+    )
+
+
 def word_of(id: str) -> Word:
     row = OUTCOMES.get(id)
     return row.word if row else "failed"

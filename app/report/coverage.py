@@ -178,6 +178,19 @@ def verdict(gaps: Sequence[Gap], how: str, percent: float | None = None) -> str:
     return f"not complete{share}: {named}{rest}"
 
 
+def markdown() -> str:
+    """The table of blind spots in the documents."""
+    head = "| Blind spot | Where | Then coverage is | What helps |\n|---|---|---|---|\n"
+    rows = []
+    for id, spot in BLIND_SPOTS.items():
+        forms = ", ".join(f"`{form}`" for form, ids in FORMS.items() if form and id in ids)
+        judged = "not complete" if spot.open else "complete, with this limit"
+        rows.append(
+            f"| {spot.says} | {forms or 'where it is found'} | {judged} | {spot.remedy} |\n"
+        )
+    return head + "".join(rows)
+
+
 def profile_refused(error: str) -> Gap:
     return Gap(
         id="profile_refused",
