@@ -315,6 +315,21 @@ METRICS = (
         "stopped without taking leave (silent), for an hour.",
     ),
     Metric(
+        "telemock.records.waiting", "gauge", "{record}", ("telemock.state",), _APP,
+        "Records that senders made and the store lacks, by their last account: on their way from "
+        "those seen lately, stuck with those silent; once a minute.",
+    ),
+    Metric(
+        "telemock.records.lost", "gauge", "{record}", ("telemock.reason",), _APP,
+        "Records that the store lacks for good, of all starts that it knows, by reason; once a "
+        "minute.",
+    ),
+    Metric(
+        "telemock.tls.distrusted", "gauge", "{connection}", (), _APP,
+        "Connections in the last hour of clients that did not trust the API's certificate, such as "
+        "sidecars of pods that were injected while the app had another authority.",
+    ),
+    Metric(
         "telemock.profiles.reload_failed", "gauge", "", (), _BOTH,
         "1 while the last change of the profiles was refused and the previous set is in use.",
     ),
