@@ -48,6 +48,7 @@ SPOOL_SIZE = "64MiB"  # the default; the pod's volume for it is larger
 FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
 FILE_MASK_KEY = "mask.key"
+FILE_LAST_GOOD = "profiles.json"  # in a cluster, see app.profiles.last_good
 FILE_SERVER = "server.json"  # the running app's address: {"url", "pid"}
 DIR_CA = "ca"
 FILE_CA_CERT = "ca.pem"  # public half, for the client
@@ -300,8 +301,8 @@ METRICS = (
         "stopped without taking leave (silent), for an hour.",
     ),
     Metric(
-        "telemock.profiles.reload_failed", "gauge", "", (), _BOTH,
-        "1 while the last change of the profiles was refused and the previous set is in use.",
+        "telemock.profiles.reload_failed", "gauge", "", (), _ALL,
+        "1 while a profile is refused: its last good version is in use, or it is left out.",
     ),
     Metric(
         "telemock.injector.pods", "counter", "{pod}", ("telemock.reason",), _INJECTOR,

@@ -4,7 +4,7 @@ Called by `watch` for the app, by the CLI, and by `app.generate` for the sidecar
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from app.contract import rules as contract
 from app.profiles import schema, template
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown
-from app.profiles.read import ProfileSource, document, find, read_bytes
+from app.profiles.read import ProfileSource, document, find, looked, read_bytes
 from app.profiles.unreachable import taken_before
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
@@ -22,10 +22,13 @@ ANSWERS_CAP = 8 << 20  # bytes of one profile's answer files, a file named twice
 
 
 class Loaded(NamedTuple):
-    """`files` are all files read, answers included: a change of one makes the rules stale."""
+    """`files` are all files read, answers included: a change of one makes the rules stale. `good`
+    are the profiles by their files' labels, `problems` what was wrong with the others."""
 
     rules: contract.RuleSet
     files: tuple[Path, ...]
+    good: Mapping[str, contract.Profile]
+    problems: tuple[ProfileProblem, ...] = ()
 
 
 def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
@@ -38,28 +41,47 @@ def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
 
 def load(sources: Sequence[str | Path]) -> Loaded:
     """Like `load_profiles`, and returns the files that it read. Raises ProfileError."""
-    profiles: list[contract.Profile] = []
+    loaded = _loaded(find(sources), {})
+    if loaded.problems:
+        raise ProfileError(loaded.problems)
+    return loaded
+
+
+def load_each(sources: Sequence[str | Path], last_good: Mapping[str, contract.Profile]) -> Loaded:
+    """Like `load`, file by file: in place of a refused or missing one its last good version is
+    used, by the file's label; without one it is left out."""
+    found, missing, empty = looked(sources)
+    gone = [ProfileSource(Path(p.file), p.file) for p in missing]
+    loaded = _loaded([*found, *gone], last_good)
+    more = tuple(missing if found else [*missing, *empty])
+    named = tuple(p for p in loaded.problems if p.file not in {g.label for g in gone})
+    return loaded._replace(problems=named + more)
+
+
+def _loaded(found: Sequence[ProfileSource], last_good: Mapping[str, contract.Profile]) -> Loaded:
     files: list[Path] = []
     problems: list[ProfileProblem] = []
+    good: dict[str, contract.Profile] = {}
     owner: dict[str, str] = {}
-    for source in find(sources):
+    for source in found:
         files.append(source.path)
+        profile: contract.Profile | None
         try:
             profile = _profile(source, files)
         except ProfileError as e:
             problems += e.problems
-            continue
-        if profile.id in owner:
+            profile = last_good.get(source.label)
+        if profile is not None and profile.id in owner:
             message = f"{profile.id!r} is the id of {owner[profile.id]} too"
             hint = "give one of them another id, or use only one"
             problems.append(ProfileProblem(source.label, "id", shown(profile.id), message, hint))
-        owner.setdefault(profile.id, source.label)
-        profiles.append(profile)
-    if problems:
-        raise ProfileError(problems)
-    kept = tuple(profiles)
+            profile = last_good.get(source.label)
+        if profile is not None and profile.id not in owner:
+            owner[profile.id] = source.label
+            good[source.label] = profile
+    kept = tuple(good.values())
     etag = hashlib.sha256(msgspec.json.encode(kept)).hexdigest()[:32]
-    return Loaded(contract.RuleSet(kept, etag), tuple(files))
+    return Loaded(contract.RuleSet(kept, etag), tuple(files), good, tuple(problems))
 
 
 def _profile(source: ProfileSource, files: list[Path]) -> contract.Profile:

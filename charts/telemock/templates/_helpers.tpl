@@ -8,6 +8,7 @@ What the templates share:
   telemock.tlsSecret     Secret of the certificates, and
   telemock.tlsForeign    its name when somebody else renews it, else ""
   telemock.profiles      TELEMOCK_PROFILES: the built-in ones, and the folder of the others
+  telemock.profileFiles  data of a ConfigMap from profiles.extra, which it is given
   telemock.podEnv        entries of a container's env: which pod it is
   telemock.otelEnv       entries of a container's env: what `otel` says
   telemock.otel          the same as a map, but what comes from a Secret
@@ -63,6 +64,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{- define "telemock.profiles" -}}
 {{ join "," (append .Values.profiles.builtin "/etc/telemock/profiles") }}
+{{- end }}
+
+{{- define "telemock.profileFiles" -}}
+{{- range $name, $profile := . }}
+{{ $name }}.yaml: |
+  {{- ternary $profile (toYaml $profile) (kindIs "string" $profile) | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "telemock.podSecurity" -}}
