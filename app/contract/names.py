@@ -309,6 +309,11 @@ METRICS = (
         "Pods answered, by each reason that was given; none when there was nothing to say.",
     ),
     Metric(
+        "telemock.injector.not_injected", "gauge", "{pod}", ("telemock.reason",), _INJECTOR,
+        "Pods that opted in and run without a sidecar: unseen by any injector, or left alone for a "
+        "reason that `telemock status` says. Every replica counts all.",
+    ),
+    Metric(
         "telemock.injector.review.duration", "histogram", "s", (), _INJECTOR,
         "Time from an admission review's first byte to its answer.", _SECONDS,
     ),

@@ -24,6 +24,7 @@ from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.masking.masker import Masker
 from app.inject.bounds import NamespaceBounds
 from app.inject.ca_bundle import trust
+from app.inject.census import Census
 from app.inject.events import Events
 from app.inject.good_profiles import GoodConfigMap
 from app.inject.namespaces import Namespaces
@@ -64,6 +65,7 @@ class Injector:
         self.webhook = Webhook(
             self.settings, Namespaces(api), NamespaceBounds(api), self.events, self.metrics
         )
+        self.census = Census(api, self.metrics)
         self.draining = False
         self._api = api
         self._load = certificates.loader(
@@ -99,7 +101,12 @@ class Injector:
         ):
             tasks = [
                 asyncio.create_task(t)
-                for t in (self.certificate.kept(self.look), self._watching(), self.events.running())
+                for t in (
+                    self.certificate.kept(self.look),
+                    self._watching(),
+                    self.events.running(),
+                    self.census.running(),
+                )
             ]
             self._exporter.start()
             try:

@@ -128,7 +128,7 @@ def test_every_pod_has_what_the_level_restricted_asks_for(case: str) -> None:
         for o in of_case(case)
         if o["kind"] in ("Deployment", "Pod")
     ]
-    assert len(pods) == {"minimal": 2, "everything": 4}.get(case, 3)
+    assert len(pods) == {"minimal": 2, "everything": 5}.get(case, 4)
     for spec in pods:
         context: dict[str, Any] = spec["securityContext"]
         assert context["runAsNonRoot"] is True

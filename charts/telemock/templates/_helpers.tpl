@@ -2,6 +2,7 @@
 What the templates share:
   telemock.fullname      name of the release's objects; the app's own have it as it is
   telemock.injector      name of the injector's objects
+  telemock.injectors     its Deployments, each with a Service: half, name, replicas (JSON)
   telemock.labels        of every object        (dict "root" $ "component" "app"; without one: "")
   telemock.selector      of pods, for ever the same
   telemock.image         repository:tag         (dict "root" $ "image" .Values.image.app)
@@ -31,6 +32,18 @@ What the templates share:
 
 {{- define "telemock.injector" -}}
 {{ include "telemock.fullname" . }}-injector
+{{- end }}
+
+{{- /* Two halves, so that the loss of one never misses a pod: the API server asks the second where the
+first does not answer. One replica has no second half. */}}
+{{- define "telemock.injectors" -}}
+{{- $name := include "telemock.injector" . -}}
+{{- $all := int .Values.injector.replicas -}}
+{{- $halves := list (dict "half" "a" "name" $name "replicas" (sub $all (div $all 2))) -}}
+{{- if gt $all 1 }}
+{{- $halves = append $halves (dict "half" "b" "name" (printf "%s-b" $name) "replicas" (div $all 2)) }}
+{{- end }}
+{{- toJson $halves }}
 {{- end }}
 
 {{- define "telemock.selector" -}}
