@@ -108,10 +108,11 @@ def serve() -> None:
 
     Example: PORT=8001 telemock serve
     """
+    from app import environment
     from app.cli.serve import serve as run_server
     from app.settings import load
 
-    raise typer.Exit(run_server(load()))
+    raise typer.Exit(run_server(load(environment.server())))
 
 
 @cli.command()
@@ -137,12 +138,14 @@ def proxy() -> None:
 
     Example: telemock proxy
     """
+    from app import environment
     from app.client.running import running_app
     from app.run.processes import PYTHON
-    from app.settings import environment, load
+    from app.settings import load
 
-    settings = load()
-    environ = environment()
+    environ = environment.server()
+    settings = load(environ)
+    environ["TELEMOCK_DATA"] = str(settings.data)
     if not environ.get("TELEMOCK_APP_URL") and (url := running_app(settings.data)):
         environ["TELEMOCK_APP_URL"] = url
     sys.stdout.flush()

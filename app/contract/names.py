@@ -27,6 +27,7 @@ HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # id of one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # the sidecar stops, and must not be reported as silent
+HEADER_PRESENCE = "telemock-presence"  # mode, redirect and start: contract.presence
 HEADER_ACCOUNTS = "telemock-accounts"  # how many records it numbered and lost: contract.account
 HEADER_AGAIN = "telemock-again"  # in answers: seconds until the next request for profiles
 # Seconds for which a sidecar reuses an idle connection to the API; the app keeps it for longer.
@@ -54,11 +55,12 @@ DIR_CA = "ca"
 FILE_CA_CERT = "ca.pem"  # public half, for the client
 FILE_BUNDLE = "bundle.pem"  # the system's trust store and our authority
 DIR_SPOOL = "spool"
+DIR_LOGS = "logs"  # below TELEMOCK_DATA, unless TELEMOCK_LOGS names another
 # Everything that telemock puts into TELEMOCK_DATA and TELEMOCK_LOGS, as patterns: a directory with
 # other things in it is not ours to close.
 IN_DATA = (
-    f"{FILE_STORE}*", FILE_TOKEN, FILE_MASK_KEY, "*.json", DIR_CA, DIR_SPOOL, "demo-*",
-    "prometheus*",
+    f"{FILE_STORE}*", FILE_TOKEN, FILE_MASK_KEY, "*.json", DIR_CA, DIR_SPOOL, DIR_LOGS, "demo-*",
+    "prometheus*", "hosts-*", ".gitignore",
 )  # fmt: skip
 
 LOG_REQUESTS = "telemetry_requests.log"

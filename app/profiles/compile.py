@@ -4,7 +4,7 @@ Called by `watch` for the app, by the CLI, and by `app.generate` for the sidecar
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.contract import rules as contract
 from app.profiles import schema, template
+from app.profiles.last_good import Good, GoodProfile
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown
 from app.profiles.read import ProfileSource, document, find, looked, read_bytes
 from app.profiles.unreachable import taken_before
@@ -23,12 +24,17 @@ ANSWERS_CAP = 8 << 20  # bytes of one profile's answer files, a file named twice
 
 class Loaded(NamedTuple):
     """`files` are all files read, answers included: a change of one makes the rules stale. `good`
-    are the profiles by their files' labels, `problems` what was wrong with the others."""
+    are the profiles by their files' labels, compiled and as they stand there; `problems` is what
+    was wrong with the others."""
 
     rules: contract.RuleSet
     files: tuple[Path, ...]
-    good: Mapping[str, contract.Profile]
+    good: Good
     problems: tuple[ProfileProblem, ...] = ()
+
+    @property
+    def written(self) -> tuple[schema.ProfileFile, ...]:
+        return tuple(kept.written for kept in self.good.values())
 
 
 def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
@@ -47,7 +53,7 @@ def load(sources: Sequence[str | Path]) -> Loaded:
     return loaded
 
 
-def load_each(sources: Sequence[str | Path], last_good: Mapping[str, contract.Profile]) -> Loaded:
+def load_each(sources: Sequence[str | Path], last_good: Good) -> Loaded:
     """Like `load`, file by file: in place of a refused or missing one its last good version is
     used, by the file's label; without one it is left out."""
     found, missing, empty = looked(sources)
@@ -58,33 +64,35 @@ def load_each(sources: Sequence[str | Path], last_good: Mapping[str, contract.Pr
     return loaded._replace(problems=named + more)
 
 
-def _loaded(found: Sequence[ProfileSource], last_good: Mapping[str, contract.Profile]) -> Loaded:
+def _loaded(found: Sequence[ProfileSource], last_good: Good) -> Loaded:
     files: list[Path] = []
     problems: list[ProfileProblem] = []
-    good: dict[str, contract.Profile] = {}
+    good: dict[str, GoodProfile] = {}
     owner: dict[str, str] = {}
     for source in found:
         files.append(source.path)
-        profile: contract.Profile | None
+        kept: GoodProfile | None
         try:
-            profile = _profile(source, files)
+            kept = GoodProfile(*_profile(source, files))
         except ProfileError as e:
             problems += e.problems
-            profile = last_good.get(source.label)
-        if profile is not None and profile.id in owner:
-            message = f"{profile.id!r} is the id of {owner[profile.id]} too"
+            kept = last_good.get(source.label)
+        if kept is not None and (id := kept.profile.id) in owner:
+            message = f"{id!r} is the id of {owner[id]} too"
             hint = "give one of them another id, or use only one"
-            problems.append(ProfileProblem(source.label, "id", shown(profile.id), message, hint))
-            profile = last_good.get(source.label)
-        if profile is not None and profile.id not in owner:
-            owner[profile.id] = source.label
-            good[source.label] = profile
-    kept = tuple(good.values())
-    etag = hashlib.sha256(msgspec.json.encode(kept)).hexdigest()[:32]
-    return Loaded(contract.RuleSet(kept, etag), tuple(files), good, tuple(problems))
+            problems.append(ProfileProblem(source.label, "id", shown(id), message, hint))
+            kept = last_good.get(source.label)
+        if kept is not None and kept.profile.id not in owner:
+            owner[kept.profile.id] = source.label
+            good[source.label] = kept
+    profiles = tuple(kept.profile for kept in good.values())
+    etag = hashlib.sha256(msgspec.json.encode(profiles)).hexdigest()[:32]
+    return Loaded(contract.RuleSet(profiles, etag), tuple(files), good, tuple(problems))
 
 
-def _profile(source: ProfileSource, files: list[Path]) -> contract.Profile:
+def _profile(
+    source: ProfileSource, files: list[Path]
+) -> tuple[contract.Profile, schema.ProfileFile]:
     written = document(source)
     if not isinstance(written, dict):
         message = "holds no profile" if written is None else f"holds {shown(written)}, no profile"
@@ -94,7 +102,7 @@ def _profile(source: ProfileSource, files: list[Path]) -> contract.Profile:
         parsed = schema.ProfileFile.model_validate(written)
     except ValidationError as e:
         raise ProfileError(from_pydantic(source.label, written, e, _keys())) from None
-    return _Compiler(source, files).profile(parsed)
+    return _Compiler(source, files).profile(parsed), parsed
 
 
 def _keys() -> set[str]:

@@ -43,6 +43,7 @@ class ProfileSet:
             loaded = load_each(self._sources, self._good)
         self.rules: RuleSet = loaded.rules
         self.error = _said(loaded)
+        self.written = loaded.written
         self._use(loaded)
 
     def check(self) -> bool:
@@ -65,6 +66,7 @@ class ProfileSet:
 
     def _use(self, loaded: Loaded) -> None:
         self._files = loaded.files
+        self.written = loaded.written
         if self._last_good is not None and loaded.good and loaded.good != self._good:
             self._last_good.write(loaded.good)
         self._good = loaded.good

@@ -15,7 +15,7 @@ from pathlib import Path
 from app import trust
 from app.client.running import running_app
 from app.client.source import ClientError, connect
-from app.contract import names
+from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.escape import as_json as json_of
 from app.escape import paragraphs, plain
@@ -60,6 +60,7 @@ def run(
         return NOT_EXECUTABLE if found else NOT_FOUND
     if redirect and not transparent.allowed():
         transparent.isolate(mode)
+    state.make_with_room(settings.data)
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
         app = _app(settings, profiles, stack)

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from addon.app_client.client import TROUBLES
 from app.contract.rules import Host, Profile, RuleSet
@@ -24,9 +26,10 @@ from app.inject.status import (
 )
 from app.inject.workloads import Controller, Unmade
 from app.profiles import load_profiles
-from app.report.build import Missing, Report, build
+from app.report.build import Missing, build
 from app.store.sqlite.store import SqliteStore
 from tests.records import exchange, incoming
+from tests.unit.app.store.memory import MemoryStore
 
 PROFILE = Path(__file__).parents[3] / "profile.yaml"
 CRIBL = load_profiles(["cribl"])
@@ -248,16 +251,12 @@ def test_pods_of_official_charts_are_not_called_older(seen: AppView) -> None:
     assert judge(pod, seen, None).stale_hosts == []
 
 
-NOTHING: dict[str, Any] = {
-    "generated_at": "", "since": None, "until": None, "profile": None, "count": 0,
-    "endpoints": [], "versions": [], "new_fields": [], "workloads": [], "passed": [],
-    "rejected": [], "failures": [], "missing": [], "dropped": {}, "unlisted": 0,
-}  # fmt: skip
-EMPTY = Report(**NOTHING)
+with TemporaryDirectory() as _directory:
+    EMPTY = build(MemoryStore(Path(_directory)))
 LACK = Missing(
     boot="ab" * 16, namespace="logs", pod="leader-0", node="", count=20, missing=7, last_seen=""
 )
-LACKING = Report(**NOTHING | {"missing": [LACK]})
+LACKING = replace(EMPTY, missing=[LACK])
 ONE_HOST = Profile("one", "One", (Host("one.example"),), ())
 
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB{}\n-----END CERTIFICATE-----\n"
@@ -431,9 +430,7 @@ def test_one_common_authority_is_enough(own: list[str], theirs: list[str], anoth
 
 def test_records_that_are_lost_for_good_say_why() -> None:
     lost = msgspec.structs.replace(LACK, lost={"spool_full": 2, "stopped": 1})
-    (problem,) = judge(
-        made(), AppView(Report(**NOTHING | {"missing": [lost]}), CRIBL), None
-    ).problems
+    (problem,) = judge(made(), AppView(replace(EMPTY, missing=[lost]), CRIBL), None).problems
     assert problem == (
         "7 of its records never arrived: 3 are lost (spool_full 2, stopped 1), the others may "
         "still be in the pod"

@@ -112,3 +112,11 @@ async def test_a_refusal_at_the_start_is_told_at_once(folder: Path) -> None:
     changes = started(folder).changes()
     await anext(changes)
     await changes.aclose()
+
+
+def test_a_profile_is_kept_as_it_was_written(folder: Path) -> None:
+    """A report quotes its licence and evidence."""
+    profiles = started(folder, "cribl")
+    kept = decoded((folder.parent / FILE_LAST_GOOD).read_bytes())
+    assert tuple(one.written for one in kept.values()) == profiles.written
+    assert tuple(one.profile for one in kept.values()) == profiles.rules.profiles
