@@ -229,6 +229,7 @@ class Runtime:
         return found[1].decoders if found else ()
 
     async def _watch(self) -> None:
+        self.metrics.set("telemock.profiles.reload_failed", bool(self.profiles.error))
         async for _ in self.profiles.changes():
             self.writer.counting.expect(p.id for p in self.rules.profiles)
             error = self.profiles.error
@@ -236,8 +237,7 @@ class Runtime:
             if error and self.release is not None:
                 await self.release.warn(
                     "TelemockProfileRefused",
-                    "The change of the profiles is refused, the last good ones stay in use: "
-                    + error,
+                    f"A profile is refused: {error}",
                 )
 
     async def _prune(self) -> None:
