@@ -187,6 +187,11 @@ METRICS = (
         "container, which Kubernetes does not see.",
     ),
     Metric(
+        "telemock.decoding.bounded", "counter", "{message}", ("telemock.bound",), _BOTH,
+        "Bodies and values of which not all was decoded, because they hold too much: their texts "
+        "stay as they came, and their record says so.",
+    ),
+    Metric(
         "telemock.unjudged", "counter", "{connection}", ("server.address",), _SIDECAR,
         "Connections and requests of a profile's host that were refused because no rule can judge "
         "what the client sent.",

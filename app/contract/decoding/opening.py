@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from app.contract.decoding import base64, compressed, compression, form, percent
-from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hits
+from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hit
 from app.contract.decoding.charset import decoded
 from app.contract.decoding.lenient import documents
 from app.contract.decoding.looks import ENOUGH, looks
@@ -42,7 +42,7 @@ class Opener:
 
     def met(self, bound: TooMuch) -> None:
         self.bound = str(bound)
-        hits[self.bound] += 1
+        hit(self.bound)
 
     def undo(self, name: str, data: bytes) -> tuple[bytes | None, str]:
         """The bytes without this compression; or what is wrong with them."""
@@ -53,7 +53,7 @@ class Opener:
             if undone[1]:
                 return undone[0], ""
             if len(undone[0]) >= cap:
-                hits["bytes"] += 1
+                hit("bytes")
                 return None, f"{name}, more than is read"
         return None, f"{name}, damaged"
 
