@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from app.contract import body as bodies
+from app.contract.masking.bounds import DEPTH
 from app.contract.masking.fields import MASK, SMALL
 from app.contract.masking.spans import scalars_changed
 from app.contract.masking.traces import Traces
 from app.contract.record import Body, CaptureRecord, Pair, first, short
 
 _WORD = re.compile(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*")
-DEPTH = 64  # levels of a document that are read; what lies deeper is masked
 
 
 def sweep(
