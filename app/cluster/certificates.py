@@ -57,7 +57,8 @@ class Material:
 
 
 def host_names(fullname: str, namespace: str) -> Names:
-    """The hosts that each leaf names: the release's two Services, and the app by port-forward."""
+    """The hosts that each leaf names: the release's Services (the injector has two halves), and the
+    app by port-forward."""
 
     def service(name: str) -> list[str]:
         in_namespace = f"{name}.{namespace}"
@@ -66,7 +67,7 @@ def host_names(fullname: str, namespace: str) -> Names:
 
     return {
         LEAF_APP: [*service(fullname), "localhost"],
-        LEAF_INJECTOR: service(f"{fullname}-injector"),
+        LEAF_INJECTOR: [*service(f"{fullname}-injector"), *service(f"{fullname}-injector-b")],
     }
 
 

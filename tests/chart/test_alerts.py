@@ -37,6 +37,7 @@ OTLP = "telemock_otlp_dropped_total"
 REFUSED = 'apiserver_admission_webhook_rejection_count{name="pod.inject.telemock.io",error_type='
 OPEN = 'apiserver_admission_webhook_fail_open_count{name="namespace.inject.telemock.io"}'
 APP = 'job="telemock-app"'
+LACKING = 'telemock_injector_not_injected{job="telemock-injector"'
 APP_LABELS = {"job": "telemock-app"}
 
 CASES = [
@@ -160,7 +161,7 @@ CASES = [
         {f"telemock_profiles_reload_failed{{{APP}}}": "0x10 1x20"},
         {f"telemock_profiles_reload_failed{{{APP}}}": "0x30"},
         APP_LABELS,
-        "The last change of the profiles was refused by telemock-app.",
+        "A profile is refused by telemock-app.",
     ),
     Case(
         "TelemockExportFailing",
@@ -192,6 +193,23 @@ CASES = [
         {'telemock_injector_pods_total{telemock_reason="none"}': "0x15 1x10"},
         {"name": "the injector"},
         "Pods could not be reviewed (the injector).",
+    ),
+    Case(  # the other half was asked
+        "TelemockWebhookFailing",
+        {OPEN: "0x15 1x10"},
+        {OPEN.replace('"namespace', '"first.namespace'): "0x15 1x10"},
+        {"name": "namespace.inject.telemock.io"},
+        "Pods could not be reviewed (namespace.inject.telemock.io).",
+    ),
+    Case(
+        "TelemockNotInjected",
+        {f'{LACKING},telemock_reason="unseen"}}': "3x30"},
+        {
+            f'{LACKING},telemock_reason="unseen"}}': "3x8 0x12",
+            f'{LACKING},telemock_reason="left"}}': "3x30",
+        },
+        {"job": "telemock-injector"},
+        "3 pods opted in and run without a sidecar: no injector saw them.",
     ),
     Case(
         "TelemockWebhookCertificateExpiring",

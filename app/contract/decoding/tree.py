@@ -133,7 +133,7 @@ def _paired(node: list[Any], steps: Sequence[str]) -> Iterator[Any]:
 
 
 def is_attribute(node: Any) -> bool:
-    if not isinstance(node, dict) or not isinstance(node.get("key"), str):
+    if type(node) is not dict or not isinstance(node.get("key"), str):
         return False
     value = node.get("value")
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)).endswith("Value")
