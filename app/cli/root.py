@@ -12,7 +12,7 @@ import typer
 from app.cli import captures, rules
 from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
-from app.cli.status import status
+from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
@@ -30,6 +30,7 @@ cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
 cli.command()(status)
+cli.command()(restart)
 
 
 @cli.command()
@@ -120,10 +121,11 @@ def serve() -> None:
 
     Example: PORT=8001 telemock serve
     """
+    from app import environment
     from app.cli.serve import serve as run_server
     from app.settings import load
 
-    raise typer.Exit(run_server(load()))
+    raise typer.Exit(run_server(load(environment.server())))
 
 
 @cli.command()
@@ -149,12 +151,14 @@ def proxy() -> None:
 
     Example: telemock proxy
     """
+    from app import environment
     from app.client.running import running_app
     from app.run.processes import PYTHON
-    from app.settings import environment, load
+    from app.settings import load
 
-    settings = load()
-    environ = environment()
+    environ = environment.server()
+    settings = load(environ)
+    environ["TELEMOCK_DATA"] = str(settings.data)
     if not environ.get("TELEMOCK_APP_URL") and (url := running_app(settings.data)):
         environ["TELEMOCK_APP_URL"] = url
     sys.stdout.flush()

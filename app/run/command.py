@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from app import trust
 from app.client.running import running_app
 from app.client.source import ClientError, connect
-from app.contract import names
+from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.escape import as_json as json_of
 from app.escape import paragraphs, plain
@@ -77,6 +77,7 @@ def run(
             "past telemock, and the verdict will say so"
         )
     descendants.adopt()
+    state.make_with_room(settings.data)
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
         app = _app(settings, profiles, stack)

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 def telemock(
     folder: Path, *arguments: str, before: tuple[str, ...] = (), **environ: str
 ) -> subprocess.CompletedProcess[str]:
+    (folder / ".telemock").mkdir(exist_ok=True)
     clean = {name: value for name, value in os.environ.items() if name not in PROXIES}
     return subprocess.run(
         [*before, *TELEMOCK, *arguments],
