@@ -16,6 +16,7 @@ from app import auth
 from app.contract import presence, state
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
+from app.contract.masking import bounds as masking
 from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.presence import Presence
@@ -71,6 +72,7 @@ class Runtime:
         self.batches = asyncio.Semaphore(_BATCHES)
         for why in ENDED:
             metrics.add("telemock.bodies.ended", (why,), 0)
+        masking.begin(lambda metric, label: metrics.add(metric, (label,), 0))
         self.arriving = Arriving(lambda why: metrics.add("telemock.bodies.ended", (why,)))
         self.decoding = Budget(DECODING)
         self.budget = Budget(BUDGET)
@@ -92,11 +94,14 @@ class Runtime:
     def rules(self) -> RuleSet:
         return self.profiles.rules
 
+    def _count(self, metric: str, label: str) -> None:
+        self.metrics.add(metric, (label,))
+
     def masker(self) -> Masker:
         """The masker for the rules in use now."""
         rules = self.rules
         if self._masker is None or self._masker[0] is not rules:
-            self._masker = rules, Masker(rules, self.mask_key, self.mask_key_id)
+            self._masker = rules, Masker(rules, self.mask_key, self.mask_key_id, self._count)
         return self._masker[1]
 
     def bundle(self, *, with_key: bool) -> tuple[str, bytes]:

@@ -13,6 +13,7 @@ from app.contract.account import LOST
 from app.contract.actions import ANSWERED, OUTLINED
 from app.contract.decoding.bounds import BOUNDS as DECODING
 from app.contract.decoding.bounds import taken
+from app.contract.masking import bounds as masking
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
 from app.contract.semconv import method_of, scheme_of
@@ -50,6 +51,7 @@ class Measure:
             self._metrics.add("telemock.fallback.answers", (reason,), 0)
         for bound in BOUNDS:
             self._metrics.add("telemock.bounds.exceeded", (bound.id,), 0)
+        masking.begin(lambda metric, label: self._metrics.add(metric, (label,), 0))
         for decoding_bound in DECODING:
             self._metrics.add("telemock.decoding.bounded", (decoding_bound,), 0)
         for stream in ("stdout", "stderr"):

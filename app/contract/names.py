@@ -177,6 +177,14 @@ METRICS = (
         "Connections, requests and messages that a bound of the sidecar ended or refused.",
     ),
     Metric(
+        "telemock.masking.bounds", "counter", "{value}", ("telemock.bound",), _BOTH,
+        "Bounds of masking and decoding that records hit, of which then less is kept.",
+    ),
+    Metric(
+        "telemock.withheld", "counter", "{value}", ("telemock.reason",), _BOTH,
+        "Bodies, and values in them, of which nothing is kept, by reason.",
+    ),
+    Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
         "Clients that refused the sidecar's certificate, or left at the sight of it; host only "
         "when a profile names it.",

@@ -10,9 +10,11 @@ from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
 from app.contract.decoding import base64, charset, percent
+from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, Traced, tokens
+from app.contract.masking.formats import Unread, readable
 from app.contract.masking.naming import named
-from app.contract.masking.opening import Opening, Unread, readable
+from app.contract.masking.opening import Opening
 from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
     claims_text,
@@ -41,16 +43,17 @@ _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 class Masker:
     """Masks records by the sensitive fields of `rules`; `key` makes tokens, without it the value is
-    masked instead. `count` is called with `bound` and an id of BOUNDS, or `withheld` and one of
-    REASONS. Values found under a sensitive name are removed wherever else they stand in the
-    record too, raw, URL-, base64- or hex-encoded."""
+    masked instead; `count` is told of bounds that are hit and of what is withheld.
+
+    Values found under a sensitive name are removed wherever else they stand in the record too, raw,
+    URL-, base64- or hex-encoded."""
 
     def __init__(
         self,
         rules: RuleSet,
         key: bytes | None = None,
         key_id: str = "",
-        count: Callable[[str, str], None] | None = None,
+        count: Count | None = None,
     ) -> None:
         self._rules = rules
         self._key_id = key_id

@@ -9,12 +9,11 @@ from typing import Any
 import msgspec
 
 from app.contract import body as bodies
+from app.contract.masking.bounds import DEPTH
 from app.contract.masking.fields import MASK, SMALL
 from app.contract.masking.spans import scalars_changed
 from app.contract.masking.traces import Traces
 from app.contract.record import Body, CaptureRecord, Pair, first, short
-
-DEPTH = 64  # levels of a document that are read; what lies deeper is masked
 
 
 def sweep(
@@ -169,12 +168,18 @@ def may_nest(values: str) -> bool:
     """True if one of these lines may begin as a document does: in a twentieth of the time that it
     takes to look at each."""
     return (
-        values[:1] in ("{", "[", "<", '"')
+        values[:1] in _BEGUN
         or "\n{" in values
         or "\n[" in values
         or "\n<" in values
         or '\n"' in values
+        or "\n(" in values
+        or "\x1f" in values
+        or "\0" in values
     )
+
+
+_BEGUN = ("{", "[", "<", '"', "(")
 
 
 def claims_text(kind: str) -> bool:
