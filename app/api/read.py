@@ -181,6 +181,24 @@ async def report(
 
 
 @routes.get(
+    "/coverage",
+    dependencies=[LIST],
+    summary="Whether all was seen, and how that is known",
+    responses={200: json_content("The report's verdict and ledger.", None, "CoveragePart")},
+)
+async def coverage(
+    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+) -> Response:
+    scope = Scope(
+        since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
+    )
+    await runtime.note_presence()
+    papers, gaps = papers_of(runtime.profiles.written), runtime.gaps()
+    found = await ask(lambda: reports.cover(runtime.store, scope, papers, gaps))
+    return as_json(msgspec.json.encode(found))
+
+
+@routes.get(
     "/fields",
     dependencies=[LIST],
     summary="The fields that were ever sent, by endpoint and version",

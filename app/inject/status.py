@@ -15,7 +15,7 @@ from app.cluster.kube import Object
 from app.contract import names
 from app.contract.rules import RuleSet
 from app.contract.settings import listed
-from app.inject.conflicts import all_containers
+from app.inject.conflicts import MIRROR, all_containers
 from app.inject.reasons import REASONS, unkept
 from app.inject.sentences import say
 from app.inject.settings import InjectionStatus
@@ -116,6 +116,8 @@ def judge(
     restarts = _restarts(pod, counters)
     captures, last, missing, lost = _captures(meta, seen.report) if seen else (None, "", None, {})
     problems, notes = _reasons(told, sidecar is not None)
+    if sidecar is None and MIRROR in (meta.get("annotations") or {}):
+        notes.append(REASONS["mirror_pod"].sentence)
     if sidecar is None and not problems and not notes:
         problems.append(say("unseen", restart=restart(meta)))
     if sidecar is not None:

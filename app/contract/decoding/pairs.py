@@ -3,7 +3,7 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,7 +13,7 @@ from app.contract.record import Pair
 
 AGENT = "user-agent"
 SHORTEST = 7  # characters of a value that may hold something: {"a":1}
-_PAIR = re.compile(r"([^\s/;()=,]+)[/=]([^\s;()/,]+)")
+_PAIR = re.compile(r"([^\s/;()=,]+)[/=]([^\s;(),]+)")
 _BETWEEN = re.compile(r"\s*;\s*|\s+")
 _PAIRS = 100
 
@@ -31,6 +31,13 @@ def agent(written: str) -> dict[str, str]:
     parts = _BETWEEN.split(written.strip(), _PAIRS)
     found = [_PAIR.fullmatch(part) for part in parts if part]
     return {m[1]: m[2] for m in found if m} if all(found) and len(found) > 1 else {}
+
+
+def agent_with(written: str, change: Callable[[str, str], str]) -> str:
+    """The same User-Agent with the values that `change(name, value)` gives for its pairs."""
+    if not agent(written):
+        return written
+    return _PAIR.sub(lambda m: m[0][: m.start(2) - m.start()] + change(m[1], m[2]), written)
 
 
 def segments(path: str, route: str) -> list[Pair]:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
 from app.contract.decoding import base64, charset, percent
+from app.contract.decoding.pairs import AGENT, agent_with
 from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, Traced, tokens
 from app.contract.masking.formats import Unread, readable
@@ -209,7 +210,17 @@ class _Record(Opening):
             for i, how in said.items():
                 if i not in places.kept:
                     masked[i] = (pairs[i][0], self.secret(how, pairs[i][1]))
+        if part == "header":
+            masked = [
+                (name, agent_with(value, self.agent)) if name.lower() == AGENT else (name, value)
+                for name, value in masked
+            ]
         return masked, places.names, "\n".join([value for _, value in masked])
+
+    def agent(self, name: str, value: str) -> str:
+        """One pair of a User-Agent."""
+        how = self.names.header.meaning(name) or self.names.meaning(name)
+        return value if how in (None, "keep") else self.secret(how, value)
 
     def path(self, path: str, route: str) -> str:
         """Segments that the route's template names (`{name}`), that follow one of the name, or that

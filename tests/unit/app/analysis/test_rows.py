@@ -49,7 +49,10 @@ def of_lines(found: list[CaptureRecord]) -> LogRows:
 
 def same(report: Report) -> Report:
     """Without what no log file holds: a sidecar's own account."""
-    ledger = [msgspec.structs.replace(one, stored=0, waiting=0, blind=[]) for one in report.ledger]
+    ledger = [
+        msgspec.structs.replace(one, stored=0, waiting=0, blind=[], first_seen="", last_seen="")
+        for one in report.ledger
+    ]
     return msgspec.structs.replace(
         report, generated_at="", coverage=judge([]), ledger=ledger, missing=[]
     )

@@ -51,7 +51,7 @@ def test_what_was_seen_is_none_whatever_became_of_it(id: str) -> None:
     ("fact", "sentence"),
     [
         ({"lost": {"spool_full": 4}}, "4 records were lost (4: the spool reached"),
-        ({"waiting": 1}, "1 record is not delivered yet"),
+        ({"waiting": 1}, "1 record waits in a spool, not delivered"),
         ({"away": [Interval(since="2026-01-01T00:00:00Z")]}, "and not since"),
         ({"reached": 10, "brought": 7}, "3 connections to telemetry hosts went past the sidecar"),
         ({"blind": ["proxy_ignored"]}, "a program that ignores the proxy variables is not seen"),
@@ -93,6 +93,11 @@ def test_who_told_no_count_is_said() -> None:
 def test_names_are_captured_text_and_do_not_act() -> None:
     found = judge([seen(connections={"evil\x1b[2J.example": {"no_request": 1}})])
     assert "\x1b" not in found.verdict
+
+
+def test_records_on_their_way_are_no_gap() -> None:
+    found = judge([seen(underway=2)])
+    assert found.complete and "3 records are stored and 2 on their way" in found.verdict
 
 
 def test_refused_quic_is_said() -> None:
