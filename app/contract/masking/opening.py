@@ -182,7 +182,7 @@ class Opening(Formats):
         fields = protobuf.split(data)
         if fields is None and (plain := readable(data, cut, odd=True)) is not None:
             return raw(self.read(plain, depth, cut))
-        if strict and self.names.reads_bodies and not self.numbered:
+        if strict and self.names.reads_bodies and not self.numbered and not self._telemetry(data):
             raise Unread("unmaskable")
         if framed := protobuf.framed(data):
             return self.parts(data, framed, protobuf.join_framed, depth, cut, strict=strict)
@@ -191,6 +191,16 @@ class Opening(Formats):
         if strict and self.names.reads_bodies:
             raise Unread("unmaskable")
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
+
+    def _telemetry(self, data: bytes) -> bool:
+        """True for a message of OpenTelemetry's, if none of its own names is sensitive: what else
+        is has a name in text before it."""
+        from app.contract.decoding.messages import NAMES, is_named, message
+        from app.contract.decoding.opening import Opener
+
+        of_field = self.names.of_field
+        own = any(of_field(name, name.lower()) not in (None, "keep") for name in NAMES)
+        return not own and is_named(message(data, Opener()))
 
     numbered = False  # messages without names may be kept in a profile that has sensitive names
 
