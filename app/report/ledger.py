@@ -14,11 +14,11 @@ from app.contract.instant import iso
 from app.contract.presence import APP
 from app.report.coverage import FORMS, Interval, Witness
 from app.store import OTHER, BootRow, SenderRow
+from app.store.facts import HERE
 
 # A sidecar asks every 5 to 66 seconds, and the store is told once a minute.
 SILENT_NS = 300 * 10**9
 
-HERE = "this machine"
 DIRECT = "the app itself, without a sidecar"
 
 _Who = tuple[str, str]
