@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
-from app.contract.decoding import base64, charset, percent
+from app.contract.decoding import base64, charset, compressed, percent
 from app.contract.decoding.pairs import AGENT, agent_with
 from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
@@ -270,7 +270,8 @@ class _Record(Opening):
             return self.form(data)
         if kind != "text":
             return self.json(data)
-        if b"\0" in data and claims_text(claimed) and not charset.name(data):
+        coded = charset.name(data) or compressed.named(data)
+        if b"\0" in data and claims_text(claimed) and not coded:
             raise Unreadable("unmaskable")
         if not data.isascii():
             return self.content(data, 0, cut)
