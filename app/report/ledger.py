@@ -170,7 +170,8 @@ def _began(boot: BootRow) -> int:
 
 
 def _ended(boot: BootRow) -> int:
-    return max(boot.heard_ns, boot.last_ns)
+    # Its records may arrive later: the next start delivers what it left.
+    return boot.heard_ns or boot.last_ns
 
 
 def _name(who: _Who) -> str:
