@@ -75,12 +75,14 @@ class LogRows:
         seen = observe(record)
         if seen:
             seen = seen._replace(fields=seen.fields | set(_body_fields(entry)))
-        facts = Facts(*sizes(record), seen, tuple(_notes(entry)))
+        self.count(record, Facts(*sizes(record), seen, tuple(_notes(entry))))
+        return True
+
+    def count(self, record: CaptureRecord, facts: Facts) -> None:
         self._batch.add(record, facts, self._waiting)
         self._waiting += 1
         if self._waiting >= _BATCH:
             self._sum_up()
-        return True
 
     def endpoints(self, scope: Scope) -> list[EndpointRow]:
         self._sum_up()

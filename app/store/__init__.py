@@ -179,10 +179,11 @@ class Term(msgspec.Struct, frozen=True):
 
 
 class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """None means any. `workload` is `namespace/pod`, `namespace/` or `pod`; `status` a number or a
-    class such as "4xx"; `text` is searched, ignoring case, in host, path, route, rule, version,
-    namespace, pod and reason. All `terms` must hold; with one that only the records themselves
-    can answer, a page may have fewer items than `limit` (or none) and still a next one.
+    """None means any; `namespaces` are all that the reader may read. `workload` is `namespace/pod`,
+    `namespace/` or `pod`; `status` a number or a class such as "4xx"; `text` is searched, ignoring
+    case, in host, path, route, rule, version, namespace, pod and reason. All `terms` must hold;
+    with one that only the records themselves can answer, a page may have fewer items than `limit`
+    (or none) and still a next one.
 
     `newest` and `oldest` sort by the records' own time; `arrival` by the time of storing, so that a
     reader who follows also gets late records.
@@ -199,6 +200,7 @@ class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     status: int | str | None = None
     text: str | None = None
+    namespaces: tuple[str, ...] | None = None
     terms: tuple[Term, ...] = ()
     order: Literal["newest", "oldest", "arrival"] = "newest"
     cursor: str | None = None
