@@ -17,6 +17,7 @@ from app import auth
 from app.contract import presence, state
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
+from app.contract.masking import bounds as masking
 from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.presence import Presence
@@ -36,7 +37,8 @@ from app.mock.spans import Telemetry
 from app.otel.metrics import Metrics
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
-from app.report.coverage import Gap, profile_refused
+from app.report import ledger
+from app.report.coverage import Gap, distrusted, profile_refused
 from app.settings import Settings
 from app.store import Heard, Incoming, Store, StoreError, Told
 from app.store.sqlite.repeated_lines import RepeatedLines
@@ -69,11 +71,13 @@ class Runtime:
         self.boot = boot
         self.sidecars = Sidecars()
         self.trials: deque[bytes] = deque(maxlen=_TRIALS)  # records of `helm test`
+        self.account = ledger.Outstanding(0, 0, {})
         self.started = time.monotonic()
         self._began_ns = time.time_ns()
         self.batches = asyncio.Semaphore(_BATCHES)
         for why in ENDED:
             metrics.add("telemock.bodies.ended", (why,), 0)
+        masking.begin(lambda metric, label: metrics.add(metric, (label,), 0))
         self.arriving = Arriving(lambda why: metrics.add("telemock.bodies.ended", (why,)))
         self.decoding = Budget(DECODING)
         self.budget = Budget(BUDGET)
@@ -101,11 +105,14 @@ class Runtime:
     def rules(self) -> RuleSet:
         return self.profiles.rules
 
+    def _count(self, metric: str, label: str) -> None:
+        self.metrics.add(metric, (label,))
+
     def masker(self) -> Masker:
         """The masker for the rules in use now."""
         rules = self.rules
         if self._masker is None or self._masker[0] is not rules:
-            self._masker = rules, Masker(rules, self.mask_key, self.mask_key_id)
+            self._masker = rules, Masker(rules, self.mask_key, self.mask_key_id, self._count)
         return self._masker[1]
 
     def bundle(self, *, with_key: bool) -> tuple[str, bytes]:
@@ -276,6 +283,8 @@ class Runtime:
         await self.health()  # sets the store's gauges
         for how, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (how,))
+        if self.release:
+            self.metrics.set("telemock.tls.distrusted", self.release.certificate.distrusted())
 
     async def _note(self) -> None:
         while True:
@@ -290,6 +299,13 @@ class Runtime:
         with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
             await asyncio.to_thread(self.store.heard, [*self.sidecars.take(), own])
             await asyncio.to_thread(self.store.write, [], [told])
+            boots = await asyncio.to_thread(self.store.boots)
+            before, self.account = self.account, ledger.account(boots, time.time_ns())
+            show, now = self.metrics.set, self.account
+            show("telemock.records.waiting", now.underway, ("seen",))
+            show("telemock.records.waiting", now.waiting, ("silent",))
+            for reason in {*before.lost, *now.lost}:
+                show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
 
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""
@@ -310,8 +326,10 @@ class Runtime:
 
     def gaps(self) -> list[Gap]:
         """Returns what a report must say besides what the store knows."""
-        error = self.profiles.error
-        return [profile_refused(error)] if error else []
+        gaps = [profile_refused(self.profiles.error)] if self.profiles.error else []
+        if self.release and (number := self.release.certificate.distrusted()):
+            gaps.append(distrusted(number))
+        return gaps
 
     def _line_lost(self, stream: str) -> None:
         self.metrics.add("telemock.output.dropped", (stream,))
@@ -334,6 +352,7 @@ class Runtime:
             "degraded": [s for s in (store.get("error", "").partition("\n")[0], lines) if s],
             "store": store,
             "queue": self.writer.waiting,
+            "records": {**self.account._asdict(), "lost": sum(self.account.lost.values())},
             "log_lines_lost": self.files.failed,
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},
             "otel": self.telemetry.exporter.state()

@@ -7,6 +7,7 @@ from fastapi import Query, Response
 
 from app.analysis.of_namespaces import NamespaceRows
 from app.api.common import (
+    LIST,
     Getter,
     Lister,
     ProfileId,
@@ -195,6 +196,24 @@ async def report(
         )
 
     return as_json(msgspec.json.encode(await ask(build)))
+
+
+@routes.get(
+    "/coverage",
+    dependencies=[LIST],
+    summary="Whether all was seen, and how that is known",
+    responses={200: json_content("The report's verdict and ledger.", None, "CoveragePart")},
+)
+async def coverage(
+    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+) -> Response:
+    scope = Scope(
+        since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
+    )
+    await runtime.note_presence()
+    papers, gaps = papers_of(runtime.profiles.written), runtime.gaps()
+    found = await ask(lambda: reports.cover(runtime.store, scope, papers, gaps))
+    return as_json(msgspec.json.encode(found))
 
 
 @routes.get(

@@ -180,6 +180,14 @@ METRICS = (
         "Connections, requests and messages that a bound of the sidecar ended or refused.",
     ),
     Metric(
+        "telemock.masking.bounds", "counter", "{value}", ("telemock.bound",), _BOTH,
+        "Bounds of masking and decoding that records hit, of which then less is kept.",
+    ),
+    Metric(
+        "telemock.withheld", "counter", "{value}", ("telemock.reason",), _BOTH,
+        "Bodies, and values in them, of which nothing is kept, by reason.",
+    ),
+    Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
         "Clients that refused the sidecar's certificate, or left at the sight of it; host only "
         "when a profile names it.",
@@ -188,6 +196,11 @@ METRICS = (
         "telemock.sidecar.restarts", "counter", "{restart}", (), _SIDECAR,
         "Times that the sidecar's process ended unasked, or hung, and was started again in its "
         "container, which Kubernetes does not see.",
+    ),
+    Metric(
+        "telemock.decoding.bounded", "counter", "{message}", ("telemock.bound",), _BOTH,
+        "Bodies and values of which not all was decoded, because they hold too much: their texts "
+        "stay as they came, and their record says so.",
     ),
     Metric(
         "telemock.unjudged", "counter", "{connection}", ("server.address",), _SIDECAR,
@@ -303,6 +316,21 @@ METRICS = (
         "telemock.sidecars", "gauge", "{sidecar}", ("telemock.state",), _APP,
         "Sidecars that asked for profiles or sent records lately (seen), and those that did and "
         "stopped without taking leave (silent), for an hour.",
+    ),
+    Metric(
+        "telemock.records.waiting", "gauge", "{record}", ("telemock.state",), _APP,
+        "Records that senders made and the store lacks, by their last account: on their way from "
+        "those seen lately, stuck with those silent; once a minute.",
+    ),
+    Metric(
+        "telemock.records.lost", "gauge", "{record}", ("telemock.reason",), _APP,
+        "Records that the store lacks for good, of all starts that it knows, by reason; once a "
+        "minute.",
+    ),
+    Metric(
+        "telemock.tls.distrusted", "gauge", "{connection}", (), _APP,
+        "Connections in the last hour of clients that did not trust the API's certificate, such as "
+        "sidecars of pods that were injected while the app had another authority.",
     ),
     Metric(
         "telemock.profiles.reload_failed", "gauge", "", (), _ALL,

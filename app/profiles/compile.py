@@ -12,6 +12,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from app.contract import rules as contract
+from app.contract.decoding.tree import THEN
 from app.profiles import schema, template
 from app.profiles.last_good import Good, GoodProfile
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown
@@ -161,6 +162,7 @@ class _Compiler:
                 message = f"{name!r} stands in the list twice"
                 self._wrong(f"sensitive[{number}].field", name, message, "keep one of them")
         self._safe(written, sensitive)
+        self._segments(written)
         if self._problems:
             raise ProfileError(self._problems)
         return contract.Profile(
@@ -181,6 +183,17 @@ class _Compiler:
                 message = f"{name!r} is called sensitive too"
                 hint = "spans and logs show what is safe: take it out of one of the lists"
                 self._wrong(f"safe_query[{number}]", name, message, hint)
+
+    def _segments(self, written: schema.ProfileFile) -> None:
+        """A segment of the path has the name that a route gives it."""
+        routes = [rule.route or "" for rule in written.rules]
+        named = [(f"version_from[{n}].field", e.field) for n, e in enumerate(written.version_from)]
+        named += [(f"sensitive[{n}].field", s.field) for n, s in enumerate(written.sensitive)]
+        for where, field in named:
+            part, _, name = field.partition(".")
+            if part == "path" and not any(f"{{{name}}}" in route.split("/") for route in routes):
+                hint = f"name it in a rule: `route: /v1/{{{name}}}`"
+                self._wrong(where, field, f"no rule's route names the segment {name!r}", hint)
 
     def _rule(self, where: str, rule: schema.Rule) -> contract.Rule:
         paths = tuple(
@@ -290,8 +303,12 @@ def _sensitive(written: schema.Sensitive) -> contract.Sensitive:
 
 def _extract(written: schema.Extract) -> contract.Extract:
     where, _, name = written.field.partition(".")
+    if where.endswith("[]"):  # as the inventory calls what is in a list
+        name = f"*.{name}"
+    where = where.removesuffix("[]").partition(THEN)[0]  # a body's own decodings need no name
     if where == "header":
-        name = name.lower()
+        named, dot, within = name.partition(".")
+        name = named.lower() + dot + within
     return contract.Extract(where, name, written.regex or "")  # type: ignore[arg-type]
 
 

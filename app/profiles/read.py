@@ -149,3 +149,21 @@ class _Loader(yaml.SafeLoader):
                 raise _wrong(f"key {key.value!r} stands here twice", key)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+class _Float(float):
+    """A number that a problem shows as it is written: 4.10 is meant as a version."""
+
+    written: str
+
+    def __repr__(self) -> str:
+        return self.written
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    found = _Float(loader.construct_yaml_float(node))
+    found.written = node.value
+    return found
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)

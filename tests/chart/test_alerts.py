@@ -111,6 +111,30 @@ CASES = [
         {"job": "telemock-sidecar", **POD_LABELS, "telemock_reason": "spool_full"},
         "Records are lost in logs/leader-0: spool_full.",
     ),
+    Case(  # by the app's account, where no sidecar is scraped
+        "TelemockRecordsLost",
+        {f'telemock_records_lost{{{APP},telemock_reason="killed"}}': "3x15 9x10"},
+        {f'telemock_records_lost{{{APP},telemock_reason="killed"}}': "9x15 3x30"},
+        {**APP_LABELS, "telemock_reason": "killed"},
+        "Records are lost in telemock-app: killed.",
+    ),
+    Case(
+        "TelemockRecordsStuck",
+        {f'telemock_records_waiting{{{APP},telemock_state="silent"}}': "7x30"},
+        {
+            f'telemock_records_waiting{{{APP},telemock_state="silent"}}': "0x10 7x5 0x20",
+            f'telemock_records_waiting{{{APP},telemock_state="seen"}}': "7x30",
+        },
+        APP_LABELS,
+        "7 records wait in sidecars that the app no longer hears of.",
+    ),
+    Case(
+        "TelemockAppDistrusted",
+        {f'telemock_tls_distrusted{{{APP},k8s_pod_name="app-0"}}': "2x30"},
+        {f'telemock_tls_distrusted{{{APP},k8s_pod_name="app-0"}}': "0x30"},
+        {**APP_LABELS, "k8s_pod_name": "app-0"},
+        "Clients do not trust the app's certificate.",
+    ),
     Case(
         "TelemockStoreNearLimit",
         {

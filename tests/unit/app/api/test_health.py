@@ -8,7 +8,9 @@ from fastapi import Request
 
 from app.api.health import may_see_names
 from app.auth import Caller, Denied, Policy
+from app.contract.account import Account
 from app.contract.names import METRICS
+from app.store import Told
 from tests.cluster import AWAY, kubeconfig
 from tests.serving import serving
 
@@ -94,3 +96,22 @@ async def test_over_tls_a_token_shows_names(tmp_path: Path, token: str, status: 
     else:
         with pytest.raises(Denied):
             await may_see_names(request("https", given), runtime)
+
+
+def test_records_that_are_not_stored_are_counted_without_names(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        told = [
+            Told(
+                Account(boot="ab" * 16, numbered=9, lost={"spool_full": 2}, ended=True), "ns", "p"
+            ),
+            Told(Account(boot="cd" * 16, numbered=4), "ns", "q"),
+        ]
+        served.runtime.store.write([], told)
+        served.client.get("/api/v1/report")  # is up to date
+        health = served.bare.get("/health").json()
+        assert health["records"] == {"underway": 4, "waiting": 0, "lost": 9}
+        metrics = served.bare.get("/metrics").text
+        assert 'telemock_records_lost{telemock_reason="spool_full"} 2.0' in metrics
+        assert 'telemock_records_lost{telemock_reason="killed"} 7.0' in metrics
+        assert 'telemock_records_waiting{telemock_state="seen"} 4.0' in metrics
+        assert 'telemock_records_waiting{telemock_state="silent"} 0.0' in metrics

@@ -6,8 +6,10 @@ import pytest
 
 from app.auth import Caller, Denied, Policy
 from app.contract.record import Request, Response, Workload
+from app.profiles import watch
 from tests.serving import Served, serving
 from tests.unit.app.api.records import BOOT, line, post
+from tests.waiting import wait_for
 
 
 def test_pages_show_every_capture_once(served: Served) -> None:
@@ -109,6 +111,36 @@ def test_report_and_fields(served: Served) -> None:
     fields = served.client.get("/api/v1/fields").json()["items"]
     assert {"query.v", "query.fc.new"} <= {f["path"] for f in fields}
     assert served.client.get("/api/v1/report", params={"since": "garbage"}).status_code == 422
+
+
+def test_coverage_is_the_reports(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        served.bare.get("/telemetry/?v=1")
+        served.captures(1)
+        part = served.client.get("/api/v1/coverage").json()
+        report = served.client.get("/api/v1/report").json()
+        assert part["coverage"]["verdict"] == report["coverage"]["verdict"]
+        (one,) = part["ledger"]
+        assert (one["numbered"], one["stored"], one["waiting"]) == (1, 1, 0)
+        assert list(one["connections"].values()) == [{"answered": 1}]
+        assert served.bare.get("/api/v1/coverage").status_code == 401
+
+
+def test_a_refused_profile_is_in_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_LOOK_S", 0.05)
+    profile = tmp_path / "acme.yaml"
+    profile.write_text((Path(__file__).parents[3] / "profile.yaml").read_text())
+    with serving(tmp_path, TELEMOCK_PROFILES=str(profile)) as served:
+        profile.write_text("id: [")
+        wait_for(lambda: served.runtime.profiles.error)
+        coverage = served.client.get("/api/v1/report").json()["coverage"]
+        assert not coverage["complete"]
+        assert coverage["gaps"][0]["id"] == "profile_refused"  # before the rest
+        assert "telemock rules check" in coverage["verdict"]
+        health = served.bare.get("/health").json()
+        assert health["status"] == "degraded" and health["profiles"]["error"]
 
 
 class Bounded:

@@ -21,7 +21,7 @@ from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
     "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status", "version",
-    "rules check", "rules explain", "captures list", "captures show",
+    "restart", "rules check", "rules explain", "captures list", "captures show",
     "captures tail", "captures export",
 ]  # fmt: skip
 
