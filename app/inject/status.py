@@ -82,7 +82,7 @@ class AppView(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What else the cluster knows of a pod: the release's `authority` (PEM, "" when unknown) and
+    """The cluster's other knowledge of a pod: the release's `authority` (PEM, "" when unknown) and
     the last lines of a container that fails."""
 
     authority: str = ""

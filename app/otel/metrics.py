@@ -44,7 +44,7 @@ _PRIVATE = {row.prometheus for row in METRICS if PRIVATE_LABELS.intersection(row
 
 
 class _Nameless(Collector):
-    """What a registry collects, without the metrics that have a private label."""
+    """Collects what a registry does, without the metrics that have a private label."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
