@@ -21,12 +21,13 @@ from app.api.common import (
     time_of,
 )
 from app.api.openapi import EXAMPLE_RECORD, json_content
-from app.auth import Caller
-from app.contract.record import Action, Kind
+from app.auth import Caller, Pod
+from app.contract.record import Action, Kind, decode
 from app.report import build as reports
 from app.report.build import Report, Rows
 from app.report.outgoing import outgoing
 from app.report.papers import papers_of
+from app.runtime import Runtime
 from app.store import CaptureQuery, FieldRow, Page, QueryError, Scope, filter
 
 routes = router()
@@ -121,7 +122,10 @@ async def captures(
     template = runtime.settings.trace_url
 
     def read() -> tuple[Page, list[bytes]]:
-        page = runtime.store.captures(query)
+        if caller.namespaces is None and runtime.is_trial(_pod(workload)):
+            page = Page(_trials(runtime, query), None, None)
+        else:
+            page = runtime.store.captures(query)
         return page, [outgoing(item, template) for item in page.items]
 
     page, items = await ask(read)
@@ -236,6 +240,21 @@ async def fields(
         )
 
     return as_json(msgspec.json.encode({"items": await ask(read)}))
+
+
+def _trials(runtime: Runtime, query: CaptureQuery) -> list[bytes]:
+    """The records of `helm test`, which are not in the store."""
+    found = []
+    for line in reversed(runtime.trials):
+        record = decode(line)
+        if record.time_ns >= (query.since_ns or 0) and record.product_version == query.version:
+            found.append(line)
+    return found
+
+
+def _pod(workload: str | None) -> Pod | None:
+    namespace, _, name = (workload or "").partition("/")
+    return Pod(namespace, name, "") if name else None
 
 
 class _Sender(msgspec.Struct, frozen=True):
