@@ -30,6 +30,7 @@ RUN = """
 import json, os, subprocess, sys
 from tests.networks import state
 os.chdir(sys.argv[1])
+os.environ |= {"TELEMOCK_DATA": "data", "TELEMOCK_LOGS": "logs"}
 arguments = json.loads(sys.argv[2])
 before = state()
 done = subprocess.run([*json.loads(sys.argv[3]), sys.executable, "-P", "-m", "app.cli", "run",
@@ -137,6 +138,7 @@ def test_where_the_kernel_refuses_it_is_said_before_the_command_runs(tmp_path):
     done = subprocess.run(
         [*inner[:5], "--", "env", f"TELEMOCK_DATA={tmp_path}/inner", *inner],
         cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False,
+        env=os.environ | {"TELEMOCK_DATA": "data", "TELEMOCK_LOGS": "logs"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     before, _, after = done.stderr.partition("began\n")
