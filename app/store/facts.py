@@ -134,11 +134,11 @@ def facet(record: CaptureRecord) -> Facet:
 
 
 def sender(record: CaptureRecord) -> str:
-    """The pod; the client's address on a machine without pods."""
+    """The pod; on a machine without pods the client's program, else its address."""
     workload = record.workload
     if workload.pod or workload.namespace or record.client is None:
         return workload.pod
-    return record.client.address
+    return record.program.name if record.program else record.client.address
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from app.contract.account import Account
-from app.contract.record import Body, CaptureRecord, Endpoint, Message, decode, encode
+from app.contract.record import Body, CaptureRecord, Endpoint, Message, Program, decode, encode
 from app.store.facts import (
     DAY,
     HOUR,
@@ -47,6 +47,7 @@ def test_sender() -> None:
     assert sender(exchange(1)) == "leader-0"
     assert sender(exchange(1, pod="", namespace="")) == "10.1.2.3"
     assert sender(exchange(1, pod="", namespace="", client=None)) == ""
+    assert sender(exchange(1, pod="", namespace="", program=Program("curl", 7))) == "curl"
 
 
 def test_narrowed_records_of_a_sender_differ_in_number_time_and_duration_only() -> None:
