@@ -90,7 +90,7 @@ class Runtime:
         self.authority: auth.Authority
         self.release: Release | None = None  # in a cluster
         self._bundles: dict[bool, tuple[RuleSet, bytes]] = {}
-        self._read = RepeatedLines(lambda line: digest(line, self._decoders, self.masker))
+        self._read = RepeatedLines(lambda line: digest(line, self.decoders, self.masker))
 
     @property
     def rules(self) -> RuleSet:
@@ -155,11 +155,13 @@ class Runtime:
             self._deciding(),
         ):
             self.store = await asyncio.to_thread(SqliteStore, settings.data / FILE_STORE)
+            if self.release is not None:
+                self.release.authority.known = self._namespaces
             self.telemetry = Telemetry(self.otel, self.metrics, self.masker)
             self.writer = RecordWriter(
                 self.store,
                 self.masker,
-                self._decoders,
+                self.decoders,
                 files,
                 self.metrics,
                 self.telemetry.exporter,
@@ -220,11 +222,16 @@ class Runtime:
         finally:
             self.release.close()
 
+    async def _namespaces(self) -> list[str]:
+        """The namespaces that records came from."""
+        boots = await asyncio.to_thread(self.store.boots)
+        return sorted({row.namespace for row in boots} - {""})
+
     def digest(self, line: bytes) -> Incoming:
         found = self._read(line)
         return found if believable(found.record.time_ns) else self._read(timed(line))
 
-    def _decoders(self, profile: str, rule: str) -> Sequence[str]:
+    def decoders(self, profile: str, rule: str) -> Sequence[str]:
         found = self.rules.rule(profile, rule)
         return found[1].decoders if found else ()
 

@@ -79,7 +79,7 @@ class AppView(NamedTuple):
     rules: RuleSet
 
 
-class Around(NamedTuple):
+class Surroundings(NamedTuple):
     """What else the cluster knows of a pod: the release's `authority` (PEM, "" when unknown) and
     the last lines of a container that fails."""
 
@@ -106,7 +106,7 @@ def judge(
     pod: Object,
     seen: AppView | None,
     counters: SidecarCounters | None,
-    around: Around = Around(),  # noqa: B008 - immutable
+    around: Surroundings = Surroundings(),  # noqa: B008 - immutable
 ) -> PodStatus:
     meta, status = pod["metadata"], pod.get("status") or {}
     told = injection_of(pod)

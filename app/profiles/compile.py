@@ -303,7 +303,9 @@ def _sensitive(written: schema.Sensitive) -> contract.Sensitive:
 
 def _extract(written: schema.Extract) -> contract.Extract:
     where, _, name = written.field.partition(".")
-    where = where.partition(THEN)[0]  # a body's own decodings need no name
+    if where.endswith("[]"):  # as the inventory calls what is in a list
+        name = f"*.{name}"
+    where = where.removesuffix("[]").partition(THEN)[0]  # a body's own decodings need no name
     if where == "header":
         named, dot, within = name.partition(".")
         name = named.lower() + dot + within

@@ -134,7 +134,9 @@ FieldName = Annotated[
 VersionField = Annotated[
     str,
     _check(
-        re.compile(r"(query|header|body|path)(›[\w›-]{1,60})?\..{1,200}", re.DOTALL).fullmatch,
+        re.compile(
+            r"(query|header|body|path)(›[\w›-]{1,60})?(\[\])?\..{1,200}", re.DOTALL
+        ).fullmatch,
         "{} names no single place",
         "write query.NAME, header.NAME, body.NAME, or path.NAME (a segment that the route names); "
         "behind a dot a path leads into a value: query.data.app.version",

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from app.contract.decoding.read import opened
-from app.contract.decoding.tree import THEN, Opened, scalars, without_decodings
+from app.contract.decoding.tree import Opened, plain_path, scalars
 from app.contract.record import Pair
 
 AGENT = "user-agent"
@@ -56,8 +56,7 @@ def found_in(pairs: Iterable[Pair], name: str) -> Iterator[str]:
     """The values under the name; behind a dot a path leads into the value: `data.properties.v`."""
     said: Sequence[Pair] = list(pairs)
     yield from (v for n, v in said if n == name)
-    if THEN in name:
-        name = without_decodings(name)
+    name = plain_path(name)
     for n, v in said:
         if name.startswith(f"{n}."):
             yield from scalars(inside(n, v), name[len(n) + 1 :])

@@ -31,7 +31,7 @@ Join = Callable[[bytes, Sequence[Part], Sequence[bytes]], bytes]
 Change = Callable[[bytes], bytes]
 
 
-class Unread(Exception):
+class Unreadable(Exception):
     """A value that cannot be read; with the id of the reason, of REASONS."""
 
     def __init__(self, reason: str) -> None:
@@ -93,14 +93,14 @@ class Formats(Documents):
             if items is not None:
                 return self._xml(data, items, depth, cut)
             if b"<!DOCTYPE" in data and self.names.reads_bodies:
-                raise Unread("unmaskable")
+                raise Unreadable("unmaskable")
             return None
         if b"\n" in data or b"\r" in data:
             table = csv.table(data)
             if table is not None:
                 if not table.whole:
                     self.names.beyond("parts")
-                    raise Unread("bounds")
+                    raise Unreadable("bounds")
                 return self._csv(data, table, depth, cut)
         elif b"=" in data and not _NO_FORM.search(text(data)):
             return self._address(text(data), depth, cut)
@@ -215,7 +215,7 @@ class Formats(Documents):
 
         if depth > DEPTH:
             self.names.beyond("depth")
-            raise Unread("bounds")
+            raise Unreadable("bounds")
         fields = protobuf.fields(data) or ()
         values: list[bytes] = []
         follows: How | None = None

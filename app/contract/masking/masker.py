@@ -12,8 +12,8 @@ from app.contract import body as bodies
 from app.contract.decoding import base64, charset, percent
 from app.contract.decoding.pairs import AGENT, agent_with
 from app.contract.masking.bounds import Count
-from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, Traced, tokens
-from app.contract.masking.formats import Unread, readable
+from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
+from app.contract.masking.formats import Unreadable, readable
 from app.contract.masking.naming import named
 from app.contract.masking.opening import Opening
 from app.contract.masking.spelling import How, Meanings
@@ -182,7 +182,7 @@ class _Record(Opening):
             if not sweep(record, there, self.decoders, None if changed else f"{read}\n{asked}"):
                 names.beyond("traces")
             if self.opened:  # a copy may be in what was opened
-                again = _Record(Traced(there), self.every, None, self.decoders)
+                again = _Record(TracedNames(there), self.every, None, self.decoders)
                 again.values(record)
                 again.bodies(record)
         for body in bodies_of(record):
@@ -252,7 +252,7 @@ class _Record(Opening):
             self.encoded(data)
         try:
             masked = self.whole(data, claimed, body.truncated)
-        except Unread as unread:
+        except Unreadable as unread:
             return withhold(body, unread.reason)
         if body.truncated:
             masked = self.names.cut(masked, self.text_secret)
@@ -262,7 +262,7 @@ class _Record(Opening):
             self.names.remember(clean)
 
     def whole(self, data: bytes, claimed: str, cut: bool) -> bytes:
-        """All bytes of a body, masked. Raises Unread."""
+        """All bytes of a body, masked. Raises Unreadable."""
         kind, _ = bodies.parse(data, claimed, self.decoders)
         if kind == "text" and self.decoders:  # the rule's, which the client does not know
             kind, _ = bodies.parse(data, claimed)
@@ -271,7 +271,7 @@ class _Record(Opening):
         if kind != "text":
             return self.json(data)
         if b"\0" in data and claims_text(claimed) and not charset.name(data):
-            raise Unread("unmaskable")
+            raise Unreadable("unmaskable")
         if not data.isascii():
             return self.content(data, 0, cut)
         undone = base64.undo(data, BODY_CAP)

@@ -3,8 +3,9 @@
 from app.contract.account import Account
 from app.contract.presence import Presence
 from app.report.coverage import judge
-from app.report.ledger import DIRECT, HERE, SILENT_NS, modes, outstanding, witnesses
+from app.report.ledger import DIRECT, SILENT_NS, modes, outstanding, witnesses
 from app.store import OTHER, BootRow, Heard, SenderRow, Store, Told
+from app.store.facts import HERE
 from tests.records import BOOT, OTHER_BOOT, SECOND
 
 MINUTE = 60 * SECOND
