@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from app.cli import captures, rules
+from app.cli.ca import ca
 from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import restart, status
@@ -29,6 +30,7 @@ cli = typer.Typer(
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
+cli.command()(ca)
 cli.command()(status)
 cli.command()(restart)
 
