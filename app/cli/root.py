@@ -11,6 +11,7 @@ import typer
 
 from app.cli import captures, rules
 from app.cli.inject import inject
+from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import status
 from app.contract.actions import LACKING, Mode
@@ -30,6 +31,7 @@ cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
 cli.command()(status)
+cli.command("open")(open_page)
 
 
 @cli.command()
