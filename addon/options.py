@@ -25,18 +25,19 @@ from addon.supervisor import ENV_RESTARTED
 from addon.target.dns import Address
 from addon.target.egress import Egress
 from addon.target.egress import parse as parse_egress
-from app.contract import names
+from app.contract import names, state
 from app.contract.actions import MODES, MODES_WANTED, Mode
 from app.contract.instant import until
 from app.contract.record import BODY_CAP, Endpoint, Workload, short
 from app.contract.settings import (
     HEALTH_HOSTS,
-    LOG_FORMATS,
+    LOG_FORMAT,
     LOG_LEVEL,
     Setting,
     SettingError,
     listed,
     one_of,
+    optional_path,
     port,
     read,
     resolve,
@@ -73,10 +74,6 @@ def _origin(value: str, *schemes: str) -> str:
 
 def _optional_port(value: str) -> int | None:
     return port(value) if value else None
-
-
-def _optional_path(value: str) -> Path | None:
-    return Path(value) if value else None
 
 
 def _listeners(value: str) -> tuple[Endpoint, ...]:
@@ -142,15 +139,15 @@ SETTINGS = (
     Setting("TELEMOCK_API_CA_PEM", "", str,
             "Certificates, as PEM text, that the app's is checked against with an https:// "
             "TELEMOCK_API_URL; by default this system's."),
-    Setting("TELEMOCK_DATA", ".telemock", Path,
+    Setting("TELEMOCK_DATA", state.PROJECT, Path,
             "Directory of the certificate authority, the token and the spool."),
-    Setting("TELEMOCK_TOKEN_FILE", "", _optional_path,
+    Setting("TELEMOCK_TOKEN_FILE", "", optional_path,
             "File with the token for the app, read anew for every request; by default `token` in "
             "TELEMOCK_DATA."),
-    Setting("TELEMOCK_CA_DIR", "", _optional_path,
+    Setting("TELEMOCK_CA_DIR", "", optional_path,
             "Directory of the certificate authority with its key; by default `ca` in "
             "TELEMOCK_DATA."),
-    Setting("TELEMOCK_TRUST_DIR", "", _optional_path,
+    Setting("TELEMOCK_TRUST_DIR", "", optional_path,
             "Directory that clients read: ca.pem, and bundle.pem with this system's certificates "
             "too; by default TELEMOCK_CA_DIR."),
     Setting("TELEMOCK_MODE", "", one_of("", *MODES),
@@ -181,7 +178,7 @@ SETTINGS = (
             "Dummy addresses and the telemetry hosts they stand for: a connection to one of them "
             "names its host even without SNI, and is never made.",
             "ADDRESS=HOST, comma separated"),
-    Setting("TELEMOCK_UPSTREAM_CA", "", _optional_path,
+    Setting("TELEMOCK_UPSTREAM_CA", "", optional_path,
             "PEM file of certificates to trust towards real hosts, besides this system's."),
     Setting("TELEMOCK_EGRESS_PROXY", "", str,
             "Proxy for what is forwarded to real hosts of profiles, "
@@ -200,9 +197,7 @@ SETTINGS = (
             "Set by the container's first process, which starts the sidecar again when it ended "
             "unasked: how often, and how the last one ended.", "a number and a reason"),
     LOG_LEVEL,
-    Setting("LOG_FORMAT", "text", one_of(*LOG_FORMATS),
-            "How lines of operation are written to standard error: text, or json with one object a "
-            "line. Captures are JSON lines on standard output in any case.", "text or json"),
+    LOG_FORMAT,
     Setting("POD_NAMESPACE", "", short, _FROM_POD),
     Setting("POD_NAME", "", short, _FROM_POD),
     Setting("POD_UID", "", short, _FROM_POD),
@@ -211,6 +206,10 @@ SETTINGS = (
             "Container or command that is observed; stands in every record."),
     Setting("TELEMOCK_WORKLOAD_IMAGE", "", short,
             "Image of the observed container; stands in every record."),
+    Setting("TELEMOCK_RUN", "0", int,
+            "Set by `telemock run`: its process id. Connections to TELEMOCK_TRANSPARENT then begin "
+            "with a line that says where they were going and who made them; a client of the "
+            "explicit proxy is looked up among that process' descendants.", "a process id"),
 )  # fmt: skip
 
 
@@ -244,6 +243,7 @@ class Options:
     log_level: str
     log_format: str
     workload: Workload
+    run: int  # a process id, 0 in a pod
     boot: str  # names this start: 32 hex digits
     otel: Otel
 
@@ -257,6 +257,17 @@ class Options:
     def redirected(self) -> bool:
         """True if a redirect brings connections that nobody addressed to this proxy."""
         return bool(self.transparent or self.loopback)
+
+    @property
+    def form(self) -> str:
+        """The way by which connections come, one of `app.contract.presence.FORMS`."""
+        if self.loopback:
+            return "loopback"
+        if not self.transparent:
+            return "proxy"
+        if self.run:
+            return "run"
+        return "hosts" if self.hosts else "all"
 
     @property
     def stands_for(self) -> dict[str, str]:
@@ -325,6 +336,7 @@ def load(environ: Mapping[str, str]) -> Options:
             container=v["TELEMOCK_WORKLOAD_CONTAINER"],
             image=v["TELEMOCK_WORKLOAD_IMAGE"],
         ),
+        run=v["TELEMOCK_RUN"],
         boot=boot,
         otel=otel.read(environ, service="telemock-sidecar", version=version(), resource=resource),
     )

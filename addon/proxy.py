@@ -21,6 +21,7 @@ from addon.process import Process
 from addon.supervisor import CANNOT_START
 from app.contract.cores import allow_files, no_core_dumps
 from app.contract.rules import Bundle
+from app.contract.settings import SettingError
 
 
 class Master(BaseMaster):
@@ -115,6 +116,9 @@ def run(options: Options, bundle: Bundle | None = None) -> int:
     no_core_dumps()
     try:
         process = Process(options, bundle)
+    except SettingError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return CANNOT_START
     except OSError as e:
         print(
             f"error: {e.filename or options.data}: {e.strerror or e}\n\n"

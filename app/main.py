@@ -16,19 +16,23 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import Receive, Scope, Send
 
+from app import environment
 from app.api import intake, profiles, read
 from app.api.common import problem
 from app.api.health import health
 from app.api.openapi import describe
 from app.auth import Denied
+from app.contract import state
+from app.contract.names import DIR_LOGS, FILE_LAST_GOOD
 from app.contract.record import Workload
 from app.dispatch import Dispatcher
 from app.otel.metrics import Metrics
 from app.otel.settings import read as read_otel
 from app.otel.settings import resource_of
 from app.profiles import ProfileSet
+from app.profiles.last_good import GoodFile
 from app.runtime import Runtime
-from app.settings import Settings, environment, load
+from app.settings import Settings, load
 from app.version import VERSION
 from app.web.mount import mount as mount_page
 
@@ -52,8 +56,13 @@ def create_app(settings: Settings) -> FastAPI:
     boot = secrets.token_hex(16)
     pod = Workload(settings.pod_namespace, settings.pod_name, settings.pod_uid, settings.node_name)
     resource = resource_of(pod, "app", boot)
-    asked = read_otel(environment(), service="telemock-app", version=VERSION, resource=resource)
-    runtime = Runtime(settings, ProfileSet(settings.profiles), Metrics("app"), asked, boot)
+    asked = read_otel(
+        environment.server(), service="telemock-app", version=VERSION, resource=resource
+    )
+    # In a cluster a restart may come at any time, and must not end at a file that was refused.
+    last_good = GoodFile(settings.data / FILE_LAST_GOOD) if settings.cluster else None
+    profiles_in_use = ProfileSet(settings.profiles, last_good)
+    runtime = Runtime(settings, profiles_in_use, Metrics("app"), asked, boot)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -119,5 +128,6 @@ def __getattr__(name: str) -> Any:
     """Makes `app` on first access, by an ASGI server: other importers want `create_app` only."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = globals()["app"] = create_app(load())
+    here = {"TELEMOCK_DATA": state.PROJECT, "TELEMOCK_LOGS": DIR_LOGS}
+    made = globals()["app"] = create_app(load(here | environment.server()))
     return made

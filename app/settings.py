@@ -4,28 +4,26 @@ Read by `app.main` and the CLI; `python -m app.settings` prints the table of doc
 with `--env` the text of `.env.example`. The sidecar has its own table (`python -m addon --help`).
 """
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from io import StringIO
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
-from app.contract import dummies
+from app import environment
+from app.contract import dummies, state
 from app.contract.actions import MODES, MODES_TEXT, MODES_WANTED, Mode
 from app.contract.names import PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
 from app.contract.settings import (
     HEALTH_HOSTS,
-    LOG_FORMATS,
+    LOG_FORMAT,
     LOG_LEVEL,
     Setting,
-    SettingError,
     flag,
     one_of,
+    optional_path,
     port,
     read,
     resolve,
@@ -97,22 +95,27 @@ SETTINGS = (
         "a port from 0 to 65535",
     ),
     LOG_LEVEL,
-    Setting(
-        "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
-        "How lines of operation are written to standard error, mock_server.log and mitmproxy.log: "
-        "text, or json with one object a line.",
-        "text or json",
-    ),
+    LOG_FORMAT,
     Setting("MITM_HOST", "127.0.0.1", str, "Address of the explicit proxy."),
     Setting(
         "MITM_PORT", str(PORT_EXPLICIT_PROXY), port,
         "Port of the explicit proxy; 0 takes a free one.", "a port from 0 to 65535",
     ),
     Setting(
-        "TELEMOCK_DATA", ".telemock", Path,
-        "Directory of the store, the spool, the token, the keys and the certificate authority.",
+        "TELEMOCK_DATA", "", optional_path,
+        "Directory of the store, the spool, the token, the keys and the certificate authority; "
+        f"{state.WHERE}.",
     ),
-    Setting("TELEMOCK_LOGS", "logs", Path, "Directory of the log files."),
+    Setting(
+        "TELEMOCK_LOGS", "", optional_path,
+        "Directory of the log files; by default `logs` in TELEMOCK_DATA, beside a .telemock of the "
+        "working directory.",
+    ),
+    Setting(
+        environment.ENV_FILE, environment.DEFAULT_FILE, str,
+        "File of more settings, which the environment wins over. Servers read all lines of it, "
+        "other commands those named TELEMOCK_*.",
+    ),
     Setting(
         "TELEMOCK_LOGS_DAYS", "30", _days,
         "Days that lines of the log files are kept; 0 keeps them whatever their age.",
@@ -203,7 +206,10 @@ SETTINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings' values. Sizes in bytes; `mode` None leaves the rules as they are."""
+    """The settings' values. Sizes in bytes; `mode` None leaves the rules as they are. `environ`
+    gives the default directories, which are not looked for before they are asked for."""
+
+    environ: Mapping[str, str] = field(repr=False, compare=False)
 
     host: str
     port: int
@@ -211,8 +217,9 @@ class Settings:
     log_format: str
     mitm_host: str
     mitm_port: int
-    data: Path
-    logs: Path
+    data_given: Path | None
+    logs_given: Path | None
+    env_file: str
     logs_days: float
     logs_size: int
     profiles: tuple[str, ...]
@@ -234,34 +241,30 @@ class Settings:
     pod_uid: str
     node_name: str
 
+    @cached_property
+    def data(self) -> Path:
+        """Raises SettingError if no directory is given and there is no default."""
+        return self.data_given or state.directory(self.environ)
+
+    @cached_property
+    def logs(self) -> Path:
+        """Raises as `data`."""
+        return self.logs_given or state.logs(self.data)
+
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Reads settings from `environ`; None means the process's environment over `.env` in the
-    working directory. Raises SettingError."""
+    """Reads settings from `environ`; None means what commands read of the process's environment,
+    and servers give `environment.server()`. Raises SettingError."""
     if environ is None:
-        environ = environment()
+        environ = environment.client()
     values = read(SETTINGS, environ)
     return Settings(
+        environ=environ,
         mode=cast("Mode | None", values.pop("TELEMOCK_MODE") or None),
+        data_given=values.pop("TELEMOCK_DATA"),
+        logs_given=values.pop("TELEMOCK_LOGS"),
         **{name.removeprefix("TELEMOCK_").lower(): value for name, value in values.items()},
     )
-
-
-def environment() -> dict[str, str]:
-    """The process's environment over `.env` in the working directory. Raises SettingError."""
-    return {**_dotenv(Path(".env")), **os.environ}
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as e:
-        raise SettingError(
-            f"{path} cannot be read: {e}\n\nhint: make it a readable UTF-8 file, or remove it"
-        ) from None
-    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
 
 
 def markdown(table: Sequence[Setting] = SETTINGS) -> str:
@@ -275,7 +278,10 @@ def markdown(table: Sequence[Setting] = SETTINGS) -> str:
 
 def env_file() -> str:
     """Renders `.env.example`: every setting with its help, commented out at its default."""
-    parts = ["# Copy to .env in the working directory; the environment wins over a line here.\n"]
+    parts = [
+        "# Copy to .env in the working directory; the environment wins over a line here. Servers\n"
+        "# (serve, proxy) read all lines, other commands those named TELEMOCK_*.\n"
+    ]
     parts += [f"# {row.help}\n#{row.name}={row.default}\n" for row in SETTINGS]
     return "\n".join(parts)
 

@@ -1,6 +1,7 @@
 """What applies to every test: which ones run only when they are asked for by their marker, and what
-the end says of those that were skipped."""
+the end says of those that were skipped; and where state goes."""
 
+import os
 from collections.abc import Generator
 from typing import Any
 
@@ -10,6 +11,12 @@ from tests.reporting import encodable, told
 
 # Marker of tests that need more than this machine's Python, and what runs them.
 ON_REQUEST = {"compose": "make compose-test", "e2e": "make e2e"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_of_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test writes to the state directory of the person who runs it."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

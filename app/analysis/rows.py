@@ -11,8 +11,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.contract.instant import instant
-from app.contract.record import Body, CaptureRecord, Endpoint, Pair, Request, Response, Workload
-from app.store import OTHER, BootRow, EndpointRow, Facts, FieldRow, Scope, SenderRow, VersionRow
+from app.contract.record import (
+    Body,
+    CaptureRecord,
+    Endpoint,
+    Pair,
+    Program,
+    Request,
+    Response,
+    Workload,
+)
+from app.report.kept import WHY
+from app.store import (
+    OTHER,
+    PARTS,
+    BootRow,
+    EndpointRow,
+    Facts,
+    FieldRow,
+    Note,
+    NoteRow,
+    Scope,
+    SenderRow,
+    VersionRow,
+)
 from app.store.facts import Route, Sender, Sum, Sums, Traffic, add_to, sizes
 from app.store.inventory import Field, observe
 
@@ -40,6 +62,7 @@ class LogRows:
         self._batch, self._waiting = Sums(), 0
         self._traffic: dict[Traffic, Sum] = {}
         self._senders: dict[Sender, Sum] = {}
+        self._notes: dict[tuple[Route, Note], Sum] = {}
         self._seen: dict[tuple[Route, str], _Seen] = {}
         self._names: set[tuple[str, ...]] = set()
         self._counts: Counter[str] = Counter()
@@ -52,11 +75,14 @@ class LogRows:
         seen = observe(record)
         if seen:
             seen = seen._replace(fields=seen.fields | set(_body_fields(entry)))
-        self._batch.add(record, Facts(*sizes(record), seen), self._waiting)
+        self.count(record, Facts(*sizes(record), seen, tuple(_notes(entry))))
+        return True
+
+    def count(self, record: CaptureRecord, facts: Facts) -> None:
+        self._batch.add(record, facts, self._waiting)
         self._waiting += 1
         if self._waiting >= _BATCH:
             self._sum_up()
-        return True
 
     def endpoints(self, scope: Scope) -> list[EndpointRow]:
         self._sum_up()
@@ -90,14 +116,17 @@ class LogRows:
         found: dict[tuple[str, ...], Sum] = {}
         for one, sum in self._senders.items():
             profile, host, *_ = one.endpoint
-            add_to(found, (one.namespace, one.pod, profile, host, one.version), sum)
+            key = (one.namespace, one.pod, profile, host, one.version, one.outcome)
+            add_to(found, key, sum)
         return [
             SenderRow(
                 namespace=namespace, pod=pod, node=sum.node, image=sum.image, profile=profile,
-                host=host, version=version, count=sum.count, bytes_out=sum.out, first_ns=sum.first,
-                last_ns=sum.last,
+                host=host, version=version, outcome=outcome, count=sum.count, bytes_out=sum.out,
+                first_ns=sum.first, last_ns=sum.last,
             )
-            for (namespace, pod, profile, host, version), sum in sorted(found.items(), key=_first)
+            for (namespace, pod, profile, host, version, outcome), sum in sorted(
+                found.items(), key=_first
+            )
         ]  # fmt: skip
 
     def fields(self, scope: Scope) -> list[FieldRow]:
@@ -118,6 +147,17 @@ class LogRows:
         return sorted(rows, key=lambda r: (r.profile, r.host, r.route, r.method, r.version, r.path,
                                            r.type, r.shape))  # fmt: skip
 
+    def notes(self, scope: Scope) -> list[NoteRow]:
+        self._sum_up()
+        rows = [
+            NoteRow(
+                **dict(zip(("profile", "host", "method", "route"), endpoint, strict=True)),
+                **note._asdict(), count=sum.count, first_ns=sum.first, last_ns=sum.last,
+            )
+            for (endpoint, note), sum in self._notes.items()
+        ]  # fmt: skip
+        return sorted(rows, key=lambda r: (r.profile, r.host, r.route, r.method, r.part, r.why))
+
     def boots(self) -> Sequence[BootRow]:
         return ()
 
@@ -132,6 +172,8 @@ class LogRows:
             if who not in self._senders and len(self._senders) >= SENDERS:
                 who = who._replace(namespace=OTHER, pod=OTHER)
             add_to(self._senders, who, sum)
+        for (endpoint, note), sum in batch.notes().items():
+            add_to(self._notes, (self._bounded(endpoint, "")[0], note), sum)
         for (endpoint, of), observed in batch.observed().items():
             key = self._bounded(endpoint, of)
             seen = self._seen.setdefault(key, _Seen(Sum(observed.sum.first, observed.sum.last)))
@@ -191,6 +233,7 @@ def _record(entry: dict[str, Any]) -> CaptureRecord | None:
             pod=text(by, "pod"),
             node=text(by, "node"),
             image=text(by, "image"),
+            container=text(by, "container"),
         ),
         profile=text(entry, "profile"),
         rule=text(entry, "rule"),
@@ -199,6 +242,7 @@ def _record(entry: dict[str, Any]) -> CaptureRecord | None:
         answered_by=text(entry, "answered_by"),  # type: ignore[arg-type]
         reason=text(entry, "reason"),
         client=Endpoint(client) if client else None,
+        program=_program(entry.get("program")),
         request=Request(
             method=text(entry, "method"),
             host=text(entry, "host"),
@@ -212,6 +256,10 @@ def _record(entry: dict[str, Any]) -> CaptureRecord | None:
         else None,
         product_version=text(entry, "product_version"),
     )  # fmt: skip
+
+
+def _program(said: object) -> Program | None:
+    return Program(text(said, "name")) if isinstance(said, dict) else None
 
 
 def _number(entry: dict[str, Any], name: str) -> int:
@@ -231,6 +279,14 @@ def _body_fields(entry: dict[str, Any]) -> Iterable[Field]:
         for kind in kinds:
             type, _, shape = str(kind).partition(" ")
             yield Field(path, type, shape)
+
+
+def _notes(entry: dict[str, Any]) -> Iterable[Note]:
+    said = entry.get("not_kept")
+    for one in said if isinstance(said, list) else ():
+        known = isinstance(one, list) and [*map(type, one)] == [str, str]
+        if known and one[0] in PARTS and one[1] in WHY:
+            yield Note(*one)
 
 
 def _pairs_of_lists(gathered: object) -> Iterable[tuple[str, list[Any]]]:

@@ -13,11 +13,14 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from app.api.openapi import PROBLEMS
 from app.auth import Caller, Policy
 from app.contract.instant import instant
-from app.contract.names import HEADER_LEAVING, HEADER_SIDECAR
+from app.contract.names import HEADER_LEAVING, HEADER_PRESENCE, HEADER_SIDECAR
 from app.runtime import Runtime
 from app.store import QueryError, StoreError
 
 GET, LIST = Depends(Policy("get")), Depends(Policy("list"))
+# Of people who may read the captures of some namespaces only, the caller's bound comes with them.
+Getter = Annotated[Caller, Depends(Policy("get", bounded=True))]
+Lister = Annotated[Caller, Depends(Policy("list", bounded=True))]
 
 
 def router() -> APIRouter:
@@ -67,7 +70,10 @@ ProfileId = Annotated[
 def heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
     headers = request.headers
     runtime.sidecars.heard(
-        sidecar.pod, headers.get(HEADER_SIDECAR, ""), leaving=HEADER_LEAVING in headers
+        sidecar.pod,
+        headers.get(HEADER_SIDECAR, ""),
+        leaving=HEADER_LEAVING in headers,
+        said=headers.get(HEADER_PRESENCE, ""),
     )
 
 

@@ -13,7 +13,7 @@ from app.cli import captures, rules
 from app.cli.inject import inject
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
-from app.cli.status import status
+from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
@@ -32,6 +32,7 @@ cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
 cli.command()(status)
 cli.command("open")(open_page)
+cli.command()(restart)
 
 
 @cli.command()
@@ -70,12 +71,23 @@ def run(
         bool, typer.Option("--json", help="The summary as JSON on stdout, after the command's own.")
     ] = False,
     transparent: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--transparent",
-            help="Redirect in the kernel, for programs that ignore proxy variables.",
+            "--transparent/--no-transparent",
+            help="Also see programs that ignore proxy variables; by default where the kernel "
+            "allows it.",
+            show_default=False,
         ),
+    ] = None,
+    discover: Annotated[
+        bool, typer.Option("--discover", help="List the hosts of no profile, too: not opened.")
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
+        ),
+    ] = 10,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
     ] = False,
@@ -97,6 +109,8 @@ def run(
             as_json=as_json,
             redirect=transparent,
             verbose=verbose,
+            discover=discover,
+            wait=wait,
         )
     except RunError as e:
         _fail(e, FAILED)
@@ -109,10 +123,11 @@ def serve() -> None:
 
     Example: PORT=8001 telemock serve
     """
+    from app import environment
     from app.cli.serve import serve as run_server
     from app.settings import load
 
-    raise typer.Exit(run_server(load()))
+    raise typer.Exit(run_server(load(environment.server())))
 
 
 @cli.command()
@@ -138,12 +153,14 @@ def proxy() -> None:
 
     Example: telemock proxy
     """
+    from app import environment
     from app.client.running import running_app
     from app.run.processes import PYTHON
-    from app.settings import environment, load
+    from app.settings import load
 
-    settings = load()
-    environ = environment()
+    environ = environment.server()
+    settings = load(environ)
+    environ["TELEMOCK_DATA"] = str(settings.data)
     if not environ.get("TELEMOCK_APP_URL") and (url := running_app(settings.data)):
         environ["TELEMOCK_APP_URL"] = url
     sys.stdout.flush()

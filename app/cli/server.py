@@ -25,6 +25,7 @@ def config(app: ASGIApp, **given: Any) -> uvicorn.Config:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "workers": 1,  # else WEB_CONCURRENCY is read
         "proxy_headers": False,  # a record names the peer's own address: proxy headers could lie
         "lifespan": "on",
         "timeout_graceful_shutdown": _GRACE_S,

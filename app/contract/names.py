@@ -27,6 +27,7 @@ HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # id of one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # the sidecar stops, and must not be reported as silent
+HEADER_PRESENCE = "telemock-presence"  # mode, redirect and start: contract.presence
 HEADER_ACCOUNTS = "telemock-accounts"  # how many records it numbered and lost: contract.account
 HEADER_AGAIN = "telemock-again"  # in answers: seconds until the next request for profiles
 # Seconds for which a sidecar reuses an idle connection to the API; the app keeps it for longer.
@@ -48,16 +49,18 @@ SPOOL_SIZE = "64MiB"  # the default; the pod's volume for it is larger
 FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
 FILE_MASK_KEY = "mask.key"
+FILE_LAST_GOOD = "profiles.json"  # in a cluster, see app.profiles.last_good
 FILE_SERVER = "server.json"  # the running app's address: {"url", "pid"}
 DIR_CA = "ca"
 FILE_CA_CERT = "ca.pem"  # public half, for the client
 FILE_BUNDLE = "bundle.pem"  # the system's trust store and our authority
 DIR_SPOOL = "spool"
+DIR_LOGS = "logs"  # below TELEMOCK_DATA, unless TELEMOCK_LOGS names another
 # Everything that telemock puts into TELEMOCK_DATA and TELEMOCK_LOGS, as patterns: a directory with
 # other things in it is not ours to close.
 IN_DATA = (
-    f"{FILE_STORE}*", FILE_TOKEN, FILE_MASK_KEY, "*.json", DIR_CA, DIR_SPOOL, "demo-*",
-    "prometheus*",
+    f"{FILE_STORE}*", FILE_TOKEN, FILE_MASK_KEY, "*.json", DIR_CA, DIR_SPOOL, DIR_LOGS, "demo-*",
+    "prometheus*", "hosts-*", ".gitignore",
 )  # fmt: skip
 
 LOG_REQUESTS = "telemetry_requests.log"
@@ -83,7 +86,12 @@ ANNOTATION_MODE = "telemock.io/mode"
 ANNOTATION_REDIRECT = "telemock.io/redirect"
 ANNOTATION_TRUST = "telemock.io/trust"
 ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
+ANNOTATION_RESOURCES = "telemock.io/resources"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
+OUR_ANNOTATIONS = (
+    ANNOTATION_PROFILES, ANNOTATION_MODE, ANNOTATION_REDIRECT, ANNOTATION_TRUST,
+    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_STATUS,
+)  # fmt: skip
 CONTAINER_SIDECAR = "telemock"
 CONTAINER_REDIRECT = "telemock-redirect"
 VOLUME_CA = "telemock-ca"  # the authority with its key, for the sidecar only
@@ -170,6 +178,14 @@ METRICS = (
         "Connections, requests and messages that a bound of the sidecar ended or refused.",
     ),
     Metric(
+        "telemock.masking.bounds", "counter", "{value}", ("telemock.bound",), _BOTH,
+        "Bounds of masking and decoding that records hit, of which then less is kept.",
+    ),
+    Metric(
+        "telemock.withheld", "counter", "{value}", ("telemock.reason",), _BOTH,
+        "Bodies, and values in them, of which nothing is kept, by reason.",
+    ),
+    Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
         "Clients that refused the sidecar's certificate, or left at the sight of it; host only "
         "when a profile names it.",
@@ -178,6 +194,11 @@ METRICS = (
         "telemock.sidecar.restarts", "counter", "{restart}", (), _SIDECAR,
         "Times that the sidecar's process ended unasked, or hung, and was started again in its "
         "container, which Kubernetes does not see.",
+    ),
+    Metric(
+        "telemock.decoding.bounded", "counter", "{message}", ("telemock.bound",), _BOTH,
+        "Bodies and values of which not all was decoded, because they hold too much: their texts "
+        "stay as they came, and their record says so.",
     ),
     Metric(
         "telemock.unjudged", "counter", "{connection}", ("server.address",), _SIDECAR,
@@ -295,12 +316,32 @@ METRICS = (
         "stopped without taking leave (silent), for an hour.",
     ),
     Metric(
-        "telemock.profiles.reload_failed", "gauge", "", (), _BOTH,
-        "1 while the last change of the profiles was refused and the previous set is in use.",
+        "telemock.records.waiting", "gauge", "{record}", ("telemock.state",), _APP,
+        "Records that senders made and the store lacks, by their last account: on their way from "
+        "those seen lately, stuck with those silent; once a minute.",
+    ),
+    Metric(
+        "telemock.records.lost", "gauge", "{record}", ("telemock.reason",), _APP,
+        "Records that the store lacks for good, of all starts that it knows, by reason; once a "
+        "minute.",
+    ),
+    Metric(
+        "telemock.tls.distrusted", "gauge", "{connection}", (), _APP,
+        "Connections in the last hour of clients that did not trust the API's certificate, such as "
+        "sidecars of pods that were injected while the app had another authority.",
+    ),
+    Metric(
+        "telemock.profiles.reload_failed", "gauge", "", (), _ALL,
+        "1 while a profile is refused: its last good version is in use, or it is left out.",
     ),
     Metric(
         "telemock.injector.pods", "counter", "{pod}", ("telemock.reason",), _INJECTOR,
         "Pods answered, by each reason that was given; none when there was nothing to say.",
+    ),
+    Metric(
+        "telemock.injector.not_injected", "gauge", "{pod}", ("telemock.reason",), _INJECTOR,
+        "Pods that opted in and run without a sidecar: unseen by any injector, or left alone for a "
+        "reason that `telemock status` says. Every replica counts all.",
     ),
     Metric(
         "telemock.injector.review.duration", "histogram", "s", (), _INJECTOR,

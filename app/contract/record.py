@@ -43,6 +43,8 @@ REASONS = {
     "too_large": "the encoded record was larger than the limit",
     "encoding": "the body's content encoding could not be undone, so it could not be masked",
     "unmaskable": "the body could not be read as its type says, so it could not be masked",
+    "bounds": "it decodes to more, is nested deeper or has more parts than are read, so it could "
+    "not be masked",
     "app_unreachable": "the app could not be reached in time",
     "app_error": "the app answered with an error",
     "circuit_open": "the app failed a moment ago and was not asked again",
@@ -97,6 +99,13 @@ class Workload(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
     node: Short = ""
     container: Short = ""
     image: Short = ""
+
+
+class Program(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
+    """The program that sent it, on a laptop: its name, and the id of its process."""
+
+    name: Short
+    pid: Count = 0
 
 
 class Endpoint(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
@@ -190,6 +199,7 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     reason: Short = ""  # id in REASONS
     detail: str = ""  # a library's message, truncated and masked
     client: Endpoint | None = None
+    program: Program | None = None
     destination: Endpoint | None = None
     request: Request | None = None
     response: Response | None = None

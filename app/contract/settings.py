@@ -3,9 +3,11 @@ wrong value stops the start with the setting, the value and the remedy."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_LEVELS_TOO = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR", "TRACE": "DEBUG"}
 LOG_FORMATS = ("text", "json")  # of the processes' lines of operation
 
 
@@ -46,6 +48,7 @@ _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 def port(value: str) -> int:
     """0 lets the kernel choose."""
+    value = value.strip()
     if not (value.isascii() and value.isdigit() and int(value[:6]) <= 65535):
         raise ValueError("a port from 0 to 65535")
     return int(value)
@@ -60,6 +63,7 @@ def size(value: str) -> int:
 
 
 def flag(value: str) -> bool:
+    value = value.strip()
     if value.lower() in ("1", "true", "yes", "on"):
         return True
     if value.lower() in ("0", "false", "no", "off", ""):
@@ -68,12 +72,26 @@ def flag(value: str) -> bool:
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
+    """The one of the words that the value is, in whatever case it is written."""
+    words = {word.lower(): word for word in allowed}
+
     def parse(value: str) -> str:
-        if value not in allowed:
+        found = words.get(value.strip().lower())
+        if found is None:
             raise ValueError(" or ".join(a or "nothing" for a in allowed))
-        return value
+        return found
 
     return parse
+
+
+def log_level(value: str) -> str:
+    """Takes what other programs call their levels, too."""
+    word = value.strip().upper()
+    return one_of(*LOG_LEVELS)(_LEVELS_TOO.get(word, word))
+
+
+def optional_path(value: str) -> Path | None:
+    return Path(value) if value else None
 
 
 def listed(value: str) -> tuple[str, ...]:
@@ -108,8 +126,14 @@ def host_names(value: str) -> frozenset[str]:
 
 # Rows of more than one table.
 LOG_LEVEL = Setting(
-    "LOG_LEVEL", "INFO", lambda value: one_of(*LOG_LEVELS)(value.upper()),
+    "LOG_LEVEL", "INFO", log_level,
     "Least severe level that is logged.", "DEBUG, INFO, WARNING or ERROR",
+)  # fmt: skip
+LOG_FORMAT = Setting(
+    "LOG_FORMAT", "text", one_of(*LOG_FORMATS),
+    "How lines of operation are written to standard error and, by the app, to mock_server.log and "
+    "mitmproxy.log: text, or json with one object a line. Captures are JSON in any case.",
+    "text or json",
 )  # fmt: skip
 HEALTH_HOSTS = Setting(
     "TELEMOCK_HEALTH_HOSTS", "", host_names,

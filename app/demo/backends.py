@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from app import environment
 from app.client.running import get
 from app.run import processes
 
@@ -36,7 +37,7 @@ class Backends(msgspec.Struct):
 
     @property
     def environ(self) -> dict[str, str]:
-        """OTEL_* variables for app and sidecar. The user's own stay."""
+        """OTEL_* variables for app and sidecar. The user's own stay: --otel asks for them."""
         wanted = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp,
             "OTEL_METRIC_EXPORT_INTERVAL": "2000",
@@ -44,7 +45,8 @@ class Backends(msgspec.Struct):
         }
         if self.jaeger:
             wanted["TELEMOCK_TRACE_URL"] = self.jaeger + "/trace/{trace_id}"
-        return {name: os.environ.get(name) or value for name, value in wanted.items()}
+        own = {n: v for n, v in os.environ.items() if v and n.startswith(("OTEL_", *wanted))}
+        return wanted | own
 
 
 class JaegerSpan(NamedTuple):
@@ -93,7 +95,7 @@ def _programs(data: Path, logs: Path) -> Backends:
         "jaeger",
         ["jaeger", "--config", f"file:{CONFIGURATION / 'jaeger.yaml'}"],
         environ={
-            **os.environ,
+            **environment.child(),
             "BIND": "127.0.0.1",
             **{f"{name}_PORT": str(number) for name, number in ports.items()},
         },
@@ -115,7 +117,7 @@ def _programs(data: Path, logs: Path) -> Backends:
                 f"--storage.tsdb.path={data / 'prometheus'}",
                 f"--web.listen-address=127.0.0.1:{port}",
             ],
-            environ=os.environ,
+            environ=environment.child(),
             console=logs / "prometheus.console.log",
             stay=True,
         )  # fmt: skip

@@ -6,7 +6,6 @@ Called by the CLI. Needs no network but loopback: the real hosts are local serve
 
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from app import environment
 from app.client.page_link import link
 from app.client.running import running_app
 from app.client.source import Source, connect
-from app.contract import names
+from app.contract import names, state
 from app.contract.actions import ANSWERED, MOCK
-from app.contract.files import PRIVATE_DIR
 from app.contract.record import CaptureRecord
 from app.demo import backends, host, plan, show
 from app.demo.show import DemoOutcome
@@ -49,7 +48,7 @@ def demo(
     """
     began, began_ns = time.monotonic(), time.time_ns()
     data, logs = settings.data, settings.logs
-    data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+    state.make_with_room(data)
     with contextlib.ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="demo-", dir=data))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -100,7 +99,7 @@ def demo(
     if as_json:
         print(json_of(outcome))
     else:
-        show.outcome(outcome, settings)
+        show.outcome(outcome)
     return 0
 
 
@@ -110,7 +109,7 @@ def _real_hosts(directory: Path, logs: Path, stay: bool) -> tuple[dict[str, int]
     child = processes.Child(
         "the demo's real host",
         [*processes.PYTHON, "app.demo.host", str(directory)],
-        environ=os.environ,
+        environ=environment.child(),
         console=logs / "demo-hosts.console.log",
         stay=stay,
     )
@@ -140,7 +139,7 @@ def _node(directory: Path, ca: Path, proxy: str) -> tuple[str, list[str]]:
         (ca / names.FILE_CA_CERT).read_bytes() + (directory / host.CA_FILE).read_bytes()
     )
     environ = {
-        **os.environ,
+        **environment.child(),
         "HTTPS_PROXY": proxy,
         "NODE_EXTRA_CA_CERTS": str(trusted),
         "SSL_CERT_FILE": str(trusted),

@@ -9,7 +9,6 @@ from app.contract import names
 from app.demo import plan
 from app.escape import plain
 from app.run import summary
-from app.settings import Settings
 
 
 class DemoOutcome(msgspec.Struct, kw_only=True):
@@ -33,7 +32,7 @@ class DemoOutcome(msgspec.Struct, kw_only=True):
     backends_stop: str = ""  # command that stops Jaeger and Prometheus, which stay up
 
 
-def outcome(found: DemoOutcome, settings: Settings) -> None:
+def outcome(found: DemoOutcome) -> None:
     """Prints the outcome on stdout; bold headings on a terminal only."""
     bold = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
 
@@ -70,7 +69,7 @@ def outcome(found: DemoOutcome, settings: Settings) -> None:
     say(f"captures   {found.data}/ (telemock captures list; telemock report)")
     say(f"API        {found.api}{names.PATH_CAPTURES}{'' if found.running else ' (stopped)'}")
     if found.running:
-        token = settings.data / names.FILE_TOKEN
+        token = f"{found.data}/{names.FILE_TOKEN}"
         report = f"{found.api}/api/v1/report"
         say(f'           curl -H "Authorization: Bearer $(cat {token})" {report}')
     else:

@@ -1,5 +1,6 @@
 """Finds what rules out a sidecar in a pod, before anything is changed. Used by `app.inject.pod`."""
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from app.inject.reasons import Reason, of, reason
 from app.inject.settings import NamespaceFacts, Redirect
 from app.inject.sidecar import SYSCTL, volumes
 
-_MIRROR = "kubernetes.io/config.mirror"
+MIRROR = "kubernetes.io/config.mirror"
 _OURS = (names.CONTAINER_SIDECAR, names.CONTAINER_REDIRECT)
 _PORTS = (names.PORT_PROXY, names.PORT_SIDECAR_HEALTH)
 
@@ -26,7 +27,7 @@ def untouched(pod: Mapping[str, Any], namespace: NamespaceFacts) -> Reason | Non
         return reason("opted_out")
     if label is None and namespace.labels.get(names.LABEL_INJECT) == names.INJECT_DISABLED:
         return reason("namespace_opted_out")
-    if _MIRROR in (meta.get("annotations") or {}):
+    if MIRROR in (meta.get("annotations") or {}):
         return reason("mirror_pod")
     if any(
         c.get("name") == names.CONTAINER_SIDECAR and c.get("restartPolicy") == "Always"
@@ -42,6 +43,29 @@ def label_value(pod: Mapping[str, Any]) -> Reason | None:
     if label in (None, names.INJECT_ENABLED):
         return None
     return reason("label_value", repr(label))
+
+
+def unknown_names(pod: Mapping[str, Any]) -> list[Reason]:
+    """Reports labels and annotations in our name that mean nothing, with the nearest that does."""
+    meta = pod.get("metadata") or {}
+    labels, annotations = (names.LABEL_INJECT, names.LABEL_INJECTED), names.OUR_ANNOTATIONS
+    found = []
+    for word, other, known, elsewhere in (
+        ("label", "annotation", labels, annotations),
+        ("annotation", "label", annotations, labels),
+    ):
+        for name in meta.get(f"{word}s") or {}:
+            if not name.startswith(f"{names.API_GROUP}/") or name in known:
+                continue
+            near = difflib.get_close_matches(name, known, 1)
+            if name in elsewhere:
+                remedy = f"it is {'an' if other == 'annotation' else 'a'} {other}"
+            elif near:
+                remedy = f"did you mean {near[0]}"
+            else:
+                remedy = f"known are {', '.join(known)}"
+            found.append(reason("unknown_name", f"the {word} {name} means nothing; {remedy}"))
+    return found
 
 
 def impossible(spec: Mapping[str, Any]) -> list[Reason]:

@@ -14,8 +14,10 @@ import msgspec
 from app.contract.outcomes import OUTCOMES
 from app.contract.record import REASONS
 from app.escape import plain
+from app.store import OTHER
 
 _NAMED = 3  # hosts, pods or gaps that one sentence names
+_UNKNOWN = {"unknown": "no account tells why"}
 _NO_WITNESS = "`telemock status` says which pods have a sidecar; `telemock run` starts one"
 
 
@@ -52,7 +54,6 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
     "form_unknown": BlindSpot(
         "a sidecar did not tell how connections are brought to it",
         "restart the pod, so that it gets a sidecar of this version",
-        open=True,
     ),
     "own_dns": BlindSpot(
         "a client that resolves names past /etc/hosts (DNS over HTTPS, an address) is not seen",
@@ -61,6 +62,11 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
     "other_ports": BlindSpot(
         "ports other than 80 and 443 are not redirected",
         "a NetworkPolicy or firewall closes them",
+    ),
+    "run_said": BlindSpot(
+        "what `telemock run` named in its own verdict is not stored: other ports, containers and "
+        "programs that outlived the command",
+        "read it at the end of the run, or in its --json",
     ),
     "domain_fronting": BlindSpot(
         "a connection that names no profile's host is not opened, whatever is inside",
@@ -76,9 +82,11 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
 # How connections come to a sidecar -> the blind spots of that form.
 FORMS: Mapping[str, tuple[str, ...]] = {
     "proxy": ("proxy_ignored", "own_trust", "domain_fronting"),
+    "run": ("own_trust", "run_said", "domain_fronting"),
     "hosts": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
     "loopback": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
     "all": ("own_trust", "other_ports", "domain_fronting"),
+    "app": (),  # requests that reach the mock without a sidecar
     "": ("form_unknown",),
 }
 
@@ -92,17 +100,21 @@ class Interval(msgspec.Struct, kw_only=True):
 
 
 class Witness(msgspec.Struct, kw_only=True):
-    """Facts known of one pod or process. `connections`: host -> id of OUTCOMES -> requests and
-    connections. Of the records that it `numbered` (0: it told no number) `waiting` are not stored
-    yet and `lost` never will be, by reason. `reached`: connections to telemetry hosts by the
-    kernel's own count, `brought`: those of them that came to the sidecar; None without a count."""
+    """Facts known of one pod or process, which was heard of from `first_seen` to `last_seen`.
+    `connections`: host -> id of OUTCOMES -> requests and connections; the host OTHER stands for all
+    that no profile names. Of the records that it `numbered` (0: it told no number) `underway` are
+    being delivered, `waiting` are not, and `lost` never will be, by reason. `reached`: connections
+    to telemetry hosts by the kernel's own count, `brought`: those of them that came to the sidecar;
+    None without a count."""
 
     who: str
     connections: dict[str, dict[str, int]] = {}
+    first_seen: str = ""
+    last_seen: str = ""
     bytes_out: int = 0
-    bytes_in: int = 0
     numbered: int = 0
     stored: int = 0
+    underway: int = 0
     waiting: int = 0
     lost: dict[str, int] = {}
     away: list[Interval] = []
@@ -114,7 +126,8 @@ class Witness(msgspec.Struct, kw_only=True):
 
 class Gap(msgspec.Struct, kw_only=True):
     """A reason why coverage is not complete. `id` is one of OUTCOMES, BLIND_SPOTS, or `lost`,
-    `waiting`, `away`, `not_brought`, or the caller's own; `who` are pods or processes, or hosts."""
+    `waiting`, `uncounted`, `away`, `not_brought`, or the caller's own; `who` are pods or processes,
+    or hosts."""
 
     id: str
     count: int
@@ -138,10 +151,11 @@ class Coverage(msgspec.Struct, kw_only=True):
 def judge(witnesses: Iterable[Witness], more: Sequence[Gap] = ()) -> Coverage:
     """`more` are gaps that the caller knows of besides."""
     known = list(witnesses)
-    gaps = [*_unseen(known), *_records(known), *_away(known), *_not_brought(known), *more]
+    parts = (_unseen, _records, _uncounted, _away, _not_brought)
+    gaps = [*more, *(gap for part in parts for gap in part(known))]
     if not known:
         says = "no sidecar was heard of, and no record is stored"
-        gaps.insert(0, Gap(id="no_witness", count=0, says=says, remedy=_NO_WITNESS))
+        gaps.insert(len(more), Gap(id="no_witness", count=0, says=says, remedy=_NO_WITNESS))
     spots = list(dict.fromkeys(id for one in known for id in one.blind if id in BLIND_SPOTS))
     for id in spots:
         if BLIND_SPOTS[id].open:
@@ -170,17 +184,71 @@ def verdict(gaps: Sequence[Gap], how: str, percent: float | None = None) -> str:
     return f"not complete{share}: {named}{rest}"
 
 
+def markdown() -> str:
+    """The table of blind spots in the documents."""
+    head = "| Blind spot | Where | Then coverage is | What helps |\n|---|---|---|---|\n"
+    rows = []
+    for id, spot in BLIND_SPOTS.items():
+        forms = ", ".join(f"`{form}`" for form, ids in FORMS.items() if form and id in ids)
+        judged = "not complete" if spot.open else "complete, with this limit"
+        rows.append(
+            f"| {spot.says} | {forms or 'where it is found'} | {judged} | {spot.remedy} |\n"
+        )
+    return head + "".join(rows)
+
+
+def profile_refused(error: str) -> Gap:
+    return Gap(
+        id="profile_refused",
+        count=1,
+        says=f"a change of the profiles is refused, so what it adds is not covered: "
+        f"{plain(error.partition(chr(10))[0], 300)}",
+        remedy="`telemock rules check FILE` says what is wrong",
+    )
+
+
+def distrusted(number: int) -> Gap:
+    came = count(number, "connection", "connections")
+    return Gap(
+        id="distrusted",
+        count=number,
+        says=f"{came} of the last hour did not trust the app's certificate: pods that were "
+        "injected while it had another authority keep their records",
+        remedy="restart the pods that `telemock status` names",
+    )
+
+
 def _how(known: Sequence[Witness]) -> str:
     seen = sum(sum(of.values()) for one in known for of in one.connections.values())
     stored = sum(one.stored for one in known)
-    counted = [one for one in known if one.numbered]
+    counted = [one for one in known if _is_counted(one)]
     by = "their sidecars' own count" if len(known) > 1 else "the sidecar's own count"
     if not counted:
         by = "the records that are stored; no sidecar told how many it made"
     elif len(counted) < len(known):
         by += f" (of {len(counted)} among {len(known)}; the others told none)"
     came = count(seen, "request or connection", "requests and connections")
-    return f"{came} came, {count(stored, 'record is', 'records are')} stored, by {by}"
+    kept = count(stored, "record is", "records are")
+    underway = sum(one.underway for one in known)
+    rest = f" and {underway} on their way" if underway else ""
+    lines = " (log lines are records too)" if stored + underway > seen else ""
+    return f"{came} came, {kept} stored{rest}{lines}, by {by}"
+
+
+def _is_counted(one: Witness) -> bool:
+    """True if it told how many records it made, or there is nothing to count."""
+    return bool(one.numbered) or not (one.stored or one.connections)
+
+
+def _uncounted(known: Sequence[Witness]) -> Iterable[Gap]:
+    if without := [one.who for one in known if not _is_counted(one)]:
+        yield Gap(
+            id="uncounted",
+            count=len(without),
+            says=f"{listed(without)} told no count of records, so a loss at the end would not show",
+            remedy="sidecars of this version tell it, and log files do not: ask the store",
+            who=without,
+        )
 
 
 def _unseen(known: Sequence[Witness]) -> Iterable[Gap]:
@@ -189,7 +257,7 @@ def _unseen(known: Sequence[Witness]) -> Iterable[Gap]:
     for one in known:
         for host, of in one.connections.items():
             for id, number in of.items():
-                if id in OUTCOMES and OUTCOMES[id].unseen and number:
+                if host != OTHER and id in OUTCOMES and OUTCOMES[id].unseen and number:
                     counts[id] += number
                     hosts.setdefault(id, {})[host] = None
     for id, number in counts.items():
@@ -203,7 +271,7 @@ def _records(known: Sequence[Witness]) -> Iterable[Gap]:
     for one in known:
         lost.update(one.lost)
     if total := lost.total():
-        why = "; ".join(f"{n}: {REASONS.get(id, id)}" for id, n in lost.items())
+        why = why_lost(lost)
         yield Gap(
             id="lost",
             count=total,
@@ -216,7 +284,7 @@ def _records(known: Sequence[Witness]) -> Iterable[Gap]:
             id="waiting",
             count=waiting,
             says=f"{count(waiting, 'record is', 'records are')} not delivered yet",
-            remedy="ask again when the sidecar has reached the app",
+            remedy="a sidecar delivers them once it reaches the app: `telemock status` says more",
             who=[one.who for one in known if one.waiting],
         )
 
@@ -268,6 +336,12 @@ def _percent(known: Sequence[Witness]) -> float | None:
     if len(counted) < len(known) or not reached:
         return None
     return int(1000 * sum(min(of or 0, n) for of, n in counted) / reached) / 10  # never rounded up
+
+
+def why_lost(lost: Mapping[str, int]) -> str:
+    return "; ".join(
+        f"{count}: {_UNKNOWN.get(id) or REASONS.get(id, id)}" for id, count in lost.items()
+    )
 
 
 def count(number: int, one: str, many: str) -> str:

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from app import environment
 from app.client.running import get
 from app.contract import names
 from app.contract.files import PRIVATE_DIR, private
 from app.contract.rules import Profile, load
 from app.escape import plain
-from app.settings import environment
 
 # -P: a module of ours, not one of that name in the working directory.
 PYTHON = (sys.executable, "-P", "-m")
@@ -66,6 +66,7 @@ class Child:
                 stdout=file if stdout is None else stdout,
                 stderr=file,
                 process_group=0,
+                umask=0o077,
                 preexec_fn=None if stay else _end_with(os.getpid()),
             )
 
@@ -170,7 +171,7 @@ def start_app(
         "the app",
         [*PYTHON, "app.cli", "serve"],
         environ={
-            **environment(),
+            **environment.child(),
             **_directories(data, logs),
             **(environ or {}),
             "HOST": "127.0.0.1",
@@ -238,7 +239,7 @@ def _sidecar(
         "the sidecar",
         [*PYTHON, "addon"],
         environ={
-            **environment(),
+            **environment.child(),
             **_directories(data, logs),
             "TELEMOCK_TOKEN_FILE": str(data.absolute() / names.FILE_TOKEN),
             "TELEMOCK_APP_URL": app_url,

@@ -11,8 +11,30 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from app.contract.account import Account
+from app.contract.presence import Presence
 from app.contract.record import CaptureRecord
 from app.store.inventory import Observation
+from app.store.rows import (
+    BootRow as BootRow,
+)
+from app.store.rows import (
+    EndpointRow as EndpointRow,
+)
+from app.store.rows import (
+    FieldRow as FieldRow,
+)
+from app.store.rows import (
+    NoteRow as NoteRow,
+)
+from app.store.rows import (
+    SenderRow as SenderRow,
+)
+from app.store.rows import (
+    TrafficRow as TrafficRow,
+)
+from app.store.rows import (
+    VersionRow as VersionRow,
+)
 
 LIMIT = 1000  # captures in one page, at most
 OTHER = "(other)"  # stands for names beyond the inventory's limit
@@ -33,13 +55,25 @@ class QueryError(ValueError):
 # Thousands of these exist at a time: gc=False spares Python the search for cycles.
 
 
+PARTS = ("request", "response", "message", "record")
+
+
+class Note(NamedTuple):
+    """A part of a record that was not kept whole: one of PARTS.
+    `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds."""
+
+    part: str
+    why: str
+
+
 class Facts(msgspec.Struct, gc=False):
-    """A record's content, for roll-ups and inventory: bytes sent and received, and the fields of
-    its request."""
+    """A record's content, for roll-ups and inventory: bytes sent and received, the fields of its
+    request, and the parts that were not kept whole (`app.store.facts.notes`)."""
 
     out: int
     in_: int
     seen: Observation | None
+    notes: tuple[Note, ...] = ()
 
 
 class Incoming(Protocol):
@@ -111,6 +145,17 @@ class Told(NamedTuple):
     pod: str
 
 
+class Heard(NamedTuple):
+    """A boot that was heard of, with its sender's pod, "" without one. `left`: it took leave."""
+
+    boot: str
+    namespace: str
+    pod: str
+    at_ns: int
+    left: bool
+    said: Presence
+
+
 class Written(NamedTuple):
     """The result of a write. `stored` are indexes into the batch; the rest were `duplicates`.
     `new_hosts` leaves out profiles that have their most endpoints. `accounts`: for each boot
@@ -134,10 +179,11 @@ class Term(msgspec.Struct, frozen=True):
 
 
 class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """None means any. `workload` is `namespace/pod`, `namespace/` or `pod`; `status` a number or a
-    class such as "4xx"; `text` is searched, ignoring case, in host, path, route, rule, version,
-    namespace, pod and reason. All `terms` must hold; with one that only the records themselves
-    can answer, a page may have fewer items than `limit` (or none) and still a next one.
+    """None means any; `namespaces` are all that the reader may read. `workload` is `namespace/pod`,
+    `namespace/` or `pod`; `status` a number or a class such as "4xx"; `text` is searched, ignoring
+    case, in host, path, route, rule, version, namespace, pod and reason. All `terms` must hold;
+    with one that only the records themselves can answer, a page may have fewer items than `limit`
+    (or none) and still a next one.
 
     `newest` and `oldest` sort by the records' own time; `arrival` by the time of storing, so that a
     reader who follows also gets late records.
@@ -154,6 +200,7 @@ class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     status: int | str | None = None
     text: str | None = None
+    namespaces: tuple[str, ...] | None = None
     terms: tuple[Term, ...] = ()
     order: Literal["newest", "oldest", "arrival"] = "newest"
     cursor: str | None = None
@@ -184,114 +231,6 @@ Dimension = Literal[
 ]  # fmt: skip
 
 
-class TrafficRow(msgspec.Struct, kw_only=True):
-    """Traffic by the dimensions that were asked for, in their order. `at_ns` is the beginning of
-    its step of time, 0 where none was asked for."""
-
-    at_ns: int
-    by: tuple[str | int, ...]
-    count: int
-    bytes_out: int
-    first_ns: int
-    last_ns: int
-
-
-class EndpointRow(msgspec.Struct, kw_only=True):
-    """Traffic of one endpoint. `bytes_out` left the workload, `bytes_in` came back, both as body
-    bytes (of a spliced connection: all bytes). `statuses` counts by HTTP status; 0 is none.
-    `duration_ns` is the sum."""
-
-    profile: str
-    host: str
-    method: str
-    route: str
-    rule: str
-    kind: str
-    action: str
-    answered_by: str
-    reason: str
-    statuses: dict[int, int]
-    count: int
-    bytes_out: int
-    bytes_in: int
-    duration_ns: int
-    first_ns: int
-    last_ns: int
-    workloads: int  # number that used this profile, host, method and route
-
-
-class VersionRow(msgspec.Struct, kw_only=True):
-    """One version of a profile's product, "" for requests without one."""
-
-    profile: str
-    version: str
-    count: int
-    first_ns: int
-    last_ns: int
-
-
-class SenderRow(msgspec.Struct, kw_only=True):
-    """A sender to one host, by version. On a machine without pods `pod` is the client's address."""
-
-    namespace: str
-    pod: str
-    node: str
-    image: str
-    profile: str
-    host: str
-    version: str
-    count: int
-    bytes_out: int
-    first_ns: int
-    last_ns: int
-
-
-class FieldRow(msgspec.Struct, kw_only=True):
-    """One field of one endpoint and version: present in `count` of `requests`.
-
-    `path` begins with `query.`, `header.` or `body.`. `type` and `shape` are those of
-    `app.store.inventory`; a field seen with two types has two rows. The path OTHER counts
-    observations of fields over the inventory's limit.
-    """
-
-    profile: str
-    host: str
-    method: str
-    route: str
-    version: str
-    path: str
-    type: str
-    shape: str
-    count: int
-    requests: int
-    first_ns: int
-    last_ns: int
-
-
-class BootRow(msgspec.Struct, kw_only=True):
-    """One start of a sidecar (or app): `count` of its records up to `max_seq` were ever stored,
-    pruned ones included. Its own account says how many it `numbered`, and which of them it `lost`
-    for what reason.
-
-    Once it has `ended`, `missing` counts all numbered records that are not stored, and `lost` gives
-    a reason for each. Before, it counts gaps between stored numbers, or as many as are known to be
-    lost: some may be on their way.
-    """
-
-    boot: str
-    namespace: str
-    pod: str
-    node: str
-    max_seq: int
-    count: int
-    numbered: int
-    missing: int
-    lost: dict[str, int]
-    ended: bool
-    first_ns: int  # UTC, arrival
-    last_ns: int
-
-
 class Stats(msgspec.Struct, kw_only=True):
     """`bytes` on disk. `arrival` is a cursor (order `arrival`) behind everything stored so far."""
 
@@ -316,6 +255,10 @@ class Store(Protocol):
         Inventory, roll-ups and accounts of boots change in the same step. Raises StoreFull."""
         ...
 
+    def heard(self, boots: Sequence[Heard]) -> None:
+        """Notes boots that were heard of, new ones too. Times and counts only grow."""
+        ...
+
     def captures(self, query: CaptureQuery) -> Page:
         """Returns one page. Following `next` shows every capture that existed at the start exactly
         once, whatever is written meanwhile. Raises QueryError for a bad cursor, limit or status."""
@@ -337,6 +280,10 @@ class Store(Protocol):
 
     def fields(self, scope: Scope = ...) -> list[FieldRow]:
         """Lists the inventory, which outlives the captures. Lists never read captures."""
+        ...
+
+    def notes(self, scope: Scope = ...) -> list[NoteRow]:
+        """Lists what was not kept whole, and outlives the captures too."""
         ...
 
     def boots(self) -> list[BootRow]: ...

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
+from app.api.read import may_read
 from app.contract.outcomes import WORDS, outcome, word_of
 from app.contract.record import CaptureRecord, decode
 from app.report.har import har
 from app.store import CaptureQuery, Dimension, QueryError, Scope, Store, Term, TrafficRow, filter
 from app.web.capture import Detail, detail
-from app.web.page import HEADERS, Gets, Lists, PageError, admit, ask, render
+from app.web.page import HEADERS, Gets, Lists, PageError, Visitor, admit, ask, render
 from app.web.show import href
 
 _ROWS = 60
@@ -72,7 +73,7 @@ class Found(NamedTuple):
     rows: list[CaptureLine]
     next: str
     read_on: bool  # the page is not full, and there may be more
-    facets: list[Narrowing]
+    facets: list[Narrowing] | None  # None: the counts are not the visitor's to see
     left_out: list[str]  # names in the filter that the counts do not heed
     stored: int
 
@@ -103,7 +104,7 @@ def gather(store: Store, query: CaptureQuery) -> Found:
         rows=rows,
         next=page.next or "",
         read_on=bool(page.next) and len(rows) < query.limit,
-        facets=_facets(store.traffic(scope, _BY), query),
+        facets=_facets(store.traffic(scope, _BY), query) if query.namespaces is None else None,
         left_out=list(dict.fromkeys(left_out)),
         stored=store.stats().records,
     )
@@ -165,7 +166,9 @@ async def captures(
 ) -> Response:
     given: dict[str, Any] = {"q": q, "cursor": cursor, "names": filter.NAMES}
     try:
-        query = filter.read(q, CaptureQuery(limit=_ROWS, cursor=cursor or None))
+        query = filter.read(
+            q, CaptureQuery(limit=_ROWS, cursor=cursor or None, namespaces=visitor.namespaces)
+        )
     except QueryError as e:
         said, _, hint = str(e).partition("\n\nhint: ")
         return render(
@@ -181,14 +184,16 @@ async def captures(
 
 
 async def _opened(request: Request, runtime: Run, id: str) -> Detail | None:
-    await admit(request, "get")
+    visitor = await admit(request, "get")
     line = await ask(lambda: runtime.store.capture(id))
-    return detail(line, runtime.rules, runtime.settings.trace_url) if line else None
+    if line is None or not may_read(visitor.namespaces, line):
+        return None
+    return detail(line, runtime.rules, runtime.settings.trace_url)
 
 
-async def _line(runtime: Run, id: str) -> bytes:
+async def _line(runtime: Run, visitor: Visitor, id: str) -> bytes:
     found = await ask(lambda: runtime.store.capture(id))
-    if found is None:
+    if found is None or not may_read(visitor.namespaces, found):
         raise PageError(
             404,
             f"There is no capture {id[:60]!r}."
@@ -199,7 +204,7 @@ async def _line(runtime: Run, id: str) -> bytes:
 
 @routes.get("/captures/{id}.har")
 async def one_har(runtime: Run, visitor: Gets, id: str) -> Response:
-    content = b"".join(har([await _line(runtime, id)]))
+    content = b"".join(har([await _line(runtime, visitor, id)]))
     name = "".join(c for c in id if c.isalnum() or c == "-")[:60]
     return Response(
         content,
@@ -210,7 +215,7 @@ async def one_har(runtime: Run, visitor: Gets, id: str) -> Response:
 
 @routes.get("/captures/{id}")
 async def capture(request: Request, visitor: Gets, runtime: Run, id: str) -> Response:
-    line = await _line(runtime, id)
+    line = await _line(runtime, visitor, id)
     return render(
         request, "capture.html", visitor,
         detail=detail(line, runtime.rules, runtime.settings.trace_url),

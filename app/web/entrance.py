@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.api.common import LIST, as_json
+from app.api.common import as_json, router
 from app.api.openapi import json_content
 from app.auth import Denied, Policy
 from app.runtime import Runtime
@@ -33,7 +33,7 @@ _FORM_CAP = 64 << 10
 _FORM = "application/x-www-form-urlencoded"
 
 routes = APIRouter(include_in_schema=False)
-api = APIRouter(prefix="/api/v1", tags=["api"])
+api = router()
 
 
 async def form_of(request: Request) -> dict[str, str]:
@@ -81,7 +81,7 @@ def within(address: str) -> str:
 
 @api.post(
     "/page/codes",
-    dependencies=[LIST],
+    dependencies=[Depends(Policy("list", bounded=True))],
     summary="A link that opens the page, once",
     responses={
         200: json_content(
@@ -140,7 +140,7 @@ async def enter(request: Request, form: Form) -> Response:
                 401, "This link was used already, or is too old. `telemock open` makes another."
             )
     try:
-        await runtime.authority.check(token or "", Policy("list"))
+        await runtime.authority.check(token or "", Policy("list", bounded=True))
         cookie = sessions_of(request).cookie(token or "")
     except Denied as e:
         return again(e.status, str(e).partition("\n\nhint: ")[0] + ".")

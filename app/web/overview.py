@@ -12,16 +12,18 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
+from app.api.read import built_for
+from app.contract.instant import instant
 from app.contract.outcomes import OUTCOMES, WORDS, Word, outcome, word_of
-from app.report import build as reports
-from app.report.build import Report, WorkloadLine
-from app.store import Dimension, Scope, Store, TrafficRow
+from app.report.build import EndpointLine, Report, WorkloadLine
+from app.runtime import Runtime
+from app.store import Dimension, Scope, TrafficRow
 from app.store.facts import HOUR
 from app.web.chart import Box, Chart, spark, stacked
 from app.web.page import Lists, ask, render
 from app.web.period import PERIODS, Period, period
 
-_BY: tuple[Dimension, ...] = ("profile", "host", "kind", "action", "answered_by", "reason")
+_BY: tuple[Dimension, ...] = ("profile", "kind", "action", "answered_by", "reason")
 _PODS, _HOSTS = 12, 8  # of the matrix
 _NEWS = 8
 _NOT_REQUESTS = frozenset(("spliced", "tls_rejected", "log"))
@@ -48,7 +50,7 @@ class Product:
     hosts: int
     pods: int
     versions: list[str]
-    last_ns: int
+    last_seen: str
     spark: list[Box]
     width: int
 
@@ -73,21 +75,21 @@ class Overview(NamedTuple):
     matrix: Matrix
     news: list[tuple[str, str, str]]
     more_news: int
-    oldest_ns: int  # of everything that is stored, 0 for nothing
+    older: bool  # there is something, but not in this period
 
 
 def gather(
-    store: Store, asked: Period, titles: dict[str, str], dropped: dict[str, int]
+    runtime: Runtime, namespaces: tuple[str, ...] | None, asked: Period, titles: dict[str, str]
 ) -> Overview:
-    scope = asked.scope
-    totals = store.traffic(scope, _BY)
-    first = scope.since_ns or min((row.first_ns for row in totals), default=0)
-    last = scope.until_ns or max([time.time_ns(), *(row.last_ns for row in totals)])
+    scope, store = asked.scope, runtime.store
+    report = built_for(runtime, namespaces, scope)
+    lines = [line for word in WORDS for line in getattr(report, word)]
+    first = scope.since_ns or min((instant(e.first_seen) for e in lines), default=0)
+    last = scope.until_ns or max([time.time_ns(), *(instant(e.last_seen) for e in lines)])
     hours = asked.hours(first, last)
-    steps = store.traffic(scope, _BY, hours) if totals else []
-    report = reports.build(store, since_ns=scope.since_ns, until_ns=scope.until_ns, dropped=dropped)
-    everything = totals or store.traffic(Scope(), ())
-    counted = [(row.at_ns, _word(row), row.count) for row in steps if _word(row)]
+    # Sums by the hour know no namespaces: who may read some of them only sees no chart.
+    steps = store.traffic(scope, _BY, hours) if lines and namespaces is None else []
+    counted = [(row.at_ns, word, row.count) for row in steps if (word := _word(row))]
     chart = stacked(counted, hours * HOUR, list(WORDS), (first, last))
     news = list(
         dict.fromkeys(
@@ -96,47 +98,41 @@ def gather(
             for field in change.new
         )
     )
-    requests = [row for row in totals if row.by[2] not in _NOT_REQUESTS]
+    requests = [line for line in lines if line.kind not in _NOT_REQUESTS]
+    older = not lines and namespaces is None and bool(store.traffic(Scope(), ()))
     return Overview(
-        requests=sum(row.count for row in requests),
-        connections=sum(r.count for r in totals) - sum(row.count for row in requests),
-        senders=len({row.by[0] for row in requests} - {""}),
-        hosts=len({row.by[1] for row in requests if row.by[0]}),
+        requests=sum(line.count for line in requests),
+        connections=sum(e.count for e in lines) - sum(line.count for line in requests),
+        senders=len({line.profile for line in requests} - {""}),
+        hosts=len({line.host for line in requests if line.profile}),
         pods=len({(w.namespace, w.pod) for w in report.workloads if w.profile}),
-        tallies=_tallies(totals),
-        products=_products(report, steps, titles, chart),
+        tallies=_tallies(lines),
+        products=_products(report, lines, steps, titles, chart),
         chart=chart,
         report=report,
         matrix=_matrix(report),
         news=news[:_NEWS],
         more_news=len(news) - _NEWS,
-        oldest_ns=min((row.first_ns for row in everything), default=0),
+        older=older,
     )
 
 
-def _id(row: TrafficRow) -> str:
-    _, _, kind, action, answered_by, reason = map(str, row.by)
-    return outcome(kind, action, answered_by, reason)
-
-
 def _word(row: TrafficRow) -> str:
-    id = _id(row)
+    _, kind, action, answered_by, reason = map(str, row.by)
+    id = outcome(kind, action, answered_by, reason)
     return word_of(id) if id else ""
 
 
-def _tallies(rows: Sequence[TrafficRow]) -> list[OutcomeTally]:
+def _tallies(lines: Sequence[EndpointLine]) -> list[OutcomeTally]:
     counts: Counter[str] = Counter()
-    sent: Counter[str] = Counter()
-    for row in rows:
-        if id := _id(row):
-            counts[id] += row.count
-            sent[word_of(id)] += row.bytes_out
+    for line in lines:
+        counts[line.outcome] += line.count
     return [
         OutcomeTally(
             word,
             label,
             sum(n for id, n in counts.items() if word_of(id) == word),
-            sent[word],
+            sum(line.bytes_out for line in lines if word_of(line.outcome) == word),
             [(id, of.says, counts[id]) for id, of in OUTCOMES.items()
              if of.word == word and counts[id]],
         )
@@ -145,24 +141,29 @@ def _tallies(rows: Sequence[TrafficRow]) -> list[OutcomeTally]:
 
 
 def _products(
-    report: Report, rows: Sequence[TrafficRow], titles: dict[str, str], chart: Chart
+    report: Report,
+    lines: Sequence[EndpointLine],
+    rows: Sequence[TrafficRow],
+    titles: dict[str, str],
+    chart: Chart,
 ) -> list[Product]:
     steps = [bar.at_ns for bar in chart.bars]
     found = []
-    for id in sorted({str(row.by[0]) for row in rows} - {""}):
-        mine = [row for row in rows if row.by[0] == id]
+    for id in sorted({line.profile for line in lines} - {""}):
+        mine = [line for line in lines if line.profile == id]
         at: Counter[int] = Counter()
-        for row in mine:
-            at[row.at_ns] += row.count
+        for row in rows:
+            if row.by[0] == id:
+                at[row.at_ns] += row.count
         found.append(
             Product(
                 id=id,
                 title=titles.get(id, id),
-                count=sum(row.count for row in mine),
-                hosts=len({row.by[1] for row in mine}),
+                count=sum(line.count for line in mine),
+                hosts=len({line.host for line in mine}),
                 pods=sum(1 for w in report.workloads if w.profile == id),
                 versions=[v.version for v in report.versions if v.profile == id and v.version],
-                last_ns=max(row.last_ns for row in mine),
+                last_seen=max(line.last_seen for line in mine),
                 spark=spark(at, steps),
                 width=4 * len(steps),
             )
@@ -190,5 +191,6 @@ async def overview(
 ) -> Response:
     asked = period(since, until)
     titles = {p.id: p.title for p in runtime.rules.profiles}
-    found = await ask(lambda: gather(runtime.store, asked, titles, runtime.writer.dropped))
+    await runtime.note_presence()
+    found = await ask(lambda: gather(runtime, visitor.namespaces, asked, titles))
     return render(request, "overview.html", visitor, found=found, period=asked, periods=PERIODS)

@@ -61,8 +61,11 @@ class SignIn(Exception):
 
 
 class Visitor(NamedTuple):
+    """`namespaces` are those whose captures the visitor may read, None without a bound."""
+
     name: str
     form_token: str
+    namespaces: tuple[str, ...] | None
 
 
 def _environment() -> Environment:
@@ -162,12 +165,12 @@ async def admit(request: Request, verb: Verb) -> Visitor:
 async def _checked(request: Request, session: PageSession, verb: Verb) -> Visitor:
     runtime: Runtime = request.app.state.runtime
     try:
-        caller = await runtime.authority.check(session.token, Policy(verb))
+        caller = await runtime.authority.check(session.token, Policy(verb, bounded=True))
     except Denied as e:
         if e.status == 401:
             raise SignIn("Your session has ended: its token is no longer accepted.") from None
         raise PageError(e.status, str(e)) from None
-    return Visitor(caller.name, session.form_token)
+    return Visitor(caller.name, session.form_token, caller.namespaces)
 
 
 async def _lists(request: Request) -> Visitor:

@@ -19,6 +19,7 @@ from tests.waiting import wait_for
 
 
 def demo(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    (folder / ".telemock").mkdir(exist_ok=True)
     return subprocess.run(
         [sys.executable, "-m", "app.cli", "demo", *options],
         cwd=folder,
@@ -113,9 +114,9 @@ def test_kept_it_answers_until_it_is_stopped(tmp_path):
 
 
 def test_it_fails_with_a_sentence_when_a_process_does_not_start(tmp_path):
-    (tmp_path / ".telemock").write_text("a file where the directory should be")
-    done = demo(tmp_path)
-    assert done.returncode == 1
+    (tmp_path / "file").write_text("a file where the directory should be")
+    done = demo(tmp_path, TELEMOCK_DATA=str(tmp_path / "file"))
+    assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     assert running_in(tmp_path) == []

@@ -3,26 +3,28 @@
 Called by the masking once a record's own fields are masked.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from app.contract import body as bodies
+from app.contract.masking.bounds import DEPTH
 from app.contract.masking.fields import MASK, SMALL
 from app.contract.masking.spans import scalars_changed
 from app.contract.masking.traces import Traces
 from app.contract.record import Body, CaptureRecord, Pair, first, short
 
-NESTED = frozenset("{[eW")  # how JSON begins, and base64 of it
-DEPTH = 64  # levels of a document that are read; what lies deeper is masked
+_WORD = re.compile(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 
 
 def sweep(
     record: CaptureRecord, traces: Traces, decoders: Sequence[str] = (), read: str | None = None
-) -> None:
+) -> bool:
     """Replaces the traces in every text of the record and in its bodies. `decoders` of its rule;
-    `read` is `values` of the record and the names of its query, where the caller has them."""
+    `read` is `values` of the record and the names of its query, where the caller has them. False if
+    there were too many to look for in time: then all texts are masked whole."""
     bodies_ = _bodies(record)
     plain = [body.text or "" for body, _ in bodies_ if _is_short_and_plain(body)]
     if read is None:
@@ -41,6 +43,7 @@ def sweep(
     for body, headers in bodies_:
         if not (seen and _is_short_and_plain(body)):
             _body(body, headers, traces, decoders)
+    return affords
 
 
 def values(record: CaptureRecord) -> str:
@@ -143,14 +146,16 @@ def swept(node: Any, traces: Traces, depth: int = 0) -> Any:
     return node if without == plain else without
 
 
-def scalars(node: Any, depth: int = 0) -> list[str]:
-    """Every text and number of a document, and the names of its fields."""
+def scalars(node: Any, depth: int = 0, *, words: bool = True) -> list[str]:
+    """Every text and number of a document, and the names of its fields; `words`: also those that
+    consist of letters, such as `stringValue`."""
     if isinstance(node, str):
         return [node]
     if depth <= DEPTH and isinstance(node, dict):
-        return [*node, *(s for v in node.values() for s in scalars(v, depth + 1))]
+        names = [name for name in node if words or not _WORD.fullmatch(name)]
+        return [*names, *(s for v in node.values() for s in scalars(v, depth + 1, words=words))]
     if depth <= DEPTH and isinstance(node, list):
-        return [s for v in node for s in scalars(v, depth + 1)]
+        return [s for v in node for s in scalars(v, depth + 1, words=words)]
     return [msgspec.json.encode(node).decode()]
 
 
@@ -165,25 +170,21 @@ def values_of(pairs: Sequence[Pair]) -> list[str]:
 
 
 def may_nest(values: str) -> bool:
-    """True if one of these lines may begin as `NESTED` says: in a twentieth of the time that it
+    """True if one of these lines may begin as a document does: in a twentieth of the time that it
     takes to look at each."""
     return (
-        values[:1] in NESTED
+        values[:1] in _BEGUN
         or "\n{" in values
         or "\n[" in values
-        or "\ne" in values
-        or "\nW" in values
+        or "\n<" in values
+        or '\n"' in values
+        or "\n(" in values
+        or "\x1f" in values
+        or "\0" in values
     )
 
 
-def is_text(data: bytes) -> bool:
-    if b"\0" in data:
-        return False
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+_BEGUN = ("{", "[", "<", '"', "(")
 
 
 def claims_text(kind: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import zstandard
 
+from app.contract.presence import Presence
 from app.store import (
     OTHER,
     BootRow,
@@ -19,6 +20,7 @@ from app.store import (
     Dimension,
     EndpointRow,
     FieldRow,
+    NoteRow,
     Page,
     Scope,
     SenderRow,
@@ -170,23 +172,25 @@ class Reader:
                 "max(node), max(image), sum(count), cast(total(bytes_out) AS INTEGER),"
                 " min(first_ns), max(last_ns)"
             )
-            group = " GROUP BY namespace, pod, endpoint.profile, host, version"
+            group = " GROUP BY namespace, pod, endpoint.profile, host, version, outcome"
         rows = self.connection.execute(
-            f"SELECT namespace, pod, endpoint.profile, host, version, {columns}"  # noqa: S608
+            f"SELECT namespace, pod, endpoint.profile, host, version, outcome, {columns}"  # noqa: S608
             f" FROM {sender} CROSS JOIN endpoint ON endpoint.id=endpoint_id"
-            f" JOIN version ON version.id=version_id WHERE {where}{group} ORDER BY 1, 2, 3, 4, 5",
+            f" JOIN version ON version.id=version_id WHERE {where}{group}"
+            " ORDER BY 1, 2, 3, 4, 5, 6",
             values,
         )
         found: list[SenderRow] = []
         before = None
         for row in rows:
-            namespace, pod, profile, host, version, node, image, count, out, first, last = row
-            if row[:5] != before:
-                before = row[:5]
+            *key, node, image, count, out, first, last = row
+            if key != before:
+                before = key
+                namespace, pod, profile, host, version, outcome = key
                 one = SenderRow(
                     namespace=namespace, pod=pod, node=node, image=image, profile=profile,
-                    host=host, version=version, count=count, bytes_out=out, first_ns=first,
-                    last_ns=last,
+                    host=host, version=version, outcome=outcome, count=count, bytes_out=out,
+                    first_ns=first, last_ns=last,
                 )  # fmt: skip
                 found.append(one)
                 continue
@@ -224,10 +228,22 @@ class Reader:
                  last) in rows
         ]  # fmt: skip
 
+    def notes(self, scope: Scope) -> list[NoteRow]:
+        where, values = _scope(scope, "profile")
+        rows = self.connection.execute(
+            "SELECT profile, host, method, route, part, why, count, first_ns, last_ns"  # noqa: S608
+            f" FROM note JOIN endpoint ON endpoint.id=endpoint_id WHERE {where}"
+            " ORDER BY 1, 2, 4, 3, 5, 6",
+            values,
+        )
+        names = NoteRow.__struct_fields__
+        return [NoteRow(**dict(zip(names, row, strict=True))) for row in rows]
+
     def boots(self) -> list[BootRow]:
         rows = self.connection.execute(
             "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered, lost,"
-            " ended FROM boot ORDER BY first_ns, id"
+            " ended, heard_ns, gone, form, mode, began_ns, quic_refused"
+            " FROM boot ORDER BY first_ns, id"
         )
         return [_boot(*row) for row in rows]
 
@@ -305,14 +321,15 @@ def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list
 
 def _boot(
     boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
-    *columns: Any,
+    numbered: int, lost: str, ended: int, heard: int, left: int, *said: Any,
 ) -> BootRow:  # fmt: skip
-    account = account_of(boot, *columns)
+    account = account_of(boot, numbered, lost, ended)
     gone, why = missing(account, max_seq, count)
     return BootRow(
         boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
         numbered=account.numbered, missing=gone, lost=why, ended=account.ended, first_ns=first,
-        last_ns=last,
+        last_ns=last, heard_ns=heard, left=bool(left),
+        said=Presence(**dict(zip(Presence.__struct_fields__, said, strict=True))),
     )  # fmt: skip
 
 

@@ -17,7 +17,9 @@ from app.store import (
     Dimension,
     EndpointRow,
     FieldRow,
+    Heard,
     Incoming,
+    NoteRow,
     Page,
     Pruned,
     QueryError,
@@ -75,6 +77,10 @@ class SqliteStore:
                 writer.train()
             return written
 
+    def heard(self, boots: Sequence[Heard]) -> None:
+        with self._writing() as writer:
+            writer.heard(boots)
+
     def captures(self, query: CaptureQuery) -> Page:
         with self._readers.one() as reader:
             return reader.captures(query)
@@ -102,6 +108,10 @@ class SqliteStore:
     def fields(self, scope: Scope = Scope()) -> list[FieldRow]:  # noqa: B008
         with self._readers.one() as reader:
             return reader.fields(scope)
+
+    def notes(self, scope: Scope = Scope()) -> list[NoteRow]:  # noqa: B008
+        with self._readers.one() as reader:
+            return reader.notes(scope)
 
     def boots(self) -> list[BootRow]:
         with self._readers.one() as reader:
@@ -203,7 +213,7 @@ def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
     # A boot's numbers deduplicate its records: only boots silent for long are forgotten.
     silent = oldest - (time.time_ns() - oldest)
     connection.execute(
-        "DELETE FROM boot WHERE last_ns<? AND NOT EXISTS"
+        "DELETE FROM boot WHERE max(last_ns, heard_ns)<? AND NOT EXISTS"
         " (SELECT 1 FROM capture WHERE boot_id=boot.id)",
         (silent,),
     )

@@ -2,7 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from app.contract.settings import SettingError
+from addon.options import SETTINGS as SIDECAR
+from addon.options import load as sidecar
+from app import environment
+from app.contract.settings import Setting, SettingError
 from app.settings import SETTINGS, env_file, load, markdown
 
 ROOT = Path(__file__).parents[3]
@@ -11,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 def test_defaults_bind_loopback_and_keep_the_rules() -> None:
     settings = load({})
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
-    assert (settings.data, settings.logs) == (Path(".telemock"), Path("logs"))
+    assert settings.logs == settings.data / "logs"
     assert settings.profiles == ("cribl",)
     assert settings.mode is None
     assert settings.max_body == 4 << 30
@@ -64,24 +67,49 @@ def test_a_wrong_value_is_named_with_a_remedy(name: str, value: str) -> None:
     assert "\n\nhint: " in text
 
 
-def test_the_environment_wins_over_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / ".env").write_text("PORT=81\nHOST='0.0.0.0'\n# LOG_LEVEL=DEBUG\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PORT", "82")
-    monkeypatch.delenv("HOST", raising=False)
-    settings = load()
-    assert (settings.port, settings.host) == (82, "0.0.0.0")
+def test_directories_are_looked_for_when_they_are_asked_for(tmp_path: Path) -> None:
+    nowhere = {"HOME": str(tmp_path / "none")}
+    settings = load(nowhere)
+    with pytest.raises(SettingError, match="TELEMOCK_DATA=DIRECTORY"):
+        _ = settings.data
+    assert load({**nowhere, "TELEMOCK_DATA": "d"}).logs == Path("d/logs")
 
 
-def test_a_file_that_is_no_text_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SettingError, match=r"\.env cannot be read"):
-        load()
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("LOG_LEVEL", "warn", "WARNING"),
+        ("LOG_LEVEL", " critical", "ERROR"),
+        ("LOG_FORMAT", "Json", "json"),
+        ("TELEMOCK_MODE", "Observe ", "observe"),
+        ("PORT", " 80 ", 80),
+        ("TELEMOCK_CLUSTER", "TRUE ", True),
+    ],
+)
+def test_a_value_may_be_written_in_other_ways(name: str, value: str, read: object) -> None:
+    """In the app and in the sidecar alike."""
+    assert getattr(load({name: value}), name.removeprefix("TELEMOCK_").lower()) == read
+    if name in {row.name for row in SIDECAR}:
+        assert getattr(sidecar({name: value}), name.removeprefix("TELEMOCK_").lower()) == read
+
+
+def test_what_app_and_sidecar_both_read_they_read_by_one_row() -> None:
+    """But for directories, whose help differs, and the explicit proxy, which a redirect unsets."""
+    rows = {row.name: row for row in SIDECAR}
+    for row in SETTINGS:
+        other = rows.get(row.name)
+        if other and row.name not in ("MITM_PORT", "TELEMOCK_DATA"):
+            assert parsed(row) == parsed(other), row.name
+
+
+def parsed(row: Setting) -> list[object]:
+    def of(value: str) -> object:
+        try:
+            return row.parse(value)
+        except ValueError:
+            return "refused"
+
+    return [row.default, *map(of, ("", "x", "1", "Mock", "debug", "JSON", "a:1=b:2", "64KiB"))]
 
 
 def test_every_setting_is_documented() -> None:
@@ -101,7 +129,7 @@ def test_env_example_sets_the_defaults(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     for row in SETTINGS:
         monkeypatch.delenv(row.name, raising=False)
-    assert load() == load({})
+    assert load(environment.server()) == load({})
 
 
 @pytest.mark.parametrize(

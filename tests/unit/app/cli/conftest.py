@@ -30,6 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for setting in SETTINGS:
         monkeypatch.delenv(setting.name, raising=False)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / ".telemock").mkdir()
     return tmp_path
 
 
@@ -53,7 +54,6 @@ def telemock(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def store(place: Path) -> Iterator[SqliteStore]:
     """The store in the default data directory."""
-    (place / ".telemock").mkdir()
     store = SqliteStore(place / ".telemock" / FILE_STORE)
     yield store
     store.close()

@@ -119,7 +119,7 @@ def test_profiles_that_are_wrong_stop_the_start(
     done = telemock("serve")
     assert done.code == 1
     assert "bad.yaml: id: 7 is not text" in done.err
-    assert not (place / ".telemock").exists()
+    assert list((place / ".telemock").iterdir()) == []
 
 
 def test_data_directory_that_cannot_be_made_stops_the_start(

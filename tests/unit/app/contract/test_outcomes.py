@@ -31,7 +31,7 @@ def test_a_gap_says_what_helps_and_only_a_gap_does() -> None:
 def test_delivered_is_said_of_what_arrived_alone(kind: str) -> None:
     for one in EVERY:
         of, action, answered_by, reason = one
-        if of != kind or word_of(outcome(*one)) != "delivered":
+        if of != kind or word_of(outcome(*one)) not in ("delivered", "passed"):
             continue
         relayed = kind == "spliced" and reason not in ("upstream_unreachable", "upstream_failed")
         message = kind == "message" and action in FORWARDED
@@ -80,6 +80,7 @@ def test_nothing_says_none_was_delivered_of_what_may_have_arrived() -> None:
         (("failed", "", "", "no_request"), "no_request"),
         (("failed", "", "", "too_many_connections"), "no_request"),
         (("tls_rejected", "", "", "closed_after_handshake"), "certificate_refused"),
+        (("tls_rejected", "", "", "certificate_not_covering"), "certificate_old"),
         (("tls_rejected", "", "", "tls_failed"), "tls_failed"),
         (("log", "", "", ""), ""),
     ],

@@ -5,7 +5,6 @@ import msgspec
 from app.demo import show
 from app.demo.round import DemoOutcome
 from app.run.summary import Sent
-from app.settings import load
 
 ROW = Sent(host="\x1b[2Jcdn.cribl.io", method="GET", endpoint="/telemetry/", action="mock",
            kind="exchange", reason="", count=6, bytes_out=100)  # fmt: skip
@@ -15,7 +14,7 @@ STOPPED = DemoOutcome(client="Python", sent=[ROW], added_fields=["wpm"], passed=
 
 
 def test_everything_is_named_and_nothing_acts_on_the_terminal(capsys):
-    show.outcome(STOPPED, load({}))
+    show.outcome(STOPPED)
     out = capsys.readouterr().out
     for part in ("\\x1b[2Jcdn.cribl.io", "query.wpm", "2 x GET a", "logs/", ".telemock/",
                  "http://127.0.0.1:1/api/v1/captures (stopped)"):  # fmt: skip
@@ -25,12 +24,8 @@ def test_everything_is_named_and_nothing_acts_on_the_terminal(capsys):
 
 
 def test_what_stays_up_is_told_with_how_to_ask_and_stop_it(capsys):
-    show.outcome(
-        msgspec.structs.replace(
-            STOPPED, running=True, pids=[11, 12], page="http://127.0.0.1:1/login?code=x"
-        ),
-        load({}),
-    )
+    page = "http://127.0.0.1:1/login?code=x"
+    show.outcome(msgspec.structs.replace(STOPPED, running=True, pids=[11, 12], page=page))
     out = capsys.readouterr().out
     assert 'curl -H "Authorization: Bearer $(cat .telemock/token)"' in out
     assert "kill 11 12" in out

@@ -21,9 +21,9 @@ def test_complete_says_how_it_is_known_and_what_it_does_not_speak_of() -> None:
     found = judge([seen()])
     assert found.complete and not found.gaps
     assert found.verdict == (
-        "complete: 3 requests and connections came, 3 records are stored, "
-        "by the sidecar's own count"
+        "complete: 3 requests and connections came, 3 records are stored, by the sidecar's own count"
     )
+    assert "5 records are stored (log lines are records too), by" in judge([seen(stored=5)]).how
     assert any("DNS over HTTPS" in limit for limit in found.limits)
     assert found.percent is None
 
@@ -55,7 +55,7 @@ def test_what_was_seen_is_none_whatever_became_of_it(id: str) -> None:
         ({"away": [Interval(since="2026-01-01T00:00:00Z")]}, "and not since"),
         ({"reached": 10, "brought": 7}, "3 connections to telemetry hosts went past the sidecar"),
         ({"blind": ["proxy_ignored"]}, "a program that ignores the proxy variables is not seen"),
-        ({"blind": list(FORMS[""])}, "a sidecar did not tell how connections are brought to it"),
+        ({"blind": ["host_network"]}, "a pod with hostNetwork gets no sidecar"),
     ],
 )
 def test_everything_else_that_is_missing(fact: dict[str, object], sentence: str) -> None:
@@ -83,13 +83,21 @@ def test_a_percentage_only_where_the_kernel_counted_everywhere() -> None:
 
 
 def test_who_told_no_count_is_said() -> None:
-    assert "no sidecar told how many it made" in judge([seen(numbered=0)]).verdict
-    assert "1 among 2; the others told none" in judge([seen(), seen(numbered=0)]).verdict
+    found = judge([seen(numbered=0)])
+    assert not found.complete and "logs/leader-0 told no count of records" in found.verdict
+    assert "no sidecar told how many it made" in found.how
+    assert "1 among 2; the others told none" in judge([seen(), seen(numbered=0)]).how
+    assert judge([seen(numbered=0, stored=0, connections={})]).complete  # it made none
 
 
 def test_names_are_captured_text_and_do_not_act() -> None:
     found = judge([seen(connections={"evil\x1b[2J.example": {"no_request": 1}})])
     assert "\x1b" not in found.verdict
+
+
+def test_records_on_their_way_are_no_gap() -> None:
+    found = judge([seen(underway=2)])
+    assert found.complete and "3 records are stored and 2 on their way (log" in found.verdict
 
 
 def test_refused_quic_is_said() -> None:

@@ -19,6 +19,7 @@ def shown(data: bytes, content_type: str = "") -> Any:
     body = keep(data, size=len(data), sha256="", cap=1 << 18)
     line = encode(exchange(1, body=body, headers=[("Content-Type", content_type)]))
     found = json.loads(decoded(line))
+    found.pop("events", None)
     assert {**json.loads(line), "decoded": found.get("decoded")} == {"decoded": None, **found}
     return found.get("decoded", {}).get("request")
 
@@ -33,15 +34,15 @@ INNER = base64.b64encode(b'{"lic":"***"}').decode()
         (b'{"a":[1,"\xc3\xa9"]}', "application/json", {"a": [1, "é"]}),
         (b'{"a":1}', "", {"a": 1}),
         (b'{"a":1}\n{"a":2}\n', "application/x-ndjson", [{"a": 1}, {"a": 2}]),
-        (b"a=1&b=%20x&a=2", FORM, [["a", "1"], ["b", " x"], ["a", "2"]]),
-        (gzip.compress(b'{"a":1}', mtime=0), "", {"a": 1}),
-        (gzip.compress(b"plain text", mtime=0), "", "plain text"),
-        (b'{"data":"%s"}' % INNER.encode(), "", {"data": {"lic": "***"}}),
+        (b"a=1&b=%20x&a=2", FORM, {"a": ["1", "2"], "b": " x"}),
+        (gzip.compress(b'{"a":1}', mtime=0), "", {"body›gzip›json": {"a": 1}}),
+        (gzip.compress(b"plain text", mtime=0), "", {"body›gzip": "plain text"}),
+        (b'{"data":"%s"}' % INNER.encode(), "", {"data›base64›json": {"lic": "***"}}),
         ('{"a":1}'.encode("utf-16"), "application/json", {"a": 1}),
         (b'{"a":NaN,"b":1e999}', "application/json", {"a": "nan", "b": "inf"}),
         (b'{"a":"\\ud800"}', "application/json", {"a": "\\xed\\xa0\\x80"}),
         (b"plain text", "text/plain", None),
-        (b"\xff\x00\x01", "", None),
+        (b"\xff\x00\x01", "", "opaque, 3 bytes"),
         (b"", "", None),
     ],
 )  # fmt: skip
@@ -56,7 +57,9 @@ def test_what_is_cut_or_withheld_is_not_guessed() -> None:
 
 
 def test_a_bomb_is_not_opened() -> None:
-    assert shown(gzip.compress(bytes(10 << 20), mtime=0)) is None
+    bomb = gzip.compress(bytes(10 << 20), mtime=0)
+    said = f"opaque, {len(bomb):,} bytes, looks like gzip, more than is read"
+    assert shown(bomb) == said
 
 
 def test_answers_and_messages_are_read_too() -> None:
@@ -82,3 +85,14 @@ def test_what_nests_deeply_is_shown_down_to_a_level(depth: int, seen: bytes) -> 
 @given(st.binary(max_size=200), st.sampled_from(["", "application/json", "text/x; charset=utf-16"]))
 def test_whatever_it_is_it_is_json(data: bytes, content_type: str) -> None:
     shown(data, content_type)
+
+
+def test_the_events_of_a_batch_are_rows() -> None:
+    data = b'{"batch":[{"event":"start"},{"event":"stop"}]}'
+    line = encode(exchange(1, body=Body(text=data.decode(), size=len(data))))
+    assert json.loads(decoded(line))["events"] == [
+        {"name": "start", "at": "body.batch[0]"},
+        {"name": "stop", "at": "body.batch[1]"},
+    ]
+    one = encode(exchange(1, body=Body(text='{"event":"start"}', size=17)))
+    assert "events" not in json.loads(decoded(one))

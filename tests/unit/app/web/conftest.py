@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.auth import Caller, Denied, LocalAuthority, Policy
 from tests.serving import Served, serving
 from tests.unit.app.web.samples import captures
 
@@ -29,6 +30,19 @@ def sign_in(served: Served) -> Iterator[httpx.Client]:
         answer = client.post("/login", data={"token": served.runtime.token})
         assert answer.status_code == 303
         yield client
+
+
+def bounded(served: Served, *namespaces: str) -> None:
+    """From now on everybody with the token may read these namespaces only, as in a cluster."""
+
+    class Bounded(LocalAuthority):
+        async def check(self, token: str, policy: Policy, namespace: str = "") -> Caller:
+            caller = await super().check(token, policy, namespace)
+            if not policy.bounded:
+                raise Denied(403, "this caller may read some namespaces only")
+            return caller._replace(namespaces=namespaces)
+
+    served.runtime.authority = Bounded(served.runtime.token)
 
 
 @pytest.fixture

@@ -51,7 +51,8 @@ def test_counts_beside_the_list_are_of_what_the_rest_of_the_filter_finds(
     found = facets(visitor.get("/captures").text)
     assert found["Host"] == {"cdn.cribl.io": 8, "telemetry.cribl.cloud": 1, "other.example": 1}
     assert found["How it ended"] == {
-        "Answered here": 5, "Delivered to the vendor": 2, "Failed": 2, "Refused": 1,
+        "Answered here": 5, "Delivered to the vendor": 1, "Passed through untouched": 1,
+        "Failed": 2, "Refused": 1,
     }  # fmt: skip
     found = facets(visitor.get("/captures?q=host:cdn.cribl.io").text)
     assert found["Host"]["telemetry.cribl.cloud"] == 1  # what else could be chosen
