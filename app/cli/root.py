@@ -12,6 +12,7 @@ import typer
 from app.cli import captures, rules
 from app.cli.ca import ca
 from app.cli.inject import inject
+from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
@@ -32,6 +33,7 @@ cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
+cli.command("open")(open_page)
 cli.command()(restart)
 
 
