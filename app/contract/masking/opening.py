@@ -247,5 +247,8 @@ class Opening(Formats):
         if len(undone) >= cap and not whole:
             self.names.beyond("decoded")
             raise Unreadable("bounds")
-        new = self.enclosed(undone, depth, cut or not whole, strict)
-        return data if new == undone else compressed.redo(new, data)
+        all_ = whole and compressed.is_all(data)
+        new = self.enclosed(undone, depth, cut or not all_, strict)
+        # Bytes that nobody could read go where they may hold what is sensitive.
+        kept = new == undone and (all_ or not self.names.reads_bodies)
+        return data if kept else compressed.redo(new, data)
