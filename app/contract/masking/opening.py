@@ -141,7 +141,9 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
-        word = run.group()
+        word, whole = run.group(), run.string
+        if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
+            return word  # part of a percent-encoded word, which was read
         at = coded.start(word)
         if at < 0:
             return word
