@@ -23,16 +23,18 @@ from app.api.health import health
 from app.api.openapi import describe
 from app.auth import Denied
 from app.contract import state
-from app.contract.names import DIR_LOGS
+from app.contract.names import DIR_LOGS, FILE_LAST_GOOD
 from app.contract.record import Workload
 from app.dispatch import Dispatcher
 from app.otel.metrics import Metrics
 from app.otel.settings import read as read_otel
 from app.otel.settings import resource_of
 from app.profiles import ProfileSet
+from app.profiles.last_good import GoodFile
 from app.runtime import Runtime
 from app.settings import Settings, load
 from app.version import VERSION
+from app.web.mount import mount as mount_page
 
 # FastAPI's own would export raw queries; `app.mock.spans` makes masked ones.
 _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -57,7 +59,10 @@ def create_app(settings: Settings) -> FastAPI:
     asked = read_otel(
         environment.server(), service="telemock-app", version=VERSION, resource=resource
     )
-    runtime = Runtime(settings, ProfileSet(settings.profiles), Metrics("app"), asked, boot)
+    # In a cluster a restart may come at any time, and must not end at a file that was refused.
+    last_good = GoodFile(settings.data / FILE_LAST_GOOD) if settings.cluster else None
+    profiles_in_use = ProfileSet(settings.profiles, last_good)
+    runtime = Runtime(settings, profiles_in_use, Metrics("app"), asked, boot)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -82,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health)
     for room in (intake, read, profiles):
         app.include_router(room.routes)
+    mount_page(app)
     describe(app)
     return app
 

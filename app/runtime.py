@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,8 @@ from app.mock.spans import Telemetry
 from app.otel.metrics import Metrics
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
-from app.report.coverage import Gap, profile_refused
+from app.report import ledger
+from app.report.coverage import Gap, distrusted, profile_refused
 from app.settings import Settings
 from app.store import Heard, Incoming, Store, StoreError, Told
 from app.store.sqlite.repeated_lines import RepeatedLines
@@ -50,6 +52,7 @@ _PRUNE_S = 60.0  # between two runs of retention
 _BATCHES = 4  # batches that are decoded at a time
 _GAUGES_S = 10.0  # between two updates of exported gauges, at most
 _EXPORT_S = 5.0  # time for the OTLP endpoint at shutdown
+_TRIALS = 8
 _READY_S = 2.0  # time for the store to answer /ready
 
 log = logging.getLogger(__name__)
@@ -67,6 +70,8 @@ class Runtime:
         self.metrics = metrics
         self.boot = boot
         self.sidecars = Sidecars()
+        self.trials: deque[bytes] = deque(maxlen=_TRIALS)  # records of `helm test`
+        self.account = ledger.Outstanding(0, 0, {})
         self.started = time.monotonic()
         self._began_ns = time.time_ns()
         self.batches = asyncio.Semaphore(_BATCHES)
@@ -88,7 +93,13 @@ class Runtime:
         self.authority: auth.Authority
         self.release: Release | None = None  # in a cluster
         self._bundles: dict[bool, tuple[RuleSet, bytes]] = {}
-        self._read = RepeatedLines(lambda line: digest(line, self._decoders, self.masker))
+        self._read = RepeatedLines(lambda line: digest(line, self.decoders, self.masker))
+
+    def is_trial(self, pod: auth.Pod | None) -> bool:
+        """True for the pod of `helm test`, by its token."""
+        settings = self.settings
+        ours = settings.pod_namespace, f"{settings.fullname}-test"
+        return settings.cluster and pod is not None and pod[:2] == ours
 
     @property
     def rules(self) -> RuleSet:
@@ -153,11 +164,13 @@ class Runtime:
             self._deciding(),
         ):
             self.store = await asyncio.to_thread(SqliteStore, settings.data / FILE_STORE)
+            if self.release is not None:
+                self.release.authority.known = self._namespaces
             self.telemetry = Telemetry(self.otel, self.metrics, self.masker)
             self.writer = RecordWriter(
                 self.store,
                 self.masker,
-                self._decoders,
+                self.decoders,
                 files,
                 self.metrics,
                 self.telemetry.exporter,
@@ -218,15 +231,21 @@ class Runtime:
         finally:
             self.release.close()
 
+    async def _namespaces(self) -> list[str]:
+        """The namespaces that records came from."""
+        boots = await asyncio.to_thread(self.store.boots)
+        return sorted({row.namespace for row in boots} - {""})
+
     def digest(self, line: bytes) -> Incoming:
         found = self._read(line)
         return found if believable(found.record.time_ns) else self._read(timed(line))
 
-    def _decoders(self, profile: str, rule: str) -> Sequence[str]:
+    def decoders(self, profile: str, rule: str) -> Sequence[str]:
         found = self.rules.rule(profile, rule)
         return found[1].decoders if found else ()
 
     async def _watch(self) -> None:
+        self.metrics.set("telemock.profiles.reload_failed", bool(self.profiles.error))
         async for _ in self.profiles.changes():
             self.writer.counting.expect(p.id for p in self.rules.profiles)
             error = self.profiles.error
@@ -234,8 +253,7 @@ class Runtime:
             if error and self.release is not None:
                 await self.release.warn(
                     "TelemockProfileRefused",
-                    "The change of the profiles is refused, the last good ones stay in use: "
-                    + error,
+                    f"A profile is refused: {error}",
                 )
 
     async def _prune(self) -> None:
@@ -265,6 +283,8 @@ class Runtime:
         await self.health()  # sets the store's gauges
         for how, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (how,))
+        if self.release:
+            self.metrics.set("telemock.tls.distrusted", self.release.certificate.distrusted())
 
     async def _note(self) -> None:
         while True:
@@ -279,6 +299,13 @@ class Runtime:
         with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
             await asyncio.to_thread(self.store.heard, [*self.sidecars.take(), own])
             await asyncio.to_thread(self.store.write, [], [told])
+            boots = await asyncio.to_thread(self.store.boots)
+            before, self.account = self.account, ledger.account(boots, time.time_ns())
+            show, now = self.metrics.set, self.account
+            show("telemock.records.waiting", now.underway, ("seen",))
+            show("telemock.records.waiting", now.waiting, ("silent",))
+            for reason in {*before.lost, *now.lost}:
+                show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
 
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""
@@ -299,8 +326,10 @@ class Runtime:
 
     def gaps(self) -> list[Gap]:
         """Returns what a report must say besides what the store knows."""
-        error = self.profiles.error
-        return [profile_refused(error)] if error else []
+        gaps = [profile_refused(self.profiles.error)] if self.profiles.error else []
+        if self.release and (number := self.release.certificate.distrusted()):
+            gaps.append(distrusted(number))
+        return gaps
 
     def _line_lost(self, stream: str) -> None:
         self.metrics.add("telemock.output.dropped", (stream,))
@@ -323,6 +352,7 @@ class Runtime:
             "degraded": [s for s in (store.get("error", "").partition("\n")[0], lines) if s],
             "store": store,
             "queue": self.writer.waiting,
+            "records": {**self.account._asdict(), "lost": sum(self.account.lost.values())},
             "log_lines_lost": self.files.failed,
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},
             "otel": self.telemetry.exporter.state()

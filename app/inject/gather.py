@@ -14,9 +14,9 @@ from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.contract import names
 from app.inject.status import (
     AppView,
-    Around,
     PodStatus,
     SidecarCounters,
+    Surroundings,
     failing,
     injection_of,
     judge,
@@ -34,7 +34,7 @@ _SAMPLE = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? ([0-9.e+-]+)$", re.M)
 
 
 class OptedIn(NamedTuple):
-    """Whether each namespace opted in; `known` is False for a user who may not look."""
+    """The namespaces, and if each opted in; `known` is False for a user who may not look."""
 
     namespaces: dict[str, bool]
     known: bool
@@ -50,7 +50,7 @@ def gather(
         counted = list(threads.map(lambda pod: _counters(api, pod), chosen))
         logs = list(threads.map(lambda pod: _failed(api, pod), chosen))
     rows = [
-        judge(pod, seen, c, Around(authority, failed))
+        judge(pod, seen, c, Surroundings(authority, failed))
         for pod, c, failed in zip(chosen, counted, logs, strict=True)
     ]
     try:

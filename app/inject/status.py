@@ -15,7 +15,7 @@ from app.cluster.kube import Object
 from app.contract import names
 from app.contract.rules import RuleSet
 from app.contract.settings import listed
-from app.inject.conflicts import all_containers
+from app.inject.conflicts import MIRROR, all_containers
 from app.inject.reasons import REASONS, unkept
 from app.inject.sentences import say
 from app.inject.settings import InjectionStatus
@@ -38,7 +38,8 @@ class PodStatus(msgspec.Struct, kw_only=True):
     the app lacks; `waiting` are records that the app has not taken, and `trouble` is a word for why
     it takes none; `restarts` counts those by Kubernetes and within the container; `stale_hosts` are
     the profiles' hosts that this pod does not redirect; `problems` want to be mended, `notes` only
-    to be known. `pod` is KIND/NAME for a workload whose pods cannot be made."""
+    to be known; `coverage` is the verdict of the app's ledger. `pod` is KIND/NAME for a workload
+    whose pods cannot be made."""
 
     namespace: str
     pod: str
@@ -60,6 +61,7 @@ class PodStatus(msgspec.Struct, kw_only=True):
     stale_hosts: list[str]
     problems: list[str]
     notes: list[str] = []
+    coverage: str = ""
 
 
 class SidecarCounters(NamedTuple):
@@ -79,8 +81,8 @@ class AppView(NamedTuple):
     rules: RuleSet
 
 
-class Around(NamedTuple):
-    """What else the cluster knows of a pod: the release's `authority` (PEM, "" when unknown) and
+class Surroundings(NamedTuple):
+    """The cluster's other knowledge of a pod: the release's `authority` (PEM, "" when unknown) and
     the last lines of a container that fails."""
 
     authority: str = ""
@@ -106,7 +108,7 @@ def judge(
     pod: Object,
     seen: AppView | None,
     counters: SidecarCounters | None,
-    around: Around = Around(),  # noqa: B008 - immutable
+    around: Surroundings = Surroundings(),  # noqa: B008 - immutable
 ) -> PodStatus:
     meta, status = pod["metadata"], pod.get("status") or {}
     told = injection_of(pod)
@@ -116,6 +118,8 @@ def judge(
     restarts = _restarts(pod, counters)
     captures, last, missing, lost = _captures(meta, seen.report) if seen else (None, "", None, {})
     problems, notes = _reasons(told, sidecar is not None)
+    if sidecar is None and MIRROR in (meta.get("annotations") or {}):
+        notes.append(REASONS["mirror_pod"].sentence)
     if sidecar is None and not problems and not notes:
         problems.append(say("unseen", restart=restart(meta)))
     if sidecar is not None:

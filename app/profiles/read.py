@@ -32,6 +32,18 @@ def built_in() -> list[str]:
 def find(sources: Iterable[str | Path]) -> list[ProfileSource]:
     """Finds the profile files of the sources, each once, in order. A folder may be empty if another
     source has a profile: files may come later. Raises ProfileError."""
+    found, problems, empty = looked(sources)
+    if not found:
+        problems += empty
+    if problems:
+        raise ProfileError(problems)
+    return found
+
+
+def looked(
+    sources: Iterable[str | Path],
+) -> tuple[list[ProfileSource], list[ProfileProblem], list[ProfileProblem]]:
+    """Like `find`, and returns what it would raise: sources that are missing, empty folders."""
     found: dict[Path, ProfileSource] = {}
     problems: list[ProfileProblem] = []
     empty: list[ProfileProblem] = []
@@ -41,11 +53,7 @@ def find(sources: Iterable[str | Path]) -> list[ProfileSource]:
             (empty if Path(source).is_dir() else problems).append(_nothing(source))
         for file in files:
             found.setdefault(file.path.resolve(), file)
-    if not found:
-        problems += empty
-    if problems:
-        raise ProfileError(problems)
-    return list(found.values())
+    return list(found.values()), problems, empty
 
 
 def _files(source: str | Path) -> Iterable[ProfileSource]:

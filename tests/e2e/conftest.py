@@ -28,10 +28,13 @@ ORDER = (
     "test_jobs",
     "test_without_webhook",
     "test_refusals",
+    "test_bounds",
     "test_profiles",
     "test_certificates",
+    "test_rollouts",
     "test_outages",
     "test_upgrade",
+    "test_lost_secret",
     "test_uninstall",
 )
 SELECTED = "e2e-selected"  # app.kubernetes.io/name that injector.podSelector names

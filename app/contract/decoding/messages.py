@@ -76,6 +76,18 @@ _ONE = {(1, protobuf.BYTES)}
 _STRICT = 2  # levels on which nothing else may stand
 
 
+def _names(fields: _Fields, found: set[str]) -> set[str]:
+    for name, kind in fields.values():
+        if name not in found:
+            found.add(name)
+            if isinstance(kind, dict):
+                _names(kind, found)
+    return found
+
+
+NAMES = frozenset(name for fields in _REQUESTS for name in _names(fields, set()))  # OpenTelemetry's
+
+
 class _Other(Exception):
     """The bytes are no such message."""
 

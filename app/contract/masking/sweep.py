@@ -3,6 +3,7 @@
 Called by the masking once a record's own fields are masked.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from app.contract.masking.fields import MASK, SMALL
 from app.contract.masking.spans import scalars_changed
 from app.contract.masking.traces import Traces
 from app.contract.record import Body, CaptureRecord, Pair, first, short
+
+_WORD = re.compile(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 
 
 def sweep(
@@ -143,14 +146,16 @@ def swept(node: Any, traces: Traces, depth: int = 0) -> Any:
     return node if without == plain else without
 
 
-def scalars(node: Any, depth: int = 0) -> list[str]:
-    """Every text and number of a document, and the names of its fields."""
+def scalars(node: Any, depth: int = 0, *, words: bool = True) -> list[str]:
+    """Every text and number of a document, and the names of its fields; `words`: also those that
+    consist of letters, such as `stringValue`."""
     if isinstance(node, str):
         return [node]
     if depth <= DEPTH and isinstance(node, dict):
-        return [*node, *(s for v in node.values() for s in scalars(v, depth + 1))]
+        names = [name for name in node if words or not _WORD.fullmatch(name)]
+        return [*names, *(s for v in node.values() for s in scalars(v, depth + 1, words=words))]
     if depth <= DEPTH and isinstance(node, list):
-        return [s for v in node for s in scalars(v, depth + 1)]
+        return [s for v in node for s in scalars(v, depth + 1, words=words)]
     return [msgspec.json.encode(node).decode()]
 
 

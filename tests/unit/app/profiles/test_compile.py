@@ -171,6 +171,8 @@ def test_what_only_the_whole_file_shows(
         ("header.X-Data.App.v", Extract("header", "x-data.App.v")),
         ("body.data›base64›json.v", Extract("body", "data›base64›json.v")),
         ("body›gzip›json.v", Extract("body", "v")),
+        ("body›gzip›json[].v", Extract("body", "*.v")),
+        ("body[].batch[].v", Extract("body", "*.batch[].v")),
     ],
 )
 def test_places_of_a_version(tmp_path: Path, written: str, extract: Extract) -> None:
