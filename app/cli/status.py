@@ -58,7 +58,7 @@ def status(
 
     with _cluster(context, namespace, everywhere) as (api, space, opted_in):
         seen, wrong = _seen(context)
-        found = with_verdicts(gather(api, space, opted_in.namespaces, seen), seen)
+        found = with_verdicts(gather(api, space, opted_in, seen), seen)
     for line in wrong:
         typer.echo(paragraphs(f"the app: {line}"), err=True)
     if as_json:
@@ -91,7 +91,7 @@ def restart(
     from app.inject import restart as restarting
 
     with _cluster(context, namespace, everywhere) as (api, space, opted_in):
-        due = restarting.due(api, space, opted_in.namespaces)
+        due = restarting.due(api, space, opted_in)
         for text in due.by_hand:
             typer.echo(f"make it anew by hand: {plain(text, 300)}", err=True)
         if not due.controllers:
