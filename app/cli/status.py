@@ -13,7 +13,9 @@ from app.escape import paragraphs, plain
 from app.report.tables import text_table
 
 if TYPE_CHECKING:
+    from app.client.source import ApiSource
     from app.cluster.kube import KubeApi
+    from app.contract.rules import RuleSet
     from app.inject.gather import OptedIn
     from app.inject.status import AppView, PodStatus
 
@@ -157,11 +159,24 @@ def _seen(context: str) -> "tuple[AppView | None, list[str]]":
     from app.settings import load
     from app.store import Scope
 
+    wrong: list[str] = []
     try:
         with in_cluster(context, load().fullname) as source:
-            return AppView(source.report(Scope()), source.profiles()), source.trouble()
+            wrong += source.trouble()
+            return AppView(source.report(Scope()), _rules(source)), wrong
     except ClientError as e:
-        return None, [f"what was captured is not known: {e}"]
+        return None, [*wrong, f"what was captured is not known: {e}"]
+
+
+def _rules(source: "ApiSource") -> "RuleSet":
+    """The profiles in use; none for who may read a namespace's captures only."""
+    from app.client.source import ClientError
+    from app.contract.rules import RuleSet
+
+    try:
+        return source.profiles()
+    except ClientError:
+        return RuleSet()
 
 
 def _table(found: "list[PodStatus]") -> str:
