@@ -1,5 +1,6 @@
 """Serves captures to people: lists, single captures, the report, the field inventory."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,7 +22,7 @@ from app.api.common import (
     time_of,
 )
 from app.api.openapi import EXAMPLE_RECORD, json_content
-from app.auth import Caller, Pod
+from app.auth import Pod
 from app.contract.record import Action, Kind, decode
 from app.report import build as reports
 from app.report.build import Report, Rows
@@ -156,7 +157,7 @@ def filtered(q: str, query: CaptureQuery) -> CaptureQuery:
 )
 async def capture(runtime: Run, caller: Getter, id: str) -> Response:
     found = await ask(lambda: runtime.store.capture(id))
-    if found is None or not _may_read(caller, found):
+    if found is None or not may_read(caller.namespaces, found):
         raise refusal(
             404, f"there is no capture {id[:80]!r}\n\nhint: GET /api/v1/captures lists them"
         )
@@ -178,24 +179,26 @@ async def report(
     since_ns, until_ns = time_of(since, "since"), time_of(until, "until")
     await runtime.note_presence()
     scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
+    built = await ask(lambda: built_for(runtime, caller.namespaces, scope))
+    return as_json(msgspec.json.encode(built))
 
-    def build() -> Report:
-        rows: Rows = runtime.store
-        dropped, gaps = runtime.writer.dropped, runtime.gaps()
-        if caller.namespaces is not None:  # what the app as a whole lost is not theirs to know
-            rows = bound = NamespaceRows(runtime.store, caller.namespaces, scope, runtime.decoders)
-            dropped, gaps = {}, bound.gaps
-        return reports.build(
-            rows,
-            since_ns=since_ns,
-            until_ns=until_ns,
-            profile=profile,
-            dropped=dropped,
-            papers=papers_of(runtime.profiles.written),
-            gaps=gaps,
-        )
 
-    return as_json(msgspec.json.encode(await ask(build)))
+def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope) -> Report:
+    """The report for somebody who may read these namespaces, None for all."""
+    rows: Rows = runtime.store
+    dropped, gaps = runtime.writer.dropped, runtime.gaps()
+    if namespaces is not None:  # what the app as a whole lost is not theirs to know
+        rows = bound = NamespaceRows(runtime.store, namespaces, scope, runtime.decoders)
+        dropped, gaps = {}, bound.gaps
+    return reports.build(
+        rows,
+        since_ns=scope.since_ns,
+        until_ns=scope.until_ns,
+        profile=scope.profile,
+        dropped=dropped,
+        papers=papers_of(runtime.profiles.written),
+        gaps=gaps,
+    )
 
 
 @routes.get(
@@ -232,14 +235,17 @@ async def fields(
         since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
     )
 
-    def read() -> list[FieldRow]:
-        if caller.namespaces is None:
-            return runtime.store.fields(scope)
-        return NamespaceRows(runtime.store, caller.namespaces, scope, runtime.decoders).fields(
-            scope
-        )
+    found = await ask(lambda: fields_for(runtime, caller.namespaces, scope))
+    return as_json(msgspec.json.encode({"items": found}))
 
-    return as_json(msgspec.json.encode({"items": await ask(read)}))
+
+def fields_for(
+    runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
+) -> list[FieldRow]:
+    """The inventory, as `built_for`."""
+    if namespaces is None:
+        return runtime.store.fields(scope)
+    return NamespaceRows(runtime.store, namespaces, scope, runtime.decoders).fields(scope)
 
 
 def _trials(runtime: Runtime, query: CaptureQuery) -> list[bytes]:
@@ -265,7 +271,7 @@ class _Sent(msgspec.Struct):
     workload: _Sender = _Sender()
 
 
-def _may_read(caller: Caller, line: bytes) -> bool:
-    if caller.namespaces is None:
+def may_read(namespaces: Collection[str] | None, line: bytes) -> bool:
+    if namespaces is None:
         return True
-    return msgspec.json.decode(line, type=_Sent).workload.namespace in caller.namespaces
+    return msgspec.json.decode(line, type=_Sent).workload.namespace in namespaces

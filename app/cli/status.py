@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from app.cli.ending import Failure
 from app.cli.options import AsJson
 from app.escape import as_json as json_of
 from app.escape import paragraphs, plain
@@ -71,8 +72,7 @@ def status(
         if seen:
             typer.echo(plain(f"\ncoverage: {verdict(found, seen).verdict}".lstrip("\n"), 2000))
     if not found:
-        typer.echo(_none(space, opted_in), err=True)
-        raise typer.Exit(NONE)
+        raise Failure(_none(space, opted_in), NONE)
     if check and (wrong or any(row.problems for row in found)):
         raise typer.Exit(WRONG)
 
@@ -131,23 +131,23 @@ def _none(space: str, opted_in: "OptedIn") -> str:
     where = f"in the namespace {plain(space)}" if space else "in the cluster"
     if labelled and space:
         return (
-            f"error: the namespace {plain(space)} has opted in, and no pod runs there\n\n"
+            f"the namespace {plain(space)} has opted in, and no pod runs there\n\n"
             "hint: start its workloads; kubectl get events says what keeps pods away"
         )
     if labelled:
         shown = plain(", ".join(labelled), 300)
         return (
-            f"error: namespaces have opted in, and no pod runs there: {shown}\n\n"
+            f"namespaces have opted in, and no pod runs there: {shown}\n\n"
             "hint: start their workloads; kubectl get events -A says what keeps pods away"
         )
     if not opted_in.known:
         return (
-            f"error: no pod {where} shows that it opted in, and these credentials may not look at "
+            f"no pod {where} shows that it opted in, and these credentials may not look at "
             "the labels of namespaces\n\nhint: kubectl auth can-i get namespaces"
         )
     here = "" if not space else "; -A looks everywhere"
     return (
-        f"error: no pod {where} has opted in\n\n"
+        f"no pod {where} has opted in\n\n"
         f"hint: label a namespace or a pod telemock.io/inject=enabled{here}"
     )
 
