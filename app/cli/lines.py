@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.cli.ending import Failure
 from app.client.source import Source, captures, connect, is_asked
 from app.contract import record
 from app.contract.files import write_whole
@@ -24,7 +25,6 @@ from app.report.export import BINARY, FORMATS, table
 from app.settings import load
 from app.store import CaptureQuery
 
-NO_MATCH = 1
 _POLL_S = 1.0
 _HEAD = ("TIME", "ACTION", "STATUS", "VERSION", "WORKLOAD", "ID", "REQUEST")
 _LINE = "{:<24}  {:<8}  {:<6}  {:<18}  {:<22}  {:<37}  {}"
@@ -48,12 +48,9 @@ def show(id: str, server: str) -> None:
     with connect(load(), server) as source:
         found = source.capture(id)
     if found is None:
-        typer.echo(
-            f"error: there is no capture {plain(id)!r}\n\n"
-            "hint: `telemock captures list` prints the ids",
-            err=True,
+        raise Failure(
+            f"there is no capture {plain(id)!r}\n\nhint: `telemock captures list` prints the ids"
         )
-        raise typer.Exit(NO_MATCH)
     typer.echo(json_text(msgspec.json.format(decoded(found), indent=2)))
 
 

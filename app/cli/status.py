@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.ending import Failure
 from app.cli.options import AsJson
 from app.escape import as_json as json_of
 from app.escape import plain
@@ -56,12 +57,11 @@ def status(
         typer.echo(_table(found), nl=False)
     if not found:
         where = f"in the namespace {plain(space)}" if space else "in the cluster"
-        typer.echo(
-            f"error: no pod {where} has opted in\n\n"
+        raise Failure(
+            f"no pod {where} has opted in\n\n"
             "hint: label a namespace or a pod telemock.io/inject=enabled; -A looks everywhere",
-            err=True,
+            NONE,
         )
-        raise typer.Exit(NONE)
 
 
 def _seen(context: str) -> "AppView | None":

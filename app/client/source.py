@@ -89,8 +89,9 @@ def _token(settings: Settings) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as e:
+        why = getattr(e, "strerror", "") or e
         raise ClientError(
-            f"the token of the app cannot be read from {path}: {e}\n\n"
+            f"the token of the app cannot be read from {path}: {why}\n\n"
             "hint: TELEMOCK_DATA must be the data directory of that app, or hold its token"
         ) from None
 

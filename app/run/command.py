@@ -26,12 +26,15 @@ from app.settings import Settings
 _FORWARDED = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
-NOT_EXECUTABLE = 126
-NOT_FOUND = 127
+FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127  # as `env` and `timeout` have them
 
 
-class RunError(Exception):
-    """The command cannot be run this way. The text is meant for people, whole."""
+class RunError(processes.LocalError):
+    """The command cannot be run this way. `code` is the exit code."""
+
+    def __init__(self, text: str, code: int = FAILED) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 def run(
@@ -54,10 +57,7 @@ def run(
         raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
     if not command:
         raise RunError("no command to run\n\nhint: telemock run -- COMMAND ARGUMENTS…")
-    if shutil.which(command[0]) is None:
-        found = Path(command[0]).exists()
-        _say(f"error: {command[0]}: {'not executable' if found else 'command not found'}")
-        return NOT_EXECUTABLE if found else NOT_FOUND
+    _look_for(command[0])
     if redirect and not transparent.allowed():
         transparent.isolate(mode)
     state.make_with_room(settings.data)
@@ -97,6 +97,22 @@ def run(
     ca = settings.data / names.DIR_CA / names.FILE_CA_CERT
     _report(rows, lost, ca, code, as_json)
     return code
+
+
+def _look_for(name: str) -> None:
+    """Raises RunError where a shell would not start it either."""
+    if shutil.which(name) is not None:
+        return
+    places = [""] if "/" in name else os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if name and any((Path(place) / name).exists() for place in places):
+        raise RunError(
+            f"{name}: not executable\n\nhint: chmod +x, or name its interpreter too", NOT_EXECUTABLE
+        )
+    raise RunError(
+        f"{name}: command not found\n\n"
+        "hint: PATH has none; an alias or a command of the shell's own needs one: sh -c '…'",
+        NOT_FOUND,
+    )
 
 
 def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> processes.App:
@@ -162,12 +178,14 @@ def _wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
                 preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),
             )
         except OSError as e:
-            _say(f"error: {command[0]}: {e.strerror}")
-            return NOT_FOUND if isinstance(e, FileNotFoundError) else NOT_EXECUTABLE
+            code = NOT_FOUND if isinstance(e, FileNotFoundError) else NOT_EXECUTABLE
+            raise RunError(f"{command[0]}: {e.strerror}", code) from None
         while process.poll() is None:
             number, from_terminal = _next_signal(watched)
             if number != signal.SIGCHLD and not from_terminal:
                 process.send_signal(number)
+        while signal.sigpending() & watched:  # Ctrl-C was the command's, that has ended by it
+            signal.sigwait(watched)
         code = process.returncode
         return code if code >= 0 else 128 - code
     finally:
