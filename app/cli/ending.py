@@ -125,6 +125,10 @@ def _json(text: str) -> str:
 
 def _told(error: Exception, asked: Asked) -> tuple[str, int]:
     """The sentence and the exit code, which are another's for `run`."""
+    import msgspec
+
+    from app.contract.record import RecordError
+
     if isinstance(error, Failure):
         return str(error), error.code
     if isinstance(error, typer.TyperException):
@@ -132,6 +136,9 @@ def _told(error: Exception, asked: Asked) -> tuple[str, int]:
         if "\n\nhint: " not in text and not text.startswith(_HELP):
             text += f"\n\nhint: {' '.join(('telemock', *asked.path))} -h says how it is used"
         return text, USAGE
+    if isinstance(error, RecordError | msgspec.DecodeError):
+        text = f"a record cannot be read: {error}"
+        return f"{text}\n\nhint: is the app of another version? its /health tells", UNREACHABLE
     if isinstance(error, OSError):
         at = f"{error.filename}: " if error.filename else ""
         hint = _HINTS.get(error.errno or 0, "")

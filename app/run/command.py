@@ -91,8 +91,8 @@ def run(
             with connect(settings, app.url) as source:
                 rows = summary.summed(summary.records(source, sidecar.boot, began))
                 lost = summary.lost(source, sidecar.boot, began)
-        except (processes.LocalError, ClientError) as e:  # the exit code is still the command's
-            _say(f"error: what the command sent cannot be told: {e}")
+        except Exception as e:  # whatever it is, the exit code is still the command's
+            _say_untold(e, code, as_json)
             return code
     ca = settings.data / names.DIR_CA / names.FILE_CA_CERT
     _report(rows, lost, ca, code, as_json)
@@ -198,6 +198,17 @@ def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
         return signal.sigwait(watched), False
     got = signal.sigwaitinfo(watched)
     return got.si_signo, got.si_code > 0
+
+
+def _say_untold(error: Exception, code: int, as_json: bool) -> None:
+    kind = (
+        "" if isinstance(error, processes.LocalError | ClientError) else f"{type(error).__name__}: "
+    )
+    text = f"what the command sent cannot be told: {kind}{error}"
+    _say(f"error: {text}")
+    if as_json:
+        what, _, hint = text.partition("\n\nhint: ")
+        print(json_of({"exit_code": code, "error": what, "hint": hint}), flush=True)
 
 
 def _report(
