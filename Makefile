@@ -88,6 +88,21 @@ bench-full: $(VENV) ## the same with more repetitions, about 40 minutes (root)
 bench-quick: $(VENV) ## the same in 3 minutes; fails if a ratio is under half its target (root)
 	$(BENCH) quick
 
+# Both lock files name hashes and no download address. What is optional is native code of Next.js's.
+CLIENTS := .venv/clients/.installed
+
+.PHONY: clients
+clients: $(CLIENTS) ## install real senders of telemetry for tests/integration/test_clients.py (also npm)
+
+$(CLIENTS): requirements/clients.txt tests/clients/package.json tests/clients/package-lock.json $(VENV)
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@cp tests/clients/package.json tests/clients/package-lock.json $(@D)
+	@$(call HAS,npm,those for Node.js); \
+	  npm ci --prefix $(@D) --ignore-scripts --omit=optional --no-audit --no-fund --loglevel error
+	@touch $@
+
 .PHONY: fmt
 fmt: $(VENV) ## format, and fix what can be fixed by rule
 	$(BIN)/ruff check --fix-only .
@@ -146,6 +161,10 @@ lock: ## rewrite requirements/*.txt from pyproject.toml (LOCKFLAGS=--upgrade tak
 	  | $(COMPILE) -c requirements/dev.txt - -o requirements/sidecar.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["chart"], sep="\n")' \
 	  | $(COMPILE) --no-deps - -o requirements/chart.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["clients"], sep="\n")' \
+	  | $(COMPILE) - -o requirements/clients.txt
+	@$(call HAS,npm,tests/clients/package-lock.json); \
+	  cd tests/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 # The chart's tools are used where they are; without them the rest is done, and what was left out said.
 HAS = command -v $(1) >/dev/null || { echo 'not done, $(1) is not in PATH: $(2)'; exit 0; }

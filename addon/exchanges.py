@@ -33,6 +33,7 @@ from addon.record.ship import Shipper
 from app.contract import body as bodies
 from app.contract.actions import ANSWERED, OUTLINED, REFUSED
 from app.contract.canonical import host_of, hosts_in
+from app.contract.decoding.read import for_conditions, read
 from app.contract.record import Body, Endpoint, Kind, first, joined, text
 from app.contract.rules import UNREAD, Profile, Rule, Seen, decide, product_version
 from app.otel import lines
@@ -197,9 +198,11 @@ class Exchanges:
 
     def settle(self, exchange: Exchange) -> None:
         """Decides again with the body; a body over the cap is unreadable."""
-        kind = joined(exchange.seen.headers, "content-type")
-        exchange.seen.json = bodies.reading(self._body(exchange), kind)
-        exchange.decision = decide(exchange.rules, exchange.seen, self.options.mode)
+        seen = exchange.seen
+        decoded = read(self._body(exchange), joined(seen.headers, "content-type"))
+        seen.json = for_conditions(decoded)
+        exchange.decision = decide(exchange.rules, seen, self.options.mode)
+        seen.json = decoded.value  # for the version, sure or not
 
     def hands_over(self, exchange: Exchange) -> bool:
         """True if the mock must speak with the client itself, through mitmproxy."""
@@ -272,7 +275,18 @@ class Exchanges:
             return
         if exchange.sent.size and exchange.seen.json is UNREAD and _reads_body(profile):
             exchange.seen.json = self._json(exchange, exchange.decision.rule)
-        exchange.version = product_version(profile, exchange.seen)
+        exchange.version = product_version(profile, exchange.seen, exchange.decision.rule)
+
+    def _late_version(self, exchange: Exchange) -> None:
+        """That of a request that went on: its body was not there when its head was."""
+        profile = exchange.decision.profile
+        if exchange.version or not exchange.sent.size or profile is None:
+            return
+        try:
+            if _reads_body(profile):
+                self.extract_version(exchange)
+        except Exception:
+            log.exception("a version could not be read")
 
     def _body(self, exchange: Exchange) -> Body | None:
         sent = exchange.sent
@@ -285,7 +299,7 @@ class Exchanges:
 
     def _json(self, exchange: Exchange, rule: Rule | None) -> Any:
         kind = exchange.header("content-type")
-        return bodies.document(self._body(exchange), kind, rule.decoders if rule else ())
+        return read(self._body(exchange), kind, rule.decoders if rule else ()).value
 
     def finish(self, exchange: Exchange, kind: Kind, reason: str = "") -> None:
         """Records the exchange, once; every exchange that began comes here."""
@@ -294,6 +308,7 @@ class Exchanges:
         exchange.finished = True
         exchange.reason = exchange.reason or reason
         end = now()
+        self._late_version(exchange)
         of_client = self._open.get(exchange.line.id, {})
         of_client.pop(exchange.number[1], None)
         if not of_client:

@@ -254,6 +254,15 @@ class Options:
         return bool(self.transparent or self.loopback)
 
     @property
+    def form(self) -> str:
+        """The way by which connections come, one of `app.contract.presence.FORMS`."""
+        if self.loopback:
+            return "loopback"
+        if not self.transparent:
+            return "proxy"
+        return "hosts" if self.hosts else "all"
+
+    @property
     def stands_for(self) -> dict[str, str]:
         """The addresses that stand for a telemetry host, and lead back to this process."""
         named, only = self.hosts | self.loopback, set(self.loopback.values())

@@ -17,7 +17,7 @@ from typing import Any
 from addon.app_client.client import TROUBLES, AppApi
 from addon.app_client.profiles import Profiles, built_in
 from addon.arrive import loopback
-from addon.arrive.proof import QUIC_REFUSED, QuicRefused
+from addon.arrive.proof import QUIC_REFUSED, QuicRefused, unreachables_sent
 from addon.arrive.splice import IDLE_SECONDS
 from addon.diagnostics import health as health_server
 from addon.diagnostics.metrics import Measure
@@ -29,9 +29,10 @@ from addon.target.dns import is_local
 from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of
 from addon.wiring import Wiring
-from app.contract import state
+from app.contract import presence, state
 from app.contract.files import tighten, write_whole
-from app.contract.names import DIR_SPOOL, METRICS
+from app.contract.names import DIR_SPOOL, HEADER_PRESENCE, METRICS
+from app.contract.presence import Presence
 from app.contract.record import bracketed
 from app.contract.rules import Bundle
 from app.otel.export import Exporter
@@ -51,13 +52,16 @@ class Process:
     def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
         state.make(options.data)
         tighten(options.data / DIR_SPOOL, ("*",))
+        self.options = options
         self._troubles: dict[str, str] = {}  # of the last exchange, by the API's path
+        self._began_ns = time.time_ns()
         self.metrics = _metrics(options.redirected)
         api = AppApi(
             options.api_url,
             token_reader(options.token_file),
             options.api_tls,
             self._app_answers_with,
+            self._presence,
         )
         bundle = built_in() if bundle is None else bundle
         ca.ensure(options.ca_dir, options.trust_dir, _signed(options, bundle, api))
@@ -234,6 +238,16 @@ class Process:
                 f"{self.authority.until:%Y-%m-%d}",
             )
         asyncio.get_running_loop().call_later(86_400, self._look_at_authority)
+
+    def _presence(self) -> dict[str, str]:
+        options = self.options
+        said = Presence(
+            form=options.form,
+            mode=options.mode or "",
+            began_ns=self._began_ns,
+            quic_refused=unreachables_sent() if options.redirected else 0,
+        )
+        return {HEADER_PRESENCE: presence.encode(said)}
 
     def ready(self) -> str:
         return self._state

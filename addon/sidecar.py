@@ -120,6 +120,7 @@ class Sidecar:
         switched = flow.response.status_code == 101 and not _is_websocket(flow)
         if switched and exchange.forwarded and self._fails_closed(exchange):
             exchange.reason = "unjudged"  # nobody here would read what follows
+            exchange.answered_by = "upstream"  # the request itself has arrived
             flow.kill()
             return
         exchange.answered = now()

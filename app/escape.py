@@ -39,6 +39,6 @@ def as_json(value: object) -> str:
     return json_text(msgspec.json.encode(value))
 
 
-def inert(value: object) -> str:
+def inert(value: object, longest: int = 200) -> str:
     """`plain`, with Markdown, HTML and links disarmed."""
-    return plain(value).translate(_MARKDOWN).replace("://", ":&#47;&#47;")
+    return plain(value, longest).translate(_MARKDOWN).replace("://", ":&#47;&#47;")

@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from app import auth
+from app.contract import presence, state
 from app.contract import rules as contract_rules
-from app.contract import state
 from app.contract.cores import no_core_dumps
 from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
+from app.contract.presence import Presence
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.ingest.admission import ENDED, Arriving
@@ -34,8 +35,9 @@ from app.mock.spans import Telemetry
 from app.otel.metrics import Metrics
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
+from app.report.coverage import Gap, profile_refused
 from app.settings import Settings
-from app.store import Incoming, Store, StoreError
+from app.store import Heard, Incoming, Store, StoreError, Told
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
 
@@ -65,6 +67,7 @@ class Runtime:
         self.boot = boot
         self.sidecars = Sidecars()
         self.started = time.monotonic()
+        self._began_ns = time.time_ns()
         self.batches = asyncio.Semaphore(_BATCHES)
         for why in ENDED:
             metrics.add("telemock.bodies.ended", (why,), 0)
@@ -168,7 +171,9 @@ class Runtime:
             self.writer.counting.expect(p.id for p in self.rules.profiles)
             self.telemetry.start()
             self.writer.start()
-            tasks = [asyncio.create_task(t) for t in (self._watch(), self._prune(), self._look())]
+            await self.note_presence()
+            parts = (self._watch(), self._prune(), self._look(), self._note())
+            tasks = [asyncio.create_task(part) for part in parts]
             if self.otel.metrics:
                 tasks.append(asyncio.create_task(self._measuring()))
             if self.release is not None:
@@ -184,6 +189,7 @@ class Runtime:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await asyncio.to_thread(self.writer.close, FLUSH_S)
+                await self.note_presence(left=True)
                 if self.otel.metrics:
                     await self.measure()
                 await asyncio.to_thread(self.telemetry.close, _EXPORT_S)
@@ -255,6 +261,20 @@ class Runtime:
         for how, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (how,))
 
+    async def _note(self) -> None:
+        while True:
+            await asyncio.sleep(_PRUNE_S)
+            await self.note_presence()
+
+    async def note_presence(self, *, left: bool = False) -> None:
+        """Takes to the store which sidecars were heard of, and that this app was there to hear."""
+        here = Presence(form=presence.APP, mode=self.settings.mode or "", began_ns=self._began_ns)
+        own = Heard(self.boot, "", "", time.time_ns(), left, here)
+        told = Told(self.writer.account(ended=left), "", "")
+        with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
+            await asyncio.to_thread(self.store.heard, [*self.sidecars.take(), own])
+            await asyncio.to_thread(self.store.write, [], [told])
+
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""
         settings = self.settings
@@ -271,6 +291,11 @@ class Runtime:
             except OSError as e:
                 log.warning("the log files cannot be looked at: %s", e.strerror)
             await asyncio.sleep(_PRUNE_S)
+
+    def gaps(self) -> list[Gap]:
+        """Returns what a report must say besides what the store knows."""
+        error = self.profiles.error
+        return [profile_refused(error)] if error else []
 
     def _line_lost(self, stream: str) -> None:
         self.metrics.add("telemock.output.dropped", (stream,))

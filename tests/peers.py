@@ -156,6 +156,7 @@ class App(Listener):
         self.asked: list[tuple[bytes, bytes]] = []  # head and body of what the mock was asked
         self.mock: Callable[[socket.socket, bytes, bytes], None] = self.answer
         self.tokens: set[bytes] = set()  # that came with a question to the API
+        self.presence: list[bytes] = []  # what came with each
         super().__init__(context, port=port)
 
     def connected(self, connection: socket.socket) -> None:
@@ -167,6 +168,7 @@ class App(Listener):
             target = head.split(b" ")[1]
             if target.startswith(b"/api/"):
                 self.tokens |= set(re.findall(rb"(?mi)^authorization: Bearer (.*?)\r$", head))
+                self.presence += re.findall(rb"(?mi)^telemock-presence: (.*?)\r$", head)
             if target == b"/api/v1/profiles":
                 self._profiles(connection, head)
             elif target == b"/api/v1/captures":

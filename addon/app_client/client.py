@@ -89,10 +89,12 @@ class AppApi:
         token: Callable[[], str],
         tls: ssl.SSLContext | None = None,
         tell: Callable[[str, str], None] = lambda path, trouble: None,
+        about: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         """Asks nothing yet. `token` is called for every request. With `tls` None the system's
         trust store is used; http:// ignores it. After each exchange `tell` gets the path and a word
-        of TROUBLES, "" when the app answered as it should."""
+        of TROUBLES, "" when the app answered as it should. `about` gives headers for every
+        request."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         self._connection: http.client.HTTPConnection
@@ -105,6 +107,7 @@ class AppApi:
             self._connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
         self._token = token
         self._tell = tell
+        self._about = about
         self._turn = threading.Lock()
         self._used_at = 0.0  # time.monotonic of the last whole exchange on this connection, or 0
         self._aborted = False
@@ -130,7 +133,7 @@ class AppApi:
             token = self._token().strip()
         except OSError as e:
             raise NoToken(e.errno, e.strerror) from None
-        sent = {"authorization": f"Bearer {token}", **headers}
+        sent = {"authorization": f"Bearer {token}", **self._about(), **headers}
         if time.monotonic() - self._used_at > API_KEPT_S:
             self._close()
         while True:

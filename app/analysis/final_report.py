@@ -9,12 +9,9 @@ from app.escape import inert
 from app.report import show
 from app.report.build import Report
 from app.report.tables import markdown_table
+from app.version import VERSION
 
 LOG_FILES = "log files"
-ONLY_REQUESTS = (
-    "Log files hold requests only: connections without one, WebSocket messages and lost records "
-    "are not counted here."
-)
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -29,11 +26,20 @@ class Summary(msgspec.Struct, kw_only=True):
 
 def markdown(summary: Summary) -> str:
     report, log = summary.report, summary.log
-    head = f"# Telemetry report\n\nMade {inert(summary.generated_at)} from {inert(summary.source)}:"
-    head += f" {report.count} captures.\n"
-    if summary.source == LOG_FILES:
-        head += f"{ONLY_REQUESTS}\n"
+    head = (
+        f"# Telemetry report\n\nMade {inert(summary.generated_at)} by telemock {VERSION} from "
+        f"{inert(summary.source)}: {report.count} captures{_period(report)}. Times are UTC.\n"
+    )
     return "\n".join([head, show.markdown(report), *(_sections(log) if log else ())])
+
+
+def _period(report: Report) -> str:
+    since, until = report.since, report.until
+    rows = (*report.answered, *report.delivered, *report.refused, *report.failed)
+    if rows:
+        since = since or min(row.first_seen for row in rows)
+        until = until or max(row.last_seen for row in rows)
+    return f", from {inert(since)} to {inert(until)}" if since and until else ""
 
 
 def _sections(log: LogSummary) -> Iterator[str]:

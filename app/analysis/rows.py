@@ -12,7 +12,20 @@ from typing import Any
 
 from app.contract.instant import instant
 from app.contract.record import Body, CaptureRecord, Endpoint, Pair, Request, Response, Workload
-from app.store import OTHER, BootRow, EndpointRow, Facts, FieldRow, Scope, SenderRow, VersionRow
+from app.report.kept import WHY
+from app.store import (
+    OTHER,
+    PARTS,
+    BootRow,
+    EndpointRow,
+    Facts,
+    FieldRow,
+    Note,
+    NoteRow,
+    Scope,
+    SenderRow,
+    VersionRow,
+)
 from app.store.facts import Route, Sender, Sum, Sums, Traffic, add_to, sizes
 from app.store.inventory import Field, observe
 
@@ -40,6 +53,7 @@ class LogRows:
         self._batch, self._waiting = Sums(), 0
         self._traffic: dict[Traffic, Sum] = {}
         self._senders: dict[Sender, Sum] = {}
+        self._notes: dict[tuple[Route, Note], Sum] = {}
         self._seen: dict[tuple[Route, str], _Seen] = {}
         self._names: set[tuple[str, ...]] = set()
         self._counts: Counter[str] = Counter()
@@ -52,7 +66,8 @@ class LogRows:
         seen = observe(record)
         if seen:
             seen = seen._replace(fields=seen.fields | set(_body_fields(entry)))
-        self._batch.add(record, Facts(*sizes(record), seen), self._waiting)
+        facts = Facts(*sizes(record), seen, tuple(_notes(entry)))
+        self._batch.add(record, facts, self._waiting)
         self._waiting += 1
         if self._waiting >= _BATCH:
             self._sum_up()
@@ -90,14 +105,17 @@ class LogRows:
         found: dict[tuple[str, ...], Sum] = {}
         for one, sum in self._senders.items():
             profile, host, *_ = one.endpoint
-            add_to(found, (one.namespace, one.pod, profile, host, one.version), sum)
+            key = (one.namespace, one.pod, profile, host, one.version, one.outcome)
+            add_to(found, key, sum)
         return [
             SenderRow(
                 namespace=namespace, pod=pod, node=sum.node, image=sum.image, profile=profile,
-                host=host, version=version, count=sum.count, bytes_out=sum.out, first_ns=sum.first,
-                last_ns=sum.last,
+                host=host, version=version, outcome=outcome, count=sum.count, bytes_out=sum.out,
+                first_ns=sum.first, last_ns=sum.last,
             )
-            for (namespace, pod, profile, host, version), sum in sorted(found.items(), key=_first)
+            for (namespace, pod, profile, host, version, outcome), sum in sorted(
+                found.items(), key=_first
+            )
         ]  # fmt: skip
 
     def fields(self, scope: Scope) -> list[FieldRow]:
@@ -118,6 +136,17 @@ class LogRows:
         return sorted(rows, key=lambda r: (r.profile, r.host, r.route, r.method, r.version, r.path,
                                            r.type, r.shape))  # fmt: skip
 
+    def notes(self, scope: Scope) -> list[NoteRow]:
+        self._sum_up()
+        rows = [
+            NoteRow(
+                **dict(zip(("profile", "host", "method", "route"), endpoint, strict=True)),
+                **note._asdict(), count=sum.count, first_ns=sum.first, last_ns=sum.last,
+            )
+            for (endpoint, note), sum in self._notes.items()
+        ]  # fmt: skip
+        return sorted(rows, key=lambda r: (r.profile, r.host, r.route, r.method, r.part, r.why))
+
     def boots(self) -> Sequence[BootRow]:
         return ()
 
@@ -132,6 +161,8 @@ class LogRows:
             if who not in self._senders and len(self._senders) >= SENDERS:
                 who = who._replace(namespace=OTHER, pod=OTHER)
             add_to(self._senders, who, sum)
+        for (endpoint, note), sum in batch.notes().items():
+            add_to(self._notes, (self._bounded(endpoint, "")[0], note), sum)
         for (endpoint, of), observed in batch.observed().items():
             key = self._bounded(endpoint, of)
             seen = self._seen.setdefault(key, _Seen(Sum(observed.sum.first, observed.sum.last)))
@@ -231,6 +262,14 @@ def _body_fields(entry: dict[str, Any]) -> Iterable[Field]:
         for kind in kinds:
             type, _, shape = str(kind).partition(" ")
             yield Field(path, type, shape)
+
+
+def _notes(entry: dict[str, Any]) -> Iterable[Note]:
+    said = entry.get("not_kept")
+    for one in said if isinstance(said, list) else ():
+        known = isinstance(one, list) and [*map(type, one)] == [str, str]
+        if known and one[0] in PARTS and one[1] in WHY:
+            yield Note(*one)
 
 
 def _pairs_of_lists(gathered: object) -> Iterable[tuple[str, list[Any]]]:

@@ -9,7 +9,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +19,7 @@ import zstandard
 from app.analysis.final_report import LOG_FILES, Summary, markdown
 from app.analysis.rows import LogRows
 from app.analysis.tally import Tally
-from app.client.source import ClientError, connect
+from app.client.source import ClientError, connect, in_use
 from app.contract.files import PRIVATE_DIR, tighten, write_whole
 from app.contract.instant import iso
 from app.contract.names import (
@@ -34,6 +34,8 @@ from app.contract.settings import SettingError
 from app.escape import json_text, paragraphs, plain
 from app.report import build as reports
 from app.report.build import Report
+from app.report.coverage import Gap
+from app.report.papers import Paper
 from app.settings import Settings, load
 from app.store import Scope, StoreError
 
@@ -41,7 +43,18 @@ _NOTHING_TO_READ = 3
 _HEAD = 18  # longest header of a zstd frame, in bytes
 
 
-def summarize(logs: Path, stored: tuple[str, Report] | None = None) -> Summary:
+ONLY_REQUESTS = Gap(
+    id="log_files",
+    count=0,
+    says="log files hold requests only: connections without one, WebSocket messages and lost "
+    "records are not in them",
+    remedy="ask the store: without --from-logs",
+)
+
+
+def summarize(
+    logs: Path, stored: tuple[str, Report] | None = None, papers: Sequence[Paper] = ()
+) -> Summary:
     """Summarizes what is `stored` (its place and its report) with the log files; without it, the
     request lines below `logs`. Raises FileNotFoundError if there is neither."""
     rows, tally = LogRows(), Tally()
@@ -58,7 +71,7 @@ def summarize(logs: Path, stored: tuple[str, Report] | None = None) -> Summary:
     return Summary(
         generated_at=iso(time.time_ns()),
         source=stored[0] if stored else LOG_FILES,
-        report=stored[1] if stored else reports.build(rows),
+        report=stored[1] if stored else reports.build(rows, papers=papers, gaps=[ONLY_REQUESTS]),
         log=tally.summary([path.name for path in files]) if files else None,
     )
 
@@ -148,7 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = load()
         logs = from_logs or settings.logs
-        summary = summarize(logs, None if from_logs else _stored(settings))
+        stored = None if from_logs else _stored(settings)
+        papers, _ = in_use(settings.profiles)
+        summary = summarize(logs, stored, papers)
     except SettingError as e:
         return _failed(str(e), 2)
     except (ClientError, StoreError) as e:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from app.api.openapi import PROBLEMS
 from app.auth import Caller, Policy
 from app.contract.instant import instant
-from app.contract.names import HEADER_LEAVING, HEADER_SIDECAR
+from app.contract.names import HEADER_LEAVING, HEADER_PRESENCE, HEADER_SIDECAR
 from app.runtime import Runtime
 from app.store import QueryError, StoreError
 
@@ -67,7 +67,10 @@ ProfileId = Annotated[
 def heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
     headers = request.headers
     runtime.sidecars.heard(
-        sidecar.pod, headers.get(HEADER_SIDECAR, ""), leaving=HEADER_LEAVING in headers
+        sidecar.pod,
+        headers.get(HEADER_SIDECAR, ""),
+        leaving=HEADER_LEAVING in headers,
+        said=headers.get(HEADER_PRESENCE, ""),
     )
 
 

@@ -22,7 +22,8 @@ from app.api.openapi import EXAMPLE_RECORD, json_content
 from app.contract.record import Action, Kind
 from app.report import build as reports
 from app.report.outgoing import outgoing
-from app.store import CaptureQuery, Page, Scope
+from app.report.papers import papers_of
+from app.store import CaptureQuery, Page, QueryError, Scope, filter
 
 routes = router()
 
@@ -76,6 +77,14 @@ async def captures(
             max_length=512,
         ),
     ] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            description="In the filter language of the page and the command line.",
+            examples=["host:*.cribl.io -status:2xx version>=4.16 field:lic since:7d"],
+            max_length=filter.LONGEST,
+        ),
+    ] = None,
     order: Annotated[
         Literal["newest", "oldest", "arrival"],
         Query(description="By the records' time, or by when the store got them."),
@@ -102,6 +111,8 @@ async def captures(
         cursor=cursor,
         limit=limit,
     )
+    if q:
+        query = filtered(q, query)
     template = runtime.settings.trace_url
 
     def read() -> tuple[Page, list[bytes]]:
@@ -113,6 +124,13 @@ async def captures(
         b'{"items":[' + b",".join(items) + b'],"next":' + msgspec.json.encode(page.next)
         + b',"last":' + msgspec.json.encode(page.last) + b"}"
     )  # fmt: skip
+
+
+def filtered(q: str, query: CaptureQuery) -> CaptureQuery:
+    try:
+        return filter.read(q, query)
+    except QueryError as e:
+        raise refusal(422, f"q: {e}") from None
 
 
 @routes.get(
@@ -147,6 +165,7 @@ async def report(
     runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
 ) -> Response:
     since_ns, until_ns = time_of(since, "since"), time_of(until, "until")
+    await runtime.note_presence()
     built = await ask(
         lambda: reports.build(
             runtime.store,
@@ -154,6 +173,8 @@ async def report(
             until_ns=until_ns,
             profile=profile,
             dropped=runtime.writer.dropped,
+            papers=papers_of(runtime.profiles.written),
+            gaps=runtime.gaps(),
         )
     )
     return as_json(msgspec.json.encode(built))

@@ -136,6 +136,8 @@ def _told(error: Exception, asked: Asked) -> tuple[str, int]:
         if "\n\nhint: " not in text and not text.startswith(_HELP):
             text += f"\n\nhint: {' '.join(('telemock', *asked.path))} -h says how it is used"
         return text, USAGE
+    if isinstance(error, typer.Abort):
+        return "not confirmed, so nothing was done\n\nhint: --yes does not ask", FAILED
     if isinstance(error, RecordError | msgspec.DecodeError):
         text = f"a record cannot be read: {error}"
         return f"{text}\n\nhint: is the app of another version? its /health tells", UNREACHABLE

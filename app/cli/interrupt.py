@@ -15,7 +15,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 class Interrupt:
-    _raises = False
+    _raises = _came = False
 
     def __enter__(self) -> Self:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # by nohup, or a shell's `&`
@@ -38,6 +38,8 @@ class Interrupt:
             self._raises = True
             code = command()
             self._raises = False
+            if self._came:  # a library made another error of it
+                code = INTERRUPTED
         except KeyboardInterrupt:
             code = INTERRUPTED
         sys.exit(code)
@@ -45,7 +47,7 @@ class Interrupt:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self._raises:
             os._exit(INTERRUPTED)
-        self._raises = False
+        self._raises, self._came = False, True
         raise KeyboardInterrupt
 
     def _unraisable(self, what: Any) -> None:

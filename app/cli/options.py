@@ -79,6 +79,15 @@ _FILTERS: dict[str, Any] = {
     "status": Annotated[
         str | None, typer.Option(parser=_status, metavar="STATUS", help="404, or 4xx.")
     ],
+    "filter": Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            "-q",
+            metavar="FILTER",
+            help="As on the page: 'host:*.cribl.io -status:2xx version>=4.16 field:lic'.",
+        ),
+    ],
     "text": Annotated[
         str | None,
         typer.Option(help="Found in host, path, route, rule, version, namespace, pod or reason."),
@@ -100,13 +109,15 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
     def with_filters(**given: Any) -> None:
         from app.settings import CLUSTER, load
         from app.store import CaptureQuery
+        from app.store.filter import read
 
         asked = {name: given.pop(name) for name in _FILTERS}
         if namespace := asked.pop("namespace"):
             asked["workload"] = _within(namespace, asked["workload"])
             given["server"] = given["server"] or load().server or CLUSTER
+        terms = asked.pop("filter") or ""
         query = CaptureQuery(since_ns=asked.pop("since"), until_ns=asked.pop("until"), **asked)
-        command(query, **given)
+        command(read(terms, query), **given)
 
     parameters = [*filters, *(p.replace(kind=keyword) for p in taken)]
     with_filters.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from app.cli import captures, rules
 from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.inject import inject
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
-from app.cli.status import status
+from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
 
 _CODES = "; ".join(f"{code} {what}" for code, what in EXIT_CODES)
@@ -33,6 +33,7 @@ cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
 cli.command()(status)
+cli.command()(restart)
 
 
 def _version(asked: bool) -> None:

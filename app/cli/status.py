@@ -1,33 +1,50 @@
-"""`telemock status`: prints a cluster's pods, one a line, and their problems."""
+"""`telemock status` and `telemock restart`: a cluster's pods, their problems, and the workloads
+whose pods lack a sidecar."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from app.cli.ending import Failure
 from app.cli.options import AsJson
 from app.escape import as_json as json_of
-from app.escape import plain
+from app.escape import paragraphs, plain
 from app.report.tables import text_table
 
 if TYPE_CHECKING:
+    from app.cluster.kube import KubeApi
+    from app.inject.gather import OptedIn
     from app.inject.status import AppView, PodStatus
 
 NONE = 1  # exit code: no pod is injected or opted in
+WRONG = 1  # exit code of --check: something has a problem
 _HEAD = (
-    "NAMESPACE", "POD", "PHASE", "INJECTED", "REDIRECT", "CAPTURES", "LAST", "REFUSED", "DROPPED",
-    "MISSING", "VERSION",
+    "NAMESPACE", "POD", "PHASE", "INJECTED", "REDIRECT", "CAPTURES", "LAST", "REFUSED", "WAITING",
+    "DROPPED", "MISSING", "VERSION",
 )  # fmt: skip
+
+Namespace = Annotated[
+    str, typer.Option("--namespace", "-n", metavar="NAME", help="Instead of the context's.")
+]
+Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In the whole cluster.")]
+Context = Annotated[str, typer.Option(metavar="NAME", help="Of the kubeconfig.")]
+
+
+class _Cluster(NamedTuple):
+    api: "KubeApi"
+    space: str  # "": all namespaces
+    opted_in: "OptedIn"
 
 
 def status(
-    namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NAME", help="Instead of the context's.")
-    ] = "",
-    everywhere: Annotated[
-        bool, typer.Option("--all-namespaces", "-A", help="In the whole cluster.")
+    namespace: Namespace = "",
+    everywhere: Everywhere = False,
+    context: Context = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 1 if something has a problem.")
     ] = False,
-    context: Annotated[str, typer.Option(metavar="NAME", help="Of the kubeconfig.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Say which pods of a cluster are injected or why not, and what was seen of them.
@@ -35,37 +52,103 @@ def status(
     Asks the API server of the kubeconfig, the sidecars, and the app. What cannot be asked stays
     open (-).
 
-    Example: telemock status -A
+    Example: telemock status -A --check
     """
-    from app.client.source import ClientError
-    from app.cluster import kube
-    from app.inject.status import gather
+    from app.inject.gather import gather
 
-    try:
-        api = kube.connect(context)
-        try:
-            space = "" if everywhere else namespace or api.namespace or "default"
-            found = gather(api, space, _seen(context))
-        finally:
-            api.close()
-    except kube.KubeError as e:
-        raise ClientError(str(e)) from None
+    with _cluster(context, namespace, everywhere) as (api, space, opted_in):
+        seen, wrong = _seen(context)
+        found = gather(api, space, opted_in.namespaces, seen)
+    for line in wrong:
+        typer.echo(paragraphs(f"the app: {line}"), err=True)
     if as_json:
         for row in found:
             typer.echo(json_of(row))
     elif found:
         typer.echo(_table(found), nl=False)
     if not found:
-        where = f"in the namespace {plain(space)}" if space else "in the cluster"
-        raise Failure(
-            f"no pod {where} has opted in\n\n"
-            "hint: label a namespace or a pod telemock.io/inject=enabled; -A looks everywhere",
-            NONE,
+        raise Failure(_none(space, opted_in), NONE)
+    if check and (wrong or any(row.problems for row in found)):
+        raise typer.Exit(WRONG)
+
+
+def restart(
+    namespace: Namespace = "",
+    everywhere: Everywhere = False,
+    context: Context = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Restart the workloads that opted in and whose pods have no sidecar, or one that is too old.
+
+    As `kubectl rollout restart` does it, one after the other. Pods that were left alone for a
+    reason are not restarted: `telemock status` says what has to be changed first.
+
+    Example: telemock restart -n cribl --yes
+    """
+    from app.inject import restart as restarting
+
+    with _cluster(context, namespace, everywhere) as (api, space, opted_in):
+        due = restarting.due(api, space, opted_in.namespaces)
+        for text in due.by_hand:
+            typer.echo(f"make it anew by hand: {plain(text, 300)}", err=True)
+        if not due.controllers:
+            typer.echo("nothing to restart: no workload has a pod that would get another sidecar")
+            return
+        for controller, why in due.controllers.items():
+            typer.echo(plain(f"{controller.namespace} {controller}: {why}", 300))
+        if not yes:
+            typer.confirm(f"restart these {len(due.controllers)}?", abort=True, err=True)
+        for controller in due.controllers:
+            restarting.restart(api, controller)
+            typer.echo(plain(f"restarted {controller.namespace} {controller}", 300))
+
+
+@contextmanager
+def _cluster(context: str, namespace: str, everywhere: bool) -> Iterator[_Cluster]:
+    from app.client.source import ClientError
+    from app.cluster import kube
+    from app.inject.gather import namespaces
+
+    try:
+        api = kube.connect(context)
+        try:
+            space = "" if everywhere else namespace or api.namespace or "default"
+            yield _Cluster(api, space, namespaces(api, space))
+        finally:
+            api.close()
+    except kube.KubeError as e:
+        raise ClientError(str(e)) from None
+
+
+def _none(space: str, opted_in: "OptedIn") -> str:
+    """The error when there is no row, with what the labels of the namespaces say."""
+    labelled = [name for name, asked in opted_in.namespaces.items() if asked]
+    where = f"in the namespace {plain(space)}" if space else "in the cluster"
+    if labelled and space:
+        return (
+            f"the namespace {plain(space)} has opted in, and no pod runs there\n\n"
+            "hint: start its workloads; kubectl get events says what keeps pods away"
         )
+    if labelled:
+        shown = plain(", ".join(labelled), 300)
+        return (
+            f"namespaces have opted in, and no pod runs there: {shown}\n\n"
+            "hint: start their workloads; kubectl get events -A says what keeps pods away"
+        )
+    if not opted_in.known:
+        return (
+            f"no pod {where} shows that it opted in, and these credentials may not look at "
+            "the labels of namespaces\n\nhint: kubectl auth can-i get namespaces"
+        )
+    here = "" if not space else "; -A looks everywhere"
+    return (
+        f"no pod {where} has opted in\n\n"
+        f"hint: label a namespace or a pod telemock.io/inject=enabled{here}"
+    )
 
 
-def _seen(context: str) -> "AppView | None":
-    """Asks the app; None, and a line on stderr, when it does not answer."""
+def _seen(context: str) -> "tuple[AppView | None, list[str]]":
+    """Asks the app: its view, None when it does not answer, and what is wrong with it."""
     from app.client.source import ClientError, in_cluster
     from app.inject.status import AppView
     from app.settings import load
@@ -73,11 +156,9 @@ def _seen(context: str) -> "AppView | None":
 
     try:
         with in_cluster(context, load().fullname) as source:
-            return AppView(source.report(Scope()), source.profiles())
+            return AppView(source.report(Scope()), source.profiles()), source.trouble()
     except ClientError as e:
-        for line in f"warning: what was captured is not known: {e}".splitlines():
-            typer.echo(plain(line, 600), err=True)
-        return None
+        return None, [f"what was captured is not known: {e}"]
 
 
 def _table(found: "list[PodStatus]") -> str:
@@ -91,6 +172,7 @@ def _table(found: "list[PodStatus]") -> str:
             _open(row.captures),
             row.last_seen or "-",
             _open(row.refused),
+            _open(row.waiting),
             _open(row.dropped),
             _open(row.missing),
             row.version or "-",
@@ -98,9 +180,10 @@ def _table(found: "list[PodStatus]") -> str:
         for row in found
     ]
     said = [
-        f"{plain(row.namespace)}/{plain(row.pod)}: {plain(problem, 600)}\n"
+        f"{plain(row.namespace)}/{plain(row.pod)}: {word}{plain(text, 900)}\n"
         for row in found
-        for problem in row.problems
+        for word, texts in (("", row.problems), ("note: ", row.notes))
+        for text in texts
     ]
     return text_table(_HEAD, rows) + ("\n" + "".join(said) if said else "")
 

@@ -5,8 +5,9 @@ the data directory, else the store in it, opened for reading only.
 """
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import httpx
@@ -18,9 +19,12 @@ from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFI
 from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
+from app.report.coverage import Gap, profile_refused
 from app.report.outgoing import outgoing
+from app.report.papers import Paper, papers_of
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
+from app.store.filter import matcher, write
 from app.store.sqlite.store import SqliteStore
 
 _TIMEOUT_S = 60.0  # a report over many hours takes long
@@ -66,7 +70,7 @@ def connect(settings: Settings, server: str = "") -> Iterator[Source]:
         return
     store = SqliteStore.open_readonly(settings.data / FILE_STORE)
     try:
-        yield StoreSource(store, settings.trace_url)
+        yield StoreSource(store, settings.trace_url, settings.profiles)
     finally:
         store.close()
 
@@ -120,15 +124,19 @@ class _RecordKind(msgspec.Struct):
 
 def is_asked(line: bytes, query: CaptureQuery) -> bool:
     """False for sidecars' log lines, which are captures too, unless the query names a kind."""
-    return query.kind is not None or msgspec.json.decode(line, type=_RecordKind).kind != "log"
+    asked = query.kind is not None or any(term.name == "kind" for term in query.terms)
+    return asked or msgspec.json.decode(line, type=_RecordKind).kind != "log"
 
 
 class StoreSource:
-    """Reads the store, without an app. `trace_url` is the setting."""
+    """Reads the store, without an app. `trace_url` and `profiles` are the settings."""
 
-    def __init__(self, store: Store, trace_url: str = "") -> None:
+    def __init__(
+        self, store: Store, trace_url: str = "", profiles: Sequence[str | Path] = ()
+    ) -> None:
         self._store = store
         self._trace_url = trace_url
+        self._profiles = profiles
 
     def page(self, query: CaptureQuery) -> Page:
         page = self._store.captures(query)
@@ -140,12 +148,29 @@ class StoreSource:
         return found and outgoing(found, self._trace_url)
 
     def report(self, scope: Scope) -> Report:
+        papers, gaps = in_use(self._profiles)
         return reports.build(
-            self._store, since_ns=scope.since_ns, until_ns=scope.until_ns, profile=scope.profile
+            self._store,
+            since_ns=scope.since_ns,
+            until_ns=scope.until_ns,
+            profile=scope.profile,
+            papers=papers,
+            gaps=gaps,
         )
 
     def fields(self, scope: Scope) -> list[FieldRow]:
         return self._store.fields(scope)
+
+
+def in_use(profiles: Sequence[str | Path]) -> tuple[Sequence[Paper], Sequence[Gap]]:
+    """The papers of these profiles; none, and why, if a file is refused."""
+    from app.profiles.compile import load  # slow to load, and only reports need it
+    from app.profiles.problems import ProfileError
+
+    try:
+        return papers_of(load(profiles).written) if profiles else (), ()
+    except ProfileError as e:
+        return (), (profile_refused(str(e)),)
 
 
 class _Page(msgspec.Struct):
@@ -156,6 +181,12 @@ class _Page(msgspec.Struct):
 
 class _Fields(msgspec.Struct):
     items: list[FieldRow]
+
+
+class _Health(msgspec.Struct):
+    degraded: list[str] = []
+    profiles: dict[str, Any] = {}
+    tls: dict[str, Any] = {}
 
 
 class _Hints(NamedTuple):
@@ -183,7 +214,10 @@ class ApiSource:
 
     def page(self, query: CaptureQuery) -> Page:
         found = _decoded(self._get(PATH_CAPTURES, query), _Page)
-        return Page([bytes(item) for item in found.items], found.next, found.last)
+        # An app of an earlier version knows no filter, and sends everything.
+        fits = matcher(query.terms)
+        items = [line for line in map(bytes, found.items) if not query.terms or fits(line)]
+        return Page(items, found.next, found.last)
 
     def capture(self, id: str) -> bytes | None:
         # The id is a segment of the path: it must not smuggle in another path or a query.
@@ -202,8 +236,21 @@ class ApiSource:
         """The profiles that the app gives its sidecars."""
         return _decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
 
+    def trouble(self) -> list[str]:
+        """What /health says is wrong with the app."""
+        found = _decoded(self._checked(self._ask("/health", {})).content, _Health)
+        refused = found.profiles.get("error") or ""
+        return [
+            *found.degraded,
+            *([f"a profile is refused, and the last good one stays: {refused}"] if refused else []),
+            *(f"its certificate: {e}" for e in [found.tls.get("error")] if e),
+        ]
+
     def _get(self, path: str, filters: msgspec.Struct) -> bytes:
         given = msgspec.structs.asdict(filters)
+        if isinstance(filters, CaptureQuery):
+            # The terms alone: an app of an earlier version knows the other filters.
+            given["q"] = write(CaptureQuery(terms=given.pop("terms"))) or None
         asked = {_PARAMETERS.get(n, n): v for n, v in given.items() if v is not None}
         return self._checked(self._ask(path, asked)).content
 

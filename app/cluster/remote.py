@@ -3,7 +3,7 @@
 The caller's own bearer token has to arrive there, and the API server's service proxy removes it. So
 a tunnel to the app's pod carries TLS, and the certificate is checked against the release's webhook
 configuration. Only administrators may write that object, so that nobody who can start a pod
-receives other people's tokens. Called by `app.client.source` and `app.inject.status`.
+receives other people's tokens. Called by `app.client.source` and `app.inject.gather`.
 """
 
 import base64

@@ -11,7 +11,7 @@ import msgspec
 import re2
 
 from app.contract.actions import UNTAKEN, HostAction
-from app.contract.body import UNREADABLE, json_values
+from app.contract.decoding.tree import UNREADABLE, values
 from app.contract.record import Pair
 
 
@@ -133,7 +133,7 @@ def failed_part(match: Match, seen: Seen) -> Unmatched | None:
             return bad
     if match.body and seen.json is not UNREAD and seen.json is not UNREADABLE:
         for want in match.body:
-            found = json_values(seen.json, want.name)
+            found = values(seen.json, want.name)
             if not want.matches(found):
                 return _missed("body", want, found)
     return None

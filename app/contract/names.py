@@ -27,6 +27,7 @@ HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # id of one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # the sidecar stops, and must not be reported as silent
+HEADER_PRESENCE = "telemock-presence"  # mode, redirect and start: contract.presence
 HEADER_ACCOUNTS = "telemock-accounts"  # how many records it numbered and lost: contract.account
 HEADER_AGAIN = "telemock-again"  # in answers: seconds until the next request for profiles
 # Seconds for which a sidecar reuses an idle connection to the API; the app keeps it for longer.
@@ -84,7 +85,12 @@ ANNOTATION_MODE = "telemock.io/mode"
 ANNOTATION_REDIRECT = "telemock.io/redirect"
 ANNOTATION_TRUST = "telemock.io/trust"
 ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
+ANNOTATION_RESOURCES = "telemock.io/resources"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
+OUR_ANNOTATIONS = (
+    ANNOTATION_PROFILES, ANNOTATION_MODE, ANNOTATION_REDIRECT, ANNOTATION_TRUST,
+    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_STATUS,
+)  # fmt: skip
 CONTAINER_SIDECAR = "telemock"
 CONTAINER_REDIRECT = "telemock-redirect"
 VOLUME_CA = "telemock-ca"  # the authority with its key, for the sidecar only

@@ -43,6 +43,8 @@ REASONS = {
     "too_large": "the encoded record was larger than the limit",
     "encoding": "the body's content encoding could not be undone, so it could not be masked",
     "unmaskable": "the body could not be read as its type says, so it could not be masked",
+    "bounds": "it decodes to more, is nested deeper or has more parts than are read, so it could "
+    "not be masked",
     "app_unreachable": "the app could not be reached in time",
     "app_error": "the app answered with an error",
     "circuit_open": "the app failed a moment ago and was not asked again",

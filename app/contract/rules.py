@@ -6,7 +6,7 @@ A request is judged as it came and, if it would then go on to the vendor, in all
 `app.profiles` compiles the profiles that people write into these types; app and sidecar load them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import product
 from typing import Annotated, Literal
@@ -16,8 +16,6 @@ from msgspec.structs import replace
 
 from app.contract.actions import DENIED, MOCK, OUTLINED, UNTAKEN, Action, Mode
 from app.contract.actions import KEPT_HERE as KEPT_HERE
-from app.contract.body import UNREADABLE as UNREADABLE
-from app.contract.body import json_values
 from app.contract.canonical import (
     authority_of,
     hosts_in,
@@ -26,6 +24,9 @@ from app.contract.canonical import (
     query_in,
     readings,
 )
+from app.contract.decoding.pairs import found_in, segments
+from app.contract.decoding.tree import UNREADABLE as UNREADABLE
+from app.contract.decoding.tree import scalars
 from app.contract.matching import UNREAD as UNREAD
 from app.contract.matching import Host as Host
 from app.contract.matching import Match as Match
@@ -65,7 +66,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     route: str = ""  # path as a bounded template: http.route, metric labels, endpoints in reports
     answer: Answer = Answer()
     answer_at: Literal["app", "sidecar"] = "app"
-    decoders: tuple[str, ...] = ()  # the ways to read the body, see app.contract.body
+    decoders: tuple[str, ...] = ()  # the ways to read the body, see app.contract.decoding
 
 
 class Sensitive(msgspec.Struct, frozen=True):
@@ -78,9 +79,10 @@ class Sensitive(msgspec.Struct, frozen=True):
 
 
 class Extract(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The place of the product's version; the first group of `regex` extracts it."""
+    """The place of the product's version; the first group of `regex` extracts it. `name` may lead
+    into a value (`data.properties.v`); in a path it is a segment's in the rule's route."""
 
-    where: Literal["query", "header", "body"]
+    where: Literal["query", "header", "body", "path"]
     name: str
     regex: str = ""
 
@@ -292,16 +294,18 @@ def _action(rule: Rule, mode: Mode | None) -> Action:
     return mode if mode is not None and rule.action == MOCK else rule.action
 
 
-def product_version(profile: Profile, seen: Seen) -> str:
+def product_version(profile: Profile, seen: Seen, rule: Rule | None = None) -> str:
     """The product's version as the profile extracts it, "" if it is missing."""
-    found: Iterator[str]
+    found: Iterable[str]
     for extract in profile.version_from:
         if extract.where == "query":
-            found = (v for n, v in seen.query if n == extract.name)
+            found = found_in(seen.query, extract.name)
         elif extract.where == "header":
-            found = (v for n, v in seen.headers if n.lower() == extract.name)
+            found = found_in(((n.lower(), v) for n, v in seen.headers), extract.name)
+        elif extract.where == "path":
+            found = found_in(segments(seen.path, rule.route if rule else ""), extract.name)
         else:
-            found = iter(() if seen.json is UNREAD else json_values(seen.json, extract.name))
+            found = () if seen.json is UNREAD else scalars(seen.json, extract.name)
         for value in found:
             if not extract.regex:
                 return value[:128]

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from app.contract.account import Account
 from app.contract.masking.masker import Masker
 from app.contract.printable import place
 from app.contract.record import CaptureRecord, encode, rough_size
@@ -94,6 +95,11 @@ class RecordWriter:
         with self._changed:
             self._seq += 1
             return self._seq
+
+    def account(self, *, ended: bool) -> Account:
+        """The account of the mock's own records, as sidecars give theirs."""
+        with self._changed:
+            return Account(boot=self.boot, numbered=self._seq, lost=dict(self.dropped), ended=ended)
 
     def add(self, record: CaptureRecord) -> bool:
         """Queues a record of the mock, unmasked. Never blocks; False when it was dropped."""

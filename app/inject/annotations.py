@@ -9,6 +9,7 @@ from app.contract.instant import until
 from app.contract.rules import Profile
 from app.contract.settings import listed
 from app.inject.reasons import Reason, reason
+from app.inject.resources import Resources, changed
 from app.inject.settings import REDIRECTS, InjectSettings
 from app.trust import ADDED, REPLACED
 
@@ -33,6 +34,7 @@ class Wishes(NamedTuple):
     redirect: str
     trust: tuple[str, ...]  # set besides NODE_EXTRA_CA_CERTS
     all_until: str
+    resources: Resources
 
 
 def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes | list[Reason]:
@@ -70,7 +72,13 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
         until(end)
     except ValueError:
         wrong.append(reason("all_until_value", repr(end)))
-    return wrong or Wishes(profiles, mode, redirect, tuple(trust), end)
+    resources = settings.both
+    if asked := value(names.ANNOTATION_RESOURCES, ""):
+        try:
+            resources = changed(asked, resources)
+        except ValueError as e:
+            wrong.append(reason("resources_value", str(e)))
+    return wrong or Wishes(profiles, mode, redirect, tuple(trust), end, resources)
 
 
 def _expected(value: str, known: tuple[str, ...]) -> str:

@@ -1,5 +1,6 @@
 """Finds what rules out a sidecar in a pod, before anything is changed. Used by `app.inject.pod`."""
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -42,6 +43,29 @@ def label_value(pod: Mapping[str, Any]) -> Reason | None:
     if label in (None, names.INJECT_ENABLED):
         return None
     return reason("label_value", repr(label))
+
+
+def unknown_names(pod: Mapping[str, Any]) -> list[Reason]:
+    """Reports labels and annotations in our name that mean nothing, with the nearest that does."""
+    meta = pod.get("metadata") or {}
+    labels, annotations = (names.LABEL_INJECT, names.LABEL_INJECTED), names.OUR_ANNOTATIONS
+    found = []
+    for word, other, known, elsewhere in (
+        ("label", "annotation", labels, annotations),
+        ("annotation", "label", annotations, labels),
+    ):
+        for name in meta.get(f"{word}s") or {}:
+            if not name.startswith(f"{names.API_GROUP}/") or name in known:
+                continue
+            near = difflib.get_close_matches(name, known, 1)
+            if name in elsewhere:
+                remedy = f"it is {'an' if other == 'annotation' else 'a'} {other}"
+            elif near:
+                remedy = f"did you mean {near[0]}"
+            else:
+                remedy = f"known are {', '.join(known)}"
+            found.append(reason("unknown_name", f"the {word} {name} means nothing; {remedy}"))
+    return found
 
 
 def impossible(spec: Mapping[str, Any]) -> list[Reason]:

@@ -12,6 +12,8 @@ from app.trust import ADDED, ALL_PROXIES
 Object = dict[str, Any]
 
 CA_VARIABLE = "NODE_EXTRA_CA_CERTS"
+# Kinds of volumes that a container can write to.
+_WRITABLE = ("emptyDir", "persistentVolumeClaim", "hostPath", "ephemeral", "csi", "nfs")
 _NO_PROXIES = ("NO_PROXY", "no_proxy")
 
 
@@ -24,13 +26,16 @@ class _Said(NamedTuple):
 
 
 def connect(
-    containers: Sequence[Object], trust: Sequence[str], hosts: Sequence[str]
+    containers: Sequence[Object],
+    trust: Sequence[str],
+    hosts: Sequence[str],
+    volumes: Sequence[Object] = (),
 ) -> list[Reason]:
     """Changes the containers; returns remarks about some of them. `trust` names variables to set
-    besides NODE_EXTRA_CA_CERTS."""
+    besides NODE_EXTRA_CA_CERTS, `volumes` are the pod's own."""
     found: dict[_Said, list[str]] = {}
     for container in containers:
-        for said in (*_trusting(container, trust), *_unproxied(container, hosts)):
+        for said in (*_trusting(container, trust, volumes), *_unproxied(container, hosts)):
             found.setdefault(said, []).append(str(container.get("name", "")))
     reasons = [reason(said.id, of(who, said.verb) + said.rest) for said, who in found.items()]
     if replaced := [name for name in trust if name not in ADDED]:
@@ -38,7 +43,7 @@ def connect(
     return reasons
 
 
-def _trusting(container: Object, trust: Sequence[str]) -> list[_Said]:
+def _trusting(container: Object, trust: Sequence[str], volumes: Sequence[Object]) -> list[_Said]:
     said = []
     mounts = list(container.get("volumeMounts") or ())
     at = [str(m.get("mountPath", "")).rstrip("/") for m in mounts]
@@ -51,12 +56,33 @@ def _trusting(container: Object, trust: Sequence[str]) -> list[_Said]:
     if container.get("envFrom"):
         said.append(_Said("env_from", "take"))
     for name in (CA_VARIABLE, *trust):
-        if _variables(container, (name,)):
-            said.append(_Said("own_ca", "set", f" {name}"))
+        if own := _variables(container, (name,)):
+            remedy = _remedy(container, str(own[-1].get("value") or ""), volumes)
+            said.append(_Said("own_ca", "set", f" {name}, which stays{remedy}"))
         else:
             file = names.FILE_CA_CERT if name in ADDED else names.FILE_BUNDLE
             _add(container, name, f"{names.MOUNT_TRUST}/{file}")
     return said
+
+
+def _remedy(container: Object, file: str, volumes: Sequence[Object]) -> str:
+    """Says what becomes of a certificate file of the application's own."""
+    at = [m for m in container.get("volumeMounts") or () if _holds(m.get("mountPath"), file)]
+    if not file.startswith("/"):
+        return ": mount a file with both certificates, and name it there"
+    if not at:
+        return f": {file} is the image's, so mount a file with both certificates, and name it there"
+    mount = max(at, key=lambda m: len(str(m.get("mountPath"))))
+    volume = next((v for v in volumes if v.get("name") == mount.get("name")), {})
+    if mount.get("readOnly") or not any(kind in volume for kind in _WRITABLE):
+        name = mount.get("name")
+        return f": {file} is in the read-only volume {name}, so put both certificates into that"
+    added = f"{names.MOUNT_TRUST}/{names.FILE_CA_CERT}"
+    return f": let it begin with `cat {added} >> {file}`, as it can write there"
+
+
+def _holds(folder: object, file: str) -> bool:
+    return file == folder or file.startswith(f"{str(folder).rstrip('/')}/")
 
 
 def _unproxied(container: Object, hosts: Sequence[str]) -> list[_Said]:

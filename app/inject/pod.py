@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from app.contract import names
-from app.inject import conflicts, containers, hosts, sidecar
+from app.inject import conflicts, containers, hosts, limits, sidecar
 from app.inject.annotations import Wishes, wishes
 from app.inject.reasons import Reason, reason
 from app.inject.settings import InjectionStatus, InjectSettings, NamespaceFacts, Redirect
@@ -43,6 +43,9 @@ def inject(
         plan, wanted = found
         reasons += _change(changed["spec"], plan, wanted)
         result = Injection(changed, reasons, True, plan.redirect, plan.mode)
+        if refused := limits.refusals(changed["spec"], namespace):
+            changed = copy.deepcopy(dict(pod))
+            result = Injection(changed, refused, injected=False)
     meta = changed["metadata"] = changed.get("metadata") or {}
     if result.injected:  # a label, because selectors such as a PodMonitor's cannot see annotations
         meta["labels"] = {**(meta.get("labels") or {}), names.LABEL_INJECTED: "true"}
@@ -50,10 +53,11 @@ def inject(
         **(meta.get("annotations") or {}),
         names.ANNOTATION_STATUS: InjectionStatus(
             result.injected,
-            list(dict.fromkeys(r.id for r in result.reasons)),
+            [r.id for r in result.reasons],
             result.redirect,
             result.mode,
             settings.version,
+            [r.sentence for r in result.reasons],
         ).json(),
     }
     return result
@@ -68,6 +72,7 @@ def _planned(
     asked = wishes((pod.get("metadata") or {}).get("annotations") or {}, settings)
     wrong = [
         *([label] if label else []),
+        *conflicts.unknown_names(pod),
         *(asked if isinstance(asked, list) else []),
         *conflicts.impossible(spec),
     ]
@@ -91,6 +96,7 @@ def _planned(
         mode=asked.mode,
         hosts=chosen.named,
         addresses=chosen.addresses,
+        resources=asked.resources,
         all_until=asked.all_until,
         container=str(first.get("name", "")),
         image=str(first.get("image", "")),
@@ -106,7 +112,9 @@ def _redirect(asked: Wishes, namespace: NamespaceFacts) -> Redirect:
 
 def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
     """Applies the plan to the pod's spec; returns remarks about its containers."""
-    said = containers.connect(conflicts.all_containers(spec), asked.trust, plan.hosts)
+    said = containers.connect(
+        conflicts.all_containers(spec), asked.trust, plan.hosts, spec.get("volumes") or ()
+    )
     spec["initContainers"] = [*sidecar.containers(plan), *(spec.get("initContainers") or ())]
     spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes(plan.settings.env)]
     if plan.hosts:

@@ -5,7 +5,7 @@ Read by `telemock injector`.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,8 +26,15 @@ from app.contract.settings import (
     read,
     some,
 )
+from app.inject import resources
 from app.inject.annotations import wishes
-from app.inject.settings import REDIRECTS, RESOURCES, InjectSettings, SecretKey
+from app.inject.settings import (
+    REDIRECT_RESOURCES,
+    REDIRECTS,
+    RESOURCES,
+    InjectSettings,
+    SecretKey,
+)
 from app.otel.settings import Otel, resource_of
 from app.otel.settings import read as read_otel
 from app.settings import TLS_SECRET
@@ -46,6 +53,16 @@ def _object(value: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError
     return found
+
+
+def _resources(container: str) -> Callable[[str], dict[str, Any]]:
+    def parse(value: str) -> dict[str, Any]:
+        try:
+            return resources.parse(value, container)
+        except ValueError as e:
+            raise ValueError(f"resources of a container, as a JSON object: {e}") from None
+
+    return parse
 
 
 def _texts(value: str) -> dict[str, str]:
@@ -147,8 +164,13 @@ SETTINGS = (
         "Always, IfNotPresent, Never or nothing",
     ),
     Setting(
-        "TELEMOCK_INJECT_RESOURCES", json.dumps(RESOURCES), _object,
-        "CPU and memory of the sidecar, as in a container.", "a JSON object",
+        "TELEMOCK_INJECT_RESOURCES", json.dumps(RESOURCES), _resources("sidecar"),
+        "CPU and memory of the sidecar, as in a container, unless the pod's annotation says "
+        "otherwise.",
+    ),
+    Setting(
+        "TELEMOCK_INJECT_REDIRECT_RESOURCES", json.dumps(REDIRECT_RESOURCES),
+        _resources("redirect"), "The same of the init container telemock-redirect.",
     ),
     Setting(
         "TELEMOCK_INJECT_ENV", "{}", _texts,
@@ -225,6 +247,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
             dummy_ranges=values["TELEMOCK_INJECT_DUMMY_RANGES"],
             egress_proxy=proxy,
             resources=values["TELEMOCK_INJECT_RESOURCES"],
+            redirect_resources=values["TELEMOCK_INJECT_REDIRECT_RESOURCES"],
             env=values["TELEMOCK_INJECT_ENV"],
             otel_headers=values["TELEMOCK_INJECT_OTEL_HEADERS"],
         ),

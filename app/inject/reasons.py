@@ -14,11 +14,12 @@ from app.escape import plain
 
 class ReasonRow(NamedTuple):
     """`skips`: the pod gets no sidecar. `quiet`: and no annotation or warning, as nobody asked for
-    one."""
+    one. `blind`: it gets one that does not see everything."""
 
     sentence: str
     skips: bool = False
     quiet: bool = False
+    blind: bool = False
 
 
 def _skips(sentence: str) -> ReasonRow:
@@ -29,7 +30,12 @@ def _quiet(sentence: str) -> ReasonRow:
     return ReasonRow(sentence, skips=True, quiet=True)
 
 
+def _blind(sentence: str) -> ReasonRow:
+    return ReasonRow(sentence, blind=True)
+
+
 _LABEL = names.LABEL_INJECT
+CHART_RESOURCES = "sidecar.resources and sidecar.redirectResources"
 
 # {about} is the subject: a value, or names of containers.
 REASONS = {
@@ -55,6 +61,8 @@ REASONS = {
         f"the annotation {names.ANNOTATION_ALL_UNTIL} is {{about}}, expected a time such as "
         "2026-01-31T12:00:00Z, or how long from the pod's creation, such as 2h"
     ),
+    "resources_value": _skips(f"the annotation {names.ANNOTATION_RESOURCES} is {{about}}"),
+    "unknown_name": _skips("{about}"),
     # This pod cannot take a sidecar.
     "windows": _skips("the pod is for Windows nodes, the sidecar runs on Linux only"),
     "host_network": _skips(
@@ -83,13 +91,25 @@ REASONS = {
         "the pod's own hostAliases or resolvers lie in all ranges for dummy addresses: {about}; "
         f"add one that is free to {CHART_VALUE} of the chart ({SETTING} of telemock inject)"
     ),
+    "limit_range": _skips(
+        f"{{about}}; change the LimitRange, or set {CHART_RESOURCES} of the chart, or the "
+        f"annotation {names.ANNOTATION_RESOURCES}"
+    ),
+    "quota": _skips(
+        f"{{about}}; raise the quota, or set {CHART_RESOURCES} of the chart, or the annotation "
+        f"{names.ANNOTATION_RESOURCES}"
+    ),
+    "bounds_unknown": _skips(
+        "whether this namespace's LimitRanges and ResourceQuotas allow a sidecar is not known: "
+        "{about}"
+    ),
     "no_hosts": _skips("no host is left that could be redirected"),
     # The pod has its sidecar, with a remark.
-    "own_host_alias": ReasonRow(
+    "own_host_alias": _blind(
         "the pod's own hostAliases name {about}: its addresses stay, so that telemetry to it is "
         "not seen"
     ),
-    "own_hosts_file": ReasonRow(
+    "own_hosts_file": _blind(
         "{about} another /etc/hosts, where telemetry hosts have their real addresses: what is sent "
         "from there is not seen"
     ),
@@ -97,14 +117,14 @@ REASONS = {
         "the hosts below {about} have no names that could be redirected: only redirect all sees "
         "them"
     ),
-    "too_many_hosts": ReasonRow(
+    "too_many_hosts": _blind(
         "there are more hosts than addresses for them; not redirected: {about}"
     ),
-    "own_ca": ReasonRow(
-        "{about}, which stays: add the certificate in "
-        f"{names.MOUNT_TRUST}/{names.FILE_CA_CERT} to that file, or its clients refuse ours"
+    "own_ca": _blind(
+        "{about}, and its clients refuse the sidecar's certificate until that file holds the one "
+        f"in {names.MOUNT_TRUST}/{names.FILE_CA_CERT} too"
     ),
-    "mount_taken": ReasonRow(
+    "mount_taken": _blind(
         f"{{about}} something else at {names.MOUNT_TRUST}, so that its clients do not trust the "
         "sidecar"
     ),
@@ -120,7 +140,7 @@ REASONS = {
         "{about} a proxy: the telemetry hosts were added to NO_PROXY, or the sidecar would not see "
         "them; where real hosts are reached through that proxy only, set egressProxy"
     ),
-    "proxy_unreadable": ReasonRow(
+    "proxy_unreadable": _blind(
         "{about} a proxy or NO_PROXY from a ConfigMap, Secret or field: add the telemetry hosts to "
         "NO_PROXY there, or the sidecar does not see them"
     ),
@@ -147,6 +167,11 @@ class Reason(NamedTuple):
 def reason(id: str, about: str = "") -> Reason:
     """Fills in `about`, which comes from the pod: escapes its unprintable characters."""
     return Reason(id, REASONS[id].sentence.replace("{about}", plain(about, 300)))
+
+
+def unkept(id: str) -> str:
+    """The sentence for a pod whose injector, an older one, did not keep what it was about."""
+    return REASONS[id].sentence.replace("{about}", "(its injector did not keep what)")
 
 
 def of(containers: Iterable[str], verb: str) -> str:

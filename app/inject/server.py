@@ -22,6 +22,7 @@ from app.cluster.certificates import LEAF_INJECTOR, ServerCertificate
 from app.cluster.kube import KubeApi
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.masking.masker import Masker
+from app.inject.bounds import NamespaceBounds
 from app.inject.ca_bundle import trust
 from app.inject.events import Events
 from app.inject.namespaces import Namespaces
@@ -56,7 +57,9 @@ class Injector:
             self.metrics.add("telemock.injector.reviews_refused", (reason,), 0)
         self._exporter = Exporter(environment.otel, self.metrics)
         self.events = Events(api, self.metrics, environment.pod_name)
-        self.webhook = Webhook(self.settings, Namespaces(api), self.events, self.metrics)
+        self.webhook = Webhook(
+            self.settings, Namespaces(api), NamespaceBounds(api), self.events, self.metrics
+        )
         self.draining = False
         self._api = api
         self._load = certificates.loader(

@@ -3,7 +3,7 @@
 Filled by `app.inject.process_settings` for the webhook and by `app.cli.inject` for manifests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +11,7 @@ import msgspec
 
 from app.contract import dummies
 from app.contract.rules import RuleSet
+from app.inject.resources import Resources
 from app.version import VERSION
 
 Redirect = Literal["hosts", "loopback", "all"]
@@ -19,6 +20,10 @@ REDIRECTS = ("auto", "hosts", "loopback", "all")
 RESOURCES: Mapping[str, Any] = {
     "requests": {"cpu": "20m", "memory": "64Mi"},
     "limits": {"memory": "192Mi"},
+}
+REDIRECT_RESOURCES: Mapping[str, Any] = {
+    "requests": {"cpu": "10m", "memory": "32Mi"},
+    "limits": {"memory": "128Mi"},
 }
 
 
@@ -32,8 +37,8 @@ class SecretKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class InjectSettings:
-    """A pod's annotations win over `mode`, `redirect` and `trust`; `mode` "" leaves the rules as
-    they are. `rules` are all profiles that a pod may choose from, and its default."""
+    """A pod's annotations win over `mode`, `redirect`, `trust` and resources; `mode` "" leaves the
+    rules as they are. `rules` are all profiles that a pod may choose from, and its default."""
 
     image: str  # the sidecar's
     pull_policy: str = ""
@@ -47,9 +52,14 @@ class InjectSettings:
     dummy_ranges: tuple[dummies.Network, ...] = dummies.NETWORKS
     egress_proxy: str = ""  # http://[USER:PASSWORD@]HOST:PORT
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+    redirect_resources: Mapping[str, Any] = field(default_factory=lambda: REDIRECT_RESOURCES)
     env: Mapping[str, str] = field(default_factory=dict)  # the sidecar's, such as OTEL_*
     otel_headers: SecretKey | None = None  # OTEL_EXPORTER_OTLP_HEADERS
     version: str = VERSION
+
+    @property
+    def both(self) -> Resources:
+        return Resources(dict(self.resources), dict(self.redirect_resources))
 
 
 class InjectionStatus(msgspec.Struct):
@@ -60,6 +70,7 @@ class InjectionStatus(msgspec.Struct):
     redirect: str = ""
     mode: str = ""
     version: str = ""
+    said: list[str] = []  # the reasons' sentences, in the same order
 
     def json(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -73,6 +84,9 @@ class NamespaceFacts:
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     security_level: str = ""
+    limit_ranges: Sequence[Mapping[str, Any]] = ()  # the API's objects
+    quotas: Sequence[Mapping[str, Any]] = ()
+    unknown: str = ""  # why these two could not be read
 
     @property
     def allows_net_admin(self) -> bool:

@@ -13,6 +13,7 @@ from app.contract.dummies import NETWORKS, SETTING, Network, mapped
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
 from app.contract.record import bracketed
 from app.contract.settings import size
+from app.inject.resources import Resources
 from app.inject.settings import InjectSettings, Redirect, SecretKey
 
 Object = dict[str, Any]
@@ -50,6 +51,7 @@ class Plan(NamedTuple):
     all_until: str = ""
     container: str = ""  # the application's first container, and its image
     image: str = ""
+    resources: Resources | None = None  # the settings' own
 
 
 def containers(plan: Plan) -> list[Object]:
@@ -74,7 +76,7 @@ def sidecar(plan: Plan) -> Object:
         "env": environment(plan),
         "ports": [{"name": names.PORT_NAME_SIDECAR, "containerPort": PORT_SIDECAR_HEALTH}],
         **({"lifecycle": hook} if plan.redirect == "loopback" else {}),
-        "resources": dict(plan.settings.resources),
+        "resources": (plan.resources or plan.settings.both).sidecar,
         "securityContext": {
             "runAsUser": names.SIDECAR_UID,
             "runAsGroup": names.SIDECAR_UID,
@@ -111,10 +113,7 @@ def redirect(plan: Plan) -> Object:
                 "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
             },
         ],
-        "resources": {
-            "requests": {"cpu": "10m", "memory": "32Mi"},
-            "limits": {"memory": "128Mi"},
-        },
+        "resources": (plan.resources or plan.settings.both).redirect,
         "securityContext": {
             "runAsUser": 0,
             "runAsGroup": 0,

@@ -1,50 +1,44 @@
 """The state of pods that opted in: injected or why not, redirected or not, seen or not.
 
-`watched` picks the pods and `judge` sums up what is known of one; both are pure. `gather` asks the
-API server, the sidecars and the app. Called by `telemock status`.
+`watched` picks the pods and `judge` sums up what is known of one; both are pure.
+`app.inject.gather` asks the cluster for it.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
-from app.cluster.kube import KubeApi, KubeError, Object, path
+from app.cluster.kube import Object
 from app.contract import names
 from app.contract.rules import RuleSet
 from app.contract.settings import listed
 from app.inject.conflicts import all_containers
-from app.inject.reasons import REASONS
+from app.inject.reasons import REASONS, unkept
+from app.inject.sentences import say
 from app.inject.settings import InjectionStatus
+from app.inject.workloads import Unmade, owner
 from app.report.build import Report
 
-_ASKED_AT_ONCE = 8  # sidecars asked in parallel
-_ASK_S = 5.0
-_UNSEEN = (
-    "no injector saw this pod: it is older than the opt-in, or the injector was away; restart it"
-)
-# The sidecar's trouble with the app, by the words of its metric telemock.app.trouble.
-_TROUBLE = {
-    "unreachable": "its sidecar cannot reach the app",
-    "distrusted": "its sidecar does not trust the app's certificate: the app had another authority "
-    "when the pod was injected; restart it{how}",
-    "unauthorized": "the app does not accept its sidecar's token: the app's log says why",
-    "full": "the app's disk is full, so its records wait in the pod",
-    "error": "the app does not take what its sidecar sends: the app's log says why",
-}
-_TROUBLED = re.compile(r'^telemock_app_trouble\{telemock_outcome="([a-z]+)"\} 1(?:\.0)?$', re.M)
-_SAMPLE = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? ([0-9.e+-]+)$", re.M)
+_PULLING = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_WAITING_WELL = ("", "ContainerCreating", "PodInitializing")
+_OURS = (names.CONTAINER_SIDECAR, names.CONTAINER_REDIRECT)
+# What programs say when a port is taken: of the C library, Node, Java, .NET.
+_IN_USE = re.compile(r"address (?:is )?already in use|EADDRINUSE|address in use", re.I)
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
+_ADDRESSES = ("TELEMOCK_HOSTS", "TELEMOCK_LOOPBACK")  # of the sidecar: ADDRESS=HOST, …
 
 
 class PodStatus(msgspec.Struct, kw_only=True):
     """None is "not known". `redirect_proven`: a redirected connection reached the sidecar (with
     `loopback`: its listeners were reached). `dropped` and `refused` (clients that refused our
     certificate) count since the sidecar's start; `missing` are records of any of its starts that
-    the app lacks; `trouble` is a word for the app's refusal of its records; `restarts` counts those
-    by Kubernetes and within the container; `stale_hosts` are the profiles' hosts that this pod does
-    not redirect."""
+    the app lacks; `waiting` are records that the app has not taken, and `trouble` is a word for why
+    it takes none; `restarts` counts those by Kubernetes and within the container; `stale_hosts` are
+    the profiles' hosts that this pod does not redirect; `problems` want to be mended, `notes` only
+    to be known. `pod` is KIND/NAME for a workload whose pods cannot be made."""
 
     namespace: str
     pod: str
@@ -65,6 +59,7 @@ class PodStatus(msgspec.Struct, kw_only=True):
     restarts: int | None
     stale_hosts: list[str]
     problems: list[str]
+    notes: list[str] = []
 
 
 class SidecarCounters(NamedTuple):
@@ -74,7 +69,7 @@ class SidecarCounters(NamedTuple):
     dropped: int
     waiting: int
     restarts: int = 0
-    trouble: str = ""  # a word of _TROUBLE
+    trouble: str = ""  # a word of sentences.TROUBLES
 
 
 class AppView(NamedTuple):
@@ -82,6 +77,14 @@ class AppView(NamedTuple):
 
     report: Report
     rules: RuleSet
+
+
+class Around(NamedTuple):
+    """What else the cluster knows of a pod: the release's `authority` (PEM, "" when unknown) and
+    the last lines of a container that fails."""
+
+    authority: str = ""
+    failed: Mapping[str, str] = {}
 
 
 def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object]:
@@ -94,37 +97,37 @@ def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object
         annotations = meta.get("annotations") or {}
         ours = any(name.startswith(f"{names.API_GROUP}/") for name in annotations)
         wanted = label is not None or ours or opted_in.get(meta["namespace"], False)
-        if _sidecar(pod) is not None or (wanted and label != names.INJECT_DISABLED):
+        if sidecar_of(pod) is not None or (wanted and label != names.INJECT_DISABLED):
             found.append(pod)
     return found
 
 
-def judge(pod: Object, seen: AppView | None, counters: SidecarCounters | None) -> PodStatus:
+def judge(
+    pod: Object,
+    seen: AppView | None,
+    counters: SidecarCounters | None,
+    around: Around = Around(),  # noqa: B008 - immutable
+) -> PodStatus:
     meta, status = pod["metadata"], pod.get("status") or {}
-    told = _told(pod)
-    sidecar = _sidecar(pod)
-    proven, doubt = _proof(pod) if sidecar is not None else (None, "")
+    told = injection_of(pod)
+    sidecar = sidecar_of(pod)
+    proven, failure = _proof(pod) if sidecar is not None else (None, "")
     stale = _stale(pod, seen.rules, told.redirect) if seen and sidecar is not None else []
-    problems = [doubt] if doubt else []
-    if sidecar is None:
-        problems += [_sentence(id) for id in told.reasons] or [_UNSEEN]
-    if stale:
-        problems.append(f"not redirected, because the pod is older: {', '.join(stale)}; restart it")
-    if counters and counters.refused:
-        problems.append(
-            f"{counters.refused} connections refused our certificate: see the annotation "
-            f"{names.ANNOTATION_TRUST}"
-        )
-    if counters and counters.trouble:
-        how = _restart(meta)
-        problems.append(_TROUBLE.get(counters.trouble, counters.trouble).format(how=how))
     restarts = _restarts(pod, counters)
-    if restarts:
-        problems.append(
-            f"its sidecar ended {restarts} times unasked and was started again: kubectl -n "
-            f"{meta['namespace']} logs {meta['name']} -c {names.CONTAINER_SIDECAR}"
-        )
-    captures, last, missing = _captures(meta, seen.report) if seen else (None, "", None)
+    captures, last, missing, lost = _captures(meta, seen.report) if seen else (None, "", None, {})
+    problems, notes = _reasons(told, sidecar is not None)
+    if sidecar is None and not problems and not notes:
+        problems.append(say("unseen", restart=restart(meta)))
+    if sidecar is not None:
+        if failure:
+            problems.append(say("redirect_failed", message=failure))
+        problems += _not_running(pod, around.failed if told.redirect == "loopback" else {})
+        if stale:
+            problems.append(say("stale_hosts", hosts=", ".join(stale), restart=restart(meta)))
+        problems += _delivery(meta, counters, restarts, missing, lost)
+        distrusted = counters is not None and counters.trouble == "distrusted"
+        if not distrusted and trusts_another(sidecar, around.authority):
+            problems.append(say("old_authority", restart=restart(meta)))
     return PodStatus(
         namespace=meta["namespace"],
         pod=meta["name"],
@@ -145,71 +148,45 @@ def judge(pod: Object, seen: AppView | None, counters: SidecarCounters | None) -
         restarts=restarts,
         stale_hosts=stale,
         problems=problems,
+        notes=notes,
     )
 
 
-def gather(api: KubeApi, namespace: str, seen: AppView | None) -> list[PodStatus]:
-    """Judges a namespace's pods ("": all). `seen` None: the app was not asked. Raises KubeError."""
-    space = ("namespaces", namespace) if namespace else ()
-    pods = list(api.items(path("api", "v1", *space, "pods")))
-    chosen = watched(pods, _opted_in(api, namespace))
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as threads:
-        counted = list(threads.map(lambda pod: _counters(api, pod), chosen))
-    return [judge(pod, seen, c) for pod, c in zip(chosen, counted, strict=True)]
-
-
-def _opted_in(api: KubeApi, namespace: str) -> dict[str, bool]:
-    """Namespaces that opted in or out; empty for a user who may not list namespaces."""
-    try:
-        found = (
-            [api.get(path("api", "v1", "namespaces", namespace))]
-            if namespace
-            else list(api.items("/api/v1/namespaces"))
-        )
-    except KubeError:
-        return {}
-    return {
-        space["metadata"]["name"]: (space["metadata"].get("labels") or {}).get(names.LABEL_INJECT)
-        == names.INJECT_ENABLED
-        for space in found
-    }
-
-
-def _counters(api: KubeApi, pod: Object) -> SidecarCounters | None:
-    """Asks a sidecar; None if that fails: it is not up, or the user may not (pods/proxy)."""
-    sidecar = _sidecar(pod)
-    if sidecar is None or (pod.get("status") or {}).get("phase") != "Running":
-        return None
-    ports = sidecar.get("ports") or [{"containerPort": names.PORT_SIDECAR_HEALTH}]
-    meta = pod["metadata"]
-    target = f"{meta['name']}:{ports[0]['containerPort']}"
-    place = path("api", "v1", "namespaces", meta["namespace"], "pods", target, "proxy", "metrics")
-    try:
-        return counters(api.text(place, timeout=_ASK_S))
-    except KubeError:
-        return None
-
-
-def counters(metrics: str) -> SidecarCounters | None:
-    """Parses Prometheus text; None when it is not a sidecar's."""
-    sums: dict[str, float] = {}
-    for name, value in _SAMPLE.findall(metrics):
-        try:
-            sums[name] = sums.get(name, 0) + float(value)
-        except ValueError:
-            return None
-    if "telemock_spool_records" not in sums:
-        return None
-    return SidecarCounters(
-        int(sums.get("telemock_tls_client_rejected_total", 0)),
-        int(sums.get("telemock_capture_dropped_total", 0)),
-        int(sums["telemock_spool_records"]),
-        int(sums.get("telemock_sidecar_restarts_total", 0)),
-        next(iter(_TROUBLED.findall(metrics)), ""),
+def judge_unmade(found: Unmade) -> PodStatus:
+    """A row for a workload that has no pod to judge."""
+    return PodStatus(
+        namespace=found.workload.namespace,
+        pod=str(found.workload),
+        phase="FailedCreate",
+        injected=False,
+        reasons=[],
+        mode="",
+        redirect="",
+        redirect_proven=None,
+        version="",
+        captures=None,
+        last_seen="",
+        missing=None,
+        refused=None,
+        dropped=None,
+        waiting=None,
+        trouble="",
+        restarts=None,
+        stale_hosts=[],
+        problems=[say("not_made", message=found.message)],
     )
 
 
-def _told(pod: Object) -> InjectionStatus:
+def restart(meta: Object) -> str:
+    """ "restart it", with the command if its owner can be restarted."""
+    found = owner(meta)
+    if found is None:
+        return "restart it"
+    return f"restart it: kubectl -n {found.namespace} rollout restart {found}"
+
+
+def injection_of(pod: Object) -> InjectionStatus:
+    """The annotation that injection left, empty when there is none that can be read."""
     text = (pod["metadata"].get("annotations") or {}).get(names.ANNOTATION_STATUS, "")
     try:
         return msgspec.json.decode(text, type=InjectionStatus)
@@ -217,9 +194,85 @@ def _told(pod: Object) -> InjectionStatus:
         return InjectionStatus()
 
 
-def _sidecar(pod: Object) -> Object | None:
+def sidecar_of(pod: Object) -> Object | None:
     every = all_containers(pod["spec"])
     return next((c for c in every if c["name"] == names.CONTAINER_SIDECAR), None)
+
+
+def failing(pod: Object) -> Iterator[str]:
+    """Names the application's containers that ended badly, whose last lines say why."""
+    for name, state in _states(pod).items():
+        ended = [(state.get(w) or {}).get("terminated") or {} for w in ("state", "lastState")]
+        if name not in _OURS and any(e.get("exitCode") for e in ended):
+            yield name
+
+
+def _reasons(told: InjectionStatus, injected: bool) -> tuple[list[str], list[str]]:
+    """The reasons' sentences: those that keep telemetry from being seen, and the others."""
+    problems: list[str] = []
+    notes: list[str] = []
+    sentences = [*told.said, *([""] * len(told.reasons))]
+    for id, sentence in zip(told.reasons, sentences, strict=False):
+        row = REASONS.get(id)
+        said = sentence or (unkept(id) if row else say(id))
+        blind = row is None or row.skips or row.blind
+        (problems if blind or not injected else notes).append(said)
+    return problems, notes
+
+
+def _not_running(pod: Object, failed: Mapping[str, str]) -> Iterator[str]:
+    status = pod.get("status") or {}
+    if status.get("reason") == "Evicted":
+        yield say("evicted", message=status.get("message") or "it does not say why")
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            message = condition.get("message") or condition.get("reason") or "it does not say why"
+            yield say("unscheduled", message=message)
+    images = {c["name"]: c.get("image", "") for c in all_containers(pod["spec"])}
+    for name, state in _states(pod).items():
+        waiting = (state.get("state") or {}).get("waiting") or {}
+        reason = str(waiting.get("reason") or "")
+        message = f"{reason} {waiting.get('message') or ''}".strip()
+        if name not in _OURS or reason in _WAITING_WELL:
+            continue
+        if reason in _PULLING:
+            yield say("image", image=images.get(name, ""), container=name, message=message)
+        elif not (name == names.CONTAINER_REDIRECT and _proof(pod)[1]):
+            ended = (state.get("lastState") or {}).get("terminated") or {}
+            yield say("container", container=name, message=ended.get("message") or message)
+    for name, lines in failed.items():
+        if line := next((x for x in lines.splitlines() if _IN_USE.search(x)), ""):
+            yield say("port_in_use", container=name, message=line)
+
+
+def _delivery(
+    meta: Object,
+    counters: SidecarCounters | None,
+    restarts: int | None,
+    missing: int | None,
+    lost: Mapping[str, int],
+) -> Iterator[str]:
+    logs = f"kubectl -n {meta['namespace']} logs {meta['name']} -c {names.CONTAINER_SIDECAR}"
+    if counters and counters.refused:
+        yield say("refused", count=counters.refused)
+    if counters and counters.trouble:
+        yield say(counters.trouble, waiting=counters.waiting, restart=restart(meta))
+    if counters and counters.dropped:
+        yield say("dropped", count=counters.dropped, logs=logs)
+    if missing:
+        yield say("missing", count=missing, lost=_lost(lost))
+    if restarts:
+        yield say("restarts", count=restarts, logs=logs)
+
+
+def trusts_another(sidecar: Object, authority: str) -> bool:
+    """True if none of the authorities that the pod was given is one of the release's now."""
+    env = {v["name"]: v.get("value", "") for v in sidecar.get("env") or ()}
+    own, theirs = (
+        {"".join(found.split()) for found in _CERTIFICATE.findall(text)}
+        for text in (env.get("TELEMOCK_API_CA_PEM", ""), authority)
+    )
+    return bool(own and theirs and not own & theirs)
 
 
 def _restarts(pod: Object, counters: SidecarCounters | None) -> int | None:
@@ -227,17 +280,6 @@ def _restarts(pod: Object, counters: SidecarCounters | None) -> int | None:
     if state is None and counters is None:
         return None
     return int((state or {}).get("restartCount", 0)) + (counters.restarts if counters else 0)
-
-
-def _restart(meta: Object) -> str:
-    """A command that recreates the pod, "" if its owner has none."""
-    for owner in meta.get("ownerReferences") or ():
-        kind, name = owner["kind"].lower(), owner["name"]
-        if kind == "replicaset":
-            kind, name = "deployment", name.rpartition("-")[0]
-        if kind in ("deployment", "statefulset", "daemonset"):
-            return f": kubectl -n {meta['namespace']} rollout restart {kind}/{name}"
-    return ""
 
 
 def _states(pod: Object) -> dict[str, Object]:
@@ -269,13 +311,13 @@ def _proof(pod: Object) -> tuple[bool | None, str]:
             return True, ""
         if ended:
             said = " ".join(str(ended.get("message") or ended.get("reason") or "").split())
-            return False, f"the redirect failed: {said or 'its log says why'}"
+            return False, said or "its log says why"
     return None, ""
 
 
 def _stale(pod: Object, rules: RuleSet, redirect: str) -> list[str]:
-    """Hosts that the profiles name by now, and this pod's /etc/hosts lacks. `all` needs none: it
-    finds the host in the connection."""
+    """Hosts that the profiles name by now, and this pod was not given. `all` needs none: it finds
+    the host in the connection."""
     if redirect == "all":
         return []
     annotations = pod["metadata"].get("annotations") or {}
@@ -287,20 +329,27 @@ def _stale(pod: Object, rules: RuleSet, redirect: str) -> list[str]:
         for host in profile.hosts
         if not host.suffix
     }
-    aliases = pod["spec"].get("hostAliases") or ()
-    return sorted(wanted - {name for alias in aliases for name in alias.get("hostnames") or ()})
+    given = {v["name"]: v.get("value", "") for v in (sidecar_of(pod) or {}).get("env") or ()}
+    pairs = [pair for name in _ADDRESSES for pair in listed(given.get(name, ""))]
+    return sorted(wanted - {pair.rpartition("=")[2] for pair in pairs})
 
 
-def _captures(meta: Object, report: Report) -> tuple[int, str, int]:
+def _captures(meta: Object, report: Report) -> tuple[int, str, int, dict[str, int]]:
     this = (meta["namespace"], meta["name"])
     sent = [w for w in report.workloads if (w.namespace, w.pod) == this]
-    missing = [m.missing for m in report.missing if (m.namespace, m.pod) == this]
-    return sum(w.count for w in sent), max((w.last_seen for w in sent), default=""), sum(missing)
+    lacking = [m for m in report.missing if (m.namespace, m.pod) == this]
+    lost: Counter[str] = Counter()
+    for line in lacking:
+        lost.update(line.lost)
+    last = max((w.last_seen for w in sent), default="")
+    return sum(w.count for w in sent), last, sum(m.missing for m in lacking), dict(lost)
 
 
-def _sentence(id: str) -> str:
-    row = REASONS.get(id)
-    return row.sentence.replace("{about}", "…") if row else id
+def _lost(reasons: Mapping[str, int]) -> str:
+    if not reasons:
+        return "they are lost, or still in the pod"
+    why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+    return f"{sum(reasons.values())} are lost ({why}), the others may still be in the pod"
 
 
 def _tag(image: str) -> str:

@@ -16,6 +16,7 @@ from app.contract import names
 from app.contract.printable import place
 from app.escape import plain
 from app.inject import InjectSettings, inject, patch
+from app.inject.bounds import NamespaceBounds
 from app.inject.events import Event, Events, about
 from app.inject.namespaces import Namespaces
 from app.otel.metrics import Metrics
@@ -66,11 +67,13 @@ class Webhook:
         self,
         settings: Callable[[], InjectSettings],
         namespaces: Namespaces,
+        bounds: NamespaceBounds,
         events: Events,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._namespaces = namespaces
+        self._bounds = bounds
         self._events = events
         self._metrics = metrics
 
@@ -96,11 +99,13 @@ class Webhook:
 
     async def _reviewed(self, request: _ReviewRequest, pod: Object) -> Object:
         """Injects the pod; returns the answer's patch and warnings."""
-        facts = await self._namespaces.facts(request.namespace)
+        facts = await self._bounds.added(await self._namespaces.facts(request.namespace))
         injection = inject(pod, self._settings(), facts)
         reasons = injection.reasons
         skipped = not injection.injected
         told = [r for r in reasons if not r.quiet]
+        if injection.injected and not request.dry_run:
+            self._bounds.let_in(facts, injection.pod["spec"])
         for id in [r.id for r in reasons] or ["none"]:
             self._metrics.add("telemock.injector.pods", (id,))
         log.info(

@@ -29,6 +29,7 @@ from app.contract.record import Body, CaptureRecord, Pair, Request, first, note,
 from app.logs.disk import lacking
 from app.logs.rotating import RotatingFile
 from app.otel.lines import ascii_json, json_line
+from app.store.facts import notes
 
 MAX_BYTES = 32 * 1024 * 1024  # size of one file at which it is rotated
 BODY = 4 * 1024  # characters of a body in its line
@@ -175,6 +176,7 @@ def request_line(
 ) -> dict[str, Any]:
     """Builds the content of one line of telemetry_requests.log."""
     response = record.response
+    left_out = notes(record)
     return {
         "timestamp": iso(record.time_ns, 6),
         "url": url(record),
@@ -211,6 +213,7 @@ def request_line(
         },
         "trace_id": record.trace_id,
         "span_id": record.span_id,
+        **({"not_kept": [list(one) for one in left_out]} if left_out else {}),
     }
 
 

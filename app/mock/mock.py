@@ -17,8 +17,10 @@ from typing import NamedTuple
 
 from app.contract.actions import DENIED, MOCK, REFUSED, Action, Mode
 from app.contract.answer import BLOCKED, Rendered, render
-from app.contract.body import document, reading, whole
+from app.contract.body import whole
 from app.contract.canonical import readings
+from app.contract.decoding.read import for_conditions, read
+from app.contract.decoding.tree import opened_up
 from app.contract.names import HEADER_CUT, HEADER_ERROR, HEADER_RECORD, HEADER_RULE
 from app.contract.printable import place
 from app.contract.record import (
@@ -154,7 +156,7 @@ class Mock:
         chosen = self.choose(asked, seen, body)
         if seen.json is UNREAD:
             rule, kind = chosen.decision.rule, first(asked.headers, "content-type")
-            seen.json = document(body, kind, rule.decoders if rule else ())
+            seen.json = read(body, kind, rule.decoders if rule else ()).value
         sent = None
         detail = error = ""
         if not gone:
@@ -251,9 +253,12 @@ class Mock:
             return Chosen(known[1].answer, MOCK, Decision(MOCK, *known))
         decision = decide(rules, seen, self._mode)
         if decision.needs_body:
-            seen.json = reading(body, joined(asked.headers, "content-type"))
+            decoded = read(body, joined(asked.headers, "content-type"))
+            seen.json = for_conditions(decoded)
             decision = decide(rules, seen, self._mode)
-            seen.json = UNREAD  # templates and versions read the body in their own way
+            # Versions and templates read what is not sure, too, and as the rule says.
+            again = decision.rule is not None and decision.rule.decoders
+            seen.json = UNREAD if again else decoded.value
         if decision.action == DENIED:
             return Chosen(BLOCKED, DENIED, decision)
         if decision.rule is None:
@@ -270,7 +275,7 @@ class Mock:
                 "path": seen.path,
                 "query": dict(reversed(seen.query)),
                 "headers": {n.lower(): v for n, v in reversed(seen.headers)},
-                "json": seen.json,
+                "json": opened_up(seen.json),
             },
             "now": datetime.now(UTC),
             "counter": count,
@@ -311,7 +316,9 @@ class Mock:
             request=request_of(asked, body),
             trace_id=span.trace_id,
             span_id=span.span_id,
-            product_version=product_version(decision.profile, seen) if decision.profile else "",
+            product_version=(
+                product_version(decision.profile, seen, decision.rule) if decision.profile else ""
+            ),
         )
 
 

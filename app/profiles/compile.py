@@ -22,10 +22,12 @@ ANSWERS_CAP = 8 << 20  # bytes of one profile's answer files, a file named twice
 
 
 class Loaded(NamedTuple):
-    """`files` are all files read, answers included: a change of one makes the rules stale."""
+    """`files` are all files read, answers included: a change of one makes the rules stale.
+    `written` are the profiles as they stand there."""
 
     rules: contract.RuleSet
     files: tuple[Path, ...]
+    written: tuple[schema.ProfileFile, ...]
 
 
 def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
@@ -39,13 +41,14 @@ def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
 def load(sources: Sequence[str | Path]) -> Loaded:
     """Like `load_profiles`, and returns the files that it read. Raises ProfileError."""
     profiles: list[contract.Profile] = []
+    all_written: list[schema.ProfileFile] = []
     files: list[Path] = []
     problems: list[ProfileProblem] = []
     owner: dict[str, str] = {}
     for source in find(sources):
         files.append(source.path)
         try:
-            profile = _profile(source, files)
+            profile, written = _profile(source, files)
         except ProfileError as e:
             problems += e.problems
             continue
@@ -55,14 +58,17 @@ def load(sources: Sequence[str | Path]) -> Loaded:
             problems.append(ProfileProblem(source.label, "id", shown(profile.id), message, hint))
         owner.setdefault(profile.id, source.label)
         profiles.append(profile)
+        all_written.append(written)
     if problems:
         raise ProfileError(problems)
     kept = tuple(profiles)
     etag = hashlib.sha256(msgspec.json.encode(kept)).hexdigest()[:32]
-    return Loaded(contract.RuleSet(kept, etag), tuple(files))
+    return Loaded(contract.RuleSet(kept, etag), tuple(files), tuple(all_written))
 
 
-def _profile(source: ProfileSource, files: list[Path]) -> contract.Profile:
+def _profile(
+    source: ProfileSource, files: list[Path]
+) -> tuple[contract.Profile, schema.ProfileFile]:
     written = document(source)
     if not isinstance(written, dict):
         message = "holds no profile" if written is None else f"holds {shown(written)}, no profile"
@@ -72,7 +78,7 @@ def _profile(source: ProfileSource, files: list[Path]) -> contract.Profile:
         parsed = schema.ProfileFile.model_validate(written)
     except ValidationError as e:
         raise ProfileError(from_pydantic(source.label, written, e, _keys())) from None
-    return _Compiler(source, files).profile(parsed)
+    return _Compiler(source, files).profile(parsed), parsed
 
 
 def _keys() -> set[str]:

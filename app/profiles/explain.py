@@ -11,7 +11,8 @@ import msgspec
 from app.contract import body as bodies
 from app.contract.actions import DENIED, MOCK, UNTAKEN, Action, Mode
 from app.contract.canonical import hosts_in, pairs_of, readings
-from app.contract.record import Pair, first, joined, text
+from app.contract.decoding.read import for_conditions, read
+from app.contract.record import Pair, joined, text
 from app.contract.rules import (
     KEPT_HERE,
     UNREAD,
@@ -150,5 +151,5 @@ def seen_from_url(
         path=parts.path or "/",
         query=pairs_of(text(parts.query)),
         headers=headers,
-        json=bodies.reading(kept, first(headers, "content-type")),
+        json=for_conditions(read(kept, joined(headers, "content-type"))),
     )

@@ -32,6 +32,7 @@ class ProfileSet:
         self._sources = tuple(sources)
         loaded = load(self._sources)
         self.rules: RuleSet = loaded.rules
+        self.written = loaded.written
         self.error = ""
         self._files = loaded.files
         self._seen: _Signature = ()
@@ -53,6 +54,7 @@ class ProfileSet:
             return False
         self.error = ""
         self._files = loaded.files
+        self.written = loaded.written
         changed = loaded.rules.etag != self.rules.etag
         if changed:
             self.rules = loaded.rules

@@ -1,26 +1,44 @@
 """Builds the Report of what was sent, by whom, since when; every surface prints this object.
 
-`build` reads the store's roll-ups and inventory, never its captures. Called by the API, the page
-and the CLI.
+`build` reads the store's roll-ups and inventory, never its captures. Called by the API, the CLI
+and the final report.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Protocol
 
 import msgspec
 
-from app.contract.actions import OUTLINED
 from app.contract.instant import iso
-from app.report.changes import Change, changes, version_number
-from app.store import OTHER, BootRow, EndpointRow, FieldRow, Scope, SenderRow, VersionRow
+from app.contract.outcomes import outcome, word_of
+from app.report import kept, ledger
+from app.report.changes import Change, changes
+from app.report.coverage import Coverage, Gap, Witness, judge
+from app.report.kept import MaskedField, WithheldPart
+from app.report.ledger import ModeLine
+from app.report.papers import Paper
+from app.store import (
+    OTHER,
+    BootRow,
+    EndpointRow,
+    FieldRow,
+    NoteRow,
+    Scope,
+    SenderRow,
+    VersionRow,
+)
+from app.store.versions import version_number
 
 
 class EndpointLine(msgspec.Struct, kw_only=True):
-    """Times are ISO 8601, UTC; `mean_ms` until the answer's last byte. `bytes_out` is target and
-    body as they are kept, `bytes_in` the answer's body; of a spliced connection all bytes."""
+    """`outcome` is an id of `app.contract.outcomes`. Times are ISO 8601, UTC; `mean_ms` until the
+    answer's last byte. `bytes_out` is target and body as they are kept, `bytes_in` the answer's
+    body; of a spliced connection all bytes."""
 
+    outcome: str
     profile: str
     host: str
     method: str
@@ -62,6 +80,15 @@ class WorkloadLine(msgspec.Struct, kw_only=True):
     last_seen: str
 
 
+class ProfilePart(msgspec.Struct, kw_only=True):
+    """One profile: its `paper` as its file is now, None without one in use; and what kinds of
+    values its fields carry: "type shape" -> fields."""
+
+    profile: str
+    paper: Paper | None
+    kinds: dict[str, int]
+
+
 class Missing(msgspec.Struct, kw_only=True):
     """Records of one start of a sidecar that never came, or are still on their way. `lost` counts
     by reason those that are known to be lost: all of them once it has ended."""
@@ -77,22 +104,28 @@ class Missing(msgspec.Struct, kw_only=True):
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """`endpoints` is what rules took; `passed` went on untouched (spliced connections too),
-    `rejected` are clients that refused our certificate, `failures` what broke. `unlisted` counts
-    observations of fields over the inventory's limit."""
+    """`answered`, `delivered`, `refused` and `failed` are what became of all that was seen: the
+    words of `app.contract.outcomes`. `ledger` is by pod or process. `unlisted` counts observations
+    of fields over the inventory's limit."""
 
     generated_at: str
     since: str | None
     until: str | None
     profile: str | None
     count: int
-    endpoints: list[EndpointLine]
+    coverage: Coverage
+    answered: list[EndpointLine]
+    delivered: list[EndpointLine]
+    refused: list[EndpointLine]
+    failed: list[EndpointLine]
+    profiles: list[ProfilePart]
+    modes: list[ModeLine]
     versions: list[Version]
     new_fields: list[Change]
+    masked: list[MaskedField]
+    withheld: list[WithheldPart]
     workloads: list[WorkloadLine]
-    passed: list[EndpointLine]
-    rejected: list[EndpointLine]
-    failures: list[EndpointLine]
+    ledger: list[Witness]
     missing: list[Missing]
     dropped: dict[str, int]
     unlisted: int
@@ -109,6 +142,8 @@ class Rows(Protocol):
 
     def fields(self, scope: Scope) -> list[FieldRow]: ...
 
+    def notes(self, scope: Scope) -> list[NoteRow]: ...
+
     def boots(self) -> Sequence[BootRow]: ...
 
 
@@ -119,41 +154,68 @@ def build(
     until_ns: int | None = None,
     profile: str | None = None,
     dropped: Mapping[str, int] | None = None,
+    papers: Sequence[Paper] = (),
+    gaps: Sequence[Gap] = (),
 ) -> Report:
     """Builds the report of a period (by the hour) and profile. `dropped` are the caller's own
-    counts by reason. Raises StoreError."""
+    counts by reason, `papers` those of the profiles in use, `gaps` what else it knows to be
+    missing. Raises StoreError."""
     scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
     rows = store.endpoints(scope)
     versions = store.versions(scope)
     fields = store.fields(Scope(profile=profile))
-    lines = {
-        part: [_endpoint(row) for row in rows if _part(row) == part]
-        for part in ("endpoints", "passed", "rejected", "failures")
-    }
+    senders = store.senders(scope)
+    boots = [row for row in store.boots() if _within(row, scope)]
+    papers = [paper for paper in papers if profile in (None, paper.profile)]
+    lines = list(map(_endpoint, rows))
+    watched = ledger.witnesses(boots, senders, _named(rows, papers))
     return Report(
         generated_at=iso(time.time_ns()),
         since=None if since_ns is None else iso(since_ns),
         until=None if until_ns is None else iso(until_ns),
         profile=profile,
         count=sum(row.count for row in rows),
-        **lines,
+        coverage=judge(watched, gaps),
+        answered=[one for one in lines if word_of(one.outcome) == "answered"],
+        delivered=[one for one in lines if word_of(one.outcome) == "delivered"],
+        refused=[one for one in lines if word_of(one.outcome) == "refused"],
+        failed=[one for one in lines if word_of(one.outcome) == "failed"],
+        profiles=_profiles(rows, fields, papers),
+        modes=ledger.modes(boots),
         versions=[_line(Version, row) for row in _by_number(versions)],
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
-        workloads=_workloads(store.senders(scope)),
-        missing=[
-            _line(Missing, row) for row in store.boots() if row.missing and _within(row, scope)
-        ],
+        masked=kept.masked(fields, papers),
+        withheld=kept.withheld(store.notes(Scope(profile=profile))),
+        workloads=_workloads(senders),
+        ledger=watched,
+        missing=[_line(Missing, row) for row in boots if row.missing],
         dropped=dict(dropped or {}),
         unlisted=sum(row.count for row in fields if row.path == OTHER),
     )
 
 
-def _part(row: EndpointRow) -> str:
-    if row.kind == "tls_rejected":
-        return "rejected"
-    if row.kind == "failed":
-        return "failures"
-    return "passed" if row.action in OUTLINED or row.kind == "spliced" else "endpoints"
+def _named(rows: Iterable[EndpointRow], papers: Iterable[Paper]) -> Callable[[str], bool]:
+    """True for hosts of profiles: of those in use, and of those that records name."""
+    hosts = {row.host for row in rows if row.profile}
+    names = {name for paper in papers for name in paper.hosts}
+    suffixes = tuple(name for name in names if name.startswith("."))
+    return lambda host: host in hosts or host in names or host.endswith(suffixes)
+
+
+def _profiles(
+    rows: Iterable[EndpointRow], fields: Iterable[FieldRow], papers: Iterable[Paper]
+) -> list[ProfilePart]:
+    known = {paper.profile: paper for paper in papers}
+    kinds: dict[str, Counter[str]] = {}
+    seen = {(f.profile, f.host, f.route, f.method, f.path, f.type, f.shape) for f in fields}
+    for profile, *_, path, type, shape in sorted(seen):
+        if path != OTHER:
+            kinds.setdefault(profile, Counter())[f"{type} {shape}".rstrip()] += 1
+    names = {row.profile for row in rows} | kinds.keys() | known.keys()
+    return [
+        ProfilePart(profile=name, paper=known.get(name), kinds=dict(kinds.get(name, {})))
+        for name in sorted(names - {""})
+    ]
 
 
 def _line[T: msgspec.Struct](
@@ -168,6 +230,7 @@ def _endpoint(row: EndpointRow) -> EndpointLine:
     return _line(
         EndpointLine,
         row,
+        outcome=outcome(row.kind, row.action, row.answered_by, row.reason),
         endpoint=row.route,
         statuses={str(s): n for s, n in sorted(row.statuses.items()) if s},
         mean_ms=round(row.duration_ns / row.count / 1e6, 3),
@@ -215,6 +278,7 @@ def _workloads(rows: Iterable[SenderRow]) -> list[WorkloadLine]:
 
 
 def _within(row: BootRow, scope: Scope) -> bool:
-    return (scope.since_ns is None or row.last_ns >= scope.since_ns) and (
+    last_ns = max(row.last_ns, row.heard_ns)
+    return (scope.since_ns is None or last_ns >= scope.since_ns) and (
         scope.until_ns is None or row.first_ns < scope.until_ns
     )

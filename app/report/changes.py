@@ -3,13 +3,13 @@
 Called by `app.report.build`; the analysis of log files orders versions by it.
 """
 
-import re
 from collections.abc import Iterable
 from itertools import groupby
 
 import msgspec
 
 from app.store import OTHER, FieldRow
+from app.store.versions import version_number
 
 
 class ChangedField(msgspec.Struct, kw_only=True):
@@ -72,12 +72,6 @@ def changes(
             earlier |= paths
             before = rows
     return found
-
-
-def version_number(version: str) -> tuple[int, ...]:
-    """The dotted number a version begins with, for sorting: "v4.16.1-20904e45" is (4, 16, 1)."""
-    number = re.match(r"v?(\d{1,18}(?:\.\d{1,18})*)", version)
-    return tuple(map(int, number[1].split("."))) if number else ()
 
 
 def _number(version: str, rows: list[FieldRow]) -> tuple[tuple[int, ...], int]:

@@ -1,20 +1,16 @@
-"""Adds decoded bodies to a capture: JSON as JSON, forms as pairs, with gzip, zstd and base64
-undone. Called by `telemock captures show`.
+"""Adds decoded bodies to a capture: what is in them, with the decodings that led
+there in the names. Called by `telemock captures show`.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from app.contract import record
-from app.contract.body import UNREADABLE, content, documents, parse, reading, uncompressed
-from app.contract.record import BODY_CAP, Body, Pair, first
-
-_OPENED = ("gzip", "zstd", "base64-in-json")
-_DEEPEST = 100  # levels that are shown
+from app.contract.decoding.read import read
+from app.contract.decoding.tree import Opaque, shown
+from app.contract.record import Body, Pair, first
 
 
 def decoded(line: bytes) -> bytes:
@@ -24,7 +20,7 @@ def decoded(line: bytes) -> bytes:
     for part, body, headers in _bodies(record.decode(line)):
         value = _read(body, first(headers, "content-type"))
         if value is not None:
-            found[part] = _plain(value, _DEEPEST)
+            found[part] = value
     if not found:
         return line
     return line.rstrip()[:-1] + b',"decoded":' + msgspec.json.encode(found) + b"}"
@@ -39,35 +35,10 @@ def _bodies(found: record.CaptureRecord) -> Iterator[tuple[str, Body, list[Pair]
 
 
 def _read(body: Body, content_type: str) -> Any:
-    """Decodes a body; None if that adds nothing: text, or a body that is cut or withheld."""
-    if body.truncated or body.withheld:
+    """Decodes a body; None if that adds nothing to its text."""
+    found = read(body, content_type)
+    said = isinstance(found.value, str | Opaque) and body.base64 is None and not found.suffix
+    if found.value is None or said:
         return None
-    opened = uncompressed(content(body), _OPENED, BODY_CAP)
-    if opened is None or not opened[1]:
-        return None
-    data = opened[0]
-    kind, _ = parse(data, content_type, ())
-    if kind == "form":
-        return parse_qsl(data.decode(), keep_blank_values=True)
-    if kind != "text":
-        values = documents(body, content_type, _OPENED)
-        return values[0] if kind == "json" else values
-    value = reading(body, content_type)  # which takes more than documents: UTF-16, NaN, several
-    if value is None or value is UNREADABLE:
-        return data.decode("utf-8", "replace") if data != content(body) else None
-    return value
-
-
-def _plain(node: Any, depth: int) -> Any:
-    """Replaces what JSON cannot hold."""
-    if isinstance(node, str):
-        return record.text(node)
-    if isinstance(node, float) and not math.isfinite(node):
-        return str(node)
-    if not isinstance(node, dict | list | tuple):
-        return node
-    if depth == 0:
-        return "…"
-    if isinstance(node, dict):
-        return {record.text(name): _plain(value, depth - 1) for name, value in node.items()}
-    return [_plain(value, depth - 1) for value in node]
+    value = shown(found.value)
+    return {f"body{found.suffix}": value} if found.suffix else value

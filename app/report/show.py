@@ -1,43 +1,83 @@
 """Renders the Report as text for terminals and as Markdown.
 
-Called by the command line.
+Called by the command line, and by `app.analysis` for the final report. A terminal gets no papers of
+profiles and no ledger by host: `--json` and the final report have them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from app.contract.outcomes import OUTCOMES, WORDS
 from app.contract.record import REASONS
-from app.report.build import EndpointLine, Report
+from app.escape import inert, plain
+from app.report.build import EndpointLine, ProfilePart, Report
+from app.report.coverage import why_lost as why_lost
 from app.report.tables import markdown_table, text_table
+
+_LONG = 5_000  # characters of a sentence of ours or of a profile's file
+_UNTOUCHED = ("passed", "relayed", "unread")
+_TRAFFIC = "host,endpoint,action,by,status,count,bytes,first seen,last seen"
+_WHY = "host,endpoint,count,bytes,workloads,what became of it,why,first seen,last seen"
 
 
 def text(report: Report) -> str:
     """Renders the report for a terminal."""
-    return _render(report, text_table, lambda title: f"{title}\n", "  ")
+    lines = [f"  {plain(line, _LONG)}\n" for line in _coverage(report)]
+    head = "Coverage\n" + "".join(lines)
+    return "\n".join([head, *_rendered(_sections(report), text_table, "{}\n", "  "), *_end(report)])
 
 
 def markdown(report: Report) -> str:
-    return _render(report, markdown_table, lambda title: f"## {title}\n\n", "- ")
+    lines = [f"- {inert(line, _LONG)}\n" for line in _coverage(report)]
+    head = "## Coverage\n\n" + "".join(lines)
+    sections = _rendered([*_sections(report), *_details(report)], markdown_table, "## {}\n\n", "- ")
+    return "\n".join([head, *map(_profile, report.profiles), *sections, *_end(report)])
 
 
 class _Section(NamedTuple):
     title: str
     head: str  # comma separated
-    rows: list[Sequence[object]]
+    rows: Sequence[Sequence[object]]
     empty: str = ""  # text of an empty section; if "", the section is left out
 
 
+def _coverage(report: Report) -> Iterator[str]:
+    coverage = report.coverage
+    yield coverage.verdict
+    if not coverage.complete:
+        yield f"known: {coverage.how}"
+    for limit in coverage.limits:
+        yield f"not looked at: {limit}"
+
+
 def _sections(report: Report) -> Iterator[_Section]:
+    untouched = [e for e in report.delivered if e.outcome in _UNTOUCHED]
+    if report.count:
+        yield _Section("What became of it", "what,count,bytes,that is", list(_words(report)))
+    empty = "Nothing was recorded." if not report.count else ""
+    yield _Section(WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty)
+    delivered = [e for e in report.delivered if e.outcome not in _UNTOUCHED]
+    yield _Section(WORDS["delivered"], _TRAFFIC, _traffic(delivered))
     yield _Section(
-        "What left",
-        "host,endpoint,action,by,status,count,bytes,first seen,last seen",
+        "Passed through untouched",
+        "host,endpoint,count,bytes out,bytes in,what became of it,last seen",
         [
-            (e.host, _what(e), e.action, e.answered_by, " ".join(map(":".join, _statuses(e))),
-             e.count, e.bytes_out, e.first_seen, e.last_seen)
-            for e in report.endpoints
+            (e.host, _what(e) or "(not opened)", e.count, e.bytes_out, e.bytes_in, _became(e),
+             e.last_seen)
+            for e in untouched
         ],
-        "Nothing was recorded.",
+        "Nothing was passed through.",
     )  # fmt: skip
+    yield _Section(WORDS["refused"], _WHY, _reasons(report.refused))
+    yield _Section(WORDS["failed"], _WHY, _reasons(report.failed))
+    yield _Section(
+        "Modes in force",
+        "mode,connections come by,sidecars,first seen,last seen",
+        [
+            (m.mode or "each rule's action", m.form, m.sidecars, m.first_seen, m.last_seen)
+            for m in report.modes
+        ],
+    )
     yield _Section(
         "Versions",
         "profile,version,count,first seen,last seen",
@@ -59,6 +99,22 @@ def _sections(report: Report) -> Iterator[_Section]:
         "No difference between versions was seen.",
     )  # fmt: skip
     yield _Section(
+        "Fields that were masked, or kept by the profile's word",
+        "profile,endpoint,field,how,requests,why",
+        [
+            (m.profile, f"{m.method} {m.endpoint}", m.field, m.how, m.count, m.why)
+            for m in report.masked
+        ],
+    )
+    yield _Section(
+        "What was not kept whole",
+        "host,endpoint,part,records,why",
+        [
+            (w.host, f"{w.method} {w.endpoint}".strip(), w.part, w.count, w.why)
+            for w in report.withheld
+        ],
+    )
+    yield _Section(
         "Who sent it",
         "namespace,pod,node,profile,versions,count,bytes,last seen",
         [
@@ -68,30 +124,18 @@ def _sections(report: Report) -> Iterator[_Section]:
         ],
     )  # fmt: skip
     yield _Section(
-        "Passed through untouched",
-        "host,endpoint,count,bytes out,bytes in,last seen",
+        "Records by pod or process: made = stored + waiting + lost",
+        "who,made,stored,waiting,lost,why",
         [
-            (e.host, _what(e) or "(not opened)", e.count, e.bytes_out, e.bytes_in, e.last_seen)
-            for e in report.passed
+            (w.who, w.stored + w.waiting + lost, w.stored, w.waiting, lost, why_lost(w.lost))
+            for w in report.ledger
+            for lost in (sum(w.lost.values()),)
         ],
-        "Nothing was passed through.",
     )
     yield _Section(
-        "Clients that refused our certificate",
-        "host,count,workloads,why,first seen,last seen",
-        [
-            (e.host, e.count, e.workloads, REASONS.get(e.reason, e.reason), e.first_seen,
-             e.last_seen)
-            for e in report.rejected
-        ],
-    )  # fmt: skip
-    yield _Section(
-        "Failures",
-        "host,endpoint,count,why,last seen",
-        [
-            (e.host, _what(e), e.count, REASONS.get(e.reason, e.reason), e.last_seen)
-            for e in report.failures
-        ],
+        "Times without a sidecar",
+        "who,from,until",
+        [(w.who, a.since, a.until or "-") for w in report.ledger for a in w.away],
     )
     yield _Section(
         "Records missing, or still on their way",
@@ -108,8 +152,74 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
 
 
-def why_lost(lost: Mapping[str, int]) -> str:
-    return "; ".join(f"{count}: {REASONS.get(id, id)}" for id, count in lost.items())
+def _details(report: Report) -> Iterator[_Section]:
+    """Yields the sections that only the final report has."""
+    yield _Section(
+        "Requests and connections by pod or process",
+        "who,host,count,what became of it",
+        [
+            (w.who, host, number, OUTCOMES[id].says if id in OUTCOMES else "not told")
+            for w in report.ledger
+            for host, of in sorted(w.connections.items())
+            for id, number in sorted(of.items())
+        ],
+    )
+
+
+def _profile(part: ProfilePart) -> str:
+    paper = part.paper
+    if paper is None:
+        return f"## Profile {inert(part.profile)}\n\n- no profile of this id is in use now\n"
+
+    def said(text: str) -> str:
+        return inert(text, _LONG)
+
+    kinds = ", ".join(f"{kind} ({number})" for kind, number in sorted(part.kinds.items()))
+    by_word = {
+        how: ", ".join(f.field for f in paper.sensitive if f.how == how)
+        for how in ("mask", "token", "drop", "keep")
+    }
+    lines = [
+        f"licence: {paper.licence}. {paper.licence_note}",
+        f"hosts: {', '.join(paper.hosts)}",
+        f"kinds of values that its fields carried, and how many fields: {kinds or 'none seen'}",
+        *(f"fields that the profile says to {how}: {by_word[how] or 'none'}" for how in by_word),
+        *(f"not known: {text}" for text in paper.unknown),
+        *(
+            f"evidence: {one.claim} (source: {one.source}; read {one.verified})"
+            for one in paper.evidence
+        ),
+    ]
+    title = f"## Profile {inert(paper.profile)}: {inert(paper.title)}\n\n"
+    return title + "".join(f"- {said(line)}\n" for line in lines)
+
+
+def _words(report: Report) -> Iterator[tuple[object, ...]]:
+    for word, title in WORDS.items():
+        rows: list[EndpointLine] = getattr(report, word)
+        became = dict.fromkeys(map(_became, rows))
+        count, sent = sum(e.count for e in rows), sum(e.bytes_out for e in rows)
+        yield title, count, sent, "; ".join(became)
+
+
+def _traffic(rows: Iterable[EndpointLine]) -> list[Sequence[object]]:
+    return [
+        (e.host, _what(e), e.action, e.answered_by, " ".join(map(":".join, _statuses(e))), e.count,
+         e.bytes_out, e.first_seen, e.last_seen)
+        for e in rows
+    ]  # fmt: skip
+
+
+def _reasons(rows: Iterable[EndpointLine]) -> list[Sequence[object]]:
+    return [
+        (e.host, _what(e), e.count, e.bytes_out, e.workloads, _became(e),
+         REASONS.get(e.reason, e.reason), e.first_seen, e.last_seen)
+        for e in rows
+    ]  # fmt: skip
+
+
+def _became(endpoint: EndpointLine) -> str:
+    return OUTCOMES[endpoint.outcome].says if endpoint.outcome in OUTCOMES else "not told"
 
 
 def _what(endpoint: EndpointLine) -> str:
@@ -120,18 +230,19 @@ def _statuses(endpoint: EndpointLine) -> list[tuple[str, str]]:
     return [(status, str(count)) for status, count in endpoint.statuses.items()]
 
 
-def _render(
-    report: Report,
+def _rendered(
+    sections: Iterable[_Section],
     table: Callable[[Sequence[str], Iterable[Sequence[object]]], str],
-    title: Callable[[str], str],
+    title: str,
     bullet: str,
-) -> str:
-    parts = []
-    for section in _sections(report):
+) -> Iterator[str]:
+    for section in sections:
         if section.rows:
-            parts.append(title(section.title) + table(section.head.split(","), section.rows))
+            yield title.format(section.title) + table(section.head.split(","), section.rows)
         elif section.empty:
-            parts.append(title(section.title) + bullet + section.empty + "\n")
+            yield title.format(section.title) + bullet + section.empty + "\n"
+
+
+def _end(report: Report) -> Iterator[str]:
     if report.unlisted:
-        parts.append(f"{bullet}{report.unlisted} times a field was over the inventory's limit\n")
-    return "\n".join(parts)
+        yield f"- {report.unlisted} times a field was over the inventory's limit\n"

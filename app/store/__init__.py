@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from app.contract.account import Account
+from app.contract.presence import Presence
 from app.contract.record import CaptureRecord
 from app.store.inventory import Observation
 
@@ -33,13 +34,25 @@ class QueryError(ValueError):
 # Thousands of these exist at a time: gc=False spares Python the search for cycles.
 
 
+PARTS = ("request", "response", "message", "record")
+
+
+class Note(NamedTuple):
+    """A part of a record that was not kept whole: one of PARTS.
+    `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds."""
+
+    part: str
+    why: str
+
+
 class Facts(msgspec.Struct, gc=False):
-    """A record's content, for roll-ups and inventory: bytes sent and received, and the fields of
-    its request."""
+    """A record's content, for roll-ups and inventory: bytes sent and received, the fields of its
+    request, and the parts that were not kept whole (`app.store.facts.notes`)."""
 
     out: int
     in_: int
     seen: Observation | None
+    notes: tuple[Note, ...] = ()
 
 
 class Incoming(Protocol):
@@ -111,6 +124,17 @@ class Told(NamedTuple):
     pod: str
 
 
+class Heard(NamedTuple):
+    """A boot that was heard of, with its sender's pod, "" without one. `left`: it took leave."""
+
+    boot: str
+    namespace: str
+    pod: str
+    at_ns: int
+    left: bool
+    said: Presence
+
+
 class Written(NamedTuple):
     """The result of a write. `stored` are indexes into the batch; the rest were `duplicates`.
     `new_hosts` leaves out profiles that have their most endpoints. `accounts`: for each boot
@@ -123,10 +147,21 @@ class Written(NamedTuple):
     accounts: Mapping[str, int] = MappingProxyType({})
 
 
+class Term(msgspec.Struct, frozen=True):
+    """A condition of a filter, as `app.store.filter` reads it: any of `values`. `name` is "" for
+    text, searched as `CaptureQuery.text` is; `op` is `:` or one of `>=`, `>`, `<=` and `<`."""
+
+    name: str
+    op: str
+    values: tuple[str, ...]
+    negated: bool = False
+
+
 class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
     """None means any. `workload` is `namespace/pod`, `namespace/` or `pod`; `status` a number or a
     class such as "4xx"; `text` is searched, ignoring case, in host, path, route, rule, version,
-    namespace, pod and reason.
+    namespace, pod and reason. All `terms` must hold; with one that only the records themselves
+    can answer, a page may have fewer items than `limit` (or none) and still a next one.
 
     `newest` and `oldest` sort by the records' own time; `arrival` by the time of storing, so that a
     reader who follows also gets late records.
@@ -143,6 +178,7 @@ class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     status: int | str | None = None
     text: str | None = None
+    terms: tuple[Term, ...] = ()
     order: Literal["newest", "oldest", "arrival"] = "newest"
     cursor: str | None = None
     limit: int = 100
@@ -164,6 +200,24 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int | None = None
     until_ns: int | None = None
     profile: str | None = None
+
+
+Dimension = Literal[
+    "profile", "host", "method", "route", "version", "rule", "kind", "action", "answered_by",
+    "status", "reason",
+]  # fmt: skip
+
+
+class TrafficRow(msgspec.Struct, kw_only=True):
+    """Traffic by the dimensions that were asked for, in their order. `at_ns` is the beginning of
+    its step of time, 0 where none was asked for."""
+
+    at_ns: int
+    by: tuple[str | int, ...]
+    count: int
+    bytes_out: int
+    first_ns: int
+    last_ns: int
 
 
 class EndpointRow(msgspec.Struct, kw_only=True):
@@ -201,7 +255,9 @@ class VersionRow(msgspec.Struct, kw_only=True):
 
 
 class SenderRow(msgspec.Struct, kw_only=True):
-    """A sender to one host, by version. On a machine without pods `pod` is the client's address."""
+    """A sender to one host, by version and outcome: an id of `app.contract.outcomes`, "" of records
+    that a version stored which did not tell. On a machine without pods `pod` is the client's
+    address."""
 
     namespace: str
     pod: str
@@ -210,6 +266,7 @@ class SenderRow(msgspec.Struct, kw_only=True):
     profile: str
     host: str
     version: str
+    outcome: str
     count: int
     bytes_out: int
     first_ns: int
@@ -238,10 +295,26 @@ class FieldRow(msgspec.Struct, kw_only=True):
     last_ns: int
 
 
+class NoteRow(msgspec.Struct, kw_only=True):
+    """A `Note` of one endpoint's records, all versions together."""
+
+    profile: str
+    host: str
+    method: str
+    route: str
+    part: str
+    why: str
+    count: int
+    first_ns: int
+    last_ns: int
+
+
 class BootRow(msgspec.Struct, kw_only=True):
     """One start of a sidecar (or app): `count` of its records up to `max_seq` were ever stored,
     pruned ones included. Its own account says how many it `numbered`, and which of them it `lost`
     for what reason.
+
+    `heard_ns` is 0, and `said` empty, of boots whose requests were not noted.
 
     Once it has `ended`, `missing` counts all numbered records that are not stored, and `lost` gives
     a reason for each. Before, it counts gaps between stored numbers, or as many as are known to be
@@ -260,6 +333,9 @@ class BootRow(msgspec.Struct, kw_only=True):
     ended: bool
     first_ns: int  # UTC, arrival
     last_ns: int
+    heard_ns: int = 0  # last request of any kind
+    left: bool = False
+    said: Presence = Presence()
 
 
 class Stats(msgspec.Struct, kw_only=True):
@@ -286,6 +362,10 @@ class Store(Protocol):
         Inventory, roll-ups and accounts of boots change in the same step. Raises StoreFull."""
         ...
 
+    def heard(self, boots: Sequence[Heard]) -> None:
+        """Notes boots that were heard of, new ones too. Times and counts only grow."""
+        ...
+
     def captures(self, query: CaptureQuery) -> Page:
         """Returns one page. Following `next` shows every capture that existed at the start exactly
         once, whatever is written meanwhile. Raises QueryError for a bad cursor, limit or status."""
@@ -293,6 +373,10 @@ class Store(Protocol):
 
     def capture(self, id: str) -> bytes | None:
         """Returns the record `BOOT-SEQ` as JSON, None when there is none."""
+        ...
+
+    def traffic(self, scope: Scope, by: Sequence[Dimension], hours: int = 0) -> list[TrafficRow]:
+        """Sums the roll-up by these dimensions, and by steps of so many hours (0: no steps)."""
         ...
 
     def endpoints(self, scope: Scope = ...) -> list[EndpointRow]: ...
@@ -303,6 +387,10 @@ class Store(Protocol):
 
     def fields(self, scope: Scope = ...) -> list[FieldRow]:
         """Lists the inventory, which outlives the captures. Lists never read captures."""
+        ...
+
+    def notes(self, scope: Scope = ...) -> list[NoteRow]:
+        """Lists what was not kept whole, and outlives the captures too."""
         ...
 
     def boots(self) -> list[BootRow]: ...

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from app.contract.account import Account
+from app.contract.outcomes import outcome
 from app.contract.record import REASONS, CaptureRecord
-from app.store import OTHER, Facts
-from app.store.inventory import Field, Observation, observe, route_of
+from app.store import OTHER, Facts, Note
+from app.store.inventory import Field, observe, route_of
 
 HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
@@ -26,7 +27,24 @@ _LARGEST = 1 << 46  # bytes or ns of one record are capped here: sums must fit 6
 
 def facts(record: CaptureRecord, decoders: Sequence[str] = ()) -> Facts:
     """Derives a record's facts. `decoders` are its rule's."""
-    return Facts(*sizes(record), observe(record, decoders))
+    return Facts(*sizes(record), observe(record, decoders), notes(record))
+
+
+def notes(record: CaptureRecord) -> tuple[Note, ...]:
+    """Lists the parts that were not kept whole, and why."""
+    found = []
+    request, response, message = record.request, record.response, record.message
+    for part, holder in (("request", request), ("response", response), ("message", message)):
+        if holder is None:
+            continue
+        if (body := holder.body) is not None and (body.withheld or body.truncated):
+            why = body.withheld if body.withheld in REASONS else OTHER  # a sender may say anything
+            found.append(Note(part, why if body.withheld else "cut"))
+        if holder is not message and holder.left_out:  # type: ignore[union-attr]
+            found.append(Note(part, "left_out"))
+    if record.reason in ("unmaskable", "too_large"):  # nothing but the event was kept
+        found.append(Note("record", record.reason))
+    return tuple(found)
 
 
 def body_fields(facts: Facts) -> dict[str, list[str]]:
@@ -177,6 +195,7 @@ class Sender(NamedTuple):
     version: str
     namespace: str
     pod: str
+    outcome: str
 
 
 @dataclass(slots=True)
@@ -205,8 +224,8 @@ class Sums:
     """The sums of a batch, for roll-ups and inventory: `add` each record that is new."""
 
     def __init__(self) -> None:
-        # A group's first record, the fields of its request, and the group's sum.
-        self._groups: dict[tuple[object, int], tuple[CaptureRecord, Observation | None, Sum]] = {}
+        # A group's first record, its facts, and the group's sum.
+        self._groups: dict[tuple[object, int], tuple[CaptureRecord, Facts, Sum]] = {}
 
     def add(self, record: CaptureRecord, facts: Facts, group: object) -> None:
         """Records of one `group` may differ only in number, time and size."""
@@ -218,7 +237,7 @@ class Sums:
         if found is None:
             of = record.workload
             found = self._groups[key] = (
-                record, facts.seen, Sum(time_ns, time_ns, of.node, of.image),
+                record, facts, Sum(time_ns, time_ns, of.node, of.image),
             )  # fmt: skip
         found[2].add(time_ns, facts.out, facts.in_, min(record.duration_ns, _LARGEST))
 
@@ -238,13 +257,22 @@ class Sums:
         found: dict[Sender, Sum] = {}
         for record, _, sum in self._groups.values():
             who = (record.product_version, record.workload.namespace, sender(record))
-            add_to(found, Sender(sum.first // DAY, _route(record), *who), sum)
+            what = outcome(record.kind, record.action, record.answered_by, record.reason)
+            add_to(found, Sender(sum.first // DAY, _route(record), *who, what), sum)
+        return found
+
+    def notes(self) -> dict[tuple[Route, Note], Sum]:
+        found: dict[tuple[Route, Note], Sum] = {}
+        for record, facts, sum in self._groups.values():
+            for note in facts.notes:
+                add_to(found, (_route(record), note), sum)
         return found
 
     def observed(self) -> dict[tuple[Route, str], Observed]:
         """Sums by endpoint and version."""
         found: dict[tuple[Route, str], Observed] = {}
-        for record, seen, sum in self._groups.values():
+        for record, facts, sum in self._groups.values():
+            seen = facts.seen
             if seen is None:
                 continue
             key = (_route(record), record.product_version)

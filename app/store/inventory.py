@@ -12,11 +12,15 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract.actions import OUTLINED
-from app.contract.body import documents
+from app.contract.decoding.pairs import SHORTEST, inside, segments
+from app.contract.decoding.read import read
+from app.contract.decoding.tree import Opaque, Opened, Several
 from app.contract.masking.fields import MASK, TOKEN
-from app.contract.record import CaptureRecord, Pair, first
+from app.contract.record import CaptureRecord, Pair, Request, first
 
-TYPES = ("string", "integer", "number", "boolean", "null", "object", "array", "empty")
+TYPES = (
+    "string", "integer", "number", "boolean", "null", "object", "array", "empty", "opaque",
+)  # fmt: skip
 SHAPES = (
     "", "version", "guid", "ip", "email", "timestamp", "url", "hex", "base64", "token", "masked",
 )  # fmt: skip
@@ -48,8 +52,9 @@ class Field(NamedTuple):
 
 
 # A scalar's kind ("type shape"); or an object's names, and the forms of its values; or for an array
-# None, and the forms of its items.
-_Form = str | tuple[tuple[str, ...] | None, tuple["_Form", ...]]
+# None, and the forms of its items. For what was opened the end of its name, the text's kind, and
+# the form of what is in it; for several values of one name "", and their forms.
+_Form = str | tuple[tuple[str, ...] | str | None, tuple["_Form", ...]]
 
 
 class Observation(NamedTuple):
@@ -72,14 +77,39 @@ def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation 
         pairs_seen("query.", request.query), pairs_seen("header.", request.headers)
     )
     others += request.left_out
+    forms = _heads(request, record.route)
     if request.body is not None:
-        found = documents(request.body, first(request.headers, "content-type"), decoders)
-        forms = tuple([_form(document, 0) for document in found])
-        small = len(request.body.text or "") <= _SMALL
-        more, over = (_known_bodies if small else _bodies)(forms)
+        found = read(request.body, first(request.headers, "content-type"), decoders)
+        if found.value is not None:
+            forms.append(("body" + found.suffix, _form(found.value, 0)))
+    if forms:
+        small = request.body is None or len(request.body.text or "") <= _SMALL
+        more, over = (_known_bodies if small else _bodies)(tuple(forms))
         fields = _union(fields, more) if small else fields | more
         others += over
     return Observation(fields, others)
+
+
+def _heads(request: Request, route: str) -> list[tuple[str, _Form]]:
+    """The forms of what stands in values of query and headers, and in segments of the path."""
+    found: list[tuple[str, _Form]] = [
+        (f"path.{name}", _known_kind(value)) for name, value in segments(request.path, route)
+    ]
+    for part, pairs in (("query.", request.query), ("header.", request.headers)):
+        for name, value in pairs:
+            if len(value) >= SHORTEST:
+                form = (_known_inside if len(value) <= 512 else _inside)(name.lower(), value)
+                if form is not None:
+                    found.append((part + name, form))
+    return found
+
+
+def _inside(name: str, value: str) -> _Form | None:
+    found = inside(name, value)
+    return _form(found, 0) if isinstance(found, Opened) else None
+
+
+_known_inside = lru_cache(maxsize=4_096)(_inside)
 
 
 def route_of(record: CaptureRecord) -> str:
@@ -198,6 +228,12 @@ def _form(value: Any, depth: int) -> _Form:
             _INTEGER if type(v) is int and -(10**9) < v < 10**9 else _form(v, depth + 1)
             for v in value.values()
         ])  # fmt: skip
+    if isinstance(value, Opened):
+        if value.unsure:
+            return _form(value.text, depth) if value.text else ("", ())
+        return value.suffix, (_form(value.text, depth), _form(value.value, depth))
+    if isinstance(value, Several):
+        return "", tuple([_form(v, depth) for v in value])
     if isinstance(value, list):
         return None, () if depth >= DEPTH else tuple([_form(v, depth + 1) for v in value])
     if isinstance(value, str) and len(value) <= 128:
@@ -205,11 +241,11 @@ def _form(value: Any, depth: int) -> _Form:
     return _json_kind(value)
 
 
-def _bodies(forms: tuple[_Form, ...]) -> Observation:
-    """Collects the distinct fields of one request's documents, within the limits."""
+def _bodies(forms: tuple[tuple[str, _Form], ...]) -> Observation:
+    """Collects the distinct fields of one request's forms, within the limits."""
     fields: set[Field] = set()
     others = nodes = 0
-    stack: list[tuple[str, _Form, int]] = [("body", form, 0) for form in forms]
+    stack: list[tuple[str, _Form, int]] = [(path, form, 0) for path, form in forms]
     while stack:
         path, form, depth = stack.pop()
         nodes += 1
@@ -220,6 +256,12 @@ def _bodies(forms: tuple[_Form, ...]) -> Observation:
             field = _field(path, form)
         else:
             names, within = form
+            if isinstance(names, str):
+                inner = path + names
+                stack.extend(
+                    (path if names and n == 0 else inner, f, depth) for n, f in enumerate(within)
+                )
+                continue
             field = Field(path, "array" if names is None else "object", "")
             if depth >= DEPTH:
                 others += 1
@@ -241,6 +283,8 @@ _known_bodies = lru_cache(maxsize=512)(_bodies)
 def _json_kind(value: Any) -> str:
     if isinstance(value, str):
         return f"string {_shape(value)}" if value else "empty "
+    if isinstance(value, Opaque):
+        return f"opaque {value.looks}"
     if value is None:
         return "null "
     if isinstance(value, bool):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.inject.status import counters
+from app.inject.gather import counters
 from tests import netns
 from tests.peers import App, Host, Way
 from tests.sidecar import HOST, LINE, Sidecar, authority, bundle_of, rule, sidecar

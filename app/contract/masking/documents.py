@@ -4,15 +4,14 @@ Used by the masking of one record. Only what is masked changes: every other byte
 as it came.
 """
 
-import base64
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-import msgspec
-
 from app.contract import body as bodies
 from app.contract.masking.fields import MASK
+from app.contract.masking.naming import NAMING, VALUED, groups, named
 from app.contract.masking.spans import (
     Edit,
     applied,
@@ -27,36 +26,90 @@ from app.contract.masking.spans import (
     string,
 )
 from app.contract.masking.spelling import How
-from app.contract.masking.sweep import DEPTH, NESTED, hides
+from app.contract.masking.sweep import DEPTH, hides
 from app.contract.masking.values import Values
 from app.contract.record import text
 
-# Fields that say what the field beside them is: {"name": "password", "value": …}.
-_NAMING = frozenset(
-    (
-        "name", "key", "k", "n", "field", "fieldname", "header", "headername", "param",
-        "parameter", "property", "attribute", "label", "option", "variable",
-    )
-)  # fmt: skip
-_VALUED = frozenset(
-    ("value", "val", "v", "values", "content", "data", "text", "string", "stringvalue")
-)
 _NAME = 64  # characters of a text that may be a name
 _FLAG = re.compile(r"--?[A-Za-z][\w.-]*\Z")
 _SECRET = 13  # characters of a number, or of a field's name, that may be a secret
 _LONG = re.compile(f"[^,\\]]{{{_SECRET}}}")
 _NO_NAME = frozenset("=*?&%,;()<>{}\n")
 _NO_FORM = re.compile(rb"[\"'<{\s]")  # what a form has only encoded
+# The tokens of JSON, and of what careless senders write instead: NaN, Infinity, undefined.
+_TOKENS = re.compile(
+    r'(?:[\s\[\]{},:]++|"(?:[^"\\]++|\\.)*+"|-?(?:[0-9][0-9.eE+-]*+|NaN|Infinity)'
+    r"|true|false|null|undefined)*+",
+    re.DOTALL,
+)
+_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]', re.DOTALL)
+_BEGUN = re.compile(r"-?[A-Za-z]{0,8}")  # a literal that was cut
+_ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{0,3})?\Z")
+_SCALAR = re.compile(r'("(?:[^"\\]++|\\.)*+")|([^\s\[\]{},:"]++)', re.DOTALL)
+_SEAM = " \t \n \t "  # between cut JSON and what completes it
 
 
 class Documents(Values):
     """Of one record."""
 
+    cut_at = -1  # where a string begins that was cut
+
     def json(self, data: bytes) -> bytes:
         """JSON, one value after the other; the same bytes when there was nothing to mask."""
         if not self.names.maybe(data) and not hides(data):
             return data
-        return self._json(data.decode(), 0).encode()
+        return self._json(data.decode(), 0).encode("utf-8", "surrogatepass")
+
+    def document(self, value: str, depth: int, cut: bool = False) -> str | None:
+        """JSON as its senders write it: with a byte order mark, NaN, commas before an end, cut, or
+        several documents in a row. None for other text."""
+        begun = value.lstrip("\ufeff \t\r\n")
+        if begun[:1] not in ("{", "[", '"'):
+            return None
+        ahead = value[: len(value) - len(begun)]
+        try:
+            if isinstance(bodies.json(begun), dict | list | str):
+                return ahead + self._json(begun, depth)
+            tokens = _TOKENS.match(begun)
+            end = tokens.end() if tokens else 0
+            if end == len(begun) and not cut:
+                return ahead + self._json(begun, depth)
+            return ahead + self._cut_json(begun, end, depth) if cut else None
+        except (ValueError, IndexError, RecursionError):
+            return None
+
+    def _cut_json(self, written: str, end: int, depth: int) -> str:
+        """JSON of which only the beginning is here; its tokens end at `end`. Raises ValueError for
+        other text."""
+        rest, whole = written[end:], written[:end]
+        closed, ends = "", list[str]()
+        if rest[:1] == '"':
+            whole, closed = _ESCAPE.sub("", written) if _odd(rest) else written, '"'
+        elif not _BEGUN.fullmatch(rest):
+            raise ValueError("no JSON")
+        before = ""  # the last token that is no string
+        last = ""
+        for token in _STRUCTURE.finditer(whole, 0, end):
+            last = token.group()
+            if last in "{[":
+                ends.append("}" if last == "{" else "]")
+            elif last in "}]" and ends:
+                ends.pop()
+            before = last if last[0] != '"' else before
+        if ends[-1:] == ["}"]:
+            if closed or (last[:1] == '"' and last[-1:] == '"'):
+                closed += ":null" if before in "{," else ""
+            elif last == ":" and not whole[end - 1 : end].isalnum():
+                closed += "null"
+        was, self.cut_at = self.cut_at, end if rest[:1] == '"' else -1
+        try:
+            masked = self._json(whole + closed + _SEAM + "".join(reversed(ends)), depth)
+        finally:
+            self.cut_at = was
+        kept, seam, _ = masked.rpartition(_SEAM)
+        if not seam:  # it went with the value that was cut
+            return masked.rstrip("]}")
+        return kept.removesuffix(closed) + ("" if rest[:1] == '"' else rest)
 
     def _json(self, written: str, depth: int) -> str:
         edits: list[Edit] = []
@@ -70,7 +123,7 @@ class Documents(Values):
         first = written[at]
         if first == '"':
             value, end = string(written, at)
-            if value and (new := self.nested(value, depth)) != value:
+            if value and (new := self.nested(value, depth, at == self.cut_at)) != value:
                 edits.append(Edit(at, end, requoted(new, value, written[at:end])))
             return end
         if first not in "{[":
@@ -102,7 +155,7 @@ class Documents(Values):
                     if (
                         len(number) < _SECRET > len(key)
                         and not of_field
-                        and key.lower() not in _VALUED
+                        and key.lower() not in VALUED
                         and meaning(key) is None
                     ):
                         at = following
@@ -126,14 +179,14 @@ class Documents(Values):
                 end = self._value(written, at, here, depth, edits)
             elif not value:
                 self._number(written, at, end, edits)
-            elif (new := self.nested(value, depth)) != value:
+            elif (new := self.nested(value, depth, at == self.cut_at)) != value:
                 edits.append(Edit(at, end, quoted(new)))
             if len(key) >= _SECRET and (new := self.plain(key)) != key:
                 edits.append(Edit(begins, begins + written[begins:at].rindex('"') + 1, quoted(new)))
             role = key.lower()
-            if role in _VALUED:
+            if role in VALUED:
                 valued.append((at, end))
-            elif role in _NAMING and written[at] == '"':
+            elif role in NAMING and written[at] == '"':
                 named = self._named(string(written, at)[0]) or named
             at = following if member else next_(written, end)
         if named is not None:
@@ -188,48 +241,53 @@ class Documents(Values):
     def _masked(self, written: str, at: int, end: int, how: How, edits: list[Edit]) -> None:
         if how == "keep":
             return
-        value = msgspec.json.decode(written[at:end])
+        value = _loaded(written[at:end])
         as_written = written[at:end] if written[at] not in '"{[' else ""
         new = self.leaf(how, value, as_written)
         if new != value:
             edits.append(Edit(at, end, quoted(new)))
 
-    def nested(self, value: str, depth: int = 0) -> str:
-        """A text value: JSON or base64 JSON in it is read, else names are looked for."""
-        if depth <= DEPTH and value[0] in NESTED:
-            coded = value[0] in "eW"
-            inner = bodies.embedded(value) if coded else bodies.json(value)
-            if isinstance(inner, dict | list):
-                if not coded:
-                    return self._json(value, depth + 1)
-                opened = (bodies.unbase64(value) or b"").decode()
-                new = self._json(opened, depth + 1)
-                return value if new == opened else _as_base64(new, value)
-        return self.plain(value)
+    def nested(self, value: str, depth: int = 0, cut: bool = False) -> str:
+        """A text value, masked in all that it carries; of one that was `cut` the beginning of a
+        secret at its end goes too."""
+        raise NotImplementedError
 
     def plain(self, value: str) -> str:
-        data = value.encode()
+        data = value.encode("utf-8", "surrogatepass")
         if not self.names.maybe(data):
             return value
         new = self.names.replace(data, self.text_secret)
         return value if new == data else text(new)
 
     def form(self, data: bytes) -> bytes:
-        """Fields whose value changed are written anew, the others stay as they came."""
-        fields = data.decode().split("&")
-        for i, field in enumerate(fields):
-            name, equals, value = field.partition("=")
-            plain = unquote_plus(value)
-            how = self.names.body.meaning(unquote_plus(name))
-            if equals and plain and how != "keep":
-                new = self.secret(how, plain) if how else self.nested(plain)
-                if new != plain:
-                    fields[i] = f"{name}={quote_plus(new, safe='*')}"
-        masked = "&".join(fields).encode()
+        """A body's fields."""
+        masked = self.fields(data.decode(), self.names.body.meaning).encode()
         # A form in name only, such as cut JSON with a `=` in it.
         if _NO_FORM.search(masked) and self.names.maybe(masked):
             return self.names.replace(masked, self.text_secret)
         return masked
+
+    def fields(
+        self, written: str, meaning: Callable[[str], How | None], depth: int = 0, cut: bool = False
+    ) -> str:
+        """Fields whose value changed are written anew, the others stay as they came."""
+        fields = written.split("&")
+        last = len(fields) - 1 if cut else -1
+        said = [f.partition("=") for f in fields]
+        among = groups([unquote_plus(name) for name, _, _ in said]) if last else ()
+        hows = named(among, lambda i: unquote_plus(said[i][2]), self.names.meaning)
+        for i, (name, equals, value) in enumerate(said):
+            plain = unquote_plus(value)
+            how = meaning(unquote_plus(name)) or hows.get(i)
+            if equals and plain and how != "keep":
+                new = self.secret(how, plain) if how else self.nested(plain, depth, i == last)
+                if new != plain:
+                    fields[i] = f"{name}={quote_plus(new, safe='*')}"
+            elif not equals and name:
+                new = self.nested(plain_name := unquote_plus(name), depth, i == last)
+                if new != plain_name:
+                    fields[i] = quote_plus(new, safe="*")
+        return "&".join(fields)
 
     def foreign(self, node: Any, depth: int) -> Any:
         """A document of which nobody knows which part of a message it stands for: pairs may be
@@ -251,9 +309,22 @@ class Documents(Values):
         return self.foreign(value, depth + 1) if how is None else self.leaf(how, value)
 
 
-def _as_base64(new: str, old: str) -> str:
-    """In the same alphabet, and with the end, that the old text had."""
-    coded = base64.b64encode(new.encode()).decode()
-    if "-" in old or "_" in old:
-        coded = coded.replace("+", "-").replace("/", "_")
-    return coded.rstrip("=") if len(old) % 4 and not old.endswith("=") else coded
+def _odd(written: str) -> bool:
+    """True if the text ends within an escape."""
+    tail = written[-8:]
+    at = tail.rfind("\\")
+    ahead = written[: len(written) - len(tail) + at] if at >= 0 else ""
+    return (
+        at >= 0 and (len(ahead) - len(ahead.rstrip("\\"))) % 2 == 0 and bool(_ESCAPE.search(tail))
+    )
+
+
+def _loaded(written: str) -> Any:
+    """A value of JSON; of what only careless senders write, all strings and numbers in it."""
+    value = bodies.json(written)
+    if value is not bodies.NOT_JSON:
+        return value
+    found = [token[0] or token[1] for token in _SCALAR.findall(written)]
+    return (
+        [string(f, 0)[0] if f[:1] == '"' else f for f in found] if written[:1] in "{[" else written
+    )

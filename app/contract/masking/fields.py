@@ -12,8 +12,11 @@ from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 from app.contract.masking import detection
+from app.contract.masking.coded import CODED
+from app.contract.masking.naming import Group, groups
 from app.contract.masking.patterns import Searches, as_owned, narrowed
 from app.contract.masking.spelling import How, Meanings, plain
+from app.contract.masking.traces import Traces
 from app.contract.record import text
 from app.contract.rules import Sensitive
 
@@ -42,12 +45,13 @@ ONLY_ENDS = ("pwd",)  # alone it is the working directory
 
 class Places(NamedTuple):
     """At which of some names a sensitive value stands, and at which one that is kept; all of the
-    names, a line each; and whether secrets may stand in them."""
+    names, a line each; whether secrets may stand in them; and which of them name others."""
 
     at: tuple[int, ...]
     kept: tuple[int, ...]
     names: str
     odd: bool = False
+    among: tuple[Group, ...] = ()
 
 
 class SensitiveNames:
@@ -56,7 +60,10 @@ class SensitiveNames:
     `paths` are dotted paths of JSON fields, or ends of them, without the steps through lists.
     """
 
-    def __init__(self, sensitive: Iterable[Sensitive] = ()) -> None:
+    def __init__(
+        self, sensitive: Iterable[Sensitive] = (), count: Callable[[str, str], None] | None = None
+    ) -> None:
+        self._count = count
         ends = (*ENDS, *ONLY_ENDS)
         self.header, self.query, self.body = Meanings(ends), Meanings(ends), Meanings(ends)
         self.path = Meanings()
@@ -94,7 +101,8 @@ class SensitiveNames:
             means = [meanings.meaning(name) for name in names]
             at = tuple(i for i, how in enumerate(means) if how not in (None, "keep"))
             kept = tuple(i for i, how in enumerate(means) if how == "keep")
-            found = Places(at, kept, joined, self._searches.maybe_else(joined.encode()))
+            odd = self._searches.maybe_else(joined.encode())
+            found = Places(at, kept, joined, odd, groups(names))
             if alone and len(joined) <= SMALL:
                 if len(self._places) >= _REMEMBERED:
                     self._places.clear()
@@ -105,6 +113,16 @@ class SensitiveNames:
         if len(self.clean) >= _REMEMBERED:
             self.clean.clear()
         self.clean.add(clean)
+
+    def beyond(self, bound: str) -> None:
+        """Counts a bound of BOUNDS that a record hit."""
+        if self._count is not None:
+            self._count("bound", bound)
+
+    def withheld(self, reason: str) -> None:
+        """Counts a value or body that is not kept, by an id of REASONS."""
+        if self._count is not None:
+            self._count("withheld", reason)
 
     def meaning(self, name: str) -> How | None:
         """The treatment of a value under the name, in an unknown part of the record."""
@@ -145,11 +163,15 @@ class SensitiveNames:
 
     @cached_property
     def _searches(self) -> Searches:
-        return Searches([*self._text.names, *ENDS, *ONLY_ENDS], detection.EITHER)
+        return Searches([*self._text.names, *ENDS, *ONLY_ENDS], (*detection.EITHER, CODED))
 
     def maybe(self, data: bytes) -> bool:
         """True if `replace` could find something: one pass, without false negatives."""
         return self._searches.maybe(narrowed(data)[0] if b"\xef" in data else data)
+
+    def maybe_else(self, data: bytes) -> bool:
+        """True if a secret by what it is may be in it, or encoded text."""
+        return self._searches.maybe_else(data)
 
     def _how(self, names: Iterable[str]) -> How:
         """The treatment of a value that text gives; one without a name is a credential."""
@@ -183,6 +205,7 @@ class SensitiveNames:
         while (found := self._searches.given(read, at)) is not None:
             given, begins = found
             if len(out) > 2 * _MOST:
+                self.beyond("values")
                 return b"".join([*out, MASK.encode()])
             how = self._how(given.names)
             start, end = (_origin(at, moved) for at in (given.start, given.end))
@@ -194,6 +217,31 @@ class SensitiveNames:
                 done = end
             at += begins == at == given.end
         return b"".join([*out, data[done:]])
+
+
+class Traced(SensitiveNames):
+    """Values that were found already, in place of names: for another look into what was opened."""
+
+    def __init__(self, traces: Traces) -> None:
+        super().__init__()
+        self._traces = traces
+        self.header, self.query, self.body = Meanings(), Meanings(), Meanings()
+
+    def meaning(self, name: str) -> How | None:
+        return None
+
+    def maybe(self, data: bytes) -> bool:
+        return True
+
+    maybe_else = maybe
+
+    def replace(self, data: bytes, replace: Replace) -> bytes:
+        return self._traces.clean(data.decode("utf-8", "surrogateescape")).encode(
+            "utf-8", "surrogateescape"
+        )
+
+    def cut(self, data: bytes, replace: Replace) -> bytes:
+        return data
 
 
 def _origin(at: int, moved: Sequence[tuple[int, int]]) -> int:

@@ -9,22 +9,30 @@ from typing import Any, Literal
 from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
-from app.contract.masking.documents import Documents
-from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, tokens
+from app.contract.decoding import base64, charset, percent
+from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, Traced, tokens
+from app.contract.masking.naming import named
+from app.contract.masking.opening import Opening, Unread, readable
 from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
-    NESTED,
     claims_text,
-    is_text,
     may_nest,
     sweep,
     swept,
-    values_of,
     withhold,
 )
-from app.contract.masking.traces import loose, traces
+from app.contract.masking.traces import SHORTEST, loose, traces
 from app.contract.masking.values import note
-from app.contract.record import BODY_CAP, Body, CaptureRecord, Pair, first, short, text
+from app.contract.record import (
+    BODY_CAP,
+    Body,
+    CaptureRecord,
+    Pair,
+    bodies_of,
+    first,
+    short,
+    text,
+)
 from app.contract.rules import RuleSet, Sensitive
 
 _CUT = "…".encode()
@@ -33,13 +41,20 @@ _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 class Masker:
     """Masks records by the sensitive fields of `rules`; `key` makes tokens, without it the value is
-    masked instead. Values found under a sensitive name are removed wherever else they stand in the
+    masked instead. `count` is called with `bound` and an id of BOUNDS, or `withheld` and one of
+    REASONS. Values found under a sensitive name are removed wherever else they stand in the
     record too, raw, URL-, base64- or hex-encoded."""
 
-    def __init__(self, rules: RuleSet, key: bytes | None = None, key_id: str = "") -> None:
+    def __init__(
+        self,
+        rules: RuleSet,
+        key: bytes | None = None,
+        key_id: str = "",
+        count: Callable[[str, str], None] | None = None,
+    ) -> None:
         self._rules = rules
         self._key_id = key_id
-        self._profiles = {p.id: SensitiveNames(p.sensitive) for p in rules.profiles}
+        self._profiles = {p.id: SensitiveNames(p.sensitive, count) for p in rules.profiles}
         self._safe = {
             p.id: frozenset(
                 n.lower()
@@ -48,7 +63,7 @@ class Masker:
             )
             for p in rules.profiles
         }
-        self._common = SensitiveNames()
+        self._common = SensitiveNames(count=count)
         # For text of which nobody knows the profile: every name of every profile.
         self._every = SensitiveNames(
             Sensitive(s.where, s.name, "mask")
@@ -120,7 +135,7 @@ class Masker:
         return self.line(head) + mark + "&".join(shown) + (hash_ and hash_ + MASK)
 
 
-class _Record(Documents):
+class _Record(Opening):
     """The masking of one record: first every field under a sensitive name, then the traces that the
     values found there left elsewhere."""
 
@@ -159,20 +174,27 @@ class _Record(Documents):
         read = "\n".join(lines)
         changed = self.texts(record, read)
         if self.found:
-            sweep(
-                record, traces(self.found), self.decoders, None if changed else f"{read}\n{asked}"
-            )
+            there = traces(self.found)
+            if not sweep(record, there, self.decoders, None if changed else f"{read}\n{asked}"):
+                names.beyond("traces")
+            if self.opened:  # a copy may be in what was opened
+                again = _Record(Traced(there), self.every, None, self.decoders)
+                again.values(record)
+                again.bodies(record)
+        for body in bodies_of(record):
+            if body.withheld:
+                names.withheld(body.withheld)
 
     # First pass: what stands under a sensitive name.
 
     def pairs(
         self, pairs: list[Pair], part: Literal["query", "header"]
     ) -> tuple[list[Pair], str, str]:
-        """The pairs masked, and their names and values, a line each."""
+        """The pairs masked by their names, and their names and values, a line each."""
         places = self.places(pairs, part)
         self.odd_names |= places.odd
         masked = pairs
-        if places.at:
+        if places.at or places.among:
             sensitive: Meanings = getattr(self.names, part)
             masked = pairs.copy()
             for i in places.at:
@@ -180,24 +202,21 @@ class _Record(Documents):
                 if name.lower() in _CREDENTIALS:
                     self.credential(name.lower(), value)
                 masked[i] = (name, self.secret(sensitive.meaning(name) or "mask", value))
-        values = "\n".join([value for _, value in masked])
-        if not may_nest(values):
-            return masked, places.names, values
-        taken = {*places.at, *places.kept}
-        nested = [i for i, (_, v) in enumerate(masked) if v[:1] in NESTED and i not in taken]
-        if nested and masked is pairs:
-            masked = pairs.copy()
-        for i in nested:
-            masked[i] = (pairs[i][0], self.nested(pairs[i][1]))
-        return masked, places.names, "\n".join(values_of(masked))
+            said = named(places.among, lambda i: pairs[i][1], self.names.meaning)
+            for i, how in said.items():
+                if i not in places.kept:
+                    masked[i] = (pairs[i][0], self.secret(how, pairs[i][1]))
+        return masked, places.names, "\n".join([value for _, value in masked])
 
     def path(self, path: str, route: str) -> str:
-        """Segments that the route's template names (`{name}`), or that follow one of the name."""
+        """Segments that the route's template names (`{name}`), that follow one of the name, or that
+        are named by their number, from 1."""
         steps, template = path.split("/"), route.split("/")
+        meaning = self.names.path.meaning
         for i, step in enumerate(steps):
-            named = template[i][1:-1] if i < len(template) and template[i][:1] == "{" else ""
+            written = template[i][1:-1] if i < len(template) and template[i][:1] == "{" else ""
             before = unquote(steps[i - 1]) if i else ""
-            how = self.names.path.meaning(named) or self.names.path.meaning(before)
+            how = meaning(written) or meaning(before) or meaning(str(i))
             if how not in (None, "keep"):
                 steps[i] = self.secret(how, unquote(step))
         return "/".join(steps)
@@ -212,23 +231,15 @@ class _Record(Documents):
         known = len(self.found)
         opened = bodies.uncompressed(bodies.content(body), self.decoders, BODY_CAP)
         if opened is None:
-            return withhold(body)
+            return withhold(body, "unmaskable")
         data, whole = opened
         body.truncated |= not whole
         if b"%" in data:
             self.encoded(data)
-        kind, _ = bodies.parse(data, claimed, self.decoders)
-        if kind == "text" and self.decoders:  # the rule's, which the client does not know
-            kind, _ = bodies.parse(data, claimed)
-        masked: bytes | None
-        if kind == "form":
-            masked = self.form(data)
-        elif kind != "text":
-            masked = self.json(data)
-        else:
-            masked = self.unparsed(data, claimed)
-        if masked is None:
-            return withhold(body)
+        try:
+            masked = self.whole(data, claimed, body.truncated)
+        except Unread as unread:
+            return withhold(body, unread.reason)
         if body.truncated:
             masked = self.names.cut(masked, self.text_secret)
         if masked != data or body.base64 is not None:
@@ -236,45 +247,79 @@ class _Record(Documents):
         elif len(self.found) == known and len(data) <= SMALL:
             self.names.remember(clean)
 
-    def unparsed(self, data: bytes, kind: str) -> bytes | None:
-        """Text of which only the names are understood; None when it is no text and something
-        sensitive may be in it."""
-        if is_text(data):
-            return self.nested(data.decode()).encode() if data else data
-        # UTF-16 is no binary, and none of its names can be found.
-        if self.names.reads_bodies or (b"\0" in data and claims_text(kind)):
-            return None
-        return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
+    def whole(self, data: bytes, claimed: str, cut: bool) -> bytes:
+        """All bytes of a body, masked. Raises Unread."""
+        kind, _ = bodies.parse(data, claimed, self.decoders)
+        if kind == "text" and self.decoders:  # the rule's, which the client does not know
+            kind, _ = bodies.parse(data, claimed)
+        if kind == "form":
+            return self.form(data)
+        if kind != "text":
+            return self.json(data)
+        if b"\0" in data and claims_text(claimed) and not charset.name(data):
+            raise Unread("unmaskable")
+        if not data.isascii():
+            return self.content(data, 0, cut)
+        undone = base64.undo(data, BODY_CAP)
+        if undone is not None and readable(undone, cut) is None and self.sense(undone, cut):
+            self.content(undone, 0, cut)  # raises what may not be kept in base64 either
+        return self.content(data, 0, cut)
 
     def texts(self, record: CaptureRecord, read: str) -> bool:
-        """URLs and `name=value` in values whose own name is not sensitive, of which `read` is all.
-        Whether there may be any."""
-        request, response = record.request, record.response
+        """What values carry whose own name is not sensitive, of which `read` is all. Whether there
+        may be anything."""
         for line in read.split("\n") if "%" in read else ():
             if "%" in line:
                 self.encoded(line.encode())
         cut = "…\n" in read or read.endswith("…")
-        if maybe := cut or self.odd_names or self.names.maybe(read.encode()):
-            if request is not None:
-                request.path = self.text(request.path)
-                request.query = self.pair_texts(request.query, "query")
-                request.headers = self.pair_texts(request.headers, "header")
-            if response is not None:
-                response.reason = short(self.text(response.reason))
-                response.headers = self.pair_texts(response.headers, "header")
+        if maybe := cut or self.odd_names or may_nest(read) or self.names.maybe(read.encode()):
+            self.values(record)
         if record.detail:
             record.detail = self.text(record.detail, self.every)
         if record.log is not None:
             record.log.message = self.text(record.log.message, self.every)
         return maybe
 
+    def values(self, record: CaptureRecord) -> None:
+        """All texts of the request and the answer, but for their bodies."""
+        request, response = record.request, record.response
+        if request is not None:
+            steps = request.path.split("/")
+            request.path = self.text("/".join(map(self.step, steps)))
+            request.query = self.pair_texts(request.query, "query")
+            request.headers = self.pair_texts(request.headers, "header")
+        if response is not None:
+            response.reason = short(self.value(response.reason))
+            response.headers = self.pair_texts(response.headers, "header")
+
+    def step(self, step: str) -> str:
+        """A segment of a path."""
+        if len(step) < SHORTEST:
+            return step
+        raw = step.encode("utf-8", "surrogatepass")
+        undone = percent.undo(raw, BODY_CAP)
+        if undone is None:
+            return self.value(step)
+        new = self.enclosed(undone, 0, step.endswith("…"))
+        return step if new == undone else percent.redo(new, raw).decode()
+
+    def value(self, value: str) -> str:
+        cut = value.endswith("…")
+        whole = value[:-1] if cut else value
+        return self.nested(whole, 0, cut) + value[len(whole) :] if whole else value
+
+    def bodies(self, record: CaptureRecord) -> None:
+        for part in (record.request, record.response, record.message):
+            if part is not None and part.body is not None:
+                self.body(part.body, getattr(part, "headers", ()))
+
     def places(self, pairs: list[Pair], part: Literal["query", "header"]) -> Places:
         return self.names.places(part, [name for name, _ in pairs])
 
     def pair_texts(self, pairs: list[Pair], part: Literal["query", "header"]) -> list[Pair]:
         places = self.places(pairs, part)
-        pairs = [p if i in places.kept else (p[0], self.text(p[1])) for i, p in enumerate(pairs)]
-        return [(self.text(n), v) for n, v in pairs] if places.odd else pairs
+        pairs = [p if i in places.kept else (p[0], self.value(p[1])) for i, p in enumerate(pairs)]
+        return [(n and self.value(n), v) for n, v in pairs] if places.odd else pairs
 
     def text(self, value: str, names: SensitiveNames | None = None) -> str:
         names = names or self.names

@@ -1,4 +1,5 @@
-"""Stores sidecars' accounts of their numbers (`app.contract.account`) beside their boots.
+"""Stores sidecars' accounts of their numbers (`app.contract.account`) beside their boots, and when
+they were heard of (`app.contract.presence`).
 
 Called by `app.store.sqlite.writer`, inside its transaction, and by `app.store.sqlite.reader`.
 """
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from app.contract.account import Account
-from app.store import Told
+from app.store import Heard, Told
 from app.store.facts import grown
 
 _decoder = msgspec.json.Decoder(dict[str, int])
@@ -36,6 +37,25 @@ def tell(connection: sqlite3.Connection, told: Sequence[Told]) -> dict[str, int]
                     (after.numbered, _column(after.lost), after.ended, account.boot),
                 )
     return known
+
+
+def note(connection: sqlite3.Connection, heard: Sequence[Heard]) -> None:
+    """Stores when boots were heard of. Skips another pod's boot."""
+    connection.executemany(
+        "INSERT INTO boot(boot, namespace, pod, node, max_seq, count, first_ns, last_ns, heard_ns,"
+        " gone, form, mode, began_ns, quic_refused) VALUES (?,?,?,'',0,0,?,?,?,?,?,?,?,?)"
+        " ON CONFLICT (boot) DO UPDATE SET heard_ns=max(heard_ns, excluded.heard_ns),"
+        " gone=max(gone, excluded.gone), form=iif(excluded.form='', form, excluded.form),"
+        " mode=iif(excluded.form='', mode, excluded.mode),"
+        " began_ns=iif(excluded.began_ns=0, began_ns, excluded.began_ns),"
+        " quic_refused=max(quic_refused, excluded.quic_refused)"
+        " WHERE excluded.pod IN ('', pod) AND excluded.namespace IN ('', namespace)",
+        [
+            (h.boot, h.namespace, h.pod, h.at_ns, h.at_ns, h.at_ns, h.left, h.said.form,
+             h.said.mode, h.said.began_ns, h.said.quic_refused)
+            for h in heard
+        ],
+    )  # fmt: skip
 
 
 def account_of(boot: str, numbered: int, lost: str, ended: int) -> Account:

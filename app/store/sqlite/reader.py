@@ -5,23 +5,30 @@ and `+` make SQLite scan a roll-up by its time, not by the index for dropping.
 """
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
+import msgspec
 import zstandard
 
+from app.contract.presence import Presence
 from app.store import (
     OTHER,
     BootRow,
     CaptureQuery,
+    Dimension,
     EndpointRow,
     FieldRow,
+    NoteRow,
     Page,
     Scope,
     SenderRow,
+    TrafficRow,
     VersionRow,
 )
-from app.store.facts import missing
+from app.store.facts import HOUR, missing
+from app.store.filter import FROM_RECORDS, matcher
 from app.store.sqlite.accounts import account_of
 from app.store.sqlite.repeated_lines import keep, whole
 from app.store.sqlite.rollup import SENDER, TRAFFIC, Rollup
@@ -29,6 +36,8 @@ from app.store.sqlite.search import cursor, i64, search
 
 _PAGE = 16 << 20  # bytes of records after which a page ends, whatever its limit
 _FORMS = 512  # forms cached, some 2 KB each
+_READ = 2_000  # captures read for a page of a filter that only their content can answer
+_DIMENSIONS = {"profile": "endpoint.profile"}  # columns that two tables have
 
 
 class Reader:
@@ -40,21 +49,47 @@ class Reader:
         self._forms: dict[int, bytes] = {}
 
     def captures(self, query: CaptureQuery) -> Page:
+        within = tuple(term for term in query.terms if term.name in FROM_RECORDS)
         self.connection.execute("BEGIN")  # one snapshot for all steps
         try:
-            found = search(self.connection, query)
-            more = len(found) > query.limit
-            found = found[: query.limit]
-            last = cursor(query.order, *found[-1]) if found else query.cursor
-            records, size = [], 0
-            for n, (_, id) in enumerate(found):
-                records.append(self._record(id))
-                size += len(records[-1])
-                if size > _PAGE and n + 1 < len(found):
-                    last, more = cursor(query.order, *found[n]), True
-                    break
+            if not within:
+                return self._page(query)
+            return self._read(query, matcher(within))
         finally:
             self.connection.execute("ROLLBACK")
+
+    def _read(self, query: CaptureQuery, fits: Callable[[bytes], bool]) -> Page:
+        """Reads page after page until one is full, or _READ captures were read."""
+        items: list[bytes] = []
+        limit, left, after = query.limit, _READ, query.cursor
+        while True:
+            size = min(limit, left)
+            page = self._page(msgspec.structs.replace(query, cursor=after, limit=size))
+            for n, line in enumerate(page.items):
+                if fits(line):
+                    items.append(line)
+                    if len(items) == limit and n + 1 < len(page.items):
+                        # The places of a page's items are not told: ask for these alone again.
+                        part = msgspec.structs.replace(query, cursor=after, limit=n + 1)
+                        last = self._page(part).last
+                        return Page(items, last, last)
+            left -= len(page.items)
+            after = page.last
+            if page.next is None or len(items) == limit or left <= 0:
+                return Page(items, page.next, page.last)
+
+    def _page(self, query: CaptureQuery) -> Page:
+        found = search(self.connection, query)
+        more = len(found) > query.limit
+        found = found[: query.limit]
+        last = cursor(query.order, *found[-1]) if found else query.cursor
+        records, size = [], 0
+        for n, (_, id) in enumerate(found):
+            records.append(self._record(id))
+            size += len(records[-1])
+            if size > _PAGE and n + 1 < len(found):
+                last, more = cursor(query.order, *found[n]), True
+                break
         return Page(records, last if more else None, last)
 
     def capture(self, id: str) -> bytes | None:
@@ -67,6 +102,29 @@ class Reader:
             (boot, int(seq)),
         ).fetchone()
         return self._line(*row) if row else None
+
+    def traffic(self, scope: Scope, by: Sequence[Dimension], hours: int) -> list[TrafficRow]:
+        traffic, where, values = _rows_of(TRAFFIC, scope, "endpoint.profile")
+        step = "0"
+        if hours:
+            traffic, step = TRAFFIC.name, f"hour/{int(hours)}*{int(hours)}"
+        columns = [step, *(_DIMENSIONS.get(name, name) for name in by)]
+        group = ", ".join(map(str, range(1, len(columns) + 1)))
+        rows = self.connection.execute(
+            f"SELECT {', '.join(columns)}, sum(count), cast(total(bytes_out) AS INTEGER),"  # noqa: S608
+            f" min(first_ns), max(last_ns) FROM {traffic}"
+            " CROSS JOIN endpoint ON endpoint.id=endpoint_id"
+            f" CROSS JOIN version ON version.id=version_id WHERE {where}"
+            f" GROUP BY {group} ORDER BY {group}",
+            values,
+        )
+        return [
+            TrafficRow(
+                at_ns=at * HOUR, by=tuple(names), count=count, bytes_out=out, first_ns=first,
+                last_ns=last,
+            )
+            for at, *names, count, out, first, last in rows
+        ]  # fmt: skip
 
     def endpoints(self, scope: Scope) -> list[EndpointRow]:
         sender, where, values = _rows_of(SENDER, scope, "endpoint.profile")
@@ -114,23 +172,25 @@ class Reader:
                 "max(node), max(image), sum(count), cast(total(bytes_out) AS INTEGER),"
                 " min(first_ns), max(last_ns)"
             )
-            group = " GROUP BY namespace, pod, endpoint.profile, host, version"
+            group = " GROUP BY namespace, pod, endpoint.profile, host, version, outcome"
         rows = self.connection.execute(
-            f"SELECT namespace, pod, endpoint.profile, host, version, {columns}"  # noqa: S608
+            f"SELECT namespace, pod, endpoint.profile, host, version, outcome, {columns}"  # noqa: S608
             f" FROM {sender} CROSS JOIN endpoint ON endpoint.id=endpoint_id"
-            f" JOIN version ON version.id=version_id WHERE {where}{group} ORDER BY 1, 2, 3, 4, 5",
+            f" JOIN version ON version.id=version_id WHERE {where}{group}"
+            " ORDER BY 1, 2, 3, 4, 5, 6",
             values,
         )
         found: list[SenderRow] = []
         before = None
         for row in rows:
-            namespace, pod, profile, host, version, node, image, count, out, first, last = row
-            if row[:5] != before:
-                before = row[:5]
+            *key, node, image, count, out, first, last = row
+            if key != before:
+                before = key
+                namespace, pod, profile, host, version, outcome = key
                 one = SenderRow(
                     namespace=namespace, pod=pod, node=node, image=image, profile=profile,
-                    host=host, version=version, count=count, bytes_out=out, first_ns=first,
-                    last_ns=last,
+                    host=host, version=version, outcome=outcome, count=count, bytes_out=out,
+                    first_ns=first, last_ns=last,
                 )  # fmt: skip
                 found.append(one)
                 continue
@@ -168,10 +228,22 @@ class Reader:
                  last) in rows
         ]  # fmt: skip
 
+    def notes(self, scope: Scope) -> list[NoteRow]:
+        where, values = _scope(scope, "profile")
+        rows = self.connection.execute(
+            "SELECT profile, host, method, route, part, why, count, first_ns, last_ns"  # noqa: S608
+            f" FROM note JOIN endpoint ON endpoint.id=endpoint_id WHERE {where}"
+            " ORDER BY 1, 2, 4, 3, 5, 6",
+            values,
+        )
+        names = NoteRow.__struct_fields__
+        return [NoteRow(**dict(zip(names, row, strict=True))) for row in rows]
+
     def boots(self) -> list[BootRow]:
         rows = self.connection.execute(
             "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered, lost,"
-            " ended FROM boot ORDER BY first_ns, id"
+            " ended, heard_ns, gone, form, mode, began_ns, quic_refused"
+            " FROM boot ORDER BY first_ns, id"
         )
         return [_boot(*row) for row in rows]
 
@@ -249,14 +321,15 @@ def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list
 
 def _boot(
     boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
-    *columns: Any,
+    numbered: int, lost: str, ended: int, heard: int, left: int, *said: Any,
 ) -> BootRow:  # fmt: skip
-    account = account_of(boot, *columns)
+    account = account_of(boot, numbered, lost, ended)
     gone, why = missing(account, max_seq, count)
     return BootRow(
         boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
         numbered=account.numbered, missing=gone, lost=why, ended=account.ended, first_ns=first,
-        last_ns=last,
+        last_ns=last, heard_ns=heard, left=bool(left),
+        said=Presence(**dict(zip(Presence.__struct_fields__, said, strict=True))),
     )  # fmt: skip
 
 

@@ -76,7 +76,8 @@ TRAFFIC = Rollup(
 )  # fmt: skip
 SENDER = Rollup(
     "sender", "day", DAY,
-    ("endpoint_id", "version_id", "namespace", "pod"), ("node", "image"), ("count", "bytes_out"),
+    ("endpoint_id", "version_id", "namespace", "pod", "outcome"), ("node", "image"),
+    ("count", "bytes_out"),
 )  # fmt: skip
 
 
@@ -98,6 +99,15 @@ def write(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -> list[NewF
             for key, s in sums.senders().items()
         ],
     )  # fmt: skip
+    connection.executemany(
+        "INSERT INTO note VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
+        " count=count+excluded.count,"
+        " first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns)",
+        [
+            (ids.endpoint(*endpoint), *note, s.count, s.first, s.last)
+            for (endpoint, note), s in sums.notes().items()
+        ],
+    )
     return _write_inventory(connection, ids, sums)
 
 

@@ -13,13 +13,15 @@ from urllib.parse import quote
 
 from app.contract.files import PRIVATE_DIR, private
 from app.store import StoreError, StoreFull
+from app.store.versions import version_key
 
 APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 
 # MIGRATIONS[:n] make version n.
 #
 # boot         one start of a sidecar: its stored records, and its own account (numbered, ended;
-#              lost, by reason, as JSON).
+#              lost, by reason, as JSON); when it was heard of last, if it took leave (`gone`),
+#              and what it said of itself.
 # capture      the whole record, and its sort keys; `id` grows with arrival and is never reused
 #              (total.last). No random key: one costs 40 % of the speed.
 #              `record` is the line, compressed by zstd with a dictionary or (0) without; if
@@ -32,6 +34,8 @@ APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 #              pruned records too.
 # traffic      roll-up by the hour; sender by the day. Their totals are the same without the time;
 #              the indexes find the first hour or day of a group, once those before it are dropped.
+#              A sender's `outcome` is '' in rows older than schema 6.
+# note         parts of records that were not kept whole, by endpoint and reason.
 # observed     requests behind the inventory of one endpoint and version.
 # field, seen  the inventory: the name once, then its types and counts in each version.
 MIGRATIONS = (
@@ -170,6 +174,42 @@ MIGRATIONS = (
     ALTER TABLE boot ADD COLUMN lost TEXT NOT NULL DEFAULT '{}';
     ALTER TABLE boot ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    ALTER TABLE boot ADD COLUMN heard_ns INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE boot ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE boot ADD COLUMN form TEXT NOT NULL DEFAULT '';
+    ALTER TABLE boot ADD COLUMN mode TEXT NOT NULL DEFAULT '';
+    ALTER TABLE boot ADD COLUMN began_ns INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE boot ADD COLUMN quic_refused INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE note (
+        endpoint_id INTEGER NOT NULL, part TEXT NOT NULL, why TEXT NOT NULL,
+        count INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (endpoint_id, part, why)
+    ) WITHOUT ROWID;
+    CREATE TABLE sent (
+        day INTEGER NOT NULL, endpoint_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        namespace TEXT NOT NULL, pod TEXT NOT NULL, outcome TEXT NOT NULL, node TEXT NOT NULL,
+        image TEXT NOT NULL, count INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (day, endpoint_id, version_id, namespace, pod, outcome)
+    ) WITHOUT ROWID;
+    INSERT INTO sent SELECT day, endpoint_id, version_id, namespace, pod, '', node, image, count,
+        bytes_out, first_ns, last_ns FROM sender;
+    DROP TABLE sender;
+    ALTER TABLE sent RENAME TO sender;
+    CREATE INDEX sender_group ON sender (endpoint_id, namespace, pod, day);
+    CREATE TABLE sent (
+        endpoint_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        namespace TEXT NOT NULL, pod TEXT NOT NULL, outcome TEXT NOT NULL, node TEXT NOT NULL,
+        image TEXT NOT NULL, count INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (endpoint_id, namespace, pod, version_id, outcome)
+    ) WITHOUT ROWID;
+    INSERT INTO sent SELECT endpoint_id, version_id, namespace, pod, '', node, image, count,
+        bytes_out, first_ns, last_ns FROM sender_total;
+    DROP TABLE sender_total;
+    ALTER TABLE sent RENAME TO sender_total;
+    """,
 )
 VERSION = len(MIGRATIONS)
 
@@ -268,6 +308,7 @@ def _connect(name: str, uri: bool = False) -> sqlite3.Connection:
         name, isolation_level=None, check_same_thread=False, timeout=10, uri=uri
     )
     try:
+        connection.create_function("version_key", 1, version_key, deterministic=True)
         connection.execute("PRAGMA cache_size=-16000")
         connection.execute("PRAGMA temp_store=MEMORY")
     except BaseException:  # the file is no database

@@ -11,9 +11,10 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-from app.store import LIMIT, CaptureQuery, QueryError
+from app.store import LIMIT, CaptureQuery, QueryError, Term
+from app.store.filter import FROM_RECORDS, ORDERED, TEXT, statuses
+from app.store.versions import version_key
 
-_TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
 _NEAR = 20_000  # captures scanned in the order of arrival, before the facets' index is used
 _WORTH = 4  # captures scanned for one match: fewer than a fifth match, and the scan gives up
 _CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,19})\.(\d{1,19})")
@@ -163,25 +164,38 @@ def _facets(query: CaptureQuery) -> tuple[str, list[Any]]:
         if pod:
             also("pod=?", pod)
     if query.status is not None:
-        also("status BETWEEN ? AND ?", *_statuses(query.status))
+        also("status BETWEEN ? AND ?", *statuses(str(query.status)))
     if query.text:
-        pattern = "%" + re.sub(r"([%_\\])", r"\\\1", query.text) + "%"
-        also(
-            "(" + " OR ".join(rf"{name} LIKE ? ESCAPE '\'" for name in _TEXT) + ")",
-            *[pattern] * len(_TEXT),
-        )
+        condition, *given = _like(query.text)
+        also(f"({condition})", *given)
+    for term in query.terms:
+        if term.name not in FROM_RECORDS:
+            condition, *given = _condition(term)
+            also(f"{'NOT ' * term.negated}({condition})", *given)
     return " AND ".join(where), values
 
 
-def _statuses(status: int | str) -> tuple[int, int]:
-    text = str(status).lower()
-    if re.fullmatch(r"[1-9]xx", text, re.ASCII):
-        return int(text[0]) * 100, int(text[0]) * 100 + 99
-    if re.fullmatch(r"\d{1,3}", text, re.ASCII):
-        return int(text), int(text)
-    raise QueryError(
-        f"status is {str(status)[:64]!r}, expected a number such as 404, or a class: 4xx"
-    )
+def _condition(term: Term) -> tuple[Any, ...]:
+    """A term without its sign: the condition, and its values."""
+    if not term.name:
+        return _like(term.values[0])
+    if term.name == "status":
+        low, high = statuses(term.values[0])
+        if term.op in ORDERED:
+            return f"status{term.op}?", low if term.op in (">=", "<") else high
+        pairs = [statuses(value) for value in term.values]
+        return " OR ".join(["status BETWEEN ? AND ?"] * len(pairs)), *(n for p in pairs for n in p)
+    if term.op in ORDERED:
+        known = f"version_key(version)<>'' AND version_key(version){term.op}?"
+        return known, version_key(term.values[0])
+    # GLOB knows `*` as the grammar does, and gives meaning to two more.
+    same = " OR ".join(f"{term.name} GLOB ?" if "*" in v else f"{term.name}=?" for v in term.values)
+    return same, *(re.sub(r"[\[?]", r"[\g<0>]", v) if "*" in v else v for v in term.values)
+
+
+def _like(text: str) -> tuple[str, ...]:
+    sought = "%" + re.sub(r"([%_\\])", r"\\\1", text) + "%"
+    return " OR ".join(rf"{name} LIKE ? ESCAPE '\'" for name in TEXT), *[sought] * len(TEXT)
 
 
 def i64(value: int) -> int:

@@ -14,9 +14,12 @@ from pathlib import Path
 from app.store import (
     BootRow,
     CaptureQuery,
+    Dimension,
     EndpointRow,
     FieldRow,
+    Heard,
     Incoming,
+    NoteRow,
     Page,
     Pruned,
     QueryError,
@@ -25,6 +28,7 @@ from app.store import (
     Stats,
     StoreError,
     Told,
+    TrafficRow,
     VersionRow,
     Written,
 )
@@ -73,6 +77,10 @@ class SqliteStore:
                 writer.train()
             return written
 
+    def heard(self, boots: Sequence[Heard]) -> None:
+        with self._writing() as writer:
+            writer.heard(boots)
+
     def captures(self, query: CaptureQuery) -> Page:
         with self._readers.one() as reader:
             return reader.captures(query)
@@ -80,6 +88,10 @@ class SqliteStore:
     def capture(self, id: str) -> bytes | None:
         with self._readers.one() as reader:
             return reader.capture(id)
+
+    def traffic(self, scope: Scope, by: Sequence[Dimension], hours: int = 0) -> list[TrafficRow]:
+        with self._readers.one() as reader:
+            return reader.traffic(scope, by, hours)
 
     def endpoints(self, scope: Scope = Scope()) -> list[EndpointRow]:  # noqa: B008 - frozen
         with self._readers.one() as reader:
@@ -96,6 +108,10 @@ class SqliteStore:
     def fields(self, scope: Scope = Scope()) -> list[FieldRow]:  # noqa: B008
         with self._readers.one() as reader:
             return reader.fields(scope)
+
+    def notes(self, scope: Scope = Scope()) -> list[NoteRow]:  # noqa: B008
+        with self._readers.one() as reader:
+            return reader.notes(scope)
 
     def boots(self) -> list[BootRow]:
         with self._readers.one() as reader:
@@ -197,7 +213,7 @@ def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
     # A boot's numbers deduplicate its records: only boots silent for long are forgotten.
     silent = oldest - (time.time_ns() - oldest)
     connection.execute(
-        "DELETE FROM boot WHERE last_ns<? AND NOT EXISTS"
+        "DELETE FROM boot WHERE max(last_ns, heard_ns)<? AND NOT EXISTS"
         " (SELECT 1 FROM capture WHERE boot_id=boot.id)",
         (silent,),
     )

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import zstandard
 
-from app.store import Incoming, Told, Written
+from app.store import Heard, Incoming, Told, Written
 from app.store.facts import Sums, facet
-from app.store.sqlite.accounts import tell
+from app.store.sqlite.accounts import note, tell
 from app.store.sqlite.dedup import Dedup
 from app.store.sqlite.ids import IdTable
 from app.store.sqlite.repeated_lines import Form, Repeated, keep
@@ -49,6 +49,17 @@ class Writer:
         if not self._dictionary:
             self._untrained += len(written.stored)
         return written
+
+    def heard(self, boots: Sequence[Heard]) -> None:
+        """Notes boots that were heard of. Raises sqlite3.Error."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            note(self.connection, boots)
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
 
     def forget(self) -> None:
         """Clears the caches of the file: after a roll-back, and after pruning."""
@@ -118,7 +129,7 @@ class Writer:
             else:
                 place = self._ids.facet(facet(record))
                 of = record.workload
-                group = (place, record.answered_by, of.node, of.image, facts.seen)
+                group = (place, record.answered_by, of.node, of.image, facts.seen, facts.notes)
                 dictionary, kept = self._dictionary, self._compressor.compress(one.line)
             sums.add(record, facts, group)
             rows.append((number, boot, record.seq, record.time_ns, place, dictionary, kept))

@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from addon import options
+from app.contract.presence import FORMS
 from app.contract.record import Endpoint
 from app.contract.settings import SettingError
 from tests.sidecar import ROOT
@@ -107,6 +108,23 @@ def test_the_authority_and_its_public_half_may_lie_elsewhere() -> None:
     assert chosen.ca_dir == chosen.trust_dir == Path("/ca")
     chosen = options.load({"TELEMOCK_CA_DIR": "/ca", "TELEMOCK_TRUST_DIR": "/trust"})
     assert (chosen.ca_dir, chosen.trust_dir) == (Path("/ca"), Path("/trust"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "form"),
+    [
+        ({}, "proxy"),
+        ({"TELEMOCK_LOOPBACK": "127.0.0.2=a.example"}, "loopback"),
+        ({"TELEMOCK_TRANSPARENT": "127.0.0.1:17443"}, "all"),
+        (
+            {"TELEMOCK_TRANSPARENT": "127.0.0.1:17443", "TELEMOCK_HOSTS": "100.64.0.1=a.example"},
+            "hosts",
+        ),
+    ],
+)
+def test_the_form_in_which_connections_come(settings: dict[str, str], form: str) -> None:
+    assert options.load(settings).form == form
+    assert form in FORMS
 
 
 def test_loopback_starts_no_explicit_proxy_and_names_what_its_addresses_stand_for() -> None:

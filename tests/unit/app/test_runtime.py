@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from app.contract import presence
+from app.contract.names import HEADER_LEAVING, HEADER_PRESENCE, HEADER_SIDECAR
+from app.contract.presence import Presence
 from app.contract.settings import SettingError
 from app.main import create_app
 from app.profiles import watch
@@ -37,6 +40,23 @@ def test_what_is_written_and_by_whom_it_is_read(tmp_path: Path) -> None:
         assert again.runtime.token == served.runtime.token
         assert again.runtime.mask_key_id == served.runtime.mask_key_id
         assert [r["boot"] for r in again.captures()] == [boot]
+
+
+def test_who_was_heard_of_is_noted_and_the_app_itself(tmp_path: Path) -> None:
+    sidecar, said = "ab" * 16, presence.encode(Presence(form="hosts", mode="observe"))
+    with serving(tmp_path) as served:
+        asked = {HEADER_SIDECAR: sidecar, HEADER_PRESENCE: said}
+        served.client.get("/api/v1/profiles", headers=asked)
+        served.client.get("/api/v1/report")  # is up to date
+        found = {row.boot: row for row in served.runtime.store.boots()}
+        assert (found[sidecar].said.form, found[sidecar].left) == ("hosts", False)
+        own = served.runtime.boot
+        assert (found[own].said.form, found[own].left) == ("app", False)
+        assert found[own].heard_ns >= found[own].said.began_ns > 0
+        served.client.get("/api/v1/profiles", headers=asked | {HEADER_LEAVING: "1"})
+    with serving(tmp_path) as again:
+        found = {row.boot: row for row in again.runtime.store.boots()}
+        assert found[sidecar].left and found[own].left
 
 
 def test_records_that_wait_are_written_at_the_end(tmp_path: Path) -> None:

@@ -47,6 +47,12 @@ def api_of(app: App, **more: Any) -> AppApi:
     return AppApi(f"{scheme}://127.0.0.1:{app.port}", lambda: "the-token", **more)
 
 
+def test_what_is_said_about_itself_goes_with_every_request(app: App) -> None:
+    with closing(api_of(app, about=lambda: {"telemock-presence": "{}"})) as api:
+        assert ask(api) == ask(api) == 200
+    assert app.presence == [b"{}", b"{}"]
+
+
 def test_only_what_the_certificates_vouch_for_is_spoken_to(tmp_path: Path) -> None:
     ca, context = authority(tmp_path)
     app = App(bundle_of(), context)

@@ -1,9 +1,11 @@
 """The final report says what it was made from, and nothing in it is markup."""
 
-from app.analysis.final_report import LOG_FILES, ONLY_REQUESTS, Summary, markdown
+from app.analysis.final_report import LOG_FILES, Summary, markdown
+from app.analysis.summarize import ONLY_REQUESTS
 from app.analysis.tally import Tally
 from app.report import show
 from app.report.build import build
+from app.version import VERSION
 from tests.records import exchange
 from tests.unit.app.analysis.test_rows import of_lines
 from tests.unit.app.analysis.test_tally import entry
@@ -12,21 +14,22 @@ from tests.unit.app.analysis.test_tally import entry
 def test_it_is_the_report_with_what_log_files_add() -> None:
     counts = Tally()
     counts.add(entry())
-    report = build(of_lines([exchange(1)]))
+    report = build(of_lines([exchange(1)]), gaps=[ONLY_REQUESTS])
     summary = Summary(
         generated_at="2026-09-22T00:00:00Z", source=LOG_FILES, report=report,
         log=counts.summary(["telemetry_requests.log"]),
     )  # fmt: skip
     shown = markdown(summary)
     assert shown.startswith(
-        "# Telemetry report\n\nMade 2026-09-22T00:00:00Z from log files: 1 captures.\n"
-        + ONLY_REQUESTS
+        f"# Telemetry report\n\nMade 2026-09-22T00:00:00Z by telemock {VERSION} from log files: "
+        "1 captures, from 2026-09-21T14:13:20Z to 2026-09-21T14:13:20Z. Times are UTC.\n\n"
+        "## Coverage\n\n- not complete: log files hold requests only"
     )
     assert show.markdown(report) in shown
     assert "1 requests in 1 files; 0 lines could not be read." in shown
     assert "## Response times" in shown and "| node | 1 |" in shown
     stored = markdown(Summary(generated_at="", source="/data/store.sqlite", report=report))
-    assert ONLY_REQUESTS not in stored and "## Log files" not in stored
+    assert "## Log files" not in stored
 
 
 def test_markdown_is_inert() -> None:

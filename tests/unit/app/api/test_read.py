@@ -36,6 +36,9 @@ def test_pages_show_every_capture_once(served: Served) -> None:
         ({"since": "1790000000000000002"}, [2, 3]),
         ({"until": "2026-09-21T14:13:20.000000Z"}, []),
         ({"kind": "log"}, []),
+        ({"q": "host:*.cribl.io -status:5xx"}, [1]),
+        ({"q": "version>=4.17", "host": "cdn.cribl.io"}, [2]),
+        ({"q": "field:v outcome:answered"}, [1, 2]),
     ],
 )
 def test_filters(served: Served, filters: dict[str, str], found: list[int]) -> None:
@@ -54,6 +57,7 @@ def test_filters(served: Served, filters: dict[str, str], found: list[int]) -> N
     [
         "limit=0", "limit=1001", "limit=x", "cursor=garbage", "status=abc", "kind=x", "action=x",
         "since=yesterday", "until=9999999d9", "order=x", "cursor=newest.1", "since=-1",
+        "q=hots:a", "q=%22",
     ],
 )  # fmt: skip
 def test_a_bad_parameter_is_422(served: Served, query: str) -> None:
@@ -98,7 +102,7 @@ def test_report_and_fields(served: Served) -> None:
     newer = Request(method="GET", host="cdn.cribl.io", query=[("v", "4.17.0"), ("fc.new", "1")])
     post(served, line(1), line(2, product_version="4.17.0", request=newer))
     report = served.client.get("/api/v1/report", params={"profile": "cribl"}).json()
-    assert report["endpoints"][0]["count"] == 2
+    assert report["answered"][0]["count"] == 2
     assert "fc.new" in json.dumps(report["new_fields"])
     fields = served.client.get("/api/v1/fields").json()["items"]
     assert {"query.v", "query.fc.new"} <= {f["path"] for f in fields}

@@ -77,6 +77,8 @@ def test_list_has_every_page_and_heeds_the_limit(telemock: Telemock, store: Sqli
         (["--status", "200"], [1]),
         (["--text", "INDEX"], [1, 2]),
         (["--profile", "none"], []),
+        (["--filter", "-status:2xx kind:exchange"], [2]),
+        (["-q", "version>=4.17", "--method", "POST"], [2]),
         (["--since", "2026-09-21T14:13:21Z"], [2, 3]),
         (["--until", "2026-09-21T14:13:21Z"], [1]),
     ],
@@ -97,6 +99,13 @@ def test_filters(
     done = telemock("captures", "list", "--json", "--order", "oldest", *arguments)
     assert done.code == 0
     assert [json.loads(line)["seq"] for line in done.out.splitlines()] == seqs
+
+
+def test_a_filter_that_makes_no_sense_says_what_would(telemock: Telemock) -> None:
+    done = telemock("captures", "list", "--filter", "hots:a")
+    assert done.code == 2
+    assert "no name 'hots'" in done.err
+    assert "hint: host, profile" in done.err
 
 
 def test_captured_text_cannot_act_on_the_terminal(telemock: Telemock, store: SqliteStore) -> None:

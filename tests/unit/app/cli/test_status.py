@@ -4,15 +4,19 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from app.cli.status import _table
+from app.cli.status import _none, _table
 from app.cluster.kube import KubeApi, path
+from app.inject.gather import OptedIn
 from app.inject.status import judge
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.cli.conftest import Telemock
+from tests.unit.app.inject.test_workloads import workload
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -42,6 +46,7 @@ def test_pods_and_what_is_wrong_with_them(telemock: Telemock, api: KubeApi) -> N
         assert row.split()[:4] == [space, "leader-0", "Pending", "no"]
         assert empty == ""
         assert problems[0].startswith(f"{space}/leader-0: the pod has hostNetwork")
+        assert telemock("status", "--namespace", space, "--check").code == 1
         assert "\x1b" not in done.out and "\\x1b[31m" in problems[1]
         (line,) = telemock("status", "-n", space, "--json").out.splitlines()
         assert json.loads(line)["reasons"] == ["host_network", "\x1b[31m"]
@@ -85,3 +90,65 @@ def test_lost_and_missing_records_have_columns() -> None:
     head, row, *_ = _table([found]).splitlines()
     assert head.split()[-3:] == ["DROPPED", "MISSING", "VERSION"]
     assert row.split()[-3:] == ["3", "79", "1"]
+
+
+@needs_cluster
+def test_a_labelled_namespace_is_not_to_be_labelled_again(telemock: Telemock, api: KubeApi) -> None:
+    with namespace(api, "a1-labelled", {"telemock.io/inject": "enabled"}) as space:
+        done = telemock("status", "-n", space)
+        assert done.code == 1
+        assert f"the namespace {space} has opted in, and no pod runs there" in done.err
+        assert "hint: label" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("space", "asked", "known", "words"),
+    [
+        ("", {"a": True}, True, "namespaces have opted in, and no pod runs there: a"),
+        ("", {"a": False}, True, "no pod in the cluster has opted in\n\nhint: label a namespace"),
+        ("b", {"b": False}, True, "-A looks everywhere"),
+        ("b", {}, False, "may not look at the labels of namespaces"),
+    ],
+)
+def test_what_is_said_when_there_is_no_row(
+    space: str, asked: dict[str, bool], known: bool, words: str
+) -> None:
+    said = _none(space, OptedIn(asked, known))
+    assert words in said
+    assert ("-A looks" in said) is (space == "b" and known)
+
+
+@needs_cluster
+def test_restart_asks_and_does_what_it_says(telemock: Telemock, api: KubeApi) -> None:
+    with namespace(api, "a1-restart") as space:
+        place = path("apis", "apps", "v1", "namespaces", space, "deployments")
+        api.request("POST", place, workload("Deployment", "enabled"))
+        pods = path("api", "v1", "namespaces", space, "pods")
+        wait_for(lambda: bool(list(api.items(pods))), 30)
+        done = telemock("restart", "-n", space)  # nobody answers
+        assert done.code == 1 and "deployment/deployment: its pods have no sidecar" in done.out
+        assert "annotations" not in template(api, place)
+        done = telemock("restart", "-n", space, "--yes")
+        assert done.code == 0 and f"restarted {space} deployment/deployment" in done.out
+        assert "kubectl.kubernetes.io/restartedAt" in template(api, place)["annotations"]
+
+
+def template(api: KubeApi, place: str) -> dict[str, Any]:
+    found: dict[str, Any] = api.get(f"{place}/deployment")["spec"]["template"]["metadata"]
+    return found
+
+
+@needs_cluster
+def test_nothing_to_restart(telemock: Telemock, api: KubeApi) -> None:
+    with namespace(api, "a1-restart") as space:
+        done = telemock("restart", "-n", space)
+        assert done.code == 0 and "nothing to restart" in done.out
+
+
+def test_notes_stand_beside_problems() -> None:
+    pod = {
+        "metadata": {"name": "leader-0", "namespace": "logs"},
+        "spec": {"containers": [{"name": "telemock", "image": "telemock:1"}]},
+    }
+    row = msgspec.structs.replace(judge(pod, None, None), problems=["bad"], notes=["good"])
+    assert _table([row]).endswith("logs/leader-0: bad\nlogs/leader-0: note: good\n")

@@ -14,7 +14,7 @@ from app.contract.record import decode
 from app.contract.settings import SettingError
 from app.run.processes import start_app
 from app.settings import Settings, load
-from app.store import CaptureQuery, Scope, StoreError
+from app.store import CaptureQuery, Scope, StoreError, filter
 from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, SECOND, T0, exchange, incoming, spliced
 
@@ -58,6 +58,8 @@ def test_app_and_store_answer_the_same(filled: Settings) -> None:
         CaptureQuery(order="arrival", text="OTHER", until_ns=T0 + SECOND),
         CaptureQuery(workload="logs/leader-0", action="mock", version="4.16.1-20904e45"),
         CaptureQuery(method="POST"),
+        filter.read('-host:"cdn.cribl.io" outcome:delivered'),
+        filter.read("field:v status:200 version>=4", CaptureQuery(order="oldest")),
     ]
     scope = Scope(profile="cribl", since_ns=T0)
     with connect(filled) as store:

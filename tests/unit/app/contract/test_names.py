@@ -13,7 +13,12 @@ def test_ports_differ() -> None:
 def test_every_header_of_a_request_to_the_mock_is_in_the_list_that_is_stripped() -> None:
     headers = {v for n, v in vars(names).items() if re.fullmatch("HEADER_[A-Z]+", n)}
     answered = {names.HEADER_ERROR, names.HEADER_AGAIN}
-    to_the_api = {names.HEADER_SIDECAR, names.HEADER_LEAVING, names.HEADER_ACCOUNTS}
+    to_the_api = {
+        names.HEADER_SIDECAR,
+        names.HEADER_LEAVING,
+        names.HEADER_ACCOUNTS,
+        names.HEADER_PRESENCE,
+    }
     assert headers - answered - to_the_api == set(names.HEADERS_INTERNAL)
     assert all(h == h.lower() for h in headers)
 

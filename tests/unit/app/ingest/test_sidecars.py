@@ -1,4 +1,6 @@
 from app.auth import Pod
+from app.contract import presence
+from app.contract.presence import Presence
 from app.ingest import sidecars
 from app.ingest.sidecars import LATELY_S, REMEMBERED_S, Counts, Sidecars
 
@@ -59,3 +61,19 @@ def test_in_a_large_fleet_each_is_to_ask_less_often() -> None:
     for number in range(30 * sidecars.QUESTIONS_S):
         known.heard(None, str(number), leaving=False)
     assert known.again_s() == 30
+
+
+def test_what_was_heard_is_taken_once_and_by_boot() -> None:
+    said = presence.encode(Presence(form="hosts", mode="observe"))
+    known = Sidecars()
+    known.heard(A, "ab" * 16, leaving=False, said=said)
+    known.heard(A, "ab" * 16, leaving=True, said=said)
+    known.heard(A, "cd" * 16, leaving=False)
+    known.heard(None, "ef" * 16, leaving=False, said="no JSON")
+    known.heard(A, "not a boot", leaving=False)
+    found = {(h.boot[:2], h.namespace, h.pod, h.left, h.said.form) for h in known.take()}
+    assert found == {
+        ("ab", "logs", "a", True, "hosts"), ("cd", "logs", "a", False, ""),
+        ("ef", "", "", False, ""),
+    }  # fmt: skip
+    assert known.take() == []

@@ -17,6 +17,7 @@ from app.contract import names
 from app.contract.rules import Host, Profile, RuleSet
 from app.inject import Injection, InjectSettings, NamespaceFacts, inject
 from app.inject.manifest import ManifestOutcome, injected
+from app.inject.reasons import reason
 from app.profiles import load_profiles
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -139,6 +140,10 @@ def test_status_says_what_was_done() -> None:
     assert status(done) == {
         "injected": True, "reasons": ["all_without_end"], "redirect": "all", "mode": "observe",
         "version": "1",
+        "said": [
+            "redirect all takes every connection to ports 80 and 443 and costs throughput; set "
+            "telemock.io/all-until to a time at which it ends"
+        ],
     }  # fmt: skip
 
 
@@ -153,6 +158,7 @@ def test_status_of_a_pod_that_was_left_alone_is_replaced() -> None:
     before = inject(pod(hostNetwork=True), settings()).pod
     assert json.loads(before["metadata"]["annotations"][names.ANNOTATION_STATUS]) == {
         "injected": False, "reasons": ["host_network"], "redirect": "", "mode": "", "version": "1",
+        "said": [reason("host_network").sentence],
     }  # fmt: skip
     del before["spec"]["hostNetwork"]
     assert status(inject(before, settings()))["injected"] is True

@@ -10,6 +10,7 @@ from app.contract.dummies import NETWORKS
 from app.contract.rules import Host, Profile, RuleSet
 from app.inject import Injection, NamespaceFacts, inject
 from app.inject.reasons import REASONS, of, reason
+from tests.unit.app.inject.test_limits import limit_range, quota
 from tests.unit.app.inject.test_pod import extra, pod, settings, with_meta
 
 DISABLED = {names.LABEL_INJECT: names.INJECT_DISABLED}
@@ -58,6 +59,24 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
     "redirect_value": (annotated(redirect="x"), "is 'x', expected auto, hosts, loopback or all"),
     "trust_value": (annotated(trust="java"), "names 'java', expected node, deno, python,"),
     "all_until_value": (annotated(all_until="soon"), "is 'soon', expected a time such as"),
+    "resources_value": (annotated(resources="2"), "is '2', expected a JSON object with"),
+    "unknown_name": (
+        annotated(mod="observe"), "telemock.io/mod means nothing; did you mean telemock.io/mode"
+    ),
+    "limit_range": (
+        lambda: inject(
+            pod(), settings(), NamespaceFacts(limit_ranges=[limit_range(min={"memory": "40Mi"})])
+        ),
+        "the LimitRange range wants of a container at least 40Mi of memory, and container",
+    ),
+    "quota": (
+        lambda: inject(pod(), settings(), NamespaceFacts(quotas=[quota(limits_memory="1Mi")])),
+        "the ResourceQuota quota wants a memory limit of every container, and container app",
+    ),
+    "bounds_unknown": (
+        lambda: inject(pod(), settings(), NamespaceFacts(unknown="403 from the API")),
+        "is not known: 403 from the API",
+    ),
     "no_dummy_range": (
         lambda: inject(
             pod(dnsConfig={"nameservers": ["192.0.2.53"]}),

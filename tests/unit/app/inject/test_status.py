@@ -3,24 +3,33 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from addon.app_client.client import TROUBLES
-from app.cluster.kube import MERGE_PATCH, KubeApi, path
-from app.contract.rules import RuleSet
+from app.contract.rules import Host, Profile, RuleSet
 from app.inject import InjectSettings, NamespaceFacts, inject
 from app.inject.reasons import REASONS
-from app.inject.status import AppView, PodStatus, SidecarCounters, counters, gather, judge, watched
+from app.inject.sentences import SENTENCES
+from app.inject.status import (
+    AppView,
+    Around,
+    PodStatus,
+    SidecarCounters,
+    judge,
+    judge_unmade,
+    watched,
+)
+from app.inject.workloads import Controller, Unmade
 from app.profiles import load_profiles
-from app.report.build import build
-from app.run.processes import RunningSidecar, start_app, start_sidecar
+from app.report.build import Missing, build
 from app.store.sqlite.store import SqliteStore
-from tests.cluster import cluster, namespace, needs_cluster
 from tests.records import exchange, incoming
-from tests.relay import needs_image, relay
+from tests.unit.app.store.memory import MemoryStore
 
 PROFILE = Path(__file__).parents[3] / "profile.yaml"
 CRIBL = load_profiles(["cribl"])
@@ -77,7 +86,7 @@ def test_injected_and_seen(seen: AppView) -> None:
         trouble="",
         restarts=0,
         stale_hosts=[],
-        problems=[],
+        problems=["1 of its records never arrived: they are lost, or still in the pod"],
     )
     assert found.version
 
@@ -170,7 +179,8 @@ def test_why_a_pod_is_not_injected() -> None:
     pod = made(labels={"telemock.io/inject": "yes"})
     found = judge(pod, None, None)
     assert (found.injected, found.reasons) == (False, ["label_value"])
-    assert found.problems[0].startswith("the label telemock.io/inject is …, expected")
+    (problem,) = found.problems
+    assert problem == "the label telemock.io/inject is 'yes', expected enabled or disabled"
     del pod["metadata"]["annotations"]
     assert "no injector saw this pod" in judge(pod, None, None).problems[0]
 
@@ -216,87 +226,218 @@ def test_who_is_watched() -> None:
     assert found == ["labelled", "annotated", "of-the-namespace", "leader-0"]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "<html>", "telemock_spool_records 1.2.3", "go_goroutines 7\n"]
+def test_a_pod_of_an_older_injector_is_told_without_its_value() -> None:
+    pod = made(labels={"telemock.io/inject": "yes"})
+    told = json.loads(pod["metadata"]["annotations"]["telemock.io/status"])
+    del told["said"]
+    pod["metadata"]["annotations"]["telemock.io/status"] = json.dumps(told)
+    (problem,) = judge(pod, None, None).problems
+    assert problem.startswith("the label telemock.io/inject is (its injector did not keep what)")
+
+
+def test_what_only_has_to_be_known_is_a_note() -> None:
+    proxied = made()
+    proxied["metadata"]["annotations"]["telemock.io/status"] = json.dumps(
+        {"injected": True, "reasons": ["proxied", "own_ca"], "said": ["a proxy", "a certificate"]}
+    )
+    found = judge(proxied, None, None)
+    assert (found.notes, found.problems) == (["a proxy"], ["a certificate"])
+
+
+def test_pods_of_official_charts_are_not_called_older(seen: AppView) -> None:
+    """Their hosts stand in a file that an init container writes, not in hostAliases."""
+    pod = made()
+    del pod["spec"]["hostAliases"]
+    assert judge(pod, seen, None).stale_hosts == []
+
+
+with TemporaryDirectory() as _directory:
+    EMPTY = build(MemoryStore(Path(_directory)))
+LACK = Missing(
+    boot="ab" * 16, namespace="logs", pod="leader-0", node="", count=20, missing=7, last_seen=""
 )
-def test_what_is_no_sidecars_metrics(text: str) -> None:
-    assert counters(text) is None
+LACKING = replace(EMPTY, missing=[LACK])
+ONE_HOST = Profile("one", "One", (Host("one.example"),), ())
+
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB{}\n-----END CERTIFICATE-----\n"
+DEPLOYED = {"kind": "ReplicaSet", "name": "web-5d8f9c"}
 
 
-@pytest.fixture
-def sidecar(tmp_path: Path) -> Iterator[RunningSidecar]:
-    data, logs = tmp_path / "data", tmp_path / "logs"
-    app = start_app(data, logs)
-    try:
-        started = start_sidecar(data, logs, app.url, environ={"TELEMOCK_HEALTH_HOST": "0.0.0.0"})
-        yield started
-        started.child.stop()
-    finally:
-        if app.child is not None:
-            app.child.stop()
+def trusting(*authorities: str) -> dict[str, Any]:
+    pod = made(ownerReferences=[DEPLOYED])
+    given = {"name": "TELEMOCK_API_CA_PEM", "value": "".join(map(AUTHORITY.format, authorities))}
+    pod["spec"]["initContainers"][0]["env"].append(given)
+    return pod
 
 
-def test_counters_of_a_real_sidecar(sidecar: RunningSidecar) -> None:
-    text = httpx.get(f"{sidecar.health}/metrics", trust_env=False).text
-    found = counters(text)
-    assert found is not None and found[:2] == (0, 0)
-    more = (
-        'telemock_tls_client_rejected_total{host="a b"} 2.0\n'
-        'telemock_tls_client_rejected_total{host=""} 3.0\n'
-        'telemock_capture_dropped_total{telemock_reason="spool_full"} 1e+03\n'
+def waiting(container: str, reason: str, message: str = "", last: str = "") -> dict[str, Any]:
+    ended = {"terminated": {"exitCode": 2, "message": last}} if last else {}
+    told = {"waiting": {"reason": reason, "message": message}}
+    return state(made(), container, state=told, lastState=ended)
+
+
+def unscheduled() -> dict[str, Any]:
+    pod = made()
+    pod["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "False", "message": "0/3 nodes: Insufficient memory."}
+    ]
+    return pod
+
+
+def evicted() -> dict[str, Any]:
+    pod = made()
+    pod["status"] |= {"reason": "Evicted", "message": "Usage of EmptyDir exceeds the limit"}
+    return pod
+
+
+def unseen() -> dict[str, Any]:
+    pod = made(ownerReferences=[DEPLOYED])
+    del pod["spec"]["initContainers"], pod["metadata"]["annotations"]
+    return pod
+
+
+RESTART = "restart it: kubectl -n logs rollout restart deployment/web"
+LOGS = "kubectl -n logs logs leader-0 -c telemock"
+# Sentence -> what causes it, and the whole of what is said.
+CAUSED: dict[str, tuple[Any, str]] = {
+    "unseen": (
+        lambda: judge(unseen(), None, None),
+        "no injector saw this pod: it is older than the opt-in, or no injector answered when it "
+        f"started; {RESTART}",
+    ),
+    "not_made": (
+        lambda: judge_unmade(
+            Unmade(Controller("logs", "ReplicaSet", "web-1"), "exceeded quota: small")
+        ),
+        "its pods cannot be made: exceeded quota: small",
+    ),
+    "unscheduled": (
+        lambda: judge(unscheduled(), None, None),
+        "no node takes it: 0/3 nodes: Insufficient memory.",
+    ),
+    "evicted": (
+        lambda: judge(evicted(), None, None),
+        "the node evicted it: Usage of EmptyDir exceeds the limit",
+    ),
+    "image": (
+        lambda: judge(waiting("telemock", "ImagePullBackOff", "not found"), None, None),
+        "the node cannot get the image telemock-sidecar:1.2.3 of the container telemock: "
+        "ImagePullBackOff not found; push it to where the node looks, or give the pod "
+        "imagePullSecrets of its namespace",
+    ),
+    "container": (
+        lambda: judge(waiting("telemock", "CrashLoopBackOff", "", "17490 is taken"), None, None),
+        "the container telemock does not start: 17490 is taken",
+    ),
+    "redirect_failed": (
+        lambda: judge(
+            waiting("telemock-redirect", "CrashLoopBackOff", "", "nft: not permitted"), None, None
+        ),
+        "the redirect failed: nft: not permitted",
+    ),
+    "port_in_use": (
+        lambda: judge(
+            made("loopback"),
+            None,
+            None,
+            Around(failed={"web": "starting\nError: listen EADDRINUSE: :::443\n  at x"}),
+        ),
+        "the container web cannot listen: Error: listen EADDRINUSE: :::443; redirect loopback has "
+        "the ports 80 and 443 of loopback addresses: use telemock.io/redirect: hosts, or declare "
+        "the port in the container, so that the pod is left alone",
+    ),
+    "restarts": (
+        lambda: judge(made(), None, SidecarCounters(0, 0, 0, 2)),
+        f"its sidecar ended 2 times unasked and was started again: {LOGS}",
+    ),
+    "stale_hosts": (
+        lambda: judge(
+            made(rules=RuleSet((ONE_HOST,), ""), ownerReferences=[DEPLOYED]),
+            AppView(EMPTY, CRIBL),
+            None,
+        ),
+        "the profiles name hosts that this pod was made without, and does not redirect: "
+        f"cdn.cribl.io; {RESTART}",
+    ),
+    "refused": (
+        lambda: judge(made(), None, SidecarCounters(3, 0, 0)),
+        "clients refused the sidecar's certificate 3 times, and what they sent is not seen: the "
+        "annotation telemock.io/trust adds what their runtime needs",
+    ),
+    "missing": (
+        lambda: judge(made(), AppView(LACKING, CRIBL), None),
+        "7 of its records never arrived: they are lost, or still in the pod",
+    ),
+    "dropped": (
+        lambda: judge(made(), None, SidecarCounters(0, 4, 0)),
+        f"its sidecar lost 4 records: {LOGS}",
+    ),
+    "old_authority": (
+        lambda: judge(trusting("a", "b"), None, None, Around(AUTHORITY.format("c"))),
+        "it trusts an authority that the app no longer shows: its records will not be delivered; "
+        f"{RESTART}",
+    ),
+    "unreachable": (
+        lambda: judge(made(), None, SidecarCounters(0, 0, 9, 0, "unreachable")),
+        "its sidecar cannot reach the app, and holds 9 records",
+    ),
+    "distrusted": (
+        lambda: judge(
+            trusting("a"), None, SidecarCounters(0, 0, 9, 0, "distrusted"),
+            Around(AUTHORITY.format("c")),
+        ),
+        "its sidecar does not trust the app's certificate, and holds 9 records: the app had "
+        f"another authority when the pod was injected; {RESTART}",
+    ),
+    "unauthorized": (
+        lambda: judge(made(), None, SidecarCounters(0, 0, 9, 0, "unauthorized")),
+        "the app does not accept its sidecar's token, and 9 records wait: the app's log says why",
+    ),
+    "full": (
+        lambda: judge(made(), None, SidecarCounters(0, 0, 9, 0, "full")),
+        "the app's disk is full, and 9 records wait in the pod",
+    ),
+    "error": (
+        lambda: judge(made(), None, SidecarCounters(0, 0, 9, 0, "error")),
+        "the app does not take what its sidecar sends, and 9 records wait: the app's log says why",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("id", SENTENCES)
+def test_each_sentence_is_caused_once(id: str) -> None:
+    cause, said = CAUSED[id]
+    assert cause().problems == [said]
+
+
+@pytest.mark.parametrize("id", SENTENCES)
+def test_none_is_said_without_its_cause(id: str) -> None:
+    well = state(made(), "telemock-redirect", state={"terminated": {"exitCode": 0}})
+    state(well, "telemock", state={"running": {}}, restartCount=0)
+    found = judge(well, AppView(EMPTY, CRIBL), SidecarCounters(0, 0, 5), Around("", {}))
+    assert (found.problems, found.notes) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "another"),
+    [(["a"], ["a"], False), (["a", "b"], ["b"], False), (["b"], ["a", "b"], False),
+     (["a"], ["b"], True), ([], ["b"], False), (["a"], [], False)],
+)  # fmt: skip
+def test_one_common_authority_is_enough(own: list[str], theirs: list[str], another: bool) -> None:
+    around = Around("".join(map(AUTHORITY.format, theirs)))
+    assert bool(judge(trusting(*own), None, None, around).problems) is another
+
+
+def test_records_that_are_lost_for_good_say_why() -> None:
+    lost = msgspec.structs.replace(LACK, lost={"spool_full": 2, "stopped": 1})
+    (problem,) = judge(made(), AppView(replace(EMPTY, missing=[lost]), CRIBL), None).problems
+    assert problem == (
+        "7 of its records never arrived: 3 are lost (spool_full 2, stopped 1), the others may "
+        "still be in the pod"
     )
-    assert counters(text + more) == (5, 1000, found.waiting, 0, "")
-    more += (
-        "telemock_sidecar_restarts_total 2.0\n"
-        'telemock_app_trouble{telemock_outcome="full"} 0.0\n'
-        'telemock_app_trouble{telemock_outcome="distrusted"} 1.0\n'
-    )
-    told = counters(text.replace("telemock_app_trouble{", "other{") + more)
-    assert told == (5, 1000, found.waiting, 2, "distrusted")
 
 
-@pytest.fixture(scope="module")
-def api() -> Iterator[KubeApi]:
-    with cluster() as api:
-        yield api
-
-
-@needs_cluster
-def test_pods_of_a_real_namespace(api: KubeApi) -> None:
-    with namespace(api, "a1-status") as space:
-        pods = path("api", "v1", "namespaces", space, "pods")
-        pod = made("loopback")
-        pod["metadata"]["namespace"] = space
-        pod["spec"]["nodeSelector"] = {"telemock.test/no": "node"}
-        api.request("POST", pods, pod)
-        old = {
-            "metadata": {"name": "old"},
-            "spec": {"nodeSelector": {"a": "b"}, "containers": [{"name": "a", "image": "a:1"}]},
-        }
-        api.request("POST", pods, old)
-        assert [row.pod for row in gather(api, space, None)] == ["leader-0"]
-        # Only now: another release in this cluster may have a webhook for the label.
-        labels = {"metadata": {"labels": {"telemock.io/inject": "enabled"}}}
-        place = path("api", "v1", "namespaces", space)
-        api.request("PATCH", place, labels, content_type=MERGE_PATCH)
-        found = {row.pod: row for row in gather(api, space, None)}
-        assert {name: row.injected for name, row in found.items()} == {
-            "leader-0": True,
-            "old": False,
-        }
-        everywhere = {(row.namespace, row.pod) for row in gather(api, "", None)}
-        assert {(space, "leader-0"), (space, "old")} <= everywhere
-
-
-@needs_image
-def test_the_sidecar_is_asked_through_the_api_server(api: KubeApi, sidecar: RunningSidecar) -> None:
-    port = httpx.URL(sidecar.health).port
-    assert port
-    with namespace(api, "a1-asked") as space:
-        relay(api, space, "leader-0", {}, {17490: port}, container="telemock")
-        (found,) = gather(api, space, None)
-        assert (found.injected, found.refused, found.dropped) == (True, 0, 0)
-        assert found.waiting is not None
-        sidecar.child.stop()
-        (found,) = gather(api, space, None)
-        assert (found.injected, found.refused, found.dropped) == (True, None, None)
+def test_what_another_container_waits_for_is_not_ours() -> None:
+    pod = waiting("cribl", "ImagePullBackOff", "not found")
+    assert judge(pod, None, None).problems == []
+    assert judge(waiting("telemock", "PodInitializing"), None, None).problems == []

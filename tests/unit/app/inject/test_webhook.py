@@ -12,6 +12,7 @@ import pytest
 
 from app.cluster import kube
 from app.inject import InjectSettings, patch
+from app.inject.bounds import NamespaceBounds
 from app.inject.events import Events
 from app.inject.namespaces import Namespaces
 from app.inject.webhook import ReviewError, Webhook
@@ -29,6 +30,8 @@ SETTINGS = InjectSettings(
 ANSWERS = {
     "/api/v1/namespaces/ns": (200, {"metadata": {"labels": {}}}),
     "/api/v1/namespaces/ns/events": (201, {}),
+    "/api/v1/namespaces/ns/limitranges": (200, {"items": []}),
+    "/api/v1/namespaces/ns/resourcequotas": (200, {"items": []}),
 }
 
 
@@ -115,7 +118,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
                 metrics = Metrics("injector")
                 events = Events(api, metrics, "pod-1")
                 task = asyncio.create_task(events.running())
-                webhook = Webhook(settings, Namespaces(api), events, metrics)
+                webhook = Webhook(settings, Namespaces(api), NamespaceBounds(api), events, metrics)
                 await asyncio.sleep(0)
                 yield Running(webhook, metrics, seen)
                 task.cancel()
@@ -201,6 +204,8 @@ async def test_namespace_decides_on_the_redirect(running: Any) -> None:
             200,
             {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}},
         )
+        for kind in ("limitranges", "resourcequotas"):
+            ask.seen.answers[f"/api/v1/namespaces/strict/{kind}"] = 200, {"items": []}
         assert (await ask(pod())).status["redirect"] == "hosts"
         assert (await ask(pod(), namespace="strict")).status["redirect"] == "loopback"
         # The API server away, and nothing known of the namespace: it is admitted all the same.
@@ -280,3 +285,36 @@ def test_applied_is_the_inverse_of_patch() -> None:
     before = {"a": [1, 2], "b/c": {"d~": 1}}
     after = {"a": [0, 1, 2], "b/c": {"d~": 2}, "e": 1}
     assert applied(before, patch(before, after)) == after
+
+
+async def test_a_quota_that_has_no_room_leaves_the_pod_alone(running: Any) -> None:
+    async with running() as ask:
+        full = {"metadata": {"name": "small"}, "spec": {"hard": {"requests.memory": "80Mi"}}}
+        ask.seen.answers["/api/v1/namespaces/ns/resourcequotas"] = 200, {"items": [full]}
+        given = pod()
+        given["spec"]["containers"][0]["resources"] = {"limits": {"memory": "10Mi"}}
+        found = await ask(given)
+        assert found.status["reasons"] == ["quota"]
+        (warning,) = found.response["warnings"]
+        assert "small has 80Mi of requests.memory left" in warning
+
+
+async def test_pods_at_the_same_time_share_what_a_quota_has_left(running: Any) -> None:
+    """The quota shows the first one only later; the second must not be refused for it."""
+    async with running() as ask:
+        quota = {"metadata": {"name": "small"}, "spec": {"hard": {"requests.memory": "180Mi"}}}
+        ask.seen.answers["/api/v1/namespaces/ns/resourcequotas"] = 200, {"items": [quota]}
+        given = pod()
+        own = {"requests": {"memory": "10Mi"}, "limits": {"memory": "10Mi"}}
+        given["spec"]["containers"][0]["resources"] = own
+        assert (await ask(given, dryRun=True)).status["injected"] is True
+        assert (await ask(given)).status["injected"] is True
+        assert (await ask(given)).status["reasons"] == ["quota"]
+
+
+async def test_bounds_that_cannot_be_read_leave_the_pod_alone(running: Any) -> None:
+    async with running() as ask:
+        ask.seen.answers["/api/v1/namespaces/ns/limitranges"] = 403, {"message": "may not list"}
+        found = await ask(pod())
+        assert found.status["reasons"] == ["bounds_unknown"]
+        assert "may not list" in found.response["warnings"][0]

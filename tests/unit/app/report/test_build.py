@@ -11,8 +11,8 @@ from tests.records import HOUR, T0, exchange, incoming
 def test_every_part(store: Store) -> None:
     report = build(store, dropped={"spool_full": 3})
     assert report.count == 8
-    assert {(e.action, e.count) for e in report.endpoints} == {("mock", 3), ("block", 1)}
-    (mock,) = [e for e in report.endpoints if e.action == "mock"]
+    (mock,) = report.answered
+    assert (mock.action, mock.count, mock.outcome) == ("mock", 3, "answered")
     assert (mock.statuses, mock.answered_by, mock.mean_ms) == ({"200": 2, "503": 1}, "app", 2.5)
     assert (mock.first_seen, mock.last_seen) == ("2026-09-21T14:13:20Z", "2026-09-21T15:13:20Z")
     assert [v.version for v in report.versions][-1] == "4.17.0"
@@ -20,11 +20,16 @@ def test_every_part(store: Store) -> None:
     assert (change.version, change.previous) == ("4.17.0", "4.16.1-20904e45")
     assert [f.path for f in change.new] == ["query.fc.new"]
     assert [f.path for f in change.gone] == ["query.ib"]
-    assert {(p.host, p.bytes_in) for p in report.passed} == {
-        ("cdn.cribl.io", 29), ("evil\x1b[2J|<img src=x>.example", 2_000),
+    assert {(p.host, p.outcome, p.bytes_in) for p in report.delivered} == {
+        ("cdn.cribl.io", "passed", 29), ("evil\x1b[2J|<img src=x>.example", "relayed", 2_000),
     }  # fmt: skip
-    assert [e.host for e in report.rejected] == ["cdn.cribl.io"]
-    assert [e.reason for e in report.failures] == ["upstream_unreachable"]
+    assert [(e.action, e.outcome) for e in report.refused] == [("block", "refused")]
+    assert {(e.outcome, e.reason) for e in report.failed} == {
+        ("certificate_refused", "client_refused_certificate"),
+        ("not_delivered", "upstream_unreachable"),
+    }  # fmt: skip
+    parts = (report.answered, report.delivered, report.refused, report.failed)
+    assert sum(e.count for part in parts for e in part) == report.count
     assert [(m.count, m.missing) for m in report.missing] == [(9, 1)]
     assert {(w.pod, tuple(w.versions)) for w in report.workloads} >= {
         ("leader-1", ("4.17.0",)), ("leader-0", ("4.16.1-20904e45",)),
@@ -66,9 +71,9 @@ def test_scope(store: Store) -> None:
     early = build(store, until_ns=T0 + HOUR)
     assert (early.count, early.new_fields) == (7, [])
     none = build(store, profile="other")
-    assert (none.count, none.endpoints, none.new_fields) == (0, [], [])
+    assert (none.count, none.answered, none.new_fields) == (0, [], [])
 
 
 def test_clock_out_of_range(store: Store) -> None:
     store.write(incoming(exchange(11, time_ns=2**63 - 1)))
-    assert max(e.last_seen for e in build(store).endpoints) == "2262-04-11T23:47:16Z"
+    assert max(e.last_seen for e in build(store).answered) == "2262-04-11T23:47:16Z"

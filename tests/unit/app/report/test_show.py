@@ -14,7 +14,7 @@ from tests.records import BOOT, OTHER_BOOT, exchange, incoming
 def test_text_says_all_and_carries_no_escape(store: Store) -> None:
     shown = text(build(store, dropped={"spool_full": 3}))
     for part in ("cdn.cribl.io", "4.17.0", "query.fc.new", "gone", "leader-1", "(not opened)",
-                 "refused our certificate", REASONS["upstream_unreachable"],
+                 "did not accept the sidecar's certificate", REASONS["upstream_unreachable"],
                  REASONS["spool_full"], "missing"):  # fmt: skip
         assert part in shown
     assert "\x1b" not in shown and r"evil\x1b[2J" in shown
@@ -36,10 +36,10 @@ def test_why_records_are_missing(store: Store) -> None:
 
 def test_markdown_is_inert(store: Store) -> None:
     shown = markdown(build(store))
-    assert "## What left\n\n| host |" in shown
+    assert "## Answered here\n\n| host |" in shown
     assert "<img" not in shown and "\x1b" not in shown
     (line,) = [line for line in shown.splitlines() if "evil" in line]
-    assert line.replace("\\|", "").count("|") == 7
+    assert line.replace("\\|", "").count("|") == 8
 
 
 def test_empty(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from app import store
 from app.contract.account import Account
-from app.store import facts
+from app.contract.presence import Presence
+from app.store import facts, filter
 from app.store.facts import Route, Sender, Sum, Sums, Traffic, add_to
 from app.store.inventory import Field
 
@@ -34,6 +37,9 @@ class Boot:
     who: tuple[str, str, str]  # namespace, pod, node
     first_ns: int = field(default_factory=time.time_ns)
     last_ns: int = 0
+    heard_ns: int = 0
+    left: bool = False
+    said: Presence = field(default_factory=Presence)
     numbers: set[int] = field(default_factory=set)
 
 
@@ -44,6 +50,7 @@ class Directory:
     boots: dict[str, Boot] = field(default_factory=dict)
     traffic: dict[Traffic, Sum] = field(default_factory=dict)
     senders: dict[Sender, Sum] = field(default_factory=dict)
+    notes: dict[tuple[Route, store.Note], Sum] = field(default_factory=dict)
     requests: dict[tuple[Route, str], Sum] = field(default_factory=dict)
     fields: dict[tuple[Route, str, Field], Sum] = field(default_factory=dict)
     names: set[tuple[object, ...]] = field(default_factory=set)  # hosts and fields that were told
@@ -109,6 +116,8 @@ class MemoryStore:
                 new_hosts.append(host)
         for sender, sum in sums.senders().items():
             add_to(held.senders, sender, sum)
+        for of_note, sum in sums.notes().items():
+            add_to(held.notes, of_note, sum)
         for (endpoint, version), observed in sums.observed().items():
             add_to(held.requests, (endpoint, version), observed.sum)
             for name, sum in observed.fields().items():
@@ -128,7 +137,9 @@ class MemoryStore:
             found = sorted(
                 (0 if query.order == "arrival" else c.time_ns, number)
                 for number, c in held.captures.items()
-                if _fits(query, c) and c.facet.status in statuses
+                if _fits(query, c)
+                and c.facet.status in statuses
+                and filter.matcher(query.terms)(c.line)
             )
             if query.order == "newest":
                 found.reverse()
@@ -146,6 +157,24 @@ class MemoryStore:
     def capture(self, id: str) -> bytes | None:
         with self._open() as held:
             return next((c.line for c in held.captures.values() if c.id == id), None)
+
+    def traffic(
+        self, scope: store.Scope, by: Sequence[store.Dimension], hours: int = 0
+    ) -> list[store.TrafficRow]:
+        found: dict[tuple[Any, ...], Sum] = {}
+        with self._open() as held:
+            for key, sum in _within(held.traffic, scope):
+                names = dict(zip(("profile", "host", "method", "route"), key.endpoint, strict=True))
+                values = key._asdict() | names
+                at = key.hour // hours * hours * facts.HOUR if hours else 0
+                add_to(found, (at, *(values[name] for name in by)), sum)
+        return [
+            store.TrafficRow(
+                at_ns=at, by=tuple(names), count=s.count, bytes_out=s.out, first_ns=s.first,
+                last_ns=s.last,
+            )
+            for (at, *names), s in sorted(found.items())
+        ]  # fmt: skip
 
     def endpoints(self, scope: store.Scope = store.Scope()) -> list[store.EndpointRow]:  # noqa: B008
         def what(one: tuple[Traffic, Sum]) -> tuple[Any, ...]:
@@ -185,14 +214,15 @@ class MemoryStore:
         found: dict[tuple[str, ...], Sum] = {}
         with self._open() as held:
             for key, sum in _within(held.senders, scope):
-                add_to(found, (key.namespace, key.pod, *key.endpoint[:2], key.version), sum)
+                who = key.namespace, key.pod, *key.endpoint[:2], key.version, key.outcome
+                add_to(found, who, sum)
         return [
             store.SenderRow(
                 namespace=namespace, pod=pod, node=s.node, image=s.image, profile=profile,
-                host=host, version=version, count=s.count, bytes_out=s.out, first_ns=s.first,
-                last_ns=s.last,
+                host=host, version=version, outcome=outcome, count=s.count, bytes_out=s.out,
+                first_ns=s.first, last_ns=s.last,
             )
-            for (namespace, pod, profile, host, version), s in sorted(found.items())
+            for (namespace, pod, profile, host, version, outcome), s in sorted(found.items())
         ]  # fmt: skip
 
     def fields(self, scope: store.Scope = store.Scope()) -> list[store.FieldRow]:  # noqa: B008
@@ -207,6 +237,28 @@ class MemoryStore:
                 if _overlaps(scope, of[0], s)
             ]  # fmt: skip
 
+    def notes(self, scope: store.Scope = store.Scope()) -> list[store.NoteRow]:  # noqa: B008
+        with self._open() as held:
+            return [
+                store.NoteRow(
+                    **dict(zip(("profile", "host", "method", "route"), of, strict=True)),
+                    part=note.part, why=note.why, count=s.count, first_ns=s.first, last_ns=s.last,
+                )
+                for (of, note), s in sorted(held.notes.items())
+                if _overlaps(scope, of[0], s)
+            ]  # fmt: skip
+
+    def heard(self, boots: Sequence[store.Heard]) -> None:
+        with self._open() as held:
+            for one in boots:
+                boot = held.boot(one.boot, one.namespace, one.pod, "")
+                if one.namespace not in ("", boot.who[0]) or one.pod not in ("", boot.who[1]):
+                    continue
+                boot.heard_ns, boot.left = max(boot.heard_ns, one.at_ns), boot.left or one.left
+                if one.said.form:
+                    most = max(boot.said.quic_refused, one.said.quic_refused)
+                    boot.said = msgspec.structs.replace(one.said, quic_refused=most)
+
     def boots(self) -> list[store.BootRow]:
         rows = []
         with self._open() as held:
@@ -217,7 +269,7 @@ class MemoryStore:
                     boot=name, namespace=namespace, pod=pod, node=node, max_seq=most,
                     count=len(boot.numbers), numbered=boot.account.numbered, missing=gone,
                     lost=why, ended=boot.account.ended, first_ns=boot.first_ns,
-                    last_ns=boot.last_ns,
+                    last_ns=boot.last_ns, heard_ns=boot.heard_ns, left=boot.left, said=boot.said,
                 ))  # fmt: skip
         return rows
 

@@ -1,7 +1,8 @@
 """What every store promises of a boot's numbers: part of its suite."""
 
 from app.contract.account import Account
-from app.store import CaptureQuery, Store, Told, Written
+from app.contract.presence import Presence
+from app.store import CaptureQuery, Heard, Store, Told, Written
 from tests.records import BOOT, OTHER_BOOT, exchange, incoming
 
 
@@ -47,6 +48,20 @@ class SequenceSuite:
         assert boot() == (3, 57, {"spool_full": 7, "killed": 50})
         store.write(incoming(exchange(5)))
         assert boot() == (4, 56, {"spool_full": 7, "killed": 49})
+
+    def test_a_boot_is_known_by_having_been_heard_of(self, store: Store) -> None:
+        said = Presence(form="hosts", mode="observe", began_ns=5, quic_refused=2)
+        store.heard([Heard(BOOT, "logs", "leader-0", 100, False, said)])
+        store.write(incoming(exchange(1)))
+        (row,) = store.boots()
+        assert (row.namespace, row.pod, row.count) == ("logs", "leader-0", 1)
+        assert (row.heard_ns, row.left, row.said) == (100, False, said)
+        # Late, without a word, and from another pod: numbers only grow, and are its own.
+        store.heard([Heard(BOOT, "logs", "leader-0", 90, True, Presence())])
+        store.heard([Heard(BOOT, "logs", "other-0", 900, True, Presence(form="all"))])
+        (row,) = store.boots()
+        assert (row.heard_ns, row.left, row.said) == (100, True, said)
+        store.heard([])
 
     def test_a_boot_of_which_no_record_came_is_known_by_its_account(self, store: Store) -> None:
         written = store.write([], [told(BOOT, 100, ended=True), told(OTHER_BOOT, 3, shutdown=3)])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contract.masking.documents import Documents
 from app.contract.masking.fields import SensitiveNames
+from app.contract.masking.opening import Opening
 from app.contract.rules import Sensitive
 
 NAMES = SensitiveNames(
@@ -21,7 +21,7 @@ NAMES = SensitiveNames(
 
 
 def masked(document: str) -> str:
-    return Documents(NAMES, None).json(document.encode()).decode()
+    return Opening(NAMES, None).json(document.encode()).decode()
 
 
 # Only what is masked changes. Each with what it becomes.
@@ -113,7 +113,7 @@ def test_base64_keeps_its_alphabet_and_its_end(end: str, pad: int, url: bool) ->
         text = (base64.urlsafe_b64encode if url else base64.b64encode)(inner.encode()).decode()
         return text if end else text.rstrip("=")
 
-    new = Documents(NAMES, None).nested(coded("xyz"))
+    new = Opening(NAMES, None).nested(coded("xyz"))
     assert new.rstrip("=") == coded("***").rstrip("=") and ("=" in new) <= bool(end)
 
 
@@ -130,7 +130,7 @@ def test_base64_keeps_its_alphabet_and_its_end(end: str, pad: int, url: bool) ->
     ],
 )  # fmt: skip
 def test_a_form(form: str, left: str) -> None:
-    assert Documents(NAMES, None).form(form.encode()).decode() == (left or form)
+    assert Opening(NAMES, None).form(form.encode()).decode() == (left or form)
 
 
 def test_what_lies_deep_is_masked_whole() -> None:

@@ -44,6 +44,7 @@ def test_where_names_stand_is_remembered_within_bounds() -> None:
             (),
             "v\nLIC\nguid\nlic",
             False,
+            (),
         )
         assert of.places("header", ("v", "LIC", "guid", "lic")).at == (2,)
         assert of.places("query", ()) == ((), (), "", False)

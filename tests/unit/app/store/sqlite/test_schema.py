@@ -3,11 +3,13 @@
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 import zstandard
 
+from app.contract.account import Account
 from app.contract.record import encode
-from app.store import CaptureQuery, StoreError, StoreFull
+from app.store import CaptureQuery, Scope, StoreError, StoreFull, Told
 from app.store.sqlite import schema
 from app.store.sqlite.schema import open_reader, open_writer, translated
 from app.store.sqlite.store import SqliteStore
@@ -122,31 +124,58 @@ def test_captures_of_the_first_schema_are_kept(
         store.close()
 
 
-def test_second_schema_gets_its_totals(tmp_path: Path) -> None:
-    """Made by hand: a store of schema 2, as its writer left it."""
+def as_written_by(version: int, path: Path) -> None:
+    """Makes the store at `path` one of this schema, with what that had of its rows."""
+    new = path.with_suffix(".new")
+    path.rename(new)
+    old = sqlite3.connect(path, isolation_level=None)
+    for statements in schema.MIGRATIONS[:version]:
+        old.executescript(statements)
+    old.execute(f"PRAGMA application_id={schema.APPLICATION}")
+    old.execute(f"PRAGMA user_version={version}")
+    old.execute("ATTACH ? AS new", (str(new),))
+
+    def columns(base: str, table: str) -> list[str]:
+        return [row[1] for row in old.execute(f"PRAGMA {base}.table_info({table})")]
+
+    tables = old.execute("SELECT name FROM main.sqlite_schema WHERE type='table'").fetchall()
+    for (table,) in tables:
+        if table.startswith("sqlite_") or not columns("new", table):
+            continue
+        shared = ", ".join(c for c in columns("main", table) if c in columns("new", table))
+        old.execute(f"DELETE FROM main.{table}")  # noqa: S608
+        rows = f"SELECT {shared} FROM new.{table}"  # noqa: S608
+        old.execute(f"INSERT INTO main.{table}({shared}) {rows}")
+    old.close()
+
+
+@pytest.mark.parametrize("version", range(2, schema.VERSION))
+def test_store_of_an_older_version_opens_with_all_it_had(tmp_path: Path, version: int) -> None:
     path = tmp_path / "store.sqlite"
     store = SqliteStore(path)
     pods = ("leader-0", "leader-1", "leader-1")
     for n, pod in enumerate((*pods, *pods)):
         days = n * 20 * 3_600 * 10**9
         store.write(incoming(exchange(n, time_ns=T0 + days, pod=pod, status=200 + n % 2)))
-    told = store.endpoints(), store.versions(), store.senders()
+    store.write([], [Told(Account(boot=BOOT, numbered=9, lost={"shutdown": 1}), "", "")])
+    senders = [msgspec.structs.replace(row, outcome="") for row in store.senders()]
+    told = store.endpoints(), store.versions(), store.fields(), store.stats().records
+    boots = store.boots()
     store.close()
-    made(
-        path,
-        "DROP TABLE traffic_total",
-        "DROP TABLE sender_total",
-        "DROP INDEX traffic_group",
-        "DROP INDEX sender_group",
-        "DROP TABLE form",
-        *(f"ALTER TABLE boot DROP COLUMN {name}" for name in ("numbered", "lost", "ended")),
-        "PRAGMA user_version=2",
-    )
+    as_written_by(version, path)
     store = SqliteStore(path)
     try:
-        assert (store.endpoints(), store.versions(), store.senders()) == told
-        assert sum(row.count for row in told[0]) == sum(row.count for row in told[2]) == 6
+        found = store.endpoints(), store.versions(), store.fields(), store.stats().records
+        assert (found, store.senders()) == (told, senders)
+        assert len(senders) == 2 and sum(row.count for row in senders) == 6
         assert store.stats().schema == schema.VERSION
+        if version >= 5:
+            assert store.boots() == boots
+        store.write(incoming(exchange(20, pod="leader-0")))
+        assert {(row.pod, row.outcome) for row in store.senders()} == {
+            ("leader-0", ""), ("leader-1", ""), ("leader-0", "answered"),
+        }  # fmt: skip
+        assert store.senders(Scope(since_ns=0)) == store.senders()
     finally:
         store.close()
 

@@ -1,11 +1,11 @@
-"""app/contract/encodings.py: what is undone, and how much of it."""
+"""app/contract/decoding/compression.py: what is undone, and how much of it."""
 
 import gzip
 import zlib
 
 import pytest
 
-from app.contract.encodings import undo
+from app.contract.decoding.compression import undo
 
 TEXT = b"telemetry " * 100
 RAW = zlib.compressobj(wbits=-zlib.MAX_WBITS)

@@ -1,6 +1,6 @@
 """Undoes content encodings within bounds: trusts no size and no ratio that a peer claims.
 
-Used by `app.contract.body`.
+Used by `app.contract.body` for a Content-Encoding, and by `read` for what is compressed inside.
 """
 
 import zlib

@@ -1,0 +1,1 @@
+"""Decoding: turns the bytes of a message into one tree of named values, which all readers read."""

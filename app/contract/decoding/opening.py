@@ -1,0 +1,173 @@
+"""Opens texts and bytes: JSON in a string, base64, percent-encoding, compression, forms, and these
+in each other. Used by `read` and by the carriers, one Opening for a message.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from app.contract.decoding import base64, compressed, compression, form, percent
+from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hits
+from app.contract.decoding.charset import decoded
+from app.contract.decoding.lenient import documents
+from app.contract.decoding.looks import looks
+from app.contract.decoding.tree import Opaque, Opened, Several
+from app.contract.record import BODY_CAP
+
+Inside = tuple[tuple[str, ...], Any]  # the decodings of a text, and the value that they find
+
+BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+# How documents begin in any encoding of Unicode, with what may stand before them.
+_BEGINS = frozenset(
+    b'\t\n\v\f\r\x1c\x1d\x1e\x1f ,{["-0123456789tfnNI\0\xc2\xe1\xe2\xe3\xef\xfe\xff'
+)
+_HEX = re.compile(r"\s*[0-9a-fA-F]+\s*")
+_PADDING = b"= \t\r\n"
+_TEXT = 16  # bytes of text in base64 that cannot be chance
+
+
+class Opening:
+    """Within one message's bounds. `bound` is the one that was met: then all texts stay closed."""
+
+    def __init__(self) -> None:
+        self.left = Left()
+        self.bound = ""
+
+    def met(self, bound: TooMuch) -> None:
+        self.bound = str(bound)
+        hits[self.bound] += 1
+
+    def undo(self, name: str, data: bytes) -> tuple[bytes | None, str]:
+        """The bytes without this compression; or what is wrong with them."""
+        cap = min(BODY_CAP, self.left.bytes)
+        undone = compression.undo(name, data, cap)
+        if undone is not None:
+            self.left.decoded(len(undone[0]))
+            if undone[1]:
+                return undone[0], ""
+            if len(undone[0]) >= cap:
+                hits["bytes"] += 1
+                return None, f"{name}, more than is read"
+        return None, f"{name}, damaged"
+
+    def within(self, node: Any, depth: int = DEPTH) -> Any:
+        """The node, with its texts opened in place."""
+        if isinstance(node, str):
+            return self.text(node, depth)
+        if depth == 0:
+            return node
+        items: Iterable[tuple[Any, Any]] = ()
+        if isinstance(node, dict):
+            items = node.items()
+        elif isinstance(node, list):
+            items = enumerate(node)
+        for key, value in items:
+            if isinstance(value, str):
+                if len(value) > 1 and (new := self.text(value, depth - 1)) is not value:
+                    node[key] = new
+            elif isinstance(value, dict | list):
+                self.within(value, depth - 1)
+        return node
+
+    def text(self, written: str, depth: int = DEPTH) -> Any:
+        """The text, Opened if it holds something."""
+        if self.bound:
+            return written
+        try:
+            inside = self.inside(written, depth)
+        except TooMuch as e:
+            self.met(e)
+            return written
+        return written if inside is None else Opened(written, *inside)
+
+    def value(self, data: bytes, charset: str = "utf-8") -> Any:
+        """The value of a carrier's part: a text, opened, or what it seems."""
+        if not data or not BINARY.search(data):
+            return self.text(decoded(data, charset))
+        try:
+            chain, value = self.of_bytes(data, DEPTH, packed=True) or ((), "")
+        except TooMuch as e:
+            self.met(e)
+            return Opaque(len(data), looks(data))
+        return Opened("", chain, value) if chain else value
+
+    def document(self, data: bytes) -> Any:
+        """The value of a part that is JSON as a rule."""
+        found = documents(data, self.left)
+        return self.within(found) if isinstance(found, dict | list) else self.value(data)
+
+    def inside(self, written: str, depth: int = DEPTH, left: int = CHAIN) -> Inside | None:
+        if left == 0 or depth <= 0:
+            return None
+        begins = written[:1] if written[:1] > " " else written.lstrip("\ufeff \t\r\n")[:1]
+        if begins and begins in '{["\ufeff':
+            found = documents(written, self.left)
+            if isinstance(found, dict | list) and begins != '"':
+                return ("json",), self.within(found, depth - 1)
+            if isinstance(found, str):
+                return _behind("json", self.inside(found, depth - 1, left - 1))
+        if len(written) < base64.SHORTEST:
+            return None
+        data = written.encode("utf-8", "surrogatepass")
+        if (raw := base64.undo(data.rstrip(_PADDING), BODY_CAP)) is not None:
+            name = "hex" if _HEX.fullmatch(written) else "base64"
+            return _behind(name, self.of_bytes(raw, depth, left - 1))
+        if "%" in written and (raw := percent.undo(data, BODY_CAP)) is not None:
+            inner = self.of_bytes(raw, depth, left - 1)
+            if inner is not None and inner[0]:
+                return _behind("percent", inner)
+        if "&" in written and form.is_form(written):
+            return ("form",), self.within(self.fields(data), depth - 1)
+        return None
+
+    def of_bytes(
+        self, data: bytes, depth: int, left: int = CHAIN, *, packed: bool = False
+    ) -> Inside | None:
+        """The same for what a text was encoded to, or for what was `packed`: of that all is
+        said."""
+        if left == 0 or not data:
+            return None
+        if name := compressed.named(data):
+            undone, wrong = self.undo(name, data)
+            if undone is not None:
+                return _behind(name, self.of_bytes(undone, depth, left - 1, packed=True))
+            if name != "deflate":
+                return (), Opaque(len(data), wrong)
+        if data[0] in _BEGINS:
+            found = documents(data, self.left)
+            if isinstance(found, dict | list):
+                return ("json",), self.within(found, depth - 1)
+        try:
+            written = "" if BINARY.search(data) else data.decode()
+        except UnicodeDecodeError:
+            written = ""
+        if not written:
+            seems = looks(data)
+            return ((), Opaque(len(data), seems)) if packed or seems == "encrypted" else None
+        inner = self.inside(written, depth, left - 1)
+        if inner is None and (packed or len(data) >= _TEXT):
+            return (), written
+        return inner
+
+    def fields(self, data: bytes, charset: str = "utf-8") -> dict[str, Any]:
+        """The fields of a form."""
+        self.left.documents(data.count(b"&"))
+        return gathered((name, form.plain(data[start:end], charset))
+                        for name, start, end in form.split(data) or ())  # fmt: skip
+
+
+def gathered(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Values by name; Several where a name is repeated."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in found:
+            found[name] = value
+        elif isinstance(found[name], Several):
+            found[name].append(value)
+        else:
+            found[name] = Several((found[name], value))
+    return found
+
+
+def _behind(name: str, inner: Inside | None) -> Inside | None:
+    return None if inner is None else ((name, *inner[0]), inner[1])

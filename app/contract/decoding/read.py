@@ -1,0 +1,229 @@
+"""Reads a message once: from bytes and a content type to a tree of named values.
+
+Trusts no size, ratio or type that a peer claims: `bounds` hold for every message. Whatever is read
+differently by others is in the tree too, so that no server reads a value that is not judged here.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from app.contract import body as bodies
+from app.contract.decoding import compressed, form
+from app.contract.decoding.bounds import CHAIN, TooMuch
+from app.contract.decoding.carriers import CARRIERS, is_plain_multipart, named_by
+from app.contract.decoding.charset import decoded
+from app.contract.decoding.lenient import NOT_JSON, documents
+from app.contract.decoding.looks import looks
+from app.contract.decoding.messages import is_named
+from app.contract.decoding.opening import BINARY, Opening
+from app.contract.decoding.tree import THEN, UNREADABLE, Opaque, Opened, Several
+from app.contract.record import Body
+
+ENCODINGS = ("gzip", "zstd", "deflate", "br", "base64", "hex", "percent")
+_FORMATS = ("json", "ndjson", "form")
+_NDJSON = (
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/jsonlines",
+    "application/x-json-stream",
+)
+_CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
+_CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
+# Not text, or text that may hold fields in an unknown form: JSON needs one of these characters, and
+# an encoded form has none of them bare.
+_ODD_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd{\[]")
+
+
+class Content(NamedTuple):
+    """The content of a body. `chain` are the decodings of the whole; `sure`: no server reads fields
+    that are not in `value`; `bound`: what was met, so that texts stayed unread."""
+
+    value: Any = None
+    chain: tuple[str, ...] = ()
+    sure: bool = True
+    bound: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """The end of the body's name: its format alone goes without saying."""
+        plain = len(self.chain) == 1 and self.chain[0] not in ENCODINGS
+        return "" if plain or not self.chain else THEN + THEN.join(self.chain)
+
+    @property
+    def documents(self) -> list[Any]:
+        if self.value is None or isinstance(self.value, Opaque):
+            return []
+        return list(self.value) if isinstance(self.value, Several) else [self.value]
+
+
+_NOTHING = Content()
+
+
+def read(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> Content:
+    """Reads a kept body. A rule's `decoders` override the content type."""
+    if body is None or not body.size:
+        return _NOTHING
+    data = bodies.content(body)
+    if body.withheld or body.truncated:
+        why = body.withheld and "withheld"
+        return Content(Opaque(body.size, why or f"{looks_cut(data, content_type)}cut"), sure=False)
+    return decode(data, content_type, decoders)
+
+
+def decode(data: bytes, content_type: str = "", decoders: Sequence[str] = ()) -> Content:
+    return _Reader().body(data, content_type, decoders)
+
+
+def opened(written: str) -> Any:
+    """The text, or Opened if it holds something; for values of a query and headers."""
+    return Opening().text(written)
+
+
+def for_conditions(found: Content) -> Any:
+    """The value that body conditions are judged on; UNREADABLE if a server may read another one."""
+    return found.value if found.sure else UNREADABLE
+
+
+def looks_cut(data: bytes, content_type: str) -> str:
+    kind = next(iter(_kinds(content_type)), "") or looks(data)
+    return kind.partition(",")[0] + ", " if kind else ""
+
+
+class _Reader:
+    """Reads one message."""
+
+    def __init__(self) -> None:
+        self._opening = Opening()
+
+    def body(self, data: bytes, content_type: str, decoders: Sequence[str]) -> Content:
+        opening = self._opening
+        chain: tuple[str, ...] = ()
+        try:
+            data, chain, wrong = self._uncompressed(data)
+            if wrong:
+                return Content(Opaque(len(data), wrong), chain, sure=False)
+            more, value, sure = self._whole(data, content_type, decoders)
+        except TooMuch as e:
+            opening.met(e)
+            value, more, sure = Opaque(len(data), "more than is read"), (), False
+        return Content(value, (*chain, *more), sure and not opening.bound, opening.bound)
+
+    def _uncompressed(self, data: bytes) -> tuple[bytes, tuple[str, ...], str]:
+        """The bytes of a body compressed without a header, and what is wrong with the rest."""
+        chain: tuple[str, ...] = ()
+        while name := compressed.named(data):
+            undone, wrong = self._opening.undo(name, data)
+            if undone is None:
+                return data, chain, "" if name == "deflate" and not chain else wrong
+            data, chain = undone, (*chain, name)
+            if len(chain) >= CHAIN:
+                raise TooMuch("documents")
+        return data, chain, ""
+
+    def _whole(
+        self, data: bytes, content_type: str, decoders: Sequence[str]
+    ) -> tuple[tuple[str, ...], Any, bool]:
+        """The decodings, the value, and whether it is sure."""
+        if not data.strip():
+            return (), None, True
+        said = content_type.lower()
+        charsets = _CHARSET.findall(said)
+        sure = all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
+        kinds = [d for d in decoders if d in _FORMATS] or _kinds(content_type)
+        carrier = next((d for d in decoders if d in CARRIERS), "") or named_by(said)
+        if carrier and (found := self._carried(data, carrier, content_type)) is not None:
+            return found
+        found = documents(data, self._opening.left)  # under any content type
+        if found is not NOT_JSON and (isinstance(found, dict | list) or kinds != ["form"]):
+            if isinstance(found, Several) and (of := self._carried(data, "envelope", "")):
+                return of
+            several = isinstance(found, Several) or "ndjson" in kinds
+            return ("ndjson" if several else "json",), self._opening.within(found), sure
+        plain = data.decode("utf-8", "replace")
+        odd = _ODD_TEXT.search(plain) is not None
+        claims = kinds in (["json"], ["ndjson"])
+        written = decoded(data, *charsets[:1])
+        if lines := self._lines(data):
+            return ("ndjson",), lines, False
+        fields: Any = None
+        if "=" in plain and not claims:
+            fields = self._fields(data, charsets, form_said="form" in kinds)
+        if isinstance(fields, dict | Several) and (not odd or "form" in kinds):
+            return ("form",), fields, sure and not odd
+        for name in ("multipart", "envelope", "xml", "jsonp", "protobuf"):
+            if name in ("protobuf", "envelope") and not BINARY.search(data):
+                continue
+            if (found := self._carried(data, name, content_type)) is not None:
+                return found[0], found[1], found[2] and sure and not odd and not kinds
+        if BINARY.search(data) and not charsets:
+            return (), Opaque(len(data), looks(data, content_type)), False
+        inside = self._opening.inside(written)
+        if inside is not None:
+            return *inside, sure and not odd and not kinds
+        if claims:
+            return (), Opaque(len(data), f"{kinds[0]}, damaged"), False
+        if fields is not None:
+            return (), fields, sure and not odd
+        return (), written, sure and not odd and not kinds
+
+    def _carried(
+        self, data: bytes, name: str, content_type: str
+    ) -> tuple[tuple[str, ...], Any, bool] | None:
+        """The same for one carrier; None if the data are no such."""
+        value = CARRIERS[name](data, self._opening)
+        if value is None:
+            return None
+        if name == "multipart":
+            sure = is_plain_multipart(data, content_type)
+        elif name == "protobuf":
+            sure = is_named(value) and "protobuf" in content_type.lower()
+        else:
+            sure = name in ("xml", "csv") and not _ODD_TEXT.search(data.decode("utf-8", "replace"))
+        if name == "envelope":
+            lines = documents(data, self._opening.left)  # as who knows no envelopes reads it
+            if sure := lines is not NOT_JSON:
+                lines = Opened("", ("ndjson",), self._opening.within(lines), unsure=True)
+                value = Several((value, lines))
+        return (name,), value, sure
+
+    def _lines(self, data: bytes) -> Several | None:
+        """The documents in lines of which some are damaged."""
+        if not data.lstrip().startswith((b"{", b"[")) or b"\n" not in data.strip():
+            return None
+        found, good = Several(), 0
+        for line in data.splitlines():
+            if line.strip():
+                one = documents(line, self._opening.left)
+                good += isinstance(one, dict | list)
+                found.append(Opaque(len(line), "json, damaged") if one is NOT_JSON else one)
+        return self._opening.within(found) if good > len(found) / 2 else None
+
+    def _fields(self, data: bytes, charsets: Sequence[str], *, form_said: bool) -> Any:
+        """The fields of a form, in every reading: `;` is a separator, too, to some servers."""
+        lines = data.decode("latin-1").split("\n")
+        if not form_said and len(lines) > 1 and all(map(form.is_form, filter(None, lines))):
+            return Several(self._form(line, charsets) for line in data.split(b"\n") if line)
+        fields = self._also(data, self._form(data, charsets), charsets)
+        if form_said or form.is_form(lines[0].strip()):
+            return fields
+        return Opened(decoded(data, *charsets[:1]), ("form",), fields, unsure=True)
+
+    def _form(self, data: bytes, charsets: Sequence[str]) -> Any:
+        return self._opening.within(self._opening.fields(data, *charsets[:1]))
+
+    def _also(self, data: bytes, fields: dict[str, Any], charsets: Sequence[str]) -> Any:
+        if b";" not in data:
+            return fields
+        others = self._form(data.replace(b";", b"&"), charsets)
+        return Several((fields, Opened("", ("form",), others, unsure=True)))
+
+
+def _kinds(content_type: str) -> list[str]:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        return ["form"]
+    if kind in _NDJSON:
+        return ["ndjson"]
+    return ["json"] if kind.endswith(("/json", "+json")) else []

@@ -1,0 +1,44 @@
+"""Finds encoded text: the pattern of what may be base64 of text or of compressed bytes, hexadecimal
+or percent-encoded. Used by the sensitive names, beside their own search, and by the opening.
+
+Base64 of ASCII text is known by its quanta: four in a row occur by chance in one of 40,000 tokens.
+"""
+
+import re
+from functools import lru_cache
+
+_QUANTUM = "[I-Za-f][C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
+# gzip, zstd, zlib, byte order marks, indented JSON, and a message of protobuf.
+_BEGUN = (
+    "H4sI|KLUv|eJ[w-z0-9+/_-]|eN|eA[EF]|77u/|//4|_v8|//7|/v8|ewo|ew0|Wwo|Ww0|ewkK|[eW][w-z0-9]"
+    "|C[A-Pg-v][A-Za-z0-9+/_-]{22}|E[g-v][A-Za-z0-9+/_-]{22}"
+)
+_BASE64 = f"(?:(?:{_QUANTUM}){{3}}|(?:{_BEGUN})[A-Za-z0-9+/_-]{{8}})"
+_HEX = "(?:[2-7][0-9A-Fa-f]){12}"
+# For google-re2.
+CODED = (
+    f"(?:^|[^A-Za-z0-9+])(?:{_BASE64}|{_HEX})|%[0-9A-Fa-f]{{2}}|\\\\u[0-9A-Fa-f]{{4}}"
+).encode()
+RUN = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
+_HERE = re.compile(f"{_BASE64}|{_HEX}|(?:1f8b08|1F8B08)[0-9A-Fa-f]{{8}}")
+_AFTER = re.compile("[/_+-]+")
+_TRIES = 16  # pieces of one run of characters
+
+
+@lru_cache(maxsize=1024)
+def begins(run: str) -> bool:
+    """True if base64 or hexadecimal text may begin so."""
+    return _HERE.match(run) is not None
+
+
+def start(run: str) -> int:
+    """The position in a run of base64's characters at which such text may begin; -1 for none. It
+    may follow words that are written in the same characters (`v1/eyJ…`)."""
+    if begins(run[:32]):
+        return 0
+    for tried, gap in enumerate(_AFTER.finditer(run)):
+        if tried == _TRIES:
+            break
+        if begins(run[gap.end() : gap.end() + 32]):
+            return gap.end()
+    return -1

@@ -1,0 +1,44 @@
+"""A sidecar's words on itself, which come with every request to the app's API in a header.
+
+The store keeps the last of each start beside its boot, so that a report knows when a sidecar was
+there, in which mode, and how connections came to it. An app that does not know the header ignores
+it.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from app.contract.record import Count
+
+# Ways by which connections come to a sidecar; "" is that of a sidecar that did not say.
+FORMS = ("proxy", "hosts", "loopback", "all")
+APP = "app"  # the app's own: requests that reach the mock without a sidecar
+
+_Word = Annotated[str, msgspec.Meta(max_length=32)]
+
+
+class Presence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`form` is one of FORMS, `mode` the sidecar's. `quic_refused` only grows, and counts in the
+    sidecar's network namespace."""
+
+    form: _Word = ""
+    mode: _Word = ""
+    began_ns: Count = 0
+    quic_refused: Count = 0
+
+
+_decoder = msgspec.json.Decoder(Presence)
+
+
+def encode(presence: Presence) -> str:
+    """The value of the header."""
+    return msgspec.json.encode(presence).decode("ascii")
+
+
+def decode(value: str) -> Presence:
+    """Says nothing if it cannot be read."""
+    try:
+        return _decoder.decode(value)
+    except (ValueError, RecursionError):
+        return Presence()

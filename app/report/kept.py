@@ -1,0 +1,90 @@
+"""Lists what of the captures is not as it was sent, and why: masked and kept fields, parts that
+were withheld or cut.
+
+Called by `app.report.build`, of the store's inventory and notes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from app.contract.record import REASONS
+from app.report.papers import Paper, SensitiveField
+from app.store import OTHER, FieldRow, NoteRow
+
+_BY_ITSELF = "its name or value looks like a secret"
+_SHAPES = {"masked": "mask", "token": "token"}
+WHY: Mapping[str, str] = {
+    **REASONS,
+    OTHER: "for another reason",
+    "cut": "larger than what is kept of one body; its size and hash are of all of it",
+    "left_out": "more headers or parameters than are kept of one request",
+}
+
+
+class MaskedField(msgspec.Struct, kw_only=True):
+    """A field that carried a whole value which is not kept as it came, or is kept by the profile's
+    word. `how`: mask, token, drop or keep. `count`: requests."""
+
+    profile: str
+    host: str
+    method: str
+    endpoint: str
+    field: str
+    how: str
+    why: str
+    count: int
+
+
+class WithheldPart(msgspec.Struct, kw_only=True):
+    """`part`: request, response, message or record. `count`: records."""
+
+    profile: str
+    host: str
+    method: str
+    endpoint: str
+    part: str
+    why: str
+    count: int
+
+
+def masked(fields: Iterable[FieldRow], papers: Sequence[Paper]) -> list[MaskedField]:
+    """All versions of an endpoint together."""
+    sensitive = {paper.profile: paper.sensitive for paper in papers}
+    found: dict[tuple[str, ...], MaskedField] = {}
+    for row in fields:
+        said = _said(row.path, sensitive.get(row.profile, ()))
+        how = _SHAPES.get(row.shape) or (said.how if said and said.how in ("keep", "drop") else "")
+        if not how:
+            continue
+        key = (row.profile, row.host, row.route, row.method, row.path, how)
+        one = found.get(key)
+        if one is None:
+            one = found[key] = MaskedField(
+                profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
+                field=row.path, how=how, count=0,
+                why=f"the profile says {said.how} of {said.field}" if said else _BY_ITSELF,
+            )  # fmt: skip
+        one.count += row.count
+    return [one for _, one in sorted(found.items())]
+
+
+def withheld(notes: Iterable[NoteRow]) -> list[WithheldPart]:
+    return [
+        WithheldPart(
+            profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
+            part=row.part, why=WHY.get(row.why, row.why), count=row.count,
+        )
+        for row in notes
+    ]  # fmt: skip
+
+
+def _said(path: str, sensitive: Iterable[SensitiveField]) -> SensitiveField | None:
+    """The profile's word on a field: of its whole name, or of its last part in a body."""
+    where, _, name = path.lower().partition(".")
+    last = name.rpartition(".")[2] if where.startswith("body") else name
+    for one in sensitive:
+        part, _, wanted = one.field.lower().partition(".")
+        if part in (where.removesuffix("[]"), "any") and wanted in (name, last):
+            return one
+    return None

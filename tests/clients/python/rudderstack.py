@@ -1,0 +1,20 @@
+"""RudderStack: as Segment, and its host is the customer's own, which is here the documented one."""
+
+import json
+import os
+
+from rudderstack.analytics.client import Client
+
+sent = json.loads(os.environ["SENT"])
+client = Client(sent["own_key"], on_error=lambda error, batch: os._exit(1))
+for number in range(3):
+    client.track(
+        "someone",
+        f"event {number}",
+        {"password": sent["password"], "note": f"with {sent['key']}"},
+        context={
+            "app": {"name": "acme", "version": sent["version"]},
+            "traits": {"email": sent["email"]},
+        },
+    )
+client.shutdown()

@@ -1,0 +1,55 @@
+"""The clients: whose, where they send, and what of it must be found again."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+INSTALLED = HERE.parents[1] / ".venv/clients"
+OTLP = "otlp.acme.test"  # a host of the product's own vendor, as these two mostly are
+SNOWPLOW = "collector.acme.test"
+MLFLOW = "ingestion.mlflow.test"  # mlflow's first answer names it, and so do we
+
+
+class Client(NamedTuple):
+    """`id` is the path of its program without the ending. `package` is what is installed, `hosts`
+    where it sends. `version` is what it calls its own, "" where the program says it."""
+
+    id: str
+    package: str
+    hosts: tuple[str, ...]
+    version: str = ""
+    events: int = 3
+
+    @property
+    def profile(self) -> str:
+        return self.id.partition("/")[2]
+
+    @property
+    def program(self) -> Path:
+        return HERE / f"{self.id}.{'py' if self.id.startswith('python') else 'cjs'}"
+
+
+CLIENTS = (
+    Client("python/amplitude", "amplitude-analytics", ("api2.amplitude.com",)),
+    Client("python/dbt", "dbt-core", ("fishtownanalytics.sinter-collect.com",), "package"),
+    Client("python/ga4", "ga4mp", ("www.google-analytics.com",)),
+    Client("python/huggingface", "huggingface-hub", ("huggingface.co",)),
+    Client("python/mixpanel", "mixpanel", ("api.mixpanel.com",)),
+    Client("python/mlflow", "mlflow-skinny", ("config.mlflow-telemetry.io", MLFLOW), "package"),
+    Client("python/opentelemetry", "opentelemetry-exporter-otlp-proto-http", (OTLP,)),
+    Client("python/posthog", "posthog", ("us.i.posthog.com",)),
+    Client("python/rudderstack", "rudder-sdk-python", ("api.rudderstack.com",)),
+    Client("python/segment", "segment-analytics-python", ("api.segment.io",)),
+    Client("python/sentry", "sentry-sdk", ("o1.ingest.sentry.io",)),
+    Client("python/snowplow", "snowplow-tracker", (SNOWPLOW,)),
+    Client("node/amplitude", "@amplitude/analytics-node", ("api2.amplitude.com",)),
+    Client("node/mixpanel", "mixpanel", ("api.mixpanel.com",)),
+    Client("node/next", "next", ("telemetry.nextjs.org",), "package"),
+    Client("node/opentelemetry", "@opentelemetry/exporter-logs-otlp-http", (OTLP,)),
+    Client("node/posthog", "posthog-node", ("us.i.posthog.com",)),
+    Client("node/rudderstack", "@rudderstack/rudder-sdk-node", ("acme.dataplane.rudderstack.com",)),
+    Client("node/segment", "@segment/analytics-node", ("api.segment.io",)),
+    Client("node/sentry", "@sentry/node", ("o1.ingest.sentry.io",)),
+    Client("node/snowplow", "@snowplow/node-tracker", (SNOWPLOW,)),
+)
+HOSTS = tuple(dict.fromkeys(host for client in CLIENTS for host in client.hosts))

@@ -1,0 +1,64 @@
+"""What was masked, kept by the profile's word, or not kept whole, and why."""
+
+import pytest
+
+from app.contract.record import REASONS, Body
+from app.report.kept import WHY, masked, withheld
+from app.report.papers import Paper, SensitiveField
+from app.store import OTHER, FieldRow, NoteRow, Store
+from app.store.facts import notes
+from tests.records import exchange, incoming
+
+
+def field(path: str, shape: str = "", count: int = 1, **given: object) -> FieldRow:
+    facts: dict[str, object] = {
+        "profile": "acme", "host": "h", "method": "POST", "route": "/r", "version": "1",
+        "path": path, "type": "string", "shape": shape, "count": count, "requests": 9,
+        "first_ns": 0, "last_ns": 0,
+    }  # fmt: skip
+    return FieldRow(**facts | given)  # type: ignore[arg-type]
+
+
+def paper(**sensitive: str) -> Paper:
+    said = [SensitiveField(field=f.replace("__", "."), how=how) for f, how in sensitive.items()]
+    return Paper(profile="acme", title="", hosts=[], licence="free", licence_note="", evidence=[],
+                 unknown=[], sensitive=said)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "shape", "how", "why"),
+    [
+        ("query.lic", "masked", "mask", "the profile says mask of any.lic"),
+        ("body.user.lic", "masked", "mask", "the profile says mask of any.lic"),
+        ("header.x-id", "token", "token", "the profile says token of header.x-id"),
+        ("query.password", "masked", "mask", "its name or value looks like a secret"),
+        ("query.seat", "", "keep", "the profile says keep of query.seat"),
+        ("body.seat", "", "", ""),
+        ("query.x-id", "", "", ""),
+    ],
+)
+def test_why_a_field_is_masked_or_kept(path: str, shape: str, how: str, why: str) -> None:
+    said = paper(**{"any__lic": "mask", "header__x-id": "token", "query__seat": "keep"})
+    found = masked([field(path, shape)], [said])
+    assert [(m.how, m.why) for m in found] == ([(how, why)] if how else [])
+
+
+def test_versions_of_an_endpoint_count_together() -> None:
+    rows = [field("query.lic", "masked", 3), field("query.lic", "masked", 4, version="2")]
+    assert [m.count for m in masked(rows, [])] == [7]
+
+
+def test_what_was_withheld_is_said_in_words(store: Store) -> None:
+    store.write(incoming(exchange(20, method="POST", body=Body(size=9, withheld="encoding"))))
+    (part,) = withheld(store.notes())
+    assert (part.part, part.count, part.why) == ("request", 1, REASONS["encoding"])
+
+
+def test_every_note_has_its_words() -> None:
+    for withheld_for in (*REASONS, "of_a_hostile_sender"):
+        (note,) = notes(exchange(1, body=Body(size=1, withheld=withheld_for)))
+        assert note.why == (withheld_for if withheld_for in REASONS else OTHER)
+        assert note.why in WHY
+    row = NoteRow(profile="", host="", method="", route="", part="request", why="of_tomorrow",
+                  count=1, first_ns=0, last_ns=0)  # fmt: skip
+    assert withheld([row])[0].why == "of_tomorrow"
