@@ -1,15 +1,14 @@
 """The command line: `telemock …`. `root` has the commands, `ending` turns errors into sentences and
 exit codes; the other modules hold one command's work each, or serve several.
+
+Imports nothing by itself: Ctrl-C must have its handler before anything is loaded.
 """
 
-from typing import NoReturn
 
-from app.cli.interrupt import Interrupt
+def main() -> None:
+    """Runs the command of `sys.argv`, and exits with its code."""
+    from app.cli.interrupt import Interrupt
 
-
-def main() -> NoReturn:
-    """Runs the command of `sys.argv`, and exits with its code. Imports nothing before it, so that
-    Ctrl-C has its handler while modules load."""
     with Interrupt() as interrupt:
         from app.cli.ending import run
 

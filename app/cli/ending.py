@@ -49,14 +49,14 @@ class Failure(Exception):
         self.code = code
 
 
-class Asked(NamedTuple):
+class Invocation(NamedTuple):
     """What the arguments ask for, as far as that can be told of arguments that may be wrong."""
 
     path: tuple[str, ...]  # of the command: ("captures", "list")
     json: bool
 
     @classmethod
-    def by(cls, arguments: Sequence[str]) -> "Asked":
+    def by(cls, arguments: Sequence[str]) -> "Invocation":
         from app.cli.root import command
 
         at, rest, json = command(), list(arguments), False
@@ -70,7 +70,7 @@ class Asked(NamedTuple):
                     rest = rest[1:]
             elif inner := getattr(at, "commands", {}).get(word):
                 at, path = inner, (*path, word)
-            elif not at.allow_interspersed_args:
+            elif not at.context_settings.get("allow_interspersed_args", True):
                 break  # the rest is another program's
         return cls(path, json and any("--json" in p.opts for p in at.params))
 
@@ -86,15 +86,15 @@ def run() -> int:
     except SystemExit as e:  # the reader of standard output has left
         return e.code if isinstance(e.code, int) else FAILED
     except Exception as e:
-        code = _failed(e, Asked.by(arguments))
+        code = _failed(e, Invocation.by(arguments))
     if isinstance(error := streams.trouble(), BrokenPipeError):
         return FAILED
     if error is not None:
-        return _failed(error, Asked.by(arguments)._replace(json=False), "standard output: ")
+        return _failed(error, Invocation.by(arguments)._replace(json=False), "standard output: ")
     return int(code)
 
 
-def _failed(error: Exception, asked: Asked, where: str = "") -> int:
+def _failed(error: Exception, asked: Invocation, where: str = "") -> int:
     if not where and isinstance(error, OSError) and streams.trouble() is not None:
         where = "standard output: "
     text, code = _told(error, asked)
@@ -123,7 +123,7 @@ def _json(text: str) -> str:
     return as_json({"error": error, "hint": hint})
 
 
-def _told(error: Exception, asked: Asked) -> tuple[str, int]:
+def _told(error: Exception, asked: Invocation) -> tuple[str, int]:
     """The sentence and the exit code, which are another's for `run`."""
     import msgspec
 
