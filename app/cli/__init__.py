@@ -7,6 +7,11 @@ Imports nothing by itself: Ctrl-C must have its handler before anything is loade
 
 def main() -> None:
     """Runs the command of `sys.argv`, and exits with its code."""
+    import _signal as signal  # type: ignore[import-not-found]  # built in; `signal` loads others
+    import os
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # by nohup, or a shell's `&`
+        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     from app.cli.interrupt import Interrupt
 
     with Interrupt() as interrupt:

@@ -112,8 +112,9 @@ def _failed(error: Exception, asked: Invocation, where: str = "") -> int:
 def say(text: str) -> None:
     """Prints an error on standard error."""
     from app.escape import paragraphs
+    from app.report.tables import coloured
 
-    typer.echo(paragraphs(f"error: {text}"), err=True)
+    typer.echo(coloured(paragraphs(f"error: {text}"), sys.stderr), err=True)
 
 
 def _json(text: str) -> str:

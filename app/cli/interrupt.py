@@ -2,27 +2,22 @@
 
 The first one raises KeyboardInterrupt where there may be something to tidy up. Before that, after
 it, and while it is under way, the process ends at once; its children end with it.
-
-Imports what Python has loaded anyway: until the handler is there, Ctrl-C prints a traceback.
 """
 
 import os
 import signal
 import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, Self
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, NoReturn, Self
-
-INTERRUPTED = 130  # 128 + SIGINT
+INTERRUPTED = 128 + signal.SIGINT
 
 
 class Interrupt:
     _raises = _came = False
 
-    def __enter__(self) -> "Self":
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # by nohup, or a shell's `&`
+    def __enter__(self) -> Self:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, self._handle)
         # Raised in a finalizer it would be printed there, and forgotten.
         self._hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
@@ -31,7 +26,7 @@ class Interrupt:
     def __exit__(self, *_: object) -> None:
         sys.unraisablehook = self._hook
 
-    def run(self, command: "Callable[[], int]") -> "NoReturn":
+    def run(self, command: Callable[[], int]) -> NoReturn:
         """Exits with the code that `command` returns."""
         try:
             self._raises = True
@@ -49,7 +44,7 @@ class Interrupt:
         self._raises, self._came = False, True
         raise KeyboardInterrupt
 
-    def _unraisable(self, what: "Any") -> None:
+    def _unraisable(self, what: Any) -> None:
         if issubclass(what.exc_type, KeyboardInterrupt):
             os._exit(INTERRUPTED)
         self._hook(what)

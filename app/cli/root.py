@@ -181,13 +181,14 @@ def report(
 
     Example: telemock report --since 7d
     """
+    from app.cli.progress import waiting
     from app.client.source import connect
     from app.escape import as_json as json_of
     from app.report.show import text
     from app.settings import load
     from app.store import Scope
 
-    with connect(load(), server) as source:
+    with connect(load(), server) as source, waiting("reading what was recorded"):
         found = source.report(Scope(since_ns=since, until_ns=until, profile=profile))
     typer.echo(json_of(found) if as_json else text(found), nl=as_json)
 
@@ -204,13 +205,14 @@ def fields(
 
     Example: telemock fields --profile cribl --json
     """
+    from app.cli.progress import waiting
     from app.client.source import connect
     from app.escape import as_json as json_of
     from app.report.tables import text_table
     from app.settings import load
     from app.store import Scope
 
-    with connect(load(), server) as source:
+    with connect(load(), server) as source, waiting("reading the fields"):
         rows = source.fields(Scope(since_ns=since, until_ns=until, profile=profile))
     if as_json:
         for row in rows:

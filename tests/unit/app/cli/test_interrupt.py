@@ -11,8 +11,18 @@ import pytest
 
 from tests.commands import bare
 
-# From our first line on; what Python and the script that pip makes do before it, they do alone.
-PROGRAM = "import os; os.write(2, b'begun\\n'); from app.cli import main; main()"
+# From the handler on, which main() installs first; Python's own start before it is not ours.
+PROGRAM = """
+import _signal, os
+install = _signal.signal
+def installed(*handler):
+    install(*handler)
+    _signal.signal = install
+    os.write(2, b"begun\\n")
+_signal.signal = installed
+from app.cli import main
+main()
+"""
 COMMANDS = {
     "report": 0.6,
     "captures tail": 1.0,
