@@ -24,7 +24,7 @@ from addon.exchange.exchange import Exchange, Traced, names_of, trace
 from addon.exchange.reply import Reply
 from addon.exchanges import Exchanges
 from addon.mitm.handler import unsent
-from addon.mitm.modes import brought, destination_of
+from addon.mitm.modes import brought, destination_of, named_the_proxy
 from addon.mitm.next_layer import choose
 from addon.mitm.relay import Relay
 from addon.options import Options
@@ -77,6 +77,8 @@ class Connections:
     def client_connected(self, client: connection.Client) -> None:
         if brought(client):
             self.arrived()
+        if self.capture.prefaces and named_the_proxy(client):
+            self.capture.prefaces.look_up(client.peername[:2])
 
     def arrived(self, *, counted: bool = True) -> None:
         """Told of redirected connections; `addon.arrive.accept` calls it for its own."""

@@ -206,6 +206,10 @@ SETTINGS = (
             "Container or command that is observed; stands in every record."),
     Setting("TELEMOCK_WORKLOAD_IMAGE", "", short,
             "Image of the observed container; stands in every record."),
+    Setting("TELEMOCK_RUN", "0", int,
+            "Set by `telemock run`: its process id. Connections to TELEMOCK_TRANSPARENT then begin "
+            "with a line that says where they were going and who made them; a client of the "
+            "explicit proxy is looked up among that process' descendants.", "a process id"),
 )  # fmt: skip
 
 
@@ -239,6 +243,7 @@ class Options:
     log_level: str
     log_format: str
     workload: Workload
+    run: int  # a process id, 0 in a pod
     boot: str  # names this start: 32 hex digits
     otel: Otel
 
@@ -260,6 +265,8 @@ class Options:
             return "loopback"
         if not self.transparent:
             return "proxy"
+        if self.run:
+            return "run"
         return "hosts" if self.hosts else "all"
 
     @property
@@ -329,6 +336,7 @@ def load(environ: Mapping[str, str]) -> Options:
             container=v["TELEMOCK_WORKLOAD_CONTAINER"],
             image=v["TELEMOCK_WORKLOAD_IMAGE"],
         ),
+        run=v["TELEMOCK_RUN"],
         boot=boot,
         otel=otel.read(environ, service="telemock-sidecar", version=version(), resource=resource),
     )

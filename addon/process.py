@@ -76,6 +76,7 @@ class Process:
             bundle,
             self._profiles_changed,
             options.boot,
+            lambda metric, label: self.metrics.add(metric, (label,)),
         )
         self._measure = Measure(self.metrics, lambda: self.profiles.rules)
         self._measure.begin()

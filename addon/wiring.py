@@ -3,10 +3,13 @@
 Used by `addon.process`, and by tests with a shipper of their own.
 """
 
+from mitmproxy import platform
+
 from addon.app_client.profiles import Profiles
 from addon.arrive.accept import Gate
 from addon.arrive.direct import Direct
 from addon.arrive.memory import Memory
+from addon.arrive.prefaces import Prefaces
 from addon.connections import Connections
 from addon.exchange.app_pool import Pool
 from addon.exchange.routing import Router
@@ -36,7 +39,10 @@ class Wiring:
         authority: Held | None = None,
     ) -> None:
         sampler = Sampler(options.otel) if options.otel.traces else None
-        capture = Capture(options.workload, options.mode, options.body_cap)
+        prefaces = Prefaces(options.run) if options.run else None
+        if prefaces is not None and options.transparent:
+            platform.original_addr = prefaces.original_addr
+        capture = Capture(options.workload, options.mode, options.body_cap, prefaces)
         self._pool = Pool(*options.app_address)
         router = Router(self._pool)
         self.exchanges = Exchanges(options, profiles, shipper, capture, sampler, router)
@@ -50,7 +56,7 @@ class Wiring:
         self.direct = Direct(
             self.connections, self.contexts.of, self.contexts.leave, self.exchanges, memory
         )
-        self._gate = Gate(self.connections, dns, self.direct)
+        self._gate = Gate(self.connections, dns, self.direct, prefaces)
         self.server = ProxyServer(self._gate)
         self.sidecar = Sidecar(
             options, shipper, capture, router, self.exchanges, self.connections, self.server.close

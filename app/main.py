@@ -23,13 +23,14 @@ from app.api.health import health
 from app.api.openapi import describe
 from app.auth import Denied
 from app.contract import state
-from app.contract.names import DIR_LOGS
+from app.contract.names import DIR_LOGS, FILE_LAST_GOOD
 from app.contract.record import Workload
 from app.dispatch import Dispatcher
 from app.otel.metrics import Metrics
 from app.otel.settings import read as read_otel
 from app.otel.settings import resource_of
 from app.profiles import ProfileSet
+from app.profiles.last_good import GoodFile
 from app.runtime import Runtime
 from app.settings import Settings, load
 from app.version import VERSION
@@ -57,7 +58,10 @@ def create_app(settings: Settings) -> FastAPI:
     asked = read_otel(
         environment.server(), service="telemock-app", version=VERSION, resource=resource
     )
-    runtime = Runtime(settings, ProfileSet(settings.profiles), Metrics("app"), asked, boot)
+    # In a cluster a restart may come at any time, and must not end at a file that was refused.
+    last_good = GoodFile(settings.data / FILE_LAST_GOOD) if settings.cluster else None
+    profiles_in_use = ProfileSet(settings.profiles, last_good)
+    runtime = Runtime(settings, profiles_in_use, Metrics("app"), asked, boot)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

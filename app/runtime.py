@@ -16,6 +16,7 @@ from app import auth
 from app.contract import presence, state
 from app.contract import rules as contract_rules
 from app.contract.cores import no_core_dumps
+from app.contract.masking import bounds as masking
 from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.presence import Presence
@@ -35,7 +36,8 @@ from app.mock.spans import Telemetry
 from app.otel.metrics import Metrics
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
-from app.report.coverage import Gap, profile_refused
+from app.report import ledger
+from app.report.coverage import Gap, distrusted, profile_refused
 from app.settings import Settings
 from app.store import Heard, Incoming, Store, StoreError, Told
 from app.store.sqlite.repeated_lines import RepeatedLines
@@ -66,11 +68,13 @@ class Runtime:
         self.metrics = metrics
         self.boot = boot
         self.sidecars = Sidecars()
+        self.account = ledger.Outstanding(0, 0, {})
         self.started = time.monotonic()
         self._began_ns = time.time_ns()
         self.batches = asyncio.Semaphore(_BATCHES)
         for why in ENDED:
             metrics.add("telemock.bodies.ended", (why,), 0)
+        masking.begin(lambda metric, label: metrics.add(metric, (label,), 0))
         self.arriving = Arriving(lambda why: metrics.add("telemock.bodies.ended", (why,)))
         self.decoding = Budget(DECODING)
         self.budget = Budget(BUDGET)
@@ -86,17 +90,20 @@ class Runtime:
         self.authority: auth.Authority
         self.release: Release | None = None  # in a cluster
         self._bundles: dict[bool, tuple[RuleSet, bytes]] = {}
-        self._read = RepeatedLines(lambda line: digest(line, self._decoders, self.masker))
+        self._read = RepeatedLines(lambda line: digest(line, self.decoders, self.masker))
 
     @property
     def rules(self) -> RuleSet:
         return self.profiles.rules
 
+    def _count(self, metric: str, label: str) -> None:
+        self.metrics.add(metric, (label,))
+
     def masker(self) -> Masker:
         """The masker for the rules in use now."""
         rules = self.rules
         if self._masker is None or self._masker[0] is not rules:
-            self._masker = rules, Masker(rules, self.mask_key, self.mask_key_id)
+            self._masker = rules, Masker(rules, self.mask_key, self.mask_key_id, self._count)
         return self._masker[1]
 
     def bundle(self, *, with_key: bool) -> tuple[str, bytes]:
@@ -148,11 +155,13 @@ class Runtime:
             self._deciding(),
         ):
             self.store = await asyncio.to_thread(SqliteStore, settings.data / FILE_STORE)
+            if self.release is not None:
+                self.release.authority.known = self._namespaces
             self.telemetry = Telemetry(self.otel, self.metrics, self.masker)
             self.writer = RecordWriter(
                 self.store,
                 self.masker,
-                self._decoders,
+                self.decoders,
                 files,
                 self.metrics,
                 self.telemetry.exporter,
@@ -213,15 +222,21 @@ class Runtime:
         finally:
             self.release.close()
 
+    async def _namespaces(self) -> list[str]:
+        """The namespaces that records came from."""
+        boots = await asyncio.to_thread(self.store.boots)
+        return sorted({row.namespace for row in boots} - {""})
+
     def digest(self, line: bytes) -> Incoming:
         found = self._read(line)
         return found if believable(found.record.time_ns) else self._read(timed(line))
 
-    def _decoders(self, profile: str, rule: str) -> Sequence[str]:
+    def decoders(self, profile: str, rule: str) -> Sequence[str]:
         found = self.rules.rule(profile, rule)
         return found[1].decoders if found else ()
 
     async def _watch(self) -> None:
+        self.metrics.set("telemock.profiles.reload_failed", bool(self.profiles.error))
         async for _ in self.profiles.changes():
             self.writer.counting.expect(p.id for p in self.rules.profiles)
             error = self.profiles.error
@@ -229,8 +244,7 @@ class Runtime:
             if error and self.release is not None:
                 await self.release.warn(
                     "TelemockProfileRefused",
-                    "The change of the profiles is refused, the last good ones stay in use: "
-                    + error,
+                    f"A profile is refused: {error}",
                 )
 
     async def _prune(self) -> None:
@@ -260,6 +274,8 @@ class Runtime:
         await self.health()  # sets the store's gauges
         for how, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (how,))
+        if self.release:
+            self.metrics.set("telemock.tls.distrusted", self.release.certificate.distrusted())
 
     async def _note(self) -> None:
         while True:
@@ -274,6 +290,13 @@ class Runtime:
         with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
             await asyncio.to_thread(self.store.heard, [*self.sidecars.take(), own])
             await asyncio.to_thread(self.store.write, [], [told])
+            boots = await asyncio.to_thread(self.store.boots)
+            before, self.account = self.account, ledger.account(boots, time.time_ns())
+            show, now = self.metrics.set, self.account
+            show("telemock.records.waiting", now.underway, ("seen",))
+            show("telemock.records.waiting", now.waiting, ("silent",))
+            for reason in {*before.lost, *now.lost}:
+                show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
 
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""
@@ -294,8 +317,10 @@ class Runtime:
 
     def gaps(self) -> list[Gap]:
         """Returns what a report must say besides what the store knows."""
-        error = self.profiles.error
-        return [profile_refused(error)] if error else []
+        gaps = [profile_refused(self.profiles.error)] if self.profiles.error else []
+        if self.release and (number := self.release.certificate.distrusted()):
+            gaps.append(distrusted(number))
+        return gaps
 
     def _line_lost(self, stream: str) -> None:
         self.metrics.add("telemock.output.dropped", (stream,))
@@ -318,6 +343,7 @@ class Runtime:
             "degraded": [s for s in (store.get("error", "").partition("\n")[0], lines) if s],
             "store": store,
             "queue": self.writer.waiting,
+            "records": {**self.account._asdict(), "lost": sum(self.account.lost.values())},
             "log_lines_lost": self.files.failed,
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},
             "otel": self.telemetry.exporter.state()

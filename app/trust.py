@@ -54,9 +54,12 @@ def trusting(environ: Mapping[str, str], ca: Path) -> tuple[dict[str, str], list
     return found, told
 
 
-def proxied(environ: Mapping[str, str], proxy: str) -> tuple[dict[str, str], list[str]]:
+def proxied(
+    environ: Mapping[str, str], proxy: str, *, redirected: bool = False
+) -> tuple[dict[str, str], list[str]]:
     """Makes variables that send a command's HTTP through `proxy`, and messages on those that the
-    user had set. They leave out the values: a proxy's URL may hold a password."""
+    user had set. They leave out the values: a proxy's URL may hold a password. `redirected`: what
+    does not come by the proxy comes all the same."""
     found = dict.fromkeys(PROXIES, proxy) | {"NODE_USE_ENV_PROXY": "1"}
     told = []
     replaced = [name for name in ALL_PROXIES if environ.get(name)]
@@ -68,8 +71,8 @@ def proxied(environ: Mapping[str, str], proxy: str) -> tuple[dict[str, str], lis
         )
         found |= {name: proxy for name in replaced}
     given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if given:
+    if given and not redirected:
         told.append(f"NO_PROXY stays as you set it, so what it names is not seen: {given}")
-    else:
+    elif not given:
         found |= {"NO_PROXY": NO_PROXY, "no_proxy": NO_PROXY}
     return found, told

@@ -106,6 +106,8 @@ CARRIERS: dict[str, tuple[Callable[[str, str], Sent], re.Pattern[str] | None]] =
     "query": (lambda n, v: Sent(f"v=1&{quote(n, safe='')}={quote(v, safe='')}"), None),
     "query, brackets bare": (lambda n, v: Sent(f"v=1&{n}={quote(v)}"), _TEXT),
     "header": (lambda n, v: Sent(headers=((n, v),)), _WORD),
+    "pair of a User-Agent": (
+        lambda n, v: Sent(headers=(("User-Agent", f"acme/4.10; {n}/{v}; os/linux"),)), _WORD),
     "json in query": (lambda n, v: Sent("d=" + quote(document(n, v))), None),
     "base64 in query": (lambda n, v: Sent("d=" + quote(coded(n, v))), None),
     "url-safe base64 in query": (

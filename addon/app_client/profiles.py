@@ -16,6 +16,7 @@ from importlib import resources
 import msgspec
 
 from addon.app_client.client import ANSWER_CAP, AppApi, Backoff
+from app.contract.masking.bounds import Count
 from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_AGAIN, HEADER_SIDECAR, PATH_PROFILES
 from app.contract.rules import Bundle, RuleSet, load
@@ -40,8 +41,9 @@ def built_in() -> Bundle:
     return load(resources.files("app.contract").joinpath("builtin.json").read_bytes())
 
 
-def _active(bundle: Bundle, etag: str = "") -> Active:
-    return Active(bundle.rules, Masker(bundle.rules, bundle.mask_key, bundle.mask_key_id), etag)
+def _active(bundle: Bundle, count: Count | None, etag: str = "") -> Active:
+    masker = Masker(bundle.rules, bundle.mask_key, bundle.mask_key_id, count)
+    return Active(bundle.rules, masker, etag)
 
 
 class Profiles:
@@ -53,9 +55,11 @@ class Profiles:
         bundle: Bundle,
         on_change: Callable[[bool], None] = lambda failed: None,
         boot: str = "",
+        count: Count | None = None,
     ) -> None:
         """`on_change(failed)` is called after every request that changed the set, or failed;
-        `boot` names this start to the app, which counts its sidecars."""
+        `boot` names this start to the app, which counts its sidecars; `count` is the masker's."""
+        self._count = count
         self._api = api
         self._boot = boot
         self._on_change = on_change
@@ -63,7 +67,7 @@ class Profiles:
         self._thread = threading.Thread(target=self._run, name="profiles", daemon=True)
         self._period = PERIOD
         self.error = ""
-        self.active = _active(bundle)
+        self.active = _active(bundle, count)
 
     @property
     def rules(self) -> RuleSet:
@@ -146,5 +150,6 @@ class Profiles:
             raise ValueError(f"not a set of profiles of this schema: {e}") from None
         if not bundle.rules.profiles:  # with it, all telemetry would pass
             raise ValueError("the answer holds no profile")
-        self.active = _active(bundle, answer.headers.get("etag", "") or bundle.rules.etag)
+        etag = answer.headers.get("etag", "") or bundle.rules.etag
+        self.active = _active(bundle, self._count, etag)
         return True

@@ -16,6 +16,7 @@ from typing import Any
 from mitmproxy import platform
 
 from addon.arrive.direct import ConnectionEvents, Direct
+from addon.arrive.prefaces import Prefaces
 from addon.arrive.splice import Link, Splicer
 from addon.target.dns import Address, Destinations
 from addon.target.first_bytes import Verdict, Wait, judge
@@ -31,10 +32,19 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Gate:
-    """Passes each accepted connection to its handler, in the event loop."""
+    """Passes each accepted connection to its handler, in the event loop.
 
-    def __init__(self, events: ConnectionEvents, names: Destinations, direct: Direct) -> None:
+    `prefaces` read where connections were going, if no redirect in the kernel brings them."""
+
+    def __init__(
+        self,
+        events: ConnectionEvents,
+        names: Destinations,
+        direct: Direct,
+        prefaces: Prefaces | None = None,
+    ) -> None:
         self.events, self._names, self._direct = events, names, direct
+        self.prefaces = prefaces
         self._splicer: Splicer | None = None  # made for the first connection that needs it
         self._handed: set[asyncio.Task[Any]] = set()
 
@@ -112,12 +122,20 @@ class BegunReader(asyncio.StreamReader):
 class Listener:
     """The part of asyncio.Server that mitmproxy uses: sockets and close."""
 
-    def __init__(self, host: str, port: int, enter: Callable[[socket.socket, Address], None]):
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        enter: Callable[[socket.socket, Address], None],
+        prefaces: Prefaces | None = None,
+    ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
         self._socket.setblocking(False)
         self.sockets = (self._socket,)
-        self._enter = enter
+        self._enter, self._prefaces = enter, prefaces
+        if prefaces is not None:
+            prefaces.prepare(self._socket)
         self._loop = asyncio.get_running_loop()
         self._listen()
 
@@ -143,4 +161,7 @@ class Listener:
                 self._loop.call_later(PAUSE_S, self._listen)
                 return
             client.setblocking(False)
-            self._enter(client, peer[:2])
+            if self._prefaces is None or self._prefaces.read(client, peer[:2]):
+                self._enter(client, peer[:2])
+            else:
+                client.close()

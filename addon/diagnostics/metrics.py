@@ -11,6 +11,9 @@ from addon.bounds import BOUNDS, REASON
 from addon.exchange.exchange import Traced
 from app.contract.account import LOST
 from app.contract.actions import ANSWERED, OUTLINED
+from app.contract.decoding.bounds import BOUNDS as DECODING
+from app.contract.decoding.bounds import taken
+from app.contract.masking import bounds as masking
 from app.contract.record import CaptureRecord
 from app.contract.rules import RuleSet
 from app.contract.semconv import method_of, scheme_of
@@ -48,6 +51,9 @@ class Measure:
             self._metrics.add("telemock.fallback.answers", (reason,), 0)
         for bound in BOUNDS:
             self._metrics.add("telemock.bounds.exceeded", (bound.id,), 0)
+        masking.begin(lambda metric, label: self._metrics.add(metric, (label,), 0))
+        for decoding_bound in DECODING:
+            self._metrics.add("telemock.decoding.bounded", (decoding_bound,), 0)
         for stream in ("stdout", "stderr"):
             self._metrics.add("telemock.output.dropped", (stream,), 0)
         for profile in self._rules().profiles:
@@ -63,6 +69,8 @@ class Measure:
         of_class = f"{status // 100}xx" if status else ""
         add("telemock.captures",
             (record.kind, record.action, record.profile, record.rule, of_class))  # fmt: skip
+        for decoding_bound, times in taken().items():
+            add("telemock.decoding.bounded", (decoding_bound,), times)
         if record.kind == "tls_rejected":
             add("telemock.tls.client_rejected", (self._host(record.host),))
         if record.reason == REASON["answer"]:

@@ -62,7 +62,8 @@ class GateInstance(mode_servers.AsyncioServerInstance[GateMode]):
 
     async def listen(self, host: str, port: int) -> list[Any]:
         gate = cast(ProxyServer, self.manager).gate
-        return [Listener(host, port, partial(gate.enter, serve=self.handle_stream))]
+        enter = partial(gate.enter, serve=self.handle_stream)
+        return [Listener(host, port, enter, gate.prefaces)]
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,6 +98,11 @@ def brought(client: connection.Client) -> bool:
     if not isinstance(mode, mode_specs.TransparentMode) or isinstance(mode, GateMode):
         return False
     return client.sockname[1] in REDIRECTED_PORTS  # the original destination
+
+
+def named_the_proxy(client: connection.Client) -> bool:
+    """True if this is a client of the explicit proxy."""
+    return isinstance(client.proxy_mode, mode_specs.RegularMode)
 
 
 def destination_of(client: connection.Client, server: connection.Server) -> Endpoint | None:

@@ -13,6 +13,7 @@ from mitmproxy import connection
 from mitmproxy.websocket import WebSocketMessage
 from msgspec.structs import replace
 
+from addon.arrive.prefaces import Prefaces
 from addon.exchange.endpoint import endpoint, tls_of
 from addon.exchange.exchange import Exchange, Kept, Trace
 from addon.exchange.reply import Reply
@@ -29,6 +30,7 @@ from app.contract.record import (
     Message,
     Mode,
     Pair,
+    Program,
     Request,
     Response,
     Tls,
@@ -48,11 +50,21 @@ DETAIL_CAP = 2000  # characters of a library's message
 class Capture:
     """Makes the records of one process; it is given the facts that they share."""
 
-    def __init__(self, workload: Workload, mode: Mode | None, body_cap: int) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        mode: Mode | None,
+        body_cap: int,
+        prefaces: Prefaces | None = None,
+    ) -> None:
         self._workload = workload
+        self.prefaces = prefaces
         self._mode: Mode | Literal[""] = mode or ""
         self._body_cap = body_cap
         self.told: WeakSet[connection.Client] = WeakSet()  # clients with a record, or one to come
+
+    def _program(self, client: Endpoint | None) -> Program | None:
+        return self.prefaces.program(client) if self.prefaces else None
 
     def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
         """The whole exchange; if it is outlined, without headers, query and content.
@@ -80,6 +92,7 @@ class Capture:
             reason=exchange.reason,
             detail=cut(text(exchange.detail), DETAIL_CAP),
             client=line.client,
+            program=self._program(line.client),
             destination=line.destination,
             tls=line.tls and replace(line.tls),  # its name is masked in place
             trace_id=exchange.trace.trace_id,
@@ -163,6 +176,7 @@ class Capture:
             mode=self._mode,
             answered_by="" if message.from_client else exchange.answered_by,
             client=exchange.line.client,
+            program=self._program(exchange.line.client),
             destination=exchange.line.destination,
             trace_id=exchange.trace.trace_id,
             span_id=exchange.trace.span_id,
@@ -232,6 +246,7 @@ class Capture:
             reason=reason,
             detail=cut(text(detail), DETAIL_CAP),
             client=endpoint(client.peername),
+            program=self._program(endpoint(client.peername)),
             destination=destination,
             tls=tls,
             sent=sent,

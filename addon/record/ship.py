@@ -243,6 +243,7 @@ class Shipper:
                 return record, line
             for body in bodies_of(record):
                 withhold(body, "too_large")
+                self._metrics.add("telemock.withheld", ("too_large",))
             line = encode(record)
             if len(line) <= LINE_CAP:
                 return record, line

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from app.analysis.tally import LogSummary
+from app.contract.outcomes import WORDS
 from app.escape import inert
 from app.report import show
 from app.report.build import Report
@@ -35,7 +36,7 @@ def markdown(summary: Summary) -> str:
 
 def _period(report: Report) -> str:
     since, until = report.since, report.until
-    rows = (*report.answered, *report.delivered, *report.refused, *report.failed)
+    rows = [one for word in WORDS for one in getattr(report, word)]
     if rows:
         since = since or min(row.first_seen for row in rows)
         until = until or max(row.last_seen for row in rows)

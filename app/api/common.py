@@ -18,6 +18,9 @@ from app.runtime import Runtime
 from app.store import QueryError, StoreError
 
 GET, LIST = Depends(Policy("get")), Depends(Policy("list"))
+# Of people who may read the captures of some namespaces only, the caller's bound comes with them.
+Getter = Annotated[Caller, Depends(Policy("get", bounded=True))]
+Lister = Annotated[Caller, Depends(Policy("list", bounded=True))]
 
 
 def router() -> APIRouter:

@@ -13,7 +13,7 @@ from app.contract.masking.fields import MASK
 from app.contract.record import CaptureRecord
 from app.contract.rules import Bundle
 from app.profiles.explain import Explanation
-from app.report.build import Report
+from app.report.build import CoveragePart, Report
 from app.store import FieldRow
 
 _REF = "#/components/schemas/{name}"
@@ -40,7 +40,7 @@ class FieldList(msgspec.Struct):
     items: list[FieldRow]
 
 
-_TYPES = (CaptureRecord, CapturePage, FieldList, Report, Bundle, Explanation)
+_TYPES = (CaptureRecord, CapturePage, FieldList, Report, CoveragePart, Bundle, Explanation)
 
 EXAMPLE_RECORD = {
     "schema": 1,

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 import msgspec
 from fastapi import Query, Response
 
+from app.analysis.of_namespaces import NamespaceRows
 from app.api.common import (
-    GET,
     LIST,
+    Getter,
+    Lister,
     ProfileId,
     Run,
     Since,
@@ -19,18 +21,19 @@ from app.api.common import (
     time_of,
 )
 from app.api.openapi import EXAMPLE_RECORD, json_content
+from app.auth import Caller
 from app.contract.record import Action, Kind
 from app.report import build as reports
+from app.report.build import Report, Rows
 from app.report.outgoing import outgoing
 from app.report.papers import papers_of
-from app.store import CaptureQuery, Page, QueryError, Scope, filter
+from app.store import CaptureQuery, FieldRow, Page, QueryError, Scope, filter
 
 routes = router()
 
 
 @routes.get(
     "/captures",
-    dependencies=[LIST],
     summary="List captures",
     responses={
         200: json_content(
@@ -43,6 +46,7 @@ routes = router()
 )
 async def captures(
     runtime: Run,
+    caller: Lister,
     since: Since = None,
     until: Until = None,
     kind: Annotated[Kind | None, Query(description="Only this kind of record.")] = None,
@@ -107,6 +111,7 @@ async def captures(
         method=method,
         status=int(status) if status and status.isdigit() else status,
         text=text,
+        namespaces=caller.namespaces,
         order=order,
         cursor=cursor,
         limit=limit,
@@ -135,7 +140,6 @@ def filtered(q: str, query: CaptureQuery) -> CaptureQuery:
 
 @routes.get(
     "/captures/{id}",
-    dependencies=[GET],
     summary="One capture",
     responses={
         200: json_content(
@@ -146,9 +150,9 @@ def filtered(q: str, query: CaptureQuery) -> CaptureQuery:
         404: {"description": "There is none of that id."},
     },
 )
-async def capture(runtime: Run, id: str) -> Response:
+async def capture(runtime: Run, caller: Getter, id: str) -> Response:
     found = await ask(lambda: runtime.store.capture(id))
-    if found is None:
+    if found is None or not _may_read(caller, found):
         raise refusal(
             404, f"there is no capture {id[:80]!r}\n\nhint: GET /api/v1/captures lists them"
         )
@@ -157,40 +161,92 @@ async def capture(runtime: Run, id: str) -> Response:
 
 @routes.get(
     "/report",
-    dependencies=[LIST],
     summary="What was sent, by whom, since when",
     responses={200: json_content("Every surface prints this.", None, "Report")},
 )
 async def report(
-    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+    runtime: Run,
+    caller: Lister,
+    since: Since = None,
+    until: Until = None,
+    profile: ProfileId = None,
 ) -> Response:
     since_ns, until_ns = time_of(since, "since"), time_of(until, "until")
     await runtime.note_presence()
-    built = await ask(
-        lambda: reports.build(
-            runtime.store,
+    scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
+
+    def build() -> Report:
+        rows: Rows = runtime.store
+        dropped, gaps = runtime.writer.dropped, runtime.gaps()
+        if caller.namespaces is not None:  # what the app as a whole lost is not theirs to know
+            rows = bound = NamespaceRows(runtime.store, caller.namespaces, scope, runtime.decoders)
+            dropped, gaps = {}, bound.gaps
+        return reports.build(
+            rows,
             since_ns=since_ns,
             until_ns=until_ns,
             profile=profile,
-            dropped=runtime.writer.dropped,
+            dropped=dropped,
             papers=papers_of(runtime.profiles.written),
-            gaps=runtime.gaps(),
+            gaps=gaps,
         )
-    )
-    return as_json(msgspec.json.encode(built))
+
+    return as_json(msgspec.json.encode(await ask(build)))
 
 
 @routes.get(
-    "/fields",
+    "/coverage",
     dependencies=[LIST],
-    summary="The fields that were ever sent, by endpoint and version",
-    responses={200: json_content("The inventory.", None, "FieldList")},
+    summary="Whether all was seen, and how that is known",
+    responses={200: json_content("The report's verdict and ledger.", None, "CoveragePart")},
 )
-async def fields(
+async def coverage(
     runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
 ) -> Response:
     scope = Scope(
         since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
     )
-    rows = await ask(lambda: runtime.store.fields(scope))
-    return as_json(msgspec.json.encode({"items": rows}))
+    await runtime.note_presence()
+    papers, gaps = papers_of(runtime.profiles.written), runtime.gaps()
+    found = await ask(lambda: reports.cover(runtime.store, scope, papers, gaps))
+    return as_json(msgspec.json.encode(found))
+
+
+@routes.get(
+    "/fields",
+    summary="The fields that were ever sent, by endpoint and version",
+    responses={200: json_content("The inventory.", None, "FieldList")},
+)
+async def fields(
+    runtime: Run,
+    caller: Lister,
+    since: Since = None,
+    until: Until = None,
+    profile: ProfileId = None,
+) -> Response:
+    scope = Scope(
+        since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
+    )
+
+    def read() -> list[FieldRow]:
+        if caller.namespaces is None:
+            return runtime.store.fields(scope)
+        return NamespaceRows(runtime.store, caller.namespaces, scope, runtime.decoders).fields(
+            scope
+        )
+
+    return as_json(msgspec.json.encode({"items": await ask(read)}))
+
+
+class _Sender(msgspec.Struct, frozen=True):
+    namespace: str = ""
+
+
+class _Sent(msgspec.Struct):
+    workload: _Sender = _Sender()
+
+
+def _may_read(caller: Caller, line: bytes) -> bool:
+    if caller.namespaces is None:
+        return True
+    return msgspec.json.decode(line, type=_Sent).workload.namespace in caller.namespaces

@@ -88,12 +88,23 @@ def run(
         bool, typer.Option("--json", help="The summary as JSON on stdout, after the command's own.")
     ] = False,
     transparent: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--transparent",
-            help="Redirect in the kernel, for programs that ignore proxy variables.",
+            "--transparent/--no-transparent",
+            help="Also see programs that ignore proxy variables; by default where the kernel "
+            "allows it.",
+            show_default=False,
         ),
+    ] = None,
+    discover: Annotated[
+        bool, typer.Option("--discover", help="List the hosts of no profile, too: not opened.")
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
+        ),
+    ] = 10,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
     ] = False,
@@ -113,6 +124,8 @@ def run(
         as_json=as_json,
         redirect=transparent,
         verbose=verbose,
+        discover=discover,
+        wait=wait,
     )
     raise typer.Exit(code)
 

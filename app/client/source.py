@@ -242,7 +242,7 @@ class ApiSource:
         refused = found.profiles.get("error") or ""
         return [
             *found.degraded,
-            *([f"a profile is refused, and the last good one stays: {refused}"] if refused else []),
+            *([f"a profile is refused: {refused}"] if refused else []),
             *(f"its certificate: {e}" for e in [found.tls.get("error")] if e),
         ]
 

@@ -13,6 +13,8 @@ import base64
 import binascii
 import logging
 import ssl
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +31,13 @@ LEAF_APP, LEAF_INJECTOR = "app", "injector"
 _TRIES = 10  # attempts to update a Secret that others update too
 _AUTHORITIES = 3  # certificates in `ca`, newest first
 _SECONDS_OF_DAY = 86400
+DISTRUSTED_S = 3600.0  # for which a client's distrust is counted
+_MOST_DISTRUSTED = 10_000
+# OpenSSL's words for a client's alert that it does not know the certificate's authority.
+_DISTRUST = frozenset({
+    "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_CERTIFICATE_UNKNOWN", "SSLV3_ALERT_BAD_CERTIFICATE",
+    "TLSV1_ALERT_DECRYPT_ERROR",
+})  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +57,8 @@ class Material:
 
 
 def host_names(fullname: str, namespace: str) -> Names:
-    """The hosts that each leaf names: the release's two Services, and the app by port-forward."""
+    """The hosts that each leaf names: the release's Services (the injector has two halves), and the
+    app by port-forward."""
 
     def service(name: str) -> list[str]:
         in_namespace = f"{name}.{namespace}"
@@ -57,7 +67,7 @@ def host_names(fullname: str, namespace: str) -> Names:
 
     return {
         LEAF_APP: [*service(fullname), "localhost"],
-        LEAF_INJECTOR: service(f"{fullname}-injector"),
+        LEAF_INJECTOR: [*service(f"{fullname}-injector"), *service(f"{fullname}-injector-b")],
     }
 
 
@@ -158,6 +168,8 @@ class ServerCertificate:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.set_alpn_protocols(["http/1.1"])
         self.context.sni_callback = self._choose
+        self.context.sslobject_class = _telling(lambda: self._distrusted.append(time.monotonic()))
+        self._distrusted: deque[float] = deque(maxlen=_MOST_DISTRUSTED)
         self._shown = pki.make_leaf(pki.make_authority(), ["not-ready.invalid"])
         self._current = _context(self._shown)
         self.loaded = False
@@ -190,7 +202,13 @@ class ServerCertificate:
         """Describes the certificate; `error` is the last look's."""
         days = round(self.days_left(), 1)
         ok = self.loaded and days > 0
-        return {"ok": ok, "error": self._error, **({"days_left": days} if self.loaded else {})}
+        said = {"ok": ok, "error": self._error, "distrusted": self.distrusted()}
+        return {**said, **({"days_left": days} if self.loaded else {})}
+
+    def distrusted(self) -> int:
+        """The number of clients in the last hour that did not trust the certificate."""
+        oldest = time.monotonic() - DISTRUSTED_S
+        return sum(at > oldest for at in self._distrusted.copy())
 
     def days_left(self) -> float:
         left = pki.not_after(self._shown.certificate) - signing.now()
@@ -202,6 +220,22 @@ class ServerCertificate:
         # Each certificate gets its own context: to load one into a context in use is not atomic,
         # and leaves the old one beside it when the kind of key changes.
         connection.context = self._current
+
+
+def _telling(distrusted: Callable[[], None]) -> type[ssl.SSLObject]:
+    """A handshake that tells of a client's alert: it knows another authority, as a pod does that
+    was injected while the app had that one."""
+
+    class Handshake(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except ssl.SSLError as e:
+                if e.reason in _DISTRUST:
+                    distrusted()
+                raise
+
+    return Handshake
 
 
 def _context(pair: Pair) -> ssl.SSLContext:

@@ -24,6 +24,7 @@ Object = dict[str, Any]
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 _TIMEOUT_S = 10.0
 _PAGE = 500  # objects in one page of a list
@@ -78,12 +79,13 @@ class KubeApi:
         query: Mapping[str, str | int] | None = None,
         content_type: str = "application/json",
         timeout: float = _TIMEOUT_S,
+        accept: str = "application/json",
     ) -> Object:
         """Sends a request once, without retries; returns its JSON object. Raises KubeError.
 
         `path` is not quoted: build it with `path()` from names that others chose.
         """
-        content = self._exchange(method, path, body, query, content_type, timeout)
+        content = self._exchange(method, path, body, query, content_type, timeout, accept=accept)
         try:
             found = json.loads(content)
         except ValueError:
@@ -115,10 +117,11 @@ class KubeApi:
         content_type: str,
         timeout: float,
         host: str = "",
+        accept: str = "application/json",
     ) -> bytes:
         import urllib3
 
-        headers = {"accept": "application/json", "user-agent": "telemock"}
+        headers = {"accept": accept, "user-agent": "telemock"}
         if host:
             headers["host"] = host
         if query:
@@ -151,11 +154,14 @@ class KubeApi:
     def get(self, path: str, **query: str | int) -> Object:
         return self.request("GET", path, query=query)
 
-    def items(self, path: str, **query: str | int) -> Iterator[Object]:
+    def items(
+        self, path: str, *, metadata_only: bool = False, **query: str | int
+    ) -> Iterator[Object]:
         """Yields every object of a list, page by page. Raises KubeError."""
+        accept = _METADATA if metadata_only else "application/json"
         more: dict[str, str | int] = {"limit": _PAGE, **query}
         while True:
-            found = self.request("GET", path, query=more)
+            found = self.request("GET", path, query=more, accept=accept)
             yield from found.get("items") or ()
             token = (found.get("metadata") or {}).get("continue")
             if not token:

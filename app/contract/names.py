@@ -49,6 +49,7 @@ SPOOL_SIZE = "64MiB"  # the default; the pod's volume for it is larger
 FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
 FILE_MASK_KEY = "mask.key"
+FILE_LAST_GOOD = "profiles.json"  # in a cluster, see app.profiles.last_good
 FILE_SERVER = "server.json"  # the running app's address: {"url", "pid"}
 DIR_CA = "ca"
 FILE_CA_CERT = "ca.pem"  # public half, for the client
@@ -177,6 +178,14 @@ METRICS = (
         "Connections, requests and messages that a bound of the sidecar ended or refused.",
     ),
     Metric(
+        "telemock.masking.bounds", "counter", "{value}", ("telemock.bound",), _BOTH,
+        "Bounds of masking and decoding that records hit, of which then less is kept.",
+    ),
+    Metric(
+        "telemock.withheld", "counter", "{value}", ("telemock.reason",), _BOTH,
+        "Bodies, and values in them, of which nothing is kept, by reason.",
+    ),
+    Metric(
         "telemock.tls.client_rejected", "counter", "{connection}", ("server.address",), _SIDECAR,
         "Clients that refused the sidecar's certificate, or left at the sight of it; host only "
         "when a profile names it.",
@@ -185,6 +194,11 @@ METRICS = (
         "telemock.sidecar.restarts", "counter", "{restart}", (), _SIDECAR,
         "Times that the sidecar's process ended unasked, or hung, and was started again in its "
         "container, which Kubernetes does not see.",
+    ),
+    Metric(
+        "telemock.decoding.bounded", "counter", "{message}", ("telemock.bound",), _BOTH,
+        "Bodies and values of which not all was decoded, because they hold too much: their texts "
+        "stay as they came, and their record says so.",
     ),
     Metric(
         "telemock.unjudged", "counter", "{connection}", ("server.address",), _SIDECAR,
@@ -302,12 +316,32 @@ METRICS = (
         "stopped without taking leave (silent), for an hour.",
     ),
     Metric(
-        "telemock.profiles.reload_failed", "gauge", "", (), _BOTH,
-        "1 while the last change of the profiles was refused and the previous set is in use.",
+        "telemock.records.waiting", "gauge", "{record}", ("telemock.state",), _APP,
+        "Records that senders made and the store lacks, by their last account: on their way from "
+        "those seen lately, stuck with those silent; once a minute.",
+    ),
+    Metric(
+        "telemock.records.lost", "gauge", "{record}", ("telemock.reason",), _APP,
+        "Records that the store lacks for good, of all starts that it knows, by reason; once a "
+        "minute.",
+    ),
+    Metric(
+        "telemock.tls.distrusted", "gauge", "{connection}", (), _APP,
+        "Connections in the last hour of clients that did not trust the API's certificate, such as "
+        "sidecars of pods that were injected while the app had another authority.",
+    ),
+    Metric(
+        "telemock.profiles.reload_failed", "gauge", "", (), _ALL,
+        "1 while a profile is refused: its last good version is in use, or it is left out.",
     ),
     Metric(
         "telemock.injector.pods", "counter", "{pod}", ("telemock.reason",), _INJECTOR,
         "Pods answered, by each reason that was given; none when there was nothing to say.",
+    ),
+    Metric(
+        "telemock.injector.not_injected", "gauge", "{pod}", ("telemock.reason",), _INJECTOR,
+        "Pods that opted in and run without a sidecar: unseen by any injector, or left alone for a "
+        "reason that `telemock status` says. Every replica counts all.",
     ),
     Metric(
         "telemock.injector.review.duration", "histogram", "s", (), _INJECTOR,

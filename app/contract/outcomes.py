@@ -1,4 +1,4 @@
-"""One table of outcomes of requests and connections, in four words for people.
+"""One table of outcomes of requests and connections, in five words for people.
 
 `outcome` finds a record's, from what roll-ups keep of it. The store counts by it at write time;
 reports, the API and `telemock run` print its words.
@@ -9,12 +9,13 @@ from typing import Literal, NamedTuple
 
 from app.contract.actions import ACTIONS, OUTLINED
 
-Word = Literal["answered", "delivered", "refused", "failed"]
+Word = Literal["answered", "delivered", "passed", "refused", "failed"]
 
-# What a reader is told; "delivered" is said only of what arrived.
+# What a reader is told; "delivered" and "passed" are said only of what arrived.
 WORDS: Mapping[Word, str] = {
     "answered": "Answered here",
     "delivered": "Delivered to the vendor",
+    "passed": "Passed through untouched",
     "refused": "Refused",
     "failed": "Failed",
 }
@@ -33,11 +34,11 @@ OUTCOMES: Mapping[str, Outcome] = {
     "answered": Outcome("answered", "answered in the vendor's place; none of it was delivered"),
     "delivered": Outcome("delivered", "forwarded, and the real host answered"),
     "passed": Outcome(
-        "delivered", "forwarded, and the real host answered; only its bytes were counted"
+        "passed", "forwarded, and the real host answered; only its bytes were counted"
     ),
-    "relayed": Outcome("delivered", "relayed to its host without being opened"),
+    "relayed": Outcome("passed", "relayed to its host without being opened"),
     "unread": Outcome(
-        "delivered",
+        "passed",
         "relayed to its host, but could not be read",
         unseen=True,
         remedy="find out which protocol it speaks; a profile whose host has `unmatched: block` "
@@ -114,6 +115,15 @@ def outcome(kind: str, action: str, answered_by: str, reason: str) -> str:
         underway = _forwarded(action) and reason not in _NEVER_SENT
         return "unanswered" if underway else "not_delivered"
     return "unanswered" if _forwarded(action) else "answered"
+
+
+def markdown() -> str:
+    """The table of outcomes in the documents."""
+    head = "| Outcome | In the report | That is | A gap |\n|---|---|---|---|\n"
+    return head + "".join(
+        f"| `{id}` | {WORDS[row.word]} | {row.says} | {'yes' if row.unseen else ''} |\n"
+        for id, row in OUTCOMES.items()
+    )
 
 
 def word_of(id: str) -> Word:

@@ -12,7 +12,7 @@ import msgspec
 from app.contract.record import Count
 
 # Ways by which connections come to a sidecar; "" is that of a sidecar that did not say.
-FORMS = ("proxy", "hosts", "loopback", "all")
+FORMS = ("proxy", "run", "hosts", "loopback", "all")
 APP = "app"  # the app's own: requests that reach the mock without a sidecar
 
 _Word = Annotated[str, msgspec.Meta(max_length=32)]

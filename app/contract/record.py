@@ -101,6 +101,13 @@ class Workload(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
     image: Short = ""
 
 
+class Program(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
+    """The program that sent it, on a laptop: its name, and the id of its process."""
+
+    name: Short
+    pid: Count = 0
+
+
 class Endpoint(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
     """One end of a connection, as the kernel names it."""
 
@@ -192,6 +199,7 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     reason: Short = ""  # id in REASONS
     detail: str = ""  # a library's message, truncated and masked
     client: Endpoint | None = None
+    program: Program | None = None
     destination: Endpoint | None = None
     request: Request | None = None
     response: Response | None = None

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from app.contract.decoding.bounds import BOUNDS, taken
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
 from app.store import Incoming, Written
@@ -30,6 +31,8 @@ class Counting:
         self._metrics = metrics
         for reason in LOSSES:
             metrics.add("telemock.capture.dropped", (reason,), 0)
+        for bound in BOUNDS:
+            metrics.add("telemock.decoding.bounded", (bound,), 0)
         metrics.set("telemock.store.failing", 0)
 
     def expect(self, profiles: Iterable[str]) -> None:
@@ -45,6 +48,8 @@ class Counting:
             sum[0] += 1
             sum[1] += group[index].facts.out
         add = self._metrics.add
+        for bound, times in taken().items():
+            add("telemock.decoding.bounded", (bound,), times)
         for alike, (count, left) in sums.items():
             kind, action, profile, rule, status, host, namespace, pod, version, asks = alike
             of = f"{status // 100}xx" if status else ""

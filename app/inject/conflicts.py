@@ -9,7 +9,7 @@ from app.inject.reasons import Reason, of, reason
 from app.inject.settings import NamespaceFacts, Redirect
 from app.inject.sidecar import SYSCTL, volumes
 
-_MIRROR = "kubernetes.io/config.mirror"
+MIRROR = "kubernetes.io/config.mirror"
 _OURS = (names.CONTAINER_SIDECAR, names.CONTAINER_REDIRECT)
 _PORTS = (names.PORT_PROXY, names.PORT_SIDECAR_HEALTH)
 
@@ -27,7 +27,7 @@ def untouched(pod: Mapping[str, Any], namespace: NamespaceFacts) -> Reason | Non
         return reason("opted_out")
     if label is None and namespace.labels.get(names.LABEL_INJECT) == names.INJECT_DISABLED:
         return reason("namespace_opted_out")
-    if _MIRROR in (meta.get("annotations") or {}):
+    if MIRROR in (meta.get("annotations") or {}):
         return reason("mirror_pod")
     if any(
         c.get("name") == names.CONTAINER_SIDECAR and c.get("restartPolicy") == "Always"

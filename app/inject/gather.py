@@ -14,9 +14,9 @@ from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.contract import names
 from app.inject.status import (
     AppView,
-    Around,
     PodStatus,
     SidecarCounters,
+    Surroundings,
     failing,
     injection_of,
     judge,
@@ -50,7 +50,7 @@ def gather(
         counted = list(threads.map(lambda pod: _counters(api, pod), chosen))
         logs = list(threads.map(lambda pod: _failed(api, pod), chosen))
     rows = [
-        judge(pod, seen, c, Around(authority, failed))
+        judge(pod, seen, c, Surroundings(authority, failed))
         for pod, c, failed in zip(chosen, counted, logs, strict=True)
     ]
     try:

@@ -19,12 +19,14 @@ from starlette.routing import Route
 
 from app.cluster import certificates
 from app.cluster.certificates import LEAF_INJECTOR, ServerCertificate
-from app.cluster.kube import KubeApi
+from app.cluster.kube import KubeApi, path
 from app.contract.hosts import UNKNOWN, is_ours
 from app.contract.masking.masker import Masker
 from app.inject.bounds import NamespaceBounds
 from app.inject.ca_bundle import trust
+from app.inject.census import Census
 from app.inject.events import Events
+from app.inject.good_profiles import GoodConfigMap
 from app.inject.namespaces import Namespaces
 from app.inject.process_settings import Environment
 from app.inject.settings import InjectSettings
@@ -42,13 +44,16 @@ log = logging.getLogger(__name__)
 
 
 class Injector:
-    """The injector's parts and routes. Raises ProfileError when the profiles cannot be used.
-    `draining` is set before shutdown, so that callers go elsewhere."""
+    """The injector's parts and routes. `draining` is set before shutdown: callers go elsewhere."""
 
     def __init__(self, environment: Environment, api: KubeApi) -> None:
         self.environment = environment
         self.certificate = ServerCertificate(LEAF_INJECTOR)
-        self.profiles = ProfileSet(environment.profiles)
+        kept = path(
+            "api", "v1", "namespaces", environment.pod_namespace,
+            "configmaps", f"{environment.fullname}-profiles-last-good",
+        )  # fmt: skip
+        self.profiles = ProfileSet(environment.profiles, GoodConfigMap(api, kept))
         self.metrics = Metrics("injector")
         # Start at 0: alerts and dashboards would miss the first increase otherwise.
         self.metrics.add("telemock.injector.pods", ("failed",), 0)
@@ -60,6 +65,7 @@ class Injector:
         self.webhook = Webhook(
             self.settings, Namespaces(api), NamespaceBounds(api), self.events, self.metrics
         )
+        self.census = Census(api, self.metrics)
         self.draining = False
         self._api = api
         self._load = certificates.loader(
@@ -95,7 +101,12 @@ class Injector:
         ):
             tasks = [
                 asyncio.create_task(t)
-                for t in (self.certificate.kept(self.look), self._watching(), self.events.running())
+                for t in (
+                    self.certificate.kept(self.look),
+                    self._watching(),
+                    self.events.running(),
+                    self.census.running(),
+                )
             ]
             self._exporter.start()
             try:
@@ -176,6 +187,7 @@ class Injector:
     def _measure(self) -> None:
         """Updates the gauges, for a scrape and for export."""
         self.metrics.set("telemock.certificate.days_left", self.certificate.days_left())
+        self.metrics.set("telemock.profiles.reload_failed", bool(self.profiles.error))
 
 
 def _ours(endpoint: Callable[[Request], Awaitable[Response]]) -> Any:

@@ -15,7 +15,7 @@ from app.cluster.kube import Object
 from app.contract import names
 from app.contract.rules import RuleSet
 from app.contract.settings import listed
-from app.inject.conflicts import all_containers
+from app.inject.conflicts import MIRROR, all_containers
 from app.inject.reasons import REASONS, unkept
 from app.inject.sentences import say
 from app.inject.settings import InjectionStatus
@@ -79,7 +79,7 @@ class AppView(NamedTuple):
     rules: RuleSet
 
 
-class Around(NamedTuple):
+class Surroundings(NamedTuple):
     """What else the cluster knows of a pod: the release's `authority` (PEM, "" when unknown) and
     the last lines of a container that fails."""
 
@@ -106,7 +106,7 @@ def judge(
     pod: Object,
     seen: AppView | None,
     counters: SidecarCounters | None,
-    around: Around = Around(),  # noqa: B008 - immutable
+    around: Surroundings = Surroundings(),  # noqa: B008 - immutable
 ) -> PodStatus:
     meta, status = pod["metadata"], pod.get("status") or {}
     told = injection_of(pod)
@@ -116,6 +116,8 @@ def judge(
     restarts = _restarts(pod, counters)
     captures, last, missing, lost = _captures(meta, seen.report) if seen else (None, "", None, {})
     problems, notes = _reasons(told, sidecar is not None)
+    if sidecar is None and MIRROR in (meta.get("annotations") or {}):
+        notes.append(REASONS["mirror_pod"].sentence)
     if sidecar is None and not problems and not notes:
         problems.append(say("unseen", restart=restart(meta)))
     if sidecar is not None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import to_builtins
+
 from app.contract.files import tighten
 from app.contract.instant import iso
 from app.contract.names import (
@@ -210,9 +212,11 @@ def request_line(
             "pod": record.workload.pod,
             "node": record.workload.node,
             "image": record.workload.image,
+            "container": record.workload.container,
         },
         "trace_id": record.trace_id,
         "span_id": record.span_id,
+        **({"program": to_builtins(record.program)} if record.program else {}),
         **({"not_kept": [list(one) for one in left_out]} if left_out else {}),
     }
 

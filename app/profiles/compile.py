@@ -12,9 +12,11 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from app.contract import rules as contract
+from app.contract.decoding.tree import THEN
 from app.profiles import schema, template
+from app.profiles.last_good import Good, GoodProfile
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown
-from app.profiles.read import ProfileSource, document, find, read_bytes
+from app.profiles.read import ProfileSource, document, find, looked, read_bytes
 from app.profiles.unreachable import taken_before
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
@@ -22,12 +24,18 @@ ANSWERS_CAP = 8 << 20  # bytes of one profile's answer files, a file named twice
 
 
 class Loaded(NamedTuple):
-    """`files` are all files read, answers included: a change of one makes the rules stale.
-    `written` are the profiles as they stand there."""
+    """`files` are all files read, answers included: a change of one makes the rules stale. `good`
+    are the profiles by their files' labels, compiled and as they stand there; `problems` is what
+    was wrong with the others."""
 
     rules: contract.RuleSet
     files: tuple[Path, ...]
-    written: tuple[schema.ProfileFile, ...]
+    good: Good
+    problems: tuple[ProfileProblem, ...] = ()
+
+    @property
+    def written(self) -> tuple[schema.ProfileFile, ...]:
+        return tuple(kept.written for kept in self.good.values())
 
 
 def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
@@ -40,30 +48,47 @@ def load_profiles(sources: Sequence[str | Path]) -> contract.RuleSet:
 
 def load(sources: Sequence[str | Path]) -> Loaded:
     """Like `load_profiles`, and returns the files that it read. Raises ProfileError."""
-    profiles: list[contract.Profile] = []
-    all_written: list[schema.ProfileFile] = []
+    loaded = _loaded(find(sources), {})
+    if loaded.problems:
+        raise ProfileError(loaded.problems)
+    return loaded
+
+
+def load_each(sources: Sequence[str | Path], last_good: Good) -> Loaded:
+    """Like `load`, file by file: in place of a refused or missing one its last good version is
+    used, by the file's label; without one it is left out."""
+    found, missing, empty = looked(sources)
+    gone = [ProfileSource(Path(p.file), p.file) for p in missing]
+    loaded = _loaded([*found, *gone], last_good)
+    more = tuple(missing if found else [*missing, *empty])
+    named = tuple(p for p in loaded.problems if p.file not in {g.label for g in gone})
+    return loaded._replace(problems=named + more)
+
+
+def _loaded(found: Sequence[ProfileSource], last_good: Good) -> Loaded:
     files: list[Path] = []
     problems: list[ProfileProblem] = []
+    good: dict[str, GoodProfile] = {}
     owner: dict[str, str] = {}
-    for source in find(sources):
+    for source in found:
         files.append(source.path)
+        kept: GoodProfile | None
         try:
-            profile, written = _profile(source, files)
+            kept = GoodProfile(*_profile(source, files))
         except ProfileError as e:
             problems += e.problems
-            continue
-        if profile.id in owner:
-            message = f"{profile.id!r} is the id of {owner[profile.id]} too"
+            kept = last_good.get(source.label)
+        if kept is not None and (id := kept.profile.id) in owner:
+            message = f"{id!r} is the id of {owner[id]} too"
             hint = "give one of them another id, or use only one"
-            problems.append(ProfileProblem(source.label, "id", shown(profile.id), message, hint))
-        owner.setdefault(profile.id, source.label)
-        profiles.append(profile)
-        all_written.append(written)
-    if problems:
-        raise ProfileError(problems)
-    kept = tuple(profiles)
-    etag = hashlib.sha256(msgspec.json.encode(kept)).hexdigest()[:32]
-    return Loaded(contract.RuleSet(kept, etag), tuple(files), tuple(all_written))
+            problems.append(ProfileProblem(source.label, "id", shown(id), message, hint))
+            kept = last_good.get(source.label)
+        if kept is not None and kept.profile.id not in owner:
+            owner[kept.profile.id] = source.label
+            good[source.label] = kept
+    profiles = tuple(kept.profile for kept in good.values())
+    etag = hashlib.sha256(msgspec.json.encode(profiles)).hexdigest()[:32]
+    return Loaded(contract.RuleSet(profiles, etag), tuple(files), good, tuple(problems))
 
 
 def _profile(
@@ -137,6 +162,7 @@ class _Compiler:
                 message = f"{name!r} stands in the list twice"
                 self._wrong(f"sensitive[{number}].field", name, message, "keep one of them")
         self._safe(written, sensitive)
+        self._segments(written)
         if self._problems:
             raise ProfileError(self._problems)
         return contract.Profile(
@@ -157,6 +183,17 @@ class _Compiler:
                 message = f"{name!r} is called sensitive too"
                 hint = "spans and logs show what is safe: take it out of one of the lists"
                 self._wrong(f"safe_query[{number}]", name, message, hint)
+
+    def _segments(self, written: schema.ProfileFile) -> None:
+        """A segment of the path has the name that a route gives it."""
+        routes = [rule.route or "" for rule in written.rules]
+        named = [(f"version_from[{n}].field", e.field) for n, e in enumerate(written.version_from)]
+        named += [(f"sensitive[{n}].field", s.field) for n, s in enumerate(written.sensitive)]
+        for where, field in named:
+            part, _, name = field.partition(".")
+            if part == "path" and not any(f"{{{name}}}" in route.split("/") for route in routes):
+                hint = f"name it in a rule: `route: /v1/{{{name}}}`"
+                self._wrong(where, field, f"no rule's route names the segment {name!r}", hint)
 
     def _rule(self, where: str, rule: schema.Rule) -> contract.Rule:
         paths = tuple(
@@ -266,8 +303,12 @@ def _sensitive(written: schema.Sensitive) -> contract.Sensitive:
 
 def _extract(written: schema.Extract) -> contract.Extract:
     where, _, name = written.field.partition(".")
+    if where.endswith("[]"):  # as the inventory calls what is in a list
+        name = f"*.{name}"
+    where = where.removesuffix("[]").partition(THEN)[0]  # a body's own decodings need no name
     if where == "header":
-        name = name.lower()
+        named, dot, within = name.partition(".")
+        name = named.lower() + dot + within
     return contract.Extract(where, name, written.regex or "")  # type: ignore[arg-type]
 
 

@@ -32,6 +32,18 @@ def built_in() -> list[str]:
 def find(sources: Iterable[str | Path]) -> list[ProfileSource]:
     """Finds the profile files of the sources, each once, in order. A folder may be empty if another
     source has a profile: files may come later. Raises ProfileError."""
+    found, problems, empty = looked(sources)
+    if not found:
+        problems += empty
+    if problems:
+        raise ProfileError(problems)
+    return found
+
+
+def looked(
+    sources: Iterable[str | Path],
+) -> tuple[list[ProfileSource], list[ProfileProblem], list[ProfileProblem]]:
+    """Like `find`, and returns what it would raise: sources that are missing, empty folders."""
     found: dict[Path, ProfileSource] = {}
     problems: list[ProfileProblem] = []
     empty: list[ProfileProblem] = []
@@ -41,11 +53,7 @@ def find(sources: Iterable[str | Path]) -> list[ProfileSource]:
             (empty if Path(source).is_dir() else problems).append(_nothing(source))
         for file in files:
             found.setdefault(file.path.resolve(), file)
-    if not found:
-        problems += empty
-    if problems:
-        raise ProfileError(problems)
-    return list(found.values())
+    return list(found.values()), problems, empty
 
 
 def _files(source: str | Path) -> Iterable[ProfileSource]:
@@ -141,3 +149,21 @@ class _Loader(yaml.SafeLoader):
                 raise _wrong(f"key {key.value!r} stands here twice", key)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+class _Float(float):
+    """A number that a problem shows as it is written: 4.10 is meant as a version."""
+
+    written: str
+
+    def __repr__(self) -> str:
+        return self.written
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    found = _Float(loader.construct_yaml_float(node))
+    found.written = node.value
+    return found
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)

@@ -23,7 +23,10 @@ from pydantic import (
 from app.contract.actions import ACTIONS, ANSWERED, LACKING, UNTAKEN, Action, HostAction, sentences
 from app.profiles.problems import shown, wrong
 
-Decoder = Literal["query", "json", "ndjson", "form", "base64-in-json", "gzip", "zstd"]
+Decoder = Literal[
+    "query", "json", "ndjson", "form", "multipart", "xml", "csv", "envelope", "jsonp", "protobuf",
+    "base64-in-json", "gzip", "zstd",
+]  # fmt: skip
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?")
@@ -118,11 +121,31 @@ Method = Annotated[
 FieldName = Annotated[
     str,
     _check(
-        re.compile(r"(query|header|body|any)\..{1,200}", re.DOTALL).fullmatch,
+        re.compile(r"(query|header|body|path|any)\..{1,200}", re.DOTALL).fullmatch,
         "{} does not name a field",
-        "write query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c), or any.NAME",
+        "write query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c), path.NAME "
+        "(a segment that the route names), or any.NAME",
     ),
-    Field(description="query.NAME, header.NAME, body.NAME (a JSON key at any depth), or any.NAME."),
+    Field(
+        description="query.NAME, header.NAME, body.NAME (a JSON key at any depth), path.NAME (a "
+        "segment that a rule's route names, /v1/{NAME}), or any.NAME."
+    ),
+]
+VersionField = Annotated[
+    str,
+    _check(
+        re.compile(
+            r"(query|header|body|path)(›[\w›-]{1,60})?(\[\])?\..{1,200}", re.DOTALL
+        ).fullmatch,
+        "{} names no single place",
+        "write query.NAME, header.NAME, body.NAME, or path.NAME (a segment that the route names); "
+        "behind a dot a path leads into a value: query.data.app.version",
+    ),
+    Field(
+        description="query.NAME, header.NAME, body.NAME, or path.NAME (a segment that a rule's "
+        "route names, /v1/{NAME}). Behind a dot a path leads into a value, with or without the "
+        "decodings on its way: body.data.app.version."
+    ),
 ]
 Verified = Annotated[
     str,
@@ -317,7 +340,9 @@ class Rule(Model):
         None, description="Name of the endpoint in reports and metrics; by default from the path."
     )
     answer: Answer | None = Field(None, description="Only with action mock; else an empty 200.")
-    decode: list[Decoder] = Field([], description="How to read the body; by default by its type.")
+    decode: list[Decoder] = Field(
+        [], description="How to read the body, where neither its type nor its look says so."
+    )
 
     @model_validator(mode="after")
     def _answered(self) -> Self:
@@ -347,9 +372,7 @@ class Evidence(Model):
 class Extract(Model):
     """Where the product's version stands; the first group of `regex` cuts it out."""
 
-    field: Annotated[
-        FieldName, _check(lambda v: not v.startswith("any."), "{} names no single place")
-    ]
+    field: VersionField
     regex: Regex | None = None
 
 

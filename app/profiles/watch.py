@@ -10,9 +10,10 @@ from pathlib import Path
 
 from app.contract.printable import place
 from app.contract.rules import RuleSet
-from app.profiles.compile import load
+from app.profiles.compile import Loaded, load, load_each
+from app.profiles.last_good import Good, LastGood
 from app.profiles.problems import ProfileError
-from app.profiles.read import find
+from app.profiles.read import looked
 
 _LOOK_S = 1.0
 
@@ -22,20 +23,28 @@ _Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class ProfileSet:
-    """`rules` come from the last valid files; `error` is the text of a refused change, "" without
-    one. Raises ProfileError when the files are invalid at the start.
+    """`rules` come from the files; in place of a refused one its last good version is in use.
+    `error` says what was refused and what is used instead, "" without a refusal. Raises
+    ProfileError when the files are invalid at the start, unless `last_good` is given: then a
+    refused file never stops a start.
 
     One thread calls `check`; any thread reads.
     """
 
-    def __init__(self, sources: Sequence[str | Path]) -> None:
+    def __init__(self, sources: Sequence[str | Path], last_good: LastGood | None = None) -> None:
         self._sources = tuple(sources)
-        loaded = load(self._sources)
-        self.rules: RuleSet = loaded.rules
-        self.written = loaded.written
-        self.error = ""
-        self._files = loaded.files
+        self._last_good = last_good
         self._seen: _Signature = ()
+        self._good: Good = {}
+        if last_good is None:
+            loaded = load(self._sources)
+        else:
+            self._good = last_good.read()
+            loaded = load_each(self._sources, self._good)
+        self.rules: RuleSet = loaded.rules
+        self.error = _said(loaded)
+        self.written = loaded.written
+        self._use(loaded)
 
     def check(self) -> bool:
         """Reads the files again if the time or size of one changed; True if the rules changed.
@@ -47,21 +56,26 @@ class ProfileSet:
         # Taken before the files are read, without files found only now: a change in between shows
         # at the next check.
         self._seen = seen
-        try:
-            loaded = load(self._sources)
-        except ProfileError as e:
-            self.error = str(e)
-            return False
-        self.error = ""
-        self._files = loaded.files
-        self.written = loaded.written
+        loaded = load_each(self._sources, self._good)
+        self.error = _said(loaded)
         changed = loaded.rules.etag != self.rules.etag
         if changed:
             self.rules = loaded.rules
+        self._use(loaded)
         return changed
+
+    def _use(self, loaded: Loaded) -> None:
+        self._files = loaded.files
+        self.written = loaded.written
+        if self._last_good is not None and loaded.good and loaded.good != self._good:
+            self._last_good.write(loaded.good)
+        self._good = loaded.good
 
     async def changes(self) -> AsyncGenerator[None]:
         """Checks every second, for ever; yields after every change of `rules` or `error`."""
+        if self.error:
+            log.error("profiles are refused at the start: %s", self.error)
+            yield
         while True:
             await asyncio.sleep(_LOOK_S)
             before = self.error
@@ -81,10 +95,22 @@ class ProfileSet:
 
     def _signature(self) -> _Signature:
         try:
-            found = [source.path for source in find(self._sources)]
-        except (ProfileError, OSError):
+            found = [source.path for source in looked(self._sources)[0]]
+        except OSError:
             found = []
         return tuple(map(_state, (*found, *self._files)))
+
+
+def _said(loaded: Loaded) -> str:
+    """What was refused, and what becomes of it."""
+    if not loaded.problems:
+        return ""
+    files = dict.fromkeys(p.file for p in loaded.problems)
+    instead = [
+        f"{file} {'stays as it was last good' if file in loaded.good else 'is left out'}"
+        for file in files
+    ]
+    return f"{ProfileError(loaded.problems)}\n\n{'; '.join(instead)}"
 
 
 def _state(path: Path) -> tuple[str, int, int, int]:

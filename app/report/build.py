@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from app.contract.instant import iso
-from app.contract.outcomes import outcome, word_of
+from app.contract.outcomes import WORDS, outcome, word_of
 from app.report import kept, ledger
 from app.report.changes import Change, changes
 from app.report.coverage import Coverage, Gap, Witness, judge
@@ -104,9 +104,9 @@ class Missing(msgspec.Struct, kw_only=True):
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """`answered`, `delivered`, `refused` and `failed` are what became of all that was seen: the
-    words of `app.contract.outcomes`. `ledger` is by pod or process. `unlisted` counts observations
-    of fields over the inventory's limit."""
+    """`answered`, `delivered`, `passed`, `refused` and `failed` are what became of all that was
+    seen: the words of `app.contract.outcomes`. `ledger` is by pod or process. `unlisted` counts
+    observations of fields over the inventory's limit."""
 
     generated_at: str
     since: str | None
@@ -116,6 +116,7 @@ class Report(msgspec.Struct, kw_only=True):
     coverage: Coverage
     answered: list[EndpointLine]
     delivered: list[EndpointLine]
+    passed: list[EndpointLine]
     refused: list[EndpointLine]
     failed: list[EndpointLine]
     profiles: list[ProfilePart]
@@ -147,6 +148,32 @@ class Rows(Protocol):
     def boots(self) -> Sequence[BootRow]: ...
 
 
+class CoveragePart(msgspec.Struct, kw_only=True):
+    """The coverage of a period alone, as it stands in its report."""
+
+    coverage: Coverage
+    modes: list[ModeLine]
+    ledger: list[Witness]
+
+
+def cover(
+    store: Rows, scope: Scope, papers: Iterable[Paper] = (), gaps: Sequence[Gap] = ()
+) -> CoveragePart:
+    """Raises StoreError."""
+    boots = [row for row in store.boots() if _within(row, scope)]
+    return _cover(boots, store.senders(scope), papers, gaps)
+
+
+def _cover(
+    boots: Sequence[BootRow],
+    senders: Sequence[SenderRow],
+    papers: Iterable[Paper],
+    gaps: Sequence[Gap],
+) -> CoveragePart:
+    watched = ledger.witnesses(boots, senders, _named(senders, papers), time.time_ns())
+    return CoveragePart(coverage=judge(watched, gaps), modes=ledger.modes(boots), ledger=watched)
+
+
 def build(
     store: Rows,
     *,
@@ -164,37 +191,35 @@ def build(
     rows = store.endpoints(scope)
     versions = store.versions(scope)
     fields = store.fields(Scope(profile=profile))
-    senders = store.senders(scope)
-    boots = [row for row in store.boots() if _within(row, scope)]
     papers = [paper for paper in papers if profile in (None, paper.profile)]
     lines = list(map(_endpoint, rows))
-    watched = ledger.witnesses(boots, senders, _named(rows, papers))
+    by_word = {w: [one for one in lines if word_of(one.outcome) == w] for w in WORDS}
+    senders = store.senders(scope)
+    boots = [row for row in store.boots() if _within(row, scope)]
+    covered = _cover(boots, senders, papers, gaps)
     return Report(
         generated_at=iso(time.time_ns()),
         since=None if since_ns is None else iso(since_ns),
         until=None if until_ns is None else iso(until_ns),
         profile=profile,
         count=sum(row.count for row in rows),
-        coverage=judge(watched, gaps),
-        answered=[one for one in lines if word_of(one.outcome) == "answered"],
-        delivered=[one for one in lines if word_of(one.outcome) == "delivered"],
-        refused=[one for one in lines if word_of(one.outcome) == "refused"],
-        failed=[one for one in lines if word_of(one.outcome) == "failed"],
+        coverage=covered.coverage,
+        **by_word,
         profiles=_profiles(rows, fields, papers),
-        modes=ledger.modes(boots),
+        modes=covered.modes,
         versions=[_line(Version, row) for row in _by_number(versions)],
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
         masked=kept.masked(fields, papers),
         withheld=kept.withheld(store.notes(Scope(profile=profile))),
         workloads=_workloads(senders),
-        ledger=watched,
+        ledger=covered.ledger,
         missing=[_line(Missing, row) for row in boots if row.missing],
         dropped=dict(dropped or {}),
         unlisted=sum(row.count for row in fields if row.path == OTHER),
     )
 
 
-def _named(rows: Iterable[EndpointRow], papers: Iterable[Paper]) -> Callable[[str], bool]:
+def _named(rows: Iterable[SenderRow], papers: Iterable[Paper]) -> Callable[[str], bool]:
     """True for hosts of profiles: of those in use, and of those that records name."""
     hosts = {row.host for row in rows if row.profile}
     names = {name for paper in papers for name in paper.hosts}

@@ -63,6 +63,11 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
         "ports other than 80 and 443 are not redirected",
         "a NetworkPolicy or firewall closes them",
     ),
+    "run_said": BlindSpot(
+        "what `telemock run` named in its own verdict is not stored: other ports, containers and "
+        "programs that outlived the command",
+        "read it at the end of the run, or in its --json",
+    ),
     "domain_fronting": BlindSpot(
         "a connection that names no profile's host is not opened, whatever is inside",
         "name its host in a profile",
@@ -77,6 +82,7 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
 # How connections come to a sidecar -> the blind spots of that form.
 FORMS: Mapping[str, tuple[str, ...]] = {
     "proxy": ("proxy_ignored", "own_trust", "domain_fronting"),
+    "run": ("own_trust", "run_said", "domain_fronting"),
     "hosts": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
     "loopback": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
     "all": ("own_trust", "other_ports", "domain_fronting"),
@@ -94,17 +100,21 @@ class Interval(msgspec.Struct, kw_only=True):
 
 
 class Witness(msgspec.Struct, kw_only=True):
-    """Facts known of one pod or process. `connections`: host -> id of OUTCOMES -> requests and
-    connections; the host OTHER stands for all that no profile names. Of the records that it
-    `numbered` (0: it told no number) `waiting` are not stored yet and `lost` never will be, by
-    reason. `reached`: connections to telemetry hosts by the kernel's own count, `brought`: those of
-    them that came to the sidecar; None without a count."""
+    """Facts known of one pod or process, which was heard of from `first_seen` to `last_seen`.
+    `connections`: host -> id of OUTCOMES -> requests and connections; the host OTHER stands for all
+    that no profile names. Of the records that it `numbered` (0: it told no number) `underway` are
+    being delivered, `waiting` are not, and `lost` never will be, by reason. `reached`: connections
+    to telemetry hosts by the kernel's own count, `brought`: those of them that came to the sidecar;
+    None without a count."""
 
     who: str
     connections: dict[str, dict[str, int]] = {}
+    first_seen: str = ""
+    last_seen: str = ""
     bytes_out: int = 0
     numbered: int = 0
     stored: int = 0
+    underway: int = 0
     waiting: int = 0
     lost: dict[str, int] = {}
     away: list[Interval] = []
@@ -145,7 +155,7 @@ def judge(witnesses: Iterable[Witness], more: Sequence[Gap] = ()) -> Coverage:
     gaps = [*more, *(gap for part in parts for gap in part(known))]
     if not known:
         says = "no sidecar was heard of, and no record is stored"
-        gaps.insert(0, Gap(id="no_witness", count=0, says=says, remedy=_NO_WITNESS))
+        gaps.insert(len(more), Gap(id="no_witness", count=0, says=says, remedy=_NO_WITNESS))
     spots = list(dict.fromkeys(id for one in known for id in one.blind if id in BLIND_SPOTS))
     for id in spots:
         if BLIND_SPOTS[id].open:
@@ -174,6 +184,19 @@ def verdict(gaps: Sequence[Gap], how: str, percent: float | None = None) -> str:
     return f"not complete{share}: {named}{rest}"
 
 
+def markdown() -> str:
+    """The table of blind spots in the documents."""
+    head = "| Blind spot | Where | Then coverage is | What helps |\n|---|---|---|---|\n"
+    rows = []
+    for id, spot in BLIND_SPOTS.items():
+        forms = ", ".join(f"`{form}`" for form, ids in FORMS.items() if form and id in ids)
+        judged = "not complete" if spot.open else "complete, with this limit"
+        rows.append(
+            f"| {spot.says} | {forms or 'where it is found'} | {judged} | {spot.remedy} |\n"
+        )
+    return head + "".join(rows)
+
+
 def profile_refused(error: str) -> Gap:
     return Gap(
         id="profile_refused",
@@ -181,6 +204,17 @@ def profile_refused(error: str) -> Gap:
         says=f"a change of the profiles is refused, so what it adds is not covered: "
         f"{plain(error.partition(chr(10))[0], 300)}",
         remedy="`telemock rules check FILE` says what is wrong",
+    )
+
+
+def distrusted(number: int) -> Gap:
+    came = count(number, "connection", "connections")
+    return Gap(
+        id="distrusted",
+        count=number,
+        says=f"{came} of the last hour did not trust the app's certificate: pods that were "
+        "injected while it had another authority keep their records",
+        remedy="restart the pods that `telemock status` names",
     )
 
 
@@ -195,7 +229,10 @@ def _how(known: Sequence[Witness]) -> str:
         by += f" (of {len(counted)} among {len(known)}; the others told none)"
     came = count(seen, "request or connection", "requests and connections")
     kept = count(stored, "record is", "records are")
-    return f"{came} came, {kept} stored (log lines are records too), by {by}"
+    underway = sum(one.underway for one in known)
+    rest = f" and {underway} on their way" if underway else ""
+    lines = " (log lines are records too)" if stored + underway > seen else ""
+    return f"{came} came, {kept} stored{rest}{lines}, by {by}"
 
 
 def _is_counted(one: Witness) -> bool:
@@ -247,7 +284,7 @@ def _records(known: Sequence[Witness]) -> Iterable[Gap]:
             id="waiting",
             count=waiting,
             says=f"{count(waiting, 'record is', 'records are')} not delivered yet",
-            remedy="ask again when the sidecar has reached the app",
+            remedy="a sidecar delivers them once it reaches the app: `telemock status` says more",
             who=[one.who for one in known if one.waiting],
         )
 

@@ -8,22 +8,28 @@ from typing import Any
 import msgspec
 
 from app.contract import record
-from app.contract.decoding.read import read
+from app.contract.decoding.events import events
+from app.contract.decoding.read import Content, read
 from app.contract.decoding.tree import Opaque, shown
 from app.contract.record import Body, Pair, first
 
 
 def decoded(line: bytes) -> bytes:
     """Adds `decoded` to the record (JSON): the bodies' content by part (`request`, `response`,
-    `message`), where it says more than the record does."""
-    found = {}
+    `message`), where it says more than the record does; and the `events` of a batch."""
+    found: dict[str, Any] = {}
+    rows: list[dict[str, str]] = []
     for part, body, headers in _bodies(record.decode(line)):
-        value = _read(body, first(headers, "content-type"))
+        content = read(body, first(headers, "content-type"))
+        value = _shown(content, body)
         if value is not None:
             found[part] = value
-    if not found:
-        return line
-    return line.rstrip()[:-1] + b',"decoded":' + msgspec.json.encode(found) + b"}"
+        if part != "response":
+            rows += [{"name": one.name, "at": one.at} for one in events(content)]
+    added: dict[str, Any] = {"decoded": found} if found else {}
+    if len(rows) > 1:
+        added["events"] = rows
+    return line.rstrip()[:-1] + b"," + msgspec.json.encode(added)[1:] if added else line
 
 
 def _bodies(found: record.CaptureRecord) -> Iterator[tuple[str, Body, list[Pair]]]:
@@ -34,9 +40,8 @@ def _bodies(found: record.CaptureRecord) -> Iterator[tuple[str, Body, list[Pair]
         yield "message", found.message.body, []
 
 
-def _read(body: Body, content_type: str) -> Any:
-    """Decodes a body; None if that adds nothing to its text."""
-    found = read(body, content_type)
+def _shown(found: Content, body: Body) -> Any:
+    """The content of a body; None if that adds nothing to its text."""
     said = isinstance(found.value, str | Opaque) and body.base64 is None and not found.suffix
     if found.value is None or said:
         return None

@@ -63,7 +63,7 @@ def masked(fields: Iterable[FieldRow], papers: Sequence[Paper]) -> list[MaskedFi
             one = found[key] = MaskedField(
                 profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
                 field=row.path, how=how, count=0,
-                why=f"the profile says {said.how} of {said.field}" if said else _BY_ITSELF,
+                why=f"{said.how} {said.field}, says the profile" if said else _BY_ITSELF,
             )  # fmt: skip
         one.count += row.count
     return [one for _, one in sorted(found.items())]

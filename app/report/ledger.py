@@ -4,7 +4,9 @@ modes in force.
 Called by `app.report.build`. It reads what the store kept at write time, and never a capture.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,11 +14,11 @@ from app.contract.instant import iso
 from app.contract.presence import APP
 from app.report.coverage import FORMS, Interval, Witness
 from app.store import OTHER, BootRow, SenderRow
+from app.store.facts import HERE
 
 # A sidecar asks every 5 to 66 seconds, and the store is told once a minute.
 SILENT_NS = 300 * 10**9
 
-HERE = "this machine"
 DIRECT = "the app itself, without a sidecar"
 
 _Who = tuple[str, str]
@@ -34,13 +36,17 @@ class ModeLine(msgspec.Struct, kw_only=True):
 
 
 def witnesses(
-    boots: Sequence[BootRow], senders: Iterable[SenderRow], named: Callable[[str], bool]
+    boots: Sequence[BootRow],
+    senders: Iterable[SenderRow],
+    named: Callable[[str], bool],
+    now_ns: int,
 ) -> list[Witness]:
     """`named` is True for hosts of profiles. A boot's numbers count whole."""
+    watch = _watch(boots, now_ns)
     by_who: dict[_Who, list[BootRow]] = {}
     for boot in boots:
         by_who.setdefault((boot.namespace, boot.pod), []).append(boot)
-    found = {who: _of_boots(who, rows, _watched_until(boots)) for who, rows in by_who.items()}
+    found = {who: _of_boots(who, rows, watch) for who, rows in by_who.items()}
     for row in senders:
         who = (row.namespace, row.pod)
         if who not in found and not row.namespace:
@@ -72,21 +78,64 @@ def modes(boots: Iterable[BootRow]) -> list[ModeLine]:
     ]
 
 
-def _of_boots(who: _Who, boots: Sequence[BootRow], watched_until: int) -> Witness:
+class WatchedUntil(NamedTuple):
+    """An app is known to have listened until then: silence before is a sidecar's. If it still does,
+    what was delivered `lately` tells who delivers."""
+
+    until: int
+    lately: int | None
+
+
+def _watch(boots: Iterable[BootRow], now_ns: int) -> WatchedUntil:
+    apps = [boot for boot in boots if boot.said.form == APP]
+    until = max((boot.heard_ns for boot in apps), default=0)
+    listens = any(not boot.left and now_ns - boot.heard_ns < SILENT_NS for boot in apps)
+    return WatchedUntil(until, now_ns - SILENT_NS if listens else None)
+
+
+def is_underway(boot: BootRow, watch: WatchedUntil) -> bool:
+    """True if its records are being delivered: the app has got some lately."""
+    return watch.lately is not None and boot.last_ns > watch.lately and not boot.left
+
+
+class Outstanding(NamedTuple):
+    """The records of all boots that are not stored, for metrics and /health."""
+
+    underway: int
+    waiting: int
+    lost: dict[str, int]
+
+
+def account(boots: Sequence[BootRow], now_ns: int) -> Outstanding:
+    return _account(boots, _watch(boots, now_ns))
+
+
+def _account(boots: Iterable[BootRow], watch: WatchedUntil) -> Outstanding:
+    lost: Counter[str] = Counter()
+    underway = waiting = 0
+    for boot in boots:
+        rest, gone = outstanding(boot)
+        lost.update(gone)
+        if is_underway(boot, watch):
+            underway += rest
+        else:
+            waiting += rest
+    return Outstanding(underway, waiting, dict(lost))
+
+
+def _of_boots(who: _Who, boots: Sequence[BootRow], watch: WatchedUntil) -> Witness:
     forms = {boot.said.form for boot in boots}
     one = Witness(
         who=DIRECT if who == ("", "") and forms == {APP} else _name(who),
+        first_seen=iso(min(map(_began, boots))),
+        last_seen=iso(max(map(_ended, boots))),
         numbered=sum(boot.numbered for boot in boots),
         stored=sum(boot.count for boot in boots),
         quic_refused=sum(boot.said.quic_refused for boot in boots),
         blind=list(dict.fromkeys(id for form in sorted(forms) for id in FORMS.get(form, ()))),
-        away=_away(boots, watched_until) if who != ("", "") else [],
+        away=_away(boots, watch.until) if who != ("", "") else [],
     )
-    for boot in boots:
-        waiting, lost = outstanding(boot)
-        one.waiting += waiting
-        for reason, number in lost.items():
-            one.lost[reason] = one.lost.get(reason, 0) + number
+    one.underway, one.waiting, one.lost = _account(boots, watch)
     return one
 
 
@@ -99,11 +148,6 @@ def outstanding(boot: BootRow) -> tuple[int, dict[str, int]]:
         return rest, boot.lost
     # It took leave without an account: an older version, or the app's own boot.
     return 0, boot.lost | {"unknown": rest}
-
-
-def _watched_until(boots: Iterable[BootRow]) -> int:
-    """The last time at which an app is known to have listened: silence before it is a sidecar's."""
-    return max((boot.heard_ns for boot in boots if boot.said.form == APP), default=0)
 
 
 def _away(boots: Sequence[BootRow], watched_until: int) -> list[Interval]:

@@ -37,6 +37,7 @@ def _schema(arrow: Any) -> Any:
         "request_bytes": arrow.int64(),
         "response_bytes": arrow.int64(),
         "duration_ms": arrow.float64(),
+        "events": arrow.int64(),
     }
     return arrow.schema([(name, types.get(name, arrow.string())) for name in COLUMNS])
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 
 from app.contract import record
+from app.contract.decoding.events import events
+from app.contract.decoding.read import read
 from app.contract.instant import iso
 from app.contract.printable import one_line
 from app.contract.record import Body, Pair, Request, Response, first, note
@@ -16,7 +18,7 @@ COLUMNS = (
     "container", "client", "destination", "user_agent", "request_bytes", "response_bytes",
     "duration_ms", "request_type", "request_headers", "request_body", "request_body_note",
     "response_reason", "response_type", "response_headers", "response_body", "response_body_note",
-    "trace_id",
+    "trace_id", "events", "event_names",
 )  # fmt: skip
 # Spreadsheets run such cells as formulas, also in full-width forms, and behind blanks and
 # zero-width characters.
@@ -40,6 +42,8 @@ def row(line: bytes) -> list[object]:
             sent = found.message.body
         else:
             came = found.message.body
+    happened = events(read(sent, first(asked.headers, "content-type")))
+    names = dict.fromkeys(one.name for one in happened if one.name)
     return [
         found.id, iso(found.time_ns, 3), found.kind, found.action, found.profile, found.rule,
         asked.method, asked.scheme, found.host, asked.path,
@@ -55,7 +59,7 @@ def row(line: bytes) -> list[object]:
         round(found.duration_ns / 1e6, 3),
         first(asked.headers, "content-type"), _head(asked.headers), kept(sent), note(sent),
         answer.reason, first(answer.headers, "content-type"), _head(answer.headers), kept(came),
-        note(came), found.trace_id,
+        note(came), found.trace_id, len(happened), "\n".join(names),
     ]  # fmt: skip
 
 

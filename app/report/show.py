@@ -14,8 +14,13 @@ from app.report.build import EndpointLine, ProfilePart, Report
 from app.report.coverage import why_lost as why_lost
 from app.report.tables import markdown_table, text_table
 
+_HOW = {
+    "mask": "fields that the profile masks, so that nothing of the value is kept",
+    "token": "fields of which it keeps a token, equal for equal values",
+    "drop": "fields that it drops",
+    "keep": "fields that it keeps as they came",
+}
 _LONG = 5_000  # characters of a sentence of ours or of a profile's file
-_UNTOUCHED = ("passed", "relayed", "unread")
 _TRAFFIC = "host,endpoint,action,by,status,count,bytes,first seen,last seen"
 _WHY = "host,endpoint,count,bytes,workloads,what became of it,why,first seen,last seen"
 
@@ -51,20 +56,18 @@ def _coverage(report: Report) -> Iterator[str]:
 
 
 def _sections(report: Report) -> Iterator[_Section]:
-    untouched = [e for e in report.delivered if e.outcome in _UNTOUCHED]
     if report.count:
         yield _Section("What became of it", "what,count,bytes,that is", list(_words(report)))
     empty = "Nothing was recorded." if not report.count else ""
     yield _Section(WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty)
-    delivered = [e for e in report.delivered if e.outcome not in _UNTOUCHED]
-    yield _Section(WORDS["delivered"], _TRAFFIC, _traffic(delivered))
+    yield _Section(WORDS["delivered"], _TRAFFIC, _traffic(report.delivered))
     yield _Section(
-        "Passed through untouched",
+        WORDS["passed"],
         "host,endpoint,count,bytes out,bytes in,what became of it,last seen",
         [
             (e.host, _what(e) or "(not opened)", e.count, e.bytes_out, e.bytes_in, _became(e),
              e.last_seen)
-            for e in untouched
+            for e in report.passed
         ],
         "Nothing was passed through.",
     )  # fmt: skip
@@ -124,10 +127,20 @@ def _sections(report: Report) -> Iterator[_Section]:
         ],
     )  # fmt: skip
     yield _Section(
-        "Records by pod or process: made = stored + waiting + lost",
-        "who,made,stored,waiting,lost,why",
+        "Records by pod or process: made = stored + on their way + waiting + lost",
+        "who,watched from,until,made,stored,on their way,waiting,lost,why",
         [
-            (w.who, w.stored + w.waiting + lost, w.stored, w.waiting, lost, why_lost(w.lost))
+            (
+                w.who,
+                w.first_seen,
+                w.last_seen,
+                w.stored + w.underway + w.waiting + lost,
+                w.stored,
+                w.underway,
+                w.waiting,
+                lost,
+                why_lost(w.lost),
+            )
             for w in report.ledger
             for lost in (sum(w.lost.values()),)
         ],
@@ -175,18 +188,15 @@ def _profile(part: ProfilePart) -> str:
         return inert(text, _LONG)
 
     kinds = ", ".join(f"{kind} ({number})" for kind, number in sorted(part.kinds.items()))
-    by_word = {
-        how: ", ".join(f.field for f in paper.sensitive if f.how == how)
-        for how in ("mask", "token", "drop", "keep")
-    }
+    by_word = {how: ", ".join(f.field for f in paper.sensitive if f.how == how) for how in _HOW}
     lines = [
         f"licence: {paper.licence}. {paper.licence_note}",
         f"hosts: {', '.join(paper.hosts)}",
         f"kinds of values that its fields carried, and how many fields: {kinds or 'none seen'}",
-        *(f"fields that the profile says to {how}: {by_word[how] or 'none'}" for how in by_word),
-        *(f"not known: {text}" for text in paper.unknown),
+        *(f"{said_of}: {by_word[how] or 'none'}" for how, said_of in _HOW.items()),
+        *(f"not known to the profile's authors: {text}" for text in paper.unknown),
         *(
-            f"evidence: {one.claim} (source: {one.source}; read {one.verified})"
+            f"evidence: {one.claim} (source: {one.source}; last read {one.verified})"
             for one in paper.evidence
         ),
     ]

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app import trust
 from app.client.running import running_app
@@ -19,14 +21,17 @@ from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.escape import as_json as json_of
 from app.escape import paragraphs, plain
-from app.report.show import why_lost
-from app.run import processes, summary, transparent
+from app.report.coverage import Coverage, count
+from app.run import around, descendants, processes, summary, transparent, verdict
+from app.run.interception import Interception, Passed
 from app.settings import Settings
 
 _FORWARDED = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
 FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127  # as `env` and `timeout` have them
+WAIT_SECONDS = 10.0  # for processes that outlive the command
+PROXY_ONLY = "this run is not transparent"
 
 
 class RunError(processes.LocalError):
@@ -44,11 +49,14 @@ def run(
     mode: Mode | None = None,
     profiles: Sequence[str] = (),
     as_json: bool = False,
-    redirect: bool = False,
+    redirect: bool | None = None,
     verbose: bool = False,
+    discover: bool = False,
+    wait: float = WAIT_SECONDS,
 ) -> int:
     """Runs the command and returns its exit code: 128 + n when signal n ended it, 126 and 127 when
-    it could not be started, as in a shell.
+    it could not be started, as in a shell. `redirect`: True insists on the transparent form, None
+    takes it where the kernel allows it.
 
     The command owns stdin, stdout and stderr; what it sent home follows on stderr, or with
     `as_json` as one JSON document on stdout. Raises RunError, LocalError.
@@ -58,14 +66,31 @@ def run(
     if not command:
         raise RunError("no command to run\n\nhint: telemock run -- COMMAND ARGUMENTS…")
     _look_for(command[0])
-    if redirect and not transparent.allowed():
-        transparent.isolate(mode)
+    refused = transparent.refused() if redirect is not False else ""
+    if refused and redirect:
+        raise RunError(
+            f"--transparent: {refused}\n\nhint: --no-transparent sees what heeds proxy variables"
+        )
+    if refused:
+        _say(
+            f"telemock: {PROXY_ONLY} ({refused}): a program that ignores the proxy variables goes "
+            "past telemock, and the verdict will say so"
+        )
+    descendants.adopt()
     state.make_with_room(settings.data)
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
         app = _app(settings, profiles, stack)
-        route = _transparent(app, settings) if redirect else None
-        environ = {"TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name}
+        hosts = _exact(app)
+        route = (
+            None
+            if refused or redirect is False
+            else transparent.Transparent(hosts, processes.free_port(), settings.data)
+        )
+        environ = {
+            "TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name,
+            "TELEMOCK_RUN": str(os.getpid()),
+        }
         if mode:
             environ["TELEMOCK_MODE"] = mode
         if route is not None:
@@ -73,10 +98,15 @@ def run(
         stdout = sys.stderr.fileno() if verbose else subprocess.DEVNULL
         sidecar = _sidecar(settings, app, environ, stdout)
         stack.callback(sidecar.child.stop)
-        prefix = stack.enter_context(route.held(settings.data)) if route is not None else []
-        variables = _variables(settings.data / names.DIR_CA, "" if route else sidecar.proxy)
-        code = _wait_for([*prefix, *command], {**os.environ, **variables})
-        if sidecar.child.ended:
+        own = [child.pid for child in (app.child, sidecar.child) if child]
+        ours = frozenset(map(_port_of, (app.url, sidecar.proxy, sidecar.health)))
+        variables = _variables(settings.data / names.DIR_CA, sidecar.proxy, route is not None)
+        watch = Watch(route, ours, own)
+        code = _wait_for([*command], {**os.environ, **variables}, watch)
+        survivors = descendants.wait(wait, own, _say)
+        passed, brought = watch.stop()
+        ended = sidecar.child.ended
+        if ended:
             _say(f"telemock: the sidecar ended before the command: see {sidecar.child.console}")
         try:
             if not app.answers():  # it was killed, or belonged to another run and ended with that
@@ -87,15 +117,28 @@ def run(
             left, why = sidecar.not_taken()
             sidecar.child.stop()  # it ends its exchanges and delivers the rest
             if _is_left(settings.data / names.DIR_SPOOL, sidecar.boot, why):
+                left = max(left, 1)
                 _say_what_is_not_stored(left, why, sidecar.child.console)
+            else:
+                left = 0
             with connect(settings, app.url) as source:
                 rows = summary.summed(summary.records(source, sidecar.boot, began))
                 lost = summary.lost(source, sidecar.boot, began)
         except Exception as e:  # whatever it is, the exit code is still the command's
             _say_untold(e, code, as_json)
             return code
-    ca = settings.data / names.DIR_CA / names.FILE_CA_CERT
-    _report(rows, lost, ca, code, as_json)
+    coverage = verdict.of_run(
+        rows=rows,
+        who=Path(command[0]).name,
+        left=left,
+        lost=lost,
+        passed=passed,
+        survivors=survivors,
+        brought=brought,
+        refused=refused,
+        sidecar_ended=ended,
+    )
+    _report(rows, lost, coverage, code, as_json=as_json, discover=discover)
     return code
 
 
@@ -113,6 +156,39 @@ def _look_for(name: str) -> None:
         "hint: PATH has none; an alias or a command of the shell's own needs one: sh -c '…'",
         NOT_FOUND,
     )
+
+
+class Watch:
+    """Sees the command's connections: by the kernel's questions where `route` leads them to the
+    sidecar, else by looking now and then."""
+
+    def __init__(
+        self, route: transparent.Transparent | None, ours: frozenset[int], own: Sequence[int]
+    ) -> None:
+        self._route, self._ours, self.own = route, ours, own
+        self._interception: Interception | None = None
+        self._around: around.Around | None = None
+
+    def prepare(self) -> Callable[[], None] | None:
+        """Returns a function that the command's process runs before it becomes the command."""
+        return self._route.prepare() if self._route else None
+
+    def begin(self) -> None:
+        """Once the command runs."""
+        if self._route is None:
+            self._around = around.Around(self.own)
+        else:
+            self._interception = self._route.begin(self._ours)
+
+    def stop(self) -> tuple[Counter[Passed], int | None]:
+        """The connections that were not led to the sidecar, and the number of those that were:
+        None if the kernel was not asked."""
+        if self._interception is not None:
+            self._interception.stop()
+            return self._interception.passed, self._interception.brought
+        return (self._around.stop() if self._around else Counter()), None if (
+            self._route is None
+        ) else 0
 
 
 def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> processes.App:
@@ -142,47 +218,59 @@ def _sidecar(
     )
 
 
-def _transparent(app: processes.App, settings: Settings) -> transparent.Redirect:
-    return transparent.Redirect(_redirected(app), settings.dummy_ranges)
-
-
-def _redirected(app: processes.App) -> list[str]:
+def _exact(app: processes.App) -> list[str]:
     """Hosts of the app's profiles, without suffixes, which an /etc/hosts cannot name."""
     hosts = [host for profile in app.profiles() for host in profile.hosts]
-    if suffixes := sorted({f".{host.name}" for host in hosts if host.suffix}):
-        _say(f"telemock: not redirected, since /etc/hosts names no suffix: {', '.join(suffixes)}")
     return list(dict.fromkeys(host.name for host in hosts if not host.suffix))
 
 
-def _variables(ca: Path, proxy: str) -> dict[str, str]:
-    """Variables for the command's environment; no proxy variables if `proxy` is empty."""
+def _port_of(url: str) -> int:
+    return urlsplit(url).port or 0
+
+
+def _variables(ca: Path, proxy: str, redirected: bool) -> dict[str, str]:
+    """Variables for the command's environment. A redirected command gets the proxy, too: it names
+    hosts that no DNS knows."""
     found, told = trust.trusting(os.environ, ca)
-    if proxy:
-        more, said = trust.proxied(os.environ, proxy)
-        found, told = found | more, told + said
+    more, said = trust.proxied(os.environ, proxy, redirected=redirected)
+    found, told = found | more, told + said
     for line in told:
         _say(f"telemock: {line}")
     return found
 
 
-def _wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
+def _wait_for(
+    command: Sequence[str], environ: Mapping[str, str], watch: Watch | None = None
+) -> int:
     """Runs the command; returns its exit code. Forwards signals, except those that a terminal sends
     to the whole foreground group: the command has them already."""
     watched = {*_FORWARDED, signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
+        prepare = watch.prepare() if watch else None
+
+        def become() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            if prepare:
+                prepare()
+
         try:
-            process = subprocess.Popen(  # noqa: S603
-                command,
-                env=dict(environ),
-                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),
-            )
+            process = subprocess.Popen(command, env=dict(environ), preexec_fn=become)  # noqa: S603
+        except subprocess.SubprocessError:
+            raise RunError(
+                "the kernel refused what it allowed a moment ago, so the command was not started"
+                "\n\nhint: --no-transparent sees what heeds proxy variables"
+            ) from None
         except OSError as e:
             code = NOT_FOUND if isinstance(e, FileNotFoundError) else NOT_EXECUTABLE
             raise RunError(f"{command[0]}: {e.strerror}", code) from None
+        if watch:
+            watch.begin()
         while process.poll() is None:
             number, from_terminal = _next_signal(watched)
-            if number != signal.SIGCHLD and not from_terminal:
+            if number == signal.SIGCHLD:
+                descendants.reap([process.pid, *(watch.own if watch else ())])
+            elif not from_terminal:
                 process.send_signal(number)
         while signal.sigpending() & watched:  # Ctrl-C was the command's, that has ended by it
             signal.sigwait(watched)
@@ -212,22 +300,39 @@ def _say_untold(error: Exception, code: int, as_json: bool) -> None:
 
 
 def _report(
-    rows: Sequence[summary.Sent], lost: Mapping[str, int], ca: Path, code: int, as_json: bool
+    rows: Sequence[summary.Sent],
+    lost: Mapping[str, int],
+    coverage: Coverage,
+    code: int,
+    *,
+    as_json: bool,
+    discover: bool,
 ) -> None:
     if as_json:
         document = {
             "exit_code": code,
             "sent": list(rows),
             "lost": dict(lost),
+            "coverage": coverage,
         }
         print(json_of(document), flush=True)
         return
-    _say_what_was_not_seen(rows, ca)
-    if rows:
-        _say("telemock: what left")
-        _say(summary.table(rows).rstrip())
-    if lost:
-        _say(f"telemock: records that were lost: {why_lost(lost)}")
+    # A connection without a request may be telemetry's all the same.
+    others = [row for row in rows if row.outcome == "relayed" and not row.profile]
+    shown = rows if discover else [row for row in rows if row not in others]
+    if shown:
+        _say("telemock: what was sent")
+        _say(summary.table(shown).rstrip())
+    elif coverage.complete:
+        _say("telemock: no request to a host of a profile was seen")
+    if others and not discover:
+        hosts = len({row.host for row in others})
+        of = count(sum(row.count for row in others), "connection", "connections")
+        _say(
+            f"telemock: {of} to {count(hosts, 'other host', 'other hosts')} relayed unread; "
+            "--discover lists them"
+        )
+    _say(f"telemock: {coverage.verdict}")
 
 
 def _is_left(spool: Path, boot: str, why: str) -> bool:
@@ -237,26 +342,11 @@ def _is_left(spool: Path, boot: str, why: str) -> bool:
 
 
 def _say_what_is_not_stored(left: int, why: str, console: Path) -> None:
-    number = f"{left} records" if left else "records"
     _say(
-        f"telemock: {number} of this run are not stored, so what follows is not all of it"
-        f"{f': {plain(why)}' if why else ''}\n"
+        f"telemock: {count(left, 'record', 'records')} of this run are not stored, so what follows "
+        f"is not all of it{f': {plain(why)}' if why else ''}\n"
         f"hint: the next run delivers those that the spool could keep; {console} says more"
     )
-
-
-def _say_what_was_not_seen(rows: Sequence[summary.Sent], ca: Path) -> None:
-    silent = [row for row in rows if row.kind == "tls_rejected" or row.reason == "no_request"]
-    if silent:
-        hosts = ", ".join(sorted({row.host for row in silent}))
-        _say(
-            f"telemock: connections without a request: {sum(row.count for row in silent)} to "
-            f"{hosts}; what was to be sent on them was not seen"
-        )
-    elif not any(row.kind == "exchange" or row.method for row in rows):
-        _say("telemock: no request to a host of a profile was seen")
-    if any(row.kind == "tls_rejected" for row in silent):
-        _say(f"telemock: the command probably does not trust the sidecar's certificate: see {ca}")
 
 
 def _say(line: str) -> None:

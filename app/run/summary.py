@@ -9,6 +9,7 @@ import msgspec
 from app.client.source import Source, captures
 from app.contract import record
 from app.contract.instant import iso
+from app.contract.outcomes import WORDS, outcome, word_of
 from app.contract.record import REASONS, CaptureRecord
 from app.report.tables import text_table
 from app.store import CaptureQuery, Scope
@@ -25,6 +26,9 @@ class Sent(msgspec.Struct, kw_only=True):
     action: str
     kind: str
     reason: str
+    outcome: str = ""  # id in OUTCOMES
+    profile: str = ""
+    program: str = ""  # on a laptop: who sent it
     count: int = 0
     bytes_out: int = 0
     bytes_in: int = 0
@@ -54,16 +58,22 @@ def summed(found: Iterable[CaptureRecord]) -> list[Sent]:
     rows: dict[tuple[str, ...], Sent] = {}
     for one in found:
         method = one.request.method if one.request else ""
-        key = (one.host, method, route_of(one), one.action, one.kind, one.reason)
+        became = outcome(one.kind, one.action, one.answered_by, one.reason)
+        program = f"{one.program.name} (pid {one.program.pid})" if one.program else ""
+        route = route_of(one)
+        key = (one.host, method, route, one.action, one.kind, one.reason, became, program)
         row = rows.get(key)
         if row is None:
             row = rows[key] = Sent(
                 host=one.host,
                 method=method,
-                endpoint=route_of(one),
+                endpoint=route,
                 action=one.action,
                 kind=one.kind,
                 reason=one.reason,
+                outcome=became,
+                profile=one.profile,
+                program=program,
                 first_ns=one.time_ns,
             )
         out, back = sizes(one)
@@ -77,20 +87,26 @@ def summed(found: Iterable[CaptureRecord]) -> list[Sent]:
 
 def table(rows: Iterable[Sent]) -> str:
     """Renders a table for people; captured text cannot control the terminal."""
-    return text_table(
-        ("host", "endpoint", "action", "count", "bytes out", "bytes in", "first", "last", ""),
-        (
-            (
-                row.host,
-                f"{row.method} {row.endpoint}".strip() or f"({row.kind})",
-                row.action or row.kind,
-                row.count,
-                row.bytes_out,
-                row.bytes_in,
-                iso(row.first_ns)[11:],  # the time of day
-                iso(row.last_ns)[11:],
-                REASONS.get(row.reason, row.reason),
-            )
-            for row in rows
-        ),
-    )
+    shown = list(rows)
+    head = ["host", "endpoint", "what became of it", "by", "count", "bytes out", "bytes in",
+            "first", "last", ""]  # fmt: skip
+    lines: list[list[object]] = [
+        [
+            row.host,
+            f"{row.method} {row.endpoint}".strip() or f"({row.kind})",
+            WORDS[word_of(row.outcome)].lower(),
+            row.program,
+            row.count,
+            row.bytes_out,
+            row.bytes_in,
+            iso(row.first_ns)[11:],  # the time of day
+            iso(row.last_ns)[11:],
+            REASONS.get(row.reason, row.reason),
+        ]
+        for row in shown
+    ]
+    if not any(row.program for row in shown):  # macOS, and the demo
+        del head[3]
+        for line in lines:
+            del line[3]
+    return text_table(head, lines)

@@ -1,107 +1,109 @@
-"""`telemock run --transparent`: for programs that ignore proxy variables.
+"""The transparent form of `telemock run`: for programs that ignore proxy variables.
 
-The command sees an /etc/hosts of its own, in which the telemetry hosts have dummy addresses, and
-the pod's redirect (`addon.redirect`, as a process of its own) sends connections to these to the
-sidecar. The addresses are from ranges that the machine does not use; no other address is touched,
-and the machine's /etc/hosts is only read. Where that is not allowed, everything runs again in a
-user namespace, which has no network but its own loopback.
+The kernel asks `app.run.interception` about each connection that the command makes, and the command
+sees an /etc/hosts of its own in which the telemetry hosts have dummy addresses, so that they exist
+without DNS. It needs no root and changes nothing of the machine's: what the kernel keeps for it
+ends with the command's processes.
 """
 
-import contextlib
+import ctypes
+import errno
 import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import NoReturn
 
-from app.contract.actions import FORWARDED, Mode
-from app.contract.dummies import MOST_HOSTS, Network
-from app.run.processes import PYTHON, LocalError, free_port
+from app.contract import dummies
+from app.run import seccomp
+from app.run.interception import Interception, Target, is_readable
 
-_CAPABILITIES = (1 << 12) | (1 << 21)  # CAP_NET_ADMIN, CAP_SYS_ADMIN
-_HOSTS = Path("/etc/hosts")
-_OWN = "hosts-"  # + a process id: that run's copy of /etc/hosts
-_REDIRECT = (*PYTHON, "addon.redirect")
-_ISOLATE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--"]
-# An address besides 127.0.0.1: with AI_ADDRCONFIG, a C library ignores that one and then finds no
-# host's IPv4 address.
-_LOOPBACK_UP = ["sh", "-c", 'ip link set lo up && ip addr add 127.0.0.2/8 dev lo && exec "$@"',
-                "sh"]  # fmt: skip
-# $0 is the file that replaces /etc/hosts, for this command only.
-_OWN_HOSTS = ["unshare", "--mount", "--propagation", "private", "--",
-              "sh", "-c", f'mount --bind "$0" {_HOSTS} && exec "$@"']  # fmt: skip
+_SYS_ADMIN = 1 << 21
+_HOSTS, _ROUTES = Path("/etc/hosts"), Path("/proc/net/route")
+_OWN = "hosts-"  # + a process id: that run's copy of /etc/hosts, until it is mounted
+# Without interception the one leads nowhere but here, the other nowhere at all (RFC 6666).
+_RANGES = (IPv4Network("127.116.0.0/16"), IPv6Network("100::/64"))
+_MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
+_libc = ctypes.CDLL(None, use_errno=True)
+_PROVED = ("127.0.0.1", 9)  # never connected to
 
 
-def allowed() -> bool:
-    """True if this process has the capabilities for the redirect."""
+def privileged() -> bool:
+    """True if this process may mount, and filter programs that gain rights."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
         return False
     found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
-    return found is not None and int(found[1], 16) & _CAPABILITIES == _CAPABILITIES
+    return found is not None and bool(int(found[1], 16) & _SYS_ADMIN)
 
 
-def isolate(mode: Mode | None) -> NoReturn:
-    """Runs this command line again as root of a new network namespace.
+def refused() -> str:
+    """The kernel's reason against it, as a sentence's end with what helps; "" if it allows it.
+    Proved with a process of our own, before the command runs."""
+    if seccomp.HERE is None:
+        return "it needs Linux on x86-64 or arm64"
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        child = os.fork()
+        if child == 0:
+            _prove(theirs)
+        theirs.close()
+        try:
+            said, fds, _, _ = socket.recv_fds(ours, 16, 1)
+            if not fds:
+                return _why(int(said or b"0"))
+            ours.settimeout(5)
+            return _why(0 if is_readable(seccomp.Notifications(fds[0]), _PROVED) else errno.EPERM)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
-    Raises LocalError when the kernel does not allow it, or the mode needs another network.
-    """
-    if mode in FORWARDED:
-        raise LocalError(
-            "--transparent without root has no network beyond this machine, so --mode "
-            f"{mode} cannot forward\n\nhint: run it as root, or without --transparent"
-        )
-    if shutil.which("unshare") is None:
-        raise LocalError("--transparent needs unshare\n\nhint: install the package util-linux")
-    probe = [*_ISOLATE, "true"]
-    tried = subprocess.run(probe, capture_output=True, text=True, check=False)  # noqa: S603
-    if tried.returncode:
-        raise LocalError(
-            "--transparent needs root or a user namespace, and this kernel refuses the latter: "
-            f"{tried.stderr.strip()}\n\n"
-            "hint: run it as root, or without --transparent (then programs that ignore HTTPS_PROXY "
-            "are not seen)"
-        )
-    print(
-        "telemock: not root, so the command runs in a user namespace without any other network: "
-        "only telemetry is answered",
-        file=sys.stderr,
-        flush=True,
+
+def _prove(parent: socket.socket) -> None:
+    """In a process of its own: asks to connect, and waits to be ended."""
+    try:
+        _send_listener(parent)
+        with socket.socket() as sock:
+            sock.connect_ex(_PROVED)
+    except OSError as e:
+        parent.send(str(e.errno or 0).encode())
+    finally:
+        os._exit(0)
+
+
+def _why(number: int) -> str:
+    match number:
+        case 0:
+            return ""
+        case errno.EBUSY:
+            return "this process is watched so already: is it within another `telemock run`?"
+        case errno.ENOSYS | errno.EINVAL:
+            return "it needs Linux 5.9 or newer"
+    return (
+        f"this kernel refuses it ({os.strerror(number)}): run it outside of the container or "
+        "sandbox, or as root"
     )
-    os.environ["PATH"] = _path()
-    again = [*_ISOLATE, *_LOOPBACK_UP, *PYTHON, "app.cli", *sys.argv[1:]]
-    os.execvp(again[0], again)  # noqa: S606
 
 
-class Redirect:
-    """The redirect for these hosts, and the sidecar's settings for it."""
+def _send_listener(to: socket.socket) -> None:
+    fd = seccomp.install(privileged=privileged())
+    socket.send_fds(to, [b"0"], [fd])
+    os.close(fd)
 
-    def __init__(self, hosts: Sequence[str], ranges: Sequence[Network]) -> None:
-        """Raises LocalError when no range is free on this machine, or another run has one."""
-        if not hosts:
-            raise LocalError(
-                "--transparent has no host to redirect\n\nhint: choose a profile that names one"
-            )
-        if more := hosts[MOST_HOSTS:]:
-            raise LocalError(
-                f"--transparent redirects {MOST_HOSTS} hosts, and the profiles have {len(more)} "
-                "more\n\nhint: choose fewer with --profile"
-            )
-        self._command = [*_REDIRECT, "--ranges", ",".join(map(str, ranges))]
-        done = subprocess.run(  # noqa: S603
-            [*self._command, "--choose", ",".join(hosts)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise LocalError(done.stderr.strip().removeprefix("error: "))
-        self._map = done.stdout.strip()
-        self._port = free_port()
+
+class Transparent:
+    """The transparent form of one command. `hosts` are the profiles' exact ones, `port` is the
+    sidecar's on loopback."""
+
+    def __init__(self, hosts: Sequence[str], port: int, directory: Path) -> None:
+        pairs = dummies.assign(hosts, _RANGES)
+        self._port, self._directory = port, directory
+        self._hosts: Mapping[str, str] = dict(pairs) if _may_mount() else {}
+        self._ours, self._theirs = socket.socketpair()
+        self._file = directory / f"{_OWN}{os.getpid()}"
 
     @property
     def settings(self) -> dict[str, str]:
@@ -109,47 +111,86 @@ class Redirect:
         at = [f"127.0.0.1:{self._port}", f"[::1]:{self._port}"]
         has_ipv6 = Path("/proc/net/if_inet6").exists()
         return {
-            "TELEMOCK_HOSTS": self._map,
+            "TELEMOCK_HOSTS": dummies.mapped(list(self._hosts.items())),
             "TELEMOCK_TRANSPARENT": ",".join(at if has_ipv6 else at[:1]),
         }
 
-    @contextlib.contextmanager
-    def held(self, directory: Path) -> Iterator[list[str]]:
-        """Redirects while inside; gives the prefix of the command. The redirect is removed even if
-        this process is killed: it hangs on a pipe that closes with this process.
+    def prepare(self) -> Callable[[], None]:
+        """Returns a function for the command's process, between fork and exec. Raises OSError."""
+        _forget_killed(self._directory)
+        if self._hosts:
+            original = _HOSTS.read_text(errors="surrogateescape")
+            text = hosts_file(original, list(self._hosts.items()))
+            self._file.write_text(text, errors="surrogateescape")
+            self._file.chmod(0o644)  # for whomever the command becomes
 
-        Raises LocalError.
-        """
-        _forget_killed(directory)
-        own = directory / f"{_OWN}{os.getpid()}"
-        dummies = [tuple(pair.split("=", 1)) for pair in self._map.split(",")]
-        own.write_text(hosts_file(_HOSTS.read_text(errors="surrogateescape"), dummies),
-                       errors="surrogateescape")  # fmt: skip
-        holder = subprocess.Popen(  # noqa: S603
-            [*self._command, "--hold", "--hosts", self._map, "--port", str(self._port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
+        def run() -> None:
+            if self._hosts:
+                _replace_hosts(self._file)
+            _send_listener(self._theirs)
+
+        return run
+
+    def begin(self, ours: frozenset[int]) -> Interception:
+        """Once the command's process runs: answers the kernel until `Interception.stop`."""
+        self._file.unlink(missing_ok=True)  # the mount keeps what it needs
+        self._theirs.close()
+        with self._ours:
+            _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
+        target = Target(self._port, ours, self._hosts)
+        return Interception(seccomp.Notifications(fds[0]), target)
+
+
+def _may_mount() -> bool:
+    """Root may. Others may in a user namespace, in which other people's files belong to nobody, so
+    that ssh refuses its configuration: only where no route leads to a resolver anyway."""
+    if not _HOSTS.exists():
+        return False
+    if not privileged() and _has_default_route():
+        return False
+    child = os.fork()
+    if child == 0:
         try:
-            if not (holder.stdout and holder.stdout.readline()):
-                said = holder.communicate()[1].strip().removeprefix("error: ")
-                raise LocalError(said or "the redirect could not be made")
-            yield [*_OWN_HOSTS, str(own.absolute())]
-        finally:
-            left = holder.communicate()[1].strip()
-            own.unlink(missing_ok=True)
-            if holder.returncode < 0:  # it was killed, so the redirect is still there
-                done = subprocess.run([*_REDIRECT, "--remove"], capture_output=True, text=True)  # noqa: S603
-                left = done.stderr.strip()
-            if holder.returncode and left:
-                print(f"telemock: {left}", file=sys.stderr, flush=True)
+            _own_mounts()
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _has_default_route() -> bool:
+    try:
+        rows = [line.split() for line in _ROUTES.read_text().splitlines()[1:]]
+    except OSError:
+        rows = []
+    return any(row[1] == row[7] == "00000000" for row in rows)
+
+
+def _own_mounts() -> None:
+    """Gives this process mounts of its own. Raises OSError."""
+    if not privileged():
+        user, group = os.geteuid(), os.getegid()
+        os.unshare(os.CLONE_NEWUSER)
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    os.unshare(os.CLONE_NEWNS)
+    _mount(None, "/", _MS_REC | _MS_PRIVATE)
+
+
+def _replace_hosts(file: Path) -> None:
+    _own_mounts()
+    _mount(str(file), str(_HOSTS), _MS_BIND)
+
+
+def _mount(source: str | None, target: str, flags: int) -> None:
+    from_ = None if source is None else os.fsencode(source)
+    if _libc.mount(from_, os.fsencode(target), None, ctypes.c_ulong(flags), None):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
 
 
 def _forget_killed(directory: Path) -> None:
-    """Removes the files of killed runs."""
+    """Removes the files of runs that were killed before their command began."""
     for path in directory.glob(f"{_OWN}*"):
         number = path.name.removeprefix(_OWN)
         if number.isdigit() and not Path(f"/proc/{number}").exists():
@@ -170,8 +211,3 @@ def hosts_file(original: str, dummies: Sequence[tuple[str, ...]]) -> str:
             kept.append(line)
     kept += [f"{address}\t{host}" for address, host in dummies]
     return "\n".join(kept) + "\n"
-
-
-def _path() -> str:
-    """PATH with the directories of ip and nft, which a user's PATH may lack."""
-    return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"

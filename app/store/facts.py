@@ -21,6 +21,8 @@ from app.store.inventory import Field, observe, route_of
 HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
 LOGGED = 500  # fields of a body in its line of the request log
+HERE = "this machine"
+_LOOPBACK = ("", "127.0.0.1", "::1", "::ffff:127.0.0.1")
 _FEW = 100  # fields of a request whose lines are remembered, to bound memory
 _LARGEST = 1 << 46  # bytes or ns of one record are capped here: sums must fit 64 bits
 
@@ -134,11 +136,15 @@ def facet(record: CaptureRecord) -> Facet:
 
 
 def sender(record: CaptureRecord) -> str:
-    """The pod; the client's address on a machine without pods."""
+    """The pod. On a machine without pods the program, else the command that the sidecar runs
+    beside, else the address of the client, if that is another machine's."""
     workload = record.workload
-    if workload.pod or workload.namespace or record.client is None:
+    if workload.pod or workload.namespace:
         return workload.pod
-    return record.client.address
+    if record.program is not None:
+        return record.program.name
+    address = record.client.address if record.client else ""
+    return workload.container or (HERE if address in _LOOPBACK else address)
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract.actions import OUTLINED
-from app.contract.decoding.pairs import SHORTEST, inside, segments
+from app.contract.decoding.pairs import AGENT, inside, segments
 from app.contract.decoding.read import read
-from app.contract.decoding.tree import Opaque, Opened, Several
+from app.contract.decoding.tree import Opaque, Opened, Several, is_attribute
 from app.contract.masking.fields import MASK, TOKEN
 from app.contract.record import CaptureRecord, Pair, Request, first
 
@@ -91,25 +91,19 @@ def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation 
 
 
 def _heads(request: Request, route: str) -> list[tuple[str, _Form]]:
-    """The forms of what stands in values of query and headers, and in segments of the path."""
+    """The forms of the pairs in a User-Agent, and of the segments that the route names."""
     found: list[tuple[str, _Form]] = [
         (f"path.{name}", _known_kind(value)) for name, value in segments(request.path, route)
     ]
-    for part, pairs in (("query.", request.query), ("header.", request.headers)):
-        for name, value in pairs:
-            if len(value) >= SHORTEST:
-                form = (_known_inside if len(value) <= 512 else _inside)(name.lower(), value)
-                if form is not None:
-                    found.append((part + name, form))
+    if (said := first(request.headers, AGENT)) and (form := _known_agent(said)):
+        found.append((f"header.{AGENT}", form))
     return found
 
 
-def _inside(name: str, value: str) -> _Form | None:
-    found = inside(name, value)
+@lru_cache(maxsize=1_024)
+def _known_agent(said: str) -> _Form | None:
+    found = inside(AGENT, said)
     return _form(found, 0) if isinstance(found, Opened) else None
-
-
-_known_inside = lru_cache(maxsize=4_096)(_inside)
 
 
 def route_of(record: CaptureRecord) -> str:
@@ -137,12 +131,16 @@ def pairs_seen(part: str, pairs: list[Pair]) -> Observation:
     return (_known_names if len("".join(names)) <= _SMALL else _names)(part, names, kinds)
 
 
-def _names(part: str, names: tuple[str, ...], kinds: tuple[str, ...]) -> Observation:
+def _names(part: str, names: tuple[str, ...], kinds: tuple[_Form, ...]) -> Observation:
     if part == "header.":
         names = tuple(map(str.lower, names))
     paths = [(part + n, kind) for n, kind in zip(names, kinds, strict=True)]
-    fields = frozenset(_field(path, kind) for path, kind in paths if len(path) <= PATH)
-    return Observation(fields, sum(len(path) > PATH for path, _ in paths))
+    fields = frozenset(
+        _field(path, kind) for path, kind in paths if len(path) <= PATH and isinstance(kind, str)
+    )
+    opened, over = _bodies(tuple(one for one in paths if not isinstance(one[1], str)))
+    others = sum(len(path) > PATH for path, kind in paths if isinstance(kind, str))
+    return Observation(fields | opened, others + over)
 
 
 _known_names = lru_cache(maxsize=1_024)(_names)
@@ -178,9 +176,16 @@ def classify(value: str) -> tuple[str, str]:
     return "string", _shape(value)
 
 
-def _kind(value: str) -> str:
-    """`classify` as one text: type, space, shape."""
-    return " ".join(classify(value))
+_MAY_HOLD = ("string ", "string base64", "string hex")
+
+
+def _kind(value: str) -> _Form:
+    """`classify` as one text: type, space, shape; and the form of what is in the value."""
+    kind = " ".join(classify(value))
+    found = inside("", value) if kind in _MAY_HOLD else value
+    if not isinstance(found, Opened):
+        return kind
+    return found.suffix, (kind, _form(found.value, 0))
 
 
 _known_kind = lru_cache(maxsize=16_384)(_kind)
@@ -220,25 +225,39 @@ def _number_shape(value: float) -> str:
 
 
 def _form(value: Any, depth: int) -> _Form:
-    """The form of a JSON value: its kind, or the content of an object or array."""
-    if isinstance(value, dict):
+    """The form of a value of a tree: its kind, or the content of an object or array."""
+    kind = type(value)
+    if kind is str:
+        return _known_json_kind(value) if len(value) <= 128 else _json_kind(value)
+    if kind is dict:
         if depth >= DEPTH:
             return (), ()
+        inner = depth + 1
         return tuple(value), tuple([
-            _INTEGER if type(v) is int and -(10**9) < v < 10**9 else _form(v, depth + 1)
+            _known_json_kind(v) if type(v) is str and len(v) <= 128
+            else _INTEGER if type(v) is int and -(10**9) < v < 10**9
+            else _form(v, inner)
             for v in value.values()
         ])  # fmt: skip
-    if isinstance(value, Opened):
+    if kind is list:
+        return _list(value, depth + 1) if depth < DEPTH else (None, ())
+    if kind is Opened:
         if value.unsure:
             return _form(value.text, depth) if value.text else ("", ())
         return value.suffix, (_form(value.text, depth), _form(value.value, depth))
-    if isinstance(value, Several):
+    if kind is Several:
         return "", tuple([_form(v, depth) for v in value])
-    if isinstance(value, list):
-        return None, () if depth >= DEPTH else tuple([_form(v, depth + 1) for v in value])
-    if isinstance(value, str) and len(value) <= 128:
-        return _known_json_kind(value)
     return _json_kind(value)
+
+
+def _list(items: list[Any], depth: int) -> _Form:
+    """Of an array; OpenTelemetry's attributes are an object's names."""
+    if items and is_attribute(items[0]) and all(map(is_attribute, items)):
+        names = tuple([one["key"] for one in items])
+        return names, tuple([_form(next(iter(one["value"].values())), depth) for one in items])
+    return None, tuple([
+        _INTEGER if type(v) is int and -(10**9) < v < 10**9 else _form(v, depth) for v in items
+    ])  # fmt: skip
 
 
 def _bodies(forms: tuple[tuple[str, _Form], ...]) -> Observation:

@@ -102,6 +102,13 @@ SERVER = Board(
                 kind="bars",
             ),
             Panel(
+                "Opted in, not injected",
+                "`unseen` by any injector, or `left` alone for a reason: `telemock status -A`.",
+                "short",
+                [Query("max by (telemock_reason) (telemock_injector_not_injected)",
+                       "{{telemock_reason}}")],
+            ),
+            Panel(
                 "Time to review a pod", "", "s",
                 quantiles("telemock_injector_review_duration_seconds"),
             ),
@@ -118,7 +125,7 @@ SERVER = Board(
         ("Processes", (
             *process('job=~"$app|$injector"', "job"),
             Panel(
-                "Profiles not up to date", "1 while the last change was refused.", "short",
+                "Profiles not up to date", "1 while one is refused.", "short",
                 [Query(f"max(telemock_profiles_reload_failed{{{OF_APP}}})")],
                 kind="stat",
             ),

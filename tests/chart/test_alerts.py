@@ -37,6 +37,7 @@ OTLP = "telemock_otlp_dropped_total"
 REFUSED = 'apiserver_admission_webhook_rejection_count{name="pod.inject.telemock.io",error_type='
 OPEN = 'apiserver_admission_webhook_fail_open_count{name="namespace.inject.telemock.io"}'
 APP = 'job="telemock-app"'
+LACKING = 'telemock_injector_not_injected{job="telemock-injector"'
 APP_LABELS = {"job": "telemock-app"}
 
 CASES = [
@@ -110,6 +111,30 @@ CASES = [
         {"job": "telemock-sidecar", **POD_LABELS, "telemock_reason": "spool_full"},
         "Records are lost in logs/leader-0: spool_full.",
     ),
+    Case(  # by the app's account, where no sidecar is scraped
+        "TelemockRecordsLost",
+        {f'telemock_records_lost{{{APP},telemock_reason="killed"}}': "3x15 9x10"},
+        {f'telemock_records_lost{{{APP},telemock_reason="killed"}}': "9x15 3x30"},
+        {**APP_LABELS, "telemock_reason": "killed"},
+        "Records are lost in telemock-app: killed.",
+    ),
+    Case(
+        "TelemockRecordsStuck",
+        {f'telemock_records_waiting{{{APP},telemock_state="silent"}}': "7x30"},
+        {
+            f'telemock_records_waiting{{{APP},telemock_state="silent"}}': "0x10 7x5 0x20",
+            f'telemock_records_waiting{{{APP},telemock_state="seen"}}': "7x30",
+        },
+        APP_LABELS,
+        "7 records wait in sidecars that the app no longer hears of.",
+    ),
+    Case(
+        "TelemockAppDistrusted",
+        {f'telemock_tls_distrusted{{{APP},k8s_pod_name="app-0"}}': "2x30"},
+        {f'telemock_tls_distrusted{{{APP},k8s_pod_name="app-0"}}': "0x30"},
+        {**APP_LABELS, "k8s_pod_name": "app-0"},
+        "Clients do not trust the app's certificate.",
+    ),
     Case(
         "TelemockStoreNearLimit",
         {
@@ -136,7 +161,7 @@ CASES = [
         {f"telemock_profiles_reload_failed{{{APP}}}": "0x10 1x20"},
         {f"telemock_profiles_reload_failed{{{APP}}}": "0x30"},
         APP_LABELS,
-        "The last change of the profiles was refused by telemock-app.",
+        "A profile is refused by telemock-app.",
     ),
     Case(
         "TelemockExportFailing",
@@ -168,6 +193,23 @@ CASES = [
         {'telemock_injector_pods_total{telemock_reason="none"}': "0x15 1x10"},
         {"name": "the injector"},
         "Pods could not be reviewed (the injector).",
+    ),
+    Case(  # the other half was asked
+        "TelemockWebhookFailing",
+        {OPEN: "0x15 1x10"},
+        {OPEN.replace('"namespace', '"first.namespace'): "0x15 1x10"},
+        {"name": "namespace.inject.telemock.io"},
+        "Pods could not be reviewed (namespace.inject.telemock.io).",
+    ),
+    Case(
+        "TelemockNotInjected",
+        {f'{LACKING},telemock_reason="unseen"}}': "3x30"},
+        {
+            f'{LACKING},telemock_reason="unseen"}}': "3x8 0x12",
+            f'{LACKING},telemock_reason="left"}}': "3x30",
+        },
+        {"job": "telemock-injector"},
+        "3 pods opted in and run without a sidecar: no injector saw them.",
     ),
     Case(
         "TelemockWebhookCertificateExpiring",

@@ -128,7 +128,7 @@ def test_every_pod_has_what_the_level_restricted_asks_for(case: str) -> None:
         for o in of_case(case)
         if o["kind"] in ("Deployment", "Pod")
     ]
-    assert len(pods) == (2 if case == "minimal" else 3)
+    assert len(pods) == {"minimal": 2, "everything": 5}.get(case, 4)
     for spec in pods:
         context: dict[str, Any] = spec["securityContext"]
         assert context["runAsNonRoot"] is True
@@ -175,3 +175,20 @@ def test_a_long_name_stays_a_name(tmp_path: Path) -> None:
     """Service names are labels of DNS: 63 characters."""
     found = rendered({"fullnameOverride": "x" * 50}, tmp_path)
     assert all(len(o["metadata"]["name"]) <= 63 for o in found if o["kind"] == "Service")
+
+
+def test_profiles_are_checked_before_an_upgrade_uses_them() -> None:
+    found = of_case("everything")
+    pod = one(found, "Pod", "watch-profiles-check")
+    checked = one(found, "ConfigMap", "watch-profiles-check")
+    assert checked["data"] == one(found, "ConfigMap", "watch-profiles")["data"]
+    for each in (pod, checked):
+        assert each["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+        policy = each["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+        assert policy == "before-hook-creation,hook-succeeded"
+    assert pod["metadata"]["labels"][LABEL_INJECT] == "disabled"
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    (check,) = pod["spec"]["containers"]
+    assert check["args"][:3] == ["telemock", "rules", "check"]
+    assert check["args"][-1] == check["volumeMounts"][0]["mountPath"]
+    assert not [o for o in of_case("default") if o["metadata"]["name"].endswith("-check")]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.profiles.read import built_in
 from charts.generate import CHART, HelmError, render
 from charts.values import Value, ValuesError, markdown, read, schema
 from tests.chart.helm import Object, case, needs_helm
@@ -64,6 +65,11 @@ def test_the_schema_knows_no_other_names(tmp_path: Path) -> None:
     assert set(made["$defs"]) == {"X", "ProfileFile"}
 
 
+def test_the_built_in_profiles_are_the_code_s() -> None:
+    (builtin,) = [leaf for leaf in LEAVES if leaf.name == "profiles.builtin"]
+    assert builtin.schema["items"]["enum"] == built_in()
+
+
 def test_the_table_has_every_value() -> None:
     table = markdown(VALUES)
     assert all(f"\n| `{leaf.name}` | " in table for leaf in LEAVES)
@@ -113,6 +119,8 @@ def test_every_value_is_used(leaf: Value, tmp_path: Path) -> None:
     [
         ({"moed": "observe"}, "additional properties 'moed' not allowed"),
         ({"mode": "hold"}, "/mode"),
+        ({"profiles": {"builtin": ["cribbl"]}}, "/profiles/builtin/0"),
+        ({"sidecar": {"redirectResources": {"limit": {}}}}, "'limit' not allowed"),
         ({"injector": {"replicas": "two"}}, "got string, want integer"),
         ({"injector": {"replicas": 0}}, "/injector/replicas"),
         ({"dummyRanges": ["192.0.2.0"]}, "/dummyRanges/0"),

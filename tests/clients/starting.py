@@ -8,8 +8,6 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from tests.clients.table import HERE, INSTALLED, Client
 from tests.netns import PATH
 
@@ -19,15 +17,16 @@ _SETUP = f'mount --bind "$0" /etc/hosts; mount --bind {HERE} /mnt; hostname acme
 _ENTER = ["unshare", "--mount", "--uts", "--propagation", "private", "sh", "-ec", _SETUP]
 
 
-def require(client: Client) -> None:
-    """Skips the test where the client cannot be run."""
+def lacking(client: Client) -> str:
+    """What it takes to run the client, "" if nothing."""
     if os.geteuid():
-        pytest.skip("needs root")
+        return "needs root"
     installed = INSTALLED / ("bin/python" if client.program.suffix == ".py" else "node_modules")
     if not installed.exists():
-        pytest.skip("the clients are not installed: make clients")
+        return "the clients are not installed: make clients"
     if client.program.suffix == ".cjs" and shutil.which("node") is None:
-        pytest.skip("no node here")
+        return "no node here"
+    return ""
 
 
 def start(

@@ -33,6 +33,7 @@ class Release:
         self.cluster = cluster
         self.name = self.namespace = name
         self.app, self.injector = self.name, f"{self.name}-injector"
+        self.injectors = (self.injector, f"{self.injector}-b")
         self._stack = ExitStack()
         self._port = 0
         self.notes = ""
@@ -60,7 +61,7 @@ class Release:
             )  # fmt: skip
 
     def rolled_out(self) -> None:
-        for name in (self.app, self.injector):
+        for name in (self.app, *self.injectors):
             self.cluster.rolled_out("Deployment", name, self.namespace)
         # One on its way out still answers the API server with what it was started with.
         selector = self._selector("app.kubernetes.io/component=injector")
@@ -81,6 +82,10 @@ class Release:
     def injector_pods(self, count: int = 2) -> list[dict[str, Any]]:
         selector = self._selector("app.kubernetes.io/component=injector")
         return self.cluster.ready_pods(self.namespace, selector, count)
+
+    def scale_injectors(self, replicas: int) -> None:
+        for name in self.injectors:
+            self.cluster.scale(name, self.namespace, replicas)
 
     def _selector(self, more: str) -> str:
         return f"app.kubernetes.io/instance={self.name},{more}"

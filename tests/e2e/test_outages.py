@@ -147,7 +147,7 @@ def test_what_a_killed_sidecar_had_accepted_arrives(
 def test_without_the_injector_a_namespace_s_pods_start_and_a_pod_s_own_wish_is_refused(
     cluster: Cluster, release: Release, cribl: Cribl
 ) -> None:
-    cluster.scale(release.injector, release.namespace, 0)
+    release.scale_injectors(0)
     try:
         (made,) = until(
             lambda: cluster.apply(pods.node("unserved", cribl.namespace), dry_run=True),
@@ -161,7 +161,7 @@ def test_without_the_injector_a_namespace_s_pods_start_and_a_pod_s_own_wish_is_r
             cluster.apply(asked, dry_run=True)
         assert "telemock" in str(refused.value)
     finally:
-        cluster.scale(release.injector, release.namespace, 2)
+        release.scale_injectors(1)
 
     def served() -> bool:
         (made,) = cluster.apply(pods.node("served-again", cribl.namespace), dry_run=True)

@@ -220,8 +220,8 @@ def test_a_client_that_leaves_with_the_certificate_is_told(tmp_path):
     ask = ("env", "-u", "SSL_CERT_FILE", "wget", "-q", "-t1", "--no-config", URL)
     done = telemock(tmp_path, "run", "--", *ask)
     assert done.returncode == 5
-    assert "telemock: connections without a request: 1 to cdn.cribl.io;" in done.stderr
-    assert "the command probably does not trust the sidecar's certificate" in done.stderr
+    assert "telemock: not complete: 1 connection to cdn.cribl.io: the client did not" in done.stderr
+    assert "it probably does not trust the sidecar's certificate" in done.stderr
     assert "no request to a host" not in done.stderr
     (seen,) = captures(tmp_path)
     assert seen["kind"] == "tls_rejected"
@@ -315,8 +315,8 @@ def namespace() -> tuple[str, ...]:
 
 TRANSPARENT = f"""
 cat /etc/hosts
-curl -sS '{URL}?v=1'; curl -sS -6 '{URL}?v=1'; curl -sS 'http{URL[5:]}?v=1'
-env | grep -ci _proxy=
+curl() {{ command curl -sS --noproxy '*' "$@"; }}
+curl '{URL}?v=1'; curl -6 '{URL}?v=1'; curl 'http{URL[5:]}?v=1'
 exit 4
 """
 
@@ -335,7 +335,7 @@ def test_transparent_reaches_what_ignores_proxies_and_leaves_nothing(tmp_path, n
     inside, _, after = done.stdout.partition("code 4\n")
     addresses = re.findall(r"^(\S+)\tcdn\.cribl\.io$", inside, re.MULTILINE)
     assert [":" in address for address in addresses] == [False, True]
-    assert inside.endswith(LINE * 3 + "0\n"), done.stderr
+    assert inside.endswith(LINE * 3), done.stderr
     assert after, done.stdout + done.stderr
     assert "telemock" not in after
     assert not any(f"local {address} " in after for address in addresses)
@@ -345,14 +345,17 @@ def test_transparent_reaches_what_ignores_proxies_and_leaves_nothing(tmp_path, n
 
 
 @pytest.mark.root
-def test_transparent_without_root_runs_in_a_namespace_and_says_so(tmp_path, namespace):
+def test_transparent_works_without_root(tmp_path, namespace):
     before: tuple[str, ...] = ()
     if ROOT:
         caps = "-net_admin,-sys_admin"
         before = ("setpriv", f"--bounding-set={caps}", f"--inh-caps={caps}")
-    # As programs look a host up that ask for addresses the machine could use.
-    ask = f"getent ahostsv4 cdn.cribl.io >&2 && curl -sS '{URL}?v=1'"
-    done = telemock(tmp_path, "run", "--transparent", "--", "sh", "-c", ask, before=before)
+    # Nothing but loopback: no route, so a look-up that asks for usable addresses needs the dummies.
+    up = ("unshare", "--user", "--map-root-user", "--net", "sh", "-c",
+          'ip link set lo up && ip addr add 127.0.0.2/8 dev lo && exec "$@"', "sh")  # fmt: skip
+    ask = f"getent ahostsv4 cdn.cribl.io >&2 && curl -sS --noproxy '*' '{URL}?v=1'"
+    done = telemock(tmp_path, "run", "--transparent", "--", "sh", "-c", ask, before=(*up, *before))
     assert (done.returncode, done.stdout) == (0, LINE), done.stderr
-    assert "not root, so the command runs in a user namespace" in done.stderr
-    assert [one["action"] for one in captures(tmp_path)] == ["mock"]
+    assert "telemock: complete: 1 request" in done.stderr
+    (seen,) = captures(tmp_path)
+    assert (seen["action"], seen["program"]["name"]) == ("mock", "curl")

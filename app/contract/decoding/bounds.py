@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from threading import Lock
 
 DEPTH = 64  # levels of a document, and within one carrier
 MOST = 65_536  # parts of one carrier
@@ -11,7 +12,23 @@ BYTES = 1 << 20  # that texts hold when they are decoded, all together
 SECONDS = 0.5
 
 BOUNDS = ("documents", "bytes", "seconds")
-hits: Counter[str] = Counter()  # messages that met a bound, in this process
+_hits: Counter[str] = Counter()  # messages that met a bound, in this process
+_lock = Lock()
+
+
+def hit(bound: str) -> None:
+    with _lock:
+        _hits[bound] += 1
+
+
+def taken() -> dict[str, int]:
+    """The times that each bound was met since the last call, for the process's metrics."""
+    if not _hits:
+        return {}
+    with _lock:
+        found = dict(_hits)
+        _hits.clear()
+    return found
 
 
 class TooMuch(Exception):

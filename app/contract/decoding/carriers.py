@@ -10,9 +10,9 @@ from typing import Any
 from app.contract.decoding import csv, envelope, jsonp, multipart, xml
 from app.contract.decoding.charset import decoded
 from app.contract.decoding.messages import message
-from app.contract.decoding.opening import Opening, gathered
+from app.contract.decoding.opening import Opener, gathered
 
-Carrier = Callable[[bytes, Opening], Any]
+Carrier = Callable[[bytes, Opener], Any]
 
 _HTML = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _BOUNDARY = re.compile(r"multipart/form-data; ?boundary=\"?([\w'()+./:=-]{1,70})\"?")
@@ -23,7 +23,7 @@ _HEAD = re.compile(
 )
 
 
-def _multipart(data: bytes, opening: Opening) -> Any:
+def _multipart(data: bytes, opening: Opener) -> Any:
     parts = multipart.split(data)
     if parts is None:
         return None
@@ -31,7 +31,7 @@ def _multipart(data: bytes, opening: Opening) -> Any:
     return gathered((p.name, _part(data[p.start : p.end], opening)) for p in parts)
 
 
-def _part(data: bytes, opening: Opening) -> Any:
+def _part(data: bytes, opening: Opener) -> Any:
     inner = _multipart(data, opening) if data.startswith(b"--") else None
     return opening.value(data) if inner is None else inner
 
@@ -48,14 +48,14 @@ def is_plain_multipart(data: bytes, content_type: str) -> bool:
     return all(_HEAD.match(part) for part in parts)
 
 
-def _envelope(data: bytes, opening: Opening) -> Any:
+def _envelope(data: bytes, opening: Opener) -> Any:
     parts = envelope.split(data)
     if parts is None:
         return None
     return gathered((p.name, opening.document(data[p.start : p.end])) for p in parts)
 
 
-def _xml(data: bytes, opening: Opening) -> Any:
+def _xml(data: bytes, opening: Opener) -> Any:
     parts = None if _HTML.match(data) else xml.split(data)
     if parts is None:
         return None
@@ -65,7 +65,7 @@ def _xml(data: bytes, opening: Opening) -> Any:
     )
 
 
-def _csv(data: bytes, opening: Opening) -> Any:
+def _csv(data: bytes, opening: Opener) -> Any:
     table = csv.table(data)
     if table is None:
         return None
@@ -76,7 +76,7 @@ def _csv(data: bytes, opening: Opening) -> Any:
     return [dict(cells[at : at + table.width]) for at in range(0, len(cells), table.width)]
 
 
-def _jsonp(data: bytes, opening: Opening) -> Any:
+def _jsonp(data: bytes, opening: Opener) -> Any:
     parts = jsonp.split(data)
     return opening.document(data[parts[0].start : parts[0].end]) if parts else None
 

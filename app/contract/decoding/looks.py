@@ -22,7 +22,7 @@ _MAGIC = (
     (b"Salted__", "encrypted"),
 )
 _NAMED = ("json", "xml", "protobuf", "grpc", "msgpack", "avro", "multipart", "csv", "thrift")
-_ENOUGH = 128  # bytes from which on a measure says something
+ENOUGH = 128  # bytes from which on a measure says something
 _HEAD = 4_096
 
 
@@ -43,7 +43,7 @@ def looks(data: bytes, content_type: str = "") -> str:
     if head.isascii() and head.decode("ascii").replace("\n", "").replace("\t", "").isprintable():
         return "text"
     # Random bytes hold at least so much, as measured; text and numbers hold less than 7 bits.
-    if len(head) >= _ENOUGH and _entropy(head) > min(math.log2(len(head)) - 1, 7.4):
+    if len(head) >= ENOUGH and _entropy(head) > min(math.log2(len(head)) - 1, 7.4):
         return "encrypted"
     if data and data[0] & 0x80 and data[0] >> 4 in (8, 9):
         return "msgpack"

@@ -7,7 +7,7 @@ from typing import Any
 from app.contract.decoding import protobuf
 from app.contract.decoding.bounds import DEPTH, TooMuch
 from app.contract.decoding.looks import looks
-from app.contract.decoding.opening import BINARY, Opening, gathered
+from app.contract.decoding.opening import BINARY, Opener, gathered
 from app.contract.decoding.tree import Opaque
 
 # name, and what is in it: another message, or how its bytes are read.
@@ -76,11 +76,23 @@ _ONE = {(1, protobuf.BYTES)}
 _STRICT = 2  # levels on which nothing else may stand
 
 
+def _names(fields: _Fields, found: set[str]) -> set[str]:
+    for name, kind in fields.values():
+        if name not in found:
+            found.add(name)
+            if isinstance(kind, dict):
+                _names(kind, found)
+    return found
+
+
+NAMES = frozenset(name for fields in _REQUESTS for name in _names(fields, set()))  # OpenTelemetry's
+
+
 class _Other(Exception):
     """The bytes are no such message."""
 
 
-def message(data: bytes, opening: Opening) -> Any:
+def message(data: bytes, opening: Opener) -> Any:
     """The message's fields; of several behind gRPC's prefixes a list."""
     framed = protobuf.framed(data)
     if framed is not None:
@@ -106,7 +118,7 @@ def is_named(tree: Any) -> bool:
     return isinstance(tree, dict) and any(name.startswith("resource") for name in tree)
 
 
-def _named(data: bytes, fields: _Fields, opening: Opening, depth: int) -> Any:
+def _named(data: bytes, fields: _Fields, opening: Opener, depth: int) -> Any:
     parts = protobuf.fields(data) if data else []
     if parts is None or depth > DEPTH:
         raise _Other
@@ -135,7 +147,7 @@ def _named(data: bytes, fields: _Fields, opening: Opening, depth: int) -> Any:
     return found
 
 
-def _of_bytes(raw: bytes, kind: Any, opening: Opening, depth: int) -> Any:
+def _of_bytes(raw: bytes, kind: Any, opening: Opener, depth: int) -> Any:
     if isinstance(kind, dict):
         return _named(raw, kind, opening, depth + 1)
     if kind == _ID:
@@ -160,7 +172,7 @@ def _signed(value: int | float, kind: type, raw: bytes) -> Any:
     return value
 
 
-def _numbered(data: bytes, opening: Opening, depth: int) -> Any:
+def _numbered(data: bytes, opening: Opener, depth: int) -> Any:
     """None if the bytes are no message."""
     parts = protobuf.fields(data)
     if parts is None or depth > DEPTH:
@@ -180,7 +192,7 @@ def _numbered(data: bytes, opening: Opening, depth: int) -> Any:
     return gathered(pairs)
 
 
-def _text(raw: bytes, opening: Opening) -> Any:
+def _text(raw: bytes, opening: Opener) -> Any:
     if BINARY.search(raw):
         return None
     try:

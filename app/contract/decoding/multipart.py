@@ -10,6 +10,7 @@ from app.contract.decoding.part import Part
 
 # The first delimiter, behind a preamble that no reader shows, with a header of the first part.
 _FIRST = re.compile(rb"(?:^|\n)--([^\r\n]{1,200}?)[ \t]*\r?\n(?=[A-Za-z-]{1,64}[ \t]*:|\r?\n)")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _HEAD = 16 << 10  # bytes of a part's head
 _END = re.compile(rb"\r?\n[ \t]*\r?\n")
 _NAME = re.compile(
@@ -22,7 +23,7 @@ _NAME = re.compile(
 def split(data: bytes) -> list[Part] | None:
     """The contents of the parts; of one that was cut, to the end."""
     first = _FIRST.search(data)
-    if first is None:
+    if first is None or _BINARY.search(data, 0, first.start()):
         return None
     delimiter = b"--" + first.group(1)
     at = first.end()

@@ -1,16 +1,17 @@
 """Opens texts and bytes: JSON in a string, base64, percent-encoding, compression, forms, and these
-in each other. Used by `read` and by the carriers, one Opening for a message.
+in each other. Used by `read` and by the carriers, one Opener a message.
 """
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from app.contract.decoding import base64, compressed, compression, form, percent
-from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hits
+from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hit
 from app.contract.decoding.charset import decoded
 from app.contract.decoding.lenient import documents
-from app.contract.decoding.looks import looks
+from app.contract.decoding.looks import ENOUGH, looks
 from app.contract.decoding.tree import Opaque, Opened, Several
 from app.contract.record import BODY_CAP
 
@@ -26,7 +27,13 @@ _PADDING = b"= \t\r\n"
 _TEXT = 16  # bytes of text in base64 that cannot be chance
 
 
-class Opening:
+# Base64, with a blank for a plus now and then; a form; what a `data:` address has.
+_MAY = re.compile(r"[A-Za-z0-9+/_\s-]{8,}=*\s*\Z|[^\s&=]+=[^\s]*&|\s*data:", re.ASCII)
+_NODES = frozenset((dict, list, Several))
+_SHORT = 128  # characters of a text that is remembered
+
+
+class Opener:
     """Within one message's bounds. `bound` is the one that was met: then all texts stay closed."""
 
     def __init__(self) -> None:
@@ -35,7 +42,7 @@ class Opening:
 
     def met(self, bound: TooMuch) -> None:
         self.bound = str(bound)
-        hits[self.bound] += 1
+        hit(self.bound)
 
     def undo(self, name: str, data: bytes) -> tuple[bytes | None, str]:
         """The bytes without this compression; or what is wrong with them."""
@@ -46,7 +53,7 @@ class Opening:
             if undone[1]:
                 return undone[0], ""
             if len(undone[0]) >= cap:
-                hits["bytes"] += 1
+                hit("bytes")
                 return None, f"{name}, more than is read"
         return None, f"{name}, damaged"
 
@@ -54,18 +61,16 @@ class Opening:
         """The node, with its texts opened in place."""
         if isinstance(node, str):
             return self.text(node, depth)
-        if depth == 0:
+        if depth == 0 or not isinstance(node, dict | list):
             return node
-        items: Iterable[tuple[Any, Any]] = ()
-        if isinstance(node, dict):
-            items = node.items()
-        elif isinstance(node, list):
-            items = enumerate(node)
-        for key, value in items:
-            if isinstance(value, str):
-                if len(value) > 1 and (new := self.text(value, depth - 1)) is not value:
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            kind = type(value)
+            if kind is str:
+                if len(value) <= _SHORT and _holds_nothing(value):
+                    continue
+                if (new := self.text(value, depth - 1)) is not value:
                     node[key] = new
-            elif isinstance(value, dict | list):
+            elif kind in _NODES and value:
                 self.within(value, depth - 1)
         return node
 
@@ -106,7 +111,7 @@ class Opening:
                 return ("json",), self.within(found, depth - 1)
             if isinstance(found, str):
                 return _behind("json", self.inside(found, depth - 1, left - 1))
-        if len(written) < base64.SHORTEST:
+        if len(written) < base64.SHORTEST or not (_MAY.match(written) or "%" in written):
             return None
         data = written.encode("utf-8", "surrogatepass")
         if (raw := base64.undo(data.rstrip(_PADDING), BODY_CAP)) is not None:
@@ -142,6 +147,8 @@ class Opening:
         except UnicodeDecodeError:
             written = ""
         if not written:
+            if not packed and len(data) < ENOUGH:
+                return None
             seems = looks(data)
             return ((), Opaque(len(data), seems)) if packed or seems == "encrypted" else None
         inner = self.inside(written, depth, left - 1)
@@ -154,6 +161,12 @@ class Opening:
         self.left.documents(data.count(b"&"))
         return gathered((name, form.plain(data[start:end], charset))
                         for name, start, end in form.split(data) or ())  # fmt: skip
+
+
+@lru_cache(maxsize=4_096)
+def _holds_nothing(written: str) -> bool:
+    """Remembered: a product sends most texts again and again."""
+    return Opener().text(written) is written
 
 
 def gathered(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,17 +3,17 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 from app.contract.decoding.read import opened
-from app.contract.decoding.tree import THEN, Opened, scalars, without_decodings
+from app.contract.decoding.tree import Opened, plain_path, scalars
 from app.contract.record import Pair
 
 AGENT = "user-agent"
 SHORTEST = 7  # characters of a value that may hold something: {"a":1}
-_PAIR = re.compile(r"([^\s/;()=,]+)[/=]([^\s;()/,]+)")
+_PAIR = re.compile(r"([^\s/;()=,]+)[/=]([^\s;(),]+)")
 _BETWEEN = re.compile(r"\s*;\s*|\s+")
 _PAIRS = 100
 
@@ -33,6 +33,13 @@ def agent(written: str) -> dict[str, str]:
     return {m[1]: m[2] for m in found if m} if all(found) and len(found) > 1 else {}
 
 
+def agent_with(written: str, change: Callable[[str, str], str]) -> str:
+    """The same User-Agent with the values that `change(name, value)` gives for its pairs."""
+    if not agent(written):
+        return written
+    return _PAIR.sub(lambda m: m[0][: m.start(2) - m.start()] + change(m[1], m[2]), written)
+
+
 def segments(path: str, route: str) -> list[Pair]:
     """The segments of a raw path that the route's template names."""
     if "{" not in route:
@@ -49,8 +56,7 @@ def found_in(pairs: Iterable[Pair], name: str) -> Iterator[str]:
     """The values under the name; behind a dot a path leads into the value: `data.properties.v`."""
     said: Sequence[Pair] = list(pairs)
     yield from (v for n, v in said if n == name)
-    if THEN in name:
-        name = without_decodings(name)
+    name = plain_path(name)
     for n, v in said:
         if name.startswith(f"{n}."):
             yield from scalars(inside(n, v), name[len(n) + 1 :])

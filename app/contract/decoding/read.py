@@ -16,7 +16,7 @@ from app.contract.decoding.charset import decoded
 from app.contract.decoding.lenient import NOT_JSON, documents
 from app.contract.decoding.looks import looks
 from app.contract.decoding.messages import is_named
-from app.contract.decoding.opening import BINARY, Opening
+from app.contract.decoding.opening import BINARY, Opener
 from app.contract.decoding.tree import THEN, UNREADABLE, Opaque, Opened, Several
 from app.contract.record import Body
 
@@ -78,7 +78,7 @@ def decode(data: bytes, content_type: str = "", decoders: Sequence[str] = ()) ->
 
 def opened(written: str) -> Any:
     """The text, or Opened if it holds something; for values of a query and headers."""
-    return Opening().text(written)
+    return Opener().text(written)
 
 
 def for_conditions(found: Content) -> Any:
@@ -95,7 +95,7 @@ class _Reader:
     """Reads one message."""
 
     def __init__(self) -> None:
-        self._opening = Opening()
+        self._opening = Opener()
 
     def body(self, data: bytes, content_type: str, decoders: Sequence[str]) -> Content:
         opening = self._opening

@@ -5,6 +5,7 @@ it, and nobody decodes again.
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 from app.contract.record import text
 
 THEN = "›"  # between a name and the decodings that lead on from its value
+_DECODINGS = re.compile(f"{THEN}[^.\\[]*")
 UNREADABLE: Any = object()  # for conditions: fields that cannot be read here
 
 
@@ -77,25 +79,27 @@ class Opaque(msgspec.Struct, frozen=True):
 def values(tree: Any, path: str) -> list[str]:
     """The values at a dotted path as text (objects and lists as compact JSON); empty for none.
 
-    `*` stands for every element of a list. Decodings on the way need not be named, but may be
-    (`data›base64›json.a`), names may have dots, and each value of Several counts.
+    `*` stands for every element of a list, as `[]` does in the inventory's names. Decodings on the
+    way need not be named, but may be (`data›base64›json.a`), names may have dots, and each value of
+    Several counts.
     """
     found = [t for node in at(tree, path) for t in _texts(node)]
-    if THEN in path:
-        found += values(tree, without_decodings(path))
+    if (short := plain_path(path)) != path:
+        found += values(tree, short)
     return found
 
 
 def scalars(tree: Any, path: str) -> list[str]:
     """The same without objects and lists."""
-    if THEN in path:
-        path = without_decodings(path)
-    found = at(tree, path)
+    found = at(tree, plain_path(path))
     return [t for node in found if not isinstance(node, dict | list) for t in _texts(node)]
 
 
-def without_decodings(path: str) -> str:
-    return ".".join([step.partition(THEN)[0] for step in path.split(".")])
+def plain_path(path: str) -> str:
+    """A name of the inventory's as a path: without decodings, and with `*` for `[]`."""
+    if THEN in path:
+        path = _DECODINGS.sub("", path)
+    return path.replace("[]", ".*").removeprefix(".") if "[]" in path else path
 
 
 def at(tree: Any, path: str) -> Iterator[Any]:
@@ -133,7 +137,7 @@ def _paired(node: list[Any], steps: Sequence[str]) -> Iterator[Any]:
 
 
 def is_attribute(node: Any) -> bool:
-    if not isinstance(node, dict) or not isinstance(node.get("key"), str):
+    if type(node) is not dict or not isinstance(node.get("key"), str):
         return False
     value = node.get("value")
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)).endswith("Value")

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 from app.contract import body as bodies
+from app.contract.masking.bounds import DEPTH
 from app.contract.masking.fields import MASK
 from app.contract.masking.naming import NAMING, VALUED, groups, named
 from app.contract.masking.spans import (
@@ -26,7 +27,7 @@ from app.contract.masking.spans import (
     string,
 )
 from app.contract.masking.spelling import How
-from app.contract.masking.sweep import DEPTH, hides
+from app.contract.masking.sweep import hides
 from app.contract.masking.values import Values
 from app.contract.record import text
 
@@ -253,9 +254,9 @@ class Documents(Values):
         raise NotImplementedError
 
     def plain(self, value: str) -> str:
-        data = value.encode("utf-8", "surrogatepass")
-        if not self.names.maybe(data):
+        if self.names.empty(value):
             return value
+        data = value.encode("utf-8", "surrogatepass")
         new = self.names.replace(data, self.text_secret)
         return value if new == data else text(new)
 

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 from app.contract.masking import detection
+from app.contract.masking.bounds import HIT, KEPT_BACK, VALUES, Count
 from app.contract.masking.coded import CODED
 from app.contract.masking.naming import Group, groups
 from app.contract.masking.patterns import Searches, as_owned, narrowed
@@ -60,9 +61,7 @@ class SensitiveNames:
     `paths` are dotted paths of JSON fields, or ends of them, without the steps through lists.
     """
 
-    def __init__(
-        self, sensitive: Iterable[Sensitive] = (), count: Callable[[str, str], None] | None = None
-    ) -> None:
+    def __init__(self, sensitive: Iterable[Sensitive] = (), count: Count | None = None) -> None:
         self._count = count
         ends = (*ENDS, *ONLY_ENDS)
         self.header, self.query, self.body = Meanings(ends), Meanings(ends), Meanings(ends)
@@ -74,6 +73,7 @@ class SensitiveNames:
         self.reads_bodies = False  # a body that cannot be read may hide what the profile names
         # Bodies in which nothing is, with their types: a mock gives the same answer each time.
         self.clean: set[tuple[object, ...]] = set()
+        self._empty: set[str] = set()
         self._places: dict[tuple[str, str], Places] = {}
         for field in sensitive:
             self._add(field)
@@ -117,12 +117,12 @@ class SensitiveNames:
     def beyond(self, bound: str) -> None:
         """Counts a bound of BOUNDS that a record hit."""
         if self._count is not None:
-            self._count("bound", bound)
+            self._count(HIT, bound)
 
     def withheld(self, reason: str) -> None:
         """Counts a value or body that is not kept, by an id of REASONS."""
         if self._count is not None:
-            self._count("withheld", reason)
+            self._count(KEPT_BACK, reason)
 
     def meaning(self, name: str) -> How | None:
         """The treatment of a value under the name, in an unknown part of the record."""
@@ -169,6 +169,19 @@ class SensitiveNames:
         """True if `replace` could find something: one pass, without false negatives."""
         return self._searches.maybe(narrowed(data)[0] if b"\xef" in data else data)
 
+    def empty(self, value: str) -> bool:
+        """True if `replace` finds nothing in the text. Remembered for short texts: a product sends
+        the same ones each time, and a look takes longer than to remember one."""
+        if value in self._empty:
+            return True
+        if self.maybe(value.encode("utf-8", "surrogatepass")):
+            return False
+        if len(value) <= _SHORT:
+            if len(self._empty) >= _TEXTS:
+                self._empty.clear()
+            self._empty.add(value)
+        return True
+
     def maybe_else(self, data: bytes) -> bool:
         """True if a secret by what it is may be in it, or encoded text."""
         return self._searches.maybe_else(data)
@@ -196,7 +209,7 @@ class SensitiveNames:
         credentials of the usual schemes and userinfo in URLs, each value replaced by
         `replace(how, value)`.
 
-        Tolerant on purpose: where a value's end is in doubt, too much is taken. After _MOST values
+        Tolerant on purpose: where a value's end is in doubt, too much is taken. After VALUES values
         the rest of the text is taken.
         """
         read, moved = narrowed(data) if b"\xef" in data else (data, [])
@@ -204,7 +217,7 @@ class SensitiveNames:
         done = at = 0
         while (found := self._searches.given(read, at)) is not None:
             given, begins = found
-            if len(out) > 2 * _MOST:
+            if len(out) > 2 * VALUES:
                 self.beyond("values")
                 return b"".join([*out, MASK.encode()])
             how = self._how(given.names)
@@ -219,7 +232,7 @@ class SensitiveNames:
         return b"".join([*out, data[done:]])
 
 
-class Traced(SensitiveNames):
+class TracedNames(SensitiveNames):
     """Values that were found already, in place of names: for another look into what was opened."""
 
     def __init__(self, traces: Traces) -> None:
@@ -251,7 +264,7 @@ def _origin(at: int, moved: Sequence[tuple[int, int]]) -> int:
 
 SMALL = 2048  # characters of what is remembered
 _REMEMBERED = 64  # lists of names, and bodies
-_MOST = 8192  # values of one text, each some 15 µs
+_SHORT, _TEXTS = 48, 2048  # characters of a text that is remembered, and how many are
 _NOTHING = (b"", b"null", b"none", b"undefined", b"nil", MASK.encode())
 
 

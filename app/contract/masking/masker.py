@@ -10,9 +10,12 @@ from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
 from app.contract.decoding import base64, charset, percent
-from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, Traced, tokens
+from app.contract.decoding.pairs import AGENT, agent_with
+from app.contract.masking.bounds import Count
+from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
+from app.contract.masking.formats import Unreadable, readable
 from app.contract.masking.naming import named
-from app.contract.masking.opening import Opening, Unread, readable
+from app.contract.masking.opening import Opening
 from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
     claims_text,
@@ -41,16 +44,17 @@ _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 class Masker:
     """Masks records by the sensitive fields of `rules`; `key` makes tokens, without it the value is
-    masked instead. `count` is called with `bound` and an id of BOUNDS, or `withheld` and one of
-    REASONS. Values found under a sensitive name are removed wherever else they stand in the
-    record too, raw, URL-, base64- or hex-encoded."""
+    masked instead; `count` is told of bounds that are hit and of what is withheld.
+
+    Values found under a sensitive name are removed wherever else they stand in the record too, raw,
+    URL-, base64- or hex-encoded."""
 
     def __init__(
         self,
         rules: RuleSet,
         key: bytes | None = None,
         key_id: str = "",
-        count: Callable[[str, str], None] | None = None,
+        count: Count | None = None,
     ) -> None:
         self._rules = rules
         self._key_id = key_id
@@ -178,7 +182,7 @@ class _Record(Opening):
             if not sweep(record, there, self.decoders, None if changed else f"{read}\n{asked}"):
                 names.beyond("traces")
             if self.opened:  # a copy may be in what was opened
-                again = _Record(Traced(there), self.every, None, self.decoders)
+                again = _Record(TracedNames(there), self.every, None, self.decoders)
                 again.values(record)
                 again.bodies(record)
         for body in bodies_of(record):
@@ -206,7 +210,17 @@ class _Record(Opening):
             for i, how in said.items():
                 if i not in places.kept:
                     masked[i] = (pairs[i][0], self.secret(how, pairs[i][1]))
+        if part == "header":
+            masked = [
+                (name, agent_with(value, self.agent)) if name.lower() == AGENT else (name, value)
+                for name, value in masked
+            ]
         return masked, places.names, "\n".join([value for _, value in masked])
+
+    def agent(self, name: str, value: str) -> str:
+        """One pair of a User-Agent."""
+        how = self.names.header.meaning(name) or self.names.meaning(name)
+        return value if how in (None, "keep") else self.secret(how, value)
 
     def path(self, path: str, route: str) -> str:
         """Segments that the route's template names (`{name}`), that follow one of the name, or that
@@ -238,7 +252,7 @@ class _Record(Opening):
             self.encoded(data)
         try:
             masked = self.whole(data, claimed, body.truncated)
-        except Unread as unread:
+        except Unreadable as unread:
             return withhold(body, unread.reason)
         if body.truncated:
             masked = self.names.cut(masked, self.text_secret)
@@ -248,7 +262,7 @@ class _Record(Opening):
             self.names.remember(clean)
 
     def whole(self, data: bytes, claimed: str, cut: bool) -> bytes:
-        """All bytes of a body, masked. Raises Unread."""
+        """All bytes of a body, masked. Raises Unreadable."""
         kind, _ = bodies.parse(data, claimed, self.decoders)
         if kind == "text" and self.decoders:  # the rule's, which the client does not know
             kind, _ = bodies.parse(data, claimed)
@@ -257,7 +271,7 @@ class _Record(Opening):
         if kind != "text":
             return self.json(data)
         if b"\0" in data and claims_text(claimed) and not charset.name(data):
-            raise Unread("unmaskable")
+            raise Unreadable("unmaskable")
         if not data.isascii():
             return self.content(data, 0, cut)
         undone = base64.undo(data, BODY_CAP)

@@ -3,18 +3,20 @@
 Called by the masking once a record's own fields are masked.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from app.contract import body as bodies
+from app.contract.masking.bounds import DEPTH
 from app.contract.masking.fields import MASK, SMALL
 from app.contract.masking.spans import scalars_changed
 from app.contract.masking.traces import Traces
 from app.contract.record import Body, CaptureRecord, Pair, first, short
 
-DEPTH = 64  # levels of a document that are read; what lies deeper is masked
+_WORD = re.compile(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 
 
 def sweep(
@@ -144,14 +146,16 @@ def swept(node: Any, traces: Traces, depth: int = 0) -> Any:
     return node if without == plain else without
 
 
-def scalars(node: Any, depth: int = 0) -> list[str]:
-    """Every text and number of a document, and the names of its fields."""
+def scalars(node: Any, depth: int = 0, *, words: bool = True) -> list[str]:
+    """Every text and number of a document, and the names of its fields; `words`: also those that
+    consist of letters, such as `stringValue`."""
     if isinstance(node, str):
         return [node]
     if depth <= DEPTH and isinstance(node, dict):
-        return [*node, *(s for v in node.values() for s in scalars(v, depth + 1))]
+        names = [name for name in node if words or not _WORD.fullmatch(name)]
+        return [*names, *(s for v in node.values() for s in scalars(v, depth + 1, words=words))]
     if depth <= DEPTH and isinstance(node, list):
-        return [s for v in node for s in scalars(v, depth + 1)]
+        return [s for v in node for s in scalars(v, depth + 1, words=words)]
     return [msgspec.json.encode(node).decode()]
 
 
@@ -169,12 +173,18 @@ def may_nest(values: str) -> bool:
     """True if one of these lines may begin as a document does: in a twentieth of the time that it
     takes to look at each."""
     return (
-        values[:1] in ("{", "[", "<", '"')
+        values[:1] in _BEGUN
         or "\n{" in values
         or "\n[" in values
         or "\n<" in values
         or '\n"' in values
+        or "\n(" in values
+        or "\x1f" in values
+        or "\0" in values
     )
+
+
+_BEGUN = ("{", "[", "<", '"', "(")
 
 
 def claims_text(kind: str) -> bool:

@@ -59,7 +59,7 @@ class Values:
         if value is None or isinstance(value, str):
             return self.secret(how, value) if value else value
         whole = written or msgspec.json.encode(value).decode()
-        for inner in scalars(value):
+        for inner in scalars(value, words=False):  # others may have fields of the same names
             note(self.found, inner, MASK)
         return self.secret(how, whole)
 

@@ -110,8 +110,8 @@ class Reader:
             ).fetchall()
             if len(rows) > 1:
                 raise QueryError(
-                    f"{id} is the short form of several ids\n\nhint: `captures list --json` has them"
-                    " whole; give more characters before the -"
+                    f"{id} is the short form of several ids\n\n"
+                    "hint: `captures list --json` has them whole; give more before the -"
                 )
             row = rows[0] if rows else None
         return self._line(*row) if row else None

@@ -2,12 +2,14 @@
 What the templates share:
   telemock.fullname      name of the release's objects; the app's own have it as it is
   telemock.injector      name of the injector's objects
+  telemock.injectors     its Deployments, each with a Service: half, name, replicas (JSON)
   telemock.labels        of every object        (dict "root" $ "component" "app"; without one: "")
   telemock.selector      of pods, for ever the same
   telemock.image         repository:tag         (dict "root" $ "image" .Values.image.app)
   telemock.tlsSecret     Secret of the certificates, and
   telemock.tlsForeign    its name when somebody else renews it, else ""
   telemock.profiles      TELEMOCK_PROFILES: the built-in ones, and the folder of the others
+  telemock.profileFiles  data of a ConfigMap from profiles.extra, which it is given
   telemock.podEnv        entries of a container's env: which pod it is
   telemock.otelEnv       entries of a container's env: what `otel` says
   telemock.otel          the same as a map, but what comes from a Secret
@@ -30,6 +32,18 @@ What the templates share:
 
 {{- define "telemock.injector" -}}
 {{ include "telemock.fullname" . }}-injector
+{{- end }}
+
+{{- /* Two halves, so that the loss of one never misses a pod: the API server asks the second where the
+first does not answer. One replica has no second half. */}}
+{{- define "telemock.injectors" -}}
+{{- $name := include "telemock.injector" . -}}
+{{- $all := int .Values.injector.replicas -}}
+{{- $halves := list (dict "half" "a" "name" $name "replicas" (sub $all (div $all 2))) -}}
+{{- if gt $all 1 }}
+{{- $halves = append $halves (dict "half" "b" "name" (printf "%s-b" $name) "replicas" (div $all 2)) }}
+{{- end }}
+{{- toJson $halves }}
 {{- end }}
 
 {{- define "telemock.selector" -}}
@@ -63,6 +77,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{- define "telemock.profiles" -}}
 {{ join "," (append .Values.profiles.builtin "/etc/telemock/profiles") }}
+{{- end }}
+
+{{- define "telemock.profileFiles" -}}
+{{- range $name, $profile := . }}
+{{ $name }}.yaml: |
+  {{- ternary $profile (toYaml $profile) (kindIs "string" $profile) | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "telemock.podSecurity" -}}

@@ -1,6 +1,7 @@
 """addon/sidecar.py on mitmproxy's own flows."""
 
 import asyncio
+import base64
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from mitmproxy import flow as flows
 from mitmproxy import http
 from mitmproxy.test import taddons, tflow, tutils
 from mitmproxy.websocket import WebSocketMessage
+from msgspec.structs import replace
 from wsproto.frame_protocol import Opcode
 
 from addon import options
@@ -88,6 +90,26 @@ async def test_a_mocked_flow_is_answered_and_recorded_once(sidecar: Sidecar, sin
     (record,) = sink.records
     assert (record.kind, record.action, record.product_version) == ("exchange", "mock", "4.1")
     assert sink.given == 1 and sidecar.exchanges.in_flight == 0
+
+
+@pytest.mark.parametrize("path", ["/telemetry/index.html", "/observe", "/block", "/slow"])
+async def test_a_version_in_the_body_is_known_in_every_mode(sink: Kept, path: str) -> None:
+    profile = RULES.rules.profiles[0]
+    extract = (r.Extract("body", "data.app.v"),)
+    rules = r.Bundle(r.RuleSet((replace(profile, version_from=extract),)))
+    inner = base64.b64encode(b'{"app":{"v":4.10}}')
+    with taddons.context():
+        sidecar = made(sink, rules)
+        flow = flow_of(path, b"x")
+        await sidecar.requestheaders(flow)
+        exchange = exchange_of(flow)
+        assert exchange is not None
+        exchange.sent.add(b'{"data":"%b"}' % inner)
+        await sidecar.request(flow)
+        flow.response = flow.response or tutils.tresp(content=b"")
+        sidecar.responseheaders(flow)
+        sidecar.response(flow)
+    assert [record.product_version for record in sink.records] == ["4.10"]
 
 
 async def test_a_record_goes_with_what_its_spans_need_where_they_are_exported(sink: Kept) -> None:

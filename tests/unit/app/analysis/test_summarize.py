@@ -71,10 +71,10 @@ def test_a_store_is_asked_where_there_is_one_and_says_the_same_as_the_logs(
     assert stored["log"] == logged["log"] and stored["log"]["requests"] == len(found)
     asked = msgspec.to_builtins(build(store, papers=in_use(["cribl"])[0]))
     assert stored["report"] | {"generated_at": ""} == asked | {"generated_at": ""}
-    (only,) = [row for row in stored["report"]["delivered"] if row["kind"] == "spliced"]
+    (only,) = [row for row in stored["report"]["passed"] if row["kind"] == "spliced"]
     assert only["host"] == "other.example"
     for report in (stored["report"], logged["report"]):
-        for name in ("generated_at", "count", "delivered", "workloads"):  # with the connection
+        for name in ("generated_at", "count", "passed", "workloads"):  # with the connection
             del report[name]
         for name in ("coverage", "ledger", "missing"):  # of no log file
             del report[name]

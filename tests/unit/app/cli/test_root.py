@@ -20,9 +20,8 @@ from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
-    "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status", "restart",
-    "version",
-    "rules check", "rules explain", "captures list", "captures show",
+    "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status", "version",
+    "restart", "rules check", "rules explain", "captures list", "captures show",
     "captures tail", "captures export",
 ]  # fmt: skip
 

@@ -16,6 +16,7 @@ from app.cluster.kube import KubeApi, path
 from app.contract.signing import Pair, now
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.cluster.test_pki import DAY
+from tests.waiting import wait_for
 
 NAMES = {"app": ["a.svc"], "injector": ["i.svc"]}
 KEYS = {"ca.crt", "ca.key", "app.crt", "app.key", "injector.crt", "injector.key"}
@@ -136,6 +137,28 @@ def test_certificate_changes_while_it_serves(made: dict[str, bytes]) -> None:
     assert 89 < certificate.days_left() < 91
 
 
+async def test_clients_that_know_another_authority_are_counted(
+    made: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = ServerCertificate("app")
+    certificate.use(Material(made["ca.crt"], {"app": pair(made, "app")}))
+    other = certificates.renewed({}, NAMES)["ca.crt"]
+    server = await asyncio.start_server(
+        lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=certificate.context
+    )
+    address = server.sockets[0].getsockname()
+    async with server:
+        await asyncio.to_thread(shown, address, made["ca.crt"], "a.svc")
+        assert certificate.health()["distrusted"] == 0
+        for _ in range(2):  # as the sidecar's client: asyncio's sends no alert
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await asyncio.to_thread(shown, address, other, "a.svc")
+        await asyncio.to_thread(wait_for, lambda: certificate.distrusted() == 2)
+        assert certificate.health()["distrusted"] == 2
+    monkeypatch.setattr(certificates, "DISTRUSTED_S", 0.0)
+    assert certificate.distrusted() == 0
+
+
 def write(api: KubeApi, ns: str, name: str, data: dict[str, bytes]) -> None:
     encoded = {k: base64.b64encode(v).decode() for k, v in data.items()}
     api.request(
@@ -242,6 +265,11 @@ async def test_a_look_that_fails_keeps_the_last_good_one(
         (False, error) for error in ("not loaded yet", "no Secret", "ValueError", "ValueError")
     ]
     assert caplog.text.count("cannot be kept up to date") == 2
-    assert certificate.health() == {"ok": True, "error": "", "days_left": 90.0}
+    assert certificate.health() == {
+        "ok": True,
+        "error": "",
+        "days_left": 90.0,
+        "distrusted": 0,
+    }
     assert "quotes a client" not in caplog.text
     task.cancel()

@@ -1,5 +1,7 @@
 import pytest
 
+from app.contract.decoding.bounds import taken
+from app.contract.decoding.read import decode
 from app.contract.record import REASONS, Body, Endpoint, Message, Response
 from app.ingest.counters import LOSSES, Counting, workload
 from app.otel.metrics import LABEL_SETS, Metrics
@@ -117,3 +119,14 @@ def test_series_are_bounded() -> None:
     # Five counters by what senders choose, and one series of each for all the others.
     assert len(series) < 4 * (LABEL_SETS + 1) + 100
     assert not any("/p/" in line for line in series)
+
+
+def test_bounds_of_decoding_are_counted() -> None:
+    metrics = Metrics("app")
+    counting = Counting(metrics)
+    taken()
+    decode(b"1 " * 9_000)
+    counting.stored([], Written([], 0, []))
+    name = "telemock_decoding_bounded_total"
+    assert value(metrics, name, telemock_bound="documents") == 1
+    assert value(metrics, name, telemock_bound="seconds") == 0

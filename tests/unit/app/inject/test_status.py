@@ -17,9 +17,9 @@ from app.inject.reasons import REASONS
 from app.inject.sentences import SENTENCES
 from app.inject.status import (
     AppView,
-    Around,
     PodStatus,
     SidecarCounters,
+    Surroundings,
     judge,
     judge_unmade,
     watched,
@@ -340,7 +340,7 @@ CAUSED: dict[str, tuple[Any, str]] = {
             made("loopback"),
             None,
             None,
-            Around(failed={"web": "starting\nError: listen EADDRINUSE: :::443\n  at x"}),
+            Surroundings(failed={"web": "starting\nError: listen EADDRINUSE: :::443\n  at x"}),
         ),
         "the container web cannot listen: Error: listen EADDRINUSE: :::443; redirect loopback has "
         "the ports 80 and 443 of loopback addresses: use telemock.io/redirect: hosts, or declare "
@@ -373,7 +373,7 @@ CAUSED: dict[str, tuple[Any, str]] = {
         f"its sidecar lost 4 records: {LOGS}",
     ),
     "old_authority": (
-        lambda: judge(trusting("a", "b"), None, None, Around(AUTHORITY.format("c"))),
+        lambda: judge(trusting("a", "b"), None, None, Surroundings(AUTHORITY.format("c"))),
         "it trusts an authority that the app no longer shows: its records will not be delivered; "
         f"{RESTART}",
     ),
@@ -384,7 +384,7 @@ CAUSED: dict[str, tuple[Any, str]] = {
     "distrusted": (
         lambda: judge(
             trusting("a"), None, SidecarCounters(0, 0, 9, 0, "distrusted"),
-            Around(AUTHORITY.format("c")),
+            Surroundings(AUTHORITY.format("c")),
         ),
         "its sidecar does not trust the app's certificate, and holds 9 records: the app had "
         f"another authority when the pod was injected; {RESTART}",
@@ -414,7 +414,7 @@ def test_each_sentence_is_caused_once(id: str) -> None:
 def test_none_is_said_without_its_cause(id: str) -> None:
     well = state(made(), "telemock-redirect", state={"terminated": {"exitCode": 0}})
     state(well, "telemock", state={"running": {}}, restartCount=0)
-    found = judge(well, AppView(EMPTY, CRIBL), SidecarCounters(0, 0, 5), Around("", {}))
+    found = judge(well, AppView(EMPTY, CRIBL), SidecarCounters(0, 0, 5), Surroundings("", {}))
     assert (found.problems, found.notes) == ([], [])
 
 
@@ -424,7 +424,7 @@ def test_none_is_said_without_its_cause(id: str) -> None:
      (["a"], ["b"], True), ([], ["b"], False), (["a"], [], False)],
 )  # fmt: skip
 def test_one_common_authority_is_enough(own: list[str], theirs: list[str], another: bool) -> None:
-    around = Around("".join(map(AUTHORITY.format, theirs)))
+    around = Surroundings("".join(map(AUTHORITY.format, theirs)))
     assert bool(judge(trusting(*own), None, None, around).problems) is another
 
 

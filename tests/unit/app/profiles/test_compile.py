@@ -164,6 +164,25 @@ def test_what_only_the_whole_file_shows(
     assert problem.hint
 
 
+@pytest.mark.parametrize(
+    ("written", "extract"),
+    [
+        ("path.version", Extract("path", "version")),
+        ("header.X-Data.App.v", Extract("header", "x-data.App.v")),
+        ("body.data›base64›json.v", Extract("body", "data›base64›json.v")),
+        ("body›gzip›json.v", Extract("body", "v")),
+        ("body›gzip›json[].v", Extract("body", "*.v")),
+        ("body[].batch[].v", Extract("body", "*.batch[].v")),
+    ],
+)
+def test_places_of_a_version(tmp_path: Path, written: str, extract: Extract) -> None:
+    path = tmp_path / "acme.yaml"
+    rules = 'rules: [{id: a, action: pass, route: "/v1/{version}"}]'
+    path.write_text(f"{HEAD}version_from: ['{written}']\n{rules}")
+    (profile,) = load_profiles([path]).profiles
+    assert profile.version_from == (extract,)
+
+
 def test_sensitive_fields_are_not_safe_and_stand_once(refused: Refused) -> None:
     text = "sensitive: [{field: any.lic, as: mask}, {field: any.LIC, as: keep}]\n"
     problems = refused(HEAD + text + "safe_query: [Lic]\n" + RULES)

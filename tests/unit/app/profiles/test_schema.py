@@ -60,6 +60,10 @@ def rule(text: str) -> str:
             "4.16 is not text", "quotes",
         ),
         (
+            rule("action: pass, match: {query: {v: 4.10}}"), "rules[0].match.query.v",
+            "4.10 is not text", "quotes",
+        ),
+        (
             rule("action: pass, match: {methods: [get]}"), "rules[0].match.methods[0]",
             "'get' is not a method in upper case", "",
         ),
@@ -108,6 +112,14 @@ def rule(text: str) -> str:
         (
             HEAD + "version_from: [any.v]\nrules: [{id: a, action: pass}]",
             "version_from[0]", "'any.v' names no single place", "",
+        ),
+        (
+            HEAD + "version_from: [path.version]\nrules: [{id: a, action: pass, route: /v1/x}]",
+            "version_from[0].field", "no rule's route names the segment 'version'", "{version}",
+        ),
+        (
+            HEAD + "sensitive: [{field: path.org, as: mask}]\nrules: [{id: a, action: pass}]",
+            "sensitive[0].field", "no rule's route names the segment 'org'", "{org}",
         ),
         (HEAD + "rules: []", "rules", "at least 1 item", ""),
         (HEAD + "rules: {id: a}", "rules", "is not a list", ""),

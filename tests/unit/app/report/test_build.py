@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.contract.outcomes import WORDS
 from app.contract.record import CaptureRecord
 from app.report.build import Report, build
 from app.store import Store
@@ -20,7 +21,8 @@ def test_every_part(store: Store) -> None:
     assert (change.version, change.previous) == ("4.17.0", "4.16.1-20904e45")
     assert [f.path for f in change.new] == ["query.fc.new"]
     assert [f.path for f in change.gone] == ["query.ib"]
-    assert {(p.host, p.outcome, p.bytes_in) for p in report.delivered} == {
+    assert report.delivered == []
+    assert {(p.host, p.outcome, p.bytes_in) for p in report.passed} == {
         ("cdn.cribl.io", "passed", 29), ("evil\x1b[2J|<img src=x>.example", "relayed", 2_000),
     }  # fmt: skip
     assert [(e.action, e.outcome) for e in report.refused] == [("block", "refused")]
@@ -28,7 +30,7 @@ def test_every_part(store: Store) -> None:
         ("certificate_refused", "client_refused_certificate"),
         ("not_delivered", "upstream_unreachable"),
     }  # fmt: skip
-    parts = (report.answered, report.delivered, report.refused, report.failed)
+    parts = [getattr(report, word) for word in WORDS]
     assert sum(e.count for part in parts for e in part) == report.count
     assert [(m.count, m.missing) for m in report.missing] == [(9, 1)]
     assert {(w.pod, tuple(w.versions)) for w in report.workloads} >= {

@@ -21,9 +21,9 @@ def test_complete_says_how_it_is_known_and_what_it_does_not_speak_of() -> None:
     found = judge([seen()])
     assert found.complete and not found.gaps
     assert found.verdict == (
-        "complete: 3 requests and connections came, 3 records are stored (log lines are records "
-        "too), by the sidecar's own count"
+        "complete: 3 requests and connections came, 3 records are stored, by the sidecar's own count"
     )
+    assert "5 records are stored (log lines are records too), by" in judge([seen(stored=5)]).how
     assert any("DNS over HTTPS" in limit for limit in found.limits)
     assert found.percent is None
 
@@ -93,6 +93,11 @@ def test_who_told_no_count_is_said() -> None:
 def test_names_are_captured_text_and_do_not_act() -> None:
     found = judge([seen(connections={"evil\x1b[2J.example": {"no_request": 1}})])
     assert "\x1b" not in found.verdict
+
+
+def test_records_on_their_way_are_no_gap() -> None:
+    found = judge([seen(underway=2)])
+    assert found.complete and "3 records are stored and 2 on their way (log" in found.verdict
 
 
 def test_refused_quic_is_said() -> None:

@@ -19,6 +19,7 @@ def shown(data: bytes, content_type: str = "") -> Any:
     body = keep(data, size=len(data), sha256="", cap=1 << 18)
     line = encode(exchange(1, body=body, headers=[("Content-Type", content_type)]))
     found = json.loads(decoded(line))
+    found.pop("events", None)
     assert {**json.loads(line), "decoded": found.get("decoded")} == {"decoded": None, **found}
     return found.get("decoded", {}).get("request")
 
@@ -84,3 +85,14 @@ def test_what_nests_deeply_is_shown_down_to_a_level(depth: int, seen: bytes) -> 
 @given(st.binary(max_size=200), st.sampled_from(["", "application/json", "text/x; charset=utf-16"]))
 def test_whatever_it_is_it_is_json(data: bytes, content_type: str) -> None:
     shown(data, content_type)
+
+
+def test_the_events_of_a_batch_are_rows() -> None:
+    data = b'{"batch":[{"event":"start"},{"event":"stop"}]}'
+    line = encode(exchange(1, body=Body(text=data.decode(), size=len(data))))
+    assert json.loads(decoded(line))["events"] == [
+        {"name": "start", "at": "body.batch[0]"},
+        {"name": "stop", "at": "body.batch[1]"},
+    ]
+    one = encode(exchange(1, body=Body(text='{"event":"start"}', size=17)))
+    assert "events" not in json.loads(decoded(one))

@@ -28,11 +28,11 @@ def paper(**sensitive: str) -> Paper:
 @pytest.mark.parametrize(
     ("path", "shape", "how", "why"),
     [
-        ("query.lic", "masked", "mask", "the profile says mask of any.lic"),
-        ("body.user.lic", "masked", "mask", "the profile says mask of any.lic"),
-        ("header.x-id", "token", "token", "the profile says token of header.x-id"),
+        ("query.lic", "masked", "mask", "mask any.lic, says the profile"),
+        ("body.user.lic", "masked", "mask", "mask any.lic, says the profile"),
+        ("header.x-id", "token", "token", "token header.x-id, says the profile"),
         ("query.password", "masked", "mask", "its name or value looks like a secret"),
-        ("query.seat", "", "keep", "the profile says keep of query.seat"),
+        ("query.seat", "", "keep", "keep query.seat, says the profile"),
         ("body.seat", "", "", ""),
         ("query.x-id", "", "", ""),
     ],

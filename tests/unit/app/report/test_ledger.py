@@ -3,11 +3,13 @@
 from app.contract.account import Account
 from app.contract.presence import Presence
 from app.report.coverage import judge
-from app.report.ledger import DIRECT, HERE, SILENT_NS, modes, outstanding, witnesses
+from app.report.ledger import DIRECT, SILENT_NS, modes, outstanding, witnesses
 from app.store import OTHER, BootRow, Heard, SenderRow, Store, Told
+from app.store.facts import HERE
 from tests.records import BOOT, OTHER_BOOT, SECOND
 
 MINUTE = 60 * SECOND
+NOW = 60 * MINUTE
 HOSTS = Presence(form="hosts", mode="observe", began_ns=MINUTE)
 
 
@@ -42,17 +44,30 @@ def test_stored_and_waiting_and_lost_are_what_was_made() -> None:
     assert [outstanding(row) for row in rows] == [
         (3, {"spool_full": 1}), (0, {"spool_full": 1, "killed": 3}), (0, {"unknown": 3}),
     ]  # fmt: skip
-    (one,) = witnesses(rows, [], bool)
+    (one,) = witnesses(rows, [], bool, NOW)
     assert (one.stored, one.waiting, one.lost) == (
         18, 3, {"spool_full": 2, "killed": 3, "unknown": 3},
     )  # fmt: skip
     assert one.stored + one.waiting + sum(one.lost.values()) == 29
 
 
+def test_what_a_live_sidecar_delivers_is_on_its_way() -> None:
+    def waits(at: int, app_left: bool = False, **given: object) -> tuple[int, int]:
+        live = app(NOW - MINUTE)
+        live.left = app_left
+        (one,) = witnesses([boot(numbered=9, last_ns=at, **given), live], [], bool, NOW)
+        return one.underway, one.waiting
+
+    assert waits(NOW - 2 * MINUTE) == (4, 0)
+    assert waits(NOW - 2 * MINUTE, app_left=True) == (0, 4)  # nobody takes them now
+    assert waits(NOW - SILENT_NS) == (0, 4)
+    assert waits(NOW - 2 * MINUTE, left=True)[0] == 0
+
+
 def test_times_without_a_sidecar_of_a_pod() -> None:
     later = Presence(form="hosts", began_ns=9 * MINUTE)
     first, second = boot(), boot(boot=OTHER_BOOT, said=later, heard_ns=11 * MINUTE)
-    (one,) = witnesses([first, second], [], bool)
+    (one,) = witnesses([first, second], [], bool, NOW)
     (away,) = one.away
     assert (away.since, away.until) == ("1970-01-01T00:03:00Z", "1970-01-01T00:09:00Z")
     assert not judge([one]).complete
@@ -60,7 +75,7 @@ def test_times_without_a_sidecar_of_a_pod() -> None:
 
 def test_a_silent_sidecar_is_away_if_an_app_was_there_to_hear() -> None:
     def away(watched_until: int, **given: object) -> list[str]:
-        found = witnesses([boot(**given), app(watched_until)], [], bool)
+        found = witnesses([boot(**given), app(watched_until)], [], bool, NOW)
         return [a.since + a.until for one in found for a in one.away]
 
     assert away(3 * MINUTE + SILENT_NS) == []
@@ -75,7 +90,9 @@ def test_of_the_store(store: Store) -> None:
     """Hosts of profiles by name, the rest together."""
     store.heard([Heard(BOOT, "logs", "leader-0", MINUTE, False, HOSTS)])
     store.write([], [Told(Account(boot=BOOT, numbered=12), "logs", "leader-0")])
-    found = {w.who: w for w in witnesses(store.boots(), store.senders(), "cdn.cribl.io".__eq__)}
+    found = {
+        w.who: w for w in witnesses(store.boots(), store.senders(), "cdn.cribl.io".__eq__, NOW)
+    }
     assert found["logs/leader-0"].connections == {
         "cdn.cribl.io": {
             "answered": 2, "passed": 1, "certificate_refused": 1, "not_delivered": 1, "refused": 1,
@@ -91,12 +108,12 @@ def test_of_the_store(store: Store) -> None:
 def test_hosts_that_no_profile_names_are_no_gap() -> None:
     rows = [sender("unread", host="ssh.example", profile="")]
     here = [boot(namespace="", pod="")]
-    assert not judge(witnesses(here, rows, lambda host: True)).complete
-    assert judge(witnesses(here, rows, lambda host: False)).complete
+    assert not judge(witnesses(here, rows, lambda host: True, NOW)).complete
+    assert judge(witnesses(here, rows, lambda host: False, NOW)).complete
 
 
 def test_an_app_that_nobody_asked_directly_is_no_witness(store: Store) -> None:
-    assert witnesses([app(MINUTE)], [], bool) == []
-    assert not judge(witnesses([app(MINUTE)], [], bool)).complete
-    (one,) = witnesses([app(MINUTE)], [sender("answered")], bool)
+    assert witnesses([app(MINUTE)], [], bool, NOW) == []
+    assert not judge(witnesses([app(MINUTE)], [], bool, NOW)).complete
+    (one,) = witnesses([app(MINUTE)], [sender("answered")], bool, NOW)
     assert (one.who, one.connections) == (DIRECT, {"cdn.cribl.io": {"answered": 1}})

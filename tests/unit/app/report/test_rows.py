@@ -52,3 +52,10 @@ def test_messages_and_log_lines_say_what_they_hold() -> None:
         one = exchange(1, kind="message", response=None, message=message)
         one.request = None
         assert columns(encode(one))[column] == "hi"
+
+
+def test_events_are_counted_and_named() -> None:
+    text = '{"batch":[{"event":"start"},{"event":"stop"},{"event":"start"}]}'
+    found = columns(encode(exchange(1, body=Body(text=text, size=len(text)))))
+    assert (found["events"], found["event_names"]) == (3, "start\nstop")
+    assert columns(encode(exchange(1)))["events"] == 0

@@ -1,18 +1,17 @@
-"""app/run/transparent.py: the command's own /etc/hosts, and who may make a redirect. The redirect
-at
-work is in tests/integration/test_run.py."""
+"""app/run/transparent.py: the command's own /etc/hosts, and what the kernel must allow. Whole runs
+are in tests/integration/test_run_covers.py."""
 
+import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from app.contract import dummies
-from app.run import processes, transparent
-from tests import netns
+from app.run import seccomp, transparent
 
-DUMMIES = [("192.0.2.1", "cdn.cribl.io"), ("100::1", "cdn.cribl.io")]
+DUMMIES = [("127.116.0.1", "cdn.cribl.io"), ("100::1", "cdn.cribl.io")]
 
 
 def test_the_hosts_file_has_both_addresses_and_no_others_for_the_host():
@@ -24,36 +23,9 @@ def test_the_hosts_file_has_both_addresses_and_no_others_for_the_host():
         "127.0.0.1 localhost",
         "10.0.0.1\tother.test",
         "# cdn.cribl.io stays in a comment",
-        "192.0.2.1\tcdn.cribl.io",
+        "127.116.0.1\tcdn.cribl.io",
         "100::1\tcdn.cribl.io",
     ]
-
-
-REDIRECT = """
-import sys
-from app.contract.dummies import parse
-from app.run.transparent import Redirect
-print(Redirect(["a.test", "b.test"], parse(sys.argv[1])).settings)
-"""
-
-
-@pytest.mark.root
-def test_every_host_gets_an_address_of_both_families():
-    netns.require()
-    found = netns.run(REDIRECT, dummies.DEFAULT)
-    assert "'TELEMOCK_HOSTS': '192.0.2.1=a.test,100::1=a.test,192.0.2.2=b.test,100::2=b.test'" in (
-        found
-    )
-    assert "'TELEMOCK_TRANSPARENT': '127.0.0.1:" in found
-    chosen = netns.run(REDIRECT, "10.9.0.0/16,fd09::/64")
-    assert "'TELEMOCK_HOSTS': '10.9.0.1=a.test,fd09::1=a.test,10.9.0.2=b.test,fd09::2" in chosen
-
-
-@pytest.mark.parametrize(("hosts", "sentence"), [([], "no host"), (["x"] * 251, "1 more")])
-def test_what_cannot_be_redirected_is_said(hosts, sentence):
-    with pytest.raises(processes.LocalError, match="hint: ") as e:
-        transparent.Redirect(hosts, dummies.NETWORKS)
-    assert sentence in str(e.value)
 
 
 def test_files_of_runs_that_were_killed_go(tmp_path):
@@ -66,15 +38,84 @@ def test_files_of_runs_that_were_killed_go(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(kept)
 
 
-def test_observe_is_refused_where_there_is_no_other_network():
-    with pytest.raises(processes.LocalError, match="observe cannot forward\n\nhint: "):
-        transparent.isolate("observe")
+def look(script: str, *before: str) -> str:
+    code = f"from app.run import transparent as t; {script}"
+    done = subprocess.run([*before, sys.executable, "-c", code], capture_output=True, text=True,
+                          timeout=60, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+# The kernel lets root's own number into a user namespace with CAP_SETFCAP only.
+LONE = ("unshare", "--user", "--map-root-user", "--net", "setpriv", "--bounding-set=-sys_admin",
+        "--inh-caps=-sys_admin")  # fmt: skip
+
+
+@pytest.mark.skipif(seccomp.HERE is None, reason="no filter for this machine")
+def test_the_kernel_allows_it_without_any_capability():
+    script = "print(repr(t.refused()), t.privileged())"
+    assert look(script, *(UNPRIVILEGED if os.geteuid() == 0 else ())) == "'' False"
+
+
+@pytest.mark.skipif(seccomp.HERE is None, reason="no filter for this machine")
+def test_within_another_run_it_says_so():
+    script = (
+        "import socket; a, b = socket.socketpair(); t._send_listener(a); "
+        "fd = socket.recv_fds(b, 1, 1)[1]; print(t.refused())"
+    )
+    assert look(script) == (
+        "this process is watched so already: is it within another `telemock run`?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, ""), (errno.ENOSYS, "it needs Linux 5.9 or newer"), (errno.EPERM, "this kernel refuses "
+     "it (Operation not permitted): run it outside of the container or sandbox, or as root")],
+)  # fmt: skip
+def test_what_the_kernel_lacks_is_said_with_what_helps(number, said):
+    assert transparent._why(number) == said
+
+
+def test_another_machine_is_told_what_it_takes(monkeypatch):
+    monkeypatch.setattr(seccomp, "HERE", None)
+    assert transparent.refused() == "it needs Linux on x86-64 or arm64"
+
+
+ROUTE = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [("", False), ("eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t\n", True),
+     ("eth0\t0000000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t\n", False)],
+)  # fmt: skip
+def test_a_default_route_is_found(rows, found, tmp_path, monkeypatch):
+    table = tmp_path / "route"
+    table.write_text(ROUTE + rows)
+    monkeypatch.setattr(transparent, "_ROUTES", table)
+    assert transparent._has_default_route() is found
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives capabilities away, so needs them")
-def test_root_without_its_capabilities_may_not():
-    look = [sys.executable, "-c", "from app.run import transparent; print(transparent.allowed())"]
-    dropped = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
-    run = [subprocess.run(c, capture_output=True, text=True) for c in (look, [*dropped, *look])]
-    assert [r.stdout.strip() for r in run] == [str(transparent.allowed()), "False"]
+def test_a_user_without_root_and_without_a_network_gets_an_etc_hosts_of_its_own(tmp_path):
+    if subprocess.run([*LONE, "true"], capture_output=True).returncode:
+        pytest.skip("no user namespace here")
+    script = (
+        "from pathlib import Path; import subprocess; "
+        f"one = t.Transparent(['a.test'], 1, Path({str(tmp_path)!r})); run = one.prepare(); "
+        "print(subprocess.run(['tail', '-n2', '/etc/hosts'], preexec_fn=run, "
+        "stdout=subprocess.PIPE, text=True).stdout, one.settings['TELEMOCK_HOSTS'])"
+    )
+    before = Path("/etc/hosts").read_text()
+    assert look(script, *LONE).split() == [
+        "127.116.0.1", "a.test", "100::1", "a.test", "127.116.0.1=a.test,100::1=a.test",
+    ]  # fmt: skip
+    assert Path("/etc/hosts").read_text() == before
+
+
+def test_a_user_without_root_and_with_a_network_keeps_the_machines(monkeypatch):
+    monkeypatch.setattr(transparent, "privileged", lambda: False)
+    monkeypatch.setattr(transparent, "_has_default_route", lambda: True)
+    assert transparent._may_mount() is False

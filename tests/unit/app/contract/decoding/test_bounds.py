@@ -19,3 +19,10 @@ def test_documents_bytes_and_seconds_are_bounded(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(TooMuch, match="seconds"):
         Left().documents()
     assert {"documents", "bytes", "seconds"} == set(bounds.BOUNDS)
+
+
+def test_what_was_met_is_taken_once() -> None:
+    bounds.taken()
+    bounds.hit("bytes")
+    bounds.hit("bytes")
+    assert bounds.taken() == {"bytes": 2} and bounds.taken() == {}

@@ -8,7 +8,7 @@ import pytest
 
 from app.contract.decoding.bounds import TooMuch
 from app.contract.decoding.carriers import CARRIERS, is_plain_multipart, named_by
-from app.contract.decoding.opening import Opening
+from app.contract.decoding.opening import Opener
 from app.contract.decoding.tree import Opened, Several
 
 KIND = "multipart/form-data; boundary=b"
@@ -17,7 +17,7 @@ PLAIN = PART % (b"event", b"start") + PART % (b"v", b"4.10") + b"--b--\r\n"
 
 
 def read(name: str, data: bytes) -> Any:
-    return CARRIERS[name](data, Opening())
+    return CARRIERS[name](data, Opener())
 
 
 @pytest.mark.parametrize(

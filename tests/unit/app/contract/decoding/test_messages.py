@@ -11,12 +11,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from app.contract.decoding.messages import is_named, message
-from app.contract.decoding.opening import Opening
+from app.contract.decoding.opening import Opener
 from app.contract.decoding.tree import Opaque, values
 
 
 def read(data: bytes) -> object:
-    return message(data, Opening())
+    return message(data, Opener())
 
 
 def traces() -> ExportTraceServiceRequest:

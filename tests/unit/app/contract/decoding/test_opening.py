@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.decoding.bounds import CHAIN
-from app.contract.decoding.opening import Opening, gathered
+from app.contract.decoding.opening import Opener, gathered
 from app.contract.decoding.tree import Opaque, Opened, Several, values
 
 TREE = {"properties": {"$lib": "web", "v": "4.10"}}
@@ -49,7 +49,7 @@ def test_encodings_in_each_other_are_undone(chain: tuple[str, ...]) -> None:
     for name in reversed(chain):
         if (encoded := ENCODINGS[name](data)) != data:  # base64 needs no percent-encoding
             data, undone = encoded, [name.partition(" ")[0], *undone]
-    found = Opening().text(data.decode())
+    found = Opener().text(data.decode())
     assert isinstance(found, Opened)
     assert found.chain == tuple(undone)
     assert values(found, "properties.$lib") == ["web"]
@@ -59,7 +59,7 @@ def test_encodings_in_each_other_are_undone(chain: tuple[str, ...]) -> None:
 def test_what_is_packed_in_text_is_undone(outer: str, packed: str) -> None:
     for inner in (JSON, b64(JSON), PACKED["gzip"](JSON)):
         written = ENCODINGS[outer](PACKED[packed](inner)).decode()
-        found = Opening().text(written)
+        found = Opener().text(written)
         assert found.chain[:2] == (outer.partition(" ")[0], packed)
         assert values(found, "properties.v") == ["4.10"]
         assert found.text == written
@@ -76,7 +76,7 @@ def test_what_is_packed_in_text_is_undone(outer: str, packed: str) -> None:
     ],
 )
 def test_what_else_is_opened(text: str, chain: tuple[str, ...], value: Any) -> None:
-    found = Opening().text(text)
+    found = Opener().text(text)
     assert found.chain == chain
     assert value is None or found.value == value or isinstance(value, Opaque)
 
@@ -91,22 +91,22 @@ def test_what_else_is_opened(text: str, chain: tuple[str, ...], value: Any) -> N
     ],
 )  # fmt: skip
 def test_texts_stay_texts(text: str) -> None:
-    assert Opening().text(text) is text
+    assert Opener().text(text) is text
 
 
 def test_bounds_hold() -> None:
     deep = JSON
     for _ in range(12):
         deep = b64(deep)
-    found = Opening().text(deep.decode())
+    found = Opener().text(deep.decode())
     assert len(found.chain) < CHAIN and isinstance(found.value, str)  # and no JSON
     bomb = b64(gzip.compress(bytes(50 << 20), mtime=0)).decode()
     started = time.process_time()
-    opening = Opening()
+    opening = Opener()
     found = opening.within([bomb] * 40)
     assert time.process_time() - started < 1
     assert isinstance(found[0], Opened) and "more than is read" in str(found[0].value)
-    many = Opening()
+    many = Opener()
     found = many.within(["[1]"] * 9_000)
     assert many.bound == "documents" and found[-1] == "[1]" and isinstance(found[0], Opened)
 
@@ -117,10 +117,10 @@ def test_several_values_of_a_name_are_gathered() -> None:
 
 @given(st.text() | st.binary().map(lambda b: base64.b64encode(b).decode()))
 def test_any_text_stays_itself_or_is_opened(text: str) -> None:
-    found = Opening().text(text)
+    found = Opener().text(text)
     assert found is text or (isinstance(found, Opened) and found.text == text)
 
 
 @given(st.binary())
 def test_any_value_of_a_part_is_read_somehow(data: bytes) -> None:
-    assert values({"a": Opening().value(data)}, "a") is not None
+    assert values({"a": Opener().value(data)}, "a") is not None

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from app.contract.decoding.pairs import agent, found_in, inside, segments
+from app.contract.decoding.pairs import agent, agent_with, found_in, inside, segments
 
 DATA = base64.b64encode(b'{"properties":{"v":4.10}}').decode()
 
@@ -18,6 +18,10 @@ DATA = base64.b64encode(b'{"properties":{"v":4.10}}').decode()
         ),
         ("gradio/4.1 python-requests/2.31", {"gradio": "4.1", "python-requests": "2.31"}),
         ("a=1; b=2;", {"a": "1", "b": "2"}),
+        (
+            "acme/4.10; path/a/b=c; mail/a+b@c.test",
+            {"acme": "4.10", "path": "a/b=c", "mail": "a+b@c.test"},
+        ),
         ("curl/8.0", {}),
         ("Mozilla/5.0 (X11; Linux x86_64) Gecko/2010", {}),
         ("", {}),
@@ -26,6 +30,14 @@ DATA = base64.b64encode(b'{"properties":{"v":4.10}}').decode()
 )
 def test_pairs_of_a_user_agent(written: str, pairs: dict[str, str]) -> None:
     assert agent(written) == pairs
+
+
+def test_values_of_pairs_are_replaced_in_place() -> None:
+    written = " acme/4.10;  mail/a=b/c  os=linux;"
+    assert agent_with(written, lambda n, v: "***" if n == "mail" else v) == (
+        " acme/4.10;  mail/***  os=linux;"
+    )
+    assert agent_with("Mozilla/5.0 (mail/x)", lambda n, v: "***") == "Mozilla/5.0 (mail/x)"
 
 
 def test_segments_that_the_route_names() -> None:

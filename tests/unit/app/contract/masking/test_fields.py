@@ -47,7 +47,7 @@ def test_where_names_stand_is_remembered_within_bounds() -> None:
             (),
         )
         assert of.places("header", ("v", "LIC", "guid", "lic")).at == (2,)
-        assert of.places("query", ()) == ((), (), "", False)
+        assert of.places("query", ()) == ((), (), "", False, ())
     for number in range(3 * _REMEMBERED):
         assert of.places("query", (f"{number}", "lic")).at == (1,)
         of.remember((f"{number}", "", ()))

@@ -1,0 +1,70 @@
+"""Processes that outlive the command: adopted, waited for, and named.
+
+`app.run.command` asks. Linux only; elsewhere there are none to see.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection
+
+from app.contract import processes
+from app.contract.record import Program
+
+_PR_SET_CHILD_SUBREAPER = 36
+_STEP_S = 0.1
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+def adopt() -> None:
+    """From now on processes whose parent ends become children of this one."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def left(own: Collection[int]) -> list[Program]:
+    """The living descendants, but for our `own` children and theirs."""
+    spared = {pid for each in own for pid in (each, *processes.descendants(each))}
+    found = [pid for pid in processes.descendants(os.getpid()) if pid not in spared]
+    return [Program(name, pid) for pid in found if (name := processes.name_of(pid))]
+
+
+def reap(own: Collection[int]) -> None:
+    """Takes leave of adopted children that have ended; `own` have who waits for them."""
+    for pid in processes.children(os.getpid()):
+        if pid not in own:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                continue
+
+
+def wait(seconds: float, own: Collection[int], say: Callable[[str], None]) -> list[Program]:
+    """Waits until none is left, a signal comes or the time is over; returns those that are."""
+    rest = left(own)
+    if not rest or not seconds:
+        return rest
+    say(
+        f"telemock: the command has ended, {named(rest)} of its processes have not: waiting up to "
+        f"{seconds:g} s for what they send (Ctrl-C ends that)"
+    )
+    until = time.monotonic() + seconds
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    try:
+        while rest and time.monotonic() < until:
+            if signal.sigtimedwait(_ENDS, _STEP_S):
+                break
+            reap(own)
+            rest = left(own)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return rest
+
+
+def named(programs: Collection[Program], most: int = 3) -> str:
+    """Programs as text: `node (pid 12)`."""
+    some = [f"{one.name or 'a process'} (pid {one.pid})" for one in list(programs)[:most]]
+    rest = len(programs) - len(some)
+    return ", ".join(some) + (f" and {rest} more" if rest > 0 else "")

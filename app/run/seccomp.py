@@ -1,0 +1,233 @@
+"""The kernel asks us before a program connects: a seccomp filter, whose notifications we answer
+(seccomp(2), SECCOMP_RET_USER_NOTIF; Linux 5.9 on x86-64 and arm64).
+
+`install` runs in the command's process before it begins; all that it starts inherits the filter.
+`Notifications` is our end. `app.run.interception` decides.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import platform
+import select
+import struct
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+# Of <linux/seccomp.h>, <linux/audit.h> and <linux/filter.h>.
+_SET_MODE_FILTER = 1
+_NEW_LISTENER, _SPEC_ALLOW, _WAIT_KILLABLE = 1 << 3, 1 << 2, 1 << 5
+_ALLOW, _NOTIFY, _ERRNO = 0x7FFF0000, 0x7FC00000, 0x00050000
+_RECV, _SEND, _VALID = 0xC0502100, 0xC0182101, 0x40082102
+_CONTINUE = 1
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NR, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
+_NOTIFICATION, _ANSWER = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
+_PR_SET_NO_NEW_PRIVS = 38
+_FASTOPEN = 0x20000000  # MSG_FASTOPEN: a connect within a send
+_IO_URING_SETUP = 425  # on every architecture
+_X32 = 0x40000000
+_SOCKETCALL_CONNECT = 3
+
+
+class Calls(NamedTuple):
+    """System call numbers of one ABI. `multiplexed`: socketcall(2) of 32-bit x86."""
+
+    connect: int
+    sends: tuple[tuple[int, int], ...]  # that take MSG_FASTOPEN: number, position of the flags
+    multiplexed: int | None = None
+
+
+class Machine(NamedTuple):
+    seccomp: int
+    pidfd_getfd: int
+    abis: dict[int, Calls]  # by AUDIT_ARCH, its own first
+
+
+_ARM32 = Calls(283, ((290, 3), (296, 2), (374, 3)), 102)
+MACHINES = {
+    "x86_64": Machine(
+        317,
+        438,
+        {
+            0xC000003E: Calls(42, ((44, 3), (46, 2), (307, 3))),
+            0x40000003: Calls(362, ((369, 3), (370, 2), (345, 3)), 102),
+        },
+    ),
+    "aarch64": Machine(
+        277,
+        438,
+        {0xC00000B7: Calls(203, ((206, 3), (211, 2), (269, 3))), 0x40000028: _ARM32},
+    ),
+}
+HERE = MACHINES.get(platform.machine()) if sys.platform == "linux" else None
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class _Code(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
+
+
+def code_for(machine: Machine) -> bytes:
+    """The filter: `connect` is asked about; a connect within a send, and io_uring (which connects
+    without a system call), are refused as by a kernel without them, so programs do without."""
+    code = [_op(_LOAD, _ARCH)]
+    for arch, calls in machine.abis.items():
+        part = _of_abi(calls)
+        code += [_op(_EQUAL, arch, 0, len(part)), *part]
+    # An ABI that is not known here could connect unseen.
+    code.append(_op(_RETURN, _ERRNO | errno.ENOSYS))
+    return b"".join(code)
+
+
+def _of_abi(calls: Calls) -> list[bytes]:
+    code = [
+        _op(_LOAD, _NR),
+        _op(_AT_LEAST, _X32, 0, 1),
+        _op(_RETURN, _ERRNO | errno.ENOSYS),
+        _op(_EQUAL, calls.connect, 0, 1),
+        _op(_RETURN, _NOTIFY),
+        _op(_EQUAL, _IO_URING_SETUP, 0, 1),
+        _op(_RETURN, _ERRNO | errno.EPERM),
+    ]
+    for number, flags in calls.sends:
+        code += [
+            _op(_EQUAL, number, 0, 4),
+            _op(_LOAD, _ARGUMENTS + 8 * flags),
+            _op(_ANY_BIT, _FASTOPEN, 0, 1),
+            _op(_RETURN, _ERRNO | errno.EOPNOTSUPP),
+            _op(_RETURN, _ALLOW),
+        ]
+    if calls.multiplexed is not None:
+        code += [
+            _op(_EQUAL, calls.multiplexed, 0, 3),
+            _op(_LOAD, _ARGUMENTS),
+            _op(_EQUAL, _SOCKETCALL_CONNECT, 0, 1),
+            _op(_RETURN, _NOTIFY),
+        ]
+    return [*code, _op(_RETURN, _ALLOW)]
+
+
+def _op(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, then, otherwise, value)
+
+
+def install(*, privileged: bool) -> int:
+    """Puts the filter on this process, for good, and returns the descriptor of its notifications.
+    Without CAP_SYS_ADMIN (`privileged`) the process gives up what setuid programs would give it.
+
+    Raises OSError.
+    """
+    if HERE is None:
+        raise OSError(errno.ENOSYS, f"not made for {platform.system()} on {platform.machine()}")
+    if not privileged and _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise _failed()
+    code = code_for(HERE)
+    kept = ctypes.create_string_buffer(code, len(code))
+    given = _Code(len(code) // 8, ctypes.addressof(kept))
+    flags = _NEW_LISTENER | _SPEC_ALLOW
+    # Without the third, a signal (Go sends many) interrupts a call that we are answering.
+    for each in (flags | _WAIT_KILLABLE, flags):
+        fd = _libc.syscall(HERE.seccomp, _SET_MODE_FILTER, each, ctypes.byref(given))
+        if fd >= 0:
+            return int(fd)
+        if ctypes.get_errno() != errno.EINVAL:  # a kernel before 5.19
+            break
+    raise _failed()
+
+
+def _failed() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+class Question(NamedTuple):
+    """A `connect` that waits for an answer. `thread` is a thread's id."""
+
+    id: int
+    thread: int
+    number: int
+    arch: int
+    arguments: Sequence[int]
+
+    @property
+    def is_multiplexed(self) -> bool:
+        calls = HERE and HERE.abis.get(self.arch)
+        return bool(calls) and self.number == calls.multiplexed  # type: ignore[union-attr]
+
+
+class Notifications:
+    """The calls of all processes with the filter. Threads may share it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._turn = threading.Lock()  # a receipt without a call would block
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+        self._poll.register(self._stop, select.POLLIN)
+
+    def __iter__(self) -> "Notifications":
+        return self
+
+    def __next__(self) -> Question:
+        """Waits for the next call; ends after `stop`, or once no process has the filter."""
+        while True:
+            given = bytearray(_NOTIFICATION.size)
+            with self._turn:
+                if self._poll.poll() != [(self._fd, select.POLLIN)]:
+                    raise StopIteration
+                try:
+                    fcntl.ioctl(self._fd, _RECV, given, True)
+                except (FileNotFoundError, InterruptedError):  # the caller was killed meanwhile
+                    continue
+            id, thread, _, number, arch, _, *arguments = _NOTIFICATION.unpack(given)
+            return Question(id, thread, number, arch, arguments)
+
+    def stop(self) -> None:
+        """Ends the iterations. Later calls fail with ENOSYS once `close` was called."""
+        os.eventfd_write(self._stop, 1)
+
+    def waits(self, call: Question) -> bool:
+        """True if the caller still waits, so that its thread's id means that thread."""
+        try:
+            fcntl.ioctl(self._fd, _VALID, struct.pack("=Q", call.id))
+        except OSError:
+            return False
+        return True
+
+    def go_on(self, call: Question) -> None:
+        """The kernel does what was asked."""
+        self._answer(_ANSWER.pack(call.id, 0, 0, _CONTINUE))
+
+    def answer(self, call: Question, error: int) -> None:
+        """The call returns 0, or fails with this errno."""
+        self._answer(_ANSWER.pack(call.id, 0, -error, 0))
+
+    def _answer(self, answer: bytes) -> None:
+        with suppress(OSError):  # the caller was killed
+            fcntl.ioctl(self._fd, _SEND, bytearray(answer), True)
+
+    def close(self) -> None:
+        os.close(self._fd)
+        os.close(self._stop)
+
+
+def socket_of(process: int, fd: int) -> int:
+    """A descriptor of our own for another process's socket. Raises OSError."""
+    if HERE is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    of = os.pidfd_open(process)
+    try:
+        found = int(_libc.syscall(HERE.pidfd_getfd, of, fd, 0))
+    finally:
+        os.close(of)
+    if found < 0:
+        raise _failed()
+    return found

@@ -1,0 +1,162 @@
+"""The verdict of one `telemock run`: what of the command was seen, and what was not.
+
+`app.report.coverage` judges; this adds what only the run knows: the connections that did not come
+to the sidecar, and the processes that outlive the command.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from app.contract.hosts import is_address
+from app.contract.record import Program
+from app.report.coverage import Coverage, Gap, Witness, count, judge, listed, verdict
+from app.run import interception as way
+from app.run.descendants import named
+from app.run.interception import Passed
+from app.run.summary import Sent
+
+# Why a connection did not come to the sidecar -> what that means, and what helps.
+PASSED: Mapping[str, tuple[str, str]] = {
+    way.ROUND: (
+        "round the proxy, not seen",
+        "telemock run --transparent, which leads such programs to the sidecar",
+    ),
+    way.OTHER_PORT: (
+        "to ports other than 80 and 443, not looked into",
+        "see what it is; a firewall closes it to the command",
+    ),
+    way.OTHER_NETWORK: (
+        "from a network namespace of its own (a container), not looked into",
+        "run telemock within that namespace",
+    ),
+    way.LOCAL: (
+        "to another program of this machine, which may send on unseen",
+        "start that program with telemock run, too",
+    ),
+    way.DAEMON: (
+        "to a daemon that runs containers, whose connections are not the command's",
+        "run the command in the container with telemock run",
+    ),
+    way.UNREADABLE: (
+        "of a program that runs as somebody else, to where we may not look",
+        "telemock run as root",
+    ),
+    way.DATAGRAMS: (
+        "over UDP, not looked into",
+        "see what it is; a firewall closes it to the command",
+    ),
+    way.REFUSED: (
+        "to a telemetry host, refused: it is answered on ports 80 and 443 only",
+        "see which protocol it is; nothing of it left",
+    ),
+    way.BROKEN: (
+        "that did not reach the sidecar, and failed",
+        "the sidecar's console file says why it ended",
+    ),
+}
+
+
+def of_run(
+    *,
+    rows: Sequence[Sent],
+    who: str,
+    left: int,
+    lost: Mapping[str, int],
+    passed: Counter[Passed],
+    survivors: Sequence[Program],
+    brought: int | None,
+    refused: str,
+    sidecar_ended: bool,
+) -> Coverage:
+    """`brought`: connections that the kernel led to the sidecar, None if it was not asked to;
+    `refused` then says why."""
+    connections: dict[str, dict[str, int]] = {}
+    for row in rows:
+        to_host = connections.setdefault(row.host, {})
+        to_host[row.outcome] = to_host.get(row.outcome, 0) + row.count
+    stored = sum(row.count for row in rows)
+    witness = Witness(
+        who=who,
+        connections=connections,
+        numbered=stored + left + sum(lost.values()),
+        stored=stored,
+        waiting=left,
+        lost=dict(lost),
+        blind=["own_trust", "domain_fronting"],
+    )
+    gaps = [*_past(passed), *_unnamed(rows), *_survived(survivors)]
+    if brought is None:
+        gaps.insert(0, _proxy_only(refused))
+    if sidecar_ended:
+        gaps.append(
+            Gap(
+                id="sidecar_ended", count=1,
+                says="the sidecar ended before the command, which then sent nothing through it",
+                remedy="the sidecar's console file says why",
+            )
+        )  # fmt: skip
+    found = judge([witness], gaps)
+    how = found.how if rows else "no connection came to the sidecar"
+    if brought is not None:
+        of = count(brought, "connection", "connections")
+        how += (
+            f"; the kernel asked about every connection of the command's processes and led {of} to "
+            "the sidecar"
+        )
+    return replace(found, how=how, verdict=verdict(found.gaps, how, found.percent))
+
+
+def _proxy_only(refused: str) -> Gap:
+    because = f" ({refused})" if refused else ""
+    return Gap(
+        id="proxy_ignored",
+        count=1,
+        says=f"only what heeds the proxy variables was seen{because}",
+        remedy="the documentation's page on runs says what else it takes"
+        if refused
+        else "leave --no-transparent out",
+    )
+
+
+def _past(passed: Counter[Passed]) -> Iterable[Gap]:
+    for why, (says, remedy) in PASSED.items():
+        found = {one: n for one, n in passed.items() if one.why == why}
+        if found:
+            each = dict.fromkeys(f"{named([one.program])} to {one.to}" for one in found)
+            total = sum(found.values())
+            yield Gap(
+                id=why,
+                count=total,
+                says=f"{count(total, 'connection', 'connections')} {says}: {listed(each)}",
+                remedy=remedy,
+                who=list(each),
+            )
+
+
+def _unnamed(rows: Sequence[Sent]) -> Iterable[Gap]:
+    """Any host may be behind a bare address."""
+    found = [row for row in rows if not row.profile and is_address(row.host)]
+    if found:
+        each = dict.fromkeys(f"{row.program or 'a program'} to {row.host}" for row in found)
+        total = sum(row.count for row in found)
+        yield Gap(
+            id="unnamed",
+            count=total,
+            says=f"{count(total, 'connection', 'connections')} to bare addresses, without a host's "
+            f"name, not looked into: {listed(each)}",
+            remedy="see what it is; a firewall closes it to the command",
+            who=list(each),
+        )
+
+
+def _survived(programs: Sequence[Program]) -> Iterable[Gap]:
+    if programs:
+        yield Gap(
+            id="descendants",
+            count=len(programs),
+            says=f"still running when the command had ended: {named(programs)}",
+            remedy="--wait SECONDS waits longer; they can connect no more, so start them again",
+            who=[named([one]) for one in programs],
+        )

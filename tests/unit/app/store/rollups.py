@@ -1,0 +1,105 @@
+"""What every store promises of its roll-ups and inventory: part of its suite."""
+
+from app.contract.record import Body
+from app.store import Scope, Store
+from tests.records import HOUR, T0, exchange, incoming, log, spliced
+
+
+class RollupSuite:
+    def test_endpoints_add_up(self, store: Store) -> None:
+        for batch in (
+            [exchange(1), exchange(2, status=503, pod="leader-1")],
+            [exchange(3, time_ns=T0 + HOUR), spliced(4), log(5, "a line")],
+        ):
+            store.write(incoming(*batch))
+        unopened, telemetry = store.endpoints()
+        assert (telemetry.host, telemetry.method, telemetry.route, telemetry.rule) == (
+            "cdn.cribl.io", "GET", "/telemetry/index.html", "telemetry",
+        )  # fmt: skip
+        assert (telemetry.count, telemetry.statuses) == (3, {200: 2, 503: 1})
+        target = len("/telemetry/index.html") + len("&v=4.16.1-20904e45&os=linux&ib=12")
+        assert (telemetry.bytes_out, telemetry.bytes_in) == (3 * target, 3 * 29)
+        assert (telemetry.first_ns, telemetry.last_ns) == (T0, T0 + HOUR)
+        assert (telemetry.workloads, telemetry.duration_ns) == (2, 7_500_000)
+        assert (unopened.host, unopened.kind, unopened.reason) == (
+            "other.example", "spliced", "not_named",
+        )  # fmt: skip
+        assert (unopened.bytes_out, unopened.bytes_in) == (100, 2_000)
+
+    def test_scope(self, store: Store) -> None:
+        store.write(
+            incoming(
+                exchange(1),
+                exchange(2, time_ns=T0 + 50 * HOUR, product_version="4.17.0", pod="leader-1"),
+                exchange(3, profile="grafana", host="stats.grafana.org"),
+            )
+        )
+        late, cribl = Scope(since_ns=T0 + HOUR), Scope(profile="cribl", until_ns=T0 + HOUR)
+        assert [row.version for row in store.versions(late)] == ["4.17.0"]
+        assert [row.count for row in store.endpoints(late)] == [1]
+        assert [row.pod for row in store.senders(late)] == ["leader-1"]
+        assert {row.version for row in store.fields(late)} == {"4.17.0"}
+        assert [row.version for row in store.versions(cribl)] == ["4.16.1-20904e45"]
+        assert {row.profile for row in store.endpoints(cribl)} == {"cribl"}
+        assert [row.pod for row in store.senders(cribl)] == ["leader-0"]
+        assert {(r.profile, r.version) for r in store.fields(cribl)} == {
+            ("cribl", "4.16.1-20904e45")
+        }
+
+    def test_fields_by_version_and_the_new_ones(self, store: Store) -> None:
+        first = store.write(incoming(exchange(1), exchange(2)))
+        assert {field.path for field in first.new_fields} == {
+            "query.v", "query.os", "query.ib", "header.host", "header.user-agent",
+        }  # fmt: skip
+        newer = exchange(3, product_version="4.17.0", query=[("v", "4.17.0"), ("fc.x", "")])
+        assert [(f.path, f.version, f.type) for f in store.write(incoming(newer)).new_fields] == [
+            ("query.fc.x", "4.17.0", "empty")
+        ]
+        assert store.write(incoming(exchange(4))).new_fields == []
+        found = {
+            (row.version, row.path): (row.type, row.shape, row.count, row.requests)
+            for row in store.fields()
+        }
+        assert found["4.16.1-20904e45", "query.v"] == ("string", "version", 3, 3)
+        assert found["4.16.1-20904e45", "query.ib"] == ("integer", "", 3, 3)
+        assert found["4.17.0", "query.fc.x"] == ("empty", "", 1, 1)
+        assert ("4.17.0", "query.os") not in found
+
+    def test_senders(self, store: Store) -> None:
+        laptop = exchange(3, namespace="", pod="")
+        store.write(incoming(exchange(1), exchange(2), laptop))
+        assert [(row.namespace, row.pod, row.count) for row in store.senders()] == [
+            ("", "10.1.2.3", 1), ("logs", "leader-0", 2),
+        ]  # fmt: skip
+
+    def test_senders_by_what_became_of_it(self, store: Store) -> None:
+        records = (
+            exchange(1),
+            exchange(2, action="observe", answered_by="upstream"),
+            exchange(3, kind="failed", action="observe", answered_by="", reason="upstream_failed"),
+            exchange(4),
+        )
+        store.write(incoming(*records))
+        assert {(row.outcome, row.count) for row in store.senders()} == {
+            ("answered", 2), ("delivered", 1), ("unanswered", 1),
+        }  # fmt: skip
+        assert store.senders(Scope(since_ns=T0 - HOUR)) == store.senders()
+
+    def test_notes_of_what_was_not_kept_whole(self, store: Store) -> None:
+        withheld = Body(size=9, withheld="encoding")
+        records = (
+            exchange(1, body=withheld, method="POST"),
+            exchange(2, body=withheld, method="POST"),
+            exchange(3, body=Body(size=9, text="x", truncated=True), method="POST"),
+            exchange(4),
+            exchange(5, request=None, response=None, reason="unmaskable"),
+        )
+        store.write(incoming(*records))
+        found = {(row.method, row.part, row.why): row.count for row in store.notes()}
+        assert found == {
+            ("POST", "request", "encoding"): 2, ("POST", "request", "cut"): 1,
+            ("", "record", "unmaskable"): 1,
+        }  # fmt: skip
+        assert store.notes(Scope(profile="other")) == []
+        store.prune(max_bytes=1)
+        assert len(store.notes()) == 3
