@@ -1,6 +1,5 @@
 """Prints captures on a terminal or to a file, one a line, for `telemock captures …`."""
 
-import contextlib
 import sys
 import time
 from collections import deque
@@ -28,7 +27,7 @@ from app.store import CaptureQuery, short_id
 _POLL_S = 1.0
 # The columns and their widths; the last one takes what room there is.
 _COLUMNS = {
-    "TIME": 24, "ACTION": 7, "STATUS": 6, "VERSION": 15, "WORKLOAD": 22, "ID": 13, "REQUEST": 400,
+    "TIME": 20, "ACTION": 8, "STATUS": 6, "VERSION": 15, "WORKLOAD": 22, "ID": 13, "REQUEST": 400,
 }  # fmt: skip
 _REMEMBERED = 10_000  # ids of captures that `tail` has printed, to deduplicate
 
@@ -57,7 +56,7 @@ def show(id: str, server: str) -> None:
 
 
 def tail(query: CaptureQuery, lines: int, *, follow: bool, as_json: bool, server: str) -> None:
-    with connect(load(), server) as source, contextlib.suppress(KeyboardInterrupt):
+    with connect(load(), server) as source:
         _print(_following(source, query, lines, follow), as_json=as_json)
 
 
@@ -132,7 +131,7 @@ def _cells(line: bytes) -> tuple[str, ...]:
     found = record.decode(line)
     by = found.workload
     return (
-        iso(found.time_ns, 3),
+        iso(found.time_ns),
         found.action or "-",
         str(found.response.status) if found.response else "-",
         found.product_version or "-",

@@ -19,12 +19,12 @@ _READABLE = 20  # a column of this width holds a time, and parts of long values 
 _NARROWEST = 6
 # Columns that a narrow terminal leaves out, these first. All of them are in --json.
 _LESS = (
-    "first seen", "first", "node", "by", "phase", "shape", "version", "last seen", "last",
-    "bytes in", "workload", "bytes out", "bytes", "redirect", "status",
+    "first seen", "first", "watched from", "node", "by", "phase", "shape", "version", "last seen",
+    "last", "until", "bytes in", "workload", "bytes out", "bytes", "redirect", "status",
 )  # fmt: skip
 _BOLD, _END = "\033[1m", "\033[0m"
 _COLOURS = {
-    "mock": "\033[32m", "observe": "\033[36m", "block": "\033[33m", "refused": "\033[33m",
+    "mock": "\033[32m", "answered here": "\033[32m", "Answered here": "\033[32m", "observe": "\033[36m", "block": "\033[33m", "refused": "\033[33m",
     "failed": "\033[31m", "tls_rejected": "\033[31m", "error:": "\033[1;31m", "hint:": "\033[1;36m",
 }  # fmt: skip
 
@@ -58,8 +58,9 @@ class Grid:
         self._right = right or [False] * len(head)
         self.head = self._laid([head[c.number] for c in self._columns], _BOLD)
         self.note = ""
-        if left_out:
-            self.note = f"(not shown at this width: {', '.join(left_out)}; --json has them)\n"
+        if left_out and self._width:
+            told = f"(not shown at this width: {', '.join(left_out)}; --json has them)"
+            self.note = "".join(f"{line}\n" for line in _wrapped(told, self._width))
 
     def row(self, cells: Sequence[str]) -> str:
         """One row, of as many lines as its longest cell needs. Cells are `plain`."""

@@ -322,7 +322,7 @@ def _report(
     shown = rows if discover else [row for row in rows if row not in others]
     if shown:
         _say("telemock: what was sent")
-        _say(summary.table(shown).rstrip())
+        print(summary.table(shown, sys.stderr), end="", file=sys.stderr, flush=True)
     elif coverage.complete:
         _say("telemock: no request to a host of a profile was seen")
     if others and not discover:
