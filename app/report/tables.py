@@ -23,9 +23,11 @@ _LESS = (
     "last", "until", "bytes in", "workload", "bytes out", "bytes", "redirect", "status",
 )  # fmt: skip
 _BOLD, _END = "\033[1m", "\033[0m"
+_GREEN, _YELLOW, _RED = "\033[32m", "\033[33m", "\033[31m"
 _COLOURS = {
-    "mock": "\033[32m", "answered here": "\033[32m", "Answered here": "\033[32m", "observe": "\033[36m", "block": "\033[33m", "refused": "\033[33m",
-    "failed": "\033[31m", "tls_rejected": "\033[31m", "error:": "\033[1;31m", "hint:": "\033[1;36m",
+    "mock": _GREEN, "answered here": _GREEN, "Answered here": _GREEN, "observe": "\033[36m",
+    "block": _YELLOW, "refused": _YELLOW, "Refused": _YELLOW, "failed": _RED, "Failed": _RED,
+    "tls_rejected": _RED, "error:": "\033[1;31m", "hint:": "\033[1;36m",
 }  # fmt: skip
 
 
