@@ -135,7 +135,7 @@ def _cells(line: bytes) -> tuple[str, ...]:
         found.action or "-",
         str(found.response.status) if found.response else "-",
         found.product_version or "-",
-        f"{by.namespace}/{by.pod}".strip("/") or (found.client.address if found.client else "-"),
+        f"{by.namespace}/{by.pod}".strip("/") or found.sent_by or "-",
         short_id(found.id),
         _what(found),
     )

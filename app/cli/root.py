@@ -12,8 +12,10 @@ import typer
 from typer.main import get_command
 
 from app.cli import captures, rules
+from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.inject import inject
+from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
@@ -32,7 +34,9 @@ cli = typer.Typer(
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
+cli.command()(ca)
 cli.command()(status)
+cli.command("open")(open_page)
 cli.command()(restart)
 
 

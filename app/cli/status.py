@@ -54,11 +54,12 @@ def status(
 
     Example: telemock status -A --check
     """
+    from app.inject.coverage import verdict, with_verdicts
     from app.inject.gather import gather
 
     with _cluster(context, namespace, everywhere) as (api, space, opted_in):
         seen, wrong = _seen(context)
-        found = gather(api, space, opted_in.namespaces, seen)
+        found = with_verdicts(gather(api, space, opted_in.namespaces, seen), seen)
     for line in wrong:
         typer.echo(paragraphs(f"the app: {line}"), err=True)
     if as_json:
@@ -66,6 +67,8 @@ def status(
             typer.echo(json_of(row))
     elif found:
         typer.echo(_table(found), nl=False)
+        if seen:
+            typer.echo(plain(f"\ncoverage: {verdict(found, seen).verdict}".lstrip("\n"), 2000))
     if not found:
         raise Failure(_none(space, opted_in), NONE)
     if check and (wrong or any(row.problems for row in found)):

@@ -168,8 +168,8 @@ def _coloured(lines: Iterable[str]) -> Iterator[str]:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Ends with a newline."""
-    lines = [[inert(v) for v in row] for row in rows]
+    """Ends with a newline. Nothing makes a document's cells short, so sentences stay whole."""
+    lines = [[inert(v, 1_000) for v in row] for row in rows]
     return "".join(
         f"| {' | '.join(line)} |\n"
         for line in ([inert(h) for h in head], ["---"] * len(head), *lines)
