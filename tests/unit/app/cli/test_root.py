@@ -21,7 +21,7 @@ from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
     "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
-    "version", "restart", "rules check", "rules explain", "captures list", "captures show",
+    "version", "open", "restart", "rules check", "rules explain", "captures list", "captures show",
     "captures tail", "captures export",
 ]  # fmt: skip
 
