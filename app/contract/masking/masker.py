@@ -13,10 +13,10 @@ from app.contract import body as bodies
 from app.contract.decoding import base64, charset, compressed, percent
 from app.contract.decoding.pairs import AGENT, agent_with
 from app.contract.masking.bounds import Count
-from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, Traced, tokens
-from app.contract.masking.formats import Unread, readable
+from app.contract.masking.fields import MASK, SMALL, FoundValues, Places, SensitiveNames, tokens
+from app.contract.masking.formats import Unmaskable, readable
 from app.contract.masking.naming import named
-from app.contract.masking.opening import Held, Opening
+from app.contract.masking.opening import HeldWords, Opening
 from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
     claims_text,
@@ -189,7 +189,7 @@ class _Record(Opening):
             if not sweep(record, there, self.decoders, None if changed else f"{read}\n{asked}"):
                 names.beyond("traces")
             if self.opened:  # a copy may be in what was opened
-                again = _Record(Traced(there), self.every, None, self.decoders)
+                again = _Record(FoundValues(there), self.every, None, self.decoders)
                 again.values(record)
                 again.bodies(record)
         for body in bodies_of(record):
@@ -259,7 +259,7 @@ class _Record(Opening):
             self.encoded(data)
         try:
             masked = self.whole(data, claimed, body.truncated)
-        except Unread as unread:
+        except Unmaskable as unread:
             return withhold(body, unread.reason)
         if body.truncated:
             masked = self.names.cut(masked, self.text_secret)
@@ -269,7 +269,7 @@ class _Record(Opening):
             self.names.remember(clean)
 
     def whole(self, data: bytes, claimed: str, cut: bool) -> bytes:
-        """All bytes of a body, masked. Raises Unread."""
+        """All bytes of a body, masked. Raises Unmaskable."""
         kind, _ = bodies.parse(data, claimed, self.decoders)
         if kind == "text" and self.decoders:  # the rule's, which the client does not know
             kind, _ = bodies.parse(data, claimed)
@@ -281,7 +281,7 @@ class _Record(Opening):
             return self.content(data, 0, cut) if self.names.maybe(data) or hides(data) else data
         readable_later = charset.name(data) or compressed.named(data)
         if b"\0" in data and claims_text(claimed) and not readable_later:
-            raise Unread("unmaskable")
+            raise Unmaskable("unmaskable")
         if not data.isascii():
             return self.content(data, 0, cut)
         undone = base64.undo(data, BODY_CAP)
@@ -290,8 +290,8 @@ class _Record(Opening):
         return self.content(data, 0, cut)
 
     def texts(self, record: CaptureRecord, read: str) -> bool:
-        """What values carry whose own name is not sensitive, of which `read` is all. Whether there
-        may be anything."""
+        """Masks what values carry whose own name is not sensitive, of which `read` is all. True if
+        there may be anything."""
         for line in read.split("\n") if "%" in read else ():
             if "%" in line:
                 self.encoded(line.encode())
@@ -308,7 +308,7 @@ class _Record(Opening):
         """All texts of the request and the answer, but for their bodies."""
         request, response = record.request, record.response
         if request is not None:
-            held = Held()
+            held = HeldWords()
             steps = [held.hold(step, self.step(step)) for step in request.path.split("/")]
             request.path = held.release(self.text("/".join(steps)))
             request.query = self.pair_texts(request.query, "query")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from app.contract.masking import coded
 from app.contract.masking.bounds import DECODED, DEPTH, LAYER, OPENED
-from app.contract.masking.formats import Formats, Unread, raw, readable
+from app.contract.masking.formats import Formats, Unmaskable, raw, readable
 from app.contract.masking.spelling import How
 from app.contract.record import BODY_CAP, text
 
@@ -25,7 +25,7 @@ _MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
 
 
-class Held:
+class HeldWords:
     """Words of a text that were masked by themselves, and must not be taken for a value again when
     the text is: marks stand for them meanwhile."""
 
@@ -58,19 +58,19 @@ class Opening(Formats):
             return value
         try:
             return self.read(value, depth, cut)
-        except Unread as unread:
+        except Unmaskable as unread:
             return self.withheld(unread.reason)
 
     def read(self, value: str, depth: int, cut: bool = False) -> str:
-        """The same of a value that is worth a look. Raises Unread."""
+        """The same of a value that is worth a look. Raises Unmaskable."""
         if depth > DEPTH:
             self.names.beyond("depth")
-            raise Unread("bounds")
+            raise Unmaskable("bounds")
         if self.names.reads_bodies:
             if value[0] in "(\x1f" and _LOST.match(value):
-                raise Unread("encoding")
+                raise Unmaskable("encoding")
             if "\0" in value:  # UTF-16 in a text, which has lost some of its bytes
-                raise Unread("unmaskable")
+                raise Unmaskable("unmaskable")
         data = raw(value)
         new = self.carried(data, depth, cut)
         if new is None and value[0] in _OPENINGS:
@@ -87,7 +87,7 @@ class Opening(Formats):
 
     def flat(self, value: str, depth: int, cut: bool = False) -> str:
         """Text without a format: values under names in it, and encoded words."""
-        held = Held()
+        held = HeldWords()
         new = self.plain(self._percent(value, depth, held) if "%" in value else value)
         if coded.RUN.search(new):
             last = len(new)
@@ -105,7 +105,7 @@ class Opening(Formats):
                 lines[i] = read(line, depth + 1, last)
         return self.plain("\n".join(lines))
 
-    def _percent(self, value: str, depth: int, held: Held) -> str:
+    def _percent(self, value: str, depth: int, held: HeldWords) -> str:
         """Percent-encoded words are read as what they stand for, and so are names before a `=`."""
         from app.contract.decoding import percent
 
@@ -141,7 +141,9 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
-        word = run.group()
+        word, whole = run.group(), run.string
+        if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
+            return word  # part of a percent-encoded word, which was read
         at = coded.start(word)
         if at < 0:
             return word
@@ -174,7 +176,7 @@ class Opening(Formats):
         )
 
     def enclosed(self, data: bytes, depth: int, cut: bool = False, strict: bool = False) -> bytes:
-        """What an encoding or a carrier holds, masked; withheld where it cannot be read."""
+        """Masks what an encoding or a carrier holds; withheld where it cannot be read."""
         self.opened += 1
         self.left -= len(data)
         if self.opened > OPENED:
@@ -183,17 +185,17 @@ class Opening(Formats):
             return self.beyond("decoded").encode()
         try:
             return self.content(data, depth + LAYER, cut, strict)
-        except Unread as unread:
+        except Unmaskable as unread:
             return self.withheld(unread.reason).encode()
 
     def content(self, data: bytes, depth: int, cut: bool = False, strict: bool = True) -> bytes:
-        """Bytes of any kind, masked. Raises Unread where they cannot be read and may hold what the
-        profile calls sensitive; if not `strict`, only where they claim to be readable."""
+        """Bytes of any kind, masked. Raises Unmaskable where they cannot be read and may hold what
+        the profile calls sensitive; if not `strict`, only where they claim to be readable."""
         if not data:
             return data
         if depth > DEPTH:
             self.names.beyond("depth")
-            raise Unread("bounds")
+            raise Unmaskable("bounds")
         if (plain := readable(data, cut)) is not None:
             new = raw(self.read(plain, depth, cut))
             return new if new != raw(plain) else data
@@ -213,13 +215,13 @@ class Opening(Formats):
             return raw(self.read(plain, depth, cut))
         if strict and self.names.reads_bodies and not self.numbered and not self._telemetry(data):
             framed = protobuf.framed(data)
-            raise Unread("nameless" if fields or framed else "unmaskable")
+            raise Unmaskable("nameless" if fields or framed else "unmaskable")
         if framed := protobuf.framed(data):
             return self.parts(data, framed, protobuf.join_framed, depth, cut, strict=strict)
         if fields:
             return self._numbered(data, fields, depth, None)
         if strict and self.names.reads_bodies:
-            raise Unread("unmaskable")
+            raise Unmaskable("unmaskable")
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
     def _telemetry(self, data: bytes) -> bool:
@@ -241,12 +243,12 @@ class Opening(Formats):
         found = compressed.opened(data, cap)
         if found is None:
             if self.names.reads_bodies:
-                raise Unread("encoding")
+                raise Unmaskable("encoding")
             return data
         undone, whole = found
         if len(undone) >= cap and not whole:
             self.names.beyond("decoded")
-            raise Unread("bounds")
+            raise Unmaskable("bounds")
         all_ = whole and compressed.is_all(data)
         new = self.enclosed(undone, depth, cut or not all_, strict)
         # Bytes that nobody could read go where they may hold what is sensitive.
