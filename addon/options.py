@@ -265,6 +265,8 @@ class Options:
             return "loopback"
         if not self.transparent:
             return "proxy"
+        if self.run:
+            return "run"
         return "hosts" if self.hosts else "all"
 
     @property

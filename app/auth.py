@@ -42,18 +42,20 @@ class Pod(NamedTuple):
 
 class Caller(NamedTuple):
     """The authenticated caller. A `sidecar` may fetch the key that makes masked values' tokens;
-    `pod` is the pod it speaks for, None where it may speak for any (on a laptop)."""
+    `pod` is the pod it speaks for, None where it may speak for any (on a laptop). `namespaces` are
+    those whose captures it may read, None without a bound."""
 
     name: str
     sidecar: bool
     pod: Pod | None = None
+    namespaces: tuple[str, ...] | None = None
 
 
 class Authority(Protocol):
     """Authenticates a caller and checks that a route is open to it. Fails closed."""
 
-    async def check(self, token: str, policy: "Policy") -> Caller:
-        """Raises Denied."""
+    async def check(self, token: str, policy: "Policy", namespace: str = "") -> Caller:
+        """`namespace` is the one that the caller asks about, "" for all. Raises Denied."""
         ...
 
 
@@ -63,7 +65,7 @@ class LocalAuthority:
     def __init__(self, token: str) -> None:
         self._token = token.encode()
 
-    async def check(self, token: str, policy: "Policy") -> Caller:
+    async def check(self, token: str, policy: "Policy", namespace: str = "") -> Caller:
         shown = token.encode("utf-8", "surrogateescape")
         if not shown or not secrets.compare_digest(shown, self._token):
             raise Denied(
@@ -85,6 +87,8 @@ _bearer = HTTPBearer(
 @dataclass(frozen=True)
 class Policy(SecurityBase):
     """Callers that a route admits: people who may `verb` captures (None: no people), sidecars.
+    `bounded`: also people who may do so in some namespaces; the route then looks at
+    `Caller.namespaces`.
 
     A route takes it as a dependency, and gets the Caller. OpenAPI shows it as the bearer token.
     """
@@ -93,18 +97,26 @@ class Policy(SecurityBase):
 
     verb: Verb | None
     sidecar: bool = False
+    bounded: bool = False
 
     async def __call__(self, request: Request) -> Caller:
         given = await _bearer(request)
         authority: Authority = request.app.state.runtime.authority
-        return await authority.check(given.credentials if given else "", self)
+        workload = request.query_params.get("workload", "") if self.bounded else ""
+        namespace = workload.rpartition("/")[0]
+        return await authority.check(given.credentials if given else "", self, namespace)
 
 
 def token(directory: Path) -> str:
-    """Returns the token in `directory`, made when there is none. Raises OSError."""
-    return (
-        _secret(directory / FILE_TOKEN, secrets.token_urlsafe(32).encode()).decode("ascii").strip()
-    )
+    """Returns the token in `directory`, made when there is none.
+
+    Raises OSError, and ValueError when the file holds something else.
+    """
+    path = directory / FILE_TOKEN
+    found = _secret(path, secrets.token_urlsafe(32).encode()).strip()
+    if not found.isascii() or not found.decode("ascii").isprintable():
+        raise ValueError(f"{path} holds no token\n\nhint: remove it: a new one is made")
+    return found.decode("ascii")
 
 
 def mask_key(directory: Path) -> bytes:

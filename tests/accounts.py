@@ -53,3 +53,20 @@ def allow(api: KubeApi, name: str, user: str, verbs: list[str]) -> None:
 def forbid(api: KubeApi, name: str) -> None:
     api.request("DELETE", f"{RBAC}/clusterrolebindings/{name}")
     api.request("DELETE", f"{RBAC}/clusterroles/{name}")
+
+
+def allow_in(api: KubeApi, namespace: str, name: str, user: str, verbs: list[str]) -> None:
+    """A ClusterRole, and a RoleBinding to it in one namespace only; see `forbid_in`."""
+    rule = {"apiGroups": ["telemock.io"], "resources": ["captures"], "verbs": verbs}
+    api.request("POST", f"{RBAC}/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    }
+    api.request("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
+
+
+def forbid_in(api: KubeApi, namespace: str, name: str) -> None:
+    api.request("DELETE", f"{RBAC}/namespaces/{namespace}/rolebindings/{name}")
+    api.request("DELETE", f"{RBAC}/clusterroles/{name}")

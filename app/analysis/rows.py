@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.contract.instant import instant
-from app.contract.record import Body, CaptureRecord, Endpoint, Pair, Request, Response, Workload
+from app.contract.record import (
+    Body,
+    CaptureRecord,
+    Endpoint,
+    Pair,
+    Program,
+    Request,
+    Response,
+    Workload,
+)
 from app.report.kept import WHY
 from app.store import (
     OTHER,
@@ -66,12 +75,14 @@ class LogRows:
         seen = observe(record)
         if seen:
             seen = seen._replace(fields=seen.fields | set(_body_fields(entry)))
-        facts = Facts(*sizes(record), seen, tuple(_notes(entry)))
+        self.count(record, Facts(*sizes(record), seen, tuple(_notes(entry))))
+        return True
+
+    def count(self, record: CaptureRecord, facts: Facts) -> None:
         self._batch.add(record, facts, self._waiting)
         self._waiting += 1
         if self._waiting >= _BATCH:
             self._sum_up()
-        return True
 
     def endpoints(self, scope: Scope) -> list[EndpointRow]:
         self._sum_up()
@@ -222,6 +233,7 @@ def _record(entry: dict[str, Any]) -> CaptureRecord | None:
             pod=text(by, "pod"),
             node=text(by, "node"),
             image=text(by, "image"),
+            container=text(by, "container"),
         ),
         profile=text(entry, "profile"),
         rule=text(entry, "rule"),
@@ -230,6 +242,7 @@ def _record(entry: dict[str, Any]) -> CaptureRecord | None:
         answered_by=text(entry, "answered_by"),  # type: ignore[arg-type]
         reason=text(entry, "reason"),
         client=Endpoint(client) if client else None,
+        program=_program(entry.get("program")),
         request=Request(
             method=text(entry, "method"),
             host=text(entry, "host"),
@@ -243,6 +256,10 @@ def _record(entry: dict[str, Any]) -> CaptureRecord | None:
         else None,
         product_version=text(entry, "product_version"),
     )  # fmt: skip
+
+
+def _program(said: object) -> Program | None:
+    return Program(text(said, "name")) if isinstance(said, dict) else None
 
 
 def _number(entry: dict[str, Any], name: str) -> int:

@@ -1,13 +1,15 @@
 """Serves captures to people: lists, single captures, the report, the field inventory."""
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from fastapi import Query, Response
 
+from app.analysis.of_namespaces import NamespaceRows
 from app.api.common import (
-    GET,
-    LIST,
+    Getter,
+    Lister,
     ProfileId,
     Run,
     Since,
@@ -19,18 +21,21 @@ from app.api.common import (
     time_of,
 )
 from app.api.openapi import EXAMPLE_RECORD, json_content
-from app.contract.record import Action, Kind
+from app.auth import Pod
+from app.contract.record import Action, Kind, decode
 from app.report import build as reports
+from app.report.build import CoveragePart, Report, Rows
+from app.report.coverage import Gap
 from app.report.outgoing import outgoing
 from app.report.papers import papers_of
-from app.store import CaptureQuery, Page, QueryError, Scope, filter
+from app.runtime import Runtime
+from app.store import CaptureQuery, FieldRow, Page, QueryError, Scope, filter
 
 routes = router()
 
 
 @routes.get(
     "/captures",
-    dependencies=[LIST],
     summary="List captures",
     responses={
         200: json_content(
@@ -43,6 +48,7 @@ routes = router()
 )
 async def captures(
     runtime: Run,
+    caller: Lister,
     since: Since = None,
     until: Until = None,
     kind: Annotated[Kind | None, Query(description="Only this kind of record.")] = None,
@@ -107,6 +113,7 @@ async def captures(
         method=method,
         status=int(status) if status and status.isdigit() else status,
         text=text,
+        namespaces=caller.namespaces,
         order=order,
         cursor=cursor,
         limit=limit,
@@ -116,7 +123,10 @@ async def captures(
     template = runtime.settings.trace_url
 
     def read() -> tuple[Page, list[bytes]]:
-        page = runtime.store.captures(query)
+        if caller.namespaces is None and runtime.is_trial(_pod(workload)):
+            page = Page(_trials(runtime, query), None, None)
+        else:
+            page = runtime.store.captures(query)
         return page, [outgoing(item, template) for item in page.items]
 
     page, items = await ask(read)
@@ -135,7 +145,6 @@ def filtered(q: str, query: CaptureQuery) -> CaptureQuery:
 
 @routes.get(
     "/captures/{id}",
-    dependencies=[GET],
     summary="One capture",
     responses={
         200: json_content(
@@ -146,9 +155,9 @@ def filtered(q: str, query: CaptureQuery) -> CaptureQuery:
         404: {"description": "There is none of that id."},
     },
 )
-async def capture(runtime: Run, id: str) -> Response:
+async def capture(runtime: Run, caller: Getter, id: str) -> Response:
     found = await ask(lambda: runtime.store.capture(id))
-    if found is None:
+    if found is None or not may_read(caller.namespaces, found):
         raise refusal(
             404, f"there is no capture {id[:80]!r}\n\nhint: GET /api/v1/captures lists them"
         )
@@ -157,58 +166,125 @@ async def capture(runtime: Run, id: str) -> Response:
 
 @routes.get(
     "/report",
-    dependencies=[LIST],
     summary="What was sent, by whom, since when",
     responses={200: json_content("Every surface prints this.", None, "Report")},
 )
 async def report(
-    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+    runtime: Run,
+    caller: Lister,
+    since: Since = None,
+    until: Until = None,
+    profile: ProfileId = None,
 ) -> Response:
     since_ns, until_ns = time_of(since, "since"), time_of(until, "until")
     await runtime.note_presence()
-    built = await ask(
-        lambda: reports.build(
-            runtime.store,
-            since_ns=since_ns,
-            until_ns=until_ns,
-            profile=profile,
-            dropped=runtime.writer.dropped,
-            papers=papers_of(runtime.profiles.written),
-            gaps=runtime.gaps(),
-        )
-    )
+    scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
+    built = await ask(lambda: built_for(runtime, caller.namespaces, scope))
     return as_json(msgspec.json.encode(built))
+
+
+def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope) -> Report:
+    """The report for somebody who may read these namespaces, None for all."""
+    rows, gaps = _rows_of(runtime, namespaces, scope)
+    return reports.build(
+        rows,
+        since_ns=scope.since_ns,
+        until_ns=scope.until_ns,
+        profile=scope.profile,
+        # What the app as a whole lost is not theirs to know.
+        dropped=runtime.writer.dropped if namespaces is None else {},
+        papers=papers_of(runtime.profiles.written),
+        gaps=gaps,
+    )
 
 
 @routes.get(
     "/coverage",
-    dependencies=[LIST],
     summary="Whether all was seen, and how that is known",
     responses={200: json_content("The report's verdict and ledger.", None, "CoveragePart")},
 )
 async def coverage(
-    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+    runtime: Run,
+    caller: Lister,
+    since: Since = None,
+    until: Until = None,
+    profile: ProfileId = None,
 ) -> Response:
     scope = Scope(
         since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
     )
     await runtime.note_presence()
-    papers, gaps = papers_of(runtime.profiles.written), runtime.gaps()
-    found = await ask(lambda: reports.cover(runtime.store, scope, papers, gaps))
-    return as_json(msgspec.json.encode(found))
+
+    def cover() -> CoveragePart:
+        rows, gaps = _rows_of(runtime, caller.namespaces, scope)
+        return reports.cover(rows, scope, papers_of(runtime.profiles.written), gaps)
+
+    return as_json(msgspec.json.encode(await ask(cover)))
+
+
+def _rows_of(
+    runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
+) -> tuple[Rows, Sequence[Gap]]:
+    """The rows of these namespaces, and what is known to be missing of them."""
+    if namespaces is None:
+        return runtime.store, runtime.gaps()
+    bound = NamespaceRows(runtime.store, namespaces, scope, runtime.decoders)
+    return bound, bound.gaps
 
 
 @routes.get(
     "/fields",
-    dependencies=[LIST],
     summary="The fields that were ever sent, by endpoint and version",
     responses={200: json_content("The inventory.", None, "FieldList")},
 )
 async def fields(
-    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+    runtime: Run,
+    caller: Lister,
+    since: Since = None,
+    until: Until = None,
+    profile: ProfileId = None,
 ) -> Response:
     scope = Scope(
         since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
     )
-    rows = await ask(lambda: runtime.store.fields(scope))
-    return as_json(msgspec.json.encode({"items": rows}))
+
+    found = await ask(lambda: fields_for(runtime, caller.namespaces, scope))
+    return as_json(msgspec.json.encode({"items": found}))
+
+
+def fields_for(
+    runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
+) -> list[FieldRow]:
+    """The inventory, as `built_for`."""
+    if namespaces is None:
+        return runtime.store.fields(scope)
+    return NamespaceRows(runtime.store, namespaces, scope, runtime.decoders).fields(scope)
+
+
+def _trials(runtime: Runtime, query: CaptureQuery) -> list[bytes]:
+    """The records of `helm test`, which are not in the store."""
+    found = []
+    for line in reversed(runtime.trials):
+        record = decode(line)
+        if record.time_ns >= (query.since_ns or 0) and record.product_version == query.version:
+            found.append(line)
+    return found
+
+
+def _pod(workload: str | None) -> Pod | None:
+    namespace, _, name = (workload or "").partition("/")
+    return Pod(namespace, name, "") if name else None
+
+
+class _Sender(msgspec.Struct, frozen=True):
+    namespace: str = ""
+
+
+class _Sent(msgspec.Struct):
+    workload: _Sender = _Sender()
+
+
+def may_read(namespaces: Collection[str] | None, line: bytes) -> bool:
+    if namespaces is None:
+        return True
+    return msgspec.json.decode(line, type=_Sent).workload.namespace in namespaces

@@ -11,8 +11,9 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 from app.auth import Caller, Denied, Pod, Policy
@@ -25,6 +26,9 @@ KEEP_NO_S = 5.0  # lifetime of a cached refusal: a role that was just granted sh
 # Answers of 1.6 kB: one for each sidecar in a fleet of 10,000, which asks every half minute. If
 # fewer answers than sidecars are kept, nearly every request costs the API server one too.
 _CACHE_CAP = 16_384
+# Namespaces that one caller is asked about, where it may not read all captures.
+_NAMESPACES_CAP = 500
+_YES, _NO = "yes", "no"  # a refusal of one among many is kept as long as a grant
 _TOKEN_CAP = 16 << 10  # characters
 _WAITING_CAP = 256  # reviews running or queued
 _THREADS = 4
@@ -68,18 +72,20 @@ class _User(NamedTuple):
 
 
 class ClusterAuthority:
-    """`api` belongs to the caller; `release` is the name of the release's objects, for hints."""
+    """`api` belongs to the caller; `release` is the name of the release's objects, for hints.
+    `known`, set once the store is open, returns the namespaces that captures are of."""
 
     def __init__(self, api: KubeApi, release: str) -> None:
         self._api = api
         self._release = release
         self._answers = _Answers()
+        self.known: Callable[[], Awaitable[Sequence[str]]] = _none
         self._away = False
 
     def close(self) -> None:
         self._answers.close()
 
-    async def check(self, token: str, policy: Policy) -> Caller:
+    async def check(self, token: str, policy: Policy, namespace: str = "") -> Caller:
         if not token:
             raise Denied(401, _MISSING)
         if len(token) > _TOKEN_CAP or not (token.isascii() and token.isprintable()):
@@ -96,13 +102,29 @@ class ClusterAuthority:
             raise Denied(401, _UNKNOWN)
         verb, spec = policy.verb, user.spec
         if not await self._ask(f"{verb} {key}", lambda: self._allowed(spec, verb)):
+            if policy.bounded and (bound := await self._bound(key, spec, verb, namespace)):
+                return Caller(user.name, sidecar=False, namespaces=bound)
             role = "admin" if verb == "delete" else "viewer"
             raise Denied(
                 403,
                 f"{plain(user.name)[:200]} may not {verb} {RESOURCE_CAPTURES}.{API_GROUP}\n\n"
-                f"hint: bind the ClusterRole {self._release}-captures-{role} to it",
+                f"hint: bind the ClusterRole {self._release}-captures-{role} to it, in the cluster "
+                "or in the namespace that it asks about",
             )
         return Caller(user.name, sidecar=False)
+
+    async def _bound(
+        self, key: str, spec: dict[str, Any], verb: str, namespace: str
+    ) -> tuple[str, ...]:
+        """The namespaces whose captures these may be: of those with captures, or the one that is
+        asked about."""
+        asked = [namespace] if namespace else (await self.known())[:_NAMESPACES_CAP]
+        found = []
+        for name in asked:
+            question = partial(self._may_in, spec, verb, name)
+            if await self._ask(f"{verb} {name} {key}", question) == _YES:
+                found.append(name)
+        return tuple(found)
 
     async def _ask[T](self, key: str, question: Callable[[], T]) -> T:
         try:
@@ -135,8 +157,13 @@ class ClusterAuthority:
         who = {"user": name, "groups": groups, "uid": found.get("uid") or "", "extra": extra}
         return _User(name, who, extra)
 
-    def _allowed(self, who: dict[str, Any], verb: str) -> bool:
+    def _may_in(self, who: dict[str, Any], verb: str, namespace: str) -> str:
+        return _YES if self._allowed(who, verb, namespace) else _NO
+
+    def _allowed(self, who: dict[str, Any], verb: str, namespace: str = "") -> bool:
         asked = {"group": API_GROUP, "resource": RESOURCE_CAPTURES, "verb": verb}
+        if namespace:
+            asked["namespace"] = namespace
         spec = {**who, "resourceAttributes": asked}
         kind = "SubjectAccessReview"
         status = self._post(_REVIEW_ACCESS, "authorization.k8s.io/v1", kind, spec)
@@ -149,6 +176,10 @@ class ClusterAuthority:
         if not isinstance(status, dict):
             raise KubeError(f"a {kind} came back without a status")
         return status
+
+
+async def _none() -> Sequence[str]:
+    return ()
 
 
 def _pod(user: _User) -> Pod:

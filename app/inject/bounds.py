@@ -13,7 +13,8 @@ from typing import Any
 from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.inject.limits import counted
 from app.inject.resources import quantity
-from app.inject.settings import NamespaceFacts
+from app.inject.settings import NamespaceFacts, WaitingPods
+from app.inject.workloads import lacking
 
 _TIMEOUT_S = 2.0  # leaves a review time to answer within the webhook's timeout
 # Pods of one workload are made at the same time: until their quota counts those that were just let
@@ -21,6 +22,9 @@ _TIMEOUT_S = 2.0  # leaves a review time to answer within the webhook's timeout
 _PENDING_S = 2.0
 _PENDING_CAP = 1024  # quotas
 _KNOWN_CAP = 1024  # namespaces
+_CONTROLLERS = (
+    ("apps", "replicasets"), ("apps", "statefulsets"), ("apps", "daemonsets"), ("batch", "jobs"),
+)  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +48,24 @@ class NamespaceBounds:
                     for kind in ("limitranges", "resourcequotas")
                 )
             )
+            waiting = await asyncio.to_thread(self._waiting, facts.name) if quotas else []
         except KubeError as e:
             log.warning("a namespace's bounds cannot be read: %s", e)
             if e.status in (401, 403):
                 return dataclasses.replace(facts, unknown=str(e).partition("\n")[0])
             ranges, quotas = self._known.get(facts.name, ([], []))
+            waiting = []
         self._known.pop(facts.name, None)
         self._known[facts.name] = ranges, quotas
         if len(self._known) > _KNOWN_CAP:
             del self._known[next(iter(self._known))]
         quotas = [self._with_pending(facts.name, quota) for quota in quotas]
-        return dataclasses.replace(facts, limit_ranges=tuple(ranges), quotas=tuple(quotas))
+        return dataclasses.replace(
+            facts,
+            limit_ranges=tuple(ranges),
+            quotas=tuple(quotas),
+            waiting=tuple(waiting),
+        )
 
     def let_in(self, facts: NamespaceFacts, spec: Mapping[str, Any]) -> None:
         """Counts a pod that was just injected, until its quotas do."""
@@ -83,6 +94,16 @@ class NamespaceBounds:
             if amount > quantity(used.get(name, 0))
         }
         return {**quota, "status": {**status, "used": {**used, **more}}}
+
+    def _waiting(self, namespace: str) -> list[WaitingPods]:
+        found = []
+        for group, kind in _CONTROLLERS:
+            place = path("apis", group, "v1", "namespaces", namespace, kind)
+            for item in self._api.request("GET", place, timeout=_TIMEOUT_S).get("items") or ():
+                if count := lacking(item):
+                    template = item["spec"]["template"].get("spec") or {}
+                    found.append(WaitingPods(str(item["metadata"].get("uid", "")), count, template))
+        return found
 
     def _list(self, namespace: str, kind: str) -> list[Object]:
         place = path("api", "v1", "namespaces", namespace, kind)

@@ -23,8 +23,9 @@ _PLAIN = ("cpu", "memory", "ephemeral-storage")  # in a quota they mean requests
 _EXPLICIT = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
 
 
-def refusals(spec: Object, namespace: NamespaceFacts) -> list[Reason]:
-    """The reasons not to inject: `spec` is the pod's with the sidecar in it."""
+def refusals(spec: Object, namespace: NamespaceFacts, controller: str = "") -> list[Reason]:
+    """The reasons not to inject: `spec` is the pod's with the sidecar in it, `controller` the uid
+    of who makes it."""
     if namespace.unknown:
         return [reason("bounds_unknown", namespace.unknown)]
     if not namespace.limit_ranges and not namespace.quotas:
@@ -33,7 +34,7 @@ def refusals(spec: Object, namespace: NamespaceFacts) -> list[Reason]:
         filled = _defaulted(spec, namespace)
         ranges = list(_of_ranges(filled, namespace))
         return [reason("limit_range", text) for text in ranges[:1]] or [
-            reason("quota", text) for text in list(_of_quotas(filled, namespace))[:1]
+            reason("quota", text) for text in list(_of_quotas(filled, namespace, controller))[:1]
         ]
     except (ValueError, TypeError, AttributeError) as e:
         return [reason("bounds_unknown", f"they hold what is not understood: {e}")]
@@ -99,7 +100,7 @@ def _bounds(item: Object, requests: Amounts, limits: Amounts) -> Iterator[str]:
             yield f"a limit of {kind} at most {text} times its request, and {{who}} has {share}"
 
 
-def _of_quotas(spec: Object, namespace: NamespaceFacts) -> Iterator[str]:
+def _of_quotas(spec: Object, namespace: NamespaceFacts, controller: str) -> Iterator[str]:
     for quota in namespace.quotas:
         if not _in_scope(quota, spec):
             continue
@@ -114,14 +115,28 @@ def _of_quotas(spec: Object, namespace: NamespaceFacts) -> Iterator[str]:
                 if kind not in _pair(container)[part == "limits"]:
                     wanted = f"a {kind} {part.removesuffix('s')} of every container"
                     yield f"{who} wants {wanted}, and container {container.get('name')} has none"
+        others = _waiting(quota, namespace, controller)
         for name, amount in counted(quota, spec).items():
-            left = quantity(hard[name]) - quantity(used.get(name, 0))
-            if amount > left:
+            left = max(quantity(hard[name]) - quantity(used.get(name, 0)), Decimal(0))
+            more = others.get(name, Decimal(0))
+            if amount + more > left:
                 kind = name.rpartition(".")[2]
+                wanted = f", and pods that are due {_text(more, kind)}" if more else ""
                 yield (
-                    f"{who} has {_text(max(left, Decimal(0)), kind)} of {name} left, and this pod "
-                    f"with a sidecar takes {_text(amount, kind)}"
+                    f"{who} has {_text(left, kind)} of {name} left, and this pod with a sidecar "
+                    f"takes {_text(amount, kind)}{wanted}"
                 )
+
+
+def _waiting(quota: Object, namespace: NamespaceFacts, controller: str) -> Amounts:
+    """Sums up what pods that are due take of the quota, without sidecars: ours must not take their
+    place. The one that is being made is among its controller's."""
+    found: Amounts = {}
+    for due in namespace.waiting:
+        count = due.number - (due.uid == controller)
+        each = counted(quota, _defaulted(due.spec, namespace))
+        found = _sum(found, {name: amount * max(count, 0) for name, amount in each.items()})
+    return found
 
 
 def _in_scope(quota: Object, spec: Object) -> bool:

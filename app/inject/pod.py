@@ -43,7 +43,7 @@ def inject(
         plan, wanted = found
         reasons += _change(changed["spec"], plan, wanted)
         result = Injection(changed, reasons, True, plan.redirect, plan.mode)
-        if refused := limits.refusals(changed["spec"], namespace):
+        if refused := limits.refusals(changed["spec"], namespace, _controller(pod)):
             changed = copy.deepcopy(dict(pod))
             result = Injection(changed, refused, injected=False)
     meta = changed["metadata"] = changed.get("metadata") or {}
@@ -102,6 +102,12 @@ def _planned(
         image=str(first.get("image", "")),
     )
     return (plan, asked), said
+
+
+def _controller(pod: Mapping[str, Any]) -> str:
+    """The uid of who makes the pod, "" without one."""
+    owners = (pod.get("metadata") or {}).get("ownerReferences") or ()
+    return next((str(o.get("uid", "")) for o in owners if o.get("controller")), "")
 
 
 def _redirect(asked: Wishes, namespace: NamespaceFacts) -> Redirect:

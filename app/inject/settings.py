@@ -76,6 +76,14 @@ class InjectionStatus(msgspec.Struct):
         return msgspec.json.encode(self).decode()
 
 
+class WaitingPods(NamedTuple):
+    """Pods that a controller, by its `uid`, has yet to make from this template's `spec`."""
+
+    uid: str
+    number: int
+    spec: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class NamespaceFacts:
     """`security_level` is the enforced Pod Security level: privileged, baseline, restricted or "",
@@ -86,7 +94,8 @@ class NamespaceFacts:
     security_level: str = ""
     limit_ranges: Sequence[Mapping[str, Any]] = ()  # the API's objects
     quotas: Sequence[Mapping[str, Any]] = ()
-    unknown: str = ""  # why these two could not be read
+    waiting: Sequence[WaitingPods] = ()  # read where there are quotas
+    unknown: str = ""  # why these could not be read
 
     @property
     def allows_net_admin(self) -> bool:

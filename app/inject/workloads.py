@@ -55,7 +55,7 @@ def owner(meta: Mapping[str, object]) -> Controller | None:
     return None
 
 
-def unmade(api: KubeApi, namespace: str, opted_in: Mapping[str, bool]) -> list[Unmade]:
+def unmade(api: KubeApi, namespace: str, opted_in: Mapping[str, bool | None]) -> list[Unmade]:
     """Finds workloads that opted in and lack pods now, by their Events. Raises KubeError."""
     space = ("namespaces", namespace) if namespace else ()
     selector = "reason=FailedCreate,type=Warning"
@@ -70,14 +70,14 @@ def unmade(api: KubeApi, namespace: str, opted_in: Mapping[str, bool]) -> list[U
 
 
 def _lacking(
-    api: KubeApi, latest: Iterable[tuple[Controller, str]], opted_in: Mapping[str, bool]
+    api: KubeApi, latest: Iterable[tuple[Controller, str]], opted_in: Mapping[str, bool | None]
 ) -> Iterator[Unmade]:
     for workload, message in latest:
         try:
             found = api.get(workload.place)
         except KubeError:  # gone since, or not to be read: then it is not known to be true
             continue
-        if _wants(found, opted_in.get(workload.namespace, False)) and _lacks(found):
+        if _wants(found, bool(opted_in.get(workload.namespace))) and lacking(found):
             yield Unmade(workload, message)
 
 
@@ -87,13 +87,17 @@ def _wants(workload: Object, opted_in: bool) -> bool:
     return label == names.INJECT_ENABLED or (label is None and opted_in)
 
 
-def _lacks(workload: Object) -> bool:
+def lacking(workload: Object) -> int:
+    """Counts the pods that it has yet to make, as its status says."""
     spec, status = workload["spec"], workload.get("status") or {}
     if "desiredNumberScheduled" in status:
         made, wanted = status.get("currentNumberScheduled", 0), status["desiredNumberScheduled"]
-    elif "completions" in spec or "parallelism" in spec:
-        made = sum(status.get(part, 0) for part in ("active", "succeeded", "failed"))
-        wanted = 1
+    elif "completions" in spec or "parallelism" in spec:  # a Job
+        done = int(status.get("succeeded", 0))
+        left = max(int(spec.get("completions") or spec.get("parallelism") or 1) - done, 0)
+        ended = spec.get("suspend") or status.get("completionTime") or status.get("conditions")
+        made = status.get("active", 0)
+        wanted = 0 if ended else min(int(spec.get("parallelism", 1)), left)
     else:
         made, wanted = status.get("replicas", 0), spec.get("replicas", 1)
-    return int(made) < int(wanted)
+    return max(int(wanted) - int(made), 0)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import to_builtins
+
 from app.contract.files import tighten
 from app.contract.instant import iso
 from app.contract.names import (
@@ -186,7 +188,7 @@ def request_line(
         "headers": _gathered(request.headers),
         "query_params": _gathered(request.query),
         "user_agent": first(request.headers, "user-agent"),
-        "client": record.client.address if record.client else "",
+        "client": record.sent_by,
         "status": response.status if response else None,
         "response_time_ms": round(record.duration_ns / 1e6, 6),
         "request": _text(request.body),
@@ -210,9 +212,11 @@ def request_line(
             "pod": record.workload.pod,
             "node": record.workload.node,
             "image": record.workload.image,
+            "container": record.workload.container,
         },
         "trace_id": record.trace_id,
         "span_id": record.span_id,
+        **({"program": to_builtins(record.program)} if record.program else {}),
         **({"not_kept": [list(one) for one in left_out]} if left_out else {}),
     }
 

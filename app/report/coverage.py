@@ -63,6 +63,11 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
         "ports other than 80 and 443 are not redirected",
         "a NetworkPolicy or firewall closes them",
     ),
+    "run_said": BlindSpot(
+        "what `telemock run` named in its own verdict is not stored: other ports, containers and "
+        "programs that outlived the command",
+        "read it at the end of the run, or in its --json",
+    ),
     "domain_fronting": BlindSpot(
         "a connection that names no profile's host is not opened, whatever is inside",
         "name its host in a profile",
@@ -77,6 +82,7 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
 # How connections come to a sidecar -> the blind spots of that form.
 FORMS: Mapping[str, tuple[str, ...]] = {
     "proxy": ("proxy_ignored", "own_trust", "domain_fronting"),
+    "run": ("own_trust", "run_said", "domain_fronting"),
     "hosts": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
     "loopback": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
     "all": ("own_trust", "other_ports", "domain_fronting"),
@@ -225,7 +231,8 @@ def _how(known: Sequence[Witness]) -> str:
     kept = count(stored, "record is", "records are")
     underway = sum(one.underway for one in known)
     rest = f" and {underway} on their way" if underway else ""
-    return f"{came} came, {kept} stored{rest} (log lines are records too), by {by}"
+    lines = " (log lines are records too)" if stored + underway > seen else ""
+    return f"{came} came, {kept} stored{rest}{lines}, by {by}"
 
 
 def _is_counted(one: Witness) -> bool:
@@ -276,7 +283,7 @@ def _records(known: Sequence[Witness]) -> Iterable[Gap]:
         yield Gap(
             id="waiting",
             count=waiting,
-            says=f"{count(waiting, 'record waits', 'records wait')} in a spool, not delivered",
+            says=f"{count(waiting, 'record is', 'records are')} not delivered yet",
             remedy="a sidecar delivers them once it reaches the app: `telemock status` says more",
             who=[one.who for one in known if one.waiting],
         )

@@ -14,11 +14,11 @@ from app.contract.instant import iso
 from app.contract.presence import APP
 from app.report.coverage import FORMS, Interval, Witness
 from app.store import OTHER, BootRow, SenderRow
+from app.store.facts import HERE
 
 # A sidecar asks every 5 to 66 seconds, and the store is told once a minute.
 SILENT_NS = 300 * 10**9
 
-HERE = "this machine"
 DIRECT = "the app itself, without a sidecar"
 
 _Who = tuple[str, str]
@@ -78,7 +78,7 @@ def modes(boots: Iterable[BootRow]) -> list[ModeLine]:
     ]
 
 
-class Watch(NamedTuple):
+class WatchedUntil(NamedTuple):
     """An app is known to have listened until then: silence before is a sidecar's. If it still does,
     what was delivered `lately` tells who delivers."""
 
@@ -86,14 +86,14 @@ class Watch(NamedTuple):
     lately: int | None
 
 
-def _watch(boots: Iterable[BootRow], now_ns: int) -> Watch:
+def _watch(boots: Iterable[BootRow], now_ns: int) -> WatchedUntil:
     apps = [boot for boot in boots if boot.said.form == APP]
     until = max((boot.heard_ns for boot in apps), default=0)
     listens = any(not boot.left and now_ns - boot.heard_ns < SILENT_NS for boot in apps)
-    return Watch(until, now_ns - SILENT_NS if listens else None)
+    return WatchedUntil(until, now_ns - SILENT_NS if listens else None)
 
 
-def is_underway(boot: BootRow, watch: Watch) -> bool:
+def is_underway(boot: BootRow, watch: WatchedUntil) -> bool:
     """True if its records are being delivered: the app has got some lately."""
     return watch.lately is not None and boot.last_ns > watch.lately and not boot.left
 
@@ -110,7 +110,7 @@ def account(boots: Sequence[BootRow], now_ns: int) -> Outstanding:
     return _account(boots, _watch(boots, now_ns))
 
 
-def _account(boots: Iterable[BootRow], watch: Watch) -> Outstanding:
+def _account(boots: Iterable[BootRow], watch: WatchedUntil) -> Outstanding:
     lost: Counter[str] = Counter()
     underway = waiting = 0
     for boot in boots:
@@ -123,7 +123,7 @@ def _account(boots: Iterable[BootRow], watch: Watch) -> Outstanding:
     return Outstanding(underway, waiting, dict(lost))
 
 
-def _of_boots(who: _Who, boots: Sequence[BootRow], watch: Watch) -> Witness:
+def _of_boots(who: _Who, boots: Sequence[BootRow], watch: WatchedUntil) -> Witness:
     forms = {boot.said.form for boot in boots}
     one = Witness(
         who=DIRECT if who == ("", "") and forms == {APP} else _name(who),
@@ -166,11 +166,13 @@ def _away(boots: Sequence[BootRow], watched_until: int) -> list[Interval]:
 
 
 def _began(boot: BootRow) -> int:
-    return boot.said.began_ns or boot.first_ns
+    # Its own clock may be ahead: it began before it was first heard of.
+    return min(boot.said.began_ns or boot.first_ns, boot.first_ns)
 
 
 def _ended(boot: BootRow) -> int:
-    return max(boot.heard_ns, boot.last_ns)
+    # Its records may arrive later: the next start delivers what it left.
+    return boot.heard_ns or boot.last_ns
 
 
 def _name(who: _Who) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from app.contract.hosts import is_address
 from app.contract.record import Program
 from app.report.coverage import Coverage, Gap, Witness, count, judge, listed, verdict
 from app.run import interception as way
@@ -57,6 +58,13 @@ PASSED: Mapping[str, tuple[str, str]] = {
 }
 
 
+def markdown() -> str:
+    """The table for the documentation."""
+    lines = ["| Connections | What helps |", "|---|---|"]
+    lines += [f"| {says} | {remedy} |" for says, remedy in PASSED.values()]
+    return "\n".join(lines) + "\n"
+
+
 def of_run(
     *,
     rows: Sequence[Sent],
@@ -85,7 +93,7 @@ def of_run(
         lost=dict(lost),
         blind=["own_trust", "domain_fronting"],
     )
-    gaps = [*_past(passed), *_survived(survivors)]
+    gaps = [*_past(passed), *_unnamed(rows), *_survived(survivors)]
     if brought is None:
         gaps.insert(0, _proxy_only(refused))
     if sidecar_ended:
@@ -97,7 +105,7 @@ def of_run(
             )
         )  # fmt: skip
     found = judge([witness], gaps)
-    how = found.how
+    how = found.how if rows else "no connection came to the sidecar"
     if brought is not None:
         of = count(brought, "connection", "connections")
         how += (
@@ -132,6 +140,22 @@ def _past(passed: Counter[Passed]) -> Iterable[Gap]:
                 remedy=remedy,
                 who=list(each),
             )
+
+
+def _unnamed(rows: Sequence[Sent]) -> Iterable[Gap]:
+    """Any host may be behind a bare address."""
+    found = [row for row in rows if not row.profile and is_address(row.host)]
+    if found:
+        each = dict.fromkeys(f"{row.program or 'a program'} to {row.host}" for row in found)
+        total = sum(row.count for row in found)
+        yield Gap(
+            id="unnamed",
+            count=total,
+            says=f"{count(total, 'connection', 'connections')} to bare addresses, without a host's "
+            f"name, not looked into: {listed(each)}",
+            remedy="see what it is; a firewall closes it to the command",
+            who=list(each),
+        )
 
 
 def _survived(programs: Sequence[Program]) -> Iterable[Gap]:

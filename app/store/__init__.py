@@ -48,6 +48,15 @@ class StoreFull(StoreError):
     """The disk is full. Nothing of the batch was stored: send it again later."""
 
 
+SHORT_BOOT = 8  # characters of a boot id that a short one has at least
+
+
+def short_id(id: str) -> str:
+    """The id as people read and write it: `Store.capture` takes it too."""
+    boot, _, seq = id.rpartition("-")
+    return f"{boot[:SHORT_BOOT]}-{seq}"
+
+
 class QueryError(ValueError):
     """The query is invalid or takes too long. The text is meant for people, whole."""
 
@@ -179,10 +188,11 @@ class Term(msgspec.Struct, frozen=True):
 
 
 class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """None means any. `workload` is `namespace/pod`, `namespace/` or `pod`; `status` a number or a
-    class such as "4xx"; `text` is searched, ignoring case, in host, path, route, rule, version,
-    namespace, pod and reason. All `terms` must hold; with one that only the records themselves
-    can answer, a page may have fewer items than `limit` (or none) and still a next one.
+    """None means any; `namespaces` are all that the reader may read. `workload` is `namespace/pod`,
+    `namespace/` or `pod`; `status` a number or a class such as "4xx"; `text` is searched, ignoring
+    case, in host, path, route, rule, version, namespace, pod and reason. All `terms` must hold;
+    with one that only the records themselves can answer, a page may have fewer items than `limit`
+    (or none) and still a next one.
 
     `newest` and `oldest` sort by the records' own time; `arrival` by the time of storing, so that a
     reader who follows also gets late records.
@@ -199,6 +209,7 @@ class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     status: int | str | None = None
     text: str | None = None
+    namespaces: tuple[str, ...] | None = None
     terms: tuple[Term, ...] = ()
     order: Literal["newest", "oldest", "arrival"] = "newest"
     cursor: str | None = None
@@ -263,7 +274,8 @@ class Store(Protocol):
         ...
 
     def capture(self, id: str) -> bytes | None:
-        """Returns the record `BOOT-SEQ` as JSON, None when there is none."""
+        """Returns the record `BOOT-SEQ` as JSON, None when there is none. The first 8 characters of
+        BOOT or more will do; raises QueryError if several records are meant."""
         ...
 
     def traffic(self, scope: Scope, by: Sequence[Dimension], hours: int = 0) -> list[TrafficRow]:

@@ -14,13 +14,15 @@ from msgspec.structs import replace
 
 from app.contract.account import Account
 from app.contract.outcomes import outcome
-from app.contract.record import REASONS, CaptureRecord
+from app.contract.record import REASONS, Body, CaptureRecord
 from app.store import OTHER, Facts, Note
 from app.store.inventory import Field, observe, route_of
 
 HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
 LOGGED = 500  # fields of a body in its line of the request log
+HERE = "this machine"
+_LOOPBACK = ("", "127.0.0.1", "::1", "::ffff:127.0.0.1")
 _FEW = 100  # fields of a request whose lines are remembered, to bound memory
 _LARGEST = 1 << 46  # bytes or ns of one record are capped here: sums must fit 64 bits
 
@@ -32,19 +34,27 @@ def facts(record: CaptureRecord, decoders: Sequence[str] = ()) -> Facts:
 
 def notes(record: CaptureRecord) -> tuple[Note, ...]:
     """Lists the parts that were not kept whole, and why."""
-    found = []
-    request, response, message = record.request, record.response, record.message
-    for part, holder in (("request", request), ("response", response), ("message", message)):
-        if holder is None:
-            continue
-        if (body := holder.body) is not None and (body.withheld or body.truncated):
-            why = body.withheld if body.withheld in REASONS else OTHER  # a sender may say anything
-            found.append(Note(part, why if body.withheld else "cut"))
-        if holder is not message and holder.left_out:  # type: ignore[union-attr]
-            found.append(Note(part, "left_out"))
+    found: list[Note] = []
+    for part, of in (("request", record.request), ("response", record.response)):
+        if of is not None:
+            if of.body is not None and (of.body.withheld or of.body.truncated):
+                found.append(_note(part, of.body))
+            if of.left_out:
+                found.append(Note(part, "left_out"))
+    if record.message is not None:
+        body = record.message.body
+        if body.withheld or body.truncated:
+            found.append(_note("message", body))
     if record.reason in ("unmaskable", "too_large"):  # nothing but the event was kept
         found.append(Note("record", record.reason))
     return tuple(found)
+
+
+def _note(part: str, body: Body) -> Note:
+    if not body.withheld:
+        return Note(part, "cut")
+    # A sender may say anything.
+    return Note(part, body.withheld if body.withheld in REASONS else OTHER)
 
 
 def body_fields(facts: Facts) -> dict[str, list[str]]:
@@ -134,11 +144,15 @@ def facet(record: CaptureRecord) -> Facet:
 
 
 def sender(record: CaptureRecord) -> str:
-    """The pod; the client's address on a machine without pods."""
+    """The pod. On a machine without pods the program, else the command that the sidecar runs
+    beside, else the address of the client, if that is another machine's."""
     workload = record.workload
-    if workload.pod or workload.namespace or record.client is None:
+    if workload.pod or workload.namespace:
         return workload.pod
-    return record.client.address
+    if record.program is not None:
+        return record.program.name
+    address = record.client.address if record.client else ""
+    return workload.container or (HERE if address in _LOOPBACK else address)
 
 
 @dataclass(slots=True)

@@ -232,7 +232,7 @@ class SensitiveNames:
         return b"".join([*out, data[done:]])
 
 
-class FoundValues(SensitiveNames):
+class TracedNames(SensitiveNames):
     """Values that were found already, in place of names: for another look into what was opened."""
 
     def __init__(self, traces: Traces) -> None:

@@ -35,7 +35,7 @@ def _span(data: bytes, part: Part) -> bytes:
     return data[part.start : part.end]
 
 
-class Unmaskable(Exception):
+class Unreadable(Exception):
     """A value that cannot be read; with the id of the reason, of REASONS."""
 
     def __init__(self, reason: str) -> None:
@@ -97,14 +97,14 @@ class Formats(Documents):
             if items is not None:
                 return self._xml(data, items, depth, cut)
             if b"<!DOCTYPE" in data and self.names.reads_bodies:
-                raise Unmaskable("unmaskable")
+                raise Unreadable("unmaskable")
             return None
         if b"\n" in data or b"\r" in data:
             table = csv.table(data)
             if table is not None:
                 if not table.whole:
                     self.names.beyond("parts")
-                    raise Unmaskable("bounds")
+                    raise Unreadable("bounds")
                 return self._csv(data, table, depth, cut)
         elif b"=" in data and not _NO_FORM.search(text(data)):
             return self._address(text(data), depth, cut)
@@ -218,7 +218,7 @@ class Formats(Documents):
 
         if depth > DEPTH:
             self.names.beyond("depth")
-            raise Unmaskable("bounds")
+            raise Unreadable("bounds")
         fields = protobuf.fields(data) or ()
         values: list[bytes] = []
         follows: How | None = None

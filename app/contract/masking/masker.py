@@ -13,8 +13,8 @@ from app.contract import body as bodies
 from app.contract.decoding import base64, charset, compressed, percent
 from app.contract.decoding.pairs import AGENT, agent_with
 from app.contract.masking.bounds import Count
-from app.contract.masking.fields import MASK, SMALL, FoundValues, Places, SensitiveNames, tokens
-from app.contract.masking.formats import Unmaskable, readable
+from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
+from app.contract.masking.formats import Unreadable, readable
 from app.contract.masking.naming import named
 from app.contract.masking.opening import HeldWords, Opening
 from app.contract.masking.spelling import How, Meanings
@@ -189,7 +189,7 @@ class _Record(Opening):
             if not sweep(record, there, self.decoders, None if changed else f"{read}\n{asked}"):
                 names.beyond("traces")
             if self.opened:  # a copy may be in what was opened
-                again = _Record(FoundValues(there), self.every, None, self.decoders)
+                again = _Record(TracedNames(there), self.every, None, self.decoders)
                 again.values(record)
                 again.bodies(record)
         for body in bodies_of(record):
@@ -259,7 +259,7 @@ class _Record(Opening):
             self.encoded(data)
         try:
             masked = self.whole(data, claimed, body.truncated)
-        except Unmaskable as unread:
+        except Unreadable as unread:
             return withhold(body, unread.reason)
         if body.truncated:
             masked = self.names.cut(masked, self.text_secret)
@@ -269,7 +269,7 @@ class _Record(Opening):
             self.names.remember(clean)
 
     def whole(self, data: bytes, claimed: str, cut: bool) -> bytes:
-        """All bytes of a body, masked. Raises Unmaskable."""
+        """All bytes of a body, masked. Raises Unreadable."""
         kind, _ = bodies.parse(data, claimed, self.decoders)
         if kind == "text" and self.decoders:  # the rule's, which the client does not know
             kind, _ = bodies.parse(data, claimed)
@@ -281,7 +281,7 @@ class _Record(Opening):
             return self.content(data, 0, cut) if self.names.maybe(data) or hides(data) else data
         readable_later = charset.name(data) or compressed.named(data)
         if b"\0" in data and claims_text(claimed) and not readable_later:
-            raise Unmaskable("unmaskable")
+            raise Unreadable("unmaskable")
         if not data.isascii():
             return self.content(data, 0, cut)
         undone = base64.undo(data, BODY_CAP)

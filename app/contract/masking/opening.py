@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from app.contract.masking import coded
 from app.contract.masking.bounds import DECODED, DEPTH, LAYER, OPENED
-from app.contract.masking.formats import Formats, Unmaskable, raw, readable
+from app.contract.masking.formats import Formats, Unreadable, raw, readable
 from app.contract.masking.spelling import How
 from app.contract.record import BODY_CAP, text
 
@@ -58,19 +58,19 @@ class Opening(Formats):
             return value
         try:
             return self.read(value, depth, cut)
-        except Unmaskable as unread:
+        except Unreadable as unread:
             return self.withheld(unread.reason)
 
     def read(self, value: str, depth: int, cut: bool = False) -> str:
-        """The same of a value that is worth a look. Raises Unmaskable."""
+        """The same of a value that is worth a look. Raises Unreadable."""
         if depth > DEPTH:
             self.names.beyond("depth")
-            raise Unmaskable("bounds")
+            raise Unreadable("bounds")
         if self.names.reads_bodies:
             if value[0] in "(\x1f" and _LOST.match(value):
-                raise Unmaskable("encoding")
+                raise Unreadable("encoding")
             if "\0" in value:  # UTF-16 in a text, which has lost some of its bytes
-                raise Unmaskable("unmaskable")
+                raise Unreadable("unmaskable")
         data = raw(value)
         new = self.carried(data, depth, cut)
         if new is None and value[0] in _OPENINGS:
@@ -185,17 +185,17 @@ class Opening(Formats):
             return self.beyond("decoded").encode()
         try:
             return self.content(data, depth + LAYER, cut, strict)
-        except Unmaskable as unread:
+        except Unreadable as unread:
             return self.withheld(unread.reason).encode()
 
     def content(self, data: bytes, depth: int, cut: bool = False, strict: bool = True) -> bytes:
-        """Bytes of any kind, masked. Raises Unmaskable where they cannot be read and may hold what
+        """Bytes of any kind, masked. Raises Unreadable where they cannot be read and may hold what
         the profile calls sensitive; if not `strict`, only where they claim to be readable."""
         if not data:
             return data
         if depth > DEPTH:
             self.names.beyond("depth")
-            raise Unmaskable("bounds")
+            raise Unreadable("bounds")
         if (plain := readable(data, cut)) is not None:
             new = raw(self.read(plain, depth, cut))
             return new if new != raw(plain) else data
@@ -215,13 +215,13 @@ class Opening(Formats):
             return raw(self.read(plain, depth, cut))
         if strict and self.names.reads_bodies and not self.numbered and not self._telemetry(data):
             framed = protobuf.framed(data)
-            raise Unmaskable("nameless" if fields or framed else "unmaskable")
+            raise Unreadable("nameless" if fields or framed else "unmaskable")
         if framed := protobuf.framed(data):
             return self.parts(data, framed, protobuf.join_framed, depth, cut, strict=strict)
         if fields:
             return self._numbered(data, fields, depth, None)
         if strict and self.names.reads_bodies:
-            raise Unmaskable("unmaskable")
+            raise Unreadable("unmaskable")
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
     def _telemetry(self, data: bytes) -> bool:
@@ -243,12 +243,12 @@ class Opening(Formats):
         found = compressed.opened(data, cap)
         if found is None:
             if self.names.reads_bodies:
-                raise Unmaskable("encoding")
+                raise Unreadable("encoding")
             return data
         undone, whole = found
         if len(undone) >= cap and not whole:
             self.names.beyond("decoded")
-            raise Unmaskable("bounds")
+            raise Unreadable("bounds")
         all_ = whole and compressed.is_all(data)
         new = self.enclosed(undone, depth, cut or not all_, strict)
         # Bytes that nobody could read go where they may hold what is sensitive.

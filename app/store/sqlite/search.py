@@ -163,6 +163,8 @@ def _facets(query: CaptureQuery) -> tuple[str, list[Any]]:
             also("namespace=?", namespace)
         if pod:
             also("pod=?", pod)
+    if query.namespaces is not None:
+        also(f"namespace IN ({','.join('?' * len(query.namespaces))})", *query.namespaces)
     if query.status is not None:
         also("status BETWEEN ? AND ?", *statuses(str(query.status)))
     if query.text:

@@ -116,6 +116,8 @@ def test_the_authority_and_its_public_half_may_lie_elsewhere() -> None:
         ({}, "proxy"),
         ({"TELEMOCK_LOOPBACK": "127.0.0.2=a.example"}, "loopback"),
         ({"TELEMOCK_TRANSPARENT": "127.0.0.1:17443"}, "all"),
+        ({"TELEMOCK_TRANSPARENT": "127.0.0.1:17443", "TELEMOCK_RUN": "7"}, "run"),
+        ({"TELEMOCK_RUN": "7"}, "proxy"),
         (
             {"TELEMOCK_TRANSPARENT": "127.0.0.1:17443", "TELEMOCK_HOSTS": "100.64.0.1=a.example"},
             "hosts",

@@ -9,7 +9,7 @@ import pytest
 
 from app.analysis import rows
 from app.analysis.rows import LogRows
-from app.contract.record import Body, CaptureRecord
+from app.contract.record import Body, CaptureRecord, Endpoint, Program
 from app.report.build import Report, build
 from app.report.coverage import judge
 from app.store import OTHER, Scope
@@ -33,6 +33,8 @@ def records() -> list[CaptureRecord]:
         {"action": "pass", "answered_by": "upstream", "route": "", "path": "/a/b?c"},
         {"profile": "", "rule": "", "route": "", "path": "/other", "host": "other.example"},
         {"pod": "", "namespace": "", "time_ns": T0 + 50 * HOUR},
+        {"pod": "", "namespace": "", "program": Program(name="curl", pid=7)},
+        {"pod": "", "namespace": "", "client": Endpoint(address="127.0.0.1", port=9)},
     ]
     return [
         exchange(n, **{"time_ns": T0 + n * 1_100_000_000, **kind})

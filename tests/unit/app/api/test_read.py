@@ -1,9 +1,11 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
-from app.contract.record import Request, Response
+from app.auth import Caller, Denied, Policy
+from app.contract.record import Request, Response, Workload
 from app.profiles import watch
 from tests.serving import Served, serving
 from tests.unit.app.api.records import BOOT, line, post
@@ -139,3 +141,49 @@ def test_a_refused_profile_is_in_the_report(
         assert "telemock rules check" in coverage["verdict"]
         health = served.bare.get("/health").json()
         assert health["status"] == "degraded" and health["profiles"]["error"]
+
+
+class Bounded:
+    """An authority that lets everybody read the captures of these namespaces."""
+
+    def __init__(self, *namespaces: str) -> None:
+        self.namespaces = namespaces
+        self.asked: list[str] = []
+
+    async def check(self, token: str, policy: Policy, namespace: str = "") -> Caller:
+        self.asked.append(namespace)
+        if not policy.bounded:
+            raise Denied(403, "not here")
+        return Caller("somebody", sidecar=False, namespaces=self.namespaces)
+
+
+def test_who_is_bound_reads_its_namespaces_and_nothing_else(served: Served) -> None:
+    mine, theirs = Workload(namespace="mine", pod="a"), Workload(namespace="theirs", pod="b")
+    post(served, line(1, workload=mine), line(2, workload=theirs), line(3, workload=mine))
+    ids = {r["seq"]: r["id"] for r in served.client.get("/api/v1/captures").json()["items"]}
+    served.runtime.authority = authority = Bounded("mine")
+
+    def get(path: str, **params: str) -> httpx.Response:
+        return served.client.get(f"/api/v1{path}", params=params)
+
+    assert {r["seq"] for r in get("/captures").json()["items"]} == {1, 3}
+    assert get("/captures", workload="theirs/").json()["items"] == []
+    assert authority.asked[-1] == "theirs"
+    assert get("/captures", text="theirs").json()["items"] == []
+    assert get("/captures", q="namespace:theirs").json().get("items", []) == []
+    assert get(f"/captures/{ids[1]}").status_code == 200
+    assert get(f"/captures/{ids[2]}").status_code == 404
+    for path in ("/report", "/fields", "/coverage"):
+        answer = get(path)
+        assert answer.status_code == 200 and "theirs" not in answer.text
+    assert get("/report").json()["count"] == 2
+    assert get("/report").json()["dropped"] == {}
+    (one,) = get("/coverage").json()["ledger"]
+    assert (one["who"], one["stored"]) == ("mine/a", 3)  # a boot counts whole, here for its first
+    # Every other route that people may ask is closed to it.
+    schema = served.bare.get("/openapi.json").json() if served.bare else {}
+    for path, methods in schema.get("paths", {}).items():
+        known = path in ("/api/v1/captures", "/api/v1/captures/{id}", "/api/v1/report",
+                         "/api/v1/fields", "/api/v1/coverage")  # fmt: skip
+        if path.startswith("/api/v1") and "get" in methods and not known:
+            assert get(path.removeprefix("/api/v1"), url="https://a/").status_code == 403, path

@@ -208,11 +208,11 @@ async def test_a_sidecar_speaks_for_the_pod_of_its_token(
     user = SIDECAR["user"]
     with reviewer(tmp_path, monkeypatch, status) as (authority, seen):
         caller = await authority.check(TOKEN, SEND)
-        assert caller == (user["username"], True, Pod("shop", "web-0", "u-1"))
+        assert caller == (user["username"], True, Pod("shop", "web-0", "u-1"), None)
         assert seen.asked[0]["spec"] == {"token": TOKEN, "audiences": ["telemock"]}
         # As a person the same token is asked for anew, for no audience of ours.
         caller = await authority.check(TOKEN, LIST)
-        assert caller == (user["username"], False, None)
+        assert caller == (user["username"], False, None, None)
         assert seen.asked[1]["spec"] == {"token": TOKEN}
         assert seen.asked[2]["spec"]["user"] == user["username"]
         assert seen.asked[2]["spec"]["extra"] == user["extra"]
@@ -308,3 +308,50 @@ async def test_a_flood_of_tokens_is_bounded(
         statuses = [o.status for o in outcomes if isinstance(o, Denied)]
         assert sorted(statuses) == [401] * 8 + [503] * 12
         assert len(authority._answers._kept) == 4
+
+
+BOUNDED, BOUNDED_GET = Policy("list", bounded=True), Policy("get", bounded=True)
+
+
+@needs_cluster
+async def test_a_role_in_a_namespace_bounds_what_is_read(
+    api: kube.KubeApi, place: str, authority: ClusterAuthority
+) -> None:
+    """By a RoleBinding there to a ClusterRole, as the chart makes it; in no other namespace."""
+    role, other = f"{place}-bounded", f"{place}-other"
+    user = accounts.account(api, place, "local")
+    accounts.allow_in(api, place, role, user, ["get", "list", "watch"])
+    token = accounts.token(api, place, "local")
+
+    async def known() -> list[str]:
+        return [other, place]
+
+    try:
+        authority.known = known
+        for policy in (BOUNDED, BOUNDED_GET):
+            caller = await authority.check(token, policy)
+            assert (caller.sidecar, caller.namespaces) == (False, (place,))
+        assert (await authority.check(token, BOUNDED, place)).namespaces == (place,)
+        with pytest.raises(Denied) as refused_:
+            await authority.check(token, BOUNDED, other)
+        assert refused_.value.status == 403
+        # Nothing else is open to it: neither routes that are not bounded, nor another verb.
+        for policy in (LIST, GET, DELETE, Policy("delete", bounded=True)):
+            assert (await refused(authority, token, policy))[0] == 403
+        assert (await refused(authority, token, SEND))[0] == 401
+
+        async def none() -> list[str]:
+            return []
+
+        authority.known = none
+        assert (await refused(authority, token, BOUNDED))[0] == 403
+    finally:
+        accounts.forbid_in(api, place, role)
+
+
+@needs_cluster
+async def test_who_may_read_all_is_not_bound(
+    api: kube.KubeApi, place: str, role: str, authority: ClusterAuthority
+) -> None:
+    caller = await authority.check(accounts.token(api, place, "reader"), BOUNDED)
+    assert caller.namespaces is None

@@ -9,6 +9,7 @@ import pytest
 from app.cluster.kube import KubeApi, KubeError, path
 from app.inject import Injection, NamespaceFacts, inject
 from app.inject.limits import counted, refusals, usage
+from app.inject.settings import WaitingPods
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.inject.test_pod import settings
 
@@ -149,6 +150,29 @@ def test_what_others_use_counts() -> None:
     over = quota({"requests.memory": "2Gi"}, requests_memory="1Gi")
     found = inject(given(SMALL, ""), settings(), facts(over))
     assert "has 0Mi of requests.memory left" in found.reasons[0].sentence
+
+
+def test_a_sidecar_does_not_take_the_place_of_pods_that_are_due() -> None:
+    """Six replicas of 32Mi in 384Mi: three sidecars of 64Mi fit, if they come first."""
+    replica = own(requests={"memory": "32Mi"}, limits={"memory": "64Mi"})
+    pod = given(replica, "")
+    pod["metadata"]["ownerReferences"] = [{"uid": "rs", "controller": True}]
+    used, injected = 0, []
+    for made in range(6):
+        due = WaitingPods("rs", 6 - made, {"containers": [replica]})
+        room = quota({"requests.memory": f"{used}Mi"}, requests_memory="384Mi")
+        found = inject(pod, settings(), NamespaceFacts("n", quotas=[room], waiting=[due]))
+        injected.append(found.injected)
+        used += 96 if found.injected else 32
+    assert injected == [True] * 3 + [False] * 3
+    assert used == 384
+    assert "takes 96Mi, and pods that are due 64Mi" in found_at(4, pod, replica).reasons[0].sentence
+
+
+def found_at(number: int, pod: Object, replica: Object) -> Injection:
+    due = WaitingPods("rs", 7 - number, {"containers": [replica]})
+    room = quota({"requests.memory": "288Mi"}, requests_memory="384Mi")
+    return inject(pod, settings(), NamespaceFacts("n", quotas=[room], waiting=[due]))
 
 
 @pytest.mark.parametrize(

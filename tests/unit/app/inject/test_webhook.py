@@ -32,6 +32,10 @@ ANSWERS = {
     "/api/v1/namespaces/ns/events": (201, {}),
     "/api/v1/namespaces/ns/limitranges": (200, {"items": []}),
     "/api/v1/namespaces/ns/resourcequotas": (200, {"items": []}),
+    "/apis/apps/v1/namespaces/ns/replicasets": (200, {"items": []}),
+    "/apis/apps/v1/namespaces/ns/statefulsets": (200, {"items": []}),
+    "/apis/apps/v1/namespaces/ns/daemonsets": (200, {"items": []}),
+    "/apis/batch/v1/namespaces/ns/jobs": (200, {"items": []}),
 }
 
 

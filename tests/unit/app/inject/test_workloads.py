@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.cluster.kube import KubeApi, KubeError, path
-from app.inject.workloads import Controller, owner, unmade
+from app.inject.workloads import Controller, lacking, owner, unmade
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.waiting import wait_for
 
@@ -28,6 +28,24 @@ def test_pods_of_nobody_have_no_owner() -> None:
 
 def test_its_place_in_the_api() -> None:
     assert Controller("n", "Job", "a").place == "/apis/batch/v1/namespaces/n/jobs/a"
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "number"),
+    [
+        ({"replicas": 3}, {"replicas": 1}, 2),
+        ({"replicas": 3}, {}, 3),
+        ({"replicas": 0}, {"replicas": 1}, 0),
+        ({}, {"desiredNumberScheduled": 5, "currentNumberScheduled": 2}, 3),
+        ({"parallelism": 3, "completions": 4}, {"active": 1, "succeeded": 2}, 1),
+        ({"parallelism": 3, "completions": 4}, {"active": 1}, 2),
+        ({"parallelism": 2}, {}, 2),
+        ({"parallelism": 2, "suspend": True}, {}, 0),
+        ({"parallelism": 2, "completions": 2}, {"conditions": [{"type": "Failed"}]}, 0),
+    ],
+)
+def test_pods_that_are_due(spec: dict[str, Any], status: dict[str, Any], number: int) -> None:
+    assert lacking({"spec": spec, "status": status}) == number
 
 
 @pytest.fixture(scope="module")

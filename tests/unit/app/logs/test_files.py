@@ -69,7 +69,13 @@ def test_request_line() -> None:
         "endpoint": "/telemetry/index.html",
         "product_version": "4.16.1-20904e45",
         "id": f"{BOOT}-1",
-        "workload": {"namespace": "logs", "pod": "leader-0", "node": "", "image": ""},
+        "workload": {
+            "namespace": "logs",
+            "pod": "leader-0",
+            "node": "",
+            "image": "",
+            "container": "",
+        },
         "trace_id": "",
         "span_id": "",
     }

@@ -21,9 +21,10 @@ def test_complete_says_how_it_is_known_and_what_it_does_not_speak_of() -> None:
     found = judge([seen()])
     assert found.complete and not found.gaps
     assert found.verdict == (
-        "complete: 3 requests and connections came, 3 records are stored (log lines are records "
-        "too), by the sidecar's own count"
+        "complete: 3 requests and connections came, 3 records are stored, "
+        "by the sidecar's own count"
     )
+    assert "5 records are stored (log lines are records too), by" in judge([seen(stored=5)]).how
     assert any("DNS over HTTPS" in limit for limit in found.limits)
     assert found.percent is None
 
@@ -51,7 +52,7 @@ def test_what_was_seen_is_none_whatever_became_of_it(id: str) -> None:
     ("fact", "sentence"),
     [
         ({"lost": {"spool_full": 4}}, "4 records were lost (4: the spool reached"),
-        ({"waiting": 1}, "1 record waits in a spool, not delivered"),
+        ({"waiting": 1}, "1 record is not delivered yet"),
         ({"away": [Interval(since="2026-01-01T00:00:00Z")]}, "and not since"),
         ({"reached": 10, "brought": 7}, "3 connections to telemetry hosts went past the sidecar"),
         ({"blind": ["proxy_ignored"]}, "a program that ignores the proxy variables is not seen"),
@@ -97,7 +98,7 @@ def test_names_are_captured_text_and_do_not_act() -> None:
 
 def test_records_on_their_way_are_no_gap() -> None:
     found = judge([seen(underway=2)])
-    assert found.complete and "3 records are stored and 2 on their way" in found.verdict
+    assert found.complete and "3 records are stored and 2 on their way (log" in found.verdict
 
 
 def test_refused_quic_is_said() -> None:

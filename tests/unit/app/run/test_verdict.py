@@ -59,6 +59,9 @@ def test_a_connection_past_the_sidecar_names_program_address_and_remedy(why):
         ({"brought": None, "refused": "it needs Linux"}, "only what heeds the proxy variables was "
          "seen (it needs Linux)"),
         ({"brought": None}, "leave --no-transparent out"),
+        ({"rows": [Sent(host="203.0.114.9", method="", endpoint="", action="pass", kind="spliced",
+                        reason="not_http", outcome="relayed", program="sh (pid 1)", count=1)]},
+         "1 connection to bare addresses, without a host's name, not looked into: sh (pid 1) to"),
         ({"left": 4}, "4 records are not delivered yet"),
         ({"lost": {"disk_full": 1}}, "1 record was lost"),
         ({"sidecar_ended": True}, "the sidecar ended before the command"),

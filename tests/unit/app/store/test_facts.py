@@ -1,9 +1,19 @@
 """What every store takes from records, without a store; what the sums are for is in the suite."""
 
 import pytest
+from msgspec.structs import replace
 
 from app.contract.account import Account
-from app.contract.record import Body, CaptureRecord, Endpoint, Message, decode, encode
+from app.contract.record import (
+    Body,
+    CaptureRecord,
+    Endpoint,
+    Message,
+    Program,
+    Workload,
+    decode,
+    encode,
+)
 from app.store.facts import (
     DAY,
     HOUR,
@@ -46,7 +56,11 @@ def test_body_fields_have_their_types_and_an_end() -> None:
 def test_sender() -> None:
     assert sender(exchange(1)) == "leader-0"
     assert sender(exchange(1, pod="", namespace="")) == "10.1.2.3"
-    assert sender(exchange(1, pod="", namespace="", client=None)) == ""
+    for client in (None, Endpoint(address="127.0.0.1", port=1), Endpoint(address="::1", port=1)):
+        local = exchange(1, pod="", namespace="", client=client)
+        assert sender(local) == "this machine"
+        assert sender(replace(local, workload=Workload(container="node"))) == "node"
+        assert sender(replace(local, program=Program(name="curl", pid=7))) == "curl"
 
 
 def test_narrowed_records_of_a_sender_differ_in_number_time_and_duration_only() -> None:
