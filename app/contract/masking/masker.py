@@ -166,6 +166,7 @@ class _Record(Opening):
             request is not None and _OTLP.search(request.path) is not None
         )
         asked = ""  # the names of its query
+        outlined = request is not None and record.route == request.path
         lines: list[str] = []  # `sweep.values`
         if request is not None:
             request.query, asked, query = self.pairs(request.query, "query")
@@ -192,6 +193,8 @@ class _Record(Opening):
                 again = _Record(TracedNames(there), self.every, None, self.decoders)
                 again.values(record)
                 again.bodies(record)
+        if outlined and request is not None:
+            record.route = short(request.path)
         for body in bodies_of(record):
             if body.withheld:
                 names.withheld(body.withheld)
@@ -295,7 +298,7 @@ class _Record(Opening):
         for line in read.split("\n") if "%" in read else ():
             if "%" in line:
                 self.encoded(line.encode())
-        cut = "…\n" in read or read.endswith("…")
+        cut = "…\n" in read or "…/" in read or read.endswith("…")
         if maybe := cut or self.odd_names or may_nest(read) or self.names.maybe(read.encode()):
             self.values(record)
         if record.detail:
