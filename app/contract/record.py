@@ -219,6 +219,13 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
         return f"{self.boot}-{self.seq}"
 
     @property
+    def sent_by(self) -> str:
+        """The client, for people: its program on a laptop, else its address."""
+        if self.program:
+            return f"{self.program.name} (pid {self.program.pid})"
+        return self.client.address if self.client else ""
+
+    @property
     def host(self) -> str:
         """The host that the client meant: HTTP's, else TLS', else the address."""
         if self.request and self.request.host:
