@@ -15,7 +15,7 @@ from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
 from app.contract.masking.formats import Unreadable, readable
 from app.contract.masking.naming import named
-from app.contract.masking.opening import Held, Opening
+from app.contract.masking.opening import HeldWords, Opening
 from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
     claims_text,
@@ -286,8 +286,8 @@ class _Record(Opening):
         return self.content(data, 0, cut)
 
     def texts(self, record: CaptureRecord, read: str) -> bool:
-        """What values carry whose own name is not sensitive, of which `read` is all. Whether there
-        may be anything."""
+        """Masks what values carry whose own name is not sensitive, of which `read` is all. True if
+        there may be anything."""
         for line in read.split("\n") if "%" in read else ():
             if "%" in line:
                 self.encoded(line.encode())
@@ -304,7 +304,7 @@ class _Record(Opening):
         """All texts of the request and the answer, but for their bodies."""
         request, response = record.request, record.response
         if request is not None:
-            held = Held()
+            held = HeldWords()
             steps = [held.hold(step, self.step(step)) for step in request.path.split("/")]
             request.path = held.release(self.text("/".join(steps)))
             request.query = self.pair_texts(request.query, "query")
