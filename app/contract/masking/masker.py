@@ -4,7 +4,6 @@ Called by the sidecar's shipper and by the mock with every record, before it is 
 stored or sent, and by both halves for operational log lines and span attributes.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from urllib.parse import unquote, unquote_plus
@@ -42,7 +41,6 @@ from app.contract.rules import RuleSet, Sensitive
 
 _CUT = "…".encode()
 # OpenTelemetry's protobuf, in which names stand beside their values.
-_OTLP = re.compile(r"(?:^/v1/(?:traces|metrics|logs)|/opentelemetry\.proto\.[^/]+/Export)$")
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -162,9 +160,7 @@ class _Record(Opening):
     def mask(self, record: CaptureRecord) -> None:
         names = self.names
         request, response, message = record.request, record.response, record.message
-        self.numbered = "protobuf" in self.decoders or (
-            request is not None and _OTLP.search(request.path) is not None
-        )
+        self.numbered = "protobuf" in self.decoders
         asked = ""  # the names of its query
         outlined = request is not None and record.route == request.path
         lines: list[str] = []  # `sweep.values`
