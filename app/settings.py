@@ -196,6 +196,12 @@ SETTINGS = (
         "https://jaeger.example/trace/{trace_id}: captures then carry theirs as trace_url.",
         "an http:// or https:// URL with {trace_id} in it",
     ),
+    Setting(
+        "TELEMOCK_METRICS_NAMES", "0", flag,
+        "1 shows metrics with names of namespaces, workloads and hosts to all who ask for /metrics "
+        "in a cluster; else they need TLS, and a token that may read captures.",
+        "1 or 0",
+    ),
     HEALTH_HOSTS,
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
     Setting("POD_NAME", "", str, "Name of the app's own pod, for what OpenTelemetry gets."),
@@ -235,6 +241,7 @@ class Settings:
     fullname: str
     tls_secret: str
     trace_url: str
+    metrics_names: bool
     health_hosts: frozenset[str]
     pod_namespace: str
     pod_name: str

@@ -68,6 +68,8 @@ ProfileId = Annotated[
 
 
 def heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
+    if runtime.is_trial(sidecar.pod):
+        return
     headers = request.headers
     runtime.sidecars.heard(
         sidecar.pod,

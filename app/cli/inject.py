@@ -65,7 +65,7 @@ def inject(
 
     Every Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob and Pod gets one, unless its
     pods have the label telemock.io/inject=disabled. Other documents stay as they are. It also
-    serves as a post-renderer of Helm 3: --post-renderer telemock --post-renderer-args inject,-f,-.
+    serves as a post-renderer of Helm 3 and 4: docs/operations/install.md says how.
 
     Example: telemock inject -f app.yaml --api-ca ca.pem | kubectl apply -f -
     """

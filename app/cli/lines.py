@@ -138,7 +138,7 @@ def _row(line: bytes) -> str:
         found.action or "-",
         str(found.response.status) if found.response else "-",
         found.product_version or "-",
-        f"{by.namespace}/{by.pod}".strip("/") or (found.client.address if found.client else "-"),
+        f"{by.namespace}/{by.pod}".strip("/") or found.sent_by or "-",
         found.id,
         _what(found),
     )

@@ -10,7 +10,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from app.cli import captures, rules
+from app.cli.ca import ca
 from app.cli.inject import inject
+from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
@@ -29,7 +31,9 @@ cli = typer.Typer(
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
+cli.command()(ca)
 cli.command()(status)
+cli.command("open")(open_page)
 cli.command()(restart)
 
 

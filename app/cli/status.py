@@ -53,11 +53,12 @@ def status(
 
     Example: telemock status -A --check
     """
+    from app.inject.coverage import verdict, with_verdicts
     from app.inject.gather import gather
 
     with _cluster(context, namespace, everywhere) as (api, space, opted_in):
         seen, wrong = _seen(context)
-        found = gather(api, space, opted_in.namespaces, seen)
+        found = with_verdicts(gather(api, space, opted_in.namespaces, seen), seen)
     for line in wrong:
         typer.echo(paragraphs(f"the app: {line}"), err=True)
     if as_json:
@@ -65,6 +66,8 @@ def status(
             typer.echo(json_of(row))
     elif found:
         typer.echo(_table(found), nl=False)
+        if seen:
+            typer.echo(plain(f"\ncoverage: {verdict(found, seen).verdict}".lstrip("\n"), 2000))
     if not found:
         typer.echo(_none(space, opted_in), err=True)
         raise typer.Exit(NONE)

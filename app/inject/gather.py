@@ -34,7 +34,7 @@ _SAMPLE = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? ([0-9.e+-]+)$", re.M)
 
 
 class OptedIn(NamedTuple):
-    """Whether each namespace opted in; `known` is False for a user who may not look."""
+    """The namespaces, and if each opted in; `known` is False for a user who may not look."""
 
     namespaces: dict[str, bool]
     known: bool

@@ -38,7 +38,8 @@ class PodStatus(msgspec.Struct, kw_only=True):
     the app lacks; `waiting` are records that the app has not taken, and `trouble` is a word for why
     it takes none; `restarts` counts those by Kubernetes and within the container; `stale_hosts` are
     the profiles' hosts that this pod does not redirect; `problems` want to be mended, `notes` only
-    to be known. `pod` is KIND/NAME for a workload whose pods cannot be made."""
+    to be known; `coverage` is the verdict of the app's ledger. `pod` is KIND/NAME for a workload
+    whose pods cannot be made."""
 
     namespace: str
     pod: str
@@ -60,6 +61,7 @@ class PodStatus(msgspec.Struct, kw_only=True):
     stale_hosts: list[str]
     problems: list[str]
     notes: list[str] = []
+    coverage: str = ""
 
 
 class SidecarCounters(NamedTuple):
@@ -80,7 +82,7 @@ class AppView(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What else the cluster knows of a pod: the release's `authority` (PEM, "" when unknown) and
+    """The cluster's other knowledge of a pod: the release's `authority` (PEM, "" when unknown) and
     the last lines of a container that fails."""
 
     authority: str = ""

@@ -88,7 +88,7 @@ def _wants(workload: Object, opted_in: bool) -> bool:
 
 
 def lacking(workload: Object) -> int:
-    """How many pods it has yet to make, as its status says."""
+    """Counts the pods that it has yet to make, as its status says."""
     spec, status = workload["spec"], workload.get("status") or {}
     if "desiredNumberScheduled" in status:
         made, wanted = status.get("currentNumberScheduled", 0), status["desiredNumberScheduled"]

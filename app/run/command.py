@@ -22,7 +22,7 @@ from app.contract.actions import ACTIONS, Mode
 from app.escape import as_json as json_of
 from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
-from app.run import around, descendants, processes, summary, transparent, verdict
+from app.run import around, descendants, java, processes, summary, transparent, verdict
 from app.run.interception import Interception, Passed
 from app.settings import Settings
 
@@ -216,8 +216,11 @@ def _variables(ca: Path, proxy: str, redirected: bool) -> dict[str, str]:
     """Variables for the command's environment. A redirected command gets the proxy, too: it names
     hosts that no DNS knows."""
     found, told = trust.trusting(os.environ, ca)
-    more, said = trust.proxied(os.environ, proxy, redirected=redirected)
-    found, told = found | more, told + said
+    for more, said in (
+        java.options(os.environ, ca),
+        trust.proxied(os.environ, proxy, redirected=redirected),
+    ):
+        found, told = found | more, told + said
     for line in told:
         _say(f"telemock: {line}")
     return found

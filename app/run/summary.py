@@ -59,7 +59,7 @@ def summed(found: Iterable[CaptureRecord]) -> list[Sent]:
     for one in found:
         method = one.request.method if one.request else ""
         became = outcome(one.kind, one.action, one.answered_by, one.reason)
-        program = f"{one.program.name} (pid {one.program.pid})" if one.program else ""
+        program = one.sent_by if one.program else ""
         route = route_of(one)
         key = (one.host, method, route, one.action, one.kind, one.reason, became, program)
         row = rows.get(key)

@@ -27,7 +27,7 @@ BOUNDS = {
 }
 
 # Reasons for which a body or a value is withheld: ids in REASONS.
-WITHHELD = ("encoding", "unmaskable", "bounds", "too_large")
+WITHHELD = ("encoding", "unmaskable", "nameless", "bounds", "too_large")
 
 # Called with a metric's name and a bound or reason.
 Count = Callable[[str, str], None]

@@ -20,8 +20,8 @@ from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
-    "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status", "version",
-    "restart", "rules check", "rules explain", "captures list", "captures show",
+    "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
+    "version", "restart", "rules check", "rules explain", "captures list", "captures show",
     "captures tail", "captures export",
 ]  # fmt: skip
 
@@ -183,7 +183,8 @@ def test_version(telemock: Telemock) -> None:
 
 
 LIGHT = {
-    "app", "app.cli", "app.cli.captures", "app.cli.inject", "app.cli.options", "app.cli.root",
+    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.inject", "app.cli.options",
+    "app.cli.root",
     "app.cli.rules", "app.cli.status", "app.contract", "app.contract.actions",
     "app.contract.instant", "app.contract.names",
     "app.contract.printable", "app.escape", "app.report", "app.report.tables",
