@@ -225,7 +225,7 @@ async def coverage(
 def _rows_of(
     runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
 ) -> tuple[Rows, Sequence[Gap]]:
-    """The rows that the caller may read, and what is known to be missing of them."""
+    """The rows of these namespaces, and what is known to be missing of them."""
     if namespaces is None:
         return runtime.store, runtime.gaps()
     bound = NamespaceRows(runtime.store, namespaces, scope, runtime.decoders)

@@ -279,8 +279,8 @@ class _Record(Opening):
             return self.json(data)
         if kind == "ndjson":  # or an envelope
             return self.content(data, 0, cut) if self.names.maybe(data) or hides(data) else data
-        coded = charset.name(data) or compressed.named(data)
-        if b"\0" in data and claims_text(claimed) and not coded:
+        readable_later = charset.name(data) or compressed.named(data)
+        if b"\0" in data and claims_text(claimed) and not readable_later:
             raise Unreadable("unmaskable")
         if not data.isascii():
             return self.content(data, 0, cut)

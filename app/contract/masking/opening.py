@@ -141,7 +141,9 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
-        word = run.group()
+        word, whole = run.group(), run.string
+        if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
+            return word  # part of a percent-encoded word, which was read
         at = coded.start(word)
         if at < 0:
             return word
@@ -247,5 +249,8 @@ class Opening(Formats):
         if len(undone) >= cap and not whole:
             self.names.beyond("decoded")
             raise Unreadable("bounds")
-        new = self.enclosed(undone, depth, cut or not whole, strict)
-        return data if new == undone else compressed.redo(new, data)
+        all_ = whole and compressed.is_all(data)
+        new = self.enclosed(undone, depth, cut or not all_, strict)
+        # Bytes that nobody could read go where they may hold what is sensitive.
+        kept = new == undone and (all_ or not self.names.reads_bodies)
+        return data if kept else compressed.redo(new, data)
