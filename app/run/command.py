@@ -167,12 +167,13 @@ class Watch:
     def stop(self) -> tuple[Counter[Passed], int | None]:
         """The connections that were not led to the sidecar, and the number of those that were:
         None if the kernel was not asked."""
-        if self._interception is not None:
-            self._interception.stop()
-            return self._interception.passed, self._interception.brought
-        return (self._around.stop() if self._around else Counter()), None if (
-            self._route is None
-        ) else 0
+        if self._route is None:
+            return (self._around.stop() if self._around else Counter()), None
+        if self._interception is None:  # the command could not be started
+            self._route.end()
+            return Counter(), 0
+        self._interception.stop()
+        return self._interception.passed, self._interception.brought
 
 
 def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> processes.App:
