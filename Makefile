@@ -52,13 +52,18 @@ demo: $(VENV) ## one whole round on this machine: client, proxy, mock, report (K
 	@$(BIN)/telemock demo $(if $(filter-out 0,$(KEEP)),--keep) $(if $(filter-out 0,$(OTEL)),--otel)
 
 .PHONY: test
-test: ## unit tests, then integration tests if none failed
+test: ## unit tests, then tests of the page in a browser, then integration tests, if none failed
 	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-browser
 	@$(MAKE) --no-print-directory test-integration
 
 .PHONY: test-unit
 test-unit: $(VENV) ## unit tests, on all cores
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal tests/unit
+
+.PHONY: test-browser
+test-browser: $(VENV) ## tests of the page in a real browser (chromium; skipped with a reason without it)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/browser
 
 .PHONY: test-integration
 test-integration: $(VENV) ## tests that cross processes, one after the other

@@ -34,6 +34,7 @@ from app.profiles.last_good import GoodFile
 from app.runtime import Runtime
 from app.settings import Settings, load
 from app.version import VERSION
+from app.web.mount import mount as mount_page
 
 # FastAPI's own would export raw queries; `app.mock.spans` makes masked ones.
 _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -86,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health)
     for room in (intake, read, profiles):
         app.include_router(room.routes)
+    mount_page(app)
     describe(app)
     return app
 

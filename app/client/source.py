@@ -4,6 +4,7 @@
 the data directory, else the store in it, opened for reading only.
 """
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,11 +60,13 @@ def connect(settings: Settings, server: str = "") -> Iterator[Source]:
     if url:
         with httpx.Client(
             base_url=url.rstrip("/"),
-            headers={"authorization": f"Bearer {_token(settings)}"},
+            headers={"authorization": f"Bearer {token_of(settings)}"},
             timeout=_TIMEOUT_S,
             trust_env=False,
+            # The default one takes 20 ms, and writes keys to the program's SSLKEYLOGFILE.
+            verify=url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         ) as client:
-            yield ApiSource(client, _LOCAL, lambda: "")
+            yield ApiSource(client, LOCAL_HINTS, lambda: "")
         return
     store = SqliteStore.open_readonly(settings.data / FILE_STORE)
     try:
@@ -88,13 +91,14 @@ def in_cluster(context: str, name: str) -> Iterator["ApiSource"]:
         raise ClientError(str(e)) from None
 
 
-def _token(settings: Settings) -> str:
+def token_of(settings: Settings) -> str:
     path = settings.data / FILE_TOKEN
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as e:
+        why = getattr(e, "strerror", "") or e
         raise ClientError(
-            f"the token of the app cannot be read from {path}: {e}\n\n"
+            f"the token of the app cannot be read from {path}: {why}\n\n"
             "hint: TELEMOCK_DATA must be the data directory of that app, or hold its token"
         ) from None
 
@@ -192,7 +196,7 @@ class _Hints(NamedTuple):
     refused: str
 
 
-_LOCAL = _Hints(
+LOCAL_HINTS = _Hints(
     "start one with `telemock serve`, or correct --server; without a server the store in "
     "TELEMOCK_DATA is read",
     "TELEMOCK_DATA must be the data directory of that app: its token is used",
@@ -232,6 +236,9 @@ class ApiSource:
         """The profiles that the app gives its sidecars."""
         return _decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
 
+    def post(self, path: str) -> bytes:
+        return self._checked(self._ask(path, {}, "POST")).content
+
     def trouble(self) -> list[str]:
         """What /health says is wrong with the app."""
         found = _decoded(self._checked(self._ask("/health", {})).content, _Health)
@@ -250,9 +257,9 @@ class ApiSource:
         asked = {_PARAMETERS.get(n, n): v for n, v in given.items() if v is not None}
         return self._checked(self._ask(path, asked)).content
 
-    def _ask(self, path: str, parameters: dict[str, Any]) -> httpx.Response:
+    def _ask(self, path: str, parameters: dict[str, Any], method: str = "GET") -> httpx.Response:
         try:
-            return self._client.get(path, params=parameters)
+            return self._client.request(method, path, params=parameters)
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             raise ClientError(
                 f"no app answers at {self._client.base_url}: {self._why() or e}\n\n"

@@ -21,7 +21,7 @@ from app.contract.names import API_GROUP, PORT_APP_TLS
 
 _TIMEOUT_S = 60.0  # a report over many hours takes long
 _TOKEN_S = 600  # lifetime of a token that we request
-_CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _INJECTOR = "-injector"
 
 
@@ -40,7 +40,7 @@ class RemoteRelease(NamedTuple):
 def find(api: KubeApi, name: str = "") -> RemoteRelease:
     """Finds the release in the cluster; `name` chooses among several. Raises RemoteError,
     KubeError."""
-    found = [release for item in api.items(_CONFIGURATIONS) if (release := _release(item))]
+    found = [release for item in api.items(CONFIGURATIONS) if (release := _release(item))]
     if len(found) > 1:
         found = [release for release in found if release.name == name] or found
     if not found:
@@ -78,20 +78,17 @@ def _release(configuration: Object) -> RemoteRelease | None:
 
 
 @contextmanager
-def client(api: KubeApi, release: RemoteRelease) -> Iterator[tuple[httpx.Client, Tunnel]]:
+def client(
+    api: KubeApi, release: RemoteRelease, token_s: int = _TOKEN_S
+) -> Iterator[tuple[httpx.Client, Tunnel]]:
     """Opens a client of the app's API, as the kubeconfig's user. Raises RemoteError, KubeError."""
     host = f"{release.name}.{release.namespace}.svc"
-    try:
-        trust = ssl.create_default_context(cadata=release.ca)
-    except ssl.SSLError as e:
-        raise RemoteError(
-            f"the caBundle of {release.name}{_INJECTOR} is no certificate: {e}\n\n"
-            "hint: kubectl rollout restart the injector, it writes it again"
-        ) from None
-    headers = {"authorization": _authorization(api, release)}
+    headers = {"authorization": _authorization(api, release, token_s)}
     with (
         tunnel(api, release.namespace, *_pod(api, release)) as opened,
-        httpx.HTTPTransport(verify=trust, uds=str(opened.path), trust_env=False) as transport,
+        httpx.HTTPTransport(
+            verify=trust(release), uds=str(opened.path), trust_env=False
+        ) as transport,
         httpx.Client(
             base_url=f"https://{host}:{PORT_APP_TLS}",
             headers=headers,
@@ -133,7 +130,18 @@ def _number(pod: Object, port: int | str) -> int:
     return next((int(p["containerPort"]) for p in named if p.get("name") == port), PORT_APP_TLS)
 
 
-def _authorization(api: KubeApi, release: RemoteRelease) -> str:
+def trust(release: RemoteRelease) -> ssl.SSLContext:
+    """Raises RemoteError."""
+    try:
+        return ssl.create_default_context(cadata=release.ca)
+    except ssl.SSLError as e:
+        raise RemoteError(
+            f"the caBundle of {release.name}{_INJECTOR} is no certificate: {e}\n\n"
+            "hint: kubectl rollout restart the injector, it writes it again"
+        ) from None
+
+
+def _authorization(api: KubeApi, release: RemoteRelease, token_s: int) -> str:
     """The kubeconfig's bearer token. A client certificate cannot be passed on: its user gets a
     short-lived token of the release's reader account, if they may create one."""
     if own := api.authorization():
@@ -141,7 +149,7 @@ def _authorization(api: KubeApi, release: RemoteRelease) -> str:
     account = f"{release.name}-captures-viewer"
     place = path("api", "v1", "namespaces", release.namespace, "serviceaccounts", account, "token")
     try:
-        made = api.request("POST", place, {"spec": {"expirationSeconds": _TOKEN_S}})
+        made = api.request("POST", place, {"spec": {"expirationSeconds": token_s}})
     except KubeError as e:
         why, _, _ = str(e).partition("\n\n")
         raise RemoteError(

@@ -110,6 +110,8 @@ EVENT_INJECTED, EVENT_SKIPPED = "TelemockInjected", "TelemockSkipped"
 
 
 Process = Literal["app", "sidecar", "injector"]
+# Labels whose values are names of a cluster's namespaces, workloads and hosts.
+PRIVATE_LABELS = frozenset({"server.address", "telemock.workload.namespace", "telemock.workload"})
 
 
 class Metric(NamedTuple):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app import environment
+from app.client.page_link import link
 from app.client.running import running_app
 from app.client.source import Source, connect
 from app.contract import names, state
@@ -89,6 +90,8 @@ def demo(
         _raise(_wrong(outcome, records))
         if seen:
             _show_trace(outcome, records, seen)
+        if outcome.running:
+            outcome.page = link(settings, app.url)
         if keep:
             children = [sidecar.child, *([app.child] if app.child else []), hosts]
             outcome.pids = [child.pid for child in children]

@@ -24,6 +24,7 @@ class DemoOutcome(msgspec.Struct, kw_only=True):
     data: str
     api: str
     running: bool  # the API still answers
+    page: str = ""  # a link to the page, which works once
     pids: list[int] = []  # processes that stay up
     trace_id: str = ""  # trace of one answered request, with --otel
     trace: list[str] = []  # its spans, as a tree
@@ -75,3 +76,6 @@ def outcome(found: DemoOutcome) -> None:
         say("           make demo KEEP=1 leaves it up")
     if found.pids:
         say(f"stop it    kill {' '.join(map(str, found.pids))}")
+    if found.page:
+        head("Look at it (the link works once; telemock open makes another)")
+        say(found.page)

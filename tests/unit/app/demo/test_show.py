@@ -24,7 +24,9 @@ def test_everything_is_named_and_nothing_acts_on_the_terminal(capsys):
 
 
 def test_what_stays_up_is_told_with_how_to_ask_and_stop_it(capsys):
-    show.outcome(msgspec.structs.replace(STOPPED, running=True, pids=[11, 12]))
+    page = "http://127.0.0.1:1/login?code=x"
+    show.outcome(msgspec.structs.replace(STOPPED, running=True, pids=[11, 12], page=page))
     out = capsys.readouterr().out
     assert 'curl -H "Authorization: Bearer $(cat .telemock/token)"' in out
     assert "kill 11 12" in out
+    assert out.endswith("\nhttp://127.0.0.1:1/login?code=x\n")

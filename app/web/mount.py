@@ -1,0 +1,17 @@
+"""Adds the page to the app: its views, its files, the way in, and how it refuses.
+
+Called by `app.main`.
+"""
+
+from fastapi import FastAPI
+
+from app.web import assets, captures, entrance, overview
+from app.web.page import PageError, SignIn, refuse
+
+
+def mount(app: FastAPI) -> None:
+    for room in (overview, captures, entrance, assets):
+        app.include_router(room.routes)
+    app.include_router(entrance.api)
+    app.add_exception_handler(PageError, refuse)
+    app.add_exception_handler(SignIn, refuse)

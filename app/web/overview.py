@@ -1,0 +1,196 @@
+"""The first view: what left in a period, in one sentence, then by outcome, product, host and pod.
+
+It reads roll-ups and the inventory only, so that it costs the same at ten million captures.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.common import Run
+from app.api.read import built_for
+from app.contract.instant import instant
+from app.contract.outcomes import OUTCOMES, WORDS, Word, outcome, word_of
+from app.report.build import EndpointLine, Report, WorkloadLine
+from app.runtime import Runtime
+from app.store import Dimension, Scope, TrafficRow
+from app.store.facts import HOUR
+from app.web.chart import Box, Chart, spark, stacked
+from app.web.page import Lists, ask, render
+from app.web.period import PERIODS, Period, period
+
+_BY: tuple[Dimension, ...] = ("profile", "kind", "action", "answered_by", "reason")
+_PODS, _HOSTS = 12, 8  # of the matrix
+_NEWS = 8
+_NOT_REQUESTS = frozenset(("spliced", "tls_rejected", "log"))
+
+routes = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class OutcomeTally:
+    """One word for outcomes: its number, and those behind it that are not plain sailing."""
+
+    word: Word
+    label: str
+    count: int
+    bytes_out: int
+    parts: list[tuple[str, str, int]]  # outcome's id, what it says, count
+
+
+@dataclass(frozen=True)
+class Product:
+    id: str
+    title: str
+    count: int
+    hosts: int
+    pods: int
+    versions: list[str]
+    last_seen: str
+    spark: list[Box]
+    width: int
+
+
+class Matrix(NamedTuple):
+    hosts: list[str]
+    rows: list[tuple[WorkloadLine, list[bool], bool]]
+    more_hosts: int
+    more_pods: int
+
+
+class Overview(NamedTuple):
+    requests: int
+    connections: int
+    senders: int  # products that sent a request
+    hosts: int
+    pods: int
+    tallies: list[OutcomeTally]
+    products: list[Product]
+    chart: Chart
+    report: Report
+    matrix: Matrix
+    news: list[tuple[str, str, str]]
+    more_news: int
+    older: bool  # there is something, but not in this period
+
+
+def gather(
+    runtime: Runtime, namespaces: tuple[str, ...] | None, asked: Period, titles: dict[str, str]
+) -> Overview:
+    scope, store = asked.scope, runtime.store
+    report = built_for(runtime, namespaces, scope)
+    lines = [line for word in WORDS for line in getattr(report, word)]
+    first = scope.since_ns or min((instant(e.first_seen) for e in lines), default=0)
+    last = scope.until_ns or max([time.time_ns(), *(instant(e.last_seen) for e in lines)])
+    hours = asked.hours(first, last)
+    # Sums by the hour know no namespaces: who may read some of them only sees no chart.
+    steps = store.traffic(scope, _BY, hours) if lines and namespaces is None else []
+    counted = [(row.at_ns, word, row.count) for row in steps if (word := _word(row))]
+    chart = stacked(counted, hours * HOUR, list(WORDS), (first, last))
+    news = list(
+        dict.fromkeys(
+            (change.profile, change.version, field.path)
+            for change in report.new_fields
+            for field in change.new
+        )
+    )
+    requests = [line for line in lines if line.kind not in _NOT_REQUESTS]
+    older = not lines and namespaces is None and bool(store.traffic(Scope(), ()))
+    return Overview(
+        requests=sum(line.count for line in requests),
+        connections=sum(e.count for e in lines) - sum(line.count for line in requests),
+        senders=len({line.profile for line in requests} - {""}),
+        hosts=len({line.host for line in requests if line.profile}),
+        pods=len({(w.namespace, w.pod) for w in report.workloads if w.profile}),
+        tallies=_tallies(lines),
+        products=_products(report, lines, steps, titles, chart),
+        chart=chart,
+        report=report,
+        matrix=_matrix(report),
+        news=news[:_NEWS],
+        more_news=len(news) - _NEWS,
+        older=older,
+    )
+
+
+def _word(row: TrafficRow) -> str:
+    _, kind, action, answered_by, reason = map(str, row.by)
+    id = outcome(kind, action, answered_by, reason)
+    return word_of(id) if id else ""
+
+
+def _tallies(lines: Sequence[EndpointLine]) -> list[OutcomeTally]:
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts[line.outcome] += line.count
+    return [
+        OutcomeTally(
+            word,
+            label,
+            sum(n for id, n in counts.items() if word_of(id) == word),
+            sum(line.bytes_out for line in lines if word_of(line.outcome) == word),
+            [(id, of.says, counts[id]) for id, of in OUTCOMES.items()
+             if of.word == word and counts[id]],
+        )
+        for word, label in WORDS.items()
+    ]  # fmt: skip
+
+
+def _products(
+    report: Report,
+    lines: Sequence[EndpointLine],
+    rows: Sequence[TrafficRow],
+    titles: dict[str, str],
+    chart: Chart,
+) -> list[Product]:
+    steps = [bar.at_ns for bar in chart.bars]
+    found = []
+    for id in sorted({line.profile for line in lines} - {""}):
+        mine = [line for line in lines if line.profile == id]
+        at: Counter[int] = Counter()
+        for row in rows:
+            if row.by[0] == id:
+                at[row.at_ns] += row.count
+        found.append(
+            Product(
+                id=id,
+                title=titles.get(id, id),
+                count=sum(line.count for line in mine),
+                hosts=len({line.host for line in mine}),
+                pods=sum(1 for w in report.workloads if w.profile == id),
+                versions=[v.version for v in report.versions if v.profile == id and v.version],
+                last_seen=max(line.last_seen for line in mine),
+                spark=spark(at, steps),
+                width=4 * len(steps),
+            )
+        )
+    return found
+
+
+def _matrix(report: Report) -> Matrix:
+    """Lists who was seen at which host; a pod that only tried counts too. A pod whose records are
+    missing in part is told apart: an empty cell proves nothing there."""
+    workloads = [w for w in report.workloads if w.profile]
+    reach: Counter[str] = Counter()
+    for one in workloads:
+        reach.update(one.hosts)
+    hosts = [host for host, _ in reach.most_common(_HOSTS)]
+    unsure = {(m.namespace, m.pod) for m in report.missing}
+    top = sorted(workloads, key=lambda w: -w.count)[:_PODS]
+    rows = [(w, [host in w.hosts for host in hosts], (w.namespace, w.pod) in unsure) for w in top]
+    return Matrix(hosts, rows, len(reach) - len(hosts), len(workloads) - len(top))
+
+
+@routes.get("/")
+async def overview(
+    request: Request, visitor: Lists, runtime: Run, since: str = "", until: str = ""
+) -> Response:
+    asked = period(since, until)
+    titles = {p.id: p.title for p in runtime.rules.profiles}
+    await runtime.note_presence()
+    found = await ask(lambda: gather(runtime, visitor.namespaces, asked, titles))
+    return render(request, "overview.html", visitor, found=found, period=asked, periods=PERIODS)

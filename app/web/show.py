@@ -1,0 +1,74 @@
+"""Numbers, times and captured text for the templates, as filters."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+
+from app.contract.instant import iso
+from app.escape import paragraphs, plain
+from app.store import Term, filter
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def href(path: str, **given: str | None) -> str:
+    """An address of ours with those parameters that have a value."""
+    asked = {name: value for name, value in given.items() if value}
+    return f"{path}?{urlencode(asked)}" if asked else path
+
+
+def seek(words: str, **terms: str) -> str:
+    """The address of the captures that fit the words of a filter, and these terms."""
+    more = [filter.word(Term(name, ":", (value,))) for name, value in terms.items() if value]
+    return href("/captures", q=" ".join([*([words] if words else []), *more]))
+
+
+def number(value: int) -> str:
+    """12431 as 12,431."""
+    return f"{value:,}"
+
+
+def size(value: float) -> str:
+    """Bytes in the unit that leaves one to four digits."""
+    unit = 0
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        value /= 1024
+        unit += 1
+    return (
+        f"{value:.0f} {_UNITS[unit]}"
+        if unit == 0 or value >= 100
+        else f"{value:.1f} {_UNITS[unit]}"
+    )
+
+
+def moment(value: int | str) -> Markup:
+    """A time in UTC, as people read it; the exact one is in the element's `datetime`."""
+    exact = iso(value) if isinstance(value, int) else value
+    return Markup('<time datetime="{}">{}</time>').format(exact, exact[:19].replace("T", " "))
+
+
+def share(part: float, whole: float) -> str:
+    """A percentage that says 0 % only of nothing and 100 % only of all."""
+    if not whole or not part:
+        return "0 %"
+    found = 100 * part / whole
+    if part < whole:
+        return "under 1 %" if found < 1 else f"{min(99, found):.0f} %"
+    return "100 %"
+
+
+def lines(value: str) -> str:
+    """Text of several lines; nothing in it acts."""
+    return paragraphs(value)
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+FILTERS: Mapping[str, Any] = {
+    "one": plain, "lines": lines, "number": number, "size": size, "moment": moment,
+    "plural": plural,
+}  # fmt: skip

@@ -1,0 +1,103 @@
+import re
+import time
+from html import unescape
+
+import httpx
+
+from app.contract.account import Account
+from app.store import Told
+from tests.records import BOOT, exchange, incoming
+from tests.serving import Served
+from tests.unit.app.web.conftest import bounded, sign_in
+
+
+def said(text: str) -> str:
+    """The lead sentence, as it is read."""
+    lead = re.search(r'<p class="lead">(.*?)</p>', text, re.DOTALL)
+    assert lead
+    return " ".join(re.sub(r"<[^>]+>", "", lead[1]).split())
+
+
+def test_one_sentence_first(visitor: httpx.Client) -> None:
+    assert said(visitor.get("/").text) == (
+        "1 product sent 8 requests to 2 hosts (last 24 hours). 3 workloads were seen. "
+        "1 field is new in a newer version."
+    )
+
+
+def test_what_became_of_it(visitor: httpx.Client) -> None:
+    text = visitor.get("/").text
+    tallies = re.findall(r'</i>([^<]+)</span> <span class="big">([\d,]+)<', text)
+    assert tallies == [
+        ("Answered here", "5"), ("Delivered to the vendor", "1"),
+        ("Passed through untouched", "1"), ("Refused", "1"), ("Failed", "2"),
+    ]  # fmt: skip
+    assert "the client did not accept the sidecar&#39;s certificate, and sent nothing" in text
+
+
+def test_the_verdict_on_coverage_is_the_reports(visitor: httpx.Client, filled: Served) -> None:
+    text = unescape(visitor.get("/").text)
+    verdict = filled.client.get("/api/v1/report?since=24h").json()["coverage"]
+    assert not verdict["complete"]
+    assert "Coverage is not complete" in text
+    assert verdict["how"] in text
+    for gap in verdict["gaps"]:
+        assert gap["says"] in text
+
+
+def test_who_may_read_a_namespace_sees_that_one(filled: Served) -> None:
+    bounded(filled, "edge")
+    filled.runtime.store.write(incoming(exchange(40, namespace="edge", time_ns=time.time_ns())))
+    with sign_in(filled) as client:
+        text = client.get("/").text
+        assert said(text).startswith("1 product sent 1 request to 1 host")
+        assert "leader-0" in text and "logs/leader-0" not in text
+        assert "worker-1" not in text
+        listed = client.get("/captures").text
+        assert listed.count("<tr data-id=") == 1
+        assert "Counts are for those who may read all captures." in listed
+        assert client.get(f"/captures/{BOOT}-40").status_code == 200
+        assert client.get(f"/captures/{BOOT}-6").status_code == 404
+        assert client.get(f"/captures/{BOOT}-6.har").status_code == 404
+        assert "no longer stored" in client.get(f"/captures?open={BOOT}-6").text
+        assert client.get("/captures?q=namespace:logs").text.count("<tr data-id=") == 0
+
+
+def test_numbers_lead_to_the_captures_behind_them(visitor: httpx.Client) -> None:
+    text = visitor.get("/").text
+    links = re.findall(r'href="(/captures\?q=[^"]+)"><span class="what">.*?"big">([\d,]+)<', text)
+    assert len(links) == 5
+    for link, number in links:
+        rows = visitor.get(link.replace("&amp;", "&")).text.count("<tr data-id=")
+        assert rows == int(number)
+
+
+def test_missing_records_are_said_and_leave_cells_open(filled: Served) -> None:
+    account = Account(boot=BOOT, numbered=30, lost={}, ended=False)
+    filled.runtime.store.write(incoming(exchange(30)), [Told(account, "logs", "leader-0")])
+    with sign_in(filled) as client:
+        text = client.get("/?since=all").text
+    assert "Coverage is not complete" in text
+    assert "not known: records of it are missing" in text.split("<tbody>")[-1]
+
+
+def test_a_period_without_captures_says_where_they_are(filled: Served) -> None:
+    with sign_in(filled) as client:
+        text = client.get("/?since=2020-01-01&until=2020-01-02").text
+    assert "Nothing was recorded in this period" in text
+    assert "/?since=all" in text
+
+
+def test_the_first_visit_says_what_to_do(newcomer: httpx.Client) -> None:
+    text = newcomer.get("/").text
+    assert "Nothing was ever recorded here" in text
+    assert "telemock run -- COMMAND" in text
+
+
+def test_the_first_view_is_light(visitor: httpx.Client) -> None:
+    """Everything that a browser fetches for it, as it is transferred."""
+    page = visitor.get("/", headers={"accept-encoding": "identity"})
+    size = len(page.content)
+    for url in set(re.findall(r'"(/assets/[^"]+)"', page.text)):
+        size += int(visitor.get(url).headers["content-length"])
+    assert size < 150 << 10
