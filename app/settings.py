@@ -171,8 +171,8 @@ SETTINGS = (
     Setting(
         dummies.SETTING, dummies.DEFAULT, dummies.parse,
         "Ranges that `telemock inject` takes addresses for telemetry hosts from, as networks, "
-        "comma separated: the first one of IPv4 and the first one of IPv6 that nothing of the pod's "
-        "specification lies in.",
+        "comma separated: the first one of IPv4 and the first one of IPv6 that nothing of the "
+        "pod's specification lies in.",
     ),
     Setting(
         "TELEMOCK_SERVER", "", server,

@@ -95,6 +95,7 @@ def run(
             environ["TELEMOCK_MODE"] = mode
         if route is not None:
             environ |= route.settings
+            stack.callback(route.end)
         stdout = sys.stderr.fileno() if verbose else subprocess.DEVNULL
         sidecar = _sidecar(settings, app, environ, stdout)
         stack.callback(sidecar.child.stop)
@@ -186,7 +187,6 @@ class Watch:
         if self._route is None:
             return (self._around.stop() if self._around else Counter()), None
         if self._interception is None:  # the command could not be started
-            self._route.end()
             return Counter(), 0
         self._interception.stop()
         return self._interception.passed, self._interception.brought
