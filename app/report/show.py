@@ -39,7 +39,12 @@ def markdown(report: Report) -> str:
     return "\n".join([head, *map(_profile, report.profiles), *sections, *_end(report)])
 
 
-class _Section(NamedTuple):
+def sections(report: Report) -> list["Section"]:
+    """All tables of the report, for the page."""
+    return [*_sections(report), *_details(report)]
+
+
+class Section(NamedTuple):
     title: str
     head: str  # comma separated
     rows: Sequence[Sequence[object]]
@@ -55,13 +60,13 @@ def _coverage(report: Report) -> Iterator[str]:
         yield f"not looked at: {limit}"
 
 
-def _sections(report: Report) -> Iterator[_Section]:
+def _sections(report: Report) -> Iterator[Section]:
     if report.count:
-        yield _Section("What became of it", "what,count,bytes,that is", list(_words(report)))
+        yield Section("What became of it", "what,count,bytes,that is", list(_words(report)))
     empty = "Nothing was recorded." if not report.count else ""
-    yield _Section(WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty)
-    yield _Section(WORDS["delivered"], _TRAFFIC, _traffic(report.delivered))
-    yield _Section(
+    yield Section(WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty)
+    yield Section(WORDS["delivered"], _TRAFFIC, _traffic(report.delivered))
+    yield Section(
         WORDS["passed"],
         "host,endpoint,count,bytes out,bytes in,what became of it,last seen",
         [
@@ -71,9 +76,9 @@ def _sections(report: Report) -> Iterator[_Section]:
         ],
         "Nothing was passed through.",
     )  # fmt: skip
-    yield _Section(WORDS["refused"], _WHY, _reasons(report.refused))
-    yield _Section(WORDS["failed"], _WHY, _reasons(report.failed))
-    yield _Section(
+    yield Section(WORDS["refused"], _WHY, _reasons(report.refused))
+    yield Section(WORDS["failed"], _WHY, _reasons(report.failed))
+    yield Section(
         "Modes in force",
         "mode,connections come by,sidecars,first seen,last seen",
         [
@@ -81,7 +86,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for m in report.modes
         ],
     )
-    yield _Section(
+    yield Section(
         "Versions",
         "profile,version,count,first seen,last seen",
         [
@@ -89,7 +94,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for v in report.versions
         ],
     )
-    yield _Section(
+    yield Section(
         "Fields that a newer version added or left out",
         "profile,endpoint,version,before,change,field,type,shape,in",
         [
@@ -101,7 +106,7 @@ def _sections(report: Report) -> Iterator[_Section]:
         ],
         "No difference between versions was seen.",
     )  # fmt: skip
-    yield _Section(
+    yield Section(
         "Fields that were masked, or kept by the profile's word",
         "profile,endpoint,field,how,requests,why",
         [
@@ -109,7 +114,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for m in report.masked
         ],
     )
-    yield _Section(
+    yield Section(
         "What was not kept whole",
         "host,endpoint,part,records,why",
         [
@@ -117,7 +122,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for w in report.withheld
         ],
     )
-    yield _Section(
+    yield Section(
         "Who sent it",
         "namespace,pod,node,profile,versions,count,bytes,last seen",
         [
@@ -126,7 +131,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for w in report.workloads
         ],
     )  # fmt: skip
-    yield _Section(
+    yield Section(
         "Records by pod or process: made = stored + on their way + waiting + lost",
         "who,watched from,until,made,stored,on their way,waiting,lost,why",
         [
@@ -145,12 +150,12 @@ def _sections(report: Report) -> Iterator[_Section]:
             for lost in (sum(w.lost.values()),)
         ],
     )
-    yield _Section(
+    yield Section(
         "Times without a sidecar",
         "who,from,until",
         [(w.who, a.since, a.until or "-") for w in report.ledger for a in w.away],
     )
-    yield _Section(
+    yield Section(
         "Records missing, or still on their way",
         "namespace,pod,boot,stored,missing,why,last seen",
         [
@@ -158,16 +163,16 @@ def _sections(report: Report) -> Iterator[_Section]:
             for m in report.missing
         ],
     )
-    yield _Section(
+    yield Section(
         "Records dropped",
         "count,why",
         [(n, REASONS.get(reason, reason)) for reason, n in report.dropped.items()],
     )
 
 
-def _details(report: Report) -> Iterator[_Section]:
+def _details(report: Report) -> Iterator[Section]:
     """Yields the sections that only the final report has."""
-    yield _Section(
+    yield Section(
         "Requests and connections by pod or process",
         "who,host,count,what became of it",
         [
@@ -241,7 +246,7 @@ def _statuses(endpoint: EndpointLine) -> list[tuple[str, str]]:
 
 
 def _rendered(
-    sections: Iterable[_Section],
+    sections: Iterable[Section],
     table: Callable[[Sequence[str], Iterable[Sequence[object]]], str],
     title: str,
     bullet: str,
