@@ -108,10 +108,15 @@ class Policy(SecurityBase):
 
 
 def token(directory: Path) -> str:
-    """Returns the token in `directory`, made when there is none. Raises OSError."""
-    return (
-        _secret(directory / FILE_TOKEN, secrets.token_urlsafe(32).encode()).decode("ascii").strip()
-    )
+    """Returns the token in `directory`, made when there is none.
+
+    Raises OSError, and ValueError when the file holds something else.
+    """
+    path = directory / FILE_TOKEN
+    found = _secret(path, secrets.token_urlsafe(32).encode()).strip()
+    if not found.isascii() or not found.decode("ascii").isprintable():
+        raise ValueError(f"{path} holds no token\n\nhint: remove it: a new one is made")
+    return found.decode("ascii")
 
 
 def mask_key(directory: Path) -> bytes:

@@ -57,8 +57,17 @@ TABLE = (
         "program does. `run` gives the program a copy with ours added.",
     ),
     Variables(
+        "SSLKEYLOGFILE", False,
+        "Where Python writes the keys of TLS connections: of ours only those to a Kubernetes API "
+        "server, an app in a cluster, or a `--server https://…`.",
+    ),
+    Variables(
         "NO_COLOR FORCE_COLOR TERM COLUMNS LINES", False,
         "Colours and width of what is printed on a terminal.",
+    ),
+    Variables(
+        "DISPLAY WAYLAND_DISPLAY SSH_CONNECTION BROWSER", False,
+        "Whether, and in which browser, `open` opens the page.",
     ),
     Variables(
         "PATH TMPDIR TZ USER LOGNAME LANG LANGUAGE LC_*", True,

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,7 @@ _PRUNE_S = 60.0  # between two runs of retention
 _BATCHES = 4  # batches that are decoded at a time
 _GAUGES_S = 10.0  # between two updates of exported gauges, at most
 _EXPORT_S = 5.0  # time for the OTLP endpoint at shutdown
+_TRIALS = 8
 _READY_S = 2.0  # time for the store to answer /ready
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class Runtime:
         self.metrics = metrics
         self.boot = boot
         self.sidecars = Sidecars()
+        self.trials: deque[bytes] = deque(maxlen=_TRIALS)  # records of `helm test`
         self.account = ledger.Outstanding(0, 0, {})
         self.started = time.monotonic()
         self._began_ns = time.time_ns()
@@ -91,6 +94,12 @@ class Runtime:
         self.release: Release | None = None  # in a cluster
         self._bundles: dict[bool, tuple[RuleSet, bytes]] = {}
         self._read = RepeatedLines(lambda line: digest(line, self.decoders, self.masker))
+
+    def is_trial(self, pod: auth.Pod | None) -> bool:
+        """True for the pod of `helm test`, by its token."""
+        settings = self.settings
+        ours = settings.pod_namespace, f"{settings.fullname}-test"
+        return settings.cluster and pod is not None and pod[:2] == ours
 
     @property
     def rules(self) -> RuleSet:

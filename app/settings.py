@@ -34,6 +34,8 @@ from app.contract.settings import (
 TRACE_ID = "{trace_id}"  # in TELEMOCK_TRACE_URL
 CLUSTER = "cluster"  # value of a server: the app in the kubeconfig's cluster
 
+SERVER_WANTED = "an http:// or https:// URL, cluster, or cluster:CONTEXT"
+
 _LOGS_LEAST = 1 << 20
 
 
@@ -75,8 +77,12 @@ def _trace_url(value: str) -> str:
     return value
 
 
-def _server(value: str) -> str:
+def server(value: str) -> str:
+    """Checks a value of TELEMOCK_SERVER or --server."""
     if value.startswith(("http://", "https://")):
+        parts = urlsplit(value)
+        if not parts.hostname or parts.port == 0:
+            raise ValueError
         return value.rstrip("/")
     if value and value != CLUSTER and not value.startswith(f"{CLUSTER}:"):
         raise ValueError
@@ -169,11 +175,11 @@ SETTINGS = (
         "one of IPv6 that nothing of the machine, or of the pod's specification, lies in.",
     ),
     Setting(
-        "TELEMOCK_SERVER", "", _server,
+        "TELEMOCK_SERVER", "", server,
         "URL of the app that the command line asks; cluster or cluster:CONTEXT asks the one in the "
         "kubeconfig's cluster; empty finds the one that runs on TELEMOCK_DATA, or reads the store "
         "there.",
-        "an http:// or https:// URL, cluster, or cluster:CONTEXT",
+        SERVER_WANTED,
     ),
     Setting(
         "TELEMOCK_CLUSTER", "0", flag,
@@ -195,6 +201,12 @@ SETTINGS = (
         "Link to a trace in Jaeger or Grafana, with {trace_id} where its id stands, such as "
         "https://jaeger.example/trace/{trace_id}: captures then carry theirs as trace_url.",
         "an http:// or https:// URL with {trace_id} in it",
+    ),
+    Setting(
+        "TELEMOCK_METRICS_NAMES", "0", flag,
+        "1 shows metrics with names of namespaces, workloads and hosts to all who ask for /metrics "
+        "in a cluster; else they need TLS, and a token that may read captures.",
+        "1 or 0",
     ),
     HEALTH_HOSTS,
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
@@ -235,6 +247,7 @@ class Settings:
     fullname: str
     tls_secret: str
     trace_url: str
+    metrics_names: bool
     health_hosts: frozenset[str]
     pod_namespace: str
     pod_name: str

@@ -5,19 +5,46 @@ Called by `app.run.command`.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
+from app.contract.files import write_whole
 
-ADDED = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")  # add certificates to the runtime's own list
-REPLACED = (  # files that take the place of a trust list
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "AWS_CA_BUNDLE",
-    "PIP_CERT",
-    "CARGO_HTTP_CAINFO",
+
+class Variable(NamedTuple):
+    """`adds`: its certificates are taken besides the runtime's own list, not in their place."""
+
+    name: str
+    adds: bool
+    taken_by: str
+
+
+VARIABLES = (
+    Variable("NODE_EXTRA_CA_CERTS", True, "Node.js, npm, Electron"),
+    Variable("DENO_CERT", True, "Deno"),
+    Variable("SSL_CERT_FILE", False, "OpenSSL's default: Python's ssl, Ruby, PHP's streams, Perl; "
+             "Go; Rust (rustls-native-certs, native-tls)"),
+    Variable("REQUESTS_CA_BUNDLE", False, "Python's requests"),
+    Variable("CURL_CA_BUNDLE", False, "curl; Python's requests"),
+    Variable("GIT_SSL_CAINFO", False, "git"),
+    Variable("AWS_CA_BUNDLE", False, "AWS's command line and SDKs"),
+    Variable("PIP_CERT", False, "pip"),
+    Variable("CARGO_HTTP_CAINFO", False, "cargo"),
+    Variable("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", False, "gRPC for C++, Python, Ruby, PHP"),
+    Variable("PERL_LWP_SSL_CA_FILE", False, "Perl's LWP"),
+    Variable("CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", False, "gcloud"),
+)  # fmt: skip
+ADDED = tuple(row.name for row in VARIABLES if row.adds)
+REPLACED = tuple(row.name for row in VARIABLES if not row.adds)
+JAVA = "JAVA_TOOL_OPTIONS"
+# Lists of this machine that a run's command sees with our certificate in them, where it has an
+# /etc/hosts of its own: for those who ask no variable.
+SYSTEM_LISTS = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, Red Hat
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+    "/etc/ssl/cert.pem",  # Alpine
 )
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 ALL_PROXIES = (*PROXIES, "ALL_PROXY", "all_proxy")
@@ -44,7 +71,8 @@ def trusting(environ: Mapping[str, str], ca: Path) -> tuple[dict[str, str], list
             told.append(f"{name} names {theirs}, which cannot be read ({e.strerror}): now {ours}")
             continue
         merged = ca / f"merged-{hashlib.sha256(theirs.encode()).hexdigest()[:12]}.pem"
-        merged.write_bytes(pem.rstrip() + b"\n" + (ca / names.FILE_CA_CERT).read_bytes())
+        ours_too = (ca / names.FILE_CA_CERT).read_bytes()
+        write_whole(merged, [pem.rstrip(), b"\n", ours_too])
         found[name] = str(merged.absolute())
         kept.setdefault(theirs, []).append(name)
     for theirs, variables in kept.items():
@@ -76,3 +104,20 @@ def proxied(
     elif not given:
         found |= {"NO_PROXY": NO_PROXY, "no_proxy": NO_PROXY}
     return found, told
+
+
+def table() -> list[tuple[str, str, str]]:
+    """How runtimes take the certificate: the variable, the file that it names, and who reads it."""
+    rows = [
+        (row.name, names.FILE_CA_CERT if row.adds else names.FILE_BUNDLE, row.taken_by)
+        for row in VARIABLES
+    ]
+    rows.append((JAVA, names.FILE_JAVA, "Java, as -Djavax.net.ssl.trustStore"))
+    return rows
+
+
+def markdown() -> str:
+    """The table for the documentation."""
+    lines = ["| Variable | File | Read by |", "|---|---|---|"]
+    lines += [f"| `{name}` | `{file}` | {who} |" for name, file, who in table()]
+    return "\n".join(lines) + "\n"

@@ -6,10 +6,12 @@ Every port serves them, beside those below `/api/v1`.
 import time
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
+from app.auth import Policy
 from app.otel.metrics import CONTENT_TYPE
+from app.runtime import Runtime
 from app.version import VERSION
 
 health = APIRouter(tags=["health"])
@@ -51,13 +53,26 @@ async def ready(response: Response, runtime: Run) -> dict[str, Any]:
 
 @health.get(
     "/metrics",
-    summary="Prometheus text",
+    summary="Prometheus text; in a cluster names of namespaces, workloads and hosts only over TLS, "
+    "with a token that may read captures",
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     response_class=Response,
 )
-async def metrics(runtime: Run) -> Response:
+async def metrics(request: Request, runtime: Run) -> Response:
     await runtime.measure()
-    return Response(runtime.metrics.render(), media_type=CONTENT_TYPE)
+    names = await may_see_names(request, runtime)
+    return Response(runtime.metrics.render(names=names), media_type=CONTENT_TYPE)
+
+
+async def may_see_names(request: Request, runtime: Runtime) -> bool:
+    """True for whom may read captures, in a cluster; a wrong token is refused. Raises Denied."""
+    settings = runtime.settings
+    if not settings.cluster or settings.metrics_names:
+        return True
+    if request.url.scheme != "https" or "authorization" not in request.headers:
+        return False
+    await Policy("get")(request)
+    return True
 
 
 def _status(parts: dict[str, Any]) -> str:

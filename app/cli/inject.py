@@ -7,12 +7,11 @@ from urllib.parse import urlsplit
 
 import typer
 
+from app.cli.ending import Failure
 from app.contract.actions import ReadyMode
 from app.contract.names import PORT_APP
 from app.escape import paragraphs
 from app.version import VERSION
-
-FAILED = 1
 
 _NO_CA = (
     "without --api-ca the sidecars send what they record to {app_url} itself; a release in the "
@@ -65,7 +64,7 @@ def inject(
 
     Every Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob and Pod gets one, unless its
     pods have the label telemock.io/inject=disabled. Other documents stay as they are. It also
-    serves as a post-renderer of Helm 3: --post-renderer telemock --post-renderer-args inject,-f,-.
+    serves as a post-renderer of Helm 3 and 4: docs/operations/install.md says how.
 
     Example: telemock inject -f app.yaml --api-ca ca.pem | kubectl apply -f -
     """
@@ -108,8 +107,7 @@ def inject(
             ),
         )
     except ManifestError as e:
-        typer.echo(paragraphs(f"error: {e}"), err=True)
-        raise typer.Exit(FAILED) from None
+        raise Failure(str(e)) from None
     typer.echo(text, nl=False)
     for outcome in outcomes:
         typer.echo(paragraphs("\n".join(outcome.lines)), err=True)

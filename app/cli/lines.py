@@ -1,6 +1,5 @@
 """Prints captures on a terminal or to a file, one a line, for `telemock captures …`."""
 
-import contextlib
 import sys
 import time
 from collections import deque
@@ -11,9 +10,9 @@ from typing import Literal
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.cli.ending import Failure
+from app.cli.progress import counted
 from app.client.source import Source, captures, connect, is_asked
 from app.contract import record
 from app.contract.files import write_whole
@@ -21,13 +20,15 @@ from app.contract.instant import iso
 from app.escape import json_text, plain
 from app.report.decoded import decoded
 from app.report.export import BINARY, FORMATS, table
+from app.report.tables import LONGEST, Grid
 from app.settings import load
-from app.store import CaptureQuery
+from app.store import CaptureQuery, short_id
 
-NO_MATCH = 1
 _POLL_S = 1.0
-_HEAD = ("TIME", "ACTION", "STATUS", "VERSION", "WORKLOAD", "ID", "REQUEST")
-_LINE = "{:<24}  {:<8}  {:<6}  {:<18}  {:<22}  {:<37}  {}"
+# The columns and their widths; the last one takes what room there is.
+_COLUMNS = {
+    "TIME": 20, "ACTION": 8, "STATUS": 6, "VERSION": 15, "WORKLOAD": 22, "ID": 13, "REQUEST": 400,
+}  # fmt: skip
 _REMEMBERED = 10_000  # ids of captures that `tail` has printed, to deduplicate
 
 
@@ -48,17 +49,14 @@ def show(id: str, server: str) -> None:
     with connect(load(), server) as source:
         found = source.capture(id)
     if found is None:
-        typer.echo(
-            f"error: there is no capture {plain(id)!r}\n\n"
-            "hint: `telemock captures list` prints the ids",
-            err=True,
+        raise Failure(
+            f"there is no capture {plain(id)!r}\n\nhint: `telemock captures list` prints the ids"
         )
-        raise typer.Exit(NO_MATCH)
     typer.echo(json_text(msgspec.json.format(decoded(found), indent=2)))
 
 
 def tail(query: CaptureQuery, lines: int, *, follow: bool, as_json: bool, server: str) -> None:
-    with connect(load(), server) as source, contextlib.suppress(KeyboardInterrupt):
+    with connect(load(), server) as source:
         _print(_following(source, query, lines, follow), as_json=as_json)
 
 
@@ -109,40 +107,38 @@ def export(
     with connect(load(), server) as source:
         lines = captures(source, query)
         if output is None:
-            for piece in to_file(lines):
+            shown = lines if sys.stdout.isatty() else counted(lines, "writing captures")
+            for piece in to_file(shown):
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
         else:
-            with _progress() as progress:
-                counted = progress.track(lines, description=f"writing {plain(str(output))}")
-                write_whole(output, to_file(counted), 0o600)
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+            pieces = to_file(counted(lines, f"writing {plain(str(output))}"))
+            write_whole(output, pieces, 0o600)
 
 
 def _print(lines: Iterable[bytes], *, as_json: bool) -> None:
-    if not as_json:
-        typer.echo(_LINE.format(*_HEAD))
+    if as_json:
+        for line in lines:
+            typer.echo(json_text(line))
+        return
+    grid = Grid([*_COLUMNS], [*_COLUMNS.values()], sys.stdout)
+    typer.echo(grid.head + grid.note, nl=False)
     for line in lines:
-        typer.echo(json_text(line) if as_json else _row(line))
+        typer.echo(grid.row([plain(cell, LONGEST) for cell in _cells(line)]), nl=False)
 
 
-def _row(line: bytes) -> str:
+def _cells(line: bytes) -> tuple[str, ...]:
     found = record.decode(line)
     by = found.workload
-    cells = (
-        iso(found.time_ns, 3),
+    return (
+        iso(found.time_ns),
         found.action or "-",
         str(found.response.status) if found.response else "-",
         found.product_version or "-",
-        f"{by.namespace}/{by.pod}".strip("/") or (found.client.address if found.client else "-"),
-        found.id,
+        f"{by.namespace}/{by.pod}".strip("/") or found.sent_by or "-",
+        short_id(found.id),
         _what(found),
     )
-    return _LINE.format(*map(plain, cells)).rstrip()
 
 
 def _what(found: record.CaptureRecord) -> str:

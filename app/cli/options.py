@@ -26,6 +26,15 @@ def _status(text: str) -> str:
     return text.lower()
 
 
+def _server(text: str) -> str:
+    from app.settings import SERVER_WANTED, server
+
+    try:
+        return server(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not {SERVER_WANTED}") from None
+
+
 def _within(namespace: str, workload: str | None) -> str:
     if workload and "/" in workload:
         raise typer.BadParameter("--namespace beside --workload NAMESPACE/POD: give one of them")
@@ -36,6 +45,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Server = Annotated[
     str,
     typer.Option(
+        parser=_server,
         metavar="URL|cluster[:CONTEXT]",
         help="Ask this app instead of the one of TELEMOCK_DATA; cluster: the kubeconfig's.",
     ),

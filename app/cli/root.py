@@ -1,27 +1,31 @@
-"""The commands of `telemock`; errors become sentences and exit codes here.
+"""The commands of `telemock`.
 
 Commands import what they need when they run, so that `telemock --help` is quick.
 """
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from functools import cache
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from app.cli import captures, rules
+from app.cli.ca import ca
+from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.inject import inject
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
 
-FAILED, USAGE, UNREACHABLE = 1, 2, 3
+_CODES = "; ".join(f"{code} {what}" for code, what in EXIT_CODES)
+_RUNS_CODES = ", ".join(f"{code} ({what})" for code, what in RUN_CODES)
 
 cli = typer.Typer(
-    help="Know, prove and answer what a vendor's pods send home.",
-    epilog="Exit codes: 0 done; 1 failed, or nothing matched; 2 wrong usage or setting; 3 the app "
-    "or the store cannot be reached. `run` exits as its command does.",
+    epilog=f"Exit codes: {_CODES}. `run` exits as its command does, or with {_RUNS_CODES}.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -30,9 +34,26 @@ cli = typer.Typer(
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
+cli.command()(ca)
 cli.command()(status)
 cli.command("open")(open_page)
 cli.command()(restart)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@cli.callback()
+def telemock(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Know, prove and answer what a vendor's pods send home."""
 
 
 @cli.command()
@@ -58,7 +79,9 @@ def demo(
 
 @cli.command(context_settings={"allow_interspersed_args": False})
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND [ARGUMENT]…")],
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND", help="With its arguments, best behind --.")
+    ],
     mode: Annotated[
         Mode | None,
         typer.Option(help=f"In place of mock; {', '.join(LACKING)} is not available yet."),
@@ -96,24 +119,20 @@ def run(
 
     Example: telemock run --mode observe -- curl -s https://cdn.cribl.io/telemetry/
     """
-    from app.run.command import RunError
     from app.run.command import run as run_command
     from app.settings import load
 
-    try:
-        code = run_command(
-            command,
-            load(),
-            mode=mode,
-            profiles=profile or (),
-            as_json=as_json,
-            redirect=transparent,
-            verbose=verbose,
-            discover=discover,
-            wait=wait,
-        )
-    except RunError as e:
-        _fail(e, FAILED)
+    code = run_command(
+        command,
+        load(),
+        mode=mode,
+        profiles=profile or (),
+        as_json=as_json,
+        redirect=transparent,
+        verbose=verbose,
+        discover=discover,
+        wait=wait,
+    )
     raise typer.Exit(code)
 
 
@@ -181,13 +200,14 @@ def report(
 
     Example: telemock report --since 7d
     """
+    from app.cli.progress import waiting
     from app.client.source import connect
     from app.escape import as_json as json_of
     from app.report.show import text
     from app.settings import load
     from app.store import Scope
 
-    with connect(load(), server) as source:
+    with connect(load(), server) as source, waiting("reading what was recorded"):
         found = source.report(Scope(since_ns=since, until_ns=until, profile=profile))
     typer.echo(json_of(found) if as_json else text(found), nl=as_json)
 
@@ -204,13 +224,14 @@ def fields(
 
     Example: telemock fields --profile cribl --json
     """
+    from app.cli.progress import waiting
     from app.client.source import connect
     from app.escape import as_json as json_of
     from app.report.tables import text_table
     from app.settings import load
     from app.store import Scope
 
-    with connect(load(), server) as source:
+    with connect(load(), server) as source, waiting("reading the fields"):
         rows = source.fields(Scope(since_ns=since, until_ns=until, profile=profile))
     if as_json:
         for row in rows:
@@ -243,39 +264,7 @@ def version() -> None:
     typer.echo(f"telemock {VERSION}")
 
 
-def main() -> None:
-    try:
-        cli()
-    except OSError as e:
-        _fail(f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}", FAILED)
-    except Exception as e:
-        if code := _exit_code(e):
-            _fail(e, code)
-        raise
-
-
-def _exit_code(error: Exception) -> int | None:
-    """The exit code of an expected error; None for a bug, which ends with its traceback."""
-    from app.client.source import ClientError
-    from app.cluster.kube import KubeError
-    from app.contract.settings import SettingError
-    from app.profiles import ProfileError
-    from app.report.extras import MissingPackageError
-    from app.run.processes import LocalError
-    from app.store import QueryError, StoreError
-
-    match error:
-        case ClientError() | StoreError() | KubeError():
-            return UNREACHABLE
-        case SettingError() | QueryError():
-            return USAGE
-        case ProfileError() | LocalError() | MissingPackageError():
-            return FAILED
-    return None
-
-
-def _fail(error: Exception | str, code: int) -> NoReturn:
-    from app.escape import paragraphs
-
-    typer.echo(paragraphs(f"error: {error}"), err=True)
-    sys.exit(code)
+@cache
+def command() -> Any:
+    """All of it, as Typer's own object."""
+    return get_command(cli)

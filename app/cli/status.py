@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from app.cli.ending import Failure
 from app.cli.options import AsJson
 from app.escape import as_json as json_of
 from app.escape import paragraphs, plain
 from app.report.tables import text_table
 
 if TYPE_CHECKING:
+    from app.client.source import ApiSource
     from app.cluster.kube import KubeApi
+    from app.contract.rules import RuleSet
     from app.inject.gather import OptedIn
     from app.inject.status import AppView, PodStatus
 
@@ -53,11 +56,12 @@ def status(
 
     Example: telemock status -A --check
     """
+    from app.inject.coverage import verdict, with_verdicts
     from app.inject.gather import gather
 
     with _cluster(context, namespace, everywhere) as (api, space, opted_in):
         seen, wrong = _seen(context)
-        found = gather(api, space, opted_in.namespaces, seen)
+        found = with_verdicts(gather(api, space, opted_in, seen), seen)
     for line in wrong:
         typer.echo(paragraphs(f"the app: {line}"), err=True)
     if as_json:
@@ -65,9 +69,10 @@ def status(
             typer.echo(json_of(row))
     elif found:
         typer.echo(_table(found), nl=False)
+        if seen:
+            typer.echo(plain(f"\ncoverage: {verdict(found, seen).verdict}".lstrip("\n"), 2000))
     if not found:
-        typer.echo(_none(space, opted_in), err=True)
-        raise typer.Exit(NONE)
+        raise Failure(_none(space, opted_in), NONE)
     if check and (wrong or any(row.problems for row in found)):
         raise typer.Exit(WRONG)
 
@@ -88,7 +93,7 @@ def restart(
     from app.inject import restart as restarting
 
     with _cluster(context, namespace, everywhere) as (api, space, opted_in):
-        due = restarting.due(api, space, opted_in.namespaces)
+        due = restarting.due(api, space, opted_in)
         for text in due.by_hand:
             typer.echo(f"make it anew by hand: {plain(text, 300)}", err=True)
         if not due.controllers:
@@ -126,23 +131,23 @@ def _none(space: str, opted_in: "OptedIn") -> str:
     where = f"in the namespace {plain(space)}" if space else "in the cluster"
     if labelled and space:
         return (
-            f"error: the namespace {plain(space)} has opted in, and no pod runs there\n\n"
+            f"the namespace {plain(space)} has opted in, and no pod runs there\n\n"
             "hint: start its workloads; kubectl get events says what keeps pods away"
         )
     if labelled:
         shown = plain(", ".join(labelled), 300)
         return (
-            f"error: namespaces have opted in, and no pod runs there: {shown}\n\n"
+            f"namespaces have opted in, and no pod runs there: {shown}\n\n"
             "hint: start their workloads; kubectl get events -A says what keeps pods away"
         )
     if not opted_in.known:
         return (
-            f"error: no pod {where} shows that it opted in, and these credentials may not look at "
+            f"no pod {where} shows that it opted in, and these credentials may not look at "
             "the labels of namespaces\n\nhint: kubectl auth can-i get namespaces"
         )
     here = "" if not space else "; -A looks everywhere"
     return (
-        f"error: no pod {where} has opted in\n\n"
+        f"no pod {where} has opted in\n\n"
         f"hint: label a namespace or a pod telemock.io/inject=enabled{here}"
     )
 
@@ -154,11 +159,24 @@ def _seen(context: str) -> "tuple[AppView | None, list[str]]":
     from app.settings import load
     from app.store import Scope
 
+    wrong: list[str] = []
     try:
         with in_cluster(context, load().fullname) as source:
-            return AppView(source.report(Scope()), source.profiles()), source.trouble()
+            wrong += source.trouble()
+            return AppView(source.report(Scope()), _rules(source)), wrong
     except ClientError as e:
-        return None, [f"what was captured is not known: {e}"]
+        return None, [*wrong, f"what was captured is not known: {e}"]
+
+
+def _rules(source: "ApiSource") -> "RuleSet":
+    """The profiles in use; none for who may read a namespace's captures only."""
+    from app.client.source import ClientError
+    from app.contract.rules import RuleSet
+
+    try:
+        return source.profiles()
+    except ClientError:
+        return RuleSet()
 
 
 def _table(found: "list[PodStatus]") -> str:

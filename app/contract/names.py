@@ -53,6 +53,7 @@ FILE_LAST_GOOD = "profiles.json"  # in a cluster, see app.profiles.last_good
 FILE_SERVER = "server.json"  # the running app's address: {"url", "pid"}
 DIR_CA = "ca"
 FILE_CA_CERT = "ca.pem"  # public half, for the client
+FILE_JAVA = "truststore.p12"  # the same for Java, made by `telemock run`
 FILE_BUNDLE = "bundle.pem"  # the system's trust store and our authority
 DIR_SPOOL = "spool"
 DIR_LOGS = "logs"  # below TELEMOCK_DATA, unless TELEMOCK_LOGS names another
@@ -109,6 +110,8 @@ EVENT_INJECTED, EVENT_SKIPPED = "TelemockInjected", "TelemockSkipped"
 
 
 Process = Literal["app", "sidecar", "injector"]
+# Labels whose values are names of a cluster's namespaces, workloads and hosts.
+PRIVATE_LABELS = frozenset({"server.address", "telemock.workload.namespace", "telemock.workload"})
 
 
 class Metric(NamedTuple):

@@ -8,7 +8,9 @@ it.
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
+from app.contract.actions import MODES
 from app.contract.record import Count
 
 # Ways by which connections come to a sidecar; "" is that of a sidecar that did not say.
@@ -37,8 +39,13 @@ def encode(presence: Presence) -> str:
 
 
 def decode(value: str) -> Presence:
-    """Says nothing if it cannot be read."""
+    """Says nothing if it cannot be read; drops words that no sidecar of this version has."""
     try:
-        return _decoder.decode(value)
+        said = _decoder.decode(value)
     except (ValueError, RecursionError):
         return Presence()
+    return replace(
+        said,
+        form=said.form if said.form in FORMS else "",
+        mode=said.mode if said.mode in MODES else "",
+    )

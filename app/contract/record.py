@@ -45,6 +45,7 @@ REASONS = {
     "unmaskable": "the body could not be read as its type says, so it could not be masked",
     "bounds": "it decodes to more, is nested deeper or has more parts than are read, so it could "
     "not be masked",
+    "nameless": "the body's fields have no names (protobuf), and its profile calls some sensitive",
     "app_unreachable": "the app could not be reached in time",
     "app_error": "the app answered with an error",
     "circuit_open": "the app failed a moment ago and was not asked again",
@@ -216,6 +217,13 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     @property
     def id(self) -> str:
         return f"{self.boot}-{self.seq}"
+
+    @property
+    def sent_by(self) -> str:
+        """The client, for people: its program on a laptop, else its address."""
+        if self.program:
+            return f"{self.program.name} (pid {self.program.pid})"
+        return self.client.address if self.client else ""
 
     @property
     def host(self) -> str:

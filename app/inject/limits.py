@@ -129,8 +129,8 @@ def _of_quotas(spec: Object, namespace: NamespaceFacts, controller: str) -> Iter
 
 
 def _waiting(quota: Object, namespace: NamespaceFacts, controller: str) -> Amounts:
-    """What pods that are due take of the quota, without sidecars: ours must not take their place.
-    The one that is being made is among its controller's."""
+    """Sums up what pods that are due take of the quota, without sidecars: ours must not take their
+    place. The one that is being made is among its controller's."""
     found: Amounts = {}
     for due in namespace.waiting:
         count = due.number - (due.uid == controller)

@@ -13,8 +13,8 @@ Object = dict[str, Any]
 
 PARTS = ("requests", "limits")
 KINDS = ("cpu", "memory", "ephemeral-storage")
-# Below these limits a container cannot do its work, and the pod would not start. A sidecar starts
-# in half a second of processor time and has 60 s for it; it idles at 59 MiB, the redirect at 27.
+# Below these limits a container may not get ready, and the pod would not start: an end-to-end test
+# starts one with these. A sidecar takes a second of processor time to start, and has 60 s for it.
 LEAST: Mapping[str, Mapping[str, str]] = {
     "sidecar": {"cpu": "50m", "memory": "96Mi"},
     "redirect": {"cpu": "50m", "memory": "48Mi"},

@@ -7,6 +7,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from app.contract.rules import RuleSet
 from app.contract.settings import listed
 from app.inject.conflicts import MIRROR, all_containers
 from app.inject.reasons import REASONS, unkept
+from app.inject.selectors import matches
 from app.inject.sentences import say
 from app.inject.settings import InjectionStatus
 from app.inject.workloads import Unmade, owner
@@ -38,7 +40,8 @@ class PodStatus(msgspec.Struct, kw_only=True):
     the app lacks; `waiting` are records that the app has not taken, and `trouble` is a word for why
     it takes none; `restarts` counts those by Kubernetes and within the container; `stale_hosts` are
     the profiles' hosts that this pod does not redirect; `problems` want to be mended, `notes` only
-    to be known. `pod` is KIND/NAME for a workload whose pods cannot be made."""
+    to be known; `coverage` is the verdict of the app's ledger. `pod` is KIND/NAME for a workload
+    whose pods cannot be made."""
 
     namespace: str
     pod: str
@@ -60,6 +63,7 @@ class PodStatus(msgspec.Struct, kw_only=True):
     stale_hosts: list[str]
     problems: list[str]
     notes: list[str] = []
+    coverage: str = ""
 
 
 class SidecarCounters(NamedTuple):
@@ -80,23 +84,31 @@ class AppView(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What else the cluster knows of a pod: the release's `authority` (PEM, "" when unknown) and
+    """The cluster's other knowledge of a pod: the release's `authority` (PEM, "" when unknown) and
     the last lines of a container that fails."""
 
     authority: str = ""
     failed: Mapping[str, str] = {}
 
 
-def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object]:
-    """Picks the pods with our label, an annotation of ours or a sidecar, and those of namespaces
-    that opted in; leaves out pods that opted out."""
+def watched(
+    pods: Iterable[Object],
+    opted_in: Mapping[str, bool | None],
+    selector: Mapping[str, object] = MappingProxyType({}),
+) -> list[Object]:
+    """Picks the pods with our label, an annotation of ours or a sidecar, those of namespaces that
+    opted in, and those that the release selects; leaves out pods that opted out. `opted_in` is None
+    for a namespace that says nothing."""
     found = []
     for pod in pods:
         meta = pod["metadata"]
         label = (meta.get("labels") or {}).get(names.LABEL_INJECT)
         annotations = meta.get("annotations") or {}
         ours = any(name.startswith(f"{names.API_GROUP}/") for name in annotations)
-        wanted = label is not None or ours or opted_in.get(meta["namespace"], False)
+        space = opted_in.get(meta["namespace"])
+        chosen = space is None and meta["namespace"] != "kube-system"
+        picked = chosen and matches(selector, meta.get("labels") or {})
+        wanted = label is not None or ours or space or picked
         if sidecar_of(pod) is not None or (wanted and label != names.INJECT_DISABLED):
             found.append(pod)
     return found

@@ -188,7 +188,7 @@ def request_line(
         "headers": _gathered(request.headers),
         "query_params": _gathered(request.query),
         "user_agent": first(request.headers, "user-agent"),
-        "client": record.client.address if record.client else "",
+        "client": record.sent_by,
         "status": response.status if response else None,
         "response_time_ms": round(record.duration_ns / 1e6, 6),
         "request": _text(request.body),

@@ -5,13 +5,15 @@
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import Metric as PrometheusMetric
+from prometheus_client.registry import Collector
 
-from app.contract.names import METRICS, Metric, Process
+from app.contract.names import METRICS, PRIVATE_LABELS, Metric, Process
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 # Label values come from records and peers, which can invent any number of them.
@@ -36,6 +38,19 @@ PROCESS = {
 }  # fmt: skip
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+_PRIVATE = {row.prometheus for row in METRICS if PRIVATE_LABELS.intersection(row.labels)}
+
+
+class _Nameless(Collector):
+    """Collects what a registry does, without the metrics that have a private label."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[PrometheusMetric]:
+        return (found for found in self._registry.collect() if found.name not in _PRIVATE)
 
 
 class Metrics:
@@ -101,6 +116,10 @@ class Metrics:
             child = children[labels] = self._made[name].labels(*labels)
             return child
 
-    def render(self) -> bytes:
-        """Renders Prometheus text."""
-        return prometheus_client.generate_latest(self.registry)
+    def render(self, *, names: bool = True) -> bytes:
+        """Renders Prometheus text; without `names`, only metrics that carry none of a cluster."""
+        if names:
+            return prometheus_client.generate_latest(self.registry)
+        shown = CollectorRegistry()
+        shown.register(_Nameless(self.registry))
+        return prometheus_client.generate_latest(shown)

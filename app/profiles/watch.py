@@ -102,7 +102,7 @@ class ProfileSet:
 
 
 def _said(loaded: Loaded) -> str:
-    """What was refused, and what becomes of it."""
+    """Says what was refused, and what becomes of it."""
     if not loaded.problems:
         return ""
     files = dict.fromkeys(p.file for p in loaded.problems)

@@ -166,11 +166,13 @@ def _away(boots: Sequence[BootRow], watched_until: int) -> list[Interval]:
 
 
 def _began(boot: BootRow) -> int:
-    return boot.said.began_ns or boot.first_ns
+    # Its own clock may be ahead: it began before it was first heard of.
+    return min(boot.said.began_ns or boot.first_ns, boot.first_ns)
 
 
 def _ended(boot: BootRow) -> int:
-    return max(boot.heard_ns, boot.last_ns)
+    # Its records may arrive later: the next start delivers what it left.
+    return boot.heard_ns or boot.last_ns
 
 
 def _name(who: _Who) -> str:

@@ -51,7 +51,7 @@ def row(line: bytes) -> list[object]:
         answer.status if found.response else "", found.product_version, found.answered_by,
         found.reason, found.log.message if found.log else found.detail,
         by.namespace, by.pod, by.node, by.container,
-        found.client.address if found.client else "",
+        found.sent_by,
         found.destination.address if found.destination else "",
         first(asked.headers, "user-agent"),
         sent.size if sent else found.sent,

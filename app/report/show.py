@@ -11,6 +11,7 @@ from app.contract.outcomes import OUTCOMES, WORDS
 from app.contract.record import REASONS
 from app.escape import inert, plain
 from app.report.build import EndpointLine, ProfilePart, Report
+from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
 from app.report.tables import markdown_table, text_table
 
@@ -35,8 +36,12 @@ def text(report: Report) -> str:
 def markdown(report: Report) -> str:
     lines = [f"- {inert(line, _LONG)}\n" for line in _coverage(report)]
     head = "## Coverage\n\n" + "".join(lines)
-    sections = _rendered([*_sections(report), *_details(report)], markdown_table, "## {}\n\n", "- ")
-    return "\n".join([head, *map(_profile, report.profiles), *sections, *_end(report)])
+    gaps, *details = (
+        list(_rendered(part, markdown_table, "## {}\n\n", "- "))
+        for part in ([_gaps(report)], _sections(report), _details(report))
+    )
+    parts = [*gaps, *map(_profile, report.profiles), *(one for part in details for one in part)]
+    return "\n".join([head, *parts, *_end(report)])
 
 
 def sections(report: Report) -> list["Section"]:
@@ -57,7 +62,15 @@ def _coverage(report: Report) -> Iterator[str]:
     if not coverage.complete:
         yield f"known: {coverage.how}"
     for limit in coverage.limits:
-        yield f"not looked at: {limit}"
+        yield f"limit: {limit}"
+
+
+def _gaps(report: Report) -> Section:
+    return Section(
+        "What is missing",
+        "count,what,what helps,who or where",
+        [(g.count, g.says, g.remedy, listed(g.who)) for g in report.coverage.gaps],
+    )
 
 
 def _sections(report: Report) -> Iterator[Section]:

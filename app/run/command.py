@@ -22,21 +22,24 @@ from app.contract.actions import ACTIONS, Mode
 from app.escape import as_json as json_of
 from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
-from app.run import around, descendants, processes, summary, transparent, verdict
+from app.run import around, descendants, java, processes, summary, transparent, verdict
 from app.run.interception import Interception, Passed
 from app.settings import Settings
 
 _FORWARDED = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
+FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127  # as `env` and `timeout` have them
 WAIT_SECONDS = 10.0  # for processes that outlive the command
 PROXY_ONLY = "this run is not transparent"
-NOT_EXECUTABLE = 126
-NOT_FOUND = 127
 
 
-class RunError(Exception):
-    """The command cannot be run this way. The text is meant for people, whole."""
+class RunError(processes.LocalError):
+    """The command cannot be run this way. `code` is the exit code."""
+
+    def __init__(self, text: str, code: int = FAILED) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 def run(
@@ -62,10 +65,7 @@ def run(
         raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
     if not command:
         raise RunError("no command to run\n\nhint: telemock run -- COMMAND ARGUMENTS…")
-    if shutil.which(command[0]) is None:
-        found = Path(command[0]).exists()
-        _say(f"error: {command[0]}: {'not executable' if found else 'command not found'}")
-        return NOT_EXECUTABLE if found else NOT_FOUND
+    _look_for(command[0])
     refused = transparent.refused() if redirect is not False else ""
     if refused and redirect:
         raise RunError(
@@ -124,8 +124,8 @@ def run(
             with connect(settings, app.url) as source:
                 rows = summary.summed(summary.records(source, sidecar.boot, began))
                 lost = summary.lost(source, sidecar.boot, began)
-        except (processes.LocalError, ClientError) as e:  # the exit code is still the command's
-            _say(f"error: what the command sent cannot be told: {e}")
+        except Exception as e:  # whatever it is, the exit code is still the command's
+            _say_untold(e, code, as_json)
             return code
     coverage = verdict.of_run(
         rows=rows,
@@ -140,6 +140,22 @@ def run(
     )
     _report(rows, lost, coverage, code, as_json=as_json, discover=discover)
     return code
+
+
+def _look_for(name: str) -> None:
+    """Raises RunError where a shell would not start it either."""
+    if shutil.which(name) is not None:
+        return
+    places = [""] if "/" in name else os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if name and any((Path(place) / name).exists() for place in places):
+        raise RunError(
+            f"{name}: not executable\n\nhint: chmod +x, or name its interpreter too", NOT_EXECUTABLE
+        )
+    raise RunError(
+        f"{name}: command not found\n\n"
+        "hint: PATH has none; an alias or a command of the shell's own needs one: sh -c '…'",
+        NOT_FOUND,
+    )
 
 
 class Watch:
@@ -216,8 +232,11 @@ def _variables(ca: Path, proxy: str, redirected: bool) -> dict[str, str]:
     """Variables for the command's environment. A redirected command gets the proxy, too: it names
     hosts that no DNS knows."""
     found, told = trust.trusting(os.environ, ca)
-    more, said = trust.proxied(os.environ, proxy, redirected=redirected)
-    found, told = found | more, told + said
+    for more, said in (
+        java.options(os.environ, ca),
+        trust.proxied(os.environ, proxy, redirected=redirected),
+    ):
+        found, told = found | more, told + said
     for line in told:
         _say(f"telemock: {line}")
     return found
@@ -246,8 +265,8 @@ def _wait_for(
                 "\n\nhint: --no-transparent sees what heeds proxy variables"
             ) from None
         except OSError as e:
-            _say(f"error: {command[0]}: {e.strerror}")
-            return NOT_FOUND if isinstance(e, FileNotFoundError) else NOT_EXECUTABLE
+            code = NOT_FOUND if isinstance(e, FileNotFoundError) else NOT_EXECUTABLE
+            raise RunError(f"{command[0]}: {e.strerror}", code) from None
         if watch:
             watch.begin()
         while process.poll() is None:
@@ -256,6 +275,8 @@ def _wait_for(
                 descendants.reap([process.pid, *(watch.own if watch else ())])
             elif not from_terminal:
                 process.send_signal(number)
+        while signal.sigpending() & watched:  # Ctrl-C was the command's, that has ended by it
+            signal.sigwait(watched)
         code = process.returncode
         return code if code >= 0 else 128 - code
     finally:
@@ -268,6 +289,17 @@ def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
         return signal.sigwait(watched), False
     got = signal.sigwaitinfo(watched)
     return got.si_signo, got.si_code > 0
+
+
+def _say_untold(error: Exception, code: int, as_json: bool) -> None:
+    kind = (
+        "" if isinstance(error, processes.LocalError | ClientError) else f"{type(error).__name__}: "
+    )
+    text = f"what the command sent cannot be told: {kind}{error}"
+    _say(f"error: {text}")
+    if as_json:
+        what, _, hint = text.partition("\n\nhint: ")
+        print(json_of({"exit_code": code, "error": what, "hint": hint}), flush=True)
 
 
 def _report(
@@ -293,7 +325,7 @@ def _report(
     shown = rows if discover else [row for row in rows if row not in others]
     if shown:
         _say("telemock: what was sent")
-        _say(summary.table(shown).rstrip())
+        print(summary.table(shown, sys.stderr), end="", file=sys.stderr, flush=True)
     elif coverage.complete:
         _say("telemock: no request to a host of a profile was seen")
     if others and not discover:

@@ -32,6 +32,7 @@ START_SECONDS = 30.0
 FLUSH_SECONDS = 5  # time of a sidecar to end its exchanges, and again to flush its spool
 STOP_SECONDS = 2 * FLUSH_SECONDS + 5.0
 _PR_SET_PDEATHSIG = 1
+_LAST = 8000  # bytes of what a child said that hold its last sentence
 _TRIES = 5  # attempts, on ports that were free a moment before
 # In the words of app and sidecar.
 _PORT_TAKEN = re.compile(r"\bport \d+ on \S+ is in use|to a free port|listens on \S+ already")
@@ -90,6 +91,8 @@ class Child:
                 what = (
                     f"was not ready after {START_SECONDS:.0f} s" if late else f"ended with {code}"
                 )
+                if said := self._error():
+                    raise LocalError(f"{self.name}: {said}")
                 raise LocalError(
                     f"{self.name} {what}\n\n{self._tail()}hint: all it said is in {self.console}"
                 )
@@ -105,6 +108,12 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _error(self) -> str:
+        """The sentence that it ended with, and its hint."""
+        said = self.console.read_bytes()[-_LAST:].decode("utf-8", "replace")
+        _, found, text = f"\n{said}".rpartition("\nerror: ")
+        return text.strip() if found else ""
 
     def _tail(self) -> str:
         lines = self.console.read_bytes()[-2000:].decode("utf-8", "replace").splitlines()[-8:]

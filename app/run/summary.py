@@ -3,6 +3,7 @@ demo` print at the end. Reads captures, since roll-ups only know hours.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TextIO
 
 import msgspec
 
@@ -59,7 +60,7 @@ def summed(found: Iterable[CaptureRecord]) -> list[Sent]:
     for one in found:
         method = one.request.method if one.request else ""
         became = outcome(one.kind, one.action, one.answered_by, one.reason)
-        program = f"{one.program.name} (pid {one.program.pid})" if one.program else ""
+        program = one.sent_by if one.program else ""
         route = route_of(one)
         key = (one.host, method, route, one.action, one.kind, one.reason, became, program)
         row = rows.get(key)
@@ -85,8 +86,9 @@ def summed(found: Iterable[CaptureRecord]) -> list[Sent]:
     return sorted(rows.values(), key=lambda row: row.first_ns)
 
 
-def table(rows: Iterable[Sent]) -> str:
-    """Renders a table for people; captured text cannot control the terminal."""
+def table(rows: Iterable[Sent], to: TextIO | None = None) -> str:
+    """Renders a table for people; captured text cannot control the terminal. `to` is where it is
+    printed, by default standard output."""
     shown = list(rows)
     head = ["host", "endpoint", "what became of it", "by", "count", "bytes out", "bytes in",
             "first", "last", ""]  # fmt: skip
@@ -109,4 +111,4 @@ def table(rows: Iterable[Sent]) -> str:
         del head[3]
         for line in lines:
             del line[3]
-    return text_table(head, lines)
+    return text_table(head, lines, to)

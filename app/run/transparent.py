@@ -16,11 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from app.contract import dummies
+from app import trust
+from app.contract import dummies, names
 from app.run import seccomp
 from app.run.interception import Interception, Target, is_readable
 
 _SYS_ADMIN = 1 << 21
+_SYSTEM_LISTS = tuple(map(Path, trust.SYSTEM_LISTS))
 _HOSTS, _ROUTES = Path("/etc/hosts"), Path("/proc/net/route")
 _OWN = "hosts-"  # + a process id: that run's copy of /etc/hosts, until it is mounted
 # Without interception the one leads nowhere but here, the other nowhere at all (RFC 6666).
@@ -124,9 +126,15 @@ class Transparent:
             self._file.write_text(text, errors="surrogateescape")
             self._file.chmod(0o644)  # for whomever the command becomes
 
+        bundle = self._directory / names.DIR_CA / names.FILE_BUNDLE
+        mounts = [(self._file, _HOSTS), *((bundle, file) for file in _SYSTEM_LISTS)]
+
         def run() -> None:
             if self._hosts:
-                _replace_hosts(self._file)
+                _own_mounts()
+                for source, target in mounts:
+                    if target.exists():
+                        _mount(str(source), str(target), _MS_BIND)
             _send_listener(self._theirs)
 
         return run
@@ -176,11 +184,6 @@ def _own_mounts() -> None:
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     os.unshare(os.CLONE_NEWNS)
     _mount(None, "/", _MS_REC | _MS_PRIVATE)
-
-
-def _replace_hosts(file: Path) -> None:
-    _own_mounts()
-    _mount(str(file), str(_HOSTS), _MS_BIND)
 
 
 def _mount(source: str | None, target: str, flags: int) -> None:

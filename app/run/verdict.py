@@ -58,6 +58,13 @@ PASSED: Mapping[str, tuple[str, str]] = {
 }
 
 
+def markdown() -> str:
+    """The table for the documentation."""
+    lines = ["| Connections | What helps |", "|---|---|"]
+    lines += [f"| {says} | {remedy} |" for says, remedy in PASSED.values()]
+    return "\n".join(lines) + "\n"
+
+
 def of_run(
     *,
     rows: Sequence[Sent],

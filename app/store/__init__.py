@@ -48,6 +48,15 @@ class StoreFull(StoreError):
     """The disk is full. Nothing of the batch was stored: send it again later."""
 
 
+SHORT_BOOT = 8  # characters of a boot id that a short one has at least
+
+
+def short_id(id: str) -> str:
+    """The id as people read and write it: `Store.capture` takes it too."""
+    boot, _, seq = id.rpartition("-")
+    return f"{boot[:SHORT_BOOT]}-{seq}"
+
+
 class QueryError(ValueError):
     """The query is invalid or takes too long. The text is meant for people, whole."""
 
@@ -265,7 +274,8 @@ class Store(Protocol):
         ...
 
     def capture(self, id: str) -> bytes | None:
-        """Returns the record `BOOT-SEQ` as JSON, None when there is none."""
+        """Returns the record `BOOT-SEQ` as JSON, None when there is none. The first 8 characters of
+        BOOT or more will do; raises QueryError if several records are meant."""
         ...
 
     def traffic(self, scope: Scope, by: Sequence[Dimension], hours: int = 0) -> list[TrafficRow]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from app.contract.account import Account
 from app.contract.outcomes import outcome
-from app.contract.record import REASONS, CaptureRecord
+from app.contract.record import REASONS, Body, CaptureRecord
 from app.store import OTHER, Facts, Note
 from app.store.inventory import Field, observe, route_of
 
@@ -34,19 +34,27 @@ def facts(record: CaptureRecord, decoders: Sequence[str] = ()) -> Facts:
 
 def notes(record: CaptureRecord) -> tuple[Note, ...]:
     """Lists the parts that were not kept whole, and why."""
-    found = []
-    request, response, message = record.request, record.response, record.message
-    for part, holder in (("request", request), ("response", response), ("message", message)):
-        if holder is None:
-            continue
-        if (body := holder.body) is not None and (body.withheld or body.truncated):
-            why = body.withheld if body.withheld in REASONS else OTHER  # a sender may say anything
-            found.append(Note(part, why if body.withheld else "cut"))
-        if holder is not message and holder.left_out:  # type: ignore[union-attr]
-            found.append(Note(part, "left_out"))
+    found: list[Note] = []
+    for part, of in (("request", record.request), ("response", record.response)):
+        if of is not None:
+            if of.body is not None and (of.body.withheld or of.body.truncated):
+                found.append(_note(part, of.body))
+            if of.left_out:
+                found.append(Note(part, "left_out"))
+    if record.message is not None:
+        body = record.message.body
+        if body.withheld or body.truncated:
+            found.append(_note("message", body))
     if record.reason in ("unmaskable", "too_large"):  # nothing but the event was kept
         found.append(Note("record", record.reason))
     return tuple(found)
+
+
+def _note(part: str, body: Body) -> Note:
+    if not body.withheld:
+        return Note(part, "cut")
+    # A sender may say anything.
+    return Note(part, body.withheld if body.withheld in REASONS else OTHER)
 
 
 def body_fields(facts: Facts) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from app.contract.actions import OUTLINED
 from app.contract.decoding.pairs import AGENT, inside, segments
 from app.contract.decoding.read import read
-from app.contract.decoding.tree import Opaque, Opened, Several, is_attribute
+from app.contract.decoding.tree import Opaque, Opened, Several, attribute, is_attribute
 from app.contract.masking.fields import MASK, TOKEN
 from app.contract.record import CaptureRecord, Pair, Request, first
 
@@ -254,7 +254,7 @@ def _list(items: list[Any], depth: int) -> _Form:
     """Of an array; OpenTelemetry's attributes are an object's names."""
     if items and is_attribute(items[0]) and all(map(is_attribute, items)):
         names = tuple([one["key"] for one in items])
-        return names, tuple([_form(next(iter(one["value"].values())), depth) for one in items])
+        return names, tuple([_form(attribute(one), depth) for one in items])
     return None, tuple([
         _INTEGER if type(v) is int and -(10**9) < v < 10**9 else _form(v, depth) for v in items
     ])  # fmt: skip

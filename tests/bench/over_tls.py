@@ -23,13 +23,14 @@ def main() -> None:
     certificate.use(Material(authority.certificate, {LEAF_APP: leaf}))
     allow_files()
     listener = _bound(settings.host, settings.port, "PORT")
+    app = create_app(settings)
     served = config(
-        create_app(settings),
+        app,
         ssl_context_factory=lambda *_: certificate.context,
         timeout_keep_alive=_IDLE_S,
     )
     url = _url(settings.host, listener.getsockname()[1])
-    _LocalServer(served, url, settings.data).run(sockets=[listener])
+    _LocalServer(served, url, app.state.runtime, settings.data).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """What Prometheus Operator and Grafana's sidecar find leads to where the metrics are."""
 
 import json
+from pathlib import Path
 
 from app.cluster.certificates import host_names
 from app.contract import names
 from app.contract.names import METRICS
 from charts import alerts
 from charts.generate import CHART, NAMESPACE
-from tests.chart.helm import Object, of_case, one
+from tests.chart.helm import Object, needs_helm, of_case, one, rendered
 
 FOUND = of_case("everything")
 
@@ -19,7 +20,7 @@ def pod_template(name: str) -> Object:
 
 def test_monitors_name_a_service_a_port_and_whom_to_trust() -> None:
     for name, port, job in (
-        ("watch", "http", "telemock-app"),
+        ("watch", "https", "telemock-app"),
         ("watch-injector", "https", "telemock-injector"),
     ):
         monitor = one(FOUND, "ServiceMonitor", name)
@@ -30,11 +31,21 @@ def test_monitors_name_a_service_a_port_and_whom_to_trust() -> None:
         (endpoint,) = monitor["spec"]["endpoints"]
         assert endpoint["port"] == port and port in {p["name"] for p in service["spec"]["ports"]}
         assert endpoint["relabelings"][0] == {"targetLabel": "job", "replacement": job}
-    tls = one(FOUND, "ServiceMonitor", "watch-injector")["spec"]["endpoints"][0]["tlsConfig"]
     certificate = one(FOUND, "Certificate")["spec"]
-    assert tls["ca"]["secret"] == {"name": certificate["secretName"], "key": "ca.crt"}
     served = [n for each in host_names("watch", NAMESPACE).values() for n in each]
-    assert tls["serverName"] in served and tls["serverName"] in certificate["dnsNames"]
+    for name in ("watch", "watch-injector"):
+        tls = one(FOUND, "ServiceMonitor", name)["spec"]["endpoints"][0]["tlsConfig"]
+        assert tls["ca"]["secret"] == {"name": certificate["secretName"], "key": "ca.crt"}
+        assert tls["serverName"] in served and tls["serverName"] in certificate["dnsNames"]
+
+
+@needs_helm
+def test_the_app_is_scraped_with_a_token_where_there_is_one(tmp_path: Path) -> None:
+    (endpoint,) = one(FOUND, "ServiceMonitor", "watch")["spec"]["endpoints"]
+    assert endpoint["authorization"] == {"credentials": {"name": "metrics-reader", "key": "bearer"}}
+    found = rendered({"monitoring": {"serviceMonitor": {"enabled": True}}}, tmp_path)
+    (endpoint,) = one(found, "ServiceMonitor", "telemock")["spec"]["endpoints"]
+    assert (endpoint["port"], "authorization" in endpoint) == ("http", False)
 
 
 def test_every_pod_with_a_sidecar_is_scraped() -> None:

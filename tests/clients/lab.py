@@ -75,7 +75,7 @@ class Tee(Listener):
 
 
 class Lab:
-    def __init__(self, folder: Path, mode: str) -> None:
+    def __init__(self, folder: Path, mode: str, **environ: str) -> None:
         folder.mkdir()
         self.folder, self.mode = folder, mode
         self.space = Namespace()
@@ -85,7 +85,7 @@ class Lab:
         self.data, self.logs = folder / "app", folder / "logs"
         self.app: processes.App = self.inside(
             processes.start_app, self.data, self.logs,
-            environ={"TELEMOCK_PROFILES": str(HERE / "profiles"), "LOG_LEVEL": "DEBUG"},
+            environ={"TELEMOCK_PROFILES": str(HERE / "profiles"), "LOG_LEVEL": "DEBUG", **environ},
         )  # fmt: skip
         self.sidecar: Sidecar = self.inside(
             Sidecar, folder / "sidecar", Bundle(RuleSet()),
@@ -97,6 +97,7 @@ class Lab:
             TELEMOCK_UPSTREAM_CA=str(ca),
             TELEMOCK_RESOLVE=",".join(f"{host}:443=127.0.0.1:{self.vendor.port}" for host in HOSTS),
             LOG_LEVEL="DEBUG",
+            **environ,
         )  # fmt: skip
         self.inside(wait_for, lambda: self.sidecar.health()["profiles"]["source"] == "app", 20)
         self.hosts, self.trust = folder / "hosts", self.sidecar.data / "ca/bundle.pem"

@@ -34,6 +34,7 @@ ORDER = (
     "test_rollouts",
     "test_outages",
     "test_upgrade",
+    "test_lost_secret",
     "test_uninstall",
 )
 SELECTED = "e2e-selected"  # app.kubernetes.io/name that injector.podSelector names

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.cluster import Cluster, Forward, until
+from tests.e2e import pods
+from tests.e2e.cluster import OURS, Cluster, Forward, until
 from tests.e2e.conftest import Cribl
 from tests.e2e.release import NOBODY, VIEWER, Release
 
@@ -97,3 +98,66 @@ def test_the_certificate_is_the_release_s(release: Release) -> None:
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"https://localhost:{port}/health", verify=system, trust_env=False)
     until(lambda: release.api("/api/v1/captures").status_code == 200, "the release's CA fits")
+
+
+LOCAL = "e2e-local"  # who may read one namespace's captures
+
+
+def bind(release: Release, namespace: str) -> None:
+    """As docs/security says: a RoleBinding in the namespace to the viewer's ClusterRole."""
+    account = {"name": LOCAL, "namespace": release.namespace, "labels": OURS}
+    release.cluster.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": LOCAL, "namespace": namespace},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": f"{release.name}-captures-viewer",
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": LOCAL, "namespace": release.namespace}],
+        },
+    )
+
+
+def test_a_role_in_a_namespace_opens_its_captures_and_nothing_else(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    other = cluster.make_namespace(f"{release.name}-other", inject="enabled")
+    cluster.apply(pods.node("elsewhere", other))
+    (elsewhere,) = cluster.ready_pods(other, "app.kubernetes.io/name=elsewhere")
+    for pod, tag in ((cribl.leader, "mine"), (elsewhere, "not-mine")):
+        assert cribl.telemetry(pod, f"bounded-{tag}")["status"] == 200
+        release.capture(f"bounded-{tag}")
+    bind(release, cribl.namespace)
+
+    def ask(path: str, **parameters: str) -> httpx.Response:
+        return release.api(path, account=LOCAL, **parameters)
+
+    answer = until(
+        lambda: (found := ask(CAPTURES, limit="1000")).status_code == 200 and found,
+        "the role is known",
+    )
+    spaces = {item["workload"]["namespace"] for item in answer.json()["items"]}
+    assert spaces == {cribl.namespace}
+    assert ask(CAPTURES, workload=f"{other}/").status_code == 403
+    report = ask("/api/v1/report")
+    assert report.status_code == 200 and report.json()["count"] >= 1
+    assert other not in report.text and "elsewhere" not in report.text
+    for path in ("/api/v1/profiles", "/api/v1/explain?url=https://cdn.cribl.io/"):
+        assert ask(path).status_code == 403
+    foreign = release.capture("bounded-not-mine")["id"]
+    assert ask(f"{CAPTURES}/{foreign}").status_code == 404
+    own = release.capture("bounded-mine")["id"]
+    assert ask(f"{CAPTURES}/{own}").status_code == 200
+
+
+def test_metrics_with_names_need_tls_and_a_token(cluster: Cluster, release: Release) -> None:
+    plain = cluster.ask(release.app_pod(), 8000, "/metrics")
+    assert "telemock_store_records" in plain
+    assert "telemock_workload_captures" not in plain and "cdn.cribl.io" not in plain
+    assert "telemock_workload_captures" not in release.api("/metrics", account="").text
+    assert release.api("/metrics", account=NOBODY).status_code == 403
+    assert "telemock_workload_captures_total" in release.api("/metrics").text

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.inject.resources import LEAST
 from tests.e2e import pods
 from tests.e2e.cluster import Cluster, status_of, until
 from tests.e2e.conftest import Cribl
@@ -134,3 +135,16 @@ def test_a_pod_that_cannot_be_made_is_told(cluster: Cluster, release: Release) -
         return "its pods cannot be made: " in done.stdout and "exceeded quota" in done.stdout
 
     until(told, "status names the workload")
+
+
+def test_the_least_limits_are_enough(cluster: Cluster, release: Release, cribl: Cribl) -> None:
+    """What `telemock.io/resources` takes, a pod starts with."""
+    given = {part: {"limits": dict(limits)} for part, limits in LEAST.items()}
+    given["sidecar"]["requests"] = {"cpu": "10m", "memory": "64Mi"}
+    node = cribl.start("least", annotations={"resources": json.dumps(given)})
+    sidecar, redirect = node["spec"]["initContainers"][:2]
+    assert sidecar["resources"]["limits"] == LEAST["sidecar"]
+    assert redirect["resources"]["limits"] == LEAST["redirect"]
+    assert cribl.telemetry(node, "with-least")["status"] == 200
+    release.capture("with-least", 60)
+    assert cluster.ask(node, 17490, "/health")["restarts"] == 0

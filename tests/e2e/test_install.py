@@ -41,6 +41,12 @@ def test_helm_test_sends_one_request_and_finds_it(release: Release) -> None:
     assert "Succeeded" in said
 
 
+def test_helm_test_leaves_nothing_in_reports(release: Release) -> None:
+    answer = release.api("/api/v1/report")
+    assert answer.status_code == 200
+    assert f"{release.name}-test" not in answer.text and "helmtest" not in answer.text
+
+
 def test_without_a_default_storage_class_the_notes_say_what_to_set(
     cluster: Cluster, release: Release, values: dict[str, Any]
 ) -> None:

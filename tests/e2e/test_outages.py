@@ -1,5 +1,7 @@
 """What breaks, and what does not break with it."""
 
+import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,7 +10,7 @@ from kubernetes.dynamic.exceptions import DynamicApiError
 from tests.e2e import pods
 from tests.e2e.cluster import Cluster, restarts, status_of, until
 from tests.e2e.conftest import Cribl
-from tests.e2e.release import Release
+from tests.e2e.release import TELEMOCK, Release
 from tests.e2e.watching import watching
 
 SIDECAR = "-m addon"  # how its command ends
@@ -168,3 +170,51 @@ def test_without_the_injector_a_namespace_s_pods_start_and_a_pod_s_own_wish_is_r
         return bool(status_of(made).get("injected"))
 
     until(served, "pods are injected again", 30)
+
+
+def telemock(*arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [TELEMOCK, *arguments], capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_pods_that_were_rolled_out_without_an_injector_are_found_and_restarted(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    """Nothing stops the roll-out; afterwards metric, `status --check` and `restart` know of it."""
+    namespace = cluster.make_namespace(f"{release.name}-missed", inject="enabled")
+    web = pods.workload("Deployment", "web", namespace, "web", pods.node("web", namespace)["spec"])
+    selector = "app.kubernetes.io/name=web"
+    cluster.apply(web)
+    (first,) = cluster.ready_pods(namespace, selector)
+    assert status_of(first)["injected"] is True
+    assert telemock("status", "-n", namespace, "--check")[0] == 0
+    release.scale_injectors(0)
+    try:
+        web["spec"]["template"]["metadata"]["annotations"] = {"telemock.test/roll": "1"}
+        cluster.apply(web)
+        cluster.rolled_out("Deployment", "web", namespace)
+        (missed,) = cluster.ready_pods(namespace, selector)
+        assert status_of(missed) == {}
+    finally:
+        release.scale_injectors(1)
+    code, said = telemock("status", "-n", namespace, "--check")
+    restart = f"restart it: kubectl -n {namespace} rollout restart deployment/web"
+    assert code == 1 and "no injector saw this pod" in said and restart in said
+
+    def counted() -> bool:
+        text = cluster.ask(release.injector_pods()[0], 9443, "/metrics", scheme="https")
+        found = re.search(r'not_injected\{telemock_reason="unseen"\} ([0-9.]+)', text)
+        return bool(found and float(found[1]) >= 1)
+
+    until(counted, "the injector counts it", 90)
+    code, said = telemock("restart", "-n", namespace)  # asks, and nobody answers
+    assert code == 1 and "deployment/web: its pods have no sidecar" in said
+    code, said = telemock("restart", "-n", namespace, "--yes")
+    assert code == 0 and f"restarted {namespace} deployment/web" in said
+    cluster.rolled_out("Deployment", "web", namespace)
+    (mended,) = cluster.ready_pods(namespace, selector)
+    assert status_of(mended)["injected"] is True
+    assert telemock("status", "-n", namespace, "--check")[0] == 0
+    assert "nothing to restart" in telemock("restart", "-n", namespace, "--yes")[1]

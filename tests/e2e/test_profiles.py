@@ -1,13 +1,14 @@
 """The profiles' ConfigMap: changed ones are used, broken ones are not."""
 
 import base64
+import subprocess
 from typing import Any
 
 import pytest
 
 from tests.e2e.cluster import Cluster, until
 from tests.e2e.conftest import Cribl
-from tests.e2e.release import Release
+from tests.e2e.release import TELEMOCK, Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -83,6 +84,60 @@ def test_a_broken_one_is_told_and_the_last_good_one_stays(
     answer = cribl.call(node, "https://telemetry.e2e.test/x")
     assert base64.b64decode(answer["body"]) == b"first\n"
     assert cribl.telemetry(node, "with-broken-profile")["status"] == 200
+
+
+def test_a_broken_one_stops_no_restart(cluster: Cluster, release: Release, cribl: Cribl) -> None:
+    """App and injectors are started anew beside the broken file: its last good version is used, and
+    all others are."""
+    old = [release.app_pod(), *release.injector_pods()]
+    for pod in old:
+        cluster.core.delete_namespaced_pod(pod["metadata"]["name"], release.namespace)
+    gone = {pod["metadata"]["uid"] for pod in old}
+    until(
+        lambda: (
+            not gone & {p["metadata"]["uid"] for p in cluster.find("v1", "Pod", release.namespace)}
+        ),
+        "the former pods are gone",
+        90,
+    )
+    release.rolled_out()
+    assert "e2e.yaml stays as it was last good" in health(cluster, release)["error"]
+    assert "telemock_profiles_reload_failed 1.0" in cluster.ask(release.app_pod(), 8000, "/metrics")
+    for pod in release.injector_pods():
+        assert injector_profiles(cluster, pod) == ["cribl", "e2e"]
+    node = cribl.start("after-restart", annotations={"profiles": "cribl,e2e"})
+    answer = until(
+        lambda: [a for a in [cribl.call(node, "https://telemetry.e2e.test/x")] if "body" in a],
+        "the sidecar has the profile",
+    )[0]
+    assert base64.b64decode(answer["body"]) == b"first\n"
+    assert cribl.telemetry(node, "after-restart")["status"] == 200
+    said = subprocess.run(
+        [TELEMOCK, "status", "-n", cribl.namespace], capture_output=True, text=True, timeout=60
+    )
+    assert "the app: a profile is refused: " in said.stderr and "e2e.yaml" in said.stderr
+
+
+def test_helm_refuses_a_broken_one_before_it_changes_anything(
+    release: Release, values: dict[str, Any]
+) -> None:
+    broken = {**values, "mode": "block", "profiles": {"extra": {"bad": BROKEN}}}
+    before = release.helm("history", release.name, "--max", "1", "-o", "yaml")
+    assert "deployed" in before
+    name = f"{release.name}-profiles-check"
+    try:
+        with pytest.raises(AssertionError) as refused:
+            release.upgrade(broken)
+        assert "pre-upgrade hooks failed" in str(refused.value)
+        app = release.app_pod()["spec"]["containers"][0]
+        assert {"name": "TELEMOCK_MODE", "value": "block"} not in app["env"]
+        # The failed pod stays, for its log.
+        pod = release.cluster.get("v1", "Pod", name, release.namespace)
+        assert "is not valid YAML" in release.cluster.logs(pod)
+    finally:
+        release.cluster.delete("v1", "Pod", name, release.namespace)
+        release.cluster.delete("v1", "ConfigMap", name, release.namespace)
+        release.upgrade(values)  # the last revision is a good one again
 
 
 def test_a_mended_one_is_used(cluster: Cluster, release: Release, cribl: Cribl) -> None:

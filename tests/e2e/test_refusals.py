@@ -1,15 +1,18 @@
 """Pods that cannot be served, or ask for what is not there: they run without a sidecar, and the
 annotation and an Event on the pod's owner say why in a sentence."""
 
+import json
+import subprocess
 from typing import Any
 
 import pytest
+import yaml
 from kubernetes.dynamic.exceptions import DynamicApiError
 
 from tests.e2e import pods
-from tests.e2e.cluster import Cluster, status_of, until
+from tests.e2e.cluster import Cluster, documents, status_of, until
 from tests.e2e.conftest import Cribl
-from tests.e2e.release import Release
+from tests.e2e.release import TELEMOCK, Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -114,3 +117,60 @@ def test_a_pod_that_got_one_has_an_event_too(cluster: Cluster, cribl: Cribl) -> 
         if "workers" in e["involvedObject"]["name"]
     }
     assert owners == {"ReplicaSet"}
+
+
+def problems(namespace: str, pod: str) -> list[str]:
+    done = subprocess.run(
+        [TELEMOCK, "status", "-n", namespace, "--json"], capture_output=True, text=True, timeout=60
+    )
+    rows = {row["pod"]: row for row in map(json.loads, done.stdout.splitlines())}
+    found: list[str] = rows.get(pod, {}).get("problems", [])
+    return found
+
+
+def test_a_listener_that_nobody_declared_is_named(cluster: Cluster, cribl: Cribl) -> None:
+    """With redirect loopback the sidecar has the ports 80 and 443 of loopback addresses."""
+    listen = "require('http').createServer((q, r) => r.end()).listen(443, '::')"
+    pod = pods.node(
+        "undeclared",
+        cribl.namespace,
+        annotations={"redirect": "loopback"},
+        container={"command": ["node", "-e", listen], "livenessProbe": None,
+                   "readinessProbe": None},
+    )  # fmt: skip
+    cluster.apply(pod)
+    (told,) = until(
+        lambda: [p for p in problems(cribl.namespace, "undeclared") if "cannot listen" in p],
+        "status names the container",
+        60,
+        pause=2,
+    )
+    assert "the container cribl cannot listen: " in told and "EADDRINUSE" in told
+    assert "telemock.io/redirect: hosts" in told
+
+
+def test_an_image_that_the_node_does_not_have_is_named(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    plain = yaml.safe_dump(pods.node("no-image", cribl.namespace))
+    (made,) = documents(release.inject("-f", "-", text=plain, image="telemock-sidecar:no-such"))
+    for container in made["spec"]["initContainers"]:
+        container["imagePullPolicy"] = "Never"  # no registry is asked
+    cluster.apply(made)
+    (told,) = until(
+        lambda: [p for p in problems(cribl.namespace, "no-image") if "cannot get the image" in p],
+        "status names the image",
+        60,
+        pause=2,
+    )
+    assert "telemock-sidecar:no-such of the container telemock: ErrImageNeverPull" in told
+    cluster.delete("v1", "Pod", "no-image", cribl.namespace)
+
+
+def test_a_misspelled_annotation_is_told_with_the_nearest_name(
+    cluster: Cluster, cribl: Cribl
+) -> None:
+    skipped(cluster, pods.node("misspelled", cribl.namespace, annotations={"mod": "observe"}))
+    words = "telemock.io/mod means nothing; did you mean telemock.io/mode"
+    told(cluster, cribl.namespace, "TelemockSkipped", words)
+    assert [p for p in problems(cribl.namespace, "misspelled") if words in p]

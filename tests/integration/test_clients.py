@@ -2,8 +2,11 @@
 events and its version are found again, no secret of theirs is, and its vendor gets nothing (mock)
 or every byte as it was (observe)."""
 
+import csv
 import gzip
+import io
 import json
+import os
 import subprocess
 from typing import Any, NamedTuple
 
@@ -15,8 +18,17 @@ from tests.clients.capture import version
 from tests.clients.lab import Lab, planted
 from tests.clients.table import CLIENTS, Client
 from tests.clients.vendor import Request
+from tests.netns import ROOT
 
+CSV = "captures export --format csv"
+AWAY = ("python/segment", "python/opentelemetry", "node/mixpanel", "node/sentry")
+UNMASKED = """
+from app.contract.masking.masker import Masker
+Masker.record = lambda self, record: record
+Masker.line = lambda self, line: line
+"""
 SECRETS = ("password", "key", "email", "own_key")
+pytestmark = pytest.mark.timeout(400)  # the first test of a round runs all clients
 SENT_VERSION = "4.10"  # a number that would be 4.1
 
 
@@ -33,28 +45,37 @@ class Run(NamedTuple):
 
 class Round(NamedTuple):
     mode: str
+    rows: list[dict[str, str]]  # of a spreadsheet
     runs: dict[str, Run]
+    away: list[subprocess.CompletedProcess[str]]  # while the app was
     searched: list[tuple[str, str, bytes]]  # place, form in which it was read, and that
 
 
-@pytest.fixture(scope="module", params=["mock", "observe"])
+@pytest.fixture(scope="module", params=["mock", "observe", "unmasked"])
 def round_(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Round:
     """One run of every client that can be run here."""
     clients = [client for client in CLIENTS if not starting.lacking(client)]
     if not clients:
         pytest.skip(starting.lacking(CLIENTS[0]))
-    lab = Lab(tmp_path_factory.mktemp("clients") / request.param, request.param)
+    folder = tmp_path_factory.mktemp("clients")
+    off = {}
+    if request.param == "unmasked":  # the same search finds every secret
+        (folder / "sitecustomize.py").write_text(UNMASKED)
+        off = {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    lab = Lab(folder / request.param, "observe" if request.param == "observe" else "mock", **off)
     try:
         runs = {client.id: run(lab, client) for client in clients}
         searched = read(lab)
+        lab.inside(lab.app.stop)
+        away = [lab.run(one, runs[one.id].sent) for one in clients if one.id in AWAY]
         lab.inside(lab.sidecar.stop)
         searched |= dict(lab.blobs())
     finally:
         lab.stop()
     searched |= dict(lab.files())
-    return Round(
-        request.param, runs, [(n, *one) for n, x in searched.items() for one in readings(x)]
-    )
+    rows = list(csv.DictReader(io.StringIO(searched[CSV].decode("utf-8-sig"))))
+    texts = [(place, *one) for place, data in searched.items() for one in readings(data)]
+    return Round(request.param, rows, runs, away, texts)
 
 
 def run(lab: Lab, client: Client) -> Run:
@@ -78,7 +99,7 @@ def read(lab: Lab) -> dict[str, bytes]:
     paths += [f"/api/v1/captures/{one['boot']}-{one['seq']}" for one in listed]
     found = {path: lab.get(path) for path in paths}
     for words in ("captures list", "report", "fields", "captures export --format ndjson",
-                  "captures export --format csv", "captures export --format har"):  # fmt: skip
+                  CSV, "captures export --format har"):  # fmt: skip
         found[words] = lab.command(*words.split())
     return found
 
@@ -100,6 +121,14 @@ def test_the_client_is_content(client: Client, ran: Run) -> None:
 
 
 @each
+def test_each_of_its_events_is_kept_once(client: Client, ran: Run, round_: Round) -> None:
+    assert len(ran.captures) == client.requests
+    ids = {one["id"] for one in ran.captures}
+    rows = [row for row in round_.rows if row["id"] in ids]
+    assert sum(int(row["events"]) for row in rows) == client.events
+
+
+@each
 def test_its_version_is_known(client: Client, ran: Run) -> None:
     said = version(client) if client.version else SENT_VERSION
     assert {one.get("product_version") for one in ran.captures} - {None} == {said}
@@ -113,18 +142,27 @@ def test_no_secret_of_it_is_left(client: Client, ran: Run, round_: Round) -> Non
         for place, form, text in round_.searched
         if ran.sent[name].encode() in text
     }
-    assert not found
+    if round_.mode == "unmasked":
+        assert {name for name, _, _ in found} == client.secrets
+    else:
+        assert not found
 
 
 @each
 def test_the_vendor_gets_nothing_or_all(client: Client, ran: Run, round_: Round) -> None:
-    if round_.mode == "mock":
+    if round_.mode != "observe":
         assert ran.arrived == []
         return
     assert ran.arrived == ran.left != []
     texts = [text for asked in ran.requests for _, text in readings(opened(asked))]
     sent = {name for name in SECRETS if any(ran.sent[name].encode() in text for text in texts)}
     assert sent == client.secrets
+
+
+def test_the_app_may_be_away(round_: Round) -> None:
+    assert all(one.returncode == 0 for one in round_.away), round_.away
+    kept = b"".join(text for place, _, text in round_.searched if "sidecar/data/spool" in place)
+    assert all(f'"profile":"{id_.partition("/")[2]}"'.encode() in kept for id_ in AWAY)
 
 
 def opened(request: Request) -> bytes:

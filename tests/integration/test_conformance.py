@@ -42,6 +42,10 @@ def read_by_all(record: CaptureRecord, number: int) -> list[str]:
         wrong.append(f"version {record.product_version!r}")
     seen = observe(record)
     paths = {field.path for field in seen.fields} if seen else set()
+    if row.withheld:
+        opaque = {f"{f.path} {f.type}" for f in seen.fields} if seen else set()
+        withheld = record.request and record.request.body and record.request.body.withheld
+        return wrong if withheld and "body opaque" in opaque else [*wrong, f"kept: {opaque}"]
     if row.name not in paths:
         wrong.append(f"inventory {sorted(paths)}")
     if row.body:
@@ -63,7 +67,7 @@ def read_by_all(record: CaptureRecord, number: int) -> list[str]:
 def names_in(node: Any, at: str) -> set[str]:
     """The names in what `captures show` prints, as the inventory has them."""
     if isinstance(node, dict):
-        if node.keys() == {"key", "value"} and isinstance(node["value"], dict):
+        if node.keys() == {"key", "value"}:
             return {at, f"{at.removesuffix('[]')}.{node['key']}"}
         found = {at}
         for name, value in node.items():
@@ -225,6 +229,6 @@ def test_every_row_straight_at_the_app(tmp_path: Path) -> None:
                 faults += read_by_all(decode(line), number)
             assert not faults, "\n".join(faults)
             fields = {one["path"] for one in client.get("/api/v1/fields").json()["items"]}
-            assert {row.name for row in ROWS} <= fields
+            assert {row.name for row in ROWS if not row.withheld} <= fields
     finally:
         running.stop()

@@ -30,6 +30,7 @@ RUN = """
 import json, os, subprocess, sys
 from tests.networks import state
 os.chdir(sys.argv[1])
+os.environ |= {"TELEMOCK_DATA": "data", "TELEMOCK_LOGS": "logs"}
 arguments = json.loads(sys.argv[2])
 before = state()
 done = subprocess.run([*json.loads(sys.argv[3]), sys.executable, "-P", "-m", "app.cli", "run",
@@ -137,6 +138,7 @@ def test_where_the_kernel_refuses_it_is_said_before_the_command_runs(tmp_path):
     done = subprocess.run(
         [*inner[:5], "--", "env", f"TELEMOCK_DATA={tmp_path}/inner", *inner],
         cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False,
+        env=os.environ | {"TELEMOCK_DATA": "data", "TELEMOCK_LOGS": "logs"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     before, _, after = done.stderr.partition("began\n")
@@ -204,3 +206,50 @@ print("as before")
     done = Done(tmp_path, "--", *python(code))
     assert (done.code, done.out) == (0, "as before\n"), done.err
     assert done.verdict.startswith("telemock: complete: ")
+
+
+KILLED = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from tests.networks import state
+from tests.waiting import wait_for
+os.chdir(sys.argv[1])
+os.environ |= {"TELEMOCK_DATA": "data", "TELEMOCK_LOGS": "logs"}
+def mounts():
+    return Path("/proc/self/mountinfo").read_text()
+def running(*words):
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if path.name != str(os.getpid()) and (path / "cwd").readlink() == Path.cwd():
+                line = (path / "cmdline").read_bytes().decode().replace(chr(0), " ")
+                found += [(int(path.name), line)] if any(word in line for word in words) else []
+        except OSError:
+            pass
+    return found
+before = state(), mounts()
+command = [sys.executable, "-c", '''
+import os, socket, time
+open("started.part", "w").write(str(os.getpid())); os.rename("started.part", "started")
+while not os.path.exists("killed"): time.sleep(0.05)
+print(*(socket.socket().connect_ex((a, 443)) for a in ("127.0.0.1", "203.0.114.9")), flush=True)
+''']
+out = open("out", "w")
+run = subprocess.Popen([sys.executable, "-P", "-m", "app.cli", "run", "--", *command], stdout=out,
+                       stderr=subprocess.DEVNULL)
+wait_for(Path("started").exists, 60)
+assert running("addon", "serve")
+run.kill()
+run.wait()
+wait_for(lambda: not running("addon", "serve"), 40)
+print((state(), mounts()) == before, list(Path("data").glob("hosts-*")))
+Path("killed").touch()
+wait_for(lambda: not running("started.part"), 20)
+print(Path("out").read_text().strip())
+"""
+
+
+def test_killed_it_leaves_nothing_and_the_command_sends_nothing_past_it(tmp_path):
+    netns.require()
+    out = netns.run(KILLED, str(tmp_path), network=OUTSIDE, seconds=110).splitlines()
+    assert out == ["True []", "38 38"]  # ENOSYS: there is nobody who answers the kernel

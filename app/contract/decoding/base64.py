@@ -46,7 +46,7 @@ def redo(new: bytes, old: bytes) -> bytes:
         coded = coded.replace(b"+", b"-").replace(b"/", b"_")
     elif b" " in plain:
         coded = coded.replace(b"+", b" ")
-    if len(plain) % 4 and not plain.endswith(b"="):
+    if not plain.endswith(b"=") and (len(plain) % 4 or b"-" in plain or b"_" in plain):
         coded = coded.rstrip(b"=")
     if fold := _FOLD.search(digits):
         width = max(fold.start(), 1)

@@ -60,9 +60,7 @@ def _xml(data: bytes, opening: Opener) -> Any:
     if parts is None:
         return None
     opening.left.documents(len(parts))
-    return gathered(
-        (p.name, opening.text(decoded(xml.unescape(data[p.start : p.end])))) for p in parts
-    )
+    return gathered((p.name, opening.text(decoded(xml.value(data, p)))) for p in parts)
 
 
 def _csv(data: bytes, opening: Opener) -> Any:
@@ -70,9 +68,7 @@ def _csv(data: bytes, opening: Opener) -> Any:
     if table is None:
         return None
     opening.left.documents(len(table.cells) // table.width)
-    cells = [
-        (p.name, opening.text(decoded(csv.unescape(data[p.start : p.end])))) for p in table.cells
-    ]
+    cells = [(p.name, opening.text(decoded(csv.value(data, p)))) for p in table.cells]
     return [dict(cells[at : at + table.width]) for at in range(0, len(cells), table.width)]
 
 

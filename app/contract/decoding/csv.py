@@ -90,18 +90,24 @@ def unescape(raw: bytes) -> bytes:
     return raw.replace(b'""', b'"')
 
 
+def value(data: bytes, part: Part) -> bytes:
+    """Reads a cell."""
+    raw = data[part.start : part.end]
+    return unescape(raw) if data[part.start - 1 : part.start] == b'"' else raw
+
+
 def join(data: bytes, parts: Sequence[Part], values: Sequence[bytes]) -> bytes:
-    """The lines with these values, each as the cell says it; quoted where it was or needs to be."""
+    """The lines with these values, which say what `value` reads; in quotes where they need them."""
     written = []
-    for part, value in zip(parts, values, strict=True):
+    for part, new in zip(parts, values, strict=True):
         quoted = data[part.start - 1 : part.start] == b'"'
         old = data[part.start : part.end]
-        if value == (unescape(old) if quoted else old):
+        if new == value(data, part):
             written.append(old)
         elif quoted:
-            written.append(value.replace(b'"', b'""'))
-        elif any(c in value for c in b'",;\t|\r\n'):
-            written.append(b'"' + value.replace(b'"', b'""') + b'"')
+            written.append(new.replace(b'"', b'""'))
+        elif any(c in new for c in b'",;\t|\r\n'):
+            written.append(b'"' + new.replace(b'"', b'""') + b'"')
         else:
-            written.append(value)
+            written.append(new)
     return splice(data, parts, written)

@@ -12,7 +12,7 @@ from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hit
 from app.contract.decoding.charset import decoded
 from app.contract.decoding.lenient import documents
 from app.contract.decoding.looks import ENOUGH, looks
-from app.contract.decoding.tree import Opaque, Opened, Several
+from app.contract.decoding.tree import TOO_MUCH, Opaque, Opened, Several
 from app.contract.record import BODY_CAP
 
 Inside = tuple[tuple[str, ...], Any]  # the decodings of a text, and the value that they find
@@ -54,7 +54,7 @@ class Opener:
                 return undone[0], ""
             if len(undone[0]) >= cap:
                 hit("bytes")
-                return None, f"{name}, more than is read"
+                return None, f"{name}, {TOO_MUCH}"
         return None, f"{name}, damaged"
 
     def within(self, node: Any, depth: int = DEPTH) -> Any:
@@ -117,12 +117,12 @@ class Opener:
         if (raw := base64.undo(data.rstrip(_PADDING), BODY_CAP)) is not None:
             name = "hex" if _HEX.fullmatch(written) else "base64"
             return _behind(name, self.of_bytes(raw, depth, left - 1))
+        if "&" in written and form.is_form(written):
+            return ("form",), self.within(self.fields(data), depth - 1)
         if "%" in written and (raw := percent.undo(data, BODY_CAP)) is not None:
             inner = self.of_bytes(raw, depth, left - 1)
             if inner is not None and inner[0]:
                 return _behind("percent", inner)
-        if "&" in written and form.is_form(written):
-            return ("form",), self.within(self.fields(data), depth - 1)
         return None
 
     def of_bytes(

@@ -17,7 +17,7 @@ from app.contract.decoding.lenient import NOT_JSON, documents
 from app.contract.decoding.looks import looks
 from app.contract.decoding.messages import is_named
 from app.contract.decoding.opening import BINARY, Opener
-from app.contract.decoding.tree import THEN, UNREADABLE, Opaque, Opened, Several
+from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opaque, Opened, Several
 from app.contract.record import Body
 
 ENCODINGS = ("gzip", "zstd", "deflate", "br", "base64", "hex", "percent")
@@ -67,7 +67,7 @@ def read(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> 
         return _NOTHING
     data = bodies.content(body)
     if body.withheld or body.truncated:
-        why = body.withheld and "withheld"
+        why = body.withheld and WITHHELD
         return Content(Opaque(body.size, why or f"{looks_cut(data, content_type)}cut"), sure=False)
     return decode(data, content_type, decoders)
 
@@ -107,7 +107,7 @@ class _Reader:
             more, value, sure = self._whole(data, content_type, decoders)
         except TooMuch as e:
             opening.met(e)
-            value, more, sure = Opaque(len(data), "more than is read"), (), False
+            value, more, sure = Opaque(len(data), TOO_MUCH), (), False
         return Content(value, (*chain, *more), sure and not opening.bound, opening.bound)
 
     def _uncompressed(self, data: bytes) -> tuple[bytes, tuple[str, ...], str]:

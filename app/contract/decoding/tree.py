@@ -14,7 +14,9 @@ import msgspec
 from app.contract.record import text
 
 THEN = "›"  # between a name and the decodings that lead on from its value
+_ATTRIBUTE = {"key", "value"}
 _DECODINGS = re.compile(f"{THEN}[^.\\[]*")
+WITHHELD, TOO_MUCH = "withheld", "more than is read"
 UNREADABLE: Any = object()  # for conditions: fields that cannot be read here
 
 
@@ -69,11 +71,11 @@ class Opaque(msgspec.Struct, frozen=True):
     """Bytes that cannot be read."""
 
     size: int
-    looks: str = ""
+    looks: str = ""  # or why it was not looked at
 
     def __str__(self) -> str:
-        size = f"opaque, {self.size:,} bytes"
-        return f"{size}, looks like {self.looks}" if self.looks else size
+        like = "" if self.looks in (WITHHELD, TOO_MUCH) else "looks like "
+        return f"opaque, {self.size:,} bytes" + (self.looks and f", {like}{self.looks}")
 
 
 def values(tree: Any, path: str) -> list[str]:
@@ -127,20 +129,26 @@ def _at(tree: Any, steps: Sequence[str]) -> Iterator[Any]:
 
 
 def _paired(node: list[Any], steps: Sequence[str]) -> Iterator[Any]:
-    """Of attributes as OpenTelemetry lists them, `{"key": …, "value": {"stringValue": …}}`, those
-    with that key, which may have dots."""
+    """Of attributes those with that key, which may have dots."""
     for one in node:
-        if isinstance(one, dict) and isinstance(key := one.get("key"), str):
+        if is_attribute(one):
+            key = one["key"]
             within = key.count(".") + 1
-            if ".".join(steps[:within]) == key and is_attribute(one):
-                yield from _at(next(iter(one["value"].values())), steps[within:])
+            if ".".join(steps[:within]) == key:
+                yield from _at(attribute(one), steps[within:])
 
 
 def is_attribute(node: Any) -> bool:
-    if type(node) is not dict or not isinstance(node.get("key"), str):
-        return False
-    value = node.get("value")
-    return isinstance(value, dict) and len(value) == 1 and next(iter(value)).endswith("Value")
+    """True for `{"key": …, "value": …}`, as OpenTelemetry lists them."""
+    return type(node) is dict and node.keys() == _ATTRIBUTE and isinstance(node["key"], str)
+
+
+def attribute(node: Any) -> Any:
+    """The value of one, without the name of its type."""
+    value = node["value"]
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)).endswith("Value"):
+        return next(iter(value.values()))
+    return value
 
 
 def readings(node: Any) -> Iterator[Any]:

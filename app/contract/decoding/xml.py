@@ -101,19 +101,31 @@ def unescape(raw: bytes) -> bytes:
     return _ENTITY.sub(lambda m: html.unescape(m.group().decode()).encode(), raw)
 
 
-def escape(value: bytes) -> bytes:
-    """The value as it stands in a text and in an attribute of either quotes."""
-    for char, name in (
-        (b"&", b"amp"),
-        (b"<", b"lt"),
-        (b">", b"gt"),
-        (b'"', b"quot"),
-        (b"'", b"#39"),
-    ):
-        value = value.replace(char, b"&" + name + b";")
-    return value
+def value(data: bytes, part: Part) -> bytes:
+    """Reads a part: in CDATA and in comments every byte stands for itself."""
+    raw = data[part.start : part.end]
+    return raw if _is_bare(data, part) else unescape(raw)
+
+
+def _is_bare(data: bytes, part: Part) -> bool:
+    return data.endswith(b"<![CDATA[", 0, part.start) or part.name.endswith("#comment")
 
 
 def join(data: bytes, parts: Sequence[Part], values: Sequence[bytes]) -> bytes:
-    """The document with these values, each as it stands there (`escape`)."""
-    return splice(data, parts, values)
+    """The document with these values, which say what `value` reads."""
+    written = []
+    for part, new in zip(parts, values, strict=True):
+        old = data[part.start : part.end]
+        bare = _is_bare(data, part)
+        if new == (old if bare else unescape(old)):
+            written.append(old)
+        elif bare:
+            written.append(new.replace(b"]]>", b"").replace(b"--", b"- "))
+        else:
+            new = new.replace(b"&", b"&amp;").replace(b"<", b"&lt;")
+            new = new.replace(b">", b"&gt;") if b"&gt;" in old or b"]]>" in new else new
+            quote = data[part.start - 1 : part.start]
+            if quote == b'"' or b"&quot;" in old:
+                new = new.replace(b'"', b"&quot;")
+            written.append(new.replace(b"'", b"&#39;") if quote == b"'" else new)
+    return splice(data, parts, written)

@@ -7,7 +7,7 @@ as it came.
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 from app.contract import body as bodies
 from app.contract.masking.bounds import DEPTH
@@ -283,11 +283,11 @@ class Documents(Values):
             if equals and plain and how != "keep":
                 new = self.secret(how, plain) if how else self.nested(plain, depth, i == last)
                 if new != plain:
-                    fields[i] = f"{name}={quote_plus(new, safe='*')}"
+                    fields[i] = f"{name}={_requoted(new, value)}"
             elif not equals and name:
                 new = self.nested(plain_name := unquote_plus(name), depth, i == last)
                 if new != plain_name:
-                    fields[i] = quote_plus(new, safe="*")
+                    fields[i] = _requoted(new, name)
         return "&".join(fields)
 
     def foreign(self, node: Any, depth: int) -> Any:
@@ -308,6 +308,11 @@ class Documents(Values):
     def _beside(self, name: str, value: Any, depth: int) -> Any:
         how = self.names.meaning(name)
         return self.foreign(value, depth + 1) if how is None else self.leaf(how, value)
+
+
+def _requoted(new: str, old: str) -> str:
+    """The field encoded, with spaces as the old one had them."""
+    return (quote if "%20" in old and "+" not in old else quote_plus)(new, safe="*")
 
 
 def _odd(written: str) -> bool:

@@ -28,7 +28,11 @@ _SHORT = 12  # bytes that are no secret by what they are
 _NAME = 64  # characters of a text that may be a name
 
 Join = Callable[[bytes, Sequence[Part], Sequence[bytes]], bytes]
-Change = Callable[[bytes], bytes]
+Read = Callable[[bytes, Part], bytes]
+
+
+def _span(data: bytes, part: Part) -> bytes:
+    return data[part.start : part.end]
 
 
 class Unreadable(Exception):
@@ -137,11 +141,11 @@ class Formats(Documents):
         hows: dict[int, How] = {}
         for numbers, names in of.values():
             if len(numbers) > 1 and (among := groups(names)):
-                values = [text(_span(data, parts[i])) for i in numbers]
+                values = [text(xml.value(data, parts[i])) for i in numbers]
                 said = named(among, values.__getitem__, self.names.meaning)
                 hows.update((numbers[n], how) for n, how in said.items())
         return self.parts(
-            data, parts, xml.join, depth, cut, hows, (xml.unescape, xml.escape)
+            data, parts, xml.join, depth, cut, hows, xml.value
         )  # fmt: skip
 
     def _csv(self, data: bytes, table: "Table", depth: int, cut: bool) -> bytes:
@@ -151,10 +155,10 @@ class Formats(Documents):
         hows: dict[int, How] = {}
         if among := groups([cell.name for cell in cells[:width]]):
             for row in range(0, len(cells) - width + 1, width):
-                values = [text(_span(data, cell)) for cell in cells[row : row + width]]
+                values = [text(csv.value(data, cell)) for cell in cells[row : row + width]]
                 said = named(among, values.__getitem__, self.names.meaning)
                 hows.update((row + n, how) for n, how in said.items())
-        return self.parts(data, cells, csv.join, depth, cut, hows, (csv.unescape, bytes))
+        return self.parts(data, cells, csv.join, depth, cut, hows, csv.value)
 
     def parts(
         self,
@@ -164,17 +168,16 @@ class Formats(Documents):
         depth: int,
         cut: bool,
         hows: Mapping[int, How] = {},
-        escaping: tuple[Change, Change] = (bytes, bytes),
+        read: Read = _span,
         strict: bool = True,
     ) -> bytes:
         """A carrier with its parts masked; and without the secrets between them."""
-        names, (unescape, escape) = self.names, escaping
+        names = self.names
         if names.maybe_else(data):
             data, parts = self._between(data, parts)
         values, spans, last = [], [], len(parts) - 1
         for i, part in enumerate(parts):
-            written = _span(data, part)
-            value = unescape(written)
+            value = read(data, part)
             how = hows.get(i) or (
                 names.of_field(part.name, part.name.lower())
                 if names.paths else names.body.meaning(part.name)
@@ -187,8 +190,8 @@ class Formats(Documents):
                 new = raw(self.nested(plain, depth + 1))
             else:
                 new = self.enclosed(value, depth, cut and i == last, strict)
-            values.append(escape(new) if new != value else written)
-            spans.append(written)
+            values.append(new)
+            spans.append(value)
         return join(data, parts, values) if values != spans else data
 
     def _between(self, data: bytes, parts: Sequence[Part]) -> tuple[bytes, list[Part]]:
@@ -247,10 +250,6 @@ class Formats(Documents):
         return readable(value) is not None and not (
             value[:1] == b"\n" and len(value) > 1 and value[1] == len(value) - 2
         )
-
-
-def _span(data: bytes, part: Part) -> bytes:
-    return data[part.start : part.end]
 
 
 def raw(value: str) -> bytes:

@@ -4,21 +4,23 @@ Called by the sidecar's shipper and by the mock with every record, before it is 
 stored or sent, and by both halves for operational log lines and span attributes.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
-from app.contract.decoding import base64, charset, percent
+from app.contract.decoding import base64, charset, compressed, percent
 from app.contract.decoding.pairs import AGENT, agent_with
 from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
 from app.contract.masking.formats import Unreadable, readable
 from app.contract.masking.naming import named
-from app.contract.masking.opening import Opening
+from app.contract.masking.opening import Held, Opening
 from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
     claims_text,
+    hides,
     may_nest,
     sweep,
     swept,
@@ -39,6 +41,8 @@ from app.contract.record import (
 from app.contract.rules import RuleSet, Sensitive
 
 _CUT = "…".encode()
+# OpenTelemetry's protobuf, in which names stand beside their values.
+_OTLP = re.compile(r"(?:^/v1/(?:traces|metrics|logs)|/opentelemetry\.proto\.[^/]+/Export)$")
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -158,6 +162,9 @@ class _Record(Opening):
     def mask(self, record: CaptureRecord) -> None:
         names = self.names
         request, response, message = record.request, record.response, record.message
+        self.numbered = "protobuf" in self.decoders or (
+            request is not None and _OTLP.search(request.path) is not None
+        )
         asked = ""  # the names of its query
         lines: list[str] = []  # `sweep.values`
         if request is not None:
@@ -268,9 +275,12 @@ class _Record(Opening):
             kind, _ = bodies.parse(data, claimed)
         if kind == "form":
             return self.form(data)
-        if kind != "text":
+        if kind == "json":
             return self.json(data)
-        if b"\0" in data and claims_text(claimed) and not charset.name(data):
+        if kind == "ndjson":  # or an envelope
+            return self.content(data, 0, cut) if self.names.maybe(data) or hides(data) else data
+        readable_later = charset.name(data) or compressed.named(data)
+        if b"\0" in data and claims_text(claimed) and not readable_later:
             raise Unreadable("unmaskable")
         if not data.isascii():
             return self.content(data, 0, cut)
@@ -298,8 +308,9 @@ class _Record(Opening):
         """All texts of the request and the answer, but for their bodies."""
         request, response = record.request, record.response
         if request is not None:
-            steps = request.path.split("/")
-            request.path = self.text("/".join(map(self.step, steps)))
+            held = Held()
+            steps = [held.hold(step, self.step(step)) for step in request.path.split("/")]
+            request.path = held.release(self.text("/".join(steps)))
             request.query = self.pair_texts(request.query, "query")
             request.headers = self.pair_texts(request.headers, "header")
         if response is not None:

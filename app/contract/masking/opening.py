@@ -21,7 +21,30 @@ _BEGINS = re.compile(rb"[\t\r\n\x20-\x7e]{9}")
 _OPENINGS = '{[<-"\ufeff \n\t\r(\x1f\x08\x12\x1a'
 # gzip and zstd in a text, which has lost some of their bytes.
 _LOST = re.compile("\x1f(?:\\\\x8b|\ufffd)\x08|\\((?:\\\\xb5|\ufffd)/(?:\\\\xfd|\ufffd)")
+_MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
+
+
+class Held:
+    """Words of a text that were masked by themselves, and must not be taken for a value again when
+    the text is: marks stand for them meanwhile."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+
+    def hold(self, old: str, new: str) -> str:
+        """A mark for the new word where it is another than the old one."""
+        if new == old:
+            return old
+        self._words.append(new)
+        return f"\ue000{len(self._words) - 1}\ue001"
+
+    def release(self, value: str) -> str:
+        return _MARK.sub(self._word, value) if self._words else value
+
+    def _word(self, mark: re.Match[str]) -> str:
+        number = int(mark.group(1))
+        return self._words[number] if number < len(self._words) else mark.group()
 
 
 class Opening(Formats):
@@ -64,13 +87,13 @@ class Opening(Formats):
 
     def flat(self, value: str, depth: int, cut: bool = False) -> str:
         """Text without a format: values under names in it, and encoded words."""
-        if "%" in value:
-            value = self._percent(value, depth)
-        new = self.plain(value)
+        held = Held()
+        new = self.plain(self._percent(value, depth, held) if "%" in value else value)
         if coded.RUN.search(new):
             last = len(new)
             new = coded.RUN.sub(lambda run: self._run(run, depth, cut and run.end() == last), new)
-        return text(self.names.cut(raw(new), self.text_secret)) if cut else new
+        new = text(self.names.cut(raw(new), self.text_secret)) if cut else new
+        return held.release(new)
 
     def _lines(self, value: str, depth: int, cut: bool) -> str:
         """Text with a document in some of its lines."""
@@ -82,7 +105,7 @@ class Opening(Formats):
                 lines[i] = read(line, depth + 1, last)
         return self.plain("\n".join(lines))
 
-    def _percent(self, value: str, depth: int) -> str:
+    def _percent(self, value: str, depth: int, held: Held) -> str:
         """Percent-encoded words are read as what they stand for, and so are names before a `=`."""
         from app.contract.decoding import percent
 
@@ -94,7 +117,10 @@ class Opening(Formats):
             follows, how = how, None
             if "%" not in word:
                 if follows and not equals:
-                    out += [value[done : token.start()], self.secret(follows, word)]
+                    out += [
+                        value[done : token.start()],
+                        held.hold(word, self.secret(follows, word)),
+                    ]
                     done = token.end()
                 continue
             raw = word.encode("utf-8", "surrogatepass")
@@ -107,12 +133,17 @@ class Opening(Formats):
             else:
                 new = self.enclosed(undone, depth)
             if new != undone:
-                out += [value[done : token.start()], percent.redo(new, raw).decode()]
+                out += [
+                    value[done : token.start()],
+                    held.hold(word, percent.redo(new, raw).decode()),
+                ]
                 done = token.end()
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
-        word = run.group()
+        word, whole = run.group(), run.string
+        if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
+            return word  # part of a percent-encoded word, which was read
         at = coded.start(word)
         if at < 0:
             return word
@@ -183,7 +214,8 @@ class Opening(Formats):
         if fields is None and (plain := readable(data, cut, odd=True)) is not None:
             return raw(self.read(plain, depth, cut))
         if strict and self.names.reads_bodies and not self.numbered and not self._telemetry(data):
-            raise Unreadable("unmaskable")
+            framed = protobuf.framed(data)
+            raise Unreadable("nameless" if fields or framed else "unmaskable")
         if framed := protobuf.framed(data):
             return self.parts(data, framed, protobuf.join_framed, depth, cut, strict=strict)
         if fields:
@@ -217,5 +249,8 @@ class Opening(Formats):
         if len(undone) >= cap and not whole:
             self.names.beyond("decoded")
             raise Unreadable("bounds")
-        new = self.enclosed(undone, depth, cut or not whole, strict)
-        return data if new == undone else compressed.redo(new, data)
+        all_ = whole and compressed.is_all(data)
+        new = self.enclosed(undone, depth, cut or not all_, strict)
+        # Bytes that nobody could read go where they may hold what is sensitive.
+        kept = new == undone and (all_ or not self.names.reads_bodies)
+        return data if kept else compressed.redo(new, data)

@@ -15,6 +15,7 @@ import zstandard
 from app.contract.presence import Presence
 from app.store import (
     OTHER,
+    SHORT_BOOT,
     BootRow,
     CaptureQuery,
     Dimension,
@@ -22,6 +23,7 @@ from app.store import (
     FieldRow,
     NoteRow,
     Page,
+    QueryError,
     Scope,
     SenderRow,
     TrafficRow,
@@ -96,11 +98,22 @@ class Reader:
         boot, _, seq = id.rpartition("-")
         if not (seq.isascii() and seq.isdecimal()) or len(seq) > 18:
             return None
+        found = "SELECT dictionary_id, record, seq, time_ns FROM capture WHERE seq=? AND boot_id"
         row = self.connection.execute(
-            "SELECT dictionary_id, record, seq, time_ns FROM capture"
-            " WHERE boot_id=(SELECT id FROM boot WHERE boot=?) AND seq=?",
-            (boot, int(seq)),
+            f"{found}=(SELECT id FROM boot WHERE boot=?)",  # noqa: S608
+            (int(seq), boot),
         ).fetchone()
+        if row is None and len(boot) >= SHORT_BOOT and boot.isalnum():
+            rows = self.connection.execute(
+                f"{found} IN (SELECT id FROM boot WHERE boot BETWEEN ? AND ?) LIMIT 2",  # noqa: S608
+                (int(seq), boot, f"{boot}\x7f"),
+            ).fetchall()
+            if len(rows) > 1:
+                raise QueryError(
+                    f"{id} is the short form of several ids\n\n"
+                    "hint: `captures list --json` has them whole; give more before the -"
+                )
+            row = rows[0] if rows else None
         return self._line(*row) if row else None
 
     def traffic(self, scope: Scope, by: Sequence[Dimension], hours: int) -> list[TrafficRow]:

@@ -270,7 +270,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise StoreError(
             f"store {path}: there is none\n\n"
-            "hint: TELEMOCK_DATA names its directory; the app makes it when it starts"
+            "hint: the first `telemock run -- COMMAND` or `telemock serve` makes it; TELEMOCK_DATA "
+            "names another directory"
         )
     with translated(path):
         try:

@@ -66,3 +66,17 @@ def test_no_proxy_keeps_loopback_off_the_proxy_and_stays_as_the_user_set_it():
     found, (line,) = trust.proxied({"no_proxy": "cdn.cribl.io"}, "http://127.0.0.1:1")
     assert "no_proxy" not in found
     assert "cdn.cribl.io" in line
+
+
+def test_every_variable_is_in_the_table_with_its_file():
+    rows = {name: file for name, file, _ in trust.table()}
+    assert set(rows) == {*trust.ADDED, *trust.REPLACED, trust.JAVA}
+    assert {rows[name] for name in trust.ADDED} == {names.FILE_CA_CERT}
+    assert {rows[name] for name in trust.REPLACED} == {names.FILE_BUNDLE}
+    assert all(f"| `{name}` | `{file}` |" in trust.markdown() for name, file in rows.items())
+
+
+def test_a_redirected_command_is_not_told_of_no_proxy():
+    environ = {"NO_PROXY": "cdn.cribl.io"}
+    found, told = trust.proxied(environ, "http://127.0.0.1:1", redirected=True)
+    assert told == [] and "NO_PROXY" not in found

@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -21,10 +22,13 @@ from mitmproxy.test import taddons, tflow
 
 from addon.arrive import accept
 from addon.arrive.accept import Gate, Listener
+from addon.arrive.prefaces import Prefaces
 from addon.arrive.splice import Link
 from addon.mitm.modes import GateInstance, GateMode, ProxyServer
 from addon.target.dns import Destinations
 from addon.target.first_bytes import Verdict
+from app.contract.preface import Preface, encode
+from app.contract.record import Endpoint, Program
 from tests.sidecar import HOST
 from tests.unit.addon.target.test_first_bytes import hello
 
@@ -257,3 +261,26 @@ async def test_where_no_more_files_may_be_open_it_tries_again(
         (await asyncio.wait_for(entered, 5)).close()
     assert "Too many open files" in caplog.text
     listener.close()
+
+
+async def test_of_a_run_only_connections_that_begin_with_their_preface_are_taken() -> None:
+    taken: list[tuple[str, int]] = []
+    prefaces = Prefaces(1)
+
+    def enter(client: socket.socket, peer: tuple[str, int]) -> None:
+        taken.append(prefaces.original_addr(client))
+        client.close()
+
+    listener = Listener("127.0.0.1", 0, enter, prefaces)
+    where = listener.sockets[0].getsockname()
+    line = encode(Preface(Endpoint("192.0.2.1", 443), Program("curl", 1)))
+    try:
+        for first in (hello(HOST), line):
+            reader, writer = await asyncio.open_connection(*where)
+            writer.write(first)
+            with suppress(ConnectionResetError):  # unread bytes
+                assert await asyncio.wait_for(reader.read(9), 10) == b""
+            writer.close()
+    finally:
+        listener.close()
+    assert taken == [("192.0.2.1", 443)]

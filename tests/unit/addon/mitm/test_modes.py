@@ -10,7 +10,13 @@ from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import tflow
 
-from addon.mitm.modes import LoopbackInstance, LoopbackMode, brought, destination_of
+from addon.mitm.modes import (
+    LoopbackInstance,
+    LoopbackMode,
+    brought,
+    destination_of,
+    named_the_proxy,
+)
 from app.contract.record import Endpoint
 from tests.sidecar import HOST
 
@@ -52,6 +58,13 @@ def test_a_connection_that_names_the_listener_was_not_redirected(
     client = tflow.tclient_conn()
     client.proxy_mode, client.sockname = ProxyMode.parse(mode), ("192.0.2.1", port)
     assert brought(client) is expected
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("regular", True), ("gate@127.0.0.1:1", False)])
+def test_a_client_of_the_explicit_proxy_named_it(mode: str, expected: bool) -> None:
+    client = tflow.tclient_conn()
+    client.proxy_mode = ProxyMode.parse(mode)
+    assert named_the_proxy(client) is expected
 
 
 def test_destination_is_the_original_one() -> None:

@@ -1,15 +1,18 @@
 """addon/record/capture.py: what a record says of an exchange, an outline, a connection."""
 
 import hashlib
+import socket
 
 import pytest
 from mitmproxy.test import tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
+from addon.arrive.prefaces import Prefaces
 from addon.exchange.exchange import Counted, Exchange, Kept, Line, now, query_of, trace
 from addon.exchange.reply import Reply, headers_of
 from addon.record.capture import DETAIL_CAP, Capture, outline_path
+from app.contract import preface
 from app.contract import record as rec
 from app.contract import rules as r
 from tests.sidecar import HOST, bundle_of, rule
@@ -156,3 +159,22 @@ def test_a_connection_is_recorded_by_its_name() -> None:
 def test_outline_of_a_path(path: str, outline: str) -> None:
     assert outline_path(path) == outline
     assert len(outline_path("/" + "x" * 9999)) < 100
+
+
+def test_on_a_laptop_a_record_names_the_program() -> None:
+    prefaces = Prefaces(1)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        curl = rec.Program("curl", 4711)
+        ours.send(preface.encode(preface.Preface(rec.Endpoint("192.0.2.1", 443), curl)))
+        assert prefaces.read(theirs, ("127.0.0.1", 5))
+    capture = Capture(WORKLOAD, None, 1000, prefaces)
+    exchange = make("observe")
+    assert capture.exchange(exchange, "exchange", exchange.started).program == curl
+    client = tflow.tclient_conn()
+    client.peername = ("127.0.0.1", 5)
+    found = capture.connection(NUMBER, "spliced", client, host=HOST, sni=HOST, destination=None)
+    assert found.program == curl
+    client.peername = ("127.0.0.1", 6)
+    other = capture.connection(NUMBER, "spliced", client, host=HOST, sni=HOST, destination=None)
+    assert other.program is None

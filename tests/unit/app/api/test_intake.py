@@ -1,17 +1,25 @@
 """app/api/intake.py: batches are taken once, or refused with a reason."""
 
 import gzip
+import json
 import re
 import socket
+import ssl
+import time
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import trustme
 import zstandard
 
+from app.auth import Caller, Pod, Policy
 from app.contract import account
 from app.contract.names import HEADER_ACCOUNTS, HEADER_LEAVING, HEADER_SIDECAR
 from app.store import StoreError, StoreFull
-from tests.serving import Served
+from tests.cluster import AWAY, kubeconfig
+from tests.serving import Served, serving
 from tests.unit.app.api.records import BOOT, line, post
 from tests.waiting import wait_for
 
@@ -141,3 +149,51 @@ def test_sender_that_hangs_up_is_no_error(served: Served, caplog: pytest.LogCapt
     wait_for(ended)
     assert [r.message for r in caplog.records if r.levelname == "ERROR"] == []
     assert post(served, line(1)).json()["stored"] == 1
+
+
+class Trial:
+    """Knows the pod of `helm test`, and everybody else as somebody who may read all."""
+
+    async def check(self, token: str, policy: Policy, namespace: str = "") -> Caller:
+        if policy.sidecar:
+            return Caller("sidecar", sidecar=True, pod=Pod("observe", "telemock-test", "u"))
+        return Caller("viewer", sidecar=False)
+
+
+def test_what_helm_test_sends_is_read_back_and_kept_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig(tmp_path, monkeypatch, AWAY)
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trust = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    values = {"TELEMOCK_CLUSTER": "1", "POD_NAMESPACE": "observe"}
+    with (
+        serving(tmp_path, context, **values) as served,
+        httpx.Client(
+            base_url=f"https://127.0.0.1:{served.port}", verify=trust, trust_env=False,
+            headers={"authorization": "Bearer x"},
+        ) as client,
+    ):  # fmt: skip
+        served.runtime.authority = Trial()
+        headers = {"content-type": "application/x-ndjson", "telemock-sidecar": "ab" * 16}
+        now = time.time_ns()
+        old, new = line(1, time_ns=now - 86_400 * 10**9), line(2, time_ns=now)
+        taken = client.post("/api/v1/captures", content=old + b"\n" + new, headers=headers)
+        assert taken.json()["stored"] == 2
+
+        def found(workload: str, **more: str) -> list[int]:
+            asked = {"workload": workload, "version": "4.16.1", **more}
+            items = client.get("/api/v1/captures", params=asked).json()["items"]
+            return [item["seq"] for item in items]
+
+        assert found("observe/telemock-test") == [2, 1]
+        assert found("observe/telemock-test", since="1h") == [2]
+        assert found("observe/telemock-test", version="9") == []
+        assert found("observe/") == []
+        report = client.get("/api/v1/report").json()
+        assert (report["count"], report["missing"], report["workloads"]) == (0, [], [])
+        assert "telemock-test" not in json.dumps(report)
+        assert served.runtime.store.stats().records == 0
+        assert served.runtime.sidecars.counts() == (0, 0)

@@ -1,6 +1,7 @@
 """The command line in a directory of its own, with a store or a running app."""
 
 import io
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,8 +43,12 @@ def telemock(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(sys, "argv", ["telemock", *arguments])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            signal.signal(signal.SIGINT, handler)
         done = capfd.readouterr()
         code = ended.value.code
         return Done(code if isinstance(code, int) else int(bool(code)), done.out, done.err)

@@ -37,7 +37,7 @@ def test_list_is_a_table_for_people_newest_first(telemock: Telemock, store: Sqli
     assert done.code == 0
     head, *rows = done.out.splitlines()
     assert head.split() == ["TIME", "ACTION", "STATUS", "VERSION", "WORKLOAD", "ID", "REQUEST"]
-    assert [row.split()[5] for row in rows] == [f"{BOOT}-{n}" for n in (3, 2, 1)]
+    assert [row.split()[5] for row in rows] == [f"{BOOT[:8]}-{n}" for n in (3, 2, 1)]
     assert rows[0].endswith("spliced other.example: no profile names the host, so the connection "
                             "was not opened")  # fmt: skip
     assert "observe   404" in rows[1]
@@ -179,13 +179,29 @@ def test_tail_follows_what_arrives_also_late_until_ctrl_c(store: SqliteStore, pl
         store.write(incoming(exchange(6, time_ns=T0 + 9 * SECOND)))
         assert [seq(), seq()] == [4, 6]
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(30) == 130
         assert process.stderr.read() == b""
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
         process.stderr.close()
+
+
+def test_a_short_id_is_taken_as_it_is_shown(telemock: Telemock, store: SqliteStore) -> None:
+    store.write(incoming(exchange(1), exchange(2), exchange(3, boot=BOOT[:30] + "cd")))
+    whole = telemock("captures", "show", f"{BOOT}-1")
+    assert telemock("captures", "show", f"{BOOT[:8]}-1") == whole
+    assert json.loads(whole.out)["id"] == f"{BOOT}-1"
+    assert json.loads(telemock("captures", "show", f"{BOOT[:8]}-3").out)["seq"] == 3
+    for wrong in (f"{BOOT[:7]}-1", f"{BOOT[:8]}-4", f"{BOOT[:8]}-", "-1", f"{BOOT[:7]}%-1"):
+        done = telemock("captures", "show", wrong)
+        assert (done.code, done.out) == (2 if wrong.startswith("-") else 1, "")
+    store.write(incoming(exchange(1, boot=BOOT[:30] + "ef")))
+    done = telemock("captures", "show", f"{BOOT[:8]}-1")
+    assert done.code == 2
+    assert "is the short form of several ids\n\nhint: " in done.err
+    assert telemock("captures", "show", f"{BOOT}-1") == whole
 
 
 def test_tail_of_an_empty_store_follows_from_the_first(store: SqliteStore, place: Path) -> None:

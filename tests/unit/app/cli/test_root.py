@@ -20,8 +20,8 @@ from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
-    "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status", "version",
-    "restart", "rules check", "rules explain", "captures list", "captures show",
+    "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
+    "version", "restart", "rules check", "rules explain", "captures list", "captures show",
     "captures tail", "captures export",
 ]  # fmt: skip
 
@@ -80,7 +80,7 @@ def test_no_server_is_unreachable(telemock: Telemock, place: Path) -> None:
 
 def test_hold_is_refused_with_a_sentence(telemock: Telemock) -> None:
     done = telemock("run", "--mode", "hold", "--", "true")
-    assert done.code == 1
+    assert done.code == 125
     assert "hold" in done.err and "hint: " in done.err
 
 
@@ -183,9 +183,10 @@ def test_version(telemock: Telemock) -> None:
 
 
 LIGHT = {
-    "app", "app.cli", "app.cli.captures", "app.cli.inject", "app.cli.options", "app.cli.root",
-    "app.cli.rules", "app.cli.status", "app.contract", "app.contract.actions",
-    "app.contract.instant", "app.contract.names",
+    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.ending", "app.cli.inject",
+    "app.cli.interrupt", "app.cli.open", "app.cli.options", "app.cli.root", "app.cli.rules",
+    "app.cli.status", "app.cli.streams",
+    "app.contract", "app.contract.actions", "app.contract.instant", "app.contract.names",
     "app.contract.printable", "app.escape", "app.report", "app.report.tables",
     "app.version",
 }  # fmt: skip

@@ -212,7 +212,7 @@ async def test_a_sidecar_speaks_for_the_pod_of_its_token(
         assert seen.asked[0]["spec"] == {"token": TOKEN, "audiences": ["telemock"]}
         # As a person the same token is asked for anew, for no audience of ours.
         caller = await authority.check(TOKEN, LIST)
-        assert caller == (user["username"], False, None)
+        assert caller == (user["username"], False, None, None)
         assert seen.asked[1]["spec"] == {"token": TOKEN}
         assert seen.asked[2]["spec"]["user"] == user["username"]
         assert seen.asked[2]["spec"]["extra"] == user["extra"]

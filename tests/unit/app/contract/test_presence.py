@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.contract.presence import FORMS, Presence, decode, encode
+from app.contract.presence import APP, FORMS, Presence, decode, encode
 from app.report import coverage
 
 
@@ -15,6 +15,10 @@ def test_what_is_sent_is_read() -> None:
 @pytest.mark.parametrize("value", ["", "x", "[]", '{"form":1}', '{"began_ns":-1}', "[" * 99_999])
 def test_what_cannot_be_read(value: str) -> None:
     assert decode(value) == Presence()
+
+
+def test_only_the_app_itself_is_the_app() -> None:
+    assert decode(encode(Presence(form=APP, mode="<b>"))) == Presence()
 
 
 def test_every_form_has_its_blind_spots() -> None:

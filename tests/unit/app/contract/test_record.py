@@ -150,6 +150,13 @@ def test_host_is_what_the_client_meant() -> None:
     assert a_record().host == ""
 
 
+def test_it_was_sent_by_a_program_or_from_an_address() -> None:
+    client = r.Endpoint("127.0.0.1", 5)
+    assert a_record().sent_by == ""
+    assert a_record(client=client).sent_by == "127.0.0.1"
+    assert a_record(client=client, program=r.Program("curl", 7)).sent_by == "curl (pid 7)"
+
+
 def test_id_is_of_boot_and_number() -> None:
     assert a_record(seq=7).id == "0" * 16 + "-7"
 

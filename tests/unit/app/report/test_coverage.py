@@ -21,7 +21,8 @@ def test_complete_says_how_it_is_known_and_what_it_does_not_speak_of() -> None:
     found = judge([seen()])
     assert found.complete and not found.gaps
     assert found.verdict == (
-        "complete: 3 requests and connections came, 3 records are stored, by the sidecar's own count"
+        "complete: 3 requests and connections came, 3 records are stored, "
+        "by the sidecar's own count"
     )
     assert "5 records are stored (log lines are records too), by" in judge([seen(stored=5)]).how
     assert any("DNS over HTTPS" in limit for limit in found.limits)

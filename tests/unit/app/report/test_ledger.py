@@ -66,11 +66,19 @@ def test_what_a_live_sidecar_delivers_is_on_its_way() -> None:
 
 def test_times_without_a_sidecar_of_a_pod() -> None:
     later = Presence(form="hosts", began_ns=9 * MINUTE)
-    first, second = boot(), boot(boot=OTHER_BOOT, said=later, heard_ns=11 * MINUTE)
+    second = boot(boot=OTHER_BOOT, said=later, first_ns=10 * MINUTE, heard_ns=11 * MINUTE)
+    first = boot(last_ns=10 * MINUTE)  # the second delivered what it had left
     (one,) = witnesses([first, second], [], bool, NOW)
     (away,) = one.away
     assert (away.since, away.until) == ("1970-01-01T00:03:00Z", "1970-01-01T00:09:00Z")
     assert not judge([one]).complete
+
+
+def test_a_clock_that_is_ahead_makes_no_gap() -> None:
+    ahead = Presence(form="hosts", began_ns=99 * MINUTE)
+    second = boot(boot=OTHER_BOOT, said=ahead, first_ns=3 * MINUTE, heard_ns=11 * MINUTE)
+    (one,) = witnesses([boot(), second], [], bool, NOW)
+    assert (one.away, one.first_seen) == ([], "1970-01-01T00:01:00Z")
 
 
 def test_a_silent_sidecar_is_away_if_an_app_was_there_to_hear() -> None:

@@ -32,25 +32,51 @@ def test_without_a_command_it_says_how(settings):
         run.run([], settings)
 
 
-def test_what_cannot_be_run_has_the_exit_code_of_a_shell(settings, tmp_path, capsys):
+def test_what_cannot_be_run_has_the_exit_code_of_a_shell(settings, tmp_path, monkeypatch):
     plain = tmp_path / "plain"
     plain.write_text("x")
-    assert run.run(["no-such-command-here"], settings) == 127
-    assert run.run([str(plain)], settings) == 126
-    said = capsys.readouterr().err
-    assert "command not found" in said
-    assert "not executable" in said
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name, code, said in (
+        ("no-such-command-here", 127, "command not found"),
+        ("", 127, "command not found"),
+        ("/no/such/file", 127, "command not found"),
+        (str(plain), 126, "not executable"),
+        ("plain", 126, "not executable"),
+        (str(tmp_path), 126, "not executable"),
+        (f"{plain}/below", 127, "command not found"),
+    ):
+        with pytest.raises(run.RunError, match=rf"{name}: {said}\n\nhint: ") as error:
+            run.run([name], settings)
+        assert error.value.code == code
+    assert not settings.data.exists()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/bin")
+    with pytest.raises(run.RunError, match="plain: command not found"):
+        run.run(["plain"], settings)
 
 
 # The rest needs the main thread of a process of its own: it blocks signals. The tests may run where
 # hang-ups are ignored (nohup), which a shell cannot trap then: so that is set back first.
+IN_A_PROCESS = """
+import os, signal, sys
+from app.run.command import RunError, _wait_for
+
+def main(wait):
+    try:
+        code = wait()
+    except RunError as e:
+        code = e.code
+    sys.exit(code)
+"""
+
+
 def waiting(command: list[str], **popen) -> subprocess.Popen:
-    call = f"sys.exit(_wait_for({command!r}, os.environ))"
+    call = f"main(lambda: _wait_for({command!r}, os.environ))"
     default = (
         "signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # a background job begins without both
         "signal.signal(signal.SIGINT, signal.default_int_handler)"
     )
-    script = f"import os, signal, sys; from app.run.command import _wait_for; {default}; {call}"
+    script = f"{IN_A_PROCESS}\n{default}; {call}"
     return subprocess.Popen([sys.executable, "-c", script], **popen)
 
 

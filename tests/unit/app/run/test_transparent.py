@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app import trust
 from app.run import seccomp, transparent
 
 DUMMIES = [("127.116.0.1", "cdn.cribl.io"), ("100::1", "cdn.cribl.io")]
@@ -102,17 +103,21 @@ def test_a_default_route_is_found(rows, found, tmp_path, monkeypatch):
 def test_a_user_without_root_and_without_a_network_gets_an_etc_hosts_of_its_own(tmp_path):
     if subprocess.run([*LONE, "true"], capture_output=True).returncode:
         pytest.skip("no user namespace here")
+    (tmp_path / "ca").mkdir()
+    (tmp_path / "ca/bundle.pem").write_text("the system's and ours")
+    lists = [path for path in trust.SYSTEM_LISTS if Path(path).exists()]
     script = (
         "from pathlib import Path; import subprocess; "
         f"one = t.Transparent(['a.test'], 1, Path({str(tmp_path)!r})); run = one.prepare(); "
-        "print(subprocess.run(['tail', '-n2', '/etc/hosts'], preexec_fn=run, "
+        f"print(subprocess.run(['tail', '-qn2', '/etc/hosts', *{lists}], preexec_fn=run, "
         "stdout=subprocess.PIPE, text=True).stdout, one.settings['TELEMOCK_HOSTS'])"
     )
-    before = Path("/etc/hosts").read_text()
+    before = [Path(path).read_text() for path in ("/etc/hosts", *lists)]
     assert look(script, *LONE).split() == [
-        "127.116.0.1", "a.test", "100::1", "a.test", "127.116.0.1=a.test,100::1=a.test",
+        "127.116.0.1", "a.test", "100::1", "a.test",
+        *["the", "system's", "and", "ours"] * len(lists), "127.116.0.1=a.test,100::1=a.test",
     ]  # fmt: skip
-    assert Path("/etc/hosts").read_text() == before
+    assert [Path(path).read_text() for path in ("/etc/hosts", *lists)] == before
 
 
 def test_a_user_without_root_and_with_a_network_keeps_the_machines(monkeypatch):
