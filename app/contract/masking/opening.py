@@ -71,7 +71,7 @@ class Opening(Formats):
         if self.names.reads_bodies:
             if value[0] in "(\x1f" and _LOST.match(value):
                 raise Unreadable("encoding")
-            if "\0" in value:  # UTF-16 in a text, which has lost some of its bytes
+            if len(value) >= 8 and value.count("\0") * 3 >= len(value):  # UTF-16 that lost bytes
                 raise Unreadable("unmaskable")
         data = raw(value)
         new = self.carried(data, depth, cut)
