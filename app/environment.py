@@ -66,6 +66,10 @@ TABLE = (
         "Colours and width of what is printed on a terminal.",
     ),
     Variables(
+        "DISPLAY WAYLAND_DISPLAY SSH_CONNECTION BROWSER", False,
+        "Whether, and in which browser, `open` opens the page.",
+    ),
+    Variables(
         "PATH TMPDIR TZ USER LOGNAME LANG LANGUAGE LC_*", True,
         "The system's own: programs, temporary files, user, time and text.",
     ),

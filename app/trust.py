@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
+from app.contract.files import write_whole
 
 
 class Variable(NamedTuple):
@@ -70,7 +71,8 @@ def trusting(environ: Mapping[str, str], ca: Path) -> tuple[dict[str, str], list
             told.append(f"{name} names {theirs}, which cannot be read ({e.strerror}): now {ours}")
             continue
         merged = ca / f"merged-{hashlib.sha256(theirs.encode()).hexdigest()[:12]}.pem"
-        merged.write_bytes(pem.rstrip() + b"\n" + (ca / names.FILE_CA_CERT).read_bytes())
+        ours_too = (ca / names.FILE_CA_CERT).read_bytes()
+        write_whole(merged, [pem.rstrip(), b"\n", ours_too])
         found[name] = str(merged.absolute())
         kept.setdefault(theirs, []).append(name)
     for theirs, variables in kept.items():
@@ -105,7 +107,7 @@ def proxied(
 
 
 def table() -> list[tuple[str, str, str]]:
-    """How runtimes take the certificate: the variable, the file that it names, and who reads it."""
+    """The runtimes' ways to take the certificate: variable, file that it names, reader."""
     rows = [
         (row.name, names.FILE_CA_CERT if row.adds else names.FILE_BUNDLE, row.taken_by)
         for row in VARIABLES

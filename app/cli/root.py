@@ -79,7 +79,9 @@ def demo(
 
 @cli.command(context_settings={"allow_interspersed_args": False})
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND [ARGUMENT]…")],
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND", help="With its arguments, best behind --.")
+    ],
     mode: Annotated[
         Mode | None,
         typer.Option(help=f"In place of mock; {', '.join(LACKING)} is not available yet."),

@@ -17,6 +17,7 @@ import msgspec
 
 from app import environment
 from app.client.running import get
+from app.contract.files import write_whole
 from app.run import processes
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"  # exists in a checkout only
@@ -77,7 +78,7 @@ def find(data: Path, logs: Path) -> Backends:
         started = _programs(data, logs)
     else:
         started = _compose()
-    state.write_bytes(msgspec.json.encode(started) + b"\n")
+    write_whole(state, [msgspec.json.encode(started), b"\n"])
     return started
 
 

@@ -342,6 +342,27 @@ def test_exit_codes_of_run(tmp_path: Path) -> None:
         assert told.get("exit_code") == code or (code in (126, 127) and told["error"])
 
 
+def test_what_a_run_leaves_is_its_owners_alone_and_ignored_by_git(tmp_path: Path) -> None:
+    authority = tmp_path / "theirs.pem"
+    authority.write_text("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
+    work = tmp_path / "work"
+    work.mkdir()
+    done = subprocess.run(
+        [*TELEMOCK, "run", "--", "true"], cwd=work, capture_output=True, text=True, check=False,
+        env=bare(tmp_path, CURL_CA_BUNDLE=str(authority)), umask=0,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list(work.iterdir()) == []
+    state = tmp_path / ".local/state/telemock"
+    assert (state / ".gitignore").read_text() == "*\n"
+    found = [state, *state.rglob("*")]
+    assert len(found) > 10
+    open_ones = {str(p): oct(p.stat().st_mode) for p in found if p.stat().st_mode & 0o077}
+    assert open_ones == {}
+    report = run(["report", "--json"], work, environ={"HOME": str(tmp_path)})
+    assert report.returncode == 0 and json.loads(report.stdout)["count"] == 0
+
+
 def test_text_that_the_terminals_encoding_lacks(tmp_path: Path) -> None:
     url = "https://cdn.cribl.io/telemetry/?v=äöü漢\N{CHIPMUNK}"
     for encoding in ("ascii", "latin-1", "utf-8"):
