@@ -114,7 +114,7 @@ def proxied(
 
 
 def table() -> list[tuple[str, str, str]]:
-    """How runtimes take the certificate: the variable, the file that it names, and who reads it."""
+    """The runtimes' ways to take the certificate: variable, file that it names, reader."""
     rows = [
         (row.name, names.FILE_CA_CERT if row.adds else names.FILE_BUNDLE, row.taken_by)
         for row in VARIABLES

@@ -5,7 +5,6 @@ every place of a request; and `opened`, which finds what an attacker does who de
 """
 
 import base64
-import binascii
 import codecs
 import contextlib
 import gzip
@@ -84,7 +83,7 @@ FORMATS: dict[str, Callable[[str, str], bytes]] = {
     "multipart, json": lambda n, v: _part('name="d"', _json(_escaped(n), v)),
     "multipart, nested": lambda n, v: b"--B\r\nContent-Disposition: form-data; name=x\r\n\r\n"
         + _part(f"name={n}", v.encode()) + b"\r\n--B--\r\n",
-    "envelope": lambda n, v: _envelope(_json(_escaped(n), v), b"\x00ab"),
+    "envelope": lambda n, v: _envelope(_json(_escaped(n), v), b"a\nb"),
     "envelope, attachment": lambda n, v: _envelope(b"{}", _json(_escaped(n), v)),
     "text": lambda n, v: f"{n}={v}".encode(),
     "protobuf, attribute": lambda n, v: field(
@@ -212,6 +211,7 @@ def few(name: str, prefix: str) -> Iterator[Layers]:
             yield one
 
 
+_HEX = re.compile(rb"[0-9A-Fa-f]{16,}")
 _WORD = re.compile(rb"[A-Za-z0-9+/_\- \r\n]{12,}={0,2}")
 
 
@@ -251,8 +251,7 @@ def _decoded(word: bytes) -> list[bytes]:
         if len(written) >= 8:
             whole = written[: len(written) - (len(written) % 4 == 1)]
             found.append(base64.b64decode(whole + b"=" * (-len(whole) % 4)))
-    with contextlib.suppress(ValueError, binascii.Error):
-        found.append(bytes.fromhex(word.decode()))
+    found += [bytes.fromhex(run.decode()) for run in _HEX.findall(word) if not len(run) % 2]
     return found
 
 

@@ -4,8 +4,12 @@ Made by `app.api.read` for people who may read the captures of these namespaces 
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
 
 from app.analysis.rows import LogRows
+from app.contract.presence import APP
 from app.contract.record import decode
 from app.report.coverage import Gap
 from app.store import (
@@ -86,7 +90,14 @@ class NamespaceRows:
         return self._ever.notes(scope)
 
     def boots(self) -> list[BootRow]:
-        return [row for row in self._store.boots() if row.namespace in self._namespaces]
+        """Of the app's own only when it was there: it tells silent sidecars from unheard ones."""
+        none: dict[str, Any] = {"count": 0, "max_seq": 0, "numbered": 0, "missing": 0, "lost": {}}
+        rows = self._store.boots()
+        return [
+            row if row.namespace in self._namespaces else replace(row, **none)
+            for row in rows
+            if row.namespace in self._namespaces or (row.said.form == APP and not row.pod)
+        ]
 
 
 def _within(time_ns: int, scope: Scope) -> bool:

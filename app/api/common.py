@@ -17,7 +17,7 @@ from app.contract.names import HEADER_LEAVING, HEADER_PRESENCE, HEADER_SIDECAR
 from app.runtime import Runtime
 from app.store import QueryError, StoreError
 
-GET, LIST = Depends(Policy("get")), Depends(Policy("list"))
+GET = Depends(Policy("get"))
 # Of people who may read the captures of some namespaces only, the caller's bound comes with them.
 Getter = Annotated[Caller, Depends(Policy("get", bounded=True))]
 Lister = Annotated[Caller, Depends(Policy("list", bounded=True))]

@@ -1,6 +1,6 @@
 """Serves captures to people: lists, single captures, the report, the field inventory."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -8,7 +8,6 @@ from fastapi import Query, Response
 
 from app.analysis.of_namespaces import NamespaceRows
 from app.api.common import (
-    LIST,
     Getter,
     Lister,
     ProfileId,
@@ -25,7 +24,8 @@ from app.api.openapi import EXAMPLE_RECORD, json_content
 from app.auth import Pod
 from app.contract.record import Action, Kind, decode
 from app.report import build as reports
-from app.report.build import Report, Rows
+from app.report.build import CoveragePart, Report, Rows
+from app.report.coverage import Gap
 from app.report.outgoing import outgoing
 from app.report.papers import papers_of
 from app.runtime import Runtime
@@ -185,17 +185,14 @@ async def report(
 
 def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope) -> Report:
     """The report for somebody who may read these namespaces, None for all."""
-    rows: Rows = runtime.store
-    dropped, gaps = runtime.writer.dropped, runtime.gaps()
-    if namespaces is not None:  # what the app as a whole lost is not theirs to know
-        rows = bound = NamespaceRows(runtime.store, namespaces, scope, runtime.decoders)
-        dropped, gaps = {}, bound.gaps
+    rows, gaps = _rows_of(runtime, namespaces, scope)
     return reports.build(
         rows,
         since_ns=scope.since_ns,
         until_ns=scope.until_ns,
         profile=scope.profile,
-        dropped=dropped,
+        # What the app as a whole lost is not theirs to know.
+        dropped=runtime.writer.dropped if namespaces is None else {},
         papers=papers_of(runtime.profiles.written),
         gaps=gaps,
     )
@@ -203,20 +200,36 @@ def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
 
 @routes.get(
     "/coverage",
-    dependencies=[LIST],
     summary="Whether all was seen, and how that is known",
     responses={200: json_content("The report's verdict and ledger.", None, "CoveragePart")},
 )
 async def coverage(
-    runtime: Run, since: Since = None, until: Until = None, profile: ProfileId = None
+    runtime: Run,
+    caller: Lister,
+    since: Since = None,
+    until: Until = None,
+    profile: ProfileId = None,
 ) -> Response:
     scope = Scope(
         since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
     )
     await runtime.note_presence()
-    papers, gaps = papers_of(runtime.profiles.written), runtime.gaps()
-    found = await ask(lambda: reports.cover(runtime.store, scope, papers, gaps))
-    return as_json(msgspec.json.encode(found))
+
+    def cover() -> CoveragePart:
+        rows, gaps = _rows_of(runtime, caller.namespaces, scope)
+        return reports.cover(rows, scope, papers_of(runtime.profiles.written), gaps)
+
+    return as_json(msgspec.json.encode(await ask(cover)))
+
+
+def _rows_of(
+    runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
+) -> tuple[Rows, Sequence[Gap]]:
+    """The rows of these namespaces, and what is known to be missing of them."""
+    if namespaces is None:
+        return runtime.store, runtime.gaps()
+    bound = NamespaceRows(runtime.store, namespaces, scope, runtime.decoders)
+    return bound, bound.gaps
 
 
 @routes.get(

@@ -14,7 +14,9 @@ from app.escape import paragraphs, plain
 from app.report.tables import text_table
 
 if TYPE_CHECKING:
+    from app.client.source import ApiSource
     from app.cluster.kube import KubeApi
+    from app.contract.rules import RuleSet
     from app.inject.gather import OptedIn
     from app.inject.status import AppView, PodStatus
 
@@ -59,7 +61,7 @@ def status(
 
     with _cluster(context, namespace, everywhere) as (api, space, opted_in):
         seen, wrong = _seen(context)
-        found = with_verdicts(gather(api, space, opted_in.namespaces, seen), seen)
+        found = with_verdicts(gather(api, space, opted_in, seen), seen)
     for line in wrong:
         typer.echo(paragraphs(f"the app: {line}"), err=True)
     if as_json:
@@ -91,7 +93,7 @@ def restart(
     from app.inject import restart as restarting
 
     with _cluster(context, namespace, everywhere) as (api, space, opted_in):
-        due = restarting.due(api, space, opted_in.namespaces)
+        due = restarting.due(api, space, opted_in)
         for text in due.by_hand:
             typer.echo(f"make it anew by hand: {plain(text, 300)}", err=True)
         if not due.controllers:
@@ -157,11 +159,24 @@ def _seen(context: str) -> "tuple[AppView | None, list[str]]":
     from app.settings import load
     from app.store import Scope
 
+    wrong: list[str] = []
     try:
         with in_cluster(context, load().fullname) as source:
-            return AppView(source.report(Scope()), source.profiles()), source.trouble()
+            wrong += source.trouble()
+            return AppView(source.report(Scope()), _rules(source)), wrong
     except ClientError as e:
-        return None, [f"what was captured is not known: {e}"]
+        return None, [*wrong, f"what was captured is not known: {e}"]
+
+
+def _rules(source: "ApiSource") -> "RuleSet":
+    """The profiles in use; none for who may read a namespace's captures only."""
+    from app.client.source import ClientError
+    from app.contract.rules import RuleSet
+
+    try:
+        return source.profiles()
+    except ClientError:
+        return RuleSet()
 
 
 def _table(found: "list[PodStatus]") -> str:

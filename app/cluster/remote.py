@@ -21,7 +21,7 @@ from app.contract.names import API_GROUP, PORT_APP_TLS
 
 _TIMEOUT_S = 60.0  # a report over many hours takes long
 _TOKEN_S = 600  # lifetime of a token that we request
-_CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _INJECTOR = "-injector"
 
 
@@ -40,7 +40,7 @@ class RemoteRelease(NamedTuple):
 def find(api: KubeApi, name: str = "") -> RemoteRelease:
     """Finds the release in the cluster; `name` chooses among several. Raises RemoteError,
     KubeError."""
-    found = [release for item in api.items(_CONFIGURATIONS) if (release := _release(item))]
+    found = [release for item in api.items(CONFIGURATIONS) if (release := _release(item))]
     if len(found) > 1:
         found = [release for release in found if release.name == name] or found
     if not found:

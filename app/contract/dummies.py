@@ -50,7 +50,7 @@ POOL = (
 )
 NETWORKS = tuple(pooled.network for pooled in POOL)
 DEFAULT = ",".join(map(str, NETWORKS))  # of the settings
-SETTING = "TELEMOCK_DUMMY_RANGES"  # of `telemock run` and `telemock inject`
+SETTING = "TELEMOCK_DUMMY_RANGES"  # of `telemock inject`
 CHART_VALUE = "dummyRanges"
 WANTED = f"networks such as {NETWORKS[1]},{NETWORKS[5]}, comma separated, of IPv4 and of IPv6"
 

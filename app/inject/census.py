@@ -20,6 +20,7 @@ from app.otel.metrics import Metrics
 LOOK_S = 60.0
 REASONS = ("unseen", "left")  # no injector saw it; one did, and left it alone for a reason
 METRIC = "telemock.injector.not_injected"
+_NEVER = "kube-system"  # whose pods no selector opts in
 _RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
 _ASKED = f"{names.LABEL_INJECT},{names.LABEL_INJECT}!={names.INJECT_DISABLED}"
 _WITHOUT = f"{names.LABEL_INJECTED}!=true"
@@ -30,9 +31,13 @@ log = logging.getLogger(__name__)
 class Census:
     """Used on one event loop."""
 
-    def __init__(self, api: KubeApi, metrics: Metrics) -> None:
+    def __init__(self, api: KubeApi, metrics: Metrics, selector: str = "") -> None:
+        """`selector` is that of the pods which opt in by labels of their own, "" for none."""
         self._api = api
+        self._selector = selector
         self._metrics = metrics
+        for reason in REASONS:
+            metrics.set(METRIC, 0, (reason,))
         self._failed = False
 
     async def running(self) -> None:
@@ -64,7 +69,7 @@ class Census:
         return counts
 
     def _pods(self) -> Iterator[Object]:
-        """Pods that opted in by their own label, or by that of their namespace."""
+        """Pods that opted in by their own label, by that of their namespace, or by the selector."""
         own = {"labelSelector": f"{_ASKED},{_WITHOUT}", "fieldSelector": _RUNNING}
         yield from self._api.items("/api/v1/pods", metadata_only=True, **own)
         theirs = {"labelSelector": f"!{names.LABEL_INJECT},{_WITHOUT}", "fieldSelector": _RUNNING}
@@ -72,6 +77,16 @@ class Census:
         for space in spaces:
             at = path("api", "v1", "namespaces", space["metadata"]["name"], "pods")
             yield from self._api.items(at, metadata_only=True, **theirs)
+        if not self._selector:
+            return
+        labelled = self._api.items(
+            "/api/v1/namespaces", metadata_only=True, labelSelector=names.LABEL_INJECT
+        )
+        say_themselves = {space["metadata"]["name"] for space in labelled} | {_NEVER}
+        theirs["labelSelector"] += f",{self._selector}"
+        for pod in self._api.items("/api/v1/pods", metadata_only=True, **theirs):
+            if pod["metadata"]["namespace"] not in say_themselves:
+                yield pod
 
 
 def _told(text: str) -> InjectionStatus:

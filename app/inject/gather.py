@@ -6,12 +6,14 @@ Called by `telemock status` and `telemock restart`; `app.inject.status` judges w
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from app.cluster import remote
 from app.cluster.kube import KubeApi, KubeError, Object, path
 from app.contract import names
+from app.inject.selectors import selected
 from app.inject.status import (
     AppView,
     PodStatus,
@@ -34,14 +36,16 @@ _SAMPLE = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? ([0-9.e+-]+)$", re.M)
 
 
 class OptedIn(NamedTuple):
-    """The namespaces, and if each opted in; `known` is False for a user who may not look."""
+    """The namespaces, and if each opted in, None where it says nothing; `known` is False for a user
+    who may not look. `selector` is that of `injector.podSelector`."""
 
-    namespaces: dict[str, bool]
+    namespaces: dict[str, bool | None]
     known: bool
+    selector: Mapping[str, Any] = MappingProxyType({})
 
 
 def gather(
-    api: KubeApi, namespace: str, opted_in: Mapping[str, bool], seen: AppView | None
+    api: KubeApi, namespace: str, opted_in: OptedIn, seen: AppView | None
 ) -> list[PodStatus]:
     """Judges a namespace's pods ("": all). `seen` None: the app was not asked. Raises KubeError."""
     chosen = pods(api, namespace, opted_in)
@@ -54,15 +58,16 @@ def gather(
         for pod, c, failed in zip(chosen, counted, logs, strict=True)
     ]
     try:
-        return rows + [judge_unmade(found) for found in unmade(api, namespace, opted_in)]
+        return rows + [judge_unmade(found) for found in unmade(api, namespace, opted_in.namespaces)]
     except KubeError:  # a user who may not list Events
         return rows
 
 
-def pods(api: KubeApi, namespace: str, opted_in: Mapping[str, bool]) -> list[Object]:
+def pods(api: KubeApi, namespace: str, opted_in: OptedIn) -> list[Object]:
     """The pods that opted in, and those with a sidecar. Raises KubeError."""
     space = ("namespaces", namespace) if namespace else ()
-    return watched(api.items(path("api", "v1", *space, "pods")), opted_in)
+    found = api.items(path("api", "v1", *space, "pods"))
+    return watched(found, opted_in.namespaces, opted_in.selector)
 
 
 def namespaces(api: KubeApi, namespace: str) -> OptedIn:
@@ -74,13 +79,25 @@ def namespaces(api: KubeApi, namespace: str) -> OptedIn:
             else list(api.items("/api/v1/namespaces"))
         )
     except KubeError:
-        return OptedIn({}, known=False)
+        return OptedIn({}, False, _selector(api))
     labels = {
         space["metadata"]["name"]: (space["metadata"].get("labels") or {}).get(names.LABEL_INJECT)
         for space in found
     }
-    asked = {name: label not in (None, names.INJECT_DISABLED) for name, label in labels.items()}
-    return OptedIn(asked, known=True)
+    asked = {
+        name: None if label is None else label != names.INJECT_DISABLED
+        for name, label in labels.items()
+    }
+    return OptedIn(asked, True, _selector(api))
+
+
+def _selector(api: KubeApi) -> Mapping[str, Any]:
+    """The release's `injector.podSelector`; {} without one, or for a user who may not look."""
+    try:
+        found = (selected(item) for item in api.items(remote.CONFIGURATIONS))
+        return next(filter(None, found), {})
+    except KubeError:
+        return {}
 
 
 def authority_of(api: KubeApi) -> str:

@@ -28,6 +28,7 @@ from app.contract.settings import (
 )
 from app.inject import resources
 from app.inject.annotations import wishes
+from app.inject.selectors import as_text
 from app.inject.settings import (
     REDIRECT_RESOURCES,
     REDIRECTS,
@@ -63,6 +64,13 @@ def _resources(container: str) -> Callable[[str], dict[str, Any]]:
             raise ValueError(f"resources of a container, as a JSON object: {e}") from None
 
     return parse
+
+
+def _selector(value: str) -> str:
+    try:
+        return as_text(_object(value))
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError from None
 
 
 def _texts(value: str) -> dict[str, str]:
@@ -159,6 +167,12 @@ SETTINGS = (
         "Proxy for the sidecars' connections to real hosts, http://[USER:PASSWORD@]HOST:PORT.",
     ),
     Setting(
+        "TELEMOCK_INJECT_POD_SELECTOR", "{}", _selector,
+        "Label selector, as a JSON object, of pods that opt in without a label of ours: to count "
+        "those without a sidecar; the webhook has it too.",
+        "a JSON object with matchLabels or matchExpressions",
+    ),
+    Setting(
         "TELEMOCK_INJECT_PULL_POLICY", "", one_of("", "Always", "IfNotPresent", "Never"),
         "When a node asks the registry for the sidecar's image; empty leaves it to Kubernetes.",
         "Always, IfNotPresent, Never or nothing",
@@ -198,6 +212,7 @@ class Environment:
     pod_name: str
     tls_secret: str
     profiles: tuple[str, ...]
+    pod_selector: str  # of a list, "" for none
     otel: Otel
     inject: InjectSettings
 
@@ -229,6 +244,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
         pod_name=pod_name,
         tls_secret=values["TELEMOCK_TLS_SECRET"],
         profiles=values["TELEMOCK_PROFILES"],
+        pod_selector=values["TELEMOCK_INJECT_POD_SELECTOR"],
         otel=read_otel(
             environ,
             service="telemock-injector",

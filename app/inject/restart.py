@@ -3,12 +3,11 @@ restart`.
 """
 
 import time
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.cluster.kube import MERGE_PATCH, KubeApi
 from app.contract.instant import iso
-from app.inject.gather import authority_of, pods
+from app.inject.gather import OptedIn, authority_of, pods
 from app.inject.status import injection_of, sidecar_of, trusts_another
 from app.inject.workloads import Controller, owner
 
@@ -24,7 +23,7 @@ class Due(NamedTuple):
     by_hand: list[str]
 
 
-def due(api: KubeApi, namespace: str, opted_in: Mapping[str, bool]) -> Due:
+def due(api: KubeApi, namespace: str, opted_in: OptedIn) -> Due:
     """Finds what opted in and has pods that no injector saw, or that trust an authority of before.
     Raises KubeError."""
     authority = authority_of(api)

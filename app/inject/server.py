@@ -65,7 +65,7 @@ class Injector:
         self.webhook = Webhook(
             self.settings, Namespaces(api), NamespaceBounds(api), self.events, self.metrics
         )
-        self.census = Census(api, self.metrics)
+        self.census = Census(api, self.metrics, environment.pod_selector)
         self.draining = False
         self._api = api
         self._load = certificates.loader(

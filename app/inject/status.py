@@ -7,6 +7,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from app.contract.rules import RuleSet
 from app.contract.settings import listed
 from app.inject.conflicts import MIRROR, all_containers
 from app.inject.reasons import REASONS, unkept
+from app.inject.selectors import matches
 from app.inject.sentences import say
 from app.inject.settings import InjectionStatus
 from app.inject.workloads import Unmade, owner
@@ -89,16 +91,24 @@ class Surroundings(NamedTuple):
     failed: Mapping[str, str] = {}
 
 
-def watched(pods: Iterable[Object], opted_in: Mapping[str, bool]) -> list[Object]:
-    """Picks the pods with our label, an annotation of ours or a sidecar, and those of namespaces
-    that opted in; leaves out pods that opted out."""
+def watched(
+    pods: Iterable[Object],
+    opted_in: Mapping[str, bool | None],
+    selector: Mapping[str, object] = MappingProxyType({}),
+) -> list[Object]:
+    """Picks the pods with our label, an annotation of ours or a sidecar, those of namespaces that
+    opted in, and those that the release selects; leaves out pods that opted out. `opted_in` is None
+    for a namespace that says nothing."""
     found = []
     for pod in pods:
         meta = pod["metadata"]
         label = (meta.get("labels") or {}).get(names.LABEL_INJECT)
         annotations = meta.get("annotations") or {}
         ours = any(name.startswith(f"{names.API_GROUP}/") for name in annotations)
-        wanted = label is not None or ours or opted_in.get(meta["namespace"], False)
+        space = opted_in.get(meta["namespace"])
+        chosen = space is None and meta["namespace"] != "kube-system"
+        picked = chosen and matches(selector, meta.get("labels") or {})
+        wanted = label is not None or ours or space or picked
         if sidecar_of(pod) is not None or (wanted and label != names.INJECT_DISABLED):
             found.append(pod)
     return found

@@ -55,7 +55,7 @@ def owner(meta: Mapping[str, object]) -> Controller | None:
     return None
 
 
-def unmade(api: KubeApi, namespace: str, opted_in: Mapping[str, bool]) -> list[Unmade]:
+def unmade(api: KubeApi, namespace: str, opted_in: Mapping[str, bool | None]) -> list[Unmade]:
     """Finds workloads that opted in and lack pods now, by their Events. Raises KubeError."""
     space = ("namespaces", namespace) if namespace else ()
     selector = "reason=FailedCreate,type=Warning"
@@ -70,14 +70,14 @@ def unmade(api: KubeApi, namespace: str, opted_in: Mapping[str, bool]) -> list[U
 
 
 def _lacking(
-    api: KubeApi, latest: Iterable[tuple[Controller, str]], opted_in: Mapping[str, bool]
+    api: KubeApi, latest: Iterable[tuple[Controller, str]], opted_in: Mapping[str, bool | None]
 ) -> Iterator[Unmade]:
     for workload, message in latest:
         try:
             found = api.get(workload.place)
         except KubeError:  # gone since, or not to be read: then it is not known to be true
             continue
-        if _wants(found, opted_in.get(workload.namespace, False)) and lacking(found):
+        if _wants(found, bool(opted_in.get(workload.namespace))) and lacking(found):
             yield Unmade(workload, message)
 
 

@@ -6,7 +6,6 @@ The descriptions are the format's documentation.
 
 import datetime
 import re
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 import re2
@@ -21,6 +20,8 @@ from pydantic import (
 )
 
 from app.contract.actions import ACTIONS, ANSWERED, LACKING, UNTAKEN, Action, HostAction, sentences
+from app.profiles.fields import FieldName, VersionField
+from app.profiles.fields import check as _check
 from app.profiles.problems import shown, wrong
 
 Decoder = Literal[
@@ -35,17 +36,6 @@ _DELAY_CAP_MS = 60_000
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 _QUIET = re2.Options()
 _QUIET.log_errors = False
-
-
-def _check(test: Callable[[str], object], message: str, hint: str = "") -> AfterValidator:
-    """Makes a validator that refuses text with `message`, in which {} is the value."""
-
-    def validate(value: str) -> str:
-        if not test(value):
-            raise wrong(message.format(shown(value)), hint)
-        return value
-
-    return AfterValidator(validate)
 
 
 def _regex(value: str) -> str:
@@ -117,35 +107,6 @@ HeaderName = Annotated[str, _check(_TOKEN.fullmatch, "{} is not the name of a he
 Method = Annotated[
     str,
     _check(lambda v: _TOKEN.fullmatch(v) and v == v.upper(), "{} is not a method in upper case"),
-]
-FieldName = Annotated[
-    str,
-    _check(
-        re.compile(r"(query|header|body|path|any)\..{1,200}", re.DOTALL).fullmatch,
-        "{} does not name a field",
-        "write query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c), path.NAME "
-        "(a segment that the route names), or any.NAME",
-    ),
-    Field(
-        description="query.NAME, header.NAME, body.NAME (a JSON key at any depth), path.NAME (a "
-        "segment that a rule's route names, /v1/{NAME}), or any.NAME."
-    ),
-]
-VersionField = Annotated[
-    str,
-    _check(
-        re.compile(
-            r"(query|header|body|path)(›[\w›-]{1,60})?(\[\])?\..{1,200}", re.DOTALL
-        ).fullmatch,
-        "{} names no single place",
-        "write query.NAME, header.NAME, body.NAME, or path.NAME (a segment that the route names); "
-        "behind a dot a path leads into a value: query.data.app.version",
-    ),
-    Field(
-        description="query.NAME, header.NAME, body.NAME, or path.NAME (a segment that a rule's "
-        "route names, /v1/{NAME}). Behind a dot a path leads into a value, with or without the "
-        "decodings on its way: body.data.app.version."
-    ),
 ]
 Verified = Annotated[
     str,

@@ -21,7 +21,7 @@ from app.run.summary import Sent
 PASSED: Mapping[str, tuple[str, str]] = {
     way.ROUND: (
         "round the proxy, not seen",
-        "telemock run --transparent, which leads such programs to the sidecar",
+        "a transparent run leads such programs to the sidecar",
     ),
     way.OTHER_PORT: (
         "to ports other than 80 and 443, not looked into",
@@ -56,6 +56,13 @@ PASSED: Mapping[str, tuple[str, str]] = {
         "the sidecar's console file says why it ended",
     ),
 }
+
+
+def markdown() -> str:
+    """The table for the documentation."""
+    lines = ["| Connections | What helps |", "|---|---|"]
+    lines += [f"| {says} | {remedy} |" for says, remedy in PASSED.values()]
+    return "\n".join(lines) + "\n"
 
 
 def of_run(

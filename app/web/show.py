@@ -70,5 +70,5 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 FILTERS: Mapping[str, Any] = {
     "one": plain, "lines": lines, "number": number, "size": size, "moment": moment,
-    "plural": plural,
+    "plural": plural, "pair": lambda value: (value, value),
 }  # fmt: skip

@@ -123,15 +123,21 @@ def test_helm_refuses_a_broken_one_before_it_changes_anything(
 ) -> None:
     broken = {**values, "mode": "block", "profiles": {"extra": {"bad": BROKEN}}}
     before = release.helm("history", release.name, "--max", "1", "-o", "yaml")
-    with pytest.raises(AssertionError) as refused:
-        release.upgrade(broken)
-    assert "pre-upgrade hooks failed" in str(refused.value)
-    app = release.app_pod()["spec"]["containers"][0]
-    assert not [e for e in app["env"] if e["name"] == "TELEMOCK_MODE" and e["value"] == "block"]
     assert "deployed" in before
-    assert "is not valid YAML" in release.cluster.logs(
-        release.cluster.get("v1", "Pod", f"{release.name}-profiles-check", release.namespace)
-    )
+    name = f"{release.name}-profiles-check"
+    try:
+        with pytest.raises(AssertionError) as refused:
+            release.upgrade(broken)
+        assert "pre-upgrade hooks failed" in str(refused.value)
+        app = release.app_pod()["spec"]["containers"][0]
+        assert {"name": "TELEMOCK_MODE", "value": "block"} not in app["env"]
+        # The failed pod stays, for its log.
+        pod = release.cluster.get("v1", "Pod", name, release.namespace)
+        assert "is not valid YAML" in release.cluster.logs(pod)
+    finally:
+        release.cluster.delete("v1", "Pod", name, release.namespace)
+        release.cluster.delete("v1", "ConfigMap", name, release.namespace)
+        release.upgrade(values)  # the last revision is a good one again
 
 
 def test_a_mended_one_is_used(cluster: Cluster, release: Release, cribl: Cribl) -> None:

@@ -1,6 +1,7 @@
 """A sensitive value leaves no trace: sent every way a client can, it is looked for in every file,
 blob, page and line that telemock wrote. The same search finds it where a profile says `keep`, and
-where nothing is masked. `tests.planted` is the table of names, spellings, encodings and secrets."""
+where nothing is masked. `tests.planted` is the table of names, spellings, encodings and secrets,
+and `tests.layered` that of formats in encodings at places."""
 
 import base64
 import gzip
@@ -13,6 +14,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -25,9 +27,11 @@ import app.profiles
 from app.contract import names
 from app.run import processes
 from tests.canary import find_secret
+from tests.layered import DEEP, few, opened, texts
 from tests.planted import CORE, READ, Sent, cases, readable
 from tests.waiting import wait_for
 
+LAYERED = list(islice(few("lic", DEEP), 0, None, 2))
 SECRET = "Lc9/canary+Zq7=x"
 QUERY = f"v=4.16.1&lic={quote(SECRET, safe='')}"
 CRIBL = Path(app.profiles.__file__).with_name("cribl.yaml")
@@ -117,10 +121,11 @@ class Site:
         self.pages: dict[str, bytes] = {}
 
     def plant(self) -> None:
-        """All of `planted` through the sidecar, and every fourth straight to the app."""
+        """All of `planted`, and a part of `layered`, through the sidecar, and every fourth straight
+        to the app."""
         client = Through(self.sidecar.proxy, self.data / names.DIR_CA / names.FILE_CA_CERT)
         with httpx.Client(base_url=self.app.url, trust_env=False, timeout=20) as direct:
-            for number, case in enumerate([*cases(), *readable()]):
+            for number, case in enumerate([*cases(), *readable(), *LAYERED]):
                 client.send(case.sent)
                 if number % 4 == 0:
                     target = case.sent.path + (case.sent.query and "?" + case.sent.query)
@@ -318,17 +323,22 @@ def planted(folder: Path, **environ: str) -> tuple[dict[str, set[str]], set[str]
     listed = b"".join(v for k, v in searched.items() if k.startswith("/api/v1/captures"))
     stay = {f"{READ}{n.decode()}" for n in re.findall(READ.encode() + rb"(\d{4})", listed)}
     # Those under names have their beginning in common, which is looked for in every form.
-    wanted = {CORE: forms(CORE)}
+    wanted = {CORE: forms(CORE), DEEP: forms(DEEP)}
     wanted |= {case.value: forms(case.value) for case in cases() if CORE not in case.value}
     left: dict[str, set[str]] = {}
     for place, content in searched.items():
         for value, written in wanted.items():
             if any(form in content for form in written):
                 left.setdefault(value, set()).add(place)
+        if place.startswith("capture "):
+            read = [each for text in texts(content) for each in opened(text)]
+            for value in (CORE, DEEP):
+                if any(value.encode() in each for each in read):
+                    left.setdefault(value, set()).add(f"{place}, decoded")
     return left, stay
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_no_planted_secret_is_anywhere_and_what_is_like_one_stays(tmp_path: Path) -> None:
     left, stay = planted(tmp_path / "site")
     assert left == {}
@@ -337,7 +347,7 @@ def test_no_planted_secret_is_anywhere_and_what_is_like_one_stays(tmp_path: Path
     assert lost == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_without_masking_every_kind_of_planted_secret_is_found(tmp_path: Path) -> None:
     (tmp_path / "off").mkdir()
     (tmp_path / "off/sitecustomize.py").write_text(
@@ -347,5 +357,6 @@ def test_without_masking_every_kind_of_planted_secret_is_found(tmp_path: Path) -
     )
     path = os.pathsep.join([str(tmp_path / "off"), str(ROOT)])
     left, _ = planted(tmp_path / "site", PYTHONPATH=path)
-    assert left.keys() == {CORE} | {case.value for case in cases() if CORE not in case.value}
+    assert left.keys() == {CORE, DEEP} | {case.value for case in cases() if CORE not in case.value}
+    assert sum(place.endswith(", decoded") for place in left[DEEP]) > 300
     assert {"telemetry_requests.log"} <= {Path(place).name for place in left[CORE]}

@@ -25,6 +25,33 @@ def opened(data: bytes, cap: int) -> tuple[bytes, bool] | None:
     return undo_named(name, data, cap) if name else None
 
 
+def is_all(data: bytes) -> bool:
+    """True if the compressed bytes have their end, and nothing behind it, which no reader of them
+    shows. For bytes that `opened` has opened, and so found to be no more than a cap."""
+    name = named(data)
+    while data:
+        if name == "zstd":
+            import zstandard
+
+            frame = zstandard.ZstdDecompressor().decompressobj()
+            try:
+                frame.decompress(data)
+            except zstandard.ZstdError:
+                return False
+            eof, behind = frame.eof, frame.unused_data
+        else:
+            stream = zlib.decompressobj(zlib.MAX_WBITS | (16 if name == "gzip" else 0))
+            try:
+                stream.decompress(data)
+            except zlib.error:
+                return False
+            eof, behind = stream.eof, stream.unused_data
+        if not eof:
+            return False
+        data = behind
+    return True
+
+
 def undo(data: bytes, cap: int) -> bytes | None:
     """The bytes; None where there are more than `cap`, or some are missing."""
     found = opened(data, cap)

@@ -24,7 +24,7 @@ _INNER = ("data", "Data", "event", "payload", "properties")
 _NAME = 200  # characters of a name
 
 
-class EventRow(NamedTuple):
+class SentEvent(NamedTuple):
     """`at` is its place in the body, `name` what its sender calls it, "" for nothing."""
 
     name: str
@@ -32,13 +32,13 @@ class EventRow(NamedTuple):
     value: Any
 
 
-def events(content: Content) -> list[EventRow]:
+def events(content: Content) -> list[SentEvent]:
     at = f"body{content.suffix}"
     if content.chain[-1:] == ("envelope",):
         found = _items(content.value, at)
     else:
         found = _of(content.value, at)
-    return [EventRow(_name(value), at, value) for (at, value), _ in zip(found, range(MOST))]  # noqa: B905
+    return [SentEvent(_name(value), at, value) for (at, value), _ in zip(found, range(MOST))]  # noqa: B905
 
 
 def _of(node: Any, at: str) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from app.contract.record import BODY_CAP
 
 DECODED = 8 * BODY_CAP  # bytes that the encoded values of one record may stand for
-OPENED = 16_384  # encoded values of one record that are opened
+OPENED = 8_192  # encoded values of one record that are opened
 DEPTH = 64  # levels of a document that are read; what lies deeper is masked
 LAYER = 8  # of DEPTH, that one encoding or format takes
 VALUES = 8192  # values of one text that stand under names, each some 15 µs

@@ -10,13 +10,13 @@ from functools import lru_cache
 _QUANTUM = "[CDI-Za-f][AC-HQS-Xgi-nwy-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 # gzip, zstd, zlib, byte order marks, indented JSON, and a message of protobuf.
 _BEGUN = (
-    "H4sI|KLUv|eJ[w-z0-9+/_-]|eN|eA[EF]|77u/|//[4-7]|__[4-7]|_v8|/v8|ewo|ew0|Wwo|Ww0|ewkK|[eW][w-z0-9]"
+    "H4sI|KLUv|eJ[w-z]|eF[4-7]|eN[o-r]|eA[E-H]|77u[/_]|//[4-7]|__[4-7]|_v8|/v8|e[wy]|W[wyz1-3]"
     "|C[A-Pg-v][A-Za-z0-9+/_-]{22}|E[g-v][A-Za-z0-9+/_-]{22}"
 )
 _BASE64 = f"(?:(?:{_QUANTUM}){{3}}|(?:{_BEGUN})[A-Za-z0-9+/_-]{{8}})"
 _HEX = (
     "(?:[2-7][0-9A-Fa-f]|0[9ADad]){12}|(?:[2-7][0-9A-Fa-f]00|00[2-7][0-9A-Fa-f]){6}"
-    "|(?:[57][bB]|3[cC]|efbbbf|EFBBBF|fffe|FFFE|feff|FEFF|1f8b08|1F8B08|28b52ffd|28B52FFD)"
+    "|(?:[57][bB]|3[cC]|efbbbf|EFBBBF|fffe|FFFE|feff|FEFF|1f8b08|1F8B08|28b52ffd|28B52FFD|78(?:01|5[eE]|9[cC]|[dD][aA]))"
     "[0-9A-Fa-f]{16}|(?:0[8aA]|12)[0-9A-Fa-f]{22}"
 )
 # For google-re2.
@@ -43,6 +43,7 @@ def start(run: str) -> int:
     for tried, gap in enumerate(_AFTER.finditer(run)):
         if tried == _TRIES:
             break
-        if begins(run[gap.end() : gap.end() + 32]):
-            return gap.end()
+        for at in range(gap.end(), max(gap.end() - 3, gap.start()), -1):  # `//` may begin it
+            if begins(run[at : at + 32]):
+                return at
     return -1

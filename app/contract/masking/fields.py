@@ -8,7 +8,7 @@ import hmac
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 from app.contract.masking import detection
@@ -232,13 +232,22 @@ class SensitiveNames:
         return b"".join([*out, data[done:]])
 
 
+@cache
+def _no_names() -> SensitiveNames:
+    names = SensitiveNames()
+    names.maybe(b"")  # makes its searches
+    return names
+
+
 class TracedNames(SensitiveNames):
     """Values that were found already, in place of names: for another look into what was opened."""
 
     def __init__(self, traces: Traces) -> None:
-        super().__init__()
+        # Made for one record: searches of its own would take milliseconds.
+        self.__dict__.update(_no_names().__dict__)
         self._traces = traces
         self.header, self.query, self.body = Meanings(), Meanings(), Meanings()
+        self.clean, self._empty, self._places = set(), set(), {}
 
     def meaning(self, name: str) -> How | None:
         return None

@@ -4,7 +4,6 @@ Called by the sidecar's shipper and by the mock with every record, before it is 
 stored or sent, and by both halves for operational log lines and span attributes.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from urllib.parse import unquote, unquote_plus
@@ -16,7 +15,7 @@ from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
 from app.contract.masking.formats import Unreadable, readable
 from app.contract.masking.naming import named
-from app.contract.masking.opening import Held, Opening
+from app.contract.masking.opening import HeldWords, Opening
 from app.contract.masking.spelling import How, Meanings
 from app.contract.masking.sweep import (
     claims_text,
@@ -42,7 +41,6 @@ from app.contract.rules import RuleSet, Sensitive
 
 _CUT = "…".encode()
 # OpenTelemetry's protobuf, in which names stand beside their values.
-_OTLP = re.compile(r"(?:^/v1/(?:traces|metrics|logs)|/opentelemetry\.proto\.[^/]+/Export)$")
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -162,10 +160,9 @@ class _Record(Opening):
     def mask(self, record: CaptureRecord) -> None:
         names = self.names
         request, response, message = record.request, record.response, record.message
-        self.numbered = "protobuf" in self.decoders or (
-            request is not None and _OTLP.search(request.path) is not None
-        )
+        self.numbered = "protobuf" in self.decoders
         asked = ""  # the names of its query
+        outlined = request is not None and record.route == request.path
         lines: list[str] = []  # `sweep.values`
         if request is not None:
             request.query, asked, query = self.pairs(request.query, "query")
@@ -192,6 +189,8 @@ class _Record(Opening):
                 again = _Record(TracedNames(there), self.every, None, self.decoders)
                 again.values(record)
                 again.bodies(record)
+        if outlined and request is not None:
+            record.route = short(request.path)
         for body in bodies_of(record):
             if body.withheld:
                 names.withheld(body.withheld)
@@ -279,8 +278,8 @@ class _Record(Opening):
             return self.json(data)
         if kind == "ndjson":  # or an envelope
             return self.content(data, 0, cut) if self.names.maybe(data) or hides(data) else data
-        coded = charset.name(data) or compressed.named(data)
-        if b"\0" in data and claims_text(claimed) and not coded:
+        readable_later = charset.name(data) or compressed.named(data)
+        if b"\0" in data and claims_text(claimed) and not readable_later:
             raise Unreadable("unmaskable")
         if not data.isascii():
             return self.content(data, 0, cut)
@@ -290,12 +289,12 @@ class _Record(Opening):
         return self.content(data, 0, cut)
 
     def texts(self, record: CaptureRecord, read: str) -> bool:
-        """What values carry whose own name is not sensitive, of which `read` is all. Whether there
-        may be anything."""
+        """Masks what values carry whose own name is not sensitive, of which `read` is all. True if
+        there may be anything."""
         for line in read.split("\n") if "%" in read else ():
             if "%" in line:
                 self.encoded(line.encode())
-        cut = "…\n" in read or read.endswith("…")
+        cut = "…\n" in read or "…/" in read or read.endswith("…")
         if maybe := cut or self.odd_names or may_nest(read) or self.names.maybe(read.encode()):
             self.values(record)
         if record.detail:
@@ -308,7 +307,7 @@ class _Record(Opening):
         """All texts of the request and the answer, but for their bodies."""
         request, response = record.request, record.response
         if request is not None:
-            held = Held()
+            held = HeldWords()
             steps = [held.hold(step, self.step(step)) for step in request.path.split("/")]
             request.path = held.release(self.text("/".join(steps)))
             request.query = self.pair_texts(request.query, "query")

@@ -25,7 +25,7 @@ _MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
 
 
-class Held:
+class HeldWords:
     """Words of a text that were masked by themselves, and must not be taken for a value again when
     the text is: marks stand for them meanwhile."""
 
@@ -87,7 +87,7 @@ class Opening(Formats):
 
     def flat(self, value: str, depth: int, cut: bool = False) -> str:
         """Text without a format: values under names in it, and encoded words."""
-        held = Held()
+        held = HeldWords()
         new = self.plain(self._percent(value, depth, held) if "%" in value else value)
         if coded.RUN.search(new):
             last = len(new)
@@ -105,7 +105,7 @@ class Opening(Formats):
                 lines[i] = read(line, depth + 1, last)
         return self.plain("\n".join(lines))
 
-    def _percent(self, value: str, depth: int, held: Held) -> str:
+    def _percent(self, value: str, depth: int, held: HeldWords) -> str:
         """Percent-encoded words are read as what they stand for, and so are names before a `=`."""
         from app.contract.decoding import percent
 
@@ -141,7 +141,9 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
-        word = run.group()
+        word, whole = run.group(), run.string
+        if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
+            return word  # part of a percent-encoded word, which was read
         at = coded.start(word)
         if at < 0:
             return word
@@ -174,7 +176,7 @@ class Opening(Formats):
         )
 
     def enclosed(self, data: bytes, depth: int, cut: bool = False, strict: bool = False) -> bytes:
-        """What an encoding or a carrier holds, masked; withheld where it cannot be read."""
+        """Masks what an encoding or a carrier holds; withheld where it cannot be read."""
         self.opened += 1
         self.left -= len(data)
         if self.opened > OPENED:
@@ -247,5 +249,8 @@ class Opening(Formats):
         if len(undone) >= cap and not whole:
             self.names.beyond("decoded")
             raise Unreadable("bounds")
-        new = self.enclosed(undone, depth, cut or not whole, strict)
-        return data if new == undone else compressed.redo(new, data)
+        all_ = whole and compressed.is_all(data)
+        new = self.enclosed(undone, depth, cut or not all_, strict)
+        # Bytes that nobody could read go where they may hold what is sensitive.
+        kept = new == undone and (all_ or not self.names.reads_bodies)
+        return data if kept else compressed.redo(new, data)

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from app.analysis import of_namespaces
 from app.analysis.of_namespaces import NamespaceRows
+from app.contract.account import Account
+from app.contract.presence import APP, Presence
 from app.report.build import Report, build
-from app.store import CaptureQuery, Scope, Store
+from app.store import CaptureQuery, Heard, Scope, Store, Told
 from app.store.facts import DAY
 from app.store.sqlite.store import SqliteStore
 from tests.records import T0, exchange, incoming
@@ -48,7 +51,10 @@ def mine(tmp_path: Path) -> Iterator[Store]:
 
 
 def seen(report: Report) -> dict[str, object]:
-    return {n: getattr(report, n) for n in report.__struct_fields__ if n != "generated_at"}
+    """Without the times at which the two stores were filled."""
+    ledger = [replace(one, first_seen="", last_seen="") for one in report.ledger]
+    report = replace(report, generated_at="", ledger=ledger)
+    return {name: getattr(report, name) for name in report.__struct_fields__}
 
 
 @pytest.mark.parametrize("since", [None, NEXT_DAY])
@@ -64,6 +70,16 @@ def test_nothing_of_another_namespace_is_in_it(both: Store) -> None:
     assert "theirs" not in str(build(rows))
     nothing = NamespaceRows(both, [], Scope(), lambda *_: ())
     assert build(nothing).count == 0
+
+
+def test_the_app_itself_is_known_by_its_presence_alone(both: Store) -> None:
+    app = Heard("ef" * 16, "", "", 7, False, Presence(form=APP))
+    both.heard([app])
+    both.write([], [Told(Account(boot=app.boot, numbered=9, lost={"shutdown": 9}), "", "")])
+    rows = NamespaceRows(both, ["mine"], Scope(), lambda *_: ())
+    (mine, own) = sorted(rows.boots(), key=lambda row: row.boot)
+    assert (mine.namespace, own.heard_ns, own.numbered, own.lost) == ("mine", 7, 0, {})
+    assert [one.who for one in build(rows).ledger] == ["mine/mine-0", "mine/mine-1", "mine/mine-2"]
 
 
 def test_captures_of_these_namespaces_only(both: Store) -> None:

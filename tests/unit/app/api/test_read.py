@@ -173,15 +173,17 @@ def test_who_is_bound_reads_its_namespaces_and_nothing_else(served: Served) -> N
     assert get("/captures", q="namespace:theirs").json().get("items", []) == []
     assert get(f"/captures/{ids[1]}").status_code == 200
     assert get(f"/captures/{ids[2]}").status_code == 404
-    for path in ("/report", "/fields"):
+    for path in ("/report", "/fields", "/coverage"):
         answer = get(path)
         assert answer.status_code == 200 and "theirs" not in answer.text
     assert get("/report").json()["count"] == 2
     assert get("/report").json()["dropped"] == {}
+    (one,) = get("/coverage").json()["ledger"]
+    assert (one["who"], one["stored"]) == ("mine/a", 3)  # a boot counts whole, here for its first
     # Every other route that people may ask is closed to it.
     schema = served.bare.get("/openapi.json").json() if served.bare else {}
     for path, methods in schema.get("paths", {}).items():
         known = path in ("/api/v1/captures", "/api/v1/captures/{id}", "/api/v1/report",
-                         "/api/v1/fields")  # fmt: skip
+                         "/api/v1/fields", "/api/v1/coverage")  # fmt: skip
         if path.startswith("/api/v1") and "get" in methods and not known:
             assert get(path.removeprefix("/api/v1"), url="https://a/").status_code == 403, path

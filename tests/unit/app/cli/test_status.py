@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from app.cli.status import _none, _table
-from app.cluster.kube import KubeApi, path
+from app.cluster.kube import MERGE_PATCH, KubeApi, path
 from app.inject.gather import OptedIn
 from app.inject.status import judge
 from tests.cluster import cluster, namespace, needs_cluster
@@ -122,9 +122,13 @@ def test_what_is_said_when_there_is_no_row(
 def test_restart_asks_and_does_what_it_says(telemock: Telemock, api: KubeApi) -> None:
     with namespace(api, "a1-restart") as space:
         place = path("apis", "apps", "v1", "namespaces", space, "deployments")
-        api.request("POST", place, workload("Deployment", "enabled"))
+        api.request("POST", place, workload("Deployment"))
         pods = path("api", "v1", "namespaces", space, "pods")
         wait_for(lambda: bool(list(api.items(pods))), 30)
+        # Only now: another release in this cluster may have a webhook for the label.
+        label = {"metadata": {"labels": {"telemock.io/inject": "enabled"}}}
+        here = path("api", "v1", "namespaces", space)
+        api.request("PATCH", here, label, content_type=MERGE_PATCH)
         done = telemock("restart", "-n", space)  # nobody answers
         assert done.code == 1 and "deployment/deployment: its pods have no sidecar" in done.out
         assert "annotations" not in template(api, place)

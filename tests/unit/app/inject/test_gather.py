@@ -17,7 +17,7 @@ from tests.unit.app.inject.test_status import made
 
 
 def gather(api: KubeApi, space: str, seen: None) -> list[PodStatus]:
-    return gather_of(api, space, namespaces(api, space).namespaces, seen)
+    return gather_of(api, space, namespaces(api, space), seen)
 
 
 @pytest.mark.parametrize(

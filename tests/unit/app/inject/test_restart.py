@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.cluster.kube import KubeApi, path
+from app.inject.gather import OptedIn
 from app.inject.restart import ANNOTATION, due, restart
 from tests.cluster import cluster, namespace, needs_cluster
 from tests.unit.app.inject.test_workloads import workload
@@ -35,8 +36,8 @@ def test_unseen_pods_of_opted_in_workloads(api: KubeApi) -> None:
         left = {**bare, "metadata": {"name": "left", "annotations": told}}
         api.request("POST", pods, left)
         wait_for(lambda: len(list(api.items(pods))) == 5, 30)
-        assert due(api, ns, {ns: False}) == ({}, [])
-        found = due(api, ns, {ns: True})
+        assert due(api, ns, OptedIn({ns: False}, True)) == ({}, [])
+        found = due(api, ns, OptedIn({ns: True}, True))
         assert {str(c) for c in found.controllers} == {
             "deployment/deployment", "statefulset/statefulset",
         }  # fmt: skip

@@ -316,3 +316,19 @@ def test_what_another_container_waits_for_is_not_ours() -> None:
     pod = waiting("cribl", "ImagePullBackOff", "not found")
     assert judge(pod, None, None).problems == []
     assert judge(waiting("telemock", "PodInitializing"), None, None).problems == []
+
+
+def test_pods_that_the_release_selects_are_watched() -> None:
+    def pod(name: str, space: str, **labels: str) -> dict[str, Any]:
+        meta = {"name": name, "namespace": space, "labels": labels}
+        return {"metadata": meta, "spec": {"containers": []}}
+
+    pods = [
+        pod("picked", "a", app="web"),
+        pod("other", "a", app="db"),
+        pod("of-kubernetes", "kube-system", app="web"),
+        pod("out", "opted-out", app="web"),
+    ]
+    selector = {"matchLabels": {"app": "web"}}
+    found = watched(pods, {"a": None, "opted-out": False}, selector)
+    assert [p["metadata"]["name"] for p in found] == ["picked"]

@@ -1,12 +1,18 @@
 """What is observed of a request: names, types and shapes, never values, and only so many."""
 
+import base64
+import gzip
+import json
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.contract.body import whole
 from app.contract.masking.fields import MASK
-from app.contract.record import Body
+from app.contract.record import Body, encode
+from app.ingest.digest import digest
 from app.store import inventory
 from app.store.inventory import SHAPES, TYPES, Field, classify, observe, route_of
 from tests.records import exchange, log, spliced
@@ -151,3 +157,69 @@ def test_route_without_a_rule_is_the_first_segment(path: str, expected: str) -> 
     assert route_of(exchange(1, route="", path=path)) == expected
     assert route_of(exchange(1, path=path)) == "/telemetry/index.html"
     assert route_of(spliced(1)) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "headers", "field"),
+    [
+        (gzip.compress(b"x" * 99)[:-9], [], Field("body", "opaque", "gzip, damaged")),
+        (b"\x89PNG\r\n\x1a\n\0", [], Field("body", "opaque", "image")),
+        (b'{"a":', [("content-type", "a/json")], Field("body", "opaque", "json, damaged")),
+        (b"\0\xff\x01", [], Field("body", "opaque", "")),
+        (b'{"a":"%s"}' % base64.b64encode(gzip.compress(b"x" * 99)[:-9]), [],
+         Field("body.a›base64", "opaque", "gzip, damaged")),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_named(
+    data: bytes, headers: list[tuple[str, str]], field: Field
+) -> None:
+    record = exchange(1, query=[], headers=headers, body=whole(data))
+    seen = observe(record)
+    assert seen is not None and field in seen.fields
+    logged = digest(encode(record), lambda profile, rule: ()).log_line
+    assert (
+        f"{field.type} {field.shape}".rstrip() in json.loads(logged)["request_fields"][field.path]
+    )
+
+
+def test_what_is_cut_or_withheld_is_named() -> None:
+    for body, shape in (
+        (Body(text='{"a":', size=999, truncated=True), "json, cut"),
+        (Body(size=9, withheld="encoding"), "withheld"),
+    ):
+        seen = observe(exchange(1, query=[], headers=[("content-type", "a/json")], body=body))
+        assert seen is not None and Field("body", "opaque", shape) in seen.fields
+
+
+def test_names_have_the_decodings_that_led_there() -> None:
+    inner = base64.b64encode(b'{"properties":{"$lib":"web"}}').decode()
+    record = exchange(
+        1, path="/v1/4.10/linux", route="/v1/{version}/{platform}", query=[("data", inner)],
+        headers=[("User-Agent", "hf_hub/0.20; torch/2.1")],
+        body=body_of({"data": inner, "a": [inner]}),
+    )  # fmt: skip
+    seen = observe(record)
+    assert seen is not None
+    assert {
+        Field("query.data", "string", "base64"),
+        Field("query.data›base64›json.properties.$lib", "string", ""),
+        Field("header.user-agent›pairs.torch", "string", "version"),
+        Field("path.version", "number", ""),
+        Field("path.platform", "string", ""),
+        Field("body.data", "string", "base64"),
+        Field("body.data›base64›json", "object", ""),
+        Field("body.data›base64›json.properties.$lib", "string", ""),
+        Field("body.a[]›base64›json.properties.$lib", "string", ""),
+    } <= seen.fields
+
+
+def test_attributes_of_opentelemetry_are_names() -> None:
+    listed = [
+        {"key": "service.version", "value": {"stringValue": "4.10"}},
+        {"key": "n", "value": "***"},
+    ]
+    seen = observe(exchange(1, query=[], headers=[], body=body_of({"attributes": listed})))
+    assert seen is not None
+    assert {f.path for f in seen.fields} == {
+        "body", "body.attributes", "body.attributes.service.version", "body.attributes.n",
+    }  # fmt: skip

@@ -30,6 +30,15 @@ def test_what_was_cut_is_opened_as_far_as_it_goes(name: str) -> None:
     assert opened is not None and opened[0] and not opened[1]
 
 
+@pytest.mark.parametrize("name", MAKE)
+def test_a_missing_end_and_bytes_behind_it_are_known(name: str) -> None:
+    data = MAKE[name](TEXT)
+    assert compressed.is_all(data)
+    assert not compressed.is_all(data + b"more") and not compressed.is_all(data[:-1])
+    if name != "deflate":
+        assert compressed.is_all(data + data)
+
+
 @pytest.mark.parametrize("data", [b"", b"x", b"x\x9c", b"xy", b"\x1f", b"{}"])
 def test_other_bytes_are_none(data: bytes) -> None:
     assert compressed.undo(data, 100) is None and compressed.named(data) in ("", "deflate")

@@ -28,6 +28,13 @@ def test_a_number_is_known_as_it_is_written() -> None:
     assert some.leaf("mask", 1234567.10, "1234567.10") == MASK
     assert "1234567.10" in some.found
     assert some.leaf("mask", {"a": ["inner-1", 7]}) == MASK and "inner-1" in some.found
+
+
+def test_what_an_object_calls_its_fields_is_no_secret_unless_it_looks_like_one() -> None:
+    some = values()
+    assert some.leaf("mask", {"stringValue": "inner-1", "user.name": {"inner-2": 1}}) == MASK
+    assert {"inner-1", "inner-2"} <= some.found.keys()
+    assert not {"stringValue", "user.name"} & some.found.keys()
     assert some.leaf("mask", None) is None and some.leaf("mask", "") == ""
 
 

@@ -1,0 +1,51 @@
+"""The names of fields in a profile, and checks of its texts. Used by `schema`."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from app.profiles.problems import shown, wrong
+
+
+def check(test: Callable[[str], object], message: str, hint: str = "") -> AfterValidator:
+    """Makes a validator that refuses text with `message`, in which {} is the value."""
+
+    def validate(value: str) -> str:
+        if not test(value):
+            raise wrong(message.format(shown(value)), hint)
+        return value
+
+    return AfterValidator(validate)
+
+
+FieldName = Annotated[
+    str,
+    check(
+        re.compile(r"(query|header|body|path|any)\..{1,200}", re.DOTALL).fullmatch,
+        "{} does not name a field",
+        "write query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c), path.NAME "
+        "(a segment that the route names), or any.NAME",
+    ),
+    Field(
+        description="query.NAME, header.NAME, body.NAME (a JSON key at any depth), path.NAME (a "
+        "segment that a rule's route names, /v1/{NAME}), or any.NAME."
+    ),
+]
+VersionField = Annotated[
+    str,
+    check(
+        re.compile(
+            r"(query|header|body|path)(›[\w›-]{1,60})?(\[\])?\..{1,200}", re.DOTALL
+        ).fullmatch,
+        "{} names no single place",
+        "write query.NAME, header.NAME, body.NAME, or path.NAME (a segment that the route names); "
+        "behind a dot a path leads into a value: query.data.app.version",
+    ),
+    Field(
+        description="query.NAME, header.NAME, body.NAME, or path.NAME (a segment that a rule's "
+        "route names, /v1/{NAME}). Behind a dot a path leads into a value, with or without the "
+        "decodings on its way: body.data.app.version."
+    ),
+]
