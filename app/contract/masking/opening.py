@@ -25,7 +25,7 @@ _MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
 
 
-class Held:
+class HeldWords:
     """Words of a text that were masked by themselves, and must not be taken for a value again when
     the text is: marks stand for them meanwhile."""
 
@@ -87,7 +87,7 @@ class Opening(Formats):
 
     def flat(self, value: str, depth: int, cut: bool = False) -> str:
         """Text without a format: values under names in it, and encoded words."""
-        held = Held()
+        held = HeldWords()
         new = self.plain(self._percent(value, depth, held) if "%" in value else value)
         if coded.RUN.search(new):
             last = len(new)
@@ -105,7 +105,7 @@ class Opening(Formats):
                 lines[i] = read(line, depth + 1, last)
         return self.plain("\n".join(lines))
 
-    def _percent(self, value: str, depth: int, held: Held) -> str:
+    def _percent(self, value: str, depth: int, held: HeldWords) -> str:
         """Percent-encoded words are read as what they stand for, and so are names before a `=`."""
         from app.contract.decoding import percent
 
@@ -176,7 +176,7 @@ class Opening(Formats):
         )
 
     def enclosed(self, data: bytes, depth: int, cut: bool = False, strict: bool = False) -> bytes:
-        """What an encoding or a carrier holds, masked; withheld where it cannot be read."""
+        """Masks what an encoding or a carrier holds; withheld where it cannot be read."""
         self.opened += 1
         self.left -= len(data)
         if self.opened > OPENED:
