@@ -65,6 +65,10 @@ test-unit: $(VENV) ## unit tests, on all cores
 test-browser: $(VENV) ## tests of the page in a real browser (chromium; skipped with a reason without it)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/browser
 
+.PHONY: screenshots
+screenshots: $(VENV) ## the pictures of the page in README and docs, from the demo's data (chromium)
+	@$(BIN)/python -m tests.browser.screenshots
+
 .PHONY: test-integration
 test-integration: $(VENV) ## tests that cross processes, one after the other
 	$(BIN)/python -m pytest tests/integration

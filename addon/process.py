@@ -246,7 +246,8 @@ class Process:
             form=options.form,
             mode=options.mode or "",
             began_ns=self._began_ns,
-            quic_refused=unreachables_sent() if options.redirected else 0,
+            # Of `telemock run` the counter would be the whole machine's.
+            quic_refused=unreachables_sent() if options.redirected and not options.run else 0,
         )
         return {HEADER_PRESENCE: presence.encode(said)}
 

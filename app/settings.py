@@ -170,9 +170,9 @@ SETTINGS = (
     ),
     Setting(
         dummies.SETTING, dummies.DEFAULT, dummies.parse,
-        "Ranges that `telemock run --transparent` and `telemock inject` take addresses for "
-        "telemetry hosts from, as networks, comma separated: the first one of IPv4 and the first "
-        "one of IPv6 that nothing of the machine, or of the pod's specification, lies in.",
+        "Ranges that `telemock inject` takes addresses for telemetry hosts from, as networks, "
+        "comma separated: the first one of IPv4 and the first one of IPv6 that nothing of the "
+        "pod's specification lies in.",
     ),
     Setting(
         "TELEMOCK_SERVER", "", server,

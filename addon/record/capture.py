@@ -263,6 +263,6 @@ def _own(body: bytes, encoding: str, cap: int) -> Body | None:
 
 
 def outline_path(path: str) -> str:
-    """An outline keeps of a path its first segment, which never names a licence or a user."""
+    """An outline keeps of a path its first segment; the masking takes from it what is sensitive."""
     first, slash, _ = path.removeprefix("/").partition("/")
-    return "/" + first[:64] + ("/*" if slash else "")
+    return "/" + cut(first, 64) + ("/*" if slash else "")

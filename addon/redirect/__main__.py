@@ -1,10 +1,10 @@
 """The redirect: connections to the dummy addresses of telemetry hosts reach the sidecar; with
 `--mode all` every connection to a web port does.
 
-Run as `python -m addon.redirect`: by the pod's init container, which leaves the redirect behind,
-and by `telemock run --transparent`, which asks it for addresses (`--choose`) and then holds it
-(`--hold`) until its command has ended. Needs CAP_NET_ADMIN, `nft` and `ip`. Idempotent: what an
-earlier run left is replaced, the nft table in one transaction.
+Run as `python -m addon.redirect` by the pod's init container, which leaves the redirect behind. By
+hand it also tells addresses that are free (`--choose`), and holds a redirect while somebody looks
+at it (`--hold`). Needs CAP_NET_ADMIN, `nft` and `ip`. Idempotent: what an earlier run left is
+replaced, the nft table in one transaction.
 
 Nothing of the machine's own is changed: addresses that collide with its network are refused before
 anything is done, and only a table and routes that are known as ours are ever removed.
@@ -229,7 +229,7 @@ def _alone() -> Iterator[None]:
         except OSError:
             raise RedirectError(
                 "another telemock holds the redirect of this network namespace\n\n"
-                "hint: wait until that `telemock run --transparent` has ended"
+                "hint: wait until that one has ended"
             ) from None
         yield
 

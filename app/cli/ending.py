@@ -144,8 +144,8 @@ def _told(error: Exception, asked: Invocation) -> tuple[str, int]:
         return f"{text}\n\nhint: is the app of another version? its /health tells", UNREACHABLE
     if isinstance(error, OSError):
         at = f"{error.filename}: " if error.filename else ""
-        hint = _HINTS.get(error.errno or 0, "")
-        return f"{at}{error.strerror or error}" + (f"\n\nhint: {hint}" if hint else ""), FAILED
+        hint = _HINTS.get(error.errno or 0, "name another place; TELEMOCK_DATA is that of captures")
+        return f"{at}{error.strerror or error}\n\nhint: {hint}", FAILED
     if code := _code(error):
         return str(error), code
     traceback.print_exception(error)

@@ -44,7 +44,12 @@ def markdown(report: Report) -> str:
     return "\n".join([head, *parts, *_end(report)])
 
 
-class _Section(NamedTuple):
+def sections(report: Report) -> list["Section"]:
+    """All tables of the report, for the page."""
+    return [*_sections(report), *_details(report)]
+
+
+class Section(NamedTuple):
     title: str
     head: str  # comma separated
     rows: Sequence[Sequence[object]]
@@ -60,21 +65,21 @@ def _coverage(report: Report) -> Iterator[str]:
         yield f"limit: {limit}"
 
 
-def _gaps(report: Report) -> _Section:
-    return _Section(
+def _gaps(report: Report) -> Section:
+    return Section(
         "What is missing",
         "count,what,what helps,who or where",
         [(g.count, g.says, g.remedy, listed(g.who)) for g in report.coverage.gaps],
     )
 
 
-def _sections(report: Report) -> Iterator[_Section]:
+def _sections(report: Report) -> Iterator[Section]:
     if report.count:
-        yield _Section("What became of it", "what,count,bytes,that is", list(_words(report)))
+        yield Section("What became of it", "what,count,bytes,that is", list(_words(report)))
     empty = "Nothing was recorded." if not report.count else ""
-    yield _Section(WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty)
-    yield _Section(WORDS["delivered"], _TRAFFIC, _traffic(report.delivered))
-    yield _Section(
+    yield Section(WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty)
+    yield Section(WORDS["delivered"], _TRAFFIC, _traffic(report.delivered))
+    yield Section(
         WORDS["passed"],
         "host,endpoint,count,bytes out,bytes in,what became of it,last seen",
         [
@@ -84,9 +89,9 @@ def _sections(report: Report) -> Iterator[_Section]:
         ],
         "Nothing was passed through.",
     )  # fmt: skip
-    yield _Section(WORDS["refused"], _WHY, _reasons(report.refused))
-    yield _Section(WORDS["failed"], _WHY, _reasons(report.failed))
-    yield _Section(
+    yield Section(WORDS["refused"], _WHY, _reasons(report.refused))
+    yield Section(WORDS["failed"], _WHY, _reasons(report.failed))
+    yield Section(
         "Modes in force",
         "mode,connections come by,sidecars,first seen,last seen",
         [
@@ -94,7 +99,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for m in report.modes
         ],
     )
-    yield _Section(
+    yield Section(
         "Versions",
         "profile,version,count,first seen,last seen",
         [
@@ -102,7 +107,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for v in report.versions
         ],
     )
-    yield _Section(
+    yield Section(
         "Fields that a newer version added or left out",
         "profile,endpoint,version,before,change,field,type,shape,in",
         [
@@ -114,7 +119,7 @@ def _sections(report: Report) -> Iterator[_Section]:
         ],
         "No difference between versions was seen.",
     )  # fmt: skip
-    yield _Section(
+    yield Section(
         "Fields that were masked, or kept by the profile's word",
         "profile,endpoint,field,how,requests,why",
         [
@@ -122,7 +127,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for m in report.masked
         ],
     )
-    yield _Section(
+    yield Section(
         "What was not kept whole",
         "host,endpoint,part,records,why",
         [
@@ -130,7 +135,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for w in report.withheld
         ],
     )
-    yield _Section(
+    yield Section(
         "Who sent it",
         "namespace,pod,node,profile,versions,count,bytes,last seen",
         [
@@ -139,7 +144,7 @@ def _sections(report: Report) -> Iterator[_Section]:
             for w in report.workloads
         ],
     )  # fmt: skip
-    yield _Section(
+    yield Section(
         "Records by pod or process: made = stored + on their way + waiting + lost",
         "who,watched from,until,made,stored,on their way,waiting,lost,why",
         [
@@ -158,12 +163,12 @@ def _sections(report: Report) -> Iterator[_Section]:
             for lost in (sum(w.lost.values()),)
         ],
     )
-    yield _Section(
+    yield Section(
         "Times without a sidecar",
         "who,from,until",
         [(w.who, a.since, a.until or "-") for w in report.ledger for a in w.away],
     )
-    yield _Section(
+    yield Section(
         "Records missing, or still on their way",
         "namespace,pod,boot,stored,missing,why,last seen",
         [
@@ -171,16 +176,16 @@ def _sections(report: Report) -> Iterator[_Section]:
             for m in report.missing
         ],
     )
-    yield _Section(
+    yield Section(
         "Records dropped",
         "count,why",
         [(n, REASONS.get(reason, reason)) for reason, n in report.dropped.items()],
     )
 
 
-def _details(report: Report) -> Iterator[_Section]:
+def _details(report: Report) -> Iterator[Section]:
     """Yields the sections that only the final report has."""
-    yield _Section(
+    yield Section(
         "Requests and connections by pod or process",
         "who,host,count,what became of it",
         [
@@ -254,7 +259,7 @@ def _statuses(endpoint: EndpointLine) -> list[tuple[str, str]]:
 
 
 def _rendered(
-    sections: Iterable[_Section],
+    sections: Iterable[Section],
     table: Callable[[Sequence[str], Iterable[Sequence[object]]], str],
     title: str,
     bullet: str,

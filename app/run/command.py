@@ -95,6 +95,7 @@ def run(
             environ["TELEMOCK_MODE"] = mode
         if route is not None:
             environ |= route.settings
+            stack.callback(route.end)
         stdout = sys.stderr.fileno() if verbose else subprocess.DEVNULL
         sidecar = _sidecar(settings, app, environ, stdout)
         stack.callback(sidecar.child.stop)
@@ -183,12 +184,12 @@ class Watch:
     def stop(self) -> tuple[Counter[Passed], int | None]:
         """The connections that were not led to the sidecar, and the number of those that were:
         None if the kernel was not asked."""
-        if self._interception is not None:
-            self._interception.stop()
-            return self._interception.passed, self._interception.brought
-        return (self._around.stop() if self._around else Counter()), None if (
-            self._route is None
-        ) else 0
+        if self._route is None:
+            return (self._around.stop() if self._around else Counter()), None
+        if self._interception is None:  # the command could not be started
+            return Counter(), 0
+        self._interception.stop()
+        return self._interception.passed, self._interception.brought
 
 
 def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> processes.App:

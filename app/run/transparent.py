@@ -139,12 +139,17 @@ class Transparent:
 
         return run
 
+    def end(self) -> None:
+        """Removes what a command that could not be started has left."""
+        self._file.unlink(missing_ok=True)
+        self._ours.close()
+        self._theirs.close()
+
     def begin(self, ours: frozenset[int]) -> Interception:
         """Once the command's process runs: answers the kernel until `Interception.stop`."""
-        self._file.unlink(missing_ok=True)  # the mount keeps what it needs
         self._theirs.close()
-        with self._ours:
-            _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
+        _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
+        self.end()  # the mount keeps what it needs
         target = Target(self._port, ours, self._hosts)
         return Interception(seccomp.Notifications(fds[0]), target)
 
@@ -160,6 +165,7 @@ def _may_mount() -> bool:
     if child == 0:
         try:
             _own_mounts()
+            _mount(str(_HOSTS), str(_HOSTS), _MS_BIND)
         except OSError:
             os._exit(1)
         os._exit(0)

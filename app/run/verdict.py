@@ -21,7 +21,7 @@ from app.run.summary import Sent
 PASSED: Mapping[str, tuple[str, str]] = {
     way.ROUND: (
         "round the proxy, not seen",
-        "telemock run --transparent, which leads such programs to the sidecar",
+        "a transparent run leads such programs to the sidecar",
     ),
     way.OTHER_PORT: (
         "to ports other than 80 and 443, not looked into",

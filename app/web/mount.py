@@ -5,12 +5,23 @@ Called by `app.main`.
 
 from fastapi import FastAPI
 
-from app.web import assets, captures, entrance, overview
+from app.web import (
+    assets,
+    captures,
+    entrance,
+    fields,
+    health,
+    overview,
+    report,
+    versions,
+    workloads,
+)
 from app.web.page import PageError, SignIn, refuse
 
 
 def mount(app: FastAPI) -> None:
-    for room in (overview, captures, entrance, assets):
+    views = (overview, captures, fields, versions, workloads, report, health)
+    for room in (*views, entrance, assets):
         app.include_router(room.routes)
     app.include_router(entrance.api)
     app.add_exception_handler(PageError, refuse)

@@ -41,6 +41,11 @@ LOGIN = "/login"
 VIEWS: Mapping[str, str] = {
     "/": "Overview",
     "/captures": "Captures",
+    "/fields": "Fields",
+    "/versions": "Versions",
+    "/workloads": "Workloads",
+    "/report": "Report",
+    "/status": "Health",
 }
 
 
@@ -193,6 +198,13 @@ async def ask[T](question: Callable[[], T]) -> T:
         raise PageError(422, str(e)) from None
     except StoreError as e:
         raise PageError(503, str(e)) from None
+
+
+def turned(page: str, rows: int, size: int) -> tuple[int, int]:
+    """The page that is asked for, and how many there are."""
+    pages = max(1, -(-rows // size))
+    number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1
+    return min(pages, max(1, number)), pages
 
 
 async def refuse(request: Request, error: Exception) -> Response:

@@ -129,7 +129,7 @@ def test_without_transparency_the_verdict_never_says_complete(tmp_path):
     done = Done(tmp_path, "--no-transparent", "--", *ask)
     assert "not complete: only what heeds the proxy variables was seen" in done.verdict
     assert "1 connection round the proxy, not seen: python (pid " in done.verdict
-    assert ") to 203.0.114.9:443 [telemock run --transparent" in done.verdict
+    assert ") to 203.0.114.9:443 [a transparent run leads" in done.verdict
 
 
 def test_where_the_kernel_refuses_it_is_said_before_the_command_runs(tmp_path):

@@ -35,7 +35,7 @@ def agent(written: str) -> dict[str, str]:
 
 def agent_with(written: str, change: Callable[[str, str], str]) -> str:
     """The same User-Agent with the values that `change(name, value)` gives for its pairs."""
-    if not agent(written):
+    if ("/" not in written and "=" not in written) or not agent(written):
         return written
     return _PAIR.sub(lambda m: m[0][: m.start(2) - m.start()] + change(m[1], m[2]), written)
 

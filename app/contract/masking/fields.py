@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property, lru_cache
 from typing import Literal, NamedTuple
 
+from app.contract.decoding.pairs import AGENT
 from app.contract.masking import detection
 from app.contract.masking.bounds import HIT, KEPT_BACK, VALUES, Count
 from app.contract.masking.coded import CODED
@@ -53,6 +54,7 @@ class Places(NamedTuple):
     names: str
     odd: bool = False
     among: tuple[Group, ...] = ()
+    agents: tuple[int, ...] = ()  # User-Agents
 
 
 class SensitiveNames:
@@ -102,7 +104,8 @@ class SensitiveNames:
             at = tuple(i for i, how in enumerate(means) if how not in (None, "keep"))
             kept = tuple(i for i, how in enumerate(means) if how == "keep")
             odd = self._searches.maybe_else(joined.encode())
-            found = Places(at, kept, joined, odd, groups(names))
+            agents = tuple(i for i, name in enumerate(names) if name.lower() == AGENT)
+            found = Places(at, kept, joined, odd, groups(names), agents)
             if alone and len(joined) <= SMALL:
                 if len(self._places) >= _REMEMBERED:
                     self._places.clear()

@@ -10,7 +10,7 @@ from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
 from app.contract.decoding import base64, charset, compressed, percent
-from app.contract.decoding.pairs import AGENT, agent_with
+from app.contract.decoding.pairs import agent_with
 from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
 from app.contract.masking.formats import Unreadable, readable
@@ -32,7 +32,6 @@ from app.contract.record import (
     Body,
     CaptureRecord,
     Pair,
-    bodies_of,
     first,
     short,
     text,
@@ -40,7 +39,6 @@ from app.contract.record import (
 from app.contract.rules import RuleSet, Sensitive
 
 _CUT = "…".encode()
-# OpenTelemetry's protobuf, in which names stand beside their values.
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -162,6 +160,7 @@ class _Record(Opening):
         request, response, message = record.request, record.response, record.message
         self.numbered = "protobuf" in self.decoders
         asked = ""  # the names of its query
+        outlined = request is not None and record.route == request.path
         lines: list[str] = []  # `sweep.values`
         if request is not None:
             request.query, asked, query = self.pairs(request.query, "query")
@@ -188,9 +187,8 @@ class _Record(Opening):
                 again = _Record(TracedNames(there), self.every, None, self.decoders)
                 again.values(record)
                 again.bodies(record)
-        for body in bodies_of(record):
-            if body.withheld:
-                names.withheld(body.withheld)
+        if outlined and request is not None:
+            record.route = short(request.path)
 
     # First pass: what stands under a sensitive name.
 
@@ -213,11 +211,10 @@ class _Record(Opening):
             for i, how in said.items():
                 if i not in places.kept:
                     masked[i] = (pairs[i][0], self.secret(how, pairs[i][1]))
-        if part == "header":
-            masked = [
-                (name, agent_with(value, self.agent)) if name.lower() == AGENT else (name, value)
-                for name, value in masked
-            ]
+        for i in places.agents if part == "header" else ():
+            if (new := agent_with(masked[i][1], self.agent)) != masked[i][1]:
+                masked = masked.copy() if masked is pairs else masked
+                masked[i] = (pairs[i][0], new)
         return masked, places.names, "\n".join([value for _, value in masked])
 
     def agent(self, name: str, value: str) -> str:
@@ -239,6 +236,11 @@ class _Record(Opening):
         return "/".join(steps)
 
     def body(self, body: Body, headers: Sequence[Pair]) -> None:
+        self._body(body, headers)
+        if body.withheld:
+            self.names.withheld(body.withheld)
+
+    def _body(self, body: Body, headers: Sequence[Pair]) -> None:
         if body.text is None and body.base64 is None:
             return
         claimed = first(headers, "content-type")
@@ -291,7 +293,7 @@ class _Record(Opening):
         for line in read.split("\n") if "%" in read else ():
             if "%" in line:
                 self.encoded(line.encode())
-        cut = "…\n" in read or read.endswith("…")
+        cut = "…\n" in read or "…/" in read or read.endswith("…")
         if maybe := cut or self.odd_names or may_nest(read) or self.names.maybe(read.encode()):
             self.values(record)
         if record.detail:

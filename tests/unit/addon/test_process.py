@@ -9,6 +9,8 @@ from mitmproxy import options as mitmproxy_options
 
 from addon import options
 from addon.process import Process, token_reader, written
+from app.contract import presence
+from tests.peers import App
 from tests.sidecar import bundle_of, rule, sidecar
 from tests.waiting import wait_for
 
@@ -83,3 +85,36 @@ def test_a_second_signal_waits_no_longer(tmp_path: Path, signals: int) -> None:
         for _ in range(signals):
             running.process.terminate()
         assert running.process.wait(15) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, ("hosts", 41)),
+        ({"TELEMOCK_RUN": "7"}, ("run", 0)),  # the counter would be the whole machine's
+        ({"TELEMOCK_TRANSPARENT": "", "MITM_PORT": "0"}, ("proxy", 0)),
+    ],
+)
+def test_every_request_to_the_app_says_how_connections_come(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: dict[str, str],
+    expected: tuple[str, int],
+) -> None:
+    monkeypatch.setattr("addon.process.unreachables_sent", lambda: 41)
+    app = App(RULES)
+    environ = {
+        "TELEMOCK_DATA": str(tmp_path / "data"),
+        "TELEMOCK_APP_URL": f"http://127.0.0.1:{app.port}",
+        "TELEMOCK_TRANSPARENT": "127.0.0.1:17443",
+        "TELEMOCK_HOSTS": "100.64.0.1=cdn.cribl.io",
+        "TELEMOCK_MODE": "observe",
+    }
+    process = Process(options.load(environ | more), RULES)
+    process.profiles.try_once()
+    process.profiles._api.close()  # as delivery does at its end, which did not begin here
+    process.stop()
+    app.close()
+    said = [presence.decode(value.decode()) for value in app.presence]
+    assert {(one.form, one.quic_refused) for one in said} == {expected}
+    assert {one.mode for one in said} == {"observe"} and said[0].began_ns > 0

@@ -1,5 +1,7 @@
 """addon/wiring.py: every part has what it needs before the first connection."""
 
+import pytest
+from mitmproxy import platform
 from mitmproxy.test import taddons
 
 from tests.unit.addon.test_connections import Kept
@@ -24,3 +26,15 @@ def test_connections_know_mitmproxys_clients_and_addresses_through_the_server() 
         assert list(wiring.server.addresses()) == []
         wiring.server.close(client, flow_of("/").server_conn)  # gone: nothing to close
         assert wiring.connections.unsent(client) > 1 << 40
+
+
+@pytest.mark.parametrize(("run", "of_the_kernel"), [("0", True), ("4711", False)])
+def test_where_a_runs_connections_were_going_is_read_from_them(
+    monkeypatch: pytest.MonkeyPatch, run: str, of_the_kernel: bool
+) -> None:
+    kernels = platform.original_addr
+    monkeypatch.setattr(platform, "original_addr", kernels)
+    wiring = wired(Kept(), TELEMOCK_RUN=run, TELEMOCK_TRANSPARENT="127.0.0.1:17443")
+    assert (platform.original_addr is kernels) is of_the_kernel
+    assert (wiring._gate.prefaces is None) is of_the_kernel
+    assert wiring.connections.capture.prefaces is wiring._gate.prefaces

@@ -21,8 +21,8 @@ from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
     "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
-    "version", "restart", "rules check", "rules explain", "captures list", "captures show",
-    "captures tail", "captures export",
+    "version", "restart", "open", "rules check", "rules explain", "captures list",
+    "captures show", "captures tail", "captures export",
 ]  # fmt: skip
 
 

@@ -124,3 +124,13 @@ def test_a_user_without_root_and_with_a_network_keeps_the_machines(monkeypatch):
     monkeypatch.setattr(transparent, "privileged", lambda: False)
     monkeypatch.setattr(transparent, "_has_default_route", lambda: True)
     assert transparent._may_mount() is False
+
+
+def test_a_command_that_could_not_be_started_leaves_nothing(tmp_path):
+    (tmp_path / "ca").mkdir()
+    (tmp_path / "ca/bundle.pem").touch()
+    one = transparent.Transparent(["a.test"], 1, tmp_path)
+    one.prepare()
+    one.end()
+    one.end()
+    assert not list(tmp_path.glob("hosts-*"))

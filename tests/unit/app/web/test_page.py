@@ -1,5 +1,8 @@
 """Who may see a view, and what every answer carries."""
 
+import re
+from html import unescape
+
 import httpx
 import pytest
 
@@ -32,9 +35,6 @@ def test_a_view_is_for_who_signed_in(filled: Served, address: str) -> None:
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_every_link_of_a_view_leads_somewhere(visitor: httpx.Client, address: str) -> None:
-    import re
-    from html import unescape
-
     text = visitor.get(address).text
     links = {unescape(x) for x in re.findall(r'(?:href|src|hx-get)="([^"]*)"', text)}
     assert links

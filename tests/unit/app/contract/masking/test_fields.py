@@ -45,9 +45,11 @@ def test_where_names_stand_is_remembered_within_bounds() -> None:
             "v\nLIC\nguid\nlic",
             False,
             (),
+            (),
         )
         assert of.places("header", ("v", "LIC", "guid", "lic")).at == (2,)
-        assert of.places("query", ()) == ((), (), "", False, ())
+        assert of.places("query", ()) == ((), (), "", False, (), ())
+    assert of.places("header", ("a", "User-Agent")).agents == (1,)
     for number in range(3 * _REMEMBERED):
         assert of.places("query", (f"{number}", "lic")).at == (1,)
         of.remember((f"{number}", "", ()))

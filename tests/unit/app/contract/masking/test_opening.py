@@ -124,6 +124,22 @@ def test_a_copy_in_what_is_compressed_goes_too() -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "/lic=" + SECRET, "/lic=" + SECRET + "/*", "/%7B%22l%69c%22%3A%22" + SECRET + "%22%7D/*",
+        "/" + base64.b64encode(_LONG).decode().replace("/", "_") + "/*",
+        "/AKIA" "IOSFODNN7EXA…/*",
+    ],
+)  # fmt: skip
+def test_an_outline_has_no_secret_in_its_path_and_its_route(path: str) -> None:
+    record = received(Sent(path=path))
+    record.route = path
+    masked = ORACLE.record(record)
+    assert masked.request is not None and masked.request.path == masked.route != path
+    assert not found(masked, SECRET[:8]) and "AKIA" not in masked.route
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "3f2b8a0e-6c1d-4b57-9a55-0a1b2c3d4e5f", "d41d8cd98f00b204e9800998ecf8427e",
