@@ -4,6 +4,7 @@ Called by `app.run.command`.
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -82,6 +83,12 @@ def trusting(environ: Mapping[str, str], ca: Path) -> tuple[dict[str, str], list
     return found, told
 
 
+def _host(url: str) -> str:
+    with suppress(ValueError):  # the user's own value, which may be anything
+        return urlsplit(url).hostname or ""
+    return ""
+
+
 def proxied(
     environ: Mapping[str, str], proxy: str, *, redirected: bool = False
 ) -> tuple[dict[str, str], list[str]]:
@@ -92,7 +99,7 @@ def proxied(
     told = []
     replaced = [name for name in ALL_PROXIES if environ.get(name)]
     if replaced:
-        host = urlsplit(environ[replaced[0]]).hostname or "another proxy"
+        host = _host(environ[replaced[0]]) or "another proxy"
         told.append(
             f"{', '.join(replaced)} pointed to {host}: replaced for this command, and the sidecar "
             "connects directly, not through it"

@@ -121,23 +121,6 @@ def json(data: bytes | str) -> Any:
         return NOT_JSON
 
 
-def embedded(value: str) -> Any:
-    """The JSON object or list whose base64 the string is, else NOT_JSON."""
-    # `{` and `[` become `e` and `W`, then one of these: so other strings need no decoding.
-    if len(value) < 8 or value[0] not in "eW" or value[1] not in "wxyz0123456789-_+/":
-        return NOT_JSON
-    data = unbase64(value)
-    return NOT_JSON if data is None else json(data)
-
-
-def unbase64(value: str) -> bytes | None:
-    digits = value.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
-    except ValueError:
-        return None
-
-
 def _kinds(content_type: str) -> list[str]:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":

@@ -1,5 +1,5 @@
-"""Adds decoded bodies to a capture: what is in them, with the decodings that led
-there in the names. Called by `telemock captures show`.
+"""Adds what is in a capture's bodies, query, headers and path, with the decodings that led there in
+the names. Called by `telemock captures show`.
 """
 
 from collections.abc import Iterator
@@ -9,17 +9,20 @@ import msgspec
 
 from app.contract import record
 from app.contract.decoding.events import events
+from app.contract.decoding.pairs import inside, segments
 from app.contract.decoding.read import Content, read
-from app.contract.decoding.tree import Opaque, shown
+from app.contract.decoding.tree import Opaque, Opened, shown
 from app.contract.record import Body, Pair, first
 
 
 def decoded(line: bytes) -> bytes:
-    """Adds `decoded` to the record (JSON): the bodies' content by part (`request`, `response`,
-    `message`), where it says more than the record does; and the `events` of a batch."""
-    found: dict[str, Any] = {}
+    """Adds `decoded` to the record (JSON), where it says more than the record does: the bodies'
+    content by part (`request`, `response`, `message`), and what is in values of the `query`, the
+    `header` and the `path`; and the `events` of a batch."""
+    known = record.decode(line)
+    found = _heads(known)
     rows: list[dict[str, str]] = []
-    for part, body, headers in _bodies(record.decode(line)):
+    for part, body, headers in _bodies(known):
         content = read(body, first(headers, "content-type"))
         value = _shown(content, body)
         if value is not None:
@@ -30,6 +33,24 @@ def decoded(line: bytes) -> bytes:
     if len(rows) > 1:
         added["events"] = rows
     return line.rstrip()[:-1] + b"," + msgspec.json.encode(added)[1:] if added else line
+
+
+def _heads(known: record.CaptureRecord) -> dict[str, Any]:
+    request = known.request
+    if request is None:
+        return {}
+    parts = {
+        "query": {n: inside("", v) for n, v in request.query},
+        "header": {n.lower(): inside(n.lower(), v) for n, v in request.headers},
+    }
+    found = {part: shown(_opened(values)) for part, values in parts.items() if _opened(values)}
+    if named := dict(segments(request.path, known.route)):
+        found["path"] = named
+    return found
+
+
+def _opened(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if isinstance(value, Opened)}
 
 
 def _bodies(found: record.CaptureRecord) -> Iterator[tuple[str, Body, list[Pair]]]:

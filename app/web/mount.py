@@ -12,6 +12,7 @@ from app.web import (
     fields,
     health,
     overview,
+    profiles,
     report,
     versions,
     workloads,
@@ -20,7 +21,7 @@ from app.web.page import PageError, SignIn, refuse
 
 
 def mount(app: FastAPI) -> None:
-    views = (overview, captures, fields, versions, workloads, report, health)
+    views = (overview, captures, fields, versions, workloads, profiles, report, health)
     for room in (*views, entrance, assets):
         app.include_router(room.routes)
     app.include_router(entrance.api)

@@ -44,6 +44,7 @@ VIEWS: Mapping[str, str] = {
     "/fields": "Fields",
     "/versions": "Versions",
     "/workloads": "Workloads",
+    "/profiles": "Profiles",
     "/report": "Report",
     "/status": "Health",
 }

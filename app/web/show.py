@@ -49,6 +49,13 @@ def moment(value: int | str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(exact, exact[:19].replace("T", " "))
 
 
+def coded(value: str) -> Markup:
+    """A sentence of ours, with what stands in backticks as code."""
+    parts = plain(value, 600).split("`")
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(p) if n % 2 else p for n, p in enumerate(parts))
+
+
 def share(part: float, whole: float) -> str:
     """A percentage that says 0 % only of nothing and 100 % only of all."""
     if not whole or not part:
@@ -69,6 +76,6 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 FILTERS: Mapping[str, Any] = {
-    "one": plain, "lines": lines, "number": number, "size": size, "moment": moment,
+    "one": plain, "lines": lines, "number": number, "size": size, "moment": moment, "coded": coded,
     "plural": plural, "pair": lambda value: (value, value),
 }  # fmt: skip

@@ -46,7 +46,7 @@ class Difference(NamedTuple):
 @dataclass(frozen=True)
 class Volume:
     """Of one endpoint, before and after. `pace`: requests an hour between the first and the last,
-    0.0 where there are too few to tell."""
+    0.0 where there are too few, or less than an hour, to tell by."""
 
     host: str
     endpoint: str
@@ -160,7 +160,7 @@ def _measured(row: TrafficRow | None) -> tuple[int, int, float]:
     if row is None:
         return 0, 0, 0.0
     hours = (row.last_ns - row.first_ns) / HOUR
-    pace = (row.count - 1) / hours if row.count > 2 and hours > 0 else 0.0
+    pace = (row.count - 1) / hours if row.count > 2 and hours >= 1 else 0.0
     return row.count, row.bytes_out // row.count, round(pace, 1)
 
 

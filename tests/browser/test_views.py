@@ -59,7 +59,7 @@ def test_nothing_is_wider_than_the_screen(
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_without_scripts(browser: Browser, served: Served, state: State, address: str) -> None:
-    """The same address shows the same text, but for the seconds that pass."""
+    """The same address shows the same text, but for what is counted meanwhile."""
     words = []
     for runs in (True, False):
         with visiting(browser, served, java_script_enabled=runs, storage_state=state) as (
@@ -69,7 +69,7 @@ def test_without_scripts(browser: Browser, served: Served, state: State, address
             watched.expected = EXPECTED
             page.goto(served.url + address)
             text = page.inner_text("main").replace("Copy as curl", "")
-            words.append(re.sub(r":\d\d:\d\d", "", text).split())
+            words.append(re.sub(r"\d+", "0", text).split())
     assert words[0] == words[1]
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from app.contract import names
 from app.demo import host
@@ -158,7 +159,7 @@ def test_a_profile_of_the_users_own_is_used_from_the_first_request_on(tmp_path):
 def test_a_bad_profile_stops_it_with_the_place_of_the_fault(tmp_path):
     (tmp_path / "bad.yaml").write_text("id: bad\nrules: [{id: a, action: mok}]\n")
     done = telemock(tmp_path, "run", "--profile", "bad.yaml", "--", "true")
-    assert done.returncode == 1
+    assert done.returncode == 125
     assert "rules[0].action" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -178,7 +179,8 @@ def test_what_the_user_set_is_told_and_their_certificates_stay_trusted(tmp_path)
 
 
 def test_a_client_that_refuses_our_certificate_is_told(tmp_path):
-    ask = ("env", "-u", "CURL_CA_BUNDLE", "-u", "SSL_CERT_FILE", "curl", "-sS", f"{URL}?v=1")
+    (tmp_path / "own.pem").write_bytes(trustme.CA().cert_pem.bytes())  # a list of its own
+    ask = ("curl", "-sS", "--cacert", "own.pem", f"{URL}?v=1")
     done = telemock(tmp_path, "run", "--", *ask)
     assert done.returncode == 60
     assert "cdn.cribl.io" in done.stderr
@@ -217,7 +219,18 @@ def test_records_that_are_not_stored_are_told_and_come_with_the_next_run(tmp_pat
 @pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed")
 def test_a_client_that_leaves_with_the_certificate_is_told(tmp_path):
     """GnuTLS looks at it when the handshake is done, and leaves without a word."""
-    ask = ("env", "-u", "SSL_CERT_FILE", "wget", "-q", "-t1", "--no-config", URL)
+    (tmp_path / "own").mkdir()  # a list of its own, and empty
+    ask = (
+        "env",
+        "-u",
+        "SSL_CERT_FILE",
+        "wget",
+        "-q",
+        "-t1",
+        "--no-config",
+        "--ca-directory=own",
+        URL,
+    )
     done = telemock(tmp_path, "run", "--", *ask)
     assert done.returncode == 5
     assert "telemock: not complete: 1 connection to cdn.cribl.io: the client did not" in done.stderr

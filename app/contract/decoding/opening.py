@@ -28,7 +28,7 @@ _TEXT = 16  # bytes of text in base64 that cannot be chance
 
 
 # Base64, with a blank for a plus now and then; a form; what a `data:` address has.
-_MAY = re.compile(r"[A-Za-z0-9+/_\s-]{8,}=*\s*\Z|[^\s&=]+=[^\s]*&|\s*data:", re.ASCII)
+_MAY = re.compile(r"[A-Za-z0-9+/_\s-]{6,}=*\s*\Z|[^\s&=]+=[^\s]*&|\s*data:", re.ASCII)
 _NODES = frozenset((dict, list, Several))
 _SHORT = 128  # characters of a text that is remembered
 
@@ -114,7 +114,8 @@ class Opener:
         if len(written) < base64.SHORTEST or not (_MAY.match(written) or "%" in written):
             return None
         data = written.encode("utf-8", "surrogatepass")
-        if (raw := base64.undo(data.rstrip(_PADDING), BODY_CAP)) is not None:
+        digits = data.rstrip(_PADDING) if b"===" in data else data  # more than there ever is
+        if (raw := base64.undo(digits, BODY_CAP)) is not None:
             name = "hex" if _HEX.fullmatch(written) else "base64"
             return _behind(name, self.of_bytes(raw, depth, left - 1))
         if "&" in written and form.is_form(written):
@@ -157,10 +158,12 @@ class Opener:
         return inner
 
     def fields(self, data: bytes, charset: str = "utf-8") -> dict[str, Any]:
-        """The fields of a form."""
+        """The fields of a form: each Several, as any may be given more than once."""
         self.left.documents(data.count(b"&"))
-        return gathered((name, form.plain(data[start:end], charset))
-                        for name, start, end in form.split(data) or ())  # fmt: skip
+        found: dict[str, Any] = {}
+        for name, start, end in form.split(data) or ():
+            found.setdefault(name, Several()).append(form.plain(data[start:end], charset))
+        return found
 
 
 @lru_cache(maxsize=4_096)

@@ -96,3 +96,16 @@ def test_the_events_of_a_batch_are_rows() -> None:
     ]
     one = encode(exchange(1, body=Body(text='{"event":"start"}', size=17)))
     assert "events" not in json.loads(decoded(one))
+
+
+def test_values_of_query_headers_and_path_are_shown() -> None:
+    record = exchange(
+        1, query=[("data", INNER), ("v", "4.10")],
+        headers=[("User-Agent", "hf_hub/0.2; torch/2.1")],
+        path="/v1/4.10", route="/v1/{version}",
+    )  # fmt: skip
+    assert json.loads(decoded(encode(record)))["decoded"] == {
+        "query": {"data›base64›json": {"lic": "***"}},
+        "header": {"user-agent›pairs": {"hf_hub": "0.2", "torch": "2.1"}},
+        "path": {"version": "4.10"},
+    }

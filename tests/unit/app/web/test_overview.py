@@ -36,7 +36,7 @@ def test_what_became_of_it(visitor: httpx.Client) -> None:
 
 
 def test_the_verdict_on_coverage_is_the_reports(visitor: httpx.Client, filled: Served) -> None:
-    text = unescape(visitor.get("/").text)
+    text = unescape(visitor.get("/").text).replace("<code>", "`").replace("</code>", "`")
     verdict = filled.client.get("/api/v1/report?since=24h").json()["coverage"]
     assert not verdict["complete"]
     assert "Coverage is not complete" in text

@@ -24,6 +24,11 @@ def test_times_carry_the_exact_one() -> None:
     assert "<script>" not in show.moment('"><script>')
 
 
+def test_code_in_a_sentence() -> None:
+    said = show.coded("run `telemock <b>` or <i>`x")
+    assert said == "run <code>telemock &lt;b&gt;</code> or &lt;i&gt;<code>x</code>"
+
+
 def test_words() -> None:
     assert show.number(12431) == "12,431"
     assert show.plural(1, "host") == "1 host"

@@ -1,0 +1,93 @@
+"""The profiles in use: their rules, what each took, what none took, and which rule takes a URL."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.common import Run
+from app.api.read import built_for
+from app.contract.matching import Match
+from app.contract.rules import Rule
+from app.profiles import explain, seen_from_url
+from app.profiles.explain import Explanation
+from app.report.build import Report
+from app.report.papers import Paper, papers_of
+from app.runtime import Runtime
+from app.store import Scope
+from app.web.page import Lists, ask, render
+
+_LONGEST = 8_000  # characters of a URL
+
+routes = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class RuleEntry:
+    rule: Rule
+    match: str
+    count: int
+
+
+@dataclass(frozen=True)
+class ProfileEntry:
+    """`untaken`: requests and connections to its hosts that no rule took, by host and endpoint."""
+
+    id: str
+    title: str
+    paper: Paper | None
+    rules: list[RuleEntry]
+    untaken: list[tuple[str, str, int]]
+
+
+def entries(runtime: Runtime, report: Report) -> list[ProfileEntry]:
+    papers = {paper.profile: paper for paper in papers_of(runtime.profiles.written)}
+    taken: Counter[tuple[str, str]] = Counter()
+    untaken: dict[str, Counter[tuple[str, str]]] = {}
+    parts = (report.answered, report.delivered, report.passed, report.refused, report.failed)
+    for line in (line for part in parts for line in part):
+        taken[line.profile, line.rule] += line.count
+        if not line.rule:
+            of = untaken.setdefault(line.profile, Counter())
+            of[line.host, f"{line.method} {line.endpoint}".strip()] += line.count
+    return [
+        ProfileEntry(
+            profile.id,
+            profile.title,
+            papers.get(profile.id),
+            [RuleEntry(rule, words(rule.match), taken[profile.id, rule.id])
+             for rule in profile.rules],
+            [(*names, n) for names, n in untaken.get(profile.id, Counter()).most_common(50)],
+        )
+        for profile in runtime.rules.profiles
+    ]  # fmt: skip
+
+
+def words(match: Match) -> str:
+    """A rule's match as one line."""
+    parts = [" or ".join(match.methods)] if match.methods else []
+    parts += [" or ".join(host.name for host in match.hosts)] if match.hosts else []
+    parts += [" or ".join(f"{p.value}…" if p.kind == "prefix" else p.value for p in match.paths)]
+    for place, values in (("query", match.query), ("header", match.headers), ("body", match.body)):
+        parts += [f"{place} {value.name} {value.op} {value.value}".strip() for value in values]
+    return ", ".join(filter(None, parts)) or "everything on its hosts"
+
+
+@routes.get("/profiles")
+async def profiles(
+    request: Request, visitor: Lists, runtime: Run, url: str = "", method: str = "GET"
+) -> Response:
+    report = await ask(lambda: built_for(runtime, visitor.namespaces, Scope()))
+    found: Explanation | None = None
+    said = ""
+    if url.strip():
+        try:
+            seen = seen_from_url(url.strip()[:_LONGEST], method.strip()[:64] or "GET", [])
+            found = explain(runtime.rules, seen, runtime.settings.mode)
+        except ValueError as e:
+            said = str(e)
+    return render(
+        request, "profiles.html", visitor, 422 if said else 200,
+        profiles=entries(runtime, report), found=found, said=said, url=url, method=method,
+        mode=runtime.settings.mode, refused=runtime.profiles.error,
+    )  # fmt: skip

@@ -1,0 +1,122 @@
+"""The bench of the page: what browser and server take for its views at 1 and 10 million captures.
+
+`python -m tests.bench.page [--captures 1000000 10000000] [--folder DIR]`. The stores are those of
+`tests.bench.reports`; the app serves them on loopback, and chromium visits each view some times.
+Server: from the request to the last byte, asked without a browser. Paint: the browser's own
+first-contentful-paint. Transfer: what the browser fetched for the first visit, with nothing cached.
+Prints a table in Markdown. Not run by `make test`.
+"""
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, sync_playwright
+
+from app.contract.names import FILE_STORE
+from app.report.tables import markdown_table
+from tests.bench.fleet import MINUTE, T0
+from tests.bench.reports import fill, multiply
+from tests.browser.conftest import CHROMIUM, FLAGS, sign_in
+from tests.serving import Served, serving
+
+# Name -> address, and the target of the server's time in ms, None without one.
+VIEWS = {
+    "overview, all time": ("/?since=all", 50),
+    "captures": ("/captures", 100),
+    "captures of a host": ("/captures?q=host:cdn.cribl.io", 100),
+    "captures of a pod": ("/captures?q=pod:worker-42*", 100),
+    "captures, versions compared": ("/captures?q=version>=4.16 -status:2xx", 100),
+    "captures with a field": ("/captures?q=field:lic", None),
+    "captures, six hours in": (f"/captures?cursor=newest.{T0 + 360 * MINUTE}.0", 100),
+    "fields": ("/fields", None),
+    "versions": ("/versions", None),
+    "workloads": ("/workloads?since=all", None),
+    "report": ("/report?since=all", None),
+    "health": ("/status", None),
+}
+_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
+_FETCHED = (
+    "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+    ".reduce((sum, entry) => sum + entry.transferSize, 0)"
+)
+
+
+def measure(served: Served, browser: Browser, repetitions: int) -> list[Sequence[object]]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    sign_in(page, served)
+    state = context.storage_state()
+    cookies = {cookie["name"]: cookie["value"] for cookie in context.cookies()}
+    rows: list[Sequence[object]] = []
+    with httpx.Client(base_url=served.url, cookies=cookies, trust_env=False, timeout=120) as client:
+        for name, (address, target) in VIEWS.items():
+            took, painted = [], []
+            for _ in range(repetitions):
+                begun = time.perf_counter()
+                answer = client.get(address)
+                took.append((time.perf_counter() - begun) * 1e3)
+                answer.raise_for_status()
+                page.goto(served.url + address)
+                painted.append(page.evaluate(_PAINT))
+            fresh = browser.new_context(storage_state=state)
+            first = fresh.new_page()
+            first.goto(served.url + address)
+            fetched = first.evaluate(_FETCHED)
+            fresh.close()
+            rows.append((
+                name, _range(took), target or "", _range(painted), f"{fetched / 1024:.0f}",
+            ))  # fmt: skip
+    context.close()
+    return rows
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--captures", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--repetitions", type=int, default=11)
+    parser.add_argument("--folder", type=Path)
+    options = parser.parse_args(arguments)
+    if CHROMIUM is None:
+        print("error: there is no browser\n\nhint: apt-get install chromium", file=sys.stderr)
+        return 1
+    with ExitStack() as opened:
+        folder = options.folder or Path(
+            opened.enter_context(tempfile.TemporaryDirectory(prefix="telemock-bench-"))
+        )
+        base = min(options.captures)
+        smallest = folder / str(base) / "data" / FILE_STORE
+        smallest.parent.mkdir(parents=True, exist_ok=True)
+        fill(smallest, base)
+        playwright = opened.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        opened.callback(browser.close)
+        for captures in sorted(options.captures):
+            path = folder / str(captures) / "data" / FILE_STORE
+            if not path.exists():
+                path.parent.mkdir(parents=True)
+                shutil.copy(smallest, path)
+            multiply(path, base, captures)
+            size = {"TELEMOCK_RETENTION_SIZE": "0"}
+            with serving(folder / str(captures), **size) as served:
+                rows = measure(served, browser, options.repetitions)
+            print(f"\n{captures:,} captures, median (least to most) of {options.repetitions}\n")
+            print(markdown_table(_HEAD, rows))
+    return 0
+
+
+_HEAD = ("view", "server, ms", "target, ms", "first paint, ms", "transfer, KiB")
+
+if __name__ == "__main__":
+    sys.exit(main())

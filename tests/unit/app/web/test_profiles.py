@@ -1,0 +1,64 @@
+import re
+
+import httpx
+import pytest
+
+from app.contract.matching import Host, Match, Path, Value
+from app.web.profiles import words
+from tests.records import exchange, incoming
+from tests.serving import Served
+from tests.unit.app.web.conftest import bounded, sign_in
+
+
+def test_rules_and_what_each_took(visitor: httpx.Client) -> None:
+    text = visitor.get("/profiles").text
+    assert "Cribl Stream and Edge" in text
+    took = re.findall(r'href="(/captures\?q=profile%3Acribl\+rule%3A[^"]+)">([\d,]+)<', text)
+    assert ("8" in dict(took).values()) and len(took) > 2
+    for link, number in took:
+        rows = visitor.get(link.replace("&amp;", "&")).text.count("<tr data-id=")
+        assert rows == int(number)
+    assert "taken by no rule (1)" in text
+    assert "With a Free license" in text
+
+
+def test_a_url_is_explained(visitor: httpx.Client) -> None:
+    url = "https://cdn.cribl.io/telemetry/index.html?v=4.16.1"
+    text = visitor.get("/profiles", params={"url": url}).text
+    assert re.search(r'<h2 id="h-explain">mock: ', text)
+    assert "<td>yes</td>" in text
+    other = visitor.get("/profiles", params={"url": "https://other.test/<b>"}).text
+    assert "No profile in use names this host" in other
+    assert "<b>" not in other
+
+
+@pytest.mark.parametrize("url", ["http://", "https:///x", "http://[::1"])
+def test_a_url_without_a_host_is_said(visitor: httpx.Client, url: str) -> None:
+    answer = visitor.get("/profiles", params={"url": url})
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+
+
+def test_a_refused_profile_is_said(visitor: httpx.Client, filled: Served) -> None:
+    filled.runtime.profiles.error = "cribl.yaml line 3: <i>no such action</i>"
+    text = visitor.get("/profiles").text
+    assert "the last good ones stay in use" in text
+    assert "&lt;i&gt;no such action" in text
+
+
+def test_who_may_read_a_namespace_sees_its_counts(filled: Served) -> None:
+    bounded(filled, "edge")
+    filled.runtime.store.write(incoming(exchange(40, namespace="edge")))
+    with sign_in(filled) as client:
+        text = client.get("/profiles").text
+    assert "rule%3Atelemetry" in text and ">1</a>" in text and ">8</a>" not in text
+
+
+def test_a_match_in_words() -> None:
+    match = Match(
+        methods=("GET", "HEAD"), hosts=(Host("a.test"),),
+        paths=(Path("prefix", "/t/"), Path("exact", "/x")),
+        query=(Value("v"),), body=(Value("a.b", "equals", "1"),),
+    )  # fmt: skip
+    assert words(match) == ("GET or HEAD, a.test, /t/… or /x, query v present, body a.b equals 1")
+    assert words(Match()) == "everything on its hosts"
