@@ -83,12 +83,11 @@ def client(
 ) -> Iterator[tuple[httpx.Client, Tunnel]]:
     """Opens a client of the app's API, as the kubeconfig's user. Raises RemoteError, KubeError."""
     host = f"{release.name}.{release.namespace}.svc"
+    trusted = trust(release)
     headers = {"authorization": _authorization(api, release, token_s)}
     with (
         tunnel(api, release.namespace, *_pod(api, release)) as opened,
-        httpx.HTTPTransport(
-            verify=trust(release), uds=str(opened.path), trust_env=False
-        ) as transport,
+        httpx.HTTPTransport(verify=trusted, uds=str(opened.path), trust_env=False) as transport,
         httpx.Client(
             base_url=f"https://{host}:{PORT_APP_TLS}",
             headers=headers,

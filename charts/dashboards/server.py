@@ -54,6 +54,29 @@ SERVER = Board(
                 kind="bars",
             ),
             Panel(
+                "Records that are not stored",
+                "On their way (`seen`), stuck with senders that fell silent (`silent`), and lost "
+                "for good, by reason.", "short",
+                [Query("sum by (telemock_state) (telemock_records_waiting)", "{{telemock_state}}"),
+                 Query("sum by (telemock_reason) (telemock_records_lost)",
+                       "lost: {{telemock_reason}}")],
+            ),
+            Panel(
+                "Clients that distrust the app", "Connections in the last hour.", "short",
+                [Query("sum(telemock_tls_distrusted)")],
+            ),
+            Panel(
+                "Bounds of decoding and masking",
+                "Bodies and values that held too much, or of which nothing is kept.", "short",
+                [Query(rate("telemock_decoding_bounded_total", "telemock_bound", of="increase"),
+                       "decoding {{telemock_bound}}"),
+                 Query(rate("telemock_masking_bounds_total", "telemock_bound", of="increase"),
+                       "masking {{telemock_bound}}"),
+                 Query(rate("telemock_withheld_total", "telemock_reason", of="increase"),
+                       "withheld {{telemock_reason}}")],
+                kind="bars",
+            ),
+            Panel(
                 "Bodies that were ended",
                 "Batches and requests to the mock that came too slowly, or were the slowest of too "
                 "many.", "short",

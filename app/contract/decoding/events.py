@@ -97,6 +97,8 @@ def _are_events(nodes: list[Any]) -> bool:
 
 
 def _opened(node: Any) -> tuple[Any, str]:
+    if isinstance(node, Several) and len(node) == 1:  # a field of a form
+        node = node[0]
     return (node.value, node.suffix) if isinstance(node, Opened) and not node.unsure else (node, "")
 
 
@@ -105,7 +107,7 @@ def _name(node: Any, depth: int = 3) -> str:
     if not isinstance(node, dict) or depth == 0:
         return ""
     for name in _NAMES:
-        value = node.get(name)
+        value, _ = _opened(node.get(name))
         if isinstance(value, str) and value:
             return value[:_NAME]
     return next((found for n in _INNER if (found := _name(node.get(n), depth - 1))), "")

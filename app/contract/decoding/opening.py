@@ -158,10 +158,12 @@ class Opener:
         return inner
 
     def fields(self, data: bytes, charset: str = "utf-8") -> dict[str, Any]:
-        """The fields of a form."""
+        """The fields of a form: each Several, as any may be given more than once."""
         self.left.documents(data.count(b"&"))
-        return gathered((name, form.plain(data[start:end], charset))
-                        for name, start, end in form.split(data) or ())  # fmt: skip
+        found: dict[str, Any] = {}
+        for name, start, end in form.split(data) or ():
+            found.setdefault(name, Several()).append(form.plain(data[start:end], charset))
+        return found
 
 
 @lru_cache(maxsize=4_096)

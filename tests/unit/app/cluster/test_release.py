@@ -164,7 +164,9 @@ async def test_certificate_comes_once_the_secret_is_there(
         assert not release.certificate.health()["ok"]
         await asyncio.to_thread(objects, api, place)
         await until(lambda: bool(release.certificate.health()["ok"]))
-        assert release.certificate.health() == {"ok": True, "error": "", "days_left": 90.0}
+        assert release.certificate.health() == {
+            "ok": True, "error": "", "days_left": 90.0, "distrusted": 0,
+        }  # fmt: skip
         assert caplog.text.count(error) == 1
         task.cancel()
         release.authority.close()

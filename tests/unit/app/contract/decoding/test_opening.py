@@ -70,7 +70,7 @@ def test_what_is_packed_in_text_is_undone(outer: str, packed: str) -> None:
     ("text", "chain", "value"),
     [
         (b64(b"words that are read").decode(), ("base64",), "words that are read"),
-        (b64(b"a=1&b=longer").decode(), ("base64", "form"), {"a": "1", "b": "longer"}),
+        (b64(b"a=1&b=longer").decode(), ("base64", "form"), {"a": ["1"], "b": ["longer"]}),
         ("a=1&b=%7B%22c%22%3A1%7D", ("form",), None),
         (b64(gzip.compress(JSON, mtime=0)[:-9]).decode(), ("base64",), Opaque(54, "gzip, damaged")),
         ('{"a":1} {"a":2}', ("json",), Several(({"a": 1}, {"a": 2}))),

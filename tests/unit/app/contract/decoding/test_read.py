@@ -205,6 +205,12 @@ def test_each_value_of_a_key_that_stands_many_times_is_read() -> None:
     assert values(found, "k11999") == ['[1,"last"]', "1", "last"]
 
 
+def test_a_field_of_a_form_is_a_value_and_a_list() -> None:
+    found = reading(kept(b"a=x&b=1&b=2"), "application/x-www-form-urlencoded")
+    assert values(found, "a") == ['["x"]', "x"] and values(found, "a.0") == ["x"]
+    assert values(found, "b.*") == ["1", "2"] and opened_up(found) == {"a": "x", "b": ["1", "2"]}
+
+
 def test_a_form_is_read_with_either_separator() -> None:
     for data in (b"x=1;event=start", b"x=1&event=start", b"event=end;event=start"):
         found = reading(kept(data), "application/x-www-form-urlencoded; charset=UTF-8")
