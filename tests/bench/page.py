@@ -42,7 +42,7 @@ VIEWS = {
     "report": ("/report?since=all", None),
     "health": ("/status", None),
 }
-_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
+_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 _FETCHED = (
     "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
     ".reduce((sum, entry) => sum + entry.transferSize, 0)"
@@ -65,6 +65,7 @@ def measure(served: Served, browser: Browser, repetitions: int) -> list[Sequence
                 took.append((time.perf_counter() - begun) * 1e3)
                 answer.raise_for_status()
                 page.goto(served.url + address)
+                page.wait_for_function(_PAINT)
                 painted.append(page.evaluate(_PAINT))
             fresh = browser.new_context(storage_state=state)
             first = fresh.new_page()

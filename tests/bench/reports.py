@@ -131,8 +131,8 @@ _AGAIN = (
     "INSERT INTO traffic SELECT hour+:days*24, endpoint_id, version_id, rule, kind, action,"
     " answered_by, status, reason, count, bytes_out, bytes_in, duration_ns, first_ns+:ns,"
     " last_ns+:ns FROM traffic WHERE first_ns<(SELECT min(first_ns) FROM traffic)+:ns/:copies",
-    "INSERT INTO sender SELECT day+:days, endpoint_id, version_id, namespace, pod, node, image,"
-    " count, bytes_out, first_ns+:ns, last_ns+:ns FROM sender"
+    "INSERT INTO sender SELECT day+:days, endpoint_id, version_id, namespace, pod, outcome, node,"
+    " image, count, bytes_out, first_ns+:ns, last_ns+:ns FROM sender"
     " WHERE first_ns<(SELECT min(first_ns) FROM sender)+:ns/:copies",
     "UPDATE traffic_total SET count=count*(:copies+1)/:copies, last_ns=last_ns+:ns/:copies,"
     " bytes_out=bytes_out*(:copies+1)/:copies, bytes_in=bytes_in*(:copies+1)/:copies,"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _BEGINS = re.compile(rb"[\t\r\n\x20-\x7e]{9}")
 _OPENINGS = '{[<-"\ufeff \n\t\r(\x1f\x08\x12\x1a'
+_WIDE = re.compile(r"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
 # gzip and zstd in a text, which has lost some of their bytes.
 _LOST = re.compile("\x1f(?:\\\\x8b|\ufffd)\x08|\\((?:\\\\xb5|\ufffd)/(?:\\\\xfd|\ufffd)")
 _ENDS = 4  # at which a word may end
@@ -71,7 +72,7 @@ class Opening(Formats):
         if self.names.reads_bodies:
             if value[0] in "(\x1f" and _LOST.match(value):
                 raise Unreadable("encoding")
-            if len(value) >= 8 and value.count("\0") * 3 >= len(value):  # UTF-16 that lost bytes
+            if _WIDE.search(value):  # UTF-16 in a text, which has lost some of its bytes
                 raise Unreadable("unmaskable")
         data = raw(value)
         new = self.carried(data, depth, cut)
