@@ -99,18 +99,21 @@ bench-quick: $(VENV) ## the same in 3 minutes; fails if a ratio is under half it
 
 # Both lock files name hashes and no download address. What is optional is native code of Next.js's.
 CLIENTS := .venv/clients/.installed
+NODE_CLIENTS := .venv/clients/node_modules/.package-lock.json
 
 .PHONY: clients
-clients: $(CLIENTS) ## install real senders of telemetry for tests/integration/test_clients.py (also npm)
+clients: $(CLIENTS) $(NODE_CLIENTS) ## install real senders of telemetry for tests/integration/test_clients.py (also npm)
 
-$(CLIENTS): requirements/clients.txt tests/clients/package.json tests/clients/package-lock.json $(VENV)
+$(CLIENTS): requirements/clients.txt $(VENV)
 	@rm -rf $(@D)
 	@$(BIN)/python -m venv $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@cp tests/clients/package.json tests/clients/package-lock.json $(@D)
-	@$(call HAS,npm,those for Node.js); \
-	  npm ci --prefix $(@D) --ignore-scripts --omit=optional --no-audit --no-fund --loglevel error
 	@touch $@
+
+$(NODE_CLIENTS): tests/clients/package.json tests/clients/package-lock.json $(CLIENTS)
+	@cp tests/clients/package.json tests/clients/package-lock.json .venv/clients
+	@$(call HAS,npm,the senders for Node.js); \
+	  npm ci --prefix .venv/clients --ignore-scripts --omit=optional --no-audit --no-fund --loglevel error
 
 .PHONY: fmt
 fmt: $(VENV) ## format, and fix what can be fixed by rule

@@ -58,7 +58,7 @@ REASONS = {
     ),
     "closed_after_handshake": (
         "the client left right after the TLS handshake, without a request: it probably does not "
-        "trust the sidecar's certificate"
+        "trust the sidecar's certificate, unless its other connections carried requests"
     ),
     "no_request": "the connection ended without a request",
     "tls_failed": "the TLS handshake with the client failed",

@@ -64,10 +64,9 @@ def make_with_room(directory: Path) -> None:
     probe = directory / f".probe.{secrets.token_hex(8)}"
     try:
         write_whole(probe, [bytes(_ROOM)])
+        probe.unlink()
     except OSError as e:
         raise unusable(directory, e) from None
-    finally:
-        probe.unlink(missing_ok=True)
 
 
 def unusable(directory: Path, error: OSError) -> SettingError:

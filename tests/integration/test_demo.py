@@ -48,10 +48,10 @@ def test_it_shows_what_left_and_leaves_nothing_running(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     shown = " ".join(done.stdout.split())
     for part in (
-        "cdn.cribl.io GET /telemetry/index.html mock 6 ",
-        "cdn.cribl.io POST /telemetry/events mock 2 ",
-        "cdn.cribl.io GET /dl/* pass 2 ",
-        "data.example.test (spliced) pass 2 ",
+        "cdn.cribl.io GET /telemetry/index.html answered here 6 ",
+        "cdn.cribl.io POST /telemetry/events answered here 2 ",
+        "cdn.cribl.io GET /dl/* passed through untouched 2 ",
+        "data.example.test (spliced) passed through untouched 2 ",
         "query.ai.req query.fc.Wq4 query.wpm",
         "2 x GET cdn.cribl.io/dl/",
         "log files logs/",

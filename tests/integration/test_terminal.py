@@ -46,8 +46,8 @@ PRINTING = [
     ["version"],
 ]
 # What `run` and `demo` print of captures is in the tests of `app.run.summary` and `app.demo.show`;
-# `status` needs a cluster; the others print nothing that was captured.
-ELSEWHERE = {"run", "demo", "status", "serve", "injector", "proxy"}
+# `status` and `restart` need a cluster; the others print nothing that was captured.
+ELSEWHERE = {"run", "demo", "status", "restart", "serve", "injector", "proxy", "ca", "open"}
 _FIXED = {"boot", "kind", "action", "mode", "answered_by", "sender", "schema"}
 
 

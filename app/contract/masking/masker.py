@@ -16,7 +16,7 @@ from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, Tra
 from app.contract.masking.formats import Unreadable, readable
 from app.contract.masking.naming import named
 from app.contract.masking.opening import HeldWords, Opening
-from app.contract.masking.spelling import How, Meanings
+from app.contract.masking.spelling import Meanings
 from app.contract.masking.sweep import (
     claims_text,
     hides,
@@ -25,8 +25,7 @@ from app.contract.masking.sweep import (
     swept,
     withhold,
 )
-from app.contract.masking.traces import SHORTEST, loose, traces
-from app.contract.masking.values import note
+from app.contract.masking.traces import SHORTEST, traces
 from app.contract.record import (
     BODY_CAP,
     Body,
@@ -107,18 +106,11 @@ class Masker:
     def line(self, text_: str) -> str:
         """An operational log line without values that stand under a sensitive name in it."""
         line = text(text_)
-        data = line.encode()
-        if not self._every.maybe(data):
+        if not self._every.maybe(line.encode()):
             return line
-        found: dict[str, str] = {}
-
-        def masked(how: How, value: str) -> str:
-            for part in loose(value):
-                note(found, part, MASK)
-            return MASK
-
-        line = text(self._every.replace(data, masked))
-        return traces(found).replace(line) if found else line
+        work = _Record(self._every, self._every, None, ())
+        line = work.value(line)
+        return traces(work.found).replace(line) if work.found else line
 
     def safe(self, profile: str) -> frozenset[str]:
         """Query parameters, in lower case, whose values spans and log lines may show."""
@@ -297,10 +289,16 @@ class _Record(Opening):
         if maybe := cut or self.odd_names or may_nest(read) or self.names.maybe(read.encode()):
             self.values(record)
         if record.detail:
-            record.detail = self.text(record.detail, self.every)
+            record.detail = self.line(record.detail)
         if record.log is not None:
-            record.log.message = self.text(record.log.message, self.every)
+            record.log.message = self.line(record.log.message)
         return maybe
+
+    def line(self, value: str) -> str:
+        """A text of which nobody knows the profile."""
+        work = _Record(self.every, self.every, None, ())
+        work.found, work.tokens = self.found, self.tokens
+        return work.value(value)
 
     def values(self, record: CaptureRecord) -> None:
         """All texts of the request and the answer, but for their bodies."""
@@ -344,11 +342,10 @@ class _Record(Opening):
         pairs = [p if i in places.kept else (p[0], self.value(p[1])) for i, p in enumerate(pairs)]
         return [(n and self.value(n), v) for n, v in pairs] if places.odd else pairs
 
-    def text(self, value: str, names: SensitiveNames | None = None) -> str:
-        names = names or self.names
+    def text(self, value: str) -> str:
         data = value.encode()
-        if names.maybe(data):
-            data = names.replace(data, self.text_secret)
+        if self.names.maybe(data):
+            data = self.names.replace(data, self.text_secret)
         if value.endswith("…"):
-            data = names.cut(data[: -len(_CUT)], self.text_secret) + _CUT
+            data = self.names.cut(data[: -len(_CUT)], self.text_secret) + _CUT
         return text(data)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from app.contract.masking import coded
 from app.contract.masking.bounds import DECODED, DEPTH, LAYER, OPENED
 from app.contract.masking.formats import Formats, Unreadable, raw, readable
+from app.contract.masking.spans import end_of
 from app.contract.masking.spelling import How
 from app.contract.record import BODY_CAP, text
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 _BEGINS = re.compile(rb"[\t\r\n\x20-\x7e]{9}")
 _OPENINGS = '{[<-"\ufeff \n\t\r(\x1f\x08\x12\x1a'
+_WIDE = re.compile(r"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
 # gzip and zstd in a text, which has lost some of their bytes.
 _LOST = re.compile("\x1f(?:\\\\x8b|\ufffd)\x08|\\((?:\\\\xb5|\ufffd)/(?:\\\\xfd|\ufffd)")
+_ENDS = 4  # at which a word may end
 _MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
 
@@ -69,7 +72,7 @@ class Opening(Formats):
         if self.names.reads_bodies:
             if value[0] in "(\x1f" and _LOST.match(value):
                 raise Unreadable("encoding")
-            if "\0" in value:  # UTF-16 in a text, which has lost some of its bytes
+            if _WIDE.search(value):  # UTF-16 in a text, which has lost some of its bytes
                 raise Unreadable("unmaskable")
         data = raw(value)
         new = self.carried(data, depth, cut)
@@ -88,6 +91,8 @@ class Opening(Formats):
     def flat(self, value: str, depth: int, cut: bool = False) -> str:
         """Text without a format: values under names in it, and encoded words."""
         held = HeldWords()
+        if '{"' in value:
+            value = self._within(value, depth)
         new = self.plain(self._percent(value, depth, held) if "%" in value else value)
         if coded.RUN.search(new):
             last = len(new)
@@ -141,14 +146,36 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
+        from app.contract.decoding import base64
+
         word, whole = run.group(), run.string
         if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
             return word  # part of a percent-encoded word, which was read
         at = coded.start(word)
         if at < 0:
             return word
-        new = self.decoded(word[at:].encode(), depth, cut)
-        return word if new is None else word[:at] + text(new)
+        # What follows a slash may be another step of a path.
+        end, ends = len(word), [len(word)]
+        while len(ends) < _ENDS and (end := word.rfind("/", at, end)) > at:
+            ends.append(end)
+        for end in ends:
+            said = word[at:end].encode()
+            if end < len(word) and not readable(base64.undo(said, BODY_CAP) or b""):
+                continue
+            new = self.decoded(said, depth, cut)
+            if new is not None and text(new) != word[at:end]:
+                return word[:at] + text(new) + word[end:]
+        return word
+
+    def _within(self, value: str, depth: int) -> str:
+        """Text with JSON somewhere in it."""
+        out, done = list[str](), 0
+        while (at := value.find("{", done)) >= 0:
+            end = end_of(value, at)
+            new = self.document(value[at:end], depth + 1) or value[at:end]
+            out += [value[done:at], new]
+            done = end
+        return "".join([*out, value[done:]])
 
     def decoded(self, data: bytes, depth: int, cut: bool) -> bytes | None:
         """Base64 or hexadecimal text, masked in what it stands for; None where it is none, or

@@ -78,6 +78,23 @@ def test_a_value_of_another_name_stays_as_it_came(place: str) -> None:
     assert changed == []
 
 
+@pytest.mark.parametrize("place", ["header", "path", "referer"])
+def test_lines_and_details_are_opened_too(place: str) -> None:
+    left = []
+    for one in some(place, "lic", DEEP, 9):
+        if "folded" in one.what or one.what.startswith(
+            ("xml, entry; plain", "csv, semicolons; plain")
+        ):
+            continue  # within a line of text only JSON is a document
+        said = "seen " + (one.sent.path if place == "path" else one.sent.headers[0][1]) + " here"
+        record = received(Sent())
+        record.detail = said
+        made = (ORACLE.line(said), ORACLE.record(record).detail)
+        if any(DEEP.encode() in each for text in made for each in opened(text.encode())):
+            left.append(one.what)
+    assert left == []
+
+
 SECRET = "d33pnaryZq7-0123456789-canary"
 _LONG = json.dumps({"v": "4.16.1", "pad": "x" * 40, "lic": SECRET, "z": 1}).encode()
 CUT = {
