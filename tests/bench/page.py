@@ -42,7 +42,10 @@ VIEWS = {
     "report": ("/report?since=all", None),
     "health": ("/status", None),
 }
-_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+_PAINT = """() => new Promise((told) => new PerformanceObserver((list) => {
+  const found = list.getEntriesByName("first-contentful-paint")[0];
+  if (found) told(found.startTime);
+}).observe({ type: "paint", buffered: true }))"""
 _FETCHED = (
     "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
     ".reduce((sum, entry) => sum + entry.transferSize, 0)"
@@ -65,7 +68,6 @@ def measure(served: Served, browser: Browser, repetitions: int) -> list[Sequence
                 took.append((time.perf_counter() - begun) * 1e3)
                 answer.raise_for_status()
                 page.goto(served.url + address)
-                page.wait_for_function(_PAINT)
                 painted.append(page.evaluate(_PAINT))
             fresh = browser.new_context(storage_state=state)
             first = fresh.new_page()
