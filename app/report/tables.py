@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple, TextIO
 
+from app.contract.actions import ANSWERED, FORWARDED, OUTLINED, REFUSED
 from app.escape import inert, plain
 
 LONGEST = 4096  # characters of a cell
@@ -23,10 +24,12 @@ _LESS = (
     "last", "until", "bytes in", "workload", "bytes out", "bytes", "redirect", "status",
 )  # fmt: skip
 _BOLD, _END = "\033[1m", "\033[0m"
-_GREEN, _YELLOW, _RED = "\033[32m", "\033[33m", "\033[31m"
+_GREEN, _YELLOW, _RED, _CYAN = "\033[32m", "\033[33m", "\033[31m", "\033[36m"
 _COLOURS = {
-    "mock": _GREEN, "answered here": _GREEN, "Answered here": _GREEN, "observe": "\033[36m",
-    "block": _YELLOW, "refused": _YELLOW, "Refused": _YELLOW, "failed": _RED, "Failed": _RED,
+    **dict.fromkeys(ANSWERED, _GREEN), **dict.fromkeys(REFUSED, _YELLOW),
+    **dict.fromkeys(FORWARDED - OUTLINED, _CYAN),
+    "answered here": _GREEN, "Answered here": _GREEN,
+    "refused": _YELLOW, "Refused": _YELLOW, "failed": _RED, "Failed": _RED,
     "tls_rejected": _RED, "error:": "\033[1;31m", "hint:": "\033[1;36m",
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from app.contract.actions import ACTIONS
+from app.contract.actions import ACTIONS, OUTLINED
 from app.contract.masking.fields import MASK, TOKEN
 from app.contract.outcomes import OUTCOMES, outcome, word_of
 from app.contract.record import REASONS, Body, CaptureRecord, Pair, decode, note, origin
@@ -247,7 +247,7 @@ def curl(record: CaptureRecord) -> str:
     """The request as a command, with masked values as they are kept; "" without a request, or where
     it would not be the same request."""
     asked = record.request
-    if asked is None or record.action == "pass":
+    if asked is None or record.action in OUTLINED:
         return ""
     query = "&".join(f"{quote(n, safe='')}={quote(v, safe='')}" for n, v in asked.query)
     url = origin(asked.scheme, record.host, asked.port) + asked.path + (query and f"?{query}")

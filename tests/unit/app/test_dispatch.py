@@ -109,11 +109,12 @@ def test_without_tls_in_a_cluster_there_is_the_mock_only(
 
 def test_elsewhere_is_404_with_a_hint(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
-        for path in ("/", "/docs", "/redoc", "/telemetryx", "/api", "/api/v1"):
+        for path in ("/docs", "/redoc", "/telemetryx", "/api", "/api/v1"):
             answer = served.bare.get(path)
             assert answer.status_code == 404, path
             assert set(answer.json()) == {"error", "hint"}
         assert served.bare.post("/health").status_code == 405
+        assert served.bare.get("/").headers["location"].startswith("/login")  # the page
 
 
 def test_requests_are_measured_without_paths(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def test_ctrl_c_at_any_instant(command: str, tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
         assert b"Traceback" not in said and b"ignored" not in said, said.decode()
-        codes.append(process.returncode)
+        # While Python ends, the default of the signal is back: a shell says 130 of it, too.
+        codes.append(130 if process.returncode == -signal.SIGINT else process.returncode)
     assert codes[0] == 130
     assert set(codes) <= {130, 0, 3}
 

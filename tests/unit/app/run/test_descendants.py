@@ -32,7 +32,7 @@ def run(script: str) -> str:
 
 def test_an_orphan_is_waited_for_and_our_own_children_are_not():
     out = run("""
-subprocess.run(["sh", "-c", "sleep 0.5 &"])
+subprocess.run(["sh", "-c", "sleep 2 & sleep 0.5"])
 print([one.name for one in d.left([own.pid])])
 began = time.monotonic()
 print(d.wait(20, [own.pid], said.append), time.monotonic() - began < 10, own.poll())
