@@ -68,4 +68,4 @@ def _through_tunnel(context: str, name: str, browser: bool) -> None:
         relay.address = f"127.0.0.1:{listener.getsockname()[1]}"
         typer.echo("the page is reached through a tunnel, until Ctrl-C")
         _show(f"http://{relay.address}{path}", browser)
-        Quiet(config(relay, lifespan="off")).run(sockets=[listener])
+        Quiet(config(relay)).run(sockets=[listener])

@@ -63,6 +63,8 @@ class PageRelay:
         self.address = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self._live(receive, send)
         if scope["type"] != "http":
             return
         headers = [(n, v) for n, v in scope["headers"] if n.decode("latin-1") not in _HOP]
@@ -78,6 +80,16 @@ class PageRelay:
             if not message.get("more_body"):
                 break
         await self._pass_on(scope, headers, body, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Closes the connections to the app when the relay ends."""
+        while True:
+            event = (await receive())["type"]
+            if event == "lifespan.shutdown":
+                await self._through.aclose()
+            await send({"type": f"{event}.complete"})
+            if event == "lifespan.shutdown":
+                return
 
     async def _pass_on(
         self, scope: Scope, headers: list[tuple[bytes, bytes]], body: bytes, send: Send

@@ -25,7 +25,7 @@ _LESS = (
 )  # fmt: skip
 _BOLD, _END = "\033[1m", "\033[0m"
 _GREEN, _YELLOW, _RED, _CYAN = "\033[32m", "\033[33m", "\033[31m", "\033[36m"
-_COLOURS = {
+_COLOURS: dict[str, str] = {
     **dict.fromkeys(ANSWERED, _GREEN), **dict.fromkeys(REFUSED, _YELLOW),
     **dict.fromkeys(FORWARDED - OUTLINED, _CYAN),
     "answered here": _GREEN, "Answered here": _GREEN,

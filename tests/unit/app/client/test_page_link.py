@@ -39,7 +39,7 @@ def relayed(tmp_path: Path) -> Iterator[tuple[Served, str]]:
         through = To(served.port, trust)
         relay = PageRelay(through, httpx.URL("https://telemock.logs.svc:8443"), lambda: "")
         relay.address = f"127.0.0.1:{listener.getsockname()[1]}"
-        with on_thread(server.config(relay, lifespan="off"), listener):
+        with on_thread(server.config(relay), listener):
             yield served, f"http://{relay.address}"
 
 
@@ -54,6 +54,9 @@ class To(httpx.AsyncBaseTransport):
         request.extensions["sni_hostname"] = request.url.host
         request.url = request.url.copy_with(host="127.0.0.1", port=self._port)
         return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 def test_a_session_through_the_relay(relayed: tuple[Served, str]) -> None:
@@ -84,7 +87,7 @@ def test_an_app_that_is_away_is_said() -> None:
         relay = PageRelay(through, httpx.URL("http://127.0.0.1:9"), lambda: "the pod has gone")
         relay.address = f"127.0.0.1:{listener.getsockname()[1]}"
         with (
-            on_thread(server.config(relay, lifespan="off"), listener),
+            on_thread(server.config(relay), listener),
             httpx.Client(base_url=f"http://{relay.address}", trust_env=False) as client,
         ):
             answer = client.get("/")
