@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from app import auth
 from app.contract import presence, state
 from app.contract import rules as contract_rules
+from app.contract.account import LOST
 from app.contract.cores import no_core_dumps
 from app.contract.masking import bounds as masking
 from app.contract.masking.masker import Masker
@@ -304,7 +305,7 @@ class Runtime:
             show, now = self.metrics.set, self.account
             show("telemock.records.waiting", now.underway, ("seen",))
             show("telemock.records.waiting", now.waiting, ("silent",))
-            for reason in {*before.lost, *now.lost}:
+            for reason in {*LOST, *before.lost, *now.lost}:
                 show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
 
     async def _look(self) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
 
 from app import trust
 from app.contract import names
+from app.contract.files import write_whole
 
 # Java's own word: it hides nothing, and a store without one is not read.
 _PASSWORD = "changeit"  # noqa: S105
@@ -36,7 +37,7 @@ def options(environ: Mapping[str, str], ca: Path) -> tuple[dict[str, str], list[
         found = "a copy with ours added" if theirs else "ours, since keytool does not read it"
         told.append(f"{trust.JAVA} named the trust store {named}: this command gets {found}")
     store = (ca / names.FILE_JAVA).absolute()
-    store.write_bytes(_store((ca / names.FILE_BUNDLE).read_bytes() + theirs))
+    write_whole(store, [_store((ca / names.FILE_BUNDLE).read_bytes() + theirs)])
     ours = {_STORE: str(store), f"{_STORE}Password": _PASSWORD, f"{_STORE}Type": "PKCS12"}
     added = [f"{name}={value}" for name, value in ours.items()]  # of two, a JVM takes the last
     return {trust.JAVA: " ".join([*filter(None, [given]), *map(_quoted, added)])}, told

@@ -1,6 +1,7 @@
 """Each alert fires once its condition is there, caused in the real processes and seen by a real
 Prometheus. Only the time that a condition has to last is taken out of the rules."""
 
+import asyncio
 import base64
 import contextlib
 import shutil
@@ -9,18 +10,24 @@ import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trustme
 import yaml
 
-from app.cluster import kube
+from app.cluster import certificates, kube
+from app.cluster.certificates import Material, ServerCertificate
+from app.contract.account import Account
 from app.ingest import sidecars
+from app.report import ledger
+from app.store import Told
 from charts import alerts
 from tests.backends import Prometheus, prometheus
 from tests.integration.test_full_disk import serving as on_volume
 from tests.serving import Served, serving
 from tests.sidecar import Sidecar, bundle_of, rule, sidecar
+from tests.unit.app.cluster.test_certificates import pair, shown
 from tests.unit.app.cluster.test_kube import api_server, kubeconfig
 from tests.unit.app.inject.test_server import Served as Injecting
 from tests.unit.app.inject.test_server import serving as injecting
@@ -94,6 +101,8 @@ def short_lived(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Injecting]:
     answers = {
         "/api/v1/namespaces/ns/secrets/own": (200, secret),
         f"{CONFIGURATIONS}/telemock-injector": (200, {"webhooks": []}),
+        "/api/v1/namespaces": (200, {"items": []}),
+        "/api/v1/pods": (200, {"items": [{"metadata": {"name": "older", "namespace": "ns"}}]}),
     }
     with api_server(answers) as (url, _):
         patch.setenv("KUBECONFIG", str(kubeconfig(folder, url)))
@@ -250,6 +259,51 @@ def test_a_store_that_cannot_be_written_is_told(lab: Lab, tmp_path: Path) -> Non
 
 def test_a_certificate_that_ends_soon_is_told(lab: Lab) -> None:
     assert lab.prometheus.firing("TelemockWebhookCertificateExpiring", 30)
+
+
+def test_a_pod_that_no_injector_saw_is_told(lab: Lab) -> None:
+    (alert,) = lab.prometheus.firing("TelemockNotInjected", 30)
+    assert alert["annotations"]["summary"].startswith("1 pods opted in")
+
+
+def test_records_of_a_sidecar_that_fell_silent_are_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lab.quiet("TelemockRecordsStuck")
+    monkeypatch.setattr(ledger, "SILENT_NS", 10**9)
+    lab.app.runtime.store.write([], [Told(Account(boot="cd" * 16, numbered=4), "ns", "gone")])
+
+    def stuck() -> bool:
+        lab.app.client.get("/api/v1/report")  # brings the account up to date
+        return not lab.quiet("TelemockRecordsStuck")
+
+    wait_for(stuck, 40)
+
+
+def test_clients_that_know_another_authority_are_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate of a release, without the cluster that it would be kept in."""
+    names = {"app": ["a.svc"]}
+    held, other = certificates.renewed({}, names), certificates.renewed({}, names)
+    certificate = ServerCertificate("app")
+    certificate.use(Material(held["ca.crt"], {"app": pair(held, "app")}))
+    monkeypatch.setattr(lab.app.runtime, "release", SimpleNamespace(certificate=certificate))
+    assert lab.quiet("TelemockAppDistrusted")
+
+    async def distrusted() -> None:
+        server = await asyncio.start_server(
+            lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=certificate.context
+        )
+        async with server:
+            with contextlib.suppress(ssl.SSLCertVerificationError):
+                await asyncio.to_thread(
+                    shown, server.sockets[0].getsockname(), other["ca.crt"], "a.svc"
+                )
+            await asyncio.to_thread(wait_for, lambda: certificate.distrusted() == 1)
+
+    asyncio.run(distrusted())
+    assert lab.prometheus.firing("TelemockAppDistrusted", 30)
 
 
 def test_every_alert_was_caused() -> None:

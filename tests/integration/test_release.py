@@ -190,7 +190,7 @@ def test_profile_that_does_not_parse_is_an_event(
             wait_for(lambda: bool(event()), 20)
             (found,) = event()
             assert found["type"] == "Warning"
-            assert "acme.yaml" in found["message"] and "last good ones" in found["message"]
+            assert "acme.yaml" in found["message"] and "last good" in found["message"]
             about = found["involvedObject"]
             place_of = path("apis", "apps", "v1", "namespaces", place, "deployments", NAME)
             assert about["uid"] == api.get(place_of)["metadata"]["uid"]

@@ -26,7 +26,9 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         body = self.rfile.read(length)
         self.asked.append((self.command, self.path, dict(self.headers.items()), body))
-        status, content = self.answers.get(self.path, (404, {"message": "not found"}))
+        missing = 404, {"message": "not found"}
+        whole_path = self.answers.get(self.path.partition("?")[0], missing)
+        status, content = self.answers.get(self.path, whole_path)
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(data)))
