@@ -110,8 +110,9 @@ $(CLIENTS): requirements/clients.txt $(VENV)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(NODE_CLIENTS): tests/clients/package.json tests/clients/package-lock.json $(CLIENTS)
-	@cp tests/clients/package.json tests/clients/package-lock.json .venv/clients
+$(NODE_CLIENTS): tests/clients/package.json requirements/clients-npm.json $(CLIENTS)
+	@cp tests/clients/package.json .venv/clients
+	@cp requirements/clients-npm.json .venv/clients/package-lock.json
 	@$(call HAS,npm,the senders for Node.js); \
 	  npm ci --prefix .venv/clients --ignore-scripts --omit=optional --no-audit --no-fund --loglevel error
 
@@ -175,8 +176,10 @@ lock: ## rewrite requirements/*.txt from pyproject.toml (LOCKFLAGS=--upgrade tak
 	  | $(COMPILE) --no-deps - -o requirements/chart.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["clients"], sep="\n")' \
 	  | $(COMPILE) - -o requirements/clients.txt
-	@$(call HAS,npm,tests/clients/package-lock.json); \
-	  cd tests/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
+	@$(call HAS,npm,requirements/clients-npm.json); cd tests/clients; \
+	  mv ../../requirements/clients-npm.json package-lock.json; \
+	  npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund; \
+	  mv package-lock.json ../../requirements/clients-npm.json
 
 # The chart's tools are used where they are; without them the rest is done, and what was left out said.
 HAS = command -v $(1) >/dev/null || { echo 'not done, $(1) is not in PATH: $(2)'; exit 0; }

@@ -133,7 +133,7 @@ def test_what_was_run_is_what_is_installed(client: Client) -> None:
 
 
 def test_the_lock_of_node_names_hashes_and_no_address() -> None:
-    lock = json.loads((HERE / "package-lock.json").read_text())
+    lock = json.loads((ROOT / "requirements/clients-npm.json").read_text())
     packages = {path: one for path, one in lock["packages"].items() if path}
     assert packages and all("resolved" not in one for one in packages.values())
     assert all(one["integrity"].startswith("sha512-") for one in packages.values())
