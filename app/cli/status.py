@@ -73,7 +73,7 @@ def status(
             typer.echo(plain(f"\ncoverage: {verdict(found, seen).verdict}".lstrip("\n"), 2000))
     if not found:
         raise Failure(_none(space, opted_in), NONE)
-    if check and (wrong or any(row.problems for row in found)):
+    if check and (wrong or any(map(_wants_mending, found))):
         raise typer.Exit(WRONG)
 
 
@@ -123,6 +123,12 @@ def _cluster(context: str, namespace: str, everywhere: bool) -> Iterator[_Cluste
             api.close()
     except kube.KubeError as e:
         raise ClientError(str(e)) from None
+
+
+def _wants_mending(row: "PodStatus") -> bool:
+    from app.inject.status import TERMINATING
+
+    return bool(row.problems) and row.phase != TERMINATING  # which its controller has replaced
 
 
 def _none(space: str, opted_in: "OptedIn") -> str:

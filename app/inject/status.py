@@ -33,6 +33,9 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 _ADDRESSES = ("TELEMOCK_HOSTS", "TELEMOCK_LOOPBACK")  # of the sidecar: ADDRESS=HOST, …
 
 
+TERMINATING = "Terminating"  # as kubectl says
+
+
 class PodStatus(msgspec.Struct, kw_only=True):
     """None is "not known". `redirect_proven`: a redirected connection reached the sidecar (with
     `loopback`: its listeners were reached). `dropped` and `refused` (clients that refused our
@@ -145,7 +148,7 @@ def judge(
     return PodStatus(
         namespace=meta["namespace"],
         pod=meta["name"],
-        phase="Terminating" if "deletionTimestamp" in meta else status.get("phase", ""),
+        phase=TERMINATING if "deletionTimestamp" in meta else status.get("phase", ""),
         injected=sidecar is not None,
         reasons=told.reasons,
         mode=told.mode,

@@ -38,4 +38,5 @@ def test_they_keep_captures_and_the_webhook_s_authority(
     assert all(bundle == before["ca.crt"] for bundle in release.ca_bundles())
     assert cribl.telemetry(leader, "after-rollback")["status"] == 200
     for tag in ("before-upgrade", "between", "refused", "after-rollback"):
-        release.capture(tag)
+        # A sidecar gives up a connection to the pod that went away after 30 s.
+        release.capture(tag, 90)

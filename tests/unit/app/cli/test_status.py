@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.cli.status import _none, _table
+from app.cli.status import _none, _table, _wants_mending
 from app.cluster.kube import MERGE_PATCH, KubeApi, path
 from app.inject.gather import OptedIn
 from app.inject.status import judge
@@ -51,6 +51,15 @@ def test_pods_and_what_is_wrong_with_them(telemock: Telemock, api: KubeApi) -> N
         (line,) = telemock("status", "-n", space, "--json").out.splitlines()
         assert json.loads(line)["reasons"] == ["host_network", "\x1b[31m"]
         assert space in telemock("status", "-A").out
+
+
+def test_a_pod_that_is_ending_wants_no_mending() -> None:
+    meta = {"name": "a", "namespace": "b", "labels": {"telemock.io/inject": "enabled"}}
+    pod = {"metadata": meta, "spec": {"containers": []}, "status": {"phase": "Running"}}
+    assert _wants_mending(judge(pod, None, None))
+    ending = {**pod, "metadata": {**meta, "deletionTimestamp": "2026-11-29T00:00:00Z"}}
+    found = judge(ending, None, None)
+    assert found.problems and not _wants_mending(found)
 
 
 def test_without_a_cluster(
