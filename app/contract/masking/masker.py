@@ -236,7 +236,7 @@ class _Record(Opening):
         if body.text is None and body.base64 is None:
             return
         claimed = first(headers, "content-type")
-        clean = body.text, claimed, self.decoders
+        clean = _known(body.text), body.truncated, claimed, self.decoders
         if clean in self.names.clean:
             return
         known = len(self.found)
@@ -255,7 +255,7 @@ class _Record(Opening):
             masked = self.names.cut(masked, self.text_secret)
         if masked != data or body.base64 is not None:
             bodies.store(body, masked)
-        elif len(self.found) == known and len(data) <= SMALL:
+        elif len(self.found) == known:
             self.names.remember(clean)
 
     def whole(self, data: bytes, claimed: str, cut: bool) -> bytes:
@@ -349,3 +349,9 @@ class _Record(Opening):
         if value.endswith("…"):
             data = self.names.cut(data[: -len(_CUT)], self.text_secret) + _CUT
         return text(data)
+
+
+def _known(text: str | None) -> object:
+    """The key by which a clean body is remembered: for a large one, such as an answer that is given
+    again and again, its hash, which nobody outside this process can foresee."""
+    return text if text is None or len(text) <= SMALL else (hash(text), len(text))

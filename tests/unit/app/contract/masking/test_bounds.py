@@ -13,7 +13,7 @@ from app.contract.record import REASONS
 from app.contract.rules import RuleSet
 from tests.layered import field
 from tests.planted import Sent, posted
-from tests.unit.app.contract.records import VENDOR, everything, received
+from tests.unit.app.contract.records import MASKER, VENDOR, everything, received
 
 SECRET = "c4naryZq7-0123456789"
 
@@ -75,3 +75,14 @@ def test_each_is_declared_and_begins_at_nothing() -> None:
     reasons = {label for metric, label in counted if metric == bounds.KEPT_BACK}
     assert reasons == set(bounds.WITHHELD) and reasons <= set(REASONS)
     assert {bounds.HIT, bounds.KEPT_BACK} <= {metric.name for metric in METRICS}
+
+
+def test_a_large_body_is_remembered_by_what_it_is() -> None:
+    """An answer that is given again is not read again, and another of its length is."""
+    plain = "word " * 20_000
+    other = plain[: -len(LIC)] + LIC
+    for body in (plain, plain, other, plain):
+        record = received(posted(body))
+        kept = everything(MASKER.record(record))
+        assert (plain.encode() in kept) == (body == plain)
+        assert SECRET.encode() not in kept
