@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import Query, Response
+from fastapi import Depends, Query, Response
 
 from app.analysis.of_namespaces import NamespaceRows
 from app.api.common import (
@@ -32,6 +32,15 @@ from app.runtime import Runtime
 from app.store import CaptureQuery, FieldRow, Page, QueryError, Scope, filter
 
 routes = router()
+
+
+async def scope_of(since: Since = None, until: Until = None, profile: ProfileId = None) -> Scope:
+    return Scope(
+        since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
+    )
+
+
+InScope = Annotated[Scope, Depends(scope_of)]
 
 
 @routes.get(
@@ -172,13 +181,9 @@ async def capture(runtime: Run, caller: Getter, id: str) -> Response:
 async def report(
     runtime: Run,
     caller: Lister,
-    since: Since = None,
-    until: Until = None,
-    profile: ProfileId = None,
+    scope: InScope,
 ) -> Response:
-    since_ns, until_ns = time_of(since, "since"), time_of(until, "until")
     await runtime.note_presence()
-    scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
     built = await ask(lambda: built_for(runtime, caller.namespaces, scope))
     return as_json(msgspec.json.encode(built))
 
@@ -206,13 +211,8 @@ def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
 async def coverage(
     runtime: Run,
     caller: Lister,
-    since: Since = None,
-    until: Until = None,
-    profile: ProfileId = None,
+    scope: InScope,
 ) -> Response:
-    scope = Scope(
-        since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
-    )
     await runtime.note_presence()
 
     def cover() -> CoveragePart:
@@ -240,14 +240,8 @@ def _rows_of(
 async def fields(
     runtime: Run,
     caller: Lister,
-    since: Since = None,
-    until: Until = None,
-    profile: ProfileId = None,
+    scope: InScope,
 ) -> Response:
-    scope = Scope(
-        since_ns=time_of(since, "since"), until_ns=time_of(until, "until"), profile=profile
-    )
-
     found = await ask(lambda: fields_for(runtime, caller.namespaces, scope))
     return as_json(msgspec.json.encode({"items": found}))
 

@@ -92,10 +92,10 @@ def parse(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> tuple
     """The content's format, and the JSON values in it (none for `text`)."""
     if not data:
         return "text", []
-    kinds = [d for d in decoders if d in ("json", "ndjson", "form")] or _kinds(content_type)
-    if "json" not in kinds and data.lstrip()[:1] in (b"{", b"["):
-        kinds = ["json", *kinds]
-    for kind in kinds:
+    claimed = [d for d in decoders if d in ("json", "ndjson", "form")] or kinds(content_type)
+    if "json" not in claimed and data.lstrip()[:1] in (b"{", b"["):
+        claimed = ["json", *claimed]
+    for kind in claimed:
         if kind == "form":
             if b"=" in data and (fields := _form(data)):
                 return "form", [fields]
@@ -121,7 +121,8 @@ def json(data: bytes | str) -> Any:
         return NOT_JSON
 
 
-def _kinds(content_type: str) -> list[str]:
+def kinds(content_type: str) -> list[str]:
+    """The format that a content type claims, none or one of `Format`."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         return ["form"]

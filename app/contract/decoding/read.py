@@ -22,13 +22,6 @@ from app.contract.record import Body
 
 ENCODINGS = ("gzip", "zstd", "deflate", "br", "base64", "hex", "percent")
 _FORMATS = ("json", "ndjson", "form")
-_NDJSON = (
-    "application/x-ndjson",
-    "application/ndjson",
-    "application/jsonl",
-    "application/jsonlines",
-    "application/x-json-stream",
-)
 _CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
 _CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
 # Not text, or text that may hold fields in an unknown form: JSON needs one of these characters, and
@@ -87,7 +80,7 @@ def for_conditions(found: Content) -> Any:
 
 
 def looks_cut(data: bytes, content_type: str) -> str:
-    kind = next(iter(_kinds(content_type)), "") or looks(data)
+    kind = next(iter(bodies.kinds(content_type)), "") or looks(data)
     return kind.partition(",")[0] + ", " if kind else ""
 
 
@@ -131,7 +124,7 @@ class _Reader:
         said = content_type.lower()
         charsets = _CHARSET.findall(said)
         sure = all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
-        kinds = [d for d in decoders if d in _FORMATS] or _kinds(content_type)
+        kinds = [d for d in decoders if d in _FORMATS] or bodies.kinds(content_type)
         carrier = next((d for d in decoders if d in CARRIERS), "") or named_by(said)
         if carrier and (found := self._carried(data, carrier, content_type)) is not None:
             return found
@@ -218,12 +211,3 @@ class _Reader:
             return fields
         others = self._form(data.replace(b";", b"&"), charsets)
         return Several((fields, Opened("", ("form",), others, unsure=True)))
-
-
-def _kinds(content_type: str) -> list[str]:
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        return ["form"]
-    if kind in _NDJSON:
-        return ["ndjson"]
-    return ["json"] if kind.endswith(("/json", "+json")) else []
