@@ -10,6 +10,8 @@ _MAGIC = (("gzip", b"\x1f\x8b"), ("zstd", b"\x28\xb5\x2f\xfd"))
 
 def named(data: bytes) -> str:
     """The compression, "" for none."""
+    if data[:1] in b"{[":  # most bodies, and nothing
+        return ""
     for name, magic in _MAGIC:
         if data.startswith(magic):
             return name

@@ -19,16 +19,27 @@ Inside = tuple[tuple[str, ...], Any]  # the decodings of a text, and the value t
 
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 # How documents begin in any encoding of Unicode, with what may stand before them.
-_BEGINS = frozenset(
-    b'\t\n\v\f\r\x1c\x1d\x1e\x1f ,{["-0123456789tfnNI\0\xc2\xe1\xe2\xe3\xef\xfe\xff'
+_BEGINS = re.compile(
+    rb"[\t\n\v\f\r\x1c-\x20,{\[\"\-0-9NI]|true|false|null|\0|\xef\xbb\xbf|\xfe\xff|\xff\xfe"
+    rb"|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2[\x80\x81]|\xe3\x80\x80"
 )
 _HEX = re.compile(r"\s*[0-9a-fA-F]+\s*")
 _PADDING = b"= \t\r\n"
 _TEXT = 16  # bytes of text in base64 that cannot be chance
 
 
+_DOCUMENT = re.compile('[\ufeff \t\r\n]*+([{"[])')
 # Base64, with a blank for a plus now and then; a form; what a `data:` address has.
-_MAY = re.compile(r"[A-Za-z0-9+/_\s-]{6,}=*\s*\Z|[^\s&=]+=[^\s]*&|\s*data:", re.ASCII)
+_MAY = re.compile(r"[A-Za-z0-9+/_\s-]{6,}+=*\s*\Z|[^\s&=]++=[^\s]*&|\s*+data:", re.ASCII)
+# The first characters of base64 tell most words and names from it: these stand for bytes that are
+# neither text nor the beginning of a document, nor compressed.
+_HEAD = re.compile(r"(?! )[A-Za-z0-9+/_ -]{8}")
+_NEVER = frozenset("BEFGghijklmnopqrstuv+-")  # first characters of such
+_SENSE = re.compile(
+    rb"\x1f\x8b|\x28\xb5\x2f\xfd|\x78[\x01\x5e\x9c\xda]|"
+    + _BEGINS.pattern
+    + rb"|(?:[\t-\r\x20-\x7f]|[\xc2-\xf4][\x80-\xbf]++)*+(?:[\xc2-\xf4][\x80-\xbf]*)?\Z"
+)
 _NODES = frozenset((dict, list, Several))
 _SHORT = 128  # characters of a text that is remembered
 
@@ -104,14 +115,15 @@ class Opener:
     def inside(self, written: str, depth: int = DEPTH, left: int = CHAIN) -> Inside | None:
         if left == 0 or depth <= 0:
             return None
-        begins = written[:1] if written[:1] > " " else written.lstrip("\ufeff \t\r\n")[:1]
-        if begins and begins in '{["\ufeff':
+        if not _may_hold(written):
+            return None
+        if begun := _DOCUMENT.match(written):
             found = documents(written, self.left)
-            if isinstance(found, dict | list) and begins != '"':
+            if isinstance(found, dict | list) and begun[1] != '"':
                 return ("json",), self.within(found, depth - 1)
             if isinstance(found, str):
                 return _behind("json", self.inside(found, depth - 1, left - 1))
-        if len(written) < base64.SHORTEST or not (_MAY.match(written) or "%" in written):
+        if len(written) < base64.SHORTEST:
             return None
         data = written.encode("utf-8", "surrogatepass")
         digits = data.rstrip(_PADDING) if b"===" in data else data  # more than there ever is
@@ -139,7 +151,7 @@ class Opener:
                 return _behind(name, self.of_bytes(undone, depth, left - 1, packed=True))
             if name != "deflate":
                 return (), Opaque(len(data), wrong)
-        if data[0] in _BEGINS:
+        if _BEGINS.match(data) and (b"{" in data or b"[" in data or data.isascii()):
             found = documents(data, self.left)
             if isinstance(found, dict | list):
                 return ("json",), self.within(found, depth - 1)
@@ -169,7 +181,24 @@ class Opener:
 @lru_cache(maxsize=4_096)
 def _holds_nothing(written: str) -> bool:
     """Remembered: a product sends most texts again and again."""
-    return Opener().text(written) is written
+    return not _may_hold(written) or Opener().text(written) is written
+
+
+def _may_hold(written: str) -> bool:
+    """False for most texts that hold nothing."""
+    if _DOCUMENT.match(written) or "%" in written:
+        return True
+    if len(written) < base64.SHORTEST or not _MAY.match(written):
+        return False
+    return len(written) >= ENOUGH or not _is_chance(written)
+
+
+def _is_chance(written: str) -> bool:
+    """True of a text that is no form, and base64 by chance, if at all."""
+    head = _HEAD.match(written)
+    if head is None or "=" in written[:-2] or _HEX.fullmatch(written):
+        return False
+    return written[0] in _NEVER or not _SENSE.match(base64.head(head[0]))
 
 
 def gathered(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ differently by others is in the tree too, so that no server reads a value that i
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract import body as bodies
@@ -84,6 +85,15 @@ def looks_cut(data: bytes, content_type: str) -> str:
     return kind.partition(",")[0] + ", " if kind else ""
 
 
+@lru_cache(maxsize=256)
+def _said(content_type: str) -> tuple[list[str], bool, list[str], str]:
+    """The charsets, True if they are known, the formats and the carrier that a type names."""
+    said = content_type.lower()
+    charsets = _CHARSET.findall(said)
+    sure = all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
+    return charsets, sure, [*bodies.kinds(content_type)], named_by(said)
+
+
 class _Reader:
     """Reads one message."""
 
@@ -121,11 +131,10 @@ class _Reader:
         """The decodings, the value, and whether it is sure."""
         if not data.strip():
             return (), None, True
-        said = content_type.lower()
-        charsets = _CHARSET.findall(said)
-        sure = all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
-        kinds = [d for d in decoders if d in _FORMATS] or bodies.kinds(content_type)
-        carrier = next((d for d in decoders if d in CARRIERS), "") or named_by(said)
+        charsets, sure, kinds, carrier = _said(content_type)
+        if decoders:
+            kinds = [d for d in _FORMATS if d in decoders] or kinds
+            carrier = next((d for d in decoders if d in CARRIERS), "") or carrier
         if carrier and (found := self._carried(data, carrier, content_type)) is not None:
             return found
         found = documents(data, self._opening.left)  # under any content type
