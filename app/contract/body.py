@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from app.contract.decoding import compressed
 from app.contract.decoding.compression import undo
 from app.contract.record import BODY_CAP, Body
 
@@ -26,7 +27,8 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
 
     `prefix` is at most `cap` bytes of `size`; `encoding` the Content-Encoding header. The content
     encoding is undone (gzip, deflate, br, zstd; at most two of them) into at most `cap` bytes; if
-    it cannot be undone, no content is kept, and `withheld` tells why.
+    it cannot be undone, no content is kept, and `withheld` tells why; unless the bytes are JSON, or
+    compressed in another way than the header says: then the body is `misnamed`.
     """
     body = Body(size=size, sha256=sha256, truncated=len(prefix) < size)
     data = prefix
@@ -34,6 +36,9 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     if data and names:
         for name in reversed(names):
             undone = undo(name, data, cap) if len(names) <= _ENCODINGS else None
+            if undone in (None, (b"", False)) and name in _KNOWN and _is_other(data, name):
+                body.misnamed = True
+                break
             if undone is None:
                 body.withheld = "encoding"
                 return body
@@ -42,6 +47,16 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     body.truncated |= len(data) > cap
     store(body, data[:cap])
     return body
+
+
+def _is_other(data: bytes, said: str) -> bool:
+    """True if the bytes are whole, and what they are is no question."""
+    name = compressed.named(data)
+    if name:
+        return (
+            name != said and compressed.undo(data, BODY_CAP) is not None and compressed.is_all(data)
+        )
+    return data[:1] in b"{[" and json(data) is not NOT_JSON
 
 
 def whole(data: bytes, encoding: str = "", cap: int = BODY_CAP) -> Body:
@@ -139,6 +154,7 @@ def _form(data: bytes) -> dict[str, list[str]]:
 
 
 _PLAIN = ("", "identity")
+_KNOWN = ("gzip", "x-gzip", "deflate", "br", "zstd")
 _MAGIC = (("gzip", b"\x1f\x8b"), ("zstd", b"\x28\xb5\x2f\xfd"))
 _NDJSON = (
     "application/x-ndjson",

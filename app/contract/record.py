@@ -126,6 +126,7 @@ class Body(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     sha256: Short = ""
     truncated: bool = False
     withheld: Short = ""  # id in REASONS: why no content is kept
+    misnamed: bool = False  # it is not encoded as its Content-Encoding says
 
 
 class Request(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
@@ -328,7 +329,11 @@ def note(body: Body | None) -> str:
         return ""
     if body.withheld:
         return f"withheld: {REASONS.get(body.withheld, body.withheld)}"
-    said = ("base64" if body.base64 is not None else "", "cut" if body.truncated else "")
+    said = (
+        "base64" if body.base64 is not None else "",
+        "cut" if body.truncated else "",
+        "not encoded as its Content-Encoding says" if body.misnamed else "",
+    )
     return ", ".join(filter(None, said))
 
 

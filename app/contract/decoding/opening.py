@@ -40,6 +40,7 @@ _SENSE = re.compile(
     + _BEGINS.pattern
     + rb"|(?:[\t-\r\x20-\x7f]|[\xc2-\xf4][\x80-\xbf]++)*+(?:[\xc2-\xf4][\x80-\xbf]*)?\Z"
 )
+_TRIED = re.compile(compressed.IN_BASE64)
 _NODES = frozenset((dict, list, Several))
 _SHORT = 128  # characters of a text that is remembered
 
@@ -129,7 +130,8 @@ class Opener:
         digits = data.rstrip(_PADDING) if b"===" in data else data  # more than there ever is
         if (raw := base64.undo(digits, BODY_CAP)) is not None:
             name = "hex" if _HEX.fullmatch(written) else "base64"
-            return _behind(name, self.of_bytes(raw, depth, left - 1))
+            tries = name == "base64" and _TRIED.match(written) is not None
+            return _behind(name, self.of_bytes(raw, depth, left - 1, tries=tries))
         if "&" in written and form.is_form(written):
             return ("form",), self.within(self.fields(data), depth - 1)
         if "%" in written and (raw := percent.undo(data, BODY_CAP)) is not None:
@@ -139,13 +141,19 @@ class Opener:
         return None
 
     def of_bytes(
-        self, data: bytes, depth: int, left: int = CHAIN, *, packed: bool = False
+        self,
+        data: bytes,
+        depth: int,
+        left: int = CHAIN,
+        *,
+        packed: bool = False,
+        tries: bool = True,
     ) -> Inside | None:
         """The same for what a text was encoded to, or for what was `packed`: of that all is
-        said."""
+        said. `tries` compressions that have no first bytes of their own."""
         if left == 0 or not data:
             return None
-        if name := compressed.named(data):
+        if name := compressed.named(data, tries=tries):
             undone, wrong = self.undo(name, data)
             if undone is not None:
                 return _behind(name, self.of_bytes(undone, depth, left - 1, packed=True))
@@ -198,6 +206,8 @@ def _is_chance(written: str) -> bool:
     head = _HEAD.match(written)
     if head is None or "=" in written[:-2] or _HEX.fullmatch(written):
         return False
+    if _TRIED.match(written):
+        return False  # it may be compressed
     return written[0] in _NEVER or not _SENSE.match(base64.head(head[0]))
 
 

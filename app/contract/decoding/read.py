@@ -21,7 +21,7 @@ from app.contract.decoding.opening import BINARY, Opener
 from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opaque, Opened, Several
 from app.contract.record import Body
 
-ENCODINGS = ("gzip", "zstd", "deflate", "br", "base64", "hex", "percent")
+ENCODINGS = ("gzip", "zstd", "deflate", *compressed.TRIED, "base64", "hex", "percent")
 _FORMATS = ("json", "ndjson", "form")
 _CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
 _CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
@@ -63,7 +63,8 @@ def read(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> 
     if body.withheld or body.truncated:
         why = body.withheld and WITHHELD
         return Content(Opaque(body.size, why or f"{looks_cut(data, content_type)}cut"), sure=False)
-    return decode(data, content_type, decoders)
+    found = decode(data, content_type, decoders)
+    return found._replace(sure=False) if body.misnamed else found
 
 
 def decode(data: bytes, content_type: str = "", decoders: Sequence[str] = ()) -> Content:
@@ -111,7 +112,8 @@ class _Reader:
         except TooMuch as e:
             opening.met(e)
             value, more, sure = Opaque(len(data), TOO_MUCH), (), False
-        return Content(value, (*chain, *more), sure and not opening.bound, opening.bound)
+        sure = sure and not opening.bound and set(chain).isdisjoint(compressed.TRIED)
+        return Content(value, (*chain, *more), sure, opening.bound)
 
     def _uncompressed(self, data: bytes) -> tuple[bytes, tuple[str, ...], str]:
         """The bytes of a body compressed without a header, and what is wrong with the rest."""
