@@ -20,6 +20,7 @@ from app.store import (
     CaptureQuery,
     Dimension,
     EndpointRow,
+    EventRow,
     FieldRow,
     NoteRow,
     Page,
@@ -33,7 +34,7 @@ from app.store.facts import HOUR, missing
 from app.store.filter import FROM_RECORDS, matcher
 from app.store.sqlite.accounts import account_of
 from app.store.sqlite.repeated_lines import keep, whole
-from app.store.sqlite.rollup import SENDER, TRAFFIC, Rollup
+from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC, Rollup
 from app.store.sqlite.search import cursor, i64, search
 
 _PAGE = 16 << 20  # bytes of records after which a page ends, whatever its limit
@@ -251,6 +252,19 @@ class Reader:
         )
         names = NoteRow.__struct_fields__
         return [NoteRow(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def events(self, scope: Scope) -> list[EventRow]:
+        event, where, values = _rows_of(EVENT, scope, "endpoint.profile")
+        rows = self.connection.execute(
+            "SELECT endpoint.profile, host, method, route, version, name, sum(count),"  # noqa: S608
+            f" min(first_ns), max(last_ns) FROM {event}"
+            " CROSS JOIN event_name ON event_name.id=event_id"
+            " JOIN endpoint ON endpoint.id=endpoint_id JOIN version ON version.id=version_id"
+            f" WHERE {where} GROUP BY 1, 2, 4, 3, 5, 6",
+            values,
+        )
+        names = EventRow.__struct_fields__
+        return [EventRow(**dict(zip(names, row, strict=True))) for row in rows]
 
     def boots(self) -> list[BootRow]:
         rows = self.connection.execute(
