@@ -22,7 +22,6 @@ async def report(
     scope = Scope(
         since_ns=asked.scope.since_ns, until_ns=asked.scope.until_ns, profile=profile or None
     )
-    await runtime.note_presence()
     found = await ask(lambda: built_for(runtime, visitor.namespaces, scope))
     return render(
         request, "report.html", visitor, report=found, sections=show.sections(found),
@@ -39,7 +38,6 @@ async def report_markdown(
     scope = Scope(
         since_ns=asked.scope.since_ns, until_ns=asked.scope.until_ns, profile=profile or None
     )
-    await runtime.note_presence()
     found = await ask(lambda: built_for(runtime, visitor.namespaces, scope))
     head = f"# Telemetry report\n\nMade {found.generated_at} by telemock {VERSION}.\n\n"
     return Response(
