@@ -12,6 +12,7 @@ from app.analysis.rows import LogRows
 from app.contract.presence import APP
 from app.contract.record import decode
 from app.report.coverage import Gap
+from app.report.heard import CurrentRows
 from app.store import (
     LIMIT,
     BootRow,
@@ -22,7 +23,6 @@ from app.store import (
     NoteRow,
     Scope,
     SenderRow,
-    Store,
     VersionRow,
 )
 from app.store.facts import facts
@@ -35,7 +35,7 @@ class NamespaceRows:
 
     def __init__(
         self,
-        store: Store,
+        store: CurrentRows,
         namespaces: Sequence[str],
         scope: Scope,
         decoders: Callable[[str, str], Sequence[str]],

@@ -51,6 +51,10 @@ class StoreFull(StoreError):
     """The disk is full. Nothing of the batch was stored: send it again later."""
 
 
+class BusyError(StoreError):
+    """Too many questions wait. Ask again later."""
+
+
 SHORT_BOOT = 8  # characters of a boot id that a short one has at least
 
 

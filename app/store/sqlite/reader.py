@@ -348,7 +348,8 @@ def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list
 
 def _boot(
     boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
-    numbered: int, lost: str, ended: int, heard: int, left: int, *said: Any,
+    numbered: int, lost: str, ended: int, heard: int, left: int, form: str, mode: str, began: int,
+    quic_refused: int,
 ) -> BootRow:  # fmt: skip
     account = account_of(boot, numbered, lost, ended)
     gone, why = missing(account, max_seq, count)
@@ -356,7 +357,7 @@ def _boot(
         boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
         numbered=account.numbered, missing=gone, lost=why, ended=account.ended, first_ns=first,
         last_ns=last, heard_ns=heard, left=bool(left),
-        said=Presence(**dict(zip(Presence.__struct_fields__, said, strict=True))),
+        said=Presence(form=form, mode=mode, began_ns=began, quic_refused=quic_refused),
     )  # fmt: skip
 
 
