@@ -32,10 +32,10 @@ from app.store import (
     VersionRow,
     Written,
 )
+from app.store.cursors import cursor
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import SENDER, TRAFFIC
 from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
-from app.store.sqlite.search import cursor
 from app.store.sqlite.writer import Writer
 
 _READERS = 4  # connections that read at a time; more callers wait
