@@ -234,11 +234,13 @@ class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 class Page(msgspec.Struct, frozen=True):
     """`items` are records as JSON. `next` asks for the following page, None on the last; `last` is
-    the cursor behind the last item (or the query's), for readers who follow."""
+    the cursor behind the last item (or the query's), for readers who follow. `places` make a cursor
+    of each item (`app.store.cursors`), behind the name of an order."""
 
     items: list[bytes]
     next: str | None
     last: str | None
+    places: list[str] = []
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):

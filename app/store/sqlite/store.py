@@ -34,10 +34,10 @@ from app.store import (
     Written,
     questions,
 )
+from app.store.cursors import cursor
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
 from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
-from app.store.sqlite.search import cursor
 from app.store.sqlite.writer import Writer
 
 _READERS = 4  # connections that read at a time; more callers wait

@@ -154,7 +154,10 @@ class MemoryStore:
             last = f"{query.order}.{page[-1][0]}.{page[-1][1]}" if page else query.cursor
             more = len(found) > len(page)
             return store.Page(
-                [held.captures[n].line for _, n in page], last if more else None, last
+                [held.captures[n].line for _, n in page],
+                last if more else None,
+                last,
+                [f"{time_ns}.{n}" for time_ns, n in page],
             )
 
     def capture(self, id: str) -> bytes | None:
