@@ -19,6 +19,7 @@ from app.store import (
     BootRow,
     CaptureQuery,
     EndpointRow,
+    EventRow,
     FieldRow,
     NoteRow,
     Scope,
@@ -93,6 +94,9 @@ class NamespaceRows:
 
     def notes(self, scope: Scope) -> list[NoteRow]:
         return self._ever.notes(scope)
+
+    def events(self, scope: Scope) -> list[EventRow]:
+        return self._within.events(scope)
 
     def boots(self) -> list[BootRow]:
         """Of the app's own only when it was there: it tells silent sidecars from unheard ones."""

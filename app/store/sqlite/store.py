@@ -16,6 +16,7 @@ from app.store import (
     CaptureQuery,
     Dimension,
     EndpointRow,
+    EventRow,
     FieldRow,
     Heard,
     Incoming,
@@ -33,10 +34,10 @@ from app.store import (
     Written,
     questions,
 )
+from app.store.cursors import cursor
 from app.store.sqlite.reader import Reader
-from app.store.sqlite.rollup import SENDER, TRAFFIC
+from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
 from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
-from app.store.sqlite.search import cursor
 from app.store.sqlite.writer import Writer
 
 _READERS = 4  # connections that read at a time; more callers wait
@@ -112,6 +113,10 @@ class SqliteStore:
     def notes(self, scope: Scope = Scope()) -> list[NoteRow]:  # noqa: B008
         with self._readers.one() as reader:
             return reader.notes(scope)
+
+    def events(self, scope: Scope = Scope()) -> list[EventRow]:  # noqa: B008
+        with self._readers.one() as reader:
+            return reader.events(scope)
 
     def boots(self) -> list[BootRow]:
         with self._readers.one() as reader:
@@ -210,6 +215,8 @@ def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
     """Drops old roll-ups. The inventory stays: new versions are compared with it."""
     TRAFFIC.drop(connection, oldest)
     SENDER.drop(connection, oldest)
+    EVENT.drop(connection, oldest)
+    connection.execute("DELETE FROM event_name WHERE id NOT IN (SELECT event_id FROM event)")
     # A boot's numbers deduplicate its records: only boots silent for long are forgotten.
     silent = oldest - (time.time_ns() - oldest)
     connection.execute(
