@@ -25,15 +25,15 @@ _FEW = 20_000  # facets that are looked at for one page
 _STRETCH = 500  # captures scanned between two looks at the clock
 
 
-class Found(NamedTuple):
+class FoundPlaces(NamedTuple):
     """The places of the page's captures and of one more, if there are so many. `reached`: the
     search came only so far, and captures beyond it may fit."""
 
-    places: list[_Place]
+    found: list[_Place]
     reached: _Place | None = None
 
 
-def search(connection: sqlite3.Connection, query: CaptureQuery, until: float) -> Found:
+def search(connection: sqlite3.Connection, query: CaptureQuery, until: float) -> FoundPlaces:
     """Ends about `until` (monotonic) where no index helps. Raises QueryError."""
     if not 1 <= query.limit <= LIMIT:
         raise QueryError(f"limit is {query.limit}, expected 1 to {LIMIT}")
@@ -50,7 +50,7 @@ def search(connection: sqlite3.Connection, query: CaptureQuery, until: float) ->
             times += f" AND facet_id IN (SELECT id FROM facet WHERE {facets})"  # noqa: S608
         index = "capture_facet" if facets else "" if times == "1" else "capture_time"
         given = (*values, *names, query.limit + 1)
-        return Found(_arrived(connection, max(behind or (0, 0)), times, index, given))
+        return FoundPlaces(_arrived(connection, max(behind or (0, 0)), times, index, given))
     newest = query.order == "newest"
     down, beyond, at_most, at_least = ("DESC", "<", "<=", ">=") if newest else ("", ">", ">=", "<=")
     if behind is not None:
@@ -66,7 +66,7 @@ def search(connection: sqlite3.Connection, query: CaptureQuery, until: float) ->
             f"SELECT time_ns, id FROM capture WHERE {page}",  # noqa: S608
             (*values, places),
         )
-        return Found(rows.fetchall())
+        return FoundPlaces(rows.fetchall())
     with closing(
         connection.execute(
             "SELECT (SELECT time_ns FROM capture WHERE facet_id=facet.id"  # noqa: S608
@@ -78,7 +78,7 @@ def search(connection: sqlite3.Connection, query: CaptureQuery, until: float) ->
         if len(heads) == places:
             near = _near(connection, page, facets, (*names, *values), places)
             if len(near) == places:
-                return Found(near)
+                return FoundPlaces(near)
         heads += rows
     found: list[_Place] = []
     last = i64(-(1 << 64) if newest else 1 << 64)  # last time of the page, once it is full
@@ -94,7 +94,7 @@ def search(connection: sqlite3.Connection, query: CaptureQuery, until: float) ->
         del found[query.limit + 1 :]
         if len(found) > query.limit:
             last = found[-1][0]
-    return Found(found)
+    return FoundPlaces(found)
 
 
 def _are_few(connection: sqlite3.Connection, query: CaptureQuery) -> bool:
@@ -117,7 +117,7 @@ def _begins(term: Term) -> bool:
 def _scan(
     connection: sqlite3.Connection, at: str, captures: str, facets: str, values: tuple[Any, ...],
     limit: int, until: float,
-) -> Found:  # fmt: skip
+) -> FoundPlaces:  # fmt: skip
     """Looks at captures in order, each with its facet, until the page is full or the time over."""
     found: list[_Place] = []
     rows = connection.execute(
@@ -132,8 +132,8 @@ def _scan(
                 if len(found) > limit:
                     break
             if number % _STRETCH == 0 and time.monotonic() > until:
-                return Found(found, (key, id))
-    return Found(found)
+                return FoundPlaces(found, (key, id))
+    return FoundPlaces(found)
 
 
 def _near(
