@@ -83,7 +83,9 @@ class Reader:
                     return Page(items, last, last, places)
             after = page.last
             read += len(page.items)
-            over = read >= _STRETCH and time.monotonic() > until
+            # Fewer than were asked for: the search itself ran out of time.
+            enough = read >= _STRETCH or len(page.items) < size
+            over = enough and time.monotonic() > until
             if page.next is None or len(items) == query.limit or over:
                 return Page(items, page.next, page.last, places)
             size = min(2 * size, max(query.limit, _STRETCH))

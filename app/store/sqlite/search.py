@@ -22,6 +22,7 @@ from app.store.versions import version_key
 _NEAR = 20_000  # captures scanned in the order of arrival, before the facets' index is used
 _WORTH = 4  # captures scanned for one match: fewer than a fifth match, and the scan gives up
 _FEW = 20_000  # facets that are looked at for one page
+_NONE = "0"
 _STRETCH = 500  # captures scanned between two looks at the clock
 
 
@@ -39,6 +40,8 @@ def search(connection: sqlite3.Connection, query: CaptureQuery, until: float) ->
         raise QueryError(f"limit is {query.limit}, expected 1 to {LIMIT}")
     behind = None if query.cursor is None else _cursor(query.cursor, query.order)
     facets, names = _facets(connection, query)
+    if facets == _NONE:
+        return FoundPlaces([])
     times, values = _times(query)
     many = bool(facets) and not _are_few(connection, query)
     if query.order == "arrival":
@@ -188,7 +191,7 @@ def _times(query: CaptureQuery) -> tuple[str, list[Any]]:
 
 
 def _facets(connection: sqlite3.Connection, query: CaptureQuery) -> tuple[str, list[Any]]:
-    """Builds the condition on facets, "" for any."""
+    """Builds the condition on facets, "" for any, _NONE if none can fit."""
     where: list[str] = []
     values: list[Any] = []
 
@@ -218,7 +221,7 @@ def _facets(connection: sqlite3.Connection, query: CaptureQuery) -> tuple[str, l
             also(f"{'NOT ' * term.negated}({condition})", *given)
         elif term.name == "outcome":
             also(*_ended(connection, term))
-    return " AND ".join(where), values
+    return _NONE if _NONE in where else " AND ".join(where), values
 
 
 def _ended(connection: sqlite3.Connection, term: Term) -> tuple[Any, ...]:
@@ -236,7 +239,7 @@ def _ended(connection: sqlite3.Connection, term: Term) -> tuple[Any, ...]:
     ):
         parts.append("kind=? AND action=?" + " AND reason=?" * (reason != OTHER))
         values += [kind, action, *([reason] if reason != OTHER else [])]
-    return f"({' OR '.join(parts) or '0'})", *values
+    return f"({' OR '.join(parts)})" if parts else _NONE, *values
 
 
 def _condition(term: Term) -> tuple[Any, ...]:

@@ -127,6 +127,17 @@ def test_same_with_more_facets_than_are_looked_at(
     assert first.next and len(first.items) <= stretch
 
 
+def test_a_search_that_finds_nothing_to_read_ends_in_time(
+    ended: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_FEW", 0)
+    monkeypatch.setattr(search, "_STRETCH", 50)
+    monkeypatch.setattr("app.store.sqlite.reader._FIRST_S", -1)
+    page = ended.captures(filter.read("field:lic path:/nowhere"))
+    assert page.items == [] and page.next
+    assert ended.captures(filter.read("outcome:certificate_old")).next is None
+
+
 @pytest.mark.parametrize("pod", ["pod:pod-3", "pod:pod-3,pod-4*"])
 def test_a_pod_s_facets_have_an_index(
     reader: Reader, pod: str, monkeypatch: pytest.MonkeyPatch
