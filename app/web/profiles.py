@@ -63,6 +63,11 @@ def entries(runtime: Runtime, report: Report) -> list[ProfileEntry]:
     ]  # fmt: skip
 
 
+def anchor(profile: str, rule: str = "") -> str:
+    """The id of a profile's or rule's line in the view."""
+    return f"rule-{profile}-{rule}" if rule else f"profile-{profile}"
+
+
 def words(match: Match) -> str:
     """A rule's match as one line."""
     parts = [" or ".join(match.methods)] if match.methods else []
@@ -89,5 +94,5 @@ async def profiles(
     return render(
         request, "profiles.html", visitor, 422 if said else 200,
         profiles=entries(runtime, report), found=found, said=said, url=url, method=method,
-        mode=runtime.settings.mode, refused=runtime.profiles.error,
+        anchor=anchor, mode=runtime.settings.mode, refused=runtime.profiles.error,
     )  # fmt: skip
