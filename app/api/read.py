@@ -185,7 +185,6 @@ async def report(
     caller: Lister,
     scope: InScope,
 ) -> Response:
-    await runtime.note_presence()
     built = await ask(lambda: built_for(runtime, caller.namespaces, scope))
     return as_json(msgspec.json.encode(built))
 
@@ -215,7 +214,6 @@ async def coverage(
     caller: Lister,
     scope: InScope,
 ) -> Response:
-    await runtime.note_presence()
 
     def cover() -> CoveragePart:
         rows, gaps = _rows_of(runtime, caller.namespaces, scope)
@@ -228,9 +226,10 @@ def _rows_of(
     runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
 ) -> tuple[Rows, Sequence[Gap]]:
     """The rows of these namespaces, and what is known to be missing of them."""
+    rows = runtime.rows()
     if namespaces is None:
-        return runtime.store, runtime.gaps()
-    bound = NamespaceRows(runtime.store, namespaces, scope, runtime.decoders)
+        return rows, runtime.gaps()
+    bound = NamespaceRows(rows, namespaces, scope, runtime.decoders)
     return bound, bound.gaps
 
 
@@ -287,7 +286,7 @@ def fields_for(
     """The inventory, as `built_for`."""
     if namespaces is None:
         return runtime.store.fields(scope)
-    return NamespaceRows(runtime.store, namespaces, scope, runtime.decoders).fields(scope)
+    return NamespaceRows(runtime.rows(), namespaces, scope, runtime.decoders).fields(scope)
 
 
 def _trials(runtime: Runtime, query: CaptureQuery) -> list[bytes]:
