@@ -97,7 +97,10 @@ def read_bytes(path: Path, label: str) -> bytes:
 
 def document(source: ProfileSource) -> Any:
     """Parses the file's one YAML document to mappings, lists and scalars. Raises ProfileError."""
-    data = read_bytes(source.path, source.label)
+    return parsed(source, read_bytes(source.path, source.label))
+
+
+def parsed(source: ProfileSource, data: bytes) -> Any:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
