@@ -46,11 +46,12 @@ class NamespaceRows:
         query = CaptureQuery(
             profile=scope.profile, namespaces=tuple(sorted(namespaces)), limit=LIMIT
         )
-        left = MOST
+        left, oldest = MOST, 0
         while left > 0:
             page = store.captures(query)
             for line in page.items:
                 record = decode(line)
+                oldest = record.time_ns
                 if record.kind == "log":
                     continue
                 known = facts(record, decoders(record.profile, record.rule))
@@ -63,12 +64,18 @@ class NamespaceRows:
             query = CaptureQuery(
                 profile=query.profile, namespaces=query.namespaces, cursor=page.next, limit=LIMIT
             )
+        whole = scope.since_ns is not None and scope.since_ns > oldest
+        says = f"only the newest {MOST} captures of these namespaces were read"
+        if whole:
+            says += ": all of the period, but a field may be older than it shows as new"
         self.gaps.append(
             Gap(
                 id="not_all_read",
                 count=MOST,
-                says=f"only the newest {MOST} captures of these namespaces were read",
-                remedy="ask for a shorter time, or somebody who may read all captures",
+                says=says,
+                remedy="somebody who may read all captures gets a report of all"
+                if whole
+                else "ask for a shorter time, or somebody who may read all captures",
                 who=sorted(self._namespaces),
             )
         )

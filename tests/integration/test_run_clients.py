@@ -18,7 +18,7 @@ import pytest
 from tests import netns
 from tests.integration.test_run_covers import OUTSIDE
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]  # it builds, and waits for clients
 
 HOST, ADDRESS = "cdn.cribl.io", "203.0.114.9"
 LINE = "cribl /// living the stream!\n"
@@ -140,8 +140,9 @@ def program(client: str) -> str:
     return NEEDS.get(client) or NEEDS[client.partition("-")[0]]
 
 
+@cache
 def words(client: str, folder: Path) -> list[str]:
-    """The client's command without the URL; builds it."""
+    """The client's command without the URL; builds it in the folder."""
     if client.startswith("curl"):
         more = ["--noproxy", "*"] if client == "curl-no-proxy" else []
         return ["curl", "-sS", "--max-time", str(SECONDS), *more]
@@ -192,14 +193,14 @@ FORMS: dict[str, tuple[str, ...]] = {
 class Ran:
     """One run with all clients: what each said, its process id, and what was told of it."""
 
-    def __init__(self, folder: Path, form: str) -> None:
+    def __init__(self, folder: Path, form: str, built: Path) -> None:
         self.folder, self.form = folder, form
         script = []
         for client in CLIENTS:
             if lacking(client):
                 continue
             scheme = "http" if client == "rust" else "https"
-            line = " ".join(f"'{word}'" for word in words(client, folder))
+            line = " ".join(f"'{word}'" for word in words(client, built))
             url = f"{scheme}://{HOST}/telemetry/index.html?v={client}"
             script.append(
                 f"{line} '{url}' >{client}.out 2>{client}.err & echo $! >{client}.pid; wait"
@@ -237,10 +238,17 @@ class Ran:
         ]
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("built")
+
+
 @pytest.fixture(scope="module", params=FORMS)
-def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, built: Path
+) -> Ran:
     netns.require()
-    return Ran(tmp_path_factory.mktemp("clients"), request.param)
+    return Ran(tmp_path_factory.mktemp("clients"), request.param, built)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
