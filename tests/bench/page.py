@@ -2,8 +2,8 @@
 
 `python -m tests.bench.page [--captures 1000000 10000000] [--folder DIR]`. The stores are those of
 `tests.bench.reports`; the app serves them on loopback, and chromium visits each view some times.
-Server: from the request to the last byte, asked without a browser, and this process's processor time
-meanwhile, in which other work on the machine shows least. Paint: the browser's own
+Server: from the request to the last byte, asked without a browser, and this process's processor
+time meanwhile, in which other work on the machine shows least. Paint: the browser's own
 first-contentful-paint. Transfer: what the browser fetched for the first visit, with nothing cached.
 Prints a table in Markdown. Not run by `make test`.
 """
