@@ -63,7 +63,7 @@ def environment(folder: Path, **values: str) -> dict[str, str]:
 @contextmanager
 def on_thread(config: uvicorn.Config, listener: socket.socket) -> Iterator[uvicorn.Server]:
     """A server that has started; afterwards it has ended, and the listener is closed."""
-    running = uvicorn.Server(config)
+    running = server.Server(config)
     failed: list[BaseException] = []
 
     def run() -> None:

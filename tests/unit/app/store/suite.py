@@ -169,7 +169,9 @@ class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, ABC):
     @pytest.mark.parametrize("q", ["", "pod:leader-1,leader-2", "field:os -pod:leader-3"])
     def test_from_the_place_of_a_capture_both_ways_go_on(self, store: Store, q: str) -> None:
         store.write(
-            incoming(*(exchange(n, time_ns=T0 - n // 3, pod=f"leader-{n % 5}") for n in range(1, 25)))
+            incoming(
+                *(exchange(n, time_ns=T0 - n // 3, pod=f"leader-{n % 5}") for n in range(1, 25))
+            )
         )
         query = filter.read(q, CaptureQuery(limit=30))
         every = store.captures(query)
