@@ -64,8 +64,8 @@ def _values(store: Store, name: str) -> dict[str, str]:
     elif name == "field":
         return dict.fromkeys(sorted({row.path for row in store.fields()} - {OTHER}), "")
     elif name in ("namespace", "pod"):
-        for boot in store.boots():
-            counts[getattr(boot, name)] += boot.count
+        for sender in store.senders():
+            counts[getattr(sender, name)] += sender.count
     of = {v: number(n) for v, n in counts.most_common() if v not in ("", OTHER)}
     if name == "status":
         return {**dict.fromkeys(_CLASSES, "a class"), **{v: n for v, n in of.items() if v != "0"}}

@@ -17,7 +17,7 @@ from app.api.common import Run
 from app.contract.names import SCOPE_STREAM
 from app.store import CaptureQuery, QueryError, filter
 from app.web.feed import STREAMS, Feed, FullError
-from app.web.page import PageError, SignIn, admit
+from app.web.page import HEADERS, PageError, SignIn, admit
 
 AGAIN_S = 10.0  # between two looks at the session
 _RETRY_MS = 2_000
@@ -29,7 +29,8 @@ _FULL = (
 routes = APIRouter(include_in_schema=False)
 
 
-async def _feed(request: Request, runtime: Run) -> Feed:
+async def _feed(request: Request, response: Response, runtime: Run) -> Feed:
+    response.headers.update(HEADERS)  # before the stream begins
     state = request.app.state
     if not hasattr(state, "feed"):
         state.feed = Feed(lambda: runtime.store)
@@ -45,7 +46,6 @@ def _end(why: str) -> ServerSentEvent:
 @routes.get("/captures/tail", response_class=EventSourceResponse)
 async def tail(
     request: Request,
-    response: Response,
     feed: Annotated[Feed, Depends(_feed)],
     q: str = "",
     after: str = "",

@@ -33,7 +33,7 @@ class List {
     this.about = given.about !== "";
     this.exact = !this.edge.newer; // every row from the newest one on was counted
     this.oldest = Number(given.oldest);
-    this.newest = msOf(this.rows[0]);
+    this.newest = this.rows.length ? msOf(this.rows[0]) : 0;
     this.place = document.getElementById("place");
     this.busy = false;
     this.wanted = null; // the share of the list that the slider asks for
@@ -54,6 +54,13 @@ class List {
 
   get top() {
     return Math.min(this.body.rows.length - 1, Math.floor(this.box.scrollTop / this.height + 0.5));
+  }
+
+  get seen() {
+    const { box } = this;
+    if (box.scrollTop + box.clientHeight >= box.scrollHeight - 2) return this.rows.length - this.top;
+    const head = box.querySelector("thead").offsetHeight;
+    return Math.max(1, Math.round((box.clientHeight - head) / this.height));
   }
 
   get atTop() {
@@ -127,6 +134,10 @@ class List {
       if (this.first !== null && keep) this.first = Math.max(0, this.first - rows.length);
     }
     const left = this.rows.slice(...(way === "newer" ? [MOST] : [0, Math.max(0, body.rows.length - MOST)]));
+    if (rows.length) {
+      box.parentElement.hidden = false;
+      document.getElementById("none")?.remove();
+    }
     if (!left.length) return;
     if (left.some((row) => row.contains(document.activeElement))) box.focus({ preventScroll: true });
     const full = box.scrollHeight;
@@ -166,7 +177,7 @@ class List {
 
   tell(all) {
     const top = this.top;
-    const seen = Math.max(1, Math.floor(this.box.clientHeight / this.height) - 1);
+    const seen = this.seen;
     const now = msOf(all[top]);
     this.newest = Math.max(this.newest, now);
     let where = momentOf(all[top]);
@@ -197,11 +208,18 @@ class List {
   address() {
     if (!this.box.isConnected || location.pathname !== "/captures") return;
     const url = new URL(location);
-    if (this.atTop) url.searchParams.delete("cursor");
-    else url.searchParams.set("cursor", before(this.rows[this.top]));
-    if (this.tail?.on) url.searchParams.set("tail", "1");
-    else url.searchParams.delete("tail");
-    if (url.href !== location.href) history.replaceState(history.state, "", url);
+    const wanted = {
+      cursor: this.atTop || !this.rows.length ? null : before(this.rows[this.top]),
+      tail: this.tail?.on ? "1" : null,
+    };
+    let same = true;
+    for (const [name, value] of Object.entries(wanted)) {
+      if (url.searchParams.get(name) === value) continue;
+      same = false;
+      if (value) url.searchParams.set(name, value);
+      else url.searchParams.delete(name);
+    }
+    if (!same) history.replaceState(history.state, "", url);
   }
 
   move(by) {
