@@ -21,6 +21,9 @@ from app.store.rows import (
     EndpointRow as EndpointRow,
 )
 from app.store.rows import (
+    EventRow as EventRow,
+)
+from app.store.rows import (
     FieldRow as FieldRow,
 )
 from app.store.rows import (
@@ -46,6 +49,10 @@ class StoreError(Exception):
 
 class StoreFull(StoreError):
     """The disk is full. Nothing of the batch was stored: send it again later."""
+
+
+class BusyError(StoreError):
+    """Too many questions wait. Ask again later."""
 
 
 SHORT_BOOT = 8  # characters of a boot id that a short one has at least
@@ -75,14 +82,23 @@ class Note(NamedTuple):
     why: str
 
 
+class EventCount(NamedTuple):
+    """The events of one request that have this name, "" for those without one."""
+
+    name: str
+    number: int
+
+
 class Facts(msgspec.Struct, gc=False):
     """A record's content, for roll-ups and inventory: bytes sent and received, the fields of its
-    request, and the parts that were not kept whole (`app.store.facts.notes`)."""
+    request, the parts that were not kept whole (`app.store.facts.notes`), and the events that it
+    reports (`app.store.facts.events_of`)."""
 
     out: int
     in_: int
     seen: Observation | None
     notes: tuple[Note, ...] = ()
+    events: tuple[EventCount, ...] = ()
 
 
 class Incoming(Protocol):
@@ -296,6 +312,10 @@ class Store(Protocol):
 
     def notes(self, scope: Scope = ...) -> list[NoteRow]:
         """Lists what was not kept whole, and outlives the captures too."""
+        ...
+
+    def events(self, scope: Scope = ...) -> list[EventRow]:
+        """Lists the events that requests reported, kept as long as the senders are."""
         ...
 
     def boots(self) -> list[BootRow]: ...

@@ -5,7 +5,9 @@ by key: its last page costs what its first one does.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
@@ -15,9 +17,11 @@ from app.api.read import may_read
 from app.contract.outcomes import WORDS
 from app.report.har import har
 from app.store import CaptureQuery, QueryError, Scope, Store, Term, TrafficRow, filter
+from app.store.cursors import read
+from app.web.beside import compared
 from app.web.capture import Detail, detail
 from app.web.lines import CaptureLine
-from app.web.long_list import ROWS, older_than
+from app.web.long_list import ROWS, Piece, older_than
 from app.web.page import HEADERS, Gets, Lists, PageError, Visitor, admit, ask, render
 from app.web.show import href
 from app.web.span import COUNTED, DIMENSIONS, end_of, holds, span, values
@@ -61,7 +65,7 @@ class Found(NamedTuple):
     rows: list[CaptureLine]
     newer: str
     older: str
-    read_on: bool  # the page is not full, and there may be more
+    reached: int | None  # the page is not full: the search came back to this time, in ns
     facets: list[Narrowing] | None  # None: the counts are not the visitor's to see
     left_out: list[str]  # names in the filter that the counts do not heed
     stored: int
@@ -94,7 +98,7 @@ def gather(store: Store, query: CaptureQuery) -> Found:
         rows=page.rows,
         newer=page.newer,
         older=page.older,
-        read_on=bool(page.older) and len(page.rows) < ROWS,
+        reached=_reached(page),
         facets=facets,
         left_out=list(dict.fromkeys(left_out)),
         stored=stats.records,
@@ -112,6 +116,14 @@ def _total(sums: list[TrafficRow], query: CaptureQuery) -> int:
         for row in sums
         if all(holds(term, of) for of in [values(DIMENSIONS, row.by)] for term in query.terms)
     )
+
+
+def _reached(page: Piece) -> int | None:
+    if not page.older or len(page.rows) == ROWS:
+        return None
+    if page.rows and page.older == f"newest.{page.rows[-1].place}":
+        return None  # records so large that they fill a page
+    return read(page.older, "newest")[0]
 
 
 def _facets(rows: list[TrafficRow], query: CaptureQuery) -> list[Narrowing]:
@@ -158,11 +170,12 @@ async def captures(
     q: str = "",
     cursor: str = "",
     open: str = "",
+    pin: str = "",
     tail: str = "",
 ) -> Response:
     given: dict[str, Any] = {
-        "q": q, "cursor": cursor, "open": open, "tail": tail, "names": filter.NAMES, "said": "",
-        "hint": "",
+        "q": q, "cursor": cursor, "open": open, "pin": pin, "tail": tail, "names": filter.NAMES,
+        "said": "", "hint": "",
     }  # fmt: skip
     try:
         query = filter.read(
@@ -171,19 +184,35 @@ async def captures(
     except QueryError as e:
         given["said"], _, given["hint"] = str(e).partition("\n\nhint: ")
         return render(request, "captures.html", visitor, 422, found=None, detail=None, **given)
-    one = await _opened(request, runtime, open) if open else None
+    one = await _opened(request, runtime, open, pin, q=q, cursor=cursor) if open else None
     # A script that asks for the opened capture alone needs no list.
     alone = request.headers.get("hx-target") == "div#detail"
     found = None if alone else await ask(lambda: gather(runtime.store, query))
     return render(request, "captures.html", visitor, found=found, detail=one, **given)
 
 
-async def _opened(request: Request, runtime: Run, id: str) -> Detail | None:
+async def _opened(request: Request, runtime: Run, id: str, pin: str, **given: str) -> Detail | None:
     visitor = await admit(request, "get")
     line = await ask(lambda: runtime.store.capture(id))
     if line is None or not may_read(visitor.namespaces, line):
         return None
-    return detail(line, runtime.rules, runtime.settings.trace_url)
+    here = partial(href, "/captures", **given, open=id)
+    return await _beside(runtime, visitor, line, pin, lambda pin: here(pin=pin))
+
+
+async def _beside(
+    runtime: Run, visitor: Visitor, line: bytes, pin: str, here: Callable[[str], str]
+) -> Detail:
+    def read() -> Detail:
+        found = detail(line, runtime.rules, runtime.settings.trace_url)
+        pinned = runtime.store.capture(pin) if pin else None
+        if pinned and not may_read(visitor.namespaces, pinned):
+            pinned = None
+        return found._replace(
+            compared=compared(runtime.store, found.record, visitor.namespaces, pinned, pin, here)
+        )
+
+    return await ask(read)
 
 
 async def _line(runtime: Run, visitor: Visitor, id: str) -> bytes:
@@ -209,9 +238,9 @@ async def one_har(runtime: Run, visitor: Gets, id: str) -> Response:
 
 
 @routes.get("/captures/{id}")
-async def capture(request: Request, visitor: Gets, runtime: Run, id: str) -> Response:
+async def capture(
+    request: Request, visitor: Gets, runtime: Run, id: str, pin: str = ""
+) -> Response:
     line = await _line(runtime, visitor, id)
-    return render(
-        request, "capture.html", visitor,
-        detail=detail(line, runtime.rules, runtime.settings.trace_url),
-    )  # fmt: skip
+    found = await _beside(runtime, visitor, line, pin, lambda pin: href(f"/captures/{id}", pin=pin))
+    return render(request, "capture.html", visitor, detail=found)

@@ -42,7 +42,7 @@ class Offer(NamedTuple):
     says: str
 
 
-class Known:
+class KnownValues:
     """Values by name, each with what to say of it; kept for some seconds."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ def _values(store: Store, name: str) -> dict[str, str]:
 
 
 def offers(
-    text: str, known: Known, store: Store, namespaces: tuple[str, ...] | None
+    text: str, known: KnownValues, store: Store, namespaces: tuple[str, ...] | None
 ) -> tuple[int, list[Offer]]:
     """Completes the end of `text`. The number is where the completed part begins."""
     found = _WORD.search(text)
@@ -97,7 +97,7 @@ def offers(
 
 
 def _of(
-    name: str, known: Known, store: Store, namespaces: tuple[str, ...] | None
+    name: str, known: KnownValues, store: Store, namespaces: tuple[str, ...] | None
 ) -> dict[str, str]:
     if name in ("since", "until"):
         return _AGES
@@ -134,8 +134,8 @@ async def words(request: Request, visitor: Lists, runtime: Run, q: str = "") -> 
     """`q` is the filter up to the caret."""
     state: Any = request.app.state
     if not hasattr(state, "known"):
-        state.known = Known()
-    known: Known = state.known
+        state.known = KnownValues()
+    known: KnownValues = state.known
     text = q if len(q) <= filter.LONGEST else '"'
     begin, found = await ask(lambda: offers(text, known, runtime.store, visitor.namespaces))
     said = {"begin": begin, "offers": [offer._asdict() for offer in found]}

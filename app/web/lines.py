@@ -49,4 +49,5 @@ def what(found: CaptureRecord) -> str:
 
 def drawn(rows: Iterable[CaptureLine], q: str, position: int | None = None) -> str:
     """The rows as HTML; `position` is that of the first among all, from 0, None if not known."""
-    return part("rows.html", rows=list(rows), q=q, cursor="", open="", position=position)
+    given = {"q": q, "cursor": "", "open": "", "pin": "", "position": position}
+    return part("rows.html", rows=list(rows), **given)

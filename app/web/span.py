@@ -25,7 +25,7 @@ _OUTCOME: tuple[Dimension, ...] = ("kind", "action", "answered_by", "reason")
 COUNTED = frozenset((*DIMENSIONS, "outcome"))
 
 
-class Step(NamedTuple):
+class Stretch(NamedTuple):
     """Captures from `end_ns` back to `begin_ns`."""
 
     begin_ns: int
@@ -33,10 +33,10 @@ class Step(NamedTuple):
     captures: float
 
 
-class Span(NamedTuple):
+class ListSpan(NamedTuple):
     """From the newest capture to the oldest. `counted`: the steps' counts are of captures."""
 
-    steps: list[Step]
+    steps: list[Stretch]
     counted: bool
 
     @property
@@ -74,7 +74,7 @@ def end_of(store: Store, query: CaptureQuery, order: Literal["newest", "oldest"]
     return decode(page.items[0]).time_ns if page.items else None
 
 
-def span(store: Store, query: CaptureQuery) -> Span | None:
+def span(store: Store, query: CaptureQuery) -> ListSpan | None:
     """None where nothing is found."""
     first, last = end_of(store, query, "oldest"), end_of(store, query, "newest")
     if first is None or last is None:
@@ -86,10 +86,10 @@ def span(store: Store, query: CaptureQuery) -> Span | None:
         for hour in sorted(hours, reverse=True):
             begin, end = max(first, hour), min(last, hour + HOUR)
             if begin < end:
-                steps.append(Step(begin, end, hours[hour]))
+                steps.append(Stretch(begin, end, hours[hour]))
         if steps:
-            return Span(steps, all(term.name in COUNTED for term in query.terms))
-    return Span([Step(first, last, 1.0)], counted=False)
+            return ListSpan(steps, all(term.name in COUNTED for term in query.terms))
+    return ListSpan([Stretch(first, last, 1.0)], counted=False)
 
 
 def _hours(store: Store, query: CaptureQuery) -> dict[int, int]:

@@ -80,6 +80,8 @@ SENDER = Rollup(
     ("count", "bytes_out"),
 )  # fmt: skip
 
+EVENT = Rollup("event", "day", DAY, ("event_id", "version_id"), (), ("count",))
+
 
 def write(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -> list[NewField]:
     """Adds the batch's sums to the tables; returns fields that no version had sent before."""
@@ -99,6 +101,14 @@ def write(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -> list[NewF
             for key, s in sums.senders().items()
         ],
     )  # fmt: skip
+    events = [
+        (key.day, *_numbers(ids, key.endpoint, key.version), key.name, s.count, s.first, s.last)
+        for key, s in sums.events().items()
+    ]
+    EVENT.add(connection, [
+        (day, ids.event(endpoint, name), version, *sum)
+        for day, endpoint, version, name, *sum in events
+    ])  # fmt: skip
     connection.executemany(
         "INSERT INTO note VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
         " count=count+excluded.count,"

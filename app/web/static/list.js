@@ -27,6 +27,7 @@ class List {
     this.box = box;
     this.body = box.querySelector("tbody");
     this.q = given.q;
+    this.pin = given.pin;
     this.edge = { newer: given.newer, older: given.older };
     this.first = given.position === "" ? null : Number(given.position); // of the first row
     this.total = given.total === "" ? null : Number(given.total);
@@ -119,7 +120,12 @@ class List {
   // Rows that are not there yet. A live list may have some of them already.
   fresh(html) {
     const known = new Set(this.rows.map((row) => row.dataset.id));
-    return rowsIn(html).filter((row) => !known.has(row.dataset.id));
+    const rows = rowsIn(html).filter((row) => !known.has(row.dataset.id));
+    for (const link of this.pin ? rows.map((row) => row.querySelector("a")) : []) {
+      link.search += `&${new URLSearchParams({ pin: this.pin })}`;
+      link.setAttribute("hx-get", link.getAttribute("href"));
+    }
+    return rows;
   }
 
   // Rows at an end; as many leave at the other one, and nothing in view moves.

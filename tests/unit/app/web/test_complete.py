@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from app.store import Store, filter
-from app.web.complete import MOST, Known, Offer, offers
+from app.web.complete import MOST, KnownValues, Offer, offers
 from tests.records import exchange, incoming
 from tests.serving import Served
 from tests.unit.app.store.memory import MemoryStore
@@ -21,7 +21,7 @@ def store(tmp_path: Path) -> Store:
 
 def texts(store: Store, text: str, namespaces: tuple[str, ...] | None = None) -> list[str]:
     """What the whole filter would be."""
-    begin, found = offers(text, Known(), store, namespaces)
+    begin, found = offers(text, KnownValues(), store, namespaces)
     return [text[:begin] + offer.text for offer in found]
 
 
@@ -72,11 +72,11 @@ def test_values_are_quoted_as_the_grammar_needs(tmp_path: Path) -> None:
 
 def test_they_are_few_and_kept(store: Store) -> None:
     store.write(incoming(*(exchange(n, host=f"h{n}.example") for n in range(100, 140))))
-    known = Known()
+    known = KnownValues()
     assert len(offers("host:h", known, store, None)[1]) == MOST
     store.write(incoming(exchange(150, host="new.example")))
     assert offers("host:new", known, store, None)[1] == []
-    assert offers("host:new", Known(), store, None)[1] == [Offer("new.example", "1")]
+    assert offers("host:new", KnownValues(), store, None)[1] == [Offer("new.example", "1")]
 
 
 def test_a_namespaces_viewer_learns_nothing_of_others(store: Store) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from app.store import CaptureQuery, Store, filter
-from app.web.span import Span, Step, end_of, span
+from app.web.span import ListSpan, Stretch, end_of, span
 from tests.records import HOUR, T0, exchange, incoming
 from tests.unit.app.store.memory import MemoryStore
 
@@ -71,5 +71,5 @@ def test_ends_are_read_without_reading_content(store: Store) -> None:
 
 
 def test_times_outside() -> None:
-    of = Span([Step(10, 20, 5), Step(0, 10, 5)], counted=True)
+    of = ListSpan([Stretch(10, 20, 5), Stretch(0, 10, 5)], counted=True)
     assert [of.share_of(at) for at in (25, 20, 15, 0, -5)] == [0, 0, 0.25, 1, 1]
