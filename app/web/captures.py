@@ -90,7 +90,9 @@ def gather(store: Store, query: CaptureQuery) -> Found:
             about = scope != Scope() or sum(row.count for row in sums) != stats.records
             total = _total(sums, query) if query.terms or about else stats.records
     position: int | None = 0
-    if page.newer:
+    if not page.newer and not page.older:  # all there are
+        total, about = len(page.rows), False
+    elif page.newer:
         of = span(store, query) if page.rows and total is not None else None
         share = of.share_of(page.rows[0].record.time_ns + 1) if of else 0.0
         position = None if total is None else round(share * total)
