@@ -24,6 +24,9 @@ HEADER_CUT = "telemock-body-size"  # full size of a body that is sent truncated
 HEADER_ERROR = "telemock-error"  # marks an answer as the mock's own failure, not a rule's
 HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 
+# Marks a request's ASGI scope: its answer has no end, and a shutdown does not wait for it.
+SCOPE_STREAM = "telemock.stream"
+
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # id of one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # the sidecar stops, and must not be reported as silent
