@@ -4,24 +4,17 @@ Called by `app.ingest.writer` with each committed group. It sums a group first: 
 alike, and an instrument costs more than a dict.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 from app.contract.decoding.bounds import BOUNDS, taken
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
 from app.store import Incoming, Written
+from app.store.sightings import workload
 
 # The app's own reasons for losing a record: ids of `app.contract.record.REASONS`.
 LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unmaskable")
-
-# The alphabet of generated names: no vowels, so no words, and no look-alikes.
-_RANDOM = "bcdfghjklmnpqrstvwxz2456789"
-_POD = re.compile(
-    rf"(.+?)(?:(?:-(?:[{_RANDOM}]{{6,10}}|[0-9]{{8,10}}))?-[{_RANDOM}]{{5}}|-[0-9]{{1,5}})"
-)
 
 
 class Counting:
@@ -76,11 +69,3 @@ def _alike(record: CaptureRecord) -> _Alike:
         record.kind, record.action, record.profile, record.rule, response.status if response else 0,
         record.host, by.namespace, by.pod, record.product_version, record.request is not None,
     )  # fmt: skip
-
-
-@lru_cache(maxsize=4096)
-def workload(pod: str) -> str:
-    """The pod's name without its controller's suffix: a Deployment's hash and five letters, a
-    CronJob's time and five, a DaemonSet's or Job's five, a StatefulSet's number."""
-    found = _POD.fullmatch(pod)
-    return found[1] if found else pod

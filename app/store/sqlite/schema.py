@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from app.contract.files import PRIVATE_DIR, private
 from app.store import StoreError, StoreFull
+from app.store.sqlite import inbox
 from app.store.versions import version_key
 
 APPLICATION = 0x746D6F6B  # "tmok", in the file's header
@@ -38,6 +39,7 @@ APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 # note         parts of records that were not kept whole, by endpoint and reason.
 # observed     requests behind the inventory of one endpoint and version.
 # field, seen  the inventory: the name once, then its types and counts in each version.
+# change, decision: see `inbox`.
 MIGRATIONS = (
     """
     CREATE TABLE total (records INTEGER NOT NULL);
@@ -210,6 +212,7 @@ MIGRATIONS = (
     DROP TABLE sender_total;
     ALTER TABLE sent RENAME TO sender_total;
     """,
+    inbox.TABLES,
 )
 VERSION = len(MIGRATIONS)
 
