@@ -40,6 +40,7 @@ from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.report import ledger
 from app.report.coverage import Gap, distrusted, profile_refused
+from app.report.heard import CurrentRows
 from app.settings import Settings
 from app.store import Heard, Incoming, Store, StoreError, Told
 from app.store.sqlite.repeated_lines import RepeatedLines
@@ -294,19 +295,32 @@ class Runtime:
 
     async def note_presence(self, *, left: bool = False) -> None:
         """Takes to the store which sidecars were heard of, and that this app was there to hear."""
-        here = Presence(form=presence.APP, mode=self.settings.mode or "", began_ns=self._began_ns)
-        own = Heard(self.boot, "", "", time.time_ns(), left, here)
+        heard = self.sidecars.untold()
         told = Told(self.writer.account(ended=left), "", "")
         with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
-            await asyncio.to_thread(self.store.heard, [*self.sidecars.take(), own])
+            await asyncio.to_thread(self.store.heard, [*heard, self._here(left=left)])
+            self.sidecars.told(heard)
             await asyncio.to_thread(self.store.write, [], [told])
-            boots = await asyncio.to_thread(self.store.boots)
-            before, self.account = self.account, ledger.account(boots, time.time_ns())
-            show, now = self.metrics.set, self.account
-            show("telemock.records.waiting", now.underway, ("seen",))
-            show("telemock.records.waiting", now.waiting, ("silent",))
-            for reason in {*LOST, *before.lost, *now.lost}:
-                show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
+            await self.count_records()
+
+    def _here(self, *, left: bool = False) -> Heard:
+        here = Presence(form=presence.APP, mode=self.settings.mode or "", began_ns=self._began_ns)
+        return Heard(self.boot, "", "", time.time_ns(), left, here)
+
+    def rows(self) -> CurrentRows:
+        """The store's rows, for reports: asking writes nothing."""
+        heard = [*self.sidecars.untold(), self._here()]
+        return CurrentRows(self.store, heard, self.writer.account(ended=False))
+
+    async def count_records(self) -> None:
+        """Updates `account` and its gauges. Raises StoreError."""
+        boots = await asyncio.to_thread(self.rows().boots)
+        before, self.account = self.account, ledger.account(boots, time.time_ns())
+        show, now = self.metrics.set, self.account
+        show("telemock.records.waiting", now.underway, ("seen",))
+        show("telemock.records.waiting", now.waiting, ("silent",))
+        for reason in {*LOST, *before.lost, *now.lost}:
+            show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
 
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""

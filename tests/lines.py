@@ -47,7 +47,7 @@ def same(line: bytes) -> None:
                 arrived(line)
         return
     known = facts(record, ())
-    log_line = request_log(record, body_fields(known))
+    log_line = request_log(record, body_fields(known), known.events)
     narrow = narrowed(record)
     for _ in range(4):
         found = arrived(line)

@@ -100,4 +100,4 @@ def incoming(*records: CaptureRecord) -> list[Incoming]:
 def decoded(line: bytes, record: CaptureRecord | None = None) -> Incoming:
     record = record or decode(line)
     known = facts(record)
-    return Decoded(record, known, line, request_log(record, body_fields(known)))
+    return Decoded(record, known, line, request_log(record, body_fields(known), known.events))

@@ -11,11 +11,12 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 import msgspec
 
 from addon.app_client.client import ANSWER_CAP, AppApi, Backoff
+from app import contract
 from app.contract.masking.bounds import Count
 from app.contract.masking.masker import Masker
 from app.contract.names import HEADER_AGAIN, HEADER_SIDECAR, PATH_PROFILES
@@ -38,7 +39,7 @@ class Active:
 
 def built_in() -> Bundle:
     """The profiles that this release ships, compiled."""
-    return load(resources.files("app.contract").joinpath("builtin.json").read_bytes())
+    return load(Path(contract.__file__).with_name("builtin.json").read_bytes())
 
 
 def _active(bundle: Bundle, count: Count | None, etag: str = "") -> Active:

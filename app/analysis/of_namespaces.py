@@ -12,16 +12,17 @@ from app.analysis.rows import LogRows
 from app.contract.presence import APP
 from app.contract.record import decode
 from app.report.coverage import Gap
+from app.report.heard import CurrentRows
 from app.store import (
     LIMIT,
     BootRow,
     CaptureQuery,
     EndpointRow,
+    EventRow,
     FieldRow,
     NoteRow,
     Scope,
     SenderRow,
-    Store,
     VersionRow,
 )
 from app.store.facts import facts
@@ -34,7 +35,7 @@ class NamespaceRows:
 
     def __init__(
         self,
-        store: Store,
+        store: CurrentRows,
         namespaces: Sequence[str],
         scope: Scope,
         decoders: Callable[[str, str], Sequence[str]],
@@ -88,6 +89,9 @@ class NamespaceRows:
 
     def notes(self, scope: Scope) -> list[NoteRow]:
         return self._ever.notes(scope)
+
+    def events(self, scope: Scope) -> list[EventRow]:
+        return self._within.events(scope)
 
     def boots(self) -> list[BootRow]:
         """Of the app's own only when it was there: it tells silent sidecars from unheard ones."""

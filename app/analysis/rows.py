@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.contract.decoding.events import MOST, NAME
 from app.contract.instant import instant
 from app.contract.record import (
     Body,
@@ -27,6 +28,8 @@ from app.store import (
     PARTS,
     BootRow,
     EndpointRow,
+    EventCount,
+    EventRow,
     Facts,
     FieldRow,
     Note,
@@ -35,13 +38,14 @@ from app.store import (
     SenderRow,
     VersionRow,
 )
-from app.store.facts import Route, Sender, Sum, Sums, Traffic, add_to, sizes
+from app.store.facts import Happened, Route, Sender, Sum, Sums, Traffic, add_to, sizes
 from app.store.inventory import Field, observe
 
 ENDPOINTS = 1_000  # in one profile
 VERSIONS = 500  # in one profile
 FIELDS = 2_000  # fields of one endpoint and version
 SENDERS = 20_000
+EVENTS = 200  # names of one endpoint's events
 _BATCH = 1_000  # lines that are summed up at a time
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
@@ -63,6 +67,7 @@ class LogRows:
         self._traffic: dict[Traffic, Sum] = {}
         self._senders: dict[Sender, Sum] = {}
         self._notes: dict[tuple[Route, Note], Sum] = {}
+        self._events: dict[Happened, Sum] = {}
         self._seen: dict[tuple[Route, str], _Seen] = {}
         self._names: set[tuple[str, ...]] = set()
         self._counts: Counter[str] = Counter()
@@ -75,7 +80,7 @@ class LogRows:
         seen = observe(record)
         if seen:
             seen = seen._replace(fields=seen.fields | set(_body_fields(entry)))
-        self.count(record, Facts(*sizes(record), seen, tuple(_notes(entry))))
+        self.count(record, Facts(*sizes(record), seen, tuple(_notes(entry)), tuple(_events(entry))))
         return True
 
     def count(self, record: CaptureRecord, facts: Facts) -> None:
@@ -158,6 +163,18 @@ class LogRows:
         ]  # fmt: skip
         return sorted(rows, key=lambda r: (r.profile, r.host, r.route, r.method, r.part, r.why))
 
+    def events(self, scope: Scope) -> list[EventRow]:
+        self._sum_up()
+        rows = [
+            EventRow(
+                **dict(zip(("profile", "host", "method", "route"), one.endpoint, strict=True)),
+                version=one.version, name=one.name, count=sum.count, first_ns=sum.first,
+                last_ns=sum.last,
+            )
+            for one, sum in self._events.items()
+        ]  # fmt: skip
+        return sorted(rows, key=lambda r: (r.profile, r.host, r.route, r.method, r.version, r.name))
+
     def boots(self) -> Sequence[BootRow]:
         return ()
 
@@ -174,6 +191,11 @@ class LogRows:
             add_to(self._senders, who, sum)
         for (endpoint, note), sum in batch.notes().items():
             add_to(self._notes, (self._bounded(endpoint, "")[0], note), sum)
+        for event, sum in batch.events().items():
+            route, version = self._bounded(event.endpoint, event.version)
+            known = self._is_known((f"event {route}", "", event.name), EVENTS)
+            said = Happened(0, route, version, event.name if known else OTHER)
+            add_to(self._events, said, sum)
         for (endpoint, of), observed in batch.observed().items():
             key = self._bounded(endpoint, of)
             seen = self._seen.setdefault(key, _Seen(Sum(observed.sum.first, observed.sum.last)))
@@ -279,6 +301,13 @@ def _body_fields(entry: dict[str, Any]) -> Iterable[Field]:
         for kind in kinds:
             type, _, shape = str(kind).partition(" ")
             yield Field(path, type, shape)
+
+
+def _events(entry: dict[str, Any]) -> Iterable[EventCount]:
+    said = entry.get("request_events")
+    for name, count in said.items() if isinstance(said, dict) else ():
+        if type(count) is int and 0 < count <= MOST:
+            yield EventCount(name[:NAME], count)
 
 
 def _notes(entry: dict[str, Any]) -> Iterable[Note]:

@@ -14,6 +14,7 @@ from app.contract.record import CaptureRecord
 from app.contract.rules import Bundle
 from app.profiles.explain import Explanation
 from app.report.build import CoveragePart, Report
+from app.report.compare import Comparison
 from app.store import FieldRow
 
 _REF = "#/components/schemas/{name}"
@@ -40,7 +41,16 @@ class FieldList(msgspec.Struct):
     items: list[FieldRow]
 
 
-_TYPES = (CaptureRecord, CapturePage, FieldList, Report, CoveragePart, Bundle, Explanation)
+_TYPES = (
+    CaptureRecord,
+    CapturePage,
+    FieldList,
+    Report,
+    Comparison,
+    CoveragePart,
+    Bundle,
+    Explanation,
+)
 
 EXAMPLE_RECORD = {
     "schema": 1,

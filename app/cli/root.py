@@ -254,6 +254,38 @@ def fields(
 
 
 @cli.command()
+def diff(
+    one: Annotated[
+        str,
+        typer.Argument(
+            help="A version, image:IMAGE, or time:SINCE..UNTIL; by default the one before the last."
+        ),
+    ] = "",
+    other: Annotated[str, typer.Argument(help="By default the last version.")] = "",
+    profile: ProfileId = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="For a ticket.")] = False,
+    as_json: AsJson = False,
+    server: Server = "",
+) -> None:
+    """What a version, image or time sends that another did not.
+
+    Hosts, endpoints and fields: added, gone, changed in type, shape or presence; volume and pace.
+
+    Example: telemock diff 4.16.1 4.17.0 --profile cribl --markdown
+    """
+    from app.cli.progress import waiting
+    from app.client.source import connect
+    from app.escape import as_json as json_of
+    from app.report.compare import markdown, text
+    from app.settings import load
+
+    with connect(load(), server) as source, waiting("comparing"):
+        found = source.diff(profile, one, other)
+    shown = markdown(found) if as_markdown else text(found)
+    typer.echo(json_of(found) if as_json else shown, nl=as_json)
+
+
+@cli.command()
 def version() -> None:
     """Print the version.
 

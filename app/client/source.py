@@ -19,9 +19,11 @@ from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFI
 from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
+from app.report.compare import Comparison
 from app.report.coverage import Gap, profile_refused
 from app.report.outgoing import outgoing
 from app.report.papers import Paper, papers_of
+from app.report.sides import Reading
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
 from app.store.filter import matcher, write
@@ -46,6 +48,8 @@ class Source(Protocol):
     def report(self, scope: Scope) -> Report: ...
 
     def fields(self, scope: Scope) -> list[FieldRow]: ...
+
+    def diff(self, profile: str | None, one: str, other: str) -> Comparison: ...
 
 
 @contextmanager
@@ -161,6 +165,16 @@ class StoreSource:
     def fields(self, scope: Scope) -> list[FieldRow]:
         return self._store.fields(scope)
 
+    def diff(self, profile: str | None, one: str, other: str) -> Comparison:
+        rules = rules_of(self._profiles)
+
+        def decoders(profile: str, rule: str) -> Sequence[str]:
+            found = rules.rule(profile, rule)
+            return found[1].decoders if found else ()
+
+        reading = Reading(self._store, self._store.fields(Scope()), decoders)
+        return reading.compared(profile or "", one, other)
+
 
 def in_use(profiles: Sequence[str | Path]) -> tuple[Sequence[Paper], Sequence[Gap]]:
     """The papers of these profiles; none, and why, if a file is refused."""
@@ -171,6 +185,16 @@ def in_use(profiles: Sequence[str | Path]) -> tuple[Sequence[Paper], Sequence[Ga
         return papers_of(load(profiles).written) if profiles else (), ()
     except ProfileError as e:
         return (), (profile_refused(str(e)),)
+
+
+def rules_of(profiles: Sequence[str | Path]) -> rules.RuleSet:
+    """The rules of these profiles; none if a file is refused."""
+    from app.profiles import ProfileError, load_profiles  # slow to load
+
+    try:
+        return load_profiles(profiles) if profiles else rules.RuleSet()
+    except ProfileError:
+        return rules.RuleSet()
 
 
 class _Page(msgspec.Struct):
@@ -231,6 +255,11 @@ class ApiSource:
 
     def fields(self, scope: Scope) -> list[FieldRow]:
         return _decoded(self._get("/api/v1/fields", scope), _Fields).items
+
+    def diff(self, profile: str | None, one: str, other: str) -> Comparison:
+        given = {"profile": profile or "", "one": one, "other": other}
+        asked = {name: value for name, value in given.items() if value}
+        return _decoded(self._checked(self._ask("/api/v1/diff", asked)).content, Comparison)
 
     def profiles(self) -> rules.RuleSet:
         """The profiles that the app gives its sidecars."""

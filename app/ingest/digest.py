@@ -36,5 +36,5 @@ def digested(record: CaptureRecord, line: bytes, decoders: Decoders) -> Decoded:
     """Digests a record whose masked line is known; narrows the record in place."""
     known = facts(record, decoders(record.profile, record.rule))
     body = record.request and record.request.body
-    log_line = request_log(record, body_fields(known) if body else None)
+    log_line = request_log(record, body_fields(known) if body else None, known.events)
     return Decoded(narrowed(record), known, line, log_line)

@@ -35,6 +35,7 @@ from app.store.facts import notes
 
 MAX_BYTES = 32 * 1024 * 1024  # size of one file at which it is rotated
 BODY = 4 * 1024  # characters of a body in its line
+_NONE: Sequence[tuple[str, int]] = ()  # events of a request: name and number
 BodyFields = Mapping[str, Sequence[str]]  # path of each field of a request's body -> its types
 _PARTS = 8  # a file is rotated at the latest at this fraction of the total limit
 _RESERVE = 4  # room kept for files of that size: the three in use, and one that is being packed
@@ -166,15 +167,22 @@ class _LogFileHandler(logging.Handler):
         self._append(b"\n".join(map(_ascii, text.split("\n"))))
 
 
-def request_log(record: CaptureRecord, fields: BodyFields | None = None) -> bytes:
+def request_log(
+    record: CaptureRecord,
+    fields: BodyFields | None = None,
+    events: Sequence[tuple[str, int]] = _NONE,
+) -> bytes:
     """The record's line in telemetry_requests.log, b"" if it is no request of its own."""
     if record.request is None or record.kind not in ("exchange", "refused", "failed"):
         return b""
-    return ascii_json(request_line(record, record.request, fields))
+    return ascii_json(request_line(record, record.request, fields, events))
 
 
 def request_line(
-    record: CaptureRecord, request: Request, fields: BodyFields | None = None
+    record: CaptureRecord,
+    request: Request,
+    fields: BodyFields | None = None,
+    events: Sequence[tuple[str, int]] = _NONE,
 ) -> dict[str, Any]:
     """Builds the content of one line of telemetry_requests.log."""
     response = record.response
@@ -195,6 +203,7 @@ def request_line(
         "request_note": note(request.body),
         "request_bytes": request.body.size if request.body else 0,
         "request_fields": fields or {},
+        **({"request_events": dict(events)} if events else {}),
         "content_type": first(response.headers, "content-type") if response else "",
         "response": _text(response.body) if response else "",
         "response_bytes": response.body.size if response and response.body else 0,

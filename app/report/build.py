@@ -17,6 +17,7 @@ from app.contract.outcomes import WORDS, outcome, word_of
 from app.report import kept, ledger
 from app.report.changes import Change, changes
 from app.report.coverage import Coverage, Gap, Witness, judge
+from app.report.events import EventLine, event_lines
 from app.report.kept import MaskedField, WithheldPart
 from app.report.ledger import ModeLine
 from app.report.papers import Paper
@@ -24,6 +25,7 @@ from app.store import (
     OTHER,
     BootRow,
     EndpointRow,
+    EventRow,
     FieldRow,
     NoteRow,
     Scope,
@@ -122,6 +124,7 @@ class Report(msgspec.Struct, kw_only=True):
     profiles: list[ProfilePart]
     modes: list[ModeLine]
     versions: list[Version]
+    events: list[EventLine]
     new_fields: list[Change]
     masked: list[MaskedField]
     withheld: list[WithheldPart]
@@ -144,6 +147,8 @@ class Rows(Protocol):
     def fields(self, scope: Scope) -> list[FieldRow]: ...
 
     def notes(self, scope: Scope) -> list[NoteRow]: ...
+
+    def events(self, scope: Scope) -> list[EventRow]: ...
 
     def boots(self) -> Sequence[BootRow]: ...
 
@@ -208,6 +213,7 @@ def build(
         profiles=_profiles(rows, fields, papers),
         modes=covered.modes,
         versions=[_line(Version, row) for row in _by_number(versions)],
+        events=event_lines(store.events(scope)),
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
         masked=kept.masked(fields, papers),
         withheld=kept.withheld(store.notes(Scope(profile=profile))),

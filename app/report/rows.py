@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from app.contract import record
-from app.contract.decoding.events import events
+from app.contract.decoding.events import events, of_record
 from app.contract.decoding.read import read
 from app.contract.instant import iso
 from app.contract.printable import one_line
@@ -42,7 +42,8 @@ def row(line: bytes) -> list[object]:
             sent = found.message.body
         else:
             came = found.message.body
-    happened = events(read(sent, first(asked.headers, "content-type")))
+    content = read(sent, first(asked.headers, "content-type"))
+    happened = events(content) if found.message else of_record(found, content)
     names = dict.fromkeys(one.name for one in happened if one.name)
     return [
         found.id, iso(found.time_ns, 3), found.kind, found.action, found.profile, found.rule,

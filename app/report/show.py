@@ -108,6 +108,15 @@ def _sections(report: Report) -> Iterator[Section]:
         ],
     )
     yield Section(
+        "Events that requests reported",
+        "profile,host,endpoint,event,count,versions,first seen,last seen",
+        [
+            (e.profile, e.host, f"{e.method} {e.endpoint}".strip(), e.event or "(no name)", e.count,
+             " ".join(e.versions), e.first_seen, e.last_seen)
+            for e in report.events
+        ],
+    )  # fmt: skip
+    yield Section(
         "Fields that a newer version added or left out",
         "profile,endpoint,version,before,change,field,type,shape,in",
         [

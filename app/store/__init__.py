@@ -22,6 +22,9 @@ from app.store.rows import (
     EndpointRow as EndpointRow,
 )
 from app.store.rows import (
+    EventRow as EventRow,
+)
+from app.store.rows import (
     FieldRow as FieldRow,
 )
 from app.store.rows import (
@@ -47,6 +50,10 @@ class StoreError(Exception):
 
 class StoreFull(StoreError):
     """The disk is full. Nothing of the batch was stored: send it again later."""
+
+
+class BusyError(StoreError):
+    """Too many questions wait. Ask again later."""
 
 
 SHORT_BOOT = 8  # characters of a boot id that a short one has at least
@@ -76,14 +83,23 @@ class Note(NamedTuple):
     why: str
 
 
+class EventCount(NamedTuple):
+    """The events of one request that have this name, "" for those without one."""
+
+    name: str
+    number: int
+
+
 class Facts(msgspec.Struct, gc=False):
     """A record's content, for roll-ups and inventory: bytes sent and received, the fields of its
-    request, and the parts that were not kept whole (`app.store.facts.notes`)."""
+    request, the parts that were not kept whole (`app.store.facts.notes`), and the events that it
+    reports (`app.store.facts.events_of`)."""
 
     out: int
     in_: int
     seen: Observation | None
     notes: tuple[Note, ...] = ()
+    events: tuple[EventCount, ...] = ()
 
 
 class Incoming(Protocol):
@@ -221,11 +237,13 @@ class CaptureQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 class Page(msgspec.Struct, frozen=True):
     """`items` are records as JSON. `next` asks for the following page, None on the last; `last` is
-    the cursor behind the last item (or the query's), for readers who follow."""
+    the cursor behind the last item (or the query's), for readers who follow. `places` make a cursor
+    of each item (`app.store.cursors`), behind the name of an order."""
 
     items: list[bytes]
     next: str | None
     last: str | None
+    places: list[str] = []
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,6 +315,10 @@ class Store(Protocol):
 
     def notes(self, scope: Scope = ...) -> list[NoteRow]:
         """Lists what was not kept whole, and outlives the captures too."""
+        ...
+
+    def events(self, scope: Scope = ...) -> list[EventRow]:
+        """Lists the events that requests reported, kept as long as the senders are."""
         ...
 
     def boots(self) -> list[BootRow]: ...

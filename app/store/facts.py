@@ -4,8 +4,10 @@ hours and days, and a batch's sums.
 `app.ingest.digest` takes the `facts` of each record; a store adds its batch's `Sums` to its own.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as with_
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
@@ -13,14 +15,17 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from app.contract.account import Account
+from app.contract.decoding.events import of_record
+from app.contract.decoding.read import Content
 from app.contract.outcomes import outcome
 from app.contract.record import REASONS, Body, CaptureRecord
-from app.store import OTHER, Facts, Note
-from app.store.inventory import Field, observe, route_of
+from app.store import OTHER, EventCount, Facts, Note
+from app.store.inventory import Field, content_of, observe, route_of
 
 HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
 LOGGED = 500  # fields of a body in its line of the request log
+EVENTS = 50  # distinct names of one request's events
 HERE = "this machine"
 _LOOPBACK = ("", "127.0.0.1", "::1", "::ffff:127.0.0.1")
 _FEW = 100  # fields of a request whose lines are remembered, to bound memory
@@ -29,7 +34,19 @@ _LARGEST = 1 << 46  # bytes or ns of one record are capped here: sums must fit 6
 
 def facts(record: CaptureRecord, decoders: Sequence[str] = ()) -> Facts:
     """Derives a record's facts. `decoders` are its rule's."""
-    return Facts(*sizes(record), observe(record, decoders), notes(record))
+    content = content_of(record, decoders)
+    seen = observe(record, decoders, content)
+    events = events_of(record, content) if seen else ()
+    return Facts(*sizes(record), seen, notes(record), events)
+
+
+def events_of(record: CaptureRecord, content: Content) -> tuple[EventCount, ...]:
+    """Counts the events by name; those beyond EVENTS names as OTHER."""
+    found = Counter(event.name for event in of_record(record, content))
+    most = found.most_common(EVENTS)
+    if more := found.total() - sum(count for _, count in most):
+        most.append((OTHER, more))
+    return tuple(EventCount(*one) for one in sorted(most))
 
 
 def notes(record: CaptureRecord) -> tuple[Note, ...]:
@@ -212,6 +229,13 @@ class Sender(NamedTuple):
     outcome: str
 
 
+class Happened(NamedTuple):
+    day: int
+    endpoint: Route
+    version: str
+    name: str
+
+
 @dataclass(slots=True)
 class Observed:
     """The requests of one endpoint and version; those with equal fields are counted together."""
@@ -280,6 +304,14 @@ class Sums:
         for record, facts, sum in self._groups.values():
             for note in facts.notes:
                 add_to(found, (_route(record), note), sum)
+        return found
+
+    def events(self) -> dict[Happened, Sum]:
+        found: dict[Happened, Sum] = {}
+        for record, facts, sum in self._groups.values():
+            for name, number in facts.events:
+                key = Happened(sum.first // DAY, _route(record), record.product_version, name)
+                add_to(found, key, with_(sum, count=sum.count * number))
         return found
 
     def observed(self) -> dict[tuple[Route, str], Observed]:

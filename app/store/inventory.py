@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from app.contract.actions import OUTLINED
 from app.contract.decoding.pairs import AGENT, inside, segments
-from app.contract.decoding.read import read
+from app.contract.decoding.read import Content, read
 from app.contract.decoding.tree import Opaque, Opened, Several, attribute, is_attribute
 from app.contract.masking.fields import MASK, TOKEN
 from app.contract.record import CaptureRecord, Pair, Request, first
@@ -65,13 +65,27 @@ class Observation(NamedTuple):
     others: int
 
 
-def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation | None:
-    """The fields of the record's request; None when there is nothing to learn.
+def content_of(record: CaptureRecord, decoders: Sequence[str] = ()) -> Content:
+    """The content of the request's body; empty when there is nothing to learn of the record.
 
     That is: any kind but exchange and refused, and requests passed on unread.
     """
+    if not _is_read(record) or record.request is None:
+        return Content()
+    return read(record.request.body, first(record.request.headers, "content-type"), decoders)
+
+
+def _is_read(record: CaptureRecord) -> bool:
+    return record.action not in OUTLINED and record.kind in ("exchange", "refused")
+
+
+def observe(
+    record: CaptureRecord, decoders: Sequence[str] = (), content: Content | None = None
+) -> Observation | None:
+    """The fields of the record's request; None when there is nothing to learn. `content` is that
+    of `content_of`, if it is known."""
     request = record.request
-    if request is None or record.action in OUTLINED or record.kind not in ("exchange", "refused"):
+    if request is None or not _is_read(record):
         return None
     fields, others = both(
         pairs_seen("query.", request.query), pairs_seen("header.", request.headers)
@@ -79,7 +93,7 @@ def observe(record: CaptureRecord, decoders: Sequence[str] = ()) -> Observation 
     others += request.left_out
     forms = _heads(request, record.route)
     if request.body is not None:
-        found = read(request.body, first(request.headers, "content-type"), decoders)
+        found = content_of(record, decoders) if content is None else content
         if found.value is not None:
             forms.append(("body" + found.suffix, _form(found.value, 0)))
     if forms:

@@ -109,6 +109,21 @@ class NoteRow(msgspec.Struct, kw_only=True):
     last_ns: int
 
 
+class EventRow(msgspec.Struct, kw_only=True):
+    """Events of one name that one endpoint's requests reported, in one version. The name is "" for
+    events without one, OTHER for names beyond the limit."""
+
+    profile: str
+    host: str
+    method: str
+    route: str
+    version: str
+    name: str
+    count: int
+    first_ns: int
+    last_ns: int
+
+
 class BootRow(msgspec.Struct, kw_only=True):
     """One start of a sidecar (or app): `count` of its records up to `max_seq` were ever stored,
     pruned ones included. Its own account says how many it `numbered`, and which of them it `lost`

@@ -191,6 +191,5 @@ async def overview(
 ) -> Response:
     asked = period(since, until)
     titles = {p.id: p.title for p in runtime.rules.profiles}
-    await runtime.note_presence()
     found = await ask(lambda: gather(runtime, visitor.namespaces, asked, titles))
     return render(request, "overview.html", visitor, found=found, period=asked, periods=PERIODS)

@@ -56,16 +56,6 @@ def coded(value: str) -> Markup:
     return Markup("").join(code.format(p) if n % 2 else p for n, p in enumerate(parts))
 
 
-def share(part: float, whole: float) -> str:
-    """A percentage that says 0 % only of nothing and 100 % only of all."""
-    if not whole or not part:
-        return "0 %"
-    found = 100 * part / whole
-    if part < whole:
-        return "under 1 %" if found < 1 else f"{min(99, found):.0f} %"
-    return "100 %"
-
-
 def lines(value: str) -> str:
     """Text of several lines; nothing in it acts."""
     return paragraphs(value)

@@ -73,7 +73,6 @@ async def workloads(
     text: str = "", page: str = "",
 ) -> Response:  # fmt: skip
     asked = period(since, until, default="7d")
-    await runtime.note_presence()
     report = await ask(lambda: built_for(runtime, visitor.namespaces, asked.scope))
     sought = text.strip().lower()
     found = [

@@ -2,13 +2,16 @@
 
 Knows the batches of Segment, RudderStack, PostHog, Amplitude, Mixpanel, Snowplow, GA4, Sentry,
 OpenTelemetry, Kinesis and Datadog by their shape; a body that is none of them is one event.
+Beacons, which have no body, are known by the query.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from app.contract.decoding.pairs import inside
 from app.contract.decoding.read import Content
 from app.contract.decoding.tree import Opened, Several, is_attribute
+from app.contract.record import CaptureRecord, Pair
 
 MOST = 10_000  # of one body
 _LISTS = (
@@ -20,8 +23,9 @@ _NAMES = (
     "event", "event_name", "eventName", "event_type", "name", "en", "type", "e", "action", "metric",
     "severityText",
 )  # fmt: skip
+_BEACONS = (("en", "tid"), ("e", "tv"))  # GA4, Snowplow: names that both stand in the query
 _INNER = ("data", "Data", "event", "payload", "properties")
-_NAME = 200  # characters of a name
+NAME = 200  # characters of a name
 
 
 class SentEvent(NamedTuple):
@@ -39,6 +43,22 @@ def events(content: Content) -> list[SentEvent]:
     else:
         found = _of(content.value, at)
     return [SentEvent(_name(value), at, value) for (at, value), _ in zip(found, range(MOST))]  # noqa: B905
+
+
+def of_record(record: CaptureRecord, content: Content) -> list[SentEvent]:
+    """The events that a request reports: in its body, whose content is known, or its query."""
+    if record.request is None or content.value is not None:
+        return events(content)
+    return _beacon(record.request.query)
+
+
+def _beacon(query: list[Pair]) -> list[SentEvent]:
+    given = dict(query)
+    if "data" in given and isinstance(found := inside("data", given["data"]), Opened):
+        return [SentEvent(_name(value), at, value) for at, value in _of(found, "query.data")]
+    if any(name in given and other in given for name, other in _BEACONS):
+        return [SentEvent(_name(given), "query", given)]
+    return []
 
 
 def _of(node: Any, at: str) -> Iterator[tuple[str, Any]]:
@@ -109,5 +129,5 @@ def _name(node: Any, depth: int = 3) -> str:
     for name in _NAMES:
         value, _ = _opened(node.get(name))
         if isinstance(value, str) and value:
-            return value[:_NAME]
+            return value[:NAME]
     return next((found for n in _INNER if (found := _name(node.get(n), depth - 1))), "")

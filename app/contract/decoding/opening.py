@@ -2,14 +2,14 @@
 in each other. Used by `read` and by the carriers, one Opener a message.
 """
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from app.contract.decoding import base64, compressed, compression, form, percent
+from app.contract.decoding import compressed, compression, form
 from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hit
 from app.contract.decoding.charset import decoded
+from app.contract.decoding.formats import BINARY, step
 from app.contract.decoding.lenient import documents
 from app.contract.decoding.looks import ENOUGH, looks
 from app.contract.decoding.tree import TOO_MUCH, Opaque, Opened, Several
@@ -17,18 +17,11 @@ from app.contract.record import BODY_CAP
 
 Inside = tuple[tuple[str, ...], Any]  # the decodings of a text, and the value that they find
 
-BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 # How documents begin in any encoding of Unicode, with what may stand before them.
 _BEGINS = frozenset(
     b'\t\n\v\f\r\x1c\x1d\x1e\x1f ,{["-0123456789tfnNI\0\xc2\xe1\xe2\xe3\xef\xfe\xff'
 )
-_HEX = re.compile(r"\s*[0-9a-fA-F]+\s*")
-_PADDING = b"= \t\r\n"
 _TEXT = 16  # bytes of text in base64 that cannot be chance
-
-
-# Base64, with a blank for a plus now and then; a form; what a `data:` address has.
-_MAY = re.compile(r"[A-Za-z0-9+/_\s-]{6,}=*\s*\Z|[^\s&=]+=[^\s]*&|\s*data:", re.ASCII)
 _NODES = frozenset((dict, list, Several))
 _SHORT = 128  # characters of a text that is remembered
 
@@ -104,27 +97,21 @@ class Opener:
     def inside(self, written: str, depth: int = DEPTH, left: int = CHAIN) -> Inside | None:
         if left == 0 or depth <= 0:
             return None
-        begins = written[:1] if written[:1] > " " else written.lstrip("\ufeff \t\r\n")[:1]
-        if begins and begins in '{["\ufeff':
-            found = documents(written, self.left)
-            if isinstance(found, dict | list) and begins != '"':
-                return ("json",), self.within(found, depth - 1)
-            if isinstance(found, str):
-                return _behind("json", self.inside(found, depth - 1, left - 1))
-        if len(written) < base64.SHORTEST or not (_MAY.match(written) or "%" in written):
+        found = step(written, self.left)
+        if found is None:
             return None
-        data = written.encode("utf-8", "surrogatepass")
-        digits = data.rstrip(_PADDING) if b"===" in data else data  # more than there ever is
-        if (raw := base64.undo(digits, BODY_CAP)) is not None:
-            name = "hex" if _HEX.fullmatch(written) else "base64"
-            return _behind(name, self.of_bytes(raw, depth, left - 1))
-        if "&" in written and form.is_form(written):
+        name, value = found
+        if name == "json":
+            return ("json",), self.within(value, depth - 1)
+        if name == "text":
+            return _behind("json", self.inside(value, depth - 1, left - 1))
+        if name == "form":
+            data = written.encode("utf-8", "surrogatepass")
             return ("form",), self.within(self.fields(data), depth - 1)
-        if "%" in written and (raw := percent.undo(data, BODY_CAP)) is not None:
-            inner = self.of_bytes(raw, depth, left - 1)
-            if inner is not None and inner[0]:
-                return _behind("percent", inner)
-        return None
+        inner = self.of_bytes(value, depth, left - 1)
+        if name == "percent" and inner is not None and not inner[0]:
+            return None
+        return _behind(name, inner)
 
     def of_bytes(
         self, data: bytes, depth: int, left: int = CHAIN, *, packed: bool = False

@@ -14,11 +14,14 @@ ENDPOINTS = 1_000  # in one profile
 VERSIONS = 500  # in one profile
 FIELDS = 2_000  # paths of one endpoint, in all versions
 FIELDS_IN_ALL = 50_000
+EVENTS = 200  # names of one endpoint's events
+EVENTS_IN_ALL = 20_000
 _CACHE = 20_000
 _COLUMNS = {
     "endpoint": "profile, host, method, route",
     "version": "profile, version",
     "field": "endpoint_id, path",
+    "event_name": "endpoint_id, name",
     "facet": ", ".join(Facet._fields),
 }
 _Key = tuple[str | int, ...]
@@ -90,6 +93,15 @@ class IdTable:
         sql = "SELECT 1 FROM seen WHERE field_id=? AND shape=?"
         return self._connection.execute(sql, (field, shape)).fetchone() is None
 
+    def event(self, endpoint: int, name: str) -> int:
+        """The id of an event's name; that of the endpoint's OTHER beyond the limits."""
+        key = (endpoint, name)
+        if number := self._known("event_name", key):
+            return number
+        (in_all,) = self._connection.execute("SELECT count(*) FROM event_name").fetchone()
+        fits = in_all < EVENTS_IN_ALL and self._count("event_name", endpoint) < EVENTS
+        return self._new("event_name", key, (endpoint, OTHER), fits)
+
     def facet(self, key: Facet) -> int:
         return self._known("facet", key) or self._add("facet", key)
 
@@ -119,10 +131,12 @@ class IdTable:
             self._things.append(Thing("endpoint", *map(str, key)))
         return self._add(table, key)
 
-    def _count(self, table: str, profile: str) -> int:
+    def _count(self, table: str, within: str | int) -> int:
+        """The rows of the table with this first column: a profile or an endpoint."""
+        column = _COLUMNS[table].partition(",")[0]
         count: int = self._connection.execute(
-            f"SELECT count(*) FROM {table} WHERE profile=?",  # noqa: S608 - one of two names above
-            (profile,),
+            f"SELECT count(*) FROM {table} WHERE {column}=?",  # noqa: S608 - names above
+            (within,),
         ).fetchone()[0]
         return count
 

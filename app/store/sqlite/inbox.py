@@ -31,7 +31,7 @@ from app.store.sightings import Batch, refusal, sightings
 
 _CACHE = 20_000
 
-# Step 7 of the schema. What the inventory holds already was never looked at: it becomes the first
+# Step 8 of the schema. What the inventory holds already was never looked at: it becomes the first
 # items, as far as they fit.
 #
 # change    an item; UNIQUE is a `Thing`. Its id is never used again: visitors and links keep it.

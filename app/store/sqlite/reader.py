@@ -20,6 +20,7 @@ from app.store import (
     CaptureQuery,
     Dimension,
     EndpointRow,
+    EventRow,
     FieldRow,
     NoteRow,
     Page,
@@ -29,12 +30,13 @@ from app.store import (
     TrafficRow,
     VersionRow,
 )
+from app.store.cursors import cursor
 from app.store.facts import HOUR, missing
 from app.store.filter import FROM_RECORDS, matcher
 from app.store.sqlite.accounts import account_of
 from app.store.sqlite.repeated_lines import keep, whole
-from app.store.sqlite.rollup import SENDER, TRAFFIC, Rollup
-from app.store.sqlite.search import cursor, i64, search
+from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC, Rollup
+from app.store.sqlite.search import i64, search
 
 _PAGE = 16 << 20  # bytes of records after which a page ends, whatever its limit
 _FORMS = 512  # forms cached, some 2 KB each
@@ -63,22 +65,23 @@ class Reader:
     def _read(self, query: CaptureQuery, fits: Callable[[bytes], bool]) -> Page:
         """Reads page after page until one is full, or _READ captures were read."""
         items: list[bytes] = []
-        limit, left, after = query.limit, _READ, query.cursor
+        places: list[str] = []
+        left, after = _READ, query.cursor
         while True:
-            size = min(limit, left)
+            size = min(query.limit, left)
             page = self._page(msgspec.structs.replace(query, cursor=after, limit=size))
-            for n, line in enumerate(page.items):
-                if fits(line):
-                    items.append(line)
-                    if len(items) == limit and n + 1 < len(page.items):
-                        # The places of a page's items are not told: ask for these alone again.
-                        part = msgspec.structs.replace(query, cursor=after, limit=n + 1)
-                        last = self._page(part).last
-                        return Page(items, last, last)
+            for n, (line, place) in enumerate(zip(page.items, page.places, strict=True), 1):
+                if not fits(line):
+                    continue
+                items.append(line)
+                places.append(place)
+                if len(items) == query.limit and n < len(page.items):
+                    last = f"{query.order}.{place}"
+                    return Page(items, last, last, places)
             left -= len(page.items)
             after = page.last
-            if page.next is None or len(items) == limit or left <= 0:
-                return Page(items, page.next, page.last)
+            if page.next is None or len(items) == query.limit or left <= 0:
+                return Page(items, page.next, page.last, places)
 
     def _page(self, query: CaptureQuery) -> Page:
         found = search(self.connection, query)
@@ -92,7 +95,8 @@ class Reader:
             if size > _PAGE and n + 1 < len(found):
                 last, more = cursor(query.order, *found[n]), True
                 break
-        return Page(records, last if more else None, last)
+        places = [f"{time_ns}.{id}" for time_ns, id in found[: len(records)]]
+        return Page(records, last if more else None, last, places)
 
     def capture(self, id: str) -> bytes | None:
         boot, _, seq = id.rpartition("-")
@@ -252,6 +256,19 @@ class Reader:
         names = NoteRow.__struct_fields__
         return [NoteRow(**dict(zip(names, row, strict=True))) for row in rows]
 
+    def events(self, scope: Scope) -> list[EventRow]:
+        event, where, values = _rows_of(EVENT, scope, "endpoint.profile")
+        rows = self.connection.execute(
+            "SELECT endpoint.profile, host, method, route, version, name, sum(count),"  # noqa: S608
+            f" min(first_ns), max(last_ns) FROM {event}"
+            " CROSS JOIN event_name ON event_name.id=event_id"
+            " JOIN endpoint ON endpoint.id=endpoint_id JOIN version ON version.id=version_id"
+            f" WHERE {where} GROUP BY 1, 2, 4, 3, 5, 6",
+            values,
+        )
+        names = EventRow.__struct_fields__
+        return [EventRow(**dict(zip(names, row, strict=True))) for row in rows]
+
     def boots(self) -> list[BootRow]:
         rows = self.connection.execute(
             "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered, lost,"
@@ -334,7 +351,8 @@ def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list
 
 def _boot(
     boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
-    numbered: int, lost: str, ended: int, heard: int, left: int, *said: Any,
+    numbered: int, lost: str, ended: int, heard: int, left: int, form: str, mode: str, began: int,
+    quic_refused: int,
 ) -> BootRow:  # fmt: skip
     account = account_of(boot, numbered, lost, ended)
     gone, why = missing(account, max_seq, count)
@@ -342,7 +360,7 @@ def _boot(
         boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
         numbered=account.numbered, missing=gone, lost=why, ended=account.ended, first_ns=first,
         last_ns=last, heard_ns=heard, left=bool(left),
-        said=Presence(**dict(zip(Presence.__struct_fields__, said, strict=True))),
+        said=Presence(form=form, mode=mode, began_ns=began, quic_refused=quic_refused),
     )  # fmt: skip
 
 

@@ -120,7 +120,8 @@ class _Lines(NamedTuple):
         record.duration_ns = int(duration_ns)
         out = facts.out + rest.end() - rest.start() - len(groups[0])
         values = b"\n".join((duration_ns, answer_ns or b"", *self.find_values(groups)))
-        return Repeated(record, Facts(out, facts.in_, facts.seen, facts.notes), values, self.form)
+        facts = Facts(out, facts.in_, facts.seen, facts.notes, facts.events)
+        return Repeated(record, facts, values, self.form)
 
     def agree(self, line: bytes, found: Incoming) -> bool:
         """True if this form gives the same as the digest, which is `found`."""

@@ -83,6 +83,8 @@ SENDER = Rollup(
     ("count", "bytes_out"),
 )  # fmt: skip
 
+EVENT = Rollup("event", "day", DAY, ("event_id", "version_id"), (), ("count",))
+
 
 class News(NamedTuple):
     """News of a batch: fields that no version had sent before, and things objected to."""
@@ -110,6 +112,14 @@ def write(connection: sqlite3.Connection, ids: IdTable, inbox: InboxTables, sums
             for key, s in batch.senders.items()
         ],
     )  # fmt: skip
+    events = [
+        (key.day, *_numbers(ids, key.endpoint, key.version), key.name, s.count, s.first, s.last)
+        for key, s in sums.events().items()
+    ]
+    EVENT.add(connection, [
+        (day, ids.event(endpoint, name), version, *sum)
+        for day, endpoint, version, name, *sum in events
+    ])  # fmt: skip
     connection.executemany(
         "INSERT INTO note VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
         " count=count+excluded.count,"

@@ -37,6 +37,8 @@ APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 #              the indexes find the first hour or day of a group, once those before it are dropped.
 #              A sender's `outcome` is '' in rows older than schema 6.
 # note         parts of records that were not kept whole, by endpoint and reason.
+# event        roll-up by the day: the events that requests reported, by name (event_name) and
+#              version.
 # observed     requests behind the inventory of one endpoint and version.
 # field, seen  the inventory: the name once, then its types and counts in each version.
 # change, decision: see `inbox`.
@@ -211,6 +213,23 @@ MIGRATIONS = (
         bytes_out, first_ns, last_ns FROM sender_total;
     DROP TABLE sender_total;
     ALTER TABLE sent RENAME TO sender_total;
+    """,
+    """
+    CREATE TABLE event_name (
+        id INTEGER PRIMARY KEY, endpoint_id INTEGER NOT NULL, name TEXT NOT NULL,
+        UNIQUE (endpoint_id, name)
+    );
+    CREATE TABLE event (
+        day INTEGER NOT NULL, event_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        count INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (day, event_id, version_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX event_group ON event (event_id, version_id, day);
+    CREATE TABLE event_total (
+        event_id INTEGER NOT NULL, version_id INTEGER NOT NULL,
+        count INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (event_id, version_id)
+    ) WITHOUT ROWID;
     """,
     inbox.TABLES,
 )

@@ -12,13 +12,13 @@ from contextlib import closing
 from typing import Any
 
 from app.store import LIMIT, CaptureQuery, QueryError, Term
+from app.store.cursors import Place as _Place
+from app.store.cursors import read as _cursor
 from app.store.filter import FROM_RECORDS, ORDERED, TEXT, statuses
 from app.store.versions import version_key
 
 _NEAR = 20_000  # captures scanned in the order of arrival, before the facets' index is used
 _WORTH = 4  # captures scanned for one match: fewer than a fifth match, and the scan gives up
-_CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,19})\.(\d{1,19})")
-_Place = tuple[int, int]  # time (0 in the order of arrival) and id
 
 
 def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
@@ -120,20 +120,6 @@ def _arrived(
     return connection.execute(
         by_id.format(f"INDEXED BY {index}", fits), (first, last, *values)
     ).fetchall()
-
-
-def cursor(order: str, key: int, id: int) -> str:
-    return f"{order}.{key}.{id}"
-
-
-def _cursor(text: str, order: str) -> _Place:
-    found = _CURSOR.fullmatch(text)
-    if found is None or found[1] != order or int(found[2]) >> 63 or int(found[3]) >> 63:
-        raise QueryError(
-            f"cursor is {text[:64]!r}, which is none of order {order}\n\n"
-            "hint: pass on the cursor of the page before, with the same order"
-        )
-    return int(found[2]), int(found[3])
 
 
 def _times(query: CaptureQuery) -> tuple[str, list[Any]]:

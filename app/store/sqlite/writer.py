@@ -151,7 +151,15 @@ class Writer:
             else:
                 place = self._ids.facet(facet(record))
                 of = record.workload
-                group = (place, record.answered_by, of.node, of.image, facts.seen, facts.notes)
+                group = (
+                    place,
+                    record.answered_by,
+                    of.node,
+                    of.image,
+                    facts.seen,
+                    facts.notes,
+                    facts.events,
+                )
                 dictionary, kept = self._dictionary, self._compressor.compress(one.line)
             sums.add(record, facts, group)
             rows.append((number, boot, record.seq, record.time_ns, place, dictionary, kept))

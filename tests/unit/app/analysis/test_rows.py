@@ -21,12 +21,14 @@ def records() -> list[CaptureRecord]:
     """All that the request log has lines of."""
     posted = Body(text='{"event":"up","lic":"***","n":[1,"a"]}', size=38)
     more = Body(text='{"event":"up","lic":"***","n":[1,"a"],"host":{"ip":"10.0.0.1"}}', size=62)
+    batch = Body(text='{"batch":[{"event":"up"},{"event":"down"},{"event":"up"},{"x":1}]}', size=70)
     kinds: list[dict[str, Any]] = [
         {},
         {"status": 503, "duration_ns": 1_234_567},
         {"query": [("a", "1"), ("a", "x"), ("b", "")], "product_version": "4.17.0"},
         {"method": "POST", "body": posted, "headers": [("Content-Type", "application/json")]},
         {"method": "POST", "body": more, "product_version": "4.17.0"},
+        {"method": "POST", "body": batch, "product_version": "4.17.0"},
         {"method": "POST", "body": Body(size=9, withheld="encoding"), "pod": "leader-1"},
         {"kind": "refused", "action": "block", "reason": "blocked", "status": 403},
         {"kind": "failed", "response": None, "reason": "upstream_failed", "action": "observe"},
@@ -70,6 +72,7 @@ def test_report_is_the_stores(tmp_path: Path) -> None:
     assert [
         msgspec.structs.replace(row, first_ns=0, last_ns=0) for row in made.fields(everything)
     ] == [msgspec.structs.replace(row, first_ns=0, last_ns=0) for row in store.fields(everything)]
+    assert made.events(everything) == store.events(everything) != []
     assert made.notes(everything) == store.notes(everything) != []
     report = same(build(made))
     assert report == same(build(store))

@@ -21,7 +21,7 @@ from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
     "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
-    "version", "restart", "open", "rules check", "rules explain", "captures list",
+    "diff", "version", "restart", "open", "rules check", "rules explain", "captures list",
     "captures show", "captures tail", "captures export",
 ]  # fmt: skip
 
@@ -113,6 +113,24 @@ def test_fields(telemock: Telemock, store: SqliteStore) -> None:
     assert "query.os" in done.out
     rows = [json.loads(line) for line in telemock("fields", "--json").out.splitlines()]
     assert {"query.os", "query.v"} <= {row["path"] for row in rows}
+
+
+def test_diff(telemock: Telemock, store: SqliteStore) -> None:
+    refused = telemock("diff")
+    assert refused.code == 2 and "no two versions" in refused.err and "hint: " in refused.err
+    for n in ("4.16.1", "4.17.0"):
+        query = [("v", n), (f"\x1b[2J{n}", "1")]
+        store.write(incoming(exchange(query=query, product_version=n)))
+    for sides in ([], ["4.16.1", "4.17.0", "--profile", "cribl"]):
+        done = telemock("diff", *sides)
+        assert done.code == 0
+        assert "cribl: from 4.16.1 to 4.17.0\n  1 added, 1 gone, 0 changed" in done.out
+        assert "\x1b" not in done.out
+    assert telemock("diff", "--markdown").out.startswith("## cribl: from 4.16.1 to 4.17.0\n")
+    found = json.loads(telemock("diff", "4.17.0", "4.16.1", "--json").out)
+    assert [(d["kind"], d["what"]) for d in found["differences"]] == [
+        ("added", "query.\x1b[2J4.16.1"), ("gone", "query.\x1b[2J4.17.0"),
+    ]  # fmt: skip
 
 
 def test_running_app_gives_the_same_answers(telemock: Telemock, app: App, place: Path) -> None:

@@ -34,7 +34,7 @@ def records() -> list[CaptureRecord]:
 def test_facts_and_line_are_those_of_the_whole_record() -> None:
     for record in records():
         known = facts(record, ())
-        log_line = request_log(record, body_fields(known))
+        log_line = request_log(record, body_fields(known), known.events)
         line = encode(record)
         incoming = arrived(line)
         assert (incoming.facts, incoming.log_line, incoming.line) == (known, log_line, line)

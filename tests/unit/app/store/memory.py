@@ -18,7 +18,7 @@ from app.contract.account import Account
 from app.contract.presence import Presence
 from app.store import facts, filter
 from app.store.changes import InboxItem, Thing
-from app.store.facts import Route, Sender, Sum, Sums, Traffic, add_to
+from app.store.facts import Happened, Route, Sender, Sum, Sums, Traffic, add_to
 from app.store.inventory import Field
 from tests.unit.app.store.memory_inbox import MemoryInbox
 
@@ -53,6 +53,7 @@ class Directory:
     traffic: dict[Traffic, Sum] = field(default_factory=dict)
     senders: dict[Sender, Sum] = field(default_factory=dict)
     notes: dict[tuple[Route, store.Note], Sum] = field(default_factory=dict)
+    events: dict[Happened, Sum] = field(default_factory=dict)
     requests: dict[tuple[Route, str], Sum] = field(default_factory=dict)
     fields: dict[tuple[Route, str, Field], Sum] = field(default_factory=dict)
     names: set[tuple[object, ...]] = field(default_factory=set)  # hosts and fields that were told
@@ -124,6 +125,8 @@ class MemoryStore(MemoryInbox):
             add_to(held.senders, sender, sum)
         for of_note, sum in sums.notes().items():
             add_to(held.notes, of_note, sum)
+        for event, sum in sums.events().items():
+            add_to(held.events, event, sum)
         for (endpoint, version), observed in sums.observed().items():
             add_to(held.requests, (endpoint, version), observed.sum)
             for name, sum in observed.fields().items():
@@ -157,7 +160,10 @@ class MemoryStore(MemoryInbox):
             last = f"{query.order}.{page[-1][0]}.{page[-1][1]}" if page else query.cursor
             more = len(found) > len(page)
             return store.Page(
-                [held.captures[n].line for _, n in page], last if more else None, last
+                [held.captures[n].line for _, n in page],
+                last if more else None,
+                last,
+                [f"{time_ns}.{n}" for time_ns, n in page],
             )
 
     def capture(self, id: str) -> bytes | None:
@@ -253,6 +259,21 @@ class MemoryStore(MemoryInbox):
                 for (of, note), s in sorted(held.notes.items())
                 if _overlaps(scope, of[0], s)
             ]  # fmt: skip
+
+    def events(self, scope: store.Scope = store.Scope()) -> list[store.EventRow]:  # noqa: B008
+        found: dict[tuple[str, ...], Sum] = {}
+        with self._open() as held:
+            for one, s in held.events.items():
+                if _overlaps(scope, one.endpoint[0], s):
+                    profile, host, method, route = one.endpoint
+                    add_to(found, (profile, host, route, method, one.version, one.name), s)
+        return [
+            store.EventRow(
+                profile=profile, host=host, method=method, route=route, version=version, name=name,
+                count=s.count, first_ns=s.first, last_ns=s.last,
+            )
+            for (profile, host, route, method, version, name), s in sorted(found.items())
+        ]  # fmt: skip
 
     def heard(self, boots: Sequence[store.Heard]) -> None:
         with self._open() as held:

@@ -1,6 +1,9 @@
 """What every store promises of its roll-ups and inventory: part of its suite."""
 
-from app.contract.record import Body
+import json
+from typing import Any
+
+from app.contract.record import Body, CaptureRecord
 from app.store import Scope, Store
 from tests.records import HOUR, T0, exchange, incoming, log, spliced
 
@@ -84,6 +87,34 @@ class RollupSuite:
             ("answered", 2), ("delivered", 1), ("unanswered", 1),
         }  # fmt: skip
         assert store.senders(Scope(since_ns=T0 - HOUR)) == store.senders()
+
+    def test_events_by_name_and_version(self, store: Store) -> None:
+        def batch(seq: int, *names: str, **more: Any) -> CaptureRecord:
+            text = json.dumps({"batch": [{"event": name, "x": seq} for name in names]})
+            body = Body(size=len(text), text=text)
+            return exchange(seq, body=body, method="POST", **more)
+
+        records = (
+            batch(1, "start", "stop", "start"),
+            batch(2, "start"),
+            batch(3, "start", time_ns=T0 + 72 * HOUR, product_version="4.17.0"),
+            exchange(4),
+            batch(5, "passed", action="pass"),
+        )
+        store.write(incoming(*records))
+        store.write(incoming(*records))  # duplicates
+        found = {(row.method, row.version, row.name): row.count for row in store.events()}
+        first = records[0].product_version
+        assert found == {
+            ("POST", first, "start"): 3, ("POST", first, "stop"): 1, ("POST", "4.17.0", "start"): 1,
+        }  # fmt: skip
+        late = store.events(Scope(since_ns=T0 + 48 * HOUR))
+        assert [(row.version, row.count, row.first_ns) for row in late] == [
+            ("4.17.0", 1, T0 + 72 * HOUR)
+        ]
+        assert store.events(Scope(profile="other")) == []
+        store.prune(max_bytes=1)  # captures alone
+        assert sum(row.count for row in store.events()) == 5
 
     def test_notes_of_what_was_not_kept_whole(self, store: Store) -> None:
         withheld = Body(size=9, withheld="encoding")

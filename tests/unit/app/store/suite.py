@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from app.contract.record import Body, encode
 from app.store import (
@@ -16,7 +17,9 @@ from app.store import (
     Store,
     StoreError,
     Written,
+    filter,
 )
+from app.store.cursors import turned
 from tests.records import (
     BOOT,
     HOUR,
@@ -163,6 +166,24 @@ class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, InboxSuite, ABC):
             assert times == sorted(times, reverse=True)
         else:
             assert times == sorted(times)
+
+    @pytest.mark.parametrize("q", ["", "pod:leader-1,leader-2", "field:os -pod:leader-3"])
+    def test_from_the_place_of_a_capture_both_ways_go_on(self, store: Store, q: str) -> None:
+        store.write(
+            incoming(
+                *(exchange(n, time_ns=T0 - n // 3, pod=f"leader-{n % 5}") for n in range(1, 25))
+            )
+        )
+        query = filter.read(q, CaptureQuery(limit=30))
+        every = store.captures(query)
+        assert len(every.places) == len(every.items) > 8
+        for n, place in enumerate(every.places, 1):
+            older = store.captures(replace(query, cursor=f"newest.{place}"))
+            assert older.items == every.items[n:]
+            back = turned(f"newest.{place}")
+            newer = store.captures(replace(query, order="oldest", cursor=back))
+            assert newer.items == every.items[:n][::-1]
+            assert newer.places == every.places[:n][::-1]
 
     def test_follow_by_arrival(self, store: Store) -> None:
         store.write(incoming(exchange(1)))

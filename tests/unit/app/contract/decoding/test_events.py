@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from app.contract.decoding.events import MOST, events
+from app.contract.decoding.events import MOST, events, of_record
 from app.contract.decoding.read import decode
+from tests.records import exchange
 
 FORM = "application/x-www-form-urlencoded"
 TWO = [{"event": "a", "properties": {}}, {"event": "b"}]
@@ -98,3 +99,26 @@ def test_they_are_bounded() -> None:
     for _ in range(60):
         deep = {"data": deep}
     assert read(deep) == [("", "body")]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ([("v", "2"), ("tid", "G-1"), ("en", "page_view")], [("page_view", "query")]),
+        ([("e", "pv"), ("tv", "js-3"), ("p", "web")], [("pv", "query")]),
+        (
+            [("data", base64.b64encode(json.dumps(TWO).encode()).decode())],
+            [("a", "query.data›base64›json[0]"), ("b", "query.data›base64›json[1]")],
+        ),
+        ([("data", "words")], []),
+        ([("e", "1")], []),
+        ([], []),
+    ],
+)
+def test_a_beacon_is_an_event_of_its_query(
+    query: list[tuple[str, str]], found: list[tuple[str, str]]
+) -> None:
+    record = exchange(1, query=query)
+    assert [(e.name, e.at) for e in of_record(record, decode(b""))] == found
+    of_body = of_record(record, decode(b'{"event":"x"}'))
+    assert [(e.name, e.at) for e in of_body] == [("x", "body")]

@@ -64,6 +64,21 @@ def test_names_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         store.close()
 
 
+def test_names_of_events_are_bounded(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ids, "EVENTS", 2)
+    monkeypatch.setattr(ids, "EVENTS_IN_ALL", 5)
+    some = IdTable(connection)
+    one, two = (some.endpoint("acme", "h", "GET", route) for route in ("/a", "/b"))
+    first = [some.event(one, name) for name in ("a", "b", "c", "d", "a")]
+    assert first[2] == first[3] != first[0] == first[4]  # those beyond are one
+    assert [some.event(two, name) for name in ("a", "b")] == [4, 5]
+    assert some.event(some.endpoint("acme", "h", "GET", "/c"), "a") == 6
+    names = connection.execute("SELECT name FROM event_name ORDER BY id").fetchall()
+    assert names == [("a",), ("b",), (OTHER,), ("a",), ("b",), (OTHER,)]
+
+
 def test_fields_are_bounded_over_all_endpoints(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,8 +165,8 @@ def test_store_of_an_older_version_opens_with_all_it_had(tmp_path: Path, version
         days = n * 20 * 3_600 * 10**9
         store.write(incoming(exchange(n, time_ns=T0 + days, pod=pod, status=200 + n % 2)))
     store.write([], [Told(Account(boot=BOOT, numbered=9, lost={"shutdown": 1}), "", "")])
-    before = "" if version < 6 else "answered"
-    senders = [msgspec.structs.replace(row, outcome=before) for row in store.senders()]
+    outcome = "answered" if version >= 6 else ""
+    senders = [msgspec.structs.replace(row, outcome=outcome) for row in store.senders()]
     things = inbox_of(store)
     told = store.endpoints(), store.versions(), store.fields(), store.stats().records
     boots = store.boots()
@@ -183,7 +183,7 @@ def test_store_of_an_older_version_opens_with_all_it_had(tmp_path: Path, version
             assert store.boots() == boots
         store.write(incoming(exchange(20, pod="leader-0")))
         assert {(row.pod, row.outcome) for row in store.senders()} == {
-            ("leader-0", before), ("leader-1", before), ("leader-0", "answered"),
+            ("leader-0", outcome), ("leader-1", outcome), ("leader-0", "answered"),
         }  # fmt: skip
         assert store.senders(Scope(since_ns=0)) == store.senders()
         assert inbox_of(store) == things

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store import CaptureQuery, QueryError, Store, StoreError, StoreFull
-from app.store.sqlite import store as sqlite
+from app.store import CaptureQuery, QueryError, Store, StoreError, StoreFull, questions
 from app.store.sqlite.store import SqliteStore
 from tests.lines import forms_of
 from tests.records import BOOT, exchange, incoming
@@ -197,9 +196,15 @@ def forms_in(path: Path) -> int:
 def test_question_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteStore(tmp_path / "store.sqlite")
     try:
-        store.write(incoming(*(exchange(n, path=f"/{n}") for n in range(1, 1_001))))
-        monkeypatch.setattr(sqlite, "_QUESTION_S", -1.0)
-        with pytest.raises(QueryError, match=r"took longer(.|\n)*hint: "):
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT max(i) FROM n"
+        monkeypatch.setattr(questions, "LONGEST_S", 0.1)
+        with (
+            pytest.raises(QueryError, match=r"took longer(.|\n)*hint: "),
+            store._readers.one() as reader,
+        ):
+            reader.connection.execute(endless)
+        monkeypatch.setattr(questions, "LONGEST_S", -1.0)
+        with pytest.raises(QueryError, match="took longer"):
             store.captures(CaptureQuery(text="not there"))
         monkeypatch.undo()
         assert store.captures(CaptureQuery(text="not there")).items == []
