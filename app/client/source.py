@@ -160,6 +160,7 @@ class StoreSource:
             profile=scope.profile,
             papers=papers,
             gaps=gaps,
+            inbox=self._store.inbox(scope.profile),
         )
 
     def fields(self, scope: Scope) -> list[FieldRow]:
@@ -210,6 +211,7 @@ class _Fields(msgspec.Struct):
 class _Health(msgspec.Struct):
     degraded: list[str] = []
     profiles: dict[str, Any] = {}
+    inbox: dict[str, Any] = {}
     tls: dict[str, Any] = {}
 
 
@@ -276,6 +278,7 @@ class ApiSource:
             *found.degraded,
             *([f"a profile is refused: {refused}"] if refused else []),
             *(f"its certificate: {e}" for e in [found.tls.get("error")] if e),
+            *(said for said in [found.inbox.get("says")] if said),
         ]
 
     def _get(self, path: str, filters: msgspec.Struct) -> bytes:

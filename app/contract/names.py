@@ -298,6 +298,14 @@ METRICS = (
         "Hosts seen for the first time; the profile is empty where none names the host.",
     ),
     Metric(
+        "telemock.inbox.items", "gauge", "{item}", ("telemock.state",), _APP,
+        "Items of the inbox: open, accepted, watched or objected (to).",
+    ),
+    Metric(
+        "telemock.inbox.objected", "counter", "{record}", ("telemock.profile",), _APP,
+        "Records that carried what somebody had objected to, for each such thing.",
+    ),
+    Metric(
         "telemock.leaving.size", "counter", "By",
         ("telemock.profile", "server.address", "telemock.action"), _APP,
         "Bytes that applications sent to a host, bodies and queries, or all of a connection that "

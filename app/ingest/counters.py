@@ -33,6 +33,7 @@ class Counting:
         for profile in ("", *profiles):
             self._metrics.add("telemock.inventory.new_fields", (profile,), 0)
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
+            self._metrics.add("telemock.inbox.objected", (profile,), 0)
 
     def stored(self, group: Sequence[Incoming], written: Written) -> None:
         sums: dict[_Alike, list[int]] = defaultdict(lambda: [0, 0])  # records, bytes sent
@@ -57,6 +58,8 @@ class Counting:
             add("telemock.inventory.new_fields", (field.profile,))
         for new_host in written.new_hosts:
             add("telemock.inventory.new_hosts", (new_host.profile,))
+        for objected in written.objected:
+            add("telemock.inbox.objected", (objected.profile,), objected.records)
 
 
 _Alike = tuple[str, str, str, str, int, str, str, str, str, bool]

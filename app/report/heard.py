@@ -20,6 +20,7 @@ class CurrentRows:
         self.captures = store.captures
         self.endpoints, self.versions = store.endpoints, store.versions
         self.senders, self.fields, self.notes = store.senders, store.fields, store.notes
+        self.events = store.events
         self._stored = store.boots
         self._heard = heard
         self._account = account

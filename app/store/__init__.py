@@ -323,7 +323,9 @@ class Store(Protocol):
 
     def boots(self) -> list[BootRow]: ...
 
-    def inbox(self) -> InboxCounts: ...
+    def inbox(self, profile: str | None = None) -> InboxCounts:
+        """Counts the items, of all profiles or of one."""
+        ...
 
     def changes(self, query: ChangeQuery) -> ChangePage:
         """Lists the inbox, which outlives the captures. Raises QueryError for a bad cursor."""

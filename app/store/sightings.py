@@ -50,8 +50,8 @@ def sightings(batch: Batch) -> Iterator[Sighting]:
             thing = Thing("version", profile, name=traffic.version)
             yield Sighting(thing, traffic.version, sum)
     for sender, sum in batch.senders.items():
-        if (refused := refusal(sender)) is not None:
-            yield Sighting(refused, sender.version, sum)
+        if (refusing := refusal(sender)) is not None:
+            yield Sighting(refusing, sender.version, sum)
     for (endpoint, version), observed in batch.observed.items():
         for field, sum in observed.fields().items():
             what = f"{field.type} {field.shape}".rstrip()
@@ -62,11 +62,14 @@ def sightings(batch: Batch) -> Iterator[Sighting]:
 
 
 def refusal(sender: Sender) -> Thing | None:
-    """The workload that refused the certificate, if this sender did."""
-    if sender.outcome not in _REFUSED:
+    return refused(sender.outcome, *sender.endpoint[:2], sender.namespace, sender.pod)
+
+
+def refused(outcome: str, profile: str, host: str, namespace: str, pod: str) -> Thing | None:
+    """The workload that refused the certificate, if this outcome says so."""
+    if outcome not in _REFUSED:
         return None
-    profile, host, _, _ = sender.endpoint
-    who = "/".join(filter(None, (sender.namespace, workload(sender.pod))))
+    who = "/".join(filter(None, (namespace, workload(pod))))
     return Thing("certificate", profile, host, name=who)
 
 

@@ -299,11 +299,14 @@ def change(connection: sqlite3.Connection, id: int) -> InboxItem | None:
     return found
 
 
-def counts(connection: sqlite3.Connection) -> InboxCounts:
-    states = dict(connection.execute("SELECT state, count(*) FROM change GROUP BY state"))
-    (again,) = connection.execute(
-        "SELECT count(*) FROM change WHERE state='objected' AND again>0"
-    ).fetchone()
+def counts(connection: sqlite3.Connection, profile: str | None) -> InboxCounts:
+    rows = connection.execute(
+        "SELECT state, count(*), sum(again>0) FROM change WHERE coalesce(?1, profile)=profile"
+        " GROUP BY state",
+        (profile,),
+    ).fetchall()
+    states = {state: count for state, count, _ in rows}
+    again = sum(again for state, _, again in rows if state == "objected")
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='change'").fetchone()
     return InboxCounts(**states, again=again, last=row[0] if row else 0)
 

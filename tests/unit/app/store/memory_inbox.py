@@ -54,12 +54,13 @@ class MemoryInbox(ABC):
                     objected[thing] = objected.get(thing, 0) + count
         return tuple(Objected(thing.kind, thing.profile, n) for thing, n in objected.items())
 
-    def inbox(self) -> InboxCounts:
+    def inbox(self, profile: str | None = None) -> InboxCounts:
         with self._open() as held:
-            rows = held.changes.values()
+            every = held.changes.values()
+            rows = [row for row in every if profile in (None, row.profile)]
             states = Counter(row.state for row in rows)
             again = sum(row.state == "objected" and row.again > 0 for row in rows)
-            return InboxCounts(**states, again=again, last=len(rows))
+            return InboxCounts(**states, again=again, last=len(every))
 
     def changes(self, query: ChangeQuery) -> ChangePage:
         cursor = "changes.999999999" if query.cursor is None else query.cursor
