@@ -22,6 +22,7 @@ from app.contract.masking import bounds as masking
 from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.presence import Presence
+from app.contract.reviews import STATES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.ingest.admission import ENDED, Arriving
@@ -44,7 +45,7 @@ from app.report.heard import CurrentRows
 from app.report.inbox import sentence
 from app.settings import Settings
 from app.store import Heard, Incoming, Store, StoreError, Told
-from app.store.changes import STATES, InboxCounts
+from app.store.changes import InboxCounts
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
 

@@ -4,9 +4,6 @@ The page (`app.web.changes`) shares its questions and its rules of who may decid
 """
 
 import asyncio
-import getpass
-import os
-import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -17,21 +14,12 @@ from app.analysis.of_namespaces import NamespaceRows
 from app.api.common import Getter, Lister, ProfileId, Run, as_json, ask, refusal, router
 from app.api.openapi import Decided, Deciding, DecidingOnAll, json_content
 from app.auth import Caller, Policy
+from app.contract.reviews import Kind, State
 from app.report import inbox
 from app.report.inbox import First
 from app.runtime import Runtime
 from app.store import Scope, StoreError
-from app.store.changes import (
-    NAME,
-    NOTE,
-    ChangeQuery,
-    InboxItem,
-    Kind,
-    NewReview,
-    Stale,
-    State,
-    Thing,
-)
+from app.store.changes import ChangeQuery, InboxItem, NewReview, Stale, Thing, os_user
 
 _BODY_CAP = 64 << 10
 _LARGEST = 2**63 - 1
@@ -53,29 +41,14 @@ def bound_of(
 
 
 def review(runtime: Runtime, caller: str, state: State, note: str, name: str) -> NewReview:
-    """Raises ValueError: a sentence, and a hint."""
-    if name and runtime.settings.cluster:
-        raise ValueError("name: in a cluster who decides is the token's user\n\nhint: leave it out")
-    for what, text, cap in (("note", note, NOTE), ("name", name, NAME)):
-        if len(text) > cap:
+    """Raises ValueError, a sentence and a hint."""
+    if runtime.settings.cluster:
+        if name:
             raise ValueError(
-                f"{what} has {len(text)} characters\n\nhint: at most {cap} are kept; link to more"
+                "name: in a cluster who decides is the token's user\n\nhint: leave it out"
             )
-    who = caller if runtime.settings.cluster else name.strip() or here()
-    return NewReview(state, _kept(who), _kept(note.strip()), time.time_ns())
-
-
-def _kept(text: str) -> str:
-    """The text as UTF-8 can hold it: arguments of a command may be any bytes."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def here() -> str:
-    """The user that runs this process: on a laptop, the person."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return f"user {os.getuid()}"
+        return NewReview.by(caller, state, note)
+    return NewReview.by(name.strip() or os_user(), state, note)
 
 
 def told(item: InboxItem) -> str:

@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from app.contract.actions import MOCK
 from app.contract.masking.fields import MASK
 from app.contract.record import CaptureRecord
+from app.contract.reviews import Kind, State
 from app.contract.rules import Bundle
 from app.profiles.explain import Explanation
 from app.report.build import CoveragePart, Report
 from app.report.compare import Comparison
 from app.store import FieldRow
-from app.store.changes import ChangePage, InboxItem, Kind, State
+from app.store.changes import ChangePage, InboxItem
 
 _REF = "#/components/schemas/{name}"
 

@@ -43,6 +43,7 @@ CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 
 PATH_CAPTURES = "/api/v1/captures"
 PATH_PROFILES = "/api/v1/profiles"
+PATH_CHANGES = "/api/v1/changes"
 
 SPOOL_SIZE = "64MiB"  # the default; the pod's volume for it is larger
 

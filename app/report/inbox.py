@@ -14,6 +14,28 @@ from app.store.changes import SENSITIVE, ChangePage, ChangeQuery, InboxCounts, I
 from app.store.sightings import refused
 
 
+def subject(item: InboxItem) -> str:
+    """The thing itself, without its place."""
+    match item.kind:
+        case "host":
+            return item.host
+        case "endpoint":
+            return f"{item.method} {item.route}".strip()
+        case "class":
+            return f"{item.name}: {SENSITIVE.get(item.what, item.what)}"
+        case "unlisted":
+            return f"{item.again} more"
+        case _:
+            return item.name
+
+
+def place(item: InboxItem) -> str:
+    """Its place: the endpoint of a field, the host of an endpoint or a certificate."""
+    if item.kind in ("field", "class"):
+        return f"{item.method} {item.host}{item.route}".strip()
+    return item.host if item.kind in ("endpoint", "certificate") else ""
+
+
 class First(NamedTuple):
     """A thing's first sight in some rows."""
 

@@ -5,24 +5,16 @@ when its captures go. Senders choose names, so items are bounded; what does not 
 one item of the kind `unlisted`.
 """
 
+import getpass
+import os
+import time
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import msgspec
 
-Kind = Literal["host", "endpoint", "field", "class", "version", "certificate", "unlisted"]
-State = Literal["open", "accepted", "watched", "objected"]
-STATES: tuple[State, ...] = get_args(State)
+from app.contract.reviews import Kind, State
 
-KINDS: Mapping[Kind, str] = {
-    "host": "a host that was never reached before",
-    "endpoint": "an endpoint that was never asked before",
-    "field": "a field that was never sent before",
-    "class": "a known field that now holds a sensitive value",
-    "version": "a version of a product",
-    "certificate": "a workload that refused the sidecar's certificate",
-    "unlisted": "things beyond the inbox's bound, which are only counted",
-}
 # What the inventory knows of values that concern a person, a place or a secret.
 SENSITIVE: Mapping[str, str] = {
     "masked": "a masked value",
@@ -59,6 +51,28 @@ class NewReview(NamedTuple):
     who: str
     note: str
     at_ns: int
+
+    @classmethod
+    def by(cls, who: str, state: State, note: str) -> "NewReview":
+        """A decision of now. Raises ValueError, a sentence and a hint, for a text that is too
+        long."""
+        for what, text, cap in (("note", note, NOTE), ("name", who, NAME)):
+            if len(text) > cap:
+                raise ValueError(
+                    f"{what} has {len(text)} characters\n\nhint: at most {cap} are kept; a link "
+                    "leads to more"
+                )
+        # A command's arguments may be any bytes; no store takes halves of a character.
+        who, note = (t.encode("utf-8", "replace").decode().strip() for t in (who, note))
+        return cls(state, who, note, time.time_ns())
+
+
+def os_user() -> str:
+    """The user that runs this process: on a laptop, the person who decides."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"user {os.getuid()}"
 
 
 class Review(msgspec.Struct, kw_only=True):

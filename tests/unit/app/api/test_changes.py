@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.api.changes import here
 from app.auth import Caller, Denied, Policy
-from app.store.changes import NAME, NOTE
+from app.store.changes import NAME, NOTE, os_user
 from tests.serving import Served
 from tests.unit.app.api.records import line, post
 from tests.unit.app.web.conftest import bounded
@@ -62,11 +61,13 @@ def test_a_decision_and_who_comes_late(served: Served) -> None:
     assert taken.status_code == 200
     item = taken.json()
     assert (item["state"], item["note"], item["who"], item["revision"]) == (
-        "objected", "ask the <b>vendor</b>", here(), 1,
+        "objected", "ask the <b>vendor</b>", os_user(), 1,
     )  # fmt: skip
     late = decide(served, host["id"], state="accepted", name="bob", revision=0)
     assert late.status_code == 409
-    assert late.json()["error"] == (f"{here()} decided meanwhile: objected (ask the <b>vendor</b>)")
+    assert late.json()["error"] == (
+        f"{os_user()} decided meanwhile: objected (ask the <b>vendor</b>)"
+    )
     again = decide(served, host["id"], state="watched", name="bob", revision=1).json()
     assert (again["who"], [one["state"] for one in again["history"]]) == (
         "bob", ["objected", "watched"],

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from app.contract.record import Workload
+from app.contract.reviews import State
 from app.store import QueryError, Store, StoreError
-from app.store.changes import ChangeQuery, InboxCounts, InboxItem, NewReview, Stale, State, Thing
+from app.store.changes import ChangeQuery, InboxCounts, InboxItem, NewReview, Stale, Thing
 from tests.records import HOUR, T0, decoded, exchange, incoming, spliced
 
 SETTLED = T0 + HOUR  # when decisions are taken

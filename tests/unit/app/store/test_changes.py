@@ -1,20 +1,16 @@
 """The inbox's types travel as JSON; its words and its bounds fit what the store keeps."""
 
-from typing import get_args
-
 import msgspec
 
 from app.store import OTHER
 from app.store.changes import (
     CHANGES,
-    KINDS,
     OF_PROFILE,
     SENSITIVE,
     ChangePage,
     ChangeQuery,
     InboxCounts,
     InboxItem,
-    Kind,
     Review,
     Stale,
 )
@@ -41,10 +37,9 @@ def test_types_are_plain_data() -> None:
         assert msgspec.json.decode(msgspec.json.encode(value), type=type(value)) == value
 
 
-def test_every_kind_and_class_has_words() -> None:
-    assert set(KINDS) == set(get_args(Kind))
+def test_every_class_is_a_shape_and_has_words() -> None:
     assert set(SENSITIVE) < set(SHAPES)
-    assert all(words == words.strip() and words for words in (*KINDS.values(), *SENSITIVE.values()))
+    assert all(words == words.strip() and words for words in SENSITIVE.values())
 
 
 def test_a_store_without_an_inbox_gets_one_within_bounds() -> None:

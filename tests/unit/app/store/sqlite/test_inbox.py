@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from app.contract.reviews import State
 from app.store import OTHER
-from app.store.changes import ChangeQuery, InboxCounts, InboxItem, NewReview, State
+from app.store.changes import ChangeQuery, InboxCounts, InboxItem, NewReview
 from app.store.sqlite import inbox
 from app.store.sqlite.store import SqliteStore
 from tests.records import T0, exchange, incoming
