@@ -19,8 +19,8 @@ class CurrentRows:
     def __init__(self, store: Store, heard: Iterable[Heard], account: Account) -> None:
         self.captures = store.captures
         self.endpoints, self.versions = store.endpoints, store.versions
-        self.senders, self.fields, self.notes = store.senders, store.fields, store.notes
-        self.events = store.events
+        self.senders, self.fields = store.senders, store.fields
+        self.notes, self.events = store.notes, store.events
         self._stored = store.boots
         self._heard = heard
         self._account = account

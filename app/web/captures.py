@@ -5,7 +5,9 @@ by key: its last page costs what its first one does.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
@@ -15,7 +17,19 @@ from app.api.read import may_read
 from app.contract.outcomes import WORDS, outcome, word_of
 from app.contract.record import CaptureRecord, decode
 from app.report.har import har
-from app.store import CaptureQuery, Dimension, QueryError, Scope, Store, Term, TrafficRow, filter
+from app.store import (
+    CaptureQuery,
+    Dimension,
+    Page,
+    QueryError,
+    Scope,
+    Store,
+    Term,
+    TrafficRow,
+    filter,
+)
+from app.store.cursors import read
+from app.web.beside import compared
 from app.web.capture import Detail, detail
 from app.web.page import HEADERS, Gets, Lists, PageError, Visitor, admit, ask, render
 from app.web.show import href
@@ -72,7 +86,7 @@ class Narrowing(NamedTuple):
 class Found(NamedTuple):
     rows: list[CaptureLine]
     next: str
-    read_on: bool  # the page is not full, and there may be more
+    reached: int | None  # the page is not full: the search came back to this time, in ns
     facets: list[Narrowing] | None  # None: the counts are not the visitor's to see
     left_out: list[str]  # names in the filter that the counts do not heed
     stored: int
@@ -103,11 +117,19 @@ def gather(store: Store, query: CaptureQuery) -> Found:
     return Found(
         rows=rows,
         next=page.next or "",
-        read_on=bool(page.next) and len(rows) < query.limit,
+        reached=_reached(page, query),
         facets=_facets(store.traffic(scope, _BY), query) if query.namespaces is None else None,
         left_out=list(dict.fromkeys(left_out)),
         stored=store.stats().records,
     )
+
+
+def _reached(page: Page, query: CaptureQuery) -> int | None:
+    if page.next is None or len(page.items) == query.limit:
+        return None
+    if page.places and page.next == f"{query.order}.{page.places[-1]}":
+        return None  # records so large that they fill a page
+    return read(page.next, query.order)[0]
 
 
 def _facets(rows: list[TrafficRow], query: CaptureQuery) -> list[Narrowing]:
@@ -162,9 +184,15 @@ def _toggled(query: CaptureQuery, name: str, value: str) -> str:
 
 @routes.get("/captures")
 async def captures(
-    request: Request, visitor: Lists, runtime: Run, q: str = "", cursor: str = "", open: str = ""
+    request: Request,
+    visitor: Lists,
+    runtime: Run,
+    q: str = "",
+    cursor: str = "",
+    open: str = "",
+    pin: str = "",
 ) -> Response:
-    given: dict[str, Any] = {"q": q, "cursor": cursor, "names": filter.NAMES}
+    given: dict[str, Any] = {"q": q, "cursor": cursor, "pin": pin, "names": filter.NAMES}
     try:
         query = filter.read(
             q, CaptureQuery(limit=_ROWS, cursor=cursor or None, namespaces=visitor.namespaces)
@@ -176,19 +204,35 @@ async def captures(
             hint=hint, **given,
         )  # fmt: skip
     found = await ask(lambda: gather(runtime.store, query))
-    one = await _opened(request, runtime, open) if open else None
+    one = await _opened(request, runtime, open, pin, q=q, cursor=cursor) if open else None
     return render(
         request, "captures.html", visitor, found=found, detail=one, open=open, said="", hint="",
         **given,
     )  # fmt: skip
 
 
-async def _opened(request: Request, runtime: Run, id: str) -> Detail | None:
+async def _opened(request: Request, runtime: Run, id: str, pin: str, **given: str) -> Detail | None:
     visitor = await admit(request, "get")
     line = await ask(lambda: runtime.store.capture(id))
     if line is None or not may_read(visitor.namespaces, line):
         return None
-    return detail(line, runtime.rules, runtime.settings.trace_url)
+    here = partial(href, "/captures", **given, open=id)
+    return await _beside(runtime, visitor, line, pin, lambda pin: here(pin=pin))
+
+
+async def _beside(
+    runtime: Run, visitor: Visitor, line: bytes, pin: str, here: Callable[[str], str]
+) -> Detail:
+    def read() -> Detail:
+        found = detail(line, runtime.rules, runtime.settings.trace_url)
+        pinned = runtime.store.capture(pin) if pin else None
+        if pinned and not may_read(visitor.namespaces, pinned):
+            pinned = None
+        return found._replace(
+            compared=compared(runtime.store, found.record, visitor.namespaces, pinned, pin, here)
+        )
+
+    return await ask(read)
 
 
 async def _line(runtime: Run, visitor: Visitor, id: str) -> bytes:
@@ -214,9 +258,9 @@ async def one_har(runtime: Run, visitor: Gets, id: str) -> Response:
 
 
 @routes.get("/captures/{id}")
-async def capture(request: Request, visitor: Gets, runtime: Run, id: str) -> Response:
+async def capture(
+    request: Request, visitor: Gets, runtime: Run, id: str, pin: str = ""
+) -> Response:
     line = await _line(runtime, visitor, id)
-    return render(
-        request, "capture.html", visitor,
-        detail=detail(line, runtime.rules, runtime.settings.trace_url),
-    )  # fmt: skip
+    found = await _beside(runtime, visitor, line, pin, lambda pin: href(f"/captures/{id}", pin=pin))
+    return render(request, "capture.html", visitor, detail=found)
