@@ -323,8 +323,8 @@ class Store(Protocol):
 
     def boots(self) -> list[BootRow]: ...
 
-    def inbox(self, profile: str | None = None) -> InboxCounts:
-        """Counts the items, of all profiles or of one."""
+    def inbox(self, profile: str | None = None, after: int = 0) -> InboxCounts:
+        """Counts the items, of all profiles or of one, with ids above `after`."""
         ...
 
     def changes(self, query: ChangeQuery) -> ChangePage:

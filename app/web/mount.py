@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from app.web import (
     assets,
     captures,
+    changes,
     entrance,
     fields,
     health,
@@ -21,7 +22,7 @@ from app.web.page import PageError, SignIn, refuse
 
 
 def mount(app: FastAPI) -> None:
-    views = (overview, captures, fields, versions, workloads, profiles, report, health)
+    views = (overview, captures, fields, versions, changes, workloads, profiles, report, health)
     for room in (*views, entrance, assets):
         app.include_router(room.routes)
     app.include_router(entrance.api)

@@ -299,11 +299,11 @@ def change(connection: sqlite3.Connection, id: int) -> InboxItem | None:
     return found
 
 
-def counts(connection: sqlite3.Connection, profile: str | None) -> InboxCounts:
+def counts(connection: sqlite3.Connection, profile: str | None, after: int) -> InboxCounts:
     rows = connection.execute(
         "SELECT state, count(*), sum(again>0) FROM change WHERE coalesce(?1, profile)=profile"
-        " GROUP BY state",
-        (profile,),
+        " AND id>?2 GROUP BY state",
+        (profile, after),
     ).fetchall()
     states = {state: count for state, count, _ in rows}
     again = sum(again for state, _, again in rows if state == "objected")

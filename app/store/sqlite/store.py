@@ -84,9 +84,9 @@ class SqliteStore:
         with self._writing() as writer:
             writer.heard(boots)
 
-    def inbox(self, profile: str | None = None) -> InboxCounts:
+    def inbox(self, profile: str | None = None, after: int = 0) -> InboxCounts:
         with self._readers.one() as reader:
-            return inbox.counts(reader.connection, profile)
+            return inbox.counts(reader.connection, profile, after)
 
     def changes(self, query: ChangeQuery) -> ChangePage:
         with self._readers.one() as reader:

@@ -54,6 +54,8 @@ class InboxSuite:
         }
         assert one(store, "field", "query.v").what == "string version"
         assert store.inbox() == InboxCounts(open=8, last=8)
+        assert store.inbox("grafana") == InboxCounts(last=8) == store.inbox(after=8)
+        assert store.inbox("cribl", after=6) == InboxCounts(open=2, last=8)
         newer = exchange(5, product_version="4.17.0", query=[("v", "4.17.0"), ("gpu", "1")])
         store.write(incoming(newer))
         assert [(c.kind, c.name, c.version) for c in every(store, after=8)][::-1] in (

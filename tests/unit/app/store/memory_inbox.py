@@ -54,10 +54,10 @@ class MemoryInbox(ABC):
                     objected[thing] = objected.get(thing, 0) + count
         return tuple(Objected(thing.kind, thing.profile, n) for thing, n in objected.items())
 
-    def inbox(self, profile: str | None = None) -> InboxCounts:
+    def inbox(self, profile: str | None = None, after: int = 0) -> InboxCounts:
         with self._open() as held:
             every = held.changes.values()
-            rows = [row for row in every if profile in (None, row.profile)]
+            rows = [row for row in every if profile in (None, row.profile) and row.id > after]
             states = Counter(row.state for row in rows)
             again = sum(row.state == "objected" and row.again > 0 for row in rows)
             return InboxCounts(**states, again=again, last=len(every))
