@@ -130,12 +130,12 @@ def _decide(
 ) -> None:
     from msgspec.structs import replace
 
-    from app.client.inbox import Deciding, inbox
+    from app.client.inbox import GivenReview, inbox
     from app.escape import plain
     from app.report.inbox import place, subject
     from app.settings import load
 
-    given = Deciding(state, note, name)
+    given = GivenReview(state, note, name)
     try:
         with inbox(load(), server) as asked:
             for id in ids:

@@ -19,7 +19,7 @@ from app.store.changes import ChangePage, ChangeQuery, InboxItem, NewReview, os_
 from app.store.sqlite.store import SqliteStore
 
 
-class Deciding(msgspec.Struct):
+class GivenReview(msgspec.Struct):
     """A decision as the command line takes it. Without a `name` it is the token's user, or the one
     that runs the app."""
 
@@ -28,7 +28,7 @@ class Deciding(msgspec.Struct):
     name: str = ""
 
 
-class _DecidingOnAll(Deciding):
+class _GivenOnAll(GivenReview):
     until: int = 0
     kind: str | None = None
     profile: str | None = None
@@ -48,9 +48,9 @@ class Inbox(Protocol):
 
     def item(self, id: int) -> InboxItem | None: ...
 
-    def decide(self, id: int, given: Deciding) -> InboxItem | None: ...
+    def decide(self, id: int, given: GivenReview) -> InboxItem | None: ...
 
-    def decide_all(self, query: ChangeQuery, given: Deciding) -> int:
+    def decide_all(self, query: ChangeQuery, given: GivenReview) -> int:
         """Decides on the open ones of the query up to its `until`."""
         ...
 
@@ -95,12 +95,12 @@ class _OfApp:
         found = self._source.found(f"{PATH_CHANGES}/{id}")
         return decoded(found, InboxItem) if found else None
 
-    def decide(self, id: int, given: Deciding) -> InboxItem | None:
+    def decide(self, id: int, given: GivenReview) -> InboxItem | None:
         found = self._source.found(f"{PATH_CHANGES}/{id}", given)
         return decoded(found, InboxItem) if found else None
 
-    def decide_all(self, query: ChangeQuery, given: Deciding) -> int:
-        body = _DecidingOnAll(
+    def decide_all(self, query: ChangeQuery, given: GivenReview) -> int:
+        body = _GivenOnAll(
             **asdict(given), until=query.until or 0, kind=query.kind, profile=query.profile,
             version=query.version, text=query.text,
         )  # fmt: skip
@@ -120,14 +120,14 @@ class _OfStore:
     def item(self, id: int) -> InboxItem | None:
         return self._store.change(id)
 
-    def decide(self, id: int, given: Deciding) -> InboxItem | None:
+    def decide(self, id: int, given: GivenReview) -> InboxItem | None:
         with closing(SqliteStore(self._path)) as store:
             return store.decide(id, _review(given))
 
-    def decide_all(self, query: ChangeQuery, given: Deciding) -> int:
+    def decide_all(self, query: ChangeQuery, given: GivenReview) -> int:
         with closing(SqliteStore(self._path)) as store:
             return store.decide_all(query, _review(given))
 
 
-def _review(given: Deciding) -> NewReview:
+def _review(given: GivenReview) -> NewReview:
     return NewReview.by(given.name or os_user(), given.state, given.note)

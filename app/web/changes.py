@@ -150,7 +150,7 @@ def _given(query: ChangeQuery) -> dict[str, str]:
 
 
 def _naming(runtime: Runtime, can: bool) -> dict[str, Any]:
-    """What forms need: on a laptop a decision asks for a name."""
+    """Names for the templates. On a laptop a decision asks for a name."""
     named = not runtime.settings.cluster
     return {
         "can": can, "named": named, "user": os_user() if named else "", "verbs": _VERBS,

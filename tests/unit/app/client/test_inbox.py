@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.client.inbox import Deciding, inbox, items
+from app.client.inbox import GivenReview, inbox, items
 from app.settings import Settings, load
 from app.store.changes import ChangeQuery, os_user
 from tests.records import exchange, incoming
@@ -30,11 +30,11 @@ def test_reading_and_deciding(where: tuple[Settings, str]) -> None:
         assert ids == list(range(1203, 0, -1))
         assert len(list(items(asked, ChangeQuery(kind="field"), 1100))) == 1100
         assert list(items(asked, ChangeQuery(), 0)) == []
-        taken = asked.decide(7, Deciding("watched", "a note"))
+        taken = asked.decide(7, GivenReview("watched", "a note"))
         assert (taken.state, taken.note, taken.who) == ("watched", "a note", os_user())
         assert asked.item(7) == taken
-        assert asked.item(9999) is None and asked.decide(9999, Deciding("open")) is None
+        assert asked.item(9999) is None and asked.decide(9999, GivenReview("open")) is None
         query = ChangeQuery(kind="field", until=100)
-        count = asked.decide_all(query, Deciding("accepted", name="ann"))
+        count = asked.decide_all(query, GivenReview("accepted", name="ann"))
         assert count == len(list(items(asked, ChangeQuery(state="accepted"), None))) > 90
         assert all(item.id <= 100 for item in items(asked, ChangeQuery(state="accepted"), None))
