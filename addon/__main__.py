@@ -3,6 +3,9 @@
 import os
 import sys
 
+import addon.mitm.imports  # noqa: F401 - before msgspec
+
+# isort: split
 from addon import options
 from addon.supervisor import CANNOT_START
 from app.contract.settings import SettingError

@@ -31,7 +31,7 @@ from addon.options import Options
 from addon.record.capture import Capture
 from addon.record.ship import Shipper
 from addon.target.dns import Address, Destinations, NotConnected, why
-from addon.target.first_bytes import Verdict, Wait
+from addon.target.first_bytes import Verdict, Wait, named_in
 from addon.tls.ca import Held
 from app.contract.record import REASONS, Endpoint
 from app.otel.metrics import Metrics
@@ -91,7 +91,9 @@ class Connections:
             self.metrics.set("telemock.redirect.proven", 1)
 
     def next_layer(self, data: NextLayer) -> None:
-        self._meet(data.context, len(data.data_client()))
+        met = self._meet(data.context, len(data.data_client()))
+        if not met.host and named_the_proxy(data.context.client):
+            met.host = named_in(data.data_client(), self.names)
         chosen = choose(data.context, data.data_client(), self, self.dns)
         if isinstance(chosen, Wait):
             raise exceptions.AddonHalt  # mitmproxy's own addon would decide on less

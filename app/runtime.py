@@ -22,6 +22,7 @@ from app.contract.masking import bounds as masking
 from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.presence import Presence
+from app.contract.reviews import STATES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.ingest.admission import ENDED, Arriving
@@ -40,8 +41,11 @@ from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.report import ledger
 from app.report.coverage import Gap, distrusted, profile_refused
+from app.report.heard import CurrentRows
+from app.report.inbox import sentence
 from app.settings import Settings
 from app.store import Heard, Incoming, Store, StoreError, Told
+from app.store.changes import InboxCounts
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
 
@@ -294,19 +298,32 @@ class Runtime:
 
     async def note_presence(self, *, left: bool = False) -> None:
         """Takes to the store which sidecars were heard of, and that this app was there to hear."""
-        here = Presence(form=presence.APP, mode=self.settings.mode or "", began_ns=self._began_ns)
-        own = Heard(self.boot, "", "", time.time_ns(), left, here)
+        heard = self.sidecars.untold()
         told = Told(self.writer.account(ended=left), "", "")
         with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
-            await asyncio.to_thread(self.store.heard, [*self.sidecars.take(), own])
+            await asyncio.to_thread(self.store.heard, [*heard, self._here(left=left)])
+            self.sidecars.told(heard)
             await asyncio.to_thread(self.store.write, [], [told])
-            boots = await asyncio.to_thread(self.store.boots)
-            before, self.account = self.account, ledger.account(boots, time.time_ns())
-            show, now = self.metrics.set, self.account
-            show("telemock.records.waiting", now.underway, ("seen",))
-            show("telemock.records.waiting", now.waiting, ("silent",))
-            for reason in {*LOST, *before.lost, *now.lost}:
-                show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
+            await self.count_records()
+
+    def _here(self, *, left: bool = False) -> Heard:
+        here = Presence(form=presence.APP, mode=self.settings.mode or "", began_ns=self._began_ns)
+        return Heard(self.boot, "", "", time.time_ns(), left, here)
+
+    def rows(self) -> CurrentRows:
+        """The store's rows, for reports: asking writes nothing."""
+        heard = [*self.sidecars.untold(), self._here()]
+        return CurrentRows(self.store, heard, self.writer.account(ended=False))
+
+    async def count_records(self) -> None:
+        """Updates `account` and its gauges. Raises StoreError."""
+        boots = await asyncio.to_thread(self.rows().boots)
+        before, self.account = self.account, ledger.account(boots, time.time_ns())
+        show, now = self.metrics.set, self.account
+        show("telemock.records.waiting", now.underway, ("seen",))
+        show("telemock.records.waiting", now.waiting, ("silent",))
+        for reason in {*LOST, *before.lost, *now.lost}:
+            show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
 
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""
@@ -338,14 +355,18 @@ class Runtime:
     async def health(self) -> dict[str, Any]:
         """The part of /health on what can fail by itself."""
         store: dict[str, Any]
+        items = InboxCounts()
         try:
             async with asyncio.timeout(_READY_S):
                 stats = await asyncio.to_thread(self.store.stats)
+                items = await asyncio.to_thread(self.store.inbox)
             store = {"ok": not self.writer.problem, "records": stats.records, "bytes": stats.bytes}
             if self.writer.problem:
                 store["error"] = self.writer.problem
             self.metrics.set("telemock.store.records", stats.records)
             self.metrics.set("telemock.store.size", stats.bytes)
+            for state in STATES:
+                self.metrics.set("telemock.inbox.items", getattr(items, state), (state,))
         except (StoreError, TimeoutError) as e:
             store = {"ok": False, "error": str(e) or f"no answer in {_READY_S:g} s"}
         lines = await asyncio.to_thread(self.files.problem)
@@ -353,6 +374,7 @@ class Runtime:
             "degraded": [s for s in (store.get("error", "").partition("\n")[0], lines) if s],
             "store": store,
             "queue": self.writer.waiting,
+            "inbox": {"open": items.open, "again": items.again, "says": sentence(items)},
             "records": {**self.account._asdict(), "lost": sum(self.account.lost.values())},
             "log_lines_lost": self.files.failed,
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},

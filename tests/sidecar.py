@@ -33,7 +33,7 @@ sys.exit(run(options.load(os.environ), load(Path(os.environ["BUNDLE"]).read_byte
 
 
 class Sidecar:
-    """`python -O -m addon`, as in its image, with this bundle in place of the built-in one."""
+    """`python -OO -m addon`, as in its image, with this bundle in place of the built-in one."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Sidecar:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("TELEMOCK_", "MITM_"))}
         with self._out.open("wb") as out, self.log.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-O", "-c", RUNNER],
+                [sys.executable, "-OO", "-c", RUNNER],
                 cwd=ROOT,
                 stdout=out,
                 stderr=err,

@@ -5,12 +5,12 @@ Connections that the kernel relays (`addon.arrive.splice`) are not counted.
 """
 
 import asyncio
-import ctypes
 import gc
 import resource
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from addon.bounds import Bounds
 from addon.exchange.conversation import Stage
@@ -201,8 +201,12 @@ def _give_back() -> None:
     """Collects cycles, which Python does by their number alone, and returns memory that glibc keeps
     between used blocks: both count against the container's limit."""
     gc.collect()
-    if _trim is not None:
-        _trim(0)
+    if (trim := _malloc_trim()) is not None:
+        trim(0)
 
 
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # none in musl
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    import ctypes  # not before it is used: it is a fiftieth of a start
+
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # none in musl

@@ -3,11 +3,12 @@
 Its package of addons imports all of them (web frameworks, LDAP, ...); five are used. Its layers
 import QUIC, which no listener here speaks. Its commands and option files, unused here, import
 parsers. And requests, with which OpenTelemetry's exporter sends, guesses encodings by tables of
-4 MiB.
+4 MiB. msgspec needs typing_extensions for older Pythons only; it is a tenth of a start.
 
-Imported by `addon.proxy` before anything of `mitmproxy.addons`.
+Imported by `addon.__main__` and `addon.proxy` before anything of msgspec and `mitmproxy.addons`.
 """
 
+import importlib
 import importlib.util
 import sys
 import types
@@ -24,7 +25,9 @@ _ABSENT = (
     "mitmproxy.command_lexer",
 )
 _REFUSED = "charset_normalizer"  # importers have a fall-back
-_LATER = ("pyparsing", "ruamel.yaml")  # imported at first use
+# Imported at first use.
+_LATER = ("pyparsing", "ruamel.yaml", "mitmproxy.utils.emoji", "msgspec.inspect")
+_UNTYPED = "typing_extensions"  # OpenTelemetry needs it, where it is in use
 
 
 class Absent(types.ModuleType):
@@ -71,6 +74,16 @@ def install() -> None:
     sys.modules[_ADDONS] = package
     sys.meta_path.insert(0, _Finder())
     sys.modules[_REFUSED] = None  # type: ignore[assignment]
+    _without(_UNTYPED, "msgspec")
+
+
+def _without(refused: str, name: str) -> None:
+    """Imports `name` as if `refused` were not installed."""
+    if refused in sys.modules or name in sys.modules:
+        return
+    sys.modules[refused] = None  # type: ignore[assignment]
+    importlib.import_module(name)
+    del sys.modules[refused]
 
 
 install()

@@ -52,8 +52,12 @@ def choose(
     return server
 
 
-def _explicit(context: Context, data: bytes, told: LayerEvents) -> layer.Layer:
+def _explicit(context: Context, data: bytes, told: LayerEvents) -> layer.Layer | Wait:
+    """Waits for the request line, so that a client that leaves within the head is known to have
+    named a host."""
     stack = tunnel.LayerStack()
+    if data and starts_like_http(data) is Wait.WAIT:
+        return Wait.WAIT
     if starts_like_tls_record(data):
         stack /= ClientTLSLayer(context)
     stack /= Http(context, HTTPMode.regular, told)

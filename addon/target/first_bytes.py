@@ -101,6 +101,11 @@ def names_another(data: bytes, names: Callable[[str], bool]) -> str:
     return ""
 
 
+def named_in(data: bytes, names: Callable[[str], bool]) -> str:
+    """The profile's host that a request to a proxy names, of which this is the beginning."""
+    return next(filter(names, _hosts(data)), "")
+
+
 def _plain(data: bytes, destination: str, names: Callable[[str], bool]) -> Verdict | Wait:
     http = starts_like_http(data)
     if http is Wait.WAIT:

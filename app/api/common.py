@@ -4,7 +4,6 @@
 JSON, which no client takes for a page.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from app.auth import Caller, Policy
 from app.contract.instant import instant
 from app.contract.names import HEADER_LEAVING, HEADER_PRESENCE, HEADER_SIDECAR
 from app.runtime import Runtime
-from app.store import QueryError, StoreError
+from app.store import QueryError, StoreError, questions
 
 GET = Depends(Policy("get"))
 # Of people who may read the captures of some namespaces only, the caller's bound comes with them.
@@ -80,9 +79,9 @@ def heard(request: Request, runtime: Runtime, sidecar: Caller) -> None:
 
 
 async def ask[T](question: Callable[[], T]) -> T:
-    """Asks the store, in a thread."""
+    """Asks the store."""
     try:
-        return await asyncio.to_thread(question)
+        return await questions.ask(question)
     except QueryError as e:
         raise refusal(422, str(e)) from None
     except StoreError as e:

@@ -25,9 +25,11 @@ from app.auth import Pod
 from app.contract.record import Action, Kind, decode
 from app.report import build as reports
 from app.report.build import CoveragePart, Report, Rows
+from app.report.compare import Comparison
 from app.report.coverage import Gap
 from app.report.outgoing import outgoing
 from app.report.papers import papers_of
+from app.report.sides import Reading
 from app.runtime import Runtime
 from app.store import CaptureQuery, FieldRow, Page, QueryError, Scope, filter
 
@@ -183,7 +185,6 @@ async def report(
     caller: Lister,
     scope: InScope,
 ) -> Response:
-    await runtime.note_presence()
     built = await ask(lambda: built_for(runtime, caller.namespaces, scope))
     return as_json(msgspec.json.encode(built))
 
@@ -200,6 +201,7 @@ def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
         dropped=runtime.writer.dropped if namespaces is None else {},
         papers=papers_of(runtime.profiles.written),
         gaps=gaps,
+        inbox=runtime.store.inbox(scope.profile) if namespaces is None else None,
     )
 
 
@@ -213,7 +215,6 @@ async def coverage(
     caller: Lister,
     scope: InScope,
 ) -> Response:
-    await runtime.note_presence()
 
     def cover() -> CoveragePart:
         rows, gaps = _rows_of(runtime, caller.namespaces, scope)
@@ -226,9 +227,10 @@ def _rows_of(
     runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
 ) -> tuple[Rows, Sequence[Gap]]:
     """The rows of these namespaces, and what is known to be missing of them."""
+    rows = runtime.rows()
     if namespaces is None:
-        return runtime.store, runtime.gaps()
-    bound = NamespaceRows(runtime.store, namespaces, scope, runtime.decoders)
+        return rows, runtime.gaps()
+    bound = NamespaceRows(rows, namespaces, scope, runtime.decoders)
     return bound, bound.gaps
 
 
@@ -246,13 +248,46 @@ async def fields(
     return as_json(msgspec.json.encode({"items": found}))
 
 
+@routes.get(
+    "/diff",
+    summary="The difference of two versions, images or times of a product",
+    responses={
+        200: json_content("What the other side added, left out and changed.", None, "Comparison")
+    },
+)
+async def diff(
+    runtime: Run,
+    caller: Lister,
+    one: Annotated[
+        str,
+        Query(
+            description="A version, `image:IMAGE`, or `time:SINCE..UNTIL`; by default the version "
+            "before the last.",
+            examples=["4.16.1", "time:14d..7d"],
+            max_length=1024,
+        ),
+    ] = "",
+    other: Annotated[
+        str,
+        Query(description="Likewise; by default the last version.", max_length=1024),
+    ] = "",
+    profile: ProfileId = None,
+) -> Response:
+    def compared() -> Comparison:
+        rows = fields_for(runtime, caller.namespaces, Scope())
+        reading = Reading(runtime.store, rows, runtime.decoders, caller.namespaces)
+        return reading.compared(profile or "", one, other)
+
+    return as_json(msgspec.json.encode(await ask(compared)))
+
+
 def fields_for(
     runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
 ) -> list[FieldRow]:
     """The inventory, as `built_for`."""
     if namespaces is None:
         return runtime.store.fields(scope)
-    return NamespaceRows(runtime.store, namespaces, scope, runtime.decoders).fields(scope)
+    return NamespaceRows(runtime.rows(), namespaces, scope, runtime.decoders).fields(scope)
 
 
 def _trials(runtime: Runtime, query: CaptureQuery) -> list[bytes]:

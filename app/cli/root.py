@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from app.cli import captures, rules
+from app.cli import captures, changes, profiles, rules
 from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.inject import inject
@@ -32,6 +32,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
+cli.add_typer(profiles.commands, name="profiles", help="The profiles that come with telemock.")
+cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
 cli.command()(ca)
@@ -251,6 +253,38 @@ def fields(
         for row in rows
     ]
     typer.echo(text_table(head, table), nl=False)
+
+
+@cli.command()
+def diff(
+    one: Annotated[
+        str,
+        typer.Argument(
+            help="A version, image:IMAGE, or time:SINCE..UNTIL; by default the one before the last."
+        ),
+    ] = "",
+    other: Annotated[str, typer.Argument(help="By default the last version.")] = "",
+    profile: ProfileId = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="For a ticket.")] = False,
+    as_json: AsJson = False,
+    server: Server = "",
+) -> None:
+    """What a version, image or time sends that another did not.
+
+    Hosts, endpoints and fields: added, gone, changed in type, shape or presence; volume and pace.
+
+    Example: telemock diff 4.16.1 4.17.0 --profile cribl --markdown
+    """
+    from app.cli.progress import waiting
+    from app.client.source import connect
+    from app.escape import as_json as json_of
+    from app.report.compare import markdown, text
+    from app.settings import load
+
+    with connect(load(), server) as source, waiting("comparing"):
+        found = source.diff(profile, one, other)
+    shown = markdown(found) if as_markdown else text(found)
+    typer.echo(json_of(found) if as_json else shown, nl=as_json)
 
 
 @cli.command()

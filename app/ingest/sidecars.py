@@ -7,7 +7,7 @@ was heard to the store, once a minute.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from app.auth import Pod
@@ -35,7 +35,7 @@ class Sidecars:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._heard: dict[str, float] = {}  # name -> time; the one silent for longest first
-        self._notes: dict[str, Heard] = {}  # the same names, since the last `take`
+        self._notes: dict[str, Heard] = {}  # name/boot -> what the store was not told yet
 
     def heard(self, pod: Pod | None, name: str, *, leaving: bool, said: str = "") -> None:
         """Notes a sidecar's request. `name` is its boot, "" for other callers; it is its key only
@@ -60,10 +60,14 @@ class Sidecars:
         if len(self._heard) > MOST:
             del self._heard[next(iter(self._heard))]
 
-    def take(self) -> list[Heard]:
-        """Returns who was heard of since the last call, for the store."""
-        notes, self._notes = self._notes, {}
-        return list(notes.values())
+    def untold(self) -> list[Heard]:
+        """Returns who was heard of and is not in the store. Any thread may ask."""
+        return list(self._notes.values())
+
+    def told(self, heard: Iterable[Heard]) -> None:
+        """These are in the store now."""
+        ids = {id(one) for one in heard}
+        self._notes = {key: one for key, one in self._notes.items() if id(one) not in ids}
 
     def again_s(self) -> int:
         """Seconds after which a sidecar should ask for profiles again; it stays within 5 to 60."""

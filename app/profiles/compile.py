@@ -6,7 +6,7 @@ Called by `watch` for the app, by the CLI, and by `app.generate` for the sidecar
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -16,10 +16,11 @@ from app.contract.decoding.tree import THEN
 from app.profiles import schema, template
 from app.profiles.last_good import Good, GoodProfile
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown
-from app.profiles.read import ProfileSource, document, find, looked, read_bytes
+from app.profiles.read import ProfileSource, document, find, looked, parsed, read_bytes
 from app.profiles.unreachable import taken_before
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
+_NOWHERE = Path("(a draft)")
 ANSWERS_CAP = 8 << 20  # bytes of one profile's answer files, a file named twice counts twice
 
 
@@ -94,16 +95,27 @@ def _loaded(found: Sequence[ProfileSource], last_good: Good) -> Loaded:
 def _profile(
     source: ProfileSource, files: list[Path]
 ) -> tuple[contract.Profile, schema.ProfileFile]:
-    written = document(source)
+    return _compiled(source, document(source), files)
+
+
+def compiled_draft(data: bytes, label: str) -> contract.Profile:
+    """Compiles a profile that is in no file: no file beside it is read. Raises ProfileError."""
+    source = ProfileSource(_NOWHERE, label)
+    return _compiled(source, parsed(source, data), [])[0]
+
+
+def _compiled(
+    source: ProfileSource, written: Any, files: list[Path]
+) -> tuple[contract.Profile, schema.ProfileFile]:
     if not isinstance(written, dict):
         message = "holds no profile" if written is None else f"holds {shown(written)}, no profile"
         hint = "a profile is a mapping that begins with `id: …`"
         raise ProfileError([ProfileProblem(source.label, "", shown(written), message, hint)])
     try:
-        parsed = schema.ProfileFile.model_validate(written)
+        valid = schema.ProfileFile.model_validate(written)
     except ValidationError as e:
         raise ProfileError(from_pydantic(source.label, written, e, _keys())) from None
-    return _Compiler(source, files).profile(parsed), parsed
+    return _Compiler(source, files).profile(valid), valid
 
 
 def _keys() -> set[str]:
@@ -254,6 +266,10 @@ class _Compiler:
         )
 
     def _file(self, where: str, name: str) -> bytes:
+        if self._source.path is _NOWHERE:
+            hint = "write the answer as `body`, or check the file by `telemock rules check`"
+            self._wrong(where, name, f"{name!r} is a file, and a draft has none beside it", hint)
+            return b""
         folder = self._source.path.parent.resolve()
         try:
             path = (folder / name).resolve()

@@ -11,7 +11,8 @@ import yaml
 
 from app.profiles.problems import ProfileError, ProfileProblem, shown
 
-BUILT_IN = Path(__file__).parent
+BUILT_IN = Path(__file__).parent / "vendors"
+DEFAULT = ("cribl",)  # the profiles in use where nobody names any
 FILE_CAP = 1 << 20  # bytes of one profile, and of one answer file
 _ENDINGS = (".yaml", ".yml")
 _DEPTH = 50
@@ -96,7 +97,10 @@ def read_bytes(path: Path, label: str) -> bytes:
 
 def document(source: ProfileSource) -> Any:
     """Parses the file's one YAML document to mappings, lists and scalars. Raises ProfileError."""
-    data = read_bytes(source.path, source.label)
+    return parsed(source, read_bytes(source.path, source.label))
+
+
+def parsed(source: ProfileSource, data: bytes) -> Any:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as e:

@@ -6,6 +6,7 @@ Called by `app.report.build`. It reads what the store kept at write time, and ne
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -115,7 +116,8 @@ def _account(boots: Iterable[BootRow], watch: WatchedUntil) -> Outstanding:
     underway = waiting = 0
     for boot in boots:
         rest, gone = outstanding(boot)
-        lost.update(gone)
+        if gone:
+            lost.update(gone)
         if is_underway(boot, watch):
             underway += rest
         else:
@@ -132,11 +134,16 @@ def _of_boots(who: _Who, boots: Sequence[BootRow], watch: WatchedUntil) -> Witne
         numbered=sum(boot.numbered for boot in boots),
         stored=sum(boot.count for boot in boots),
         quic_refused=sum(boot.said.quic_refused for boot in boots),
-        blind=list(dict.fromkeys(id for form in sorted(forms) for id in FORMS.get(form, ()))),
+        blind=list(_blind(frozenset(forms))),
         away=_away(boots, watch.until) if who != ("", "") else [],
     )
     one.underway, one.waiting, one.lost = _account(boots, watch)
     return one
+
+
+@cache  # of few forms
+def _blind(forms: frozenset[str]) -> Sequence[str]:
+    return list(dict.fromkeys(id for form in sorted(forms) for id in FORMS.get(form, ())))
 
 
 def outstanding(boot: BootRow) -> tuple[int, dict[str, int]]:

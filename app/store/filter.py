@@ -27,7 +27,7 @@ LONGEST = 2_000  # characters of a filter
 TERMS = 40
 VALUES = 40  # of all terms
 # Names of what is in a record and not in the store's facets: found by reading records.
-FROM_RECORDS = ("field", "outcome")
+FROM_RECORDS = ("field", "image", "outcome")
 _OPENED = ("gzip", "zstd", "base64-in-json")
 
 
@@ -56,6 +56,7 @@ NAMES: Mapping[str, Name] = {
     "field": Name("field of the request, by its path or last name", "field:lic"),
     "namespace": Name("namespace of the sender", "namespace:logs"),
     "pod": Name("pod of the sender", "pod:cribl-worker-*"),
+    "image": Name("image of the sender's application", "image:*/cribl:4.16*"),
     "rule": Name("rule that took it", "rule:telemetry"),
     "route": Name("endpoint: the rule's path as a template", "route:/telemetry/*"),
     "kind": Name("kind of record", "kind:tls_rejected", get_args(Kind)),
@@ -223,10 +224,16 @@ def _found(term: Term, record: CaptureRecord) -> bool:
         paths = {field.path for field in seen.fields} if seen else set()
         return any(_is_field(path, value) for value in term.values for path in paths)
     if term.name == "outcome":
-        of = outcome(record.kind, record.action, record.answered_by, record.reason)
-        return bool(of) and any(value in (of, word_of(of)) for value in term.values)
-    values = facet(record)._asdict()
-    return fits(term, values)
+        return ended(term, record.kind, record.action, record.answered_by, record.reason)
+    if term.name == "image":
+        return any(pattern(v).fullmatch(record.workload.image) for v in term.values)
+    return fits(term, facet(record)._asdict())
+
+
+def ended(term: Term, kind: str, action: str, answered_by: str, reason: str) -> bool:
+    """True if a term of outcomes names this one, whatever the term's sign."""
+    of = outcome(kind, action, answered_by, reason)
+    return bool(of) and any(value in (of, word_of(of)) for value in term.values)
 
 
 def fits(term: Term, values: Mapping[str, str | int]) -> bool:

@@ -3,7 +3,6 @@
 Everything comes masked from the store; what is masked, cut or withheld says so and why.
 """
 
-import math
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,28 +12,18 @@ from urllib.parse import quote
 import msgspec
 
 from app.contract.actions import ACTIONS, OUTLINED
-from app.contract.masking.fields import MASK, TOKEN
 from app.contract.outcomes import OUTCOMES, outcome, word_of
-from app.contract.record import REASONS, Body, CaptureRecord, Pair, decode, note, origin
+from app.contract.record import REASONS, Body, CaptureRecord, decode, note, origin
 from app.contract.rules import RuleSet
 from app.escape import json_text
 from app.report.decoded import decoded
 from app.report.outgoing import outgoing
-from app.store.inventory import classify
+from app.web.beside import Compared
+from app.web.content import MOST, FieldLine, hidden, values
+from app.web.profiles import anchor, words
 
-_FIELDS = 500  # values of a body that are listed
-_DEEPEST = 32
-_VALUE = 8_000  # characters of a value that are shown
 _BODY = 64_000  # characters of a body that are shown
 _RAW = 256_000
-
-
-class FieldLine(NamedTuple):
-    place: str
-    name: str
-    value: str
-    type: str
-    hidden: str  # why the value does not stand there, "" if it does
 
 
 class BodyPart(NamedTuple):
@@ -46,9 +35,17 @@ class BodyPart(NamedTuple):
 
 
 class HeaderPart(NamedTuple):
+    """`pairs`: name, value, and why the value is not as it was sent."""
+
     title: str
-    pairs: list[Pair]
+    pairs: list[tuple[str, str, str]]
     left_out: int
+
+
+class WhyLine(NamedTuple):
+    name: str
+    value: str
+    url: str = ""
 
 
 class Detail(NamedTuple):
@@ -56,7 +53,7 @@ class Detail(NamedTuple):
     word: str
     says: str
     title: str
-    why: list[tuple[str, str]]
+    why: list[WhyLine]
     facts: list[tuple[str, str]]
     fields: list[FieldLine]
     more_fields: bool
@@ -65,6 +62,7 @@ class Detail(NamedTuple):
     curl: str
     raw: str
     trace_url: str
+    compared: Compared | None = None
 
 
 class _Added(msgspec.Struct):
@@ -76,7 +74,7 @@ def detail(line: bytes, rules: RuleSet, trace_url: str) -> Detail:
     record = decode(line)
     added = msgspec.json.decode(decoded(outgoing(line, trace_url)), type=_Added)
     id = outcome(record.kind, record.action, record.answered_by, record.reason)
-    fields = list(_fields(record, added.decoded))
+    fields = values(record)
     raw = json_text(msgspec.json.format(line, indent=2))
     return Detail(
         record=record,
@@ -85,8 +83,8 @@ def detail(line: bytes, rules: RuleSet, trace_url: str) -> Detail:
         title=_title(record),
         why=list(_why(record, rules)),
         facts=[(name, value) for name, value in _facts(record) if value],
-        fields=fields[:_FIELDS],
-        more_fields=len(fields) > _FIELDS,
+        fields=fields[:MOST],
+        more_fields=len(fields) > MOST,
         bodies=list(_bodies(record, added.decoded)),
         headers=list(_headers(record)),
         curl=curl(record),
@@ -103,25 +101,30 @@ def _title(record: CaptureRecord) -> str:
     return f"{record.kind} {record.host}"
 
 
-def _why(record: CaptureRecord, rules: RuleSet) -> Iterator[tuple[str, str]]:
+def _why(record: CaptureRecord, rules: RuleSet) -> Iterator[WhyLine]:
     if record.rule:
         known = rules.rule(record.profile, record.rule)
         gone = "" if known else " (not among the rules in use now)"
-        yield "Rule", f"{record.profile} / {record.rule}{gone}"
+        url = f"/profiles#{anchor(record.profile, record.rule)}" if known else ""
+        yield WhyLine("Rule", f"{record.profile} / {record.rule}{gone}", url)
+        if known:
+            yield WhyLine("It takes", words(known[1].match))
     elif record.profile:
-        yield "Rule", f"none of {record.profile} took it"
+        known_profile = any(profile.id == record.profile for profile in rules.profiles)
+        url = f"/profiles#{anchor(record.profile)}" if known_profile else ""
+        yield WhyLine("Rule", f"none of {record.profile} took it", url)
     elif record.kind != "log":
-        yield "Rule", "no profile names this host"
+        yield WhyLine("Rule", "no profile names this host")
     if record.action:
-        yield "Action", f"{record.action}: {ACTIONS[record.action].help}"
+        yield WhyLine("Action", f"{record.action}: {ACTIONS[record.action].help}")
     if record.mode:
-        yield "Mode", f"{record.mode}, in place of the rule's action"
+        yield WhyLine("Mode", f"{record.mode}, in place of the rule's action")
     if record.judged_by:
-        yield "Judged by", f"{record.judged_by}, in another reading than it came in"
+        yield WhyLine("Judged by", f"{record.judged_by}, in another reading than it came in")
     if record.reason:
-        yield "Reason", f"{REASONS.get(record.reason, record.reason)} ({record.reason})"
+        yield WhyLine("Reason", f"{REASONS.get(record.reason, record.reason)} ({record.reason})")
     if record.detail:
-        yield "Detail", record.detail
+        yield WhyLine("Detail", record.detail)
 
 
 def _facts(record: CaptureRecord) -> Iterator[tuple[str, str]]:
@@ -148,22 +151,6 @@ def _facts(record: CaptureRecord) -> Iterator[tuple[str, str]]:
     yield "Id", record.id
 
 
-def _fields(record: CaptureRecord, bodies: dict[str, Any]) -> Iterator[FieldLine]:
-    if record.request:
-        for name, value in record.request.query:
-            yield _line("query", name, value, classify(value)[0])
-    for part in ("request", "message"):
-        body = _body_of(record, part)
-        content = bodies.get(part, _json(body))
-        if isinstance(content, dict | list):
-            yield from _leaves("body", content, 0)
-
-
-def _body_of(record: CaptureRecord, part: str) -> Body | None:
-    holder = record.request if part == "request" else record.message
-    return holder.body if holder else None
-
-
 def _json(body: Body | None) -> Any:
     if body is None or body.text is None or body.text.lstrip()[:1] not in ("{", "["):
         return None
@@ -171,49 +158,6 @@ def _json(body: Body | None) -> Any:
         return msgspec.json.decode(body.text)
     except (msgspec.DecodeError, RecursionError):
         return None
-
-
-def _leaves(path: str, node: Any, depth: int) -> Iterator[FieldLine]:
-    """The values of a document, each with its path; the first ones, as many as are shown."""
-    stack: list[tuple[str, Any, int]] = [(path, node, depth)]
-    left = _FIELDS + 1
-    while stack and left:
-        path, node, depth = stack.pop()
-        if isinstance(node, dict) and node and depth < _DEEPEST:
-            stack.extend((f"{path}.{n}", v, depth + 1) for n, v in reversed(node.items()))
-        elif isinstance(node, list) and node and depth < _DEEPEST:
-            stack.extend((f"{path}[{n}]", v, depth + 1) for n, v in reversed([*enumerate(node)]))
-        else:
-            left -= 1
-            yield _line("body", path.partition(".")[2] or path, *_value(node))
-
-
-def _value(node: Any) -> tuple[str, str]:
-    match node:
-        case None:
-            return "null", "null"
-        case bool():
-            return str(node).lower(), "boolean"
-        case int():
-            return str(node), "integer"
-        case float():
-            return str(node) if math.isfinite(node) else "not a number", "number"
-        case dict() | list():
-            return "…" if node else "{}" if isinstance(node, dict) else "[]", type(node).__name__
-    return str(node), "string" if node else "empty"
-
-
-def _line(place: str, name: str, value: str, type: str) -> FieldLine:
-    hidden = ""
-    if value == MASK:
-        hidden = "masked before it was written: the profile or a detector calls it sensitive"
-    elif TOKEN.fullmatch(value):
-        hidden = "replaced by a token: equal values have equal tokens"
-    return FieldLine(place, name, _cut(value, _VALUE), type, hidden)
-
-
-def _cut(text: str, cap: int) -> str:
-    return text if len(text) <= cap else text[:cap] + "…"
 
 
 def _bodies(record: CaptureRecord, opened: dict[str, Any]) -> Iterator[BodyPart]:
@@ -234,10 +178,10 @@ def _bodies(record: CaptureRecord, opened: dict[str, Any]) -> Iterator[BodyPart]
 
 
 def _headers(record: CaptureRecord) -> Iterator[HeaderPart]:
-    if record.request:
-        yield HeaderPart("Request headers", record.request.headers, record.request.left_out)
-    if record.response:
-        yield HeaderPart("Answer's headers", record.response.headers, record.response.left_out)
+    for title, part in (("Request headers", record.request), ("Answer's headers", record.response)):
+        if part:
+            pairs = [(name, value, hidden(value)) for name, value in part.headers]
+            yield HeaderPart(title, pairs, part.left_out)
 
 
 _SENT_BY_CURL = frozenset(("host", "content-length", "connection", "transfer-encoding"))

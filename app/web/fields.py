@@ -15,13 +15,13 @@ from fastapi import APIRouter, Request, Response
 from app.api.common import Run
 from app.api.read import fields_for
 from app.contract.instant import iso
+from app.report.compare import share
 from app.report.kept import masked
 from app.report.papers import Paper, papers_of
 from app.report.rows import cell
 from app.store import OTHER, FieldRow, Scope
 from app.store.versions import version_number
 from app.web.page import HEADERS, Lists, Visitor, ask, render, turned
-from app.web.show import share
 
 _ROWS = 100
 _STRIP = 12  # versions of a field's history

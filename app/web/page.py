@@ -4,7 +4,6 @@ Captured text is hostile: templates escape everything, `one` makes what does not
 the Content-Security-Policy lets no script and no style run that is not a file of ours.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Annotated, Any, NamedTuple
@@ -17,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from app.auth import Denied, Policy, Verb
 from app.contract.canonical import hosts_in
 from app.runtime import Runtime
-from app.store import QueryError, StoreError
+from app.store import QueryError, StoreError, questions
 from app.version import VERSION
 from app.web import show
 from app.web.assets import ASSETS
@@ -43,6 +42,7 @@ VIEWS: Mapping[str, str] = {
     "/captures": "Captures",
     "/fields": "Fields",
     "/versions": "Versions",
+    "/changes": "Changes",
     "/workloads": "Workloads",
     "/profiles": "Profiles",
     "/report": "Report",
@@ -103,6 +103,11 @@ def render(
         path=request.url.path, visitor=visitor, **given
     )
     return HTMLResponse(content, status, HEADERS)
+
+
+def part(template: str, **given: Any) -> str:
+    """HTML that a script of ours puts into a view."""
+    return _templates.get_template(template).render(**given)
 
 
 def go(url: str) -> RedirectResponse:
@@ -192,9 +197,9 @@ Gets = Annotated[Visitor, Depends(_gets)]
 
 
 async def ask[T](question: Callable[[], T]) -> T:
-    """Asks the store, in a thread. Raises PageError."""
+    """Asks the store. Raises PageError."""
     try:
-        return await asyncio.to_thread(question)
+        return await questions.ask(question)
     except QueryError as e:
         raise PageError(422, str(e)) from None
     except StoreError as e:

@@ -10,12 +10,15 @@ from app.api.read import built_for
 from app.contract.matching import Match
 from app.contract.rules import Rule
 from app.profiles import explain, seen_from_url
+from app.profiles.draft import LONGEST, CheckedDraft
+from app.profiles.draft import checked as draft_checked
 from app.profiles.explain import Explanation
 from app.report.build import Report
 from app.report.papers import Paper, papers_of
 from app.runtime import Runtime
 from app.store import Scope
-from app.web.page import Lists, ask, render
+from app.web.entrance import Form
+from app.web.page import Lists, PageError, Visitor, ask, render
 
 _LONGEST = 8_000  # characters of a URL
 
@@ -63,6 +66,11 @@ def entries(runtime: Runtime, report: Report) -> list[ProfileEntry]:
     ]  # fmt: skip
 
 
+def anchor(profile: str, rule: str = "") -> str:
+    """The id of a profile's or rule's line in the view."""
+    return f"rule-{profile}-{rule}" if rule else f"profile-{profile}"
+
+
 def words(match: Match) -> str:
     """A rule's match as one line."""
     parts = [" or ".join(match.methods)] if match.methods else []
@@ -77,6 +85,28 @@ def words(match: Match) -> str:
 async def profiles(
     request: Request, visitor: Lists, runtime: Run, url: str = "", method: str = "GET"
 ) -> Response:
+    return await _shown(request, visitor, runtime, url, method)
+
+
+@routes.post("/profiles/check")
+async def check(request: Request, visitor: Lists, runtime: Run, form: Form) -> Response:
+    """Checks a draft. It stands in the answer alone: no address, log or file has it."""
+    if form.get("form_token") != visitor.form_token:
+        raise PageError(403, "This form is of another session.\n\nhint: load the page again")
+    draft = form.get("draft", "").replace("\r\n", "\n")
+    found = await draft_checked(draft)
+    return await _shown(request, visitor, runtime, draft=draft, checked=found)
+
+
+async def _shown(
+    request: Request,
+    visitor: Visitor,
+    runtime: Runtime,
+    url: str = "",
+    method: str = "GET",
+    draft: str = "",
+    checked: CheckedDraft | None = None,
+) -> Response:
     report = await ask(lambda: built_for(runtime, visitor.namespaces, Scope()))
     found: Explanation | None = None
     said = ""
@@ -87,7 +117,8 @@ async def profiles(
         except ValueError as e:
             said = str(e)
     return render(
-        request, "profiles.html", visitor, 422 if said else 200,
+        request, "profiles.html", visitor, 422 if said or (checked and checked.problems) else 200,
+        draft=draft, longest=LONGEST, checked=checked, words=words,
         profiles=entries(runtime, report), found=found, said=said, url=url, method=method,
-        mode=runtime.settings.mode, refused=runtime.profiles.error,
+        anchor=anchor, mode=runtime.settings.mode, refused=runtime.profiles.error,
     )  # fmt: skip

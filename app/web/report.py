@@ -9,6 +9,9 @@ from app.store import Scope
 from app.version import VERSION
 from app.web.page import HEADERS, Lists, ask, render
 from app.web.period import PERIODS, period
+from app.web.show import href
+
+_ROWS, _MOST = 100, 10_000  # of a table: at first, and where all are asked for
 
 routes = APIRouter(include_in_schema=False)
 
@@ -16,18 +19,20 @@ routes = APIRouter(include_in_schema=False)
 @routes.get("/report")
 async def report(
     request: Request, visitor: Lists, runtime: Run, since: str = "", until: str = "",
-    profile: str = "",
+    profile: str = "", rows: str = "",
 ) -> Response:  # fmt: skip
     asked = period(since, until, default="30d")
     scope = Scope(
         since_ns=asked.scope.since_ns, until_ns=asked.scope.until_ns, profile=profile or None
     )
-    await runtime.note_presence()
     found = await ask(lambda: built_for(runtime, visitor.namespaces, scope))
+    given = {"since": asked.since, "until": asked.until, "profile": profile}
     return render(
         request, "report.html", visitor, report=found, sections=show.sections(found),
         period=asked, periods=PERIODS, profile=profile, namespaces=visitor.namespaces,
         profiles=[(p.id, p.title) for p in runtime.rules.profiles],
+        most=_MOST if rows == "all" else _ROWS,
+        more="" if rows == "all" else href("/report", **given, rows="all"),
     )  # fmt: skip
 
 
@@ -39,7 +44,6 @@ async def report_markdown(
     scope = Scope(
         since_ns=asked.scope.since_ns, until_ns=asked.scope.until_ns, profile=profile or None
     )
-    await runtime.note_presence()
     found = await ask(lambda: built_for(runtime, visitor.namespaces, scope))
     head = f"# Telemetry report\n\nMade {found.generated_at} by telemock {VERSION}.\n\n"
     return Response(

@@ -49,21 +49,16 @@ def moment(value: int | str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(exact, exact[:19].replace("T", " "))
 
 
+def stamp(time_ns: int) -> str:
+    """A time in UTC as a date field takes it."""
+    return iso(time_ns)[:16]
+
+
 def coded(value: str) -> Markup:
     """A sentence of ours, with what stands in backticks as code."""
     parts = plain(value, 600).split("`")
     code = Markup("<code>{}</code>")
     return Markup("").join(code.format(p) if n % 2 else p for n, p in enumerate(parts))
-
-
-def share(part: float, whole: float) -> str:
-    """A percentage that says 0 % only of nothing and 100 % only of all."""
-    if not whole or not part:
-        return "0 %"
-    found = 100 * part / whole
-    if part < whole:
-        return "under 1 %" if found < 1 else f"{min(99, found):.0f} %"
-    return "100 %"
 
 
 def lines(value: str) -> str:
@@ -76,6 +71,6 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 FILTERS: Mapping[str, Any] = {
-    "one": plain, "lines": lines, "number": number, "size": size, "moment": moment, "coded": coded,
-    "plural": plural, "pair": lambda value: (value, value),
+    "one": plain, "lines": lines, "number": number, "size": size, "moment": moment, "stamp": stamp,
+    "coded": coded, "plural": plural, "pair": lambda value: (value, value),
 }  # fmt: skip

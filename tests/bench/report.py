@@ -65,7 +65,7 @@ def _about(found: Mapping[str, Any]) -> str:
         f"kernel {machine['kernel']}; load average {before:.2f} before, {after:.2f} after (the "
         f"bench itself included); load by {found['generator']}. Versions: "
         f"{', '.join(f'{k} {v}' for k, v in versions.items())}{left}. telemock runs as in its "
-        "image (`PYTHONOPTIMIZE=1`) with capture, masking, the line on stdout, spool and metrics "
+        "image (`PYTHONOPTIMIZE=2`) with capture, masking, the line on stdout, spool and metrics "
         "on, and delivers to the app; mitmdump answers in a script, lazily, and keeps nothing. "
         "Requests are Cribl's, with 47 parameters."
     )

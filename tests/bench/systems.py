@@ -55,7 +55,7 @@ def of_all(port: int) -> str:
 def telemock(
     name: str, port: int, health: int, **environ: str
 ) -> Callable[[Lab, int | None], Started]:
-    """As in its image and pod: -O, with records going to the app. `port` 0: no redirect."""
+    """As in its image and pod: -OO, with records going to the app. `port` 0: no redirect."""
 
     def start(lab: Lab, processor: int | None) -> Started:
         where = own_folder(lab, name)
@@ -68,7 +68,7 @@ def telemock(
             as_sidecar=True,
             environ={
                 "MALLOC_ARENA_MAX": "1",
-                "PYTHONOPTIMIZE": "1",
+                "PYTHONOPTIMIZE": "2",
                 "TELEMOCK_APP_URL": f"http://{APP}:{names.PORT_APP}",
                 "TELEMOCK_TOKEN_FILE": str(lab.folder / "app" / names.FILE_TOKEN),
                 "TELEMOCK_DATA": str(where / "data"),

@@ -70,7 +70,7 @@ class Sender:
         folder.mkdir()
         with self.out.open("wb") as out, self.noted.open("wb") as noted:
             self.process = subprocess.Popen(
-                [sys.executable, "-O", "-c", SENDER, str(folder.parent / "spool"), url, token,
+                [sys.executable, "-OO", "-c", SENDER, str(folder.parent / "spool"), url, token,
                  str(most)],
                 stdout=out, stderr=noted, cwd=ROOT,
             )  # fmt: skip

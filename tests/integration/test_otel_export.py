@@ -211,7 +211,7 @@ print(json.dumps({
 }))
 """.replace("COUNT", str(300_000))
     done = subprocess.run(
-        [sys.executable, "-O", "-c", script],
+        [sys.executable, "-OO", "-c", script],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=100,
         env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": url, **environ},
     )  # fmt: skip

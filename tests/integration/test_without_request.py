@@ -7,6 +7,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -144,6 +145,36 @@ def test_half_a_head_is_recorded(lab: Lab, entrance: Entrance) -> None:
     client.close()
     record = one(lab, before)
     assert record.reason in {"no_request", "closed_after_handshake"} and record.host == HOST
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (b"CONNECT cdn.cribl.io:443 HTTP/1.1\r\nHo",),
+        (b"GET http://cdn.cribl.io/telem",),
+        (b"GET http://cdn", b".cribl.io/telemetry/index.html HTTP/1.1\r\n"),
+        (b"\r\nPOST http://elsewhere.test/ HTTP/1.1\r\nHost: a\r\nHost: cdn.cribl.io\r\n",),
+    ],
+    ids=["connect", "line", "in two", "second host"],
+)  # fmt: skip
+def test_half_a_head_to_the_proxy_is_recorded(lab: Lab, parts: tuple[bytes, ...]) -> None:
+    before = lab.recorded()
+    client = proxied(lab)
+    for part in parts:
+        client.sendall(part)
+        time.sleep(0.1)
+    client.close()
+    record = one(lab, before)
+    assert (record.reason, record.host) == ("no_request", HOST)
+
+
+def test_half_a_head_for_another_host_leaves_no_record(lab: Lab) -> None:
+    before = lab.recorded()
+    for head in (b"CONNECT elsewhere.test:443 HTTP/1.1\r\nHo", b"GET http://cdn.cribl.i"):
+        with proxied(lab) as client:
+            client.sendall(head)
+    assert ask(lab, direct, "/telemetry/index.html", 1, False)
+    assert one(lab, before).request is not None
 
 
 @pytest.mark.parametrize("through", ["direct", "tunnel"])

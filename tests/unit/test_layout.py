@@ -131,7 +131,7 @@ def test_contract_imports_only_what_the_sidecar_has(source: Path) -> None:
 
 
 def test_product_code_runs_without_assertions() -> None:
-    """The sidecar's image runs with -O, which removes them."""
+    """The sidecar's image runs with -OO, which removes them."""
     found = [
         f"{relative(p)}:{node.lineno}"
         for p in SOURCES

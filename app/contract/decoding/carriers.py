@@ -85,18 +85,3 @@ CARRIERS: dict[str, Carrier] = {
     "jsonp": _jsonp,
     "protobuf": message,
 }
-_NAMED = (
-    ("multipart/", "multipart"),
-    ("sentry-envelope", "envelope"),
-    ("xml", "xml"),
-    ("text/csv", "csv"),
-    ("tab-separated-values", "csv"),
-    ("javascript", "jsonp"),
-    ("protobuf", "protobuf"),
-    ("application/grpc", "protobuf"),
-)
-
-
-def named_by(content_type: str) -> str:
-    """The carrier that a content type (in lower case) names, "" for none."""
-    return next((name for part, name in _NAMED if part in content_type), "")

@@ -6,8 +6,9 @@ from typing import Any
 
 from app.contract.decoding import protobuf
 from app.contract.decoding.bounds import DEPTH, TooMuch
+from app.contract.decoding.formats import BINARY
 from app.contract.decoding.looks import looks
-from app.contract.decoding.opening import BINARY, Opener, gathered
+from app.contract.decoding.opening import Opener, gathered
 from app.contract.decoding.tree import Opaque
 
 # name, and what is in it: another message, or how its bytes are read.

@@ -2,14 +2,14 @@
 in each other. Used by `read` and by the carriers, one Opener a message.
 """
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from app.contract.decoding import base64, compressed, compression, form, percent
+from app.contract.decoding import compressed, compression, form
 from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hit
 from app.contract.decoding.charset import decoded
+from app.contract.decoding.formats import BINARY, may_be_documents, may_be_packed, may_hold, step
 from app.contract.decoding.lenient import documents
 from app.contract.decoding.looks import ENOUGH, looks
 from app.contract.decoding.tree import TOO_MUCH, Opaque, Opened, Several
@@ -17,30 +17,7 @@ from app.contract.record import BODY_CAP
 
 Inside = tuple[tuple[str, ...], Any]  # the decodings of a text, and the value that they find
 
-BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
-# How documents begin in any encoding of Unicode, with what may stand before them.
-_BEGINS = re.compile(
-    rb"[\t\n\v\f\r\x1c-\x20,{\[\"\-0-9NI]|true|false|null|\0|\xef\xbb\xbf|\xfe\xff|\xff\xfe"
-    rb"|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2[\x80\x81]|\xe3\x80\x80"
-)
-_HEX = re.compile(r"\s*[0-9a-fA-F]+\s*")
-_PADDING = b"= \t\r\n"
 _TEXT = 16  # bytes of text in base64 that cannot be chance
-
-
-_DOCUMENT = re.compile('[\ufeff \t\r\n]*+([{"[])')
-# Base64, with a blank for a plus now and then; a form; what a `data:` address has.
-_MAY = re.compile(r"[A-Za-z0-9+/_\s-]{6,}+=*\s*\Z|[^\s&=]++=[^\s]*&|\s*+data:", re.ASCII)
-# The first characters of base64 tell most words and names from it: these stand for bytes that are
-# neither text nor the beginning of a document, nor compressed.
-_HEAD = re.compile(r"(?! )[A-Za-z0-9+/_ -]{8}")
-_NEVER = frozenset("BEFGghijklmnopqrstuv+-")  # first characters of such
-_SENSE = re.compile(
-    rb"\x1f\x8b|\x28\xb5\x2f\xfd|\x78[\x01\x5e\x9c\xda]|"
-    + _BEGINS.pattern
-    + rb"|(?:[\t-\r\x20-\x7f]|[\xc2-\xf4][\x80-\xbf]++)*+(?:[\xc2-\xf4][\x80-\xbf]*)?\Z"
-)
-_TRIED = re.compile(compressed.IN_BASE64)
 _NODES = frozenset((dict, list, Several))
 _SHORT = 128  # characters of a text that is remembered
 
@@ -116,29 +93,22 @@ class Opener:
     def inside(self, written: str, depth: int = DEPTH, left: int = CHAIN) -> Inside | None:
         if left == 0 or depth <= 0:
             return None
-        if not _may_hold(written):
+        found = step(written, self.left)
+        if found is None:
             return None
-        if begun := _DOCUMENT.match(written):
-            found = documents(written, self.left)
-            if isinstance(found, dict | list) and begun[1] != '"':
-                return ("json",), self.within(found, depth - 1)
-            if isinstance(found, str):
-                return _behind("json", self.inside(found, depth - 1, left - 1))
-        if len(written) < base64.SHORTEST:
-            return None
-        data = written.encode("utf-8", "surrogatepass")
-        digits = data.rstrip(_PADDING) if b"===" in data else data  # more than there ever is
-        if (raw := base64.undo(digits, BODY_CAP)) is not None:
-            name = "hex" if _HEX.fullmatch(written) else "base64"
-            tries = name == "base64" and _TRIED.match(written) is not None
-            return _behind(name, self.of_bytes(raw, depth, left - 1, tries=tries))
-        if "&" in written and form.is_form(written):
+        name, value = found
+        if name == "json":
+            return ("json",), self.within(value, depth - 1)
+        if name == "text":
+            return _behind("json", self.inside(value, depth - 1, left - 1))
+        if name == "form":
+            data = written.encode("utf-8", "surrogatepass")
             return ("form",), self.within(self.fields(data), depth - 1)
-        if "%" in written and (raw := percent.undo(data, BODY_CAP)) is not None:
-            inner = self.of_bytes(raw, depth, left - 1)
-            if inner is not None and inner[0]:
-                return _behind("percent", inner)
-        return None
+        tries = name != "base64" or may_be_packed(written)
+        inner = self.of_bytes(value, depth, left - 1, tries=tries)
+        if name == "percent" and inner is not None and not inner[0]:
+            return None
+        return _behind(name, inner)
 
     def of_bytes(
         self,
@@ -159,7 +129,7 @@ class Opener:
                 return _behind(name, self.of_bytes(undone, depth, left - 1, packed=True))
             if name != "deflate":
                 return (), Opaque(len(data), wrong)
-        if _BEGINS.match(data) and (b"{" in data or b"[" in data or data.isascii()):
+        if may_be_documents(data):
             found = documents(data, self.left)
             if isinstance(found, dict | list):
                 return ("json",), self.within(found, depth - 1)
@@ -189,26 +159,7 @@ class Opener:
 @lru_cache(maxsize=4_096)
 def _holds_nothing(written: str) -> bool:
     """Remembered: a product sends most texts again and again."""
-    return not _may_hold(written) or Opener().text(written) is written
-
-
-def _may_hold(written: str) -> bool:
-    """False for most texts that hold nothing."""
-    if _DOCUMENT.match(written) or "%" in written:
-        return True
-    if len(written) < base64.SHORTEST or not _MAY.match(written):
-        return False
-    return len(written) >= ENOUGH or not _is_chance(written)
-
-
-def _is_chance(written: str) -> bool:
-    """True of a text that is no form, and base64 by chance, if at all."""
-    head = _HEAD.match(written)
-    if head is None or "=" in written[:-2] or _HEX.fullmatch(written):
-        return False
-    if _TRIED.match(written):
-        return False  # it may be compressed
-    return written[0] in _NEVER or not _SENSE.match(base64.head(head[0]))
+    return not may_hold(written) or Opener().text(written) is written
 
 
 def gathered(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,24 +10,21 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract import body as bodies
-from app.contract.decoding import compressed, form
+from app.contract.decoding import compressed, formats
 from app.contract.decoding.bounds import CHAIN, TooMuch
-from app.contract.decoding.carriers import CARRIERS, is_plain_multipart, named_by
+from app.contract.decoding.carriers import CARRIERS, is_plain_multipart
 from app.contract.decoding.charset import decoded
+from app.contract.decoding.formats import BINARY
 from app.contract.decoding.lenient import NOT_JSON, documents
 from app.contract.decoding.looks import looks
 from app.contract.decoding.messages import is_named
-from app.contract.decoding.opening import BINARY, Opener
+from app.contract.decoding.opening import Opener
 from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opaque, Opened, Several
 from app.contract.record import Body
 
 ENCODINGS = ("gzip", "zstd", "deflate", *compressed.TRIED, "base64", "hex", "percent")
-_FORMATS = ("json", "ndjson", "form")
 _CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
 _CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
-# Not text, or text that may hold fields in an unknown form: JSON needs one of these characters, and
-# an encoded form has none of them bare.
-_ODD_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd{\[]")
 
 
 class Content(NamedTuple):
@@ -87,12 +84,11 @@ def looks_cut(data: bytes, content_type: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _said(content_type: str) -> tuple[list[str], bool, list[str], str]:
-    """The charsets, True if they are known, the formats and the carrier that a type names."""
+def _charsets(content_type: str) -> tuple[list[str], bool]:
+    """The charsets that a type names, and True if no server takes another one."""
     said = content_type.lower()
     charsets = _CHARSET.findall(said)
-    sure = all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
-    return charsets, sure, [*bodies.kinds(content_type)], named_by(said)
+    return charsets, all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
 
 
 class _Reader:
@@ -133,44 +129,43 @@ class _Reader:
         """The decodings, the value, and whether it is sure."""
         if not data.strip():
             return (), None, True
-        charsets, sure, kinds, carrier = _said(content_type)
-        if decoders:
-            kinds = [d for d in _FORMATS if d in decoders] or kinds
-            carrier = next((d for d in decoders if d in CARRIERS), "") or carrier
-        if carrier and (found := self._carried(data, carrier, content_type)) is not None:
-            return found
-        found = documents(data, self._opening.left)  # under any content type
-        if found is not NOT_JSON and (isinstance(found, dict | list) or kinds != ["form"]):
-            if isinstance(found, Several) and (of := self._carried(data, "envelope", "")):
-                return of
-            several = isinstance(found, Several) or "ndjson" in kinds
-            return ("ndjson" if several else "json",), self._opening.within(found), sure
-        plain = data.decode("utf-8", "replace")
-        odd = _ODD_TEXT.search(plain) is not None
-        claims = kinds in (["json"], ["ndjson"])
-        written = decoded(data, *charsets[:1])
-        if lines := self._lines(data):
-            return ("ndjson",), lines, False
-        fields: Any = None
-        if "=" in plain and not claims:
-            fields = self._fields(data, charsets, form_said="form" in kinds)
-        if isinstance(fields, dict | Several) and (not odd or "form" in kinds):
-            return ("form",), fields, sure and not odd
-        for name in ("multipart", "envelope", "xml", "jsonp", "protobuf"):
-            if name in ("protobuf", "envelope") and not BINARY.search(data):
-                continue
-            if (found := self._carried(data, name, content_type)) is not None:
-                return found[0], found[1], found[2] and sure and not odd and not kinds
+        charsets, known = _charsets(content_type)
+        kinds = formats.said(content_type, decoders)
+
+        def sure() -> bool:
+            return known and not formats.is_odd(data)
+
+        for name, said in formats.attempts(data, content_type, decoders):
+            if name in CARRIERS:
+                if (found := self._carried(data, name, content_type)) is not None:
+                    return found if said else (*found[:2], found[2] and sure() and not kinds)
+            elif name in ("json", "object"):
+                value = documents(data, self._opening.left)  # under any content type
+                if value is NOT_JSON or (name == "object" and not isinstance(value, dict | list)):
+                    continue
+                if isinstance(value, Several) and (of := self._carried(data, "envelope", "")):
+                    return of
+                several = isinstance(value, Several) or "ndjson" in kinds
+                return ("ndjson" if several else "json",), self._opening.within(value), known
+            elif name == "lines":
+                if lines := self._lines(data):
+                    return ("ndjson",), lines, False
+            elif name == "forms":
+                many = Several(self._form(line, charsets) for line in data.split(b"\n") if line)
+                return ("form",), many, sure()
+            else:
+                return ("form",), self._fields(data, charsets), sure()
         if BINARY.search(data) and not charsets:
             return (), Opaque(len(data), looks(data, content_type)), False
-        inside = self._opening.inside(written)
-        if inside is not None:
-            return *inside, sure and not odd and not kinds
-        if claims:
+        written = decoded(data, *charsets[:1])
+        if (inside := self._opening.inside(written)) is not None:
+            return *inside, sure() and not kinds
+        if formats.claims_json(kinds):
             return (), Opaque(len(data), f"{kinds[0]}, damaged"), False
-        if fields is not None:
-            return (), fields, sure and not odd
-        return (), written, sure and not odd and not kinds
+        if b"=" in data:
+            fields = Opened(written, ("form",), self._fields(data, charsets), unsure=True)
+            return (), fields, sure()
+        return (), written, sure() and not kinds
 
     def _carried(
         self, data: bytes, name: str, content_type: str
@@ -184,7 +179,7 @@ class _Reader:
         elif name == "protobuf":
             sure = is_named(value) and "protobuf" in content_type.lower()
         else:
-            sure = name in ("xml", "csv") and not _ODD_TEXT.search(data.decode("utf-8", "replace"))
+            sure = name in ("xml", "csv") and not formats.is_odd(data)
         if name == "envelope":
             lines = documents(data, self._opening.left)  # as who knows no envelopes reads it
             if sure := lines is not NOT_JSON:
@@ -204,21 +199,13 @@ class _Reader:
                 found.append(Opaque(len(line), "json, damaged") if one is NOT_JSON else one)
         return self._opening.within(found) if good > len(found) / 2 else None
 
-    def _fields(self, data: bytes, charsets: Sequence[str], *, form_said: bool) -> Any:
+    def _fields(self, data: bytes, charsets: Sequence[str]) -> Any:
         """The fields of a form, in every reading: `;` is a separator, too, to some servers."""
-        lines = data.decode("latin-1").split("\n")
-        if not form_said and len(lines) > 1 and all(map(form.is_form, filter(None, lines))):
-            return Several(self._form(line, charsets) for line in data.split(b"\n") if line)
-        fields = self._also(data, self._form(data, charsets), charsets)
-        if form_said or form.is_form(lines[0].strip()):
-            return fields
-        return Opened(decoded(data, *charsets[:1]), ("form",), fields, unsure=True)
-
-    def _form(self, data: bytes, charsets: Sequence[str]) -> Any:
-        return self._opening.within(self._opening.fields(data, *charsets[:1]))
-
-    def _also(self, data: bytes, fields: dict[str, Any], charsets: Sequence[str]) -> Any:
+        fields = self._form(data, charsets)
         if b";" not in data:
             return fields
         others = self._form(data.replace(b";", b"&"), charsets)
         return Several((fields, Opened("", ("form",), others, unsure=True)))
+
+    def _form(self, data: bytes, charsets: Sequence[str]) -> Any:
+        return self._opening.within(self._opening.fields(data, *charsets[:1]))

@@ -60,7 +60,7 @@ def note(connection: sqlite3.Connection, heard: Sequence[Heard]) -> None:
 
 def account_of(boot: str, numbered: int, lost: str, ended: int) -> Account:
     """Builds an account from its columns."""
-    reasons = _decoder.decode(lost)
+    reasons = {} if lost == "{}" else _decoder.decode(lost)
     return Account(boot=boot, numbered=numbered, lost=reasons, ended=bool(ended))
 
 

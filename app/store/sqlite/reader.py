@@ -5,6 +5,7 @@ and `+` make SQLite scan a roll-up by its time, not by the index for dropping.
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
@@ -30,16 +31,19 @@ from app.store import (
     TrafficRow,
     VersionRow,
 )
+from app.store.cursors import cursor
 from app.store.facts import HOUR, missing
 from app.store.filter import FROM_RECORDS, matcher
 from app.store.sqlite.accounts import account_of
 from app.store.sqlite.repeated_lines import keep, whole
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC, Rollup
-from app.store.sqlite.search import cursor, i64, search
+from app.store.sqlite.search import i64, search
 
 _PAGE = 16 << 20  # bytes of records after which a page ends, whatever its limit
 _FORMS = 512  # forms cached, some 2 KB each
-_READ = 2_000  # captures read for a page of a filter that only their content can answer
+# Time for a page that no index can fill: of the first, and of those behind a cursor.
+_FIRST_S, _ON_S = 0.08, 2.0
+_STRETCH = 500  # captures read whatever the time
 _DIMENSIONS = {"profile": "endpoint.profile"}  # columns that two tables have
 
 
@@ -53,39 +57,45 @@ class Reader:
 
     def captures(self, query: CaptureQuery) -> Page:
         within = tuple(term for term in query.terms if term.name in FROM_RECORDS)
+        until = time.monotonic() + (_FIRST_S if query.cursor is None else _ON_S)
         self.connection.execute("BEGIN")  # one snapshot for all steps
         try:
             if not within:
-                return self._page(query)
-            return self._read(query, matcher(within))
+                return self._page(query, until)
+            return self._read(query, matcher(within), until)
         finally:
             self.connection.execute("ROLLBACK")
 
-    def _read(self, query: CaptureQuery, fits: Callable[[bytes], bool]) -> Page:
-        """Reads page after page until one is full, or _READ captures were read."""
+    def _read(self, query: CaptureQuery, fits: Callable[[bytes], bool], until: float) -> Page:
+        """Reads page after page until one is full, or the time is over, but _STRETCH at least."""
         items: list[bytes] = []
-        limit, left, after = query.limit, _READ, query.cursor
+        places: list[str] = []
+        size, after, read = query.limit, query.cursor, 0
         while True:
-            size = min(limit, left)
-            page = self._page(msgspec.structs.replace(query, cursor=after, limit=size))
-            for n, line in enumerate(page.items):
-                if fits(line):
-                    items.append(line)
-                    if len(items) == limit and n + 1 < len(page.items):
-                        # The places of a page's items are not told: ask for these alone again.
-                        part = msgspec.structs.replace(query, cursor=after, limit=n + 1)
-                        last = self._page(part).last
-                        return Page(items, last, last)
-            left -= len(page.items)
+            page = self._page(msgspec.structs.replace(query, cursor=after, limit=size), until)
+            for n, (line, place) in enumerate(zip(page.items, page.places, strict=True), 1):
+                if not fits(line):
+                    continue
+                items.append(line)
+                places.append(place)
+                if len(items) == query.limit and n < len(page.items):
+                    last = f"{query.order}.{place}"
+                    return Page(items, last, last, places)
             after = page.last
-            if page.next is None or len(items) == limit or left <= 0:
-                return Page(items, page.next, page.last)
+            read += len(page.items)
+            # Fewer than were asked for: the search itself ran out of time.
+            enough = read >= _STRETCH or len(page.items) < size
+            over = enough and time.monotonic() > until
+            if page.next is None or len(items) == query.limit or over:
+                return Page(items, page.next, page.last, places)
+            size = min(2 * size, max(query.limit, _STRETCH))
 
-    def _page(self, query: CaptureQuery) -> Page:
-        found = search(self.connection, query)
-        more = len(found) > query.limit
+    def _page(self, query: CaptureQuery, until: float) -> Page:
+        found, reached = search(self.connection, query, until)
+        more = len(found) > query.limit or reached is not None
         found = found[: query.limit]
-        last = cursor(query.order, *found[-1]) if found else query.cursor
+        behind = reached or (found[-1] if found else None)
+        last = query.cursor if behind is None else cursor(query.order, *behind)
         records, size = [], 0
         for n, (_, id) in enumerate(found):
             records.append(self._record(id))
@@ -93,7 +103,8 @@ class Reader:
             if size > _PAGE and n + 1 < len(found):
                 last, more = cursor(query.order, *found[n]), True
                 break
-        return Page(records, last if more else None, last)
+        places = [f"{time_ns}.{id}" for time_ns, id in found[: len(records)]]
+        return Page(records, last if more else None, last, places)
 
     def capture(self, id: str) -> bytes | None:
         boot, _, seq = id.rpartition("-")
@@ -348,7 +359,8 @@ def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list
 
 def _boot(
     boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
-    numbered: int, lost: str, ended: int, heard: int, left: int, *said: Any,
+    numbered: int, lost: str, ended: int, heard: int, left: int, form: str, mode: str, began: int,
+    quic_refused: int,
 ) -> BootRow:  # fmt: skip
     account = account_of(boot, numbered, lost, ended)
     gone, why = missing(account, max_seq, count)
@@ -356,7 +368,7 @@ def _boot(
         boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
         numbered=account.numbered, missing=gone, lost=why, ended=account.ended, first_ns=first,
         last_ns=last, heard_ns=heard, left=bool(left),
-        said=Presence(**dict(zip(Presence.__struct_fields__, said, strict=True))),
+        said=Presence(form=form, mode=mode, began_ns=began, quic_refused=quic_refused),
     )  # fmt: skip
 
 

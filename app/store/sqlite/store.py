@@ -32,15 +32,17 @@ from app.store import (
     TrafficRow,
     VersionRow,
     Written,
+    questions,
 )
+from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview
+from app.store.cursors import cursor
+from app.store.sqlite import inbox
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
 from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
-from app.store.sqlite.search import cursor
 from app.store.sqlite.writer import Writer
 
 _READERS = 4  # connections that read at a time; more callers wait
-_QUESTION_S = 30.0  # time limit of one query: a search may have to scan everything
 _STEP = 500  # captures dropped in one transaction
 
 
@@ -81,6 +83,26 @@ class SqliteStore:
     def heard(self, boots: Sequence[Heard]) -> None:
         with self._writing() as writer:
             writer.heard(boots)
+
+    def inbox(self, profile: str | None = None, after: int = 0) -> InboxCounts:
+        with self._readers.one() as reader:
+            return inbox.counts(reader.connection, profile, after)
+
+    def changes(self, query: ChangeQuery) -> ChangePage:
+        with self._readers.one() as reader:
+            return inbox.changes(reader.connection, query)
+
+    def change(self, id: int) -> InboxItem | None:
+        with self._readers.one() as reader:
+            return inbox.change(reader.connection, id)
+
+    def decide(self, id: int, verdict: NewReview, revision: int | None = None) -> InboxItem | None:
+        with self._writing() as writer:
+            return writer.decide(id, verdict, revision)
+
+    def decide_all(self, query: ChangeQuery, verdict: NewReview) -> int:
+        with self._writing() as writer:
+            return writer.decide_all(query, verdict)
 
     def captures(self, query: CaptureQuery) -> Page:
         with self._readers.one() as reader:
@@ -219,12 +241,12 @@ def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
     connection.execute("DELETE FROM event_name WHERE id NOT IN (SELECT event_id FROM event)")
     # A boot's numbers deduplicate its records: only boots silent for long are forgotten.
     silent = oldest - (time.time_ns() - oldest)
-    connection.execute(
+    gone = connection.execute(
         "DELETE FROM boot WHERE max(last_ns, heard_ns)<? AND NOT EXISTS"
-        " (SELECT 1 FROM capture WHERE boot_id=boot.id)",
+        " (SELECT 1 FROM capture WHERE boot_id=boot.id) RETURNING id",
         (silent,),
-    )
-    connection.execute("DELETE FROM run WHERE boot_id NOT IN (SELECT id FROM boot)")
+    ).fetchall()
+    connection.executemany("DELETE FROM run WHERE boot_id=?", gone)
 
 
 def _used(connection: sqlite3.Connection) -> int:
@@ -243,6 +265,13 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _too_long() -> QueryError:
+    return QueryError(
+        f"the question took longer than {questions.LONGEST_S:g} s\n\n"
+        "hint: ask for less at once: give since and until, or a host"
+    )
+
+
 class _Readers:
     """A pool of at most _READERS connections, each used by one thread at a time."""
 
@@ -254,7 +283,11 @@ class _Readers:
 
     @contextmanager
     def one(self) -> Iterator[Reader]:
-        with self._room:
+        until = questions.deadline()
+        left = until - time.monotonic()
+        if left <= 0 or not self._room.acquire(timeout=left):
+            raise _too_long()
+        try:
             if self._closed:
                 raise StoreError(f"store {self._path}: closed\n\nhint: open it again")
             with translated(self._path):
@@ -262,19 +295,17 @@ class _Readers:
                     reader = self._idle.get_nowait()
                 except queue.Empty:
                     reader = Reader(open_reader(self._path))
-                deadline = time.monotonic() + _QUESTION_S
-                reader.connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+                reader.connection.set_progress_handler(lambda: time.monotonic() > until, 10_000)
                 try:
                     yield reader
                 except sqlite3.OperationalError as e:
                     if e.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                         raise
-                    raise QueryError(
-                        f"the question took longer than {_QUESTION_S:g} s\n\n"
-                        "hint: ask for less at once: give since and until, or a host"
-                    ) from None
+                    raise _too_long() from None
                 finally:
                     self._idle.put(reader)
+        finally:
+            self._room.release()
 
     def close(self) -> None:
         """Waits for running queries."""

@@ -47,8 +47,11 @@ def test_who_was_heard_of_is_noted_and_the_app_itself(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         asked = {HEADER_SIDECAR: sidecar, HEADER_PRESENCE: said}
         served.client.get("/api/v1/profiles", headers=asked)
-        served.client.get("/api/v1/report")  # is up to date
-        found = {row.boot: row for row in served.runtime.store.boots()}
+        # A report knows it at once, and asking for one writes nothing.
+        modes = served.client.get("/api/v1/report").json()["modes"]
+        assert [(m["form"], m["mode"], m["sidecars"]) for m in modes] == [("hosts", "observe", 1)]
+        assert sidecar not in {row.boot for row in served.runtime.store.boots()}
+        found = {row.boot: row for row in served.runtime.rows().boots()}
         assert (found[sidecar].said.form, found[sidecar].left) == ("hosts", False)
         own = served.runtime.boot
         assert (found[own].said.form, found[own].left) == ("app", False)

@@ -40,6 +40,14 @@ def test_what_is_never_used_is_not_imported() -> None:
     assert shown == "Absent"
 
 
+def test_a_start_without_opentelemetry_needs_no_typing_extensions() -> None:
+    assert ran(
+        "import sys, addon.__main__, addon.proxy, msgspec;"
+        " print('typing_extensions' in sys.modules,"
+        " msgspec.json.decode(b'[1]', type=tuple[int]), msgspec.inspect.type_info(int))"
+    ) == "False (1,) IntType(gt=None, ge=None, lt=None, le=None, multiple_of=None)"  # fmt: skip
+
+
 def test_what_is_left_out_until_it_is_used_works_then() -> None:
     assert ran(
         "import addon.proxy; from mitmproxy import options, optmanager;"

@@ -113,6 +113,16 @@ def test_report_and_fields(served: Served) -> None:
     assert served.client.get("/api/v1/report", params={"since": "garbage"}).status_code == 422
 
 
+def test_diff(served: Served) -> None:
+    newer = Request(method="GET", host="cdn.cribl.io", query=[("v", "4.17.0"), ("fc.new", "1")])
+    post(served, line(1), line(2, product_version="4.17.0", request=newer))
+    found = served.client.get("/api/v1/diff").json()
+    assert (found["profile"], found["one"], found["other"]) == ("cribl", "4.16.1", "4.17.0")
+    assert ["added", "query.fc.new"] in [[d["kind"], d["what"]] for d in found["differences"]]
+    refused = served.client.get("/api/v1/diff", params={"one": "time:x.."})
+    assert refused.status_code == 422 and refused.json()["hint"]
+
+
 def test_coverage_is_the_reports(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         served.bare.get("/telemetry/?v=1")
@@ -173,17 +183,23 @@ def test_who_is_bound_reads_its_namespaces_and_nothing_else(served: Served) -> N
     assert get("/captures", q="namespace:theirs").json().get("items", []) == []
     assert get(f"/captures/{ids[1]}").status_code == 200
     assert get(f"/captures/{ids[2]}").status_code == 404
-    for path in ("/report", "/fields", "/coverage"):
+    for path in ("/report", "/fields", "/coverage", "/changes"):
         answer = get(path)
         assert answer.status_code == 200 and "theirs" not in answer.text
     assert get("/report").json()["count"] == 2
     assert get("/report").json()["dropped"] == {}
+    ever = {"one": "time:..2099-01-01", "other": "time:2020-01-01.."}
+    diff = get("/diff", profile="cribl", **ever)
+    assert diff.json()["notes"][0].endswith("read of 2 captures") and "theirs" not in diff.text
+    assert diff.json()["volumes"] == []
+    assert get("/diff", profile="cribl").status_code == 422  # there is one version
     (one,) = get("/coverage").json()["ledger"]
     assert (one["who"], one["stored"]) == ("mine/a", 3)  # a boot counts whole, here for its first
     # Every other route that people may ask is closed to it.
     schema = served.bare.get("/openapi.json").json() if served.bare else {}
     for path, methods in schema.get("paths", {}).items():
         known = path in ("/api/v1/captures", "/api/v1/captures/{id}", "/api/v1/report",
-                         "/api/v1/fields", "/api/v1/coverage")  # fmt: skip
+                         "/api/v1/fields", "/api/v1/coverage", "/api/v1/diff", "/api/v1/changes",
+                         "/api/v1/changes/{id}")  # fmt: skip
         if path.startswith("/api/v1") and "get" in methods and not known:
             assert get(path.removeprefix("/api/v1"), url="https://a/").status_code == 403, path

@@ -21,8 +21,10 @@ from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
     "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
-    "version", "restart", "open", "rules check", "rules explain", "captures list",
-    "captures show", "captures tail", "captures export",
+    "diff", "version", "restart", "open", "profiles list", "profiles show", "rules check",
+    "rules explain", "captures list", "captures show", "captures tail", "captures export",
+    "changes list", "changes show", "changes accept", "changes watch", "changes object",
+    "changes reopen",
 ]  # fmt: skip
 
 
@@ -115,6 +117,24 @@ def test_fields(telemock: Telemock, store: SqliteStore) -> None:
     assert {"query.os", "query.v"} <= {row["path"] for row in rows}
 
 
+def test_diff(telemock: Telemock, store: SqliteStore) -> None:
+    refused = telemock("diff")
+    assert refused.code == 2 and "no two versions" in refused.err and "hint: " in refused.err
+    for n in ("4.16.1", "4.17.0"):
+        query = [("v", n), (f"\x1b[2J{n}", "1")]
+        store.write(incoming(exchange(query=query, product_version=n)))
+    for sides in ([], ["4.16.1", "4.17.0", "--profile", "cribl"]):
+        done = telemock("diff", *sides)
+        assert done.code == 0
+        assert "cribl: from 4.16.1 to 4.17.0\n  1 added, 1 gone, 0 changed" in done.out
+        assert "\x1b" not in done.out
+    assert telemock("diff", "--markdown").out.startswith("## cribl: from 4.16.1 to 4.17.0\n")
+    found = json.loads(telemock("diff", "4.17.0", "4.16.1", "--json").out)
+    assert [(d["kind"], d["what"]) for d in found["differences"]] == [
+        ("added", "query.\x1b[2J4.16.1"), ("gone", "query.\x1b[2J4.17.0"),
+    ]  # fmt: skip
+
+
 def test_running_app_gives_the_same_answers(telemock: Telemock, app: App, place: Path) -> None:
     httpx.get(f"{app.url}/telemetry/index.html?v=4.16.1&lic=secret", trust_env=False)
     assert json.loads((place / ".telemock" / FILE_SERVER).read_text())["url"] == app.url
@@ -187,11 +207,12 @@ def test_version(telemock: Telemock) -> None:
 
 
 LIGHT = {
-    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.ending", "app.cli.inject",
-    "app.cli.interrupt", "app.cli.open", "app.cli.options", "app.cli.root", "app.cli.rules",
-    "app.cli.status", "app.cli.streams",
+    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.changes", "app.cli.ending",
+    "app.cli.inject", "app.cli.interrupt", "app.cli.open", "app.cli.options", "app.cli.profiles",
+    "app.cli.root", "app.cli.rules", "app.cli.status", "app.cli.streams",
     "app.contract", "app.contract.actions", "app.contract.instant", "app.contract.names",
-    "app.contract.printable", "app.escape", "app.report", "app.report.tables",
+    "app.contract.printable", "app.contract.reviews", "app.escape", "app.report",
+    "app.report.tables",
     "app.version",
 }  # fmt: skip
 SLOW = {"asyncio", "email", "http", "importlib.metadata", "sqlite3"}  # of Python's library

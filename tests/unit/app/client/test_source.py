@@ -66,6 +66,8 @@ def test_app_and_store_answer_the_same(filled: Settings) -> None:
         expected = [list(captures(store, query, 1500)) for query in queries]
         report, fields = store.report(scope), store.fields(scope)
         one = store.capture(f"{BOOT}-7")
+        sides = f"time:{T0}..{T0 + 60 * SECOND}", "4.16.1-20904e45"
+        diff = store.diff("cribl", *sides)
     app = start_app(filled.data, filled.logs, environ={"TELEMOCK_RETENTION_DAYS": "0"})
     try:
         with connect(filled) as source:
@@ -77,6 +79,7 @@ def test_app_and_store_answer_the_same(filled: Settings) -> None:
             live.dropped = report.dropped
             assert live == report
             assert source.fields(scope) == fields
+            assert source.diff(None, *sides) == diff
             assert source.capture(f"{BOOT}-7") == one
             assert source.capture(f"{BOOT}-9999") is None
             assert source.capture("../report") is None

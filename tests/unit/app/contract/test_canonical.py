@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.contract import canonical
 from app.contract.canonical import (
     DECODINGS,
     LONGEST,
@@ -192,3 +193,11 @@ def test_no_authority_keeps_others_waiting(authority: str) -> None:
 def test_a_query_is_read_as_urllib_reads_it(query: str) -> None:
     pairs = parse_qsl(text(query), keep_blank_values=True, errors="surrogateescape")
     assert pairs_of(text(query)) == [(text(n), text(v)) for n, v in pairs]
+
+
+def test_remembered_parameters_are_few_and_short() -> None:
+    long = "x" * canonical._SHORT
+    for i in range(canonical._REMEMBERED + 10):
+        assert pairs_of(f"a={i}&{long}={i}") == [("a", str(i)), (long, str(i))]
+        assert len(canonical._parameters) <= canonical._REMEMBERED
+    assert not [part for part in canonical._parameters if len(part) > canonical._SHORT]

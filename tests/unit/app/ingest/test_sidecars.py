@@ -63,7 +63,7 @@ def test_in_a_large_fleet_each_is_to_ask_less_often() -> None:
     assert known.again_s() == 30
 
 
-def test_what_was_heard_is_taken_once_and_by_boot() -> None:
+def test_what_was_heard_waits_until_the_store_is_told() -> None:
     said = presence.encode(Presence(form="hosts", mode="observe"))
     known = Sidecars()
     known.heard(A, "ab" * 16, leaving=False, said=said)
@@ -71,9 +71,13 @@ def test_what_was_heard_is_taken_once_and_by_boot() -> None:
     known.heard(A, "cd" * 16, leaving=False)
     known.heard(None, "ef" * 16, leaving=False, said="no JSON")
     known.heard(A, "not a boot", leaving=False)
-    found = {(h.boot[:2], h.namespace, h.pod, h.left, h.said.form) for h in known.take()}
+    taken = known.untold()
+    found = {(h.boot[:2], h.namespace, h.pod, h.left, h.said.form) for h in taken}
     assert found == {
         ("ab", "logs", "a", True, "hosts"), ("cd", "logs", "a", False, ""),
         ("ef", "", "", False, ""),
     }  # fmt: skip
-    assert known.take() == []
+    assert known.untold() == taken
+    known.heard(A, "cd" * 16, leaving=True)  # while the store is being told
+    known.told(taken)
+    assert [(h.boot[:2], h.left) for h in known.untold()] == [("cd", True)]

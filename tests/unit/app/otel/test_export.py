@@ -57,7 +57,7 @@ def ran(directory: Path, imports: str, large: tuple[str, ...], **environ: str) -
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     script = SCRIPT.replace("IMPORTS", imports).replace("LARGE", repr(large))
     done = subprocess.run(
-        [sys.executable, "-O", "-c", script],
+        [sys.executable, "-OO", "-c", script],
         cwd=ROOT, env=clean | {"TELEMOCK_DATA": str(directory)} | environ,
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip

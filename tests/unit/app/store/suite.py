@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from app.contract.record import Body, encode
 from app.store import (
@@ -16,7 +17,9 @@ from app.store import (
     Store,
     StoreError,
     Written,
+    filter,
 )
+from app.store.cursors import turned
 from tests.records import (
     BOOT,
     HOUR,
@@ -30,11 +33,12 @@ from tests.records import (
 )
 from tests.threads import in_threads
 from tests.unit.app.store.filters import FilterSuite, ids
+from tests.unit.app.store.inboxes import InboxSuite
 from tests.unit.app.store.rollups import RollupSuite
 from tests.unit.app.store.sequences import SequenceSuite
 
 
-class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, ABC):
+class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, InboxSuite, ABC):
     @abstractmethod
     def open(self, directory: Path) -> Store:
         """The store in the directory, made when there is none."""
@@ -162,6 +166,37 @@ class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, ABC):
             assert times == sorted(times, reverse=True)
         else:
             assert times == sorted(times)
+
+    @pytest.mark.parametrize("q", ["", "pod:leader-1,leader-2", "field:os -pod:leader-3"])
+    def test_from_the_place_of_a_capture_both_ways_go_on(self, store: Store, q: str) -> None:
+        store.write(
+            incoming(
+                *(exchange(n, time_ns=T0 - n // 3, pod=f"leader-{n % 5}") for n in range(1, 25))
+            )
+        )
+        query = filter.read(q, CaptureQuery(limit=30))
+        every = store.captures(query)
+        assert len(every.places) == len(every.items) > 8
+        for n, place in enumerate(every.places, 1):
+            older = store.captures(replace(query, cursor=f"newest.{place}"))
+            assert older.items == every.items[n:]
+            back = turned(f"newest.{place}")
+            newer = store.captures(replace(query, order="oldest", cursor=back))
+            assert newer.items == every.items[:n][::-1]
+            assert newer.places == every.places[:n][::-1]
+
+    @pytest.mark.parametrize("order", ["newest", "oldest", "arrival"])
+    def test_a_reader_of_some_namespaces_gets_those(self, store: Store, order: Any) -> None:
+        spaces = ("logs", "edge", "", "edge-2")
+        store.write(
+            incoming(*(exchange(n, time_ns=T0 + n, namespace=spaces[n % 4]) for n in range(1, 21)))
+        )
+        for q in ("", "method:GET", "field:os", "-namespace:logs", "namespace:*"):
+            query = filter.read(q, CaptureQuery(namespaces=("edge",), order=order))
+            assert sorted(ids(store.captures(query).items)) == [1, 5, 9, 13, 17]
+        both = CaptureQuery(namespaces=("edge", ""), order=order)
+        assert len(store.captures(both).items) == 10
+        assert store.captures(CaptureQuery(namespaces=(), order=order)).items == []
 
     def test_follow_by_arrival(self, store: Store) -> None:
         store.write(incoming(exchange(1)))

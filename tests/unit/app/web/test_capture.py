@@ -5,6 +5,7 @@ import pytest
 
 from app.contract.record import Body, CaptureRecord, Message, Request, encode
 from app.contract.rules import RuleSet
+from app.profiles import load_profiles
 from app.web.capture import curl, detail
 from tests.records import exchange, spliced
 
@@ -13,30 +14,20 @@ def shown(record: CaptureRecord, trace_url: str = ""):
     return detail(encode(record), RuleSet(), trace_url)
 
 
+def why(record: CaptureRecord, rules: RuleSet | None = None) -> dict[str, str]:
+    return {w.name: w.value for w in detail(encode(record), rules or RuleSet(), "").why}
+
+
 def test_why() -> None:
-    found = dict(shown(exchange(1, mode="observe", action="observe", reason="app_error")).why)
+    found = why(exchange(1, mode="observe", action="observe", reason="app_error"))
     assert found == {
         "Rule": "cribl / telemetry (not among the rules in use now)",
         "Action": "observe: forwarded to the real host as it came",
         "Mode": "observe, in place of the rule's action",
         "Reason": "the app answered with an error (app_error)",
     }
-    assert dict(shown(spliced(1)).why)["Rule"] == "no profile names this host"
-    assert dict(shown(spliced(1, profile="p")).why)["Rule"] == "none of p took it"
-
-
-def test_fields_of_query_and_body() -> None:
-    body = Body(text='{"a":{"b":[true,null,1.5,""]},"e":{},"m":"***"}', size=40)
-    found = shown(exchange(1, query=[("n", "12")], body=body))
-    assert [(f.place, f.name, f.value, f.type, bool(f.hidden)) for f in found.fields] == [
-        ("query", "n", "12", "integer", False),
-        ("body", "a.b[0]", "true", "boolean", False),
-        ("body", "a.b[1]", "null", "null", False),
-        ("body", "a.b[2]", "1.5", "number", False),
-        ("body", "a.b[3]", "", "empty", False),
-        ("body", "e", "{}", "dict", False),
-        ("body", "m", "***", "string", True),
-    ]
+    assert why(spliced(1))["Rule"] == "no profile names this host"
+    assert why(spliced(1, profile="p"))["Rule"] == "none of p took it"
 
 
 def test_bodies_are_bounded() -> None:
@@ -66,6 +57,20 @@ def test_a_trace_link_is_a_web_address() -> None:
     assert shown(record).trace_url == ""
     forged = encode(record)[:-1] + b',"trace_url":"javascript:alert(1)"}'
     assert detail(forged, RuleSet(), "").trace_url == ""
+
+
+def test_why_leads_to_the_profiles_line() -> None:
+    rules = load_profiles(["cribl"])
+    rule, unmatched = exchange(1), exchange(2, rule="")
+    of = [detail(encode(r), rules, "").why for r in (rule, unmatched)]
+    assert of[0][0].url == "/profiles#rule-cribl-telemetry"
+    assert (of[0][1].name, "/telemetry" in of[0][1].value) == ("It takes", True)
+    assert of[1][0].url == "/profiles#profile-cribl"
+
+
+def test_a_header_that_is_not_as_it_was_sent_says_why() -> None:
+    found = shown(exchange(1, headers=[("Cookie", "***"), ("Host", "x")]))
+    assert [bool(why) for _, _, why in found.headers[0].pairs] == [True, False]
 
 
 HOSTILE = [

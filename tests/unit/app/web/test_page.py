@@ -1,16 +1,23 @@
 """Who may see a view, and what every answer carries."""
 
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 
 import httpx
 import pytest
 
+from app.contract.record import encode
+from app.store import CaptureQuery, Page, questions
 from app.web import page
 from app.web.page import HEADERS, VIEWS
+from tests.records import exchange
 from tests.serving import Served
 from tests.unit.app.web.conftest import sign_in
 from tests.unit.app.web.samples import id_of
+from tests.waiting import wait_for
 
 ADDRESSES = [*VIEWS, f"/captures/{id_of(6)}", f"/captures?open={id_of(6)}&q=method:POST"]
 
@@ -105,3 +112,46 @@ def test_templates_escape_everything() -> None:
     for name in page._templates.list_templates():
         source, _, _ = page._templates.loader.get_source(page._templates, name)
         assert "|safe" not in source and "autoescape false" not in source
+
+
+def test_heavy_questions_keep_neither_health_nor_intake_waiting(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as may wait, each as long as it may take; one more is told to come again."""
+    go, store = threading.Event(), served.runtime.store
+    captures = store.captures
+
+    def heavy(query: CaptureQuery) -> Page:
+        go.wait(60)
+        return captures(query)
+
+    monkeypatch.setattr(store, "captures", heavy)
+    monkeypatch.setattr(questions, "LONGEST_S", 120)
+    limits = httpx.Limits(max_connections=questions.WAITING + 5)
+    with (
+        sign_in(served) as client,
+        httpx.Client(
+            base_url=served.url, cookies=client.cookies, limits=limits, trust_env=False, timeout=60
+        ) as visitors,
+        ThreadPoolExecutor(questions.WAITING) as threads,
+    ):
+        asked = [threads.submit(visitors.get, "/captures") for _ in range(questions.WAITING)]
+        try:
+            wait_for(lambda: len(questions._waiting) == questions.WAITING)
+            refused = client.get("/captures")
+            assert refused.status_code == 503 and "ask again later" in refused.text
+            busy = served.client.get("/api/v1/captures")
+            assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
+            for address in ("/health", "/ready", "/metrics"):
+                begun = time.monotonic()
+                assert served.bare.get(address).status_code == 200
+                assert time.monotonic() - begun < 5  # not the questions' thirty seconds
+            lines = encode(exchange(77, boot="ee" * 16))
+            sent = served.client.post(
+                "/api/v1/captures", content=lines, headers={"content-type": "application/x-ndjson"}
+            )
+            assert (sent.status_code, sent.json()["stored"]) == (200, 1)
+            assert served.bare.get("/telemetry/?v=1", headers={"host": "cdn.cribl.io"}).is_success
+        finally:
+            go.set()
+        assert {answer.result().status_code for answer in asked} == {200}

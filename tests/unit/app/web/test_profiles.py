@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from app.contract.matching import Host, Match, Path, Value
+from app.profiles.read import BUILT_IN
 from app.web.profiles import words
 from tests.records import exchange, incoming
 from tests.serving import Served
@@ -62,3 +63,41 @@ def test_a_match_in_words() -> None:
     )  # fmt: skip
     assert words(match) == ("GET or HEAD, a.test, /t/… or /x, query v present, body a.b equals 1")
     assert words(Match()) == "everything on its hosts"
+
+
+def form_token(client: httpx.Client) -> str:
+    found = re.search(r'name="form_token" value="([^"]+)"', client.get("/profiles").text)
+    assert found
+    return found[1]
+
+
+def test_a_draft_is_checked_and_never_stored(visitor: httpx.Client, filled: Served) -> None:
+    draft = (BUILT_IN / "cribl.yaml").read_text()
+    token = form_token(visitor)
+    before = filled.runtime.rules.etag
+    found = visitor.post("/profiles/check", data={"draft": draft, "form_token": token})
+    assert found.status_code == 200 and "<strong>Right:</strong> cribl" in found.text
+    wrong = draft.replace("action: mock", "action: </textarea><script>x</script>") + "secret-9"
+    found = visitor.post("/profiles/check", data={"draft": wrong, "form_token": token})
+    assert found.status_code == 422 and "<script>x" not in found.text
+    assert "What helps" in found.text and "secret-9" in found.text
+    assert "secret-9" not in visitor.get("/profiles").text
+    assert filled.runtime.rules.etag == before
+    files = [p for p in filled.runtime.settings.data.parent.rglob("*") if p.is_file()]
+    assert files and not any(b"secret-9" in p.read_bytes() for p in files)
+
+
+def test_a_draft_of_another_page_is_refused(visitor: httpx.Client) -> None:
+    for token in ("", "x"):
+        answer = visitor.post("/profiles/check", data={"draft": "a: 1", "form_token": token})
+        assert answer.status_code == 403
+    headers = {"sec-fetch-site": "cross-site"}
+    given = {"draft": "a: 1", "form_token": form_token(visitor)}
+    assert visitor.post("/profiles/check", data=given, headers=headers).status_code == 403
+
+
+def test_a_large_draft_is_refused_with_a_remedy(visitor: httpx.Client) -> None:
+    given = {"draft": "x" * 50_000, "form_token": form_token(visitor)}
+    assert "telemock rules check" in visitor.post("/profiles/check", data=given).text
+    given["draft"] = "x" * 70_000
+    assert visitor.post("/profiles/check", data=given).status_code == 413

@@ -1,3 +1,4 @@
+import re
 from html import unescape
 
 import httpx
@@ -48,3 +49,17 @@ def test_who_may_read_a_namespace_gets_its_report(filled: Served) -> None:
             text = client.get(address).text
             assert "mine" in text and "leader-0" not in text and "worker-1" not in text
         assert "namespaces edge" in client.get("/report").text
+
+
+def test_long_tables_show_their_first_rows_and_lead_to_all(filled: Served) -> None:
+    filled.runtime.store.write(
+        incoming(*(exchange(100 + n, pod=f"many-{n:03}") for n in range(130)))
+    )
+    with sign_in(filled) as client:
+        short = client.get("/report?since=all&profile=cribl").text
+        assert 0 < len(set(re.findall(r"many-\d+", short))) < 130
+        more = re.search(r'more rows: <a href="([^"]+)">', short)
+        assert more
+        whole = client.get(unescape(more[1])).text
+        assert len(set(re.findall(r"many-\d+", whole))) == 130
+        assert "more row" not in whole

@@ -1,77 +1,59 @@
+import html
+import re
+
 import httpx
 import pytest
 
-from app.store import TrafficRow
-from app.store.facts import HOUR
-from app.web.versions import Difference, compare, versions_of
+from app.contract.record import Workload
 from tests.records import exchange, incoming
 from tests.serving import Served
 from tests.unit.app.web.conftest import bounded, sign_in
 from tests.unit.app.web.samples import NEWER, OLDER
-from tests.unit.app.web.test_fields import field
-
-
-def test_every_kind_of_difference() -> None:
-    rows = [
-        field("same", "1", 10), field("same", "2", 10),
-        field("nearly", "1", 1000, requests=1000), field("nearly", "2", 960, requests=1000),
-        field("gone", "1", 5), field("added", "2", 10),
-        field("typed", "1", 10), field("typed", "2", 10, type="integer"),
-        field("shaped", "1", 10), field("shaped", "2", 10, shape="guid"),
-        field("rarer", "1", 10), field("rarer", "2", 2),
-        field("old", "1", 1, route="/old"), field("new", "2", 1, route="/new"),
-        field("new2", "2", 1, route="/new"), field("same", "1", 10, profile="another"),
-    ]  # fmt: skip
-    found = compare(rows, [], "p", "1", "2")
-    assert found.same == 2
-    assert [(d.kind, d.endpoint, d.what, d.before, d.after) for d in found.differences] == [
-        ("added", "GET /new", "(the whole endpoint)", "-", "2 fields"),
-        ("gone", "GET /old", "(the whole endpoint)", "1 field", "-"),
-        ("added", "GET /r", "added", "-", "string, in 100 % of requests"),
-        ("gone", "GET /r", "gone", "string, in 50 % of requests", "-"),
-        ("changed", "GET /r", "rarer", "in 100 % of requests", "in 20 % of requests"),
-        ("changed", "GET /r", "shaped", "string, in 100 % of requests",
-         "string (guid), in 100 % of requests"),
-        ("changed", "GET /r", "typed", "string, in 100 % of requests",
-         "integer, in 100 % of requests"),
-    ]  # fmt: skip
-    back = compare(rows, [], "p", "2", "1")
-    turned = {"added": "gone", "gone": "added", "changed": "changed"}
-    mirrored = [Difference(turned[d.kind], *d[1:4], d.after, d.before) for d in back.differences]
-    assert sorted(mirrored) == sorted(found.differences)
-
-
-def test_volume_and_pace() -> None:
-    def row(version: str, count: int, hours: int) -> TrafficRow:
-        return TrafficRow(
-            at_ns=0, by=("h", "GET", "/r", version), count=count, bytes_out=count * 30,
-            first_ns=0, last_ns=hours * HOUR,
-        )  # fmt: skip
-
-    (found,) = compare([], [row("1", 121, 2), row("2", 1, 0)], "p", "1", "2").volumes
-    assert (found.counts, found.sizes, found.paces) == ((121, 1), (30, 30), (60.0, 0.0))
-    assert compare([], [row("3", 1, 0)], "p", "1", "2").volumes == []
-
-
-def test_versions_go_by_their_number() -> None:
-    rows = [field("a", v, 1) for v in ("1.10", "1.9", "", "1.9-b")]
-    assert versions_of(rows, "p") == ["1.9", "1.9-b", "1.10"]
 
 
 def test_the_last_two_by_default(visitor: httpx.Client) -> None:
     text = visitor.get("/versions").text
     assert f'<option value="{OLDER}" selected>' in text
     assert f'<option value="{NEWER}" selected>' in text
-    for part in ("query.gpu", "query.gone", "(the whole endpoint)", "Volume"):
+    for part in ("query.gpu", "query.gone", "(the whole endpoint)", "(the whole host)", "Volume"):
         assert part in text
     turned = visitor.get("/versions", params={"one": NEWER, "other": OLDER}).text
     assert turned.index("query.gone") and turned != text
 
 
 def test_a_version_that_is_not_known_is_said(visitor: httpx.Client) -> None:
-    answer = visitor.get("/versions?one=9.9.9")
-    assert answer.status_code == 404
-    assert "No field of version &#39;9.9.9&#39;" in answer.text
+    for one, said in (("9.9.9", "no field of version &#39;9.9.9&#39;"), ("time:x..", "not a time")):
+        answer = visitor.get("/versions", params={"one": one})
+        assert answer.status_code == 422
+        assert said in answer.text
+
+
+def test_images_can_be_chosen(filled: Served) -> None:
+    workload = Workload(namespace="logs", pod="new-0", image="r.test/cribl:4.18")
+    filled.runtime.store.write(incoming(exchange(41, workload=workload, query=[("fresh", "1")])))
+    with sign_in(filled) as client:
+        assert '<option value="image:r.test/cribl:4.18">' in client.get("/versions").text
+        text = client.get(f"/versions?one={OLDER}&other=image:r.test/cribl:4.18").text
+        assert "query.fresh" in text and "read of 1 captures" in text
+
+
+def test_two_times_make_one_address(visitor: httpx.Client) -> None:
+    given = {"profile": "cribl", "one_since": " 6h", "one_until": "3h", "other_since": "3h"}
+    answer = visitor.get("/versions/times", params=given)
+    assert answer.status_code == 303
+    url = answer.headers["location"]
+    assert url == "/versions?profile=cribl&one=time%3A6h..3h&other=time%3A3h.."
+    text = visitor.get(url).text
+    assert "query.gpu" in text and "by whole hours" in text
+    assert 'name="one_since" value="6h"' in text
+
+
+def test_a_difference_leads_to_its_captures(visitor: httpx.Client) -> None:
+    text = visitor.get("/versions").text
+    found = re.search(r'href="(/captures[^"]+)"><bdi>query.gone<', text)
+    assert found
+    rows = visitor.get(html.unescape(found[1])).text
+    assert rows.count("<tr data-id") == 4
 
 
 def test_as_markdown_for_a_ticket(visitor: httpx.Client) -> None:

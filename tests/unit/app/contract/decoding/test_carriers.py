@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.contract.decoding.bounds import TooMuch
-from app.contract.decoding.carriers import CARRIERS, is_plain_multipart, named_by
+from app.contract.decoding.carriers import CARRIERS, is_plain_multipart
 from app.contract.decoding.opening import Opener
 from app.contract.decoding.tree import Opened, Several
 
@@ -121,18 +121,3 @@ def with_line(line: bytes) -> bytes:
 )  # fmt: skip
 def test_what_nobody_can_read_otherwise(data: bytes, content_type: str, plain: bool) -> None:
     assert is_plain_multipart(data, content_type) is plain
-
-
-@pytest.mark.parametrize(
-    ("content_type", "name"),
-    [
-        ("multipart/form-data; boundary=b", "multipart"),
-        ("application/x-sentry-envelope", "envelope"),
-        ("text/xml; charset=utf-8", "xml"),
-        ("application/x-protobuf", "protobuf"),
-        ("application/json", ""),
-        ("", ""),
-    ],
-)
-def test_carriers_by_type(content_type: str, name: str) -> None:
-    assert named_by(content_type) == name
