@@ -56,12 +56,17 @@ class Documents(Values):
     cut_at = -1  # where a string begins that was cut
 
     def json(self, data: bytes, depth: int = 0) -> bytes:
-        """Documents of JSON, in any encoding of Unicode; the same bytes when there was nothing to
-        mask."""
-        from app.contract.decoding import charset
-
+        """Documents of JSON; the same bytes when there was nothing to mask."""
         if not self.names.maybe(data) and not hides(data):
             return data
+        return self.unicode(data, depth)
+
+    def unicode(self, data: bytes, depth: int = 0) -> bytes:
+        """Documents of JSON in any encoding of Unicode."""
+        from app.contract.decoding import charset
+
+        if data.isascii() and b"\0" not in data:
+            return raw(self.documents(data.decode("ascii"), depth))
         undone = charset.undo(data, 4 * len(data))
         written = readable(undone or data)
         if written is None:

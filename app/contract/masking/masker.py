@@ -4,6 +4,7 @@ Called by the sidecar's shipper and by the mock with every record, before it is 
 stored or sent, and by both halves for operational log lines and span attributes.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from urllib.parse import unquote, unquote_plus
@@ -38,6 +39,7 @@ from app.contract.record import (
 from app.contract.rules import RuleSet, Sensitive
 
 _CUT = "…".encode()
+_RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[^/]{16,}")
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -157,8 +159,11 @@ class _Record(Opening):
         if request is not None:
             request.query, asked, query = self.pairs(request.query, "query")
             request.headers, _, headers = self.pairs(request.headers, "header")
-            if names.path.names:
+            said = (request.path, record.route)
+            if said not in names.clean:
                 request.path = self.path(request.path, record.route)
+                if request.path == said[0]:
+                    names.remember(said)
             lines += [request.path, query, headers]
             if request.body is not None:
                 self.body(request.body, request.headers)
@@ -223,6 +228,8 @@ class _Record(Opening):
             written = template[i][1:-1] if i < len(template) and template[i][:1] == "{" else ""
             before = unquote(steps[i - 1]) if i else ""
             how = meaning(written) or meaning(before) or meaning(str(i))
+            if how is None and _RANDOM.fullmatch(step):  # no verb, as in /token/refresh
+                how = self.names.meaning(before)
             if how not in (None, "keep"):
                 steps[i] = self.secret(how, unquote(step))
         return "/".join(steps)
@@ -295,7 +302,7 @@ class _Record(Opening):
             told = isinstance(found, dict | list) or (
                 name == "json" and found is not bodies.NOT_JSON
             )
-            return self.json(data) if told else None
+            return self.unicode(data) if told else None
         if name == "lines":
             return None if cut else self.lines(data)
         if name == "forms":

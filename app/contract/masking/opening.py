@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from app.contract.masking import coded
 from app.contract.masking.bounds import DECODED, DEPTH, LAYER, OPENED
+from app.contract.masking.fields import MASK
 from app.contract.masking.formats import Formats
 from app.contract.masking.spans import end_of
 from app.contract.masking.spelling import How
@@ -22,6 +23,8 @@ _WIDE = re.compile(r"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
 # gzip and zstd in a text, which has lost some of their bytes.
 _LOST = re.compile("\x1f(?:\\\\x8b|\ufffd)\x08|\\((?:\\\\xb5|\ufffd)/(?:\\\\xfd|\ufffd)")
 _ENDS = 4  # at which a word may end
+_EVENT = re.compile(r"(?:^data:[^\r\n]*(?:\r?\n|\Z))+", re.MULTILINE)
+_DATA = re.compile(r"((?:\A|\r?\n)data: ?|\r?\n\Z)")
 _MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
 
@@ -82,6 +85,8 @@ class Opening(Formats):
             return read
         if cut and (new := self.decoded(data, depth, cut)) not in (None, data):
             return text(new)
+        if value.startswith(("data:", "event:", "id:", ":")) or "\ndata:" in value:
+            value = self._events(value, depth)
         if "\n{" in value or "\n[" in value:
             return self._lines(value, depth, cut)
         return self.flat(value, depth, cut)
@@ -157,6 +162,22 @@ class Opening(Formats):
                 new = read(written, depth + 1, cut and i == len(lines) - 1)
                 lines[i] = new + line[len(written) :]
         return self.plain("".join(lines))
+
+    def _events(self, value: str, depth: int) -> str:
+        """Server-sent events: the lines of `data:` of one are one text."""
+
+        def masked(event: re.Match[str]) -> str:
+            lines = _DATA.split(event.group())
+            joined = "\n".join(lines[2::2])
+            if not joined.strip():
+                return event.group()
+            new = self.nested(joined, depth + 1).split("\n")
+            if len(new) != len(lines[2::2]):
+                return f"{lines[1]}{MASK}"
+            lines[2::2] = new
+            return "".join(lines)
+
+        return _EVENT.sub(masked, value)
 
     def _percent(self, value: str, depth: int, held: HeldWords) -> str:
         """Percent-encoded words are read as what they stand for, and so are names before a `=`."""
@@ -248,7 +269,7 @@ class Opening(Formats):
             or readable(data, cut)
             or compressed.named(data)
             or charset.name(data)
-            or (len(data) >= 12 and protobuf.split(data))
+            or (len(data) >= 12 and (protobuf.split(data) or protobuf.framed(data)))
         )
 
     def enclosed(self, data: bytes, depth: int, cut: bool = False, strict: bool = False) -> bytes:
