@@ -170,15 +170,15 @@ def values_of(pairs: Sequence[Pair]) -> list[str]:
 
 
 def may_nest(values: str) -> bool:
-    """True if one of these lines may begin as a document does: in a twentieth of the time that it
-    takes to look at each."""
+    """True if one of these lines may begin as a document does, told far faster than by a look at
+    each. A character is found ten times as fast as two in a row."""
     return (
         values[:1] in _BEGUN
-        or "\n{" in values
-        or "\n[" in values
-        or "\n<" in values
-        or '\n"' in values
-        or "\n(" in values
+        or ("{" in values and "\n{" in values)
+        or ("[" in values and "\n[" in values)
+        or ("<" in values and "\n<" in values)
+        or ('"' in values and '\n"' in values)
+        or ("(" in values and "\n(" in values)
         or "\x1f" in values
         or "\0" in values
     )
