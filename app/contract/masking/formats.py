@@ -14,7 +14,7 @@ from app.contract.masking.bounds import DEPTH, LAYER
 from app.contract.masking.detection import detected
 from app.contract.masking.documents import Documents
 from app.contract.masking.fields import MASK
-from app.contract.masking.naming import VALUED, groups, named
+from app.contract.masking.naming import NAMING, VALUED, groups, named
 from app.contract.masking.spelling import How
 from app.contract.masking.values import CONTROL, Unreadable, raw, readable
 from app.contract.record import text
@@ -183,7 +183,20 @@ class Formats(Documents):
             values = [text(xml.value(data, parts[i])) for i in numbers]
             said = self.among(names, values.__getitem__)
             hows.update((numbers[n], how) for n, how in said.items())
+        if cut and items:
+            hows |= self._cut_element(data, items)
         return self.parts(data, parts, xml.join, depth, cut, hows, xml.value)
+
+    def _cut_element(self, data: bytes, items: Sequence["Item"]) -> dict[int, How]:
+        """Values of an element that was cut before the name that says what they are."""
+        last = items[-1].element
+        if data.find(b">", last) >= 0:
+            return {}
+        own = [i for i, item in enumerate(items) if item.element == last]
+        roles = {i: items[i].part.name.rpartition("@")[2].lower() for i in own}
+        if NAMING.isdisjoint(list(roles.values())[:-1]):
+            return {i: "mask" for i, role in roles.items() if role in VALUED}
+        return {}
 
     def _csv(self, data: bytes, table: "Table", depth: int, cut: bool) -> bytes:
         from app.contract.decoding import csv
