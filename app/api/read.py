@@ -229,7 +229,7 @@ def _rows_of(
     rows = runtime.rows()
     if namespaces is None:
         return rows, runtime.gaps()
-    bound = NamespaceRows(rows, namespaces, scope, runtime.decoders)
+    bound = NamespaceRows(rows, namespaces, runtime.decoders)
     return bound, bound.gaps
 
 
@@ -286,7 +286,7 @@ def fields_for(
     """The inventory, as `built_for`."""
     if namespaces is None:
         return runtime.store.fields(scope)
-    return NamespaceRows(runtime.rows(), namespaces, scope, runtime.decoders).fields(scope)
+    return NamespaceRows(runtime.rows(), namespaces, runtime.decoders).fields(scope)
 
 
 def _trials(runtime: Runtime, query: CaptureQuery) -> list[bytes]:
