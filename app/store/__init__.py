@@ -275,7 +275,7 @@ class Pruned(NamedTuple):
 Decoders = Callable[[str, str], Sequence[str]]  # profile and rule -> the rule's decoders
 
 
-class Part(Protocol):
+class NamespacePart(Protocol):
     """The rows of some namespaces' captures alone, as a Store lists them. `read` counts captures,
     `whole` is True if these are all."""
 
@@ -344,7 +344,7 @@ class Store(Protocol):
         """Lists the events that requests reported, kept as long as the senders are."""
         ...
 
-    def part(self, namespaces: Sequence[str], decoders: Decoders) -> Part:
+    def part(self, namespaces: Sequence[str], decoders: Decoders) -> NamespacePart:
         """Reads captures of these namespaces, because sums know none: the newest first, for some
         seconds at most. The next call goes on; later ones read what came since."""
         ...

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from app.contract.record import Body, CaptureRecord
-from app.store import Part, Scope, Store
+from app.store import NamespacePart, Scope, Store
 from tests.records import HOUR, T0, exchange, incoming, log, spliced
 
 
@@ -145,7 +145,7 @@ class RollupSuite:
             names = ("endpoints", "versions", "senders", "fields", "notes", "events")
             return [getattr(of, name)(scope) for name in names for scope in scopes]
 
-        def of_mine() -> Part:
+        def of_mine() -> NamespacePart:
             return store.part(["mine", "also-mine"], lambda *_: ())
 
         text = json.dumps({"batch": [{"event": "start"}, {"event": "stop"}]})
