@@ -11,14 +11,18 @@ from msgspec.structs import replace
 from app.contract.presence import APP
 from app.report.coverage import Gap
 from app.report.heard import CurrentRows
-from app.store import BootRow, Decoders, Store
+from app.store import BootRow, Decoders, Scope, Store
 
 
 class NamespaceRows:
     """Reads the captures when it is made. `gaps` says what was left out. Raises StoreError."""
 
     def __init__(
-        self, store: Store | CurrentRows, namespaces: Sequence[str], decoders: Decoders
+        self,
+        store: Store | CurrentRows,
+        namespaces: Sequence[str],
+        scope: Scope,
+        decoders: Decoders,
     ) -> None:
         self._namespaces = frozenset(namespaces)
         self._store = store
@@ -26,16 +30,24 @@ class NamespaceRows:
         self.endpoints, self.versions, self.senders = part.endpoints, part.versions, part.senders
         self.fields, self.notes, self.events = part.fields, part.notes, part.events
         self.gaps: list[Gap] = []
-        if not part.whole:
-            self.gaps.append(
-                Gap(
-                    id="not_all_read",
-                    count=part.read,
-                    says=f"only the newest {part.read} captures of these namespaces were read",
-                    remedy="ask again, which reads more of them; or somebody who may read all",
-                    who=sorted(self._namespaces),
-                )
+        if not part.back_to_ns:
+            return
+        whole = scope.since_ns is not None and scope.since_ns > part.back_to_ns
+        says = f"only the newest {part.read} captures of these namespaces were read"
+        if whole:
+            says += ": all of the period, but a field may be older than it shows as new"
+        self.gaps.append(
+            Gap(
+                id="not_all_read",
+                count=part.read,
+                says=says,
+                remedy="somebody who may read all captures gets a report of all"
+                if whole
+                else "ask again, which reads on, or for a shorter time, or somebody who may read "
+                "all captures",
+                who=sorted(self._namespaces),
             )
+        )
 
     def boots(self) -> list[BootRow]:
         """Of the app's own only when it was there: it tells silent sidecars from unheard ones."""

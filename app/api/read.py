@@ -201,6 +201,7 @@ def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
         dropped=runtime.writer.dropped if namespaces is None else {},
         papers=papers_of(runtime.profiles.written),
         gaps=gaps,
+        inbox=runtime.store.inbox(scope.profile) if namespaces is None else None,
     )
 
 
@@ -229,7 +230,7 @@ def _rows_of(
     rows = runtime.rows()
     if namespaces is None:
         return rows, runtime.gaps()
-    bound = NamespaceRows(rows, namespaces, runtime.decoders)
+    bound = NamespaceRows(rows, namespaces, scope, runtime.decoders)
     return bound, bound.gaps
 
 
@@ -286,7 +287,7 @@ def fields_for(
     """The inventory, as `built_for`."""
     if namespaces is None:
         return runtime.store.fields(scope)
-    return NamespaceRows(runtime.rows(), namespaces, runtime.decoders).fields(scope)
+    return NamespaceRows(runtime.rows(), namespaces, scope, runtime.decoders).fields(scope)
 
 
 def _trials(runtime: Runtime, query: CaptureQuery) -> list[bytes]:

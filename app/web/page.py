@@ -42,6 +42,7 @@ VIEWS: Mapping[str, str] = {
     "/captures": "Captures",
     "/fields": "Fields",
     "/versions": "Versions",
+    "/changes": "Changes",
     "/workloads": "Workloads",
     "/profiles": "Profiles",
     "/report": "Report",
@@ -102,6 +103,11 @@ def render(
         path=request.url.path, visitor=visitor, **given
     )
     return HTMLResponse(content, status, HEADERS)
+
+
+def part(template: str, **given: Any) -> str:
+    """HTML that a script of ours puts into a view."""
+    return _templates.get_template(template).render(**given)
 
 
 def go(url: str) -> RedirectResponse:

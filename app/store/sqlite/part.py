@@ -24,6 +24,7 @@ from app.store import (
 from app.store.facts import Sums, facts
 from app.store.sqlite import rollup
 from app.store.sqlite.ids import IdTable
+from app.store.sqlite.inbox import InboxTables
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.schema import open_scratch
 
@@ -36,11 +37,11 @@ _NEAR = 20_000  # new captures of all namespaces that are looked at one by one
 
 
 class SqlitePart:
-    """Thread-safe. `read` counts captures, `whole` is True if that are all."""
+    """Thread-safe. See `app.store.NamespacePart`."""
 
     def __init__(self, namespaces: Sequence[str], decoders: Decoders) -> None:
         self.read = 0
-        self.whole = False
+        self.back_to_ns = 0
         self.until = time.monotonic() + KEPT_S
         self._where = f"namespace IN ({','.join('?' * len(namespaces))})"
         self._namespaces = tuple(namespaces)
@@ -48,10 +49,11 @@ class SqlitePart:
         self._lock = threading.Lock()
         self._connection = open_scratch()
         weakref.finalize(self, self._connection.close)
-        self._ids = IdTable(self._connection)
+        self._ids, self._inbox = IdTable(self._connection), InboxTables(self._connection)
         self._reader = Reader(self._connection)
-        self._left: list[int] = []  # ids of captures that are not read yet, the newest last
-        self._beyond = False  # there are more than MOST
+        # Time and id of captures that are not read yet, the latest ones last.
+        self._left: list[tuple[int, int]] = []
+        self._beyond_ns = 0  # time of the latest one beyond MOST
         self._last = 0  # id up to which captures have been listed
 
     def catch_up(self, reader: Reader) -> None:
@@ -60,11 +62,11 @@ class SqlitePart:
             self._look(reader.connection)
             until = time.monotonic() + LONGEST_S
             while self._left:
-                self._add(reader, self._left[-_STRETCH:])
+                self._add(reader, [id for _, id in self._left[-_STRETCH:]])
                 del self._left[-_STRETCH:]
                 if time.monotonic() > until:
                     break
-            self.whole = not (self._left or self._beyond)
+            self.back_to_ns = max([self._beyond_ns, *(at for at, _ in self._left)])
 
     def _look(self, file: sqlite3.Connection) -> None:
         """Lists the captures that came since."""
@@ -72,13 +74,14 @@ class SqlitePart:
         # No index has a facet's order of arrival: what is new is found faster by id.
         index = "NOT INDEXED" if last - self._last < _NEAR else "INDEXED BY capture_facet"
         found = file.execute(
-            f"SELECT id FROM capture {index} WHERE facet_id IN"  # noqa: S608
+            f"SELECT time_ns, id FROM capture {index} WHERE facet_id IN"  # noqa: S608
             f" (SELECT id FROM facet WHERE {self._where}) AND id>? AND id<=?"
-            " ORDER BY id DESC LIMIT ?",
+            " ORDER BY time_ns DESC, id DESC LIMIT ?",
             (*self._namespaces, self._last, last, MOST + 1),
         ).fetchall()
-        self._beyond = self._beyond or len(found) > MOST
-        self._left += [id for (id,) in reversed(found[:MOST])]
+        if len(found) > MOST:
+            self._beyond_ns = max(self._beyond_ns, found[-1][0])
+        self._left += reversed(found[:MOST])
         self._last = last
 
     def _add(self, reader: Reader, ids: Sequence[int]) -> None:
@@ -88,7 +91,7 @@ class SqlitePart:
             sums.add(record, facts(record, self._decoders(record.profile, record.rule)), id)
             self.read += 1
         self._connection.execute("BEGIN")
-        rollup.write(self._connection, self._ids, sums)
+        rollup.write(self._connection, self._ids, self._inbox, sums)
         self._connection.execute("COMMIT")
 
     def endpoints(self, scope: Scope) -> list[EndpointRow]:

@@ -10,7 +10,7 @@ from app.analysis.of_namespaces import NamespaceRows
 from app.contract.account import Account
 from app.contract.presence import APP, Presence
 from app.report.build import Report, build
-from app.store import CaptureQuery, Heard, Store, Told
+from app.store import CaptureQuery, Heard, Scope, Store, Told
 from app.store.facts import DAY
 from app.store.sqlite import part
 from app.store.sqlite.store import SqliteStore
@@ -59,15 +59,15 @@ def seen(report: Report) -> dict[str, object]:
 
 @pytest.mark.parametrize("since", [None, NEXT_DAY])
 def test_as_if_the_others_were_not_there(both: Store, mine: Store, since: int | None) -> None:
-    rows = NamespaceRows(both, ["mine"], lambda *_: ())
+    rows = NamespaceRows(both, ["mine"], Scope(since_ns=since), lambda *_: ())
     assert rows.gaps == []
     assert seen(build(rows, since_ns=since)) == seen(build(mine, since_ns=since))
 
 
 def test_nothing_of_another_namespace_is_in_it(both: Store) -> None:
-    rows = NamespaceRows(both, ["mine"], lambda *_: ())
+    rows = NamespaceRows(both, ["mine"], Scope(), lambda *_: ())
     assert "theirs" not in str(build(rows))
-    nothing = NamespaceRows(both, [], lambda *_: ())
+    nothing = NamespaceRows(both, [], Scope(), lambda *_: ())
     assert build(nothing).count == 0
 
 
@@ -75,7 +75,7 @@ def test_the_app_itself_is_known_by_its_presence_alone(both: Store) -> None:
     app = Heard("ef" * 16, "", "", 7, False, Presence(form=APP))
     both.heard([app])
     both.write([], [Told(Account(boot=app.boot, numbered=9, lost={"shutdown": 9}), "", "")])
-    rows = NamespaceRows(both, ["mine"], lambda *_: ())
+    rows = NamespaceRows(both, ["mine"], Scope(), lambda *_: ())
     (mine, own) = sorted(rows.boots(), key=lambda row: row.boot)
     assert (mine.namespace, own.heard_ns, own.numbered, own.lost) == ("mine", 7, 0, {})
     assert [one.who for one in build(rows).ledger] == ["mine/mine-0", "mine/mine-1", "mine/mine-2"]
@@ -95,10 +95,25 @@ def test_what_is_not_read_is_said_and_read_when_asked_again(
     monkeypatch.setattr(part, "LONGEST_S", -1)
     monkeypatch.setattr(part, "_STRETCH", 5)
     for read in (5, 10):
-        rows = NamespaceRows(both, ["mine"], lambda *_: ())
+        rows = NamespaceRows(both, ["mine"], Scope(), lambda *_: ())
         (gap,) = rows.gaps
         assert gap.id == "not_all_read" and f"newest {read} captures" in gap.says
         found = build(rows, gaps=rows.gaps)
         assert found.count == gap.count == read and not found.coverage.complete
-    rows = NamespaceRows(both, ["mine"], lambda *_: ())
+    rows = NamespaceRows(both, ["mine"], Scope(), lambda *_: ())
     assert rows.gaps == [] and build(rows).count == 12
+
+
+def test_a_period_that_was_read_whole_is_said_to_be(
+    both: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part, "MOST", 5)
+    scope = Scope(since_ns=T0 + 9 * 6 * HOUR)
+    rows = NamespaceRows(both, ["mine"], scope, lambda *_: ())
+    (gap,) = rows.gaps
+    assert "all of the period, but a field may be older" in gap.says
+    assert "shorter" not in gap.remedy
+    assert build(rows, since_ns=scope.since_ns, gaps=rows.gaps).count == 4
+    longer = Scope(since_ns=T0 + 7 * 6 * HOUR)
+    (gap,) = NamespaceRows(both, ["mine"], longer, lambda *_: ()).gaps
+    assert "all of the period" not in gap.says and "shorter" in gap.remedy

@@ -161,7 +161,7 @@ class RollupSuite:
             )
         )
         mine = of_mine()
-        assert mine.whole and mine.read == 5
+        assert (mine.back_to_ns, mine.read) == (0, 5)
         assert lists(mine) == lists(store)
         before = lists(mine)
         theirs = exchange(6, namespace="theirs", product_version="9.9.9", query=[("theirs", "1")])
