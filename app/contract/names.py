@@ -46,6 +46,7 @@ CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 
 PATH_CAPTURES = "/api/v1/captures"
 PATH_PROFILES = "/api/v1/profiles"
+PATH_CHANGES = "/api/v1/changes"
 
 SPOOL_SIZE = "64MiB"  # the default; the pod's volume for it is larger
 
@@ -91,13 +92,16 @@ ANNOTATION_REDIRECT = "telemock.io/redirect"
 ANNOTATION_TRUST = "telemock.io/trust"
 ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
 ANNOTATION_RESOURCES = "telemock.io/resources"
+ANNOTATION_OWN_CA = "telemock.io/own-ca"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
 OUR_ANNOTATIONS = (
     ANNOTATION_PROFILES, ANNOTATION_MODE, ANNOTATION_REDIRECT, ANNOTATION_TRUST,
-    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_STATUS,
+    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_OWN_CA, ANNOTATION_STATUS,
 )  # fmt: skip
 CONTAINER_SIDECAR = "telemock"
 CONTAINER_REDIRECT = "telemock-redirect"
+CONTAINER_OWN_CA = "telemock-own-ca"
+OUR_CONTAINERS = (CONTAINER_SIDECAR, CONTAINER_REDIRECT, CONTAINER_OWN_CA)
 VOLUME_CA = "telemock-ca"  # the authority with its key, for the sidecar only
 VOLUME_TRUST = "telemock-trust"  # its public half
 VOLUME_SPOOL = "telemock-spool"
@@ -299,6 +303,14 @@ METRICS = (
     Metric(
         "telemock.inventory.new_hosts", "counter", "{host}", ("telemock.profile",), _APP,
         "Hosts seen for the first time; the profile is empty where none names the host.",
+    ),
+    Metric(
+        "telemock.inbox.items", "gauge", "{item}", ("telemock.state",), _APP,
+        "Items of the inbox: open, accepted, watched or objected (to).",
+    ),
+    Metric(
+        "telemock.inbox.objected", "counter", "{record}", ("telemock.profile",), _APP,
+        "Records that carried what somebody had objected to, for each such thing.",
     ),
     Metric(
         "telemock.leaving.size", "counter", "By",

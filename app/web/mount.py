@@ -9,6 +9,7 @@ from app.web import (
     assets,
     captures,
     complete,
+    changes,
     entrance,
     fields,
     health,
@@ -24,7 +25,7 @@ from app.web.page import PageError, SignIn, refuse
 
 
 def mount(app: FastAPI) -> None:
-    views = (overview, captures, fields, versions, workloads, profiles, report, health)
+    views = (overview, captures, fields, versions, changes, workloads, profiles, report, health)
     parts = (long_list, tail, complete)  # before the captures, whose ids could be named so
     for room in (*parts, *views, entrance, assets):
         app.include_router(room.routes)
