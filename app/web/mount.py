@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from app.web import (
     assets,
     captures,
-    complete,
     changes,
+    complete,
     entrance,
     fields,
     health,
