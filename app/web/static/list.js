@@ -319,7 +319,7 @@ class Tail {
     if (!list.box.isConnected) return this.close();
     const fresh = list.fresh(rows);
     const count = of - (shown - fresh.length);
-    if (list.total !== null) list.total += count;
+    if (list.total !== null) list.total += of;
     this.unread += unread;
     const wait = this.reading || this.waiting > 0;
     if (wait) {
