@@ -165,7 +165,9 @@ class Runtime:
             ),
             self._deciding(),
         ):
-            self.store = await asyncio.to_thread(SqliteStore, settings.data / FILE_STORE)
+            self.store = await asyncio.to_thread(
+                SqliteStore, settings.data / FILE_STORE, self.mask_key
+            )
             if self.release is not None:
                 self.release.authority.known = self._namespaces
             self.telemetry = Telemetry(self.otel, self.metrics, self.masker)

@@ -26,6 +26,7 @@ from app.store import (
     QueryError,
     Scope,
     SenderRow,
+    SketchRow,
     Stats,
     StoreError,
     Told,
@@ -35,6 +36,7 @@ from app.store import (
     questions,
 )
 from app.store.cursors import cursor
+from app.store.sqlite import sketches
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
 from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
@@ -47,14 +49,15 @@ _STEP = 500  # captures dropped in one transaction
 class SqliteStore:
     """The store. Thread-safe."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the store at `path`, or creates it. Raises StoreError."""
+    def __init__(self, path: Path, key: bytes = b"") -> None:
+        """Opens the store at `path`, or creates it. With the `key`, a secret of the app's that
+        stays, it counts different values. Raises StoreError."""
         self.path = path
         self._lock = threading.Lock()  # held by the writer
         self._readers = _Readers(path)
         connection = open_writer(path)
         try:
-            self._writer: Writer | None = Writer(connection)
+            self._writer: Writer | None = Writer(connection, key)
         except BaseException:
             connection.close()
             raise
@@ -113,6 +116,10 @@ class SqliteStore:
     def notes(self, scope: Scope = Scope()) -> list[NoteRow]:  # noqa: B008
         with self._readers.one() as reader:
             return reader.notes(scope)
+
+    def sketches(self, profile: str | None = None) -> list[SketchRow]:
+        with self._readers.one() as reader:
+            return sketches.sketches(reader.connection, profile)
 
     def events(self, scope: Scope = Scope()) -> list[EventRow]:  # noqa: B008
         with self._readers.one() as reader:

@@ -15,6 +15,8 @@ from app.store.sqlite.dedup import Dedup
 from app.store.sqlite.ids import IdTable
 from app.store.sqlite.repeated_lines import Form, Repeated, keep
 from app.store.sqlite.rollup import write
+from app.store.sqlite.sketches import Sketches
+from app.store.values import LOOKED
 
 DICTIONARY_SIZE = 16 * 1024
 TRAIN_AFTER = 1_000  # records to train from
@@ -25,9 +27,10 @@ _LEVEL = 1  # zstd's level: five sixths of the time of 3, for 4 % more bytes
 class Writer:
     """Owns the connection that writes."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, key: bytes = b"") -> None:
         self.connection = connection
         self._ids = IdTable(connection)
+        self._sketches = Sketches(connection, self._ids, key)
         self._dedup = Dedup(connection)
         self._forms: dict[Form, int] = {}
         self._dictionary = 0
@@ -64,6 +67,7 @@ class Writer:
     def forget(self) -> None:
         """Clears the caches of the file: after a roll-back, and after pruning."""
         self._ids.forget()
+        self._sketches.forget()
         self._dedup.forget()
         self._forms.clear()
 
@@ -114,6 +118,8 @@ class Writer:
         (last,) = self.connection.execute("SELECT last FROM total").fetchone()
         forms: dict[Form, tuple[int, int]] = {}  # facet of the form's lines, and the form's id
         rows = []
+        groups: set[object] = set()
+        chosen: list[Incoming] = []  # the first of each group
         for number, index in enumerate(stored, last + 1):
             one = batch[index]
             record, facts = one.record, one.facts
@@ -140,10 +146,14 @@ class Writer:
                 )
                 dictionary, kept = self._dictionary, self._compressor.compress(one.line)
             sums.add(record, facts, group)
+            if len(chosen) < LOOKED and group not in groups:
+                groups.add(group)
+                chosen.append(one)
             rows.append((number, boot, record.seq, record.time_ns, place, dictionary, kept))
         self.connection.executemany("INSERT INTO capture VALUES (?,?,?,?,?,?,?)", rows)
         self.connection.execute("UPDATE total SET records=records+?1, last=last+?1", (len(stored),))
         new_fields = write(self.connection, self._ids, sums)
+        self._sketches.look(chosen)
         return Written(stored, len(batch) - len(stored), new_fields, self._ids.new_hosts())
 
     def _form(self, form: Form, boot: int) -> int:
