@@ -9,6 +9,7 @@ from app.web import (
     assets,
     captures,
     entrance,
+    field,
     fields,
     health,
     overview,
@@ -21,7 +22,7 @@ from app.web.page import PageError, SignIn, refuse
 
 
 def mount(app: FastAPI) -> None:
-    views = (overview, captures, fields, versions, workloads, profiles, report, health)
+    views = (overview, captures, field, fields, versions, workloads, profiles, report, health)
     for room in (*views, entrance, assets):
         app.include_router(room.routes)
     app.include_router(entrance.api)
