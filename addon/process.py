@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from addon.app_client.client import TROUBLES, AppApi
-from addon.app_client.profiles import Profiles, built_in
+from addon.app_client.profiles import Profiles, built_in, closed
 from addon.arrive import loopback
 from addon.arrive.proof import QUIC_REFUSED, QuicRefused, unreachables_sent
 from addon.arrive.splice import IDLE_SECONDS
@@ -30,6 +30,7 @@ from addon.tls import ca
 from addon.tls.constraints import Constraints, constraints, hosts_of
 from addon.wiring import Wiring
 from app.contract import presence, state
+from app.contract.actions import FORWARDED
 from app.contract.files import tighten, write_whole
 from app.contract.names import DIR_SPOOL, HEADER_PRESENCE, METRICS
 from app.contract.presence import Presence
@@ -73,7 +74,7 @@ class Process:
         self.exporter = Exporter(options.otel, self.metrics)
         self.profiles = Profiles(
             api,
-            bundle,
+            closed(bundle, options.stands_for.values(), options.mode),
             self._profiles_changed,
             options.boot,
             lambda metric, label: self.metrics.add(metric, (label,)),
@@ -163,6 +164,7 @@ class Process:
             self.options.health_hosts,
         )
         await loopback.prove(self._loopback)
+        await self._first_profiles()
         self._state = ""
         proxy = written(self.wiring.server.addresses())
         where = written(s.getsockname()[:2] for s in self._health.sockets)
@@ -175,6 +177,19 @@ class Process:
             log.info("there is no IPv6 here: nothing listens on it")
         self._look_at_authority()
         log.info("proxy on %s, health on %s", ", ".join(proxy), ", ".join(where))
+
+    async def _first_profiles(self) -> None:
+        """Waits for those of the hosts that lead here; an app that is down must not delay a pod."""
+        until = time.monotonic() + _FIRST_S
+        while self.profiles.awaited and time.monotonic() < until:  # noqa: ASYNC110 - once
+            await asyncio.sleep(0.02)
+        if hosts := self.profiles.awaited:
+            forwarded = self.options.mode in FORWARDED
+            log.warning(
+                "the app has not sent the profile of %s: until then requests are %s",
+                ", ".join(hosts),
+                "forwarded" if forwarded else "refused",
+            )
 
     def stopping(self) -> None:
         self._state = "stopping"

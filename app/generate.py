@@ -13,7 +13,7 @@ import msgspec
 
 from app.contract.rules import Bundle, dump
 from app.profiles import load_profiles
-from app.profiles.read import built_in
+from app.profiles.read import DEFAULT
 from app.profiles.schema import ProfileFile
 
 _APP = Path(__file__).parent
@@ -21,7 +21,7 @@ _APP = Path(__file__).parent
 
 def generated() -> Mapping[Path, bytes]:
     """Maps each file to its content; the same every time."""
-    bundle = dump(Bundle(load_profiles(built_in())))
+    bundle = dump(Bundle(load_profiles(DEFAULT)))
     schema = ProfileFile.model_json_schema()
     return {
         _APP / "contract/builtin.json": msgspec.json.format(bundle, indent=2) + b"\n",

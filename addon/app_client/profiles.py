@@ -9,7 +9,7 @@ import http.client
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,16 @@ import msgspec
 
 from addon.app_client.client import ANSWER_CAP, AppApi, Backoff
 from app import contract
+from app.contract.actions import DENIED, FORWARDED, Mode
 from app.contract.masking.bounds import Count
 from app.contract.masking.masker import Masker
+from app.contract.matching import Host
 from app.contract.names import HEADER_AGAIN, HEADER_SIDECAR, PATH_PROFILES
-from app.contract.rules import Bundle, RuleSet, load
+from app.contract.rules import Bundle, Profile, Rule, RuleSet, load
 
 log = logging.getLogger(__name__)
 
+NOT_LOADED = "not-loaded"  # the id of a profile that stands for those that are not here yet
 PERIOD = 5.0  # seconds between two questions
 LONGEST = 60.0  # the longest period that a large fleet's app, or failures, may set
 
@@ -40,6 +43,24 @@ class Active:
 def built_in() -> Bundle:
     """The profiles that this release ships, compiled."""
     return load(Path(contract.__file__).with_name("builtin.json").read_bytes())
+
+
+def closed(bundle: Bundle, hosts: Iterable[str], mode: Mode | None) -> Bundle:
+    """Adds those of the hosts that no profile of the bundle names: what leads here is telemetry,
+    by a profile that the app has not sent yet. It is refused until then, or forwarded by a mode;
+    nothing of it passes by because the app was away when its pod started."""
+    unknown = sorted({host for host in hosts if not bundle.rules.of_host(host)})
+    if not unknown:
+        return bundle
+    rule = Rule("all", mode if mode in FORWARDED else DENIED)
+    pending = Profile(
+        id=NOT_LOADED,
+        title="hosts whose profile the app has not sent yet",
+        hosts=tuple(map(Host, unknown)),
+        rules=(rule,),
+    )
+    rules = msgspec.structs.replace(bundle.rules, profiles=(*bundle.rules.profiles, pending))
+    return msgspec.structs.replace(bundle, rules=rules)
 
 
 def _active(bundle: Bundle, count: Count | None, etag: str = "") -> Active:
@@ -89,6 +110,11 @@ class Profiles:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=3)
+
+    @property
+    def awaited(self) -> list[str]:
+        """The hosts that lead here and whose profile the app has not sent."""
+        return [h.name for p in self.rules.profiles if p.id == NOT_LOADED for h in p.hosts]
 
     def state(self) -> dict[str, object]:
         """For /health."""

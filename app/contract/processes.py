@@ -6,7 +6,7 @@ empty where there is no /proc, and for processes that ended or belong to somebod
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +16,8 @@ ESTABLISHED, SYN_SENT, LISTEN = 1, 2, 10  # of the kernel's states
 _MAPPED = "::ffff:"
 
 
-class TcpSocket(NamedTuple):
-    """A TCP socket. `inode` is 0 once no process has it."""
+class Socket(NamedTuple):
+    """A TCP or UDP socket. `inode` is 0 once no process has it."""
 
     own: Address
     peer: Address
@@ -83,15 +83,34 @@ def sockets_of(pid: int) -> set[int]:
     return found
 
 
-def tcp(pid: int | str = "self") -> Iterator[TcpSocket]:
+def tcp(pid: int | str = "self") -> Iterator[Socket]:
     """The TCP sockets of the network that this process is in."""
-    for name in ("tcp", "tcp6"):
+    return _sockets(pid, ("tcp", "tcp6"))
+
+
+def udp(pid: int | str = "self") -> Iterator[Socket]:
+    """The UDP sockets of that network."""
+    return _sockets(pid, ("udp", "udp6"))
+
+
+def _sockets(pid: int | str, tables: Sequence[str]) -> Iterator[Socket]:
+    for name in tables:
         with suppress(OSError):
             for line in Path(f"/proc/{pid}/net/{name}").read_bytes().splitlines()[1:]:
                 words = line.split()
-                yield TcpSocket(
+                yield Socket(
                     _address(words[1]), _address(words[2]), int(words[3], 16), int(words[9])
                 )
+
+
+def unix(pid: int | str = "self") -> Iterator[tuple[str, int]]:
+    """The names and inodes of the bound Unix sockets of that network; `@` begins a name that is no
+    path."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/net/unix").read_bytes().splitlines()[1:]:
+            words = line.split(maxsplit=7)
+            if len(words) > 7:
+                yield words[7].decode("utf-8", "replace"), int(words[6])
 
 
 def _address(text: bytes) -> Address:

@@ -11,7 +11,8 @@ import yaml
 
 from app.profiles.problems import ProfileError, ProfileProblem, shown
 
-BUILT_IN = Path(__file__).parent
+BUILT_IN = Path(__file__).parent / "vendors"
+DEFAULT = ("cribl",)  # the profiles in use where nobody names any
 FILE_CAP = 1 << 20  # bytes of one profile, and of one answer file
 _ENDINGS = (".yaml", ".yml")
 _DEPTH = 50

@@ -140,6 +140,8 @@ def run(
         sidecar_ended=ended,
     )
     _report(rows, lost, coverage, code, as_json=as_json, discover=discover)
+    for limit in () if as_json else verdict.services(passed):
+        _say(f"telemock: besides, {limit}")
     return code
 
 
@@ -174,12 +176,13 @@ class Watch:
         """Returns a function that the command's process runs before it becomes the command."""
         return self._route.prepare() if self._route else None
 
-    def begin(self) -> None:
+    def begin(self, pid: int) -> None:
         """Once the command runs."""
         if self._route is None:
             self._around = around.Around(self.own)
         else:
             self._interception = self._route.begin(self._ours)
+            self._interception.note_inherited(pid)
 
     def stop(self) -> tuple[Counter[Passed], int | None]:
         """The connections that were not led to the sidecar, and the number of those that were:
@@ -269,7 +272,7 @@ def _wait_for(
             code = NOT_FOUND if isinstance(e, FileNotFoundError) else NOT_EXECUTABLE
             raise RunError(f"{command[0]}: {e.strerror}", code) from None
         if watch:
-            watch.begin()
+            watch.begin(process.pid)
         while process.poll() is None:
             number, from_terminal = _next_signal(watched)
             if number == signal.SIGCHLD:

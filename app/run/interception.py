@@ -1,5 +1,6 @@
 """Leads the command's connections to web ports to the sidecar, whoever in the command makes them,
-and notes the others: the kernel asks about each `connect` (`app.run.seccomp`).
+and notes the others: the kernel asks about each `connect`, and each send to an address
+(`app.run.seccomp`, `app.run.asked`).
 
 Nothing of the machine's network is changed and no packet of other traffic comes here: what is not
 for the sidecar, the kernel does as it was asked. A connection to the sidecar begins with a preface
@@ -10,11 +11,12 @@ import errno
 import os
 import select
 import socket
-import struct
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -23,28 +25,27 @@ from app.contract import preface, processes
 from app.contract.names import REDIRECTED_PORTS
 from app.contract.processes import Address
 from app.contract.record import Endpoint, Program, bracketed
-from app.run.seccomp import Notifications, Question, socket_of
+from app.run import asked, helpers, route, seccomp
+from app.run.later import Later, has_peer
+from app.run.seccomp import Notifications, Question
 
 THREADS = 4  # calls that are answered at once
 NOTED = 1000  # different connections that are kept for the verdict
-# Where port and address are, and the size of the latter.
-_FAMILIES: Mapping[int, tuple[int, int, int]] = {
-    socket.AF_INET: (2, 4, 4),
-    socket.AF_INET6: (2, 8, 16),
-}
 _MAPPED = bytes(10) + b"\xff\xff"
+_KNOWN_S = 1.0
 _SETTLED_S = 5.0  # a connection on loopback is made at once
 _TCP = (0, socket.IPPROTO_TCP, 262)  # the last: MPTCP
 _DNS = 53
 _QUIC = 443
+# To these ports a look for the way to an address connects (glibc, Go, musl); nobody listens there.
+_LOOKS = (0, 9, 65535)
 
 # What became of a connection that did not go to the sidecar.
-OTHER_PORT, OTHER_NETWORK, LOCAL, DAEMON, UNREADABLE, DATAGRAMS, REFUSED, BROKEN, ROUND = (
-    "other_port", "other_network", "local", "daemon", "unreadable", "datagrams", "refused",
-    "broken", "round",
+(OTHER_PORT, LINK_LOCAL, OTHER_NETWORK, LOCAL, DAEMON, SERVICE, UNREADABLE, DATAGRAMS, OTHER_SOCKET,
+ INHERITED, REFUSED, BROKEN, ROUND) = (
+    "other_port", "link_local", "other_network", "local", "daemon", "service", "unreadable",
+    "datagrams", "other_socket", "inherited", "refused", "broken", "round",
 )  # fmt: skip
-# Through these a program has others connect for it, as far as we know.
-_DAEMONS = ("docker.sock", "containerd.sock", "podman.sock", "buildkitd.sock")
 
 
 class Passed(NamedTuple):
@@ -74,7 +75,11 @@ class Interception:
         self.passed: Counter[Passed] = Counter()
         self.left_out = 0  # of those, beyond NOTED
         self._lock = threading.Lock()
-        self._listens: dict[int, bool] = {}  # port on loopback -> one of the command's own has it
+        self._own, self._later = helpers.Own(), Later()
+        # (process, port) -> connected over UDP, which is a look for the way if TCP follows.
+        self._looks: dict[tuple[int, int], Passed] = {}
+        # What was answered to who sends to an address again and again, and until when it holds.
+        self._sent: dict[tuple[object, ...], tuple[float, int | None]] = {}
         self._threads = [
             threading.Thread(target=self._serve, name="telemock-connect", daemon=True)
             for _ in range(THREADS)
@@ -88,16 +93,28 @@ class Interception:
         for thread in self._threads:
             thread.join()
         self._calls.close()
+        self._later.stop()
+        for noted in self._looks.values():
+            self._add(noted)
+
+    def note_inherited(self, pid: int) -> None:
+        """Notes connections that the command has from us as its standard streams."""
+        for fd in range(3):
+            with suppress(OSError), socket.socket(fileno=os.dup(fd)) as sock:
+                if sock.family in (socket.AF_INET, socket.AF_INET6):
+                    self._note(INHERITED, pid, _written(sock.getpeername()[:2]))
 
     def _serve(self) -> None:
         for call in self._calls:
+            error = None
             try:
                 error = self._decide(call)
             except OSError as e:  # the process ended, made a mistake, or is not ours to read
                 if e.errno in (errno.EPERM, errno.EACCES) and self._calls.waits(call):
                     pid = processes.leader(call.thread)
                     self._note(UNREADABLE, pid, "an address that may not be read")
-                error = None
+            except (ArithmeticError, ValueError):  # an address of memory that there is not
+                pass
             if error is None:
                 self._calls.go_on(call)
             else:
@@ -108,55 +125,110 @@ class Interception:
 
         Raises OSError.
         """
+        given = asked.read(call)
+        if given.flags & seccomp.FASTOPEN:
+            return errno.EOPNOTSUPP
+        if not given.addresses and given.name != "socket":
+            return None  # a send on a connection: by far the most
         pid = processes.leader(call.thread)
-        fd, raw = _arguments(call, pid)
         if not self._calls.waits(call):  # the id may be another process's by now
             return errno.EINTR
-        family = int.from_bytes(raw[:2], "little") if len(raw) > 2 else 0
-        if family == socket.AF_UNIX:
-            path = raw[2:].partition(b"\0")[0].decode("utf-8", "replace")
-            if path.endswith(_DAEMONS):
-                self._note(DAEMON, pid, path)
+        if given.name == "socket":
+            if seccomp.leads_out(*given.kind):
+                self._note(OTHER_SOCKET, pid, _kind(*given.kind))
             return None
-        if family not in _FAMILIES or len(raw) < _FAMILIES[family][1] + _FAMILIES[family][2]:
+        sends = given.name != "connect"
+        key = pid, given.fd, *given.addresses
+        if sends and (known := self._sent.get(key)) and time.monotonic() < known[0]:
+            return known[1]
+        with asked.copy_of(call, pid, given.fd) as sock:
+            answers = [self._address(sock, pid, raw, sends) for raw in given.addresses]
+        error = next((error for error in answers if error is not None), None)
+        if sends:
+            if len(self._sent) >= NOTED:
+                self._sent.clear()
+            self._sent[key] = time.monotonic() + _KNOWN_S, error
+        return error
+
+    def _address(self, sock: socket.socket, pid: int, raw: bytes, sends: bool) -> int | None:
+        if unix := asked.unix(raw):
+            self._unix(sock, pid, unix)
             return None
-        port, start, size = _FAMILIES[family]
-        packed = raw[start : start + size]
-        to = processes.plain_address(packed), int.from_bytes(raw[port : port + 2])
-        with _copy(pid, fd) as sock:
-            kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
-            protocol = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL)
-            if kind == socket.SOCK_STREAM and protocol in _TCP:
-                listener = _listener(packed)
-                return self._stream(sock, pid, to, listener)
-            if kind == socket.SOCK_DGRAM:
-                return self._datagrams(sock, pid, to)
-        self._note(OTHER_PORT, pid, _written(to))
-        return None
+        found = asked.internet(raw, sock.family if sends else 0)
+        if found is None:
+            return None
+        packed, to = found
+        kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+        protocol = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL)
+        if kind == socket.SOCK_STREAM and protocol in _TCP:
+            # A send's address means nothing to TCP.
+            return None if sends else self._stream(sock, pid, to, _listener(packed))
+        if kind == socket.SOCK_DGRAM:
+            return self._datagrams(sock, pid, to, sends=sends)
+        return None  # noted as it was made
+
+    def _unix(self, sock: socket.socket, pid: int, name: str) -> None:
+        """A server of the command's own is no word worth, and a socket that nobody serves."""
+        whole = helpers.name_in(name, pid)
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_DGRAM:
+            if name.startswith("@") or helpers.place_of(name, pid).exists():
+                self._later.once_connected(sock, partial(self._unix_peer, pid, whole))
+        else:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe, suppress(OSError):
+                probe.connect(
+                    "\0" + name[1:] if name.startswith("@") else bytes(helpers.place_of(name, pid))
+                )
+                self._unix_peer(pid, whole, probe, once=True)
+
+    def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
+        bound = peer.getpeername()
+        bound = "@" + bound[1:].decode("utf-8", "replace") if isinstance(bound, bytes) else bound
+        listens = helpers.who_listens(peer)
+        if self._own.has_process(listens) or self._own.has_name(bound, pid):
+            return
+        if name.endswith(helpers.DAEMONS):
+            kind = DAEMON
+        else:
+            kind = SERVICE if helpers.is_service(name) else LOCAL
+        who = f" ({processes.name_of(listens)}, pid {listens})" if listens else ""
+        self._note(kind, pid, f"{name}{who}", once=once)
 
     def _stream(self, sock: socket.socket, pid: int, to: Address, listener: str) -> int | None:
         address, port = to
+        with self._lock:
+            self._looks.pop((pid, port), None)
         dummy = address in self._target.hosts
-        if not dummy and _is_local(address):
-            if port in self._target.ours:
-                self._count()
-            elif not self._is_commands(port):
-                self._note(LOCAL, pid, _written(to))
+        if not dummy and route.is_local(address):
+            self._to_this_machine(sock, pid, to)
             return None
-        # Link-local: a cloud's metadata service there gives credentials.
-        if port not in REDIRECTED_PORTS or ip_address(address).is_link_local:
-            self._note(REFUSED if dummy else OTHER_PORT, pid, self._named(to))
-            return errno.ECONNREFUSED if dummy else None
-        if not dummy and not _has_route(address):
-            return None  # the kernel says so itself
         if _namespace(pid) != _namespace("self"):
             self._note(OTHER_NETWORK, pid, self._named(to))
             return None
+        if port not in REDIRECTED_PORTS:
+            self._note(REFUSED if dummy else OTHER_PORT, pid, self._named(to))
+            return errno.ECONNREFUSED if dummy else None
+        # A cloud's metadata service there gives credentials.
+        if ip_address(address).is_link_local:
+            self._note(LINK_LOCAL, pid, self._named(to))
+            return None
+        if not dummy and route.source(address) is None and not route.is_bound(sock):
+            return None  # the kernel says so itself
         return self._lead(sock, pid, to, listener)
+
+    def _to_this_machine(self, sock: socket.socket, pid: int, to: Address) -> None:
+        if to[1] in self._target.ours:
+            self._count()
+            return
+        listening = [row for row in processes.tcp(pid) if row.state == processes.LISTEN]
+        serving = helpers.serving(listening, to)
+        if serving and not self._own.has(serving):
+            self._note(LOCAL, pid, _written(to))
+        elif not serving:  # refused, unless a rule of the kernel's leads it elsewhere
+            self._later.once_connected(sock, lambda _: self._note(LOCAL, pid, _written(to)))
 
     def _lead(self, sock: socket.socket, pid: int, to: Address, listener: str) -> int:
         """Connects the command's own socket to the sidecar."""
-        asked_before = _has_peer(sock)
+        asked_before = has_peer(sock)
         error = sock.connect_ex((listener, self._target.port))
         if asked_before:
             return error
@@ -180,41 +252,45 @@ class Interception:
         with self._lock:
             self.brought += 1
 
-    def _datagrams(self, sock: socket.socket, pid: int, to: Address) -> int | None:
-        """HTTP/3 is refused, so that its clients take TCP. What sorts addresses connects, too: it
-        sends nothing, and blocks."""
+    def _datagrams(self, sock: socket.socket, pid: int, to: Address, *, sends: bool) -> int | None:
+        """HTTP/3 is refused, so that its clients take TCP. What looks for the way to an address
+        connects, too: it sends nothing, and blocks."""
         address, port = to
-        number = ip_address(address)
-        sorting = os.get_blocking(sock.fileno()) or port in (0, 9)
         dummy = address in self._target.hosts
-        if sorting or port == _DNS or number.is_multicast or (not dummy and _is_local(address)):
+        if port == _DNS or ip_address(address).is_multicast:
+            return None
+        if not dummy and route.is_local(address):
+            serving = helpers.serving(processes.udp(pid), to)
+            if serving and not self._own.has(serving):
+                self._note(LOCAL, pid, _written(to), once=True)
+            return None
+        if _namespace(pid) != _namespace("self"):
+            self._note(OTHER_NETWORK, pid, self._named(to), once=True)
+            return None
+        if not sends and port in _LOOKS:
+            return None
+        noted = Passed(DATAGRAMS, Program(processes.name_of(pid), pid), self._named(to))
+        if not sends and os.get_blocking(sock.fileno()):
+            with self._lock:
+                if len(self._looks) < NOTED:
+                    self._looks[(pid, port)] = noted
             return None
         if port == _QUIC or dummy:
             return errno.ECONNREFUSED
-        self._note(DATAGRAMS, pid, self._named(to))
+        self._add(noted, once=True)
         return None
-
-    def _is_commands(self, port: int) -> bool:
-        """True if one of the command's own processes listens on that port of loopback."""
-        if port not in self._listens:
-            listening = {
-                row.inode
-                for row in processes.tcp()
-                if row.state == processes.LISTEN and row.own[1] == port
-            }
-            own = processes.descendants(os.getpid())
-            # Nobody there: it is refused.
-            self._listens[port] = not listening or any(
-                listening & processes.sockets_of(pid) for pid in own
-            )
-        return self._listens[port]
 
     def _named(self, to: Address) -> str:
         return _written((self._target.hosts.get(to[0], to[0]), to[1]))
 
-    def _note(self, why: str, pid: int, to: str) -> None:
-        noted = Passed(why, Program(processes.name_of(pid), pid), to)
+    def _note(self, why: str, pid: int, to: str, *, once: bool = False) -> None:
+        self._add(Passed(why, Program(processes.name_of(pid), pid), to), once=once)
+
+    def _add(self, noted: Passed, *, once: bool = False) -> None:
+        """`once`: many datagrams to one address are one."""
         with self._lock:
+            if once and noted in self.passed:
+                return
             if noted in self.passed or len(self.passed) < NOTED:
                 self.passed[noted] += 1
             else:
@@ -225,23 +301,23 @@ def is_readable(calls: Notifications, expected: Address) -> bool:
     """True if of the next call this process may read the address, and take the socket."""
     for call in calls:
         try:
-            fd, raw = _arguments(call, call.thread)
-            os.close(socket_of(call.thread, fd))
+            given = asked.read(call)
+            with asked.copy_of(call, call.thread, given.fd):
+                found = asked.internet(given.addresses[0])
         except OSError:
             return False
         finally:
             calls.answer(call, errno.ECONNREFUSED)
-        return raw[4:8] == socket.inet_aton(expected[0])
+        return found is not None and found[1] == expected
     return False
 
 
-def _arguments(call: Question, pid: int) -> tuple[int, bytes]:
-    """The socket's descriptor, and the address as the caller wrote it. Raises OSError."""
-    fd, at, size = call.arguments[:3]
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        if call.is_multiplexed:
-            fd, at, size = struct.unpack("=3I", os.pread(memory.fileno(), 12, call.arguments[1]))
-        return fd & 0x7FFFFFFF, os.pread(memory.fileno(), min(size & 0xFFFFFFFF, 128), at)
+def _kind(family: int, kind: int, protocol: int) -> str:
+    try:
+        names = socket.AddressFamily(family).name, socket.SocketKind(kind & 0xF).name
+    except ValueError:
+        names = f"family {family}", f"type {kind & 0xF}"
+    return f"{names[0]}, {names[1]}, protocol {protocol}"
 
 
 def _listener(address: bytes) -> str:
@@ -251,43 +327,8 @@ def _listener(address: bytes) -> str:
     return "::ffff:127.0.0.1" if address.startswith(_MAPPED) else "::1"
 
 
-@contextmanager
-def _copy(pid: int, fd: int) -> Iterator[socket.socket]:
-    """The other process's socket, shared with it. Raises OSError."""
-    with socket.socket(fileno=socket_of(pid, fd)) as sock:
-        yield sock
-
-
-def _has_peer(sock: socket.socket) -> bool:
-    try:
-        sock.getpeername()
-    except OSError:
-        return False
-    return True
-
-
 def _namespace(pid: int | str) -> Path:
     return Path(f"/proc/{pid}/ns/net").readlink()
-
-
-def _is_local(address: str) -> bool:
-    """True if the address is one of this machine's: no other can be bound."""
-    return ip_address(address).is_unspecified or _allowed(address, lambda s: s.bind((address, 0)))
-
-
-def _has_route(address: str) -> bool:
-    """True if the kernel has a way to the address; nothing is sent."""
-    return _allowed(address, lambda s: s.connect((address, 9)))
-
-
-def _allowed(address: str, step: Callable[[socket.socket], None]) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            step(probe)
-    except OSError:
-        return False
-    return True
 
 
 def _written(to: Address) -> str:

@@ -1,5 +1,5 @@
-"""The kernel asks us before a program connects: a seccomp filter, whose notifications we answer
-(seccomp(2), SECCOMP_RET_USER_NOTIF; Linux 5.9 on x86-64 and arm64).
+"""The kernel asks us before a program connects, or sends to an address: a seccomp filter, whose
+notifications we answer (seccomp(2), SECCOMP_RET_USER_NOTIF; Linux 5.9 on x86-64 and arm64).
 
 `install` runs in the command's process before it begins; all that it starts inherits the filter.
 `Notifications` is our end. `app.run.interception` decides.
@@ -24,22 +24,35 @@ _NEW_LISTENER, _SPEC_ALLOW, _WAIT_KILLABLE = 1 << 3, 1 << 2, 1 << 5
 _ALLOW, _NOTIFY, _ERRNO = 0x7FFF0000, 0x7FC00000, 0x00050000
 _RECV, _SEND, _VALID = 0xC0502100, 0xC0182101, 0x40082102
 _CONTINUE = 1
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NR, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _NOTIFICATION, _ANSWER = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
 _PR_SET_NO_NEW_PRIVS = 38
-_FASTOPEN = 0x20000000  # MSG_FASTOPEN: a connect within a send
+FASTOPEN = 0x20000000  # MSGFASTOPEN: a connect within a send
 _IO_URING_SETUP = 425  # on every architecture
 _X32 = 0x40000000
-_SOCKETCALL_CONNECT = 3
+_64_BIT = 0x80000000  # of AUDIT_ARCH
+_PIDFD_THREAD = os.O_EXCL
+_TYPE = 0xF  # of a socket's type: the rest are flags
+# Of sockets that nobody is asked about: a `connect` or a send with an address is.
+_UNIX, _INTERNET, _NETLINK = 1, (2, 10), 16
+_PROTOCOLS = (0, 6, 17, 262)  # TCP, UDP, MPTCP
+_STREAM, _DATAGRAMS = 1, 2
 
 
 class Calls(NamedTuple):
-    """System call numbers of one ABI. `multiplexed`: socketcall(2) of 32-bit x86."""
+    """System call numbers of one ABI. `multiplexed`: socketcall(2) of 32-bit x86, whose first
+    argument is a key of MULTIPLEXED."""
 
     connect: int
-    sends: tuple[tuple[int, int], ...]  # that take MSG_FASTOPEN: number, position of the flags
+    sendto: int
+    sendmsg: int
+    sendmmsg: int
+    socket: int
     multiplexed: int | None = None
+
+
+MULTIPLEXED = {1: "socket", 3: "connect", 11: "sendto", 16: "sendmsg", 20: "sendmmsg"}
 
 
 class Machine(NamedTuple):
@@ -48,21 +61,17 @@ class Machine(NamedTuple):
     abis: dict[int, Calls]  # by AUDIT_ARCH, its own first
 
 
-_ARM32 = Calls(283, ((290, 3), (296, 2), (374, 3)), 102)
+_ARM32 = Calls(283, 290, 296, 374, 281, 102)
 MACHINES = {
     "x86_64": Machine(
         317,
         438,
         {
-            0xC000003E: Calls(42, ((44, 3), (46, 2), (307, 3))),
-            0x40000003: Calls(362, ((369, 3), (370, 2), (345, 3)), 102),
+            0xC000003E: Calls(42, 44, 46, 307, 41),
+            0x40000003: Calls(362, 369, 370, 345, 359, 102),
         },
     ),
-    "aarch64": Machine(
-        277,
-        438,
-        {0xC00000B7: Calls(203, ((206, 3), (211, 2), (269, 3))), 0x40000028: _ARM32},
-    ),
+    "aarch64": Machine(277, 438, {0xC00000B7: Calls(203, 206, 211, 269, 198), 0x40000028: _ARM32}),
 }
 HERE = MACHINES.get(platform.machine()) if sys.platform == "linux" else None
 
@@ -75,8 +84,10 @@ class _Code(ctypes.Structure):
 
 
 def code_for(machine: Machine) -> bytes:
-    """The filter: `connect` is asked about; a connect within a send, and io_uring (which connects
-    without a system call), are refused as by a kernel without them, so programs do without."""
+    """The filter: asked about are `connect`, `sendto` with an address, `sendmsg` and `sendmmsg`
+    (whose address no filter can see), and `socket` for what is neither TCP nor UDP. A connect
+    within a send, and io_uring (which connects without a system call), are refused as by a kernel
+    without them, so programs do without."""
     code = [_op(_LOAD, _ARCH)]
     for arch, calls in machine.abis.items():
         part = _of_abi(calls)
@@ -96,22 +107,72 @@ def _of_abi(calls: Calls) -> list[bytes]:
         _op(_EQUAL, _IO_URING_SETUP, 0, 1),
         _op(_RETURN, _ERRNO | errno.EPERM),
     ]
-    for number, flags in calls.sends:
+    ask, send_refused = _op(_RETURN, _NOTIFY), _op(_RETURN, _ERRNO | errno.EOPNOTSUPP)
+    allow = _op(_RETURN, _ALLOW)
+    code += [
+        _op(_EQUAL, calls.sendto, 0, 9),
+        _argument(3),
+        _op(_ANY_BIT, FASTOPEN, 0, 1),
+        send_refused,
+        _argument(4),
+        _op(_ANY_BIT, 0xFFFFFFFF, 2, 0),
+        _argument(4, upper=True),
+        _op(_ANY_BIT, 0xFFFFFFFF, 0, 1),
+        ask,
+        allow,
+    ]
+    for number, flags in ((calls.sendmsg, 2), (calls.sendmmsg, 3)):
         code += [
             _op(_EQUAL, number, 0, 4),
-            _op(_LOAD, _ARGUMENTS + 8 * flags),
-            _op(_ANY_BIT, _FASTOPEN, 0, 1),
-            _op(_RETURN, _ERRNO | errno.EOPNOTSUPP),
-            _op(_RETURN, _ALLOW),
+            _argument(flags),
+            _op(_ANY_BIT, FASTOPEN, 0, 1),
+            send_refused,
+            ask,
         ]
+    code += _of_socket(calls.socket)
     if calls.multiplexed is not None:
-        code += [
-            _op(_EQUAL, calls.multiplexed, 0, 3),
-            _op(_LOAD, _ARGUMENTS),
-            _op(_EQUAL, _SOCKETCALL_CONNECT, 0, 1),
-            _op(_RETURN, _NOTIFY),
-        ]
-    return [*code, _op(_RETURN, _ALLOW)]
+        code += [_op(_EQUAL, calls.multiplexed, 0, 2 + 2 * len(MULTIPLEXED)), _argument(0)]
+        for number in MULTIPLEXED:
+            code += [_op(_EQUAL, number, 0, 1), ask]
+        code.append(allow)
+    return [*code, allow]
+
+
+def _of_socket(number: int) -> list[bytes]:
+    """Asks about a socket that is neither TCP nor UDP and may lead out."""
+    ask, allow = _op(_RETURN, _NOTIFY), _op(_RETURN, _ALLOW)
+    code = [_argument(0)]
+    for family in (_UNIX, _NETLINK):
+        code += [_op(_EQUAL, family, 0, 1), allow]
+    code += [
+        _op(_EQUAL, _INTERNET[0], 2, 0),
+        _op(_EQUAL, _INTERNET[1], 1, 0),
+        ask,
+        _argument(1),
+        _op(_AND, _TYPE),
+        _op(_EQUAL, _STREAM, 2, 0),
+        _op(_EQUAL, _DATAGRAMS, 1, 0),
+        ask,
+        _argument(2),
+    ]
+    for protocol in _PROTOCOLS:
+        code += [_op(_EQUAL, protocol, 0, 1), allow]
+    return [_op(_EQUAL, number, 0, len(code) + 1), *code, ask]
+
+
+def leads_out(family: int, kind: int, protocol: int) -> bool:
+    """True of a socket that is neither TCP nor UDP and may lead out."""
+    if family in _INTERNET:
+        return kind & _TYPE not in (_STREAM, _DATAGRAMS) or protocol not in _PROTOCOLS
+    return family not in (_UNIX, _NETLINK)
+
+
+def is_32_bit(arch: int) -> bool:
+    return not arch & _64_BIT
+
+
+def _argument(position: int, *, upper: bool = False) -> bytes:
+    return _op(_LOAD, _ARGUMENTS + 8 * position + 4 * upper)
 
 
 def _op(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
@@ -148,7 +209,7 @@ def _failed() -> OSError:
 
 
 class Question(NamedTuple):
-    """A `connect` that waits for an answer. `thread` is a thread's id."""
+    """A call that waits for an answer. `thread` is a thread's id."""
 
     id: int
     thread: int
@@ -157,9 +218,13 @@ class Question(NamedTuple):
     arguments: Sequence[int]
 
     @property
-    def is_multiplexed(self) -> bool:
+    def name(self) -> str:
+        """One of Calls' names; "multiplexed" if the arguments are elsewhere."""
         calls = HERE and HERE.abis.get(self.arch)
-        return bool(calls) and self.number == calls.multiplexed  # type: ignore[union-attr]
+        for name, number in zip(Calls._fields, calls or (), strict=False):
+            if number == self.number:
+                return name
+        return ""
 
 
 class Notifications:
@@ -219,11 +284,17 @@ class Notifications:
         os.close(self._stop)
 
 
-def socket_of(process: int, fd: int) -> int:
-    """A descriptor of our own for another process's socket. Raises OSError."""
+def socket_of(thread: int, process: int, fd: int) -> int:
+    """A descriptor of our own for another process's socket. A thread may have descriptors of its
+    own, which a kernel before 6.9 does not give. Raises OSError."""
     if HERE is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    of = os.pidfd_open(process)
+    try:
+        of = os.pidfd_open(thread, _PIDFD_THREAD)
+    except OSError as e:
+        if e.errno != errno.EINVAL:
+            raise
+        of = os.pidfd_open(process)
     try:
         found = int(_libc.syscall(HERE.pidfd_getfd, of, fd, 0))
     finally:

@@ -12,9 +12,11 @@ import os
 import re
 import signal
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from queue import SimpleQueue
 
 from app import trust
 from app.contract import dummies, names
@@ -91,8 +93,15 @@ def _why(number: int) -> str:
 
 
 def _send_listener(to: socket.socket) -> None:
+    """Raises OSError. A thread without the filter sends: one with it would wait to be answered."""
+    made: SimpleQueue[int] = SimpleQueue()
+    sender = threading.Thread(
+        target=lambda: socket.send_fds(to, [b"0"], [made.get()]), name="telemock-send", daemon=True
+    )
+    sender.start()
     fd = seccomp.install(privileged=privileged())
-    socket.send_fds(to, [b"0"], [fd])
+    made.put(fd)
+    sender.join()
     os.close(fd)
 
 

@@ -6,6 +6,7 @@ to the sidecar, and the processes that outlive the command.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,41 +18,65 @@ from app.run.descendants import named
 from app.run.interception import Passed
 from app.run.summary import Sent
 
-# Why a connection did not come to the sidecar -> what that means, and what helps.
-PASSED: Mapping[str, tuple[str, str]] = {
-    way.ROUND: (
+
+class Kind(NamedTuple):
+    """Of connections that did not come to the sidecar: what that means, and what helps. `one` and
+    `many` are what is counted."""
+
+    says: str
+    remedy: str
+    one: str = "connection"
+    many: str = "connections"
+
+
+PASSED: Mapping[str, Kind] = {
+    way.ROUND: Kind(
         "round the proxy, not seen",
         "a transparent run leads such programs to the sidecar",
     ),
-    way.OTHER_PORT: (
+    way.OTHER_PORT: Kind(
         "to ports other than 80 and 443, not looked into",
         "see what it is; a firewall closes it to the command",
     ),
-    way.OTHER_NETWORK: (
+    way.LINK_LOCAL: Kind(
+        "to a link-local address (a cloud's metadata service), not looked into",
+        "see what it is; a firewall closes it to the command",
+    ),
+    way.OTHER_NETWORK: Kind(
         "from a network namespace of its own (a container), not looked into",
         "run telemock within that namespace",
     ),
-    way.LOCAL: (
+    way.LOCAL: Kind(
         "to another program of this machine, which may send on unseen",
         "start that program with telemock run, too",
     ),
-    way.DAEMON: (
+    way.DAEMON: Kind(
         "to a daemon that runs containers, whose connections are not the command's",
         "run the command in the container with telemock run",
     ),
-    way.UNREADABLE: (
+    way.UNREADABLE: Kind(
         "of a program that runs as somebody else, to where we may not look",
         "telemock run as root",
     ),
-    way.DATAGRAMS: (
+    way.DATAGRAMS: Kind(
         "over UDP, not looked into",
         "see what it is; a firewall closes it to the command",
     ),
-    way.REFUSED: (
+    way.OTHER_SOCKET: Kind(
+        "neither for TCP nor for UDP, not looked into",
+        "see what it is; without root no program opens most of them",
+        "socket",
+        "sockets",
+    ),
+    way.INHERITED: Kind(
+        "that the command was given as a standard stream, not looked into",
+        "give it a pipe or a file instead",
+    ),
+    way.REFUSED: Kind(
         "to a telemetry host, refused: it is answered on ports 80 and 443 only",
         "see which protocol it is; nothing of it left",
     ),
-    way.BROKEN: (
+    way.BROKEN: Kind(
         "that did not reach the sidecar, and failed",
         "the sidecar's console file says why it ended",
     ),
@@ -60,8 +85,8 @@ PASSED: Mapping[str, tuple[str, str]] = {
 
 def markdown() -> str:
     """The table for the documentation."""
-    lines = ["| Connections | What helps |", "|---|---|"]
-    lines += [f"| {says} | {remedy} |" for says, remedy in PASSED.values()]
+    lines = ["| Named | What helps |", "|---|---|"]
+    lines += [f"| {kind.many} {kind.says} | {kind.remedy} |" for kind in PASSED.values()]
     return "\n".join(lines) + "\n"
 
 
@@ -112,7 +137,8 @@ def of_run(
             f"; the kernel asked about every connection of the command's processes and led {of} to "
             "the sidecar"
         )
-    return replace(found, how=how, verdict=verdict(found.gaps, how, found.percent))
+    limits = [*services(passed), *found.limits]
+    return replace(found, how=how, limits=limits, verdict=verdict(found.gaps, how, found.percent))
 
 
 def _proxy_only(refused: str) -> Gap:
@@ -128,18 +154,33 @@ def _proxy_only(refused: str) -> Gap:
 
 
 def _past(passed: Counter[Passed]) -> Iterable[Gap]:
-    for why, (says, remedy) in PASSED.items():
-        found = {one: n for one, n in passed.items() if one.why == why}
-        if found:
-            each = dict.fromkeys(f"{named([one.program])} to {one.to}" for one in found)
-            total = sum(found.values())
-            yield Gap(
-                id=why,
-                count=total,
-                says=f"{count(total, 'connection', 'connections')} {says}: {listed(each)}",
-                remedy=remedy,
-                who=list(each),
-            )
+    for why, kind in PASSED.items():
+        total, each = _of(passed, why)
+        if total:
+            of = count(total, kind.one, kind.many)
+            says = f"{of} {kind.says}: {listed(each)}"
+            yield Gap(id=why, count=total, says=says, remedy=kind.remedy, who=each)
+
+
+def services(passed: Counter[Passed]) -> list[str]:
+    """The limit that the system's own services are, where the command talked to some."""
+    total, each = _of(passed, way.SERVICE)
+    if not total:
+        return []
+    of = count(total, "connection", "connections")
+    return [
+        f"{of} to services of this machine, which send for others only what they are for: "
+        f"{listed(each)}"
+    ]
+
+
+def _of(passed: Counter[Passed], why: str) -> tuple[int, list[str]]:
+    found = {one: n for one, n in passed.items() if one.why == why}
+    each = dict.fromkeys(
+        f"{named([one.program])}{': ' if why == way.OTHER_SOCKET else ' to '}{one.to}"
+        for one in found
+    )
+    return sum(found.values()), list(each)
 
 
 def _unnamed(rows: Sequence[Sent]) -> Iterable[Gap]:

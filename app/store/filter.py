@@ -224,11 +224,16 @@ def _found(term: Term, record: CaptureRecord) -> bool:
         paths = {field.path for field in seen.fields} if seen else set()
         return any(_is_field(path, value) for value in term.values for path in paths)
     if term.name == "outcome":
-        of = outcome(record.kind, record.action, record.answered_by, record.reason)
-        return bool(of) and any(value in (of, word_of(of)) for value in term.values)
+        return ended(term, record.kind, record.action, record.answered_by, record.reason)
     if term.name == "image":
         return any(pattern(v).fullmatch(record.workload.image) for v in term.values)
     return fits(term, facet(record)._asdict())
+
+
+def ended(term: Term, kind: str, action: str, answered_by: str, reason: str) -> bool:
+    """True if a term of outcomes names this one, whatever the term's sign."""
+    of = outcome(kind, action, answered_by, reason)
+    return bool(of) and any(value in (of, word_of(of)) for value in term.values)
 
 
 def fits(term: Term, values: Mapping[str, str | int]) -> bool:

@@ -17,7 +17,18 @@ from app.api.read import may_read
 from app.contract.outcomes import WORDS, outcome, word_of
 from app.contract.record import CaptureRecord, decode
 from app.report.har import har
-from app.store import CaptureQuery, Dimension, QueryError, Scope, Store, Term, TrafficRow, filter
+from app.store import (
+    CaptureQuery,
+    Dimension,
+    Page,
+    QueryError,
+    Scope,
+    Store,
+    Term,
+    TrafficRow,
+    filter,
+)
+from app.store.cursors import read
 from app.web.beside import compared
 from app.web.capture import Detail, detail
 from app.web.page import HEADERS, Gets, Lists, PageError, Visitor, admit, ask, render
@@ -75,7 +86,7 @@ class Narrowing(NamedTuple):
 class Found(NamedTuple):
     rows: list[CaptureLine]
     next: str
-    read_on: bool  # the page is not full, and there may be more
+    reached: int | None  # the page is not full: the search came back to this time, in ns
     facets: list[Narrowing] | None  # None: the counts are not the visitor's to see
     left_out: list[str]  # names in the filter that the counts do not heed
     stored: int
@@ -106,11 +117,19 @@ def gather(store: Store, query: CaptureQuery) -> Found:
     return Found(
         rows=rows,
         next=page.next or "",
-        read_on=bool(page.next) and len(rows) < query.limit,
+        reached=_reached(page, query),
         facets=_facets(store.traffic(scope, _BY), query) if query.namespaces is None else None,
         left_out=list(dict.fromkeys(left_out)),
         stored=store.stats().records,
     )
+
+
+def _reached(page: Page, query: CaptureQuery) -> int | None:
+    if page.next is None or len(page.items) == query.limit:
+        return None
+    if page.places and page.next == f"{query.order}.{page.places[-1]}":
+        return None  # records so large that they fill a page
+    return read(page.next, query.order)[0]
 
 
 def _facets(rows: list[TrafficRow], query: CaptureQuery) -> list[Narrowing]:

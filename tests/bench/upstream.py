@@ -10,7 +10,7 @@ from app.contract import names
 from tests.bench.lab import ADDRESSES, APP, BULK, PORT_OTLP, ROOT, WEB, Lab, tool
 from tests.bench.processes import Process, Started, own_folder
 
-PROFILE = ROOT / "app/profiles/cribl.yaml"
+PROFILE = ROOT / "app/profiles/vendors/cribl.yaml"
 
 _NGINX = """worker_processes {workers}; pid {where}/pid; daemon off; {user}
 error_log {where}/log warn;

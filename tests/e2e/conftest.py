@@ -14,7 +14,7 @@ import pytest
 from tests import backends
 from tests.e2e import pods
 from tests.e2e.cluster import Cluster
-from tests.e2e.release import RELEASE, VIEWER, Release
+from tests.e2e.release import LOCAL, RELEASE, VIEWER, Release
 
 ORDER = (
     "test_install",
@@ -23,6 +23,7 @@ ORDER = (
     "test_observability",
     "test_data",
     "test_access",
+    "test_page",
     "test_status",
     "test_redirects",
     "test_jobs",
@@ -92,7 +93,7 @@ def values(collector: backends.Jaeger | None) -> dict[str, Any]:
         "mode": "mock",
         "persistence": {"size": "1Gi"},
         "admissionPolicy": {"enabled": True},
-        "rbac": {"viewers": [{"kind": "ServiceAccount", "name": VIEWER, "namespace": RELEASE}]},
+        "rbac": {"viewers": [_account(VIEWER)], "tunnel": [_account(LOCAL)]},
         "injector": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": SELECTED}}},
     }
     if collector:
@@ -102,6 +103,10 @@ def values(collector: backends.Jaeger | None) -> dict[str, Any]:
     if tag := os.environ.get("TAG"):
         found["image"] = {"app": {"tag": tag}, "sidecar": {"tag": tag}}
     return found
+
+
+def _account(name: str) -> dict[str, str]:
+    return {"kind": "ServiceAccount", "name": name, "namespace": RELEASE}
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ TELEMOCK = str(Path(sys.executable).with_name("telemock"))
 CHART = ROOT / "charts" / "telemock"
 RELEASE = os.environ.get("E2E_RELEASE", "telemock-e2e")
 VIEWER, NOBODY = "e2e-viewer", "e2e-nobody"
+LOCAL = "e2e-local"  # who may read one namespace's captures
 
 
 class Release:
@@ -121,8 +122,9 @@ class Release:
     # --- the API -----------------------------------------------------------------------------
 
     def make_accounts(self) -> None:
-        """Two people: one who may look, by the value `rbac.viewers`, and one who may nothing."""
-        for name in (VIEWER, NOBODY):
+        """One who may look, by the value `rbac.viewers`; one who may nothing; and one who may reach
+        the app, by `rbac.tunnel`, and look once a namespace lets them."""
+        for name in (VIEWER, NOBODY, LOCAL):
             self.cluster.apply(
                 {
                     "apiVersion": "v1",
@@ -130,6 +132,44 @@ class Release:
                     "metadata": {"name": name, "namespace": self.namespace, "labels": OURS},
                 }
             )
+
+    def let_read(self, namespace: str) -> None:
+        """Lets LOCAL, as docs/security says: by a RoleBinding in the namespace to the viewer's
+        ClusterRole."""
+        self.cluster.apply(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": LOCAL, "namespace": namespace},
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "ClusterRole",
+                    "name": f"{self.name}-captures-viewer",
+                },
+                "subjects": [
+                    {"kind": "ServiceAccount", "name": LOCAL, "namespace": self.namespace}
+                ],
+            }
+        )
+
+    def environ(self, account: str, folder: Path) -> dict[str, str]:
+        """Environment with a kubeconfig of that account; its context has the account's name."""
+        made = folder / f"{account}.kubeconfig"
+        environ = {**os.environ, "KUBECONFIG": str(made), "TELEMOCK_DATA": str(folder / "data")}
+
+        def config(*arguments: str, env: dict[str, str] | None = None) -> str:
+            command = ["kubectl", "config", *arguments]
+            return subprocess.run(
+                command, check=True, capture_output=True, text=True, env=env
+            ).stdout
+
+        made.write_text(config("view", "--minify", "--flatten", "--raw"))
+        cluster = config("view", "--minify", "-o", "jsonpath={.contexts[0].context.cluster}")
+        token = self.cluster.token(account, self.namespace)
+        config("set-credentials", account, "--token", token, env=environ)
+        config("set-context", account, "--cluster", cluster, "--user", account, "--namespace",
+               self.namespace, env=environ)  # fmt: skip
+        return environ
 
     def api(
         self, path: str, *, account: str = VIEWER, method: str = "GET", **parameters: str

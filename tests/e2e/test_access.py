@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from tests.e2e import pods
-from tests.e2e.cluster import OURS, Cluster, Forward, until
+from tests.e2e.cluster import Cluster, Forward, until
 from tests.e2e.conftest import Cribl
-from tests.e2e.release import NOBODY, VIEWER, Release
+from tests.e2e.release import LOCAL, NOBODY, VIEWER, Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -100,28 +100,6 @@ def test_the_certificate_is_the_release_s(release: Release) -> None:
     until(lambda: release.api("/api/v1/captures").status_code == 200, "the release's CA fits")
 
 
-LOCAL = "e2e-local"  # who may read one namespace's captures
-
-
-def bind(release: Release, namespace: str) -> None:
-    """As docs/security says: a RoleBinding in the namespace to the viewer's ClusterRole."""
-    account = {"name": LOCAL, "namespace": release.namespace, "labels": OURS}
-    release.cluster.apply(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": LOCAL, "namespace": namespace},
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": f"{release.name}-captures-viewer",
-            },
-            "subjects": [{"kind": "ServiceAccount", "name": LOCAL, "namespace": release.namespace}],
-        },
-    )
-
-
 def test_a_role_in_a_namespace_opens_its_captures_and_nothing_else(
     cluster: Cluster, release: Release, cribl: Cribl
 ) -> None:
@@ -131,7 +109,7 @@ def test_a_role_in_a_namespace_opens_its_captures_and_nothing_else(
     for pod, tag in ((cribl.leader, "mine"), (elsewhere, "not-mine")):
         assert cribl.telemetry(pod, f"bounded-{tag}")["status"] == 200
         release.capture(f"bounded-{tag}")
-    bind(release, cribl.namespace)
+    release.let_read(cribl.namespace)
 
     def ask(path: str, **parameters: str) -> httpx.Response:
         return release.api(path, account=LOCAL, **parameters)

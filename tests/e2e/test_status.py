@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cluster import Cluster, until
+from tests.e2e.cluster import until
 from tests.e2e.conftest import Cribl
 from tests.e2e.release import TELEMOCK, VIEWER, Release
 
@@ -16,29 +16,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
-def viewer(cluster: Cluster, release: Release, tmp_path: Path) -> dict[str, str]:
+def viewer(release: Release, tmp_path: Path) -> dict[str, str]:
     """Environment with a kubeconfig of somebody who may look at pods and captures."""
-    made = tmp_path / "kubeconfig"
-
-    def kubectl(*arguments: str) -> str:
-        return subprocess.run(
-            ["kubectl", *arguments], check=True, capture_output=True, text=True
-        ).stdout
-
-    made.write_text(kubectl("config", "view", "--minify", "--flatten", "--raw"))
-    user = json.loads(kubectl("config", "view", "--minify", "-o", "json"))["contexts"][0]["context"]
-    environ = {**os.environ, "KUBECONFIG": str(made)}
-    subprocess.run(
-        ["kubectl", "config", "set-credentials", "viewer", "--token",
-         cluster.token(VIEWER, release.namespace)],
-        check=True, env=environ, capture_output=True,
-    )  # fmt: skip
-    subprocess.run(
-        ["kubectl", "config", "set-context", "viewer", "--cluster", user["cluster"], "--user",
-         "viewer", "--namespace", release.namespace],
-        check=True, env=environ, capture_output=True,
-    )  # fmt: skip
-    return {**environ, "TELEMOCK_DATA": str(tmp_path / "data")}
+    return release.environ(VIEWER, tmp_path)
 
 
 def run(*arguments: str, env: dict[str, str] | None = None, code: int = 0) -> str:
@@ -68,7 +48,7 @@ def test_status_is_readable_too(cribl: Cribl) -> None:
 
 def test_tail_follows_a_namespace(release: Release, cribl: Cribl, viewer: dict[str, str]) -> None:
     process = subprocess.Popen(
-        [TELEMOCK, "captures", "tail", "--server", "cluster:viewer", "--namespace",
+        [TELEMOCK, "captures", "tail", "--server", f"cluster:{VIEWER}", "--namespace",
          cribl.namespace],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=viewer,
     )  # fmt: skip

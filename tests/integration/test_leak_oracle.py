@@ -19,12 +19,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
+from app.contract.rules import Bundle
 from tests import netns
 from tests.leaks import corpus, entrances, made_up
 from tests.leaks.corpus import HOSTS, Case
 from tests.leaks.entrances import Request, Ways
 from tests.leaks.vendor import ANSWER, Vendor
-from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority
+from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule
 
 REQUESTS = int(os.environ.get("LEAKS_REQUESTS", "1200"))
 SEED = int(os.environ.get("LEAKS_SEED", str(random.SystemRandom().randrange(2**32))))
@@ -34,7 +35,9 @@ OURS = (LINE.strip(), b"telemock")  # what our answers have in them
 class Lab:
     """One sidecar, its ways, and all that reached the vendor."""
 
-    def __init__(self, directory: Path, mode: str, redirect: str = "") -> None:
+    def __init__(
+        self, directory: Path, mode: str, redirect: str = "", bundle: Bundle | None = None
+    ) -> None:
         self.redirect = redirect
         self._namespace = netns.Namespace() if redirect else None
         ca, context = authority(directory, *HOSTS)
@@ -55,7 +58,9 @@ class Lab:
                         "TELEMOCK_HOSTS": f"192.0.2.1={HOST},100::1={HOST}"}  # fmt: skip
         elif redirect == "loopback":
             environ |= {"MITM_PORT": "", "TELEMOCK_LOOPBACK": f"127.0.0.2={HOST}"}
-        self.sidecar = self.inside(Sidecar, directory / "sidecar", corpus.bundle(), **environ)
+        self.sidecar = self.inside(
+            Sidecar, directory / "sidecar", bundle or corpus.bundle(), **environ
+        )
         self.ways = Ways(self.sidecar, corpus.VOUCHED, self._dial() if redirect else None)
         self.all = bytearray()  # what reached the vendor
         self.kept: list[str] = []  # marks that must not
@@ -193,3 +198,23 @@ def test_what_is_made_up(lab: Lab, kind: str) -> None:
         lab.check(way, request, "kept" if kind == "telemetry" else "passes")
 
     run()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("redirect", ["hosts", "loopback"])
+@pytest.mark.parametrize("mode", ["", "mock", "block", "observe"])
+def test_a_host_whose_profile_has_not_come_yet_fails_closed(
+    tmp_path: Path, mode: str, redirect: str
+) -> None:
+    """A pod that starts while the app is away knows which hosts lead to it, not what they are."""
+    netns.require()
+    others = bundle_of(rule("all", "/"), hosts=("other.example",))
+    lab = Lab(tmp_path, mode, redirect, others)
+    try:
+        for way in lab.ways.names():
+            lab.check(way, Request(), "passes" if mode == "observe" else "kept")
+    finally:
+        lab.close()
+    records = [(x.profile, x.rule, x.host) for x in lab.sidecar.records()]
+    assert records == [("not-loaded", "all", HOST)] * 3
+    assert HOST in lab.sidecar.log.read_text()

@@ -100,8 +100,8 @@ class Step(NamedTuple):
 
 
 def step(written: str, left: Left | None = None) -> Step | None:
-    """The next decoding of a text; None for plain text. Documents are read leniently within what is `left`;
-    without it, only as far as to know what they are."""
+    """The next decoding of a text; None for plain text. Documents are read leniently within what is
+    `left`; without it, only as far as to know what they are."""
     begins = written[:1] if written[:1] > " " else written.lstrip("\ufeff \t\r\n")[:1]
     if begins and begins in '{["\ufeff':
         found = json(written) if left is None else documents(written, left)

@@ -5,6 +5,7 @@ and `+` make SQLite scan a roll-up by its time, not by the index for dropping.
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
@@ -40,7 +41,9 @@ from app.store.sqlite.search import i64, search
 
 _PAGE = 16 << 20  # bytes of records after which a page ends, whatever its limit
 _FORMS = 512  # forms cached, some 2 KB each
-_READ = 2_000  # captures read for a page of a filter that only their content can answer
+# Time for a page that no index can fill: of the first, and of those behind a cursor.
+_FIRST_S, _ON_S = 0.08, 2.0
+_STRETCH = 500  # captures read whatever the time
 _DIMENSIONS = {"profile": "endpoint.profile"}  # columns that two tables have
 
 
@@ -54,22 +57,22 @@ class Reader:
 
     def captures(self, query: CaptureQuery) -> Page:
         within = tuple(term for term in query.terms if term.name in FROM_RECORDS)
+        until = time.monotonic() + (_FIRST_S if query.cursor is None else _ON_S)
         self.connection.execute("BEGIN")  # one snapshot for all steps
         try:
             if not within:
-                return self._page(query)
-            return self._read(query, matcher(within))
+                return self._page(query, until)
+            return self._read(query, matcher(within), until)
         finally:
             self.connection.execute("ROLLBACK")
 
-    def _read(self, query: CaptureQuery, fits: Callable[[bytes], bool]) -> Page:
-        """Reads page after page until one is full, or _READ captures were read."""
+    def _read(self, query: CaptureQuery, fits: Callable[[bytes], bool], until: float) -> Page:
+        """Reads page after page until one is full, or the time is over, but _STRETCH at least."""
         items: list[bytes] = []
         places: list[str] = []
-        left, after = _READ, query.cursor
+        size, after, read = query.limit, query.cursor, 0
         while True:
-            size = min(query.limit, left)
-            page = self._page(msgspec.structs.replace(query, cursor=after, limit=size))
+            page = self._page(msgspec.structs.replace(query, cursor=after, limit=size), until)
             for n, (line, place) in enumerate(zip(page.items, page.places, strict=True), 1):
                 if not fits(line):
                     continue
@@ -78,16 +81,21 @@ class Reader:
                 if len(items) == query.limit and n < len(page.items):
                     last = f"{query.order}.{place}"
                     return Page(items, last, last, places)
-            left -= len(page.items)
             after = page.last
-            if page.next is None or len(items) == query.limit or left <= 0:
+            read += len(page.items)
+            # Fewer than were asked for: the search itself ran out of time.
+            enough = read >= _STRETCH or len(page.items) < size
+            over = enough and time.monotonic() > until
+            if page.next is None or len(items) == query.limit or over:
                 return Page(items, page.next, page.last, places)
+            size = min(2 * size, max(query.limit, _STRETCH))
 
-    def _page(self, query: CaptureQuery) -> Page:
-        found = search(self.connection, query)
-        more = len(found) > query.limit
+    def _page(self, query: CaptureQuery, until: float) -> Page:
+        found, reached = search(self.connection, query, until)
+        more = len(found) > query.limit or reached is not None
         found = found[: query.limit]
-        last = cursor(query.order, *found[-1]) if found else query.cursor
+        behind = reached or (found[-1] if found else None)
+        last = query.cursor if behind is None else cursor(query.order, *behind)
         records, size = [], 0
         for n, (_, id) in enumerate(found):
             records.append(self._record(id))

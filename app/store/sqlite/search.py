@@ -3,53 +3,73 @@
 Names are looked up in the facets. Their captures then come from an index by time, facet by facet,
 as far as the page reaches: the cost grows with the number of matching facets, not of captures. If
 many facets match, the captures that come next may fill the page: see `_near`. No index has the
-order of arrival within a facet: see `_arrived`.
+order of arrival within a facet: see `_arrived`. Where senders put a number of their own into each
+path, facets are as many as captures, and no index helps: see `_scan`.
 """
 
 import re
 import sqlite3
+import time
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
-from app.store import LIMIT, CaptureQuery, QueryError, Term
+from app.store import LIMIT, OTHER, CaptureQuery, QueryError, Term
 from app.store.cursors import Place as _Place
 from app.store.cursors import read as _cursor
-from app.store.filter import FROM_RECORDS, ORDERED, TEXT, statuses
+from app.store.filter import FROM_RECORDS, ORDERED, TEXT, ended, statuses
 from app.store.versions import version_key
 
 _NEAR = 20_000  # captures scanned in the order of arrival, before the facets' index is used
 _WORTH = 4  # captures scanned for one match: fewer than a fifth match, and the scan gives up
+_FEW = 20_000  # facets that are looked at for one page
+_NONE = "0"
+_STRETCH = 500  # captures scanned between two looks at the clock
 
 
-def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
-    """Returns the places of the page's captures and of one more, if there are so many.
+class FoundPlaces(NamedTuple):
+    """The places of the page's captures and of one more, if there are so many. `reached`: the
+    search came only so far, and captures beyond it may fit."""
 
-    Raises QueryError.
-    """
+    found: list[_Place]
+    reached: _Place | None = None
+
+
+def search(connection: sqlite3.Connection, query: CaptureQuery, until: float) -> FoundPlaces:
+    """Ends about `until` (monotonic) where no index helps. Raises QueryError."""
     if not 1 <= query.limit <= LIMIT:
         raise QueryError(f"limit is {query.limit}, expected 1 to {LIMIT}")
     behind = None if query.cursor is None else _cursor(query.cursor, query.order)
-    facets, names = _facets(query)
+    facets, names = _facets(connection, query)
+    if facets == _NONE:
+        return FoundPlaces([])
     times, values = _times(query)
+    many = bool(facets) and not _are_few(connection, query)
     if query.order == "arrival":
+        if many:
+            times += " AND id>? ORDER BY id"
+            values += (max(behind or (0, 0)),)
+            return _scan(connection, "0", times, facets, (*names, *values), query.limit, until)
         if facets:
             times += f" AND facet_id IN (SELECT id FROM facet WHERE {facets})"  # noqa: S608
         index = "capture_facet" if facets else "" if times == "1" else "capture_time"
-        return _arrived(
-            connection, max(behind or (0, 0)), times, index, (*values, *names, query.limit + 1)
-        )
+        given = (*values, *names, query.limit + 1)
+        return FoundPlaces(_arrived(connection, max(behind or (0, 0)), times, index, given))
     newest = query.order == "newest"
     down, beyond, at_most, at_least = ("DESC", "<", "<=", ">=") if newest else ("", ">", ">=", "<=")
     if behind is not None:
         times += f" AND time_ns{at_most}? AND (time_ns, id){beyond}(?, ?)"
         values += (behind[0], *behind)
-    page = f"{times} ORDER BY time_ns {down}, id {down} LIMIT ?"
-    if not facets:
-        return connection.execute(
-            f"SELECT time_ns, id FROM capture WHERE {page}",  # noqa: S608
-            (*values, query.limit + 1),
-        ).fetchall()
+    times += f" ORDER BY time_ns {down}, id {down}"
+    if many:
+        return _scan(connection, "time_ns", times, facets, (*names, *values), query.limit, until)
+    page = f"{times} LIMIT ?"
     places = query.limit + 1
+    if not facets:
+        rows = connection.execute(
+            f"SELECT time_ns, id FROM capture WHERE {page}",  # noqa: S608
+            (*values, places),
+        )
+        return FoundPlaces(rows.fetchall())
     with closing(
         connection.execute(
             "SELECT (SELECT time_ns FROM capture WHERE facet_id=facet.id"  # noqa: S608
@@ -61,7 +81,7 @@ def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
         if len(heads) == places:
             near = _near(connection, page, facets, (*names, *values), places)
             if len(near) == places:
-                return near
+                return FoundPlaces(near)
         heads += rows
     found: list[_Place] = []
     last = i64(-(1 << 64) if newest else 1 << 64)  # last time of the page, once it is full
@@ -77,7 +97,46 @@ def search(connection: sqlite3.Connection, query: CaptureQuery) -> list[_Place]:
         del found[query.limit + 1 :]
         if len(found) > query.limit:
             last = found[-1][0]
-    return found
+    return FoundPlaces(found)
+
+
+def _are_few(connection: sqlite3.Connection, query: CaptureQuery) -> bool:
+    """True if the facets that the filter could be of are few enough to look at each. Those of a pod
+    have an index, if the pod's name has a beginning."""
+    named = query.workload if query.workload and not query.workload.endswith("/") else None
+    pods = tuple(t for t in query.terms if t.name == "pod" and not t.negated and _begins(t))
+    where, values = _facets(connection, CaptureQuery(workload=named, terms=pods))
+    (count,) = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM facet WHERE {where or 1} LIMIT ?)",  # noqa: S608
+        (*values, _FEW + 1),
+    ).fetchone()
+    return bool(count <= _FEW)
+
+
+def _begins(term: Term) -> bool:
+    return not any(value.startswith("*") for value in term.values)
+
+
+def _scan(
+    connection: sqlite3.Connection, at: str, captures: str, facets: str, values: tuple[Any, ...],
+    limit: int, until: float,
+) -> FoundPlaces:  # fmt: skip
+    """Looks at captures in order, each with its facet, until the page is full or the time over."""
+    found: list[_Place] = []
+    rows = connection.execute(
+        f"SELECT {at}, id, EXISTS (SELECT 1 FROM facet WHERE id=facet_id"  # noqa: S608
+        f" AND {facets}) FROM capture WHERE {captures}",
+        values,
+    )
+    with closing(rows):
+        for number, (key, id, fits) in enumerate(rows, 1):
+            if fits:
+                found.append((key, id))
+                if len(found) > limit:
+                    break
+            if number % _STRETCH == 0 and time.monotonic() > until:
+                return FoundPlaces(found, (key, id))
+    return FoundPlaces(found)
 
 
 def _near(
@@ -131,8 +190,8 @@ def _times(query: CaptureQuery) -> tuple[str, list[Any]]:
     return where, values
 
 
-def _facets(query: CaptureQuery) -> tuple[str, list[Any]]:
-    """Builds the condition on facets, "" for any."""
+def _facets(connection: sqlite3.Connection, query: CaptureQuery) -> tuple[str, list[Any]]:
+    """Builds the condition on facets, "" for any, _NONE if none can fit."""
     where: list[str] = []
     values: list[Any] = []
 
@@ -160,7 +219,27 @@ def _facets(query: CaptureQuery) -> tuple[str, list[Any]]:
         if term.name not in FROM_RECORDS:
             condition, *given = _condition(term)
             also(f"{'NOT ' * term.negated}({condition})", *given)
-    return " AND ".join(where), values
+        elif term.name == "outcome":
+            also(*_ended(connection, term))
+    return _NONE if _NONE in where else " AND ".join(where), values
+
+
+def _ended(connection: sqlite3.Connection, term: Term) -> tuple[Any, ...]:
+    """The condition on facets for an outcome. Facets do not know who answered: the roll-up tells
+    which of them had such an outcome at all, and among their captures the records decide."""
+    known = connection.execute(
+        "SELECT DISTINCT kind, action, answered_by, reason FROM traffic_total"
+    )
+    fits = [row for row in known if ended(term, *row) != term.negated]
+    # Log lines have no outcome. Reasons that are not ours are OTHER in the roll-up.
+    parts = ["kind='log'"] if term.negated else []
+    values: list[str] = []
+    for kind, action, reason in sorted(
+        {(kind, action, reason) for kind, action, _, reason in fits}
+    ):
+        parts.append("kind=? AND action=?" + " AND reason=?" * (reason != OTHER))
+        values += [kind, action, *([reason] if reason != OTHER else [])]
+    return f"({' OR '.join(parts)})" if parts else _NONE, *values
 
 
 def _condition(term: Term) -> tuple[Any, ...]:

@@ -226,12 +226,12 @@ def _prune_rollups(connection: sqlite3.Connection, oldest: int) -> None:
     connection.execute("DELETE FROM event_name WHERE id NOT IN (SELECT event_id FROM event)")
     # A boot's numbers deduplicate its records: only boots silent for long are forgotten.
     silent = oldest - (time.time_ns() - oldest)
-    connection.execute(
+    gone = connection.execute(
         "DELETE FROM boot WHERE max(last_ns, heard_ns)<? AND NOT EXISTS"
-        " (SELECT 1 FROM capture WHERE boot_id=boot.id)",
+        " (SELECT 1 FROM capture WHERE boot_id=boot.id) RETURNING id",
         (silent,),
-    )
-    connection.execute("DELETE FROM run WHERE boot_id NOT IN (SELECT id FROM boot)")
+    ).fetchall()
+    connection.executemany("DELETE FROM run WHERE boot_id=?", gone)
 
 
 def _used(connection: sqlite3.Connection) -> int:

@@ -9,6 +9,7 @@ import pytest
 from addon.app_client import profiles
 from addon.app_client.client import ANSWER_CAP, AppApi
 from app.contract import rules as r
+from app.contract.actions import Mode
 from app.contract.record import CaptureRecord, Request
 from tests.peers import App, send
 from tests.sidecar import bundle_of, rule
@@ -159,3 +160,21 @@ def test_questions_share_a_connection(app: App) -> None:
     for _ in range(3):
         asked.fetch()
     assert app.accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "action"), [(None, "block"), ("mock", "block"), ("block", "block"), ("observe",) * 2]
+)
+def test_a_host_that_no_profile_names_yet_is_closed_until_the_app_names_it(
+    app: App, mode: Mode | None, action: str
+) -> None:
+    bundle = profiles.closed(FIRST, ["cdn.cribl.io", "new.example", "new.example"], mode)
+    APIS.append(AppApi(f"http://127.0.0.1:{app.port}", lambda: "the-token"))
+    asked = profiles.Profiles(APIS[-1], bundle)
+    assert asked.awaited == ["new.example"]
+    (waiting,) = asked.rules.of_host("new.example")
+    assert [rule.action for rule in waiting.rules] == [action]
+    assert asked.rules.fails_closed("new.example", mode) is (action == "block")
+    asked.fetch()
+    assert asked.awaited == []
+    assert profiles.closed(FIRST, ["cdn.cribl.io"], mode) is FIRST

@@ -90,11 +90,14 @@ def test_captures_of_these_namespaces_only(both: Store) -> None:
     assert both.captures(query).items == []
 
 
-def test_what_is_not_read_is_said(both: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_namespaces, "MOST", 5)
+@pytest.mark.parametrize(("bound", "value"), [("MOST", 5), ("LONGEST_S", 1e-9)])
+def test_what_is_not_read_is_said(
+    both: Store, bound: str, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_namespaces, bound, value)
     monkeypatch.setattr(of_namespaces, "LIMIT", 5)
     rows = NamespaceRows(both, ["mine"], Scope(), lambda *_: ())
     (gap,) = rows.gaps
     assert gap.id == "not_all_read" and "newest 5 captures" in gap.says
     found = build(rows, gaps=rows.gaps)
-    assert found.count == 5 and not found.coverage.complete
+    assert found.count == gap.count == 5 and not found.coverage.complete

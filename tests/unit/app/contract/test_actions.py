@@ -20,7 +20,7 @@ TABLE = ROOT / "app/contract/actions.py"
 CERTAIN = {
     "app/api/openapi.py", "app/cli/rules.py", "app/contract/matching.py", "app/contract/rules.py",
     "app/demo/round.py", "app/mock/mock.py", "app/profiles/explain.py", "app/profiles/schema.py",
-    "addon/record/capture.py",
+    "addon/app_client/profiles.py", "addon/record/capture.py",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def test_built_in_names_win_over_folders_of_the_same_name(
     (tmp_path / "cribl").mkdir()
     (found,) = find(["cribl"])
     assert found.label == "cribl.yaml"
-    assert found.path.parent.name == "profiles"
+    assert found.path.parent.name == "vendors"
     assert "cribl" in built_in()
 
 

@@ -3,6 +3,7 @@ that a real process gets."""
 
 import errno
 import os
+import socket
 import struct
 import subprocess
 import threading
@@ -25,7 +26,7 @@ def refuses(number: int) -> int:
 
 
 def verdict(code: bytes, arch: int, number: int, *arguments: int) -> int:
-    """What the kernel would do with this call: a machine of classic BPF, for the five operations
+    """What the kernel would do with this call: a machine of classic BPF, for the six operations
     that the filter has."""
     data = struct.pack("=iIQ6Q", number, arch, 0, *arguments, *(0,) * (6 - len(arguments)))
     steps = list(struct.iter_unpack("=HBBI", code))
@@ -35,6 +36,8 @@ def verdict(code: bytes, arch: int, number: int, *arguments: int) -> int:
         at += 1
         if operation == 0x20:
             (value,) = struct.unpack_from("=I", data, k)
+        elif operation == 0x54:
+            value &= k
         elif operation == 0x06:
             return int(k)
         else:
@@ -43,22 +46,46 @@ def verdict(code: bytes, arch: int, number: int, *arguments: int) -> int:
 
 
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
-def test_every_abi_asks_about_connect_and_leaves_the_rest(machine):
+def test_every_abi_asks_about_connections_and_addresses_and_leaves_the_rest(machine):
     code = seccomp.code_for(machine)
     for arch, calls in machine.abis.items():
-        assert verdict(code, arch, calls.connect) == ASK
-        assert verdict(code, arch, 425) == refuses(errno.EPERM)
-        for number, flags in calls.sends:
+
+        def judged(*call, arch=arch):
+            return verdict(code, arch, *call)
+
+        assert judged(calls.connect) == ASK
+        assert judged(425) == refuses(errno.EPERM)
+        for number, flags in ((calls.sendto, 3), (calls.sendmsg, 2), (calls.sendmmsg, 3)):
             arguments = [0] * 6
-            assert verdict(code, arch, number, *arguments) == ALLOW
+            assert judged(number, *arguments) == (ALLOW if number == calls.sendto else ASK)
             arguments[flags] = FASTOPEN | 0x4000
-            assert verdict(code, arch, number, *arguments) == refuses(errno.EOPNOTSUPP)
-        taken = {calls.connect, 425, calls.multiplexed, *(number for number, _ in calls.sends)}
+            assert judged(number, *arguments) == refuses(errno.EOPNOTSUPP)
+        for address in (1, 0x7FFF_0000_0000, 0xFFFF_FFFF):
+            assert judged(calls.sendto, 3, 9, 1, 0x4000, address, 16) == ASK
+        taken = {*calls, 425}
         for number in set(range(500)) - taken:
-            assert verdict(code, arch, number, 3) == ALLOW, number
+            assert judged(number, 3) == ALLOW, number
         if calls.multiplexed is not None:
-            assert verdict(code, arch, calls.multiplexed, 3) == ASK
-            assert verdict(code, arch, calls.multiplexed, 2) == ALLOW
+            asked = {n for n in range(25) if judged(calls.multiplexed, n) == ASK}
+            assert asked == set(seccomp.MULTIPLEXED)
+
+
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+def test_a_socket_that_is_neither_tcp_nor_udp_is_asked_about(machine):
+    """The filter and its words in Python are of one mind."""
+    flags = socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    plain = {(1, 1, 0), (1, 5, 0), (16, 3, 0), (2, 1, 0), (2, 2, 17), (10, 1, 6), (10, 1, 262)}
+    code = seccomp.code_for(machine)
+    for arch, calls in machine.abis.items():
+        for family in range(46):
+            for kind in range(1, 11):
+                for protocol in (0, 1, 6, 17, 33, 58, 132, 136, 262):
+                    given = family, kind | flags, protocol
+                    asked = verdict(code, arch, calls.socket, *given) == ASK
+                    assert asked == seccomp.leads_out(*given), given
+                    assert not asked or (family, kind, protocol) not in plain
+        for given in ((2, 3, 6), (2, 2, 1), (10, 1, 132), (17, 3, 3), (40, 1, 0), (31, 1, 3)):
+            assert verdict(code, arch, calls.socket, *given) == ASK
 
 
 def test_other_abis_connect_not_at_all():
@@ -75,8 +102,8 @@ def test_a_call_waits_for_the_answer_and_tells_who_asks_what():
     for call in one.calls:
         assert one.calls.waits(call)
         assert call.thread == one.process.pid
-        assert not call.is_multiplexed
-        own = seccomp.socket_of(call.thread, call.arguments[0])
+        assert call.name == "connect"
+        own = seccomp.socket_of(call.thread, call.thread, call.arguments[0])
         assert str(Path(f"/proc/self/fd/{own}").readlink()).startswith("socket:")
         os.close(own)
         answers.append(call)
@@ -132,4 +159,4 @@ def test_a_socket_of_a_process_that_is_gone_is_an_error():
     ended = subprocess.Popen(["true"])
     ended.wait()
     with pytest.raises(OSError):
-        seccomp.socket_of(ended.pid, 0)
+        seccomp.socket_of(ended.pid, ended.pid, 0)

@@ -39,17 +39,32 @@ WAYS = [
 
 
 def test_every_way_past_the_sidecar_has_its_words():
-    assert set(WAYS) == set(verdict.PASSED)
+    assert set(WAYS) == {*verdict.PASSED, interception.SERVICE}
 
 
-@pytest.mark.parametrize("why", WAYS)
-def test_a_connection_past_the_sidecar_names_program_address_and_remedy(why):
-    found = judged(passed=Counter({Passed(why, NODE, "192.0.2.9:8443"): 3}))
-    says, remedy = verdict.PASSED[why]
+@pytest.mark.parametrize("why", verdict.PASSED)
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_connection_past_the_sidecar_names_program_address_and_remedy(why, number):
+    found = judged(passed=Counter({Passed(why, NODE, "192.0.2.9:8443"): number}))
+    kind = verdict.PASSED[why]
+    of = kind.one if number == 1 else kind.many
+    between = ": " if why == interception.OTHER_SOCKET else " to "
     assert not found.complete
     assert found.verdict == (
-        f"not complete: 3 connections {says}: node (pid 12) to 192.0.2.9:8443 [{remedy}]"
+        f"not complete: {number} {of} {kind.says}: node (pid 12){between}192.0.2.9:8443 "
+        f"[{kind.remedy}]"
     )
+
+
+def test_the_systems_own_services_are_a_limit():
+    passed = Counter({Passed(interception.SERVICE, NODE, "/dev/log"): 2})
+    found = judged(passed=passed)
+    assert found.complete
+    assert found.limits[:1] == verdict.services(passed) == [
+        "2 connections to services of this machine, which send for others only what they are for: "
+        "node (pid 12) to /dev/log"
+    ]  # fmt: skip
+    assert verdict.services(Counter()) == []
 
 
 @pytest.mark.parametrize(

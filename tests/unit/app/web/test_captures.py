@@ -87,18 +87,20 @@ def test_pages_follow_by_key_and_show_every_capture_once(served: Served) -> None
 def test_a_page_that_ran_out_says_that_more_may_fit(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.sqlite.reader._READ", 10)
+    monkeypatch.setattr("app.store.sqlite.reader._STRETCH", 10)
+    monkeypatch.setattr("app.store.sqlite.reader._FIRST_S", -1)
     served.runtime.store.write(
         incoming(
             exchange(1, query=[("rare", "x")]),
-            *(exchange(n, time_ns=2 * 10**18 + n) for n in range(2, 20)),
+            *(exchange(n, time_ns=2 * 10**18 + n) for n in range(2, 200)),
         )
     )
     with sign_in(served) as client:
         text = client.get("/captures?q=field:rare").text
         assert rows(text) == []
+        assert re.search(r"back to <time[^>]+>2033-05-18 03:33:20</time> UTC so far", text)
         assert "Older ones may fit" in text
-        (link,) = re.findall(r'rel="next" href="([^"]+)">Read on', text)
+        (link,) = re.findall(r'rel="next" href="([^"]+)">Search on', text)
         assert rows(client.get(unescape(link)).text) == [1]
 
 

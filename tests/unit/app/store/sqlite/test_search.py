@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.contract.outcomes import OUTCOMES, WORDS
 from app.contract.record import CaptureRecord
-from app.store import CaptureQuery
+from app.store import CaptureQuery, filter
 from app.store.sqlite import search
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.schema import open_reader
@@ -66,7 +67,7 @@ def pages(reader: Reader, **asked: Any) -> list[int]:
     cursor = None
     while True:
         page = reader.captures(CaptureQuery(cursor=cursor, **asked))
-        assert page.items or page.next is None
+        assert page.items or page.next is None or page.next != cursor
         seqs += (msgspec.json.decode(item, type=CaptureRecord).seq for item in page.items)
         if page.next is None:
             return seqs
@@ -95,6 +96,103 @@ def test_same_as_looking_at_every_capture(
     if order != "arrival":
         expected.sort(key=lambda r: (r.time_ns, r.seq), reverse=order == "newest")
     assert pages(reader, order=order, limit=limit, **asked) == [r.seq for r in expected]
+
+
+@pytest.mark.parametrize("limit", [7, 1_000])
+@pytest.mark.parametrize("order", ["newest", "oldest", "arrival"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"workload": "pod-3"},
+        {"status": 503, "method": "POST"},
+        {"text": "pod-1"},
+        {"host": HOSTS[1], "since_ns": T0 + 40, "until_ns": T0 + 90},
+    ],
+)
+@pytest.mark.parametrize("stretch", [3, 50])
+def test_same_with_more_facets_than_are_looked_at(
+    reader: Reader, records: list[CaptureRecord], asked: dict[str, Any], order: str, limit: int,
+    stretch: int, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A page ends when its time is over, and the next one goes on there."""
+    monkeypatch.setattr(search, "_FEW", 0)
+    monkeypatch.setattr(search, "_STRETCH", stretch)
+    monkeypatch.setattr("app.store.sqlite.reader._FIRST_S", -1)
+    monkeypatch.setattr("app.store.sqlite.reader._ON_S", -1)
+    expected = [r for r in records if fits(r, asked)]
+    if order != "arrival":
+        expected.sort(key=lambda r: (r.time_ns, r.seq), reverse=order == "newest")
+    assert pages(reader, order=order, limit=limit, **asked) == [r.seq for r in expected]
+    first = reader.captures(CaptureQuery(order=order, limit=limit, **asked))  # type: ignore[arg-type]
+    assert first.next and len(first.items) <= stretch
+
+
+def test_a_search_that_finds_nothing_to_read_ends_in_time(
+    ended: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_FEW", 0)
+    monkeypatch.setattr(search, "_STRETCH", 50)
+    monkeypatch.setattr("app.store.sqlite.reader._FIRST_S", -1)
+    page = ended.captures(filter.read("field:lic path:/nowhere"))
+    assert page.items == [] and page.next
+    assert ended.captures(filter.read("outcome:certificate_old")).next is None
+
+
+@pytest.mark.parametrize("pod", ["pod:pod-3", "pod:pod-3,pod-4*"])
+def test_a_pod_s_facets_have_an_index(
+    reader: Reader, pod: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many facets there are, those of a pod are counted, and looked at, by themselves."""
+    monkeypatch.setattr(search, "_FEW", 200)
+    query = filter.read(pod)
+    (count,) = reader.connection.execute("SELECT count(*) FROM facet").fetchone()
+    asked = plans_of(reader, query)
+    facets = [plan for plan in asked if "facet" in plan and "capture" not in plan]
+    assert count > 200 or facets
+    assert all("sqlite_autoindex_facet" in plan for plan in facets), asked
+
+
+ENDS = [
+    {"kind": "exchange", "action": "observe", "answered_by": "upstream"},
+    {"kind": "exchange", "action": "observe", "answered_by": ""},
+    {"kind": "exchange", "action": "mock", "answered_by": "upstream"},  # no sidecar of ours says so
+    {"kind": "failed", "action": "observe", "reason": "a reason of their own"},
+    {"kind": "refused", "action": "block", "answered_by": "", "reason": "blocked"},
+    {"kind": "spliced", "action": "", "reason": "not_http"},
+    {"kind": "log", "action": "", "answered_by": ""},
+]
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize("value", [*WORDS, *OUTCOMES, "refused,passed"])
+def test_outcomes_are_those_of_the_records(ended: SqliteStore, value: str, sign: str) -> None:
+    text = f"{sign}outcome:{value}"
+    page = ended.captures(filter.read(text, CaptureQuery(limit=1_000)))
+    everything = ended.captures(CaptureQuery(limit=1_000)).items
+    assert page.items == [
+        line for line in everything if filter.matcher(filter.read(text).terms)(line)
+    ]
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path_factory.mktemp("ended") / "store.sqlite")
+    rare = [exchange(n, **given) for n, given in enumerate(ENDS, 1)]
+    store.write(incoming(*rare, *(exchange(n) for n in range(20, 700))))
+    yield store
+    store.close()
+
+
+def test_an_outcome_that_few_have_is_found_at_once(
+    ended: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.sqlite.reader._FIRST_S", -1)
+    monkeypatch.setattr("app.store.sqlite.reader._STRETCH", 1)
+    for text, seqs in (("outcome:refused", [5]), ("outcome:unanswered", [4, 2]),
+                       ("outcome:certificate_old", [])):  # fmt: skip
+        page = ended.captures(filter.read(text))
+        assert [msgspec.json.decode(i, type=CaptureRecord).seq for i in page.items] == seqs
+        assert page.next is None
 
 
 def plans_of(reader: Reader, query: CaptureQuery) -> list[str]:

@@ -1,6 +1,7 @@
 """The SQLite store keeps every store's promises, and those of its own file."""
 
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -9,13 +10,29 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 
-from app.store import CaptureQuery, QueryError, Store, StoreError, StoreFull, questions
+from app.contract.account import Account
+from app.contract.presence import Presence
+from app.contract.record import Body
+from app.store import (
+    CaptureQuery,
+    Heard,
+    QueryError,
+    Scope,
+    Store,
+    StoreError,
+    StoreFull,
+    Told,
+    filter,
+    questions,
+)
 from app.store.sqlite.store import SqliteStore
 from tests.lines import forms_of
-from tests.records import BOOT, exchange, incoming
+from tests.records import BOOT, T0, exchange, incoming
 from tests.unit.app.store.suite import StoreSuite
 
 ROOT = Path(__file__).parents[5]
@@ -270,3 +287,81 @@ store.close()
         assert records >= 50 and endpoints == 1
         if not crashed:
             assert [p.name for p in path.parent.iterdir()] == ["store.sqlite"]
+
+
+# Tables that grow with captures, or with time: reading one from end to end costs more each day.
+GROWING = ("capture", "traffic", "sender", "event", "run", "form")
+
+
+def test_nothing_reads_a_growing_table_from_end_to_end(tmp_path: Path) -> None:
+    """Of every statement of every question, of writing and of pruning; `capture` is read in the
+    order of an index only by searches, which end with their page."""
+    store = SqliteStore(tmp_path / "store.sqlite")
+    said: dict[str, None] = {}
+    try:
+        _records(store)
+        writer = store._writer
+        assert writer
+        with store._readers.one() as reader:
+            pass
+        for connection in (writer.connection, reader.connection):
+            connection.set_trace_callback(lambda s: said.setdefault(s, None))
+        _everything(store)
+        for connection in (writer.connection, reader.connection):
+            connection.set_trace_callback(None)
+        scans: dict[str, set[str]] = {}
+        for statement in said:
+            if not statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+                continue
+            for row in writer.connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall():
+                table = re.match(r"SCAN (\w+)(?! VIRTUAL)", row[3])
+                if table and table[1] in GROWING:
+                    scans.setdefault(row[3], set()).add(statement)
+    finally:
+        store.close()
+    assert len(said) > 60
+    in_order = "SCAN capture USING (COVERING )?INDEX capture_time|SCAN capture"
+    assert [plan for plan in scans if not re.fullmatch(in_order, plan)] == []
+    for statement in {statement for found in scans.values() for statement in found}:
+        assert re.search(r"ORDER BY (time_ns|id)\b.* LIMIT ", statement), statement
+
+
+def _records(store: SqliteStore) -> None:
+    for start in range(0, 1_200, 300):
+        store.write(
+            incoming(*(
+                exchange(n, time_ns=T0 + n * 10**9, pod=f"pod-{n % 7}", status=200 + n % 3,
+                         host=f"{n % 5}.example", path=f"/{n % 11}")
+                for n in range(start + 1, start + 301)
+            ))
+        )  # fmt: skip
+
+
+def _everything(store: SqliteStore) -> None:
+    boot, told = "cd" * 16, Account(boot="cd" * 16, numbered=3, lost={"spool_full": 1})
+    store.heard([Heard(boot, "logs", "pod-1", T0, False, Presence(form="all"))])
+    store.write(incoming(exchange(5_000, body=Body(text="{}", size=2))), [Told(told, "", "")])
+    for since in (None, T0, T0 + 3_600 * 10**9):
+        scope = Scope(since_ns=since, profile=None if since is None else "cribl")
+        store.endpoints(scope)
+        store.versions(scope)
+        store.senders(scope)
+        store.fields(scope)
+        store.notes(scope)
+        store.events(scope)
+        store.traffic(scope, ("profile", "kind"), 24 if since else 0)
+    store.boots()
+    store.stats()
+    store.capture(f"{BOOT}-7")
+    store.capture(f"{BOOT[:8]}-7")
+    orders: tuple[Literal["newest", "oldest", "arrival"], ...] = ("newest", "oldest", "arrival")
+    for order in orders:
+        for text in ("", "pod:pod-3", "host:1.example", '"pod-6"', "version>=4.16", "-status:2xx",
+                     "action:mock", "outcome:failed", "field:lic",
+                     "since:2020-01-01 method:PUT"):  # fmt: skip
+            query = filter.read(text, CaptureQuery(order=order, limit=20))
+            page = store.captures(query)
+            store.captures(msgspec.structs.replace(query, cursor=page.next))
+    store.prune(max_age_s=1, steps=2)
+    store.prune(max_bytes=1, steps=2)
+    store.prune(max_age_s=1)

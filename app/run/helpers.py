@@ -1,0 +1,89 @@
+"""Programs of this machine that the command talks to, and that may send for it: who listens, and
+whether that is one of the command's own. Asked by `app.run.interception`.
+"""
+
+import os
+import re
+import socket
+import struct
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
+
+from app.contract import processes
+from app.contract.processes import Address, Socket
+
+# Through these a program has others connect for it, as far as we know.
+DAEMONS = ("docker.sock", "containerd.sock", "podman.sock", "buildkitd.sock", "crio.sock")
+# Services of the system that hand nothing on, or only what they are for: a limit, and no gap.
+_SERVICES = re.compile(
+    r"/dev/log|/run/systemd/journal/.*|/run/nscd/.*|/run/systemd/(resolve|userdb)/.*"
+    r"|/var/lib/sss/.*|/run/avahi-daemon/.*"
+    r"|@?/tmp/\.(X11|ICE)-unix/.*|/run/user/\d+/(wayland-|pipewire-|pulse/|at-spi).*"
+    r"|/run/dbus/system_bus_socket|/run/user/\d+/bus|@/tmp/dbus-.*"
+    r"|.*/S\.gpg-agent.*|.*/agent\.\d+|/run/user/\d+/(keyring|ssh-agent).*"
+)
+_CREDENTIALS = struct.Struct("=iII")
+
+
+def is_service(name: str) -> bool:
+    """True of a Unix socket by which the system's own services are reached."""
+    name = name.replace("/var/run/", "/run/", 1)
+    return bool(_SERVICES.fullmatch(name)) or name == os.environ.get("SSH_AUTH_SOCK")
+
+
+def who_listens(peer: socket.socket) -> int:
+    """The process that listened when this Unix socket was connected; 0 if it is not known."""
+    try:
+        given = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    except OSError:
+        return 0
+    return int(_CREDENTIALS.unpack(given)[0])
+
+
+def serving(rows: Iterable[Socket], to: Address) -> set[int]:
+    """The inodes of the sockets that get what is sent to this local address: bound to it, or else
+    to every address."""
+    found = [row for row in rows if row.own[1] == to[1] and row.inode]
+    if ip_address(to[0]).is_unspecified:  # any address of this machine
+        return {row.inode for row in found}
+    exact = {row.inode for row in found if row.own[0] == to[0]}
+    return exact or {row.inode for row in found if ip_address(row.own[0]).is_unspecified}
+
+
+def place_of(name: str, process: int) -> Path:
+    """A path of the process's, as we reach it."""
+    start = "root" if name.startswith("/") else "cwd"
+    return Path(f"/proc/{process}/{start}/{name.lstrip('/')}")
+
+
+def name_in(name: str, process: int) -> str:
+    """The socket's whole path, as the process sees it."""
+    if name.startswith(("/", "@")):
+        return name
+    try:
+        return str(Path(f"/proc/{process}/cwd").readlink() / name)
+    except OSError:
+        return name
+
+
+class Own:
+    """Knows the sockets of the command's own processes."""
+
+    def __init__(self) -> None:
+        self._inodes: set[int] = set()
+
+    def has(self, inodes: set[int]) -> bool:
+        """True if the command's own processes have all of them."""
+        if not inodes <= self._inodes:
+            for pid in processes.descendants(os.getpid()):
+                self._inodes |= processes.sockets_of(pid)
+        return inodes <= self._inodes
+
+    def has_process(self, pid: int) -> bool:
+        return pid in processes.descendants(os.getpid())
+
+    def has_name(self, name: str, of: int) -> bool:
+        """True if the command's own have the Unix socket that is bound by this name."""
+        inodes = {inode for bound, inode in processes.unix(of) if bound == name and inode}
+        return bool(inodes) and self.has(inodes)

@@ -1,0 +1,79 @@
+"""Looks at sockets after the kernel has connected them: to whom they were, is known only then.
+
+Used by `app.run.interception`. It holds a copy of each socket, for as short as it can: the other
+end sees no end of the connection before.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+_STEP_S = 0.002
+_PATIENCE_S = 0.5  # of a call that the kernel does at once, on a machine under load
+_MOST = 256  # sockets at a time
+
+
+class _Waiting(NamedTuple):
+    sock: socket.socket
+    connected: Callable[[socket.socket], None]
+    until: float
+
+
+class Later:
+    def __init__(self) -> None:
+        self._waiting: list[_Waiting] = []
+        self._change = threading.Condition()
+        self._over = False
+        self._thread = threading.Thread(target=self._look, name="telemock-later", daemon=True)
+        self._thread.start()
+
+    def once_connected(
+        self, sock: socket.socket, connected: Callable[[socket.socket], None]
+    ) -> None:
+        """Calls `connected` with a copy of the socket once it has a peer; never, if it gets none
+        at once."""
+        one = _Waiting(sock.dup(), connected, time.monotonic() + _PATIENCE_S)
+        with self._change:
+            self._waiting.append(one)
+            self._change.notify()
+
+    def stop(self) -> None:
+        with self._change:
+            self._over = True
+            self._change.notify()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._waiting or self._over)
+                if not self._waiting:
+                    return
+                waiting, self._waiting = self._waiting, []
+            now = time.monotonic()
+            late = len(waiting) - _MOST
+            left = [one for n, one in enumerate(waiting) if not self._done(one, n < late, now)]
+            with self._change:
+                self._waiting = left + self._waiting
+            if left:
+                time.sleep(_STEP_S)
+
+    def _done(self, one: _Waiting, hasten: bool, now: float) -> bool:
+        if has_peer(one.sock):
+            with suppress(OSError):
+                one.connected(one.sock)
+        elif now < one.until and not hasten and not self._over:
+            return False
+        one.sock.close()
+        return True
+
+
+def has_peer(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
