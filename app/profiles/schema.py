@@ -129,6 +129,20 @@ Delay = Annotated[
 ]
 
 
+_CADENCE = re.compile(r"([1-9]\d{0,5})([smhd])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Cadence = Annotated[
+    str,
+    _check(_CADENCE.fullmatch, "{} is not how often something is sent", "write 60s, 5m, 24h or 7d"),
+]
+
+
+def seconds(cadence: str) -> int:
+    """Converts a Cadence such as `60s` or `24h`."""
+    return int(cadence[:-1]) * _SECONDS[cadence[-1]]
+
+
 def milliseconds(delay: str) -> int:
     """Converts a Delay such as `200ms` or `1.5s`."""
     unit = 1 if delay.endswith("ms") else 1000
@@ -361,6 +375,11 @@ class ProfileFile(Model):
     hosts: Annotated[list[OneHost], Field(min_length=1)] = Field(
         description="Exact names, or .suffix for every name below it; {name: …, unmatched: block} "
         "for one that refuses what no rule takes."
+    )
+    cadence: Cadence | None = Field(
+        None,
+        description="How often one instance sends, as documented or seen: 60s, 24h. The page "
+        "compares with it what was seen.",
     )
     version_from: list[Annotated[Extract, _short("field", str | Extract)]] = Field(
         [], description="Where the product's version stands; the first that is there counts."

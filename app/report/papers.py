@@ -29,6 +29,8 @@ class SensitiveField(msgspec.Struct, kw_only=True):
 
 
 class Paper(msgspec.Struct, kw_only=True):
+    """`cadence_s`: seconds between two requests of one instance, 0 if the profile does not tell."""
+
     profile: str
     title: str
     hosts: list[str]
@@ -37,6 +39,7 @@ class Paper(msgspec.Struct, kw_only=True):
     evidence: list[Claim]
     unknown: list[str]
     sensitive: list[SensitiveField]
+    cadence_s: int = 0
 
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:
@@ -56,7 +59,14 @@ def _paper(written: "ProfileFile") -> Paper:
         ],
         unknown=list(map(_line, written.unknown)),
         sensitive=[SensitiveField(field=s.field, how=s.as_) for s in written.sensitive],
+        cadence_s=_seconds(written.cadence) if written.cadence else 0,
     )
+
+
+def _seconds(cadence: str) -> int:
+    from app.profiles.schema import seconds  # here, for it loads slowly
+
+    return seconds(cadence)
 
 
 def _line(text: str) -> str:
