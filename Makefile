@@ -97,12 +97,13 @@ bench-full: $(VENV) ## the same with more repetitions, about 40 minutes (root)
 bench-quick: $(VENV) ## the same in 3 minutes; fails if a ratio is under half its target (root)
 	$(BENCH) quick
 
-# Both lock files name hashes and no download address. What is optional is native code of Next.js's.
+# The lock files name hashes and no download address. What is optional is native code of Next.js's.
 CLIENTS := .venv/clients/.installed
 NODE_CLIENTS := .venv/clients/node_modules/.package-lock.json
+RUST_CLIENT := .venv/clients/rust/target/debug/client
 
 .PHONY: clients
-clients: $(CLIENTS) $(NODE_CLIENTS) ## install real senders of telemetry for tests/integration/test_clients.py (also npm)
+clients: $(CLIENTS) $(NODE_CLIENTS) $(RUST_CLIENT) ## install real senders of telemetry for the tests (also npm, cargo)
 
 $(CLIENTS): requirements/clients.txt $(VENV)
 	@rm -rf $(@D)
@@ -115,6 +116,13 @@ $(NODE_CLIENTS): tests/clients/package.json requirements/clients-npm.json $(CLIE
 	@cp requirements/clients-npm.json .venv/clients/package-lock.json
 	@$(call HAS,npm,the senders for Node.js); \
 	  npm ci --prefix .venv/clients --ignore-scripts --omit=optional --no-audit --no-fund --loglevel error
+
+# A lock file of cargo's says of each package where it is from: what cargo says here.
+$(RUST_CLIENT): $(wildcard tests/clients/rust/* tests/clients/rust/src/*) requirements/clients-cargo.lock $(CLIENTS)
+	@$(call HAS,cargo,the client in Rust); rm -rf .venv/clients/rust; cp -r tests/clients/rust .venv/clients; \
+	  cd .venv/clients/rust; cargo generate-lockfile --quiet; from=$$(grep -m 1 '^source = ' Cargo.lock); \
+	  sed "s|^checksum = |$$from\n&|" ../../../requirements/clients-cargo.lock > Cargo.lock; \
+	  cargo build --quiet --locked
 
 .PHONY: fmt
 fmt: $(VENV) ## format, and fix what can be fixed by rule
@@ -180,6 +188,8 @@ lock: ## rewrite requirements/*.txt from pyproject.toml (LOCKFLAGS=--upgrade tak
 	  mv ../../requirements/clients-npm.json package-lock.json; \
 	  npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund; \
 	  mv package-lock.json ../../requirements/clients-npm.json
+	@$(call HAS,cargo,requirements/clients-cargo.lock); cd tests/clients/rust; \
+	  cargo generate-lockfile; grep -v '^source = ' Cargo.lock > ../../../requirements/clients-cargo.lock; rm Cargo.lock
 
 # The chart's tools are used where they are; without them the rest is done, and what was left out said.
 HAS = command -v $(1) >/dev/null || { echo 'not done, $(1) is not in PATH: $(2)'; exit 0; }

@@ -47,14 +47,19 @@ def document() -> str:
         {
             "alert": rule["alert"],
             "severity": rule["labels"]["severity"],
-            "summary": _said(rule, "summary", lambda label: label),
-            "description": _said(rule, "description", str.upper),
+            "summary": _said(rule, "summary", lambda label: "…"),
+            "description": _said(rule, "description", _placeholder),
             "expr": rule["expr"],
             "for": rule.get("for", ""),
         }
         for rule in rules()
     ]
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def _placeholder(label: str) -> str:
+    """In a command: k8s_pod_name as POD."""
+    return re.sub(r"^(k8s|telemock)_|_name$", "", label).upper()
 
 
 def _said(rule: dict[str, Any], part: str, show: Callable[[str], str]) -> str:

@@ -50,11 +50,12 @@ class NamespaceRows:
         query = CaptureQuery(
             profile=scope.profile, namespaces=tuple(sorted(namespaces)), limit=LIMIT
         )
-        read, until = 0, time.monotonic() + LONGEST_S
+        read, oldest, until = 0, 0, time.monotonic() + LONGEST_S
         while True:
             page = store.captures(query)
             for line in page.items:
                 record = decode(line)
+                oldest = record.time_ns
                 if record.kind == "log":
                     continue
                 known = facts(record, decoders(record.profile, record.rule))
@@ -69,12 +70,18 @@ class NamespaceRows:
             query = CaptureQuery(
                 profile=query.profile, namespaces=query.namespaces, cursor=page.next, limit=LIMIT
             )
+        whole = scope.since_ns is not None and scope.since_ns > oldest
+        says = f"only the newest {read} captures of these namespaces were read"
+        if whole:
+            says += ": all of the period, but a field may be older than it shows as new"
         self.gaps.append(
             Gap(
                 id="not_all_read",
                 count=read,
-                says=f"only the newest {read} captures of these namespaces were read",
-                remedy="ask for a shorter time, or somebody who may read all captures",
+                says=says,
+                remedy="somebody who may read all captures gets a report of all"
+                if whole
+                else "ask for a shorter time, or somebody who may read all captures",
                 who=sorted(self._namespaces),
             )
         )

@@ -8,15 +8,12 @@ import base64
 import codecs
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Literal
-from urllib.parse import parse_qs
+from typing import Any
 
 import msgspec
 
 from app.contract.decoding.compression import undo
 from app.contract.record import BODY_CAP, Body
-
-Format = Literal["json", "ndjson", "form", "text"]
 
 _ENCODINGS = 2  # stacked content encodings that are undone
 
@@ -88,28 +85,6 @@ def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes,
     return data, True
 
 
-def parse(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> tuple[Format, list[Any]]:
-    """The content's format, and the JSON values in it (none for `text`)."""
-    if not data:
-        return "text", []
-    claimed = [d for d in decoders if d in ("json", "ndjson", "form")] or kinds(content_type)
-    if "json" not in claimed and data.lstrip()[:1] in (b"{", b"["):
-        claimed = ["json", *claimed]
-    for kind in claimed:
-        if kind == "form":
-            if b"=" in data and (fields := _form(data)):
-                return "form", [fields]
-            continue
-        if kind == "json":
-            document = json(data)
-            if document is not NOT_JSON:
-                return "json", [document]
-        lines = [json(line) for line in data.splitlines() if line.strip()]
-        if lines and NOT_JSON not in lines:
-            return "ndjson", lines
-    return "text", []
-
-
 NOT_JSON = msgspec.UNSET
 
 
@@ -122,20 +97,13 @@ def json(data: bytes | str) -> Any:
 
 
 def kinds(content_type: str) -> list[str]:
-    """The format that a content type claims, none or one of `Format`."""
+    """The format that a content type claims, none or one: json, ndjson, form."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         return ["form"]
     if kind in _NDJSON:
         return ["ndjson"]
     return ["json"] if kind.endswith(("/json", "+json")) else []
-
-
-def _form(data: bytes) -> dict[str, list[str]]:
-    try:
-        return parse_qs(data.decode(), keep_blank_values=True)
-    except ValueError:
-        return {}
 
 
 _PLAIN = ("", "identity")

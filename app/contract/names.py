@@ -24,6 +24,9 @@ HEADER_CUT = "telemock-body-size"  # full size of a body that is sent truncated
 HEADER_ERROR = "telemock-error"  # marks an answer as the mock's own failure, not a rule's
 HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 
+# Marks a request's ASGI scope: its answer has no end, and a shutdown does not wait for it.
+SCOPE_STREAM = "telemock.stream"
+
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # id of one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # the sidecar stops, and must not be reported as silent
@@ -88,13 +91,16 @@ ANNOTATION_REDIRECT = "telemock.io/redirect"
 ANNOTATION_TRUST = "telemock.io/trust"
 ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
 ANNOTATION_RESOURCES = "telemock.io/resources"
+ANNOTATION_OWN_CA = "telemock.io/own-ca"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
 OUR_ANNOTATIONS = (
     ANNOTATION_PROFILES, ANNOTATION_MODE, ANNOTATION_REDIRECT, ANNOTATION_TRUST,
-    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_STATUS,
+    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_OWN_CA, ANNOTATION_STATUS,
 )  # fmt: skip
 CONTAINER_SIDECAR = "telemock"
 CONTAINER_REDIRECT = "telemock-redirect"
+CONTAINER_OWN_CA = "telemock-own-ca"
+OUR_CONTAINERS = (CONTAINER_SIDECAR, CONTAINER_REDIRECT, CONTAINER_OWN_CA)
 VOLUME_CA = "telemock-ca"  # the authority with its key, for the sidecar only
 VOLUME_TRUST = "telemock-trust"  # its public half
 VOLUME_SPOOL = "telemock-spool"

@@ -240,8 +240,9 @@ def bodies_of(record: CaptureRecord) -> list[Body]:
     return [holder.body for holder in holders if holder is not None and holder.body is not None]
 
 
-def rough_size(record: CaptureRecord) -> int:
-    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest."""
+def rough_size(record: CaptureRecord, query: int | None = None) -> int:
+    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest.
+    `query`: characters of the parameters, where they are known."""
     size = 2000 + len(record.detail)
     for body in bodies_of(record):
         size += len(body.text or "") + len(body.base64 or "")
@@ -249,7 +250,9 @@ def rough_size(record: CaptureRecord) -> int:
         if part is not None:
             size += sum(len(n) + len(v) + 100 for n, v in part.headers)
     if record.request is not None:
-        size += sum([len(n) + len(v) + 100 for n, v in record.request.query])
+        if query is None:
+            query = sum([len(n) + len(v) for n, v in record.request.query])
+        size += query + 100 * len(record.request.query)
     return size
 
 

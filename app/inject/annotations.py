@@ -8,6 +8,7 @@ from app.contract.actions import MODES
 from app.contract.instant import until
 from app.contract.rules import Profile
 from app.contract.settings import listed
+from app.inject.own_ca import APPEND
 from app.inject.reasons import Reason, reason
 from app.inject.resources import Resources, changed
 from app.inject.settings import REDIRECTS, InjectSettings
@@ -35,6 +36,7 @@ class Wishes(NamedTuple):
     trust: tuple[str, ...]  # set besides NODE_EXTRA_CA_CERTS
     all_until: str
     resources: Resources
+    appends: bool = False  # the sidecar's certificate to applications' own files
 
 
 def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes | list[Reason]:
@@ -78,7 +80,10 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
             resources = changed(asked, resources)
         except ValueError as e:
             wrong.append(reason("resources_value", str(e)))
-    return wrong or Wishes(profiles, mode, redirect, tuple(trust), end, resources)
+    own = value(names.ANNOTATION_OWN_CA, "")
+    if own and own != APPEND:
+        wrong.append(reason("own_ca_value", f"{own!r}, expected {APPEND}"))
+    return wrong or Wishes(profiles, mode, redirect, tuple(trust), end, resources, bool(own))
 
 
 def _expected(value: str, known: tuple[str, ...]) -> str:

@@ -10,7 +10,6 @@ from app.inject.settings import NamespaceFacts, Redirect
 from app.inject.sidecar import SYSCTL, volumes
 
 MIRROR = "kubernetes.io/config.mirror"
-_OURS = (names.CONTAINER_SIDECAR, names.CONTAINER_REDIRECT)
 _PORTS = (names.PORT_PROXY, names.PORT_SIDECAR_HEALTH)
 
 
@@ -75,7 +74,11 @@ def impossible(spec: Mapping[str, Any]) -> list[Reason]:
         found.append(reason("windows"))
     if spec.get("hostNetwork"):
         found.append(reason("host_network"))
-    taken = [f"a container {c['name']}" for c in all_containers(spec) if c.get("name") in _OURS]
+    taken = [
+        f"a container {c['name']}"
+        for c in all_containers(spec)
+        if c.get("name") in names.OUR_CONTAINERS
+    ]
     ours = {volume["name"] for volume in volumes()}
     taken += [f"a volume {v['name']}" for v in spec.get("volumes") or () if v.get("name") in ours]
     if taken:

@@ -2,12 +2,13 @@
 for the redirected hosts. Variables that they set themselves stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from app.contract import names
+from app.inject.own_ca import APPEND, FOLDER, Copy, copy
 from app.inject.reasons import Reason, of, reason
-from app.trust import ADDED, ALL_PROXIES
+from app.trust import ADDED, ALL_PROXIES, REPLACED
 
 Object = dict[str, Any]
 
@@ -30,23 +31,46 @@ def connect(
     trust: Sequence[str],
     hosts: Sequence[str],
     volumes: Sequence[Object] = (),
-) -> list[Reason]:
-    """Changes the containers; returns remarks about some of them. `trust` names variables to set
-    besides NODE_EXTRA_CA_CERTS, `volumes` are the pod's own."""
+    *,
+    appends: bool = False,
+) -> tuple[list[Reason], list[Copy]]:
+    """Changes the containers; returns remarks about some of them, and the copies of their own files
+    to make if it `appends`. `trust` names variables to set besides NODE_EXTRA_CA_CERTS, `volumes`
+    are the pod's own."""
     found: dict[_Said, list[str]] = {}
+    copies: list[Copy] = []
     for container in containers:
-        for said in (*_trusting(container, trust, volumes), *_unproxied(container, hosts)):
+        appended: list[_Said] = []
+        wanted = list(trust)
+        if appends:
+            wanted += [str(v["name"]) for v in _variables(container, (*ADDED, *REPLACED))]
+            appended += _append(container, volumes, copies)
+        trusting = _trusting(container, wanted, volumes)
+        for said in (*appended, *trusting, *_unproxied(container, hosts)):
             found.setdefault(said, []).append(str(container.get("name", "")))
     reasons = [reason(said.id, of(who, said.verb) + said.rest) for said, who in found.items()]
     if replaced := [name for name in trust if name not in ADDED]:
         reasons.append(reason("trust_replaced", ", ".join(replaced)))
-    return reasons
+    return reasons, copies
+
+
+def _append(container: Object, volumes: Sequence[Object], copies: list[Copy]) -> Iterator[_Said]:
+    """Names copies in the place of the container's own files, where such copies can be made."""
+    if names.MOUNT_TRUST in _mount_paths(container):
+        return
+    for variable in _variables(container, (*ADDED, *REPLACED)):
+        file = str(variable.get("value") or "")
+        mount, volume = _mounted(container, file, volumes)
+        if mount and (made := copy(file, mount, volume, len(copies))):
+            copies.append(made)
+            variable["value"] = made.target
+            yield _Said("own_ca_appended", "set", f" {variable['name']} to {file}")
 
 
 def _trusting(container: Object, trust: Sequence[str], volumes: Sequence[Object]) -> list[_Said]:
     said = []
     mounts = list(container.get("volumeMounts") or ())
-    at = [str(m.get("mountPath", "")).rstrip("/") for m in mounts]
+    at = _mount_paths(container)
     if "/etc/hosts" in at:
         said.append(_Said("own_hosts_file", "mount"))
     if names.MOUNT_TRUST in at:
@@ -55,8 +79,11 @@ def _trusting(container: Object, trust: Sequence[str], volumes: Sequence[Object]
     container["volumeMounts"] = [*mounts, ours]
     if container.get("envFrom"):
         said.append(_Said("env_from", "take"))
-    for name in (CA_VARIABLE, *trust):
-        if own := _variables(container, (name,)):
+    for name in dict.fromkeys((CA_VARIABLE, *trust)):
+        own = _variables(container, (name,))
+        if own and str(own[-1].get("value")).startswith(f"{FOLDER}/"):
+            continue
+        if own:
             remedy = _remedy(container, str(own[-1].get("value") or ""), volumes)
             said.append(_Said("own_ca", "set", f" {name}, which stays{remedy}"))
         else:
@@ -67,18 +94,31 @@ def _trusting(container: Object, trust: Sequence[str], volumes: Sequence[Object]
 
 def _remedy(container: Object, file: str, volumes: Sequence[Object]) -> str:
     """Says what becomes of a certificate file of the application's own."""
-    at = [m for m in container.get("volumeMounts") or () if _holds(m.get("mountPath"), file)]
+    mount, volume = _mounted(container, file, volumes)
     if not file.startswith("/"):
         return ": mount a file with both certificates, and name it there"
-    if not at:
+    if not mount:
         return f": {file} is the image's, so mount a file with both certificates, and name it there"
-    mount = max(at, key=lambda m: len(str(m.get("mountPath"))))
-    volume = next((v for v in volumes if v.get("name") == mount.get("name")), {})
+    if copy(file, mount, volume, 0):
+        return f": the annotation {names.ANNOTATION_OWN_CA}: {APPEND} adds it to a copy of {file}"
     if mount.get("readOnly") or not any(kind in volume for kind in _WRITABLE):
         name = mount.get("name")
         return f": {file} is in the read-only volume {name}, so put both certificates into that"
     added = f"{names.MOUNT_TRUST}/{names.FILE_CA_CERT}"
     return f": let it begin with `cat {added} >> {file}`, as it can write there"
+
+
+def _mounted(container: Object, file: str, volumes: Sequence[Object]) -> tuple[Object, Object]:
+    """The mount and the volume that hold this file; empty if it is the image's."""
+    at = [m for m in container.get("volumeMounts") or () if _holds(m.get("mountPath"), file)]
+    if not at:
+        return {}, {}
+    mount = max(at, key=lambda m: len(str(m.get("mountPath"))))
+    return mount, next((v for v in volumes if v.get("name") == mount.get("name")), {})
+
+
+def _mount_paths(container: Object) -> list[str]:
+    return [str(m.get("mountPath", "")).rstrip("/") for m in container.get("volumeMounts") or ()]
 
 
 def _holds(folder: object, file: str) -> bool:

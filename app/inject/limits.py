@@ -17,7 +17,7 @@ from app.inject.settings import NamespaceFacts
 Object = Mapping[str, Any]
 Amounts = dict[str, Decimal]
 
-_OURS = {names.CONTAINER_SIDECAR: "sidecar", names.CONTAINER_REDIRECT: "redirect"}
+_OURS = dict.fromkeys(names.OUR_CONTAINERS, "redirect") | {names.CONTAINER_SIDECAR: "sidecar"}
 _PLAIN = ("cpu", "memory", "ephemeral-storage")  # in a quota they mean requests
 # A quota of one of these refuses a container that does not say what it takes.
 _EXPLICIT = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")

@@ -118,9 +118,14 @@ def _redirect(asked: Wishes, namespace: NamespaceFacts) -> Redirect:
 
 def _change(spec: dict[str, Any], plan: Plan, asked: Wishes) -> list[Reason]:
     """Applies the plan to the pod's spec; returns remarks about its containers."""
-    said = containers.connect(
-        conflicts.all_containers(spec), asked.trust, plan.hosts, spec.get("volumes") or ()
+    said, copies = containers.connect(
+        conflicts.all_containers(spec),
+        asked.trust,
+        plan.hosts,
+        spec.get("volumes") or (),
+        appends=asked.appends,
     )
+    plan = plan._replace(copies=tuple(copies))
     spec["initContainers"] = [*sidecar.containers(plan), *(spec.get("initContainers") or ())]
     spec["volumes"] = [*(spec.get("volumes") or ()), *sidecar.volumes(plan.settings.env)]
     if plan.hosts:

@@ -61,6 +61,7 @@ REASONS = {
         f"the annotation {names.ANNOTATION_ALL_UNTIL} is {{about}}, expected a time such as "
         "2026-01-31T12:00:00Z, or how long from the pod's creation, such as 2h"
     ),
+    "own_ca_value": _skips(f"the annotation {names.ANNOTATION_OWN_CA} is {{about}}"),
     "resources_value": _skips(f"the annotation {names.ANNOTATION_RESOURCES} is {{about}}"),
     "unknown_name": _skips("{about}"),
     # This pod cannot take a sidecar.
@@ -123,6 +124,10 @@ REASONS = {
     "own_ca": _blind(
         "{about}, and its clients refuse the sidecar's certificate until that file holds the one "
         f"in {names.MOUNT_TRUST}/{names.FILE_CA_CERT} too"
+    ),
+    "own_ca_appended": ReasonRow(
+        "{about}: it gets a copy of that file, as it was when the pod started, with the sidecar's "
+        "certificate added"
     ),
     "mount_taken": _blind(
         f"{{about}} something else at {names.MOUNT_TRUST}, so that its clients do not trust the "

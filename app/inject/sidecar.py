@@ -13,6 +13,7 @@ from app.contract.dummies import NETWORKS, SETTING, Network, mapped
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
 from app.contract.record import bracketed
 from app.contract.settings import size
+from app.inject import own_ca
 from app.inject.resources import Resources
 from app.inject.settings import InjectSettings, Redirect, SecretKey
 
@@ -21,6 +22,15 @@ Object = dict[str, Any]
 _SPOOL_ROOM = 96 << 20  # room beside the spool: a pod over its volume's limit is evicted
 _TOKEN_SECONDS = 3600
 _SECCOMP = {"type": "RuntimeDefault"}
+_UNPRIVILEGED = {
+    "runAsUser": names.SIDECAR_UID,
+    "runAsGroup": names.SIDECAR_UID,
+    "runAsNonRoot": True,
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": _SECCOMP,
+}
 _TOKEN_SOURCE = {
     "serviceAccountToken": {
         "audience": names.AUDIENCE,
@@ -52,11 +62,13 @@ class Plan(NamedTuple):
     container: str = ""  # the application's first container, and its image
     image: str = ""
     resources: Resources | None = None  # the settings' own
+    copies: tuple[own_ca.Copy, ...] = ()
 
 
 def containers(plan: Plan) -> list[Object]:
     """The containers in their order, before all other init containers."""
-    return [sidecar(plan)] if plan.redirect == "loopback" else [sidecar(plan), redirect(plan)]
+    found = [sidecar(plan)] if plan.redirect == "loopback" else [sidecar(plan), redirect(plan)]
+    return [*found, append(plan)] if plan.copies else found
 
 
 def sidecar(plan: Plan) -> Object:
@@ -77,15 +89,7 @@ def sidecar(plan: Plan) -> Object:
         "ports": [{"name": names.PORT_NAME_SIDECAR, "containerPort": PORT_SIDECAR_HEALTH}],
         **({"lifecycle": hook} if plan.redirect == "loopback" else {}),
         "resources": (plan.resources or plan.settings.both).sidecar,
-        "securityContext": {
-            "runAsUser": names.SIDECAR_UID,
-            "runAsGroup": names.SIDECAR_UID,
-            "runAsNonRoot": True,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": _SECCOMP,
-        },
+        "securityContext": _UNPRIVILEGED,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": names.VOLUME_CA, "mountPath": names.MOUNT_CA},
@@ -125,6 +129,24 @@ def redirect(plan: Plan) -> Object:
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [NO_API_TOKEN],
+    }
+
+
+def append(plan: Plan) -> Object:
+    """Runs once the sidecar is ready, and never keeps the pod from starting."""
+    return {
+        "name": names.CONTAINER_OWN_CA,
+        **_image(plan.settings),
+        "command": ["python", "-m", "addon.tls.append"],
+        "args": own_ca.arguments(plan.copies),
+        "resources": (plan.resources or plan.settings.both).redirect,
+        "securityContext": _UNPRIVILEGED,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": names.VOLUME_TRUST, "mountPath": names.MOUNT_TRUST},
+            *own_ca.mounts(plan.copies),
+            NO_API_TOKEN,
+        ],
     }
 
 

@@ -26,7 +26,6 @@ from app.report.build import Report
 
 _PULLING = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _WAITING_WELL = ("", "ContainerCreating", "PodInitializing")
-_OURS = (names.CONTAINER_SIDECAR, names.CONTAINER_REDIRECT)
 # What programs say when a port is taken: of the C library, Node, Java, .NET.
 _IN_USE = re.compile(r"address (?:is )?already in use|EADDRINUSE|address in use", re.I)
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
@@ -220,7 +219,7 @@ def failing(pod: Object) -> Iterator[str]:
     """Names the application's containers that ended badly, whose last lines say why."""
     for name, state in _states(pod).items():
         ended = [(state.get(w) or {}).get("terminated") or {} for w in ("state", "lastState")]
-        if name not in _OURS and any(e.get("exitCode") for e in ended):
+        if name not in names.OUR_CONTAINERS and any(e.get("exitCode") for e in ended):
             yield name
 
 
@@ -250,7 +249,7 @@ def _not_running(pod: Object, failed: Mapping[str, str]) -> Iterator[str]:
         waiting = (state.get("state") or {}).get("waiting") or {}
         reason = str(waiting.get("reason") or "")
         message = f"{reason} {waiting.get('message') or ''}".strip()
-        if name not in _OURS or reason in _WAITING_WELL:
+        if name not in names.OUR_CONTAINERS or reason in _WAITING_WELL:
             continue
         if reason in _PULLING:
             yield say("image", image=images.get(name, ""), container=name, message=message)

@@ -175,7 +175,12 @@ def _cover(
     papers: Iterable[Paper],
     gaps: Sequence[Gap],
 ) -> CoveragePart:
+    papers = list(papers)
     watched = ledger.witnesses(boots, senders, _named(senders, papers), time.time_ns())
+    if any(name.startswith(".") for paper in papers for name in paper.hosts):
+        for one in watched:
+            if "own_dns" in one.blind:  # redirected by names
+                one.blind = [*one.blind, "suffix_hosts"]
     return CoveragePart(coverage=judge(watched, gaps), modes=ledger.modes(boots), ledger=watched)
 
 

@@ -33,22 +33,12 @@ class BlindSpot(NamedTuple):
 BLIND_SPOTS: Mapping[str, BlindSpot] = {
     "proxy_ignored": BlindSpot(
         "a program that ignores the proxy variables is not seen",
-        "redirect it: `telemock run --transparent`, or a pod's sidecar",
-        open=True,
-    ),
-    "host_network": BlindSpot(
-        "a pod with hostNetwork gets no sidecar",
-        "take hostNetwork away, or block the telemetry hosts at the node",
+        "start it with `telemock run`, without --no-transparent, or give its pod a sidecar",
         open=True,
     ),
     "suffix_hosts": BlindSpot(
         "an /etc/hosts names no suffix, so hosts that a profile names by suffix are not redirected",
         "name them in the profile, or use redirect all",
-        open=True,
-    ),
-    "descendants": BlindSpot(
-        "processes that the command started outlive it, and what they send is not seen",
-        "end them, or let the command wait for them",
         open=True,
     ),
     "form_unknown": BlindSpot(
@@ -64,9 +54,13 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
         "a NetworkPolicy or firewall closes them",
     ),
     "run_said": BlindSpot(
-        "what `telemock run` named in its own verdict is not stored: other ports, containers and "
-        "programs that outlived the command",
+        "what `telemock run` named in its own verdict is not stored: other ports, UDP, other "
+        "programs of the machine, containers, and what outlived the command",
         "read it at the end of the run, or in its --json",
+    ),
+    "dns": BlindSpot(
+        "what a program writes into the names that it looks up is not looked into",
+        "allow it only a resolver that logs",
     ),
     "domain_fronting": BlindSpot(
         "a connection that names no profile's host is not opened, whatever is inside",
@@ -81,11 +75,11 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
 
 # How connections come to a sidecar -> the blind spots of that form.
 FORMS: Mapping[str, tuple[str, ...]] = {
-    "proxy": ("proxy_ignored", "own_trust", "domain_fronting"),
-    "run": ("own_trust", "run_said", "domain_fronting"),
-    "hosts": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
-    "loopback": ("own_dns", "own_trust", "other_ports", "domain_fronting"),
-    "all": ("own_trust", "other_ports", "domain_fronting"),
+    "proxy": ("proxy_ignored", "own_trust", "dns", "domain_fronting"),
+    "run": ("own_trust", "run_said", "dns", "domain_fronting"),
+    "hosts": ("own_dns", "own_trust", "other_ports", "dns", "domain_fronting"),
+    "loopback": ("own_dns", "own_trust", "other_ports", "dns", "domain_fronting"),
+    "all": ("own_trust", "other_ports", "dns", "domain_fronting"),
     "app": (),  # requests that reach the mock without a sidecar
     "": ("form_unknown",),
 }

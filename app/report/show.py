@@ -222,6 +222,8 @@ def _profile(part: ProfilePart) -> str:
         f"kinds of values that its fields carried, and how many fields: {kinds or 'none seen'}",
         *(f"{said_of}: {by_word[how] or 'none'}" for how, said_of in _HOW.items()),
         *(f"not known to the profile's authors: {text}" for text in paper.unknown),
+        *([f"an instance sends every {paper.every}, by its profile"] if paper.every else ()),
+        *(f"switched off by: {text}" for text in paper.opt_out),
         *(
             f"evidence: {one.claim} (source: {one.source}; last read {one.verified})"
             for one in paper.evidence

@@ -116,7 +116,7 @@ def of_run(
         stored=stored,
         waiting=left,
         lost=dict(lost),
-        blind=["own_trust", "domain_fronting"],
+        blind=["own_trust", "dns", "domain_fronting"],
     )
     gaps = [*_past(passed), *_unnamed(rows), *_survived(survivors)]
     if brought is None:

@@ -8,13 +8,16 @@ from fastapi import FastAPI
 from app.web import (
     assets,
     captures,
+    complete,
     entrance,
     field,
     fields,
     health,
+    long_list,
     overview,
     profiles,
     report,
+    tail,
     versions,
     workloads,
 )
@@ -23,7 +26,8 @@ from app.web.page import PageError, SignIn, refuse
 
 def mount(app: FastAPI) -> None:
     views = (overview, captures, field, fields, versions, workloads, profiles, report, health)
-    for room in (*views, entrance, assets):
+    parts = (long_list, tail, complete)  # before the captures, whose ids could be named so
+    for room in (*parts, *views, entrance, assets):
         app.include_router(room.routes)
     app.include_router(entrance.api)
     app.add_exception_handler(PageError, refuse)

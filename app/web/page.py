@@ -104,6 +104,11 @@ def render(
     return HTMLResponse(content, status, HEADERS)
 
 
+def part(template: str, **given: Any) -> str:
+    """HTML that a script of ours puts into a view."""
+    return _templates.get_template(template).render(**given)
+
+
 def go(url: str) -> RedirectResponse:
     """To an address of ours, by GET. Where htmx asked, the whole page goes there."""
     return RedirectResponse(url, 303, HEADERS)

@@ -1,5 +1,6 @@
 """Numbers, times and captured text for the templates, as filters."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -8,7 +9,7 @@ from markupsafe import Markup
 
 from app.contract.instant import iso
 from app.escape import paragraphs, plain
-from app.store import Term, filter
+from app.store import SHORT_BOOT, Term, filter
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -49,11 +50,30 @@ def moment(value: int | str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(exact, exact[:19].replace("T", " "))
 
 
+def stamp(time_ns: int) -> str:
+    """A time in UTC as a date field takes it."""
+    return iso(time_ns)[:16]
+
+
 def coded(value: str) -> Markup:
     """A sentence of ours, with what stands in backticks as code."""
     parts = plain(value, 600).split("`")
     code = Markup("<code>{}</code>")
     return Markup("").join(code.format(p) if n % 2 else p for n, p in enumerate(parts))
+
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_BOOT = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def cell(value: str) -> Markup:
+    """A text of a report's table: a time as people read it, of a boot its short form."""
+    text = str(value)
+    if _TIME.fullmatch(text):
+        return moment(text)
+    if _BOOT.fullmatch(text):
+        return Markup('<span class="mono" title="{}">{}…</span>').format(text, text[:SHORT_BOOT])
+    return Markup("<bdi>{}</bdi>").format(plain(text, 600))
 
 
 def lines(value: str) -> str:
@@ -66,6 +86,6 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 FILTERS: Mapping[str, Any] = {
-    "one": plain, "lines": lines, "number": number, "size": size, "moment": moment, "coded": coded,
-    "plural": plural, "pair": lambda value: (value, value),
+    "cell": cell, "one": plain, "lines": lines, "number": number, "size": size, "moment": moment,
+    "stamp": stamp, "coded": coded, "plural": plural, "pair": lambda value: (value, value),
 }  # fmt: skip

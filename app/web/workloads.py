@@ -26,6 +26,7 @@ from app.web.page import Lists, ask, render, turned
 from app.web.period import PERIODS, period
 
 _ROWS = 100
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SECOND, _MINUTE = 10**9, 60 * 10**9
 _SLOW = 2.0  # times the declared cadence from which the mean is told
 _SILENT = 5.0  # and the time since the last request
@@ -39,7 +40,7 @@ routes = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)
-class Cadence:
+class Pace:
     """Times between two requests: `seen` "" where there are too few to tell, `expected` "" where
     the profile does not say. `silent`: time since the last, if that is far too long."""
 
@@ -64,7 +65,7 @@ class WorkloadEntry:
 
     who: str
     line: WorkloadLine
-    cadence: Cadence
+    cadence: Pace
     sidecar: SidecarState | None
     lost: str = ""
     missing: int = 0
@@ -84,7 +85,7 @@ def senders(
 ) -> list[WorkloadEntry]:
     """Of a period that ends at `until_ns`."""
     witnesses = {witness.who: witness for witness in report.ledger}
-    expected = {paper.profile: paper.cadence_s for paper in papers}
+    expected = {paper.profile: seconds(paper.every) for paper in papers}
     missing: dict[str, int] = {}
     for one in report.missing:
         who = _name(one.namespace, one.pod)
@@ -160,17 +161,22 @@ def _sidecar(boots: Sequence[BootRow]) -> SidecarState | None:
     return SidecarState("heard of lately", ok=True, how=how)
 
 
-def cadence(line: WorkloadLine, expected_s: int, until_ns: int) -> Cadence:
+def cadence(line: WorkloadLine, expected_s: int, until_ns: int) -> Pace:
     first, last = instant(line.first_seen), instant(line.last_seen)
     said = f"every {span(expected_s * _SECOND)}" if expected_s else ""
     far = expected_s * _SILENT * _SECOND
     silence = until_ns - last
     silent = span(silence) if expected_s and silence > far else ""
     if line.count < 3 or last <= first:
-        return Cadence("", said, silent=silent)
+        return Pace("", said, silent=silent)
     mean = (last - first) / (line.count - 1)
     slow = bool(expected_s) and mean > expected_s * _SLOW * _SECOND
-    return Cadence(f"every {span(mean)}", said, slow, silent)
+    return Pace(f"every {span(mean)}", said, slow, silent)
+
+
+def seconds(every: str) -> int:
+    """Of `60s` or `4h`, as a profile writes it; 0 for nothing."""
+    return int(every[:-1]) * _SECONDS[every[-1]] if every else 0
 
 
 def span(ns: float) -> str:

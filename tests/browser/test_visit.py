@@ -78,7 +78,7 @@ def test_keys_alone(page: Page, served: Served) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("/")
-    expect(page.get_by_role("textbox", name="Filter")).to_be_focused()
+    expect(page.get_by_role("combobox", name="Filter")).to_be_focused()
     page.keyboard.type("field:gpu kind:exchange")
     page.keyboard.press("Enter")
     page.wait_for_url("**/captures?q=field*")
@@ -96,7 +96,7 @@ def test_keys_alone(page: Page, served: Served) -> None:
     expect(page.locator("#d-title")).to_have_count(0)
     page.keyboard.press("/")
     page.keyboard.press("Escape")
-    expect(page.get_by_role("textbox", name="Filter")).not_to_be_focused()
+    expect(page.get_by_role("combobox", name="Filter")).not_to_be_focused()
 
 
 def test_a_command_is_copied(browser: Browser, served: Served) -> None:

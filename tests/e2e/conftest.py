@@ -28,6 +28,7 @@ ORDER = (
     "test_redirects",
     "test_jobs",
     "test_without_webhook",
+    "test_own_ca",
     "test_refusals",
     "test_bounds",
     "test_profiles",

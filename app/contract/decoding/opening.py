@@ -9,7 +9,7 @@ from typing import Any
 from app.contract.decoding import compressed, compression, form
 from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hit
 from app.contract.decoding.charset import decoded
-from app.contract.decoding.formats import BINARY, step
+from app.contract.decoding.formats import BEGINS, BINARY, step
 from app.contract.decoding.lenient import documents
 from app.contract.decoding.looks import ENOUGH, looks
 from app.contract.decoding.tree import TOO_MUCH, Opaque, Opened, Several
@@ -17,10 +17,6 @@ from app.contract.record import BODY_CAP
 
 Inside = tuple[tuple[str, ...], Any]  # the decodings of a text, and the value that they find
 
-# How documents begin in any encoding of Unicode, with what may stand before them.
-_BEGINS = frozenset(
-    b'\t\n\v\f\r\x1c\x1d\x1e\x1f ,{["-0123456789tfnNI\0\xc2\xe1\xe2\xe3\xef\xfe\xff'
-)
 _TEXT = 16  # bytes of text in base64 that cannot be chance
 _NODES = frozenset((dict, list, Several))
 _SHORT = 128  # characters of a text that is remembered
@@ -126,7 +122,7 @@ class Opener:
                 return _behind(name, self.of_bytes(undone, depth, left - 1, packed=True))
             if name != "deflate":
                 return (), Opaque(len(data), wrong)
-        if data[0] in _BEGINS:
+        if data[:1] in BEGINS:
             found = documents(data, self.left)
             if isinstance(found, dict | list):
                 return ("json",), self.within(found, depth - 1)

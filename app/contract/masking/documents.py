@@ -28,7 +28,7 @@ from app.contract.masking.spans import (
 )
 from app.contract.masking.spelling import How
 from app.contract.masking.sweep import hides
-from app.contract.masking.values import Values
+from app.contract.masking.values import Unreadable, Values, raw, readable
 from app.contract.record import text
 
 _NAME = 64  # characters of a text that may be a name
@@ -55,11 +55,27 @@ class Documents(Values):
 
     cut_at = -1  # where a string begins that was cut
 
-    def json(self, data: bytes) -> bytes:
-        """JSON, one value after the other; the same bytes when there was nothing to mask."""
+    def json(self, data: bytes, depth: int = 0) -> bytes:
+        """Documents of JSON, in any encoding of Unicode; the same bytes when there was nothing to
+        mask."""
+        from app.contract.decoding import charset
+
         if not self.names.maybe(data) and not hides(data):
             return data
-        return self._json(data.decode(), 0).encode("utf-8", "surrogatepass")
+        undone = charset.undo(data, 4 * len(data))
+        written = readable(undone or data)
+        if written is None:
+            raise Unreadable("unmaskable")
+        new = raw(self.documents(written, depth))
+        return charset.redo(new, data) if undone else new
+
+    def documents(self, written: str, depth: int) -> str:
+        """Text of which JSON's reader says that it is documents. Raises Unreadable where they
+        cannot be written anew."""
+        try:
+            return self._json(written, depth)
+        except (ValueError, IndexError, RecursionError):
+            raise Unreadable("unmaskable") from None
 
     def document(self, value: str, depth: int, cut: bool = False) -> str | None:
         """JSON as its senders write it: with a byte order mark, NaN, commas before an end, cut, or
@@ -262,7 +278,8 @@ class Documents(Values):
 
     def form(self, data: bytes) -> bytes:
         """A body's fields."""
-        masked = self.fields(data.decode(), self.names.body.meaning).encode()
+        written = data.decode("utf-8", "surrogateescape")
+        masked = self.fields(written, self.names.body.meaning).encode("utf-8", "surrogateescape")
         # A form in name only, such as cut JSON with a `=` in it.
         if _NO_FORM.search(masked) and self.names.maybe(masked):
             return self.names.replace(masked, self.text_secret)
@@ -281,6 +298,9 @@ class Documents(Values):
             plain = unquote_plus(value)
             how = meaning(unquote_plus(name)) or hows.get(i)
             if equals and plain and how != "keep":
+                if ";" in value and not how:
+                    value = self._semicolons(value, meaning)
+                    fields[i], plain = f"{name}={value}", unquote_plus(value)
                 new = self.secret(how, plain) if how else self.nested(plain, depth, i == last)
                 if new != plain:
                     fields[i] = f"{name}={_requoted(new, value)}"
@@ -289,6 +309,16 @@ class Documents(Values):
                 if new != plain_name:
                     fields[i] = _requoted(new, name)
         return "&".join(fields)
+
+    def _semicolons(self, written: str, meaning: Callable[[str], How | None]) -> str:
+        """The same for who takes `;` for the end of a field, too."""
+        fields = written.split(";")
+        for i, field in enumerate(fields):
+            name, equals, value = field.partition("=")
+            how = meaning(unquote_plus(name)) if equals else None
+            if how not in (None, "keep"):
+                fields[i] = f"{name}={_requoted(self.secret(how, unquote_plus(value)), value)}"
+        return ";".join(fields)
 
     def foreign(self, node: Any, depth: int) -> Any:
         """A document of which nobody knows which part of a message it stands for: pairs may be
@@ -312,7 +342,8 @@ class Documents(Values):
 
 def _requoted(new: str, old: str) -> str:
     """The field encoded, with spaces as the old one had them."""
-    return (quote if "%20" in old and "+" not in old else quote_plus)(new, safe="*")
+    how = quote if "%20" in old and "+" not in old else quote_plus
+    return how(new, safe="*", errors="surrogateescape")
 
 
 def _odd(written: str) -> bool:

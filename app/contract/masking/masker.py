@@ -13,7 +13,6 @@ from app.contract.decoding import base64, charset, compressed, percent
 from app.contract.decoding.pairs import agent_with
 from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
-from app.contract.masking.formats import Unreadable, readable
 from app.contract.masking.naming import named
 from app.contract.masking.opening import HeldWords, Opening
 from app.contract.masking.spelling import Meanings
@@ -26,6 +25,7 @@ from app.contract.masking.sweep import (
     withhold,
 )
 from app.contract.masking.traces import SHORTEST, traces
+from app.contract.masking.values import Unreadable, readable
 from app.contract.record import (
     BODY_CAP,
     Body,
@@ -173,7 +173,7 @@ class _Record(Opening):
         changed = self.texts(record, read)
         if self.found:
             there = traces(self.found)
-            if not sweep(record, there, self.decoders, None if changed else f"{read}\n{asked}"):
+            if not sweep(record, there, None if changed else f"{read}\n{asked}"):
                 names.beyond("traces")
             if self.opened:  # a copy may be in what was opened
                 again = _Record(TracedNames(there), self.every, None, self.decoders)
@@ -259,25 +259,50 @@ class _Record(Opening):
             self.names.remember(clean)
 
     def whole(self, data: bytes, claimed: str, cut: bool) -> bytes:
-        """All bytes of a body, masked. Raises Unreadable."""
-        kind, _ = bodies.parse(data, claimed, self.decoders)
-        if kind == "text" and self.decoders:  # the rule's, which the client does not know
-            kind, _ = bodies.parse(data, claimed)
-        if kind == "form":
-            return self.form(data)
-        if kind == "json":
-            return self.json(data)
-        if kind == "ndjson":  # or an envelope
-            return self.content(data, 0, cut) if self.names.maybe(data) or hides(data) else data
-        readable_later = charset.name(data) or compressed.named(data)
-        if b"\0" in data and claims_text(claimed) and not readable_later:
+        """All bytes of a body, masked in the format in which the tree of decoded values reads it.
+        Raises Unreadable."""
+        from app.contract.decoding import formats
+
+        if not self.names.maybe(data) and not hides(data):
+            return data
+        if (
+            b"\0" in data
+            and claims_text(claimed)
+            and not (charset.name(data) or compressed.named(data))
+        ):
             raise Unreadable("unmaskable")
-        if not data.isascii():
-            return self.content(data, 0, cut)
-        undone = base64.undo(data, BODY_CAP)
-        if undone is not None and readable(undone, cut) is None and self.sense(undone, cut):
-            self.content(undone, 0, cut)  # raises what may not be kept in base64 either
+        if self.packed(data, cut):
+            return self._compressed(
+                data, 0, cut, True, lambda undone, cut: self.whole(undone, claimed, cut)
+            )
+        for name, _ in formats.attempts(data, claimed, self.decoders):
+            if (new := self.of_format(name, data, cut)) is not None:
+                return new
+        if data.isascii():
+            undone = base64.undo(data, BODY_CAP)
+            if undone is not None and readable(undone, cut) is None and self.sense(undone, cut):
+                self.content(undone, 0, cut)  # raises what may not be kept in base64 either
         return self.content(data, 0, cut)
+
+    def of_format(self, name: str, data: bytes, cut: bool) -> bytes | None:
+        """The body in the format; None where it is in another."""
+        from app.contract.decoding import formats
+
+        if name in ("json", "object"):
+            found = formats.json(data)
+            if isinstance(found, list) and (new := self.carrier("envelope", data, 0, cut, True)):
+                return new
+            told = isinstance(found, dict | list) or (
+                name == "json" and found is not bodies.NOT_JSON
+            )
+            return self.json(data) if told else None
+        if name == "lines":
+            return None if cut else self.lines(data)
+        if name == "forms":
+            return b"\n".join(self.form(line) for line in data.split(b"\n"))
+        if name == "form":
+            return self.form(data)
+        return self.carrier(name, data, 0, cut, True)
 
     def texts(self, record: CaptureRecord, read: str) -> bool:
         """Masks what values carry whose own name is not sensitive, of which `read` is all. True if

@@ -3,6 +3,7 @@
 Used by the masking of one record.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -15,6 +16,36 @@ from app.contract.masking.spelling import How
 from app.contract.masking.sweep import scalars
 from app.contract.masking.traces import chased, contained, loose
 from app.contract.record import text
+
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_ODD = 16  # characters to one control character in what may still be text
+
+
+class Unreadable(Exception):
+    """A value that cannot be read; with the id of the reason, of REASONS."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def readable(data: bytes, cut: bool = False, odd: bool = False) -> str | None:
+    """The bytes as text; None where they are none. A character that was cut in half is left out.
+    In `odd` text there may be some control characters."""
+    try:
+        found = data.decode()
+    except UnicodeDecodeError as e:
+        if not (cut and e.end == len(data) and e.start >= len(data) - 3 and e.start):
+            return None
+        found = data[: e.start].decode()
+    if not CONTROL.search(found):
+        return found
+    few = odd and "\0" not in found and len(CONTROL.findall(found)) * _ODD <= len(found)
+    return found if few else None
+
+
+def raw(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass")
 
 
 def note(found: dict[str, str], value: str, by: str) -> None:

@@ -101,3 +101,19 @@ def test_what_is_not_read_is_said(
     assert gap.id == "not_all_read" and "newest 5 captures" in gap.says
     found = build(rows, gaps=rows.gaps)
     assert found.count == gap.count == 5 and not found.coverage.complete
+
+
+def test_a_period_that_was_read_whole_is_said_to_be(
+    both: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_namespaces, "MOST", 5)
+    monkeypatch.setattr(of_namespaces, "LIMIT", 5)
+    scope = Scope(since_ns=T0 + 9 * 6 * HOUR)
+    rows = NamespaceRows(both, ["mine"], scope, lambda *_: ())
+    (gap,) = rows.gaps
+    assert "all of the period, but a field may be older" in gap.says
+    assert "shorter" not in gap.remedy
+    assert build(rows, since_ns=scope.since_ns, gaps=rows.gaps).count == 4
+    longer = Scope(since_ns=T0 + 7 * 6 * HOUR)
+    (gap,) = NamespaceRows(both, ["mine"], longer, lambda *_: ()).gaps
+    assert "all of the period" not in gap.says and "shorter" in gap.remedy

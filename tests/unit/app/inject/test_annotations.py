@@ -25,8 +25,8 @@ def test_without_annotations_the_release_s_choices() -> None:
     found = wishes({"other/annotation": "x"}, chosen)
     assert isinstance(found, Wishes)
     assert [p.id for p in found.profiles] == ["cribl"]
-    assert found[1:-1] == ("observe", "loopback", ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), "")
-    assert found.resources == chosen.both
+    assert found[1:-2] == ("observe", "loopback", ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), "")
+    assert (found.resources, found.appends) == (chosen.both, False)
 
 
 def test_white_space_and_empty_values() -> None:

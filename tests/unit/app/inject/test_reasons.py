@@ -34,6 +34,18 @@ def spec(redirect: str = "auto", level: str = "", **fields: Any) -> Callable[[],
     return lambda: inject(given, settings(redirect=redirect), NamespaceFacts("n", {}, level))
 
 
+OWN_CA = {
+    "containers": [
+        {
+            "name": "app",
+            "env": [{"name": "SSL_CERT_FILE", "value": "/c/ca.pem"}],
+            "volumeMounts": [{"name": "ca", "mountPath": "/c"}],
+        }
+    ],
+    "volumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+}
+
+
 def many_hosts() -> Injection:
     hosts = tuple(Host(f"h{n}.example") for n in range(251))
     return inject(pod(), settings(rules=RuleSet((Profile("many", "", hosts, ()),), "")))
@@ -129,6 +141,14 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
     "own_ca": (
         container(env=[{"name": "NODE_EXTRA_CA_CERTS", "value": "/own.pem"}]),
         "container app sets NODE_EXTRA_CA_CERTS, which stays",
+    ),
+    "own_ca_value": (annotated(own_ca="yes"), "is 'yes', expected append"),
+    "own_ca_appended": (
+        lambda: inject(
+            pod(**OWN_CA) | {"metadata": {"annotations": {names.ANNOTATION_OWN_CA: "append"}}},
+            settings(),
+        ),
+        "container app sets SSL_CERT_FILE to /c/ca.pem: it gets a copy of that file",
     ),
     "mount_taken": (
         container(volumeMounts=[{"name": "v", "mountPath": names.MOUNT_TRUST}]),

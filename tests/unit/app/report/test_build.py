@@ -1,12 +1,30 @@
 """The report: what left, who sent it, what is new, what passed, what failed, what is missing."""
 
 import msgspec
+from msgspec.structs import replace
 
 from app.contract.outcomes import WORDS
+from app.contract.presence import Presence
 from app.contract.record import CaptureRecord
 from app.report.build import Report, build
-from app.store import Store
+from app.report.papers import Paper
+from app.store import Heard, Store
 from tests.records import HOUR, T0, exchange, incoming
+
+
+def test_hosts_by_suffix_are_a_gap_where_names_are_redirected(store: Store) -> None:
+    """An /etc/hosts has no suffixes; `all` and a run see them."""
+    paper = Paper(profile="x", title="", hosts=["x.test"], licence="", licence_note="",
+                  evidence=[], unknown=[], sensitive=[])  # fmt: skip
+    suffix = replace(paper, hosts=["x.test", ".x.test"])
+    heard = Heard("ab" * 16, "logs", "leader-0", T0, False, Presence(form="hosts"))
+    for form, known, found in (
+        ("hosts", paper, False), ("hosts", suffix, True), ("loopback", suffix, True),
+        ("all", suffix, False), ("run", suffix, False),
+    ):  # fmt: skip
+        store.heard([heard._replace(said=Presence(form=form))])
+        gaps = {gap.id for gap in build(store, papers=[known]).coverage.gaps}
+        assert ("suffix_hosts" in gaps) == found, form
 
 
 def test_every_part(store: Store) -> None:

@@ -382,5 +382,7 @@ def _fits(query: store.CaptureQuery, capture: Capture) -> bool:
     namespace, slash, pod = (query.workload or "").rpartition("/")
     if (slash and namespace != of.namespace) or (pod and pod != of.pod):
         return False
+    if query.namespaces is not None and of.namespace not in query.namespaces:
+        return False
     text = (of.host, of.path, of.route, of.rule, of.version, of.namespace, of.pod, of.reason)
     return any((query.text or "").lower() in part.lower() for part in text)

@@ -10,7 +10,7 @@ from app.contract.instant import iso
 from app.contract.presence import Presence
 from app.report.build import WorkloadLine
 from app.store import Heard, Store, Told
-from app.web.workloads import Cadence, cadence
+from app.web.workloads import Pace, cadence
 from tests.records import BOOT, exchange, incoming
 from tests.serving import Served
 from tests.unit.app.web.conftest import bounded, sign_in
@@ -57,7 +57,7 @@ def line(seconds: int, count: int) -> WorkloadLine:
 )
 def test_cadence(seconds: int, count: int, says: str) -> None:
     found = cadence(line(seconds, count), 0, BEGIN + seconds * 10**9)
-    assert found == Cadence(says)
+    assert found == Pace(says)
 
 
 @pytest.mark.parametrize(
