@@ -104,7 +104,7 @@ class ClusterAuthority:
         if not await self._ask(f"{verb} {key}", lambda: self._allowed(spec, verb)):
             if policy.bounded and (bound := await self._bound(key, spec, verb, namespace)):
                 return Caller(user.name, sidecar=False, namespaces=bound)
-            role = "admin" if verb == "delete" else "viewer"
+            role = "admin" if verb in ("update", "delete") else "viewer"
             raise Denied(
                 403,
                 f"{plain(user.name)[:200]} may not {verb} {RESOURCE_CAPTURES}.{API_GROUP}\n\n"

@@ -46,6 +46,7 @@ CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 
 PATH_CAPTURES = "/api/v1/captures"
 PATH_PROFILES = "/api/v1/profiles"
+PATH_CHANGES = "/api/v1/changes"
 
 SPOOL_SIZE = "64MiB"  # the default; the pod's volume for it is larger
 
@@ -302,6 +303,14 @@ METRICS = (
     Metric(
         "telemock.inventory.new_hosts", "counter", "{host}", ("telemock.profile",), _APP,
         "Hosts seen for the first time; the profile is empty where none names the host.",
+    ),
+    Metric(
+        "telemock.inbox.items", "gauge", "{item}", ("telemock.state",), _APP,
+        "Items of the inbox: open, accepted, watched or objected (to).",
+    ),
+    Metric(
+        "telemock.inbox.objected", "counter", "{record}", ("telemock.profile",), _APP,
+        "Records that carried what somebody had objected to, for each such thing.",
     ),
     Metric(
         "telemock.leaving.size", "counter", "By",

@@ -32,6 +32,7 @@ from app.store import (
     SenderRow,
     VersionRow,
 )
+from app.store.changes import InboxCounts
 from app.store.versions import version_number
 
 
@@ -133,6 +134,7 @@ class Report(msgspec.Struct, kw_only=True):
     missing: list[Missing]
     dropped: dict[str, int]
     unlisted: int
+    inbox: InboxCounts | None = None  # as it is now; None where nobody keeps one
 
 
 class Rows(Protocol):
@@ -193,6 +195,7 @@ def build(
     dropped: Mapping[str, int] | None = None,
     papers: Sequence[Paper] = (),
     gaps: Sequence[Gap] = (),
+    inbox: InboxCounts | None = None,
 ) -> Report:
     """Builds the report of a period (by the hour) and profile. `dropped` are the caller's own
     counts by reason, `papers` those of the profiles in use, `gaps` what else it knows to be
@@ -227,6 +230,7 @@ def build(
         missing=[_line(Missing, row) for row in boots if row.missing],
         dropped=dict(dropped or {}),
         unlisted=sum(row.count for row in fields if row.path == OTHER),
+        inbox=inbox,
     )
 
 

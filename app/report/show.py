@@ -128,6 +128,22 @@ def _sections(report: Report) -> Iterator[Section]:
         ],
         "No difference between versions was seen.",
     )  # fmt: skip
+    if report.inbox:
+        yield Section(
+            f"Changes not yet reviewed: {report.inbox.open}",
+            "count,changes that are",
+            [
+                (count, what)
+                for count, what in (
+                    (report.inbox.open, "not reviewed: `telemock changes list --state open`"),
+                    (report.inbox.accepted, "accepted"),
+                    (report.inbox.watched, "watched"),
+                    (report.inbox.objected - report.inbox.again, "objected to"),
+                    (report.inbox.again, "objected to, and came again since"),
+                )
+                if count
+            ],
+        )
     yield Section(
         "Fields that were masked, or kept by the profile's word",
         "profile,endpoint,field,how,requests,why",

@@ -13,6 +13,7 @@ import msgspec
 from app.contract.account import Account
 from app.contract.presence import Presence
 from app.contract.record import CaptureRecord
+from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview, Objected
 from app.store.inventory import Observation
 from app.store.rows import (
     BootRow as BootRow,
@@ -187,13 +188,15 @@ class Heard(NamedTuple):
 class Written(NamedTuple):
     """The result of a write. `stored` are indexes into the batch; the rest were `duplicates`.
     `new_hosts` leaves out profiles that have their most endpoints. `accounts`: for each boot
-    whose account was accepted, the number of its stored records."""
+    whose account was accepted, the number of its stored records. `objected`: things of the batch
+    that somebody had objected to."""
 
     stored: list[int]
     duplicates: int
     new_fields: list[NewField]
     new_hosts: Sequence[NewHost] = ()
     accounts: Mapping[str, int] = MappingProxyType({})
+    objected: Sequence[Objected] = ()
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -326,6 +329,26 @@ class Store(Protocol):
         ...
 
     def boots(self) -> list[BootRow]: ...
+
+    def inbox(self, profile: str | None = None, after: int = 0) -> InboxCounts:
+        """Counts the items, of all profiles or of one, with ids above `after`."""
+        ...
+
+    def changes(self, query: ChangeQuery) -> ChangePage:
+        """Lists the inbox, which outlives the captures. Raises QueryError for a bad cursor."""
+        ...
+
+    def change(self, id: int) -> InboxItem | None: ...
+
+    def decide(self, id: int, verdict: NewReview, revision: int | None = None) -> InboxItem | None:
+        """Takes a decision, on disk when it returns; returns the item, None when there is none.
+        Raises `app.store.changes.Stale` if the item has another revision."""
+        ...
+
+    def decide_all(self, query: ChangeQuery, verdict: NewReview) -> int:
+        """Decides on all open items of the query, whatever its cursor and limit say of pages, and
+        returns how many there were."""
+        ...
 
     def stats(self) -> Stats: ...
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from app.web import (
     assets,
     captures,
+    changes,
     complete,
     entrance,
     field,
@@ -25,7 +26,9 @@ from app.web.page import PageError, SignIn, refuse
 
 
 def mount(app: FastAPI) -> None:
-    views = (overview, captures, field, fields, versions, workloads, profiles, report, health)
+    views = (
+        overview, captures, field, fields, versions, changes, workloads, profiles, report, health,
+    )  # fmt: skip
     parts = (long_list, tail, complete)  # before the captures, whose ids could be named so
     for room in (*parts, *views, entrance, assets):
         app.include_router(room.routes)

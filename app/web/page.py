@@ -42,6 +42,7 @@ VIEWS: Mapping[str, str] = {
     "/captures": "Captures",
     "/fields": "Fields",
     "/versions": "Versions",
+    "/changes": "Changes",
     "/workloads": "Workloads",
     "/profiles": "Profiles",
     "/report": "Report",

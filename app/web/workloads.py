@@ -181,12 +181,15 @@ def seconds(every: str) -> int:
 
 def span(ns: float) -> str:
     """60 s, 5 min, 3 h, 4 days."""
-    if ns < 2 * _MINUTE:
-        return f"{ns / _SECOND:.3g} s"
-    if ns < 120 * _MINUTE:
-        return f"{ns / _MINUTE:.3g} min"
-    hours = ns / (60 * _MINUTE)
-    return f"{hours:.3g} h" if hours < 48 else f"{hours / 24:.3g} days"
+    hour = 60 * _MINUTE
+    for unit, name, most in ((_SECOND, "s", 120), (_MINUTE, "min", 120), (hour, "h", 48)):
+        if ns < most * unit:
+            return f"{_rounded(ns / unit)} {name}"
+    return f"{_rounded(ns / (24 * hour))} days"
+
+
+def _rounded(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:.0f}"
 
 
 @routes.get("/workloads")

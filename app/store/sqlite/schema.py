@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from app.contract.files import PRIVATE_DIR, private
 from app.store import StoreError, StoreFull
-from app.store.sqlite import sketches
+from app.store.sqlite import inbox, sketches
 from app.store.versions import version_key
 
 APPLICATION = 0x746D6F6B  # "tmok", in the file's header
@@ -42,6 +42,7 @@ APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 # observed     requests behind the inventory of one endpoint and version.
 # sketch       how many different values a field had, as keyed hashes (`app.store.values`).
 # field, seen  the inventory: the name once, then its types and counts in each version.
+# change, decision: see `inbox`.
 MIGRATIONS = (
     """
     CREATE TABLE total (records INTEGER NOT NULL);
@@ -230,8 +231,9 @@ MIGRATIONS = (
         count INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
         PRIMARY KEY (event_id, version_id)
     ) WITHOUT ROWID;
-    """
-    + sketches.TABLES,
+    """,
+    inbox.TABLES,
+    sketches.TABLES,
 )
 VERSION = len(MIGRATIONS)
 

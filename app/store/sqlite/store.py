@@ -35,8 +35,9 @@ from app.store import (
     Written,
     questions,
 )
+from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview
 from app.store.cursors import cursor
-from app.store.sqlite import sketches
+from app.store.sqlite import inbox, sketches
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
 from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
@@ -84,6 +85,26 @@ class SqliteStore:
     def heard(self, boots: Sequence[Heard]) -> None:
         with self._writing() as writer:
             writer.heard(boots)
+
+    def inbox(self, profile: str | None = None, after: int = 0) -> InboxCounts:
+        with self._readers.one() as reader:
+            return inbox.counts(reader.connection, profile, after)
+
+    def changes(self, query: ChangeQuery) -> ChangePage:
+        with self._readers.one() as reader:
+            return inbox.changes(reader.connection, query)
+
+    def change(self, id: int) -> InboxItem | None:
+        with self._readers.one() as reader:
+            return inbox.change(reader.connection, id)
+
+    def decide(self, id: int, verdict: NewReview, revision: int | None = None) -> InboxItem | None:
+        with self._writing() as writer:
+            return writer.decide(id, verdict, revision)
+
+    def decide_all(self, query: ChangeQuery, verdict: NewReview) -> int:
+        with self._writing() as writer:
+            return writer.decide_all(query, verdict)
 
     def captures(self, query: CaptureQuery) -> Page:
         with self._readers.one() as reader:

@@ -18,9 +18,11 @@ from app.contract.account import Account
 from app.contract.presence import Presence
 from app.contract.record import decode
 from app.store import facts, filter
+from app.store.changes import InboxItem, Thing
 from app.store.facts import Happened, Route, Sender, Sum, Sums, Traffic, add_to
 from app.store.inventory import Field
 from app.store.values import LOOKED, Sketch, hashed, values_of
+from tests.unit.app.store.memory_inbox import MemoryInbox
 
 STEP = 500  # captures that are dropped in a step
 CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,18}|[0-8]\d{18}|9[01]\d{17})\.(\d{1,18})")
@@ -58,6 +60,7 @@ class Directory:
     fields: dict[tuple[Route, str, Field], Sum] = field(default_factory=dict)
     sketches: dict[tuple[Route, str], Sketch] = field(default_factory=dict)
     names: set[tuple[object, ...]] = field(default_factory=set)  # hosts and fields that were told
+    changes: dict[Thing, InboxItem] = field(default_factory=dict)
 
     def boot(self, name: str, *who: str) -> Boot:
         return self.boots.setdefault(name, Boot(Account(boot=name, numbered=0), who))  # type: ignore[arg-type]
@@ -69,7 +72,7 @@ class Directory:
 _directories: dict[Path, Directory] = {}
 
 
-class MemoryStore:
+class MemoryStore(MemoryInbox):
     def __init__(self, directory: Path) -> None:
         self._held = _directories.setdefault(directory, Directory())
         self._lock = threading.Lock()
@@ -105,13 +108,16 @@ class MemoryStore:
                     _look(held, one)
                 stored.append(index)
             new_hosts, new_fields = self._add(held, sums)
+            objected = self._note(held.changes, sums)
             known = {}
             for account, namespace, pod in told:
                 boot = held.boot(account.boot, namespace, pod, "")
                 if namespace in ("", boot.who[0]) and pod in ("", boot.who[1]):
                     boot.account = facts.grown(boot.account, account)
                     known[account.boot] = len(boot.numbers)
-        return store.Written(stored, len(batch) - len(stored), new_fields, new_hosts, known)
+        return store.Written(
+            stored, len(batch) - len(stored), new_fields, new_hosts, known, objected
+        )
 
     def _add(self, held: Directory, sums: Sums) -> tuple[list[store.NewHost], list[store.NewField]]:
         new_hosts, new_fields = [], []

@@ -33,11 +33,12 @@ from tests.records import (
 )
 from tests.threads import in_threads
 from tests.unit.app.store.filters import FilterSuite, ids
+from tests.unit.app.store.inboxes import InboxSuite
 from tests.unit.app.store.rollups import RollupSuite
 from tests.unit.app.store.sequences import SequenceSuite
 
 
-class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, ABC):
+class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, InboxSuite, ABC):
     @abstractmethod
     def open(self, directory: Path) -> Store:
         """The store in the directory, made when there is none."""

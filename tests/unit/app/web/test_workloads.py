@@ -65,7 +65,7 @@ def test_cadence(seconds: int, count: int, says: str) -> None:
     [
         (61, 0, 60, False, ""),
         (61, 299, 60, False, ""),
-        (61, 301, 60, False, "5.02 min"),
+        (61, 301, 60, False, "5 min"),
         (20, 0, 60, True, ""),
         (2, 86_400 * 3, 60, False, "3 days"),
         (20, 10_000, 0, False, ""),
