@@ -18,7 +18,7 @@ from app.api.read import fields_for
 from app.contract.decoding.tree import THEN
 from app.contract.instant import iso
 from app.report.compare import share
-from app.report.kept import masked
+from app.report.kept import CLASSES, masked
 from app.report.papers import Paper, papers_of
 from app.report.rows import cell
 from app.store import OTHER, FieldRow, Scope, SketchRow
@@ -33,10 +33,6 @@ _HEAD = (
     "class", "kept as", "requests", "present", "different values", "of requests looked at",
     "first version", "last version", "first seen", "last seen",
 )  # fmt: skip
-_CLASSES = {
-    "masked": "secret", "token": "secret", "email": "personal", "ip": "personal",
-    "guid": "identifier",
-}  # fmt: skip
 
 _DECODED = re.compile(f"(?:{THEN}[^.\\[{THEN}]+)+")
 
@@ -83,7 +79,7 @@ class FieldEntry:
     @property
     def classes(self) -> list[str]:
         """Secret, personal, identifier: by the look of its values."""
-        found = {_CLASSES[shape] for shape in self.shapes if shape in _CLASSES}
+        found = {CLASSES[shape] for shape in self.shapes if shape in CLASSES}
         return sorted(found | ({"secret"} if self.how in ("mask", "token", "drop") else set()))
 
     @property
