@@ -214,6 +214,8 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     span_id: Short = ""
     product_version: Short = ""
     mask_key: Short = ""  # id of the key behind this record's tokens
+    # Fields of which something was masked, each with the name or the detector that called for it.
+    masked: list[tuple[Short, Short]] = []
 
     @property
     def id(self) -> str:
