@@ -48,7 +48,7 @@ def _ended(data: bytes, said: str) -> bytes:
             *_, header, item = parts
             begun = b"" if item.name.endswith(envelope.HEADER) else _json(data[item.start :])
             return data[: item.start] + begun if begun else data[: header.start]
-        return _json(data)
+        return _json(data.partition(b"\n")[0] if "envelope" in said else data)
     if (delimiter := _DELIMITER.match(data)) and multipart.split(data):
         end = data.rfind(b"\n" + delimiter[1])
         return data[: end + 1] + delimiter[1] + b"--" if end > 0 else b""
