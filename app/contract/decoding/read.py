@@ -14,6 +14,7 @@ from app.contract.decoding import compressed, formats
 from app.contract.decoding.bounds import CHAIN, TooMuch
 from app.contract.decoding.carriers import CARRIERS, is_plain_multipart
 from app.contract.decoding.charset import decoded
+from app.contract.decoding.cut import beginning
 from app.contract.decoding.formats import BINARY
 from app.contract.decoding.lenient import NOT_JSON, documents
 from app.contract.decoding.looks import looks
@@ -57,11 +58,21 @@ def read(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> 
     if body is None or not body.size:
         return _NOTHING
     data = bodies.content(body)
-    if body.withheld or body.truncated:
-        why = body.withheld and WITHHELD
-        return Content(Opaque(body.size, why or f"{looks_cut(data, content_type)}cut"), sure=False)
+    if body.withheld:
+        return Content(Opaque(body.size, WITHHELD), sure=False)
+    if body.truncated:
+        return _read_cut(body, data, content_type, decoders)
     found = decode(data, content_type, decoders)
     return found._replace(sure=False) if body.misnamed else found
+
+
+def _read_cut(body: Body, data: bytes, content_type: str, decoders: Sequence[str]) -> Content:
+    """Reads what stands before the cut; no server reads that alone."""
+    chain, begun = beginning(data, content_type)
+    found = decode(begun, content_type, decoders)
+    if isinstance(found.value, dict | list) and found.value:
+        return Content(found.value, (*chain, *found.chain), False, found.bound)
+    return Content(Opaque(body.size, f"{looks_cut(data, content_type)}cut"), sure=False)
 
 
 def decode(data: bytes, content_type: str = "", decoders: Sequence[str] = ()) -> Content:
