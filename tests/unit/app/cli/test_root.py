@@ -205,7 +205,8 @@ def test_version(telemock: Telemock) -> None:
 
 
 LIGHT = {
-    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.ending", "app.cli.inject",
+    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.ending", "app.cli.group",
+    "app.cli.inject",
     "app.cli.interrupt", "app.cli.open", "app.cli.options", "app.cli.root", "app.cli.rules",
     "app.cli.status", "app.cli.streams",
     "app.contract", "app.contract.actions", "app.contract.instant", "app.contract.names",
