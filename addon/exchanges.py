@@ -316,7 +316,7 @@ class Exchanges:
         record = self.capture.exchange(exchange, kind, end)
         exchange.sent.forget()
         exchange.received.forget()
-        self.shipper.submit(record, exchange.traced)
+        self.shipper.submit(record, exchange.traced, len(exchange.target))
 
     def end(self) -> None:
         """Records all open exchanges; called once, when the time to drain is over."""

@@ -20,7 +20,7 @@ from app.contract.files import write_whole
 from app.contract.names import FILE_MASK_KEY, FILE_TOKEN
 
 # Verbs of the resource captures.telemock.io, as ClusterRoles name them.
-Verb = Literal["get", "list", "watch", "delete"]
+Verb = Literal["get", "list", "watch", "update", "delete"]
 
 
 class Denied(Exception):

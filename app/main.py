@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import Receive, Scope, Send
 
 from app import environment
-from app.api import intake, profiles, read
+from app.api import changes, intake, profiles, read
 from app.api.common import problem
 from app.api.health import health
 from app.api.openapi import describe
@@ -85,7 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Denied, _deny)
     app.include_router(health)
-    for room in (intake, read, profiles):
+    for room in (intake, read, profiles, changes):
         app.include_router(room.routes)
     mount_page(app)
     describe(app)

@@ -22,6 +22,7 @@ from app.contract.masking import bounds as masking
 from app.contract.masking.masker import Masker
 from app.contract.names import FILE_STORE, LOG_FILES
 from app.contract.presence import Presence
+from app.contract.reviews import STATES
 from app.contract.rules import Bundle, RuleSet
 from app.contract.settings import SettingError
 from app.ingest.admission import ENDED, Arriving
@@ -41,8 +42,10 @@ from app.profiles import ProfileSet, template
 from app.report import ledger
 from app.report.coverage import Gap, distrusted, profile_refused
 from app.report.heard import CurrentRows
+from app.report.inbox import sentence
 from app.settings import Settings
 from app.store import Heard, Incoming, Store, StoreError, Told
+from app.store.changes import InboxCounts
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
 
@@ -352,14 +355,18 @@ class Runtime:
     async def health(self) -> dict[str, Any]:
         """The part of /health on what can fail by itself."""
         store: dict[str, Any]
+        items = InboxCounts()
         try:
             async with asyncio.timeout(_READY_S):
                 stats = await asyncio.to_thread(self.store.stats)
+                items = await asyncio.to_thread(self.store.inbox)
             store = {"ok": not self.writer.problem, "records": stats.records, "bytes": stats.bytes}
             if self.writer.problem:
                 store["error"] = self.writer.problem
             self.metrics.set("telemock.store.records", stats.records)
             self.metrics.set("telemock.store.size", stats.bytes)
+            for state in STATES:
+                self.metrics.set("telemock.inbox.items", getattr(items, state), (state,))
         except (StoreError, TimeoutError) as e:
             store = {"ok": False, "error": str(e) or f"no answer in {_READY_S:g} s"}
         lines = await asyncio.to_thread(self.files.problem)
@@ -367,6 +374,7 @@ class Runtime:
             "degraded": [s for s in (store.get("error", "").partition("\n")[0], lines) if s],
             "store": store,
             "queue": self.writer.waiting,
+            "inbox": {"open": items.open, "again": items.again, "says": sentence(items)},
             "records": {**self.account._asdict(), "lost": sum(self.account.lost.values())},
             "log_lines_lost": self.files.failed,
             "profiles": {"etag": self.rules.etag, "error": self.profiles.error},

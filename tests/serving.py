@@ -26,7 +26,8 @@ _TLS = ssl.create_default_context()  # made once: it reads every authority of th
 class Served:
     """`client` asks with the token, `bare` without."""
 
-    def __init__(self, app: FastAPI, port: int) -> None:
+    def __init__(self, app: FastAPI, port: int, running: uvicorn.Server) -> None:
+        self.server = running
         self.app = app
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
@@ -34,6 +35,10 @@ class Served:
         token = {"authorization": f"Bearer {self.runtime.token}"}
         client = partial(httpx.Client, base_url=self.url, trust_env=False, verify=_TLS, timeout=20)
         self.client, self.bare = client(headers=token), client()
+
+    def stop(self) -> None:
+        """Asks the server to end, as a signal does."""
+        self.server.should_exit = True
 
     def captures(self, at_least: int = 1, **filters: Any) -> list[dict[str, Any]]:
         """Oldest first, once there are that many."""
@@ -63,7 +68,7 @@ def environment(folder: Path, **values: str) -> dict[str, str]:
 @contextmanager
 def on_thread(config: uvicorn.Config, listener: socket.socket) -> Iterator[uvicorn.Server]:
     """A server that has started; afterwards it has ended, and the listener is closed."""
-    running = uvicorn.Server(config)
+    running = server.Server(config)
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -92,12 +97,13 @@ def serving(folder: Path, context: ssl.SSLContext | None = None, **values: str) 
     app = create_app(load(environment(folder, **values)))
     # Named as TCP, so that asyncio sets TCP_NODELAY: without it each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", int(values.get("PORT", 0))))
     listener.listen()
     config = server.config(app, timeout_graceful_shutdown=5)
     if context is not None:
         config.ssl_context_factory = lambda *_: context
-    with on_thread(config, listener):
-        served = Served(app, listener.getsockname()[1])
+    with on_thread(config, listener) as running:
+        served = Served(app, listener.getsockname()[1], running)
         with served.client, served.bare:
             yield served

@@ -120,25 +120,19 @@ class Capture:
             if not outline:
                 request.headers, request.query, request.left_out = self._pairs(exchange)
             request.body = self._body(exchange.sent, exchange.header("content-encoding"), outline)
-        if reply is not None:
-            record.response = Response(
-                status=reply.status,
-                reason=short(reply.reason),
-                # Of our own answers mitmproxy knows only the version that it translates from.
-                http_version=short(
-                    reply.http_version
-                    if exchange.answered_by == "upstream"
-                    else exchange.http_version
-                ),
-            )
-            if not outline:
-                record.response.headers, record.response.left_out = clip(reply.pairs, HEADER_CAP)
-            encoding = joined(reply.pairs, "content-encoding")
-            if exchange.answered_by == "sidecar" and len(reply.body) <= OWN_CAP and not outline:
-                own = _own(reply.body, encoding, self._body_cap)
-                record.response.body = own and replace(own)
-            else:
-                record.response.body = self._body(exchange.received, encoding, outline)
+        if reply is None:
+            return
+        # Of our own answers mitmproxy knows only the version that it translates from.
+        upstream = exchange.answered_by == "upstream"
+        version = reply.http_version if upstream else exchange.http_version
+        if exchange.answered_by == "sidecar" and len(reply.body) <= OWN_CAP and not outline:
+            own = _own(reply, version, self._body_cap)
+            record.response = replace(own, headers=own.headers.copy())
+            record.response.body = own.body and replace(own.body)
+            return
+        record.response = _response(reply, version, outline=outline)
+        encoding = joined(reply.pairs, "content-encoding")
+        record.response.body = self._body(exchange.received, encoding, outline)
 
     def _pairs(self, exchange: Exchange) -> tuple[list[Pair], list[Pair], int]:
         headers, fewer = clip(list(exchange.seen.headers), HEADER_CAP)
@@ -256,10 +250,23 @@ class Capture:
         )
 
 
+def _response(reply: Reply, version: str, *, outline: bool) -> Response:
+    """Without its body."""
+    response = Response(
+        status=reply.status, reason=short(reply.reason), http_version=short(version)
+    )
+    if not outline:
+        response.headers, response.left_out = clip(reply.pairs, HEADER_CAP)
+    return response
+
+
 @lru_cache(maxsize=64)
-def _own(body: bytes, encoding: str, cap: int) -> Body | None:
-    """The record of an answer's body, cached, as the same answer is given again and again."""
-    return bodies.whole(body, encoding, cap) if body else None
+def _own(reply: Reply, version: str, cap: int) -> Response:
+    """The record of an answer of ours, cached, as the same answer is given again and again."""
+    response = _response(reply, version, outline=False)
+    if reply.body:
+        response.body = bodies.whole(reply.body, joined(reply.pairs, "content-encoding"), cap)
+    return response
 
 
 def outline_path(path: str) -> str:

@@ -92,10 +92,13 @@ class Shipper:
         """The boot id and the next number, from 1. From any thread."""
         return self.boot, self._reserve()
 
-    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
-        """Takes ownership of a record; with `traced` its spans are made, too. From any thread;
-        never waits, never raises: a record that does not fit is counted as lost."""
-        size = rough_size(record)
+    def submit(
+        self, record: CaptureRecord, traced: Traced | None = None, query: int | None = None
+    ) -> None:
+        """Takes ownership of a record; with `traced` its spans are made, too; `query` is for
+        `rough_size`. From any thread; never waits, never raises: a record that does not fit is
+        counted as lost."""
+        size = rough_size(record, query)
         with self._lock:
             self._submitted += 1
             if self._closing:

@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from app.contract.actions import MOCK
 from app.contract.masking.fields import MASK
 from app.contract.record import CaptureRecord
+from app.contract.reviews import Kind, State
 from app.contract.rules import Bundle
 from app.profiles.explain import Explanation
 from app.report.build import CoveragePart, Report
 from app.report.compare import Comparison
 from app.store import FieldRow
+from app.store.changes import ChangePage, InboxItem
 
 _REF = "#/components/schemas/{name}"
 
@@ -41,6 +43,34 @@ class FieldList(msgspec.Struct):
     items: list[FieldRow]
 
 
+class Deciding(msgspec.Struct, forbid_unknown_fields=True):
+    """A decision as it is sent. `revision` is that of the item which was read: if somebody decided
+    meanwhile, the answer is 409. `name` is who decides, only where the token names nobody."""
+
+    state: State
+    note: str = ""
+    name: str = ""
+    revision: int | None = None
+
+
+class DecidingOnAll(msgspec.Struct, forbid_unknown_fields=True):
+    """A decision on all open items that fit. `until` is the highest id that was read: what came
+    later stays open."""
+
+    state: State
+    until: int
+    note: str = ""
+    name: str = ""
+    kind: Kind | None = None
+    profile: str | None = None
+    version: str | None = None
+    text: str | None = None
+
+
+class Decided(msgspec.Struct):
+    decided: int
+
+
 _TYPES = (
     CaptureRecord,
     CapturePage,
@@ -50,6 +80,11 @@ _TYPES = (
     CoveragePart,
     Bundle,
     Explanation,
+    InboxItem,
+    ChangePage,
+    Deciding,
+    DecidingOnAll,
+    Decided,
 )
 
 EXAMPLE_RECORD = {

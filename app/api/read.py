@@ -201,6 +201,7 @@ def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
         dropped=runtime.writer.dropped if namespaces is None else {},
         papers=papers_of(runtime.profiles.written),
         gaps=gaps,
+        inbox=runtime.store.inbox(scope.profile) if namespaces is None else None,
     )
 
 

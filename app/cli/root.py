@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from app.cli import captures, rules
+from app.cli import captures, changes, profiles, rules
 from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
-from app.cli.group import Group
+from app.cli.group import CommandGroup
 from app.cli.inject import inject
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
@@ -25,7 +25,7 @@ _CODES = "; ".join(f"{code} {what}" for code, what in EXIT_CODES)
 _RUNS_CODES = ", ".join(f"{code} ({what})" for code, what in RUN_CODES)
 
 cli = typer.Typer(
-    cls=Group,
+    cls=CommandGroup,
     epilog=f"Exit codes: {_CODES}. `run` exits as its command does, or with {_RUNS_CODES}.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
@@ -34,6 +34,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
+cli.add_typer(profiles.commands, name="profiles", help="The profiles that come with telemock.")
+cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
 cli.command()(ca)

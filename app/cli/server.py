@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.cli.heads import Heads
+from app.contract.names import SCOPE_STREAM
 
 _GRACE_S = 10  # grace period for running requests at shutdown
 
@@ -35,12 +37,13 @@ def config(app: ASGIApp, **given: Any) -> uvicorn.Config:
 
 class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Aborts idle connections. Over TLS, uvicorn would wait for the client's close_notify, and
-        a sidecar reads nothing until its next request."""
+        """Aborts idle connections, and answers without an end. Over TLS, uvicorn would wait for the
+        client's close_notify, and a sidecar reads nothing until its next request."""
         for connection in list(self.server_state.connections):
             if not hasattr(connection, "cycle"):
                 continue  # a WebSocket, which has a closing handshake
-            if connection.cycle is None or connection.cycle.response_complete:
+            cycle = connection.cycle
+            if cycle is None or cycle.response_complete or cycle.scope.get(SCOPE_STREAM):
                 connection.transport.abort()
         await super().shutdown(sockets)
 
@@ -48,6 +51,9 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Installs the handlers as uvicorn does, but does not raise the signal again after the
         shutdown: the exit code stays 0."""
+        if threading.current_thread() is not threading.main_thread():  # it may set none
+            yield
+            return
         before = {
             number: signal.signal(number, self.handle_exit)
             for number in (signal.SIGINT, signal.SIGTERM)

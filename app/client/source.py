@@ -5,7 +5,7 @@ the data directory, else the store in it, opened for reading only.
 """
 
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -138,32 +138,33 @@ class StoreSource:
     def __init__(
         self, store: Store, trace_url: str = "", profiles: Sequence[str | Path] = ()
     ) -> None:
-        self._store = store
+        self.store = store
         self._trace_url = trace_url
         self._profiles = profiles
 
     def page(self, query: CaptureQuery) -> Page:
-        page = self._store.captures(query)
+        page = self.store.captures(query)
         items = [outgoing(item, self._trace_url) for item in page.items]
         return Page(items, page.next, page.last)
 
     def capture(self, id: str) -> bytes | None:
-        found = self._store.capture(id)
+        found = self.store.capture(id)
         return found and outgoing(found, self._trace_url)
 
     def report(self, scope: Scope) -> Report:
         papers, gaps = in_use(self._profiles)
         return reports.build(
-            self._store,
+            self.store,
             since_ns=scope.since_ns,
             until_ns=scope.until_ns,
             profile=scope.profile,
             papers=papers,
             gaps=gaps,
+            inbox=self.store.inbox(scope.profile),
         )
 
     def fields(self, scope: Scope) -> list[FieldRow]:
-        return self._store.fields(scope)
+        return self.store.fields(scope)
 
     def diff(self, profile: str | None, one: str, other: str) -> Comparison:
         rules = rules_of(self._profiles)
@@ -172,7 +173,7 @@ class StoreSource:
             found = rules.rule(profile, rule)
             return found[1].decoders if found else ()
 
-        reading = Reading(self._store, self._store.fields(Scope()), decoders)
+        reading = Reading(self.store, self.store.fields(Scope()), decoders)
         return reading.compared(profile or "", one, other)
 
 
@@ -210,6 +211,7 @@ class _Fields(msgspec.Struct):
 class _Health(msgspec.Struct):
     degraded: list[str] = []
     profiles: dict[str, Any] = {}
+    inbox: dict[str, Any] = {}
     tls: dict[str, Any] = {}
 
 
@@ -237,7 +239,7 @@ class ApiSource:
         self._why = why
 
     def page(self, query: CaptureQuery) -> Page:
-        found = _decoded(self._get(PATH_CAPTURES, query), _Page)
+        found = decoded(self._get(PATH_CAPTURES, query), _Page)
         # An app of an earlier version knows no filter, and sends everything.
         fits = matcher(query.terms)
         items = [line for line in map(bytes, found.items) if not query.terms or fits(line)]
@@ -251,31 +253,45 @@ class ApiSource:
         return None if answer.status_code == 404 else self._checked(answer).content
 
     def report(self, scope: Scope) -> Report:
-        return _decoded(self._get("/api/v1/report", scope), Report)
+        return decoded(self._get("/api/v1/report", scope), Report)
 
     def fields(self, scope: Scope) -> list[FieldRow]:
-        return _decoded(self._get("/api/v1/fields", scope), _Fields).items
+        return decoded(self._get("/api/v1/fields", scope), _Fields).items
 
     def diff(self, profile: str | None, one: str, other: str) -> Comparison:
         given = {"profile": profile or "", "one": one, "other": other}
         asked = {name: value for name, value in given.items() if value}
-        return _decoded(self._checked(self._ask("/api/v1/diff", asked)).content, Comparison)
+        return decoded(self._checked(self._ask("/api/v1/diff", asked)).content, Comparison)
 
     def profiles(self) -> rules.RuleSet:
         """The profiles that the app gives its sidecars."""
-        return _decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
+        return decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
 
-    def post(self, path: str) -> bytes:
-        return self._checked(self._ask(path, {}, "POST")).content
+    def get(self, path: str, asked: Mapping[str, Any]) -> bytes:
+        given = {name: value for name, value in asked.items() if value is not None}
+        return self._checked(self._ask(path, given)).content
+
+    def post(self, path: str, body: msgspec.Struct | None = None) -> bytes:
+        return self._checked(self._post(path, body)).content
+
+    def found(self, path: str, body: msgspec.Struct | None = None) -> bytes | None:
+        """Gets what is there, or posts to it; None where there is nothing."""
+        answer = self._ask(path, {}) if body is None else self._post(path, body)
+        return None if answer.status_code == 404 else self._checked(answer).content
+
+    def _post(self, path: str, body: msgspec.Struct | None) -> httpx.Response:
+        content = msgspec.json.encode(body) if body is not None else b""
+        return self._ask(path, {}, "POST", content)
 
     def trouble(self) -> list[str]:
         """What /health says is wrong with the app."""
-        found = _decoded(self._checked(self._ask("/health", {})).content, _Health)
+        found = decoded(self._checked(self._ask("/health", {})).content, _Health)
         refused = found.profiles.get("error") or ""
         return [
             *found.degraded,
             *([f"a profile is refused: {refused}"] if refused else []),
             *(f"its certificate: {e}" for e in [found.tls.get("error")] if e),
+            *(said for said in [found.inbox.get("says")] if said),
         ]
 
     def _get(self, path: str, filters: msgspec.Struct) -> bytes:
@@ -286,9 +302,11 @@ class ApiSource:
         asked = {_PARAMETERS.get(n, n): v for n, v in given.items() if v is not None}
         return self._checked(self._ask(path, asked)).content
 
-    def _ask(self, path: str, parameters: dict[str, Any], method: str = "GET") -> httpx.Response:
+    def _ask(
+        self, path: str, parameters: dict[str, Any], method: str = "GET", content: bytes = b""
+    ) -> httpx.Response:
         try:
-            return self._client.request(method, path, params=parameters)
+            return self._client.request(method, path, params=parameters, content=content)
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             raise ClientError(
                 f"no app answers at {self._client.base_url}: {self._why() or e}\n\n"
@@ -313,7 +331,7 @@ class ApiSource:
         raise ClientError(f"{self._client.base_url} says: {error}\n\nhint: {hint}")
 
 
-def _decoded[T](content: bytes, type: type[T]) -> T:
+def decoded[T](content: bytes, type: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=type)
     except msgspec.DecodeError as e:

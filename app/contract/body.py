@@ -8,15 +8,13 @@ import base64
 import codecs
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Literal
-from urllib.parse import parse_qs
+from typing import Any
 
 import msgspec
 
+from app.contract.decoding import compressed
 from app.contract.decoding.compression import undo
 from app.contract.record import BODY_CAP, Body
-
-Format = Literal["json", "ndjson", "form", "text"]
 
 _ENCODINGS = 2  # stacked content encodings that are undone
 
@@ -26,7 +24,8 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
 
     `prefix` is at most `cap` bytes of `size`; `encoding` the Content-Encoding header. The content
     encoding is undone (gzip, deflate, br, zstd; at most two of them) into at most `cap` bytes; if
-    it cannot be undone, no content is kept, and `withheld` tells why.
+    it cannot be undone, no content is kept, and `withheld` tells why; unless the bytes are JSON, or
+    compressed in another way than the header says: then the body is `misnamed`.
     """
     body = Body(size=size, sha256=sha256, truncated=len(prefix) < size)
     data = prefix
@@ -34,6 +33,9 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     if data and names:
         for name in reversed(names):
             undone = undo(name, data, cap) if len(names) <= _ENCODINGS else None
+            if undone in (None, (b"", False)) and name in _KNOWN and _is_other(data, name):
+                body.misnamed = True
+                break
             if undone is None:
                 body.withheld = "encoding"
                 return body
@@ -42,6 +44,16 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     body.truncated |= len(data) > cap
     store(body, data[:cap])
     return body
+
+
+def _is_other(data: bytes, said: str) -> bool:
+    """True if the bytes are whole, and what they are is no question."""
+    name = compressed.named(data)
+    if name:
+        return (
+            name != said and compressed.undo(data, BODY_CAP) is not None and compressed.is_all(data)
+        )
+    return data[:1] in b"{[" and json(data) is not NOT_JSON
 
 
 def whole(data: bytes, encoding: str = "", cap: int = BODY_CAP) -> Body:
@@ -88,28 +100,6 @@ def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes,
     return data, True
 
 
-def parse(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> tuple[Format, list[Any]]:
-    """The content's format, and the JSON values in it (none for `text`)."""
-    if not data:
-        return "text", []
-    claimed = [d for d in decoders if d in ("json", "ndjson", "form")] or kinds(content_type)
-    if "json" not in claimed and data.lstrip()[:1] in (b"{", b"["):
-        claimed = ["json", *claimed]
-    for kind in claimed:
-        if kind == "form":
-            if b"=" in data and (fields := _form(data)):
-                return "form", [fields]
-            continue
-        if kind == "json":
-            document = json(data)
-            if document is not NOT_JSON:
-                return "json", [document]
-        lines = [json(line) for line in data.splitlines() if line.strip()]
-        if lines and NOT_JSON not in lines:
-            return "ndjson", lines
-    return "text", []
-
-
 NOT_JSON = msgspec.UNSET
 
 
@@ -122,7 +112,7 @@ def json(data: bytes | str) -> Any:
 
 
 def kinds(content_type: str) -> list[str]:
-    """The format that a content type claims, none or one of `Format`."""
+    """The format that a content type claims, none or one: json, ndjson, form."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         return ["form"]
@@ -131,14 +121,8 @@ def kinds(content_type: str) -> list[str]:
     return ["json"] if kind.endswith(("/json", "+json")) else []
 
 
-def _form(data: bytes) -> dict[str, list[str]]:
-    try:
-        return parse_qs(data.decode(), keep_blank_values=True)
-    except ValueError:
-        return {}
-
-
 _PLAIN = ("", "identity")
+_KNOWN = ("gzip", "x-gzip", "deflate", "br", "zstd")
 _MAGIC = (("gzip", b"\x1f\x8b"), ("zstd", b"\x28\xb5\x2f\xfd"))
 _NDJSON = (
     "application/x-ndjson",

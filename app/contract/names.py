@@ -24,6 +24,9 @@ HEADER_CUT = "telemock-body-size"  # full size of a body that is sent truncated
 HEADER_ERROR = "telemock-error"  # marks an answer as the mock's own failure, not a rule's
 HEADERS_INTERNAL = (HEADER_RECORD, HEADER_RULE, HEADER_SCHEME, HEADER_CUT)
 
+# Marks a request's ASGI scope: its answer has no end, and a shutdown does not wait for it.
+SCOPE_STREAM = "telemock.stream"
+
 # From the sidecar to the API, with its token.
 HEADER_SIDECAR = "telemock-sidecar"  # id of one start of a sidecar
 HEADER_LEAVING = "telemock-leaving"  # the sidecar stops, and must not be reported as silent
@@ -34,6 +37,9 @@ HEADER_AGAIN = "telemock-again"  # in answers: seconds until the next request fo
 # Well over a minute, the period of telemetry and, in a large fleet, of the requests for profiles.
 API_KEPT_S = 120
 
+# From a login proxy in front of the page, beside the header that names the person.
+HEADER_LOGIN_SECRET = "telemock-login-secret"  # noqa: S105 - the name of a header
+
 # RBAC's names for reading and sending in a cluster, and the audience of a sidecar's token.
 API_GROUP = "telemock.io"
 RESOURCE_CAPTURES = "captures"
@@ -43,6 +49,7 @@ CONTENT_TYPE_RECORDS = "application/x-ndjson"  # one CaptureRecord a line
 
 PATH_CAPTURES = "/api/v1/captures"
 PATH_PROFILES = "/api/v1/profiles"
+PATH_CHANGES = "/api/v1/changes"
 
 SPOOL_SIZE = "64MiB"  # the default; the pod's volume for it is larger
 
@@ -188,6 +195,10 @@ METRICS = (
         "Bounds of masking and decoding that records hit, of which then less is kept.",
     ),
     Metric(
+        "telemock.masked", "counter", "{record}", ("telemock.masked_by",), _BOTH,
+        "Records of which something was masked, by the sensitive name or the detector.",
+    ),
+    Metric(
         "telemock.withheld", "counter", "{value}", ("telemock.reason",), _BOTH,
         "Bodies, and values in them, of which nothing is kept, by reason.",
     ),
@@ -299,6 +310,14 @@ METRICS = (
     Metric(
         "telemock.inventory.new_hosts", "counter", "{host}", ("telemock.profile",), _APP,
         "Hosts seen for the first time; the profile is empty where none names the host.",
+    ),
+    Metric(
+        "telemock.inbox.items", "gauge", "{item}", ("telemock.state",), _APP,
+        "Items of the inbox: open, accepted, watched or objected (to).",
+    ),
+    Metric(
+        "telemock.inbox.objected", "counter", "{record}", ("telemock.profile",), _APP,
+        "Records that carried what somebody had objected to, for each such thing.",
     ),
     Metric(
         "telemock.leaving.size", "counter", "By",

@@ -126,6 +126,7 @@ class Body(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     sha256: Short = ""
     truncated: bool = False
     withheld: Short = ""  # id in REASONS: why no content is kept
+    misnamed: bool = False  # it is not encoded as its Content-Encoding says
 
 
 class Request(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
@@ -213,6 +214,8 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     span_id: Short = ""
     product_version: Short = ""
     mask_key: Short = ""  # id of the key behind this record's tokens
+    # Fields of which something was masked, each with the name or the detector that called for it.
+    masked: list[tuple[Short, Short]] = []
 
     @property
     def id(self) -> str:
@@ -240,8 +243,9 @@ def bodies_of(record: CaptureRecord) -> list[Body]:
     return [holder.body for holder in holders if holder is not None and holder.body is not None]
 
 
-def rough_size(record: CaptureRecord) -> int:
-    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest."""
+def rough_size(record: CaptureRecord, query: int | None = None) -> int:
+    """Bytes that a record holds in memory, about: what peers choose, and a share for the rest.
+    `query`: characters of the parameters, where they are known."""
     size = 2000 + len(record.detail)
     for body in bodies_of(record):
         size += len(body.text or "") + len(body.base64 or "")
@@ -249,7 +253,9 @@ def rough_size(record: CaptureRecord) -> int:
         if part is not None:
             size += sum(len(n) + len(v) + 100 for n, v in part.headers)
     if record.request is not None:
-        size += sum([len(n) + len(v) + 100 for n, v in record.request.query])
+        if query is None:
+            query = sum([len(n) + len(v) for n, v in record.request.query])
+        size += query + 100 * len(record.request.query)
     return size
 
 
@@ -328,7 +334,11 @@ def note(body: Body | None) -> str:
         return ""
     if body.withheld:
         return f"withheld: {REASONS.get(body.withheld, body.withheld)}"
-    said = ("base64" if body.base64 is not None else "", "cut" if body.truncated else "")
+    said = (
+        "base64" if body.base64 is not None else "",
+        "cut" if body.truncated else "",
+        "not encoded as its Content-Encoding says" if body.misnamed else "",
+    )
     return ", ".join(filter(None, said))
 
 

@@ -4,24 +4,17 @@ Called by `app.ingest.writer` with each committed group. It sums a group first: 
 alike, and an instrument costs more than a dict.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 from app.contract.decoding.bounds import BOUNDS, taken
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
 from app.store import Incoming, Written
+from app.store.sightings import workload
 
 # The app's own reasons for losing a record: ids of `app.contract.record.REASONS`.
 LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unmaskable")
-
-# The alphabet of generated names: no vowels, so no words, and no look-alikes.
-_RANDOM = "bcdfghjklmnpqrstvwxz2456789"
-_POD = re.compile(
-    rf"(.+?)(?:(?:-(?:[{_RANDOM}]{{6,10}}|[0-9]{{8,10}}))?-[{_RANDOM}]{{5}}|-[0-9]{{1,5}})"
-)
 
 
 class Counting:
@@ -40,6 +33,7 @@ class Counting:
         for profile in ("", *profiles):
             self._metrics.add("telemock.inventory.new_fields", (profile,), 0)
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
+            self._metrics.add("telemock.inbox.objected", (profile,), 0)
 
     def stored(self, group: Sequence[Incoming], written: Written) -> None:
         sums: dict[_Alike, list[int]] = defaultdict(lambda: [0, 0])  # records, bytes sent
@@ -64,6 +58,8 @@ class Counting:
             add("telemock.inventory.new_fields", (field.profile,))
         for new_host in written.new_hosts:
             add("telemock.inventory.new_hosts", (new_host.profile,))
+        for objected in written.objected:
+            add("telemock.inbox.objected", (objected.profile,), objected.records)
 
 
 _Alike = tuple[str, str, str, str, int, str, str, str, str, bool]
@@ -76,11 +72,3 @@ def _alike(record: CaptureRecord) -> _Alike:
         record.kind, record.action, record.profile, record.rule, response.status if response else 0,
         record.host, by.namespace, by.pod, record.product_version, record.request is not None,
     )  # fmt: skip
-
-
-@lru_cache(maxsize=4096)
-def workload(pod: str) -> str:
-    """The pod's name without its controller's suffix: a Deployment's hash and five letters, a
-    CronJob's time and five, a DaemonSet's or Job's five, a StatefulSet's number."""
-    found = _POD.fullmatch(pod)
-    return found[1] if found else pod

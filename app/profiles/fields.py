@@ -1,12 +1,33 @@
-"""The names of fields in a profile, and checks of its texts. Used by `schema`."""
+"""The names of fields in a profile, checks of its texts, and what all its parts have in common.
+
+Used by `schema` and `about`.
+"""
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from app.profiles.problems import shown, wrong
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def short(key: str, written: Any) -> BeforeValidator:
+    """Accepts plain text in place of the mapping {key: text}."""
+    return BeforeValidator(
+        lambda v: {key: v} if isinstance(v, str) else v, json_schema_input_type=written
+    )
 
 
 def check(test: Callable[[str], object], message: str, hint: str = "") -> AfterValidator:
@@ -49,3 +70,5 @@ VersionField = Annotated[
         "decodings on its way: body.data.app.version."
     ),
 ]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -4,14 +4,12 @@ Read by `compile`, which turns it into the contract's types; `app.generate` writ
 The descriptions are the format's documentation.
 """
 
-import datetime
 import re
 from typing import Annotated, Any, Literal, Self
 
 import re2
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -20,7 +18,8 @@ from pydantic import (
 )
 
 from app.contract.actions import ACTIONS, ANSWERED, LACKING, UNTAKEN, Action, HostAction, sentences
-from app.profiles.fields import FieldName, VersionField
+from app.profiles.about import Cadence, Evidence, Licence, Switch
+from app.profiles.fields import FieldName, Model, Name, Text, VersionField, short
 from app.profiles.fields import check as _check
 from app.profiles.problems import shown, wrong
 
@@ -81,13 +80,6 @@ def _one_or_many(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-def _short(key: str, written: Any) -> BeforeValidator:
-    """Accepts plain text in place of the mapping {key: text}."""
-    return BeforeValidator(
-        lambda v: {key: v} if isinstance(v, str) else v, json_schema_input_type=written
-    )
-
-
 _PRINTABLE = re.compile(r"[\t\x20-\x7e]*")
 
 Id = Annotated[
@@ -98,8 +90,6 @@ Id = Annotated[
         "lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit",
     ),
 ]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Regex = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_regex)]
 HostName = Annotated[str, AfterValidator(_host)]
 RawPath = Annotated[str, AfterValidator(_path)]
@@ -107,17 +97,6 @@ HeaderName = Annotated[str, _check(_TOKEN.fullmatch, "{} is not the name of a he
 Method = Annotated[
     str,
     _check(lambda v: _TOKEN.fullmatch(v) and v == v.upper(), "{} is not a method in upper case"),
-]
-Verified = Annotated[
-    str,
-    BeforeValidator(
-        lambda v: v.isoformat() if isinstance(v, datetime.date) else v, json_schema_input_type=str
-    ),
-    _check(
-        re.compile(r"20\d\d-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?").fullmatch,
-        "{} is not a day or month",
-        "write 2026-01-31 or 2026-01",
-    ),
 ]
 Delay = Annotated[
     str,
@@ -133,10 +112,6 @@ def milliseconds(delay: str) -> int:
     """Converts a Delay such as `200ms` or `1.5s`."""
     unit = 1 if delay.endswith("ms") else 1000
     return round(float(delay.rstrip("ms")) * unit)
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class _OneOf(Model):
@@ -188,9 +163,9 @@ class ValueIs(_OneOf):
     absent: Literal[True] | None = None
 
 
-OneHost = Annotated[HostIs, _short("name", str | HostIs)]
-OnePath = Annotated[PathIs, _short("exact", str | PathIs)]
-Condition = Annotated[ValueIs, _short("equals", str | ValueIs)]
+OneHost = Annotated[HostIs, short("name", str | HostIs)]
+OnePath = Annotated[PathIs, short("exact", str | PathIs)]
+Condition = Annotated[ValueIs, short("equals", str | ValueIs)]
 Paths = Annotated[
     list[OnePath],
     Field(min_length=1),
@@ -202,7 +177,7 @@ Conditions = Annotated[dict[Name, Condition], Field(max_length=50)]
 class Match(Model):
     """Empty means any. All parts must hold; one of the methods, hosts and paths suffices."""
 
-    methods: list[Method] = []
+    methods: list[Method] = Field([])
     hosts: list[HostName] = Field([], description="Some of the profile's hosts; empty means all.")
     path: Paths | None = Field(None, description="Exact text, {prefix: …}, {regex: …}, or a list.")
     query: Conditions = Field({}, description="By parameter.")
@@ -214,7 +189,7 @@ class Reply(Model):
     """One answer: status, headers and body."""
 
     status: Annotated[int, Field(ge=200, le=599)] = 200
-    headers: dict[HeaderName, str | list[str]] = {}
+    headers: dict[HeaderName, str | list[str]] = Field({})
     body: str | None = None
     file: str | None = Field(
         None, description="A file beside the profile whose bytes are the body, at most 1 MiB."
@@ -315,21 +290,6 @@ class Rule(Model):
         return self
 
 
-class Licence(Model):
-    class_: Literal["free", "required-telemetry", "none"] = Field(
-        alias="class",
-        description="free: the user may switch telemetry off. required-telemetry: some licence of "
-        "the product demands that it arrives. none: no terms known.",
-    )
-    note: Text
-
-
-class Evidence(Model):
-    claim: Text
-    source: Text
-    verified: Verified = Field(description="When the source was last read: a day or a month.")
-
-
 class Extract(Model):
     """Where the product's version stands; the first group of `regex` cuts it out."""
 
@@ -358,11 +318,17 @@ class ProfileFile(Model):
     licence: Licence
     evidence: Annotated[list[Evidence], Field(min_length=1)]
     unknown: list[Text] = Field([], description="What is not known, in sentences.")
+    cadence: Annotated[Cadence, short("every", str | Cadence)] | None = Field(
+        None, description="How often it sends: 60s, 4h, 1d."
+    )
+    opt_out: list[Switch] = Field(
+        [], description="The documented ways to switch it off. Each alone does what it says."
+    )
     hosts: Annotated[list[OneHost], Field(min_length=1)] = Field(
         description="Exact names, or .suffix for every name below it; {name: …, unmatched: block} "
         "for one that refuses what no rule takes."
     )
-    version_from: list[Annotated[Extract, _short("field", str | Extract)]] = Field(
+    version_from: list[Annotated[Extract, short("field", str | Extract)]] = Field(
         [], description="Where the product's version stands; the first that is there counts."
     )
     sensitive: list[Sensitive] = Field([], description="Fields that are not kept as they came.")

@@ -32,6 +32,7 @@ from app.store import (
     SenderRow,
     VersionRow,
 )
+from app.store.changes import InboxCounts
 from app.store.versions import version_number
 
 
@@ -133,6 +134,7 @@ class Report(msgspec.Struct, kw_only=True):
     missing: list[Missing]
     dropped: dict[str, int]
     unlisted: int
+    inbox: InboxCounts | None = None  # as it is now; None where nobody keeps one
 
 
 class Rows(Protocol):
@@ -193,6 +195,7 @@ def build(
     dropped: Mapping[str, int] | None = None,
     papers: Sequence[Paper] = (),
     gaps: Sequence[Gap] = (),
+    inbox: InboxCounts | None = None,
 ) -> Report:
     """Builds the report of a period (by the hour) and profile. `dropped` are the caller's own
     counts by reason, `papers` those of the profiles in use, `gaps` what else it knows to be
@@ -204,7 +207,7 @@ def build(
     papers = [paper for paper in papers if profile in (None, paper.profile)]
     lines = list(map(_endpoint, rows))
     by_word = {w: [one for one in lines if word_of(one.outcome) == w] for w in WORDS}
-    senders = store.senders(scope)
+    senders, notes = store.senders(scope), store.notes(Scope(profile=profile))
     boots = [row for row in store.boots() if _within(row, scope)]
     covered = _cover(boots, senders, papers, gaps)
     return Report(
@@ -220,13 +223,14 @@ def build(
         versions=[_line(Version, row) for row in _by_number(versions)],
         events=event_lines(store.events(scope)),
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
-        masked=kept.masked(fields, papers),
-        withheld=kept.withheld(store.notes(Scope(profile=profile))),
+        masked=kept.masked(fields, papers, notes),
+        withheld=kept.withheld(notes),
         workloads=_workloads(senders),
         ledger=covered.ledger,
         missing=[_line(Missing, row) for row in boots if row.missing],
         dropped=dict(dropped or {}),
         unlisted=sum(row.count for row in fields if row.path == OTHER),
+        inbox=inbox,
     )
 
 

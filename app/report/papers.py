@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:  # loads slowly, and most commands get their papers from the API
+    from app.profiles.about import Switch
     from app.profiles.schema import ProfileFile
 
 
@@ -29,6 +30,9 @@ class SensitiveField(msgspec.Struct, kw_only=True):
 
 
 class Paper(msgspec.Struct, kw_only=True):
+    """`every`: how often an instance sends, "" where nothing is known. `opt_out`: the documented
+    ways to switch the telemetry off, in words."""
+
     profile: str
     title: str
     hosts: list[str]
@@ -37,6 +41,8 @@ class Paper(msgspec.Struct, kw_only=True):
     evidence: list[Claim]
     unknown: list[str]
     sensitive: list[SensitiveField]
+    every: str = ""
+    opt_out: list[str] = []
 
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:
@@ -56,7 +62,16 @@ def _paper(written: "ProfileFile") -> Paper:
         ],
         unknown=list(map(_line, written.unknown)),
         sensitive=[SensitiveField(field=s.field, how=s.as_) for s in written.sensitive],
+        every=written.cadence.every if written.cadence else "",
+        opt_out=list(map(_switch, written.opt_out)),
     )
+
+
+def _switch(switch: "Switch") -> str:
+    parts = [" ".join(f"{name}={value}" for name, value in switch.env.items()),
+             " ".join(switch.args), _line(switch.setting or "")]  # fmt: skip
+    note = f" ({_line(switch.note)})" if switch.note else ""
+    return " and ".join(filter(None, parts)) + note
 
 
 def _line(text: str) -> str:

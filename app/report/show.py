@@ -128,6 +128,22 @@ def _sections(report: Report) -> Iterator[Section]:
         ],
         "No difference between versions was seen.",
     )  # fmt: skip
+    if report.inbox:
+        yield Section(
+            f"Changes not yet reviewed: {report.inbox.open}",
+            "count,changes that are",
+            [
+                (count, what)
+                for count, what in (
+                    (report.inbox.open, "not reviewed: `telemock changes list --state open`"),
+                    (report.inbox.accepted, "accepted"),
+                    (report.inbox.watched, "watched"),
+                    (report.inbox.objected - report.inbox.again, "objected to"),
+                    (report.inbox.again, "objected to, and came again since"),
+                )
+                if count
+            ],
+        )
     yield Section(
         "Fields that were masked, or kept by the profile's word",
         "profile,endpoint,field,how,requests,why",
@@ -222,6 +238,8 @@ def _profile(part: ProfilePart) -> str:
         f"kinds of values that its fields carried, and how many fields: {kinds or 'none seen'}",
         *(f"{said_of}: {by_word[how] or 'none'}" for how, said_of in _HOW.items()),
         *(f"not known to the profile's authors: {text}" for text in paper.unknown),
+        *([f"an instance sends every {paper.every}, by its profile"] if paper.every else ()),
+        *(f"switched off by: {text}" for text in paper.opt_out),
         *(
             f"evidence: {one.claim} (source: {one.source}; last read {one.verified})"
             for one in paper.evidence

@@ -4,7 +4,7 @@
 `sqlite.SqliteStore` is the embedded store; every store passes tests/unit/app/store/suite.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ import msgspec
 from app.contract.account import Account
 from app.contract.presence import Presence
 from app.contract.record import CaptureRecord
+from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview, Objected
 from app.store.inventory import Observation
 from app.store.rows import (
     BootRow as BootRow,
@@ -74,9 +75,13 @@ class QueryError(ValueError):
 PARTS = ("request", "response", "message", "record")
 
 
+MASKED = "masked: "  # begins the `why` of a note; behind it what called for it
+
+
 class Note(NamedTuple):
     """A part of a record that was not kept whole: one of PARTS.
-    `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds."""
+    `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds, or that
+    something in it was masked."""
 
     part: str
     why: str
@@ -184,13 +189,15 @@ class Heard(NamedTuple):
 class Written(NamedTuple):
     """The result of a write. `stored` are indexes into the batch; the rest were `duplicates`.
     `new_hosts` leaves out profiles that have their most endpoints. `accounts`: for each boot
-    whose account was accepted, the number of its stored records."""
+    whose account was accepted, the number of its stored records. `objected`: things of the batch
+    that somebody had objected to."""
 
     stored: list[int]
     duplicates: int
     new_fields: list[NewField]
     new_hosts: Sequence[NewHost] = ()
     accounts: Mapping[str, int] = MappingProxyType({})
+    objected: Sequence[Objected] = ()
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -272,6 +279,32 @@ class Pruned(NamedTuple):
     more: bool  # the limit of one call was reached first
 
 
+Decoders = Callable[[str, str], Sequence[str]]  # profile and rule -> the rule's decoders
+
+
+class NamespacePart(Protocol):
+    """The rows of some namespaces' captures alone, as a Store lists them. `read` counts captures;
+    all those later than `back_to_ns` were read, 0 if these are all there are."""
+
+    @property
+    def read(self) -> int: ...
+
+    @property
+    def back_to_ns(self) -> int: ...
+
+    def endpoints(self, scope: Scope) -> list[EndpointRow]: ...
+
+    def versions(self, scope: Scope) -> list[VersionRow]: ...
+
+    def senders(self, scope: Scope) -> list[SenderRow]: ...
+
+    def fields(self, scope: Scope) -> list[FieldRow]: ...
+
+    def notes(self, scope: Scope) -> list[NoteRow]: ...
+
+    def events(self, scope: Scope) -> list[EventRow]: ...
+
+
 class Store(Protocol):
     """Thread-safe. Every method may raise StoreError, and those that read QueryError when the
     answer takes too long."""
@@ -318,7 +351,32 @@ class Store(Protocol):
         """Lists the events that requests reported, kept as long as the senders are."""
         ...
 
+    def part(self, namespaces: Sequence[str], decoders: Decoders) -> NamespacePart:
+        """Reads captures of these namespaces, because sums know none: the newest first, for some
+        seconds at most. The next call goes on; later ones read what came since."""
+        ...
+
     def boots(self) -> list[BootRow]: ...
+
+    def inbox(self, profile: str | None = None, after: int = 0) -> InboxCounts:
+        """Counts the items, of all profiles or of one, with ids above `after`."""
+        ...
+
+    def changes(self, query: ChangeQuery) -> ChangePage:
+        """Lists the inbox, which outlives the captures. Raises QueryError for a bad cursor."""
+        ...
+
+    def change(self, id: int) -> InboxItem | None: ...
+
+    def decide(self, id: int, verdict: NewReview, revision: int | None = None) -> InboxItem | None:
+        """Takes a decision, on disk when it returns; returns the item, None when there is none.
+        Raises `app.store.changes.Stale` if the item has another revision."""
+        ...
+
+    def decide_all(self, query: ChangeQuery, verdict: NewReview) -> int:
+        """Decides on all open items of the query, whatever its cursor and limit say of pages, and
+        returns how many there were."""
+        ...
 
     def stats(self) -> Stats: ...
 

@@ -14,32 +14,19 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
 from app.api.read import may_read
-from app.contract.outcomes import WORDS, outcome, word_of
-from app.contract.record import CaptureRecord, decode
+from app.contract.outcomes import WORDS
 from app.report.har import har
-from app.store import (
-    CaptureQuery,
-    Dimension,
-    Page,
-    QueryError,
-    Scope,
-    Store,
-    Term,
-    TrafficRow,
-    filter,
-)
+from app.store import CaptureQuery, QueryError, Scope, Store, Term, TrafficRow, filter
 from app.store.cursors import read
 from app.web.beside import compared
 from app.web.capture import Detail, detail
+from app.web.lines import CaptureLine
+from app.web.long_list import ROWS, Piece, older_than
 from app.web.page import HEADERS, Gets, Lists, PageError, Visitor, admit, ask, render
 from app.web.show import href
+from app.web.span import COUNTED, DIMENSIONS, end_of, holds, span, values
 
-_ROWS = 60
 _VALUES = 8  # of a facet that are listed
-_BY: tuple[Dimension, ...] = (
-    "profile", "host", "version", "method", "kind", "action", "status", "reason", "rule", "route",
-    "answered_by",
-)  # fmt: skip
 # What is listed beside the captures: the filter's name -> the heading.
 _FACETS = {
     "outcome": "How it ended",
@@ -52,19 +39,6 @@ _FACETS = {
 }
 
 routes = APIRouter(include_in_schema=False)
-
-
-class CaptureLine(NamedTuple):
-    record: CaptureRecord
-    word: str
-    what: str
-
-    @property
-    def sender(self) -> str:
-        by = self.record.workload
-        return f"{by.namespace}/{by.pod}".strip("/") or (
-            self.record.client.address if self.record.client else ""
-        )
 
 
 @dataclass(frozen=True)
@@ -84,63 +58,85 @@ class Narrowing(NamedTuple):
 
 
 class Found(NamedTuple):
+    """`newer`, `older`: the gaps before and behind the rows, "" at an end of the list. `total` of
+    what fits and `position` of the first row, None where sums do not tell; `about`, where they do
+    so by whole hours. `arrival`: the rows may lack what was stored since."""
+
     rows: list[CaptureLine]
-    next: str
+    newer: str
+    older: str
     reached: int | None  # the page is not full: the search came back to this time, in ns
     facets: list[Narrowing] | None  # None: the counts are not the visitor's to see
     left_out: list[str]  # names in the filter that the counts do not heed
     stored: int
-
-
-def row(line: bytes) -> CaptureLine:
-    found = decode(line)
-    of = outcome(found.kind, found.action, found.answered_by, found.reason)
-    return CaptureLine(found, word_of(of) if of else "", what(found))
-
-
-def what(found: CaptureRecord) -> str:
-    if found.log:
-        return f"{found.log.level} {found.log.message}"
-    if found.message:
-        return f"message of the {found.message.sender}, {found.message.body.size} bytes"
-    if asked := found.request:
-        query = "&".join(f"{name}={value}" for name, value in asked.query)
-        return f"{found.host}{asked.path}{f'?{query}' if query else ''}"
-    return found.host
+    total: int | None
+    position: int | None
+    about: bool
+    oldest_ns: int
+    arrival: str
 
 
 def gather(store: Store, query: CaptureQuery) -> Found:
-    page = store.captures(query)
-    rows = [row(line) for line in page.items]
+    stats = store.stats()
+    page = older_than(store, query, query.cursor or "", ROWS)
     scope = Scope(since_ns=query.since_ns, until_ns=query.until_ns)
-    left_out = [t.name or "text" for t in query.terms if t.name not in (*_BY, "outcome")]
+    left_out = [t.name or "text" for t in query.terms if t.name not in COUNTED]
+    facets = total = None
+    about = False
+    if query.namespaces is None:
+        sums = store.traffic(scope, DIMENSIONS)
+        facets = _facets(sums, query)
+        if not left_out:
+            about = scope != Scope() or sum(row.count for row in sums) != stats.records
+            total = _total(sums, query) if query.terms or about else stats.records
+    position: int | None = 0
+    if not page.newer and not page.older:  # all there are
+        total, about = len(page.rows), False
+    elif page.newer:
+        of = span(store, query) if page.rows and total is not None else None
+        share = of.share_of(page.rows[0].record.time_ns + 1) if of else 0.0
+        position = None if total is None else round(share * total)
     return Found(
-        rows=rows,
-        next=page.next or "",
-        reached=_reached(page, query),
-        facets=_facets(store.traffic(scope, _BY), query) if query.namespaces is None else None,
+        rows=page.rows,
+        newer=page.newer,
+        older=page.older,
+        reached=_reached(page),
+        facets=facets,
         left_out=list(dict.fromkeys(left_out)),
-        stored=store.stats().records,
+        stored=stats.records,
+        total=total,
+        position=position,
+        about=about or bool(page.newer),
+        oldest_ns=end_of(store, query, "oldest") or 0 if page.older else 0,
+        arrival=stats.arrival,
     )
 
 
-def _reached(page: Page, query: CaptureQuery) -> int | None:
-    if page.next is None or len(page.items) == query.limit:
+def _total(sums: list[TrafficRow], query: CaptureQuery) -> int:
+    return sum(
+        row.count
+        for row in sums
+        if all(holds(term, of) for of in [values(DIMENSIONS, row.by)] for term in query.terms)
+    )
+
+
+def _reached(page: Piece) -> int | None:
+    if not page.older or len(page.rows) == ROWS:
         return None
-    if page.places and page.next == f"{query.order}.{page.places[-1]}":
+    if page.rows and page.older == f"newest.{page.rows[-1].place}":
         return None  # records so large that they fill a page
-    return read(page.next, query.order)[0]
+    return read(page.older, "newest")[0]
 
 
 def _facets(rows: list[TrafficRow], query: CaptureQuery) -> list[Narrowing]:
-    terms = [term for term in query.terms if term.name in (*_BY, "outcome")]
-    values = [_values(row) for row in rows]
+    terms = [term for term in query.terms if term.name in COUNTED]
+    every = [values(DIMENSIONS, row.by) for row in rows]
     found = []
     for name, title in _FACETS.items():
         others = [term for term in terms if term.name != name]
         counts: Counter[str] = Counter()
-        for row, of in zip(rows, values, strict=True):
-            if of[name] and all(_holds(term, of) for term in others):
+        for row, of in zip(rows, every, strict=True):
+            if of[name] and all(holds(term, of) for term in others):
                 counts[str(of[name])] += row.count
         chosen = {v for t in terms if t.name == name and not t.negated for v in t.values}
         if len(counts) < 2 and not chosen:
@@ -153,20 +149,6 @@ def _facets(rows: list[TrafficRow], query: CaptureQuery) -> list[Narrowing]:
         ]
         found.append(Narrowing(title, choices, len(counts) - len(choices)))
     return found
-
-
-def _values(row: TrafficRow) -> dict[str, Any]:
-    of: dict[str, Any] = dict(zip(_BY, row.by, strict=True))
-    id = outcome(of["kind"], of["action"], of["answered_by"], of["reason"])
-    return of | {"outcome": word_of(id) if id else "", "outcome_id": id}
-
-
-def _holds(term: Term, of: dict[str, Any]) -> bool:
-    if term.name == "outcome":
-        found = bool({of["outcome"], of["outcome_id"]} & set(term.values))
-    else:
-        found = filter.fits(term, of)
-    return found != term.negated
 
 
 def _toggled(query: CaptureQuery, name: str, value: str) -> str:
@@ -191,24 +173,24 @@ async def captures(
     cursor: str = "",
     open: str = "",
     pin: str = "",
+    tail: str = "",
 ) -> Response:
-    given: dict[str, Any] = {"q": q, "cursor": cursor, "pin": pin, "names": filter.NAMES}
+    given: dict[str, Any] = {
+        "q": q, "cursor": cursor, "open": open, "pin": pin, "tail": tail, "names": filter.NAMES,
+        "said": "", "hint": "",
+    }  # fmt: skip
     try:
         query = filter.read(
-            q, CaptureQuery(limit=_ROWS, cursor=cursor or None, namespaces=visitor.namespaces)
+            q, CaptureQuery(limit=ROWS, cursor=cursor or None, namespaces=visitor.namespaces)
         )
     except QueryError as e:
-        said, _, hint = str(e).partition("\n\nhint: ")
-        return render(
-            request, "captures.html", visitor, 422, found=None, detail=None, open="", said=said,
-            hint=hint, **given,
-        )  # fmt: skip
-    found = await ask(lambda: gather(runtime.store, query))
+        given["said"], _, given["hint"] = str(e).partition("\n\nhint: ")
+        return render(request, "captures.html", visitor, 422, found=None, detail=None, **given)
     one = await _opened(request, runtime, open, pin, q=q, cursor=cursor) if open else None
-    return render(
-        request, "captures.html", visitor, found=found, detail=one, open=open, said="", hint="",
-        **given,
-    )  # fmt: skip
+    # A script that asks for the opened capture alone needs no list.
+    alone = request.headers.get("hx-target") == "div#detail"
+    found = None if alone else await ask(lambda: gather(runtime.store, query))
+    return render(request, "captures.html", visitor, found=found, detail=one, **given)
 
 
 async def _opened(request: Request, runtime: Run, id: str, pin: str, **given: str) -> Detail | None:

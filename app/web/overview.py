@@ -19,6 +19,7 @@ from app.report.build import EndpointLine, Report, WorkloadLine
 from app.runtime import Runtime
 from app.store import Dimension, Scope, TrafficRow
 from app.store.facts import HOUR
+from app.web.changes import looked
 from app.web.chart import Box, Chart, spark, stacked
 from app.web.page import Lists, ask, render
 from app.web.period import PERIODS, Period, period
@@ -76,10 +77,15 @@ class Overview(NamedTuple):
     news: list[tuple[str, str, str]]
     more_news: int
     older: bool  # there is something, but not in this period
+    fresh: int  # open changes that this visitor has not seen listed
 
 
 def gather(
-    runtime: Runtime, namespaces: tuple[str, ...] | None, asked: Period, titles: dict[str, str]
+    runtime: Runtime,
+    namespaces: tuple[str, ...] | None,
+    asked: Period,
+    titles: dict[str, str],
+    looked: int = 0,
 ) -> Overview:
     scope, store = asked.scope, runtime.store
     report = built_for(runtime, namespaces, scope)
@@ -114,6 +120,7 @@ def gather(
         news=news[:_NEWS],
         more_news=len(news) - _NEWS,
         older=older,
+        fresh=store.inbox(after=looked).open if looked else 0,
     )
 
 
@@ -191,5 +198,5 @@ async def overview(
 ) -> Response:
     asked = period(since, until)
     titles = {p.id: p.title for p in runtime.rules.profiles}
-    found = await ask(lambda: gather(runtime, visitor.namespaces, asked, titles))
+    found = await ask(lambda: gather(runtime, visitor.namespaces, asked, titles, looked(request)))
     return render(request, "overview.html", visitor, found=found, period=asked, periods=PERIODS)

@@ -49,6 +49,11 @@ def moment(value: int | str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(exact, exact[:19].replace("T", " "))
 
 
+def stamp(time_ns: int) -> str:
+    """A time in UTC as a date field takes it."""
+    return iso(time_ns)[:16]
+
+
 def coded(value: str) -> Markup:
     """A sentence of ours, with what stands in backticks as code."""
     parts = plain(value, 600).split("`")
@@ -66,6 +71,6 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 FILTERS: Mapping[str, Any] = {
-    "one": plain, "lines": lines, "number": number, "size": size, "moment": moment, "coded": coded,
-    "plural": plural, "pair": lambda value: (value, value),
+    "one": plain, "lines": lines, "number": number, "size": size, "moment": moment, "stamp": stamp,
+    "coded": coded, "plural": plural, "pair": lambda value: (value, value),
 }  # fmt: skip

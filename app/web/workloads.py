@@ -1,5 +1,6 @@
 """Lists who sends: pods and processes, what they run, how often, and what is known to be lost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
@@ -8,7 +9,7 @@ from app.api.common import Run
 from app.api.read import built_for
 from app.contract.instant import instant
 from app.report.build import Report, WorkloadLine
-from app.report.coverage import why_lost
+from app.report.coverage import Witness, why_lost
 from app.web.page import Lists, ask, render, turned
 from app.web.period import PERIODS, period
 
@@ -31,26 +32,32 @@ class WorkloadEntry:
     away: bool
 
 
-def senders(report: Report) -> list[WorkloadEntry]:
+def senders(report: Report, text: str) -> list[tuple[str, WorkloadLine]]:
+    """Those whose name, image or version has the text, each with the ledger's name of it."""
+    sought = text.strip().lower()
+    named = [
+        ("/".join(filter(None, (line.namespace, line.pod))) or "this machine", line)
+        for line in report.workloads
+        if line.profile
+    ]
+    return [
+        (who, line)
+        for who, line in named
+        if any(sought in part.lower() for part in (who, line.image, *line.versions))
+    ]
+
+
+def entry(who: str, line: WorkloadLine, known: Mapping[str, Witness]) -> WorkloadEntry:
     """The ledger tells more about those that have a sidecar."""
-    known = {witness.who: witness for witness in report.ledger}
-    found = []
-    for line in report.workloads:
-        if not line.profile:
-            continue
-        who = "/".join(filter(None, (line.namespace, line.pod))) or "this machine"
-        witness = known.get(who)
-        found.append(
-            WorkloadEntry(
-                who=who,
-                line=line,
-                cadence=_cadence(line),
-                lost=why_lost(witness.lost) if witness else "",
-                waiting=witness.waiting if witness else 0,
-                away=witness is not None and any(not away.until for away in witness.away),
-            )
-        )
-    return found
+    witness = known.get(who)
+    return WorkloadEntry(
+        who=who,
+        line=line,
+        cadence=_cadence(line),
+        lost=why_lost(witness.lost) if witness else "",
+        waiting=witness.waiting if witness else 0,
+        away=witness is not None and any(not away.until for away in witness.away),
+    )
 
 
 def _cadence(line: WorkloadLine) -> str:
@@ -74,15 +81,12 @@ async def workloads(
 ) -> Response:  # fmt: skip
     asked = period(since, until, default="7d")
     report = await ask(lambda: built_for(runtime, visitor.namespaces, asked.scope))
-    sought = text.strip().lower()
-    found = [
-        one
-        for one in senders(report)
-        if any(sought in part.lower() for part in (one.who, one.line.image, *one.line.versions))
-    ]
+    found = senders(report, text)
+    known = {witness.who: witness for witness in report.ledger}
     number, pages = turned(page, len(found), _ROWS)
     return render(
-        request, "workloads.html", visitor, rows=found[(number - 1) * _ROWS : number * _ROWS],
+        request, "workloads.html", visitor,
+        rows=[entry(*one, known) for one in found[(number - 1) * _ROWS : number * _ROWS]],
         count=len(found), page=number, pages=pages, text=text, period=asked, periods=PERIODS,
         report=report,
     )  # fmt: skip

@@ -28,6 +28,10 @@ LEAVING = Board(
                 "telemock_inventory_new_hosts_total",
             ),
             in_range(
+                "Objected", "Records with what somebody had objected to: `telemock changes list "
+                "--state objected`.", "telemock_inbox_objected_total", OF_PROFILE,
+            ),
+            in_range(
                 "Refused certificates", "Connections whose client did not accept the sidecar's "
                 "certificate: what they send is not seen.", "telemock_tls_client_rejected_total",
             ),
@@ -107,6 +111,13 @@ LEAVING = Board(
                     "{{telemock_profile}}",
                 )],
                 kind="bars", width=6,
+            ),
+            Panel(
+                "Inbox", "Items by state; open ones were not reviewed.", "short",
+                [Query(
+                    "max by (telemock_state) (telemock_inbox_items)", "{{telemock_state}}",
+                )],
+                width=6,
             ),
             Panel(
                 "Refused certificates", "By host.", "short",

@@ -2,12 +2,15 @@
 
 `python -m tests.bench.page [--captures 1000000 10000000] [--folder DIR]`. The stores are those of
 `tests.bench.reports`; the app serves them on loopback, and chromium visits each view some times.
-Server: from the request to the last byte, asked without a browser. Paint: the browser's own
+Server: from the request to the last byte, asked without a browser, and this process's processor
+time meanwhile, in which other work on the machine shows least. Paint: the browser's own
 first-contentful-paint. Transfer: what the browser fetched for the first visit, with nothing cached.
-Prints a table in Markdown. Not run by `make test`.
+Then the page in use (`tests.bench.page_use`): interactions, and a live tail for `--tail` seconds.
+Prints tables in Markdown. Not run by `make test`.
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import sys
@@ -16,29 +19,34 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from app.contract.names import FILE_STORE
 from app.report.tables import markdown_table
 from tests.bench.fleet import MINUTE, T0
+from tests.bench.page_use import TAIL_HEAD, USE_HEAD, interactions, tail
 from tests.bench.reports import fill, multiply
 from tests.browser.conftest import CHROMIUM, FLAGS, sign_in
 from tests.serving import Served, serving
 
+FILTERS = (
+    "host:cdn.cribl.io", "version>=4.16 -status:2xx", "version>=4.18 version<5", "action:mock",
+    "field:lic", "field:nobody_sent_it", "outcome:failed", "status:503", "pod:worker-42*",
+    "namespace:team-3", '"worker-42"', '"nothing like it"', "since:2026-09-22 until:2026-09-23",
+)  # fmt: skip
 # Name -> address, and the target of the server's time in ms, None without one.
 VIEWS = {
     "overview, all time": ("/?since=all", 50),
     "captures": ("/captures", 100),
-    "captures of a host": ("/captures?q=host:cdn.cribl.io", 100),
-    "captures of a pod": ("/captures?q=pod:worker-42*", 100),
-    "captures, versions compared": ("/captures?q=version>=4.16 -status:2xx", 100),
-    "captures with a field": ("/captures?q=field:lic", None),
+    **{f"`{q}`": (f"/captures?{urlencode({'q': q})}", 100) for q in FILTERS},
     "captures, six hours in": (f"/captures?cursor=newest.{T0 + 360 * MINUTE}.0", 100),
     "fields": ("/fields", None),
     "versions": ("/versions", None),
     "workloads": ("/workloads?since=all", None),
+    "profiles": ("/profiles", None),
     "report": ("/report?since=all", None),
     "health": ("/status", None),
 }
@@ -52,20 +60,22 @@ _FETCHED = (
 )
 
 
-def measure(served: Served, browser: Browser, repetitions: int) -> list[Sequence[object]]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    sign_in(page, served)
+def measure(served: Served, page: Page, repetitions: int) -> list[Sequence[object]]:
+    context = page.context
+    browser = context.browser
+    if browser is None:
+        raise RuntimeError("the page has no browser")
     state = context.storage_state()
     cookies = {cookie["name"]: cookie["value"] for cookie in context.cookies()}
     rows: list[Sequence[object]] = []
     with httpx.Client(base_url=served.url, cookies=cookies, trust_env=False, timeout=120) as client:
         for name, (address, target) in VIEWS.items():
-            took, painted = [], []
+            took, processor, painted = [], [], []
             for _ in range(repetitions):
-                begun = time.perf_counter()
+                begun, used = time.perf_counter(), time.process_time()
                 answer = client.get(address)
                 took.append((time.perf_counter() - begun) * 1e3)
+                processor.append((time.process_time() - used) * 1e3)
                 answer.raise_for_status()
                 page.goto(served.url + address)
                 painted.append(page.evaluate(_PAINT))
@@ -75,9 +85,9 @@ def measure(served: Served, browser: Browser, repetitions: int) -> list[Sequence
             fetched = first.evaluate(_FETCHED)
             fresh.close()
             rows.append((
-                name, _range(took), target or "", _range(painted), f"{fetched / 1024:.0f}",
+                name, _range(took), _range(processor), target or "", _range(painted),
+                f"{fetched / 1024:.0f}",
             ))  # fmt: skip
-    context.close()
     return rows
 
 
@@ -90,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--captures", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--repetitions", type=int, default=11)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--tail", type=float, default=60.0, help="seconds; 600 for the issue's")
+    parser.add_argument("--no-views", dest="views", action="store_false")
     options = parser.parse_args(arguments)
     if CHROMIUM is None:
         print("error: there is no browser\n\nhint: apt-get install chromium", file=sys.stderr)
@@ -113,13 +125,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             multiply(path, base, captures)
             size = {"TELEMOCK_RETENTION_SIZE": "0"}
             with serving(folder / str(captures), **size) as served:
-                rows = measure(served, browser, options.repetitions)
-            print(f"\n{captures:,} captures, median (least to most) of {options.repetitions}\n")
-            print(markdown_table(_HEAD, rows))
+                context = browser.new_context(viewport={"width": 1280, "height": 800})
+                page = context.new_page()
+                sign_in(page, served)
+                rows = measure(served, page, options.repetitions) if options.views else []
+                print(
+                    f"\n{captures:,} captures, median (least to most) of {options.repetitions}; "
+                    f"load average {os.getloadavg()[0]:.1f}\n"
+                )
+                print(markdown_table(_HEAD, rows))
+                print(markdown_table(USE_HEAD, interactions(page, served, options.repetitions)))
+                print(markdown_table(TAIL_HEAD, tail(page, served, options.tail)))
+                context.close()
     return 0
 
 
-_HEAD = ("view", "server, ms", "target, ms", "first paint, ms", "transfer, KiB")
+_HEAD = ("view", "server, ms", "processor, ms", "target, ms", "first paint, ms", "transfer, KiB")
 
 if __name__ == "__main__":
     sys.exit(main())

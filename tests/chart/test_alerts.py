@@ -31,6 +31,7 @@ POD = 'job="telemock-sidecar",k8s_namespace_name="logs",k8s_pod_name="leader-0"'
 POD_LABELS = {"k8s_namespace_name": "logs", "k8s_pod_name": "leader-0"}
 NEW = "telemock_inventory_new_fields_total"
 HOSTS = "telemock_inventory_new_hosts_total"
+OBJECTED = "telemock_inbox_objected_total"
 REJECTED = "telemock_tls_client_rejected_total"
 DROPPED = "telemock_capture_dropped_total"
 OTLP = "telemock_otlp_dropped_total"
@@ -62,6 +63,13 @@ CASES = [
         {f'{HOSTS}{{{APP},telemock_profile=""}}': "2x30"},
         APP_LABELS,
         "A pod reaches a host that was never seen before.",
+    ),
+    Case(
+        "TelemockObjected",
+        {f'{OBJECTED}{{{APP},telemock_profile="cribl"}}': "0x15 4x10"},
+        {f'{OBJECTED}{{{APP},telemock_profile="cribl"}}': "4x30"},
+        {**APP_LABELS, "telemock_profile": "cribl"},
+        "What somebody objected to came again (profile cribl).",
     ),
     Case(
         "TelemockCertificateRefused",

@@ -24,7 +24,7 @@ from app.contract import names
 from app.contract.rules import Bundle, RuleSet
 from app.run import processes
 from tests.clients import starting
-from tests.clients.table import HERE, HOSTS, Client
+from tests.clients.table import HOSTS, PROFILES, Client
 from tests.clients.vendor import Vendor
 from tests.netns import ROOT, Namespace
 from tests.peers import Listener
@@ -85,7 +85,7 @@ class Lab:
         self.data, self.logs = folder / "app", folder / "logs"
         self.app: processes.App = self.inside(
             processes.start_app, self.data, self.logs,
-            environ={"TELEMOCK_PROFILES": str(HERE / "profiles"), "LOG_LEVEL": "DEBUG", **environ},
+            environ={"TELEMOCK_PROFILES": ",".join(PROFILES), "LOG_LEVEL": "DEBUG", **environ},
         )  # fmt: skip
         self.sidecar: Sidecar = self.inside(
             Sidecar, folder / "sidecar", Bundle(RuleSet()),

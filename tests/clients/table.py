@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from app.profiles.read import BUILT_IN, built_in
+
 HERE = Path(__file__).parent
+OWN = HERE / "profiles"  # for which the product's own host is made up
+PROFILES = (*built_in(), str(OWN))
 INSTALLED = HERE.parents[1] / ".venv/clients"
 OTLP = "otlp.acme.test"  # a host of the product's own vendor, as these two mostly are
 SNOWPLOW = "collector.acme.test"
-MLFLOW = "ingestion.mlflow.test"  # mlflow's first answer names it, and so do we
+MLFLOW = "api.mlflow-telemetry.io"  # mlflow's first answer names it, and so do we
 
 
 ALL = frozenset({"password", "key", "email", "own_key"})
@@ -31,6 +35,11 @@ class Client(NamedTuple):
     @property
     def profile(self) -> str:
         return self.id.partition("/")[2]
+
+    @property
+    def profile_file(self) -> Path:
+        own = OWN / f"{self.profile}.yaml"
+        return own if own.exists() else BUILT_IN / own.name
 
     @property
     def program(self) -> Path:

@@ -68,6 +68,6 @@ def answer(asked: Request) -> bytes:
             return b'{"code": 200}'
         case "config.mlflow-telemetry.io":
             version = asked.target.strip("/").removesuffix(".json")
-            url = f"https://{MLFLOW}/records"
+            url = f"https://{MLFLOW}/log"
             return json.dumps({"mlflow_version": version, "ingestion_url": url}).encode()
     return b"" if "protobuf" in asked.header("content-type") else b"{}"

@@ -150,6 +150,13 @@ def new_field(lab: Lab) -> None:
     lab.sidecar.ask("/page?v=1&never=seen", host=HOST)
 
 
+def objected_again(lab: Lab) -> None:
+    wait_for(lambda: lab.app.runtime.store.inbox().open > 0)
+    body = {"state": "objected", "until": 10_000}
+    assert lab.app.client.post("/api/v1/changes", json=body).json()["decided"]
+    lab.sidecar.ask("/page", host=HOST)
+
+
 def certificate_refused(lab: Lab) -> None:
     with contextlib.suppress(OSError), lab.sidecar.connect(HOST, tls=False) as connection:
         ssl.create_default_context().wrap_socket(connection, server_hostname=HOST)
@@ -167,6 +174,7 @@ def review_fails(lab: Lab) -> None:
 CAUSES: dict[str, Callable[[Lab], None]] = {
     "TelemockNewHost": new_host,
     "TelemockNewField": new_field,
+    "TelemockObjected": objected_again,
     "TelemockCertificateRefused": certificate_refused,
     "TelemockWebhookFailing": review_fails,
     "TelemockProfilesReloadFailed": profiles_broken,
@@ -274,7 +282,7 @@ def test_records_of_a_sidecar_that_fell_silent_are_told(
     lab.app.runtime.store.write([], [Told(Account(boot="cd" * 16, numbered=4), "ns", "gone")])
 
     def stuck() -> bool:
-        lab.app.client.get("/api/v1/report")  # brings the account up to date
+        asyncio.run(lab.app.runtime.count_records())  # as once a minute
         return not lab.quiet("TelemockRecordsStuck")
 
     wait_for(stuck, 40)

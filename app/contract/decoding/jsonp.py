@@ -16,6 +16,6 @@ def split(data: bytes) -> list[Part] | None:
     call = _CALL.match(data)
     if call is None:
         return None
-    close = data.rfind(b")", len(data) - 64)
+    close = data.rfind(b")", max(len(data) - 64, 0))
     closed = _CLOSED.search(data, max(close - 64, call.end())) if close >= 0 else None
     return [Part("", call.end(), closed.start() if closed else len(data))]

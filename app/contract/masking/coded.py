@@ -7,13 +7,16 @@ Base64 of ASCII text is known by its quanta: three in a row occur by chance in o
 import re
 from functools import lru_cache
 
+from app.contract.decoding.compressed import IN_BASE64
+
 _QUANTUM = "[CDI-Za-f][AC-HQS-Xgi-nwy-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 # gzip, zstd, zlib, byte order marks, indented JSON, and a message of protobuf.
 _BEGUN = (
     "H4sI|KLUv|eJ[w-z]|eF[4-7]|eN[o-r]|eA[E-H]|77u[/_]|//[4-7]|__[4-7]|_v8|/v8|e[wy]|W[wyz1-3]"
     "|C[A-Pg-v][A-Za-z0-9+/_-]{22}|E[g-v][A-Za-z0-9+/_-]{22}"
 )
-_BASE64 = f"(?:(?:{_QUANTUM}){{3}}|(?:{_BEGUN})[A-Za-z0-9+/_-]{{8}})"
+_TEXT = f"(?:{_QUANTUM}){{3}}"
+_BASE64 = f"(?:{_TEXT}|(?:{_BEGUN})[A-Za-z0-9+/_-]{{8}}|{IN_BASE64})"
 _HEX = (
     "(?:[2-7][0-9A-Fa-f]|0[9ADad]){12}|(?:[2-7][0-9A-Fa-f]00|00[2-7][0-9A-Fa-f]){6}"
     "|(?:[57][bB]|3[cC]|efbbbf|EFBBBF|fffe|FFFE|feff|FEFF|1f8b08|1F8B08|28b52ffd|28B52FFD|78(?:01|5[eE]|9[cC]|[dD][aA]))"
@@ -21,7 +24,7 @@ _HEX = (
 )
 # For google-re2.
 CODED = (
-    f"(?:^|[^A-Za-z0-9+])(?:{_BASE64}|{_HEX})|%[0-9A-Fa-f]{{2}}|\\\\u[0-9A-Fa-f]{{4}}"
+    f"(?:^|[^A-Za-z0-9+])(?:{_BASE64}|{_HEX})|{_TEXT}|%[0-9A-Fa-f]{{2}}|\\\\u[0-9A-Fa-f]{{4}}"
 ).encode()
 RUN = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _HERE = re.compile(f"{_BASE64}|{_HEX}")

@@ -5,6 +5,7 @@ Used by the masking of one record. Only parts that are masked change.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,20 @@ from app.contract.masking.bounds import DEPTH, LAYER
 from app.contract.masking.detection import detected
 from app.contract.masking.documents import Documents
 from app.contract.masking.fields import MASK
-from app.contract.masking.naming import groups, named
+from app.contract.masking.naming import NAMING, VALUED, groups, named
 from app.contract.masking.spelling import How
+from app.contract.masking.values import CONTROL, Unreadable, raw, readable
 from app.contract.record import text
 
 if TYPE_CHECKING:
     from app.contract.decoding.csv import Table
     from app.contract.decoding.xml import Item
 
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")
-_ODD = 16  # characters to one control character in what may still be text
 _NO_FORM = re.compile(r"[\s\"'<>{}\\]")  # what a form has only encoded
 _SHORT = 12  # bytes that are no secret by what they are
-_NAME = 64  # characters of a text that may be a name
+_FILE_NAME = re.compile(rb"filename\*?=(\"[^\"\r\n]*|[^\s;\"]+)", re.IGNORECASE)
+_NAME = 64  # bytes of a text that may be a name
+_FEW = 4  # fields of a message that may be a name, its value and a word on them
 
 Join = Callable[[bytes, Sequence[Part], Sequence[bytes]], bytes]
 Read = Callable[[bytes, Part], bytes]
@@ -33,29 +35,6 @@ Read = Callable[[bytes, Part], bytes]
 
 def _span(data: bytes, part: Part) -> bytes:
     return data[part.start : part.end]
-
-
-class Unreadable(Exception):
-    """A value that cannot be read; with the id of the reason, of REASONS."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def readable(data: bytes, cut: bool = False, odd: bool = False) -> str | None:
-    """The bytes as text; None where they are none. A character that was cut in half is left out.
-    In `odd` text there may be some control characters."""
-    try:
-        found = data.decode()
-    except UnicodeDecodeError as e:
-        if not (cut and e.end == len(data) and e.start >= len(data) - 3 and e.start):
-            return None
-        found = data[: e.start].decode()
-    if not CONTROL.search(found):
-        return found
-    few = odd and "\0" not in found and len(CONTROL.findall(found)) * _ODD <= len(found)
-    return found if few else None
 
 
 class Formats(Documents):
@@ -80,35 +59,91 @@ class Formats(Documents):
         return MASK
 
     def carried(self, data: bytes, depth: int, cut: bool) -> bytes | None:
-        """Text in one of the formats that cut it into named parts, masked; None for other text."""
-        from app.contract.decoding import csv, envelope, jsonp, multipart, protobuf, xml
-        from app.contract.decoding.splice import splice
-
+        """Text that looks like one of the formats that cut it into named parts, masked; None for
+        other text."""
         if data[:1] in b"\n\x08\x12\x1a" and CONTROL.search(text(data)):
-            fields = protobuf.split(data)
-            return self._numbered(data, fields, depth, None) if fields else None
+            return self.carrier("protobuf", data, depth, cut)
         if data[:1] == b"{":
-            parts = envelope.split(data)
-            return self.parts(data, parts, envelope.join, depth, cut) if parts else None
-        if (parts := jsonp.split(data)) or (b"--" in data and (parts := multipart.split(data))):
-            return self.parts(data, parts, splice, depth, cut)
+            return self.carrier("envelope", data, depth, cut)
+        for name in ("jsonp", "multipart"):
+            if (new := self.carrier(name, data, depth, cut)) is not None:
+                return new
         if data.lstrip()[:1] == b"<":
-            items = xml.items(data)
-            if items is not None:
-                return self._xml(data, items, depth, cut)
-            if b"<!DOCTYPE" in data and self.names.reads_bodies:
+            new = self.carrier("xml", data, depth, cut)
+            if new is None and b"<!DOCTYPE" in data and self.names.reads_bodies:
                 raise Unreadable("unmaskable")
-            return None
+            return new
         if b"\n" in data or b"\r" in data:
-            table = csv.table(data)
-            if table is not None:
-                if not table.whole:
-                    self.names.beyond("parts")
-                    raise Unreadable("bounds")
-                return self._csv(data, table, depth, cut)
-        elif b"=" in data and not _NO_FORM.search(text(data)):
+            return self.carrier("csv", data, depth, cut)
+        if b"=" in data and not _NO_FORM.search(text(data)):
             return self._address(text(data), depth, cut)
         return None
+
+    def carrier(
+        self, name: str, data: bytes, depth: int, cut: bool, strict: bool = False
+    ) -> bytes | None:
+        """The same for one carrier of `app.contract.decoding`."""
+        from app.contract.decoding import csv, envelope, jsonp, multipart, xml
+        from app.contract.decoding.splice import splice
+
+        if name == "xml":
+            items = xml.items(data)
+            return None if items is None else self._xml(data, items, depth, cut)
+        if name == "csv":
+            table = csv.table(data)
+            if table is None:
+                return None
+            if not table.whole:
+                self.names.beyond("parts")
+                raise Unreadable("bounds")
+            return self._csv(data, table, depth, cut)
+        if name == "protobuf":
+            return self.message(data, depth, cut, strict)
+        if name == "envelope":
+            parts = envelope.split(data)
+            if not parts:
+                return None
+            return self.parts(data, parts, envelope.join, depth, cut, documents=True)
+        if name == "jsonp":
+            parts = jsonp.split(data)
+            if not parts:
+                return None
+            return self.parts(data, parts, splice, depth, cut, documents=True)
+        if b"--" not in data or not (split := multipart.split(data)):
+            return None
+        data, files = self._file_names(data, split, depth)
+        hows = self.among([p.name for p in files], lambda i: text(_span(data, files[i])))
+        return self.parts(data, files, splice, depth, cut, hows, strict=strict)
+
+    def message(self, data: bytes, depth: int, cut: bool, strict: bool) -> bytes | None:
+        """A message of protobuf, or several behind gRPC's prefixes."""
+        from app.contract.decoding import protobuf
+
+        framed, fields = protobuf.framed(data), protobuf.split(data)
+        if not framed and not fields:
+            return None
+        if strict and self.names.reads_bodies and not self.numbered and not self.telemetry(data):
+            raise Unreadable("nameless")
+        if framed:
+            return self.parts(data, framed, protobuf.join_framed, depth, cut, strict=strict)
+        return self._numbered(data, fields or (), depth, None)
+
+    numbered = False  # messages without names may be kept in a profile that has sensitive names
+
+    def telemetry(self, data: bytes) -> bool:
+        """True for a message of OpenTelemetry's, if none of its own names is sensitive: what else
+        is has a name in text before it."""
+        from app.contract.decoding.messages import NAMES, is_named, message
+        from app.contract.decoding.opening import Opener
+
+        of_field = self.names.of_field
+        own = any(of_field(name, name.lower()) not in (None, "keep") for name in NAMES)
+        return not own and is_named(message(data, Opener()))
+
+    def among(self, names: Sequence[str], value: Callable[[int], str]) -> dict[int, How]:
+        """The treatment of values whose name stands in another value, by their positions."""
+        found = groups(names) if len(names) > 1 else ()
+        return named(found, value, self.names.meaning) if found else {}
 
     def _address(self, value: str, depth: int, cut: bool) -> bytes | None:
         """A form, or an address with one behind its `?`."""
@@ -139,14 +174,29 @@ class Formats(Documents):
                     numbers.append(i)
                     names.append(name.lstrip("@"))
         hows: dict[int, How] = {}
+        for i, part in enumerate(parts):  # elements in one of a sensitive name, and its `value=`
+            *ahead, last = part.name.split(".")
+            if ahead and (last[:1] != "@" or last[1:].lower() in VALUED):
+                means = [how for step in ahead if (how := self.names.body.meaning(step))]
+                hows |= {i: means[0]} if means else {}
         for numbers, names in of.values():
-            if len(numbers) > 1 and (among := groups(names)):
-                values = [text(xml.value(data, parts[i])) for i in numbers]
-                said = named(among, values.__getitem__, self.names.meaning)
-                hows.update((numbers[n], how) for n, how in said.items())
-        return self.parts(
-            data, parts, xml.join, depth, cut, hows, xml.value
-        )  # fmt: skip
+            values = [text(xml.value(data, parts[i])) for i in numbers]
+            said = self.among(names, values.__getitem__)
+            hows.update((numbers[n], how) for n, how in said.items())
+        if cut and items:
+            hows |= self._cut_element(data, items)
+        return self.parts(data, parts, xml.join, depth, cut, hows, xml.value)
+
+    def _cut_element(self, data: bytes, items: Sequence["Item"]) -> dict[int, How]:
+        """Values of an element that was cut before the name that says what they are."""
+        last = items[-1].element
+        if data.find(b">", last) >= 0:
+            return {}
+        own = [i for i, item in enumerate(items) if item.element == last]
+        roles = {i: items[i].part.name.rpartition("@")[2].lower() for i in own}
+        if NAMING.isdisjoint(list(roles.values())[:-1]):
+            return {i: "mask" for i, role in roles.items() if role in VALUED}
+        return {}
 
     def _csv(self, data: bytes, table: "Table", depth: int, cut: bool) -> bytes:
         from app.contract.decoding import csv
@@ -170,8 +220,10 @@ class Formats(Documents):
         hows: Mapping[int, How] = {},
         read: Read = _span,
         strict: bool = True,
+        documents: bool = False,
     ) -> bytes:
-        """A carrier with its parts masked; and without the secrets between them."""
+        """A carrier with its parts masked, which are `documents` as a rule; and without the secrets
+        between them."""
         names = self.names
         if names.maybe_else(data):
             data, parts = self._between(data, parts)
@@ -186,7 +238,7 @@ class Formats(Documents):
                 new = value
             elif how is not None:
                 new = raw(self.secret(how, text(value)))
-            elif (plain := readable(value)) and (cut <= (i < last)):
+            elif not documents and (plain := readable(value)) and (cut <= (i < last)):
                 new = raw(self.nested(plain, depth + 1))
             else:
                 new = self.enclosed(value, depth, cut and i == last, strict)
@@ -198,8 +250,8 @@ class Formats(Documents):
         """The carrier without secrets in what lies between its parts, and where these are then."""
         out, moved, done, size = list[bytes](), list[Part](), 0, 0
 
-        def masked(secret: bytes) -> bytes:
-            return self.text_secret("mask", text(secret)).encode()
+        def masked(how: How, secret: bytes) -> bytes:
+            return self.text_secret(how, text(secret)).encode()
 
         for part in (*parts, Part("", len(data), len(data))):
             gap = data[done : part.start]
@@ -208,6 +260,25 @@ class Formats(Documents):
             moved.append(Part(part.name, size, size := size + len(out[-1])))
             done = part.end
         return b"".join(out), moved[:-1]
+
+    def _file_names(
+        self, data: bytes, parts: Sequence[Part], depth: int
+    ) -> tuple[bytes, Sequence[Part]]:
+        """A multipart body without the secrets in the names of its files."""
+        if not self.names.maybe(data) or not _FILE_NAME.search(data):
+            return data, parts
+        from app.contract.decoding import multipart
+        from app.contract.decoding.splice import splice
+
+        starts = [part.start for part in parts]
+        names = [
+            Part("", *found.span(1)) for found in _FILE_NAME.finditer(data)
+            if (i := bisect_right(starts, found.start())) == 0
+            or found.start() >= parts[i - 1].end
+        ]  # fmt: skip
+        values = [raw(self.flat(text(_span(data, name)), depth)) for name in names]
+        new = splice(data, names, values)
+        return (data, parts) if new == data else (new, multipart.split(new) or parts)
 
     def _numbered(
         self, data: bytes, parts: Sequence[Part], depth: int, forced: How | None
@@ -220,18 +291,30 @@ class Formats(Documents):
             self.names.beyond("depth")
             raise Unreadable("bounds")
         fields = protobuf.fields(data) or ()
+        spans = [_span(data, part) for part in parts]
+        said = [
+            self._names(span) if field.wire == protobuf.BYTES else None
+            for field, span in zip(fields, spans, strict=True)
+        ]
+        # A pair, in either order, and what stands with it: a type, a comment.
+        few = len(fields) <= _FEW and len({field.number for field in fields}) == len(fields)
+        naming = next((i for i, how in enumerate(said) if how), -1) if few else -1
         values: list[bytes] = []
         follows: How | None = None
-        for field, part in zip(fields, parts, strict=True):
-            value = _span(data, part)
+        for i, (field, part, value) in enumerate(zip(fields, parts, spans, strict=True)):
             how = forced or follows or self.names.of_field(part.name, part.name)
+            if how is None and i != naming >= 0:
+                how = said[naming]
             if field.wire != protobuf.BYTES:
                 zero = (
                     b"\x80" * (len(value) - 1)
                     if field.wire == protobuf.VARINT
                     else bytes(len(value) - 1)
                 )
-                values.append(zero + b"\0" if how not in (None, "keep") else value)
+                if how is not None and how != "keep":
+                    self.say(how)
+                    value = zero + b"\0"
+                values.append(value)
                 continue
             inner = None if self._says(value) else protobuf.split(value)
             if inner:
@@ -240,17 +323,17 @@ class Formats(Documents):
                 new = raw(self.secret(how, text(value)))
             else:
                 new = self.enclosed(value, depth - LAYER + 1, strict=False)
-                plain = readable(value)
-                follows = self.names.meaning(plain) if plain and len(plain) <= _NAME else None
+                follows = said[i]
             values.append(new)
         return protobuf.join(data, parts, values)
+
+    def _names(self, value: bytes) -> How | None:
+        """The treatment of what stands beside a text that is a sensitive name."""
+        plain = readable(value) if len(value) <= _NAME else None
+        return self.names.meaning(plain) if plain else None
 
     def _says(self, value: bytes) -> bool:
         """True for text; not for a message of which all bytes are characters by chance."""
         return readable(value) is not None and not (
             value[:1] == b"\n" and len(value) > 1 and value[1] == len(value) - 2
         )
-
-
-def raw(value: str) -> bytes:
-    return value.encode("utf-8", "surrogatepass")

@@ -6,17 +6,16 @@ record: what lies beyond is withheld, never kept unread.
 """
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from app.contract.masking import coded
 from app.contract.masking.bounds import DECODED, DEPTH, LAYER, OPENED
-from app.contract.masking.formats import Formats, Unreadable, raw, readable
+from app.contract.masking.fields import MASK
+from app.contract.masking.formats import Formats
 from app.contract.masking.spans import end_of
 from app.contract.masking.spelling import How
+from app.contract.masking.values import CONTROL, Unreadable, raw, readable
 from app.contract.record import BODY_CAP, text
-
-if TYPE_CHECKING:
-    pass
 
 _BEGINS = re.compile(rb"[\t\r\n\x20-\x7e]{9}")
 _OPENINGS = '{[<-"\ufeff \n\t\r(\x1f\x08\x12\x1a'
@@ -24,6 +23,9 @@ _WIDE = re.compile(r"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
 # gzip and zstd in a text, which has lost some of their bytes.
 _LOST = re.compile("\x1f(?:\\\\x8b|\ufffd)\x08|\\((?:\\\\xb5|\ufffd)/(?:\\\\xfd|\ufffd)")
 _ENDS = 4  # at which a word may end
+_EVENT = re.compile(r"(?:^data:[^\r\n]*(?:\r?\n|\Z))+", re.MULTILINE)
+_DATA = re.compile(r"((?:\A|\r?\n)data: ?|\r?\n\Z)")
+_HALF = re.compile(rb"%[0-9A-Fa-f]?\Z")
 _MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
 
@@ -75,18 +77,67 @@ class Opening(Formats):
             if _WIDE.search(value):  # UTF-16 in a text, which has lost some of its bytes
                 raise Unreadable("unmaskable")
         data = raw(value)
+        if not cut and (read := self._step(value, data, depth)) is not None:
+            return read
         new = self.carried(data, depth, cut)
-        if new is None and value[0] in _OPENINGS:
-            found = self.document(value, depth, cut)
-            if found is not None:
-                return found
         if new is not None:
             return value if new == data else text(new)
-        if (new := self.decoded(data, depth, cut)) not in (None, data):
-            return text(new)
+        if value[0] in _OPENINGS and (read := self.document(value, depth, cut)) is not None:
+            return read
+        for undo in (self.decoded, self._unquoted) if cut else ():
+            if (new := undo(data, depth, cut)) not in (None, data):
+                return text(new or b"")
+        if value.startswith(("data:", "event:", "id:", ":")) or "\ndata:" in value:
+            value = self._events(value, depth)
         if "\n{" in value or "\n[" in value:
             return self._lines(value, depth, cut)
         return self.flat(value, depth, cut)
+
+    def _step(self, value: str, data: bytes, depth: int) -> str | None:
+        """The text masked as the tree of decoded values reads it on; None where that has no more
+        than the text."""
+        from app.contract.decoding import formats, percent
+
+        match formats.step(value):
+            case formats.Step("json" | "text"):
+                new = self.carrier("envelope", data, depth, cut=False)
+                return self.documents(value, depth) if new is None else text(new)
+            case formats.Step("form"):
+                return self.fields(value, self.names.body.meaning, depth + 1)
+            case formats.Step("base64" | "hex"):
+                new = self.decoded(data, depth, cut=False)
+                return None if new in (None, data) else text(new or b"")
+            case formats.Step("percent", undone) if self._holds(undone):
+                new = self.enclosed(undone, depth)
+                return value if new == undone else text(percent.redo(new, data))
+        return None
+
+    def _unquoted(self, data: bytes, depth: int, cut: bool) -> bytes | None:
+        """Percent-encoded text that was cut, perhaps within a character."""
+        from app.contract.decoding import percent
+
+        whole = _HALF.sub(b"", data)
+        if (undone := percent.undo(whole, BODY_CAP)) is None:
+            return None
+        new = self.enclosed(undone, depth, cut)
+        return data if new == undone else percent.redo(new, whole)
+
+    def _holds(self, data: bytes) -> bool:
+        """True for bytes that are more than a text."""
+        from app.contract.decoding import compressed, formats
+
+        if compressed.named(data) or self.told(data) is not None:
+            return True
+        plain = readable(data)
+        found = formats.step(plain) if plain is not None else None
+        return found is not None and (found.name != "percent" or self._holds(found.value))
+
+    def told(self, data: bytes) -> object:
+        """The documents of JSON that the bytes are, in any encoding of Unicode; None for others."""
+        from app.contract.decoding import formats
+
+        found = formats.json(data) if formats.may_be_documents(data) else None
+        return found if isinstance(found, dict | list) else None
 
     def flat(self, value: str, depth: int, cut: bool = False) -> str:
         """Text without a format: values under names in it, and encoded words."""
@@ -100,15 +151,45 @@ class Opening(Formats):
         new = text(self.names.cut(raw(new), self.text_secret)) if cut else new
         return held.release(new)
 
+    def lines(self, data: bytes) -> bytes | None:
+        """Lines of which most are documents; None where few are."""
+        from app.contract.decoding import formats
+
+        found, good, said = list[bytes](), 0, 0
+        for line in data.splitlines(keepends=True):
+            if written := line.strip(b"\r\n").strip():
+                said += 1
+                good += (document := isinstance(formats.json(written), dict | list))
+                new = self.json(written) if document else self.enclosed(written, 0)
+                line = line.replace(written, new, 1)
+            found.append(line)
+        return b"".join(found) if good > said / 2 else None
+
     def _lines(self, value: str, depth: int, cut: bool) -> str:
         """Text with a document in some of its lines."""
-        lines = value.split("\n")
+        lines = value.splitlines(keepends=True)
         for i, line in enumerate(lines):
-            if line.strip():
-                last = cut and i == len(lines) - 1
+            if written := line.strip("\r\n"):
                 read = self.nested if line[:1] in "{[" else self.flat
-                lines[i] = read(line, depth + 1, last)
-        return self.plain("\n".join(lines))
+                new = read(written, depth + 1, cut and i == len(lines) - 1)
+                lines[i] = new + line[len(written) :]
+        return self.plain("".join(lines))
+
+    def _events(self, value: str, depth: int) -> str:
+        """Server-sent events: the lines of `data:` of one are one text."""
+
+        def masked(event: re.Match[str]) -> str:
+            lines = _DATA.split(event.group())
+            joined = "\n".join(lines[2::2])
+            if not joined.strip():
+                return event.group()
+            new = self.nested(joined, depth + 1).split("\n")
+            if len(new) != len(lines[2::2]):
+                return f"{lines[1]}{MASK}"
+            lines[2::2] = new
+            return "".join(lines)
+
+        return _EVENT.sub(masked, value)
 
     def _percent(self, value: str, depth: int, held: HeldWords) -> str:
         """Percent-encoded words are read as what they stand for, and so are names before a `=`."""
@@ -146,7 +227,7 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
-        from app.contract.decoding import base64
+        from app.contract.decoding import base64, compressed
 
         word, whole = run.group(), run.string
         if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
@@ -160,7 +241,8 @@ class Opening(Formats):
             ends.append(end)
         for end in ends:
             said = word[at:end].encode()
-            if end < len(word) and not readable(base64.undo(said, BODY_CAP) or b""):
+            undone = base64.undo(said, BODY_CAP) or b""
+            if end < len(word) and not (readable(undone) or compressed.named(undone)):
                 continue
             new = self.decoded(said, depth, cut)
             if new is not None and text(new) != word[at:end]:
@@ -196,10 +278,12 @@ class Opening(Formats):
 
         return bool(
             _BEGINS.match(data)
+            or self.told(data) is not None
             or readable(data, cut)
             or compressed.named(data)
             or charset.name(data)
-            or (len(data) >= 12 and protobuf.split(data))
+            or (len(data) >= 12 and (protobuf.split(data) or protobuf.framed(data)))
+            or (cut and _is_cut(data))
         )
 
     def enclosed(self, data: bytes, depth: int, cut: bool = False, strict: bool = False) -> bytes:
@@ -223,47 +307,53 @@ class Opening(Formats):
         if depth > DEPTH:
             self.names.beyond("depth")
             raise Unreadable("bounds")
+        from app.contract.decoding import charset, protobuf
+
+        if self.packed(data, cut):
+            return self._compressed(data, depth, cut, strict)
+        if not cut and self.told(data) is not None:
+            found = self.carrier("envelope", data, depth, cut, strict)
+            return self.json(data, depth) if found is None else found
         if (plain := readable(data, cut)) is not None:
             new = raw(self.read(plain, depth, cut))
             return new if new != raw(plain) else data
-        from app.contract.decoding import charset, compressed, envelope, multipart, protobuf
-        from app.contract.decoding.splice import splice
-
-        if compressed.named(data):
-            return self._compressed(data, depth, cut, strict)
-        for split, join in ((envelope.split, envelope.join), (multipart.split, splice)):
-            if parts := split(data):
-                return self.parts(data, parts, join, depth, cut, strict=strict)
+        for name in ("envelope", "multipart"):
+            if (new_ := self.carrier(name, data, depth, cut, strict)) is not None:
+                return new_
         if undone := charset.undo(data, BODY_CAP * 4, cut):
             new = self.enclosed(undone, depth, cut, strict)
             return data if new == undone else charset.redo(new, data)
-        fields = protobuf.split(data)
-        if fields is None and (plain := readable(data, cut, odd=True)) is not None:
+        if (
+            cut
+            and (self.names.reads_bodies or self.names.maybe(data))
+            and (protobuf.fields(data) is None and _is_cut(data))
+        ):
+            raise Unreadable("nameless")
+        if protobuf.split(data) is None and (plain := readable(data, cut, odd=True)) is not None:
             return raw(self.read(plain, depth, cut))
-        if strict and self.names.reads_bodies and not self.numbered and not self._telemetry(data):
-            framed = protobuf.framed(data)
-            raise Unreadable("nameless" if fields or framed else "unmaskable")
-        if framed := protobuf.framed(data):
-            return self.parts(data, framed, protobuf.join_framed, depth, cut, strict=strict)
-        if fields:
-            return self._numbered(data, fields, depth, None)
+        if (new_ := self.message(data, depth, cut, strict)) is not None:
+            return new_
         if strict and self.names.reads_bodies:
             raise Unreadable("unmaskable")
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
-    def _telemetry(self, data: bytes) -> bool:
-        """True for a message of OpenTelemetry's, if none of its own names is sensitive: what else
-        is has a name in text before it."""
-        from app.contract.decoding.messages import NAMES, is_named, message
-        from app.contract.decoding.opening import Opener
+    def packed(self, data: bytes, cut: bool) -> bool:
+        """True for compressed bytes; text may begin as they do."""
+        from app.contract.decoding import compressed
 
-        of_field = self.names.of_field
-        own = any(of_field(name, name.lower()) not in (None, "keep") for name in NAMES)
-        return not own and is_named(message(data, Opener()))
+        return bool(compressed.named(data)) and (
+            readable(data, cut) is None or compressed.undo(data, BODY_CAP) is not None
+        )
 
-    numbered = False  # messages without names may be kept in a profile that has sensitive names
-
-    def _compressed(self, data: bytes, depth: int, cut: bool, strict: bool) -> bytes:
+    def _compressed(
+        self,
+        data: bytes,
+        depth: int,
+        cut: bool,
+        strict: bool,
+        masked: Callable[[bytes, bool], bytes] | None = None,
+    ) -> bytes:
+        """Masks what is compressed, by `masked` if that is given."""
         from app.contract.decoding import compressed
 
         cap = max(min(self.left, 4 * BODY_CAP), 1)
@@ -277,7 +367,25 @@ class Opening(Formats):
             self.names.beyond("decoded")
             raise Unreadable("bounds")
         all_ = whole and compressed.is_all(data)
-        new = self.enclosed(undone, depth, cut or not all_, strict)
+        cut |= not all_
+        if masked is not None:
+            self.left -= len(undone)
+            new = masked(undone, cut)
+        else:
+            new = self.enclosed(undone, depth, cut, strict)
         # Bytes that nobody could read go where they may hold what is sensitive.
         kept = new == undone and (all_ or not self.names.reads_bodies)
         return data if kept else compressed.redo(new, data)
+
+
+def _is_cut(data: bytes) -> bool:
+    """True if a message of protobuf may begin so, or one in one."""
+    from app.contract.decoding import protobuf
+
+    found = protobuf.fields(data, cut=True)
+    if found or data[:1] not in (b"\n", b"\x12", b"\x1a"):
+        return bool(found)
+    length, start = protobuf.varint(data, 1)  # its first field was cut
+    return (
+        start > 0 and length > len(data) - start and CONTROL.search(text(data[start:])) is not None
+    )

@@ -14,19 +14,17 @@ from app.contract.masking.bounds import DEPTH
 from app.contract.masking.fields import MASK, SMALL
 from app.contract.masking.spans import scalars_changed
 from app.contract.masking.traces import Traces
-from app.contract.record import Body, CaptureRecord, Pair, first, short
+from app.contract.record import Body, CaptureRecord, Pair, short
 
 _WORD = re.compile(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 
 
-def sweep(
-    record: CaptureRecord, traces: Traces, decoders: Sequence[str] = (), read: str | None = None
-) -> bool:
-    """Replaces the traces in every text of the record and in its bodies. `decoders` of its rule;
+def sweep(record: CaptureRecord, traces: Traces, read: str | None = None) -> bool:
+    """Replaces the traces in every text of the record and in its bodies.
     `read` is `values` of the record and the names of its query, where the caller has them. False if
     there were too many to look for in time: then all texts are masked whole."""
     bodies_ = _bodies(record)
-    plain = [body.text or "" for body, _ in bodies_ if _is_short_and_plain(body)]
+    plain = [body.text or "" for body in bodies_ if _is_short_and_plain(body)]
     if read is None:
         names = record.request.query if record.request is not None else ()
         read = "\n".join([values(record), *[name for name, _ in names]])
@@ -40,9 +38,9 @@ def sweep(
     elif there is not None:
         _texts(record, there.clean)
     seen = there is None and affords
-    for body, headers in bodies_:
+    for body in bodies_:
         if not (seen and _is_short_and_plain(body)):
-            _body(body, headers, traces, decoders)
+            _body(body, traces)
     return affords
 
 
@@ -67,14 +65,9 @@ def _others(record: CaptureRecord) -> list[str]:
     return others
 
 
-def _bodies(record: CaptureRecord) -> list[tuple[Body, Sequence[Pair]]]:
-    found: list[tuple[Body, Sequence[Pair]]] = []
-    for part in (record.request, record.response):
-        if part is not None and part.body is not None:
-            found.append((part.body, part.headers))
-    if record.message is not None:
-        found.append((record.message.body, ()))
-    return found
+def _bodies(record: CaptureRecord) -> list[Body]:
+    parts = (record.request, record.response, record.message)
+    return [part.body for part in parts if part is not None and part.body is not None]
 
 
 def _is_short_and_plain(body: Body) -> bool:
@@ -103,7 +96,7 @@ def _texts(record: CaptureRecord, clean: Callable[[str], str]) -> None:
         response.headers = [(n, clean(v)) for n, v in response.headers]
 
 
-def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequence[str]) -> None:
+def _body(body: Body, traces: Traces) -> None:
     if _without(body, traces):
         return
     data = bodies.content(body)
@@ -111,10 +104,10 @@ def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequenc
         return
     coded = body.base64 is not None
     plain = data.decode("latin-1") if coded else data.decode()
-    kind, found = bodies.parse(data, first(headers, "content-type"), decoders)
-    if kind == "text" and not traces.affords(plain):
+    found = _documents(data)
+    if found is bodies.NOT_JSON and not traces.affords(plain):
         return withhold(body)
-    if kind in ("json", "ndjson"):
+    if found is not bodies.NOT_JSON:
         strings = "\n".join(scalars(found)) if "\\" in plain else ""
         if there := traces.within(f"{plain}\n{strings}"):
             plain = scalars_changed(plain, there.replace)
@@ -124,6 +117,12 @@ def _body(body: Body, headers: Sequence[Pair], traces: Traces, decoders: Sequenc
         new = traces.cut(new)
     if new != data.decode("latin-1" if coded else "utf-8"):
         bodies.store(body, new.encode("latin-1", "replace") if coded else new.encode())
+
+
+def _documents(data: bytes) -> Any:
+    from app.contract.decoding import formats
+
+    return formats.json(data) if data.lstrip()[:1] in b'{["' else bodies.NOT_JSON
 
 
 def _without(body: Body, traces: Traces) -> bool:
@@ -156,7 +155,8 @@ def scalars(node: Any, depth: int = 0, *, words: bool = True) -> list[str]:
         return [*names, *(s for v in node.values() for s in scalars(v, depth + 1, words=words))]
     if depth <= DEPTH and isinstance(node, list):
         return [s for v in node for s in scalars(v, depth + 1, words=words)]
-    return [msgspec.json.encode(node).decode()]
+    written: str = getattr(node, "written", "")  # a number that the lenient reader has read
+    return [written or msgspec.json.encode(node).decode()]
 
 
 def withhold(body: Body, why: str = "unmaskable") -> None:
@@ -170,15 +170,15 @@ def values_of(pairs: Sequence[Pair]) -> list[str]:
 
 
 def may_nest(values: str) -> bool:
-    """True if one of these lines may begin as a document does: in a twentieth of the time that it
-    takes to look at each."""
+    """True if one of these lines may begin as a document does, told far faster than by a look at
+    each. A character is found ten times as fast as two in a row."""
     return (
         values[:1] in _BEGUN
-        or "\n{" in values
-        or "\n[" in values
-        or "\n<" in values
-        or '\n"' in values
-        or "\n(" in values
+        or ("{" in values and "\n{" in values)
+        or ("[" in values and "\n[" in values)
+        or ("<" in values and "\n<" in values)
+        or ('"' in values and '\n"' in values)
+        or ("(" in values and "\n(" in values)
         or "\x1f" in values
         or "\0" in values
     )
@@ -195,11 +195,17 @@ def claims_text(kind: str) -> bool:
 _OPENINGS = tuple(f'"{c}'.encode() for c in "eW{[")
 
 
+_UNUSUAL = re.compile(rb"\\[^nrtbf\"\\]")  # an escape that may stand for a letter
+_CONTROL = bytes(n for n in range(32) if n not in b"\t\n\r")
+
+
 def hides(data: bytes) -> bool:
     """True if names may stand in JSON text other than as themselves."""
     return (
-        b"\\u" in data
-        or b"\\/" in data
+        (b"\\" in data and _UNUSUAL.search(data) is not None)
         or any(o in data for o in _OPENINGS)
+        or b"&#" in data
+        or b"<!" in data  # that declares an entity
         or not data.isascii()  # compatibility forms
+        or len(data.translate(None, _CONTROL)) < len(data)
     )

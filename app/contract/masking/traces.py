@@ -7,11 +7,11 @@ not listed here (compressed, encrypted, spelled in another alphabet) is not foun
 import base64
 import binascii
 import html
-import json
 import re
 import string
 from collections.abc import Sequence
 from functools import lru_cache
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -22,11 +22,13 @@ _WHOLE = 8  # shorter values are ordinary words too: only whole words are replac
 _NUMBER = 6  # digits of a number that is looked for
 _BUDGET = 1 << 27  # needles x characters of one text: some 0.1 s
 _MOST = 512  # values of one record that are looked for
+_SHORT = 128  # characters of a value of which the forms are remembered
 _SMALL = 2048  # characters of a record's values of which the traces are remembered
 _OFTEN = 32  # looks for the same values
 _TOGETHER = 256  # forms of one search
 _TRIVIAL = frozenset({"true", "false", "null", "none", "undefined", "unknown", "nan"})
 _ESCAPE = re.compile(r"\\+u00([0-9a-fA-F]{2})")
+_UNRESERVED = re.compile("[A-Za-z0-9._~-]+")  # the same in each of these
 _LOWER_HEX = re.compile("%[0-9A-F]{2}")
 _QUOTES = (('"', "'"), ("&quot;", "&#039;"), ("&quot;", "&#x27;"), ("&#34;", "&#39;"))
 _PRINTABLE = string.punctuation + " "
@@ -179,30 +181,22 @@ def _unfolded(text: str) -> str:
 
 
 def _needles(value: str) -> tuple[Needle, ...]:
+    """Remembered for short values: where one of a record is new, others are often the same."""
+    return _short_needles(value) if len(value) <= _SHORT else _new_needles(value)
+
+
+def _new_needles(value: str) -> tuple[Needle, ...]:
     whole, value = value, value.removesuffix("…")
     data = value.encode("utf-8", "surrogatepass")
-    url = {
-        quote(data, safe=""),
-        quote(data),
-        quote_plus(data),
-        quote(data, safe="!'()*~"),  # as encodeURIComponent leaves them
-    }
-    url |= {_LOWER_HEX.sub(lambda m: m.group().lower(), u) for u in url}
-    as_json = json.dumps(value, ensure_ascii=False)[1:-1]
-    escaped = {
-        as_json,
-        json.dumps(value)[1:-1],
-        json.dumps(as_json, ensure_ascii=False)[1:-1],  # JSON in a text of JSON
-        as_json.replace("/", "\\/"),
-        as_json.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
-    }
-    marked = html.escape(value, quote=False)
-    for double, single in _QUOTES:  # as PHP, Python, Go and jinja write them in HTML
-        escaped.add(marked.replace('"', double).replace("'", single))
-    plain = {value} | url | escaped
+    written = _written(value, data)
+    plain = {value} | written
     coded = {data.hex(), data.hex().upper()}
     # Inside more base64 the value starts at one of three offsets; also after one more encoding.
-    for form in (data, base64.b64encode(data), *(u.encode() for u in url | escaped)):
+    for form in {
+        data,
+        base64.b64encode(data),
+        *(w.encode("utf-8", "surrogatepass") for w in written),
+    }:
         coded |= _aligned(form)
     coded = {f for f in coded if len(f) >= SHORTEST}
     if whole != value:  # it was cut: elsewhere it may be longer, and all that follows is taken
@@ -211,6 +205,34 @@ def _needles(value: str) -> tuple[Needle, ...]:
         return tuple(map(Needle, plain | coded))
     words = ((f, f"(?<!{_WORD}){re.escape(f)}(?!{_WORD})") for f in plain)
     return (*(Needle(f, re.compile(word)) for f, word in words), *map(Needle, coded))
+
+
+_short_needles = lru_cache(maxsize=512)(_new_needles)
+
+
+def _written(value: str, data: bytes) -> set[str]:
+    """The forms of a value in URLs, JSON and HTML."""
+    if _UNRESERVED.fullmatch(value):
+        return {value}
+    url = {
+        quote(data, safe=""),
+        quote(data),
+        quote_plus(data),
+        quote(data, safe="!'()*~"),  # as encodeURIComponent leaves them
+    }
+    url |= {_LOWER_HEX.sub(lambda m: m.group().lower(), u) for u in url}
+    as_json = encode_basestring(value)[1:-1]
+    escaped = {
+        as_json,
+        encode_basestring_ascii(value)[1:-1],
+        encode_basestring(as_json)[1:-1],  # JSON in a text of JSON
+        as_json.replace("/", "\\/"),
+        as_json.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+    }
+    marked = html.escape(value, quote=False)
+    for double, single in _QUOTES:  # as PHP, Python, Go and jinja write them in HTML
+        escaped.add(marked.replace('"', double).replace("'", single))
+    return url | escaped
 
 
 def _aligned(data: bytes) -> set[str]:

@@ -3,6 +3,7 @@
 Used by the masking of one record.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -11,10 +12,43 @@ import msgspec
 
 from app.contract.masking.detection import detected
 from app.contract.masking.fields import MASK, TOKEN, SensitiveNames
-from app.contract.masking.spelling import How
+from app.contract.masking.spelling import How, caller
 from app.contract.masking.sweep import scalars
 from app.contract.masking.traces import chased, contained, loose
 from app.contract.record import text
+
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_ODD = 16  # characters to one control character in what may still be text
+
+
+class Unreadable(Exception):
+    """A value that cannot be read; with the id of the reason, of REASONS."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def readable(data: bytes, cut: bool = False, odd: bool = False) -> str | None:
+    """The bytes as text; None where they are none. A character that was cut in half is left out.
+    In `odd` text there may be some control characters."""
+    try:
+        found = data.decode()
+    except UnicodeDecodeError as e:
+        if not (cut and e.end == len(data) and e.start >= len(data) - 3 and e.start):
+            return None
+        found = data[: e.start].decode()
+    if not CONTROL.search(found):
+        return found
+    few = odd and "\0" not in found and len(CONTROL.findall(found)) * _ODD <= len(found)
+    return found if few else None
+
+
+def raw(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass")
+
+
+_SAID = 64  # of one record
 
 
 def note(found: dict[str, str], value: str, by: str) -> None:
@@ -31,6 +65,9 @@ class Values:
         self.token = token
         self.found: dict[str, str] = {}  # value -> what stands in its place
         self.tokens: set[str] = set()
+        self.place: tuple[str, str] = ("record", "")  # where values are read: a part, a name in it
+        # What was masked: a place, and what called for it.
+        self.said: dict[tuple[tuple[str, str], str], None] = {}
         self.masked_before = False  # a token must not become the token of a token
 
     def secret(self, how: How, value: str) -> str:
@@ -44,7 +81,13 @@ class Values:
             by = self.token(value)
             self.tokens.add(by)
         note(self.found, value, by)
+        self.say(how)
         return "" if how == "drop" else by
+
+    def say(self, how: How) -> None:
+        """Remembers that something was masked here."""
+        if len(self.said) < _SAID:
+            self.said[self.place, caller(how)] = None
 
     def text_secret(self, how: How, value: str) -> str:
         """The same for a value that text gives."""
@@ -66,7 +109,8 @@ class Values:
     def encoded(self, data: bytes) -> None:
         """Remembers the secrets in percent-encoded text: the second pass takes them out of it."""
 
-        def noted(raw: bytes) -> bytes:
+        def noted(how: How, raw: bytes) -> bytes:
+            del how
             note(self.found, text(raw), MASK)
             return raw
 

@@ -7,6 +7,7 @@ bounded; the rest share OTHER. Facets are as many as their captures have, and ar
 import sqlite3
 
 from app.store import OTHER, NewHost
+from app.store.changes import Thing
 from app.store.facts import Facet
 
 ENDPOINTS = 1_000  # in one profile
@@ -32,16 +33,25 @@ class IdTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._numbers: dict[str, dict[_Key, int]] = {table: {} for table in _COLUMNS}
+        self._shapes: set[tuple[int, str]] = set()
         self._new_hosts: list[NewHost] = []
+        self._things: list[Thing] = []
 
     def forget(self) -> None:
         for numbers in self._numbers.values():
             numbers.clear()
+        self._shapes.clear()
         self._new_hosts.clear()
+        self._things.clear()
 
     def new_hosts(self) -> list[NewHost]:
         """Returns hosts of endpoints that were added since the last call."""
         told, self._new_hosts = self._new_hosts, []
+        return told
+
+    def new(self) -> list[Thing]:
+        """Returns hosts, endpoints and versions that were added since the last call."""
+        told, self._things = self._things, []
         return told
 
     def endpoint(self, profile: str, host: str, method: str, route: str) -> int:
@@ -73,6 +83,16 @@ class IdTable:
         self._connection.execute("UPDATE endpoint SET fields=fields+1 WHERE id=?", (endpoint,))
         return self._add("field", key), True
 
+    def is_new_shape(self, field: int, shape: str) -> bool:
+        """True, once, if the inventory has no value of this shape in the field."""
+        if (field, shape) in self._shapes:
+            return False
+        if len(self._shapes) >= _CACHE:
+            self._shapes.clear()
+        self._shapes.add((field, shape))
+        sql = "SELECT 1 FROM seen WHERE field_id=? AND shape=?"
+        return self._connection.execute(sql, (field, shape)).fetchone() is None
+
     def event(self, endpoint: int, name: str) -> int:
         """The id of an event's name; that of the endpoint's OTHER beyond the limits."""
         key = (endpoint, name)
@@ -102,7 +122,13 @@ class IdTable:
         if table == "endpoint" and key[1] and not self._connection.execute(
             "SELECT 1 FROM endpoint WHERE profile=? AND host=?", key[:2]
         ).fetchone():  # fmt: skip
-            self._new_hosts.append(NewHost(*map(str, key[:2])))
+            host = NewHost(*map(str, key[:2]))
+            self._new_hosts.append(host)
+            self._things.append(Thing("host", *host))
+        if table == "version" and all(key):
+            self._things.append(Thing("version", str(key[0]), name=str(key[1])))
+        elif table == "endpoint" and any(key[2:]):
+            self._things.append(Thing("endpoint", *map(str, key)))
         return self._add(table, key)
 
     def _count(self, table: str, within: str | int) -> int:

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from app.store import NewField
+from app.store.changes import SENSITIVE, Objected, Thing
 from app.store.facts import DAY, HOUR, Route, Sums
+from app.store.sightings import Batch
 from app.store.sqlite.ids import IdTable
+from app.store.sqlite.inbox import InboxTables
 
 _Row = tuple[int | str, ...]
 
@@ -83,14 +86,24 @@ SENDER = Rollup(
 EVENT = Rollup("event", "day", DAY, ("event_id", "version_id"), (), ("count",))
 
 
-def write(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -> list[NewField]:
-    """Adds the batch's sums to the tables; returns fields that no version had sent before."""
+class FirstSeen(NamedTuple):
+    """The news of a batch: fields that no version had sent before, and things objected to."""
+
+    fields: list[NewField]
+    objected: Sequence[Objected]
+
+
+def write(
+    connection: sqlite3.Connection, ids: IdTable, inbox: InboxTables, sums: Sums
+) -> FirstSeen:
+    """Adds the batch's sums to the tables, and what is new in it to the inbox."""
+    batch = Batch(sums.traffic(), sums.senders(), sums.observed())
     TRAFFIC.add(
         connection,
         [
             (key.hour, *_numbers(ids, key.endpoint, key.version), *key[3:],
              s.count, s.out, s.in_, s.duration, s.first, s.last)
-            for key, s in sums.traffic().items()
+            for key, s in batch.traffic.items()
         ],
     )  # fmt: skip
     SENDER.add(
@@ -98,7 +111,7 @@ def write(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -> list[NewF
         [
             (key.day, *_numbers(ids, key.endpoint, key.version), *key[3:],
              s.node, s.image, s.count, s.out, s.first, s.last)
-            for key, s in sums.senders().items()
+            for key, s in batch.senders.items()
         ],
     )  # fmt: skip
     events = [
@@ -118,14 +131,19 @@ def write(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -> list[NewF
             for (endpoint, note), s in sums.notes().items()
         ],
     )
-    return _write_inventory(connection, ids, sums)
+    new_fields, new_classes = _write_inventory(connection, ids, batch)
+    fields = (Thing("field", f.profile, f.host, f.method, f.route, f.path) for f in new_fields)
+    return FirstSeen(new_fields, inbox.note(batch, [*ids.new(), *fields, *new_classes]))
 
 
-def _write_inventory(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -> list[NewField]:
+def _write_inventory(
+    connection: sqlite3.Connection, ids: IdTable, batch: Batch
+) -> tuple[list[NewField], list[Thing]]:
     new_fields: list[NewField] = []
+    new_classes: list[Thing] = []
     fields: list[_Row] = []
     requests: list[_Row] = []
-    for (endpoint, version), observed in sums.observed().items():
+    for (endpoint, version), observed in batch.observed.items():
         key = _numbers(ids, endpoint, version)
         others = observed.others
         for name, s in observed.fields().items():
@@ -135,6 +153,8 @@ def _write_inventory(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -
                 continue
             if new:
                 new_fields.append(NewField(*endpoint, version, name.path, name.type))
+            elif name.shape in SENSITIVE and ids.is_new_shape(number, name.shape):
+                new_classes.append(Thing("class", *endpoint, name.path, name.shape))
             fields.append((number, key[1], name.type, name.shape, s.count, s.first, s.last))
         s = observed.sum
         requests.append((*key, s.count, others, s.first, s.last))
@@ -150,7 +170,7 @@ def _write_inventory(connection: sqlite3.Connection, ids: IdTable, sums: Sums) -
         " first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns)",
         requests,
     )
-    return new_fields
+    return new_fields, new_classes
 
 
 def _numbers(ids: IdTable, endpoint: Route, version: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from app.contract.files import PRIVATE_DIR, private
 from app.store import StoreError, StoreFull
+from app.store.sqlite import inbox
 from app.store.versions import version_key
 
 APPLICATION = 0x746D6F6B  # "tmok", in the file's header
@@ -40,6 +41,7 @@ APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 #              version.
 # observed     requests behind the inventory of one endpoint and version.
 # field, seen  the inventory: the name once, then its types and counts in each version.
+# change, decision: see `inbox`.
 MIGRATIONS = (
     """
     CREATE TABLE total (records INTEGER NOT NULL);
@@ -229,6 +231,7 @@ MIGRATIONS = (
         PRIMARY KEY (event_id, version_id)
     ) WITHOUT ROWID;
     """,
+    inbox.TABLES,
 )
 VERSION = len(MIGRATIONS)
 
@@ -281,6 +284,14 @@ def open_writer(path: Path) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
+    return connection
+
+
+def open_scratch() -> sqlite3.Connection:
+    """Opens an empty store in memory, for roll-ups that no file keeps."""
+    connection = _connect(":memory:")
+    for migration in MIGRATIONS:
+        connection.executescript(migration)
     return connection
 
 

@@ -4,15 +4,18 @@ Called by `app.store.sqlite.store`, which holds the lock: nothing here is thread
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import zstandard
 
 from app.store import Heard, Incoming, Told, Written
+from app.store.changes import ChangeQuery, InboxItem, NewReview
 from app.store.facts import Sums, facet
 from app.store.sqlite.accounts import note, tell
 from app.store.sqlite.dedup import Dedup
 from app.store.sqlite.ids import IdTable
+from app.store.sqlite.inbox import InboxTables
 from app.store.sqlite.repeated_lines import Form, Repeated, keep
 from app.store.sqlite.rollup import write
 
@@ -28,6 +31,7 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self._ids = IdTable(connection)
+        self._inbox = InboxTables(connection)
         self._dedup = Dedup(connection)
         self._forms: dict[Form, int] = {}
         self._dictionary = 0
@@ -52,11 +56,28 @@ class Writer:
 
     def heard(self, boots: Sequence[Heard]) -> None:
         """Notes boots that were heard of. Raises sqlite3.Error."""
+        with self._step():
+            note(self.connection, boots)
+
+    def decide(self, id: int, verdict: NewReview, revision: int | None) -> InboxItem | None:
+        """Raises Stale, sqlite3.Error."""
+        with self._step():
+            return self._inbox.decide(id, verdict, revision)
+
+    def decide_all(self, query: ChangeQuery, verdict: NewReview) -> int:
+        """Raises sqlite3.Error."""
+        with self._step():
+            return self._inbox.decide_all(query, verdict)
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        """A transaction that adds no record."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            note(self.connection, boots)
+            yield
             self.connection.execute("COMMIT")
         except BaseException:
+            self._inbox.forget()
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             raise
@@ -64,6 +85,7 @@ class Writer:
     def forget(self) -> None:
         """Clears the caches of the file: after a roll-back, and after pruning."""
         self._ids.forget()
+        self._inbox.forget()
         self._dedup.forget()
         self._forms.clear()
 
@@ -143,8 +165,9 @@ class Writer:
             rows.append((number, boot, record.seq, record.time_ns, place, dictionary, kept))
         self.connection.executemany("INSERT INTO capture VALUES (?,?,?,?,?,?,?)", rows)
         self.connection.execute("UPDATE total SET records=records+?1, last=last+?1", (len(stored),))
-        new_fields = write(self.connection, self._ids, sums)
-        return Written(stored, len(batch) - len(stored), new_fields, self._ids.new_hosts())
+        news = write(self.connection, self._ids, self._inbox, sums)
+        duplicates, new_hosts = len(batch) - len(stored), self._ids.new_hosts()
+        return Written(stored, duplicates, news.fields, new_hosts, objected=news.objected)
 
     def _form(self, form: Form, boot: int) -> int:
         number = self._forms.get(form)

@@ -1,18 +1,7 @@
-// What the page adds where scripts run: it opens links by code at once, has keys for the list of
-// captures, and copies. Everything here is also done without it.
+// What the page adds where scripts run: it opens links by code at once, has keys for the filter and
+// its help, and copies. Everything here is also done without it.
 
 const rows = () => [...document.querySelectorAll(".rows tbody tr")];
-let at = -1;
-
-function move(by) {
-  const all = rows();
-  if (!all.length) return;
-  const open = all.findIndex((row) => row.classList.contains("open"));
-  at = Math.max(0, Math.min(all.length - 1, (at < 0 ? open : at) + by));
-  all.forEach((row, n) => row.classList.toggle("at", n === at));
-  all[at].querySelector("a")?.focus();
-}
-
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target.closest("input, textarea, select");
@@ -29,8 +18,13 @@ document.addEventListener("keydown", (event) => {
       find.focus();
       find.select();
     }
-  } else if (event.key === "j") move(1);
-  else if (event.key === "k") move(-1);
+  } else if (event.key === "?") {
+    const help = document.querySelector("#help");
+    if (help) {
+      help.open = !help.open;
+      help.querySelector("summary").focus();
+    }
+  }
 });
 
 document.addEventListener("click", async (event) => {

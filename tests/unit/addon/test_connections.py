@@ -46,7 +46,9 @@ class Kept:
         self.given += 1
         return "ab" * 16, self.given
 
-    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
+    def submit(
+        self, record: CaptureRecord, traced: Traced | None = None, query: int | None = None
+    ) -> None:
         self.records.append(record)
         self.traced.append(traced)
 

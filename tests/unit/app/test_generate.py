@@ -5,7 +5,7 @@ import pytest
 from app.contract.rules import load
 from app.generate import generated, main
 from app.profiles import load_profiles
-from app.profiles.read import built_in
+from app.profiles.read import DEFAULT
 
 
 def test_generated_files_are_up_to_date() -> None:
@@ -13,10 +13,10 @@ def test_generated_files_are_up_to_date() -> None:
     assert stale == [], "run `make generate`"
 
 
-def test_sidecar_gets_all_built_in_profiles_and_no_key() -> None:
+def test_sidecar_gets_the_default_profiles_and_no_key() -> None:
     (content,) = (c for path, c in generated().items() if path.name == "builtin.json")
     bundle = load(content)
-    assert bundle.rules == load_profiles(built_in())
+    assert bundle.rules == load_profiles(DEFAULT)
     assert (bundle.mask_key, bundle.mask_key_id) == (None, "")
 
 

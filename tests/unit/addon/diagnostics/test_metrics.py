@@ -149,7 +149,9 @@ class Measured(Kept):
         super().__init__()
         self.measure = measure
 
-    def submit(self, record: CaptureRecord, traced: Traced | None = None) -> None:
+    def submit(
+        self, record: CaptureRecord, traced: Traced | None = None, query: int | None = None
+    ) -> None:
         self.measure.record(record, traced)
 
 

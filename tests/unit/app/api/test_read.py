@@ -183,7 +183,7 @@ def test_who_is_bound_reads_its_namespaces_and_nothing_else(served: Served) -> N
     assert get("/captures", q="namespace:theirs").json().get("items", []) == []
     assert get(f"/captures/{ids[1]}").status_code == 200
     assert get(f"/captures/{ids[2]}").status_code == 404
-    for path in ("/report", "/fields", "/coverage"):
+    for path in ("/report", "/fields", "/coverage", "/changes"):
         answer = get(path)
         assert answer.status_code == 200 and "theirs" not in answer.text
     assert get("/report").json()["count"] == 2
@@ -199,6 +199,7 @@ def test_who_is_bound_reads_its_namespaces_and_nothing_else(served: Served) -> N
     schema = served.bare.get("/openapi.json").json() if served.bare else {}
     for path, methods in schema.get("paths", {}).items():
         known = path in ("/api/v1/captures", "/api/v1/captures/{id}", "/api/v1/report",
-                         "/api/v1/fields", "/api/v1/coverage", "/api/v1/diff")  # fmt: skip
+                         "/api/v1/fields", "/api/v1/coverage", "/api/v1/diff", "/api/v1/changes",
+                         "/api/v1/changes/{id}")  # fmt: skip
         if path.startswith("/api/v1") and "get" in methods and not known:
             assert get(path.removeprefix("/api/v1"), url="https://a/").status_code == 403, path

@@ -21,8 +21,10 @@ from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
     "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
-    "diff", "version", "restart", "open", "rules check", "rules explain", "captures list",
-    "captures show", "captures tail", "captures export",
+    "diff", "version", "restart", "open", "profiles list", "profiles show", "rules check",
+    "rules explain", "captures list", "captures show", "captures tail", "captures export",
+    "changes list", "changes show", "changes accept", "changes watch", "changes object",
+    "changes reopen",
 ]  # fmt: skip
 
 
@@ -205,12 +207,13 @@ def test_version(telemock: Telemock) -> None:
 
 
 LIGHT = {
-    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.ending", "app.cli.group",
-    "app.cli.inject",
-    "app.cli.interrupt", "app.cli.open", "app.cli.options", "app.cli.root", "app.cli.rules",
-    "app.cli.status", "app.cli.streams",
+    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.changes", "app.cli.ending",
+    "app.cli.group", "app.cli.inject", "app.cli.interrupt", "app.cli.open", "app.cli.options",
+    "app.cli.profiles",
+    "app.cli.root", "app.cli.rules", "app.cli.status", "app.cli.streams",
     "app.contract", "app.contract.actions", "app.contract.instant", "app.contract.names",
-    "app.contract.printable", "app.escape", "app.report", "app.report.tables",
+    "app.contract.printable", "app.contract.reviews", "app.escape", "app.report",
+    "app.report.tables",
     "app.version",
 }  # fmt: skip
 SLOW = {"asyncio", "email", "http", "importlib.metadata", "sqlite3"}  # of Python's library

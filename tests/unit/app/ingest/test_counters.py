@@ -1,30 +1,10 @@
-import pytest
-
 from app.contract.decoding.bounds import taken
 from app.contract.decoding.read import decode
 from app.contract.record import REASONS, Body, Endpoint, Message, Response
-from app.ingest.counters import LOSSES, Counting, workload
+from app.ingest.counters import LOSSES, Counting
 from app.otel.metrics import LABEL_SETS, Metrics
 from app.store import NewField, NewHost, Written
 from tests.records import exchange, incoming, log, spliced
-
-
-@pytest.mark.parametrize(
-    ("pod", "name"),
-    [
-        ("cribl-worker-6f7c9d5b8-x2v4k", "cribl-worker"),
-        ("leader-5d9c8b7f4f-2xk7q", "leader"),
-        ("cribl-0", "cribl"),
-        ("cribl-edge-12", "cribl-edge"),
-        ("edge-x2v4k", "edge"),  # a DaemonSet's or a Job's
-        ("report-29384756-x2v4k", "report"),  # a CronJob's
-        ("my-app-worker", "my-app-worker"),  # no controller's ending
-        ("x2v4k", "x2v4k"),
-        ("", ""),
-    ],
-)
-def test_workload(pod: str, name: str) -> None:
-    assert workload(pod) == name
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:

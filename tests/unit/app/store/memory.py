@@ -16,9 +16,12 @@ import msgspec
 from app import store
 from app.contract.account import Account
 from app.contract.presence import Presence
+from app.contract.record import decode
 from app.store import facts, filter
+from app.store.changes import InboxItem, Thing
 from app.store.facts import Happened, Route, Sender, Sum, Sums, Traffic, add_to
 from app.store.inventory import Field
+from tests.unit.app.store.memory_inbox import MemoryInbox
 
 STEP = 500  # captures that are dropped in a step
 CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,18}|[0-8]\d{18}|9[01]\d{17})\.(\d{1,18})")
@@ -55,6 +58,7 @@ class Directory:
     requests: dict[tuple[Route, str], Sum] = field(default_factory=dict)
     fields: dict[tuple[Route, str, Field], Sum] = field(default_factory=dict)
     names: set[tuple[object, ...]] = field(default_factory=set)  # hosts and fields that were told
+    changes: dict[Thing, InboxItem] = field(default_factory=dict)
 
     def boot(self, name: str, *who: str) -> Boot:
         return self.boots.setdefault(name, Boot(Account(boot=name, numbered=0), who))  # type: ignore[arg-type]
@@ -66,7 +70,7 @@ class Directory:
 _directories: dict[Path, Directory] = {}
 
 
-class MemoryStore:
+class MemoryStore(MemoryInbox):
     def __init__(self, directory: Path) -> None:
         self._held = _directories.setdefault(directory, Directory())
         self._lock = threading.Lock()
@@ -100,13 +104,16 @@ class MemoryStore:
                 sums.add(record, one.facts, index)
                 stored.append(index)
             new_hosts, new_fields = self._add(held, sums)
+            objected = self._note(held.changes, sums)
             known = {}
             for account, namespace, pod in told:
                 boot = held.boot(account.boot, namespace, pod, "")
                 if namespace in ("", boot.who[0]) and pod in ("", boot.who[1]):
                     boot.account = facts.grown(boot.account, account)
                     known[account.boot] = len(boot.numbers)
-        return store.Written(stored, len(batch) - len(stored), new_fields, new_hosts, known)
+        return store.Written(
+            stored, len(batch) - len(stored), new_fields, new_hosts, known, objected
+        )
 
     def _add(self, held: Directory, sums: Sums) -> tuple[list[store.NewHost], list[store.NewField]]:
         new_hosts, new_fields = [], []
@@ -269,6 +276,11 @@ class MemoryStore:
             for (profile, host, route, method, version, name), s in sorted(found.items())
         ]  # fmt: skip
 
+    def part(self, namespaces: Sequence[str], decoders: store.Decoders) -> "MemoryPart":
+        with self._open() as held:
+            lines = [c.line for c in held.captures.values() if c.facet.namespace in namespaces]
+        return MemoryPart(lines, decoders)
+
     def heard(self, boots: Sequence[store.Heard]) -> None:
         with self._open() as held:
             for one in boots:
@@ -322,6 +334,18 @@ class MemoryStore:
             self._closed = True
 
 
+class MemoryPart(MemoryStore):
+    back_to_ns = 0
+
+    def __init__(self, lines: Sequence[bytes], decoders: store.Decoders) -> None:
+        self._held, self._lock, self._closed = Directory(), threading.Lock(), False
+        self.read, sums = len(lines), Sums()
+        for number, line in enumerate(lines):
+            one = decode(line)
+            sums.add(one, facts.facts(one, decoders(one.profile, one.rule)), number)
+        self._add(self._held, sums)
+
+
 def _overlaps(scope: store.Scope, profile: str, sum: Sum) -> bool:
     return (
         (scope.since_ns is None or sum.last >= scope.since_ns)
@@ -353,6 +377,8 @@ def _fits(query: store.CaptureQuery, capture: Capture) -> bool:
             return False
     namespace, slash, pod = (query.workload or "").rpartition("/")
     if (slash and namespace != of.namespace) or (pod and pod != of.pod):
+        return False
+    if query.namespaces is not None and of.namespace not in query.namespaces:
         return False
     text = (of.host, of.path, of.route, of.rule, of.version, of.namespace, of.pod, of.reason)
     return any((query.text or "").lower() in part.lower() for part in text)

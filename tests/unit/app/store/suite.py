@@ -33,11 +33,12 @@ from tests.records import (
 )
 from tests.threads import in_threads
 from tests.unit.app.store.filters import FilterSuite, ids
+from tests.unit.app.store.inboxes import InboxSuite
 from tests.unit.app.store.rollups import RollupSuite
 from tests.unit.app.store.sequences import SequenceSuite
 
 
-class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, ABC):
+class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, InboxSuite, ABC):
     @abstractmethod
     def open(self, directory: Path) -> Store:
         """The store in the directory, made when there is none."""
@@ -183,6 +184,19 @@ class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, ABC):
             newer = store.captures(replace(query, order="oldest", cursor=back))
             assert newer.items == every.items[:n][::-1]
             assert newer.places == every.places[:n][::-1]
+
+    @pytest.mark.parametrize("order", ["newest", "oldest", "arrival"])
+    def test_a_reader_of_some_namespaces_gets_those(self, store: Store, order: Any) -> None:
+        spaces = ("logs", "edge", "", "edge-2")
+        store.write(
+            incoming(*(exchange(n, time_ns=T0 + n, namespace=spaces[n % 4]) for n in range(1, 21)))
+        )
+        for q in ("", "method:GET", "field:os", "-namespace:logs", "namespace:*"):
+            query = filter.read(q, CaptureQuery(namespaces=("edge",), order=order))
+            assert sorted(ids(store.captures(query).items)) == [1, 5, 9, 13, 17]
+        both = CaptureQuery(namespaces=("edge", ""), order=order)
+        assert len(store.captures(both).items) == 10
+        assert store.captures(CaptureQuery(namespaces=(), order=order)).items == []
 
     def test_follow_by_arrival(self, store: Store) -> None:
         store.write(incoming(exchange(1)))

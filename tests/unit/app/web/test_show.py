@@ -15,6 +15,7 @@ def test_sizes(bytes: int, said: str) -> None:
 
 def test_times_carry_the_exact_one() -> None:
     assert show.moment(0) == ('<time datetime="1970-01-01T00:00:00Z">1970-01-01 00:00:00</time>')
+    assert show.stamp(1_790_000_000 * 10**9) == "2026-09-21T14:13"
     assert "<script>" not in show.moment('"><script>')
 
 

@@ -31,7 +31,7 @@ LOOKS = ["multipart", "xml", "jsonp"]
     [
         (b"{}", "", (), ["json", *LOOKS]),
         (b"{}", FORM, (), ["object", *LOOKS]),
-        (b"{}\n{", "application/json", (), ["json", "lines", *LOOKS]),
+        (b"{}\n{", "application/json", (), ["json", "envelope", "lines", *LOOKS]),
         (b"a=1&b=2", "", (), ["json", "form", *LOOKS]),
         (b"a=1", "", (), ["json", *LOOKS]),
         (b"a=1", FORM, (), ["object", "form", *LOOKS]),
@@ -41,7 +41,7 @@ LOOKS = ["multipart", "xml", "jsonp"]
         (b"a=1&b={", "", (), ["json", *LOOKS]),
         (b"a,b\n1,2", "text/csv", (), ["csv", "json", *LOOKS]),
         (b"a,b\n1,2", "text/plain", ("csv",), ["csv", "json", *LOOKS]),
-        (b"\0", "", (), ["json", "multipart", "envelope", "xml", "jsonp", "protobuf"]),
+        (b"\0", "", (), ["json", *LOOKS, "protobuf"]),
     ],
 )
 def test_what_a_body_may_be_in_the_order_in_which_it_is_tried(

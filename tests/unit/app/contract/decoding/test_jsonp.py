@@ -3,6 +3,7 @@
 import pytest
 
 from app.contract.decoding import jsonp
+from app.contract.decoding.part import Part
 from tests.unit.app.contract.decoding.timing import linear
 
 
@@ -31,3 +32,9 @@ def test_other_bytes_are_none(data: bytes) -> None:
 def test_hostile_bytes_take_linear_time(filler: bytes) -> None:
     assert linear(jsonp.split, lambda n: b"cb({" + filler * n, 100_000)
     assert linear(jsonp.split, lambda n: filler * n, 100_000)
+
+
+@pytest.mark.parametrize("size", range(1, 130))
+def test_the_call_is_closed_whatever_its_length(size: int) -> None:
+    data = b'cb("' + b"x" * size + b'");'
+    assert jsonp.split(data) == [Part("", 3, len(data) - 2)]

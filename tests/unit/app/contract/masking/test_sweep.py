@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.contract import record as r
+from app.contract.masking.sweep import may_nest
 from app.contract.masking.traces import chased
 from app.contract.record import VALUE_CAP, Body, CaptureRecord, Log, Message, Response, Tls
 from tests.canary import find_secret
@@ -175,3 +176,15 @@ def test_what_comes_often_is_removed_as_what_comes_once(echo: str) -> None:
         assert find_secret(r.encode(MASKER.record(record)), SECRET) == []
         alone = exchange(response=Response(status=200, body=Body(text=answer.text)))
         MASKER.record(alone)  # in which nothing says that it is one
+
+
+@pytest.mark.parametrize("begins", ["{", "[", "<", '"', "("])
+def test_a_line_may_nest_by_how_it_begins(begins: str) -> None:
+    assert may_nest(f"{begins}a\nb")
+    assert may_nest(f"a\n{begins}b")
+    assert not may_nest(f"a{begins}\nb{begins}")
+
+
+@pytest.mark.parametrize("control", ["\x1f", "\0"])
+def test_a_line_with_the_bytes_of_a_compressed_one_may_nest(control: str) -> None:
+    assert may_nest(f"a{control}")

@@ -135,3 +135,7 @@ def test_parts_of_credentials() -> None:
 def test_a_value_in_text_without_the_punctuation_behind_it() -> None:
     assert loose("hunter22),") == ("hunter22),", "hunter22", "")
     assert loose("me:pw")[2] == "pw"
+
+
+def test_a_value_with_half_a_character_is_looked_for() -> None:
+    assert traces({"half \ud83d of one": "***"}).replace("a half \ud83d of one b") == "a *** b"

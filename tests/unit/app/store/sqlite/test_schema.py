@@ -10,6 +10,7 @@ import zstandard
 from app.contract.account import Account
 from app.contract.record import encode
 from app.store import CaptureQuery, Scope, StoreError, StoreFull, Told
+from app.store.changes import ChangeQuery
 from app.store.sqlite import schema
 from app.store.sqlite.schema import open_reader, open_writer, translated
 from app.store.sqlite.store import SqliteStore
@@ -149,6 +150,12 @@ def as_written_by(version: int, path: Path) -> None:
     old.close()
 
 
+def inbox_of(store: SqliteStore) -> set[tuple[str, ...]]:
+    rows = store.changes(ChangeQuery(limit=1000)).items
+    assert {row.state for row in rows} == {"open"} and {row.first_ns for row in rows} == {T0}
+    return {(r.kind, r.profile, r.host, r.method, r.route, r.name, r.what) for r in rows}
+
+
 @pytest.mark.parametrize("version", range(2, schema.VERSION))
 def test_store_of_an_older_version_opens_with_all_it_had(tmp_path: Path, version: int) -> None:
     path = tmp_path / "store.sqlite"
@@ -160,6 +167,7 @@ def test_store_of_an_older_version_opens_with_all_it_had(tmp_path: Path, version
     store.write([], [Told(Account(boot=BOOT, numbered=9, lost={"shutdown": 1}), "", "")])
     outcome = "answered" if version >= 6 else ""
     senders = [msgspec.structs.replace(row, outcome=outcome) for row in store.senders()]
+    things = inbox_of(store)
     told = store.endpoints(), store.versions(), store.fields(), store.stats().records
     boots = store.boots()
     store.close()
@@ -170,6 +178,7 @@ def test_store_of_an_older_version_opens_with_all_it_had(tmp_path: Path, version
         assert (found, store.senders()) == (told, senders)
         assert len(senders) == 2 and sum(row.count for row in senders) == 6
         assert store.stats().schema == schema.VERSION
+        assert inbox_of(store) == things and len(things) == 8
         if version >= 5:
             assert store.boots() == boots
         store.write(incoming(exchange(20, pod="leader-0")))
@@ -177,6 +186,7 @@ def test_store_of_an_older_version_opens_with_all_it_had(tmp_path: Path, version
             ("leader-0", outcome), ("leader-1", outcome), ("leader-0", "answered"),
         }  # fmt: skip
         assert store.senders(Scope(since_ns=0)) == store.senders()
+        assert inbox_of(store) == things
     finally:
         store.close()
 

@@ -1,0 +1,74 @@
+"""The part of a profile that no rule needs: terms, evidence, how often its product sends, how it is
+switched off. Used by `schema`; reports and people read it.
+"""
+
+import datetime
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from app.profiles.fields import Model, Name, Text, check
+from app.profiles.problems import wrong
+
+Verified = Annotated[
+    str,
+    BeforeValidator(
+        lambda v: v.isoformat() if isinstance(v, datetime.date) else v, json_schema_input_type=str
+    ),
+    check(
+        re.compile(r"20\d\d-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?").fullmatch,
+        "{} is not a day or month",
+        "write 2026-01-31 or 2026-01",
+    ),
+]
+Every = Annotated[
+    str,
+    check(
+        re.compile(r"[1-9]\d{0,5}[smhd]").fullmatch,
+        "{} is not a time between two sendings",
+        "write 60s, 10m, 4h or 1d",
+    ),
+]
+VariableName = Annotated[
+    str, check(re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}").fullmatch, "{} names no variable")
+]
+
+
+class Licence(Model):
+    class_: Literal["free", "required-telemetry", "none"] = Field(
+        alias="class",
+        description="free: the user may switch telemetry off. required-telemetry: some licence of "
+        "the product demands that it arrives. none: no terms known.",
+    )
+    note: Text
+
+
+class Evidence(Model):
+    claim: Text
+    source: Text
+    verified: Verified = Field(description="When the source was last read: a day or a month.")
+
+
+class Cadence(Model):
+    """The time between two sendings of one instance. Text alone is `every`."""
+
+    every: Every
+    note: Text | None = Field(None, description="When it differs, in a sentence.")
+
+
+class Switch(Model):
+    """One documented way to switch the telemetry off, or to make it less."""
+
+    env: dict[VariableName, str] = Field({}, description="Variables of the process.")
+    args: list[Name] = Field([], description="Arguments of the command.")
+    setting: Text | None = Field(
+        None, description="What to set elsewhere: a configuration's key, a value of a chart."
+    )
+    note: Text | None = Field(None, description="What it does not switch off, and the like.")
+
+    @model_validator(mode="after")
+    def _switches(self) -> Self:
+        if not (self.env or self.args or self.setting):
+            raise wrong("nothing is switched", "write `env`, `args` or `setting`")
+        return self

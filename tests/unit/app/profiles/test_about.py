@@ -1,0 +1,30 @@
+"""What a profile says of its product: times and switches are of a form that programs can read."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.profiles.about import Cadence, Switch
+
+
+@pytest.mark.parametrize("every", ["60s", "10m", "4h", "1d"])
+def test_a_time_between_two_sendings(every: str) -> None:
+    assert Cadence(every=every).every == every
+
+
+@pytest.mark.parametrize("every", ["0s", "daily", "1w", "-1h", "1h30m"])
+def test_another_time_is_refused_with_a_remedy(every: str) -> None:
+    with pytest.raises(ValidationError, match="is not a time between two sendings"):
+        Cadence(every=every)
+
+
+@pytest.mark.parametrize("given", [{}, {"note": "only words"}, {"env": {}}])
+def test_a_switch_switches_something(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="nothing is switched"):
+        Switch(**given)
+
+
+def test_a_variable_has_a_name_that_a_process_can_have() -> None:
+    with pytest.raises(ValidationError, match="names no variable"):
+        Switch(env={"A=B": "1"})

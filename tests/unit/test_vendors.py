@@ -1,0 +1,166 @@
+"""The profiles that ship, with requests of the shape that each vendor's source or documents give.
+What was run for real is in `tests/unit/test_senders.py`.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from app.contract import body as bodies
+from app.contract.decoding.read import for_conditions, read
+from app.contract.masking.masker import Masker
+from app.contract.record import CaptureRecord, Request, decode, encode, first
+from app.contract.rules import Seen, decide, product_version
+from app.profiles.compile import load
+from app.profiles.read import BUILT_IN, built_in
+from app.report.papers import papers_of
+from tests.canary import readings
+from tests.clients.table import CLIENTS
+
+LOADED = load(built_in())
+RULES = LOADED.rules
+MASKER = Masker(RULES, b"k" * 32, "k1")
+SECRET = "5f0c7b1e-93ad-4a4e-8d7e-6b1f2a3c4d5e"  # an id that must not stay readable
+JSON = "application/json"
+
+
+class Sent(NamedTuple):
+    """One request. `version` is what must be found; SECRET stands wherever an id would."""
+
+    profile: str
+    rule: str
+    url: str
+    version: str = ""
+    method: str = "POST"
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    body: Any = None
+
+
+def usage(product: str, host: str = "stats.grafana.org") -> Sent:
+    body = {
+        "clusterID": SECRET,
+        "version": {"version": "3.2.1", "branch": "k"},
+        "metrics": {"a": 1},
+    }
+    return Sent(product, "usage", f"{host}/{product}-usage-report", "3.2.1", body=body)
+
+
+TABLE = (
+    Sent("grafana", "usage", "stats.grafana.org/grafana-usage-report", "12_1_0",
+         body={"version": "12_1_0", "metrics": {"stats.users.count": 3}, "usageStatsId": SECRET}),
+    usage("loki"), usage("tempo"), usage("mimir"),
+    Sent("gitlab", "usage", "version.gitlab.com/usage_data", "18.2.0-ee",
+         body={"version": "18.2.0-ee", "uuid": SECRET, "counts": {"issues": 1}}),
+    Sent("kibana", "send", "telemetry.elastic.co/v3/send/kibana-snapshot", "9.1.0",
+         headers={"X-Elastic-Cluster-ID": SECRET, "X-Elastic-Stack-Version": "9.1.0"},
+         body=b"\x01\x9f" * 40),
+    Sent("hashicorp-checkpoint", "check", "checkpoint-api.hashicorp.com/v1/check/vault", "1.20.1",
+         "GET", {"version": "1.20.1", "arch": "amd64", "os": "linux", "signature": SECRET}),
+    Sent("traefik", "usage", "collect.traefik.io/9vxmmkcdmalbdi635d4jgc5p5rx0h7h8", "3.5.0",
+         body={"version": "3.5.0", "hash": SECRET,
+               "configuration": b64encode(b'{"log":{"level":"INFO"}}').decode()}),
+    Sent("traefik", "releases", "update.traefik.io/repos/traefik/traefik/releases", "", "GET"),
+    Sent("cockroachdb", "updates", "register.cockroachdb.com/api/clusters/updates", "v25.3.0",
+         "GET", {"version": "v25.3.0", "uuid": SECRET, "license_id": SECRET, "platform": "linux"}),
+    Sent("linkerd", "heartbeat", "versioncheck.linkerd.io/version.json", "edge-25.8.1", "GET",
+         {"version": "edge-25.8.1", "uuid": SECRET, "k8s-version": "1.34"}),
+    Sent("calico", "usage", "usage.projectcalico.org/UsageCheck/calicoVersionCheck", "v3.30.2",
+         "GET", {"guid": SECRET, "cal_ver": "v3.30.2", "type": "k8s", "size": "7"}),
+    Sent("longhorn", "check", "longhorn-upgrade-responder.rancher.io/v1/checkupgrade", "v1.9.1",
+         body={"appVersion": "v1.9.1", "extraTagInfo": {"kubernetesVersion": "1.34"},
+               "extraFieldInfo": {"longhornNamespaceUid": SECRET, "longhornNodeCount": 3}}),
+    Sent("replicated-sdk", "report", "replicated.app/kots_metrics/license_instance/info",
+         headers={"X-Replicated-ClusterID": SECRET, "X-Replicated-InstanceID": SECRET,
+                  "Authorization": "Basic " + b64encode(f"{SECRET}:{SECRET}".encode()).decode()},
+         body={"instance_id": SECRET, "cluster_id": SECRET, "app_status": "ready"}),
+    Sent("datadog-agent", "telemetry",
+         "instrumentation-telemetry-intake.datadoghq.eu/api/v2/apmtelemetry", "7.69.0",
+         headers={"DD-Api-Key": SECRET, "DD-Agent-Version": "7.69.0"},
+         body={"api_version": "v2", "request_type": "agent-metrics",
+               "host": {"hostname": SECRET}, "payload": {"agent_metadata": {"hostid": SECRET}}}),
+    Sent("vllm", "usage", "stats.vllm.ai/", "0.11.0",
+         body={"uuid": SECRET, "vllm_version": "0.11.0", "env_var_json": json.dumps({"A": "1"})}),
+    Sent("airflow", "scheduler", "apacheairflow.gateway.scarf.sh/scheduler", "3.0.6", "GET",
+         {"version": "3.0.6", "python_version": "3.12"}),
+    Sent("airflow", "webserver",
+         "apacheairflow.gateway.scarf.sh/webserver/2.10.5/3.12/Linux/x86_64/postgresql", "2.10.5",
+         "GET"),
+    Sent("n8n", "batch", "telemetry.n8n.io/v1/batch", "1.110.0",
+         body={"batch": [{"type": "track", "userId": f"{SECRET}#7", "event": "pulse",
+                          "properties": {"instance_id": SECRET, "version_cli": "1.110.0"}}]}),
+    Sent("qdrant", "report", "telemetry.qdrant.io/", "1.15.4",
+         body={"id": SECRET, "app": {"name": "qdrant", "version": "1.15.4"}}),
+    Sent("nginx-gateway-fabric", "traces",
+         "oss.edge.df.f5.com/opentelemetry.proto.collector.trace.v1.TraceService/Export", "2.1.0",
+         headers={"content-type": JSON},
+         body={"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": [
+             {"key": "ProjectVersion", "value": {"stringValue": "2.1.0"}},
+             {"key": "ClusterID", "value": {"stringValue": SECRET}}]}]}]}]}),
+)  # fmt: skip
+each = pytest.mark.parametrize("sent", TABLE, ids=lambda sent: f"{sent.profile}-{sent.rule}")
+
+
+def record_of(sent: Sent) -> tuple[CaptureRecord, str]:
+    """The record, and the version as the profile finds it."""
+    host, _, path = sent.url.partition("/")
+    headers = list(sent.headers.items())
+    body = None
+    if sent.body is not None:
+        content = sent.body if isinstance(sent.body, bytes) else json.dumps(sent.body).encode()
+        body = bodies.whole(content, "")
+        if not isinstance(sent.body, bytes):
+            headers = [("content-type", JSON), *(h for h in headers if h[0] != "content-type")]
+    request = Request(
+        method=sent.method, host=host, path=f"/{path}", query=list(sent.query.items()),
+        headers=headers, body=body,
+    )  # fmt: skip
+    seen = Seen(
+        method=request.method, host=host, path=request.path, query=request.query, headers=headers,
+        json=for_conditions(read(body, first(headers, "content-type"))),
+    )  # fmt: skip
+    decision = decide(RULES, seen)
+    assert decision.profile is not None and decision.rule is not None
+    assert (decision.profile.id, decision.rule.id) == (sent.profile, sent.rule)
+    record = CaptureRecord(
+        boot="0" * 16, seq=1, kind="exchange", time_ns=1, profile=sent.profile, rule=sent.rule,
+        request=request,
+    )  # fmt: skip
+    return record, product_version(decision.profile, seen, decision.rule)
+
+
+@each
+def test_its_rule_takes_it_and_the_version_is_known(sent: Sent) -> None:
+    assert record_of(sent)[1] == sent.version
+
+
+@each
+def test_its_ids_are_masked(sent: Sent) -> None:
+    record, _ = record_of(sent)
+
+    def shows(of: CaptureRecord) -> bool:
+        return any(SECRET.encode() in text for _, text in readings(encode(of)))
+
+    assert shows(record) == (SECRET in repr(sent) or "Basic" in repr(sent))
+    assert not shows(MASKER.record(decode(encode(record))))
+
+
+def test_every_profile_that_ships_has_a_request_that_it_takes() -> None:
+    assert {sent.profile for sent in TABLE} | {c.profile for c in CLIENTS} >= {*built_in()} - {
+        "cribl"
+    }
+
+
+@pytest.mark.parametrize("paper", papers_of(LOADED.written), ids=lambda paper: paper.profile)
+def test_a_profile_that_ships_says_where_its_claims_come_from(paper: Any) -> None:
+    assert (BUILT_IN / f"{paper.profile}.yaml").exists()
+    assert paper.licence_note and all(claim.source and claim.verified for claim in paper.evidence)
+
+
+def test_gitlab_gets_the_answer_that_it_needs() -> None:
+    taken = RULES.rule("gitlab", "usage")
+    assert taken is not None
+    assert json.loads(taken[1].answer.body)["conv_index"]["usage_data_id"] > 0
