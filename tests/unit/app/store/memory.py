@@ -16,6 +16,7 @@ import msgspec
 from app import store
 from app.contract.account import Account
 from app.contract.presence import Presence
+from app.contract.record import decode
 from app.store import facts, filter
 from app.store.changes import InboxItem, Thing
 from app.store.facts import Happened, Route, Sender, Sum, Sums, Traffic, add_to
@@ -275,6 +276,11 @@ class MemoryStore(MemoryInbox):
             for (profile, host, route, method, version, name), s in sorted(found.items())
         ]  # fmt: skip
 
+    def part(self, namespaces: Sequence[str], decoders: store.Decoders) -> "MemoryPart":
+        with self._open() as held:
+            lines = [c.line for c in held.captures.values() if c.facet.namespace in namespaces]
+        return MemoryPart(lines, decoders)
+
     def heard(self, boots: Sequence[store.Heard]) -> None:
         with self._open() as held:
             for one in boots:
@@ -326,6 +332,18 @@ class MemoryStore(MemoryInbox):
     def close(self) -> None:
         with self._lock:
             self._closed = True
+
+
+class MemoryPart(MemoryStore):
+    back_to_ns = 0
+
+    def __init__(self, lines: Sequence[bytes], decoders: store.Decoders) -> None:
+        self._held, self._lock, self._closed = Directory(), threading.Lock(), False
+        self.read, sums = len(lines), Sums()
+        for number, line in enumerate(lines):
+            one = decode(line)
+            sums.add(one, facts.facts(one, decoders(one.profile, one.rule)), number)
+        self._add(self._held, sums)
 
 
 def _overlaps(scope: store.Scope, profile: str, sum: Sum) -> bool:
