@@ -18,7 +18,7 @@ from app.report import kept, ledger
 from app.report.changes import Change, changes
 from app.report.coverage import Coverage, Gap, Witness, judge
 from app.report.events import EventLine, event_lines
-from app.report.kept import MaskedField, WithheldPart
+from app.report.kept import InventoryLine, MaskedField, WithheldPart
 from app.report.ledger import ModeLine
 from app.report.papers import Paper
 from app.store import (
@@ -127,6 +127,7 @@ class Report(msgspec.Struct, kw_only=True):
     versions: list[Version]
     events: list[EventLine]
     new_fields: list[Change]
+    inventory: list[InventoryLine] = []
     masked: list[MaskedField]
     withheld: list[WithheldPart]
     workloads: list[WorkloadLine]
@@ -223,6 +224,7 @@ def build(
         versions=[_line(Version, row) for row in _by_number(versions)],
         events=event_lines(store.events(scope)),
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
+        inventory=kept.inventory(fields),
         masked=kept.masked(fields, papers, notes),
         withheld=kept.withheld(notes),
         workloads=_workloads(senders),

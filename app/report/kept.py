@@ -22,6 +22,28 @@ WHY: Mapping[str, str] = {
 }
 
 
+# Shapes whose values concern a person, a place or a secret -> their class.
+CLASSES: Mapping[str, str] = {
+    "masked": "secret", "token": "secret", "email": "personal", "ip": "personal",
+    "guid": "identifier",
+}  # fmt: skip
+
+
+class InventoryLine(msgspec.Struct, kw_only=True):
+    """A field of one endpoint, in all versions. `classes`: secret, personal, identifier, by the
+    look of its values. `present`: the share of requests that carry it, 0 to 1."""
+
+    profile: str
+    host: str
+    method: str
+    endpoint: str
+    field: str
+    types: list[str]
+    shapes: list[str]
+    classes: list[str]
+    present: float
+
+
 class MaskedField(msgspec.Struct, kw_only=True):
     """A field that carried a whole value which is not kept as it came, or is kept by the profile's
     word; or a part of records (request, response, message), in which values or parts of them were
@@ -47,6 +69,34 @@ class WithheldPart(msgspec.Struct, kw_only=True):
     part: str
     why: str
     count: int
+
+
+def inventory(fields: Iterable[FieldRow]) -> list[InventoryLine]:
+    requests: dict[tuple[str, ...], dict[str, int]] = {}
+    found: dict[tuple[str, ...], list[FieldRow]] = {}
+    for row in fields:
+        endpoint = (row.profile, row.host, row.route, row.method)
+        requests.setdefault(endpoint, {})[row.version] = row.requests
+        if row.path != OTHER:
+            found.setdefault((*endpoint, row.path), []).append(row)
+    return [
+        InventoryLine(
+            profile=profile, host=host, method=method, endpoint=route, field=path,
+            types=sorted({row.type for row in rows}),
+            shapes=sorted(shapes := {row.shape for row in rows} - {""}),
+            classes=sorted({CLASSES[shape] for shape in shapes if shape in CLASSES}),
+            present=_present(rows, sum(requests[profile, host, route, method].values())),
+        )
+        for (profile, host, route, method, path), rows in sorted(found.items())
+    ]  # fmt: skip
+
+
+def _present(rows: Iterable[FieldRow], requests: int) -> float:
+    """One request may hold two types under one path, and so count twice."""
+    by_version: dict[str, int] = {}
+    for row in rows:
+        by_version[row.version] = min(row.requests, by_version.get(row.version, 0) + row.count)
+    return round(sum(by_version.values()) / max(1, requests), 4)
 
 
 def masked(

@@ -34,6 +34,9 @@ from app.store.rows import (
     SenderRow as SenderRow,
 )
 from app.store.rows import (
+    SketchRow as SketchRow,
+)
+from app.store.rows import (
     TrafficRow as TrafficRow,
 )
 from app.store.rows import (
@@ -341,6 +344,10 @@ class Store(Protocol):
 
     def fields(self, scope: Scope = ...) -> list[FieldRow]:
         """Lists the inventory, which outlives the captures. Lists never read captures."""
+        ...
+
+    def sketches(self, profile: str | None = None) -> list[SketchRow]:
+        """Lists how many different values fields had. No value can be told from what is kept."""
         ...
 
     def notes(self, scope: Scope = ...) -> list[NoteRow]:

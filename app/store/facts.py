@@ -292,8 +292,8 @@ class Sums:
         for record, _, sum in self._groups.values():
             reason = record.reason if not record.reason or record.reason in REASONS else OTHER
             key = Traffic(
-                sum.first // HOUR, _route(record), record.product_version, record.rule, record.kind,
-                record.action, record.answered_by,
+                sum.first // HOUR, endpoint_of(record), record.product_version, record.rule,
+                record.kind, record.action, record.answered_by,
                 record.response.status if record.response else 0, reason,
             )  # fmt: skip
             add_to(found, key, sum)
@@ -304,21 +304,21 @@ class Sums:
         for record, _, sum in self._groups.values():
             who = (record.product_version, record.workload.namespace, sender(record))
             what = outcome(record.kind, record.action, record.answered_by, record.reason)
-            add_to(found, Sender(sum.first // DAY, _route(record), *who, what), sum)
+            add_to(found, Sender(sum.first // DAY, endpoint_of(record), *who, what), sum)
         return found
 
     def notes(self) -> dict[tuple[Route, Note], Sum]:
         found: dict[tuple[Route, Note], Sum] = {}
         for record, facts, sum in self._groups.values():
             for note in facts.notes:
-                add_to(found, (_route(record), note), sum)
+                add_to(found, (endpoint_of(record), note), sum)
         return found
 
     def events(self) -> dict[Happened, Sum]:
         found: dict[Happened, Sum] = {}
         for record, facts, sum in self._groups.values():
             for name, number in facts.events:
-                key = Happened(sum.first // DAY, _route(record), record.product_version, name)
+                key = Happened(sum.first // DAY, endpoint_of(record), record.product_version, name)
                 add_to(found, key, with_(sum, count=sum.count * number))
         return found
 
@@ -329,7 +329,7 @@ class Sums:
             seen = facts.seen
             if seen is None:
                 continue
-            key = (_route(record), record.product_version)
+            key = (endpoint_of(record), record.product_version)
             if key not in found:
                 found[key] = Observed(Sum(sum.first, sum.last))
             found[key].sum.merge(sum)
@@ -338,7 +338,7 @@ class Sums:
         return found
 
 
-def _route(record: CaptureRecord) -> Route:
+def endpoint_of(record: CaptureRecord) -> Route:
     method = record.request.method if record.request else ""
     return record.profile, record.host, method, route_of(record)
 
