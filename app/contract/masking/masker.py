@@ -4,28 +4,28 @@ Called by the sidecar's shipper and by the mock with every record, before it is 
 stored or sent, and by both halves for operational log lines and span attributes.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
-from app.contract.decoding import base64, charset, compressed, percent
-from app.contract.decoding.pairs import agent_with
+from app.contract.decoding import percent
+from app.contract.decoding.pairs import AGENT, agent_with
+from app.contract.masking.bodies import Bodies
 from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
 from app.contract.masking.naming import named
-from app.contract.masking.opening import HeldWords, Opening
+from app.contract.masking.opening import HeldWords
 from app.contract.masking.spelling import Meanings
 from app.contract.masking.sweep import (
-    claims_text,
-    hides,
     may_nest,
     sweep,
     swept,
     withhold,
 )
 from app.contract.masking.traces import SHORTEST, traces
-from app.contract.masking.values import Unreadable, readable
+from app.contract.masking.values import Unreadable
 from app.contract.record import (
     BODY_CAP,
     Body,
@@ -38,6 +38,7 @@ from app.contract.record import (
 from app.contract.rules import RuleSet, Sensitive
 
 _CUT = "…".encode()
+_RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[^/]{16,}")
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -86,6 +87,10 @@ class Masker:
         work.mask(record)
         if work.tokens:
             record.mask_key = self._key_id
+        if work.said:
+            record.masked = work.calls()
+            for by in {by for _, by in work.said}:
+                names.masked(by)
         return record
 
     def foreign(self, record: CaptureRecord, more: list[Any]) -> list[Any]:
@@ -131,7 +136,7 @@ class Masker:
         return self.line(head) + mark + "&".join(shown) + (hash_ and hash_ + MASK)
 
 
-class _Record(Opening):
+class _Record(Bodies):
     """The masking of one record: first every field under a sensitive name, then the traces that the
     values found there left elsewhere."""
 
@@ -145,6 +150,7 @@ class _Record(Opening):
         super().__init__(names, token)
         self.every = every
         self.decoders = decoders
+        self.of = ""  # whose query and headers: "" for the request's
         self.odd_names = False  # secrets may stand in names of its query or headers
 
     def mask(self, record: CaptureRecord) -> None:
@@ -157,17 +163,25 @@ class _Record(Opening):
         if request is not None:
             request.query, asked, query = self.pairs(request.query, "query")
             request.headers, _, headers = self.pairs(request.headers, "header")
-            if names.path.names:
+            said = (request.path, record.route)
+            if said not in names.clean:
                 request.path = self.path(request.path, record.route)
+                if request.path == said[0]:
+                    names.remember(said)
             lines += [request.path, query, headers]
             if request.body is not None:
+                self.place = ("body", "")
                 self.body(request.body, request.headers)
         if response is not None:
+            self.of = "response."
             response.headers, _, headers = self.pairs(response.headers, "header")
             lines += [response.reason, headers]
             if response.body is not None:
+                self.place = ("response.body", "")
                 self.body(response.body, response.headers)
+        self.of = ""
         if message is not None:
+            self.place = ("message", "")
             self.body(message.body, ())
         read = "\n".join(lines)
         changed = self.texts(record, read)
@@ -198,12 +212,15 @@ class _Record(Opening):
                 name, value = pairs[i]
                 if name.lower() in _CREDENTIALS:
                     self.credential(name.lower(), value)
+                self.place = self.of + part, name
                 masked[i] = (name, self.secret(sensitive.meaning(name) or "mask", value))
             said = named(places.among, lambda i: pairs[i][1], self.names.meaning)
             for i, how in said.items():
                 if i not in places.kept:
+                    self.place = self.of + part, pairs[i][0]
                     masked[i] = (pairs[i][0], self.secret(how, pairs[i][1]))
         for i in places.agents if part == "header" else ():
+            self.place = self.of + part, AGENT
             if (new := agent_with(masked[i][1], self.agent)) != masked[i][1]:
                 masked = masked.copy() if masked is pairs else masked
                 masked[i] = (pairs[i][0], new)
@@ -217,12 +234,15 @@ class _Record(Opening):
     def path(self, path: str, route: str) -> str:
         """Segments that the route's template names (`{name}`), that follow one of the name, or that
         are named by their number, from 1."""
+        self.place = ("path", "")
         steps, template = path.split("/"), route.split("/")
         meaning = self.names.path.meaning
         for i, step in enumerate(steps):
             written = template[i][1:-1] if i < len(template) and template[i][:1] == "{" else ""
             before = unquote(steps[i - 1]) if i else ""
             how = meaning(written) or meaning(before) or meaning(str(i))
+            if how is None and _RANDOM.fullmatch(step):  # no verb, as in /token/refresh
+                how = self.names.meaning(before)
             if how not in (None, "keep"):
                 steps[i] = self.secret(how, unquote(step))
         return "/".join(steps)
@@ -258,51 +278,13 @@ class _Record(Opening):
         elif len(self.found) == known:
             self.names.remember(clean)
 
-    def whole(self, data: bytes, claimed: str, cut: bool) -> bytes:
-        """All bytes of a body, masked in the format in which the tree of decoded values reads it.
-        Raises Unreadable."""
-        from app.contract.decoding import formats
-
-        if not self.names.maybe(data) and not hides(data):
-            return data
-        if (
-            b"\0" in data
-            and claims_text(claimed)
-            and not (charset.name(data) or compressed.named(data))
-        ):
-            raise Unreadable("unmaskable")
-        if self.packed(data, cut):
-            return self._compressed(
-                data, 0, cut, True, lambda undone, cut: self.whole(undone, claimed, cut)
-            )
-        for name, _ in formats.attempts(data, claimed, self.decoders):
-            if (new := self.of_format(name, data, cut)) is not None:
-                return new
-        if data.isascii():
-            undone = base64.undo(data, BODY_CAP)
-            if undone is not None and readable(undone, cut) is None and self.sense(undone, cut):
-                self.content(undone, 0, cut)  # raises what may not be kept in base64 either
-        return self.content(data, 0, cut)
-
-    def of_format(self, name: str, data: bytes, cut: bool) -> bytes | None:
-        """The body in the format; None where it is in another."""
-        from app.contract.decoding import formats
-
-        if name in ("json", "object"):
-            found = formats.json(data)
-            if isinstance(found, list) and (new := self.carrier("envelope", data, 0, cut, True)):
-                return new
-            told = isinstance(found, dict | list) or (
-                name == "json" and found is not bodies.NOT_JSON
-            )
-            return self.json(data) if told else None
-        if name == "lines":
-            return None if cut else self.lines(data)
-        if name == "forms":
-            return b"\n".join(self.form(line) for line in data.split(b"\n"))
-        if name == "form":
-            return self.form(data)
-        return self.carrier(name, data, 0, cut, True)
+    def calls(self) -> list[Pair]:
+        """Lists the fields that were masked, and what called for it."""
+        named = not self.odd_names
+        return [
+            (short(f"{part}.{name.lower()}" if name and named else part), short(by or "value"))
+            for (part, name), by in self.said
+        ]
 
     def texts(self, record: CaptureRecord, read: str) -> bool:
         """Masks what values carry whose own name is not sensitive, of which `read` is all. True if
@@ -322,7 +304,7 @@ class _Record(Opening):
     def line(self, value: str) -> str:
         """A text of which nobody knows the profile."""
         work = _Record(self.every, self.every, None, ())
-        work.found, work.tokens = self.found, self.tokens
+        work.found, work.tokens, work.said = self.found, self.tokens, self.said
         return work.value(value)
 
     def values(self, record: CaptureRecord) -> None:
@@ -330,13 +312,16 @@ class _Record(Opening):
         request, response = record.request, record.response
         if request is not None:
             held = HeldWords()
+            self.place = ("path", "")
             steps = [held.hold(step, self.step(step)) for step in request.path.split("/")]
             request.path = held.release(self.text("/".join(steps)))
             request.query = self.pair_texts(request.query, "query")
             request.headers = self.pair_texts(request.headers, "header")
         if response is not None:
+            self.of, self.place = "response.", ("response.reason", "")
             response.reason = short(self.value(response.reason))
             response.headers = self.pair_texts(response.headers, "header")
+            self.of = ""
 
     def step(self, step: str) -> str:
         """A segment of a path."""
@@ -364,7 +349,12 @@ class _Record(Opening):
 
     def pair_texts(self, pairs: list[Pair], part: Literal["query", "header"]) -> list[Pair]:
         places = self.places(pairs, part)
-        pairs = [p if i in places.kept else (p[0], self.value(p[1])) for i, p in enumerate(pairs)]
+        part_ = self.of + part
+        read = []
+        for i, (name, value) in enumerate(pairs):
+            self.place = part_, name
+            read.append((name, value if i in places.kept else self.value(value)))
+        pairs = read
         return [(n and self.value(n), v) for n, v in pairs] if places.odd else pairs
 
     def text(self, value: str) -> str:
