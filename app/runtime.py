@@ -37,6 +37,7 @@ from app.logs.masked import masked_logging
 from app.mock.mock import Mock
 from app.mock.spans import Telemetry
 from app.otel.metrics import Metrics
+from app.otel.recent import RISING, Recent
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.report import ledger
@@ -77,6 +78,7 @@ class Runtime:
         self.sidecars = Sidecars()
         self.trials: deque[bytes] = deque(maxlen=_TRIALS)  # records of `helm test`
         self.account = ledger.Outstanding(0, 0, {})
+        self.recent = Recent(metrics.registry, RISING)
         self.started = time.monotonic()
         self._began_ns = time.time_ns()
         self.batches = asyncio.Semaphore(_BATCHES)
@@ -168,7 +170,9 @@ class Runtime:
             ),
             self._deciding(),
         ):
-            self.store = await asyncio.to_thread(SqliteStore, settings.data / FILE_STORE)
+            self.store = await asyncio.to_thread(
+                SqliteStore, settings.data / FILE_STORE, self.mask_key
+            )
             if self.release is not None:
                 self.release.authority.known = self._namespaces
             self.telemetry = Telemetry(self.otel, self.metrics, self.masker)
@@ -295,6 +299,7 @@ class Runtime:
         while True:
             await asyncio.sleep(_PRUNE_S)
             await self.note_presence()
+            self.recent.note()
 
     async def note_presence(self, *, left: bool = False) -> None:
         """Takes to the store which sidecars were heard of, and that this app was there to hear."""
@@ -360,7 +365,8 @@ class Runtime:
             async with asyncio.timeout(_READY_S):
                 stats = await asyncio.to_thread(self.store.stats)
                 items = await asyncio.to_thread(self.store.inbox)
-            store = {"ok": not self.writer.problem, "records": stats.records, "bytes": stats.bytes}
+            store = {"ok": not self.writer.problem, "records": stats.records, "bytes": stats.bytes,
+                     "schema": stats.schema}  # fmt: skip
             if self.writer.problem:
                 store["error"] = self.writer.problem
             self.metrics.set("telemock.store.records", stats.records)

@@ -3,6 +3,7 @@
 The rules stand in the chart's `alerts/`, as Prometheus reads them.
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -38,6 +39,27 @@ def markdown() -> str:
             f"```text\n{rule['expr']}\n```\n"
         )
     return "\n".join(rows) + "\n" + "".join(sections)
+
+
+def document() -> str:
+    """The alerts as the app reads them, to judge those that it can."""
+    found = [
+        {
+            "alert": rule["alert"],
+            "severity": rule["labels"]["severity"],
+            "summary": _said(rule, "summary", lambda label: "…"),
+            "description": _said(rule, "description", _placeholder),
+            "expr": rule["expr"],
+            "for": rule.get("for", ""),
+        }
+        for rule in rules()
+    ]
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def _placeholder(label: str) -> str:
+    """In a command: k8s_pod_name as POD."""
+    return re.sub(r"^(k8s|telemock)_|_name$", "", label).upper()
 
 
 def _said(rule: dict[str, Any], part: str, show: Callable[[str], str]) -> str:

@@ -16,7 +16,7 @@ import yaml
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from charts import dashboards
+from charts import alerts, dashboards
 from charts.values import ValuesError, markdown, read, schema
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +80,8 @@ def by_file(manifests: str) -> Mapping[str, str]:
 
 
 def documents() -> Mapping[Path, str]:
-    """The chart's schema, README and dashboards; the same every time. Raises ValuesError."""
+    """The chart's schema, README and dashboards, and its alerts for the page; the same every time.
+    Raises ValuesError."""
     values = read(CHART / "values.yaml")
     profile = json.loads((ROOT / "app/profiles/schema.json").read_text(encoding="utf-8"))
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
@@ -91,6 +92,7 @@ def documents() -> Mapping[Path, str]:
         )
         + "\n",
         CHART / "README.md": _README.format(kubernetes=kubernetes) + markdown(values),
+        ROOT / "app/web/alerts.json": alerts.document(),
         **{CHART / "dashboards" / name: text for name, text in dashboards.documents().items()},
     }
 

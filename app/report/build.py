@@ -18,7 +18,7 @@ from app.report import kept, ledger
 from app.report.changes import Change, changes
 from app.report.coverage import Coverage, Gap, Witness, judge
 from app.report.events import EventLine, event_lines
-from app.report.kept import MaskedField, WithheldPart
+from app.report.kept import InventoryLine, MaskedField, WithheldPart
 from app.report.ledger import ModeLine
 from app.report.papers import Paper
 from app.store import (
@@ -127,6 +127,7 @@ class Report(msgspec.Struct, kw_only=True):
     versions: list[Version]
     events: list[EventLine]
     new_fields: list[Change]
+    inventory: list[InventoryLine] = []
     masked: list[MaskedField]
     withheld: list[WithheldPart]
     workloads: list[WorkloadLine]
@@ -207,7 +208,7 @@ def build(
     papers = [paper for paper in papers if profile in (None, paper.profile)]
     lines = list(map(_endpoint, rows))
     by_word = {w: [one for one in lines if word_of(one.outcome) == w] for w in WORDS}
-    senders = store.senders(scope)
+    senders, notes = store.senders(scope), store.notes(Scope(profile=profile))
     boots = [row for row in store.boots() if _within(row, scope)]
     covered = _cover(boots, senders, papers, gaps)
     return Report(
@@ -223,8 +224,9 @@ def build(
         versions=[_line(Version, row) for row in _by_number(versions)],
         events=event_lines(store.events(scope)),
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
-        masked=kept.masked(fields, papers),
-        withheld=kept.withheld(store.notes(Scope(profile=profile))),
+        inventory=kept.inventory(fields),
+        masked=kept.masked(fields, papers, notes),
+        withheld=kept.withheld(notes),
         workloads=_workloads(senders),
         ledger=covered.ledger,
         missing=[_line(Missing, row) for row in boots if row.missing],

@@ -10,7 +10,7 @@ import msgspec
 
 from app.contract.record import REASONS
 from app.report.papers import Paper, SensitiveField
-from app.store import OTHER, FieldRow, NoteRow
+from app.store import MASKED, OTHER, FieldRow, NoteRow
 
 _BY_ITSELF = "its name or value looks like a secret"
 _SHAPES = {"masked": "mask", "token": "token"}
@@ -22,9 +22,32 @@ WHY: Mapping[str, str] = {
 }
 
 
+# Shapes whose values concern a person, a place or a secret -> their class.
+CLASSES: Mapping[str, str] = {
+    "masked": "secret", "token": "secret", "email": "personal", "ip": "personal",
+    "guid": "identifier",
+}  # fmt: skip
+
+
+class InventoryLine(msgspec.Struct, kw_only=True):
+    """A field of one endpoint, in all versions. `classes`: secret, personal, identifier, by the
+    look of its values. `present`: the share of requests that carry it, 0 to 1."""
+
+    profile: str
+    host: str
+    method: str
+    endpoint: str
+    field: str
+    types: list[str]
+    shapes: list[str]
+    classes: list[str]
+    present: float
+
+
 class MaskedField(msgspec.Struct, kw_only=True):
     """A field that carried a whole value which is not kept as it came, or is kept by the profile's
-    word. `how`: mask, token, drop or keep. `count`: requests."""
+    word; or a part of records (request, response, message), in which values or parts of them were
+    masked. `how`: mask, token, drop or keep. `count`: requests, or records."""
 
     profile: str
     host: str
@@ -48,8 +71,39 @@ class WithheldPart(msgspec.Struct, kw_only=True):
     count: int
 
 
-def masked(fields: Iterable[FieldRow], papers: Sequence[Paper]) -> list[MaskedField]:
-    """All versions of an endpoint together."""
+def inventory(fields: Iterable[FieldRow]) -> list[InventoryLine]:
+    requests: dict[tuple[str, ...], dict[str, int]] = {}
+    found: dict[tuple[str, ...], list[FieldRow]] = {}
+    for row in fields:
+        endpoint = (row.profile, row.host, row.route, row.method)
+        requests.setdefault(endpoint, {})[row.version] = row.requests
+        if row.path != OTHER:
+            found.setdefault((*endpoint, row.path), []).append(row)
+    return [
+        InventoryLine(
+            profile=profile, host=host, method=method, endpoint=route, field=path,
+            types=sorted({row.type for row in rows}),
+            shapes=sorted(shapes := {row.shape for row in rows} - {""}),
+            classes=sorted({CLASSES[shape] for shape in shapes if shape in CLASSES}),
+            present=_present(rows, sum(requests[profile, host, route, method].values())),
+        )
+        for (profile, host, route, method, path), rows in sorted(found.items())
+    ]  # fmt: skip
+
+
+def _present(rows: Iterable[FieldRow], requests: int) -> float:
+    """One request may hold two types under one path, and so count twice."""
+    by_version: dict[str, int] = {}
+    for row in rows:
+        by_version[row.version] = min(row.requests, by_version.get(row.version, 0) + row.count)
+    return round(sum(by_version.values()) / max(1, requests), 4)
+
+
+def masked(
+    fields: Iterable[FieldRow], papers: Sequence[Paper], notes: Iterable[NoteRow] = ()
+) -> list[MaskedField]:
+    """All versions of an endpoint together; behind its fields the parts of its records in which
+    anything was masked, a part of a value too, each with the name or the detector."""
     sensitive = {paper.profile: paper.sensitive for paper in papers}
     found: dict[tuple[str, ...], MaskedField] = {}
     for row in fields:
@@ -66,7 +120,14 @@ def masked(fields: Iterable[FieldRow], papers: Sequence[Paper]) -> list[MaskedFi
                 why=f"{said.how} {said.field}, says the profile" if said else _BY_ITSELF,
             )  # fmt: skip
         one.count += row.count
-    return [one for _, one in sorted(found.items())]
+    parts = [
+        MaskedField(
+            profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
+            field=row.part, how="mask", why=row.why.removeprefix(MASKED), count=row.count,
+        )
+        for row in notes if row.why.startswith(MASKED)
+    ]  # fmt: skip
+    return [*(one for _, one in sorted(found.items())), *parts]
 
 
 def withheld(notes: Iterable[NoteRow]) -> list[WithheldPart]:
@@ -75,7 +136,7 @@ def withheld(notes: Iterable[NoteRow]) -> list[WithheldPart]:
             profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
             part=row.part, why=WHY.get(row.why, row.why), count=row.count,
         )
-        for row in notes
+        for row in notes if not row.why.startswith(MASKED)
     ]  # fmt: skip
 
 

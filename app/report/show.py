@@ -211,6 +211,15 @@ def _sections(report: Report) -> Iterator[Section]:
 def _details(report: Report) -> Iterator[Section]:
     """Yields the sections that only the final report has."""
     yield Section(
+        "Inventory: every field that was ever sent, with its class",
+        "profile,host,endpoint,field,type,shape,class,in",
+        [
+            (f.profile, f.host, f"{f.method} {f.endpoint}", f.field, " ".join(f.types),
+             " ".join(f.shapes), ", ".join(f.classes), f"{f.present:.0%}")
+            for f in report.inventory
+        ],
+    )  # fmt: skip
+    yield Section(
         "Requests and connections by pod or process",
         "who,host,count,what became of it",
         [

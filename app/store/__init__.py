@@ -34,6 +34,9 @@ from app.store.rows import (
     SenderRow as SenderRow,
 )
 from app.store.rows import (
+    SketchRow as SketchRow,
+)
+from app.store.rows import (
     TrafficRow as TrafficRow,
 )
 from app.store.rows import (
@@ -75,9 +78,13 @@ class QueryError(ValueError):
 PARTS = ("request", "response", "message", "record")
 
 
+MASKED = "masked: "  # begins the `why` of a note; behind it what called for it
+
+
 class Note(NamedTuple):
     """A part of a record that was not kept whole: one of PARTS.
-    `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds."""
+    `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds, or that
+    something in it was masked."""
 
     part: str
     why: str
@@ -337,6 +344,10 @@ class Store(Protocol):
 
     def fields(self, scope: Scope = ...) -> list[FieldRow]:
         """Lists the inventory, which outlives the captures. Lists never read captures."""
+        ...
+
+    def sketches(self, profile: str | None = None) -> list[SketchRow]:
+        """Lists how many different values fields had. No value can be told from what is kept."""
         ...
 
     def notes(self, scope: Scope = ...) -> list[NoteRow]:

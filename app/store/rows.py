@@ -95,6 +95,20 @@ class FieldRow(msgspec.Struct, kw_only=True):
     last_ns: int
 
 
+class SketchRow(msgspec.Struct, kw_only=True):
+    """The number of different values that a field had in `looked` of its requests, all versions
+    together; about, unless it `is_exact`."""
+
+    profile: str
+    host: str
+    method: str
+    route: str
+    path: str
+    looked: int
+    distinct: int
+    is_exact: bool
+
+
 class NoteRow(msgspec.Struct, kw_only=True):
     """A `Note` of one endpoint's records, all versions together."""
 

@@ -5,6 +5,7 @@ It reads the inventory, which outlives the captures.
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,21 +15,26 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
 from app.api.read import fields_for
+from app.contract.decoding.tree import THEN
 from app.contract.instant import iso
 from app.report.compare import share
-from app.report.kept import masked
+from app.report.kept import CLASSES, masked
 from app.report.papers import Paper, papers_of
 from app.report.rows import cell
-from app.store import OTHER, FieldRow, Scope
+from app.store import OTHER, FieldRow, Scope, SketchRow
 from app.store.versions import version_number
 from app.web.page import HEADERS, Lists, Visitor, ask, render, turned
+from app.web.show import href
 
 _ROWS = 100
 _STRIP = 12  # versions of a field's history
 _HEAD = (
-    "profile", "host", "method", "endpoint", "field", "types", "shapes", "kept as", "requests",
-    "present", "first version", "last version", "first seen", "last seen",
+    "profile", "host", "method", "endpoint", "field", "place", "decodings", "types", "shapes",
+    "class", "kept as", "requests", "present", "different values", "of requests looked at",
+    "first version", "last version", "first seen", "last seen",
 )  # fmt: skip
+
+_DECODED = re.compile(f"(?:{THEN}[^.\\[{THEN}]+)+")
 
 routes = APIRouter(include_in_schema=False)
 
@@ -58,13 +64,50 @@ class FieldEntry:
     first_ns: int
     last_ns: int
     history: list[VersionShare]
+    values: SketchRow | None = None
+
+    @property
+    def place(self) -> str:
+        """Query, header, path or body."""
+        return self.path.partition(".")[0].partition(THEN)[0].removesuffix("[]")
+
+    @property
+    def decodings(self) -> list[str]:
+        """Those that lead to the value, in their order."""
+        return [step for part in _DECODED.findall(self.path) for step in part.split(THEN)[1:]]
+
+    @property
+    def classes(self) -> list[str]:
+        """Secret, personal, identifier: by the look of its values."""
+        found = {CLASSES[shape] for shape in self.shapes if shape in CLASSES}
+        return sorted(found | ({"secret"} if self.how in ("mask", "token", "drop") else set()))
+
+    @property
+    def different(self) -> str:
+        """The number of different values, "" if nobody looked."""
+        if self.values is None:
+            return ""
+        number = f"{self.values.distinct:,}"
+        return number if self.values.is_exact else f"about {number}"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.profile, self.host, self.method, self.route, self.path
+
+    @property
+    def url(self) -> str:
+        names = ("profile", "host", "method", "route", "field")
+        return href("/fields/one", **dict(zip(names, self.key, strict=True)))
 
     @property
     def present(self) -> str:
         return share(min(self.count, self.requests), self.requests)
 
 
-def entries(rows: Sequence[FieldRow], papers: Sequence[Paper]) -> list[FieldEntry]:
+def entries(
+    rows: Sequence[FieldRow], papers: Sequence[Paper], sketches: Iterable[SketchRow] = ()
+) -> list[FieldEntry]:
+    looked = {(s.profile, s.host, s.method, s.route, s.path): s for s in sketches}
     hows = {(m.profile, m.host, m.method, m.endpoint, m.field): m.how for m in masked(rows, papers)}
     found = []
     ordered = sorted(rows, key=lambda r: (r.profile, r.host, r.route, r.method))
@@ -98,6 +141,7 @@ def entries(rows: Sequence[FieldRow], papers: Sequence[Paper]) -> list[FieldEntr
                     history=[_presence(v, counts.get(v, 0), requests[v]) for v in versions][
                         -_STRIP:
                     ],
+                    values=looked.get((*endpoint, path)),
                 )
             )
     return found
@@ -114,7 +158,18 @@ def matching(found: Iterable[FieldEntry], profile: str, text: str) -> list[Field
         one
         for one in found
         if profile in ("", one.profile)
-        and any(sought in part.lower() for part in (one.path, one.host, one.route, one.how))
+        and any(
+            sought in part.lower()
+            for part in (
+                one.path,
+                one.host,
+                one.route,
+                one.how,
+                *one.types,
+                *one.shapes,
+                *one.classes,
+            )
+        )
     ]
 
 
@@ -128,8 +183,10 @@ def as_csv(found: Iterable[FieldEntry]) -> Iterator[str]:
 
 def _cells(one: FieldEntry) -> Sequence[object]:
     return (
-        one.profile, one.host, one.method, one.route, one.path, " ".join(one.types),
-        " ".join(one.shapes), one.how, one.count, one.present, one.first_version,
+        one.profile, one.host, one.method, one.route, one.path, one.place,
+        " ".join(one.decodings), " ".join(one.types), " ".join(one.shapes), " ".join(one.classes),
+        one.how, one.count, one.present, one.values.distinct if one.values else "",
+        one.values.looked if one.values else "", one.first_version,
         one.last_version, iso(one.first_ns), iso(one.last_ns),
     )  # fmt: skip
 
@@ -139,7 +196,9 @@ async def _found(runtime: Run, visitor: Visitor, profile: str, text: str) -> lis
 
     def read() -> list[FieldEntry]:
         rows = fields_for(runtime, visitor.namespaces, Scope())
-        return matching(entries(rows, papers), profile, text)
+        # Sketches know no namespaces.
+        sketches = runtime.store.sketches() if visitor.namespaces is None else []
+        return matching(entries(rows, papers, sketches), profile, text)
 
     return await ask(read)
 

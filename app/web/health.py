@@ -1,4 +1,5 @@
-"""Shows how telemock itself is: store, disk, retention, records on their way, profiles, versions.
+"""Shows how telemock itself is: store, disk, retention, ingest, records on their way by pod,
+profiles, versions, and which alerts' conditions hold.
 
 At /status, because /health is the one that programs ask.
 """
@@ -11,10 +12,15 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
+from app.contract.presence import APP
+from app.otel.recent import values
+from app.report import ledger
+from app.report.coverage import why_lost
 from app.runtime import Runtime
 from app.store import StoreError
 from app.version import VERSION
-from app.web.page import Lists, render
+from app.web import alerts
+from app.web.page import Lists, PageError, ask, render
 from app.web.show import plural, size
 
 routes = APIRouter(include_in_schema=False)
@@ -27,6 +33,30 @@ class Check(NamedTuple):
     says: str
     ok: bool | None = None
     hint: str = ""
+
+
+class Backlog(NamedTuple):
+    """Records of one pod that the store lacks: on their way, waiting, or lost."""
+
+    who: str
+    underway: int
+    waiting: int
+    lost: str
+
+
+def backlog(runtime: Runtime, namespaces: tuple[str, ...] | None) -> list[Backlog]:
+    """Those with most first. Raises StoreError."""
+    rows = [
+        row
+        for row in runtime.rows().boots()
+        if namespaces is None or row.namespace in namespaces or row.said.form == APP
+    ]
+    found = [
+        Backlog(one.who, one.underway, one.waiting, why_lost(one.lost))
+        for one in ledger.witnesses(rows, (), lambda host: True, time.time_ns())
+        if one.underway or one.waiting or one.lost
+    ]
+    return sorted(found, key=lambda one: -(one.waiting + one.underway))
 
 
 async def checks(runtime: Runtime) -> list[Check]:
@@ -44,6 +74,7 @@ async def checks(runtime: Runtime) -> list[Check]:
             f"{_days(settings.retention_days)}, {_limit(settings.retention_size)}; "
             "the oldest captures go first",
         ),
+        _ingest(runtime),
         _records(parts["records"]),
         Check(
             "Sidecars",
@@ -71,10 +102,21 @@ async def checks(runtime: Runtime) -> list[Check]:
     return found
 
 
+def _ingest(runtime: Runtime) -> Check:
+    number, over = runtime.recent.increase("telemock_captures_total")
+    minutes = max(1, round(over / 60))
+    waits = runtime.writer.waiting
+    return Check(
+        "Ingest",
+        f"{plural(int(number), 'record')} in the last {minutes} min "
+        f"({number / max(1.0, over):,.1f}/s); {plural(waits, 'waits', 'wait')} to be written",
+    )
+
+
 def _store(store: dict[str, Any], most: int) -> Check:
     if "records" not in store:
         return Check("Store", store["error"], ok=False)
-    says = f"{store['records']:,} records, {size(store['bytes'])}"
+    says = f"{store['records']:,} records, schema {store['schema']}, {size(store['bytes'])}"
     if most:
         says += f" of {size(most)}"
     return Check("Store", says, bool(store["ok"]))
@@ -119,4 +161,11 @@ def _limit(number: int) -> str:
 
 @routes.get("/status")
 async def status(request: Request, visitor: Lists, runtime: Run) -> Response:
-    return render(request, "health.html", visitor, checks=await checks(runtime))
+    parts = await checks(runtime)  # sets the gauges, too
+    await runtime.measure()
+    judged = alerts.judge(values(runtime.metrics.registry, alerts.names()), runtime.recent)
+    try:
+        by_pod = await ask(lambda: backlog(runtime, visitor.namespaces))
+    except PageError:  # the store's part says so
+        by_pod = []
+    return render(request, "health.html", visitor, checks=parts, judged=judged, backlog=by_pod)

@@ -11,6 +11,7 @@ from app.web import (
     changes,
     complete,
     entrance,
+    field,
     fields,
     health,
     long_list,
@@ -26,7 +27,9 @@ from app.web.page import PageError, SignIn, refuse
 
 
 def mount(app: FastAPI) -> None:
-    views = (overview, captures, fields, versions, changes, workloads, profiles, report, health)
+    views = (
+        overview, captures, field, fields, versions, changes, workloads, profiles, report, health,
+    )  # fmt: skip
     parts = (long_list, tail, complete)  # before the captures, whose ids could be named so
     for room in (*parts, *views, entrance, assets):
         app.include_router(room.routes)

@@ -1,5 +1,6 @@
 """Numbers, times and captured text for the templates, as filters."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -8,7 +9,7 @@ from markupsafe import Markup
 
 from app.contract.instant import iso
 from app.escape import paragraphs, plain
-from app.store import Term, filter
+from app.store import SHORT_BOOT, Term, filter
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -61,6 +62,20 @@ def coded(value: str) -> Markup:
     return Markup("").join(code.format(p) if n % 2 else p for n, p in enumerate(parts))
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_BOOT = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def cell(value: str) -> Markup:
+    """A text of a report's table: a time as people read it, of a boot its short form."""
+    text = str(value)
+    if _TIME.fullmatch(text):
+        return moment(text)
+    if _BOOT.fullmatch(text):
+        return Markup('<span class="mono" title="{}">{}…</span>').format(text, text[:SHORT_BOOT])
+    return Markup("<bdi>{}</bdi>").format(plain(text, 600))
+
+
 def lines(value: str) -> str:
     """Text of several lines; nothing in it acts."""
     return paragraphs(value)
@@ -71,6 +86,6 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 FILTERS: Mapping[str, Any] = {
-    "one": plain, "lines": lines, "number": number, "size": size, "moment": moment, "stamp": stamp,
-    "coded": coded, "plural": plural, "pair": lambda value: (value, value),
+    "cell": cell, "one": plain, "lines": lines, "number": number, "size": size, "moment": moment,
+    "stamp": stamp, "coded": coded, "plural": plural, "pair": lambda value: (value, value),
 }  # fmt: skip

@@ -12,8 +12,13 @@ from tests.browser.conftest import Served, State, visiting
 from tests.browser.hostile import LONG, TEXTS, id_of
 from tests.unit.app.web.samples import id_of as plain_id
 
+FIELD = (
+    "/fields/one?profile=cribl&host=cdn.cribl.io&method=GET&route=/telemetry/index.html"
+    "&field=query.v"
+)
 ADDRESSES = [
-    *VIEWS, f"/captures/{plain_id(6)}", f"/captures?open={plain_id(6)}&q=method:POST",
+    *VIEWS, f"/captures/{plain_id(6)}", f"/captures/{plain_id(4)}?pin={plain_id(1)}", FIELD,
+    f"/captures?open={plain_id(6)}&q=method:POST",
     "/captures?q=hots:a", "/?since=2020-01-01&until=2020-01-02",
 ]  # fmt: skip
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}

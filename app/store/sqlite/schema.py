@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from app.contract.files import PRIVATE_DIR, private
 from app.store import StoreError, StoreFull
-from app.store.sqlite import inbox
+from app.store.sqlite import inbox, sketches
 from app.store.versions import version_key
 
 APPLICATION = 0x746D6F6B  # "tmok", in the file's header
@@ -40,6 +40,7 @@ APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 # event        roll-up by the day: the events that requests reported, by name (event_name) and
 #              version.
 # observed     requests behind the inventory of one endpoint and version.
+# sketch       how many different values a field had, as keyed hashes (`app.store.values`).
 # field, seen  the inventory: the name once, then its types and counts in each version.
 # change, decision: see `inbox`.
 MIGRATIONS = (
@@ -232,6 +233,7 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     """,
     inbox.TABLES,
+    sketches.TABLES,
 )
 VERSION = len(MIGRATIONS)
 

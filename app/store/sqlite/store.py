@@ -27,6 +27,7 @@ from app.store import (
     QueryError,
     Scope,
     SenderRow,
+    SketchRow,
     Stats,
     StoreError,
     Told,
@@ -37,7 +38,7 @@ from app.store import (
 )
 from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview
 from app.store.cursors import cursor
-from app.store.sqlite import inbox
+from app.store.sqlite import inbox, sketches
 from app.store.sqlite.part import Parts, SqlitePart
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
@@ -51,14 +52,15 @@ _STEP = 500  # captures dropped in one transaction
 class SqliteStore:
     """The store. Thread-safe."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the store at `path`, or creates it. Raises StoreError."""
+    def __init__(self, path: Path, key: bytes = b"") -> None:
+        """Opens the store at `path`, or creates it. With the `key`, a secret of the app's that
+        stays, it counts different values. Raises StoreError."""
         self.path = path
         self._lock = threading.Lock()  # held by the writer
         self._readers, self._parts = _Readers(path), Parts()
         connection = open_writer(path)
         try:
-            self._writer: Writer | None = Writer(connection)
+            self._writer: Writer | None = Writer(connection, key)
         except BaseException:
             connection.close()
             raise
@@ -137,6 +139,10 @@ class SqliteStore:
     def notes(self, scope: Scope = Scope()) -> list[NoteRow]:  # noqa: B008
         with self._readers.one() as reader:
             return reader.notes(scope)
+
+    def sketches(self, profile: str | None = None) -> list[SketchRow]:
+        with self._readers.one() as reader:
+            return sketches.sketches(reader.connection, profile)
 
     def events(self, scope: Scope = Scope()) -> list[EventRow]:  # noqa: B008
         with self._readers.one() as reader:

@@ -18,6 +18,8 @@ from app.store.sqlite.ids import IdTable
 from app.store.sqlite.inbox import InboxTables
 from app.store.sqlite.repeated_lines import Form, Repeated, keep
 from app.store.sqlite.rollup import write
+from app.store.sqlite.sketches import Sketches
+from app.store.values import LOOKED
 
 DICTIONARY_SIZE = 16 * 1024
 TRAIN_AFTER = 1_000  # records to train from
@@ -28,9 +30,10 @@ _LEVEL = 1  # zstd's level: five sixths of the time of 3, for 4 % more bytes
 class Writer:
     """Owns the connection that writes."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, key: bytes = b"") -> None:
         self.connection = connection
         self._ids = IdTable(connection)
+        self._sketches = Sketches(connection, self._ids, key)
         self._inbox = InboxTables(connection)
         self._dedup = Dedup(connection)
         self._forms: dict[Form, int] = {}
@@ -85,6 +88,7 @@ class Writer:
     def forget(self) -> None:
         """Clears the caches of the file: after a roll-back, and after pruning."""
         self._ids.forget()
+        self._sketches.forget()
         self._inbox.forget()
         self._dedup.forget()
         self._forms.clear()
@@ -136,6 +140,8 @@ class Writer:
         (last,) = self.connection.execute("SELECT last FROM total").fetchone()
         forms: dict[Form, tuple[int, int]] = {}  # facet of the form's lines, and the form's id
         rows = []
+        groups: set[object] = set()
+        chosen: list[Incoming] = []  # the first of each group
         for number, index in enumerate(stored, last + 1):
             one = batch[index]
             record, facts = one.record, one.facts
@@ -162,10 +168,14 @@ class Writer:
                 )
                 dictionary, kept = self._dictionary, self._compressor.compress(one.line)
             sums.add(record, facts, group)
+            if len(chosen) < LOOKED and group not in groups:
+                groups.add(group)
+                chosen.append(one)
             rows.append((number, boot, record.seq, record.time_ns, place, dictionary, kept))
         self.connection.executemany("INSERT INTO capture VALUES (?,?,?,?,?,?,?)", rows)
         self.connection.execute("UPDATE total SET records=records+?1, last=last+?1", (len(stored),))
         news = write(self.connection, self._ids, self._inbox, sums)
+        self._sketches.look(chosen)
         duplicates, new_hosts = len(batch) - len(stored), self._ids.new_hosts()
         return Written(stored, duplicates, news.fields, new_hosts, objected=news.objected)
 

@@ -3,9 +3,10 @@
 import pytest
 
 from app.contract.record import REASONS, Body
-from app.report.kept import WHY, masked, withheld
+from app.report.kept import CLASSES, WHY, inventory, masked, withheld
 from app.report.papers import Paper, SensitiveField
 from app.store import OTHER, FieldRow, NoteRow, Store
+from app.store.changes import SENSITIVE
 from app.store.facts import notes
 from tests.records import exchange, incoming
 
@@ -62,3 +63,36 @@ def test_every_note_has_its_words() -> None:
     row = NoteRow(profile="", host="", method="", route="", part="request", why="of_tomorrow",
                   count=1, first_ns=0, last_ns=0)  # fmt: skip
     assert withheld([row])[0].why == "of_tomorrow"
+
+
+def test_what_called_for_masking_is_told_by_part_and_is_nothing_withheld() -> None:
+    record = exchange(1)
+    record.masked = [("query.lic", "lic"), ("header.referer", "lic"), ("response.body", "JWT")]
+    said = [
+        NoteRow(
+            profile="acme", host="h", method="GET", route="/r", part=one.part, why=one.why, count=2,
+            first_ns=0, last_ns=0,
+        )
+        for one in notes(record)
+    ]  # fmt: skip
+    found = [(m.field, m.how, m.why, m.count) for m in masked([], [], said)]
+    assert found == [("request", "mask", "lic", 2), ("response", "mask", "JWT", 2)]
+    assert withheld(said) == []
+
+
+def test_the_inventory_has_every_field_with_its_class() -> None:
+    rows = [
+        field("query.mail", "email", 4, requests=4),
+        field("query.mail", "masked", 2, version="2", requests=6),
+        field("query.n", count=4, type="integer", requests=4),
+        field(OTHER, count=9, type="", version="2", requests=6),
+    ]
+    found = inventory(rows)
+    assert [(f.field, f.types, f.shapes, f.classes, f.present) for f in found] == [
+        ("query.mail", ["string"], ["email", "masked"], ["personal", "secret"], 0.6),
+        ("query.n", ["integer"], [], [], 0.4),
+    ]
+
+
+def test_classes_are_those_of_the_inbox() -> None:
+    assert CLASSES.keys() == SENSITIVE.keys()

@@ -21,6 +21,7 @@ from app.store import facts, filter
 from app.store.changes import InboxItem, Thing
 from app.store.facts import Happened, Route, Sender, Sum, Sums, Traffic, add_to
 from app.store.inventory import Field
+from app.store.values import LOOKED, Sketch, hashed, values_of
 from tests.unit.app.store.memory_inbox import MemoryInbox
 
 STEP = 500  # captures that are dropped in a step
@@ -57,6 +58,7 @@ class Directory:
     events: dict[Happened, Sum] = field(default_factory=dict)
     requests: dict[tuple[Route, str], Sum] = field(default_factory=dict)
     fields: dict[tuple[Route, str, Field], Sum] = field(default_factory=dict)
+    sketches: dict[tuple[Route, str], Sketch] = field(default_factory=dict)
     names: set[tuple[object, ...]] = field(default_factory=set)  # hosts and fields that were told
     changes: dict[Thing, InboxItem] = field(default_factory=dict)
 
@@ -102,6 +104,8 @@ class MemoryStore(MemoryInbox):
                     record.time_ns, facets[index], record.id, one.line
                 )
                 sums.add(record, one.facts, index)
+                if one.facts.seen and len(stored) < LOOKED:
+                    _look(held, one)
                 stored.append(index)
             new_hosts, new_fields = self._add(held, sums)
             objected = self._note(held.changes, sums)
@@ -250,6 +254,17 @@ class MemoryStore(MemoryInbox):
                 if _overlaps(scope, of[0], s)
             ]  # fmt: skip
 
+    def sketches(self, profile: str | None = None) -> list[store.SketchRow]:
+        with self._open() as held:
+            return [
+                store.SketchRow(
+                    **dict(zip(("profile", "host", "method", "route"), of, strict=True)),
+                    path=path, looked=s.looked, distinct=s.distinct, is_exact=s.is_exact,
+                )
+                for (of, path), s in sorted(held.sketches.items())
+                if profile in (None, of[0])
+            ]  # fmt: skip
+
     def notes(self, scope: store.Scope = store.Scope()) -> list[store.NoteRow]:  # noqa: B008
         with self._open() as held:
             return [
@@ -344,6 +359,18 @@ class MemoryPart(MemoryStore):
             one = decode(line)
             sums.add(one, facts.facts(one, decoders(one.profile, one.rule)), number)
         self._add(self._held, sums)
+
+
+def _look(held: Directory, one: store.Incoming) -> None:
+    record = decode(one.line)
+    paths = {f.path for f in one.facts.seen.fields} if one.facts.seen else set()
+    hashes: dict[str, set[bytes]] = {}
+    for path, value in values_of(record):
+        if path in paths:
+            hashes.setdefault(path, set()).add(hashed(b"key", path, value))
+    for path, of in hashes.items():
+        key = (facts.endpoint_of(record), path)
+        held.sketches[key] = held.sketches.get(key, Sketch()).with_values(of, 1)
 
 
 def _overlaps(scope: store.Scope, profile: str, sum: Sum) -> bool:

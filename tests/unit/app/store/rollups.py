@@ -116,6 +116,23 @@ class RollupSuite:
         store.prune(max_bytes=1)  # captures alone
         assert sum(row.count for row in store.events()) == 5
 
+    def test_different_values_are_counted_and_none_is_kept(self, store: Store) -> None:
+        for n in range(12):
+            query = [("v", "4.16"), ("user", f"somebody-{n % 5}"), ("lic", "***")]
+            store.write(incoming(exchange(n + 1, query=query, product_version="4.16")))
+        found = {row.path: row for row in store.sketches()}
+        assert (found["query.user"].distinct, found["query.user"].looked) == (5, 12)
+        assert (found["query.v"].distinct, found["query.lic"].distinct) == (1, 1)
+        assert all(row.is_exact for row in found.values())
+        assert found.keys() <= {row.path for row in store.fields()}
+        assert [row.path for row in store.sketches("cribl")] == sorted(found)
+        assert store.sketches("other") == []
+        for seq in range(13, 16):
+            query = [("v", "4.16"), ("user", "somebody-3"), ("lic", "***")]
+            store.write(incoming(exchange(seq, query=query, product_version="4.16")))
+        again = {row.path: row for row in store.sketches()}
+        assert (again["query.user"].distinct, again["query.user"].looked) == (5, 15)
+
     def test_notes_of_what_was_not_kept_whole(self, store: Store) -> None:
         withheld = Body(size=9, withheld="encoding")
         records = (

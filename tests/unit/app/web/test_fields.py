@@ -4,7 +4,7 @@ import re
 import httpx
 
 from app.report.rows import cell
-from app.store import OTHER, FieldRow
+from app.store import OTHER, FieldRow, SketchRow
 from app.web.fields import entries, matching
 from tests.records import exchange, incoming
 from tests.serving import Served
@@ -79,6 +79,36 @@ def test_as_csv_without_formulas(served: Served) -> None:
     head, *rows = csv.reader(answer.text.removeprefix("\ufeff").splitlines())
     assert len({len(row) for row in (head, *rows)}) == 1
     assert {row[1] for row in rows} == {cell("=1+1")} == {"'=1+1"}
+
+
+def test_place_decodings_and_class() -> None:
+    rows = [
+        field("body.data›base64›gzip›json.a[].b›url.c", "1", 1, shape="email"),
+        field("body›base64.x", "1", 1, shape="guid"),
+        field("header.host", "1", 1), field("query.lic", "1", 1, shape="masked"),
+    ]  # fmt: skip
+    found = entries(rows, [])
+    assert {e.path: (e.place, e.decodings, e.classes) for e in found} == {
+        rows[0].path: ("body", ["base64", "gzip", "json", "url"], ["personal"]),
+        "body›base64.x": ("body", ["base64"], ["identifier"]),
+        "header.host": ("header", [], []),
+        "query.lic": ("query", [], ["secret"]),
+    }
+    assert [e.path for e in matching(found, "", "personal")] == [rows[0].path]
+    assert [e.path for e in matching(found, "", "guid")] == ["body›base64.x"]
+
+
+def test_different_values(visitor: httpx.Client) -> None:
+    sketch = SketchRow(
+        profile="p", host="h.test", method="GET", route="/r", path="query.a", looked=900,
+        distinct=1234, is_exact=False,
+    )  # fmt: skip
+    one, other = entries([field("query.a", "1", 1), field("query.b", "1", 1)], [], [sketch])
+    assert (one.different, other.different) == ("about 1,234", "")
+    head, *rows = csv.reader(visitor.get("/fields.csv").text.removeprefix("\ufeff").splitlines())
+    place = head.index("different values")
+    counted = {row[head.index("field")]: row[place : place + 2] for row in rows}
+    assert counted["query.v"][0] in ("1", "2") and int(counted["query.v"][1]) >= 1
 
 
 def test_who_may_read_a_namespace_sees_its_fields(filled: Served) -> None:

@@ -1,3 +1,4 @@
+import re
 import time
 from html import unescape
 
@@ -6,9 +7,10 @@ import pytest
 
 from app.contract.account import Account
 from app.contract.instant import iso
+from app.contract.presence import Presence
 from app.report.build import WorkloadLine
-from app.store import Told
-from app.web.workloads import _cadence
+from app.store import Heard, Store, Told
+from app.web.workloads import Pace, cadence
 from tests.records import BOOT, exchange, incoming
 from tests.serving import Served
 from tests.unit.app.web.conftest import bounded, sign_in
@@ -33,6 +35,16 @@ def test_what_was_lost_and_what_waits(filled: Served) -> None:
     assert "the spool reached its size limit" in text
 
 
+BEGIN = 10**18
+
+
+def line(seconds: int, count: int) -> WorkloadLine:
+    return WorkloadLine(
+        namespace="", pod="", node="", image="", profile="p", hosts=[], versions=[], count=count,
+        bytes_out=0, first_seen=iso(BEGIN), last_seen=iso(BEGIN + seconds * 10**9),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("seconds", "count", "says"),
     [
@@ -44,11 +56,55 @@ def test_what_was_lost_and_what_waits(filled: Served) -> None:
     ],
 )
 def test_cadence(seconds: int, count: int, says: str) -> None:
-    line = WorkloadLine(
-        namespace="", pod="", node="", image="", profile="p", hosts=[], versions=[], count=count,
-        bytes_out=0, first_seen=iso(10**18), last_seen=iso(10**18 + seconds * 10**9),
-    )  # fmt: skip
-    assert _cadence(line) == says
+    found = cadence(line(seconds, count), 0, BEGIN + seconds * 10**9)
+    assert found == Pace(says)
+
+
+@pytest.mark.parametrize(
+    ("count", "since", "expected", "slow", "silent"),
+    [
+        (61, 0, 60, False, ""),
+        (61, 299, 60, False, ""),
+        (61, 301, 60, False, "5 min"),
+        (20, 0, 60, True, ""),
+        (2, 86_400 * 3, 60, False, "3 days"),
+        (20, 10_000, 0, False, ""),
+    ],
+)
+def test_seen_against_expected(
+    count: int, since: int, expected: int, slow: bool, silent: str
+) -> None:
+    found = cadence(line(3600, count), expected, BEGIN + (3600 + since) * 10**9)
+    assert (found.slow, found.silent) == (slow, silent)
+    assert found.expected == ("every 60 s" if expected else "")
+
+
+def heard(store: Store, boot: str, pod: str, ago_s: int, *, left: bool = False) -> None:
+    said = Presence(form="hosts", mode="observe", began_ns=1)
+    at = time.time_ns() - ago_s * 10**9
+    store.heard([Heard(boot, "logs", pod, at, left, said)])
+
+
+def test_how_each_sidecar_is(filled: Served) -> None:
+    store = filled.runtime.store
+    heard(store, "ab" * 16, "leader-0", 1)
+    heard(store, "cd" * 16, "worker-1", 3600)
+    heard(store, "ef" * 16, "quiet-0", 9, left=True)
+    with sign_in(filled) as client:
+        text = unescape(client.get("/workloads").text)
+        amiss = unescape(client.get("/workloads?state=amiss").text)
+    for part in ("heard of lately", "silent for", "took leave", "redirect hosts, mode observe"):
+        assert part in text
+    assert "logs/quiet-0" in text.partition("and sent nothing")[2]
+    assert "every 60 s" in text  # the profile says so
+    assert "logs/worker-1" in amiss
+
+
+def test_refused_certificates_lead_to_their_captures(visitor: httpx.Client) -> None:
+    text = visitor.get("/workloads").text
+    found = re.search(r'class="gone" href="([^"]+)">1 certificate refused<', text)
+    assert found
+    assert visitor.get(unescape(found[1])).text.count("<tr data-id=") == 1
 
 
 def test_who_may_read_a_namespace_sees_its_pods(filled: Served) -> None:

@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[5]
 
 class TestSqliteStore(StoreSuite):
     def open(self, directory: Path) -> Store:
-        return SqliteStore(directory / "store.sqlite")
+        return SqliteStore(directory / "store.sqlite", b"k" * 32)
 
 
 def run(code: str, *arguments: str, **how: object) -> "subprocess.Popen[str]":
