@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.common import problem
 from app.api.health import health
 from app.contract.hosts import UNKNOWN, is_ours
-from app.contract.names import HEADER_RECORD
+from app.contract.names import HEADER_RECORD, SCOPE_STREAM
 from app.contract.record import text
 from app.contract.semconv import method_of
 from app.mock.mock import is_direct
@@ -68,11 +68,12 @@ class Dispatcher:
             raise
         finally:
             error = error or (str(status) if status >= 500 else "")
-            self._runtime.metrics.observe(
-                "http.server.request.duration",
-                (method_of(scope["method"]), scope["scheme"], str(status or ""), error, ""),
-                time.perf_counter() - started,
-            )
+            if not scope.get(SCOPE_STREAM):  # such a one takes as long as its reader likes
+                self._runtime.metrics.observe(
+                    "http.server.request.duration",
+                    (method_of(scope["method"]), scope["scheme"], str(status or ""), error, ""),
+                    time.perf_counter() - started,
+                )
 
     def _is_mock(self, scope: Scope) -> bool:
         if self._cluster and _is_tls(scope):

@@ -37,6 +37,9 @@ HEADER_AGAIN = "telemock-again"  # in answers: seconds until the next request fo
 # Well over a minute, the period of telemetry and, in a large fleet, of the requests for profiles.
 API_KEPT_S = 120
 
+# From a login proxy in front of the page, beside the header that names the person.
+HEADER_LOGIN_SECRET = "telemock-login-secret"  # noqa: S105 - the name of a header
+
 # RBAC's names for reading and sending in a cluster, and the audience of a sidecar's token.
 API_GROUP = "telemock.io"
 RESOURCE_CAPTURES = "captures"

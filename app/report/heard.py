@@ -17,7 +17,7 @@ class CurrentRows:
     """`heard` and `account` are not in the store yet, or are there already: both is the same."""
 
     def __init__(self, store: Store, heard: Iterable[Heard], account: Account) -> None:
-        self.captures = store.captures
+        self.part = store.part
         self.endpoints, self.versions = store.endpoints, store.versions
         self.senders, self.fields = store.senders, store.fields
         self.notes, self.events = store.notes, store.events

@@ -4,7 +4,7 @@
 `sqlite.SqliteStore` is the embedded store; every store passes tests/unit/app/store/suite.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
@@ -278,6 +278,32 @@ class Pruned(NamedTuple):
     more: bool  # the limit of one call was reached first
 
 
+Decoders = Callable[[str, str], Sequence[str]]  # profile and rule -> the rule's decoders
+
+
+class NamespacePart(Protocol):
+    """The rows of some namespaces' captures alone, as a Store lists them. `read` counts captures;
+    all those later than `back_to_ns` were read, 0 if these are all there are."""
+
+    @property
+    def read(self) -> int: ...
+
+    @property
+    def back_to_ns(self) -> int: ...
+
+    def endpoints(self, scope: Scope) -> list[EndpointRow]: ...
+
+    def versions(self, scope: Scope) -> list[VersionRow]: ...
+
+    def senders(self, scope: Scope) -> list[SenderRow]: ...
+
+    def fields(self, scope: Scope) -> list[FieldRow]: ...
+
+    def notes(self, scope: Scope) -> list[NoteRow]: ...
+
+    def events(self, scope: Scope) -> list[EventRow]: ...
+
+
 class Store(Protocol):
     """Thread-safe. Every method may raise StoreError, and those that read QueryError when the
     answer takes too long."""
@@ -326,6 +352,11 @@ class Store(Protocol):
 
     def events(self, scope: Scope = ...) -> list[EventRow]:
         """Lists the events that requests reported, kept as long as the senders are."""
+        ...
+
+    def part(self, namespaces: Sequence[str], decoders: Decoders) -> NamespacePart:
+        """Reads captures of these namespaces, because sums know none: the newest first, for some
+        seconds at most. The next call goes on; later ones read what came since."""
         ...
 
     def boots(self) -> list[BootRow]: ...

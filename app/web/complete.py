@@ -20,6 +20,7 @@ from app.web.page import HEADERS, Lists, ask
 from app.web.show import number
 
 MOST = 12  # listed at a time
+_LONGEST = 300  # characters of a value
 _KEEP_S = 20.0
 _AGES = {"1h": "an hour ago", "24h": "a day ago", "7d": "a week ago", "30d": "30 days ago"}
 _CLASSES = ("2xx", "3xx", "4xx", "5xx")
@@ -62,14 +63,21 @@ def _values(store: Store, name: str) -> dict[str, str]:
         for row in store.traffic(Scope(), (name,)):
             counts[str(row.by[0])] += row.count
     elif name == "field":
-        return dict.fromkeys(sorted({row.path for row in store.fields()} - {OTHER}), "")
+        return dict.fromkeys(
+            sorted({v for row in store.fields() if _fits(v := row.path)} - {OTHER}), ""
+        )
     elif name in ("namespace", "pod"):
         for sender in store.senders():
             counts[getattr(sender, name)] += sender.count
-    of = {v: number(n) for v, n in counts.most_common() if v not in ("", OTHER)}
+    of = {v: number(n) for v, n in counts.most_common() if v != OTHER and _fits(v)}
     if name == "status":
         return {**dict.fromkeys(_CLASSES, "a class"), **{v: n for v, n in of.items() if v != "0"}}
     return of
+
+
+def _fits(value: str) -> bool:
+    """True for what the field shows as it is."""
+    return 0 < len(value) <= _LONGEST and value.isprintable()
 
 
 def offers(

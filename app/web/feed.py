@@ -6,13 +6,14 @@ filter. A list gets a few rows each time, and the number that it got them from.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from app.contract.printable import place as place_of
 from app.contract.record import CaptureRecord, decode
-from app.store import LIMIT, CaptureQuery, QueryError, Store, StoreError, Term, filter
+from app.store import CaptureQuery, QueryError, Store, StoreError, Term, filter
 from app.store.cursors import cursor, read
 from app.store.facts import Facet, facet
 from app.store.filter import FROM_RECORDS
@@ -21,14 +22,19 @@ from app.web.lines import CaptureLine, arrived, drawn
 TICK_S = 0.5
 SHOWN = 15  # rows of one tick that a list gets
 READ = 2_000  # captures of one tick that are read: the newest
-STREAMS = 32  # open at a time
+READ_BYTES = 8 << 20
+_PORTION = 100  # captures that are read at a time
+STREAMS, EACH = 32, 8  # open at a time: of all, and of one visitor
+BEHIND_S = 60.0  # a list that took nothing for so long is ended
+_LOOK_S = 0.05  # of one tick for one list whose filter needs the captures' content
+_REST = 2  # times as long as a tick took, at least, before the next
 _WAITING = 4  # ticks that a slow list is behind, before they are told as one number
 
 log = logging.getLogger(__name__)
 
 
 class FullError(Exception):
-    """As many live lists are open as may be."""
+    """As many live lists are open as may be. The text is meant for people."""
 
 
 class News(NamedTuple):
@@ -45,16 +51,24 @@ class News(NamedTuple):
 class Follower:
     """One live list of the filter `q`. `after` is where it begins, in the order of arrival."""
 
-    def __init__(self, q: str, query: CaptureQuery, after: str) -> None:
+    def __init__(self, q: str, query: CaptureQuery, after: str = "", who: str = "") -> None:
         self.asked = q, query
         self.after = after
+        self.who = who
         self.ready = False  # it has had what was stored before it came
         self._news: asyncio.Queue[News | None] = asyncio.Queue(_WAITING)
         self._missed = 0
+        self._took = time.monotonic()
+
+    @property
+    def is_stuck(self) -> bool:
+        return self._news.full() and time.monotonic() - self._took > BEHIND_S
 
     async def news(self) -> News | None:
         """None when there will be none any more."""
-        return await self._news.get()
+        found = await self._news.get()
+        self._took = time.monotonic()
+        return found
 
     def tell(self, news: News | None) -> None:
         if self._news.full():
@@ -79,13 +93,17 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
 
     @contextmanager
-    def following(self, q: str, query: CaptureQuery, after: str = "") -> Iterator[Follower]:
+    def following(
+        self, q: str, query: CaptureQuery, after: str = "", who: str = ""
+    ) -> Iterator[Follower]:
         """`after` is a cursor of the order `arrival`, "" for now. Raises FullError, QueryError."""
         if len(self._followers) >= STREAMS:
-            raise FullError
+            raise FullError(f"{STREAMS} lists follow live already, and no more may.")
+        if sum(one.who == who for one in self._followers) >= EACH:
+            raise FullError(f"{EACH} of your lists follow live already, and no more may.")
         if after:
             read(after, "arrival")
-        follower = Follower(q, query, after)
+        follower = Follower(q, query, after, who)
         self._followers.add(follower)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -98,13 +116,17 @@ class Feed:
         try:
             at = await asyncio.to_thread(self._last)
             while self._followers:
+                began = time.monotonic()
                 try:
                     at, told = await asyncio.to_thread(self._tick, at, list(self._followers))
                     for follower, news in told:
                         follower.tell(news)
                 except (StoreError, QueryError) as e:  # full, broken or slow: /ready reports it
                     log.info("live lists wait for the store: %s", str(e).partition("\n")[0])
-                await asyncio.sleep(TICK_S)
+                for stuck in [one for one in self._followers if one.is_stuck]:
+                    stuck.tell(None)
+                    self._followers.discard(stuck)
+                await asyncio.sleep(max(TICK_S, _REST * (time.monotonic() - began)))
         except Exception as e:
             log.error("live lists ended: %s", place_of(e))
         finally:
@@ -134,19 +156,25 @@ class Feed:
         return last, told
 
     def _arrived(self, at: int, last: int) -> _Arrived:
-        unread = max(0, last - at - READ)
-        after, found = at + unread, []
+        after, size, found = max(at, last - READ), 0, []
+        unread = after - at
         while after < last:
             query = CaptureQuery(
-                order="arrival", cursor=cursor("arrival", 0, after), limit=min(LIMIT, last - after)
+                order="arrival",
+                cursor=cursor("arrival", 0, after),
+                limit=min(_PORTION, last - after),
             )
             page = self._store().captures(query)
             for line, place in zip(page.items, page.places, strict=True):
                 made = arrived(line, place)
                 found.append((made, facet(made.record), line))
+                size += len(line)
             if page.next is None or page.last is None:
                 break
             after = read(page.last, "arrival")[1]
+            if size > READ_BYTES:
+                unread += last - after
+                break
         return _Arrived(found, unread, last)
 
 
@@ -156,18 +184,24 @@ def _matching(q: str, query: CaptureQuery, new: _Arrived) -> News:
     quick = tuple(term for term in query.terms if term.name not in FROM_RECORDS)
     slow = tuple(term for term in query.terms if term.name in FROM_RECORDS)
     rows = []
-    for made, of, line in new.found:
+    unread, until = new.unread, time.monotonic() + _LOOK_S
+    for n, (made, of, line) in enumerate(reversed(new.found)):
         fits = known.get(of)
         if fits is None:
             named = of._asdict()
             fits = known[of] = (
                 query.namespaces is None or of.namespace in query.namespaces
             ) and all(filter.fits(term, named) != term.negated for term in quick)
-        if fits and _in_time(query, made.record) and (not slow or _holds(slow, line)):
+        if not fits or not _in_time(query, made.record):
+            continue
+        if slow and time.monotonic() > until:
+            unread += len(new.found) - n
+            break
+        if not slow or _holds(slow, line):
             rows.append(made)
-    some = _some(rows)
+    some = rows if len(rows) <= SHOWN else [rows[n * len(rows) // SHOWN] for n in range(SHOWN)]
     behind = cursor("arrival", 0, new.last)
-    return News(drawn(reversed(some), q), len(some), len(rows), new.unread, behind)
+    return News(drawn(some, q), len(some), len(rows), unread, behind)
 
 
 def _holds(terms: tuple[Term, ...], line: bytes) -> bool:
@@ -178,10 +212,3 @@ def _holds(terms: tuple[Term, ...], line: bytes) -> bool:
 def _in_time(query: CaptureQuery, record: CaptureRecord) -> bool:
     since, until = query.since_ns, query.until_ns
     return (since is None or record.time_ns >= since) and (until is None or record.time_ns < until)
-
-
-def _some(rows: list[CaptureLine]) -> list[CaptureLine]:
-    """Evenly chosen; the last one always."""
-    if len(rows) <= SHOWN:
-        return rows
-    return [rows[-1 - n * len(rows) // SHOWN] for n in range(SHOWN)][::-1]

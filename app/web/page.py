@@ -6,7 +6,7 @@ the Content-Security-Policy lets no script and no style run that is not a file o
 
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Depends, Request, Response
@@ -18,9 +18,13 @@ from app.contract.canonical import hosts_in
 from app.runtime import Runtime
 from app.store import QueryError, StoreError, questions
 from app.version import VERSION
-from app.web import show
+from app.web import login_proxy, show
 from app.web.assets import ASSETS
+from app.web.login_proxy import UnbelievedError
 from app.web.sessions import PageSession, Sessions
+
+if TYPE_CHECKING:
+    from app.cluster.token_review import ClusterAuthority
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -67,11 +71,13 @@ class SignIn(Exception):
 
 
 class Visitor(NamedTuple):
-    """`namespaces` are those whose captures the visitor may read, None without a bound."""
+    """`namespaces` are those whose captures the visitor may read, None without a bound.
+    `by_proxy`: a login proxy names them, and signs them out."""
 
     name: str
     form_token: str
     namespaces: tuple[str, ...] | None
+    by_proxy: bool = False
 
 
 def _environment() -> Environment:
@@ -166,11 +172,27 @@ def sessions_of(request: Request) -> Sessions:
 async def admit(request: Request, verb: Verb) -> Visitor:
     """Raises PageError, SignIn."""
     require_safe(request)
+    runtime: Runtime = request.app.state.runtime
+    try:
+        user = login_proxy.named(request, runtime.settings)
+    except UnbelievedError as e:
+        raise PageError(403, str(e)) from None
+    if user and runtime.release is not None:
+        return await _named(request, runtime.release.authority, user, verb)
     cookie = request.cookies.get(cookie_name(request), "")
     session = sessions_of(request).read(cookie) if cookie else None
     if session is None:
         raise SignIn("Your session has ended." if cookie else "")
     return await _checked(request, session, verb)
+
+
+async def _named(request: Request, authority: "ClusterAuthority", user: str, verb: Verb) -> Visitor:
+    try:
+        caller = await authority.check_user(user, Policy(verb, bounded=True))
+    except Denied as e:
+        raise PageError(e.status, str(e)) from None
+    token = sessions_of(request).form_token_of(user)
+    return Visitor(caller.name, token, caller.namespaces, by_proxy=True)
 
 
 async def _checked(request: Request, session: PageSession, verb: Verb) -> Visitor:

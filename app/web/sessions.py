@@ -37,6 +37,11 @@ class Sessions:
         """`key` is the data directory's; the sealing key is derived from it."""
         derived = hmac.digest(key, b"telemock: sessions of the page", "sha256")
         self._seal = Fernet(base64.urlsafe_b64encode(derived))
+        self._forms = hmac.digest(key, b"telemock: forms of people whom a proxy names", "sha256")
+
+    def form_token_of(self, user: str) -> str:
+        """The form token of somebody who has no session of ours: a login proxy names them."""
+        return hmac.new(self._forms, user.encode(), "sha256").hexdigest()
 
     def cookie(self, token: str) -> str:
         """Raises TooLargeError."""

@@ -16,15 +16,12 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from app.api.common import Run
 from app.contract.names import SCOPE_STREAM
 from app.store import CaptureQuery, QueryError, filter
-from app.web.feed import STREAMS, Feed, FullError
+from app.web.feed import Feed, FullError
 from app.web.page import HEADERS, PageError, SignIn, admit
 
 AGAIN_S = 10.0  # between two looks at the session
 _RETRY_MS = 2_000
-_FULL = (
-    f"{STREAMS} lists follow live already, and no more may.\n\nhint: close one, or load this page "
-    "again now and then"
-)
+_FULL = "\n\nhint: close one, or load this page again now and then"
 
 routes = APIRouter(include_in_schema=False)
 
@@ -59,8 +56,8 @@ async def tail(
         yield _end(str(e) or "Nobody is signed in.")
     except (PageError, QueryError) as e:
         yield _end(str(e))
-    except FullError:
-        yield _end(_FULL)
+    except FullError as e:
+        yield _end(f"{e}{_FULL}")
 
 
 async def _events(
@@ -69,7 +66,7 @@ async def _events(
     visitor = await admit(request, "list")
     query = filter.read(q, CaptureQuery(namespaces=visitor.namespaces))
     looked = time.monotonic()
-    with feed.following(q, query, after) as follower:
+    with feed.following(q, query, after, visitor.name) as follower:
         yield ServerSentEvent(event="began", data={}, retry=_RETRY_MS, id=after or None)
         while True:
             news: Any = ...

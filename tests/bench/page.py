@@ -5,7 +5,8 @@
 Server: from the request to the last byte, asked without a browser, and this process's processor
 time meanwhile, in which other work on the machine shows least. Paint: the browser's own
 first-contentful-paint. Transfer: what the browser fetched for the first visit, with nothing cached.
-Prints a table in Markdown. Not run by `make test`.
+Then the page in use (`tests.bench.page_use`): interactions, and a live tail for `--tail` seconds.
+Prints tables in Markdown. Not run by `make test`.
 """
 
 import argparse
@@ -21,11 +22,12 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from app.contract.names import FILE_STORE
 from app.report.tables import markdown_table
 from tests.bench.fleet import MINUTE, T0
+from tests.bench.page_use import TAIL_HEAD, USE_HEAD, interactions, tail
 from tests.bench.reports import fill, multiply
 from tests.browser.conftest import CHROMIUM, FLAGS, sign_in
 from tests.serving import Served, serving
@@ -58,10 +60,11 @@ _FETCHED = (
 )
 
 
-def measure(served: Served, browser: Browser, repetitions: int) -> list[Sequence[object]]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    sign_in(page, served)
+def measure(served: Served, page: Page, repetitions: int) -> list[Sequence[object]]:
+    context = page.context
+    browser = context.browser
+    if browser is None:
+        raise RuntimeError("the page has no browser")
     state = context.storage_state()
     cookies = {cookie["name"]: cookie["value"] for cookie in context.cookies()}
     rows: list[Sequence[object]] = []
@@ -85,7 +88,6 @@ def measure(served: Served, browser: Browser, repetitions: int) -> list[Sequence
                 name, _range(took), _range(processor), target or "", _range(painted),
                 f"{fetched / 1024:.0f}",
             ))  # fmt: skip
-    context.close()
     return rows
 
 
@@ -98,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--captures", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--repetitions", type=int, default=11)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--tail", type=float, default=60.0, help="seconds; 600 for the issue's")
+    parser.add_argument("--no-views", dest="views", action="store_false")
     options = parser.parse_args(arguments)
     if CHROMIUM is None:
         print("error: there is no browser\n\nhint: apt-get install chromium", file=sys.stderr)
@@ -121,12 +125,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             multiply(path, base, captures)
             size = {"TELEMOCK_RETENTION_SIZE": "0"}
             with serving(folder / str(captures), **size) as served:
-                rows = measure(served, browser, options.repetitions)
-            print(
-                f"\n{captures:,} captures, median (least to most) of {options.repetitions}; "
-                f"load average {os.getloadavg()[0]:.1f}\n"
-            )
-            print(markdown_table(_HEAD, rows))
+                context = browser.new_context(viewport={"width": 1280, "height": 800})
+                page = context.new_page()
+                sign_in(page, served)
+                rows = measure(served, page, options.repetitions) if options.views else []
+                print(
+                    f"\n{captures:,} captures, median (least to most) of {options.repetitions}; "
+                    f"load average {os.getloadavg()[0]:.1f}\n"
+                )
+                print(markdown_table(_HEAD, rows))
+                print(markdown_table(USE_HEAD, interactions(page, served, options.repetitions)))
+                print(markdown_table(TAIL_HEAD, tail(page, served, options.tail)))
+                context.close()
     return 0
 
 

@@ -184,11 +184,11 @@ def test_a_viewer_of_a_namespace_gets_its_rows_alone(page: Page, served: Served)
 def test_no_more_than_some_may_follow(
     page: Page, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.web.feed.STREAMS", 1)
+    monkeypatch.setattr("app.web.feed.EACH", 1)
     follow(page, served)
     other = page.context.new_page()
     other.goto(served.url + "/captures?tail=1")
-    expect(other.locator("#live-said")).to_contain_text("follow live already")
+    expect(other.locator("#live-said")).to_contain_text("of your lists follow live already")
     expect(page.locator("#live-said")).to_contain_text("Following.")
 
 

@@ -127,3 +127,32 @@ def test_a_session_survives_a_restart_of_the_app(browser: Browser, tmp_path: Pat
         with visiting(browser, second, storage_state=state) as (page, _):
             page.goto(second.url + "/captures")
             expect(page.locator(".rows tbody tr")).to_have_count(10)
+
+
+def test_a_filter_is_found_in_place_and_back_leads_back(browser: Browser, served: Served) -> None:
+    with visiting(browser, served) as (page, watched):
+        watched.expected = ["status of 422"]
+        sign_in(page, served, "/captures")
+        page.evaluate("window.kept = true")
+        field = page.get_by_role("combobox", name="Filter")
+        field.fill("hots:a")
+        field.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("no name")
+        field.fill("method:POST")
+        field.press("Enter")
+        page.wait_for_url("**/captures?q=method*")
+        expect(page.get_by_role("main")).to_be_focused()
+        expect(page.locator("#list tbody tr")).to_have_count(1)
+        page.go_back()
+        expect(page.get_by_role("alert")).to_contain_text("no name")
+        page.get_by_role("link", name="Clear").click()
+        expect(page.locator("#list tbody tr")).to_have_count(60)
+        page.evaluate("window.kept = true")
+        page.get_by_role("link", name="Delivered to the vendor").click()
+        page.wait_for_url("**/captures?q=outcome*")
+        expect(page.locator("#list tbody tr")).to_have_count(1)
+        assert page.evaluate("window.kept") is True
+        page.keyboard.press("j")
+        expect(page.locator("#list tbody a").first).to_be_focused()
+        page.go_back()
+        expect(page.locator("#list tbody tr")).to_have_count(60)

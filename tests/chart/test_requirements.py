@@ -41,6 +41,16 @@ CASES: list[tuple[Object, str]] = [
         "lead to captures",
     ),
     (
+        {"ingress": {"login": {"header": "X-User"}}},
+        "ingress.login.header needs ingress.login.secret.name or ingress.login.from: without one "
+        "everybody could send it and be anybody",
+    ),
+    (
+        {"ingress": {"login": {"from": ["10.0.0.0/8"]}}},
+        "ingress.login needs ingress.login.header: the header in which the login proxy names the "
+        "person",
+    ),
+    (
         {"otel": {"headersSecret": {"name": "collector"}}},
         "otel.headersSecret.name needs otel.endpoint, or the endpoint of a signal: without one "
         "nothing is sent that could carry headers",

@@ -25,7 +25,8 @@ def name(data: bytes) -> str:
     except UnicodeDecodeError as e:
         if e.end == len(data) and e.reason == "unexpected end of data":  # cut in a character
             return ""
-        return "" if _CONTROL.search(data) else "latin-1"
+        # Control characters of Latin-1 begin no text, but a map or a list of msgpack.
+        return "" if _CONTROL.search(data) or 0x80 <= data[0] < 0xA0 else "latin-1"
     return ""
 
 

@@ -8,8 +8,11 @@ import re
 from app.contract.decoding.bounds import MOST
 from app.contract.decoding.part import Part
 
-# The first delimiter, behind a preamble that no reader shows, with a header of the first part.
-_FIRST = re.compile(rb"(?:^|\n)--([^\r\n]{1,200}?)[ \t]*\r?\n(?=[A-Za-z-]{1,64}[ \t]*:|\r?\n)")
+# The first delimiter, behind a preamble that no reader shows, with a header of the first part. A
+# private key in a text may look so.
+_FIRST = re.compile(
+    rb"(?:^|\n)--(?!---BEGIN )([^\r\n]{1,200}?)[ \t]*\r?\n(?=[A-Za-z-]{1,64}[ \t]*:|\r?\n)"
+)
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _HEAD = 16 << 10  # bytes of a part's head
 _END = re.compile(rb"\r?\n[ \t]*\r?\n")

@@ -32,8 +32,8 @@ def split(data: bytes) -> list[Part] | None:
     return None if found is None else [Part(str(f.number), f.start, f.end) for f in found]
 
 
-def fields(data: bytes) -> list[NumberedField] | None:
-    """The fields, if all of the bytes are such."""
+def fields(data: bytes, cut: bool = False) -> list[NumberedField] | None:
+    """The fields, if all of the bytes are such. The last one may be `cut`."""
     found: list[NumberedField] = []
     at, size = 0, len(data)
     while at < size:
@@ -52,6 +52,8 @@ def fields(data: bytes) -> list[NumberedField] | None:
             at += 8 if wire == EIGHT else 4
         else:
             return None
+        if cut and found and wire == BYTES and 0 <= start <= size < at:
+            at = size
         if at > size or start < 0 or at < start:
             return None
         found.append(NumberedField(number, wire, key, start, at))

@@ -32,6 +32,7 @@ from app.contract.masking.values import Unreadable, Values, raw, readable
 from app.contract.record import text
 
 _NAME = 64  # characters of a text that may be a name
+_PAIRED = 256  # characters of a value that stands beside its name
 _FLAG = re.compile(r"--?[A-Za-z][\w.-]*\Z")
 _SECRET = 13  # characters of a number, or of a field's name, that may be a secret
 _LONG = re.compile(f"[^,\\]]{{{_SECRET}}}")
@@ -54,14 +55,20 @@ class Documents(Values):
     """Of one record."""
 
     cut_at = -1  # where a string begins that was cut
+    seam = -1  # where what was cut is completed
 
     def json(self, data: bytes, depth: int = 0) -> bytes:
-        """Documents of JSON, in any encoding of Unicode; the same bytes when there was nothing to
-        mask."""
-        from app.contract.decoding import charset
-
+        """Documents of JSON; the same bytes when there was nothing to mask."""
         if not self.names.maybe(data) and not hides(data):
             return data
+        return self.unicode(data, depth)
+
+    def unicode(self, data: bytes, depth: int = 0) -> bytes:
+        """Documents of JSON in any encoding of Unicode."""
+        from app.contract.decoding import charset
+
+        if data.isascii() and b"\0" not in data:
+            return raw(self.documents(data.decode("ascii"), depth))
         undone = charset.undo(data, 4 * len(data))
         written = readable(undone or data)
         if written is None:
@@ -118,11 +125,12 @@ class Documents(Values):
                 closed += ":null" if before in "{," else ""
             elif last == ":" and not whole[end - 1 : end].isalnum():
                 closed += "null"
-        was, self.cut_at = self.cut_at, end if rest[:1] == '"' else -1
+        was = self.cut_at, self.seam
+        self.cut_at, self.seam = end if rest[:1] == '"' else -1, len(whole + closed)
         try:
             masked = self._json(whole + closed + _SEAM + "".join(reversed(ends)), depth)
         finally:
-            self.cut_at = was
+            self.cut_at, self.seam = was
         kept, seam, _ = masked.rpartition(_SEAM)
         if not seam:  # it went with the value that was cut
             return masked.rstrip("]}")
@@ -162,6 +170,7 @@ class Documents(Values):
         of_field = names.of_field if names.paths else None
         meaning = names.body.meaning
         named: How | None = None
+        naming = False
         valued: list[tuple[int, int]] = []
         while written[at] != "}":
             here, begins = path, at
@@ -204,8 +213,12 @@ class Documents(Values):
             if role in VALUED:
                 valued.append((at, end))
             elif role in NAMING and written[at] == '"':
+                naming |= at != self.cut_at
                 named = self._named(string(written, at)[0]) or named
             at = following if member else next_(written, end)
+        if named is None and not naming and 0 <= self.seam <= at:
+            named = "mask"  # the name that says what the value is may have been cut
+            valued = [v for v in valued if v[1] - v[0] <= _PAIRED and written[v[0]] not in "{["]
         if named is not None:
             self._instead(written, [(start, end, named) for start, end in valued], edits)
         return at + 1
@@ -298,9 +311,9 @@ class Documents(Values):
             plain = unquote_plus(value)
             how = meaning(unquote_plus(name)) or hows.get(i)
             if equals and plain and how != "keep":
-                if ";" in value and not how:
-                    value = self._semicolons(value, meaning)
-                    fields[i], plain = f"{name}={value}", unquote_plus(value)
+                if ";" in value and not how and (new := self._semicolons(value, meaning, depth)):
+                    fields[i] = f"{name}={new}"
+                    continue
                 new = self.secret(how, plain) if how else self.nested(plain, depth, i == last)
                 if new != plain:
                     fields[i] = f"{name}={_requoted(new, value)}"
@@ -310,14 +323,22 @@ class Documents(Values):
                     fields[i] = _requoted(new, name)
         return "&".join(fields)
 
-    def _semicolons(self, written: str, meaning: Callable[[str], How | None]) -> str:
-        """The same for who takes `;` for the end of a field, too."""
-        fields = written.split(";")
-        for i, field in enumerate(fields):
-            name, equals, value = field.partition("=")
-            how = meaning(unquote_plus(name)) if equals else None
-            if how not in (None, "keep"):
-                fields[i] = f"{name}={_requoted(self.secret(how, unquote_plus(value)), value)}"
+    def _semicolons(self, written: str, meaning: Callable[[str], How | None], depth: int) -> str:
+        """The same for who takes `;` for the end of a field, too; "" where that finds no name."""
+        found = [field.partition("=") for field in written.split(";")]
+        hows = [meaning(unquote_plus(name)) if equals else None for name, equals, _ in found]
+        if not any(how not in (None, "keep") for how in hows):
+            return ""
+        fields = []
+        for (name, equals, value), how in zip(found, hows, strict=True):
+            last = value if equals else name
+            plain = unquote_plus(last)
+            if not plain or how == "keep":
+                new = plain
+            else:
+                new = self.secret(how, plain) if how else self.nested(plain, depth)
+            said = last if new == plain else _requoted(new, last)
+            fields.append(name + equals + said if equals else said)
         return ";".join(fields)
 
     def foreign(self, node: Any, depth: int) -> Any:

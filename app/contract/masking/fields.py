@@ -29,19 +29,25 @@ _TOKEN = "tok_"  # noqa: S105 - begins one
 TOKEN = re.compile(_TOKEN + "[0-9a-f]{24}")
 
 HEADERS = (
-    "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token",
+    "authorization", "proxy-authorization", "authentication", "cookie", "set-cookie", "x-api-key",
+    "x-auth-token", "x-honeycomb-team", "x-jfrog-art-api",
 )  # fmt: skip
-# Also as the last words of a longer name.
+# Also as the last words of a longer name; `token` but behind those of `spelling.OTHER_TOKENS`.
 ENDS = (
-    "password", "passwd", "passphrase", "secret", "api_key", "secret_key", "access_key",
-    "account_key", "private_key", "signing_key", "encryption_key", "write_key", "sentry_key",
-    "license_key", "licence_key", "access_token", "refresh_token", "auth_token", "api_token",
-    "id_token", "session_token", "security_token", "bearer_token", "private_token", "bot_token",
-    "vault_token", "oauth_token", "csrf_token", "xsrf_token", "auth_key", "master_key",
-    "subscription_key", "connection_string", "authorization",
+    "password", "passwd", "passphrase", "passcode", "password_hash", "password_digest",
+    "password_confirm", "password_confirmation", "password_repeat", "user_pass", "db_pass",
+    "smtp_pass", "admin_pass", "root_pass", "auth_pass", "secret", "api_key", "app_key",
+    "application_key", "secret_key", "access_key", "account_key", "private_key", "signing_key",
+    "encryption_key", "shared_key", "write_key", "ingest_key", "ingestion_key", "insert_key",
+    "instrumentation_key", "functions_key", "deploy_key", "sentry_key", "license_key",
+    "licence_key", "activation_key", "product_key", "auth_key", "master_key", "subscription_key",
+    "connection_string", "authorization", "client_assertion", "seed_phrase", "recovery_code",
+    "backup_code", "mfa_code", "otp_code", "token",
 )  # fmt: skip
-# Of which others are made that are none: page_token.
-ALONE = ("token", "sig", "x-amz-signature", "x-goog-signature")
+ALONE = (
+    "sig", "jwt", "bearer", "otp", "cvv", "cvc", "jsessionid", "phpsessid", "x-amz-signature",
+    "x-goog-signature",
+)  # fmt: skip
 ONLY_ENDS = ("pwd",)  # alone it is the working directory
 
 

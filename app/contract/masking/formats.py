@@ -5,6 +5,7 @@ Used by the masking of one record. Only parts that are masked change.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from app.contract.masking.bounds import DEPTH, LAYER
 from app.contract.masking.detection import detected
 from app.contract.masking.documents import Documents
 from app.contract.masking.fields import MASK
-from app.contract.masking.naming import groups, named
+from app.contract.masking.naming import NAMING, VALUED, groups, named
 from app.contract.masking.spelling import How
 from app.contract.masking.values import CONTROL, Unreadable, raw, readable
 from app.contract.record import text
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _NO_FORM = re.compile(r"[\s\"'<>{}\\]")  # what a form has only encoded
 _SHORT = 12  # bytes that are no secret by what they are
+_FILE_NAME = re.compile(rb"filename\*?=(\"[^\"\r\n]*|[^\s;\"]+)", re.IGNORECASE)
 _NAME = 64  # bytes of a text that may be a name
 _FEW = 4  # fields of a message that may be a name, its value and a word on them
 
@@ -107,10 +109,11 @@ class Formats(Documents):
             if not parts:
                 return None
             return self.parts(data, parts, splice, depth, cut, documents=True)
-        if b"--" not in data or not (parts := multipart.split(data)):
+        if b"--" not in data or not (split := multipart.split(data)):
             return None
-        hows = self.among([p.name for p in parts], lambda i: text(_span(data, parts[i])))
-        return self.parts(data, parts, splice, depth, cut, hows, strict=strict)
+        data, files = self._file_names(data, split, depth)
+        hows = self.among([p.name for p in files], lambda i: text(_span(data, files[i])))
+        return self.parts(data, files, splice, depth, cut, hows, strict=strict)
 
     def message(self, data: bytes, depth: int, cut: bool, strict: bool) -> bytes | None:
         """A message of protobuf, or several behind gRPC's prefixes."""
@@ -171,13 +174,29 @@ class Formats(Documents):
                     numbers.append(i)
                     names.append(name.lstrip("@"))
         hows: dict[int, How] = {}
+        for i, part in enumerate(parts):  # elements in one of a sensitive name, and its `value=`
+            *ahead, last = part.name.split(".")
+            if ahead and (last[:1] != "@" or last[1:].lower() in VALUED):
+                means = [how for step in ahead if (how := self.names.body.meaning(step))]
+                hows |= {i: means[0]} if means else {}
         for numbers, names in of.values():
             values = [text(xml.value(data, parts[i])) for i in numbers]
             said = self.among(names, values.__getitem__)
             hows.update((numbers[n], how) for n, how in said.items())
-        return self.parts(
-            data, parts, xml.join, depth, cut, hows, xml.value
-        )  # fmt: skip
+        if cut and items:
+            hows |= self._cut_element(data, items)
+        return self.parts(data, parts, xml.join, depth, cut, hows, xml.value)
+
+    def _cut_element(self, data: bytes, items: Sequence["Item"]) -> dict[int, How]:
+        """Values of an element that was cut before the name that says what they are."""
+        last = items[-1].element
+        if data.find(b">", last) >= 0:
+            return {}
+        own = [i for i, item in enumerate(items) if item.element == last]
+        roles = {i: items[i].part.name.rpartition("@")[2].lower() for i in own}
+        if NAMING.isdisjoint(list(roles.values())[:-1]):
+            return {i: "mask" for i, role in roles.items() if role in VALUED}
+        return {}
 
     def _csv(self, data: bytes, table: "Table", depth: int, cut: bool) -> bytes:
         from app.contract.decoding import csv
@@ -241,6 +260,25 @@ class Formats(Documents):
             moved.append(Part(part.name, size, size := size + len(out[-1])))
             done = part.end
         return b"".join(out), moved[:-1]
+
+    def _file_names(
+        self, data: bytes, parts: Sequence[Part], depth: int
+    ) -> tuple[bytes, Sequence[Part]]:
+        """A multipart body without the secrets in the names of its files."""
+        if not self.names.maybe(data) or not _FILE_NAME.search(data):
+            return data, parts
+        from app.contract.decoding import multipart
+        from app.contract.decoding.splice import splice
+
+        starts = [part.start for part in parts]
+        names = [
+            Part("", *found.span(1)) for found in _FILE_NAME.finditer(data)
+            if (i := bisect_right(starts, found.start())) == 0
+            or found.start() >= parts[i - 1].end
+        ]  # fmt: skip
+        values = [raw(self.flat(text(_span(data, name)), depth)) for name in names]
+        new = splice(data, names, values)
+        return (data, parts) if new == data else (new, multipart.split(new) or parts)
 
     def _numbered(
         self, data: bytes, parts: Sequence[Part], depth: int, forced: How | None

@@ -4,28 +4,28 @@ Called by the sidecar's shipper and by the mock with every record, before it is 
 stored or sent, and by both halves for operational log lines and span attributes.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
-from app.contract.decoding import base64, charset, compressed, percent
+from app.contract.decoding import percent
 from app.contract.decoding.pairs import agent_with
+from app.contract.masking.bodies import Bodies
 from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
 from app.contract.masking.naming import named
-from app.contract.masking.opening import HeldWords, Opening
+from app.contract.masking.opening import HeldWords
 from app.contract.masking.spelling import Meanings
 from app.contract.masking.sweep import (
-    claims_text,
-    hides,
     may_nest,
     sweep,
     swept,
     withhold,
 )
 from app.contract.masking.traces import SHORTEST, traces
-from app.contract.masking.values import Unreadable, readable
+from app.contract.masking.values import Unreadable
 from app.contract.record import (
     BODY_CAP,
     Body,
@@ -38,6 +38,7 @@ from app.contract.record import (
 from app.contract.rules import RuleSet, Sensitive
 
 _CUT = "…".encode()
+_RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[^/]{16,}")
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 
@@ -131,7 +132,7 @@ class Masker:
         return self.line(head) + mark + "&".join(shown) + (hash_ and hash_ + MASK)
 
 
-class _Record(Opening):
+class _Record(Bodies):
     """The masking of one record: first every field under a sensitive name, then the traces that the
     values found there left elsewhere."""
 
@@ -157,8 +158,11 @@ class _Record(Opening):
         if request is not None:
             request.query, asked, query = self.pairs(request.query, "query")
             request.headers, _, headers = self.pairs(request.headers, "header")
-            if names.path.names:
+            said = (request.path, record.route)
+            if said not in names.clean:
                 request.path = self.path(request.path, record.route)
+                if request.path == said[0]:
+                    names.remember(said)
             lines += [request.path, query, headers]
             if request.body is not None:
                 self.body(request.body, request.headers)
@@ -223,6 +227,8 @@ class _Record(Opening):
             written = template[i][1:-1] if i < len(template) and template[i][:1] == "{" else ""
             before = unquote(steps[i - 1]) if i else ""
             how = meaning(written) or meaning(before) or meaning(str(i))
+            if how is None and _RANDOM.fullmatch(step):  # no verb, as in /token/refresh
+                how = self.names.meaning(before)
             if how not in (None, "keep"):
                 steps[i] = self.secret(how, unquote(step))
         return "/".join(steps)
@@ -257,52 +263,6 @@ class _Record(Opening):
             bodies.store(body, masked)
         elif len(self.found) == known:
             self.names.remember(clean)
-
-    def whole(self, data: bytes, claimed: str, cut: bool) -> bytes:
-        """All bytes of a body, masked in the format in which the tree of decoded values reads it.
-        Raises Unreadable."""
-        from app.contract.decoding import formats
-
-        if not self.names.maybe(data) and not hides(data):
-            return data
-        if (
-            b"\0" in data
-            and claims_text(claimed)
-            and not (charset.name(data) or compressed.named(data))
-        ):
-            raise Unreadable("unmaskable")
-        if self.packed(data, cut):
-            return self._compressed(
-                data, 0, cut, True, lambda undone, cut: self.whole(undone, claimed, cut)
-            )
-        for name, _ in formats.attempts(data, claimed, self.decoders):
-            if (new := self.of_format(name, data, cut)) is not None:
-                return new
-        if data.isascii():
-            undone = base64.undo(data, BODY_CAP)
-            if undone is not None and readable(undone, cut) is None and self.sense(undone, cut):
-                self.content(undone, 0, cut)  # raises what may not be kept in base64 either
-        return self.content(data, 0, cut)
-
-    def of_format(self, name: str, data: bytes, cut: bool) -> bytes | None:
-        """The body in the format; None where it is in another."""
-        from app.contract.decoding import formats
-
-        if name in ("json", "object"):
-            found = formats.json(data)
-            if isinstance(found, list) and (new := self.carrier("envelope", data, 0, cut, True)):
-                return new
-            told = isinstance(found, dict | list) or (
-                name == "json" and found is not bodies.NOT_JSON
-            )
-            return self.json(data) if told else None
-        if name == "lines":
-            return None if cut else self.lines(data)
-        if name == "forms":
-            return b"\n".join(self.form(line) for line in data.split(b"\n"))
-        if name == "form":
-            return self.form(data)
-        return self.carrier(name, data, 0, cut, True)
 
     def texts(self, record: CaptureRecord, read: str) -> bool:
         """Masks what values carry whose own name is not sensitive, of which `read` is all. True if

@@ -13,7 +13,7 @@ from app.contract.masking.spelling import LONGEST, How
 NAMING = frozenset(
     (
         "name", "key", "k", "n", "field", "fieldname", "header", "headername", "param",
-        "parameter", "property", "attribute", "label", "option", "variable",
+        "parameter", "property", "attribute", "label", "option", "variable", "id", "type", "title",
     )
 )  # fmt: skip
 VALUED = frozenset(

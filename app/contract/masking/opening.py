@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 from app.contract.masking import coded
 from app.contract.masking.bounds import DECODED, DEPTH, LAYER, OPENED
+from app.contract.masking.fields import MASK
 from app.contract.masking.formats import Formats
 from app.contract.masking.spans import end_of
 from app.contract.masking.spelling import How
-from app.contract.masking.values import Unreadable, raw, readable
+from app.contract.masking.values import CONTROL, Unreadable, raw, readable
 from app.contract.record import BODY_CAP, text
 
 _BEGINS = re.compile(rb"[\t\r\n\x20-\x7e]{9}")
@@ -22,6 +23,9 @@ _WIDE = re.compile(r"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
 # gzip and zstd in a text, which has lost some of their bytes.
 _LOST = re.compile("\x1f(?:\\\\x8b|\ufffd)\x08|\\((?:\\\\xb5|\ufffd)/(?:\\\\xfd|\ufffd)")
 _ENDS = 4  # at which a word may end
+_EVENT = re.compile(r"(?:^data:[^\r\n]*(?:\r?\n|\Z))+", re.MULTILINE)
+_DATA = re.compile(r"((?:\A|\r?\n)data: ?|\r?\n\Z)")
+_HALF = re.compile(rb"%[0-9A-Fa-f]?\Z")
 _MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
 
@@ -80,8 +84,11 @@ class Opening(Formats):
             return value if new == data else text(new)
         if value[0] in _OPENINGS and (read := self.document(value, depth, cut)) is not None:
             return read
-        if cut and (new := self.decoded(data, depth, cut)) not in (None, data):
-            return text(new)
+        for undo in (self.decoded, self._unquoted) if cut else ():
+            if (new := undo(data, depth, cut)) not in (None, data):
+                return text(new or b"")
+        if value.startswith(("data:", "event:", "id:", ":")) or "\ndata:" in value:
+            value = self._events(value, depth)
         if "\n{" in value or "\n[" in value:
             return self._lines(value, depth, cut)
         return self.flat(value, depth, cut)
@@ -104,6 +111,16 @@ class Opening(Formats):
                 new = self.enclosed(undone, depth)
                 return value if new == undone else text(percent.redo(new, data))
         return None
+
+    def _unquoted(self, data: bytes, depth: int, cut: bool) -> bytes | None:
+        """Percent-encoded text that was cut, perhaps within a character."""
+        from app.contract.decoding import percent
+
+        whole = _HALF.sub(b"", data)
+        if (undone := percent.undo(whole, BODY_CAP)) is None:
+            return None
+        new = self.enclosed(undone, depth, cut)
+        return data if new == undone else percent.redo(new, whole)
 
     def _holds(self, data: bytes) -> bool:
         """True for bytes that are more than a text."""
@@ -157,6 +174,22 @@ class Opening(Formats):
                 new = read(written, depth + 1, cut and i == len(lines) - 1)
                 lines[i] = new + line[len(written) :]
         return self.plain("".join(lines))
+
+    def _events(self, value: str, depth: int) -> str:
+        """Server-sent events: the lines of `data:` of one are one text."""
+
+        def masked(event: re.Match[str]) -> str:
+            lines = _DATA.split(event.group())
+            joined = "\n".join(lines[2::2])
+            if not joined.strip():
+                return event.group()
+            new = self.nested(joined, depth + 1).split("\n")
+            if len(new) != len(lines[2::2]):
+                return f"{lines[1]}{MASK}"
+            lines[2::2] = new
+            return "".join(lines)
+
+        return _EVENT.sub(masked, value)
 
     def _percent(self, value: str, depth: int, held: HeldWords) -> str:
         """Percent-encoded words are read as what they stand for, and so are names before a `=`."""
@@ -248,7 +281,8 @@ class Opening(Formats):
             or readable(data, cut)
             or compressed.named(data)
             or charset.name(data)
-            or (len(data) >= 12 and protobuf.split(data))
+            or (len(data) >= 12 and (protobuf.split(data) or protobuf.framed(data)))
+            or (cut and _is_cut(data))
         )
 
     def enclosed(self, data: bytes, depth: int, cut: bool = False, strict: bool = False) -> bytes:
@@ -288,6 +322,12 @@ class Opening(Formats):
         if undone := charset.undo(data, BODY_CAP * 4, cut):
             new = self.enclosed(undone, depth, cut, strict)
             return data if new == undone else charset.redo(new, data)
+        if (
+            cut
+            and (self.names.reads_bodies or self.names.maybe(data))
+            and (protobuf.fields(data) is None and _is_cut(data))
+        ):
+            raise Unreadable("nameless")
         if protobuf.split(data) is None and (plain := readable(data, cut, odd=True)) is not None:
             return raw(self.read(plain, depth, cut))
         if (new_ := self.message(data, depth, cut, strict)) is not None:
@@ -335,3 +375,16 @@ class Opening(Formats):
         # Bytes that nobody could read go where they may hold what is sensitive.
         kept = new == undone and (all_ or not self.names.reads_bodies)
         return data if kept else compressed.redo(new, data)
+
+
+def _is_cut(data: bytes) -> bool:
+    """True if a message of protobuf may begin so, or one in one."""
+    from app.contract.decoding import protobuf
+
+    found = protobuf.fields(data, cut=True)
+    if found or data[:1] not in (b"\n", b"\x12", b"\x1a"):
+        return bool(found)
+    length, start = protobuf.varint(data, 1)  # its first field was cut
+    return (
+        start > 0 and length > len(data) - start and CONTROL.search(text(data[start:])) is not None
+    )

@@ -28,11 +28,31 @@ _PATTERN = (
     # --name value, "--name", "value"
     rb"|(?:^|[^a-z0-9-])--?[a-z0-9_.-]*(?P<fn>NAMES)(?:(?:[ \t]|%20|\+)+|[\"']\s*,\s*)"
     rb"(?:\"(?P<fq>[^\"]*)|'(?P<fs>[^']*)|(?P<fv>[^\s\"'&-][^\s\"'&,]*))"
+    # YAML: a block of lines; a pair of a list, in either order
+    rb"|(?P<yn>NAMES)[\"']?[ \t]*:[ \t]*[|>][0-9+-]{0,2}[ \t]*\r?\n"
+    rb"(?P<yv>(?:[ \t]+[^\r\n]*(?:\r?\n|$))+)"
+    rb"|(?:name|key)[\"']?[ \t]*[:=][ \t]*[\"']?[a-z0-9_.-]*?(?P<kn>NAMES)[\"']?"
+    rb"[ \t]*(?:,|\r?\n)\s*"
+    rb"[\"']?(?:value|val)[\"']?[ \t]*[:=][ \t]*"
+    rb"(?:\"(?P<kq>[^\"]*)|'(?P<ks>[^']*)|(?P<kv>[^\s\"',}]+))"
+    rb"|(?:value|val)[\"']?[ \t]*[:=][ \t]*"
+    rb"(?:\"(?P<rq>[^\"\r\n]*)\"|'(?P<rs>[^'\r\n]*)'|(?P<rv>[^\s\"',}]+))[ \t]*(?:,|\r?\n)\s*"
+    rb"[\"']?(?:name|key)[\"']?[ \t]*[:=][ \t]*[\"']?[a-z0-9_.-]*?(?P<rn>NAMES)[\"']?(?:[\s,}]|$)"
+    # Command lines, .netrc, SQL, connection strings, a WebSocket's protocol
+    rb"|curl\s[^\r\n]*?(?:-u|--user|--proxy-user)[\s=]*[\"']?[^\s:\"']*:(?P<cu>[^\s\"']+)"
+    rb"|(?:mysql[a-z]*|mariadb)\s[^\r\n]*?\s-p(?P<my>[^\s\"']+)"
+    rb"|sshpass\s+-p\s*[\"']?(?P<sp>[^\s\"']+)"
+    rb"|login\s+[^\s]+\s+password\s+(?P<nr>[^\s]+)"
+    rb"|(?:password|identified\s+by(?:\s+password)?)\s+(?:'(?P<is>[^']+)|\"(?P<id>[^\"]+))"
+    rb"|;\s*pwd\s*=\s*(?P<pw>[^;\s\"'/][^;\s\"']*)|pwd\s*=\s*(?P<pu>[^;\s\"'/]+);[a-z ]+="
+    rb"|jdbc:oracle:[a-z]+:[^/\s\"']+/(?P<ora>[^@\s\"']+)@"
+    rb"|authorization\.k8s\.io\.(?P<kt>[a-z0-9._~+/=-]{8,})"
     # name = value, "name": "value", 'name': 'value', \"name\": \"value\", name%3Dvalue
     rb"|(?P<n>NAMES)BEHIND"
     rb"(?:\s*[\"']\s*:\s*(?P<num>-?[0-9][0-9.e+-]*|true|false|null)(?:[,}\]\s]|$)"
-    rb"|(?:\s|%20|\+)*(?:%22|\\*[\"'])?\s*(?:=>|[:=]|%3d|%3a|%253d|\\u003d)\s*"
+    rb"|(?:\s|%20|\+)*(?:%22|\\*[\"'])?\s*(?:=>|[:=]|%3d|%3a|%253d|\\u003d|;s:[0-9]{1,9}:)\s*"
     rb"(?:\\+\"(?P<esc>(?:[^\"\\]|\\\\+.)*)"
+    rb"|\"\"\"(?P<tq>(?:[^\"]|\"[^\"]|\"\"[^\"])*)|'''(?P<ts>(?:[^']|'[^']|''[^'])*)"
     rb"|\"(?P<dq>(?:[^\"\\]|\\.)*)"
     rb"|'(?P<sq>(?:[^'\\]|\\.)*)"
     rb"|(?P<all>[\[{].*)"  # a cut list or object: nobody knows where it ends
@@ -49,9 +69,12 @@ _PATTERN = (
 )
 _MEMORY = (4 << 20, 16 << 20, 64 << 20)  # bytes that hostile text makes a search take at most
 _GROUPS = re.findall(r"\(\?P<([a-z]+)>", _PATTERN.decode())
+_NAMING = ("hn", "fn", "yn", "kn", "rn", "n", "mn", "xn")
 _MAYBE = (
     rb"NAMES(?:[^a-z0-9_-]|$)"
     rb"|(?:://|:\\/\\/|%3a%2f%2f)[^\s/]*(?:@|%40)|(?:bearer|basic)(?:\s|%20|\+)"
+    rb"|curl\s[^\r\n]*-u|(?:mysql[a-z]*|mariadb)\s[^\r\n]*\s-p|sshpass\s|identified\s+by\s"
+    rb"|jdbc:oracle:"
 )
 # What stands before a name's letters and may be part of it.
 _AHEAD = re.compile(rb"(?:%|\\u?)?[A-Za-z0-9_-]*\Z")
@@ -97,10 +120,11 @@ class Searches:
         if match is None:
             return None
         there = [(g, i) for i, g in enumerate(_GROUPS, 1) if match.group(i) is not None]
-        group, number = there[-1]
         names: tuple[str, ...] = ()
-        if len(there) == 2:
-            names = _names(data, match.start(there[0][1]), match.group(there[0][1]))
+        for named in [one for one in there if one[0] in _NAMING]:
+            names = _names(data, match.start(named[1]), match.group(named[1]))
+            there.remove(named)
+        group, number = there[-1]
         return Given(names, match.start(number), match.end(number), group), match.start()
 
 

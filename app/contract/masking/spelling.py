@@ -19,6 +19,13 @@ _WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|[0-9]+")
 _WHETHER = frozenset(
     ("has", "is", "no", "not", "without", "use", "uses", "need", "needs", "requires", "required")
 )
+# What the word before `token` is where it is no credential: cursors, and words of language models.
+OTHER_TOKENS = (
+    "page", "next", "prev", "previous", "continuation", "continue", "sync", "cursor", "skip",
+    "resume", "pagination", "start", "end", "first", "last", "per", "max", "min", "eos", "bos",
+    "pad", "unk", "sep", "cls", "mask", "stop", "special", "prompt", "completion", "input",
+    "output", "total", "change", "delta", "idempotency",
+)  # fmt: skip
 # Ends of words that are written together.
 _GLUED = ("password", "passwd", "passphrase", "apikey", "accesstoken", "clientsecret", "secretkey")
 
@@ -88,6 +95,8 @@ class Meanings:
         end = len(spelled) - int(len(spelled) > 1 and spelled[-1].isdigit())
         numbered, spelled = end - start < len(spelled), spelled[start:end]
         if not spelled or spelled[0] in _WHETHER:
+            return False
+        if spelled[-1] == "token" and spelled[-2:][0] in OTHER_TOKENS:
             return False
         ends = ("".join(spelled[i:]) for i in range(not numbered, len(spelled)))
         return spelled[-1].endswith(_GLUED) or any(end in self._ends for end in ends)

@@ -6,7 +6,7 @@ and `+` make SQLite scan a roll-up by its time, not by the index for dropping.
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -44,6 +44,7 @@ _FORMS = 512  # forms cached, some 2 KB each
 # Time for a page that no index can fill: of the first, and of those behind a cursor.
 _FIRST_S, _ON_S = 0.08, 2.0
 _STRETCH = 500  # captures read whatever the time
+_RECORD = "SELECT dictionary_id, record, seq, time_ns FROM capture WHERE id=?"
 _DIMENSIONS = {"profile": "endpoint.profile"}  # columns that two tables have
 
 
@@ -285,11 +286,15 @@ class Reader:
         )
         return [_boot(*row) for row in rows]
 
+    def lines(self, ids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Without those that are gone."""
+        for id in ids:
+            row = self.connection.execute(_RECORD, (id,)).fetchone()
+            if row is not None:
+                yield id, self._line(*row)
+
     def _record(self, id: int) -> bytes:
-        row = self.connection.execute(
-            "SELECT dictionary_id, record, seq, time_ns FROM capture WHERE id=?", (id,)
-        ).fetchone()
-        return self._line(*row)
+        return self._line(*self.connection.execute(_RECORD, (id,)).fetchone())
 
     def _line(self, dictionary: int, record: bytes, seq: int, time_ns: int) -> bytes:
         if dictionary < 0:

@@ -86,14 +86,16 @@ SENDER = Rollup(
 EVENT = Rollup("event", "day", DAY, ("event_id", "version_id"), (), ("count",))
 
 
-class News(NamedTuple):
-    """News of a batch: fields that no version had sent before, and things objected to."""
+class FirstSeen(NamedTuple):
+    """The news of a batch: fields that no version had sent before, and things objected to."""
 
     fields: list[NewField]
     objected: Sequence[Objected]
 
 
-def write(connection: sqlite3.Connection, ids: IdTable, inbox: InboxTables, sums: Sums) -> News:
+def write(
+    connection: sqlite3.Connection, ids: IdTable, inbox: InboxTables, sums: Sums
+) -> FirstSeen:
     """Adds the batch's sums to the tables, and what is new in it to the inbox."""
     batch = Batch(sums.traffic(), sums.senders(), sums.observed())
     TRAFFIC.add(
@@ -131,7 +133,7 @@ def write(connection: sqlite3.Connection, ids: IdTable, inbox: InboxTables, sums
     )
     new_fields, new_classes = _write_inventory(connection, ids, batch)
     fields = (Thing("field", f.profile, f.host, f.method, f.route, f.path) for f in new_fields)
-    return News(new_fields, inbox.note(batch, [*ids.new(), *fields, *new_classes]))
+    return FirstSeen(new_fields, inbox.note(batch, [*ids.new(), *fields, *new_classes]))
 
 
 def _write_inventory(

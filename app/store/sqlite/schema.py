@@ -289,6 +289,14 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_scratch() -> sqlite3.Connection:
+    """Opens an empty store in memory, for roll-ups that no file keeps."""
+    connection = _connect(":memory:")
+    for migration in MIGRATIONS:
+        connection.executescript(migration)
+    return connection
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """Opens for reading, beside a writer or alone, also where nothing may be written."""
     if not path.is_file():

@@ -14,6 +14,7 @@ from pathlib import Path
 from app.store import (
     BootRow,
     CaptureQuery,
+    Decoders,
     Dimension,
     EndpointRow,
     EventRow,
@@ -38,6 +39,7 @@ from app.store import (
 from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview
 from app.store.cursors import cursor
 from app.store.sqlite import inbox, sketches
+from app.store.sqlite.part import Parts, SqlitePart
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
 from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
@@ -55,7 +57,7 @@ class SqliteStore:
         stays, it counts different values. Raises StoreError."""
         self.path = path
         self._lock = threading.Lock()  # held by the writer
-        self._readers = _Readers(path)
+        self._readers, self._parts = _Readers(path), Parts()
         connection = open_writer(path)
         try:
             self._writer: Writer | None = Writer(connection, key)
@@ -70,7 +72,7 @@ class SqliteStore:
         store.path = path
         store._lock = threading.Lock()
         store._writer = None
-        store._readers = _Readers(path)
+        store._readers, store._parts = _Readers(path), Parts()
         with store._readers.one():
             pass
         return store
@@ -145,6 +147,12 @@ class SqliteStore:
     def events(self, scope: Scope = Scope()) -> list[EventRow]:  # noqa: B008
         with self._readers.one() as reader:
             return reader.events(scope)
+
+    def part(self, namespaces: Sequence[str], decoders: Decoders) -> SqlitePart:
+        part = self._parts.get(namespaces, decoders)
+        with self._readers.one() as reader:
+            part.catch_up(reader)
+        return part
 
     def boots(self) -> list[BootRow]:
         with self._readers.one() as reader:

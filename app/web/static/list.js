@@ -351,7 +351,10 @@ function begin() {
 }
 
 begin();
-document.addEventListener("htmx:after:swap", begin);
+document.addEventListener("htmx:after:swap", (event) => {
+  begin();
+  if (event.detail.ctx?.target?.id === "main") document.getElementById("main").focus();
+});
 document.addEventListener("htmx:after:history:push", () => current?.address());
 document.addEventListener("click", () => current?.address(), { capture: true });
 document.addEventListener("visibilitychange", () => {

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from app.analysis import of_namespaces
 from app.analysis.of_namespaces import NamespaceRows
 from app.contract.account import Account
 from app.contract.presence import APP, Presence
 from app.report.build import Report, build
 from app.store import CaptureQuery, Heard, Scope, Store, Told
 from app.store.facts import DAY
+from app.store.sqlite import part
 from app.store.sqlite.store import SqliteStore
 from tests.records import T0, exchange, incoming
 
@@ -59,8 +59,7 @@ def seen(report: Report) -> dict[str, object]:
 
 @pytest.mark.parametrize("since", [None, NEXT_DAY])
 def test_as_if_the_others_were_not_there(both: Store, mine: Store, since: int | None) -> None:
-    scope = Scope(since_ns=since)
-    rows = NamespaceRows(both, ["mine"], scope, lambda *_: ())
+    rows = NamespaceRows(both, ["mine"], Scope(since_ns=since), lambda *_: ())
     assert rows.gaps == []
     assert seen(build(rows, since_ns=since)) == seen(build(mine, since_ns=since))
 
@@ -90,24 +89,25 @@ def test_captures_of_these_namespaces_only(both: Store) -> None:
     assert both.captures(query).items == []
 
 
-@pytest.mark.parametrize(("bound", "value"), [("MOST", 5), ("LONGEST_S", 1e-9)])
-def test_what_is_not_read_is_said(
-    both: Store, bound: str, value: float, monkeypatch: pytest.MonkeyPatch
+def test_what_is_not_read_is_said_and_read_when_asked_again(
+    both: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(of_namespaces, bound, value)
-    monkeypatch.setattr(of_namespaces, "LIMIT", 5)
+    monkeypatch.setattr(part, "LONGEST_S", -1)
+    monkeypatch.setattr(part, "_STRETCH", 5)
+    for read in (5, 10):
+        rows = NamespaceRows(both, ["mine"], Scope(), lambda *_: ())
+        (gap,) = rows.gaps
+        assert gap.id == "not_all_read" and f"newest {read} captures" in gap.says
+        found = build(rows, gaps=rows.gaps)
+        assert found.count == gap.count == read and not found.coverage.complete
     rows = NamespaceRows(both, ["mine"], Scope(), lambda *_: ())
-    (gap,) = rows.gaps
-    assert gap.id == "not_all_read" and "newest 5 captures" in gap.says
-    found = build(rows, gaps=rows.gaps)
-    assert found.count == gap.count == 5 and not found.coverage.complete
+    assert rows.gaps == [] and build(rows).count == 12
 
 
 def test_a_period_that_was_read_whole_is_said_to_be(
     both: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(of_namespaces, "MOST", 5)
-    monkeypatch.setattr(of_namespaces, "LIMIT", 5)
+    monkeypatch.setattr(part, "MOST", 5)
     scope = Scope(since_ns=T0 + 9 * 6 * HOUR)
     rows = NamespaceRows(both, ["mine"], scope, lambda *_: ())
     (gap,) = rows.gaps

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from app.client.source import ApiSource, ClientError, StoreSource, captures, connect
+from app.client.source import LOCAL_HINTS, ApiSource, ClientError, StoreSource, captures, connect
 from app.contract.names import FILE_SERVER, FILE_STORE, FILE_TOKEN
 from app.contract.record import decode
 from app.contract.settings import SettingError
 from app.run.processes import start_app
 from app.settings import Settings, load
 from app.store import CaptureQuery, Scope, StoreError, filter
+from app.store.changes import ChangeQuery, NewReview
 from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, SECOND, T0, exchange, incoming, spliced
+from tests.serving import serving
 
 
 def settings(data: Path) -> Settings:
@@ -154,3 +156,15 @@ def test_the_store_alone_links_traces_too(filled: Settings) -> None:
         assert source.page(CaptureQuery(limit=1)).items[0].endswith(link)
         assert (source.capture(f"{BOOT}-9000") or b"").endswith(link)
         assert source.capture(f"{BOOT}-9001") is None
+
+
+def test_what_is_wrong_with_an_app_names_what_came_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        store = served.runtime.store
+        store.write(incoming(exchange(1)))
+        source = ApiSource(served.client, LOCAL_HINTS, lambda: "")
+        assert source.trouble() == []
+        store.decide_all(ChangeQuery(kind="host"), NewReview("objected", "ann", "a note", T0))
+        store.write(incoming(exchange(2)))
+        (said,) = source.trouble()
+        assert said.startswith("1 change that was objected to came again") and "note" not in said

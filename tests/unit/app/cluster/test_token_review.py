@@ -355,3 +355,43 @@ async def test_who_may_read_all_is_not_bound(
 ) -> None:
     caller = await authority.check(accounts.token(api, place, "reader"), BOUNDED)
     assert caller.namespaces is None
+
+
+async def test_a_user_whom_a_login_proxy_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reviewer(tmp_path, monkeypatch, {"allowed": True}) as (authority, api_server):
+        for _ in range(2):  # the second answer is cached
+            caller = await authority.check_user("oidc:ann", LIST)
+            assert (caller.name, caller.sidecar, caller.pod) == ("oidc:ann", False, None)
+        (asked,) = (one["spec"] for one in api_server.asked)
+        assert (asked["user"], asked["groups"]) == ("oidc:ann", ["system:authenticated"])
+        assert asked["resourceAttributes"]["verb"] == "list" and "token" not in asked
+        api_server.status = {"allowed": False}
+        with pytest.raises(Denied, match="eve may not list"):
+            await authority.check_user("eve", LIST)
+        with pytest.raises(Denied):
+            await authority.check_user("oidc:ann", SEND)
+        # A token that reads as the name is another one.
+        api_server.status = {"authenticated": False}
+        with pytest.raises(Denied):
+            await authority.check("oidc:ann", LIST)
+
+
+async def test_a_user_of_a_login_proxy_may_be_bound_to_namespaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reviewer(tmp_path, monkeypatch, {"allowed": False}) as (authority, api_server):
+
+        async def known() -> list[str]:
+            return ["mine", "theirs"]
+
+        def allowed(self: object, spec: dict[str, Any]) -> Any:
+            return {"allowed": spec["resourceAttributes"].get("namespace") == "mine"}
+
+        authority.known = known
+        monkeypatch.setattr(api_server, "_status", allowed)
+        caller = await authority.check_user("ann", Policy("list", bounded=True))
+        assert caller.namespaces == ("mine",)
+        with pytest.raises(Denied):
+            await authority.check_user("ann", Policy("update"))

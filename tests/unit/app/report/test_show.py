@@ -7,6 +7,7 @@ from app.contract.record import REASONS
 from app.report.build import build
 from app.report.show import markdown, text
 from app.store import Store, Told
+from app.store.changes import InboxCounts
 from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, OTHER_BOOT, exchange, incoming
 
@@ -50,3 +51,14 @@ def test_empty(tmp_path: Path) -> None:
         store.close()
     assert report.count == 0
     assert "Nothing was recorded." in text(report) and "Nothing was recorded." in markdown(report)
+
+
+def test_what_nobody_looked_at(store: Store) -> None:
+    items = store.inbox()
+    shown = text(build(store, inbox=items))
+    assert f"Changes not yet reviewed: {items.open}\n" in shown and "came again" not in shown
+    assert "not yet reviewed" not in text(build(store))  # log files keep no inbox
+    counts = InboxCounts(open=0, accepted=3, objected=2, again=1)
+    shown = markdown(build(store, inbox=counts))
+    assert "## Changes not yet reviewed: 0\n" in shown
+    assert "| 1 | objected to, and came again since |" in shown

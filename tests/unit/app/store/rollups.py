@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from app.contract.record import Body, CaptureRecord
-from app.store import Scope, Store
+from app.store import NamespacePart, Scope, Store
 from tests.records import HOUR, T0, exchange, incoming, log, spliced
 
 
@@ -151,3 +151,42 @@ class RollupSuite:
         assert store.notes(Scope(profile="other")) == []
         store.prune(max_bytes=1)
         assert len(store.notes()) == 3
+
+    def test_the_part_of_some_namespaces_is_as_if_there_were_no_others(self, store: Store) -> None:
+        def lists(of: Any) -> list[Any]:
+            scopes = (
+                Scope(),
+                Scope(since_ns=T0 + HOUR),
+                Scope(until_ns=T0 + HOUR, profile="cribl"),
+            )
+            names = ("endpoints", "versions", "senders", "fields", "notes", "events")
+            return [getattr(of, name)(scope) for name in names for scope in scopes]
+
+        def of_mine() -> NamespacePart:
+            return store.part(["mine", "also-mine"], lambda *_: ())
+
+        text = json.dumps({"batch": [{"event": "start"}, {"event": "stop"}]})
+        body = Body(size=len(text), text=text)
+        cut = Body(size=len(text), text=text[:9], truncated=True)
+        store.write(
+            incoming(
+                exchange(1, namespace="mine"),
+                exchange(2, namespace="also-mine", time_ns=T0 + 2 * HOUR, product_version="4.17.0"),
+                exchange(3, namespace="mine", method="POST", body=body),
+                exchange(4, namespace="mine", method="POST", body=cut, status=503),
+                exchange(5, namespace="mine", profile="grafana", host="stats.grafana.org"),
+            )
+        )
+        mine = of_mine()
+        assert (mine.back_to_ns, mine.read) == (0, 5)
+        assert lists(mine) == lists(store)
+        before = lists(mine)
+        theirs = exchange(6, namespace="theirs", product_version="9.9.9", query=[("theirs", "1")])
+        store.write(incoming(theirs))
+        assert lists(of_mine()) == before
+        assert "theirs" not in str(before)
+        store.write(incoming(exchange(7, namespace="mine"), exchange(8, namespace="theirs")))
+        after = of_mine()
+        assert after.read == 6
+        assert sum(row.count for row in after.endpoints(Scope())) == 6
+        assert store.part([], lambda *_: ()).endpoints(Scope()) == []

@@ -70,6 +70,13 @@ def test_values_are_quoted_as_the_grammar_needs(tmp_path: Path) -> None:
     assert texts(store, 'version:"a ') == [found]
 
 
+def test_what_does_not_print_or_is_long_is_not_offered(tmp_path: Path) -> None:
+    store = MemoryStore(tmp_path)
+    odd = ("\u202ea", "a\x1b[2J", "a\n", "a" * 1_000)
+    store.write(incoming(*(exchange(n, product_version=v) for n, v in enumerate(odd, 1))))
+    assert texts(store, "version:") == []
+
+
 def test_they_are_few_and_kept(store: Store) -> None:
     store.write(incoming(*(exchange(n, host=f"h{n}.example") for n in range(100, 140))))
     known = KnownValues()

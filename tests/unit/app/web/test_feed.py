@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.store import CaptureQuery, QueryError, Store, filter
-from app.web.feed import READ, SHOWN, STREAMS, Feed, Follower, FullError, News
+from app.web.feed import EACH, READ, SHOWN, STREAMS, Feed, Follower, FullError, News
 from tests.records import T0, exchange, incoming
 from tests.unit.app.store.memory import MemoryStore
 from tests.waiting import until
@@ -146,11 +146,15 @@ def test_a_slow_list_loses_rows_but_not_their_number() -> None:
 def test_lists_are_bounded(store: Store) -> None:
     async def follow() -> None:
         feed = Feed(lambda: store)
-        opened = [feed.following(*asked()) for _ in range(STREAMS)]
+        opened = [feed.following(*asked(), who=str(n // EACH)) for n in range(STREAMS - 1)]
         for one in opened:
             one.__enter__()
-        with pytest.raises(FullError):
-            feed.following(*asked()).__enter__()
+        with pytest.raises(FullError, match="of your lists"):
+            feed.following(*asked(), who="0").__enter__()
+        opened.append(feed.following(*asked(), who="another"))
+        opened[-1].__enter__()
+        with pytest.raises(FullError, match="lists follow"):
+            feed.following(*asked(), who="one more").__enter__()
         for one in opened:
             one.__exit__(None, None, None)
         with feed.following(*asked()):
@@ -176,6 +180,59 @@ def test_a_store_that_fails_for_a_while(store: Store, monkeypatch: pytest.Monkey
                 write(store, 1, time_ns=T0)
                 await asyncio.sleep(0.1)
             assert seqs(await told(follower)) == [1]
+
+    asyncio.run(follow())
+
+
+def test_large_captures_are_bounded_by_their_bytes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.feed.READ_BYTES", 50_000)
+
+    async def follow() -> None:
+        feed = Feed(lambda: store)
+        with feed.following(*asked()) as follower:
+            await until(lambda: follower.ready)
+            write(store, 1, 500)
+            news = await told(follower)
+            assert news.of + news.unread == 500
+            assert news.of <= 200
+
+    asyncio.run(follow())
+
+
+def test_a_slow_filter_has_its_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.feed._LOOK_S", 0.0)
+
+    async def follow() -> None:
+        feed = Feed(lambda: store)
+        now = store.stats().arrival
+        with (
+            feed.following(*asked("field:os pod:leader-1"), now) as slow,
+            feed.following(*asked("pod:leader-1"), now) as quick,
+        ):
+            write(store, 1, 50, pod="leader-1")
+            news = await told(slow)
+            assert (news.of, news.unread) == (0, 50)
+            assert (await told(quick)).of == 50
+
+    asyncio.run(follow())
+
+
+def test_a_list_that_takes_nothing_is_ended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.feed.BEHIND_S", 0.05)
+
+    async def follow() -> None:
+        feed = Feed(lambda: store)
+        with feed.following(*asked()) as follower:
+            await until(lambda: follower.ready)
+            for n in range(1, 7):
+                write(store, n)
+                await asyncio.sleep(0.05)
+            await until(lambda: not feed._followers)
+            news: News | None = await told(follower)
+            while news is not None:
+                news = await follower.news()
 
     asyncio.run(follow())
 

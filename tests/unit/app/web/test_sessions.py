@@ -52,3 +52,9 @@ def test_codes_are_bounded() -> None:
     assert len(codes._held) == sessions._CODES
     assert codes.take(made[0]) is None
     assert codes.take(made[-1]) == str(len(made) - 1)
+
+
+def test_forms_of_people_whom_a_proxy_names() -> None:
+    key, other = Sessions(b"k" * 32), Sessions(b"o" * 32)
+    assert key.form_token_of("ann") == key.form_token_of("ann")
+    assert len({s.form_token_of(u) for s in (key, other) for u in ("ann", "bob", "")}) == 6

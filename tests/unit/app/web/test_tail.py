@@ -1,4 +1,5 @@
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from app.web.page import HEADERS
 from tests.records import exchange, incoming
 from tests.serving import Served, serving
 from tests.unit.app.web.conftest import bounded, sign_in
+from tests.waiting import wait_for
 
 
 class Events:
@@ -103,6 +105,21 @@ def test_a_stream_ends_with_its_session_and_with_its_rights(
             filled.runtime.authority._token = b"another"
             name, _, data = again.next()
             assert name == "end" and "session has ended" in data["said"]
+
+
+def test_how_long_a_stream_was_open_is_no_duration_of_an_answer(filled: Served) -> None:
+    def answered() -> float:
+        of = re.findall(
+            r'duration_seconds_count\{.*status_code="200".*\} (\S+)',
+            filled.bare.get("/metrics").text,
+        )
+        return sum(map(float, of))
+
+    before = answered()
+    with sign_in(filled) as client, stream(client) as events:
+        assert events.next()[0] == "began"
+    wait_for(lambda: not filled.app.state.feed._followers)
+    assert answered() == before + 1  # that of the metrics themselves
 
 
 def test_a_shutdown_does_not_wait_for_streams(tmp_path: Path) -> None:

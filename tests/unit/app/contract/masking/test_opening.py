@@ -15,8 +15,7 @@ from app.contract import record as r
 from app.contract.record import CaptureRecord
 from tests import layered
 from tests.layered import DEEP, Layers, Sent, layers, opened, posted, texts
-from tests.unit.app.contract.masking.test_masker import ORACLE
-from tests.unit.app.contract.records import received
+from tests.unit.app.contract.records import ORACLE, received
 
 PLACES = [*layered.PLACES, *layered.BODIES]
 
