@@ -13,13 +13,13 @@ Sketches = dict[tuple[Route, str], Sketch]
 def look(into: Sketches, one: Incoming) -> None:
     record = decode(one.line)
     paths = {f.path for f in one.facts.seen.fields} if one.facts.seen else set()
-    hashes: dict[str, set[bytes]] = {}
+    hashes: dict[str, list[bytes]] = {}
     for path, value in values_of(record):
         if path in paths:
-            hashes.setdefault(path, set()).add(hashed(b"key", path, value))
+            hashes.setdefault(path, []).append(hashed(b"key", path, value))
     for path, of in hashes.items():
         key = (endpoint_of(record), path)
-        into[key] = into.get(key, Sketch()).with_values(of, 1)
+        into[key] = into.get(key, Sketch()).with_values(of, len(of))
 
 
 def rows_of(sketches: Mapping[tuple[Route, str], Sketch], profile: str | None) -> list[SketchRow]:
