@@ -4,7 +4,6 @@ Trusts no size, ratio or type that a peer claims: `bounds` hold for every messag
 differently by others is in the tree too, so that no server reads a value that is not judged here.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,8 +21,6 @@ from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opa
 from app.contract.record import Body
 
 ENCODINGS = ("gzip", "zstd", "deflate", "br", "base64", "hex", "percent")
-_CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
-_CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
 
 
 class Content(NamedTuple):
@@ -118,8 +115,8 @@ class _Reader:
         """The decodings, the value, and whether it is sure."""
         if not data.strip():
             return (), None, True
-        charsets = _CHARSET.findall(content_type.lower())
-        known = all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in content_type.lower()
+        charsets = formats.charsets(content_type)
+        known = not formats.unusual(charsets) and "multipart/" not in content_type.lower()
         kinds = formats.said(content_type, decoders)
 
         def sure() -> bool:

@@ -93,7 +93,9 @@ class FirstSeen(NamedTuple):
     objected: Sequence[Objected]
 
 
-def write(connection: sqlite3.Connection, ids: IdTable, inbox: InboxTables, sums: Sums) -> FirstSeen:
+def write(
+    connection: sqlite3.Connection, ids: IdTable, inbox: InboxTables, sums: Sums
+) -> FirstSeen:
     """Adds the batch's sums to the tables, and what is new in it to the inbox."""
     batch = Batch(sums.traffic(), sums.senders(), sums.observed())
     TRAFFIC.add(
