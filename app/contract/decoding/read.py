@@ -4,7 +4,6 @@ Trusts no size, ratio or type that a peer claims: `bounds` hold for every messag
 differently by others is in the tree too, so that no server reads a value that is not judged here.
 """
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -24,8 +23,6 @@ from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opa
 from app.contract.record import Body
 
 ENCODINGS = ("gzip", "zstd", "deflate", *compressed.TRIED, "base64", "hex", "percent")
-_CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
-_CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
 
 
 class Content(NamedTuple):
@@ -97,9 +94,9 @@ def looks_cut(data: bytes, content_type: str) -> str:
 @lru_cache(maxsize=256)
 def _charsets(content_type: str) -> tuple[list[str], bool]:
     """The charsets that a type names, and True if no server takes another one."""
-    said = content_type.lower()
-    charsets = _CHARSET.findall(said)
-    return charsets, all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
+    charsets = formats.charsets(content_type)
+    known = not formats.unusual(charsets) and "multipart/" not in content_type.lower()
+    return charsets, known
 
 
 class _Reader:
