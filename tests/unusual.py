@@ -42,7 +42,7 @@ def _part(head: str, content: str) -> str:
 PLACES: dict[str, Callable[[str], Sent]] = {
     # Addresses
     "trailer": lambda s: Sent(headers=(("trailer", "lic"), ("lic", s))),
-    "pseudo header": lambda s: _header(":path", f"/a?lic={s}&b=1"),
+    "target in a header": lambda s: _header("x-original-path", f"/a?lic={s}&b=1"),
     "cookie in quotes": lambda s: _header("cookie", f'a=1; lic="{s}"; b=2'),
     "address in a header": lambda s: _header("referer", f"https://h/x?lic={s}#lic={s}"),
     "address in an address": lambda s: _header(

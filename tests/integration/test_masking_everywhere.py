@@ -25,6 +25,7 @@ from websockets.sync.client import connect
 
 import app.profiles
 from app.contract import names
+from app.profiles.read import BUILT_IN
 from app.run import processes
 from tests import unusual
 from tests.canary import find_secret
@@ -35,7 +36,7 @@ from tests.waiting import wait_for
 LAYERED = list(islice(few("lic", DEEP), 0, None, 2))
 SECRET = "Lc9/canary+Zq7=x"
 QUERY = f"v=4.16.1&lic={quote(SECRET, safe='')}"
-CRIBL = Path(app.profiles.__file__).with_name("cribl.yaml")
+CRIBL = BUILT_IN / "cribl.yaml"
 ROOT = Path(app.profiles.__file__).parents[2]
 JSON = {"content-type": "application/json"}
 

