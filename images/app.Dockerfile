@@ -11,6 +11,7 @@ COPY requirements/app.txt /src/requirements/
 RUN --mount=type=cache,target=/var/cache/pip \
     /opt/venv/bin/pip install --cache-dir /var/cache/pip --require-hashes -r /src/requirements/app.txt
 COPY pyproject.toml LICENSE /src/
+COPY scripts /src/scripts
 COPY app /src/app
 # setuptools comes from Debian: nothing is fetched that no hash covers.
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/wheels /src \

@@ -11,6 +11,7 @@ COPY requirements/sidecar.txt /src/requirements/
 RUN --mount=type=cache,target=/var/cache/pip \
     /opt/venv/bin/pip install --cache-dir /var/cache/pip --require-hashes -r /src/requirements/sidecar.txt
 COPY pyproject.toml LICENSE /src/
+COPY scripts /src/scripts
 COPY app/__init__.py app/version.py /src/app/
 COPY app/contract /src/app/contract
 COPY app/otel /src/app/otel

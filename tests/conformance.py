@@ -59,6 +59,10 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
     "deflate": zlib.compress,
     "zstd": zstandard.compress,
 }
+TRIED: dict[str, Callable[[bytes], bytes]] = {
+    "br": brotli.compress,
+    "deflate-raw": lambda data: zlib.compress(data, wbits=-15),
+}
 JSON, TEXT_PLAIN, NDJSON = "application/json", "text/plain", "application/x-ndjson"
 FORM = "application/x-www-form-urlencoded"
 
@@ -155,6 +159,20 @@ def _compressed() -> Iterator[Row]:
                   b64(compress(DATA)), TEXT_PLAIN)  # fmt: skip
     yield Row("Content-Encoding br", field, field, brotli.compress(DATA), JSON,
               headers=(("content-encoding", "br"),))  # fmt: skip
+    for name, compress in TRIED.items():
+        inner = f"{name}›json.app.v"
+        yield Row(f"{name} without a header", field, f"body›{inner}", compress(DATA), TEXT_PLAIN,
+                  sure=False)  # fmt: skip
+        yield Row(f"{name} in base64 in JSON", "body.data.app.v", f"body.data›base64›{inner}",
+                  in_json(b64(compress(DATA))), JSON)  # fmt: skip
+        yield Row(f"{name} in base64 in a query", "query.data.app.v",
+                  f"query.data›base64›{inner}",
+                  query=f"data={quote(b64(compress(DATA)))}")  # fmt: skip
+    for name, data, full in (("JSON", DATA, "body.app.v"),
+                             ("zstd", PACKED["zstd"](DATA), "body›zstd›json.app.v"),
+                             ("brotli", brotli.compress(DATA), "body›br›json.app.v")):  # fmt: skip
+        yield Row(f"{name} with Content-Encoding gzip", field, full, data, JSON,
+                  headers=(("content-encoding", "gzip"),), sure=False)  # fmt: skip
     yield Row("gzip in gzip", field, "body›gzip›gzip›json.app.v",
               PACKED["gzip"](PACKED["gzip"](DATA)))  # fmt: skip
 

@@ -16,6 +16,7 @@ from itertools import product
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
+import brotli
 import zstandard
 
 from tests.planted import FORM, JSON, TEXT, XML, Sent, posted
@@ -110,15 +111,19 @@ ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
     "base64 of gzip": lambda d: _B64(gzip.compress(d, mtime=0)),
     "base64 of zlib": lambda d: _B64(zlib.compress(d)),
     "base64 of zstd": lambda d: _B64(zstandard.compress(d)),
+    "base64 of brotli": lambda d: _B64(brotli.compress(d)),
+    "base64 of raw deflate": lambda d: _B64(zlib.compress(d, wbits=-15)),
 }
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda d: gzip.compress(d, mtime=0),
     "zlib": zlib.compress,
     "zstd": zstandard.compress,
+    "brotli": brotli.compress,
+    "raw deflate": lambda d: zlib.compress(d, wbits=-15),
     "gzip of base64": lambda d: gzip.compress(_B64(d), mtime=0),
 }
 # Of these the whole can be written anew, and nothing else than the value may then differ.
-EXACT = frozenset(ENCODINGS) - {"base64 of gzip", "base64 of zlib", "base64 of zstd"}
+EXACT = frozenset(name for name in ENCODINGS if not name.startswith("base64 of "))
 
 
 def _headers(name: str, value: bytes) -> Sent:
@@ -170,12 +175,16 @@ class Layers(NamedTuple):
 
 def _fits(form: str, encoding: str, place: str, data: bytes) -> bool:
     text = place in PLACES
+    if encoding.endswith(("brotli", "raw deflate")) and form.startswith(("utf-", "latin", "proto")):
+        return False  # nothing but text in it tells that they are such
     if (
         text
         and encoding == ""
         and (form.startswith(("utf-16", "latin", "protobuf")) or b"\0" in data)
     ):
         return False  # no text: a client cannot send it so
+    if encoding in ("brotli", "raw deflate") and place in ("multipart file", "attachment", "gRPC"):
+        return False  # what searches for a value cannot tell where they begin
     return not (place == "header" and (b"\n" in data or b"\r" in data or not data.isascii()))
 
 
@@ -229,6 +238,7 @@ def opened(data: bytes, depth: int = 6) -> Iterator[bytes]:
         if data[:1] in (b"\x1f", b"\x78", b"\x28"):
             with contextlib.suppress(zlib.error, zstandard.ZstdError):
                 further.append(undo())
+    further += _untold(data)
     if b"%" in data and (plain := unquote_to_bytes(data.replace(b"+", b" "))) != data:
         further.append(plain)
     if b"\0" in data:
@@ -243,9 +253,19 @@ def opened(data: bytes, depth: int = 6) -> Iterator[bytes]:
             yield from opened(each, depth - 1)
 
 
+def _untold(data: bytes) -> list[bytes]:
+    """What brotli and raw deflate make of the bytes, if that is text."""
+    found = []
+    with contextlib.suppress(brotli.error):
+        found.append(brotli.decompress(data))
+    with contextlib.suppress(zlib.error):
+        found.append(zlib.decompress(data, wbits=-15))
+    return [one for one in found if len(one) > 8]
+
+
 def _decoded(word: bytes) -> list[bytes]:
     found = []
-    digits = word.replace(b"\r", b"").replace(b"\n", b"").strip(b" ")
+    digits = word.partition(b"\r\n--")[0].replace(b"\r", b"").replace(b"\n", b"").strip(b" ")
     digits = digits.translate(bytes.maketrans(b"-_ ", b"+/+")).rstrip(b"=")
     for written in (digits, digits[1:], digits[2:], digits[3:], digits.rpartition(b"/")[2]):
         if len(written) >= 8:

@@ -61,7 +61,8 @@ class Gate:
             self.admit(client, peer, destination, serve)
             return
         if self._splicer is None:
-            self._splicer = Splicer(self._judge, self.events.left)
+            by_ipv4 = self._by_ipv4 if self.prefaces else None
+            self._splicer = Splicer(self._judge, self.events.left, by_ipv4)
         loop = asyncio.get_running_loop()
         admit = partial(self.admit, client, peer, destination, serve)
         back = partial(loop.call_soon_threadsafe, admit)
@@ -92,6 +93,14 @@ class Gate:
             refused = self.events.fails_closed((found.host,))
             return found._replace(reason="" if refused else found.reason)
         return found
+
+    def _by_ipv4(self, host: str, port: int) -> Address | None:
+        """Raises OSError."""
+        for *_, found in socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM):
+            address = str(found[0]), port
+            if self._names.simple(address):
+                return address
+        return None
 
     def _hand(self, client: socket.socket, serve: Serve, begun: bytes = b"") -> None:
         """Continues as asyncio's own servers do after accept; `begun` was read already."""

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from addon.arrive.pipes import PIPE_SIZE, Pipe, Pipes
 from addon.target.dns import Address
@@ -24,6 +25,7 @@ from addon.target.first_bytes import Verdict, Wait
 # smaller. A connection that is still unclear after them is given back.
 LOOK_CAP = 16 * 1024
 TURNS = 16  # pipes full that one direction moves before others have their turn
+PATIENCE_S = 1.0  # with a host's IPv6 address, where there may be another way
 STARVED_S = 0.05  # until the next try when the process may open no more files
 SWEEP_S = 600.0
 IDLE_SECONDS = 24 * 3600  # a connection without a byte for so long is closed
@@ -88,14 +90,21 @@ class Link:
 
 class Splicer:
     """`judge` decides by a client's first bytes; `over` is called for each relayed connection when
-    it has ended. Both are called in the thread."""
+    it has ended. Both are called in the thread.
+
+    `by_ipv4` finds a host's other address, in threads of its own, where clients are connected
+    before their host is: they would take it themselves if its IPv6 address led nowhere."""
 
     def __init__(
         self,
         judge: Callable[[Link, bytes], Verdict | Wait],
         over: Callable[[Link], None],
+        by_ipv4: Callable[[str, int], Address | None] | None = None,
     ) -> None:
-        self._judge, self._over = judge, over
+        self._judge, self._over, self._by_ipv4 = judge, over, by_ipv4
+        self._slow: dict[Link, float] = {}  # by IPv6, and until when
+        self._found: deque[tuple[Link, Address | None, str]] = deque()
+        self._open = threading.Lock()  # while held, `_wake` is not closed
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, select.EPOLLIN)
@@ -121,24 +130,28 @@ class Splicer:
         self._thread.join()
         self._pipes.close()
         self._epoll.close()
-        os.close(self._wake)
+        with self._open:
+            os.close(self._wake)
 
     def _run(self) -> None:
         while not self._stopping:
             wait = 0.0 if self._again else STARVED_S if self._starved else SWEEP_S
-            happened = self._epoll.poll(wait)
+            happened = self._epoll.poll(min(wait, STARVED_S) if self._slow else wait)
             now = time.monotonic()
             again, self._again, self._starved = self._again | self._starved, set(), set()
             for file, events in happened:
                 if file == self._wake:
                     os.eventfd_read(self._wake)
                     self._begin()
+                    self._connect_otherwise()
                 elif (link := self._links.get(file)) is not None:
                     link.active = now
                     self._go_on(link, file, events)
             for link in again:
                 if link.client.fileno() in self._links:
                     self._go_on(link, _ANY, 0)
+            for link in [link for link, until in self._slow.items() if until < now]:
+                self._fall_back(link, "connection timed out")
             self._sweep(now)
         self._begin()
         for link in set(self._links.values()):
@@ -173,8 +186,10 @@ class Splicer:
                 self._relay(link, link.ways, file, events)
             elif link.server is not None:
                 self._connecting(link, link.server, file, events)
-            else:
+            elif link.verdict is None:
                 self._look(link, events)
+            elif events & _BROKEN:  # while another address is looked up
+                self._end(link, reset=True, error="connection cancelled")
         except OSError as e:
             if e.errno in (errno.EMFILE, errno.ENFILE):  # no pipe now
                 self._starved.add(link)
@@ -211,6 +226,45 @@ class Splicer:
         self._register(link, link.server)
         if number != errno.EINPROGRESS:
             self._connected(link, link.server, number)
+        elif self._has_another(link):
+            self._slow[link] = time.monotonic() + PATIENCE_S
+
+    def _has_another(self, link: Link) -> bool:
+        """True if the host may have another address."""
+        named = link.verdict is not None and link.verdict.host != link.destination[0]
+        return self._by_ipv4 is not None and named and ":" in link.destination[0]
+
+    def _fall_back(self, link: Link, error: str) -> None:
+        del self._slow[link]
+        if link.server is not None:
+            del self._links[link.server.fileno()]
+            link.server.close()
+            link.server = None
+        threading.Thread(
+            target=self._find, args=(link, error), name="telemock-ipv4", daemon=True
+        ).start()
+
+    def _find(self, link: Link, error: str) -> None:
+        """In a thread of its own: a look-up may take long."""
+        found = None
+        with suppress(OSError):
+            if self._by_ipv4 and link.verdict:
+                found = self._by_ipv4(link.verdict.host, link.destination[1])
+        with self._open:
+            if not self._stopping:
+                self._found.append((link, found, error))
+                os.eventfd_write(self._wake, 1)
+
+    def _connect_otherwise(self) -> None:
+        while self._found:
+            link, address, error = self._found.popleft()
+            if link.client.fileno() not in self._links:  # it has left
+                continue
+            if address is None:
+                self._end(link, reset=True, error=error)
+            else:
+                link.destination = address
+                self._connect(link)
 
     def _connecting(self, link: Link, server: socket.socket, file: int, events: int) -> None:
         if file == server.fileno():
@@ -222,9 +276,14 @@ class Splicer:
     def _connected(self, link: Link, server: socket.socket, number: int) -> None:
         """`number`: an errno, 0 for success."""
         if number:
-            error = OSError(number, f"Connect call failed {link.destination}")
-            self._end(link, reset=True, error=str(error))
+            error = str(OSError(number, f"Connect call failed {link.destination}"))
+            if self._has_another(link):
+                self._slow.setdefault(link, 0.0)
+                self._fall_back(link, error)
+            else:
+                self._end(link, reset=True, error=error)
             return
+        self._slow.pop(link, None)
         for end in (link.client, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.ways = Way(link.client, server), Way(server, link.client)
@@ -279,6 +338,7 @@ class Splicer:
 
     def _end(self, link: Link, *, reset: bool = False, error: str = "") -> None:
         link.error = error
+        self._slow.pop(link, None)
         for end in (link.client, link.server):
             if end is None:
                 continue

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from app.contract.decoding import compressed
 from app.contract.decoding.compression import undo
 from app.contract.record import BODY_CAP, Body
 
@@ -23,7 +24,8 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
 
     `prefix` is at most `cap` bytes of `size`; `encoding` the Content-Encoding header. The content
     encoding is undone (gzip, deflate, br, zstd; at most two of them) into at most `cap` bytes; if
-    it cannot be undone, no content is kept, and `withheld` tells why.
+    it cannot be undone, no content is kept, and `withheld` tells why; unless the bytes are JSON, or
+    compressed in another way than the header says: then the body is `misnamed`.
     """
     body = Body(size=size, sha256=sha256, truncated=len(prefix) < size)
     data = prefix
@@ -31,6 +33,9 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     if data and names:
         for name in reversed(names):
             undone = undo(name, data, cap) if len(names) <= _ENCODINGS else None
+            if undone in (None, (b"", False)) and name in _KNOWN and _is_other(data, name):
+                body.misnamed = True
+                break
             if undone is None:
                 body.withheld = "encoding"
                 return body
@@ -39,6 +44,16 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     body.truncated |= len(data) > cap
     store(body, data[:cap])
     return body
+
+
+def _is_other(data: bytes, said: str) -> bool:
+    """True if the bytes are whole, and what they are is no question."""
+    name = compressed.named(data)
+    if name:
+        return (
+            name != said and compressed.undo(data, BODY_CAP) is not None and compressed.is_all(data)
+        )
+    return data[:1] in b"{[" and json(data) is not NOT_JSON
 
 
 def whole(data: bytes, encoding: str = "", cap: int = BODY_CAP) -> Body:
@@ -107,6 +122,7 @@ def kinds(content_type: str) -> list[str]:
 
 
 _PLAIN = ("", "identity")
+_KNOWN = ("gzip", "x-gzip", "deflate", "br", "zstd")
 _MAGIC = (("gzip", b"\x1f\x8b"), ("zstd", b"\x28\xb5\x2f\xfd"))
 _NDJSON = (
     "application/x-ndjson",

@@ -195,6 +195,10 @@ METRICS = (
         "Bounds of masking and decoding that records hit, of which then less is kept.",
     ),
     Metric(
+        "telemock.masked", "counter", "{record}", ("telemock.masked_by",), _BOTH,
+        "Records of which something was masked, by the sensitive name or the detector.",
+    ),
+    Metric(
         "telemock.withheld", "counter", "{value}", ("telemock.reason",), _BOTH,
         "Bodies, and values in them, of which nothing is kept, by reason.",
     ),

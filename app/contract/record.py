@@ -126,6 +126,7 @@ class Body(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     sha256: Short = ""
     truncated: bool = False
     withheld: Short = ""  # id in REASONS: why no content is kept
+    misnamed: bool = False  # it is not encoded as its Content-Encoding says
 
 
 class Request(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
@@ -213,6 +214,8 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     span_id: Short = ""
     product_version: Short = ""
     mask_key: Short = ""  # id of the key behind this record's tokens
+    # Fields of which something was masked, each with the name or the detector that called for it.
+    masked: list[tuple[Short, Short]] = []
 
     @property
     def id(self) -> str:
@@ -331,7 +334,11 @@ def note(body: Body | None) -> str:
         return ""
     if body.withheld:
         return f"withheld: {REASONS.get(body.withheld, body.withheld)}"
-    said = ("base64" if body.base64 is not None else "", "cut" if body.truncated else "")
+    said = (
+        "base64" if body.base64 is not None else "",
+        "cut" if body.truncated else "",
+        "not encoded as its Content-Encoding says" if body.misnamed else "",
+    )
     return ", ".join(filter(None, said))
 
 

@@ -208,7 +208,7 @@ def build(
     papers = [paper for paper in papers if profile in (None, paper.profile)]
     lines = list(map(_endpoint, rows))
     by_word = {w: [one for one in lines if word_of(one.outcome) == w] for w in WORDS}
-    senders = store.senders(scope)
+    senders, notes = store.senders(scope), store.notes(Scope(profile=profile))
     boots = [row for row in store.boots() if _within(row, scope)]
     covered = _cover(boots, senders, papers, gaps)
     return Report(
@@ -225,8 +225,8 @@ def build(
         events=event_lines(store.events(scope)),
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
         inventory=kept.inventory(fields),
-        masked=kept.masked(fields, papers),
-        withheld=kept.withheld(store.notes(Scope(profile=profile))),
+        masked=kept.masked(fields, papers, notes),
+        withheld=kept.withheld(notes),
         workloads=_workloads(senders),
         ledger=covered.ledger,
         missing=[_line(Missing, row) for row in boots if row.missing],

@@ -10,7 +10,7 @@ import msgspec
 
 from app.contract.record import REASONS
 from app.report.papers import Paper, SensitiveField
-from app.store import OTHER, FieldRow, NoteRow
+from app.store import MASKED, OTHER, FieldRow, NoteRow
 
 _BY_ITSELF = "its name or value looks like a secret"
 _SHAPES = {"masked": "mask", "token": "token"}
@@ -46,7 +46,8 @@ class InventoryLine(msgspec.Struct, kw_only=True):
 
 class MaskedField(msgspec.Struct, kw_only=True):
     """A field that carried a whole value which is not kept as it came, or is kept by the profile's
-    word. `how`: mask, token, drop or keep. `count`: requests."""
+    word; or a part of records (request, response, message), in which values or parts of them were
+    masked. `how`: mask, token, drop or keep. `count`: requests, or records."""
 
     profile: str
     host: str
@@ -98,8 +99,11 @@ def _present(rows: Iterable[FieldRow], requests: int) -> float:
     return round(sum(by_version.values()) / max(1, requests), 4)
 
 
-def masked(fields: Iterable[FieldRow], papers: Sequence[Paper]) -> list[MaskedField]:
-    """All versions of an endpoint together."""
+def masked(
+    fields: Iterable[FieldRow], papers: Sequence[Paper], notes: Iterable[NoteRow] = ()
+) -> list[MaskedField]:
+    """All versions of an endpoint together; behind its fields the parts of its records in which
+    anything was masked, a part of a value too, each with the name or the detector."""
     sensitive = {paper.profile: paper.sensitive for paper in papers}
     found: dict[tuple[str, ...], MaskedField] = {}
     for row in fields:
@@ -116,7 +120,14 @@ def masked(fields: Iterable[FieldRow], papers: Sequence[Paper]) -> list[MaskedFi
                 why=f"{said.how} {said.field}, says the profile" if said else _BY_ITSELF,
             )  # fmt: skip
         one.count += row.count
-    return [one for _, one in sorted(found.items())]
+    parts = [
+        MaskedField(
+            profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
+            field=row.part, how="mask", why=row.why.removeprefix(MASKED), count=row.count,
+        )
+        for row in notes if row.why.startswith(MASKED)
+    ]  # fmt: skip
+    return [*(one for _, one in sorted(found.items())), *parts]
 
 
 def withheld(notes: Iterable[NoteRow]) -> list[WithheldPart]:
@@ -125,7 +136,7 @@ def withheld(notes: Iterable[NoteRow]) -> list[WithheldPart]:
             profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
             part=row.part, why=WHY.get(row.why, row.why), count=row.count,
         )
-        for row in notes
+        for row in notes if not row.why.startswith(MASKED)
     ]  # fmt: skip
 
 

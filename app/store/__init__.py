@@ -78,9 +78,13 @@ class QueryError(ValueError):
 PARTS = ("request", "response", "message", "record")
 
 
+MASKED = "masked: "  # begins the `why` of a note; behind it what called for it
+
+
 class Note(NamedTuple):
     """A part of a record that was not kept whole: one of PARTS.
-    `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds."""
+    `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds, or that
+    something in it was masked."""
 
     part: str
     why: str

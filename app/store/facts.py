@@ -19,7 +19,7 @@ from app.contract.decoding.events import of_record
 from app.contract.decoding.read import Content
 from app.contract.outcomes import outcome
 from app.contract.record import REASONS, Body, CaptureRecord
-from app.store import OTHER, EventCount, Facts, Note
+from app.store import MASKED, OTHER, PARTS, EventCount, Facts, Note
 from app.store.inventory import Field, content_of, observe, route_of
 
 HOUR = 3_600 * 10**9
@@ -28,6 +28,7 @@ LOGGED = 500  # fields of a body in its line of the request log
 EVENTS = 50  # distinct names of one request's events
 HERE = "this machine"
 _LOOPBACK = ("", "127.0.0.1", "::1", "::ffff:127.0.0.1")
+MOST_CALLS = 16  # of a record's, that its endpoint's notes tell
 _FEW = 100  # fields of a request whose lines are remembered, to bound memory
 _LARGEST = 1 << 46  # bytes or ns of one record are capped here: sums must fit 64 bits
 
@@ -50,7 +51,7 @@ def events_of(record: CaptureRecord, content: Content) -> tuple[EventCount, ...]
 
 
 def notes(record: CaptureRecord) -> tuple[Note, ...]:
-    """Lists the parts that were not kept whole, and why."""
+    """Lists the parts that were not kept whole, or in which something was masked, and why."""
     found: list[Note] = []
     for part, of in (("request", record.request), ("response", record.response)):
         if of is not None:
@@ -62,9 +63,16 @@ def notes(record: CaptureRecord) -> tuple[Note, ...]:
         body = record.message.body
         if body.withheld or body.truncated:
             found.append(_note("message", body))
+    calls = {(_part(field), MASKED + by) for field, by in record.masked[:MOST_CALLS]}
+    found += [Note(part, why) for part, why in sorted(calls)]
     if record.reason in ("unmaskable", "too_large"):  # nothing but the event was kept
         found.append(Note("record", record.reason))
     return tuple(found)
+
+
+def _part(field: str) -> str:
+    ahead = field.partition(".")[0]
+    return ahead if ahead in PARTS else "request"
 
 
 def _note(part: str, body: Body) -> Note:

@@ -34,14 +34,16 @@ _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?")
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _SHAPES = (
     ("guid", re.compile(r"\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")),
-    ("ip", re.compile(r"(\d{1,3}\.){3}\d{1,3}|(?=.*:.*:)[0-9a-fA-F:.]{2,45}")),
+    ("ip", re.compile(r"(\d{1,3}\.){3}\d{1,3}|(?=[^:]*+:[^:]*+:)[0-9a-fA-F:.]{2,45}")),
     ("timestamp", re.compile(_DATE + r"([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")),
     ("version", re.compile(r"v?\d{1,9}(\.\d{1,9}){1,3}([-+][0-9A-Za-z.-]{1,64})?")),
-    ("email", re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}\.[^@\s.]{1,63}")),
-    ("url", re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,15}://\S*")),
+    ("email", re.compile(r"[^@\s]{1,64}+@[^@\s]{1,255}\.[^@\s.]{1,63}")),
+    ("url", re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,15}+://\S*")),
     ("token", TOKEN),
     ("hex", re.compile(r"([0-9a-f]{2}){8,}|([0-9A-F]{2}){8,}")),
 )  # fmt: skip
+_SHAPE = re.compile("|".join(f"(?P<{name}>{pattern.pattern})" for name, pattern in _SHAPES))
+_DIGIT = re.compile("[0-9]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 
 
@@ -148,18 +150,27 @@ def pairs_seen(part: str, pairs: list[Pair]) -> Observation:
 def _names(part: str, names: tuple[str, ...], kinds: tuple[_Form, ...]) -> Observation:
     if part == "header.":
         names = tuple(map(str.lower, names))
-    paths = [(part + n, kind) for n, kind in zip(names, kinds, strict=True)]
-    fields = frozenset(
-        _field(path, kind) for path, kind in paths if len(path) <= PATH and isinstance(kind, str)
-    )
-    opened, over = _bodies(tuple(one for one in paths if not isinstance(one[1], str)))
-    others = sum(len(path) > PATH for path, kind in paths if isinstance(kind, str))
-    return Observation(fields | opened, others + over)
+    fields: set[Field] = set()
+    opened: list[tuple[str, _Form]] = []
+    others = 0
+    for name, kind in zip(names, kinds, strict=True):
+        path = part + name
+        if type(kind) is not str:
+            opened.append((path, kind))
+        elif len(path) <= PATH:
+            fields.add(_field(path, kind))
+        else:
+            others += 1
+    if not opened:
+        return Observation(frozenset(fields), others)
+    more, over = _bodies(tuple(opened))
+    return Observation(more | fields, others + over)
 
 
 _known_names = lru_cache(maxsize=1_024)(_names)
 
 
+@lru_cache(maxsize=16_384)
 def _field(path: str, kind: str) -> Field:
     type, _, shape = kind.partition(" ")
     return Field(path, type, shape)
@@ -209,9 +220,8 @@ def _shape(value: str) -> str:
     if value == MASK:
         return "masked"
     start = value[:400]
-    for name, pattern in _SHAPES:
-        if pattern.fullmatch(start):
-            return name
+    if found := _SHAPE.fullmatch(start):
+        return found.lastgroup or ""
     if len(value) % 4 == 0 and _BASE64.fullmatch(start) and _mixed(start):
         try:
             base64.b64decode(
@@ -226,11 +236,7 @@ def _shape(value: str) -> str:
 
 def _mixed(value: str) -> bool:
     """True for mixed case and a digit: words hardly ever are, encoded bytes nearly always."""
-    return (
-        any(c.isdigit() for c in value)
-        and any(c.isupper() for c in value)
-        and any(c.islower() for c in value)
-    )
+    return bool(_DIGIT.search(value)) and value.lower() != value != value.upper()
 
 
 def _number_shape(value: float) -> str:
@@ -285,8 +291,10 @@ def _bodies(forms: tuple[tuple[str, _Form], ...]) -> Observation:
         if nodes > NODES:
             others += len(stack) + 1
             break
+        field: Field | None = None  # of a path that is too long
         if isinstance(form, str):
-            field = _field(path, form)
+            if len(path) <= PATH:
+                field = _field(path, form)
         else:
             names, within = form
             if isinstance(names, str):
@@ -295,7 +303,8 @@ def _bodies(forms: tuple[tuple[str, _Form], ...]) -> Observation:
                     (path if names and n == 0 else inner, f, depth) for n, f in enumerate(within)
                 )
                 continue
-            field = Field(path, "array" if names is None else "object", "")
+            if len(path) <= PATH:
+                field = _field(path, "array " if names is None else "object ")
             if depth >= DEPTH:
                 others += 1
             elif names is None:
@@ -303,7 +312,7 @@ def _bodies(forms: tuple[tuple[str, _Form], ...]) -> Observation:
             else:
                 pairs = zip(names, within, strict=True)
                 stack.extend((f"{path}.{name}", f, depth + 1) for name, f in pairs)
-        if len(path) > PATH or (len(fields) >= FIELDS and field not in fields):
+        if field is None or (len(fields) >= FIELDS and field not in fields):
             others += 1
         else:
             fields.add(field)

@@ -45,7 +45,7 @@ def beside(before: CaptureRecord, after: CaptureRecord) -> Beside:
         was, now = old.get(key), new.get(key)
         if was and now and (was.value, was.type) == (now.value, now.type):
             same += 1
-            masked += was.hidden == MASKED
+            masked += was.hidden.startswith(MASKED)
             continue
         kind = "changed" if was and now else "added" if now else "gone"
         changes.append(ValueChange(kind, key[0], key[1], was, now))

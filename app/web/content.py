@@ -21,6 +21,7 @@ _VALUE = 8_000  # characters of a value that are shown
 MASKED = "masked before it was written: the profile or a detector calls it sensitive"
 PARTLY = "a part was masked before it was written: the profile or a detector calls it sensitive"
 TOKENED = "replaced by a token: equal values have equal tokens"
+_BY_SOMEBODY = (MASKED, PARTLY, TOKENED)
 CUT = f"cut: of one value {VALUE_CAP:,} characters are kept"
 OPAQUE = "these bytes cannot be read as any format that is known here"
 
@@ -50,10 +51,18 @@ def values(record: CaptureRecord) -> list[FieldLine]:
     """The first MOST + 1 values of the request or message."""
     found = []
     for line in _values(record):
-        found.append(line)
+        found.append(_called(line, record.masked) if line.hidden in _BY_SOMEBODY else line)
         if len(found) > MOST:
             break
     return found
+
+
+def _called(line: FieldLine, masked: list[Pair]) -> FieldLine:
+    """With what called for it, where the record says so."""
+    name = line.name.partition("›")[0]
+    places = ("body", "message") if line.place == "body" else (line.place, f"{line.place}.{name}")
+    by = dict.fromkeys(by for field, by in masked if field in places)
+    return line._replace(hidden=f"{line.hidden} ({', '.join(by)})") if by else line
 
 
 def _values(record: CaptureRecord) -> Iterator[FieldLine]:

@@ -169,6 +169,8 @@ async def leave(request: Request, form: Form) -> Response:
     session = sessions_of(request).read(cookie) if cookie else None
     if session and form.get("form_token") != session.form_token:
         return await refuse(request, PageError(403, "This form is of another session."))
+    if session:
+        request.app.state.feed.end(session.form_token)
     answer = go(LOGIN)
     answer.delete_cookie(cookie_name(request), httponly=True, samesite="strict")
     return answer

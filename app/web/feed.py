@@ -51,10 +51,12 @@ class News(NamedTuple):
 class Follower:
     """One live list of the filter `q`. `after` is where it begins, in the order of arrival."""
 
-    def __init__(self, q: str, query: CaptureQuery, after: str = "", who: str = "") -> None:
+    def __init__(
+        self, q: str, query: CaptureQuery, after: str = "", who: str = "", session: str = ""
+    ) -> None:
         self.asked = q, query
         self.after = after
-        self.who = who
+        self.who, self.session = who, session
         self.ready = False  # it has had what was stored before it came
         self._news: asyncio.Queue[News | None] = asyncio.Queue(_WAITING)
         self._missed = 0
@@ -94,7 +96,7 @@ class Feed:
 
     @contextmanager
     def following(
-        self, q: str, query: CaptureQuery, after: str = "", who: str = ""
+        self, q: str, query: CaptureQuery, after: str = "", who: str = "", session: str = ""
     ) -> Iterator[Follower]:
         """`after` is a cursor of the order `arrival`, "" for now. Raises FullError, QueryError."""
         if len(self._followers) >= STREAMS:
@@ -103,7 +105,7 @@ class Feed:
             raise FullError(f"{EACH} of your lists follow live already, and no more may.")
         if after:
             read(after, "arrival")
-        follower = Follower(q, query, after, who)
+        follower = Follower(q, query, after, who, session)
         self._followers.add(follower)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -111,6 +113,12 @@ class Feed:
             yield follower
         finally:
             self._followers.discard(follower)
+
+    def end(self, session: str) -> None:
+        """Ends the lists of a session; their browsers come again, as whoever they are then."""
+        for follower in self._followers:
+            if follower.session == session:
+                follower.tell(None)
 
     async def _run(self) -> None:
         try:

@@ -22,6 +22,7 @@ from app.web import (
     versions,
     workloads,
 )
+from app.web.feed import Feed
 from app.web.page import PageError, SignIn, refuse
 
 
@@ -33,5 +34,6 @@ def mount(app: FastAPI) -> None:
     for room in (*parts, *views, entrance, assets):
         app.include_router(room.routes)
     app.include_router(entrance.api)
+    app.state.feed = Feed(lambda: app.state.runtime.store)
     app.add_exception_handler(PageError, refuse)
     app.add_exception_handler(SignIn, refuse)

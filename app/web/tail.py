@@ -13,7 +13,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from app.api.common import Run
 from app.contract.names import SCOPE_STREAM
 from app.store import CaptureQuery, QueryError, filter
 from app.web.feed import Feed, FullError
@@ -26,12 +25,9 @@ _FULL = "\n\nhint: close one, or load this page again now and then"
 routes = APIRouter(include_in_schema=False)
 
 
-async def _feed(request: Request, response: Response, runtime: Run) -> Feed:
+async def _feed(request: Request, response: Response) -> Feed:
     response.headers.update(HEADERS)  # before the stream begins
-    state = request.app.state
-    if not hasattr(state, "feed"):
-        state.feed = Feed(lambda: runtime.store)
-    feed: Feed = state.feed
+    feed: Feed = request.app.state.feed
     return feed
 
 
@@ -66,7 +62,7 @@ async def _events(
     visitor = await admit(request, "list")
     query = filter.read(q, CaptureQuery(namespaces=visitor.namespaces))
     looked = time.monotonic()
-    with feed.following(q, query, after, visitor.name) as follower:
+    with feed.following(q, query, after, visitor.name, visitor.form_token) as follower:
         yield ServerSentEvent(event="began", data={}, retry=_RETRY_MS, id=after or None)
         while True:
             news: Any = ...

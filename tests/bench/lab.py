@@ -103,8 +103,8 @@ class Lab:
         for name in ("pod", "internet"):
             run("ip", "netns", "add", name)
             run("ip", "-n", name, "link", "set", "lo", "up")
-            # Some machines' default, bbr, sends by timers: on a wire of no length it takes three
-            # times the processor time. reno is the one that each namespace may choose.
+            # Some machines' default, bbr, sends by timers: on a wire of no length it takes twice
+            # the processor time. reno is the one that each namespace may choose.
             self.inside(name, "sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno")
         self._link("cluster", "pod", POD, APP)
         self._link("internet", "pod", POD_OUT, *ADDRESSES.values())

@@ -1,5 +1,6 @@
-"""The processor time of masking, of this tree beside another one: `python -m tests.bench.masking
-OTHER_TREE`. Rounds of both are interleaved, so that a busy machine slows both alike.
+"""The processor time of masking and inventory, of this tree beside another one: `python -m
+tests.bench.masking OTHER_TREE`. Rounds of both are interleaved, so that a busy machine slows both
+alike.
 
 Each tree is measured in a process of its own, which answers one line per round.
 """
@@ -16,6 +17,7 @@ import copy, json, random, sys, time
 from app.contract.masking.masker import Masker
 from app.contract.record import Body, CaptureRecord, Request, Response
 from app.profiles import load_profiles
+from app.store.inventory import observe
 
 masker = Masker(load_profiles(["cribl"]), b"k" * 32, "k1")
 HEADERS = [("Host", "cdn.cribl.io"), ("User-Agent", "node"), ("Accept", "*/*"),
@@ -38,12 +40,14 @@ def record(query, text):
 
 
 for line in sys.stdin:
-    query, text = KINDS[line.strip()]
+    what, _, kind = line.strip().partition(" ")
+    query, text = KINDS[kind]
+    do = {"masking": masker.record, "inventory": observe}[what]
     records = [record(query, text and text.replace("#", str(NUMBERS.getrandbits(30))))
                for _ in range(int(sys.argv[2]))]
     start = time.process_time()
     for one in records:
-        masker.record(one)
+        do(one)
     print((time.process_time() - start) / len(records) * 1e6, flush=True)
 """
 
@@ -57,10 +61,13 @@ def kinds() -> dict[str, tuple[list[tuple[str, str]], str | None]]:
     members = ",".join(f'"part{i}.in":#,"part{i}.name":"worker-{i}"' for i in range(24))
     plain = f'{{"kind":"usage","node":{{"os":"linux","cpus":8}},"metrics":{{{members}}}}}'
     masked = plain.replace('"kind"', '"lic":"Lc9-canary-Zq7","kind"')
+    item = '{"name":"part-#","host":"worker-#.example.org","path":"/opt/x/#","msg":"up in # ms"}'
+    texts = f'{{"kind":"usage","at":"2026-11-29T19:00:00.#Z","items":[{",".join([item] * 15)}]}}'
     return {
         "Cribl's query": (query, None),
         "JSON, nothing masked": ([("v", "1")], plain),
         "JSON, a licence masked": ([("v", "1")], masked),
+        "JSON, new texts": ([("v", "1")], texts),
     }
 
 
@@ -85,7 +92,7 @@ def main(other: str) -> None:
         child.stdin.flush()
         return float(child.stdout.readline())
 
-    for kind in said:
+    for kind in (f"{what} {kind}" for what in ("masking", "inventory") for kind in said):
         rounds = [{name: took(name, kind) for name in children} for _ in range(ROUNDS)]
         this, base = (statistics.median(r[name] for r in rounds) for name in ("this", "other"))
         ratio = statistics.median(r["this"] / r["other"] for r in rounds)

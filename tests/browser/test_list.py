@@ -134,6 +134,11 @@ def test_the_slider_reaches_any_place(page: Page, served: Served) -> None:
     page.keyboard.press("Home")
     becomes(page, "document.getElementById('at').textContent.startsWith('1 to')")
     assert ids(page) == every(served, 60)
+    first, last, _ = at(page)
+    page.keyboard.press("ArrowDown")  # by what is in view
+    becomes(page, f"document.getElementById('at').textContent.startsWith('{last + 1} to ')")
+    page.keyboard.press("ArrowUp")
+    becomes(page, "document.getElementById('at').textContent.startsWith('1 to')")
 
 
 def test_from_a_place_in_the_middle_both_ways_go_on(page: Page, served: Served) -> None:

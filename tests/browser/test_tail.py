@@ -171,6 +171,17 @@ def test_a_session_that_ends_says_so(
     wait_for(lambda: not served.app.state.feed._followers)
 
 
+def test_signing_out_in_another_tab_ends_it(page: Page, served: Served) -> None:
+    follow(page, served)
+    other = page.context.new_page()
+    other.goto(served.url + "/")
+    other.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#live-said")).to_contain_text("Nobody is signed in")
+    write(served, 101, 1)
+    page.wait_for_timeout(1_000)
+    assert seqs(page)[0] == 100
+
+
 def test_a_viewer_of_a_namespace_gets_its_rows_alone(page: Page, served: Served) -> None:
     write(served, 200, 1, namespace="edge")
     bounded(served, "edge")

@@ -6,8 +6,11 @@ import http.server
 import json
 import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -373,3 +376,19 @@ def test_text_that_the_terminals_encoding_lacks(tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0 and done.stderr == b""
         json.loads(done.stdout.decode(encoding))
+
+
+def test_ctrl_c_before_anything_is_loaded(tmp_path: Path) -> None:
+    """The package in its place interrupts itself as soon as it is imported."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/__init__.py").write_text("import os; os.kill(os.getpid(), 2)\n")
+    script = Path(__file__).parents[2] / "scripts/telemock"
+    done = subprocess.run(
+        [sys.executable, str(script), "version"], env=bare(tmp_path, PYTHONPATH=str(tmp_path)),
+        capture_output=True, check=False, cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+    installed = shutil.which("telemock", path=str(Path(sys.executable).parent))
+    assert installed
+    assert Path(installed).read_text().partition("\n")[2] == script.read_text().partition("\n")[2]

@@ -59,6 +59,8 @@ def read_by_all(record: CaptureRecord, number: int) -> list[str]:
         columns = dict(zip(COLUMNS, exported(line), strict=True))
         if columns["events"] != row.events:
             wrong.append(f"export: {columns['events']} events")
+    if row.secret and SECRET in json.dumps(json.loads(decoded(line))):
+        wrong.append("not masked in captures show")
     if row.secret and (found := find_secret(line, SECRET)):
         wrong.append(f"not masked: {found}")
     return [f"{row.what}: {fault}" for fault in wrong]

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.root
 
 REAL, NOBODY = "203.0.114.9", "203.0.114.10"  # a server, and an address that refuses
 OTHERS = ("wild.test", "other.test", "third.test")
-HOSTS = "127.0.0.1 localhost\n" + "".join(
+REAL6 = "2606:1::9"  # a way there, and nobody
+HOSTS = f"127.0.0.1 localhost\n{REAL6} both.test\n{REAL} both.test\n" + "".join(
     f"{NOBODY if host == 'closed.test' else REAL} {host}\n"
     for host in (*OTHERS, "a.wild.test", "deep.b.wild.test", "closed.test")
 )
@@ -23,6 +24,9 @@ NETWORK = (
     *networks.WIRE,
     "addr add 10.0.0.2/24 dev eth0",
     "route add default via 10.0.0.1",
+    "-6 addr add fd00::2/64 dev eth0 nodad",
+    "-6 route add default via fd00::1",
+    "-6 neigh add fd00::1 lladdr 02:00:00:00:00:01 dev eth0",
 )
 PROFILE = """
 id: wild
@@ -85,7 +89,7 @@ def run(folder: Path, command: str, *options: str, before: list[str]) -> tuple[s
     """What the command said, and what was said of it."""
     netns.require()
     authority = trustme.CA()
-    cert = authority.issue_cert(*OTHERS, "a.wild.test")
+    cert = authority.issue_cert(*OTHERS, "a.wild.test", "both.test")
     pems = [cert.private_key_pem, *cert.cert_chain_pems]
     (folder / "real.pem").write_bytes(b"".join(pem.bytes() for pem in pems))
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
@@ -156,6 +160,13 @@ def test_a_host_that_refuses_and_one_without_a_name(tmp_path: Path, before: list
     assert "failed" in closed
     assert "telemock: not complete: 1 connection to bare addresses, without a host's name" in told
     assert f") to {REAL} [" in told
+
+
+@pytest.mark.parametrize("family", ["", "-6"], ids=["any", "ipv6"])
+def test_ipv6_that_leads_nowhere_is_no_wait_where_ipv4_leads(tmp_path: Path, family: str) -> None:
+    """Outside of a run the client would give up on IPv6 itself, which here is connected at once."""
+    said, told = run(tmp_path, f"{REAL_ONES} {family} -m 9 https://both.test/", before=[])
+    assert said == "real both.test\n", told
 
 
 def test_the_real_certificate_is_the_hosts_own(tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ def undo(data: bytes, cap: int, cut: bool = False) -> bytes | None:
     return base64.b64decode(plain.translate(_STANDARD) + b"=" * (-len(plain) % 4))
 
 
+def head(digits: str) -> bytes:
+    """What the first characters of base64 stand for."""
+    return binascii.a2b_base64(digits.encode().translate(_STANDARD))
+
+
 def redo(new: bytes, old: bytes) -> bytes:
     """The bytes in the alphabet, with the padding, the folds and the ends that the old text had."""
     ahead, digits, behind = _apart(old)

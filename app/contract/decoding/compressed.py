@@ -1,21 +1,71 @@
-"""Compression that says by its first bytes what it is: gzip, zlib's deflate, zstd. Brotli says
-nothing: `app.contract.decoding.compression` undoes it where a header says so."""
+"""Compression without a header that says so: gzip, zlib's deflate and zstd by their first bytes;
+brotli and raw deflate, which have none, where all of the bytes are such and stand for text."""
 
+import re
 import zlib
 
 from app.contract.decoding.compression import undo as undo_named
+from app.contract.record import BODY_CAP
 
 _MAGIC = (("gzip", b"\x1f\x8b"), ("zstd", b"\x28\xb5\x2f\xfd"))
+TRIED = ("br", "deflate-raw")
+# How base64 of such begins: a window of 22 bits, as encoders have it, or a last block of codes. A
+# GUID does not, so that the masking need not look at each.
+IN_BASE64 = (
+    "(?:[ACEGIKMOQSUWYacegikmoqsuwy02468+][w-z0-9+/_]|[BDFHJLNPRTVXZbdfhjlnprtvxz13579/_][Q-Za-f])"
+    "[A-Za-z0-9+/_]{20}"
+)
+_SHORTEST = 16  # bytes: shorter ones may be such by chance
+_SURE = 28  # bytes that are not such by chance, whatever text they stand for
+_DOCUMENT = re.compile(rb"\s*[{\[<\"]|[\w.%\[\]-]+=")
+_JSON = (b'{"', b"[{")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
-def named(data: bytes) -> str:
+def named(data: bytes, *, tries: bool = True) -> str:
     """The compression, "" for none."""
+    if data[:2] in _JSON:  # most bodies
+        return ""
+    return _by_magic(data) or (_tried(data) if tries else "")
+
+
+def _by_magic(data: bytes) -> str:
     for name, magic in _MAGIC:
         if data.startswith(magic):
             return name
     if data[:1] == b"\x78" and len(data) > 2 and not int.from_bytes(data[:2]) % 31:
         return "deflate"
     return ""
+
+
+def _tried(data: bytes) -> str:
+    if not _SHORTEST <= len(data) <= BODY_CAP or _is_text(data):
+        return ""
+    for name in TRIED:
+        found = undo_named(name, data, BODY_CAP)
+        if found is None or not found[1] or not _is_text(found[0]):
+            continue
+        if (len(data) >= _SURE or _DOCUMENT.match(found[0])) and _is_used_up(name, data):
+            return name
+    return ""
+
+
+def _is_text(data: bytes) -> bool:
+    if _BINARY.search(data):
+        return False
+    try:
+        return bool(data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_used_up(name: str, data: bytes) -> bool:
+    """True if nothing is behind the end. Brotli's decoder refuses that itself."""
+    if name == "br":
+        return True
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    stream.decompress(data)
+    return not stream.unused_data
 
 
 def opened(data: bytes, cap: int) -> tuple[bytes, bool] | None:
@@ -29,6 +79,8 @@ def is_all(data: bytes) -> bool:
     """True if the compressed bytes have their end, and nothing behind it, which no reader of them
     shows. For bytes that `opened` has opened, and so found to be no more than a cap."""
     name = named(data)
+    if name in TRIED:
+        return True
     while data:
         if name == "zstd":
             import zstandard
@@ -65,6 +117,11 @@ def redo(new: bytes, old: bytes) -> bytes:
         import zstandard
 
         return zstandard.compress(new)
-    wbits = zlib.MAX_WBITS | 16 if name == "gzip" else zlib.MAX_WBITS
+    if name == "br":
+        import brotli  # type: ignore[import-untyped]
+
+        compressed: bytes = brotli.compress(new)
+        return compressed
+    wbits = {"gzip": zlib.MAX_WBITS | 16, "deflate-raw": -zlib.MAX_WBITS}.get(name, zlib.MAX_WBITS)
     stream = zlib.compressobj(wbits=wbits)
     return stream.compress(new) + stream.flush()

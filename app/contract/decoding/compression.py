@@ -23,6 +23,8 @@ def undo(encoding: str, data: bytes, cap: int) -> tuple[bytes, bool] | None:
                 return _inflate(data, cap, zlib.MAX_WBITS)
             except zlib.error:  # many servers omit the zlib header
                 return _inflate(data, cap, -zlib.MAX_WBITS)
+        if encoding == "deflate-raw":
+            return _inflate(data, cap, -zlib.MAX_WBITS)
         if encoding == "br":
             return _brotli(data, cap)
         if encoding == "zstd":

@@ -6,12 +6,14 @@ for a form what the other takes for JSON.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract import body as bodies
-from app.contract.decoding import base64, form, percent
+from app.contract.decoding import base64, compressed, form, percent
 from app.contract.decoding.bounds import Left
 from app.contract.decoding.lenient import NOT_JSON, documents
+from app.contract.decoding.looks import ENOUGH
 from app.contract.record import BODY_CAP
 
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
@@ -32,14 +34,26 @@ _NAMED = (
     ("application/grpc", "protobuf"),
 )
 # How documents begin in any encoding of Unicode, with what may stand before them.
-BEGINS = frozenset(
-    bytes((n,))
-    for n in b'\t\n\v\f\r\x1c\x1d\x1e\x1f ,{["-0123456789tfnNI\0\xc2\xe1\xe2\xe3\xef\xfe\xff'
+_BEGINS = (
+    rb"[\t\n\v\f\r\x1c-\x20,{\[\"\-0-9NI]|true|false|null|\0|\xef\xbb\xbf|\xfe\xff|\xff\xfe"
+    rb"|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2[\x80\x81]|\xe3\x80\x80"
 )
+_BEGUN = re.compile(_BEGINS)
+_DOCUMENT = re.compile('[\ufeff \t\r\n]*+([{"[])')
 _HEX = re.compile(r"\s*[0-9a-fA-F]+\s*")
 _PADDING = b"= \t\r\n"
 # Base64, with a blank for a plus now and then; a form; what a `data:` address has.
-_MAY = re.compile(r"[A-Za-z0-9+/_\s-]{6,}=*\s*\Z|[^\s&=]+=[^\s]*&|\s*data:", re.ASCII)
+_MAY = re.compile(r"[A-Za-z0-9+/_\s-]{6,}+=*\s*\Z|[^\s&=]++=[^\s]*&|\s*+data:", re.ASCII)
+# The first characters of base64 tell most words and names from it: these stand for bytes that are
+# neither text nor the beginning of a document, nor compressed.
+_HEAD = re.compile(r"(?! )[A-Za-z0-9+/_ -]{8}")
+_NEVER = frozenset("BEFGghijklmnopqrstuv+-")  # first characters of such
+_SENSE = re.compile(
+    rb"\x1f\x8b|\x28\xb5\x2f\xfd|\x78[\x01\x5e\x9c\xda]|"
+    + _BEGINS
+    + rb"|(?:[\t-\r\x20-\x7f]|[\xc2-\xf4][\x80-\xbf]++)*+(?:[\xc2-\xf4][\x80-\xbf]*)?\Z"
+)
+_TRIED = re.compile(compressed.IN_BASE64)
 
 
 class Attempt(NamedTuple):
@@ -91,6 +105,7 @@ def is_odd(data: bytes) -> bool:
     return ODD.search(data.decode("utf-8", "replace")) is not None
 
 
+@lru_cache(maxsize=256)
 def named_by(content_type: str) -> str:
     return next((name for part, name in _NAMED if part in content_type), "")
 
@@ -106,14 +121,15 @@ class Step(NamedTuple):
 def step(written: str, left: Left | None = None) -> Step | None:
     """The next decoding of a text; None for plain text. Documents are read leniently within what is
     `left`; without it, only as far as to know what they are."""
-    begins = written[:1] if written[:1] > " " else written.lstrip("\ufeff \t\r\n")[:1]
-    if begins and begins in '{["\ufeff':
+    if not may_hold(written):
+        return None
+    if begun := _DOCUMENT.match(written):
         found = json(written) if left is None else documents(written, left)
-        if isinstance(found, dict | list) and begins != '"':
+        if isinstance(found, dict | list) and begun[1] != '"':
             return Step("json", found)
         if isinstance(found, str):
             return Step("text", found)
-    if len(written) < base64.SHORTEST or not (_MAY.match(written) or "%" in written):
+    if len(written) < base64.SHORTEST:
         return None
     data = written.encode("utf-8", "surrogatepass")
     digits = data.rstrip(_PADDING) if b"===" in data else data  # more than there ever is
@@ -124,6 +140,32 @@ def step(written: str, left: Left | None = None) -> Step | None:
     if "%" in written and (raw := percent.undo(data, BODY_CAP)) is not None:
         return Step("percent", raw)
     return None
+
+
+def may_hold(written: str) -> bool:
+    """False for most texts that hold nothing."""
+    if _DOCUMENT.match(written) or "%" in written:
+        return True
+    if len(written) < base64.SHORTEST or not _MAY.match(written):
+        return False
+    return len(written) >= ENOUGH or not _is_chance(written)
+
+
+def may_be_packed(written: str) -> bool:
+    """True if the text may stand for compressed bytes that have no beginning of their own."""
+    return _TRIED.match(written) is not None
+
+
+def may_be_documents(data: bytes) -> bool:
+    return bool(_BEGUN.match(data)) and (b"{" in data or b"[" in data or data.isascii())
+
+
+def _is_chance(written: str) -> bool:
+    """True of a text that is no form, and base64 by chance, if at all."""
+    head = _HEAD.match(written)
+    if head is None or "=" in written[:-2] or _HEX.fullmatch(written) or may_be_packed(written):
+        return False
+    return written[0] in _NEVER or not _SENSE.match(base64.head(head[0]))
 
 
 def json(data: bytes | str) -> Any:

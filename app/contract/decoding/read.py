@@ -6,6 +6,7 @@ differently by others is in the tree too, so that no server reads a value that i
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract import body as bodies
@@ -21,7 +22,7 @@ from app.contract.decoding.opening import Opener
 from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opaque, Opened, Several
 from app.contract.record import Body
 
-ENCODINGS = ("gzip", "zstd", "deflate", "br", "base64", "hex", "percent")
+ENCODINGS = ("gzip", "zstd", "deflate", *compressed.TRIED, "base64", "hex", "percent")
 _CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
 _CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
 
@@ -59,7 +60,8 @@ def read(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> 
     if body.withheld or body.truncated:
         why = body.withheld and WITHHELD
         return Content(Opaque(body.size, why or f"{looks_cut(data, content_type)}cut"), sure=False)
-    return decode(data, content_type, decoders)
+    found = decode(data, content_type, decoders)
+    return found._replace(sure=False) if body.misnamed else found
 
 
 def decode(data: bytes, content_type: str = "", decoders: Sequence[str] = ()) -> Content:
@@ -81,6 +83,14 @@ def looks_cut(data: bytes, content_type: str) -> str:
     return kind.partition(",")[0] + ", " if kind else ""
 
 
+@lru_cache(maxsize=256)
+def _charsets(content_type: str) -> tuple[list[str], bool]:
+    """The charsets that a type names, and True if no server takes another one."""
+    said = content_type.lower()
+    charsets = _CHARSET.findall(said)
+    return charsets, all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
+
+
 class _Reader:
     """Reads one message."""
 
@@ -98,7 +108,8 @@ class _Reader:
         except TooMuch as e:
             opening.met(e)
             value, more, sure = Opaque(len(data), TOO_MUCH), (), False
-        return Content(value, (*chain, *more), sure and not opening.bound, opening.bound)
+        sure = sure and not opening.bound and set(chain).isdisjoint(compressed.TRIED)
+        return Content(value, (*chain, *more), sure, opening.bound)
 
     def _uncompressed(self, data: bytes) -> tuple[bytes, tuple[str, ...], str]:
         """The bytes of a body compressed without a header, and what is wrong with the rest."""
@@ -118,8 +129,7 @@ class _Reader:
         """The decodings, the value, and whether it is sure."""
         if not data.strip():
             return (), None, True
-        charsets = _CHARSET.findall(content_type.lower())
-        known = all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in content_type.lower()
+        charsets, known = _charsets(content_type)
         kinds = formats.said(content_type, decoders)
 
         def sure() -> bool:

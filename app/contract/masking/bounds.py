@@ -31,7 +31,7 @@ WITHHELD = ("encoding", "unmaskable", "nameless", "bounds", "too_large")
 
 # Called with a metric's name and a bound or reason.
 Count = Callable[[str, str], None]
-HIT, KEPT_BACK = "telemock.masking.bounds", "telemock.withheld"
+HIT, KEPT_BACK, MASKED = "telemock.masking.bounds", "telemock.withheld", "telemock.masked"
 
 
 def begin(count: Count) -> None:

@@ -7,6 +7,8 @@ Base64 of ASCII text is known by its quanta: three in a row occur by chance in o
 import re
 from functools import lru_cache
 
+from app.contract.decoding.compressed import IN_BASE64
+
 _QUANTUM = "[CDI-Za-f][AC-HQS-Xgi-nwy-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 # gzip, zstd, zlib, byte order marks, indented JSON, and a message of protobuf.
 _BEGUN = (
@@ -14,7 +16,7 @@ _BEGUN = (
     "|C[A-Pg-v][A-Za-z0-9+/_-]{22}|E[g-v][A-Za-z0-9+/_-]{22}"
 )
 _TEXT = f"(?:{_QUANTUM}){{3}}"
-_BASE64 = f"(?:{_TEXT}|(?:{_BEGUN})[A-Za-z0-9+/_-]{{8}})"
+_BASE64 = f"(?:{_TEXT}|(?:{_BEGUN})[A-Za-z0-9+/_-]{{8}}|{IN_BASE64})"
 _HEX = (
     "(?:[2-7][0-9A-Fa-f]|0[9ADad]){12}|(?:[2-7][0-9A-Fa-f]00|00[2-7][0-9A-Fa-f]){6}"
     "|(?:[57][bB]|3[cC]|efbbbf|EFBBBF|fffe|FFFE|feff|FEFF|1f8b08|1F8B08|28b52ffd|28B52FFD|78(?:01|5[eE]|9[cC]|[dD][aA]))"

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.contract.masking.detectors import DETECTORS, Detector
 from app.contract.masking.patterns import compiled, either_of
+from app.contract.masking.spelling import How, called
 
 _ESCAPED = r"%[0-9A-Fa-f]{2}|\\u[0-9a-fA-F]{4}|\\[nrtbf]"
 _AHEAD = {
@@ -47,29 +48,30 @@ def _begun() -> Any:
     return compiled(rb"(?:^|[^A-Za-z0-9_])((?:" + begins + rb")[^\s\"'<>&,;|\\]*)\z")
 
 
+_HOWS = tuple(called("mask", row.id) for row in DETECTORS)
 # Of values that look like a secret and fail its check: a check takes some microseconds, and a text
 # of numbers has one at each. Beyond them the rest of the text is taken for a secret.
 MOST = 16
 
 
-def detected(data: bytes, replace: Callable[[bytes], bytes]) -> bytes:
-    """The text with what every row finds replaced."""
+def detected(data: bytes, replace: Callable[[How, bytes], bytes]) -> bytes:
+    """The text with what every row finds replaced by `replace(how, secret)`."""
     for number in _rows().Match(data) or ():
         data = _replaced(data, number, replace)
     return data
 
 
-def _replaced(data: bytes, number: int, replace: Callable[[bytes], bytes]) -> bytes:
-    check, find = DETECTORS[number].check, _row(number)
+def _replaced(data: bytes, number: int, replace: Callable[[How, bytes], bytes]) -> bytes:
+    check, find, how = DETECTORS[number].check, _row(number), _HOWS[number]
     out: list[bytes] = []
     done = at = failed = 0
     while (match := find.search(data, at)) is not None:
         start, at = match.span(1)
         if check is None or check(match.group(1).decode("latin-1")):
-            out += [data[done:start], replace(data[start:at])]
+            out += [data[done:start], replace(how, data[start:at])]
             done = at
         elif (failed := failed + 1) > MOST:
-            out += [data[done:start], replace(data[start:])]
+            out += [data[done:start], replace(how, data[start:])]
             done = len(data)
             break
     return b"".join([*out, data[done:]])

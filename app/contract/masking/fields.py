@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 
 from app.contract.decoding.pairs import AGENT
 from app.contract.masking import detection
-from app.contract.masking.bounds import HIT, KEPT_BACK, VALUES, Count
+from app.contract.masking.bounds import HIT, KEPT_BACK, MASKED, VALUES, Count
 from app.contract.masking.coded import CODED
 from app.contract.masking.naming import Group, groups
 from app.contract.masking.patterns import Searches, as_owned, narrowed
-from app.contract.masking.spelling import How, Meanings, plain
+from app.contract.masking.spelling import How, Meanings, called, plain
 from app.contract.masking.traces import Traces
 from app.contract.record import text
 from app.contract.rules import Sensitive
@@ -25,6 +25,8 @@ from app.contract.rules import Sensitive
 Replace = Callable[[How, str], str]
 
 MASK = "***"
+_CREDENTIAL = called("mask", "credential")
+_BEGUN = called("mask", "what was cut")
 _TOKEN = "tok_"  # noqa: S105 - begins one
 TOKEN = re.compile(_TOKEN + "[0-9a-f]{24}")
 
@@ -91,7 +93,7 @@ class SensitiveNames:
             self.reads_bodies |= field.how != "keep"
             steps = [s for s in field.name.lower().split(".") if s != "*" and not s.isdigit()]
             if len(steps) > 1:
-                self.paths[".".join(steps)] = field.how
+                self.paths[".".join(steps)] = called(field.how, field.name)
         parts = ("query", "header", "body") if field.where == "any" else (field.where,)
         for part in parts:
             meanings: Meanings = getattr(self, part)
@@ -133,6 +135,11 @@ class SensitiveNames:
         if self._count is not None:
             self._count(KEPT_BACK, reason)
 
+    def masked(self, by: str) -> None:
+        """Counts a record of which something was masked, by the name or the detector's id."""
+        if self._count is not None:
+            self._count(MASKED, by or "value")
+
     def meaning(self, name: str) -> How | None:
         """The treatment of a value under the name, in an unknown part of the record."""
         how = self._text.meaning(name)
@@ -163,7 +170,7 @@ class SensitiveNames:
         for names in (*(part.names for part in parts), self.path.names, leaves):
             for name, how in names.items():
                 if how != "keep":
-                    found[name] = how if found.get(name, how) == how else "mask"
+                    found[name] = how if found.get(name, how) == how else called("mask", name)
                 elif all(part.meaning(name) == "keep" for part in parts):
                     meanings.add(name, "keep")
         for name, how in found.items():
@@ -197,20 +204,20 @@ class SensitiveNames:
 
     def _how(self, names: Iterable[str]) -> How:
         """The treatment of a value that text gives; one without a name is a credential."""
-        means = {self._text.meaning(name) or "keep" for name in names} or {"mask"}
+        means = {self._text.meaning(name) or "keep" for name in names} or {_CREDENTIAL}
         return next((how for how in means if how != "keep"), "keep")
 
     def replace(self, data: bytes, replace: Replace) -> bytes:
         """Text with the values that stand under a name in it, and those that are secrets by what
         they are, each replaced by `replace(how, value)`."""
         return detection.detected(
-            self._named(data, replace), lambda raw: replace("mask", text(raw)).encode()
+            self._named(data, replace), lambda how, raw: replace(how, text(raw)).encode()
         )
 
     def cut(self, data: bytes, replace: Replace) -> bytes:
         """Text that was cut, without the beginning of a secret at its end."""
         at = detection.cut(data)
-        return data if at == len(data) else data[:at] + replace("mask", text(data[at:])).encode()
+        return data if at == len(data) else data[:at] + replace(_BEGUN, text(data[at:])).encode()
 
     def _named(self, data: bytes, replace: Replace) -> bytes:
         """Text with `name=value`, `name: value`, `"name": "value` (also unterminated), the same

@@ -250,8 +250,8 @@ class Formats(Documents):
         """The carrier without secrets in what lies between its parts, and where these are then."""
         out, moved, done, size = list[bytes](), list[Part](), 0, 0
 
-        def masked(secret: bytes) -> bytes:
-            return self.text_secret("mask", text(secret)).encode()
+        def masked(how: How, secret: bytes) -> bytes:
+            return self.text_secret(how, text(secret)).encode()
 
         for part in (*parts, Part("", len(data), len(data))):
             gap = data[done : part.start]
@@ -311,7 +311,10 @@ class Formats(Documents):
                     if field.wire == protobuf.VARINT
                     else bytes(len(value) - 1)
                 )
-                values.append(zero + b"\0" if how not in (None, "keep") else value)
+                if how is not None and how != "keep":
+                    self.say(how)
+                    value = zero + b"\0"
+                values.append(value)
                 continue
             inner = None if self._says(value) else protobuf.split(value)
             if inner:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, unquote_plus
 
 from app.contract import body as bodies
 from app.contract.decoding import percent
-from app.contract.decoding.pairs import agent_with
+from app.contract.decoding.pairs import AGENT, agent_with
 from app.contract.masking.bodies import Bodies
 from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
@@ -87,6 +87,10 @@ class Masker:
         work.mask(record)
         if work.tokens:
             record.mask_key = self._key_id
+        if work.said:
+            record.masked = work.calls()
+            for by in {by for _, by in work.said}:
+                names.masked(by)
         return record
 
     def foreign(self, record: CaptureRecord, more: list[Any]) -> list[Any]:
@@ -146,6 +150,7 @@ class _Record(Bodies):
         super().__init__(names, token)
         self.every = every
         self.decoders = decoders
+        self.of = ""  # whose query and headers: "" for the request's
         self.odd_names = False  # secrets may stand in names of its query or headers
 
     def mask(self, record: CaptureRecord) -> None:
@@ -165,13 +170,18 @@ class _Record(Bodies):
                     names.remember(said)
             lines += [request.path, query, headers]
             if request.body is not None:
+                self.place = ("body", "")
                 self.body(request.body, request.headers)
         if response is not None:
+            self.of = "response."
             response.headers, _, headers = self.pairs(response.headers, "header")
             lines += [response.reason, headers]
             if response.body is not None:
+                self.place = ("response.body", "")
                 self.body(response.body, response.headers)
+        self.of = ""
         if message is not None:
+            self.place = ("message", "")
             self.body(message.body, ())
         read = "\n".join(lines)
         changed = self.texts(record, read)
@@ -202,12 +212,15 @@ class _Record(Bodies):
                 name, value = pairs[i]
                 if name.lower() in _CREDENTIALS:
                     self.credential(name.lower(), value)
+                self.place = self.of + part, name
                 masked[i] = (name, self.secret(sensitive.meaning(name) or "mask", value))
             said = named(places.among, lambda i: pairs[i][1], self.names.meaning)
             for i, how in said.items():
                 if i not in places.kept:
+                    self.place = self.of + part, pairs[i][0]
                     masked[i] = (pairs[i][0], self.secret(how, pairs[i][1]))
         for i in places.agents if part == "header" else ():
+            self.place = self.of + part, AGENT
             if (new := agent_with(masked[i][1], self.agent)) != masked[i][1]:
                 masked = masked.copy() if masked is pairs else masked
                 masked[i] = (pairs[i][0], new)
@@ -221,6 +234,7 @@ class _Record(Bodies):
     def path(self, path: str, route: str) -> str:
         """Segments that the route's template names (`{name}`), that follow one of the name, or that
         are named by their number, from 1."""
+        self.place = ("path", "")
         steps, template = path.split("/"), route.split("/")
         meaning = self.names.path.meaning
         for i, step in enumerate(steps):
@@ -264,6 +278,14 @@ class _Record(Bodies):
         elif len(self.found) == known:
             self.names.remember(clean)
 
+    def calls(self) -> list[Pair]:
+        """Lists the fields that were masked, and what called for it."""
+        named = not self.odd_names
+        return [
+            (short(f"{part}.{name.lower()}" if name and named else part), short(by or "value"))
+            for (part, name), by in self.said
+        ]
+
     def texts(self, record: CaptureRecord, read: str) -> bool:
         """Masks what values carry whose own name is not sensitive, of which `read` is all. True if
         there may be anything."""
@@ -282,7 +304,7 @@ class _Record(Bodies):
     def line(self, value: str) -> str:
         """A text of which nobody knows the profile."""
         work = _Record(self.every, self.every, None, ())
-        work.found, work.tokens = self.found, self.tokens
+        work.found, work.tokens, work.said = self.found, self.tokens, self.said
         return work.value(value)
 
     def values(self, record: CaptureRecord) -> None:
@@ -290,13 +312,16 @@ class _Record(Bodies):
         request, response = record.request, record.response
         if request is not None:
             held = HeldWords()
+            self.place = ("path", "")
             steps = [held.hold(step, self.step(step)) for step in request.path.split("/")]
             request.path = held.release(self.text("/".join(steps)))
             request.query = self.pair_texts(request.query, "query")
             request.headers = self.pair_texts(request.headers, "header")
         if response is not None:
+            self.of, self.place = "response.", ("response.reason", "")
             response.reason = short(self.value(response.reason))
             response.headers = self.pair_texts(response.headers, "header")
+            self.of = ""
 
     def step(self, step: str) -> str:
         """A segment of a path."""
@@ -324,7 +349,12 @@ class _Record(Bodies):
 
     def pair_texts(self, pairs: list[Pair], part: Literal["query", "header"]) -> list[Pair]:
         places = self.places(pairs, part)
-        pairs = [p if i in places.kept else (p[0], self.value(p[1])) for i, p in enumerate(pairs)]
+        part_ = self.of + part
+        read = []
+        for i, (name, value) in enumerate(pairs):
+            self.place = part_, name
+            read.append((name, value if i in places.kept else self.value(value)))
+        pairs = read
         return [(n and self.value(n), v) for n, v in pairs] if places.odd else pairs
 
     def text(self, value: str) -> str:

@@ -136,7 +136,7 @@ class Opening(Formats):
         """The documents of JSON that the bytes are, in any encoding of Unicode; None for others."""
         from app.contract.decoding import formats
 
-        found = formats.json(data) if data[:1] in formats.BEGINS else None
+        found = formats.json(data) if formats.may_be_documents(data) else None
         return found if isinstance(found, dict | list) else None
 
     def flat(self, value: str, depth: int, cut: bool = False) -> str:
@@ -227,7 +227,7 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
-        from app.contract.decoding import base64
+        from app.contract.decoding import base64, compressed
 
         word, whole = run.group(), run.string
         if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
@@ -241,7 +241,8 @@ class Opening(Formats):
             ends.append(end)
         for end in ends:
             said = word[at:end].encode()
-            if end < len(word) and not readable(base64.undo(said, BODY_CAP) or b""):
+            undone = base64.undo(said, BODY_CAP) or b""
+            if end < len(word) and not (readable(undone) or compressed.named(undone)):
                 continue
             new = self.decoded(said, depth, cut)
             if new is not None and text(new) != word[at:end]:

@@ -7,9 +7,27 @@ Used by the sensitive names of `fields`.
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 How = Literal["drop", "mask", "token", "keep"]
+
+
+class _Called(str):
+    __slots__ = ("by",)
+    by: str
+
+
+def called(how: How, by: str) -> How:
+    """The treatment, with what calls for it: a name, or the id of a detector."""
+    found = _Called(how)
+    found.by = by
+    return cast(How, found)
+
+
+def caller(how: How) -> str:
+    """The name or detector that calls for a treatment, "" where nobody has said so."""
+    return getattr(how, "by", "")
+
 
 LONGEST = 256  # characters of a name; of a longer one its end counts
 _REMEMBERED = 1024  # names of one part of a message
@@ -58,10 +76,11 @@ class Meanings:
     def __init__(self, ends: Sequence[str] = ()) -> None:
         self.named: dict[str, How] = {}  # in lower case, and its words joined
         self.names: dict[str, How] = {}  # as they were given, in lower case
-        self._ends = frozenset(map(joined, ends))
+        self._ends = {joined(end): called("mask", end) for end in ends}
         self._known: dict[str, How | None] = {}
 
     def add(self, name: str, how: How) -> None:
+        how = called(how, name)
         self.names[name.lower()] = how
         for spelled in (joined(name), name.lower()):
             if spelled:
@@ -87,16 +106,18 @@ class Meanings:
         for whole in (name.lower(), "".join(words(name)), "".join(spelled)):
             if whole in self.named:
                 return self.named[whole]
-        return "mask" if self._ends and self._ends_so(spelled) else None
+        return self._end(spelled) if self._ends else None
 
-    def _ends_so(self, spelled: list[str]) -> bool:
+    def _end(self, spelled: list[str]) -> How | None:
         # password2; and what an escape leaves before a name: 22has_password
         start = int(spelled[:1] != [] and spelled[0].isdigit())
         end = len(spelled) - int(len(spelled) > 1 and spelled[-1].isdigit())
         numbered, spelled = end - start < len(spelled), spelled[start:end]
         if not spelled or spelled[0] in _WHETHER:
-            return False
+            return None
         if spelled[-1] == "token" and spelled[-2:][0] in OTHER_TOKENS:
-            return False
+            return None
         ends = ("".join(spelled[i:]) for i in range(not numbered, len(spelled)))
-        return spelled[-1].endswith(_GLUED) or any(end in self._ends for end in ends)
+        named = next((self._ends[end] for end in ends if end in self._ends), None)
+        glued = next((end for end in _GLUED if spelled[-1].endswith(end)), "")
+        return named or (called("mask", glued) if glued else None)

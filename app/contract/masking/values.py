@@ -12,7 +12,7 @@ import msgspec
 
 from app.contract.masking.detection import detected
 from app.contract.masking.fields import MASK, TOKEN, SensitiveNames
-from app.contract.masking.spelling import How
+from app.contract.masking.spelling import How, caller
 from app.contract.masking.sweep import scalars
 from app.contract.masking.traces import chased, contained, loose
 from app.contract.record import text
@@ -48,6 +48,9 @@ def raw(value: str) -> bytes:
     return value.encode("utf-8", "surrogatepass")
 
 
+_SAID = 64  # of one record
+
+
 def note(found: dict[str, str], value: str, by: str) -> None:
     """Remembers a value to be removed elsewhere."""
     if chased(value):
@@ -62,6 +65,9 @@ class Values:
         self.token = token
         self.found: dict[str, str] = {}  # value -> what stands in its place
         self.tokens: set[str] = set()
+        self.place: tuple[str, str] = ("record", "")  # where values are read: a part, a name in it
+        # What was masked: a place, and what called for it.
+        self.said: dict[tuple[tuple[str, str], str], None] = {}
         self.masked_before = False  # a token must not become the token of a token
 
     def secret(self, how: How, value: str) -> str:
@@ -75,7 +81,13 @@ class Values:
             by = self.token(value)
             self.tokens.add(by)
         note(self.found, value, by)
+        self.say(how)
         return "" if how == "drop" else by
+
+    def say(self, how: How) -> None:
+        """Remembers that something was masked here."""
+        if len(self.said) < _SAID:
+            self.said[self.place, caller(how)] = None
 
     def text_secret(self, how: How, value: str) -> str:
         """The same for a value that text gives."""
@@ -97,7 +109,8 @@ class Values:
     def encoded(self, data: bytes) -> None:
         """Remembers the secrets in percent-encoded text: the second pass takes them out of it."""
 
-        def noted(raw: bytes) -> bytes:
+        def noted(how: How, raw: bytes) -> bytes:
+            del how
             note(self.found, text(raw), MASK)
             return raw
 

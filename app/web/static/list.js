@@ -42,6 +42,12 @@ class List {
     this.later = 0;
     box.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.place.addEventListener("input", () => this.jump(this.place.value / this.place.max));
+    this.place.addEventListener("keydown", (event) => {
+      const way = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+      if (!way) return;
+      event.preventDefault(); // a ten-thousandth may be a part of a row: go by what is in view
+      box.scrollTop += way * this.seen * this.height;
+    });
     this.look();
   }
 
@@ -313,7 +319,7 @@ class Tail {
     if (!list.box.isConnected) return this.close();
     const fresh = list.fresh(rows);
     const count = of - (shown - fresh.length);
-    if (list.total !== null) list.total += count;
+    if (list.total !== null) list.total += of;
     this.unread += unread;
     const wait = this.reading || this.waiting > 0;
     if (wait) {
@@ -329,7 +335,7 @@ class Tail {
     }
     this.fresh.hidden = !this.waiting;
     this.fresh.textContent = `${said.format(this.waiting)} new`;
-    const sample = shown < of ? ` Showing 1 of ${said.format(Math.round(of / shown))}.` : "";
+    const sample = !wait && shown < of ? ` Showing 1 of ${said.format(Math.round(of / shown))}.` : "";
     const more = this.unread ? ` ${said.format(this.unread)} more arrived than were looked at.` : "";
     this.say(`Following.${sample}${more}`);
   }

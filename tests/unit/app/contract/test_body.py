@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract import body as b
+from app.contract.decoding.read import read
 from app.contract.record import BODY_CAP, Body
 
 CAP = 4096
@@ -73,6 +74,20 @@ def test_what_cannot_be_undone_is_not_kept(encoding: str) -> None:
     assert body.withheld == "encoding"
     assert (body.text, body.base64, b.content(body)) == (None, None, b"")
     assert (body.size, body.sha256) == (24, "abc")
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+@pytest.mark.parametrize("made", [*ENCODERS, "", "raw"])
+def test_an_encoding_that_is_another_one_is_told_by_the_bytes(encoding: str, made: str) -> None:
+    stream = zlib.compressobj(wbits=-15)
+    text = b'{"v":"4.10","event":"start"}'
+    wire = {"": text, "raw": stream.compress(text) + stream.flush()}.get(made)
+    wire = wire or ENCODERS[made](text)
+    body = kept(wire, encoding)
+    assert body.withheld == ""
+    assert read(body, "application/json").value == {"v": "4.10", "event": "start"}
+    assert kept(wire[:-3], encoding).withheld == "encoding" or kept(wire[:-3], encoding).text
+    assert kept(wire, "compress").withheld == "encoding"
 
 
 @pytest.mark.parametrize("encoding", ENCODERS)

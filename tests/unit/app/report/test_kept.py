@@ -65,6 +65,21 @@ def test_every_note_has_its_words() -> None:
     assert withheld([row])[0].why == "of_tomorrow"
 
 
+def test_what_called_for_masking_is_told_by_part_and_is_nothing_withheld() -> None:
+    record = exchange(1)
+    record.masked = [("query.lic", "lic"), ("header.referer", "lic"), ("response.body", "JWT")]
+    said = [
+        NoteRow(
+            profile="acme", host="h", method="GET", route="/r", part=one.part, why=one.why, count=2,
+            first_ns=0, last_ns=0,
+        )
+        for one in notes(record)
+    ]  # fmt: skip
+    found = [(m.field, m.how, m.why, m.count) for m in masked([], [], said)]
+    assert found == [("request", "mask", "lic", 2), ("response", "mask", "JWT", 2)]
+    assert withheld(said) == []
+
+
 def test_the_inventory_has_every_field_with_its_class() -> None:
     rows = [
         field("query.mail", "email", 4, requests=4),

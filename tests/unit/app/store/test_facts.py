@@ -14,10 +14,12 @@ from app.contract.record import (
     decode,
     encode,
 )
+from app.store import Note
 from app.store.facts import (
     DAY,
     HOUR,
     LOGGED,
+    MOST_CALLS,
     Sum,
     Sums,
     body_fields,
@@ -25,6 +27,7 @@ from app.store.facts import (
     grown,
     missing,
     narrowed,
+    notes,
     sender,
     sizes,
 )
@@ -107,3 +110,16 @@ def test_accounts_only_grow_and_what_a_boot_that_ended_cannot_tell_was_killed() 
     assert grown(last, first) == last
     assert missing(first, max_seq=4, count=3) == (2, {"shutdown": 2})
     assert missing(last, max_seq=4, count=3) == (7, {"shutdown": 2, "corrupt": 1, "killed": 4})
+
+
+def test_what_called_for_masking_is_noted_by_part_and_bounded() -> None:
+    record = exchange(1)
+    record.masked = [("body", "lic"), ("message", "lic"), ("response.header.x", "JWT"), ("q", "a")]
+    assert notes(record) == (
+        Note("message", "masked: lic"),
+        Note("request", "masked: a"),
+        Note("request", "masked: lic"),
+        Note("response", "masked: JWT"),
+    )
+    record.masked = [("body", str(n)) for n in range(99)]
+    assert len(notes(record)) == MOST_CALLS

@@ -80,3 +80,14 @@ def test_values_are_bounded() -> None:
     assert len(values(exchange(1, body=Body(text=wide, size=len(wide))))) == MOST + 1
     (line,) = values(exchange(1, query=[("a", "x" * 8_190)], headers=[]))
     assert len(line.value) == content._VALUE + 1
+
+
+def test_a_value_says_what_called_for_its_masking() -> None:
+    record = exchange(1, query=[("lic", "***"), ("a", "x *** y"), ("n", "1")], headers=[])
+    record.masked = [("query.lic", "lic"), ("query.a", "JWT"), ("query.a", "IBAN"), ("body", "z")]
+    assert [line.hidden for line in values(record)] == [
+        f"{MASKED} (lic)", f"{PARTLY} (JWT, IBAN)", "",
+    ]  # fmt: skip
+    record = exchange(1, query=[], headers=[], body=Body(text='{"m":"***"}', size=11))
+    record.masked = [("body", "password")]
+    assert [line.hidden for line in values(record)] == [f"{MASKED} (password)"]

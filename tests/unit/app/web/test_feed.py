@@ -237,6 +237,23 @@ def test_a_list_that_takes_nothing_is_ended(store: Store, monkeypatch: pytest.Mo
     asyncio.run(follow())
 
 
+def test_a_session_that_is_left_ends_its_lists(store: Store) -> None:
+    async def follow() -> None:
+        feed = Feed(lambda: store)
+        with (
+            feed.following(*asked(), session="left") as left,
+            feed.following(*asked(), session="kept") as kept,
+        ):
+            await until(lambda: left.ready and kept.ready)
+            feed.end("left")
+            async with asyncio.timeout(10):
+                assert await left.news() is None
+            write(store, 1)
+            assert (await told(kept)).of == 1
+
+    asyncio.run(follow())
+
+
 def test_an_error_ends_the_lists(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     async def follow() -> None:
         feed = Feed(lambda: store)
