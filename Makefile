@@ -74,9 +74,10 @@ test-integration: $(VENV) ## tests that cross processes, one after the other
 	$(BIN)/python -m pytest tests/integration
 
 .PHONY: nightly
-nightly: $(VENV) ## the leak oracle with 100,000 requests made up, and every attack (root; LEAKS_SEED=… repeats a run)
+nightly: $(VENV) ## the leak oracle with 100,000 requests made up, every attack, and the whole table of layered values (root; LEAKS_SEED=… repeats a run)
 	LEAKS_REQUESTS=$${LEAKS_REQUESTS:-100000} $(BIN)/python -m pytest -rP --timeout 7200 tests/integration/test_leak_oracle.py
 	$(BIN)/python -m tests.bench.attacks
+	LAYERS=all timeout 20m $(BIN)/python -m pytest --numprocesses auto --timeout 600 tests/unit/app/contract/masking/test_opening.py
 
 .PHONY: attacks
 attacks: $(VENV) ## attack a sidecar of 192 MiB in 40 ways, and print how it fared (root: also past CONNECT)

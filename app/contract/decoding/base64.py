@@ -34,7 +34,7 @@ def undo(data: bytes, cap: int, cut: bool = False) -> bytes | None:
 
 
 def head(digits: str) -> bytes:
-    """What the first characters of base64 stand for."""
+    """Decodes the first characters of base64."""
     return binascii.a2b_base64(digits.encode().translate(_STANDARD))
 
 

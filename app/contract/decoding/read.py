@@ -4,7 +4,6 @@ Trusts no size, ratio or type that a peer claims: `bounds` hold for every messag
 differently by others is in the tree too, so that no server reads a value that is not judged here.
 """
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from app.contract.decoding import compressed, formats
 from app.contract.decoding.bounds import CHAIN, TooMuch
 from app.contract.decoding.carriers import CARRIERS, is_plain_multipart
 from app.contract.decoding.charset import decoded
+from app.contract.decoding.cut import beginning
 from app.contract.decoding.formats import BINARY
 from app.contract.decoding.lenient import NOT_JSON, documents
 from app.contract.decoding.looks import looks
@@ -23,8 +23,6 @@ from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opa
 from app.contract.record import Body
 
 ENCODINGS = ("gzip", "zstd", "deflate", *compressed.TRIED, "base64", "hex", "percent")
-_CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
-_CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
 
 
 class Content(NamedTuple):
@@ -57,11 +55,21 @@ def read(body: Body | None, content_type: str, decoders: Sequence[str] = ()) -> 
     if body is None or not body.size:
         return _NOTHING
     data = bodies.content(body)
-    if body.withheld or body.truncated:
-        why = body.withheld and WITHHELD
-        return Content(Opaque(body.size, why or f"{looks_cut(data, content_type)}cut"), sure=False)
+    if body.withheld:
+        return Content(Opaque(body.size, WITHHELD), sure=False)
+    if body.truncated:
+        return _read_cut(body, data, content_type, decoders)
     found = decode(data, content_type, decoders)
     return found._replace(sure=False) if body.misnamed else found
+
+
+def _read_cut(body: Body, data: bytes, content_type: str, decoders: Sequence[str]) -> Content:
+    """Reads what stands before the cut; no server reads that alone."""
+    chain, begun = beginning(data, content_type)
+    found = decode(begun, content_type, decoders)
+    if isinstance(found.value, dict | list) and found.value:
+        return Content(found.value, (*chain, *found.chain), False, found.bound)
+    return Content(Opaque(body.size, f"{looks_cut(data, content_type)}cut"), sure=False)
 
 
 def decode(data: bytes, content_type: str = "", decoders: Sequence[str] = ()) -> Content:
@@ -86,9 +94,9 @@ def looks_cut(data: bytes, content_type: str) -> str:
 @lru_cache(maxsize=256)
 def _charsets(content_type: str) -> tuple[list[str], bool]:
     """The charsets that a type names, and True if no server takes another one."""
-    said = content_type.lower()
-    charsets = _CHARSET.findall(said)
-    return charsets, all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
+    charsets = formats.charsets(content_type)
+    known = not formats.unusual(charsets) and "multipart/" not in content_type.lower()
+    return charsets, known
 
 
 class _Reader:
