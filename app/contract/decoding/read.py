@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract import body as bodies
-from app.contract.decoding import compressed, formats
+from app.contract.decoding import charset, compressed, formats
 from app.contract.decoding.bounds import CHAIN, TooMuch
 from app.contract.decoding.carriers import CARRIERS, is_plain_multipart
 from app.contract.decoding.charset import decoded
@@ -21,11 +21,12 @@ from app.contract.decoding.looks import looks
 from app.contract.decoding.messages import is_named
 from app.contract.decoding.opening import Opener
 from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opaque, Opened, Several
-from app.contract.record import Body
+from app.contract.record import BODY_CAP, Body
 
 ENCODINGS = ("gzip", "zstd", "deflate", *compressed.TRIED, "base64", "hex", "percent")
 _CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
 _CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
+_FIELD = re.compile(r"([\w.-]{1,64})=[^\s&;]+")  # a form of one, if its value holds something
 
 
 class Content(NamedTuple):
@@ -115,7 +116,13 @@ class _Reader:
             data, chain, wrong = self._uncompressed(data)
             if wrong:
                 return Content(Opaque(len(data), wrong), chain, sure=False)
-            more, value, sure = self._whole(data, content_type, decoders)
+            plain = (
+                charset.undo(data, BODY_CAP)
+                if charset.name(data)[:6] in ("utf-16", "utf-32")
+                else None
+            )
+            more, value, sure = self._whole(plain or data, content_type, decoders)
+            sure = sure and (plain is None or more[:1] in (("json",), ("ndjson",)))
         except TooMuch as e:
             opening.met(e)
             value, more, sure = Opaque(len(data), TOO_MUCH), (), False
@@ -162,7 +169,8 @@ class _Reader:
                 if lines := self._lines(data):
                     return ("ndjson",), lines, False
             elif name == "forms":
-                many = Several(self._form(line, charsets) for line in data.split(b"\n") if line)
+                lines_of_it = data.replace(b"\r\n", b"\n").split(b"\n")
+                many = Several(self._form(line, charsets) for line in lines_of_it if line)
                 return ("form",), many, sure()
             else:
                 return ("form",), self._fields(data, charsets), sure()
@@ -173,6 +181,10 @@ class _Reader:
             return *inside, sure() and not kinds
         if formats.claims_json(kinds):
             return (), Opaque(len(data), f"{kinds[0]}, damaged"), False
+        if one := _FIELD.fullmatch(written):
+            fields = self._form(data, charsets)
+            if isinstance(fields[one[1]][0], Opened):
+                return (), Opened(written, ("form",), fields), sure() and not kinds
         if b"=" in data:
             fields = Opened(written, ("form",), self._fields(data, charsets), unsure=True)
             return (), fields, sure()
