@@ -3,7 +3,8 @@
 Its package of addons imports all of them (web frameworks, LDAP, ...); five are used. Its layers
 import QUIC, which no listener here speaks. Its commands and option files, unused here, import
 parsers. And requests, with which OpenTelemetry's exporter sends, guesses encodings by tables of
-4 MiB. msgspec needs typing_extensions for older Pythons only; it is a tenth of a start.
+4 MiB. msgspec needs typing_extensions for older Pythons only; it is a tenth of a start. Keys with a
+passphrase, which need bcrypt, dates of certificates and archives are nothing of ours.
 
 Imported by `addon.__main__` and `addon.proxy` before anything of msgspec and `mitmproxy.addons`.
 """
@@ -24,9 +25,11 @@ _ABSENT = (
     "mitmproxy.proxy.layers.http._http3",
     "mitmproxy.command_lexer",
 )
-_REFUSED = "charset_normalizer"  # importers have a fall-back
+_REFUSED = ("charset_normalizer", "bcrypt")  # importers have a fall-back
 # Imported at first use.
-_LATER = ("pyparsing", "ruamel.yaml", "mitmproxy.utils.emoji", "msgspec.inspect")
+_LATER = (
+    "pyparsing", "ruamel.yaml", "mitmproxy.utils.emoji", "msgspec.inspect", "calendar", "zipfile",
+)  # fmt: skip
 _UNTYPED = "typing_extensions"  # OpenTelemetry needs it, where it is in use
 
 
@@ -73,7 +76,7 @@ def install() -> None:
     package.__path__ = [f"{path}/addons" for path in found.submodule_search_locations]
     sys.modules[_ADDONS] = package
     sys.meta_path.insert(0, _Finder())
-    sys.modules[_REFUSED] = None  # type: ignore[assignment]
+    sys.modules.update(dict.fromkeys(_REFUSED))  # type: ignore[arg-type]
     _without(_UNTYPED, "msgspec")
 
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from app.cli.group import CommandGroup
 from app.cli.options import AsJson, Server, filtered
 
 if TYPE_CHECKING:
     from app.store import CaptureQuery
 
-commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+commands = typer.Typer(cls=CommandGroup, no_args_is_help=True, rich_markup_mode=None)
 
 
 @commands.command("list")

@@ -1,25 +1,29 @@
 """Commands `telemock changes …`: list, show, accept, watch, object and reopen."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from app.cli.ending import Failure
+from app.cli.group import CommandGroup
 from app.cli.options import AsJson, ProfileId, Server
 from app.contract.reviews import Kind, State
 
 if TYPE_CHECKING:
     from app.store.changes import ChangeQuery
 
-commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+commands = typer.Typer(cls=CommandGroup, no_args_is_help=True, rich_markup_mode=None)
 
 _HEAD = (
     "id", "state", "kind", "what", "where", "profile", "version", "first seen", "again", "by",
     "note",
 )  # fmt: skip
 
-_Kind = Annotated[Kind | None, typer.Option(help="Only this kind of thing.")]
+_Kind = Annotated[
+    Kind | None,
+    typer.Option(metavar="KIND", help=f"Only these things: {', '.join(get_args(Kind))}."),
+]
 _Version = Annotated[str | None, typer.Option(help="Only what this version sent first.")]
 _Text = Annotated[str | None, typer.Option(help="Anywhere in the thing's names.")]
 

@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -61,7 +61,10 @@ ProfileId = Annotated[str | None, typer.Option(metavar="ID", help="Only this pro
 _FILTERS: dict[str, Any] = {
     "since": Since,
     "until": Until,
-    "kind": Annotated[Kind | None, typer.Option(help="Only this kind of record.")],
+    "kind": Annotated[
+        Kind | None,
+        typer.Option(metavar="KIND", help=f"Only these records: {', '.join(get_args(Kind))}."),
+    ],
     "host": Annotated[str | None, typer.Option(help="Only this host.")],
     "profile": ProfileId,
     "action": Annotated[Action | None, typer.Option(help="Only what was done so.")],

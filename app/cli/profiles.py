@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from app.cli.group import CommandGroup
 from app.cli.options import AsJson
 from app.escape import as_json as json_of
 from app.report.tables import text_table
 
-commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+commands = typer.Typer(cls=CommandGroup, no_args_is_help=True, rich_markup_mode=None)
 
 
 @commands.command("list")

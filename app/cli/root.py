@@ -14,6 +14,7 @@ from typer.main import get_command
 from app.cli import captures, changes, profiles, rules
 from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
+from app.cli.group import CommandGroup
 from app.cli.inject import inject
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
@@ -24,6 +25,7 @@ _CODES = "; ".join(f"{code} {what}" for code, what in EXIT_CODES)
 _RUNS_CODES = ", ".join(f"{code} ({what})" for code, what in RUN_CODES)
 
 cli = typer.Typer(
+    cls=CommandGroup,
     epilog=f"Exit codes: {_CODES}. `run` exits as its command does, or with {_RUNS_CODES}.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.group import CommandGroup
 from app.cli.options import AsJson
 from app.contract.actions import DENIED, Mode
 from app.escape import as_json as json_of
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 FAILED = 1
 SHOWN = 12  # readings of a path that are listed
 
-commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+commands = typer.Typer(cls=CommandGroup, no_args_is_help=True, rich_markup_mode=None)
 
 
 @commands.command()

@@ -57,8 +57,9 @@ OUTCOMES: Mapping[str, Outcome] = {
         "failed",
         "the client did not accept the sidecar's certificate, and sent nothing",
         unseen=True,
-        remedy="let the client trust the sidecar's authority: the annotation telemock.io/trust in "
-        "a cluster, `telemock ca` on a laptop; a client with a list of its own keeps refusing it",
+        remedy="let the client trust the sidecar's authority: the annotations telemock.io/trust "
+        "and telemock.io/own-ca in a cluster, `telemock ca` on a laptop; a client with a list of "
+        "its own keeps refusing it",
     ),
     "certificate_old": Outcome(
         "failed",

@@ -173,9 +173,18 @@ def verdict(gaps: Sequence[Gap], how: str, percent: float | None = None) -> str:
     share = "" if percent is None else f" ({percent:g} % of connections, by the kernel's count)"
     if not gaps:
         return f"complete{share}: {how}"
-    named = "; ".join(f"{gap.says} [{gap.remedy}]" for gap in gaps[:_NAMED])
+    named = "; ".join(map(_said, gaps[:_NAMED]))
     rest = f"; and {len(gaps) - _NAMED} more" if len(gaps) > _NAMED else ""
     return f"not complete{share}: {named}{rest}"
+
+
+def beyond(gaps: Sequence[Gap]) -> list[str]:
+    """The gaps that the one line only counts."""
+    return list(map(_said, gaps[_NAMED:]))
+
+
+def _said(gap: Gap) -> str:
+    return f"{gap.says} [{gap.remedy}]"
 
 
 def markdown() -> str:

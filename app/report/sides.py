@@ -29,8 +29,8 @@ from app.store import (
 from app.store.facts import HOUR, Sum, Sums, facts
 from app.store.versions import version_number
 
-MOST = 5_000  # captures of a side that are read, the newest
-_LOOKED = 50_000  # captures that are looked at for them
+MOST = 2_000  # captures of a side that are read, the newest
+_LOOKED = 20_000  # captures that are looked at for them
 _PAGE = 500
 _BY: tuple[Dimension, ...] = ("host", "method", "route", "version")
 IMAGE, TIME, VERSION = "image:", "time:", "version:"

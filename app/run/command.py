@@ -21,7 +21,7 @@ from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.escape import as_json as json_of
 from app.escape import paragraphs, plain
-from app.report.coverage import Coverage, count
+from app.report.coverage import Coverage, beyond, count
 from app.run import around, descendants, java, processes, summary, transparent, verdict
 from app.run.interception import Interception, Passed
 from app.settings import Settings
@@ -340,6 +340,8 @@ def _report(
             "--discover lists them"
         )
     _say(f"telemock: {coverage.verdict}")
+    for gap in beyond(coverage.gaps):
+        _say(f"telemock: besides, not complete: {gap}")
 
 
 def _is_left(spool: Path, boot: str, why: str) -> bool:

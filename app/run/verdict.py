@@ -130,6 +130,9 @@ def of_run(
             )
         )  # fmt: skip
     found = judge([witness], gaps)
+    for gap in found.gaps:
+        if gap.id == "waiting":  # nothing of this run's delivers them any more
+            gap.remedy = "the next run delivers those that the spool could keep"
     how = found.how if rows else "no connection came to the sidecar"
     if brought is not None:
         of = count(brought, "connection", "connections")

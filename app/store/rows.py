@@ -96,8 +96,8 @@ class FieldRow(msgspec.Struct, kw_only=True):
 
 
 class SketchRow(msgspec.Struct, kw_only=True):
-    """The number of different values that a field had in `looked` of its requests, all versions
-    together; about, unless it `is_exact`."""
+    """The number of different values among `looked` of a field's values, all versions together;
+    about, unless it `is_exact`."""
 
     profile: str
     host: str

@@ -24,7 +24,7 @@ _LONGEST = 4_096  # characters of a value that are hashed
 
 
 class Sketch(NamedTuple):
-    """`looked`: requests that were looked at. `hashes`: sorted, K at most."""
+    """`looked`: values that were looked at, equal ones too. `hashes`: sorted, K at most."""
 
     looked: int = 0
     hashes: tuple[bytes, ...] = ()
@@ -41,7 +41,8 @@ class Sketch(NamedTuple):
     def distinct(self) -> int:
         if self.is_exact:
             return len(self.hashes)
-        return round((K - 1) * (1 << 8 * _HASH) / int.from_bytes(self.hashes[-1]))
+        about = round((K - 1) * (1 << 8 * _HASH) / int.from_bytes(self.hashes[-1]))
+        return min(about, self.looked)
 
     def packed(self) -> bytes:
         return b"".join(self.hashes)

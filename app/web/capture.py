@@ -193,7 +193,8 @@ def curl(record: CaptureRecord) -> str:
     asked = record.request
     if asked is None or record.action in OUTLINED:
         return ""
-    query = "&".join(f"{quote(n, safe='')}={quote(v, safe='')}" for n, v in asked.query)
+    # A mask stays readable.
+    query = "&".join(f"{quote(n, safe='')}={quote(v, safe='*')}" for n, v in asked.query)
     url = origin(asked.scheme, record.host, asked.port) + asked.path + (query and f"?{query}")
     words = ["curl", "--globoff", "--path-as-is", "-X", _word(asked.method), _word(url)]
     for name, value in asked.headers:

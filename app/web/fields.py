@@ -30,7 +30,7 @@ _ROWS = 100
 _STRIP = 12  # versions of a field's history
 _HEAD = (
     "profile", "host", "method", "endpoint", "field", "place", "decodings", "types", "shapes",
-    "class", "kept as", "requests", "present", "different values", "of requests looked at",
+    "class", "kept as", "requests", "present", "different values", "of values looked at",
     "first version", "last version", "first seen", "last seen",
 )  # fmt: skip
 

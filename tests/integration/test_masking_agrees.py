@@ -290,7 +290,7 @@ class Made:
 
 
 @given(st.randoms(use_true_random=False), st.sampled_from(TYPES), st.sampled_from(DECODERS))
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_of_bodies_that_look_like_several_formats(
     random: Random, content_type: str, decoders: tuple[str, ...]
 ) -> None:
@@ -303,7 +303,7 @@ def test_of_bodies_that_look_like_several_formats(
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_all_else_stays_as_it_came(random: Random) -> None:
     assert not faults(Made(random, odd=False).packed(3), "")
 

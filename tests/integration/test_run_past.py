@@ -100,7 +100,7 @@ except ConnectionRefusedError: print('refused')
     "dns": f"{UDP}u.sendto(b'x', ('{OUT}', 53))",
     "look for a way": f"{UDP}u.connect(('{OUT}', 0)); u.connect(('{OUT}', 9))",
     "look for a way, then go": f"{UDP}u.connect(('{OUT}', 443)); u.close()\n"
-        f"s = socket.create_connection(('{OUT}', 443), 5)\n"
+        f"s = socket.create_connection(('{OUT}', 443), 30)\n"
         "import ssl; c = ssl.create_default_context()\n"
         "s = c.wrap_socket(s, server_hostname='cdn.cribl.io')\n"
         "s.send(b'GET /telemetry/index.html HTTP/1.0\\r\\nhost: cdn.cribl.io\\r\\n\\r\\n')\n"

@@ -40,6 +40,8 @@ _BEGINS = (
 )
 _BEGUN = re.compile(_BEGINS)
 _DOCUMENT = re.compile('[\ufeff \t\r\n]*+([{"[])')
+_CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
+_CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
 _HEX = re.compile(r"\s*[0-9a-fA-F]+\s*")
 _PADDING = b"= \t\r\n"
 # Base64, with a blank for a plus now and then; a form; what a `data:` address has.
@@ -95,6 +97,15 @@ def attempts(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> It
 def said(content_type: str, decoders: Sequence[str] = ()) -> list[str]:
     """The formats without a carrier that a rule's decoders name, or else the content type."""
     return [d for d in decoders if d in _FORMATS] or list(bodies.kinds(content_type))
+
+
+def charsets(content_type: str) -> list[str]:
+    return _CHARSET.findall(content_type.lower())
+
+
+def unusual(names: Sequence[str]) -> bool:
+    """True if one of these charsets is none that bytes tell by themselves."""
+    return not all(map(_CHARSETS.fullmatch, names))
 
 
 def claims_json(kinds: Sequence[str]) -> bool:

@@ -24,8 +24,6 @@ from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opa
 from app.contract.record import BODY_CAP, Body
 
 ENCODINGS = ("gzip", "zstd", "deflate", *compressed.TRIED, "base64", "hex", "percent")
-_CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
-_CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
 _FIELD = re.compile(r"([\w.-]{1,64})=[^\s&;]+")  # a form of one, if its value holds something
 
 
@@ -98,9 +96,9 @@ def looks_cut(data: bytes, content_type: str) -> str:
 @lru_cache(maxsize=256)
 def _charsets(content_type: str) -> tuple[list[str], bool]:
     """The charsets that a type names, and True if no server takes another one."""
-    said = content_type.lower()
-    charsets = _CHARSET.findall(said)
-    return charsets, all(map(_CHARSETS.fullmatch, charsets)) and "multipart/" not in said
+    charsets = formats.charsets(content_type)
+    known = not formats.unusual(charsets) and "multipart/" not in content_type.lower()
+    return charsets, known
 
 
 class _Reader:
@@ -116,13 +114,11 @@ class _Reader:
             data, chain, wrong = self._uncompressed(data)
             if wrong:
                 return Content(Opaque(len(data), wrong), chain, sure=False)
-            plain = (
-                charset.undo(data, BODY_CAP)
-                if charset.name(data)[:6] in ("utf-16", "utf-32")
-                else None
-            )
-            more, value, sure = self._whole(plain or data, content_type, decoders)
-            sure = sure and (plain is None or more[:1] in (("json",), ("ndjson",)))
+            wide = charset.name(data)[:6] in ("utf-16", "utf-32")
+            if wide and (plain := charset.undo(data, BODY_CAP)):
+                data, content_type = plain, content_type.partition(";")[0]
+            more, value, sure = self._whole(data, content_type, decoders)
+            sure = sure and (not wide or more in (("json",), ("ndjson",)))
         except TooMuch as e:
             opening.met(e)
             value, more, sure = Opaque(len(data), TOO_MUCH), (), False

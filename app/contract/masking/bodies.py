@@ -23,8 +23,9 @@ class Bodies(Opening):
         Raises Unreadable."""
         from app.contract.decoding import formats
 
+        unusual = formats.unusual(charsets := formats.charsets(claimed))
         paired = cut and b"val" in data[-_PAIR:].lower()  # whose name may have been cut
-        if not paired and not self.names.maybe(data) and not hides(data):
+        if not paired and not unusual and not self.names.maybe(data) and not hides(data):
             return data
         if (
             b"\0" in data
@@ -38,12 +39,27 @@ class Bodies(Opening):
             )
         for name, _ in formats.attempts(data, claimed, self.decoders):
             if (new := self.of_format(name, data, cut)) is not None:
+                if unusual and name in ("form", "forms"):
+                    raise Unreadable("encoding")  # its names are written in it
                 return new
+        if unusual and (new := self.recoded(data, charsets[0], cut)) is not None:
+            return new
         if data.isascii():
             undone = base64.undo(data, BODY_CAP)
             if undone is not None and readable(undone, cut) is None and self.sense(undone, cut):
                 self.content(undone, 0, cut)  # raises what may not be kept in base64 either
         return self.content(data, 0, cut)
+
+    def recoded(self, data: bytes, charset: str, cut: bool) -> bytes | None:
+        """Text in a charset that only its name tells; None where that is none."""
+        try:
+            written = data.decode(charset)
+            new = self.read(written, 0, cut) if written else written
+            if written.encode(charset) != data:
+                raise Unreadable("encoding")
+            return data if new == written else new.encode(charset)
+        except (UnicodeError, LookupError):
+            return None
 
     def of_format(self, name: str, data: bytes, cut: bool) -> bytes | None:
         """The body in the format; None where it is in another."""

@@ -26,12 +26,14 @@ from app.contract.masking.spans import (
     requoted,
     string,
 )
-from app.contract.masking.spelling import How
+from app.contract.masking.spelling import How, called
 from app.contract.masking.sweep import hides
 from app.contract.masking.values import Unreadable, Values, raw, readable
 from app.contract.record import text
 
 _NAME = 64  # characters of a text that may be a name
+_CUT = called("mask", "what was cut")
+_LONE = ("value", "val", "stringvalue")  # names that hardly stand but beside a name
 _PAIRED = 256  # characters of a value that stands beside its name
 _FLAG = re.compile(r"--?[A-Za-z][\w.-]*\Z")
 _SECRET = 13  # characters of a number, or of a field's name, that may be a secret
@@ -172,6 +174,7 @@ class Documents(Values):
         named: How | None = None
         naming = False
         valued: list[tuple[int, int]] = []
+        lone: list[tuple[int, int]] = []
         while written[at] != "}":
             here, begins = path, at
             if member := plain_member(written, at):  # most are: in a third of the time
@@ -212,13 +215,14 @@ class Documents(Values):
             role = key.lower()
             if role in VALUED:
                 valued.append((at, end))
+                lone += valued[-1:] if role in _LONE and self.names.known else ()
             elif role in NAMING and written[at] == '"':
                 naming |= at != self.cut_at
                 named = self._named(string(written, at)[0]) or named
             at = following if member else next_(written, end)
-        if named is None and not naming and 0 <= self.seam <= at:
-            named = "mask"  # the name that says what the value is may have been cut
-            valued = [v for v in valued if v[1] - v[0] <= _PAIRED and written[v[0]] not in "{["]
+        if lone and named is None and not naming and 0 <= self.seam <= at:
+            named = _CUT  # the name that says what the value is may have been cut
+            valued = [v for v in lone if v[1] - v[0] <= _PAIRED and written[v[0]] not in "{["]
         if named is not None:
             self._instead(written, [(start, end, named) for start, end in valued], edits)
         return at + 1

@@ -71,6 +71,8 @@ class SensitiveNames:
     `paths` are dotted paths of JSON fields, or ends of them, without the steps through lists.
     """
 
+    known = True  # False where values are looked for, and no names
+
     def __init__(self, sensitive: Iterable[Sensitive] = (), count: Count | None = None) -> None:
         self._count = count
         ends = (*ENDS, *ONLY_ENDS)
@@ -257,6 +259,8 @@ def _no_names() -> SensitiveNames:
 
 class TracedNames(SensitiveNames):
     """Values that were found already, in place of names: for another look into what was opened."""
+
+    known = False
 
     def __init__(self, traces: Traces) -> None:
         # Made for one record: searches of its own would take milliseconds.

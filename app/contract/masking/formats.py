@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from app.contract.decoding.part import Part
 from app.contract.masking.bounds import DEPTH, LAYER
-from app.contract.masking.detection import detected
 from app.contract.masking.documents import Documents
 from app.contract.masking.fields import MASK
 from app.contract.masking.naming import NAMING, VALUED, groups, named
@@ -183,7 +182,7 @@ class Formats(Documents):
             values = [text(xml.value(data, parts[i])) for i in numbers]
             said = self.among(names, values.__getitem__)
             hows.update((numbers[n], how) for n, how in said.items())
-        if cut and items:
+        if cut and items and self.names.known:
             hows |= self._cut_element(data, items)
         return self.parts(data, parts, xml.join, depth, cut, hows, xml.value)
 
@@ -195,7 +194,7 @@ class Formats(Documents):
         own = [i for i, item in enumerate(items) if item.element == last]
         roles = {i: items[i].part.name.rpartition("@")[2].lower() for i in own}
         if NAMING.isdisjoint(list(roles.values())[:-1]):
-            return {i: "mask" for i, role in roles.items() if role in VALUED}
+            return {i: "mask" for i, role in roles.items() if role in ("value", "val")}
         return {}
 
     def _csv(self, data: bytes, table: "Table", depth: int, cut: bool) -> bytes:
@@ -225,7 +224,7 @@ class Formats(Documents):
         """A carrier with its parts masked, which are `documents` as a rule; and without the secrets
         between them."""
         names = self.names
-        if names.maybe_else(data):
+        if names.maybe(data):
             data, parts = self._between(data, parts)
         values, spans, last = [], [], len(parts) - 1
         for i, part in enumerate(parts):
@@ -250,12 +249,14 @@ class Formats(Documents):
         """The carrier without secrets in what lies between its parts, and where these are then."""
         out, moved, done, size = list[bytes](), list[Part](), 0, 0
 
-        def masked(how: How, secret: bytes) -> bytes:
-            return self.text_secret(how, text(secret)).encode()
+        def masked(gap: bytes) -> bytes:
+            if len(gap) <= _SHORT or not self.names.maybe(gap):
+                return gap
+            return self.names.replace(gap, self.text_secret)
 
         for part in (*parts, Part("", len(data), len(data))):
             gap = data[done : part.start]
-            out += [detected(gap, masked) if len(gap) > _SHORT else gap, _span(data, part)]
+            out += [masked(gap), _span(data, part)]
             size += len(out[-2])
             moved.append(Part(part.name, size, size := size + len(out[-1])))
             done = part.end

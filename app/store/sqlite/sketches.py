@@ -46,13 +46,11 @@ class Sketches:
             record = decode(line)
             endpoint = self._ids.endpoint(*endpoint_of(record))
             left = {field.path for field in seen.fields}
-            found = set()
             for path, value in values_of(record):
                 if path in left:
-                    found.add(key := (endpoint, path))
+                    key = (endpoint, path)
                     hashes.setdefault(key, set()).add(hashed(self._key, path, value))
-            for key in found:
-                looked[key] = looked.get(key, 0) + 1
+                    looked[key] = looked.get(key, 0) + 1
         rows = []
         for key, values in hashes.items():
             number, _ = self._ids.field(*key)

@@ -34,7 +34,8 @@ def test_what_is_imported_already_stays() -> None:
 def test_what_is_never_used_is_not_imported() -> None:
     shown = ran(
         "import sys, addon.proxy; print(*sorted(m for m in sys.modules if m.startswith("
-        "('pyparsing.', 'ruamel.yaml.', 'pylsqpack', 'mitmproxy.contentviews', 'service_identity')"
+        "('pyparsing.', 'ruamel.yaml.', 'pylsqpack', 'mitmproxy.contentviews', 'service_identity',"
+        " 'bcrypt.', 'zipfile.')"
         ")), type(sys.modules['aioquic']).__name__)"
     )
     assert shown == "Absent"
@@ -53,6 +54,10 @@ def test_what_is_left_out_until_it_is_used_works_then() -> None:
         "import addon.proxy; from mitmproxy import options, optmanager;"
         "o = options.Options(); optmanager.load(o, 'confdir: /elsewhere'); print(o.confdir)"
     ) == "/elsewhere"  # fmt: skip
+    assert ran(
+        "import addon.proxy, calendar, zipfile;"
+        "print(calendar.timegm((1970, 1, 1, 0, 0, 1)), zipfile.is_zipfile('/dev/null'))"
+    ) == "1 False"  # fmt: skip
 
 
 def test_requests_does_without_what_guesses_encodings() -> None:

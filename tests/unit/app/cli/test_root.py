@@ -208,7 +208,8 @@ def test_version(telemock: Telemock) -> None:
 
 LIGHT = {
     "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.changes", "app.cli.ending",
-    "app.cli.inject", "app.cli.interrupt", "app.cli.open", "app.cli.options", "app.cli.profiles",
+    "app.cli.group", "app.cli.inject", "app.cli.interrupt", "app.cli.open", "app.cli.options",
+    "app.cli.profiles",
     "app.cli.root", "app.cli.rules", "app.cli.status", "app.cli.streams",
     "app.contract", "app.contract.actions", "app.contract.instant", "app.contract.names",
     "app.contract.printable", "app.contract.reviews", "app.escape", "app.report",

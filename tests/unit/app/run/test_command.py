@@ -12,6 +12,7 @@ import pytest
 from app.contract.record import Program
 from app.run import command as run
 from app.run import verdict
+from app.run.interception import Passed
 from app.run.summary import Sent
 from app.settings import load
 
@@ -156,3 +157,18 @@ def test_without_a_request_it_says_so_only_where_it_is_known(capsys):
     said = capsys.readouterr().err
     assert "no request" not in said
     assert "telemock: not complete: still running when the command had ended: node (pid 3)" in said
+
+
+def test_every_gap_is_printed_also_those_that_the_verdict_only_counts(capsys):
+    passed = Counter(
+        Passed(why, Program("node", n), f"192.0.2.{n}") for n, why in enumerate(verdict.PASSED)
+    )
+    coverage = verdict.of_run(
+        rows=[], who="x", left=0, lost={}, passed=passed, survivors=[], brought=1, refused="",
+        sidecar_ended=True,
+    )  # fmt: skip
+    run._report([], {}, coverage, 0, as_json=False, discover=False)
+    said = capsys.readouterr().err
+    assert f"; and {len(coverage.gaps) - 3} more" in said
+    assert said.count("telemock: besides, not complete: ") == len(coverage.gaps) - 3
+    assert [gap.id for gap in coverage.gaps if f"{gap.says} [{gap.remedy}]" not in said] == []

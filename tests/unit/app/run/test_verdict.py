@@ -77,7 +77,7 @@ def test_the_systems_own_services_are_a_limit():
         ({"rows": [Sent(host="203.0.114.9", method="", endpoint="", action="pass", kind="spliced",
                         reason="not_http", outcome="relayed", program="sh (pid 1)", count=1)]},
          "1 connection to bare addresses, without a host's name, not looked into: sh (pid 1) to"),
-        ({"left": 4}, "4 records are not delivered yet"),
+        ({"left": 4}, "4 records are not delivered yet [the next run delivers those"),
         ({"lost": {"disk_full": 1}}, "1 record was lost"),
         ({"sidecar_ended": True}, "the sidecar ended before the command"),
         ({"rows": [Sent(host="a.test", method="", endpoint="", action="", kind="tls_rejected",

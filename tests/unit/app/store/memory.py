@@ -21,8 +21,9 @@ from app.store import facts, filter
 from app.store.changes import InboxItem, Thing
 from app.store.facts import Happened, Route, Sender, Sum, Sums, Traffic, add_to
 from app.store.inventory import Field
-from app.store.values import LOOKED, Sketch, hashed, values_of
+from app.store.values import LOOKED, Sketch
 from tests.unit.app.store.memory_inbox import MemoryInbox
+from tests.unit.app.store.memory_sketches import look, rows_of
 
 STEP = 500  # captures that are dropped in a step
 CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,18}|[0-8]\d{18}|9[01]\d{17})\.(\d{1,18})")
@@ -105,7 +106,7 @@ class MemoryStore(MemoryInbox):
                 )
                 sums.add(record, one.facts, index)
                 if one.facts.seen and len(stored) < LOOKED:
-                    _look(held, one)
+                    look(held.sketches, one)
                 stored.append(index)
             new_hosts, new_fields = self._add(held, sums)
             objected = self._note(held.changes, sums)
@@ -256,14 +257,7 @@ class MemoryStore(MemoryInbox):
 
     def sketches(self, profile: str | None = None) -> list[store.SketchRow]:
         with self._open() as held:
-            return [
-                store.SketchRow(
-                    **dict(zip(("profile", "host", "method", "route"), of, strict=True)),
-                    path=path, looked=s.looked, distinct=s.distinct, is_exact=s.is_exact,
-                )
-                for (of, path), s in sorted(held.sketches.items())
-                if profile in (None, of[0])
-            ]  # fmt: skip
+            return rows_of(held.sketches, profile)
 
     def notes(self, scope: store.Scope = store.Scope()) -> list[store.NoteRow]:  # noqa: B008
         with self._open() as held:
@@ -359,18 +353,6 @@ class MemoryPart(MemoryStore):
             one = decode(line)
             sums.add(one, facts.facts(one, decoders(one.profile, one.rule)), number)
         self._add(self._held, sums)
-
-
-def _look(held: Directory, one: store.Incoming) -> None:
-    record = decode(one.line)
-    paths = {f.path for f in one.facts.seen.fields} if one.facts.seen else set()
-    hashes: dict[str, set[bytes]] = {}
-    for path, value in values_of(record):
-        if path in paths:
-            hashes.setdefault(path, set()).add(hashed(b"key", path, value))
-    for path, of in hashes.items():
-        key = (facts.endpoint_of(record), path)
-        held.sketches[key] = held.sketches.get(key, Sketch()).with_values(of, 1)
 
 
 def _overlaps(scope: store.Scope, profile: str, sum: Sum) -> bool:

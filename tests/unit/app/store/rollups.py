@@ -125,12 +125,16 @@ class RollupSuite:
         assert (found["query.v"].distinct, found["query.lic"].distinct) == (1, 1)
         assert all(row.is_exact for row in found.values())
         assert found.keys() <= {row.path for row in store.fields()}
-        assert [row.path for row in store.sketches("cribl")] == sorted(found)
+        several = [("user", "a"), ("user", "b"), ("user", "a")]
+        store.write(incoming(exchange(90, query=several, host="other.test", product_version="1")))
+        (other,) = [r for r in store.sketches() if (r.host, r.path) == ("other.test", "query.user")]
+        assert (other.distinct, other.looked) == (2, 3)
+        assert {row.path for row in store.sketches("cribl")} == set(found)
         assert store.sketches("other") == []
         for seq in range(13, 16):
             query = [("v", "4.16"), ("user", "somebody-3"), ("lic", "***")]
             store.write(incoming(exchange(seq, query=query, product_version="4.16")))
-        again = {row.path: row for row in store.sketches()}
+        again = {row.path: row for row in store.sketches() if row.host == "cdn.cribl.io"}
         assert (again["query.user"].distinct, again["query.user"].looked) == (5, 15)
 
     def test_notes_of_what_was_not_kept_whole(self, store: Store) -> None:

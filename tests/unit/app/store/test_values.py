@@ -28,6 +28,11 @@ def test_few_values_are_counted_exactly_and_many_about() -> None:
         assert abs(many.distinct - number) < number * 3 / 8  # three standard deviations
 
 
+def test_there_are_never_more_than_were_looked_at() -> None:
+    for number in range(K, 3 * K):
+        assert sketch(number).distinct <= number
+
+
 def test_merging_is_as_if_seen_at_once_and_packing_loses_nothing() -> None:
     one, other = sketch(300), sketch(500)
     assert one.with_values(other.hashes, 0).hashes == other.hashes

@@ -100,6 +100,11 @@ def test_curl_can_be_pasted(text: str) -> None:
     assert words[words.index("--data-raw") + 1] == text
 
 
+def test_a_masked_value_stays_readable_in_curl() -> None:
+    assert "lic=***" in curl(exchange(1, query=[("lic", "***"), ("a", "x y&")]))
+    assert "a=x%20y%26" in curl(exchange(1, query=[("lic", "***"), ("a", "x y&")]))
+
+
 def test_curl_is_left_out_where_it_would_be_another_request() -> None:
     assert curl(spliced(1)) == ""
     assert "--data" not in curl(exchange(1, body=Body(text="a", size=9, truncated=True)))

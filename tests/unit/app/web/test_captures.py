@@ -155,3 +155,17 @@ def test_log_lines_and_messages_have_a_row(served: Served) -> None:
         text = client.get("/captures").text
         assert "disk &lt;b&gt;full" in text
         assert "a line of the sidecar" in client.get(f"/captures/{BOOT}-1").text
+
+
+def test_the_list_is_light(served: Served) -> None:
+    """Everything that a browser fetches for a whole page of it, as it is transferred."""
+    path = "/telemetry/" + "x" * 300
+    served.runtime.store.write(incoming(*(exchange(n, path=path) for n in range(1, 80))))
+    with sign_in(served) as client:
+        page = client.get("/captures", headers={"accept-encoding": "identity"})
+        size = len(page.content)
+        urls = set(re.findall(r'"(/assets/[^"]+)"', page.text))
+        assert {url.rpartition("/")[2] for url in urls} >= {"list.js", "complete.js", "page.css"}
+        for url in urls:
+            size += int(client.get(url).headers["content-length"])
+    assert size < 150 << 10

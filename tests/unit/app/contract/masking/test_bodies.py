@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.contract.body import content
 from app.contract.record import encode
 from tests.layered import COMPRESSIONS, ENCODINGS, FORMATS, opened, texts
 from tests.planted import FORM, JSON, Sent, posted
@@ -42,6 +43,18 @@ def test_a_body_is_read_in_the_format_that_the_tree_is_read_in(
 def test_a_rules_word_holds_inside_of_compression_too() -> None:
     body = gzip.compress(b"a=1&lic=x1&b=2", mtime=0)
     assert b"x1" not in encode(ORACLE.record(received(posted(body, FORM))))
+
+
+@pytest.mark.parametrize("charset", ["cp037", "utf-7", "utf-16-le", "shift_jis"])
+def test_a_charset_that_only_its_name_tells_hides_nothing(charset: str) -> None:
+    kind = ("content-type", f"text/plain; charset={charset}")
+    for said in ('{"lic":"s3cret77"}', "lic=s3cret77"):
+        kept_ = encode(ORACLE.record(received(posted(said.encode(charset), kind))))
+        assert not [o for t in texts(kept_) if b"s3cret77" in (o := t.replace(b"\0", b""))]
+        body = body_of(ORACLE.record(received(posted(said.encode(charset), kind))))
+        assert body.withheld or "s3cret77" not in content(body).decode(charset, "replace")
+    form = ("content-type", f"{FORM[1]}; charset=utf-7")
+    assert kept(posted("%2BAGw-ic=s3cret77&b=2", form)) == "encoding"
 
 
 def test_text_may_begin_as_compression_does() -> None:
