@@ -271,7 +271,8 @@ def _decoded(word: bytes) -> list[bytes]:
         if len(written) >= 8:
             whole = written[: len(written) - (len(written) % 4 == 1)]
             found.append(base64.b64decode(whole + b"=" * (-len(whole) % 4)))
-    found += [bytes.fromhex(run.decode()) for run in _HEX.findall(word) if not len(run) % 2]
+    # A length before it may look like one more digit.
+    found += [bytes.fromhex(run[len(run) % 2 :].decode()) for run in _HEX.findall(word)]
     return found
 
 
