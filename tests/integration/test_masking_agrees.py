@@ -99,7 +99,8 @@ def compared(was: Content, now: Content, kept: str, equal: bool) -> list[object]
         (path, value) for path, value, named in before
         if named and isinstance(value, str) and PLANTED.search(value) and value in shown
     ]  # fmt: skip
-    if equal:
+    # What bytes look like that cannot be read depends on all of them.
+    if equal and not any(isinstance(value, Opaque) for _, value, _ in before):
         one, other = (
             [
                 (path, _plain(value))

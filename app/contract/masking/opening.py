@@ -227,7 +227,7 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
-        from app.contract.decoding import base64, compressed
+        from app.contract.decoding import base64
 
         word, whole = run.group(), run.string
         if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
@@ -242,7 +242,7 @@ class Opening(Formats):
         for end in ends:
             said = word[at:end].encode()
             undone = base64.undo(said, BODY_CAP) or b""
-            if end < len(word) and not (readable(undone) or compressed.named(undone)):
+            if end < len(word) and not (readable(undone) or _is_whole(undone)):
                 continue
             new = self.decoded(said, depth, cut)
             if new is not None and text(new) != word[at:end]:
@@ -376,6 +376,13 @@ class Opening(Formats):
         # Bytes that nobody could read go where they may hold what is sensitive.
         kept = new == undone and (all_ or not self.names.reads_bodies)
         return data if kept else compressed.redo(new, data)
+
+
+def _is_whole(data: bytes) -> bool:
+    """True for compressed bytes with their end, and nothing behind it."""
+    from app.contract.decoding import compressed
+
+    return compressed.undo(data, BODY_CAP) is not None and compressed.is_all(data)
 
 
 def _is_cut(data: bytes) -> bool:

@@ -31,6 +31,7 @@ from tests.unit.app.contract.records import (
 from tests.unit.app.contract.test_record import records as any_record
 
 RULE_IDS = ["", "plain", "packed"]
+TOKEN = "ghp_" + "zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17"
 
 
 @pytest.mark.parametrize("secret", [SECRET, PLAIN])
@@ -373,14 +374,13 @@ def test_a_secret_that_the_cap_cut_goes_from_its_start() -> None:
 
 
 def test_a_record_says_which_fields_were_masked_and_by_what() -> None:
-    token = "ghp_" + "zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17"
     packed = base64.b64encode(json.dumps({"DB_PASSWORD": SECRET}).encode()).decode()
     counted: list[tuple[str, str]] = []
     masker = Masker(RULES, count=lambda metric, by: counted.append((metric, by)))
     record = exchange(
         query=[("lic", PLAIN), ("d", packed), ("v", "1")],
         headers=[("Referer", f"https://h/?api_secret={PLAIN}1")],
-        body=Body(text=json.dumps({"a": f"got {token} ok", "n": {"dbPassword": "x1"}})),
+        body=Body(text=json.dumps({"a": f"got {TOKEN} ok", "n": {"dbPassword": "x1"}})),
         response=Response(status=200, body=Body(text="lic=q8888888")),
     )
     said = masker.record(record).masked
@@ -390,12 +390,11 @@ def test_a_record_says_which_fields_were_masked_and_by_what() -> None:
     ]  # fmt: skip
     by = {"lic", "GitHub token", "password", "secret"}
     assert sorted(counted) == [("telemock.masked", one) for one in sorted(by)]
-    assert PLAIN not in str(said) and token not in str(said)
+    assert PLAIN not in str(said) and TOKEN not in str(said)
 
 
 def test_what_is_masked_is_bounded_and_holds_no_name_that_is_a_secret() -> None:
-    token = "ghp_" + "zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17"
     many = [(f"password_{n}x.lic", f"{PLAIN}{n}") for n in range(999)]
     assert len(MASKER.record(exchange(query=many)).masked) == 64
-    assert token not in str(MASKER.record(exchange(query=[(token, "1"), ("lic", "x1")])))
+    assert TOKEN not in str(MASKER.record(exchange(query=[(TOKEN, "1"), ("lic", "x1")])))
     assert MASKER.record(exchange(query=[("v", "1")])).masked == []
