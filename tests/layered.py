@@ -112,7 +112,6 @@ ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
     "base64 of zlib": lambda d: _B64(zlib.compress(d)),
     "base64 of zstd": lambda d: _B64(zstandard.compress(d)),
     "base64 of brotli": lambda d: _B64(brotli.compress(d)),
-    "base64 of raw deflate": lambda d: _B64(zlib.compress(d, wbits=-15)),
 }
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda d: gzip.compress(d, mtime=0),
