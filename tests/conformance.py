@@ -204,6 +204,25 @@ def _carriers() -> Iterator[Row]:
     yield Row("CSV", "body.*.v", "body[].v", rows.encode(), "text/csv", events=2)
     tabs = rows.replace(",", "\t").encode()
     yield Row("tabs", "body.0.v", "body[].v", tabs, "text/tab-separated-values", events=2)
+    yield Row("CSV as Excel writes it", "body.0.v", "body[].v",
+              f'\ufeff"event";"v";"lic"\r\n"st;art";"{VERSION}";"{SECRET}"\r\n'.encode(),
+              "text/csv")  # fmt: skip
+    yield Row("CSV in UTF-16", "body.0.v", "body[].v",
+              rows.replace(",", "\t").encode("utf-16"), "text/csv", events=2,
+              sure=False)  # fmt: skip
+    yield Row("XML in UTF-16", "body.r.app", "body.r.app", xml.encode("utf-16"), "text/xml",
+              sure=False)  # fmt: skip
+    yield Row("JSONP behind comments", "body.app.v", "body.app.v",
+              b"/* a */ // b\r\n/**/ cb(%b);" % DATA, "text/javascript", sure=False)  # fmt: skip
+    yield Row("multipart without an end", "body.v", "body.v",
+              multipart(("v", VERSION), ("lic", SECRET)).removesuffix(b"--b0und--\r\n"), kind,
+              sure=False)  # fmt: skip
+    yield Row("a form in Latin-1", "body.v", "body.v",
+              f"v={VERSION}&lic={SECRET}&x=%FC&y=\xfc".encode("latin-1"),
+              f"{FORM}; charset=iso-8859-1", sure=False)  # fmt: skip
+    message = numbered(1, b"start") + numbered(2, VERSION.encode()) + numbered(3, b"linux")
+    yield Row("protobuf in base64 in JSON", "body.data.2", "body.data›base64›protobuf.2",
+              in_json(b64(message)), JSON, secret=False)  # fmt: skip
     yield Row("JSONP", "body.app.v", "body.app.v", b"cb(%b);" % DATA, "text/javascript", sure=False)
     yield Row("protobuf without a descriptor", "body.2.1", "body.2.1",
               numbered(1, b"start") + numbered(2, numbered(1, VERSION.encode())),
@@ -238,10 +257,23 @@ def _vendors() -> Iterator[Row]:
     yield Row("GA4", "body.events.0.params.v", "body.events[].params.v", json.dumps(ga4).encode(),
               JSON, query="measurement_id=G-1")  # fmt: skip
     lines = f"en=a&ep.v={VERSION}&lic={SECRET}\nen=b&ep.v={VERSION}&x=1".encode()
+    yield Row("GA4, lines of Windows", "body.ep.v", "body.ep.v",
+              f"en=a\r\nen=b&ep.v={VERSION}&lic={SECRET}\r\n".encode(), TEXT_PLAIN, events=2,
+              query="v=2&tid=G-1")  # fmt: skip
     yield Row("GA4 of a browser", "body.ep.v", "body.ep.v", lines, TEXT_PLAIN, events=2)
     sentry = b'{"event_id":"1","dsn":"https://x@h/1"}\n{"type":"event"}\n' + DATA + b"\n"
     yield Row("Sentry", "body.event.app.v", "body.event.app.v", sentry,
               "application/x-sentry-envelope")  # fmt: skip
+    lines = json.dumps(INNER, indent=1).replace("\n", "\r\n").encode()
+    items = [b'{"dsn":"https://x@h/1"}', b'{"type":"event","length":%d}' % len(lines), lines,
+             b'{"type":"session"}', b"{}", b""]  # fmt: skip
+    yield Row("Sentry, lines of Windows", "body.event.app.v", "body.event.app.v",
+              b"\r\n".join(items), "application/x-sentry-envelope", events=2)  # fmt: skip
+    yield Row("Amplitude's form", "body.e.0.app_version", "body.e›json[].app_version",
+              in_form(json.dumps([{"event_type": "a", "app_version": VERSION, "lic": SECRET}])
+                      .encode()).replace(b"data=", b"api_key=1&e="), FORM)  # fmt: skip
+    yield Row("Mixpanel in plain JSON", "body.data.0.properties.v", "body.data›json[].properties.v",
+              in_form(json.dumps([event, event]).encode()), FORM, events=2)  # fmt: skip
     records = {"records": [{"data": b64(DATA).decode(), "partition-key": "1"}] * 3}
     yield Row("Kinesis", "body.records.*.data.app.v", "body.records[].data›base64›json.app.v",
               json.dumps(records).encode(), JSON, events=3)  # fmt: skip

@@ -112,7 +112,6 @@ ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
     "base64 of zlib": lambda d: _B64(zlib.compress(d)),
     "base64 of zstd": lambda d: _B64(zstandard.compress(d)),
     "base64 of brotli": lambda d: _B64(brotli.compress(d)),
-    "base64 of raw deflate": lambda d: _B64(zlib.compress(d, wbits=-15)),
 }
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda d: gzip.compress(d, mtime=0),
@@ -271,7 +270,8 @@ def _decoded(word: bytes) -> list[bytes]:
         if len(written) >= 8:
             whole = written[: len(written) - (len(written) % 4 == 1)]
             found.append(base64.b64decode(whole + b"=" * (-len(whole) % 4)))
-    found += [bytes.fromhex(run.decode()) for run in _HEX.findall(word) if not len(run) % 2]
+    # A length before it may look like one more digit.
+    found += [bytes.fromhex(run[len(run) % 2 :].decode()) for run in _HEX.findall(word)]
     return found
 
 

@@ -16,7 +16,7 @@ from app.contract.decoding.pairs import AGENT, inside, segments
 from app.contract.decoding.read import Content, read
 from app.contract.decoding.tree import Opaque, Opened, Several, attribute, is_attribute
 from app.contract.masking.fields import MASK, TOKEN
-from app.contract.record import CaptureRecord, Pair, Request, first
+from app.contract.record import CaptureRecord, Pair, Request, first, text
 
 TYPES = (
     "string", "integer", "number", "boolean", "null", "object", "array", "empty", "opaque",
@@ -173,7 +173,7 @@ _known_names = lru_cache(maxsize=1_024)(_names)
 @lru_cache(maxsize=16_384)
 def _field(path: str, kind: str) -> Field:
     type, _, shape = kind.partition(" ")
-    return Field(path, type, shape)
+    return Field(text(path), type, shape)  # a name may hold what no store can
 
 
 @lru_cache(maxsize=1_024)

@@ -34,25 +34,26 @@ class RuleEntry:
 
 @dataclass(frozen=True)
 class ProfileEntry:
-    """`untaken`: requests and connections to its hosts that no rule took, by host and endpoint."""
+    """`untaken`: requests and connections to its hosts that no rule took, by host, method and
+    route."""
 
     id: str
     title: str
     paper: Paper | None
     rules: list[RuleEntry]
-    untaken: list[tuple[str, str, int]]
+    untaken: list[tuple[str, str, str, int]]
 
 
 def entries(runtime: Runtime, report: Report) -> list[ProfileEntry]:
     papers = {paper.profile: paper for paper in papers_of(runtime.profiles.written)}
     taken: Counter[tuple[str, str]] = Counter()
-    untaken: dict[str, Counter[tuple[str, str]]] = {}
+    untaken: dict[str, Counter[tuple[str, str, str]]] = {}
     parts = (report.answered, report.delivered, report.passed, report.refused, report.failed)
     for line in (line for part in parts for line in part):
         taken[line.profile, line.rule] += line.count
         if not line.rule:
             of = untaken.setdefault(line.profile, Counter())
-            of[line.host, f"{line.method} {line.endpoint}".strip()] += line.count
+            of[line.host, line.method, line.endpoint] += line.count
     return [
         ProfileEntry(
             profile.id,

@@ -20,6 +20,7 @@ _CELLS = {
     for separator in (b",", b";", b"\t", b"|")
 }  # fmt: skip
 _NAME = re.compile(r"[^\W\d][^\n\"{}<>=]{0,63}")
+_MARK = b"\xef\xbb\xbf"  # Excel's
 _WIDEST = 1000  # columns
 
 
@@ -39,16 +40,17 @@ def split(data: bytes) -> list[Part] | None:
 
 def table(data: bytes) -> Table | None:
     head_end = min((end for end in (data.find(b"\n"), data.find(b"\r")) if end >= 0), default=0)
-    if not 0 < head_end < 64 << 10:
+    at = len(_MARK) if data.startswith(_MARK) else 0
+    if not at < head_end < 64 << 10:
         return None
-    head = data[:head_end]
+    head = data[at:head_end]
     separator = max(_CELLS, key=head.count)
     if separator not in head or head[:1] in b"{[<":
         return None
     rows = _CELLS[separator]
     names: list[str] = []
     cells: list[Part] = []
-    column, at = 0, 0
+    column = 0
     while at < len(data):
         cell = rows.match(data, at)
         if cell is None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from app.contract.decoding.pairs import inside
 from app.contract.decoding.read import Content
 from app.contract.decoding.tree import Opened, Several, is_attribute
-from app.contract.record import CaptureRecord, Pair
+from app.contract.record import CaptureRecord, Pair, text
 
 MOST = 10_000  # of one body
 _LISTS = (
@@ -129,5 +129,5 @@ def _name(node: Any, depth: int = 3) -> str:
     for name in _NAMES:
         value, _ = _opened(node.get(name))
         if isinstance(value, str) and value:
-            return value[:NAME]
+            return text(value[:NAME])[:NAME]
     return next((found for n in _INNER if (found := _name(node.get(n), depth - 1))), "")

@@ -1,6 +1,7 @@
 """Forms: `a=1&b=2`."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
 from app.contract.decoding.charset import decoded
@@ -30,6 +31,11 @@ def plain(written: bytes, charset: str = "utf-8") -> str:
     if b"+" in written or b"%" in written:
         written = unquote_to_bytes(written.replace(b"+", b" "))
     return decoded(written, charset)
+
+
+def are_forms(lines: Sequence[str]) -> bool:
+    """True for lines of forms, of which some may have one field."""
+    return any(map(is_form, lines)) and all(is_form(f"{line}&a=b") for line in lines)
 
 
 def is_form(written: str) -> bool:

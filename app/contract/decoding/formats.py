@@ -81,10 +81,10 @@ def attempts(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> It
         yield Attempt("lines", bool(kinds))
     if b"=" in data and not claims_json(kinds):
         as_form = "form" in kinds
-        lines = data.decode("latin-1").split("\n")
+        lines = list(filter(None, data.decode("latin-1").replace("\r\n", "\n").split("\n"))) or [""]
         if not as_form and is_odd(data):
             pass
-        elif not as_form and len(lines) > 1 and all(map(form.is_form, filter(None, lines))):
+        elif not as_form and len(lines) > 1 and form.are_forms(lines):
             yield Attempt("forms", said=False)
         elif as_form or form.is_form(lines[0].strip()):
             yield Attempt("form", as_form)

@@ -5,7 +5,8 @@ import re
 from app.contract.decoding.part import Part
 
 _CALL = re.compile(
-    rb"\s{0,64}(?:/\*[^*]{0,64}\*/)?\s{0,64}(?:typeof [\w$.]{1,128} ?===? ?'function' ?&& ?)?"
+    rb"(?:\s|/\*[^*]{0,64}\*/|//[^\n]{0,64}\n){0,64}+"
+    rb"(?:typeof [\w$.]{1,128} ?===? ?'function' ?&& ?)?"
     rb"[A-Za-z_$][\w$.\[\]]{0,127}\s{0,8}\(\s{0,64}(?=[\[{\"])"
 )
 _CLOSED = re.compile(rb"\s*\)\s*;?\s*\Z")

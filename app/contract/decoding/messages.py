@@ -74,6 +74,7 @@ _ALWAYS = _LISTS | {n for r in _REQUESTS for n, _ in r.values()} | {
 
 
 _ONE = {(1, protobuf.BYTES)}
+_EVIDENT, _USUAL = 4, 100  # levels and numbers of such
 _STRICT = 2  # levels on which nothing else may stand
 
 
@@ -112,6 +113,21 @@ def message(data: bytes, opening: Opener) -> Any:
         if any(name.startswith("scope") for of in found.values() for one in of for name in one):
             return found
     return _numbered(data, opening, 0)
+
+
+def is_evident(data: bytes) -> bool:
+    """True if bytes that may be anything are a message: half of them are texts of its fields."""
+    return bool(data) and _text_in(data, 0) * 2 >= len(data)
+
+
+def _text_in(data: bytes, depth: int) -> int:
+    found = 0
+    for field in protobuf.fields(data) or () if depth < _EVIDENT else ():
+        raw = data[field.start : field.end]
+        if field.wire == protobuf.BYTES and raw and field.number < _USUAL:
+            is_text = not BINARY.search(raw) and raw.isascii() and len(raw) > 1
+            found += len(raw) if is_text else _text_in(raw, depth + 1)
+    return found
 
 
 def is_named(tree: Any) -> bool:

@@ -138,6 +138,8 @@ class Opener:
         except UnicodeDecodeError:
             written = ""
         if not written:
+            if len(data) >= _TEXT and (told := self._message(data)):
+                return ("protobuf",), told
             if not packed and len(data) < ENOUGH:
                 return None
             seems = looks(data)
@@ -146,6 +148,11 @@ class Opener:
         if inner is None and (packed or len(data) >= _TEXT):
             return (), written
         return inner
+
+    def _message(self, data: bytes) -> Any:
+        from app.contract.decoding.messages import is_evident, message  # they open texts, too
+
+        return message(data, self) if is_evident(data) else None
 
     def fields(self, data: bytes, charset: str = "utf-8") -> dict[str, Any]:
         """The fields of a form: each Several, as any may be given more than once."""

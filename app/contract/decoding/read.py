@@ -4,12 +4,13 @@ Trusts no size, ratio or type that a peer claims: `bounds` hold for every messag
 differently by others is in the tree too, so that no server reads a value that is not judged here.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract import body as bodies
-from app.contract.decoding import compressed, formats
+from app.contract.decoding import charset, compressed, formats
 from app.contract.decoding.bounds import CHAIN, TooMuch
 from app.contract.decoding.carriers import CARRIERS, is_plain_multipart
 from app.contract.decoding.charset import decoded
@@ -20,9 +21,10 @@ from app.contract.decoding.looks import looks
 from app.contract.decoding.messages import is_named
 from app.contract.decoding.opening import Opener
 from app.contract.decoding.tree import THEN, TOO_MUCH, UNREADABLE, WITHHELD, Opaque, Opened, Several
-from app.contract.record import Body
+from app.contract.record import BODY_CAP, Body
 
 ENCODINGS = ("gzip", "zstd", "deflate", *compressed.TRIED, "base64", "hex", "percent")
+_FIELD = re.compile(r"([\w.-]{1,64})=[^\s&;]+")  # a form of one, if its value holds something
 
 
 class Content(NamedTuple):
@@ -112,7 +114,11 @@ class _Reader:
             data, chain, wrong = self._uncompressed(data)
             if wrong:
                 return Content(Opaque(len(data), wrong), chain, sure=False)
+            wide = charset.name(data)[:6] in ("utf-16", "utf-32")
+            if wide and (plain := charset.undo(data, BODY_CAP)):
+                data, content_type = plain, content_type.partition(";")[0]
             more, value, sure = self._whole(data, content_type, decoders)
+            sure = sure and (not wide or more in (("json",), ("ndjson",)))
         except TooMuch as e:
             opening.met(e)
             value, more, sure = Opaque(len(data), TOO_MUCH), (), False
@@ -159,7 +165,8 @@ class _Reader:
                 if lines := self._lines(data):
                     return ("ndjson",), lines, False
             elif name == "forms":
-                many = Several(self._form(line, charsets) for line in data.split(b"\n") if line)
+                lines_of_it = data.replace(b"\r\n", b"\n").split(b"\n")
+                many = Several(self._form(line, charsets) for line in lines_of_it if line)
                 return ("form",), many, sure()
             else:
                 return ("form",), self._fields(data, charsets), sure()
@@ -170,6 +177,10 @@ class _Reader:
             return *inside, sure() and not kinds
         if formats.claims_json(kinds):
             return (), Opaque(len(data), f"{kinds[0]}, damaged"), False
+        if one := _FIELD.fullmatch(written):
+            fields = self._form(data, charsets)
+            if isinstance(fields[one[1]][0], Opened):
+                return (), Opened(written, ("form",), fields), sure() and not kinds
         if b"=" in data:
             fields = Opened(written, ("form",), self._fields(data, charsets), unsure=True)
             return (), fields, sure()

@@ -72,7 +72,7 @@ class Documents(Values):
         if data.isascii() and b"\0" not in data:
             return raw(self.documents(data.decode("ascii"), depth))
         undone = charset.undo(data, 4 * len(data))
-        written = readable(undone or data)
+        written = readable(undone or data, odd=True)  # record separators
         if written is None:
             raise Unreadable("unmaskable")
         new = raw(self.documents(written, depth))

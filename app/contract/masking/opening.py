@@ -227,7 +227,11 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
+<<<<<<< HEAD
         from app.contract.decoding import base64, charset, compressed
+=======
+        from app.contract.decoding import base64
+>>>>>>> main
 
         word, whole = run.group(), run.string
         if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
@@ -242,12 +246,16 @@ class Opening(Formats):
         for end in ends:
             said = word[at:end].encode()
             undone = base64.undo(said, BODY_CAP) or b""
+<<<<<<< HEAD
             if end < len(word) and not (
                 readable(undone)
                 or self.told(undone) is not None
                 or charset.name(undone)[:3] == "utf"
                 or compressed.undo(undone, BODY_CAP)
             ):
+=======
+            if end < len(word) and not (readable(undone) or _is_whole(undone)):
+>>>>>>> main
                 continue
             new = self.decoded(said, depth, cut)
             if new is not None and text(new) != word[at:end]:
@@ -381,6 +389,13 @@ class Opening(Formats):
         # Bytes that nobody could read go where they may hold what is sensitive.
         kept = new == undone and (all_ or not self.names.reads_bodies)
         return data if kept else compressed.redo(new, data)
+
+
+def _is_whole(data: bytes) -> bool:
+    """True for compressed bytes with their end, and nothing behind it."""
+    from app.contract.decoding import compressed
+
+    return compressed.undo(data, BODY_CAP) is not None and compressed.is_all(data)
 
 
 def _is_cut(data: bytes) -> bool:

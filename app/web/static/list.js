@@ -3,7 +3,8 @@
 // that are read stay where they are, and what is new waits behind a button.
 
 const MOST = 60; // rows in the document
-const NEAR = 400; // pixels before an end at which more is fetched
+const MORE = 20; // rows that are fetched at a time
+const NEAR = 400; // pixels before an end at which more is fetched, at most
 const AGAIN_MS = 3000;
 const said = new Intl.NumberFormat("en-US");
 let current = null; // the list that the document shows
@@ -183,8 +184,10 @@ class List {
       else this.first = Math.max(0, this.total - all.length);
     }
     this.tell(all);
-    if (edge.older && box.scrollHeight - box.scrollTop - box.clientHeight < NEAR) this.extend("older");
-    else if (edge.newer && box.scrollTop < NEAR) this.extend("newer");
+    // Rows that came at one end must not bring the view near the other one, or both take turns.
+    const near = Math.min(NEAR, ((MOST - MORE) * this.height - box.clientHeight) / 2);
+    if (edge.older && box.scrollHeight - box.scrollTop - box.clientHeight < near) this.extend("older");
+    else if (edge.newer && box.scrollTop < near) this.extend("newer");
   }
 
   tell(all) {

@@ -1,16 +1,25 @@
 """app/report/events.py: the report counts the events that exports count."""
 
 import json
+import re
 from pathlib import Path
 
+import msgspec
+import pytest
+
 from app.contract.record import Body, CaptureRecord, encode
+from app.escape import json_text
 from app.report.build import build
+from app.report.decoded import decoded
 from app.report.events import MOST, event_lines
+from app.report.export import FORMATS
 from app.report.rows import COLUMNS, row
 from app.report.show import markdown, text
 from app.store import OTHER, EventRow
 from app.store.sqlite.store import SqliteStore
 from tests.records import T0, exchange, incoming
+
+ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def event(name: str, count: int, version: str = "4.10", **more: str) -> EventRow:
@@ -57,3 +66,28 @@ def test_the_report_counts_what_exports_count(tmp_path: Path) -> None:
     assert sum(found.values()) == sum(one["events"] for one in cells)
     assert "(no name)" in text(report)
     assert "a\\|b" in markdown(report)
+
+
+HOSTILE = [
+    "=1+1", "\\t=1", "\\ud800", "\\udfff x", "a\\u0000b", "\\u001b[31m", "\\u202e=x", "\uff1d1",
+    "\\u2028", "x" * 100_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_hostile_names_of_events_and_fields_break_no_output(kind: str, tmp_path: Path) -> None:
+    found = []
+    for n, name in enumerate(HOSTILE, 1):
+        body = f'{{"batch":[{{"event":"{name}"}},{{"event":"{name}"}}],"{name}":1}}'
+        found.append(exchange(n, method="POST", body=Body(text=body, size=len(body))))
+    lines = list(map(encode, found))
+    assert len(b"".join(FORMATS[kind](lines))) > 1_000
+    for line in lines:
+        assert len(json.loads(decoded(line))["events"]) == 2
+    store = SqliteStore(tmp_path / "store")
+    store.write(incoming(*found))
+    report = build(store)
+    store.close()
+    assert sum(line.count for line in report.events) == 2 * len(HOSTILE)
+    assert ACTS.search(text(report)) is None and ACTS.search(markdown(report)) is None
+    assert ACTS.search(json_text(msgspec.json.encode(report))) is None

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from app.contract.names import METRICS
 from app.otel.metrics import Metrics
 from app.otel.recent import RISING, Recent, values
 from app.web import alerts
@@ -16,6 +17,7 @@ APP = {  # alerts that the app can tell, and a change of a metric that makes eac
     "TelemockExportFailing": ("telemock.otlp.dropped", ("spans", "refused"), 1),
     "TelemockNewField": ("telemock.inventory.new_fields", ("cribl",), 1),
     "TelemockNewHost": ("telemock.inventory.new_hosts", ("cribl",), 1),
+    "TelemockObjected": ("telemock.inbox.objected", ("cribl",), 1),
     "TelemockSidecarSilent": ("telemock.sidecars", ("silent",), 1),
     "TelemockRecordsStuck": ("telemock.records.waiting", ("silent",), 1),
     "TelemockAppDistrusted": ("telemock.tls.distrusted", (), 1),
@@ -47,7 +49,7 @@ def test_each_holds_when_it_should_and_is_quiet_before(name: str) -> None:
     recent = Recent(metrics.registry, RISING)
     assert state(metrics, recent)[name] == "quiet"
     metric, labels, value = APP[name]
-    counter = metric.endswith(("dropped", "new_fields", "new_hosts"))
+    counter = next(row.kind for row in METRICS if row.name == metric) == "counter"
     (metrics.add if counter else metrics.set)(
         metric, *((labels, value) if counter else (value, labels))
     )

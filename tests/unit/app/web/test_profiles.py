@@ -20,6 +20,9 @@ def test_rules_and_what_each_took(visitor: httpx.Client) -> None:
         rows = visitor.get(link.replace("&amp;", "&")).text.count("<tr data-id=")
         assert rows == int(number)
     assert "taken by no rule (1)" in text
+    untaken = re.search(r'<li><a href="([^"]+)">1</a> ', text)
+    assert untaken
+    assert visitor.get(untaken[1].replace("&amp;", "&")).text.count("<tr data-id=") == 1
     assert "With a Free license" in text
 
 

@@ -1,5 +1,7 @@
 """Messages of protobuf: OpenTelemetry's as its JSON has them, others by numbers."""
 
+import random
+
 import pytest
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given
@@ -10,9 +12,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from app.contract.decoding.messages import is_named, message
+from app.contract.decoding.messages import is_evident, is_named, message
 from app.contract.decoding.opening import Opener
 from app.contract.decoding.tree import Opaque, values
+from tests.conformance import numbered
 
 
 def read(data: bytes) -> object:
@@ -136,3 +139,13 @@ def test_deep_messages_are_bounded() -> None:
             left >>= 7
         data = b"\x0a" + bytes([*size, left]) + data
     read(data)
+
+
+def test_no_chance_bytes_are_taken_for_a_message() -> None:
+    maker = random.Random(5)
+    found = [
+        d for n in (16, 24, 40, 90) for _ in range(5_000) if is_evident(d := maker.randbytes(n))
+    ]
+    assert found == []
+    assert is_evident(numbered(1, b"start") + numbered(2, numbered(1, b"4.10")))
+    assert not is_evident(b"")
