@@ -227,11 +227,7 @@ class Opening(Formats):
         return "".join([*out, value[done:]])
 
     def _run(self, run: re.Match[str], depth: int, cut: bool) -> str:
-<<<<<<< HEAD
-        from app.contract.decoding import base64, charset, compressed
-=======
-        from app.contract.decoding import base64
->>>>>>> main
+        from app.contract.decoding import base64, charset
 
         word, whole = run.group(), run.string
         if "%" in (whole[run.start() - 1 : run.start()], whole[run.end() : run.end() + 1]):
@@ -246,16 +242,12 @@ class Opening(Formats):
         for end in ends:
             said = word[at:end].encode()
             undone = base64.undo(said, BODY_CAP) or b""
-<<<<<<< HEAD
             if end < len(word) and not (
                 readable(undone)
+                or _is_whole(undone)
                 or self.told(undone) is not None
                 or charset.name(undone)[:3] == "utf"
-                or compressed.undo(undone, BODY_CAP)
             ):
-=======
-            if end < len(word) and not (readable(undone) or _is_whole(undone)):
->>>>>>> main
                 continue
             new = self.decoded(said, depth, cut)
             if new is not None and text(new) != word[at:end]:
