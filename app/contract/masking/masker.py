@@ -16,7 +16,6 @@ from app.contract.masking.bodies import Bodies
 from app.contract.masking.bounds import Count
 from app.contract.masking.fields import MASK, SMALL, Places, SensitiveNames, TracedNames, tokens
 from app.contract.masking.naming import named
-from app.contract.masking.opening import HeldWords
 from app.contract.masking.spelling import Meanings
 from app.contract.masking.sweep import (
     may_nest,
@@ -25,7 +24,7 @@ from app.contract.masking.sweep import (
     withhold,
 )
 from app.contract.masking.traces import SHORTEST, traces
-from app.contract.masking.values import Unreadable
+from app.contract.masking.values import HeldWords, Unreadable
 from app.contract.record import (
     BODY_CAP,
     Body,

@@ -14,7 +14,7 @@ from app.contract.masking.fields import MASK
 from app.contract.masking.formats import Formats
 from app.contract.masking.spans import end_of
 from app.contract.masking.spelling import How
-from app.contract.masking.values import CONTROL, Unreadable, raw, readable
+from app.contract.masking.values import CONTROL, HeldWords, Unreadable, raw, readable
 from app.contract.record import BODY_CAP, text
 
 _BEGINS = re.compile(rb"[\t\r\n\x20-\x7e]{9}")
@@ -26,30 +26,7 @@ _ENDS = 4  # at which a word may end
 _EVENT = re.compile(r"(?:^data:[^\r\n]*(?:\r?\n|\Z))+", re.MULTILINE)
 _DATA = re.compile(r"((?:\A|\r?\n)data: ?|\r?\n\Z)")
 _HALF = re.compile(rb"%[0-9A-Fa-f]?\Z")
-_MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
-
-
-class HeldWords:
-    """Words of a text that were masked by themselves, and must not be taken for a value again when
-    the text is: marks stand for them meanwhile."""
-
-    def __init__(self) -> None:
-        self._words: list[str] = []
-
-    def hold(self, old: str, new: str) -> str:
-        """A mark for the new word where it is another than the old one."""
-        if new == old:
-            return old
-        self._words.append(new)
-        return f"\ue000{len(self._words) - 1}\ue001"
-
-    def release(self, value: str) -> str:
-        return _MARK.sub(self._word, value) if self._words else value
-
-    def _word(self, mark: re.Match[str]) -> str:
-        number = int(mark.group(1))
-        return self._words[number] if number < len(self._words) else mark.group()
 
 
 class Opening(Formats):

@@ -48,6 +48,7 @@ def raw(value: str) -> bytes:
     return value.encode("utf-8", "surrogatepass")
 
 
+_MARK = re.compile("\ue000([0-9]{1,6})\ue001")
 _SAID = 64  # of one record
 
 
@@ -121,3 +122,25 @@ class Values:
         # Attributes follow the cookie that is set.
         for part in contained(value.partition(";")[0] if name == "set-cookie" else value):
             note(self.found, part, MASK)
+
+
+class HeldWords:
+    """Words of a text that were masked by themselves, and must not be taken for a value again when
+    the text is: marks stand for them meanwhile."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+
+    def hold(self, old: str, new: str) -> str:
+        """A mark for the new word where it is another than the old one."""
+        if new == old:
+            return old
+        self._words.append(new)
+        return f"\ue000{len(self._words) - 1}\ue001"
+
+    def release(self, value: str) -> str:
+        return _MARK.sub(self._word, value) if self._words else value
+
+    def _word(self, mark: re.Match[str]) -> str:
+        number = int(mark.group(1))
+        return self._words[number] if number < len(self._words) else mark.group()
