@@ -33,10 +33,12 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     if data and names:
         for name in reversed(names):
             undone = undo(name, data, cap) if len(names) <= _ENCODINGS else None
-            if undone in (None, (b"", False)) and name in _KNOWN and _is_other(data, name):
+            # All bytes are here, and yet the end is not: brotli takes other bytes for a beginning.
+            ends_not = undone is not None and not undone[1] and not body.truncated
+            if (undone is None or ends_not) and name in _KNOWN and _is_other(data, name):
                 body.misnamed = True
                 break
-            if undone is None:
+            if undone is None or (ends_not and name == "br" and not undone[0]):
                 body.withheld = "encoding"
                 return body
             data, whole = undone

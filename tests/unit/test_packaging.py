@@ -94,7 +94,7 @@ def test_no_pin_has_a_known_hole(name: str) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Names of the files in the wheel, built in a copy so that the tree stays clean."""
     copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for room in ("app", "addon"):
+    for room in ("app", "addon", "scripts"):
         shutil.copytree(
             ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
         )
@@ -120,7 +120,9 @@ def test_wheel_holds_every_file_of_the_packages(wheel: set[str]) -> None:
 
 def test_wheel_holds_nothing_else(wheel: set[str]) -> None:
     rooms = {name.split("/")[0] for name in wheel if ".dist-info/" not in name}
-    assert rooms == {"app", "addon"}
+    (data,) = (room for room in rooms if room.endswith(".data"))
+    assert rooms == {"app", "addon", data}
+    assert {n for n in wheel if n.startswith(f"{data}/")} == {f"{data}/scripts/telemock"}
 
 
 @pytest.mark.parametrize("name", ["app", "sidecar"])
