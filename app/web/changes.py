@@ -6,9 +6,9 @@ who comes late is told what was decided meanwhile.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from msgspec.structs import replace
 
 from app.api.changes import bound_of, review, told
@@ -95,7 +95,7 @@ async def _may_decide(request: Request) -> bool:
         return False
 
 
-async def _decider(request: Request, form: dict[str, str]) -> Visitor:
+async def _decides(request: Request, form: Form) -> Visitor:
     """Raises PageError, SignIn."""
     visitor = await admit(request, "update")
     if visitor.namespaces is not None:
@@ -107,6 +107,9 @@ async def _decider(request: Request, form: dict[str, str]) -> Visitor:
     if form.get("form_token") != visitor.form_token:
         raise PageError(403, "This form is of another session.\n\nhint: load the page again")
     return visitor
+
+
+Decides = Annotated[Visitor, Depends(_decides)]
 
 
 def _review(runtime: Runtime, visitor: Visitor, form: dict[str, str]) -> NewReview:
@@ -199,8 +202,7 @@ async def changes(
 
 
 @routes.post(PATH)
-async def decide_all(request: Request, runtime: Run, form: Form) -> Response:
-    visitor = await _decider(request, form)
+async def decide_all(visitor: Decides, runtime: Run, form: Form) -> Response:
     query = _asked("open", *(form.get(name, "") for name in ("kind", "profile", "version", "text")))
     query = replace(query, until=_number(form.get("until", "")))
     made = _review(runtime, visitor, form)
@@ -214,8 +216,7 @@ async def change(request: Request, visitor: Lists, runtime: Run, id: str) -> Res
 
 
 @routes.post(PATH + "/{id}")
-async def decide(request: Request, runtime: Run, form: Form, id: str) -> Response:
-    visitor = await _decider(request, form)
+async def decide(request: Request, visitor: Decides, runtime: Run, form: Form, id: str) -> Response:
     made = _review(runtime, visitor, form)
     revision = _number(form.get("revision", ""))
     try:
