@@ -18,6 +18,8 @@ SAMPLES = {
     "id": ["00000000-1"],
     "url": ["https://cdn.cribl.io/telemetry/"],
     "sources": ["cribl"],
+    "name": ["cribl"],
+    "changes show id": ["1"],
     "command": ["--", "true"],
 }
 # Options without which a command does nothing.
@@ -48,8 +50,12 @@ def _below(at: Any, path: list[str]) -> Iterator[Sample]:
     name = " ".join(path)
     needed = [p for p in at.params if p.required]
     options = {option for p in at.params for option in p.opts}
-    given = [*OPTIONS.get(name, []), *(word for p in needed for word in SAMPLES[p.name])]
+    given = [*OPTIONS.get(name, []), *(word for p in needed for word in _sample(name, p.name))]
     yield Sample(name, [*path, *given], "--json" in options, "--server" in options)
+
+
+def _sample(command: str, parameter: str) -> list[str]:
+    return SAMPLES.get(f"{command} {parameter}") or SAMPLES[parameter]
 
 
 def groups() -> list[str]:

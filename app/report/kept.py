@@ -11,6 +11,7 @@ import msgspec
 from app.contract.record import REASONS
 from app.report.papers import Paper, SensitiveField
 from app.store import MASKED, OTHER, FieldRow, NoteRow
+from app.store.inventory import CLASSES
 
 _BY_ITSELF = "its name or value looks like a secret"
 _SHAPES = {"masked": "mask", "token": "token"}
@@ -20,13 +21,6 @@ WHY: Mapping[str, str] = {
     "cut": "larger than what is kept of one body; its size and hash are of all of it",
     "left_out": "more headers or parameters than are kept of one request",
 }
-
-
-# Shapes whose values concern a person, a place or a secret -> their class.
-CLASSES: Mapping[str, str] = {
-    "masked": "secret", "token": "secret", "email": "personal", "ip": "personal",
-    "guid": "identifier",
-}  # fmt: skip
 
 
 class InventoryLine(msgspec.Struct, kw_only=True):

@@ -18,7 +18,7 @@ from app.contract.outcomes import OUTCOMES, WORDS, outcome, word_of
 from app.contract.record import CaptureRecord, decode
 from app.store import CaptureQuery, QueryError, Term
 from app.store.facts import facet
-from app.store.inventory import observe
+from app.store.inventory import CLASSES, observe
 from app.store.versions import version_number
 
 TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
@@ -27,7 +27,7 @@ LONGEST = 2_000  # characters of a filter
 TERMS = 40
 VALUES = 40  # of all terms
 # Names of what is in a record and not in the store's facets: found by reading records.
-FROM_RECORDS = ("field", "image", "outcome")
+FROM_RECORDS = ("field", "class", "image", "outcome")
 _OPENED = ("gzip", "zstd", "base64-in-json")
 
 
@@ -54,6 +54,11 @@ NAMES: Mapping[str, Name] = {
     "method": Name("HTTP method", "method:POST"),
     "path": Name("path as it was sent", "path:/telemetry/*"),
     "field": Name("field of the request, by its path or last name", "field:lic"),
+    "class": Name(
+        "class of a field, by the look of its values",
+        "class:secret",
+        tuple(sorted({*CLASSES.values()})),
+    ),
     "namespace": Name("namespace of the sender", "namespace:logs"),
     "pod": Name("pod of the sender", "pod:cribl-worker-*"),
     "image": Name("image of the sender's application", "image:*/cribl:4.16*"),
@@ -223,6 +228,10 @@ def _found(term: Term, record: CaptureRecord) -> bool:
         seen = observe(record, _OPENED)
         paths = {field.path for field in seen.fields} if seen else set()
         return any(_is_field(path, value) for value in term.values for path in paths)
+    if term.name == "class":
+        seen = observe(record, _OPENED)
+        classes = {CLASSES.get(field.shape) for field in seen.fields} if seen else set()
+        return not classes.isdisjoint(term.values)
     if term.name == "outcome":
         return ended(term, record.kind, record.action, record.answered_by, record.reason)
     if term.name == "image":

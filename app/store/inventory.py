@@ -7,7 +7,7 @@ bounded, because senders choose names and values.
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -45,6 +45,13 @@ _SHAPES = (
 _SHAPE = re.compile("|".join(f"(?P<{name}>{pattern.pattern})" for name, pattern in _SHAPES))
 _DIGIT = re.compile("[0-9]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+
+
+# Shapes whose values concern a person, a place or a secret -> their class.
+CLASSES: Mapping[str, str] = {
+    "masked": "secret", "token": "secret", "email": "personal", "ip": "personal",
+    "guid": "identifier",
+}  # fmt: skip
 
 
 class Field(NamedTuple):

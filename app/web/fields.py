@@ -18,10 +18,11 @@ from app.api.read import fields_for
 from app.contract.decoding.tree import THEN
 from app.contract.instant import iso
 from app.report.compare import share
-from app.report.kept import CLASSES, masked
+from app.report.kept import masked
 from app.report.papers import Paper, papers_of
 from app.report.rows import cell
 from app.store import OTHER, FieldRow, Scope, SketchRow
+from app.store.inventory import CLASSES
 from app.store.versions import version_number
 from app.web.page import HEADERS, Lists, Visitor, ask, render, turned
 from app.web.show import href

@@ -3,11 +3,12 @@
 import pytest
 
 from app.contract.record import REASONS, Body
-from app.report.kept import CLASSES, WHY, inventory, masked, withheld
+from app.report.kept import WHY, inventory, masked, withheld
 from app.report.papers import Paper, SensitiveField
 from app.store import OTHER, FieldRow, NoteRow, Store
 from app.store.changes import SENSITIVE
 from app.store.facts import notes
+from app.store.inventory import CLASSES
 from tests.records import exchange, incoming
 
 
