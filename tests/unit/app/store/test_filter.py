@@ -127,3 +127,24 @@ def test_fields_are_found_within_bodies_that_are_packed() -> None:
     assert matcher(terms("field:header.user-agent"))(line)
     assert matcher(terms("field:deep"))(line)
     assert not matcher(terms("field:li"))(line)
+
+
+@pytest.mark.parametrize(
+    ("query", "classes"),
+    [
+        ([("lic", "***")], {"secret"}),
+        ([("who", "tok_0123456789abcdef01234567")], {"secret"}),
+        ([("mail", "a@example.org"), ("n", "1")], {"personal"}),
+        ([("id", "5f0c7b1e-93ad-4a4e-8d7e-6b1f2a3c4d5e")], {"identifier"}),
+        ([("v", "4.16.1")], set()),
+    ],
+)
+def test_a_class_is_found_by_the_look_of_values(
+    query: list[tuple[str, str]], classes: set[str]
+) -> None:
+    record = exchange(1)
+    assert record.request is not None
+    record.request.query, record.request.headers, record.request.body = query, [], None
+    line = encode(record)
+    assert {c for c in NAMES["class"].values if matcher(terms(f"class:{c}"))(line)} == classes
+    assert matcher(terms("-class:secret"))(line) == ("secret" not in classes)
