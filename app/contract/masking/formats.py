@@ -117,11 +117,14 @@ class Formats(Documents):
     def message(self, data: bytes, depth: int, cut: bool, strict: bool) -> bytes | None:
         """A message of protobuf, or several behind gRPC's prefixes."""
         from app.contract.decoding import protobuf
+        from app.contract.decoding.messages import is_evident
 
         framed, fields = protobuf.framed(data), protobuf.split(data)
         if not framed and not fields:
             return None
-        if strict and self.names.reads_bodies and not self.numbered and not self.telemetry(data):
+        # A value that only happens to read as such is no message, for the decoded tree either.
+        nameless = self.names.reads_bodies and not self.numbered and (strict or is_evident(data))
+        if nameless and not self.telemetry(data):
             raise Unreadable("nameless")
         if framed:
             return self.parts(data, framed, protobuf.join_framed, depth, cut, strict=strict)

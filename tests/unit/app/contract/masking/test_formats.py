@@ -1,5 +1,8 @@
 """app/contract/masking/formats.py: parts by their names, and what lies between them."""
 
+import base64
+import json
+
 import pytest
 from msgspec.structs import replace
 
@@ -100,3 +103,12 @@ def test_what_declares_entities_is_withheld() -> None:
 )  # fmt: skip
 def test_readable_bytes(data: bytes, cut: bool, text: str | None) -> None:
     assert readable(data, cut) == text
+
+
+def test_a_message_without_names_in_a_value_is_withheld_as_a_whole_one_is() -> None:
+    """A licence in a field that has a number only, in base64 in JSON."""
+    message = b"\x0a\x0bhello world\x12\x13LICENCE-canary-9933\x18\x07"
+    sent = base64.b64encode(message).decode()
+    assert masked(sent).withheld == "nameless"
+    kept = masked(json.dumps({"data": sent, "v": 1}), ("content-type", "application/json"))
+    assert json.loads(kept.text or "") == {"data": base64.b64encode(b"***").decode(), "v": 1}
