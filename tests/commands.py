@@ -22,8 +22,12 @@ SAMPLES = {
     "changes show id": ["1"],
     "command": ["--", "true"],
 }
-# Options without which a command does nothing.
-OPTIONS = {"inject": ["--values", "leader"], "captures tail": ["-F"]}
+# Arguments and options without which a command does nothing.
+OPTIONS = {
+    "inject": ["--values", "leader"],
+    "captures tail": ["-F"],
+    **{f"changes {verb}": ["1"] for verb in ("accept", "watch", "object", "reopen")},
+}
 SERVERS = {"serve", "proxy", "injector"}  # they read all settings, and end when they are told to
 CLUSTER = {"status", "injector"}
 

@@ -271,6 +271,8 @@ def answering(status: int, content: bytes) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
+        do_POST = do_GET
+
         def log_message(self, *_: object) -> None:
             pass
 
