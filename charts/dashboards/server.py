@@ -77,6 +77,12 @@ SERVER = Board(
                 kind="bars",
             ),
             Panel(
+                "What was masked", "Records, by the sensitive name or the detector.", "short",
+                [Query(rate("telemock_masked_total", "telemock_masked_by", of="increase"),
+                       "{{telemock_masked_by}}")],
+                kind="bars",
+            ),
+            Panel(
                 "Bodies that were ended",
                 "Batches and requests to the mock that came too slowly, or were the slowest of too "
                 "many.", "short",
