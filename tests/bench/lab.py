@@ -37,6 +37,16 @@ _POD_HEX = "".join(f"{int(x):02X}" for x in reversed(POD_OUT.split(".")))
 # States of /proc/net/tcp in which a connection still sends: not FIN_WAIT2, TIME_WAIT and LISTEN.
 _OPEN = frozenset(("01", "02", "03", "04", "08", "09", "0B"))
 
+# Deletes all tracked connections (ctnetlink's IPCTNL_MSG_CT_DELETE without a filter, of
+# linux/netfilter/nfnetlink_conntrack.h), and waits for the answer: as `conntrack -F` does.
+_FORGET = """
+import socket, struct
+with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as s:
+    s.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, 0, 0, 0))
+    said = struct.unpack_from("=i", s.recv(4096), 16)[0]
+    if said not in (0, -22):  # -EINVAL: nothing was ever tracked
+        raise OSError(-said, "the tracked connections stay")
+"""
 _INSIDE = "TELEMOCK_BENCH_FOLDER"
 _NEEDED = ("unshare", "nsenter", "setpriv", "taskset", "ip", "nft", "sysctl", "mount")
 
@@ -166,8 +176,11 @@ class Lab:
         self._hosts.write_text("".join(f"{address} {name}\n" for name, address in names.items()))
 
     def redirect(self, rules: str) -> None:
-        """Loads these nft rules in the pod, in place of all others."""
+        """Loads these nft rules in the pod, in place of all others, and forgets the connections
+        that the others translated: while no rule tracks, their ends go unseen, and a new one from
+        the same port would be led where an old one was."""
         self.inside("pod", "nft", "-f", "-", text=f"flush ruleset\n{rules}")
+        self.inside("pod", sys.executable, "-c", _FORGET)
 
     def loopback_packets(self) -> int:
         """Packets on the pod's loopback so far. Only connections with a proxy in the pod count,
