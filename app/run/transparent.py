@@ -53,6 +53,7 @@ def refused() -> str:
     with ours, theirs:
         child = os.fork()
         if child == 0:
+            ours.close()  # else what is sent waits in it for ever, should the parent be gone
             _prove(theirs)
         theirs.close()
         try:

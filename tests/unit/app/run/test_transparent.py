@@ -134,3 +134,17 @@ def test_a_command_that_could_not_be_started_leaves_nothing(tmp_path):
     one.end()
     one.end()
     assert not list(tmp_path.glob("hosts-*"))
+
+
+def test_a_parent_that_ends_before_it_hears_leaves_no_process():
+    """Its standard output ends with the last of its processes."""
+    gone = (
+        "import os, socket\n"
+        "from app.run import transparent\n"
+        "socket.recv_fds = lambda *_: os._exit(7)\n"
+        "transparent.refused()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", gone], stdout=subprocess.PIPE, timeout=20, check=False
+    )
+    assert done.returncode == 7
