@@ -32,6 +32,7 @@ WITHHELD = ("encoding", "unmaskable", "nameless", "bounds", "too_large")
 # Called with a metric's name and a bound or reason.
 Count = Callable[[str, str], None]
 HIT, KEPT_BACK, MASKED = "telemock.masking.bounds", "telemock.withheld", "telemock.masked"
+BY_VALUE = "value"  # of MASKED, where neither a name nor a detector called for it
 
 
 def begin(count: Count) -> None:
@@ -40,3 +41,4 @@ def begin(count: Count) -> None:
         count(HIT, bound)
     for reason in WITHHELD:
         count(KEPT_BACK, reason)
+    count(MASKED, BY_VALUE)

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from app.contract.decoding.pairs import AGENT
 from app.contract.masking import detection
-from app.contract.masking.bounds import HIT, KEPT_BACK, MASKED, VALUES, Count
+from app.contract.masking.bounds import BY_VALUE, HIT, KEPT_BACK, MASKED, VALUES, Count
 from app.contract.masking.coded import CODED
 from app.contract.masking.naming import Group, groups
 from app.contract.masking.patterns import Searches, as_owned, narrowed
@@ -140,7 +140,7 @@ class SensitiveNames:
     def masked(self, by: str) -> None:
         """Counts a record of which something was masked, by the name or the detector's id."""
         if self._count is not None:
-            self._count(MASKED, by or "value")
+            self._count(MASKED, by or BY_VALUE)
 
     def meaning(self, name: str) -> How | None:
         """The treatment of a value under the name, in an unknown part of the record."""
