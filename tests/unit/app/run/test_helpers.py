@@ -69,7 +69,7 @@ def test_a_name_is_meant_as_its_process_has_it():
     assert helpers.name_in("x.sock", os.getpid()) == f"{Path.cwd()}/x.sock"
     assert helpers.name_in("@x", os.getpid()) == "@x"
     assert helpers.name_in("x", 2**22 + 1) == "x"
-    assert helpers.place_of("/a/b", 7).as_posix() == "/proc/7/root/a/b"
+    assert helpers.place_of("/a/b", 7).parts[1:] == ("proc", "7", "root", "a", "b")
     assert helpers.place_of("b", 7).as_posix() == "/proc/7/cwd/b"
 
 
