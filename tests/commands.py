@@ -21,6 +21,7 @@ SAMPLES = {
     "name": ["cribl"],
     "changes show id": ["1"],
     "command": ["--", "true"],
+    "product": ["qdrant"],
 }
 # Arguments and options without which a command does nothing.
 OPTIONS = {

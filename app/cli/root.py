@@ -18,6 +18,7 @@ from app.cli.group import CommandGroup
 from app.cli.inject import inject
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
+from app.cli.optout import optout
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
 
@@ -40,6 +41,7 @@ cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
+cli.command()(optout)
 cli.command("open")(open_page)
 cli.command()(restart)
 

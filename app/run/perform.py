@@ -17,6 +17,7 @@ from app.client.running import running_app
 from app.client.source import Source, connect
 from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
+from app.contract.processes import children
 from app.contract.record import CaptureRecord
 from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
@@ -89,6 +90,7 @@ def performed(
             f"telemock: {PROXY_ONLY} ({refused}): a program that ignores the proxy variables goes "
             "past telemock, and the verdict will say so"
         )
+    others = children(os.getpid())  # not the command's, whatever they are
     descendants.adopt()
     state.make_with_room(settings.data)
     began = time.time_ns()
@@ -112,7 +114,7 @@ def performed(
         stdout = sys.stderr.fileno() if verbose else subprocess.DEVNULL
         sidecar = _sidecar(settings, app, for_sidecar, stdout)
         stack.callback(sidecar.child.stop)
-        own = [child.pid for child in (app.child, sidecar.child) if child]
+        own = [*others, *(child.pid for child in (app.child, sidecar.child) if child)]
         ours = frozenset(map(_port_of, (app.url, sidecar.proxy, sidecar.health)))
         ca = settings.data / names.DIR_CA
         variables = _variables(environ, ca, sidecar.proxy, route is not None, say)

@@ -28,3 +28,17 @@ def test_a_switch_switches_something(given: dict[str, Any]) -> None:
 def test_a_variable_has_a_name_that_a_process_can_have() -> None:
     with pytest.raises(ValidationError, match="names no variable"):
         Switch(env={"A=B": "1"})
+
+
+@pytest.mark.parametrize("path", ["~/.config/vllm/do_not_track", "~/..a", "~/a b/c.d"])
+def test_a_switchs_file_lies_in_a_home(path: str) -> None:
+    assert Switch(files={path: ""}).files == {path: ""}
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/off", "off", "~", "~/", "~root/off", "~/../off", "~/a/../../off", "~/a/./b",
+             "~/a//b", "~/a\n", "~/" + "a/" * 11 + "a"],
+)  # fmt: skip
+def test_a_switchs_file_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(ValidationError, match="is no file of a home directory"):
+        Switch(files={path: ""})

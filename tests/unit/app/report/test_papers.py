@@ -19,3 +19,10 @@ def test_papers_hold_licence_evidence_and_what_is_not_known() -> None:
     assert len(paper.unknown) == len(written["unknown"])
     assert ("any.lic", "mask") in [(s.field, s.how) for s in paper.sensitive]
     assert paper.hosts == ["cdn.cribl.io"]
+
+
+def test_a_switch_is_told_in_words() -> None:
+    (paper,) = papers_of(load(["vllm"]).written)
+    assert paper.opt_out == [
+        "VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1", "a file ~/.config/vllm/do_not_track",
+    ]  # fmt: skip
