@@ -21,7 +21,7 @@ SAMPLES = {
     "name": ["cribl"],
     "changes show id": ["1"],
     "command": ["--", "true"],
-    "product": ["qdrant"],
+    "product": ["calico"],  # has no switch that takes runs
 }
 # Arguments and options without which a command does nothing.
 OPTIONS = {

@@ -95,7 +95,9 @@ def concluded(first: Trial, switched: Trial, last: Trial) -> Audit:
         Audit(
             product="acme", title="Acme", command=["acme"], state="", removed=[],
             without=optout._judged("", without, without),
-            switches=[judged(switched, without=without), SwitchResult(switch="x: y", result="by hand")],
+            switches=[
+                judged(switched, without=without), SwitchResult(switch="x: y", result="by hand"),
+            ],
             again=judged(last, without=without), proves=False, holds=False, conclusion="",
         )
     )  # fmt: skip

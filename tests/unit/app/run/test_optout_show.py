@@ -27,7 +27,7 @@ def test_the_table_names_what_still_sends() -> None:
     assert "the switch itself sends what is not sent without it: POST " in lines[2]
     assert lines[2].endswith("0, 2") and "its vendor: " in lines[2]
     assert lines[3].startswith("without, again")
-    assert "taken out of the environment of all runs: CI" in lines
+    assert any(line.startswith("environment: no run has") for line in lines)
     assert lines[-3:] == ["silent with 0 of 1", "", "hint: look"]
 
 
