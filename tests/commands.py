@@ -25,6 +25,7 @@ SAMPLES = {
 # Arguments and options without which a command does nothing.
 OPTIONS = {
     "inject": ["--values", "leader"],
+    "rehearse": ["--profile", "cribl"],
     "captures tail": ["-F"],
     **{f"changes {verb}": ["1"] for verb in ("accept", "watch", "object", "reopen")},
 }
@@ -52,7 +53,7 @@ def _below(at: Any, path: list[str]) -> Iterator[Sample]:
             yield from _below(inner, [*path, name])
         return
     name = " ".join(path)
-    needed = [p for p in at.params if p.required]
+    needed = [p for p in at.params if p.required and p.param_type_name == "argument"]
     options = {option for p in at.params for option in p.opts}
     given = [*OPTIONS.get(name, []), *(word for p in needed for word in _sample(name, p.name))]
     yield Sample(name, [*path, *given], "--json" in options, "--server" in options)

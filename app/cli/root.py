@@ -18,6 +18,7 @@ from app.cli.group import CommandGroup
 from app.cli.inject import inject
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
+from app.cli.rehearse import rehearse
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
 
@@ -41,6 +42,7 @@ cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
 cli.command("open")(open_page)
+cli.command(context_settings={"allow_interspersed_args": False})(rehearse)
 cli.command()(restart)
 
 

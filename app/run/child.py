@@ -47,9 +47,13 @@ class Watch:
     sidecar, else by looking now and then."""
 
     def __init__(
-        self, route: transparent.Transparent | None, ours: frozenset[int], own: Sequence[int]
+        self,
+        route: transparent.Transparent | None,
+        ours: frozenset[int],
+        own: Sequence[int],
+        started: Callable[[int], None] | None = None,
     ) -> None:
-        self._route, self._ours, self.own = route, ours, own
+        self._route, self._ours, self.own, self._started = route, ours, own, started
         self._interception: Interception | None = None
         self._around: around.Around | None = None
 
@@ -64,6 +68,8 @@ class Watch:
         else:
             self._interception = self._route.begin(self._ours)
             self._interception.note_inherited(pid)
+        if self._started:
+            self._started(pid)
 
     def stop(self) -> tuple[Counter[Passed], int | None]:
         """The connections that were not led to the sidecar, and the number of those that were:

@@ -22,6 +22,7 @@ from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
 from app.run import descendants, java, processes, summary, transparent, verdict
 from app.run.child import RunError, Watch, look_for, wait_for
+from app.run.stage import FailingHosts
 from app.settings import Settings
 
 WAIT_SECONDS = 10.0  # for processes that outlive the command
@@ -65,13 +66,16 @@ def performed(
     wait: float = WAIT_SECONDS,
     environ: Mapping[str, str] | None = None,
     output: int | None = None,
+    failing: FailingHosts | None = None,
+    started: Callable[[int], None] | None = None,
     say: Callable[[str], None] = say,
 ) -> Iterator[Performed]:
     """Runs the command to its end, and yields what became of it; the run's app answers meanwhile.
 
     `redirect`: True insists on the transparent form, None takes it where the kernel allows it.
     `environ` is the command's environment, by default ours; `output` the file of its stdout and
-    stderr. Forwards signals, so it needs the main thread. Raises RunError, LocalError.
+    stderr. Connections to hosts of `failing` go there; `started` is told the command's process.
+    Forwards signals, so it needs the main thread. Raises RunError, LocalError.
     """
     if mode and (row := ACTIONS[mode]).lacking:
         raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
@@ -98,7 +102,7 @@ def performed(
         route = (
             None
             if refused or redirect is False
-            else transparent.Transparent(hosts, processes.free_port(), settings.data)
+            else transparent.Transparent(hosts, processes.free_port(), settings.data, failing)
         )
         for_sidecar = {
             "TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name,
@@ -116,7 +120,7 @@ def performed(
         ours = frozenset(map(_port_of, (app.url, sidecar.proxy, sidecar.health)))
         ca = settings.data / names.DIR_CA
         variables = _variables(environ, ca, sidecar.proxy, route is not None, say)
-        watch = Watch(route, ours, own)
+        watch = Watch(route, ours, own, started)
         code = wait_for([*command], {**environ, **variables}, watch, output)
         survivors = descendants.wait(wait, own, say)
         passed, brought = watch.stop()

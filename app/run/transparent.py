@@ -22,6 +22,7 @@ from app import trust
 from app.contract import dummies, names
 from app.run import seccomp
 from app.run.interception import Interception, Target, is_readable
+from app.run.stage import FailingHosts
 
 _SYS_ADMIN = 1 << 21
 _SYSTEM_LISTS = tuple(map(Path, trust.SYSTEM_LISTS))
@@ -108,12 +109,18 @@ def _send_listener(to: socket.socket) -> None:
 
 class Transparent:
     """The transparent form of one command. `hosts` are the profiles' exact ones, `port` is the
-    sidecar's on loopback."""
+    sidecar's on loopback; connections to hosts of `failing` go there."""
 
-    def __init__(self, hosts: Sequence[str], port: int, directory: Path) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        port: int,
+        directory: Path,
+        failing: FailingHosts | None = None,
+    ) -> None:
         pairs = dummies.assign(hosts, _RANGES)
-        self._port, self._directory = port, directory
-        self._hosts: Mapping[str, str] = dict(pairs) if _may_mount() else {}
+        self._port, self._directory, self._failing = port, directory, failing
+        self._hosts: Mapping[str, str] = dict(pairs) if may_name_hosts() else {}
         self._ours, self._theirs = socket.socketpair()
         self._file = directory / f"{_OWN}{os.getpid()}"
 
@@ -160,13 +167,14 @@ class Transparent:
         self._theirs.close()
         _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
         self.end()  # the mount keeps what it needs
-        target = Target(self._port, ours, self._hosts)
+        target = Target(self._port, ours, self._hosts, self._failing)
         return Interception(seccomp.Notifications(fds[0]), target)
 
 
-def _may_mount() -> bool:
-    """Root may. Others may in a user namespace, in which other people's files belong to nobody, so
-    that ssh refuses its configuration: only where no route leads to a resolver anyway."""
+def may_name_hosts() -> bool:
+    """True if the command may have an /etc/hosts of its own. Root may. Others may in a user
+    namespace, in which other people's files belong to nobody, so that ssh refuses its
+    configuration: only where no route leads to a resolver anyway."""
     if not _HOSTS.exists():
         return False
     if not privileged() and _has_default_route():

@@ -24,7 +24,7 @@ COMMANDS = [
     "diff", "version", "restart", "open", "profiles list", "profiles show", "rules check",
     "rules explain", "captures list", "captures show", "captures tail", "captures export",
     "changes list", "changes show", "changes accept", "changes watch", "changes object",
-    "changes reopen",
+    "changes reopen", "rehearse",
 ]  # fmt: skip
 
 
@@ -209,7 +209,7 @@ def test_version(telemock: Telemock) -> None:
 LIGHT = {
     "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.changes", "app.cli.ending",
     "app.cli.group", "app.cli.inject", "app.cli.interrupt", "app.cli.open", "app.cli.options",
-    "app.cli.profiles",
+    "app.cli.profiles", "app.cli.rehearse",
     "app.cli.root", "app.cli.rules", "app.cli.status", "app.cli.streams",
     "app.contract", "app.contract.actions", "app.contract.instant", "app.contract.names",
     "app.contract.printable", "app.contract.reviews", "app.escape", "app.report",
