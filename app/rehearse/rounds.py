@@ -13,7 +13,7 @@ import msgspec
 from app.escape import plain
 from app.rehearse.draft import Original
 from app.rehearse.faults import FAULTS, Fault
-from app.rehearse.judge import LINE, RunEvidence, Judgement, judge
+from app.rehearse.judge import LINE, Judgement, RunEvidence, judge
 from app.rehearse.watched import Watched
 from app.report.coverage import count
 from app.run import transparent

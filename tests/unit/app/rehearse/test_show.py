@@ -1,6 +1,6 @@
 """app/rehearse/show.py: how a rehearsal is printed."""
 
-from app.rehearse.judge import RunEvidence, Judgement
+from app.rehearse.judge import Judgement, RunEvidence
 from app.rehearse.rounds import Rehearsal, Rehearsed
 from app.rehearse.show import markdown, sentence, text
 
