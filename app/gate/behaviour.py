@@ -1,7 +1,7 @@
 """The behaviour of a product: what a contract is frozen from and checked against.
 
-Made of the rows of a store (any number of captures costs the same), or of records themselves: of a
-period, or of one run.
+Made of records by `Behaviour.add`: of one run, or as they come. `app.gate.stored` makes it of a
+store.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ import msgspec
 from app.contract.record import CaptureRecord
 from app.gate.contract_file import Endpoint
 from app.report.sides import Decoders
-from app.store import MASKED, Note, short_id
+from app.store import MASKED, Facts, short_id
 from app.store.facts import facts, sender
 from app.store.inventory import CLASSES, route_of
 
@@ -33,6 +33,9 @@ class Sight(msgspec.Struct):
         self.count += count
         self.example = self.example or example
 
+    def merge(self, other: "Sight") -> None:
+        self.add(other.count, other.first_ns, other.last_ns, other.example)
+
 
 class FieldKind(NamedTuple):
     type: str
@@ -50,8 +53,7 @@ class FieldSight(msgspec.Struct):
 class EndpointSight(msgspec.Struct):
     """`read`: requests whose fields were looked for; `partly`: of them, those of which not all was
     kept, so that a field's absence says nothing. `alike`: the others, by the paths of their fields;
-    nothing where only sums are known. `gaps` between requests of one sender, which together last
-    `gaps_ns`. `events` by name."""
+    nothing where only sums are known. `events` by name, `senders` by what tells them apart."""
 
     sight: Sight = msgspec.field(default_factory=Sight)
     read: int = 0
@@ -59,9 +61,18 @@ class EndpointSight(msgspec.Struct):
     alike: dict[frozenset[str], Sight] = {}
     fields: dict[str, FieldSight] = {}
     events: dict[str, Sight] = {}
+    senders: dict[tuple[str, ...], Sight] = {}
     unlisted: int = 0  # observations of fields over the inventory's limit
-    gaps: int = 0
-    gaps_ns: int = 0
+
+    @property
+    def pace(self) -> tuple[int, float]:
+        """The number of gaps between two requests of one sender, and their mean in seconds."""
+        gaps = sum(one.count - 1 for one in self.senders.values())
+        lasted = sum(one.last_ns - one.first_ns for one in self.senders.values())
+        return gaps, lasted / gaps / 1e9 if gaps else 0.0
+
+    def kind(self, path: str, kind: FieldKind) -> Sight:
+        return self.fields.setdefault(path, FieldSight()).kinds.setdefault(kind, Sight())
 
 
 class Behaviour(msgspec.Struct):
@@ -72,48 +83,55 @@ class Behaviour(msgspec.Struct):
     captures: int = 0
     notes: list[str] = []
 
+    def endpoint(self, key: Endpoint) -> EndpointSight:
+        return self.endpoints.setdefault(key, EndpointSight())
+
+    def add(self, record: CaptureRecord, decoders: Decoders) -> None:
+        """Adds any record but a log line, whatever profile its host is of."""
+        if record.kind == "log":
+            return
+        one = Sight(1, record.time_ns, record.time_ns, short_id(record.id))
+        host = record.host or NAMELESS
+        self.captures += 1
+        self.hosts.setdefault(host, Sight()).merge(one)
+        if record.request is None:
+            return
+        endpoint = self.endpoint((host, record.request.method, route_of(record)))
+        endpoint.sight.merge(one)
+        who = (record.boot, record.workload.namespace, sender(record))
+        endpoint.senders.setdefault(who, Sight()).merge(one)
+        _observe(endpoint, facts(record, decoders(record.profile, record.rule)), one)
+
 
 def of_records(records: Iterable[CaptureRecord], decoders: Decoders) -> Behaviour:
-    """Of all these records but log lines, whatever profile their hosts are of."""
     found = Behaviour()
-    paces: dict[Endpoint, dict[tuple[str, ...], Sight]] = {}
     for record in records:
-        if record.kind == "log":
-            continue
-        at, host = record.time_ns, record.host or NAMELESS
-        example = short_id(f"{record.boot}-{record.seq}")
-        found.captures += 1
-        found.hosts.setdefault(host, Sight()).add(1, at, at, example)
-        if record.request is None:
-            continue
-        key = (host, record.request.method, route_of(record))
-        endpoint = found.endpoints.setdefault(key, EndpointSight())
-        endpoint.sight.add(1, at, at, example)
-        who = (record.boot, record.workload.namespace, sender(record))
-        paces.setdefault(key, {}).setdefault(who, Sight()).add(1, at, at)
-        known = facts(record, decoders(record.profile, record.rule))
-        if known.seen is None:
-            continue
-        endpoint.read += 1
-        endpoint.unlisted += known.seen.others
-        paths = frozenset(field.path for field in known.seen.fields)
-        if known.seen.others or any(map(_is_partly, known.notes)):
-            endpoint.partly += 1
-        else:
-            endpoint.alike.setdefault(paths, Sight()).add(1, at, at, example)
-        for path in paths:
-            endpoint.fields.setdefault(path, FieldSight()).requests += 1
-        for path, type, shape in known.seen.fields:
-            kind = FieldKind(type, shape, CLASSES.get(shape, ""))
-            endpoint.fields[path].kinds.setdefault(kind, Sight()).add(1, at, at, example)
-        for event in known.events:
-            endpoint.events.setdefault(event.name, Sight()).add(event.number, at, at, example)
-    for key, senders in paces.items():
-        for pace in senders.values():
-            found.endpoints[key].gaps += pace.count - 1
-            found.endpoints[key].gaps_ns += pace.last_ns - pace.first_ns
+        found.add(record, decoders)
     return found
 
 
-def _is_partly(note: Note) -> bool:
-    return note.part in ("request", "record") and not note.why.startswith(MASKED)
+def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> None:
+    if known.seen is None:
+        return
+    endpoint.read += 1
+    endpoint.unlisted += known.seen.others
+    paths = frozenset(field.path for field in known.seen.fields)
+    if known.seen.others or not _is_whole(known):
+        endpoint.partly += 1
+    else:
+        endpoint.alike.setdefault(paths, Sight()).merge(one)
+    for path, type, shape in known.seen.fields:
+        endpoint.kind(path, FieldKind(type, shape, CLASSES.get(shape, ""))).merge(one)
+    for path in paths:
+        endpoint.fields[path].requests += 1
+    for event in known.events:
+        endpoint.events.setdefault(event.name, Sight()).merge(
+            msgspec.structs.replace(one, count=event.number)
+        )
+
+
+def _is_whole(known: Facts) -> bool:
+    return not any(
+        note.part in ("request", "record") and not note.why.startswith(MASKED)
+        for note in known.notes
+    )

@@ -131,7 +131,7 @@ def _without(seen: EndpointSight, path: str) -> Sight:
     if seen.alike:
         for paths, sight in seen.alike.items():
             if path not in paths:
-                found.add(sight.count, sight.first_ns, sight.last_ns, sight.example)
+                found.merge(sight)
         return found
     carrying = seen.fields[path].requests if path in seen.fields else 0
     if (lacking := seen.read - carrying - seen.partly) > 0:
@@ -146,9 +146,9 @@ def _field(
     for kind, sight in seen.kinds.items():
         is_whole = kind.type == "integer" and "number" in wanted.types
         if kind.type not in wanted.types and kind.type not in _HARMLESS and not is_whole:
-            types.add(sight.count, sight.first_ns, sight.last_ns, sight.example)
+            types.merge(sight)
         if kind.class_ and kind.class_ not in wanted.classes:
-            classes.add(sight.count, sight.first_ns, sight.last_ns, sight.example)
+            classes.merge(sight)
     if types.count:
         says = f"planned: {' or '.join(wanted.types)}; sent: {' or '.join(_types(seen))}"
         yield _violation("type", key, types, says, path, read)
@@ -160,19 +160,19 @@ def _field(
 
 def _cadence(key: Endpoint, plan: ContractEndpoint, seen: EndpointSight) -> Iterator[Violation]:
     """A pace is told by gaps that last twice the planned time together, or by very many."""
-    if plan.every is None or seen.gaps < _PACED:
+    gaps, mean = seen.pace
+    if plan.every is None or gaps < _PACED:
         return
     every = int(plan.every[:-1]) * _SECONDS[plan.every[-1]]
-    lasted = seen.gaps_ns / 1e9
-    if lasted / seen.gaps * _OFTEN < every and (lasted >= _OFTEN * every or seen.gaps >= _SURE):
-        says = f"planned: every {plan.every} from one sender; sent: every {lasted / seen.gaps:.3g}s"
+    if mean * _OFTEN < every and (mean * gaps >= _OFTEN * every or gaps >= _SURE):
+        says = f"planned: every {plan.every} from one sender; sent: every {mean:.3g}s"
         yield _violation("cadence", key, seen.sight, says)
 
 
 def _all(field: FieldSight) -> Sight:
     found = Sight()
     for sight in field.kinds.values():
-        found.add(sight.count, sight.first_ns, sight.last_ns, sight.example)
+        found.merge(sight)
     found.count = field.requests
     return found
 

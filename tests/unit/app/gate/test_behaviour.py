@@ -22,8 +22,7 @@ def test_records_are_counted_and_values_are_not_kept() -> None:
         "cdn.cribl.io": 2, "other.example": 1,
     }  # fmt: skip
     endpoint = seen.endpoints[KEY]
-    assert (endpoint.read, endpoint.partly, endpoint.gaps) == (2, 0, 1)
-    assert endpoint.gaps_ns == 60 * SECOND
+    assert (endpoint.read, endpoint.partly, endpoint.pace) == (2, 0, (1, 60.0))
     assert endpoint.fields["query.os"].requests == 1
     assert set(endpoint.fields["query.id"].kinds) == {
         FieldKind("integer", "", ""), FieldKind("string", "", ""),
@@ -34,7 +33,7 @@ def test_records_are_counted_and_values_are_not_kept() -> None:
 
 def test_gaps_are_those_of_one_sender() -> None:
     seen = of_records([exchange(n, pod=f"p-{n}") for n in range(5)], lambda p, r: ())
-    assert seen.endpoints[KEY].gaps == 0
+    assert seen.endpoints[KEY].pace == (0, 0.0)
 
 
 def test_requests_that_were_not_kept_whole_are_counted() -> None:
