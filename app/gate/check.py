@@ -11,9 +11,9 @@ import msgspec
 
 from app.contract.instant import iso
 from app.gate.behaviour import Behaviour, EndpointSight, FieldSight, Sight
-from app.gate.contract_file import Contract, ContractEndpoint, ContractField, Endpoint
+from app.gate.contract_file import Contract, ContractEndpoint, ContractField, Endpoint, seconds
 from app.report.compare import share
-from app.report.coverage import count
+from app.report.coverage import Coverage, count
 from app.store import OTHER
 
 Kind = Literal[
@@ -33,7 +33,6 @@ KINDS: Mapping[str, str] = {
 _HARMLESS = frozenset(("null", "empty"))  # types that carry nothing, wherever they stand
 _OFTEN = 2  # times the planned pace, from which on it is a violation
 _PACED, _SURE = 5, 30  # gaps between requests that tell a pace: over a long time, over any
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 class Violation(msgspec.Struct, kw_only=True, frozen=True):
@@ -51,6 +50,20 @@ class Violation(msgspec.Struct, kw_only=True, frozen=True):
     first_seen: str
     last_seen: str
     example: str = ""
+
+
+class Checked(msgspec.Struct, kw_only=True):
+    """The result of a check, as all outputs print it. `file` is the contract's; `of` says whose
+    captures were checked, `captures` how many; `doubts` what could not be told."""
+
+    file: str
+    profile: str
+    of: str
+    captures: int
+    planned: list[Endpoint]
+    violations: list[Violation]
+    doubts: list[str]
+    coverage: Coverage | None
 
 
 def check(contract: Contract, seen: Behaviour) -> list[Violation]:
@@ -163,7 +176,7 @@ def _cadence(key: Endpoint, plan: ContractEndpoint, seen: EndpointSight) -> Iter
     gaps, mean = seen.pace
     if plan.every is None or gaps < _PACED:
         return
-    every = int(plan.every[:-1]) * _SECONDS[plan.every[-1]]
+    every = seconds(plan.every)
     if mean * _OFTEN < every and (mean * gaps >= _OFTEN * every or gaps >= _SURE):
         says = f"planned: every {plan.every} from one sender; sent: every {mean:.3g}s"
         yield _violation("cadence", key, seen.sight, says)

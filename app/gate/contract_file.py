@@ -19,7 +19,6 @@ from app.profiles.schema import HostName, Method
 from app.store import OTHER
 from app.store.inventory import CLASSES, PATH, TYPES
 
-FORMAT = 1
 ENDPOINTS, FIELDS, EVENTS = 2_000, 4_000, 200  # of a file, of an endpoint, of an endpoint
 _PARTS = ("query.", "header.", "path.", "body")
 
@@ -37,6 +36,14 @@ Class = Annotated[
     str, _one_of(_CLASSES, "a class"), Field(json_schema_extra={"enum": [*_CLASSES]})
 ]  # fmt: skip
 Endpoint = tuple[str, str, str]  # host, method, route
+
+
+UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def seconds(every: str) -> int:
+    """Converts a time such as `60s` or `4h`."""
+    return int(every[:-1]) * UNITS[every[-1]]
 
 
 class ContractField(Model):
@@ -170,7 +177,7 @@ _Dumper.add_representer(
 def written(contract: Contract, head: Sequence[str] = ()) -> str:
     """The text of the file, with these lines as a comment on top; the same for equal contracts."""
     plain = {
-        "contract": FORMAT,
+        "contract": contract.contract,
         "profile": contract.profile,
         **({"version": contract.version} if contract.version else {}),
         "hosts": sorted(set(contract.hosts)),

@@ -24,7 +24,7 @@ COMMANDS = [
     "diff", "version", "restart", "open", "profiles list", "profiles show", "rules check",
     "rules explain", "captures list", "captures show", "captures tail", "captures export",
     "changes list", "changes show", "changes accept", "changes watch", "changes object",
-    "changes reopen",
+    "changes reopen", "contract freeze", "contract check", "contract diff",
 ]  # fmt: skip
 
 
@@ -48,7 +48,9 @@ def test_command_has_help_and_an_example(telemock: Telemock, command: str) -> No
 
 def test_exit_codes_are_documented(telemock: Telemock) -> None:
     text = " ".join(telemock("--help").out.split())
-    assert "0 done; 1 failed, or nothing matched; 2 wrong usage or setting; 3 the app" in text
+    assert (
+        "0 done; 1 failed, nothing matched, or a contract is violated or differs; 2 wrong" in text
+    )
 
 
 def test_wrong_setting_is_usage(telemock: Telemock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,9 +209,9 @@ def test_version(telemock: Telemock) -> None:
 
 
 LIGHT = {
-    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.changes", "app.cli.ending",
-    "app.cli.group", "app.cli.inject", "app.cli.interrupt", "app.cli.open", "app.cli.options",
-    "app.cli.profiles",
+    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.changes", "app.cli.contract",
+    "app.cli.ending", "app.cli.group", "app.cli.inject", "app.cli.interrupt", "app.cli.open",
+    "app.cli.options", "app.cli.profiles",
     "app.cli.root", "app.cli.rules", "app.cli.status", "app.cli.streams",
     "app.contract", "app.contract.actions", "app.contract.instant", "app.contract.names",
     "app.contract.printable", "app.contract.reviews", "app.escape", "app.report",
