@@ -25,7 +25,7 @@ SAMPLE = 2_000  # captures that pace and examples are taken from, the newest
 MOST = 20_000  # captures of a period that are read, the newest
 
 
-class OfVersion(NamedTuple):
+class VersionScope(NamedTuple):
     """A profile's captures: of a version, None for all, and from a time on. An endpoint whose
     requests never name a version belongs to every one; `versioned` are the others."""
 
@@ -44,7 +44,7 @@ def behaviour(
     """`report` is that of the profile and time. Raises what the source raises."""
     rows = source.fields(Scope(profile=profile))
     named = (row for row in rows if row.version not in ("", OTHER))
-    asked = OfVersion(profile, version, since_ns, frozenset(map(_key, named)))
+    asked = VersionScope(profile, version, since_ns, frozenset(map(_key, named)))
     decoders = source.profiles().decoders
     if since_ns is not None:
         found = of_records(_records(source, asked, MOST), decoders)
@@ -68,7 +68,7 @@ def versions(source: Source) -> dict[str, list[str]]:
     }
 
 
-def _records(source: Source, asked: OfVersion, limit: int) -> Iterator[CaptureRecord]:
+def _records(source: Source, asked: VersionScope, limit: int) -> Iterator[CaptureRecord]:
     """The newest captures of the version, and as many of what names no version."""
     query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns, version=asked.version)
     yield from map(decode, captures(source, query, limit))
@@ -84,7 +84,7 @@ def key_of(record: CaptureRecord) -> Endpoint:
     return record.host or NAMELESS, method, route_of(record)
 
 
-def _of_rows(rows: Iterable[FieldRow], report: Report, asked: OfVersion) -> Behaviour:
+def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> Behaviour:
     found = Behaviour()
     requests: dict[Endpoint, dict[str, int]] = {}
     carrying: dict[tuple[Endpoint, str], dict[str, int]] = {}
@@ -119,7 +119,7 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: OfVersion) -> Beha
     return found
 
 
-def _add_counts(found: Behaviour, report: Report, asked: OfVersion) -> None:
+def _add_counts(found: Behaviour, report: Report, asked: VersionScope) -> None:
     """Counts what belongs to one version by its fields, which alone know versions; the rest by the
     report, which knows endpoints without fields, too."""
     by_fields = asked.versioned if asked.version is not None else frozenset[Endpoint]()
