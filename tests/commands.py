@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from app.cli.root import command
 
 TELEMOCK = [sys.executable, "-P", "-m", "app.cli"]
+CONTRACT = str(Path(__file__).parent / "contract.yaml")
 # What a required argument may be, by its name; a command that has another one needs a line here.
 SAMPLES = {
     "id": ["00000000-1"],
@@ -21,6 +22,9 @@ SAMPLES = {
     "name": ["cribl"],
     "changes show id": ["1"],
     "command": ["--", "true"],
+    "contract check file": [CONTRACT],
+    "contract diff one": [CONTRACT],
+    "contract diff other": [CONTRACT],
 }
 # Arguments and options without which a command does nothing.
 OPTIONS = {

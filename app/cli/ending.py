@@ -18,7 +18,7 @@ OURS, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127  # of `run`, as `env` and `timeo
 
 EXIT_CODES = (
     (DONE, "done"),
-    (FAILED, "failed, or nothing matched"),
+    (FAILED, "failed, nothing matched, or a contract is violated or differs"),
     (USAGE, "wrong usage or setting"),
     (UNREACHABLE, "the app, the store or the cluster cannot be reached"),
     (INTERRUPTED, "Ctrl-C"),

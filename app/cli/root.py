@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from app.cli import captures, changes, profiles, rules
+from app.cli import captures, changes, contract, profiles, rules
 from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.group import CommandGroup
@@ -37,6 +37,7 @@ cli = typer.Typer(
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(profiles.commands, name="profiles", help="The profiles that come with telemock.")
 cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
+cli.add_typer(contract.commands, name="contract", help="What a version may send, as a file.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.command()(inject)
 cli.command()(ca)
