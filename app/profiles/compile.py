@@ -185,7 +185,7 @@ class _Compiler:
             sensitive=sensitive,
             safe_query=tuple(written.safe_query),
             version_from=tuple(map(_extract, written.version_from)),
-            licence_note=" ".join(written.licence.note.split()),
+            licence_note=" ".join(written.licence.note.split()) if written.licence else "",
         )
 
     def _safe(self, written: schema.ProfileFile, sensitive: tuple[contract.Sensitive, ...]) -> None:
