@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.cli.root import command
+from app.profiles.read import BUILT_IN
 
 TELEMOCK = [sys.executable, "-P", "-m", "app.cli"]
 # What a required argument may be, by its name; a command that has another one needs a line here.
@@ -19,6 +20,7 @@ SAMPLES = {
     "url": ["https://cdn.cribl.io/telemetry/"],
     "sources": ["cribl"],
     "name": ["cribl"],
+    "file": [str(BUILT_IN / "cribl.yaml")],
     "changes show id": ["1"],
     "command": ["--", "true"],
 }

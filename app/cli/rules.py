@@ -25,7 +25,7 @@ commands = typer.Typer(cls=CommandGroup, no_args_is_help=True, rich_markup_mode=
 @commands.command()
 def check(
     sources: Annotated[
-        list[str], typer.Argument(metavar="FILE…", help="Files, folders or built-in names.")
+        list[str], typer.Argument(metavar="FILE…", help="Files, folders, or names of profiles.")
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -40,7 +40,9 @@ def check(
     from app.profiles.compile import load
     from app.profiles.read import find
     from app.report.papers import papers_of
+    from app.settings import load as load_settings
 
+    sources = [*load_settings().sources(sources)]
     try:
         loaded = load(sources)
     except ProfileError as e:
@@ -107,7 +109,11 @@ def explain_(
         seen = seen_from_url(url, method, headers, _body(data))
     except ValueError as e:
         raise typer.BadParameter(str(e)) from None
-    found = explain(load_profiles(profile or settings.profiles), seen, mode or settings.mode)
+    found = explain(
+        load_profiles(settings.sources(profile or settings.profiles_given)),
+        seen,
+        mode or settings.mode,
+    )
     typer.echo(json_of(found) if as_json else _text(found), nl=as_json)
     if not found.rule:
         raise typer.Exit(FAILED)

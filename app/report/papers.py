@@ -52,7 +52,7 @@ class Paper(msgspec.Struct, kw_only=True):
 
     @property
     def asked(self) -> list[tuple[str, str]]:
-        """What its file does not state, and why that is asked for."""
+        """Lists what its file does not state, and why that is asked for."""
         lacking = [name for name in ASKED if not getattr(self, name)]
         return [(name, ASKED[name]) for name in lacking]
 

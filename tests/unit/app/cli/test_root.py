@@ -21,8 +21,9 @@ from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
     "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
-    "diff", "version", "restart", "open", "profiles list", "profiles show", "rules check",
-    "rules explain", "captures list", "captures show", "captures tail", "captures export",
+    "diff", "version", "restart", "open", "profiles list", "profiles show", "profiles add",
+    "profiles remove", "rules check", "rules explain", "captures list", "captures show",
+    "captures tail", "captures export",
     "changes list", "changes show", "changes accept", "changes watch", "changes object",
     "changes reopen",
 ]  # fmt: skip
