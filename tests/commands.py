@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.cli.root import command
+from app.profiles.read import BUILT_IN
 
 TELEMOCK = [sys.executable, "-P", "-m", "app.cli"]
 CONTRACT = str(Path(__file__).parent / "contract.yaml")
@@ -20,6 +21,7 @@ SAMPLES = {
     "url": ["https://cdn.cribl.io/telemetry/"],
     "sources": ["cribl"],
     "name": ["cribl"],
+    "file": [str(BUILT_IN / "cribl.yaml")],
     "changes show id": ["1"],
     "command": ["--", "true"],
     "contract check file": [CONTRACT],

@@ -16,6 +16,7 @@ from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.group import CommandGroup
 from app.cli.inject import inject
+from app.cli.learn import learn
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.rehearse import rehearse
@@ -39,6 +40,7 @@ cli.add_typer(profiles.commands, name="profiles", help="The profiles that come w
 cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
 cli.add_typer(contract.commands, name="contract", help="What a version may send, as a file.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
+cli.command()(learn)
 cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
@@ -118,6 +120,15 @@ def run(
             metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
         ),
     ] = 10,
+    open_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--open",
+            metavar="HOST[,…]",
+            help="Also read what goes to this host, which no profile names: for this run alone, "
+            "forwarded unless --mode says otherwise. `telemock learn` drafts a profile of it.",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
     ] = False,
@@ -139,6 +150,7 @@ def run(
         verbose=verbose,
         discover=discover,
         wait=wait,
+        opens=open_ or (),
     )
     raise typer.Exit(code)
 

@@ -2,6 +2,7 @@
 it sent home. Called by the CLI.
 """
 
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -25,6 +26,7 @@ def run(
     verbose: bool = False,
     discover: bool = False,
     wait: float = WAIT_SECONDS,
+    opens: Sequence[str] = (),
 ) -> int:
     """Runs the command and returns its exit code: 128 + n when signal n ended it, 126 and 127 when
     it could not be started, as in a shell. For the rest see `performed`.
@@ -32,16 +34,24 @@ def run(
     The command owns stdin, stdout and stderr; what it sent home follows on stderr, or with
     `as_json` as one JSON document on stdout. Raises RunError, LocalError.
     """
-    with performed(
-        command,
-        settings,
-        mode=mode,
-        profiles=profiles,
-        redirect=redirect,
-        verbose=verbose,
-        wait=wait,
-    ) as found:
-        pass
+    with contextlib.ExitStack() as stack:
+        if opens:
+            from app.learn.opened import opened  # slow to load
+
+            profiles, said = stack.enter_context(opened(opens, settings, profiles, mode))
+            for line in said:
+                say(f"telemock: {line}")
+        found = stack.enter_context(
+            performed(
+                command,
+                settings,
+                mode=mode,
+                profiles=profiles,
+                redirect=redirect,
+                verbose=verbose,
+                wait=wait,
+            )
+        )
     if found.coverage is None:
         _say_untold(found.error, found.code, as_json)
         return found.code
