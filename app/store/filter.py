@@ -46,7 +46,7 @@ NAMES: Mapping[str, Name] = {
     "version": Name("version of the product", "version>=4.16", ordered=True),
     "action": Name("what the rule did", "action:mock,observe", tuple(ACTIONS)),
     "outcome": Name(
-        "how it ended, in one of four words or exactly",
+        "how it ended, in one of five words or exactly",
         "outcome:delivered",
         (*WORDS, *(id for id in OUTCOMES if id not in WORDS)),
     ),
