@@ -98,6 +98,12 @@ def write(query: CaptureQuery) -> str:
     return " ".join(words)
 
 
+def times(text: str) -> str:
+    """The text's own words for `since` and `until`, which `read` makes times of."""
+    found = (word for word in _WORD.finditer(text.strip()) if word[2] in ("since", "until"))
+    return " ".join(word[0].strip() for word in found)
+
+
 def word(term: Term) -> str:
     """One term as it is written."""
     values = ",".join(map(_quoted, term.values))
