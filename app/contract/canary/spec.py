@@ -1,0 +1,40 @@
+"""The values that are looked for: given to one sidecar for one run, and kept in no record."""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+_WORD = re.compile("[0-9A-Za-z]")
+ENOUGH = 8  # letters and digits: 40 bits at 5 each; a shorter value is found by its digests alone
+
+
+class Canary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One source, such as the host name. `values` are its spellings, the first as it is. `core` is
+    the part of a planted value that no other text has; "" for a real one."""
+
+    source: str
+    values: tuple[str, ...]
+    core: str = ""
+
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """What of it cannot stand in a text by chance."""
+        if self.core:
+            return (self.core,)
+        return tuple(v for v in self.values if len(_WORD.findall(v)) >= ENOUGH)
+
+
+class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All values of one run, and words that may be the salt or the key of a digest."""
+
+    canaries: tuple[Canary, ...] = ()
+    salts: tuple[str, ...] = ()
+
+
+_decoder = msgspec.json.Decoder(Spec)
+
+
+def load(path: Path) -> Spec:
+    """Raises OSError, and ValueError (which msgspec's is) for a file of another form."""
+    return _decoder.decode(path.read_bytes())
