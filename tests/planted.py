@@ -11,12 +11,16 @@ import json
 import uuid
 import zlib
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote
 
 import brotli
 import zstandard
 
 Written = str | bytes
+
+_md5 = partial(hashlib.md5, usedforsecurity=False)
+_sha1 = partial(hashlib.sha1, usedforsecurity=False)
 
 
 def _sha256(value: str) -> bytes:
@@ -78,8 +82,8 @@ WAYS: dict[str, tuple[Callable[[str], Written], str]] = {
     "JSON in base64 of gzip": (
         lambda v: _b64(gzip.compress(json.dumps({"h": v}).encode())), "in gzip, in base64"
     ),
-    "MD5": (lambda v: hashlib.md5(v.encode()).hexdigest(), "MD5"),
-    "SHA-1": (lambda v: hashlib.sha1(v.encode()).hexdigest(), "SHA-1"),
+    "MD5": (lambda v: _md5(v.encode()).hexdigest(), "MD5"),
+    "SHA-1": (lambda v: _sha1(v.encode()).hexdigest(), "SHA-1"),
     "SHA-256": (lambda v: _sha256(v).hex(), "SHA-256"),
     "SHA-256, upper case": (lambda v: _sha256(v).hex().upper(), "SHA-256"),
     "SHA-256 of a line": (
@@ -100,10 +104,10 @@ WAYS: dict[str, tuple[Callable[[str], Written], str]] = {
     "first 8 digits": (lambda v: _sha256(v).hex()[:8], "SHA-256, first 8 hex digits"),
     "first 12 digits": (lambda v: _sha256(v).hex()[:12], "SHA-256, first 12 hex digits"),
     "last 12 digits": (
-        lambda v: hashlib.sha1(v.encode()).hexdigest()[-12:], "SHA-1, last 12 hex digits"
+        lambda v: _sha1(v.encode()).hexdigest()[-12:], "SHA-1, last 12 hex digits"
     ),
     "middle of MD5": (
-        lambda v: hashlib.md5(v.encode()).hexdigest()[8:24], "MD5, hex digits 9 to 24"
+        lambda v: _md5(v.encode()).hexdigest()[8:24], "MD5, hex digits 9 to 24"
     ),
     "first bytes in base64": (
         lambda v: _b64(_sha256(v))[:12], "SHA-256, in base64, first 12 characters"
@@ -111,7 +115,7 @@ WAYS: dict[str, tuple[Callable[[str], Written], str]] = {
     "as a UUID": (lambda v: str(uuid.UUID(bytes=_sha256(v)[:16])), "SHA-256, as a UUID"),
     "as a UUIDv4": (lambda v: _versioned(_sha256(v)), "SHA-256, as a UUID"),
     "MD5 as a UUID": (
-        lambda v: str(uuid.UUID(bytes=hashlib.md5(v.encode()).digest())), "MD5"
+        lambda v: str(uuid.UUID(bytes=_md5(v.encode()).digest())), "MD5"
     ),
     "UUIDv5": (
         lambda v: str(uuid.uuid5(uuid.NAMESPACE_DNS, v)), "UUIDv5 in the namespace DNS"
@@ -134,13 +138,13 @@ WAYS: dict[str, tuple[Callable[[str], Written], str]] = {
         lambda v: _sha256(f"product{v}").hex(), "SHA-256 with the salt 'product'"
     ),
     "salt behind": (
-        lambda v: hashlib.sha1(f"{v}:salt".encode()).hexdigest(), "SHA-1 with the salt 'salt'"
+        lambda v: _sha1(f"{v}:salt".encode()).hexdigest(), "SHA-1 with the salt 'salt'"
     ),
     "SHA-256 twice": (
         lambda v: hashlib.sha256(_sha256(v)).hexdigest(), "SHA-256 of its SHA-256"
     ),
     "MD5 of SHA-1": (
-        lambda v: hashlib.md5(hashlib.sha1(v.encode()).hexdigest().encode()).hexdigest(),
+        lambda v: _md5(_sha1(v.encode()).hexdigest().encode()).hexdigest(),
         "MD5 of its SHA-1",
     ),
     "SHA-256 in JSON in base64": (
@@ -158,4 +162,3 @@ def _in_base58(data: bytes) -> str:
         number, digit = divmod(number, 58)
         found = _BASE58[digit] + found
     return found
-

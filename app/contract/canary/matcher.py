@@ -26,6 +26,7 @@ _HEX = re.compile(rb"[0-9a-fA-F]{8,}")
 _DASH = re.compile(rb"(?<=[0-9a-fA-F])[-:](?=[0-9a-fA-F])")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WORD = re.compile(rb"[0-9A-Za-z]{10,160}")
+_ADDRESS = re.compile(rb"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w.])")
 _DIGITS = 13  # of a number that counts
 _BASE64 = re.compile(rb"[0-9A-Za-z+/]{8,}")
 _BASE64_URL = re.compile(rb"[0-9A-Za-z_-]{8,}")
@@ -54,6 +55,12 @@ class Matcher:
             text: either_of([*map(_escaped, needles)], needles[0])
             for text in Text
             if (needles := self._needles(text))
+        }
+        self._addresses = {
+            value.encode(): Hit(canary.source, literals.AS_IT_IS)
+            for canary in spec.canaries
+            for value in canary.values
+            if _ADDRESS.fullmatch(value.encode())
         }
         self._known: list[Hit] = []
         self._digests: list[str] = []
@@ -166,6 +173,9 @@ class Matcher:
         return f", {name} {begin // per + 1} to {(begin + size) // per}"
 
     def _in_words(self, view: bytes) -> Iterator[Hit]:
+        for match in _ADDRESS.finditer(view) if self._addresses else ():
+            if (found := self._addresses.get(match.group())) is not None:
+                yield found
         for match in _WORD.finditer(view):
             word = match.group()
             found = self._words.get(word) or self._words.get(word.lower()[:10])

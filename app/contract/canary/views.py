@@ -51,12 +51,11 @@ def views(data: bytes, cap: int) -> Iterator[tuple[tuple[str, ...], bytes]]:
 
 def _layers(view: bytes, cap: int) -> Iterator[Layer]:
     if name := compressed.named(view):
-        undone = compressed.opened(view, cap)
-        if undone is not None:
-            yield name, undone[0]
+        if (opened := compressed.opened(view, cap)) is not None:
+            yield name, opened[0]
         return
-    if b"%" in view and (plain := percent.undo(view, cap)) is not None:
-        yield "percent-encoding", plain
+    if b"%" in view and (undone := percent.undo(view, cap)) is not None:
+        yield "percent-encoding", undone
     if b"\\" in view and (plain := _ESCAPE.sub(_unescaped, view)) != view:
         yield "escapes", plain
     if b"&" in view and b";" in view:

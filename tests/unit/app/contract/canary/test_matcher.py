@@ -41,3 +41,10 @@ def test_nothing_is_found_in_random_bytes_or_words(matcher: Matcher) -> None:
 
 def test_no_values_match_nothing() -> None:
     assert not list(Matcher(Spec()).find(b"anything at all"))
+
+
+def test_an_address_is_found_as_a_whole_word() -> None:
+    of_pod = Matcher(Spec((Canary("pod IP", ("10.1.2.3",)),)))
+    assert list(of_pod.find(b"from 10.1.2.3:80")) == [Hit("pod IP", "as it is")]
+    for other in (b"10.1.2.34", b"110.1.2.3", b"10.1.2.3.4", b"10123"):
+        assert not list(of_pod.find(other)), other

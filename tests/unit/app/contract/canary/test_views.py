@@ -30,5 +30,13 @@ def test_depth_number_and_bytes_are_bounded() -> None:
 def test_hostile_bytes_raise_nothing() -> None:
     for size in range(200):
         list(views(os.urandom(size), CAP))
-    for odd in (b"%", b"\\u", b"\\u{110000}", b"\\777", b"&#99999999;", b"=ZZ", b"300,300,1,1,1,1,1,1"):
+    for odd in (
+        b"%",
+        b"\\u",
+        b"\\u{110000}",
+        b"\\777",
+        b"&#99999999;",
+        b"=ZZ",
+        b"300,300,1,1,1,1,1,1",
+    ):
         list(views(odd * 9, CAP))
