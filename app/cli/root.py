@@ -115,6 +115,15 @@ def run(
             metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
         ),
     ] = 10,
+    canary: Annotated[
+        bool,
+        typer.Option(
+            "--canary", help="Plant known values (user, host, ids …), and tell which were sent."
+        ),
+    ] = False,
+    own_home: Annotated[
+        bool, typer.Option("--own-home", help="With --canary: not an empty home, but the real one.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
     ] = False,
@@ -136,6 +145,8 @@ def run(
         verbose=verbose,
         discover=discover,
         wait=wait,
+        canary=canary,
+        own_home=own_home,
     )
     raise typer.Exit(code)
 

@@ -110,16 +110,16 @@ def _through(how: str, chain: tuple[str, ...]) -> str:
     return ", ".join(layers if layers and how == AS_IT_IS else [how, *layers])
 
 
-def _kind(how: str) -> str:
+def kind(how: str) -> str:
     """The way without its encodings."""
     return "" if how == AS_IT_IS or how.startswith("in ") else how.partition(", in ")[0]
 
 
 def _said(found: dict[tuple[str, str, str], None], hit: Hit, field: str) -> bool:
     """True if a field within this one has it already."""
-    kind = _kind(hit.how)
+    way = kind(hit.how)
     return any(
-        source == hit.source and inner != field and inner.startswith(field) and _kind(how) == kind
+        source == hit.source and inner != field and inner.startswith(field) and kind(how) == way
         for source, inner, how in found
     )
 
