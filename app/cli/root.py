@@ -129,6 +129,15 @@ def run(
             "forwarded unless --mode says otherwise. `telemock learn` drafts a profile of it.",
         ),
     ] = None,
+    canary: Annotated[
+        bool,
+        typer.Option(
+            "--canary", help="Plant known values (user, host, ids …), and tell which were sent."
+        ),
+    ] = False,
+    own_home: Annotated[
+        bool, typer.Option("--own-home", help="With --canary: not an empty home, but the real one.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
     ] = False,
@@ -151,6 +160,8 @@ def run(
         discover=discover,
         wait=wait,
         opens=open_ or (),
+        canary=canary,
+        own_home=own_home,
     )
     raise typer.Exit(code)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.run import around, descendants, processes, transparent
+from app.run.canary.plant import Planted
 from app.run.interception import Interception, Passed
 
 _FORWARDED = (
@@ -52,14 +53,19 @@ class Watch:
         ours: frozenset[int],
         own: Sequence[int],
         started: Callable[[int], None] | None = None,
+        planted: Planted | None = None,
     ) -> None:
-        self._route, self._ours, self.own, self._started = route, ours, own, started
+        self._route, self._ours, self.own = route, ours, own
+        self._started, self._planted = started, planted
         self._interception: Interception | None = None
         self._around: around.Around | None = None
 
     def prepare(self) -> Callable[[], None] | None:
         """Returns a function that the command's process runs before it becomes the command."""
-        return self._route.prepare() if self._route else None
+        run = self._route.prepare() if self._route else None
+        if self._planted is None:
+            return run
+        return self._planted.prepare(run, self._route.hosts_copy if self._route else None)
 
     def begin(self, pid: int) -> None:
         """Once the command runs."""

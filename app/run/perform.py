@@ -21,6 +21,7 @@ from app.contract.record import CaptureRecord
 from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
 from app.run import descendants, java, processes, summary, transparent, verdict
+from app.run.canary.plant import Planted
 from app.run.child import RunError, Watch, look_for, wait_for
 from app.run.stage import FailingHosts
 from app.settings import Settings
@@ -68,6 +69,7 @@ def performed(
     output: int | None = None,
     failing: FailingHosts | None = None,
     started: Callable[[int], None] | None = None,
+    planted: Planted | None = None,
     say: Callable[[str], None] = say,
 ) -> Iterator[Performed]:
     """Runs the command to its end, and yields what became of it; the run's app answers meanwhile.
@@ -107,6 +109,7 @@ def performed(
         for_sidecar = {
             "TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name,
             "TELEMOCK_RUN": str(os.getpid()),
+            **(planted.settings if planted else {}),
         }
         if mode:
             for_sidecar["TELEMOCK_MODE"] = mode
@@ -120,7 +123,7 @@ def performed(
         ours = frozenset(map(_port_of, (app.url, sidecar.proxy, sidecar.health)))
         ca = settings.data / names.DIR_CA
         variables = _variables(environ, ca, sidecar.proxy, route is not None, say)
-        watch = Watch(route, ours, own, started)
+        watch = Watch(route, ours, own, started, planted)
         code = wait_for([*command], {**environ, **variables}, watch, output)
         survivors = descendants.wait(wait, own, say)
         passed, brought = watch.stop()

@@ -148,13 +148,18 @@ class Transparent:
 
         def run() -> None:
             if self._hosts:
-                _own_mounts()
+                own_mounts()
                 for source, target in mounts:
                     if target.exists():
-                        _mount(str(source), str(target), _MS_BIND)
+                        bind(str(source), str(target))
             _send_listener(self._theirs)
 
         return run
+
+    @property
+    def hosts_copy(self) -> Path | None:
+        """The command's own /etc/hosts, once it is prepared."""
+        return self._file if self._hosts else None
 
     def end(self) -> None:
         """Removes what a command that could not be started has left."""
@@ -182,8 +187,8 @@ def may_name_hosts() -> bool:
     child = os.fork()
     if child == 0:
         try:
-            _own_mounts()
-            _mount(str(_HOSTS), str(_HOSTS), _MS_BIND)
+            own_mounts()
+            bind(str(_HOSTS), str(_HOSTS))
         except OSError:
             os._exit(1)
         os._exit(0)
@@ -198,7 +203,7 @@ def _has_default_route() -> bool:
     return any(row[1] == row[7] == "00000000" for row in rows)
 
 
-def _own_mounts() -> None:
+def own_mounts() -> None:
     """Gives this process mounts of its own. Raises OSError."""
     if not privileged():
         user, group = os.geteuid(), os.getegid()
@@ -208,6 +213,12 @@ def _own_mounts() -> None:
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     os.unshare(os.CLONE_NEWNS)
     _mount(None, "/", _MS_REC | _MS_PRIVATE)
+
+
+def bind(source: str, target: str, *, whole: bool = False) -> None:
+    """Shows a file or directory at another path, too; `whole` with what is mounted below it.
+    Raises OSError."""
+    _mount(source, target, _MS_BIND | (_MS_REC if whole else 0))
 
 
 def _mount(source: str | None, target: str, flags: int) -> None:
