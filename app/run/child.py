@@ -62,7 +62,7 @@ class Watch:
         if self._route is None:
             self._around = around.Around(self.own)
         else:
-            self._interception = self._route.begin(self._ours)
+            self._interception = self._route.begin(self._ours, self.own)
             self._interception.note_inherited(pid)
 
     def stop(self) -> tuple[Counter[Passed], int | None]:
