@@ -141,14 +141,42 @@ def run(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
     ] = False,
+    nothing: Annotated[
+        bool, typer.Option("--nothing", help="A gate: fail unless nothing was sent to anybody.")
+    ] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST[:PORT]", help="What a gate allows; also a Unix socket. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Run a command, and print what it sent home. The exit code is the command's.
 
     Example: telemock run --mode observe -- curl -s https://cdn.cribl.io/telemetry/
     """
+    from app.cli.ending import USAGE, Failure
     from app.run.command import run as run_command
     from app.settings import load
 
+    if nothing:
+        from app.run.allowed import read
+        from app.run.gated import gated
+
+        code = gated(
+            command,
+            load(),
+            allow=read(allow or ()),
+            mode=mode,
+            profiles=profile or (),
+            as_json=as_json,
+            redirect=transparent,
+            verbose=verbose,
+            wait=wait,
+        )
+        raise typer.Exit(code)
+    if allow:
+        raise Failure("--allow is a gate's\n\nhint: add --nothing", USAGE)
     code = run_command(
         command,
         load(),

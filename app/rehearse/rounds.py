@@ -178,7 +178,11 @@ def _run(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="telemock-rehearse-")))
         output = stack.enter_context((folder / "output").open("w+b"))
         own = dataclasses.replace(
-            settings, data_given=folder / "data", logs_given=folder / "logs", server="", profiles=()
+            settings,
+            data_given=folder / "data",
+            logs_given=folder / "logs",
+            server="",
+            profiles_given=(),
         )
         path = original.write(folder, asked.rule if asked else "", fault)
         environ = dict(os.environ)

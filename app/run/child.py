@@ -72,7 +72,7 @@ class Watch:
         if self._route is None:
             self._around = around.Around(self.own)
         else:
-            self._interception = self._route.begin(self._ours)
+            self._interception = self._route.begin(self._ours, self.own)
             self._interception.note_inherited(pid)
         if self._started:
             self._started(pid)

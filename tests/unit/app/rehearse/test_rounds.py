@@ -10,8 +10,11 @@ from app.rehearse.rounds import AskedEndpoint, _Run
 from app.run.child import RunError
 
 EVIDENCE = {"code": 0, "seconds": 2.0, "stopped": False, "attempts": 1, "sockets": 0}
-ASKED = {AskedEndpoint("one", "/one", "a.test", "https"): 2, AskedEndpoint("two", "/two", "a.test", "https"): 3,
-         AskedEndpoint("one", "/one", "b.test", "http"): 4}  # fmt: skip
+ASKED = {
+    AskedEndpoint("one", "/one", "a.test", "https"): 2,
+    AskedEndpoint("two", "/two", "a.test", "https"): 3,
+    AskedEndpoint("one", "/one", "b.test", "http"): 4,
+}
 
 
 def run(asked=ASKED, unruled=0, **change) -> _Run:
