@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from app.contract import names
-from app.contract.actions import MODES
+from app.contract import faults, names
+from app.contract.actions import ANSWERED, MODES
 from app.contract.instant import until
 from app.contract.rules import Profile
 from app.contract.settings import listed
@@ -37,6 +37,7 @@ class Wishes(NamedTuple):
     all_until: str
     resources: Resources
     appends: bool = False  # the sidecar's certificate to applications' own files
+    rehearse: str = ""
 
 
 def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes | list[Reason]:
@@ -80,10 +81,19 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
             resources = changed(asked, resources)
         except ValueError as e:
             wrong.append(reason("resources_value", str(e)))
+    rehearse = value(names.ANNOTATION_REHEARSE, "")
+    try:
+        faults.asked(rehearse)
+    except ValueError:
+        wrong.append(reason("rehearse_value", repr(rehearse)))
+    if rehearse and mode and mode not in ANSWERED:
+        wrong.append(reason("rehearse_mode", mode))
     own = value(names.ANNOTATION_OWN_CA, "")
     if own and own != APPEND:
         wrong.append(reason("own_ca_value", f"{own!r}, expected {APPEND}"))
-    return wrong or Wishes(profiles, mode, redirect, tuple(trust), end, resources, bool(own))
+    return wrong or Wishes(
+        profiles, mode, redirect, tuple(trust), end, resources, bool(own), rehearse
+    )
 
 
 def _expected(value: str, known: tuple[str, ...]) -> str:

@@ -98,6 +98,7 @@ def _planned(
         addresses=chosen.addresses,
         resources=asked.resources,
         all_until=asked.all_until,
+        rehearse=asked.rehearse,
         container=str(first.get("name", "")),
         image=str(first.get("image", "")),
     )

@@ -63,6 +63,7 @@ class Plan(NamedTuple):
     image: str = ""
     resources: Resources | None = None  # the settings' own
     copies: tuple[own_ca.Copy, ...] = ()
+    rehearse: str = ""
 
 
 def containers(plan: Plan) -> list[Object]:
@@ -184,6 +185,7 @@ def environment(plan: Plan) -> list[Object]:
         **_listening(plan),
         "TELEMOCK_HEALTH_HOST": "$(POD_IP)",
         "TELEMOCK_ALL_UNTIL": plan.all_until if plan.redirect == "all" else "",
+        "TELEMOCK_REHEARSE": plan.rehearse,
         "TELEMOCK_EGRESS_PROXY": _expandable(settings.egress_proxy),
         "TELEMOCK_WORKLOAD_CONTAINER": plan.container,
         "TELEMOCK_WORKLOAD_IMAGE": _expandable(plan.image),

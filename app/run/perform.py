@@ -70,6 +70,7 @@ def performed(
     wait: float = WAIT_SECONDS,
     environ: Mapping[str, str] | None = None,
     output: int | None = None,
+    for_sidecar: Mapping[str, str] | None = None,
     failing: FailingHosts | None = None,
     started: Callable[[int], None] | None = None,
     planted: Planted | None = None,
@@ -80,9 +81,9 @@ def performed(
 
     `redirect`: True insists on the transparent form, None takes it where the kernel allows it.
     `environ` is the command's environment, by default ours; `output` the file of its stdout and
-    stderr. `strict`: for a gate, see `app.run.strict`. Connections to hosts of `failing` go there;
-    `started` is told the command's process. Forwards signals, so it needs the main thread. Raises
-    RunError, LocalError.
+    stderr; `for_sidecar` are more settings of the sidecar. `strict`: for a gate, see
+    `app.run.strict`. Connections to hosts of `failing` go there; `started` is told the command's
+    process. Forwards signals, so it needs the main thread. Raises RunError, LocalError.
     """
     if mode and (row := ACTIONS[mode]).lacking:
         raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
@@ -113,18 +114,19 @@ def performed(
                 hosts, processes.free_port(), settings.data, failing, strict=strict
             )
         )
-        for_sidecar = {
+        environ_of_sidecar = {
+            **(for_sidecar or {}),
             "TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name,
             "TELEMOCK_RUN": str(os.getpid()),
             **(planted.settings if planted else {}),
         }
         if mode:
-            for_sidecar["TELEMOCK_MODE"] = mode
+            environ_of_sidecar["TELEMOCK_MODE"] = mode
         if route is not None:
-            for_sidecar |= route.settings
+            environ_of_sidecar |= route.settings
             stack.callback(route.end)
         stdout = sys.stderr.fileno() if verbose else subprocess.DEVNULL
-        sidecar = _sidecar(settings, app, for_sidecar, stdout)
+        sidecar = _sidecar(settings, app, environ_of_sidecar, stdout)
         stack.callback(sidecar.child.stop)
         own = [child.pid for child in (app.child, sidecar.child) if child]
         open_to_it = (sidecar.proxy,) if strict else (app.url, sidecar.proxy, sidecar.health)

@@ -63,6 +63,12 @@ def test_the_end_is_for_all_only() -> None:
     assert variables(plan("all"))["TELEMOCK_ALL_UNTIL"] == "2h"
 
 
+def test_a_rehearsal_is_the_sidecars() -> None:
+    assert "TELEMOCK_REHEARSE" not in variables(plan())
+    rehearsed = plan()._replace(rehearse="500 until 2h")
+    assert variables(rehearsed)["TELEMOCK_REHEARSE"] == "500 until 2h"
+
+
 def test_an_address_is_known_before_it_is_named() -> None:
     order = [v["name"] for v in environment(plan())]
     assert order.index("POD_IP") < order.index("TELEMOCK_HEALTH_HOST")
