@@ -161,6 +161,20 @@ class NewField(msgspec.Struct, frozen=True):
     version: str
     path: str
     type: str
+    class_: str = ""
+
+
+class SaidClass(NamedTuple):
+    """The class that a person gave a field; "" takes it back."""
+
+    profile: str
+    host: str
+    method: str
+    route: str
+    path: str
+    class_: str
+    who: str
+    at_ns: int
 
 
 class NewHost(NamedTuple):
@@ -344,6 +358,15 @@ class Store(Protocol):
 
     def fields(self, scope: Scope = ...) -> list[FieldRow]:
         """Lists the inventory, which outlives the captures. Lists never read captures."""
+        ...
+
+    def say_class(self, said: SaidClass) -> bool:
+        """Takes a person's word for a field's class, on disk when it returns, and in the rows of
+        `fields` from then on. False where the inventory has no such field."""
+        ...
+
+    def said_classes(self, profile: str | None = None) -> list[SaidClass]:
+        """Lists what people said last of each field, the oldest first."""
         ...
 
     def sketches(self, profile: str | None = None) -> list[SketchRow]:

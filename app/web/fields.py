@@ -15,14 +15,15 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
 from app.api.read import fields_for
+from app.contract.classes import in_order, words_of
 from app.contract.decoding.tree import THEN
 from app.contract.instant import iso
+from app.report.classes import FieldClass, class_of_field
 from app.report.compare import share
 from app.report.kept import masked
 from app.report.papers import Paper, papers_of
 from app.report.rows import cell
 from app.store import OTHER, FieldRow, Scope, SketchRow
-from app.store.inventory import CLASSES
 from app.store.versions import version_number
 from app.web.page import HEADERS, Lists, Visitor, ask, render, turned
 from app.web.show import href
@@ -57,6 +58,8 @@ class FieldEntry:
     path: str
     types: list[str]
     shapes: list[str]
+    of_class: FieldClass
+    classes: list[str]  # all that its values have had, the gravest first
     how: str  # "" for values that are kept as they came, else mask, token, drop or keep
     count: int
     requests: int
@@ -76,12 +79,6 @@ class FieldEntry:
     def decodings(self) -> list[str]:
         """Those that lead to the value, in their order."""
         return [step for part in _DECODED.findall(self.path) for step in part.split(THEN)[1:]]
-
-    @property
-    def classes(self) -> list[str]:
-        """Secret, personal, identifier: by the look of its values."""
-        found = {CLASSES[shape] for shape in self.shapes if shape in CLASSES}
-        return sorted(found | ({"secret"} if self.how in ("mask", "token", "drop") else set()))
 
     @property
     def different(self) -> str:
@@ -132,6 +129,8 @@ def entries(
                     path,
                     types=sorted({row.type for row in kinds}),
                     shapes=sorted({row.shape for row in kinds} - {""}),
+                    of_class=class_of_field(kinds),
+                    classes=in_order(row.class_ for row in kinds),
                     how=hows.get((*endpoint, path), ""),
                     count=sum(counts.values()),
                     requests=sum(requests.values()),
@@ -168,7 +167,7 @@ def matching(found: Iterable[FieldEntry], profile: str, text: str) -> list[Field
                 one.how,
                 *one.types,
                 *one.shapes,
-                *one.classes,
+                *words_of(one.classes),
             )
         )
     ]

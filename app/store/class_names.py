@@ -1,0 +1,408 @@
+"""What the name of a field tells of its class: the table of names.
+
+Used by `app.store.classes`. A name is read as its words, in any spelling: `userName`, `USER_NAME`
+and `username` are `user name`; and behind the names of what it belongs to, so that `name` in `user`
+is one too. The longest phrase that a name ends with counts: of `user count` the count.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import product
+from typing import NamedTuple
+
+from app.contract.masking.fields import ALONE, ENDS, HEADERS, ONLY_ENDS
+from app.contract.masking.spelling import Meanings, words
+
+S, N, B = "s", "n", "b"  # texts (and what is null or empty), numbers, booleans
+
+
+class NameRule(NamedTuple):
+    """Phrases are separated by commas, a word's alternatives by |. A name has one of `ends` as its
+    last words, is one of `whole`, or has one of `words` anywhere. `types`: of values that a field
+    of this kind may have."""
+
+    id: str
+    name: str
+    confidence: float
+    ends: str = ""
+    whole: str = ""
+    words: str = ""
+    types: str = S
+
+
+_ID = "id|ids|uid|uuid|guid|identifier|key|ref"
+_ANY = f"{_ID}|hash|number|no|sub|handle"
+_USER = "user|usr|person|people|member|employee|actor|visitor|author|operator|admin|owner|student"
+_MACHINE = "host|machine|computer|node|device|workstation|server|vm|hardware|hw|netbios"
+_ORG = (
+    "org|organization|organisation|company|tenant|customer|account|workspace|team|business|"
+    "enterprise|employer|institution|department|project|realm"
+)
+_UNIT = (
+    "install|installation|instance|cluster|deployment|site|app|application|agent|gateway|"
+    "controller|replica|pod|container|namespace|stats|telemetry|analytics|client|session|process|"
+    "runtime|worker|service|collector|stack|store|shop|database|db|kube"
+)
+_MESSAGE = (
+    "trace|span|request|event|message|msg|batch|record|correlation|transaction|invocation|"
+    "idempotency|insert|delivery|envelope|replay|run|query|job|task|parent|sequence|partition"
+)
+_NUMBERED = "number|no|id|date|hash|sha|string|tag|info|major|minor|patch|name|type"
+_TO = "db|database|smtp|api|redis|kafka|target|upstream|base|remote|peer|site|root|public|external"
+
+RULES = (
+    NameRule(
+        "licence", "licence", 0.9, types=S + N + B,
+        words="license,licence,licenses,licences,licensing,licensed,lic,licls,entitlement,trial",
+        ends="subscription|activation|product|serial key|code|expiry|status|plan|type,"
+        "billing|pricing|price plan|tier,plan|tier name|type,entitlements", whole="plan,tier",
+    ),
+    NameRule(
+        "environment", "switch of the environment", 0.6, types=B,
+        ends="ci,docker,container,kube,wsl,cloud,root,localhost,virtual,vm,tty,interactive",
+    ),
+    NameRule(
+        "contact", "e-mail", 0.9,
+        ends="email|emails|mail|mails,email|mail address|addr|addresses,reply|mail to",
+    ),
+    NameRule(
+        "contact", "telephone", 0.9, types=S + N,
+        ends="phone|telephone|mobile|cellphone|fax|msisdn,"
+        "phone|telephone|mobile|fax number|no|numbers",
+    ),
+    NameRule(
+        "contact", "postal address", 0.8,
+        ends="postal|street|mailing|billing|shipping|home|delivery address,street",
+        whole="contact,contact info|details|person|name",
+    ),
+    NameRule(
+        "identifier.person", "hash of an address", 0.8, ends="email|mail|phone hash|digest",
+        types=S + N,
+    ),
+    NameRule(
+        "identifier.person", "id of a person", 0.9, types=S + N,
+        ends=f"{_USER} {_ANY},distinct|anonymous|anon|visitor|identity|profile {_ID},"
+        "ssn,passport,passport|national|tax number|id|no",
+    ),
+    NameRule(
+        "identifier.person", "user name", 0.9,
+        ends=f"{_USER} name|names|login|alias,first|last|full|given|family|middle|nick|real|maiden|"
+        "login|screen name,user,usr,login,logon,logname,whoami,upn,author,committer,assignee,"
+        "reviewer,created|updated|modified|started|requested|run|installed by,process owner,"
+        "surname,sam account name,user full name",
+    ),
+    NameRule("identifier.person", "display name", 0.7, ends="display name", whole="owner"),
+    NameRule(
+        "identifier.person", "home directory", 0.85,
+        ends="home dir|directory|path|folder,user dir|directory|profile,userprofile",
+        whole="home,user home",
+    ),
+    NameRule(
+        "identifier.person", "a person's attribute", 0.8, types=S + N,
+        ends="date of birth,birth day|date,birthday,birthdate,dob,gender,nationality,job title,"
+        "avatar",
+    ),
+    NameRule("identifier.person", "uid", 0.6, ends="uid,euid,ruid,auid", types=S + N),
+    NameRule(
+        "identifier.device", "machine", 0.9,
+        ends=f"{_MACHINE} name|names|label,fqdn,fqdns,nodename,sysname,host fqdn|alias,"
+        "os|local|my|source|system|agent|client|physical|kube host",
+        whole="host,hosts,hn,node,machine,computer,workstation",
+    ),
+    NameRule(
+        "identifier.device", "id of a machine", 0.9, types=S + N,
+        ends=f"{_MACHINE}|board|chassis|bios|disk|boot|advertising|vendor {_ANY},"
+        "system uuid|serial,"
+        "serial,serial number|no,imei,idfa,idfv,gaid,aaid,udid,adid",
+    ),
+    NameRule(
+        "identifier.device", "MAC address", 0.9,
+        ends="mac|ethernet|hw|hardware address|addr|addresses,mac,macs,bssid",
+    ),
+    NameRule("identifier.device", "fingerprint", 0.6, ends="fingerprint,finger print"),
+    NameRule(
+        "environment", "Kubernetes", 0.7,
+        ends="namespace|pod|deployment|daemonset|statefulset|replicaset|cronjob|container|image|"
+        "service|chart|workload|job name|namespace|names,daemon|stateful|replica set name,"
+        "node pool,node pool name,ingress class,ingress class name,service account,"
+        "service account name,cron job name,namespace,daemonset,statefulset,replicaset,cronjob,"
+        "image,container image,helm chart,kube provider|distribution|distro|platform",
+    ),
+    NameRule(
+        "identifier.installation", "name of a cluster", 0.6,
+        ends="cluster|instance|site name,cluster", whole="instance,site",
+    ),
+    NameRule(
+        "identifier.installation", "id of an installation", 0.85, types=S + N,
+        ends=f"{_UNIT} {_ID}|hash,installation",
+    ),
+    NameRule(
+        "identifier.installation", "an id", 0.6, ends="uuid,guid,cid,iid,sid,signature",
+        types=S + N,
+    ),
+    NameRule(
+        "identifier.organisation", "id of an organisation", 0.85, types=S + N,
+        ends=f"{_ORG} {_ANY}",
+    ),
+    NameRule(
+        "identifier.organisation", "name of an organisation", 0.8,
+        ends=f"{_ORG} name|slug|code|domain|alias,"
+        "org,organization,organisation,company,tenant,employer,workspace,customer",
+    ),
+    NameRule(
+        "identifier.organisation", "account or project", 0.5, whole="account,project,team",
+    ),
+    NameRule(
+        "identifier.organisation", "repository", 0.6,
+        ends="git|vcs|repo|repository remote|origin|url|uri|name|slug|owner,git remote url,"
+        "git origin url", whole="repo,repository,remote",
+    ),
+    NameRule(
+        "opaque", "id of a message", 0.7, types=S + N,
+        ends=f"{_MESSAGE} {_ID},trace parent|state,traceparent,tracestate,sentry trace,"
+        "baggage,nonce",
+    ),
+    NameRule(
+        "location", "place", 0.85,
+        ends="country|city|region|continent|province|county|postal|postcode|zip|locality|town|geo|"
+        "location|coordinates|coords|place|datacenter|datacentre|subdivision,"
+        "country|city|region|continent|zip|postal|geo|location|state|cloud code|name|iso,"
+        "country iso code,data center|centre,availability zone,cloud zone,geo location,geolocation",
+        whole="az,zone",
+    ),
+    NameRule(
+        "location", "coordinates", 0.9, types=S + N,
+        ends="lat,latitude,lon,lng,longitude,altitude",
+    ),
+    NameRule(
+        "location", "time zone", 0.85, types=S + N,
+        ends="time zone,timezone,tz,time zone name|id|offset,tz name|offset,zone info,zoneinfo,"
+        "utc|gmt offset",
+    ),
+    NameRule(
+        "network", "address", 0.85,
+        ends="ip,ips,ip address|addr|addresses,remote|client|peer|source|destination|dest|local|"
+        "bind|listen|advertise|advertised|public|private|internal|external|src|dst|server|network|"
+        "net|socket ip|ips|address|addr|addresses|endpoint|endpoints,forwarded for,forwarded,"
+        "cidr,cidrs,subnet,subnets,ssid,default gateway,nameserver,nameservers,name server|servers,"
+        "network|net interface|interfaces|name,dns server|servers", whole="address,addr,gateway",
+    ),
+    NameRule(
+        "network", "host or domain", 0.7,
+        ends=f"domain,domains,subdomain,domain name|names,proxy,proxy url|host|server|address,"
+        f"{_TO}|registry|ldap|idp|broker|bootstrap|collector|ingest|endpoint|server"
+        " host|url|uri|endpoint|server|servers|domain|hosts,brokers",
+    ),
+    NameRule(
+        "network", "URL", 0.4, ends="url,urls,uri,uris,endpoint,endpoints,origin,referer,referrer",
+    ),
+    NameRule("environment", "user agent", 0.9, ends="user agent,browser,browser name", whole="ua"),
+    NameRule(
+        "environment", "operating system", 0.85, types=S + N,
+        ends="os,kernel,platform,distro,distribution,uname,operating system,arch,architecture,goos,"
+        "goarch,machine type,os|kernel|platform|distro|distribution|system name|type|version|ver|"
+        "release|family|build|arch|architecture|id|codename|description|variant|kernel|major,"
+        "os version name|id|codename,os kernel version,operating system version|name,os code name",
+    ),
+    NameRule(
+        "environment", "hardware", 0.7,
+        ends="cpu|gpu|processor|device|hardware|machine|instance|node|screen|phone type|model|"
+        "family|brand|vendor|manufacturer|arch|architecture|info|class|size,cpu model name,"
+        "manufacturer,cpu,gpu,screen,viewport,resolution,virtualization,virtualisation,hypervisor",
+    ),
+    NameRule(
+        "environment", "size of the machine", 0.6, types=N,
+        ends="num|number|total|n|logical|physical cpu|cpus|gpu|gpus|core|cores|processors|vcpus,"
+        "cpu|gpu|core|processor|cores count|cores|number|num|total,total|physical|system|host|"
+        "installed memory|mem|ram,memory|mem|ram|disk total|size,memory per device,cpus,gpus,cores,"
+        "vcpus,pid,ppid,process id",
+        whole="cpu,gpu,memory,ram",
+    ),
+    NameRule(
+        "version", "version", 0.9, types=S + N,
+        ends=f"version,versions,ver,semver,release,build,revision,rev,commit,codename,"
+        f"version|release|build|revision|commit|git {_NUMBERED},git ref|revision|commit|describe,"
+        "commit sha,build git hash,patch level,version string|number", whole="v,tag,code name",
+    ),
+    NameRule(
+        "configuration", "page", 0.6,
+        ends="page,pathname,route,screen,page|route|screen path|name|url|title", whole="path name",
+    ),
+    NameRule(
+        "environment", "working directory", 0.8,
+        ends="cwd,pwd,working|work|current dir|directory,workdir,workingdir",
+    ),
+    NameRule(
+        "environment", "runtime", 0.7,
+        ends="runtime,language,lang,locale,interpreter,python,ruby,java,jvm,nodejs,golang,dotnet,"
+        "php,cloud,cloud provider,csp,orchestrator,environment,env,shell,term,"
+        "terminal,sdk,lib,library,"
+        "executable,program,binary,hosting,package manager,runtime|sdk|lib|library|client|agent|"
+        "process|executable|program|environment|env|cloud|browser name|type|family|provider|vendor|"
+        "path|code,install|installation|deploy|deployment type|method|source|mode|env|environment|"
+        "platform,process executable name|path,telemetry sdk name|language,accept language",
+        whole="client,agent,integration,go,ci,model,node js,process",
+    ),
+    NameRule(
+        "environment", "time", 0.6, types=S,
+        ends="time,times,time stamp,timestamp,date,datetime,at,ts,created,updated,started,dtm,stm",
+    ),
+    NameRule(
+        "usage", "event", 0.6,
+        ends="event|action|category|feature|operation|status|result|outcome|severity|error|exit|"
+        "state|phase|step|task|metric|command name|type|category|label|action|code|kind|class,"
+        "event,events,action,category,status,result,outcome,severity,state,phase,level,metric,"
+        "se ca|ac|la|pr", whole="e",
+    ),
+    NameRule(
+        "text", "text", 0.7,
+        ends="message,messages,msg,description,desc,comment,comments,note,notes,feedback,error,"
+        "errors,exception,stack,stacktrace,traceback,backtrace,stack trace,"
+        "reason,detail,details,summary,"
+        "text,content,prompt,prompts,completion,query,sql,statement,command,"
+        "cmd,cmdline,command|cmd "
+        "line|args|string,args,argv,arguments,input,output,log,logs,title,subject,question,search,"
+        "search|free term|query|text,keywords,stderr,stdout,caption,bio,transcript,diff,snippet,"
+        "error|log|exception|commit message|text|msg|detail|details|value|line|stacktrace",
+    ),
+    NameRule(
+        "usage", "count", 0.8, types=N,
+        words="count,counts,total,totals,num,number,sum,avg,average,mean,median,max,min,percentile,"
+        "rate,ratio,size,bytes,duration,elapsed,latency,seconds,secs,ms,millis,uptime,used,usage,"
+        "runs,requests,hits,errors,percent,score,usec,micros,nanos,active,daily,monthly,weekly",
+    ),
+    NameRule(
+        "configuration", "limit", 0.7, types=S + N,
+        ends="port,ports,timeout,limit,limits,interval,ttl,retention,threshold,replicas,retries,"
+        "concurrency,batch size,period,quota,capacity,sampling,sample rate,verbosity,timeout|"
+        "interval|ttl|retention|period ms|s|seconds|secs|days|hours|period|size",
+    ),
+    NameRule(
+        "configuration", "setting", 0.6,
+        ends="setting,settings,config,configuration,conf,mode,enabled,disabled,strategy,policy,"
+        "option,options,flag,flags,type,types,kind,format,encoding,charset,channel,driver,backend,engine,"
+        "edition,packaging,product,plugin,plugins,theme,schema,protocol,scheme,path,paths,file,files,"
+        "filename,dir,directory,folder,source,target,provider,adapter,storage,module,modules,"
+        "extension,extensions,feature,features,preference,role,permission,scope,tags,label,labels,"
+        "group,topic,config|plugin|module|product|feature|channel|file name|names|path|dir|file|id",
+    ),
+)  # fmt: skip
+
+# Headers of the protocol itself: they tell how it is spoken, not who speaks.
+PROTOCOL = frozenset(
+    """accept accept-charset accept-encoding age allow alt-svc cache-control connection
+    content-disposition content-encoding content-length content-md5 content-range content-type date
+    dnt etag expect host if-match if-modified-since if-none-match if-range keep-alive last-modified
+    pragma priority range sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-gpc te
+    trailer transfer-encoding upgrade upgrade-insecure-requests vary via x-requested-with
+    sec-websocket-version sec-websocket-extensions sec-websocket-protocol grpc-accept-encoding
+    grpc-encoding grpc-timeout""".split()  # noqa: SIM905 - read as a list of words
+)
+_PROTOCOL = NameRule("configuration", "header of the protocol", 0.8)
+_CREDENTIAL = NameRule("secret", "credential", 0.9)
+_CREDENTIALS = frozenset((
+    "credential", "credentials", "cookie", "cookies", "dsn", "auth", "api key", "webhook",
+    "webhook url", "secrets", "csrf", "xsrf", "session cookie", "auth header",
+))  # fmt: skip
+
+_HEADS = (
+    "user|host|machine|computer|node|device|install|installation|instance|cluster|org|organization|"
+    "organisation|company|tenant|account|customer|project|session|client|anonymous|distinct|pod|"
+    "domain|full|first|last|nick|display|server|serial|service|app|product|build|plan|country|city|"
+    "time|postal|zip|ip|mac|remote|home|working|work|current|file|package|module|phone|license|"
+    "licence|team|workspace|event|trace|span|request|message|batch|visitor|group|owner|system|"
+    "hardware|agent|site|store|database|process|container|deployment|job|screen|login|real|os|"
+    "kernel|git|commit|usage"
+)
+_TAILS = (
+    "ids?|uuid|guid|uid|names?|key|version|zone|code|address|addr|dir|directory|path|number|agent|"
+    "ver|hash|type|stamp|model|count|url|stats"
+)
+_GLUED = re.compile(f"({_HEADS})({_TAILS})")  # words that are written together
+_AHEAD = (
+    (re.compile(r"(?i)k8s|kubernetes"), " kube "),
+    (re.compile(r"(?i)(?<![a-z])ipv[46]"), " ip "),
+    (re.compile(r"(?i)(?<![a-z])(?:md5|sha-?(?:1|256|512))(?![a-z0-9])"), " hash "),
+    (re.compile(r"(?i)(?<![a-z])p(?:50|75|9\d|99\d)(?![a-z0-9])"), " percentile "),
+    (re.compile(r"(?i)e-mail"), " email "),
+)
+_STEP = re.compile(r"[.:/]+")
+_DECODED = re.compile(r"›[^.\[›]*|\[\d*\]")
+_STEPS, _LONGEST = 3, 4  # names of a path, and words of a phrase
+
+
+@cache
+def spelled(name: str) -> tuple[str, ...]:
+    """The words of a name, in lower case."""
+    for pattern, word in _AHEAD:
+        name = pattern.sub(word, name)
+    found: list[str] = []
+    for word in words(name):
+        glued = _GLUED.fullmatch(word)
+        found += glued.groups() if glued else [word]
+    return tuple(found)
+
+
+def rule_of(path: str, type: str) -> NameRule | None:
+    """The rule that a field's name fits best, None where it tells nothing."""
+    where, *names = [one for one in _STEP.split(_DECODED.sub("", path)) if one] or [""]
+    if where == "header" and ".".join(names) in PROTOCOL:
+        return _PROTOCOL
+    if not names:
+        return None
+    last = spelled(names[-1])
+    whole = tuple(word for name in names[-_STEPS:] for word in spelled(name))
+    table = _tables()[type]
+    for word in last:
+        if (rule := table.words.get(word)) and rule.id == "licence":
+            return rule
+    if type == S and _is_secret("_".join(whole), names[-1], last):
+        return _CREDENTIAL
+    found = table.whole.get(" ".join(last)) if len(whole) == len(last) else None
+    for length in range(min(_LONGEST, len(whole)), 0, -1):
+        phrase = " ".join(whole[-length:])
+        if rule := table.ends.get(phrase):
+            return found if found and length <= len(last) and length == 1 else rule
+        if length == len(last) and (rule := table.whole.get(phrase)):
+            return rule
+    return next((table.words[word] for word in reversed(last) if word in table.words), None)
+
+
+class _Table(NamedTuple):
+    ends: dict[str, NameRule]
+    whole: dict[str, NameRule]
+    words: dict[str, NameRule]
+
+
+@cache
+def _tables() -> Mapping[str, _Table]:
+    tables = {type: _Table({}, {}, {}) for type in (S, N, B)}
+    for rule in RULES:
+        for type in rule.types:
+            for table, said in zip(tables[type], (rule.ends, rule.whole, rule.words), strict=True):
+                for phrase in _phrases(said):
+                    table.setdefault(phrase, rule)
+    return tables
+
+
+def _phrases(said: str) -> Iterator[str]:
+    for phrase in filter(None, said.split(",")):
+        yield from map(" ".join, product(*(word.split("|") for word in phrase.split())))
+
+
+@cache
+def _secrets() -> Meanings:
+    found = Meanings((*ENDS, *ONLY_ENDS))
+    for name in (*ENDS, *ALONE, *HEADERS):
+        found.add(name, "mask")
+    return found
+
+
+def _is_secret(whole: str, name: str, last: tuple[str, ...]) -> bool:
+    meaning = _secrets().meaning
+    return (
+        meaning(name) is not None
+        or meaning(whole) is not None
+        or any(" ".join(last[-n:]) in _CREDENTIALS for n in (1, 2))
+    )
