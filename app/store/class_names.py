@@ -90,7 +90,7 @@ RULES = (
         ends=f"{_USER} name|names|login|alias,first|last|full|given|family|middle|nick|real|maiden|"
         "login|screen name,user,usr,login,logon,logname,whoami,upn,author,committer,assignee,"
         "reviewer,created|updated|modified|started|requested|run|installed by,process owner,"
-        "surname,sam account name,user full name",
+        "surname,sam account name,user full name", whole="users,members,authors",
     ),
     NameRule("identifier.person", "display name", 0.7, ends="display name", whole="owner"),
     NameRule(
@@ -108,7 +108,7 @@ RULES = (
         "identifier.device", "machine", 0.9,
         ends=f"{_MACHINE} name|names|label,fqdn,fqdns,nodename,sysname,host fqdn|alias,"
         "os|local|my|source|system|agent|client|physical|kube host",
-        whole="host,hosts,hn,node,machine,computer,workstation",
+        whole="host,hosts,hn,node,nodes,machine,machines,computer,workstation",
     ),
     NameRule(
         "identifier.device", "id of a machine", 0.9, types=S + N,
@@ -128,6 +128,7 @@ RULES = (
         "node pool,node pool name,ingress class,ingress class name,service account,"
         "service account name,cron job name,namespace,daemonset,statefulset,replicaset,cronjob,"
         "image,container image,helm chart,kube provider|distribution|distro|platform",
+        whole="pod,pods,container,containers,deployment,service,services,workload",
     ),
     NameRule(
         "identifier.installation", "name of a cluster", 0.6,
@@ -170,6 +171,10 @@ RULES = (
         "country|city|region|continent|zip|postal|geo|location|state|cloud code|name|iso,"
         "country iso code,data center|centre,availability zone,cloud zone,geo location,geolocation",
         whole="az,zone",
+    ),
+    NameRule(
+        "location", "postal code", 0.85, types=N,
+        ends="zip,postal,postcode,zip|postal code",
     ),
     NameRule(
         "location", "coordinates", 0.9, types=S + N,
@@ -242,11 +247,16 @@ RULES = (
         "process|executable|program|environment|env|cloud|browser name|type|family|provider|vendor|"
         "path|code,install|installation|deploy|deployment type|method|source|mode|env|environment|"
         "platform,process executable name|path,telemetry sdk name|language,accept language",
-        whole="client,agent,integration,go,ci,model,node js,process",
+        whole="client,agent,integration,go,ci,model,node js,process,provider",
     ),
     NameRule(
         "environment", "time", 0.6, types=S,
         ends="time,times,time stamp,timestamp,date,datetime,at,ts,created,updated,started,dtm,stm",
+    ),
+    NameRule(
+        "environment", "instant", 0.6, types=N,
+        ends="timestamp,time stamp,log|start|end|event|sent|creation|install|boot|build time|date,"
+        "at,created,updated,started,dtm,stm,ts",
     ),
     NameRule(
         "usage", "event", 0.6,
@@ -323,7 +333,7 @@ _GLUED = re.compile(f"({_HEADS})({_TAILS})")  # words that are written together
 _AHEAD = (
     (re.compile(r"(?i)k8s|kubernetes"), " kube "),
     (re.compile(r"(?i)(?<![a-z])ipv[46]"), " ip "),
-    (re.compile(r"(?i)(?<![a-z])(?:md5|sha-?(?:1|256|512))(?![a-z0-9])"), " hash "),
+    (re.compile(r"(?<![a-z])md5|M[dD]5|((?<![a-z])sha|S[hH][aA])-?(1|256|512)(?![0-9])"), " hash "),
     (re.compile(r"(?i)(?<![a-z])p(?:50|75|9\d|99\d)(?![a-z0-9])"), " percentile "),
     (re.compile(r"(?i)e-mail"), " email "),
 )
@@ -347,7 +357,7 @@ def spelled(name: str) -> tuple[str, ...]:
 def rule_of(path: str, type: str) -> NameRule | None:
     """The rule that a field's name fits best, None where it tells nothing."""
     where, *names = [one for one in _STEP.split(_DECODED.sub("", path)) if one] or [""]
-    if where == "header" and ".".join(names) in PROTOCOL:
+    if where == "header" and ".".join(names).lower() in PROTOCOL:
         return _PROTOCOL
     if not names:
         return None
@@ -357,8 +367,13 @@ def rule_of(path: str, type: str) -> NameRule | None:
     for word in last:
         if (rule := table.words.get(word)) and rule.id == "licence":
             return rule
-    if type == S and _is_secret("_".join(whole), names[-1], last):
+    rule = _by_phrase(table, whole, last)
+    if type == S and (rule is None or rule.id != "licence") and _is_secret(whole, names[-1], last):
         return _CREDENTIAL
+    return rule
+
+
+def _by_phrase(table: "_Table", whole: tuple[str, ...], last: tuple[str, ...]) -> NameRule | None:
     found = table.whole.get(" ".join(last)) if len(whole) == len(last) else None
     for length in range(min(_LONGEST, len(whole)), 0, -1):
         phrase = " ".join(whole[-length:])
@@ -399,10 +414,10 @@ def _secrets() -> Meanings:
     return found
 
 
-def _is_secret(whole: str, name: str, last: tuple[str, ...]) -> bool:
+def _is_secret(whole: tuple[str, ...], name: str, last: tuple[str, ...]) -> bool:
     meaning = _secrets().meaning
     return (
         meaning(name) is not None
-        or meaning(whole) is not None
+        or (last != ("pwd",) and meaning("_".join(whole)) is not None)  # a working directory
         or any(" ".join(last[-n:]) in _CREDENTIALS for n in (1, 2))
     )

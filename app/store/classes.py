@@ -60,8 +60,8 @@ _TYPES: Mapping[str, str] = {"boolean": B, "integer": N, "number": N}
 _BROAD = frozenset(("text", "usage", "configuration", "environment", "version"))
 _CONTRADICTED: Mapping[str, frozenset[str]] = {
     "guid": _BROAD,
-    "version": _BROAD - {"version"},
-    "platform": frozenset(("text", "usage", "configuration", "version")),
+    "version": (_BROAD - {"version"}) | {"identifier.device"},
+    "platform": (_BROAD - {"environment"}) | {"identifier.device"},
 }
 
 

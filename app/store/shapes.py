@@ -27,10 +27,10 @@ _DOMAIN = (
 _ADDRESS = rf"{_LOCAL}@{_DOMAIN}"
 # A host of somebody's own network, an instance of a cloud, or a laptop's name as it comes.
 _HOST = (
-    r"([A-Za-z0-9_-]{1,63}\.){1,8}(local|localdomain|internal|lan|corp|intra|intranet|home|"
+    r"(?=[^.]*+\.)([A-Za-z0-9_-]{1,63}\.){1,8}(local|localdomain|internal|lan|corp|intra|intranet|home|"
     r"home\.arpa|svc|cluster\.local)"
     r"|ip-\d{1,3}(-\d{1,3}){3}(\.[a-z0-9.-]{1,100})?|i-[0-9a-f]{8}([0-9a-f]{9})?"
-    r"|(DESKTOP|LAPTOP|WIN)-[0-9A-Z]{6,15}|[\w-]{1,60}-?(MacBook|iMac|Mac-?mini)(-\w{1,20}){0,3}"
+    r"|(DESKTOP|LAPTOP|WIN)-[0-9A-Z]{6,15}|(?=[\w-]*Mac)[\w-]{1,60}-?(MacBook|iMac|Mac-?mini)(-\w{1,20}){0,3}"
 )
 _ZONE = r"(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific|Etc|US)"
 _PLATFORM = (
@@ -46,8 +46,8 @@ _SHAPES = (
            r"|(?=[^:]*+:[^:]*+:)([0-9a-fA-F:.]{2,45}(/\d{1,3})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?)"),
     ("timestamp", _DATE + r"([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"),
     ("version", r"v?\d{1,9}(\.\d{1,9}){1,3}([-+][0-9A-Za-z.-]{1,64})?"),
-    ("email", rf"(mailto:|[^<>@\n]{{0,80}}<)?{_ADDRESS}>?([,;] ?{_ADDRESS}){{0,20}}"),
-    ("package", r"(@?[\w.-]{1,80}/){0,3}[\w.-]{1,80}@[v^~]?\d[\w.+-]{0,64}|pkg:[a-z]+/\S{1,200}"),
+    ("email", rf"(?=[^@]*+@)(mailto:|[^<>@\n]{{0,80}}<)?{_ADDRESS}>?([,;] ?{_ADDRESS}){{0,20}}"),
+    ("package", r"(?=[^@]*+@)(@?[\w.-]{1,80}/){0,3}[\w.-]{1,80}@[v^~]?\d[\w.+-]{0,64}|pkg:[a-z]+/\S{1,200}"),
     ("credentials", r"[a-zA-Z][a-zA-Z0-9+.-]{1,15}+://([^\s/?#@:]{0,200}:[^\s/?#@]{1,200}"
                     r"|\*\*\*|[0-9a-fA-F]{24,64})@\S*"),
     ("url", r"[a-zA-Z][a-zA-Z0-9+.-]{1,15}+://\S*"),
@@ -71,6 +71,9 @@ _HOME = re.compile(
     r"|[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}(?!(?:Public|Default)\b)"
     r"[^\s\\/\"':;,|)]"
 )
+_WITHIN = re.compile(  # an address in a text
+    r"(?<![\w.+@/-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}(?![\w@-])"
+)
 _LETTER = re.compile(r"[^\W\d_]")
 _SENTENCE = 4  # words that somebody has written
 _DIGIT = re.compile("[0-9]")
@@ -93,10 +96,12 @@ def shape_of(value: str) -> str:
         return "ip"  # somebody at a machine
     if shape in _CHECKS and not _CHECKS[shape](start):
         shape = "package" if shape == "email" and _is_release(start) else ""
-    if shape in ("", "path", "url") and _HOME.search(start):
+    if shape in ("", "path", "url") and ("/" in start or "\\" in start) and _HOME.search(start):
         return "home"
     if shape:
         return shape
+    if "@" in start and any(map(_is_email, _WITHIN.findall(start))):
+        return "email"
     if len(value) % 4 == 0 and _BASE64.fullmatch(start) and _mixed(start):
         try:
             base64.b64decode(
@@ -106,7 +111,7 @@ def shape_of(value: str) -> str:
         except (binascii.Error, ValueError):
             return ""
         return "base64"
-    return "text" if sum(map(_has_letter, start.split())) >= _SENTENCE else ""
+    return "text" if " " in start and sum(map(_has_letter, start.split())) >= _SENTENCE else ""
 
 
 def _has_letter(word: str) -> bool:
