@@ -16,6 +16,10 @@ if TYPE_CHECKING:  # loads slowly, and most commands get their papers from the A
 
 
 _DECODED = re.compile(r"›[^.\[›]*|\[\d*\]")  # how a path's value was opened, and lists
+ASKED = {
+    "licence": "it is not stated whether a licence of the product asks for its telemetry",
+    "evidence": "it is not stated where its rules were seen or documented, and when",
+}
 
 
 class Claim(msgspec.Struct, kw_only=True):
@@ -54,8 +58,8 @@ class SaidField(NamedField, kw_only=True):
 
 
 class Paper(msgspec.Struct, kw_only=True):
-    """`every`: how often an instance sends, "" where nothing is known. `opt_out`: the documented
-    ways to switch the telemetry off, in words."""
+    """`licence` is "" where its file states none. `every`: how often an instance sends, "" where
+    nothing is known. `opt_out`: the documented ways to switch the telemetry off, in words."""
 
     profile: str
     title: str
@@ -69,6 +73,12 @@ class Paper(msgspec.Struct, kw_only=True):
     every: str = ""
     opt_out: list[str] = []
 
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """Lists what its file does not state, and why that is asked for."""
+        lacking = [name for name in ASKED if not getattr(self, name)]
+        return [(name, ASKED[name]) for name in lacking]
+
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:
     return list(map(_paper, files))
@@ -79,8 +89,8 @@ def _paper(written: "ProfileFile") -> Paper:
         profile=written.id,
         title=written.title,
         hosts=[host.name for host in written.hosts],
-        licence=written.licence.class_,
-        licence_note=_line(written.licence.note),
+        licence=written.licence.class_ if written.licence else "",
+        licence_note=_line(written.licence.note) if written.licence else "",
         evidence=[
             Claim(claim=_line(e.claim), source=_line(e.source), verified=e.verified)
             for e in written.evidence
