@@ -75,8 +75,9 @@ def class_of(path: str, type: str, shape: str) -> Classed:
     rule = rule_of(path, _TYPES.get(type, S))
     if shape in _SURE and not _is_other(shape, rule):
         return _SURE[shape]
-    if rule is not None and not (
-        rule.id in _CONTRADICTED.get(shape, ()) and rule.name != "operating system"
+    if rule is not None and (
+        rule.id not in _CONTRADICTED.get(shape, ())
+        or (shape == "version" and rule.name == "operating system")
     ):
         return Classed(rule.id, f"name {rule.name}", rule.confidence)
     return _LIKELY.get(shape) or _BY_TYPE.get(type) or _UNKNOWN

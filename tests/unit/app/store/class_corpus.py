@@ -141,6 +141,7 @@ CORPUS = {
         container.id = 0f4d7c1c5e3d4ddc8a5a86b4c1e3f6aa
         k8s.pod.uid = 0f4d7c1c-5e3d-4ddc-8a5a-86b4c1e3f6aa
         telemetry_id = 12
+        os = 0f4d7c1c-5e3d-4ddc-8a5a-86b4c1e3f6aa
         analytics-uuid = 0f4d7c1c-5e3d-4ddc-8a5a-86b4c1e3f6aa
         app_id = 12
         x1 = 0f4d7c1c-5e3d-4ddc-8a5a-86b4c1e3f6aa
