@@ -33,6 +33,7 @@ OPTIONS = {
     "inject": ["--values", "leader"],
     "rehearse": ["--profile", "cribl"],
     "captures tail": ["-F"],
+    "changes class id name_of_class": ["1", "licence"],
     **{f"changes {verb}": ["1"] for verb in ("accept", "watch", "object", "reopen")},
 }
 SERVERS = {"serve", "proxy", "injector"}  # they read all settings, and end when they are told to

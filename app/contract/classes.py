@@ -98,6 +98,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "sensitive": tuple(id for id, one in CLASSES.items() if one.about),
 }
 NAMES = (*CLASSES, *GROUPS)
+# Classes that tell of somebody, or tell one sender from another.
+TELLING = frozenset((*GROUPS["sensitive"], *GROUPS["identifier"]))
 
 
 def members(name: str) -> tuple[str, ...]:
@@ -121,13 +123,28 @@ def about(id: str) -> str:
     return CLASSES[id].about if id in CLASSES else ""
 
 
+def dpv_of(id: str) -> str:
+    """The IRI of the class in DPV, "" without one."""
+    return CLASSES[id].dpv if id in CLASSES else ""
+
+
+def fides_of(id: str) -> str:
+    """The key of the class in fideslang, "" without one."""
+    return CLASSES[id].fides if id in CLASSES else ""
+
+
+def rank(id: str) -> int:
+    """The gravest has 0."""
+    return _RANK.get(id, len(_RANK))
+
+
 def gravest(ids: Iterable[str]) -> str:
     """The class that counts of several, "" of none."""
-    return min(ids, key=lambda id: _RANK.get(id, len(_RANK)), default="")
+    return min(ids, key=rank, default="")
 
 
 def in_order(ids: Iterable[str]) -> list[str]:
-    return sorted({*ids} - {""}, key=lambda id: (_RANK.get(id, len(_RANK)), id))
+    return sorted({*ids} - {""}, key=lambda id: (rank(id), id))
 
 
 def markdown() -> str:

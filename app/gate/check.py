@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from app.contract.classes import in_order, members
+from app.contract.classes import TELLING, in_order, members
 from app.contract.instant import iso
 from app.gate.behaviour import Behaviour, EndpointSight, FieldSight, Sight
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField, Endpoint, seconds
@@ -31,8 +31,6 @@ KINDS: Mapping[str, str] = {
     "class": "a field whose values are of a class that was not planned",
     "cadence": "requests more than twice as often as planned",
 }
-# Classes that a plan must name: the others tell nothing of anybody.
-_TELLING = {*members("sensitive"), *members("identifier")}
 _HARMLESS = frozenset(("null", "empty"))  # types that carry nothing, wherever they stand
 _OFTEN = 2  # times the planned pace, from which on it is a violation
 _PACED, _SURE = 5, 30  # gaps between requests that tell a pace: over a long time, over any
@@ -164,13 +162,13 @@ def _field(
         is_whole = kind.type == "integer" and "number" in wanted.types
         if kind.type not in wanted.types and kind.type not in _HARMLESS and not is_whole:
             types.merge(sight)
-        if kind.class_ in _TELLING and kind.class_ not in planned:
+        if kind.class_ in TELLING and kind.class_ not in planned:
             classes.merge(sight)
     if types.count:
         says = f"planned: {' or '.join(wanted.types)}; sent: {' or '.join(_types(seen))}"
         yield _violation("type", key, types, says, path, read)
     if classes.count:
-        found = in_order({kind.class_ for kind in seen.kinds} & _TELLING)
+        found = in_order({kind.class_ for kind in seen.kinds} & TELLING)
         says = f"planned: {' or '.join(wanted.classes) or 'harmless'}; sent: {' or '.join(found)}"
         yield _violation("class", key, classes, says, path, read)
 

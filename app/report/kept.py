@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from app.contract.classes import in_order
+from app.contract.classes import dpv_of, fides_of, in_order
 from app.contract.record import REASONS
-from app.report.classes import class_of_field
+from app.report.classes import FieldClass, class_of_field
 from app.report.papers import Paper
 from app.store import MASKED, OTHER, FieldRow, NoteRow
 
@@ -27,7 +27,8 @@ WHY: Mapping[str, str] = {
 class InventoryLine(msgspec.Struct, kw_only=True):
     """A field of one endpoint, in all versions. `class_` is one of `app.contract.classes`, "" of an
     object or array, and `classes` are all that its values have had, the gravest first; `class_by`
-    is a detector, `profile` or `person`. `present`: the share of requests that carry it, 0 to 1."""
+    is a detector, `profile` or `person`; `dpv` and `fides` are its terms there. `present`: the
+    share of requests that carry it, 0 to 1."""
 
     profile: str
     host: str
@@ -41,8 +42,16 @@ class InventoryLine(msgspec.Struct, kw_only=True):
     confidence: float = 0.0
     class_who: str = ""
     class_at: str = ""
+    dpv: str = ""
+    fides: str = ""
     classes: list[str]
     present: float
+
+    @property
+    def class_said(self) -> str:
+        """Who says so, in words."""
+        of = FieldClass(self.class_, self.class_by, self.confidence, self.class_who, self.class_at)
+        return of.said or "-"
 
 
 class MaskedField(msgspec.Struct, kw_only=True):
@@ -86,7 +95,8 @@ def inventory(fields: Iterable[FieldRow]) -> list[InventoryLine]:
             types=sorted({row.type for row in rows}),
             shapes=sorted({row.shape for row in rows} - {""}),
             class_=(of := class_of_field(rows)).id, class_by=of.by, confidence=of.confidence,
-            class_who=of.who, class_at=of.at, classes=in_order(row.class_ for row in rows),
+            class_who=of.who, class_at=of.at, dpv=dpv_of(of.id), fides=fides_of(of.id),
+            classes=in_order(row.class_ for row in rows),
             present=_present(rows, sum(requests[profile, host, route, method].values())),
         )
         for (profile, host, route, method, path), rows in sorted(found.items())

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.store.class_names import B, N, NameRule, S, rule_of
+from app.store.class_names import rule_of
+from app.store.class_rules import B, N, NameRule, S
 
 
 class Classed(NamedTuple):

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
 from app.api.read import fields_for
-from app.contract.classes import in_order, words_of
+from app.contract.classes import dpv_of, fides_of, in_order, title, words_of
 from app.contract.decoding.tree import THEN
 from app.contract.instant import iso
 from app.report.classes import FieldClass, class_of_field
@@ -32,7 +32,8 @@ _ROWS = 100
 _STRIP = 12  # versions of a field's history
 _HEAD = (
     "profile", "host", "method", "endpoint", "field", "place", "decodings", "types", "shapes",
-    "class", "kept as", "requests", "present", "different values", "of values looked at",
+    "class", "class by", "confidence", "DPV", "fideslang", "kept as", "requests", "present",
+    "different values", "of values looked at",
     "first version", "last version", "first seen", "last seen",
 )  # fmt: skip
 
@@ -79,6 +80,15 @@ class FieldEntry:
     def decodings(self) -> list[str]:
         """Those that lead to the value, in their order."""
         return [step for part in _DECODED.findall(self.path) for step in part.split(THEN)[1:]]
+
+    @property
+    def class_title(self) -> str:
+        return title(self.of_class.id)
+
+    @property
+    def other_classes(self) -> list[str]:
+        """Classes that some of its values have, in words."""
+        return [title(id) for id in self.classes if id != self.of_class.id]
 
     @property
     def different(self) -> str:
@@ -184,7 +194,9 @@ def as_csv(found: Iterable[FieldEntry]) -> Iterator[str]:
 def _cells(one: FieldEntry) -> Sequence[object]:
     return (
         one.profile, one.host, one.method, one.route, one.path, one.place,
-        " ".join(one.decodings), " ".join(one.types), " ".join(one.shapes), " ".join(one.classes),
+        " ".join(one.decodings), " ".join(one.types), " ".join(one.shapes),
+        one.of_class.id, one.of_class.said, one.of_class.confidence or "",
+        dpv_of(one.of_class.id), fides_of(one.of_class.id),
         one.how, one.count, one.present, one.values.distinct if one.values else "",
         one.values.looked if one.values else "", one.first_version,
         one.last_version, iso(one.first_ns), iso(one.last_ns),

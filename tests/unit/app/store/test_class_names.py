@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.contract.classes import CLASSES
-from app.store.class_names import RULES, B, N, S, rule_of, spelled
+from app.store.class_names import rule_of, spelled
+from app.store.class_rules import B, N, S
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,3 @@ def test_words_of_a_name(name: str, expected: str) -> None:
 def test_the_rule_of_a_name(path: str, type: str, rule: str | None) -> None:
     found = rule_of(path, type)
     assert (found and found.name) == rule
-
-
-def test_rules_are_of_known_classes_and_say_different_things() -> None:
-    assert {rule.id for rule in RULES} <= CLASSES.keys()
-    assert all(0 < rule.confidence <= 1 and {*rule.types} <= {S, N, B} for rule in RULES)
-    assert len({rule.name for rule in RULES}) == len(RULES)
-    assert all(rule.ends or rule.whole or rule.words for rule in RULES)

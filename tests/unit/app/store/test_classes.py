@@ -5,11 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.classes import CLASSES
-from app.store.class_names import RULES
+from app.store.class_rules import RULES
 from app.store.classes import NONE, Classed, class_of
 from app.store.inventory import SHAPES, TYPES, classify
-from tests.unit.app.store.class_corpus import CORPUS
+from tests.unit.app.store.class_corpus import OF_PERSONS
+from tests.unit.app.store.class_corpus_rest import OF_SYSTEMS
 
+CORPUS = OF_PERSONS | OF_SYSTEMS
 _PARTS = ("query.", "header.", "body.", "path.")
 ROWS = [
     (name if name.startswith(_PARTS) else f"body.{name}", value.strip(), id)
