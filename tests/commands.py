@@ -23,6 +23,8 @@ SAMPLES = {
     "name": ["cribl"],
     "file": [str(BUILT_IN / "cribl.yaml")],
     "changes show id": ["1"],
+    "changes class id": ["1"],
+    "changes class name_of_class": ["licence"],
     "command": ["--", "true"],
     "contract check file": [CONTRACT],
     "contract diff one": [CONTRACT],
@@ -33,7 +35,6 @@ OPTIONS = {
     "inject": ["--values", "leader"],
     "rehearse": ["--profile", "cribl"],
     "captures tail": ["-F"],
-    "changes class id name_of_class": ["1", "licence"],
     **{f"changes {verb}": ["1"] for verb in ("accept", "watch", "object", "reopen")},
 }
 SERVERS = {"serve", "proxy", "injector"}  # they read all settings, and end when they are told to

@@ -23,7 +23,7 @@ class Classed(NamedTuple):
 NONE = Classed("", "", 0.0)  # an object or array: its fields have classes
 
 # Shapes that tell the class whatever the name is.
-_SURE: Mapping[str, Classed] = {
+SURE_LOOKS: Mapping[str, Classed] = {
     "credentials": Classed("secret", "value credentials", 0.95),
     "email": Classed("contact", "value email", 0.95),
     "phone": Classed("contact", "value phone", 0.8),
@@ -74,8 +74,8 @@ def class_of(path: str, type: str, shape: str) -> Classed:
     if type == "opaque":
         return _BY_TYPE[type]
     rule = rule_of(path, _TYPES.get(type, S))
-    if shape in _SURE and not _is_other(shape, rule):
-        return _SURE[shape]
+    if shape in SURE_LOOKS and not _is_other(shape, rule):
+        return SURE_LOOKS[shape]
     if rule is not None and (
         rule.id not in _CONTRADICTED.get(shape, ())
         or (shape == "version" and rule.name == "operating system")
