@@ -311,6 +311,15 @@ METRICS = (
         "Fields seen for the first time.",
     ),
     Metric(
+        "telemock.inventory.fields", "gauge", "{field}", ("telemock.profile", "telemock.class"),
+        _APP, "Fields that were ever seen, by their class.",
+    ),
+    Metric(
+        "telemock.inventory.new_sensitive", "counter", "{field}",
+        ("telemock.profile", "telemock.class"), _APP,
+        "Fields seen for the first time that are about a person or a secret.",
+    ),
+    Metric(
         "telemock.inventory.new_hosts", "counter", "{host}", ("telemock.profile",), _APP,
         "Hosts seen for the first time; the profile is empty where none names the host.",
     ),

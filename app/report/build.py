@@ -16,6 +16,7 @@ from app.contract.instant import iso
 from app.contract.outcomes import WORDS, outcome, word_of
 from app.report import kept, ledger
 from app.report.changes import Change, changes
+from app.report.classes import classed
 from app.report.coverage import Coverage, Gap, Witness, judge
 from app.report.events import EventLine, event_lines
 from app.report.kept import InventoryLine, MaskedField, WithheldPart
@@ -204,8 +205,8 @@ def build(
     scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
     rows = store.endpoints(scope)
     versions = store.versions(scope)
-    fields = store.fields(Scope(profile=profile))
     papers = [paper for paper in papers if profile in (None, paper.profile)]
+    fields = classed(store.fields(Scope(profile=profile)), papers)
     lines = list(map(_endpoint, rows))
     by_word = {w: [one for one in lines if word_of(one.outcome) == w] for w in WORDS}
     senders, notes = store.senders(scope), store.notes(Scope(profile=profile))

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
 from app.api.read import built_for
+from app.contract.classes import SURE, about, in_order, title
 from app.contract.instant import instant
 from app.contract.outcomes import OUTCOMES, WORDS, Word, outcome, word_of
 from app.report.build import EndpointLine, Report, WorkloadLine
@@ -74,6 +75,7 @@ class Overview(NamedTuple):
     chart: Chart
     report: Report
     matrix: Matrix
+    classes: list[tuple[str, str, int, list[str]]]  # of persons and secrets: fields, products
     news: list[tuple[str, str, str]]
     more_news: int
     since: str  # the version that sent all of them first, "" where there are several
@@ -118,6 +120,7 @@ def gather(
         chart=chart,
         report=report,
         matrix=_matrix(report),
+        classes=_classes(report),
         news=news[:_NEWS],
         more_news=len(news) - _NEWS,
         since=news[0][1] if len({version for _, version, _ in news}) == 1 else "",
@@ -178,6 +181,15 @@ def _products(
             )
         )
     return found
+
+
+def _classes(report: Report) -> list[tuple[str, str, int, list[str]]]:
+    """The classes about persons and secrets: id, title, number of fields, products."""
+    found: dict[str, list[str]] = {}
+    for line in report.inventory:
+        if about(line.class_) and line.confidence >= SURE:
+            found.setdefault(line.class_, []).append(line.profile)
+    return [(id, title(id), len(found[id]), sorted({*found[id]} - {""})) for id in in_order(found)]
 
 
 def _matrix(report: Report) -> Matrix:

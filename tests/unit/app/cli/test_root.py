@@ -27,6 +27,7 @@ COMMANDS = [
     "captures show",
     "captures tail",
     "changes accept",
+    "changes class",
     "changes list",
     "changes object",
     "changes reopen",
