@@ -50,6 +50,9 @@ PRINTING = [
         for verb in ("accept", "watch", "object", "reopen")
     ),
     ["profiles", "list"],
+    ["learn", "--host", "cdn.cribl.io"],
+    ["learn", "--har", EVIL],
+    ["learn", "--har", "evil.yaml", "--id", EVIL],
     ["profiles", "show", EVIL],
     ["profiles", "add", "evil.yaml"],
     ["profiles", "add", EVIL],

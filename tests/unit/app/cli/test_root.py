@@ -20,10 +20,10 @@ from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
-    "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
-    "diff", "version", "restart", "open", "profiles list", "profiles show", "profiles add",
-    "profiles remove", "rules check", "rules explain", "captures list", "captures show",
-    "captures tail", "captures export",
+    "ca", "demo", "run", "serve", "learn", "inject", "injector", "proxy", "report", "fields",
+    "status", "diff", "version", "restart", "open", "profiles list", "profiles show",
+    "profiles add", "profiles remove", "rules check", "rules explain", "captures list",
+    "captures show", "captures tail", "captures export",
     "changes list", "changes show", "changes accept", "changes watch", "changes object",
     "changes reopen",
 ]  # fmt: skip
@@ -209,9 +209,9 @@ def test_version(telemock: Telemock) -> None:
 
 LIGHT = {
     "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.changes", "app.cli.ending",
-    "app.cli.group", "app.cli.inject", "app.cli.interrupt", "app.cli.open", "app.cli.options",
-    "app.cli.profiles",
-    "app.cli.root", "app.cli.rules", "app.cli.status", "app.cli.streams",
+    "app.cli.group", "app.cli.inject", "app.cli.interrupt", "app.cli.learn", "app.cli.open",
+    "app.cli.options", "app.cli.profiles", "app.cli.root", "app.cli.rules",
+    "app.cli.status", "app.cli.streams",
     "app.contract", "app.contract.actions", "app.contract.instant", "app.contract.names",
     "app.contract.printable", "app.contract.reviews", "app.escape", "app.report",
     "app.report.tables",
