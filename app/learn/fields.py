@@ -86,7 +86,7 @@ def look(record: CaptureRecord) -> Look | None:
     if record.request is None or seen is None:
         return None
     fields: dict[str, set[tuple[str, str]]] = {}
-    for path, type, shape in seen.fields:
+    for path, type, shape in sorted(seen.fields):  # the draft of the same requests is the same
         if not _PLACE.fullmatch(path):
             continue
         fields.setdefault(path, set()).add((type, shape))
