@@ -27,6 +27,7 @@ from addon.target.egress import Egress
 from addon.target.egress import parse as parse_egress
 from app.contract import names, state
 from app.contract.actions import MODES, MODES_WANTED, Mode
+from app.contract.dummies import PORTS_SETTING, PORTS_WANTED, parse_ports
 from app.contract.instant import until
 from app.contract.record import BODY_CAP, Endpoint, Workload, short
 from app.contract.settings import (
@@ -157,7 +158,8 @@ SETTINGS = (
             "ADDRESS:PORT, comma separated, no wildcard address"),
     Setting("TELEMOCK_LOOPBACK", "", _loopback,
             "Loopback addresses and the telemetry hosts that /etc/hosts gives them: the sidecar "
-            "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443.",
+            "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443 and those of "
+            "TELEMOCK_PORTS.",
             "ADDRESS=HOST with addresses such as 127.0.0.2, comma separated"),
     Setting("TELEMOCK_ALL_UNTIL", "", until,
             "When all connections are redirected: until when they are looked into. Later ones are "
@@ -178,6 +180,9 @@ SETTINGS = (
             "Dummy addresses and the telemetry hosts they stand for: a connection to one of them "
             "names its host even without SNI, and is never made.",
             "ADDRESS=HOST, comma separated"),
+    Setting(PORTS_SETTING, "", parse_ports,
+            "Other ports of telemetry hosts than 80 and 443 that the redirect leads here.",
+            PORTS_WANTED),
     Setting("TELEMOCK_UPSTREAM_CA", "", optional_path,
             "PEM file of certificates to trust towards real hosts, besides this system's."),
     Setting("TELEMOCK_EGRESS_PROXY", "", str,
@@ -232,6 +237,7 @@ class Options:
     resolve: dict[tuple[str, int], tuple[str, int]]
     hosts: dict[str, str]
     loopback: dict[str, str]
+    ports: dict[str, tuple[int, ...]]  # by host
     all_until: datetime | timedelta | None
     egress: Egress | None
     upstream_ca: Path | None
@@ -320,6 +326,7 @@ def load(environ: Mapping[str, str]) -> Options:
         resolve=v["TELEMOCK_RESOLVE"],
         hosts=v["TELEMOCK_HOSTS"],
         loopback=v["TELEMOCK_LOOPBACK"],
+        ports=v[PORTS_SETTING],
         all_until=v["TELEMOCK_ALL_UNTIL"],
         egress=_egress(v["TELEMOCK_EGRESS_PROXY"]),
         upstream_ca=v["TELEMOCK_UPSTREAM_CA"],

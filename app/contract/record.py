@@ -27,6 +27,7 @@ LINE_CAP = 4 * 1024 * 1024  # bytes of one encoded record
 ADDED = ("id", "time", "trace_url")
 
 Pair = tuple[str, str]
+Sender = Literal["client", "server"]
 
 Short = Annotated[str, msgspec.Meta(max_length=512)]
 Boot = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16,32}$")]
@@ -162,10 +163,11 @@ class Tls(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
 
 
 class Message(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
-    """One WebSocket message; `of` is the id of the exchange that opened it."""
+    """One WebSocket message, or one line of a connection without HTTP. `of` is the id of the
+    exchange that opened it, of a line that of the connection's first record."""
 
     of: Short
-    sender: Literal["client", "server"]
+    sender: Sender
     body: Body
 
 

@@ -133,6 +133,17 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
                 return profile
         return None
 
+    @cached_property
+    def ports(self) -> frozenset[int]:
+        """All ports that a profile's host names."""
+        return frozenset(port for p in self.profiles for h in p.hosts for port in h.ports)
+
+    def ports_of(self, host: str) -> frozenset[int]:
+        """The ports of this host that are led to the sidecar besides the web's."""
+        host = host.lower().rstrip(".")
+        named = (h for p in self.of_host(host) for h in p.hosts if h.matches(host))
+        return frozenset(port for h in named for port in h.ports)
+
     def fails_closed(self, host: str, mode: Mode | None) -> bool:
         """True if this host refuses requests that cannot be judged: some rule keeps requests here,
         or requests that no rule takes are blocked."""
@@ -142,6 +153,26 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _by_id(self) -> dict[tuple[str, str], tuple[Profile, Rule]]:
         return {(p.id, r.id): (p, r) for p in self.profiles for r in p.rules}
+
+
+def of_lines(
+    rules: RuleSet, names: Iterable[str], port: int, mode: Mode | None
+) -> "Decision | None":
+    """The rule for what is no HTTP, on a port that one of these hosts names: the first without a
+    condition that only a request can meet. Of several names' rules one that keeps it here goes
+    first. None if no rule takes lines there."""
+    found = None
+    for name in names:
+        for profile in rules.of_host(name):
+            if not any(port in h.ports and h.matches(name) for h in profile.hosts):
+                continue
+            rule = next((r for r in profile.rules if r.match.takes_lines(name)), None)
+            if rule is not None:
+                decision = Decision(_action(rule, mode), profile, rule, host=name)
+                if decision.action in KEPT_HERE:
+                    return decision
+                found = found or decision
+    return found
 
 
 # The parts of a request that its rule took in another reading than they came, or unread.

@@ -13,10 +13,11 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from queue import SimpleQueue
+from types import MappingProxyType
 
 from app import trust
 from app.contract import dummies, names
@@ -108,11 +109,17 @@ def _send_listener(to: socket.socket) -> None:
 
 class Transparent:
     """The transparent form of one command. `hosts` are the profiles' exact ones, `port` is the
-    sidecar's on loopback."""
+    sidecar's on loopback, `more` are ports of hosts, and of suffixes, besides 80 and 443."""
 
-    def __init__(self, hosts: Sequence[str], port: int, directory: Path) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        port: int,
+        directory: Path,
+        more: Mapping[str, Collection[int]] = MappingProxyType({}),
+    ) -> None:
         pairs = dummies.assign(hosts, _RANGES)
-        self._port, self._directory = port, directory
+        self._port, self._directory, self._more = port, directory, more
         self._hosts: Mapping[str, str] = dict(pairs) if _may_mount() else {}
         self._ours, self._theirs = socket.socketpair()
         self._file = directory / f"{_OWN}{os.getpid()}"
@@ -160,7 +167,7 @@ class Transparent:
         self._theirs.close()
         _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
         self.end()  # the mount keeps what it needs
-        target = Target(self._port, ours, self._hosts)
+        target = Target(self._port, ours, self._hosts, self._more)
         return Interception(seccomp.Notifications(fds[0]), target)
 
 

@@ -71,6 +71,7 @@ class Connections:
 
     def __init__(self) -> None:
         self.count = 0
+        self.ports: tuple[int, ...] = ()
         self.over = False
         self.closed = False
         self.links: list[Link] = []
@@ -80,6 +81,15 @@ class Connections:
 
     def unread(self) -> bool:
         return self.over
+
+    def led(self, port: int) -> bool:
+        return port in self.ports
+
+    def takes_lines(self, hosts: Iterable[str], port: int) -> bool:
+        return False
+
+    def of_lines(self, hosts: Iterable[str], port: int) -> None:
+        return None
 
     def fails_closed(self, hosts: Iterable[str]) -> bool:
         return self.closed and HOST in hosts
@@ -105,7 +115,7 @@ class Lab:
         self.served: list[bytes] = []
         monkeypatch.setattr(platform, "original_addr", self._original)
         monkeypatch.setattr(GateInstance, "handle_stream", self._serve)
-        monkeypatch.setattr(accept, "REDIRECTED_PORTS", (443, self.far.getsockname()[1]))
+        self.connections.ports = (443, self.far.getsockname()[1])
         self.instance: Any = None
 
     def _original(self, _: socket.socket) -> tuple[str, int]:
