@@ -34,9 +34,9 @@ from addon.target.dns import Address, Destinations, NotConnected, why
 from addon.target.first_bytes import Verdict, Wait, named_in
 from addon.tls.ca import Held
 from app.contract.actions import Kind
-from app.contract.names import REDIRECTED_PORTS
+from app.contract.lines import of_lines
 from app.contract.record import REASONS, Endpoint, Sender, cut
-from app.contract.rules import Decision, of_lines
+from app.contract.rules import Decision
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
@@ -122,9 +122,6 @@ class Connections:
 
     def names(self, host: str) -> bool:
         return bool(self.profiles.rules.of_host(host))
-
-    def led(self, port: int) -> bool:
-        return port in REDIRECTED_PORTS or port in self.profiles.rules.ports
 
     def takes_lines(self, hosts: Iterable[str], port: int) -> bool:
         return port in self.profiles.rules.ports and self.of_lines(hosts, port) is not None

@@ -20,6 +20,7 @@ from addon.arrive.prefaces import Prefaces
 from addon.arrive.splice import Link, Splicer
 from addon.target.dns import Address, Destinations
 from addon.target.first_bytes import Verdict, Wait, judge
+from app.contract.names import REDIRECTED_PORTS
 
 BACKLOG = 1024
 AT_ONCE = 16  # connections that are accepted before other work has its turn
@@ -54,7 +55,7 @@ class Gate:
         except OSError:  # not redirected; mitmproxy says so
             self._hand(client, serve)
             return
-        if self.events.led(destination[1]):
+        if destination[1] in REDIRECTED_PORTS or self._names.is_dummy(destination[0]):
             self.events.arrived()
         if not self._names.simple(destination):
             self.admit(client, peer, destination, serve)

@@ -50,8 +50,6 @@ class ConnectionEvents(Protocol):
     def names(self, host: str) -> bool: ...
     # True if a rule takes what is no HTTP at one of these hosts, on this port.
     def takes_lines(self, hosts: Iterable[str], port: int) -> bool: ...
-    # True if connections to this port are led here.
-    def led(self, port: int) -> bool: ...
     # True once the time is over in which redirected connections are read.
     def unread(self) -> bool: ...
     # True if one of these hosts refuses what cannot be judged.
@@ -243,8 +241,7 @@ class DirectConnection(Guest):
         found = judge(self.hello, self.host, events.names)
         if isinstance(found, Verdict):
             names = (found.sni, found.host, self.host)
-            lines = events.takes_lines(names, self.destination[1])
-            if not found.tls or found.h2 or lines:
+            if not found.tls or found.h2 or events.takes_lines(names, self.destination[1]):
                 self._hand_over()
                 return
             self.names = tuple(dict.fromkeys(filter(None, names)))

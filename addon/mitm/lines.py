@@ -14,7 +14,7 @@ from mitmproxy.proxy.context import Context
 from addon.exchange.conversation import Stage
 from addon.exchange.exchange import Kept
 from addon.exchange.lines import LineCutter
-from addon.mitm.relay import LayerEvents, Relay
+from addon.mitm.relay import LayerEvents, LineSource, Relay
 from addon.target.first_bytes import Wait, starts_like_http
 from addon.target.hello import HEAD_CAP
 from app.contract.actions import ANSWERED, OUTLINED, REFUSED, Kind
@@ -26,12 +26,10 @@ LOOK = 1024  # bytes without a line's end after which the next look waits for on
 _HTTP2 = b"PRI * HTTP/2.0\r\n"  # a client's first bytes; without TLS its layer refuses it
 
 
-class Lines(layer.Layer):
-    """`http` makes the layer that reads requests. `of` is the id of the connection's first record,
-    once there is one."""
+class Lines(LineSource):
+    """`http` makes the layer that reads requests."""
 
     child_layer: layer.Layer | None = None
-    of = ""
 
     def __init__(
         self,
@@ -146,7 +144,7 @@ class Lines(layer.Layer):
             yield from self._close()
 
     def _close(self) -> layer.CommandGenerator[None]:
-        """What the client has on its way is not read any more."""
+        """Reads no more of what the client has on its way."""
         self._handle_event = self._over  # type: ignore[method-assign]
         yield commands.CloseConnection(self.context.client)
 

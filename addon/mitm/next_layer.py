@@ -86,7 +86,7 @@ def _opened(context: Context, data: bytes, told: LayerEvents) -> layer.Layer | W
 
 
 def _lines(context: Context, told: LayerEvents, names: Iterable[str]) -> Lines | None:
-    """Where a rule takes lines that are no HTTP."""
+    """The layer of a port where a rule takes what is no HTTP."""
     to = context.server.address
     decision = told.of_lines(names, to[1]) if to else None
     if decision is None:

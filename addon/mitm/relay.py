@@ -80,16 +80,16 @@ class LayerEvents(ConnectionEvents, Protocol):
         """Records the connection's open exchanges now."""
 
 
-class LineSource(Protocol):
-    """A connection of which lines are recorded: `addon.mitm.lines`. `of` is the id of its first
-    record, once there is one."""
+class LineSource(layer.Layer):
+    """The layer of a connection of which lines are recorded: `addon.mitm.lines`. `of` is the id of
+    its first record, once there is one."""
 
-    context: Context
     decision: Decision
-    of: str
+    of = ""
 
     def end(self) -> None:
         """Records what has no end yet."""
+        raise NotImplementedError
 
 
 class Relay(layers.TCPLayer):

@@ -205,7 +205,7 @@ class Capture:
         body = bodies.keep(line.prefix, size=line.size, sha256=line.sha256, cap=self._body_cap)
         record.time_ns, record.duration_ns = time.time_ns(), 0
         record.rule, record.route, record.action = decision.rule_id, decision.route, decision.action
-        record.message = Message(of=of or record.id, sender=sender, body=body)
+        record.message = Message(of=of or record.id, sender=sender, body=body, line=True)
         if sender == "server":
             record.answered_by = "upstream"
         elif decision.profile and decision.rule and decision.profile.version_from:

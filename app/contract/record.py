@@ -169,6 +169,7 @@ class Message(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     of: Short
     sender: Sender
     body: Body
+    line: bool = False
 
 
 class Log(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
@@ -238,6 +239,12 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
         if self.tls and self.tls.sni:
             return self.tls.sni
         return self.destination.address if self.destination else ""
+
+
+def line_of(record: CaptureRecord) -> Body | None:
+    """What a client sent without HTTP."""
+    message = record.message
+    return message.body if message and message.line and message.sender == "client" else None
 
 
 def bodies_of(record: CaptureRecord) -> list[Body]:

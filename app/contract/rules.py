@@ -147,32 +147,12 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
     def fails_closed(self, host: str, mode: Mode | None) -> bool:
         """True if this host refuses requests that cannot be judged: some rule keeps requests here,
         or requests that no rule takes are blocked."""
-        of_host = (r for p in self.of_host(host) for r in p.rules)
-        return self.denies(host) is not None or any(_action(r, mode) in KEPT_HERE for r in of_host)
+        actions = {action_of(r, mode) for p in self.of_host(host) for r in p.rules}
+        return self.denies(host) is not None or not KEPT_HERE.isdisjoint(actions)
 
     @cached_property
     def _by_id(self) -> dict[tuple[str, str], tuple[Profile, Rule]]:
         return {(p.id, r.id): (p, r) for p in self.profiles for r in p.rules}
-
-
-def of_lines(
-    rules: RuleSet, names: Iterable[str], port: int, mode: Mode | None
-) -> "Decision | None":
-    """The rule for what is no HTTP, on a port that one of these hosts names: the first without a
-    condition that only a request can meet. Of several names' rules one that keeps it here goes
-    first. None if no rule takes lines there."""
-    found = None
-    for name in names:
-        for profile in rules.of_host(name):
-            if not any(port in h.ports and h.matches(name) for h in profile.hosts):
-                continue
-            rule = next((r for r in profile.rules if r.match.takes_lines(name)), None)
-            if rule is not None:
-                decision = Decision(_action(rule, mode), profile, rule, host=name)
-                if decision.action in KEPT_HERE:
-                    return decision
-                found = found or decision
-    return found
 
 
 # The parts of a request that its rule took in another reading than they came, or unread.
@@ -244,7 +224,7 @@ def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
         for rule in profile.rules:
             if failed_part(rule.match, seen) is not None:
                 continue
-            action = _action(rule, mode)
+            action = action_of(rule, mode)
             if not rule.match.body:
                 return Decision(action, profile, rule)
             if seen.json is UNREAD:
@@ -321,7 +301,7 @@ def names_of(seen: Seen) -> tuple[str, ...]:
     return tuple(dict.fromkeys((seen.host, *seen.names, *hosts_in(authority_of(seen.path)))))
 
 
-def _action(rule: Rule, mode: Mode | None) -> Action:
+def action_of(rule: Rule, mode: Mode | None) -> Action:
     return mode if mode is not None and rule.action == MOCK else rule.action
 
 

@@ -142,7 +142,7 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
             pod(),
             settings(
                 redirect="all",
-                rules=RuleSet((Profile("p", "", (Host("s.example", suffix=True, ports=(1,)),), ()),)),
+                rules=RuleSet((Profile("p", "", (Host("s.example", True, ports=(1,)),), ()),)),
             ),
         ),
         "below s.example have ports besides 80 and 443",
