@@ -29,6 +29,7 @@ from app.contract import faults, names, state
 from app.contract.actions import MODES, MODES_WANTED, Mode
 from app.contract.canary import setting as canary
 from app.contract.canary.spec import Spec
+from app.contract.dummies import PORTS_SETTING, PORTS_WANTED, parse_ports
 from app.contract.instant import until
 from app.contract.record import BODY_CAP, Endpoint, Workload, short
 from app.contract.settings import (
@@ -159,7 +160,8 @@ SETTINGS = (
             "ADDRESS:PORT, comma separated, no wildcard address"),
     Setting("TELEMOCK_LOOPBACK", "", _loopback,
             "Loopback addresses and the telemetry hosts that /etc/hosts gives them: the sidecar "
-            "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443.",
+            "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443 and those of "
+            "TELEMOCK_PORTS.",
             "ADDRESS=HOST with addresses such as 127.0.0.2, comma separated"),
     Setting("TELEMOCK_ALL_UNTIL", "", until,
             "When all connections are redirected: until when they are looked into. Later ones are "
@@ -183,6 +185,9 @@ SETTINGS = (
             "Dummy addresses and the telemetry hosts they stand for: a connection to one of them "
             "names its host even without SNI, and is never made.",
             "ADDRESS=HOST, comma separated"),
+    Setting(PORTS_SETTING, "", parse_ports,
+            "Other ports of telemetry hosts than 80 and 443 that the redirect leads here.",
+            PORTS_WANTED),
     Setting("TELEMOCK_UPSTREAM_CA", "", optional_path,
             "PEM file of certificates to trust towards real hosts, besides this system's."),
     Setting("TELEMOCK_EGRESS_PROXY", "", str,
@@ -238,6 +243,7 @@ class Options:
     resolve: dict[tuple[str, int], tuple[str, int]]
     hosts: dict[str, str]
     loopback: dict[str, str]
+    ports: dict[str, tuple[int, ...]]  # by host
     all_until: datetime | timedelta | None
     rehearsed: faults.Rehearsed | None
     egress: Egress | None
@@ -331,6 +337,7 @@ def load(environ: Mapping[str, str]) -> Options:
         resolve=v["TELEMOCK_RESOLVE"],
         hosts=v["TELEMOCK_HOSTS"],
         loopback=v["TELEMOCK_LOOPBACK"],
+        ports=v[PORTS_SETTING],
         all_until=v["TELEMOCK_ALL_UNTIL"],
         rehearsed=v["TELEMOCK_REHEARSE"],
         egress=_egress(v["TELEMOCK_EGRESS_PROXY"]),

@@ -125,6 +125,10 @@ REASONS = {
         "the hosts below {about} have no names that could be redirected: only redirect all sees "
         "them"
     ),
+    "suffix_ports": _blind(
+        "the hosts below {about} have ports besides 80 and 443, which are redirected only for "
+        "names that the profile writes out: what is sent there is not seen"
+    ),
     "too_many_hosts": _blind(
         "there are more hosts than addresses for them; not redirected: {about}"
     ),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
-from app.contract.dummies import NETWORKS, SETTING, Network, mapped
+from app.contract.dummies import NETWORKS, PORTS_SETTING, SETTING, Network, mapped, with_ports
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
 from app.contract.record import bracketed
 from app.contract.settings import size
@@ -64,6 +64,7 @@ class Plan(NamedTuple):
     resources: Resources | None = None  # the settings' own
     copies: tuple[own_ca.Copy, ...] = ()
     rehearse: str = ""
+    ports: Mapping[str, tuple[int, ...]] = MappingProxyType({})  # besides 80 and 443, by host
 
 
 def containers(plan: Plan) -> list[Object]:
@@ -112,6 +113,7 @@ def redirect(plan: Plan) -> Object:
         "args": [f"--mode={plan.redirect}", "--wait"],
         "env": [
             {"name": "TELEMOCK_HOSTS", "value": mapped(plan.addresses)},
+            *([{"name": PORTS_SETTING, "value": with_ports(plan.ports)}] if plan.ports else []),
             *_ranges(plan.settings.dummy_ranges),
             {
                 "name": "TELEMOCK_HEALTH_HOST",
@@ -183,6 +185,7 @@ def environment(plan: Plan) -> list[Object]:
         "TELEMOCK_TRUST_DIR": names.MOUNT_TRUST,
         "TELEMOCK_MODE": plan.mode,
         **_listening(plan),
+        PORTS_SETTING: with_ports(plan.ports),
         "TELEMOCK_HEALTH_HOST": "$(POD_IP)",
         "TELEMOCK_ALL_UNTIL": plan.all_until if plan.redirect == "all" else "",
         "TELEMOCK_REHEARSE": plan.rehearse,

@@ -19,6 +19,7 @@ from app.client.source import Source, connect
 from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.contract.record import CaptureRecord
+from app.contract.rules import Profile, RuleSet
 from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
 from app.run import descendants, java, processes, summary, transparent, verdict
@@ -106,12 +107,13 @@ def performed(
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
         app = _app(settings, profiles, stack)
-        hosts = _exact(app)
+        used = app.profiles()
         route = (
             None
             if refused or redirect is False
             else transparent.Transparent(
-                hosts, processes.free_port(), settings.data, failing, strict=strict
+                _exact(used), processes.free_port(), settings.data, failing, _ports(used),
+                strict=strict,
             )
         )
         environ_of_sidecar = {
@@ -204,10 +206,19 @@ def _sidecar(
     )
 
 
-def _exact(app: processes.App) -> list[str]:
-    """Hosts of the app's profiles, without suffixes, which an /etc/hosts cannot name."""
-    hosts = [host for profile in app.profiles() for host in profile.hosts]
+def _exact(profiles: Sequence[Profile]) -> list[str]:
+    """Hosts of the profiles, without suffixes, which an /etc/hosts cannot name."""
+    hosts = [host for profile in profiles for host in profile.hosts]
     return list(dict.fromkeys(host.name for host in hosts if not host.suffix))
+
+
+def _ports(profiles: Sequence[Profile]) -> dict[str, frozenset[int]]:
+    """Ports of hosts, and of suffixes, besides 80 and 443."""
+    rules = RuleSet(tuple(profiles))
+    found = {host: rules.ports_of(host) for host in _exact(profiles)}
+    suffixes = [host for profile in profiles for host in profile.hosts if host.suffix]
+    found |= {f".{host.name}": frozenset(host.ports) for host in suffixes}
+    return {host: ports for host, ports in found.items() if ports}
 
 
 def _port_of(url: str) -> int:

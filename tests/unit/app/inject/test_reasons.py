@@ -137,6 +137,16 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
     "suffix_host": (
         lambda: inject(pod(), settings(rules=extra("stats.example"))), "below stats.example"
     ),
+    "suffix_ports": (
+        lambda: inject(
+            pod(),
+            settings(
+                redirect="all",
+                rules=RuleSet((Profile("p", "", (Host("s.example", True, ports=(1,)),), ()),)),
+            ),
+        ),
+        "below s.example have ports besides 80 and 443",
+    ),
     "too_many_hosts": (many_hosts, "not redirected: h250.example"),
     "own_ca": (
         container(env=[{"name": "NODE_EXTRA_CA_CERTS", "value": "/own.pem"}]),

@@ -178,3 +178,12 @@ def test_headers_come_from_a_secret_unless_they_are_set() -> None:
 def test_the_port_that_is_scraped_has_a_name_of_its_own() -> None:
     ports = containers(plan())[0]["ports"]
     assert ports == [{"name": names.PORT_NAME_SIDECAR, "containerPort": names.PORT_SIDECAR_HEALTH}]
+
+
+def test_ports_of_hosts_reach_the_sidecar_and_the_redirect() -> None:
+    for redirect in ("hosts", "loopback", "all"):
+        given = plan(redirect)._replace(ports={"cdn.cribl.io": (61833, 4319)})  # type: ignore[arg-type]
+        for container in containers(given):
+            found = {v["name"]: v.get("value") for v in container["env"]}
+            assert found[dummies.PORTS_SETTING] == "cdn.cribl.io:61833,cdn.cribl.io:4319"
+        assert dummies.PORTS_SETTING not in variables(plan(redirect))  # type: ignore[arg-type]
