@@ -103,7 +103,7 @@ def check(
     from app.contract.files import write_whole
     from app.escape import as_json as json_of
     from app.gate import show
-    from app.gate.check import Checked, doubts
+    from app.gate.check import Checked, declared, doubts
     from app.gate.check import check as checked
     from app.gate.junit import junit
     from app.gate.live import watch as watched
@@ -135,7 +135,8 @@ def check(
     found = Checked(
         file=str(file), profile=of, of=f"{of} {version}".rstrip(), captures=seen.captures,
         planned=[one.key for one in contract.endpoints], violations=checked(contract, seen),
-        doubts=[*doubts(contract, seen), *seen.notes], coverage=report.coverage,
+        doubts=[*doubts(contract, seen), *seen.notes], declared=declared(contract, seen),
+        coverage=report.coverage,
     )  # fmt: skip
     shown = show.text(found)
     if as_markdown:
@@ -221,7 +222,8 @@ def _frozen(
         )
     report = source.report(Scope(profile=profile))
     seen = behaviour(source, report, profile, version or None)
-    frozen = freeze(profile, version or None, seen, required_from)
+    paper = next((part.paper for part in report.profiles if part.profile == profile), None)
+    frozen = freeze(profile, version or None, seen, required_from, paper)
     return frozen, head(frozen, seen, report, required_from)
 
 

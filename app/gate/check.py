@@ -13,7 +13,7 @@ from app.contract.instant import iso
 from app.gate.behaviour import Behaviour, EndpointSight, FieldSight, Sight
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField, Endpoint, seconds
 from app.report.compare import share
-from app.report.coverage import Coverage, count
+from app.report.coverage import Coverage, count, listed
 from app.store import OTHER
 
 Kind = Literal[
@@ -54,7 +54,8 @@ class Violation(msgspec.Struct, kw_only=True, frozen=True):
 
 class Checked(msgspec.Struct, kw_only=True):
     """The result of a check, as all outputs print it. `file` is the contract's; `of` says whose
-    captures were checked, `captures` how many; `doubts` what could not be told."""
+    captures were checked, `captures` how many; `doubts` what could not be told, `declared`
+    what of it the vendor documents."""
 
     file: str
     profile: str
@@ -63,6 +64,7 @@ class Checked(msgspec.Struct, kw_only=True):
     planned: list[Endpoint]
     violations: list[Violation]
     doubts: list[str]
+    declared: str = ""
     coverage: Coverage | None
 
 
@@ -108,6 +110,24 @@ def doubts(contract: Contract, seen: Behaviour) -> list[str]:
         for number, what, says in told
         if number
     ]
+
+
+def declared(contract: Contract, seen: Behaviour) -> str:
+    """A sentence on what of the sent fields the vendor documents, "" where the contract does not
+    say."""
+    told: dict[bool, set[str]] = {True: set(), False: set()}
+    for one in contract.endpoints:
+        sent = seen.endpoints.get(one.key)
+        for path, field in (one.fields or {}).items():
+            if field.documented is not None and sent and path in sent.fields:
+                told[field.documented].add(path)
+    if not any((*told.values(), contract.documented_unseen)):
+        return ""
+    beside = f": {listed(sorted(told[False]))}" if told[False] else ""
+    return (
+        f"{count(len(told[True]), 'field', 'fields')} documented and seen, {len(told[False])} seen "
+        f"but not documented{beside}; {len(contract.documented_unseen)} documented but never seen"
+    )
 
 
 def _named(host: str, planned: Collection[str]) -> list[str]:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.profiles.about import Every
-from app.profiles.fields import Model, Name, check
+from app.profiles.fields import Model, Name, Text, check
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown, wrong
 from app.profiles.read import ProfileSource, document
 from app.profiles.schema import HostName, Method
@@ -52,6 +52,9 @@ class ContractField(Model):
     types: Annotated[list[Type], Field(min_length=1)]
     shapes: list[Name] = Field([], description="What its values look like; for people.")
     classes: list[Class] = Field([], description="Of its values; none means harmless.")
+    documented: bool | None = Field(
+        None, description="Whether the vendor documents it; nothing where no list is known."
+    )
     presence: Literal["always", "sometimes", "few"] = Field(
         description="always: every request must carry it. sometimes: some do. few: all did, of too "
         "few to say always."
@@ -110,6 +113,9 @@ class Contract(Model):
     profile: Name
     version: Name | None = Field(None, description="None: of every version, or none is known.")
     hosts: list[HostName] = Field(description="All that may be connected to.")
+    documented_unseen: Annotated[list[Text], Field(max_length=500)] = Field(
+        [], description="What the vendor documents and was never seen, in the vendor's words."
+    )
     endpoints: Annotated[list[ContractEndpoint], Field(max_length=ENDPOINTS)] = Field([])
 
     @model_validator(mode="after")
@@ -181,6 +187,11 @@ def written(contract: Contract, head: Sequence[str] = ()) -> str:
         "profile": contract.profile,
         **({"version": contract.version} if contract.version else {}),
         "hosts": sorted(set(contract.hosts)),
+        **(
+            {"documented_unseen": [*contract.documented_unseen]}
+            if contract.documented_unseen
+            else {}
+        ),
         "endpoints": [_endpoint(one) for one in sorted(contract.endpoints, key=lambda e: e.key)],
     }
     text: str = yaml.dump(
@@ -206,7 +217,7 @@ def _field(field: ContractField) -> _OneLine:
     for name in ("shapes", "classes"):
         if values := getattr(field, name):
             found[name] = sorted(set(values))
-    found["presence"] = field.presence
-    if field.rate is not None:
-        found["rate"] = field.rate
+    for name in ("documented", "presence", "rate"):
+        if (value := getattr(field, name)) is not None:
+            found[name] = value
     return found

@@ -17,6 +17,7 @@ from app.contract.outcomes import WORDS, outcome, word_of
 from app.report import kept, ledger
 from app.report.changes import Change, changes
 from app.report.coverage import Coverage, Gap, Witness, judge
+from app.report.documented import Declared, declared
 from app.report.events import EventLine, event_lines
 from app.report.kept import InventoryLine, MaskedField, WithheldPart
 from app.report.ledger import ModeLine
@@ -128,6 +129,7 @@ class Report(msgspec.Struct, kw_only=True):
     events: list[EventLine]
     new_fields: list[Change]
     inventory: list[InventoryLine] = []
+    documented: list[Declared] = []
     masked: list[MaskedField]
     withheld: list[WithheldPart]
     workloads: list[WorkloadLine]
@@ -225,6 +227,7 @@ def build(
         events=event_lines(store.events(scope)),
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
         inventory=kept.inventory(fields),
+        documented=declared(fields, papers),
         masked=kept.masked(fields, papers, notes),
         withheld=kept.withheld(notes),
         workloads=_workloads(senders),

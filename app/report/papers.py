@@ -4,7 +4,7 @@ Called with the files that `app.profiles` has read: by the API, and by those who
 themselves.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,6 +29,15 @@ class SensitiveField(msgspec.Struct, kw_only=True):
     how: str
 
 
+class Statement(msgspec.Struct, kw_only=True):
+    """The vendor's `words` on what is sent, and the patterns of `fields` that carry it."""
+
+    words: str
+    fields: list[str]
+    source: str
+    verified: str
+
+
 class Paper(msgspec.Struct, kw_only=True):
     """`every`: how often an instance sends, "" where nothing is known. `opt_out`: the documented
     ways to switch the telemetry off, in words."""
@@ -43,6 +52,7 @@ class Paper(msgspec.Struct, kw_only=True):
     sensitive: list[SensitiveField]
     every: str = ""
     opt_out: list[str] = []
+    documented: list[Statement] = []
 
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:
@@ -64,7 +74,17 @@ def _paper(written: "ProfileFile") -> Paper:
         sensitive=[SensitiveField(field=s.field, how=s.as_) for s in written.sensitive],
         every=written.cadence.every if written.cadence else "",
         opt_out=list(map(_switch, written.opt_out)),
+        documented=list(_statements(written)),
     )
+
+
+def _statements(written: "ProfileFile") -> Iterator[Statement]:
+    for page in written.documented:
+        for of in page.sends:
+            yield Statement(
+                words=_line(of.words), fields=of.fields, source=_line(page.source),
+                verified=page.verified,
+            )  # fmt: skip
 
 
 def _switch(switch: "Switch") -> str:
