@@ -59,6 +59,9 @@ PRINTING = [
     ["contract", "diff", "contract.yaml", EVIL, "--markdown"],
     ["profiles", "list"],
     ["profiles", "show", EVIL],
+    ["profiles", "add", "evil.yaml"],
+    ["profiles", "add", EVIL],
+    ["profiles", "remove", EVIL],
     ["rules", "check", "evil.yaml"],
     ["rules", "check", "evil.yaml", "--json"],
     ["rules", "check", EVIL],
@@ -67,9 +70,20 @@ PRINTING = [
     ["inject", "-f", "evil.yaml"],
     ["version"],
 ]
-# What `run` and `demo` print of captures is in the tests of `app.run.summary` and `app.demo.show`;
+# What `run`, `rehearse` and `demo` print of captures is in their own tests;
 # `status` and `restart` need a cluster; the others print nothing that was captured.
-ELSEWHERE = {"run", "demo", "status", "restart", "serve", "injector", "proxy", "ca", "open"}
+ELSEWHERE = {
+    "run",
+    "rehearse",
+    "demo",
+    "status",
+    "restart",
+    "serve",
+    "injector",
+    "proxy",
+    "ca",
+    "open",
+}
 _FIXED = {"boot", "kind", "action", "mode", "answered_by", "sender", "schema"}
 
 

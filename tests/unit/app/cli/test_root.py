@@ -20,12 +20,41 @@ from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
 
 COMMANDS = [
-    "ca", "demo", "run", "serve", "inject", "injector", "proxy", "report", "fields", "status",
-    "diff", "version", "restart", "open", "profiles list", "profiles show", "rules check",
-    "rules explain", "captures list", "captures show", "captures tail", "captures export",
-    "changes list", "changes show", "changes accept", "changes watch", "changes object",
-    "changes reopen", "contract freeze", "contract check", "contract diff",
-]  # fmt: skip
+    "ca",
+    "captures export",
+    "captures list",
+    "captures show",
+    "captures tail",
+    "changes accept",
+    "changes list",
+    "changes object",
+    "changes reopen",
+    "changes show",
+    "changes watch",
+    "contract check",
+    "contract diff",
+    "contract freeze",
+    "demo",
+    "diff",
+    "fields",
+    "inject",
+    "injector",
+    "open",
+    "profiles add",
+    "profiles list",
+    "profiles remove",
+    "profiles show",
+    "proxy",
+    "rehearse",
+    "report",
+    "restart",
+    "rules check",
+    "rules explain",
+    "run",
+    "serve",
+    "status",
+    "version",
+]
 
 
 def commands(app: typer.Typer) -> Iterator[str]:
@@ -209,15 +238,35 @@ def test_version(telemock: Telemock) -> None:
 
 
 LIGHT = {
-    "app", "app.cli", "app.cli.ca", "app.cli.captures", "app.cli.changes", "app.cli.contract",
-    "app.cli.ending", "app.cli.group", "app.cli.inject", "app.cli.interrupt", "app.cli.open",
-    "app.cli.options", "app.cli.profiles",
-    "app.cli.root", "app.cli.rules", "app.cli.status", "app.cli.streams",
-    "app.contract", "app.contract.actions", "app.contract.instant", "app.contract.names",
-    "app.contract.printable", "app.contract.reviews", "app.escape", "app.report",
+    "app",
+    "app.cli",
+    "app.cli.ca",
+    "app.cli.captures",
+    "app.cli.changes",
+    "app.cli.contract",
+    "app.cli.ending",
+    "app.cli.group",
+    "app.cli.inject",
+    "app.cli.interrupt",
+    "app.cli.open",
+    "app.cli.options",
+    "app.cli.profiles",
+    "app.cli.rehearse",
+    "app.cli.root",
+    "app.cli.rules",
+    "app.cli.status",
+    "app.cli.streams",
+    "app.contract",
+    "app.contract.actions",
+    "app.contract.instant",
+    "app.contract.names",
+    "app.contract.printable",
+    "app.contract.reviews",
+    "app.escape",
+    "app.report",
     "app.report.tables",
     "app.version",
-}  # fmt: skip
+}
 SLOW = {"asyncio", "email", "http", "importlib.metadata", "sqlite3"}  # of Python's library
 
 

@@ -27,7 +27,7 @@ endpoints:
       - started
     fields:
       query.os: {types: ['null', string], presence: sometimes, rate: 0.5}
-      query.v: {types: [string], shapes: [version], classes: [identifier], documented: true, presence: always}
+      query.v: {types: [string], classes: [identifier], documented: true, presence: always}
 """
 
 

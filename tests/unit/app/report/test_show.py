@@ -6,7 +6,7 @@ from app.contract.account import Account
 from app.contract.record import REASONS
 from app.profiles.compile import load
 from app.report.build import build
-from app.report.papers import papers_of
+from app.report.papers import ASKED, Paper, papers_of
 from app.report.show import markdown, text
 from app.store import Store, Told
 from app.store.changes import InboxCounts
@@ -82,3 +82,14 @@ def test_what_the_vendor_documents_in_three_columns(store: Store) -> None:
         assert title in written
     assert "the vendor documents: Kernel Version (source: docs.cribl.io" in markdown(report)
     assert title not in text(build(store))
+
+
+def test_a_profile_without_licence_and_evidence_says_so_in_every_form(store: Store) -> None:
+    bare = Paper(profile="cribl", title="", hosts=[], licence="", licence_note="", evidence=[],
+                 unknown=[], sensitive=[])  # fmt: skip
+    report = build(store, papers=[bare])
+    for shown in (text(report), markdown(report)):
+        assert "What profiles do not state" in shown
+        assert all(why in shown for why in ASKED.values())
+    assert f"- no licence: {ASKED['licence']}\n" in markdown(report)
+    assert "What profiles do not state" not in text(build(store))
