@@ -52,6 +52,13 @@ class Violation(msgspec.Struct, kw_only=True, frozen=True):
     example: str = ""
 
 
+def markdown() -> str:
+    """The table of kinds in the documents."""
+    return "| Violation | Means |\n|---|---|\n" + "".join(
+        f"| `{id}` | {says} |\n" for id, says in KINDS.items()
+    )
+
+
 class Checked(msgspec.Struct, kw_only=True):
     """The result of a check, as all outputs print it. `file` is the contract's; `of` says whose
     captures were checked, `captures` how many; `doubts` what could not be told, `declared`

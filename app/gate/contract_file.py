@@ -49,11 +49,11 @@ def seconds(every: str) -> int:
 class ContractField(Model):
     """One field of an endpoint's requests."""
 
-    types: Annotated[list[Type], Field(min_length=1)]
+    types: Annotated[list[Type], Field(min_length=1, description="As `telemock fields` has them.")]
     shapes: list[Name] = Field([], description="What its values look like; for people.")
-    classes: list[Class] = Field([], description="Of its values; none means harmless.")
+    classes: list[Class] = Field([], description="Of its values; without any they are harmless.")
     documented: bool | None = Field(
-        None, description="Whether the vendor documents it; nothing where no list is known."
+        None, description="True if the vendor documents it; left out where no list is known."
     )
     presence: Literal["always", "sometimes", "few"] = Field(
         description="always: every request must carry it. sometimes: some do. few: all did, of too "
@@ -76,8 +76,8 @@ class ContractField(Model):
 class ContractEndpoint(Model):
     """One endpoint that may be called."""
 
-    host: HostName
-    method: Method
+    host: HostName = Field(description="One of the contract's hosts.")
+    method: Method = Field(description="In upper case.")
     route: str = Field(max_length=600, description="As reports name it; with its placeholders.")
     every: Every | None = Field(
         None, description="The mean time between two requests of one sender."
@@ -110,13 +110,15 @@ class Contract(Model):
     model_config = ConfigDict(title="telemock contract")
 
     contract: Literal[1] = Field(description="The version of this format.")
-    profile: Name
-    version: Name | None = Field(None, description="None: of every version, or none is known.")
+    profile: Name = Field(description="Whose captures are checked.")
+    version: Name | None = Field(None, description="Left out: of every version, or none is known.")
     hosts: list[HostName] = Field(description="All that may be connected to.")
     documented_unseen: Annotated[list[Text], Field(max_length=500)] = Field(
         [], description="What the vendor documents and was never seen, in the vendor's words."
     )
-    endpoints: Annotated[list[ContractEndpoint], Field(max_length=ENDPOINTS)] = Field([])
+    endpoints: Annotated[list[ContractEndpoint], Field(max_length=ENDPOINTS)] = Field(
+        [], description="All that may be called."
+    )
 
     @model_validator(mode="after")
     def _once(self) -> Self:
