@@ -119,7 +119,7 @@ def check(
         raise typer.BadParameter("--output beside none of --markdown, --sarif, --junit and --json")
     if watch is not None and since is not None:
         raise typer.BadParameter("--watch checks what comes: give it without --since")
-    contract = _read(file)
+    contract, written = _read(file)
     of = profile or contract.profile
     with connect(load(), server) as source:
         if watch is not None:
@@ -142,7 +142,7 @@ def check(
     if as_markdown:
         shown = show.markdown(found)
     elif as_sarif:
-        shown = sarif(found, file.read_text(encoding="utf-8-sig"))
+        shown = sarif(found, written)
     elif as_junit:
         shown = junit(found)
     elif as_json:
@@ -172,7 +172,7 @@ def diff(
     from app.gate.diff import markdown, text
     from app.settings import load
 
-    files = {name: _read(Path(name)) for name in (one, other) if Path(name).exists()}
+    files = {name: _read(Path(name))[0] for name in (one, other) if Path(name).exists()}
     if not files:
         raise typer.BadParameter(
             f"{one!r} and {other!r} are no files: name one; `telemock diff` compares two versions"
@@ -189,13 +189,13 @@ def diff(
     raise typer.Exit(FAILED if found.differences else DONE)
 
 
-def _read(file: Path) -> "Contract":
+def _read(file: Path) -> "tuple[Contract, str]":
     """A wrong contract ends as wrong usage: code 1 is for a contract that is violated."""
-    from app.gate.contract_file import read
+    from app.gate.contract_file import read_with_text
     from app.profiles.problems import ProfileError
 
     try:
-        return read(file)
+        return read_with_text(file)
     except ProfileError as e:
         raise Failure(str(e), USAGE) from None
 

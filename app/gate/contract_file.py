@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from app.profiles.about import Every
 from app.profiles.fields import Model, Name, Text, check
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown, wrong
-from app.profiles.read import ProfileSource, document
+from app.profiles.read import ProfileSource, parsed, read_bytes
 from app.profiles.schema import HostName, Method
 from app.store import OTHER
 from app.store.inventory import CLASSES, PATH, TYPES
@@ -137,8 +137,14 @@ class Contract(Model):
 
 def read(path: Path) -> Contract:
     """Reads a contract. Raises ProfileError with every problem, each with its place and remedy."""
+    return read_with_text(path)[0]
+
+
+def read_with_text(path: Path) -> tuple[Contract, str]:
+    """Like `read`, and returns what was read: the file may be a pipe. Raises ProfileError."""
     source = ProfileSource(path, str(path))
-    return valid(source.label, document(source))
+    data = read_bytes(path, source.label)
+    return valid(source.label, parsed(source, data)), data.decode("utf-8-sig")
 
 
 def valid(label: str, written: Any) -> Contract:
