@@ -49,7 +49,7 @@ def freeze(
     Example: telemock contract freeze --profile cribl --version 4.16.1 -o cribl.yaml
     """
     from app.client.source import connect
-    from app.contract.files import write_whole
+    from app.contract.files import write_to
     from app.gate.contract_file import written
     from app.profiles.read import FILE_CAP
     from app.settings import load
@@ -65,7 +65,7 @@ def freeze(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        write_whole(output, [text.encode()], 0o644)
+        write_to(output, [text.encode()], 0o644)
 
 
 @commands.command()
@@ -100,7 +100,7 @@ def check(
     """
     from app.cli.progress import waiting
     from app.client.source import connect
-    from app.contract.files import write_whole
+    from app.contract.files import write_to
     from app.escape import as_json as json_of
     from app.gate import show
     from app.gate.check import Checked, declared, doubts
@@ -148,7 +148,7 @@ def check(
     elif as_json:
         shown = json_of(found) + "\n"
     if output is not None:
-        write_whole(output, [shown.encode()], 0o644)
+        write_to(output, [shown.encode()], 0o644)
         shown = show.text(found)
     typer.echo(shown, nl=False)
     raise typer.Exit(FAILED if found.violations else DONE)

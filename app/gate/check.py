@@ -100,7 +100,7 @@ def unchecked(contract: Contract, seen: Behaviour) -> list[str]:
     endpoints = seen.endpoints.values()
     plans = {one.key: one for one in contract.endpoints}
     unread = sum(
-        one.sight.count - one.read for key, one in seen.endpoints.items()
+        max(0, one.sight.count - one.read) for key, one in seen.endpoints.items()
         if (plan := _plan(key, plans, contract.hosts)) and plan.fields is not None
     )  # fmt: skip
     requests = sum(one.sight.count for one in endpoints)
