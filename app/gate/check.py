@@ -207,7 +207,8 @@ def _without(seen: EndpointSight, path: str) -> Sight:
         return found
     carrying = seen.fields[path].requests if path in seen.fields else 0
     if (lacking := seen.read - carrying - seen.partly) > 0:
-        found.add(lacking, seen.sight.first_ns, seen.sight.last_ns)
+        examples = (id for paths, id in seen.samples.items() if path not in paths)
+        found.add(lacking, seen.sight.first_ns, seen.sight.last_ns, next(examples, ""))
     return found
 
 

@@ -161,6 +161,7 @@ def _add_sample(found: Behaviour, sample: Behaviour) -> None:
             continue
         into = found.endpoints[key]
         into.senders = endpoint.senders
+        into.samples = {paths: sight.example for paths, sight in endpoint.alike.items()}
         into.sight.example = endpoint.sight.example
         for path, field in endpoint.fields.items():
             for kind, sight in field.kinds.items():
