@@ -18,6 +18,7 @@ from app.report import kept, ledger
 from app.report.changes import Change, changes
 from app.report.classes import classed
 from app.report.coverage import Coverage, Gap, Witness, judge
+from app.report.documented import Declared, declared
 from app.report.events import EventLine, event_lines
 from app.report.kept import InventoryLine, MaskedField, WithheldPart
 from app.report.ledger import ModeLine
@@ -129,6 +130,7 @@ class Report(msgspec.Struct, kw_only=True):
     events: list[EventLine]
     new_fields: list[Change]
     inventory: list[InventoryLine] = []
+    documented: list[Declared] = []
     masked: list[MaskedField]
     withheld: list[WithheldPart]
     workloads: list[WorkloadLine]
@@ -226,6 +228,7 @@ def build(
         events=event_lines(store.events(scope)),
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
         inventory=kept.inventory(fields),
+        documented=declared(fields, papers),
         masked=kept.masked(fields, papers, notes),
         withheld=kept.withheld(notes),
         workloads=_workloads(senders),
