@@ -1,5 +1,5 @@
 """Variables that make a command use the sidecar and trust it, and keep the user's own values.
-Called by `app.run.command`.
+Called by `app.run.perform`.
 """
 
 import hashlib

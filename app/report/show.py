@@ -188,6 +188,16 @@ def _sections(report: Report) -> Iterator[Section]:
         ],
     )
     yield Section(
+        "What profiles do not state",
+        "profile,lacks,that is",
+        [
+            (part.profile, name, why)
+            for part in report.profiles
+            if part.paper
+            for name, why in part.paper.asked
+        ],
+    )
+    yield Section(
         "Who sent it",
         "namespace,pod,node,profile,versions,count,bytes,last seen",
         [
@@ -272,7 +282,8 @@ def _profile(part: ProfilePart) -> str:
     kinds = ", ".join(f"{kind} ({number})" for kind, number in sorted(part.kinds.items()))
     by_word = {how: ", ".join(f.field for f in paper.sensitive if f.how == how) for how in _HOW}
     lines = [
-        f"licence: {paper.licence}. {paper.licence_note}",
+        *([f"licence: {paper.licence}. {paper.licence_note}"] if paper.licence else ()),
+        *(f"no {name}: {why}" for name, why in paper.asked),
         f"hosts: {', '.join(paper.hosts)}",
         f"kinds of values that its fields carried, and how many fields: {kinds or 'none seen'}",
         *(f"{said_of}: {by_word[how] or 'none'}" for how, said_of in _HOW.items()),

@@ -1,7 +1,7 @@
 """Looks at the command's own connections while it is not transparent: those that go round the
 proxy are named. A connection that is shorter than a step is missed, so this proves no absence.
 
-`app.run.command` asks; Linux only.
+`app.run.perform` asks; Linux only.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Processes that outlive the command: adopted, waited for, and named.
 
-`app.run.command` asks. Linux only; elsewhere there are none to see.
+`app.run.perform` asks. Linux only; elsewhere there are none to see.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
 """A trust store for Java, which takes no PEM file: the system's certificates, the user's own, ours.
 
-`app.run.command` asks for the variable that every JVM reads.
+`app.run.perform` asks for the variable that every JVM reads.
 """
 
 import re

@@ -10,7 +10,7 @@ from app.cli import ending
 from app.cli.ending import Failure, Invocation
 from app.contract.settings import SettingError
 from app.profiles import ProfileError
-from app.run.command import RunError
+from app.run.child import RunError
 from app.run.processes import LocalError
 from app.store import StoreError
 

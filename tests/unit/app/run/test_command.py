@@ -1,10 +1,5 @@
-"""app/run/command.py: what it refuses, and how it waits for a command. Whole runs are in
-tests/integration/test_run.py."""
+"""app/run/command.py: what it prints. Whole runs are in tests/integration/test_run.py."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -14,102 +9,6 @@ from app.run import command as run
 from app.run import verdict
 from app.run.interception import Passed
 from app.run.summary import Sent
-from app.settings import load
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return load({"TELEMOCK_DATA": str(tmp_path / "data"), "TELEMOCK_LOGS": str(tmp_path / "logs")})
-
-
-def test_hold_is_refused_with_a_sentence(settings):
-    with pytest.raises(run.RunError, match="cannot seal what it keeps\n\nhint: observe"):
-        run.run(["true"], settings, mode="hold")
-    assert not settings.data.exists()
-
-
-def test_without_a_command_it_says_how(settings):
-    with pytest.raises(run.RunError, match="hint: telemock run -- COMMAND"):
-        run.run([], settings)
-
-
-def test_what_cannot_be_run_has_the_exit_code_of_a_shell(settings, tmp_path, monkeypatch):
-    plain = tmp_path / "plain"
-    plain.write_text("x")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    for name, code, said in (
-        ("no-such-command-here", 127, "command not found"),
-        ("", 127, "command not found"),
-        ("/no/such/file", 127, "command not found"),
-        (str(plain), 126, "not executable"),
-        ("plain", 126, "not executable"),
-        (str(tmp_path), 126, "not executable"),
-        (f"{plain}/below", 127, "command not found"),
-    ):
-        with pytest.raises(run.RunError, match=rf"{name}: {said}\n\nhint: ") as error:
-            run.run([name], settings)
-        assert error.value.code == code
-    assert not settings.data.exists()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", "/bin")
-    with pytest.raises(run.RunError, match="plain: command not found"):
-        run.run(["plain"], settings)
-
-
-# The rest needs the main thread of a process of its own: it blocks signals. The tests may run where
-# hang-ups are ignored (nohup), which a shell cannot trap then: so that is set back first.
-IN_A_PROCESS = """
-import os, signal, sys
-from app.run.command import RunError, _wait_for
-
-def main(wait):
-    try:
-        code = wait()
-    except RunError as e:
-        code = e.code
-    sys.exit(code)
-"""
-
-
-def waiting(command: list[str], **popen) -> subprocess.Popen:
-    call = f"main(lambda: _wait_for({command!r}, os.environ))"
-    default = (
-        "signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # a background job begins without both
-        "signal.signal(signal.SIGINT, signal.default_int_handler)"
-    )
-    script = f"{IN_A_PROCESS}\n{default}; {call}"
-    return subprocess.Popen([sys.executable, "-c", script], **popen)
-
-
-@pytest.mark.parametrize(
-    ("command", "code"),
-    [
-        (["true"], 0),
-        (["sh", "-c", "exit 7"], 7),
-        (["sh", "-c", "kill -TERM $$"], 128 + signal.SIGTERM),
-        (["sh", "-c", "kill -KILL $$"], 128 + signal.SIGKILL),
-        (["/no/such/file"], 127),
-        (["/etc"], 126),
-    ],
-)
-def test_the_exit_code_is_the_commands(command, code):
-    assert waiting(command, stderr=subprocess.DEVNULL).wait(20) == code
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
-def test_a_signal_to_us_reaches_the_command(number):
-    script = f"trap 'echo got; exit 5' {number.name[3:]}; echo ready; while :; do sleep 0.05; done"
-    one = waiting(["sh", "-c", script], stdout=subprocess.PIPE, text=True)
-    assert one.stdout.readline() == "ready\n"
-    os.kill(one.pid, number)
-    assert one.stdout.read() == "got\n"
-    assert one.wait(20) == 5
-    one.stdout.close()
-
-
-def test_the_commands_own_streams_are_ours():
-    one = waiting(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert one.communicate("through\n", 20)[0] == "through\n"
 
 
 @pytest.mark.parametrize("as_json", [False, True])
