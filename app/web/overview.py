@@ -191,15 +191,14 @@ def _matrix(report: Report) -> Matrix:
     for one in workloads:
         reach.update(one.hosts)
     hosts = [host for host, _ in reach.most_common(_HOSTS)]
-    counted = {witness.who for witness in report.ledger if witness.numbered}
+    whole = {one.who for one in report.ledger if one.numbered and one.stored >= one.numbered}
     unproven = {who for gap in report.coverage.gaps for who in gap.who}  # pods, namespaces, hosts
-    unproven |= {_who(one.namespace, one.pod) for one in report.missing}
 
     def cell(one: WorkloadLine, host: str) -> Cell:
         who = _who(one.namespace, one.pod)
         if host in one.hosts:
             return "seen"
-        proven = who in counted and not unproven & {who, one.namespace, host}
+        proven = who in whole and not unproven & {who, one.namespace, host}
         return "none" if proven else "unsure"
 
     top = sorted(workloads, key=lambda w: -w.count)[:_PODS]
