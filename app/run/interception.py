@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
@@ -67,16 +67,18 @@ class Target(NamedTuple):
 
 
 class Interception:
-    """`brought` counts connections that were led to the sidecar, `passed` the others that are worth
-    a word, `programs` who made any."""
+    """`own` are our children. `brought` counts connections that were led to the sidecar, `passed`
+    the others that are worth a word, `programs` who made any."""
 
-    def __init__(self, notifications: Notifications, target: Target) -> None:
+    def __init__(
+        self, notifications: Notifications, target: Target, own: Collection[int] = ()
+    ) -> None:
         self._calls, self._target = notifications, target
         self.brought = 0
         self.passed: Counter[Passed] = Counter()
         self.left_out = 0  # of those, beyond NOTED
         self._lock = threading.Lock()
-        self._own, self._later = helpers.Own(), Later()
+        self._own, self._later = helpers.Own(own), Later()
         # (process, port) -> connected over UDP, which is a look for the way if TCP follows.
         self._looks: dict[tuple[int, int], Passed] = {}
         # What was answered to who sends to an address again and again, and until when it holds.

@@ -160,14 +160,19 @@ class Transparent:
         self._ours.close()
         self._theirs.close()
 
-    def begin(self, ours: frozenset[int], own: Collection[int] = ()) -> Interception:
+    def begin(
+        self,
+        ours: frozenset[int],
+        own: Collection[int] = (),
+        need: Callable[[], bool] = lambda: True,
+    ) -> Interception:
         """Once the command's process runs: answers the kernel until `Interception.stop`."""
         self._theirs.close()
         _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
         self.end()  # the mount keeps what it needs
         target = Target(self._port, ours, self._hosts)
         asked = seccomp.Notifications(fds[0])
-        return Strict(asked, target, own) if self._strict else Interception(asked, target)
+        return Strict(asked, target, own, need) if self._strict else Interception(asked, target)
 
 
 def _may_mount() -> bool:
