@@ -6,12 +6,14 @@ Commands import what they need when they run, so that `telemock --help` is quick
 import os
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
 
 from app.cli import captures, changes, profiles, rules
+from app.cli import statement as statements
 from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.group import CommandGroup
@@ -37,6 +39,7 @@ cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(profiles.commands, name="profiles", help="The profiles that come with telemock.")
 cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
+cli.add_typer(statements.commands, name="statement", help="What a gate stated.")
 cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
@@ -127,6 +130,21 @@ def run(
             metavar="HOST[:PORT]", help="What a gate allows; also a Unix socket. Repeatable."
         ),
     ] = None,
+    statement: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where a gate states what it found."),
+    ] = None,
+    subject: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|NAME@DIGEST",
+            help="What the statement is about; by default the command's program. Repeatable.",
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The private key (PEM) that signs the statement."),
+    ] = None,
 ) -> None:
     """Run a command, and print what it sent home. The exit code is the command's.
 
@@ -136,14 +154,17 @@ def run(
     from app.run.command import run as run_command
     from app.settings import load
 
+    if (subject or key) and statement is None:
+        raise Failure("--subject and --key are of a statement\n\nhint: add --statement FILE", USAGE)
     if nothing:
         from app.run.allowed import read
-        from app.run.gated import gated
+        from app.run.gated import Stated, gated
 
         code = gated(
             command,
             load(),
             allow=read(allow or ()),
+            stated=Stated(statement, subject or (), key) if statement else None,
             mode=mode,
             profiles=profile or (),
             as_json=as_json,
@@ -152,8 +173,8 @@ def run(
             wait=wait,
         )
         raise typer.Exit(code)
-    if allow:
-        raise Failure("--allow is a gate's\n\nhint: add --nothing", USAGE)
+    if allow or statement:
+        raise Failure("--allow and --statement are a gate's\n\nhint: add --nothing", USAGE)
     code = run_command(
         command,
         load(),

@@ -19,6 +19,7 @@ from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.contract.matching import Host
 from app.contract.record import CaptureRecord
+from app.contract.rules import Profile
 from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
 from app.run import descendants, java, processes, summary, transparent, verdict
@@ -46,6 +47,8 @@ class Performed:
     source: Source | None = None
     boot: str = ""
     began_ns: int = 0
+    profiles: Sequence[Profile] = ()
+    transparent: bool = False
 
     def records(self) -> Iterator[CaptureRecord]:
         """Yields the run's records, newest first, while its app runs."""
@@ -174,6 +177,8 @@ def performed(
             found = Performed(
                 code, rows, lost, coverage, services, passed, None, source, boot, began
             )
+        found.began_ns, found.profiles = began, servers.profiles
+        found.transparent = route is not None
         yield found
 
 

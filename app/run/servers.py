@@ -34,6 +34,7 @@ class Servers:
     ) -> None:
         self._settings, self._profiles, self._stack = settings, profiles, stack
         self.own: list[int] = []
+        self.profiles: tuple[rules.Profile, ...] = ()
         self._app: App | None = None
         self._sidecar: RunningSidecar | None = None
         self._environ: Mapping[str, str] = {}
@@ -82,6 +83,7 @@ class Servers:
                 from app.profiles.compile import load_profiles
 
                 found = load_profiles(sources).profiles
+        self.profiles = tuple(found)
         return [host for profile in found for host in profile.hosts]
 
     def start(self, environ: Mapping[str, str], stdout: int) -> str:

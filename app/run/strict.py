@@ -33,6 +33,9 @@ from app.run.seccomp import Notifications, Question
 _DNS, _QUIC = 53, 443
 # Who is asked about accounts of this machine has nobody else to ask.
 _ACCOUNTS = re.compile(r"(/var)?/run/systemd/userdb/.*")
+# Services that look up names for others. Without them the C library does so itself: by files, or
+# by a resolver, which is seen.
+_NAMES = re.compile(r"(/var)?/run/(nscd/.*|systemd/resolve/.*|avahi-daemon/.*)")
 _SYN_SENT = 2
 
 
@@ -68,6 +71,11 @@ class Strict(Interception):
                     self._note(JOINED, pid, "a group of hosts", once=True)
                 return None
         return super()._decide(call)
+
+    def _unix(self, sock: socket.socket, pid: int, name: str) -> int | None:
+        if _NAMES.fullmatch(helpers.name_in(name, pid)):
+            return errno.ECONNREFUSED
+        return super()._unix(sock, pid, name)
 
     def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
         if not _ACCOUNTS.fullmatch(name):
