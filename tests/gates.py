@@ -17,8 +17,9 @@ NETWORK = (*OUTSIDE, "route add unreachable 198.51.100.0/24")
 FLAGS = ["-nostdlib", "-static", "-fno-pic", "-no-pie", "-fno-stack-protector", "-O1"]
 # The machine's other programs, and then each script, two at a time.
 SCRIPT = """
-import ctypes, json, os, socket, subprocess, sys, threading
+import json, os, socket, subprocess, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
+from app.client.running import get
 folder, commands, before, wait = map(json.loads, sys.argv[1:])
 os.chdir(folder)
 def mount(at): subprocess.run(["mount", "-t", "tmpfs", "none", at], check=True)
@@ -65,27 +66,31 @@ victim = subprocess.Popen(["unshare", "-n", "setpriv", "--bounding-set=-all", "-
                            sys.executable, "-c", VICTIM], stdout=subprocess.PIPE, text=True)
 memory, taken = victim.stdout.readline().split()
 facts = f"VICTIM, MEMORY, TAKEN = {victim.pid}, {memory}, {taken}\\n"
-idle = []
+environ = {**os.environ, "HOME": f"{folder}/home", "TELEMOCK_DATA": f"{folder}/data",
+           "TELEMOCK_LOGS": f"{folder}/logs"}
+os.makedirs(f"{folder}/home")
+app = subprocess.Popen([*before, sys.executable, "-P", "-m", "app.cli", "serve"],
+                       env={**environ, "HOST": "127.0.0.1", "PORT": "9100"},
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+until = time.monotonic() + 60
+while not get("http://127.0.0.1:9100/ready") and time.monotonic() < until: time.sleep(.1)
 def run(one):
     name, (command, text) = one
     if text: open(command[-1], "w").write(text.replace("#FACTS", facts))
-    place = idle.pop() if idle else f"{folder}/state{len(kept)}"; kept.append(place)
-    os.makedirs(place, exist_ok=True)
-    environ = {**os.environ, "TELEMOCK_DATA": f"{place}/data", "TELEMOCK_LOGS": f"{place}/logs",
-               "HOME": f"{place}/home", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    os.makedirs(f"{place}/home", exist_ok=True)
     seconds = wait.get(name, wait[""])
     done = subprocess.run(
         [*before, sys.executable, "-P", "-m", "app.cli", "run", "--nothing", "--json",
          "--wait", str(seconds), "--", *command],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environ)
-    idle.append(place)
     return name, (done.returncode, done.stdout, done.stderr)
 alone = [one for one in commands.items() if "/var/spool" in one[1][1] or "HOME" in one[1][1]]
 with ThreadPoolExecutor(2) as pool:
     found = dict(pool.map(run, [one for one in commands.items() if one not in alone]))
 found |= dict(map(run, alone))
 victim.kill()
+app.terminate()
+app.wait()
 print(json.dumps(found))
 """
 

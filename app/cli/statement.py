@@ -48,7 +48,8 @@ def verify(
         typer.echo(json_of({"signed_by": found.key, "statement": stated}))
     else:
         signed = f"yes, by {found.key}" if found.key else "not checked: --key FILE checks it"
-        rows = [["signed", signed], *(["about", f"{s.name} sha256:{s.digest.get('sha256', '')}"] for s in stated.subject)]
+        about = [f"{one.name} sha256:{one.digest.get('sha256', '')}" for one in stated.subject]
+        rows = [["signed", signed], *(["about", one] for one in about)]
         rows += [[name, str(says.get(name, ""))] for name in ("says", "command", "finishedOn")]
         sys.stdout.write(text_table(["", ""], rows))
     if says.get("verdict") != "passed":
