@@ -27,6 +27,8 @@ from addon.target.egress import Egress
 from addon.target.egress import parse as parse_egress
 from app.contract import names, state
 from app.contract.actions import MODES, MODES_WANTED, Mode
+from app.contract.canary import setting as canary
+from app.contract.canary.spec import Spec
 from app.contract.instant import until
 from app.contract.record import BODY_CAP, Endpoint, Workload, short
 from app.contract.settings import (
@@ -210,6 +212,7 @@ SETTINGS = (
             "Set by `telemock run`: its process id. Connections to TELEMOCK_TRANSPARENT then begin "
             "with a line that says where they were going and who made them; a client of the "
             "explicit proxy is looked up among that process' descendants.", "a process id"),
+    canary.SETTING,
 )  # fmt: skip
 
 
@@ -244,6 +247,7 @@ class Options:
     log_format: str
     workload: Workload
     run: int  # a process id, 0 in a pod
+    canary: Spec | None
     boot: str  # names this start: 32 hex digits
     otel: Otel
 
@@ -337,6 +341,7 @@ def load(environ: Mapping[str, str]) -> Options:
             image=v["TELEMOCK_WORKLOAD_IMAGE"],
         ),
         run=v["TELEMOCK_RUN"],
+        canary=canary.canaries(v[canary.SETTING.name], environ),
         boot=boot,
         otel=otel.read(environ, service="telemock-sidecar", version=version(), resource=resource),
     )

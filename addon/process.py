@@ -31,11 +31,12 @@ from addon.tls.constraints import Constraints, constraints, hosts_of
 from addon.wiring import Wiring
 from app.contract import presence, state
 from app.contract.actions import FORWARDED
+from app.contract.canary.spec import Spec
 from app.contract.files import tighten, write_whole
 from app.contract.names import DIR_SPOOL, HEADER_PRESENCE, METRICS
 from app.contract.presence import Presence
-from app.contract.record import bracketed
-from app.contract.rules import Bundle
+from app.contract.record import CaptureRecord, bracketed
+from app.contract.rules import Bundle, RuleSet
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 
@@ -93,6 +94,7 @@ class Process:
             if self.exporter.traces
             else None,
             boot=options.boot,
+            search=_search(options.canary, lambda: self.profiles.rules),
         )
         self.wiring = Wiring(options, self.profiles, self.shipper, self.metrics, self.authority)
         self._log_handler: LogHandler | None = None
@@ -299,6 +301,16 @@ def _signed(options: Options, bundle: Bundle, api: AppApi) -> Constraints:
         thread.join(_FIRST_S)
         named |= hosts_of(bundle.rules) | hosts_of(asked.rules)
     return constraints(named, options.stands_for)
+
+
+def _search(
+    spec: Spec | None, rules: Callable[[], RuleSet]
+) -> Callable[[CaptureRecord], None] | None:
+    if spec is None:
+        return None
+    from app.contract.canary.search import Search  # who looks for nothing does not load it
+
+    return Search(spec, rules).record
 
 
 def _metrics(redirected: bool) -> Metrics:

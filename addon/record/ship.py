@@ -54,7 +54,9 @@ class Shipper:
         measure: Measure,
         spans: Spans | None = None,
         boot: str = "",
+        search: Callable[[CaptureRecord], None] | None = None,
     ) -> None:
+        self._search = search
         self.boot = boot or secrets.token_hex(16)
         self._masker = masker
         self._metrics = metrics
@@ -241,6 +243,8 @@ class Shipper:
     def _line(self, record: CaptureRecord) -> tuple[CaptureRecord, bytes]:
         """The record masked and encoded; without its contents if either fails."""
         try:
+            if self._search is not None:
+                self._search(record)
             line = encode(self._masker().record(record))
             if len(line) <= LINE_CAP:
                 return record, line

@@ -19,7 +19,7 @@ GATE_SENT, GATE_OPEN = 121, 122  # of `run` as a gate
 
 EXIT_CODES = (
     (DONE, "done"),
-    (FAILED, "failed, or nothing matched"),
+    (FAILED, "failed, nothing matched, or a contract is violated or differs"),
     (USAGE, "wrong usage or setting"),
     (UNREACHABLE, "the app, the store or the cluster cannot be reached"),
     (INTERRUPTED, "Ctrl-C"),

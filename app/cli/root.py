@@ -12,14 +12,16 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from app.cli import captures, changes, profiles, rules
+from app.cli import captures, changes, contract, profiles, rules
 from app.cli import statement as statements
 from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.group import CommandGroup
 from app.cli.inject import inject
+from app.cli.learn import learn
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
+from app.cli.rehearse import rehearse
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
 
@@ -38,12 +40,15 @@ cli = typer.Typer(
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(profiles.commands, name="profiles", help="The profiles that come with telemock.")
 cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
+cli.add_typer(contract.commands, name="contract", help="What a version may send, as a file.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
 cli.add_typer(statements.commands, name="statement", help="What a gate stated.")
+cli.command()(learn)
 cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
 cli.command("open")(open_page)
+cli.command(context_settings={"allow_interspersed_args": False})(rehearse)
 cli.command()(restart)
 
 
@@ -118,12 +123,34 @@ def run(
             metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
         ),
     ] = 10,
+    open_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--open",
+            metavar="HOST[,…]",
+            help="Also read what goes to this host, which no profile names: for this run alone, "
+            "forwarded unless --mode says otherwise. `telemock learn` drafts a profile of it.",
+        ),
+    ] = None,
+    canary: Annotated[
+        bool,
+        typer.Option(
+            "--canary", help="Plant known values (user, host, ids …), and tell which were sent."
+        ),
+    ] = False,
+    own_home: Annotated[
+        bool, typer.Option("--own-home", help="With --canary: not an empty home, but the real one.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
     ] = False,
     nothing: Annotated[
         bool, typer.Option("--nothing", help="A gate: fail unless nothing was sent to anybody.")
     ] = False,
+    contract_file: Annotated[
+        Path | None,
+        typer.Option("--contract", metavar="FILE", help="A gate: fail unless only that was sent."),
+    ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -156,7 +183,11 @@ def run(
 
     if (subject or key) and statement is None:
         raise Failure("--subject and --key are of a statement\n\nhint: add --statement FILE", USAGE)
-    if nothing:
+    if nothing and contract_file:
+        raise Failure("--nothing and --contract are two gates\n\nhint: choose one of them", USAGE)
+    if (nothing or contract_file) and canary:
+        raise Failure("--canary is no gate\n\nhint: run it without --nothing and --contract", USAGE)
+    if nothing or contract_file:
         from app.run.allowed import read
         from app.run.gated import Stated, gated
 
@@ -164,6 +195,7 @@ def run(
             command,
             load(),
             allow=read(allow or ()),
+            contract=contract_file,
             stated=Stated(statement, subject or (), key) if statement else None,
             mode=mode,
             profiles=profile or (),
@@ -174,7 +206,9 @@ def run(
         )
         raise typer.Exit(code)
     if allow or statement:
-        raise Failure("--allow and --statement are a gate's\n\nhint: add --nothing", USAGE)
+        raise Failure(
+            "--allow and --statement are a gate's\n\nhint: add --nothing or --contract", USAGE
+        )
     code = run_command(
         command,
         load(),
@@ -185,6 +219,9 @@ def run(
         verbose=verbose,
         discover=discover,
         wait=wait,
+        opens=open_ or (),
+        canary=canary,
+        own_home=own_home,
     )
     raise typer.Exit(code)
 

@@ -177,6 +177,15 @@ class Log(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     logger: Short = ""
 
 
+class Searched(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
+    """What `telemock run --canary` looked for in a record, before it was masked. `found`: source,
+    field and way, never a value; `fields` were searched; `skipped` says what could not be."""
+
+    found: list[tuple[Short, Short, Short]] = []
+    fields: Count = 0
+    skipped: list[Short] = []
+
+
 class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     """One record. `boot` names a start of the process that made it and `seq` counts its records
     from 1 without a gap, so that a gap in the store tells how many are missing."""
@@ -216,6 +225,7 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     mask_key: Short = ""  # id of the key behind this record's tokens
     # Fields of which something was masked, each with the name or the detector that called for it.
     masked: list[tuple[Short, Short]] = []
+    canary: Searched | None = None  # where known values were looked for
 
     @property
     def id(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.run import around, descendants, processes, transparent
+from app.run.canary.plant import Planted
 from app.run.interception import Interception, Passed
 
 _FORWARDED = (
@@ -51,15 +52,21 @@ class Watch:
         route: transparent.Transparent | None,
         ours: frozenset[int],
         own: Sequence[int],
+        started: Callable[[int], None] | None = None,
+        planted: Planted | None = None,
         need: Callable[[], bool] = lambda: True,
     ) -> None:
         self._route, self._ours, self.own, self._need = route, ours, own, need
+        self._started, self._planted = started, planted
         self._interception: Interception | None = None
         self._around: around.Around | None = None
 
     def prepare(self) -> Callable[[], None] | None:
         """Returns a function that the command's process runs before it becomes the command."""
-        return self._route.prepare() if self._route else None
+        run = self._route.prepare() if self._route else None
+        if self._planted is None:
+            return run
+        return self._planted.prepare(run, self._route.hosts_copy if self._route else None)
 
     def begin(self, pid: int) -> None:
         """Once the command runs."""
@@ -68,6 +75,8 @@ class Watch:
         else:
             self._interception = self._route.begin(self._ours, self.own, self._need)
             self._interception.note_inherited(pid)
+        if self._started:
+            self._started(pid)
 
     def stop(self) -> tuple[Counter[Passed], int | None]:
         """The connections that were not led to the sidecar, and the number of those that were:

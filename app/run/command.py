@@ -2,6 +2,8 @@
 it sent home. Called by the CLI.
 """
 
+import contextlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +12,7 @@ from app.contract.actions import Mode
 from app.escape import as_json as json_of
 from app.report.coverage import Coverage, beyond, count
 from app.run import processes, summary
+from app.run.canary import plant, told
 from app.run.perform import WAIT_SECONDS, performed, say
 from app.settings import Settings
 
@@ -25,6 +28,9 @@ def run(
     verbose: bool = False,
     discover: bool = False,
     wait: float = WAIT_SECONDS,
+    opens: Sequence[str] = (),
+    canary: bool = False,
+    own_home: bool = False,
 ) -> int:
     """Runs the command and returns its exit code: 128 + n when signal n ended it, 126 and 127 when
     it could not be started, as in a shell. For the rest see `performed`.
@@ -32,20 +38,44 @@ def run(
     The command owns stdin, stdout and stderr; what it sent home follows on stderr, or with
     `as_json` as one JSON document on stdout. Raises RunError, LocalError.
     """
-    with performed(
-        command,
-        settings,
-        mode=mode,
-        profiles=profiles,
-        redirect=redirect,
-        verbose=verbose,
-        wait=wait,
-    ) as found:
-        pass
+    with contextlib.ExitStack() as stack:
+        if opens:
+            from app.learn.opened import opened  # slow to load
+
+            profiles, said = stack.enter_context(opened(opens, settings, profiles, mode))
+            for line in said:
+                say(f"telemock: {line}")
+        planted = (
+            stack.enter_context(plant.planted(command, os.environ, own_home=own_home))
+            if canary
+            else None
+        )
+        found = stack.enter_context(
+            performed(
+                command,
+                settings,
+                mode=mode,
+                profiles=profiles,
+                redirect=redirect,
+                verbose=verbose,
+                wait=wait,
+                environ=planted.environ if planted else None,
+                planted=planted,
+            )
+        )
+        canaries = told.told(planted, found.records()) if planted else None
     if found.coverage is None:
         _say_untold(found.error, found.code, as_json)
         return found.code
-    _report(found.rows, found.lost, found.coverage, found.code, as_json=as_json, discover=discover)
+    _report(
+        found.rows,
+        found.lost,
+        found.coverage,
+        found.code,
+        as_json=as_json,
+        discover=discover,
+        canaries=canaries,
+    )
     for limit in () if as_json else found.services:
         say(f"telemock: besides, {limit}")
     return found.code
@@ -70,6 +100,7 @@ def _report(
     *,
     as_json: bool,
     discover: bool,
+    canaries: told.Told | None,
 ) -> None:
     if as_json:
         document = {
@@ -78,6 +109,8 @@ def _report(
             "lost": dict(lost),
             "coverage": coverage,
         }
+        if canaries is not None:
+            document["canary"] = canaries
         print(json_of(document), flush=True)
         return
     # A connection without a request may be telemetry's all the same.
@@ -95,6 +128,8 @@ def _report(
             f"telemock: {of} to {count(hosts, 'other host', 'other hosts')} relayed unread; "
             "--discover lists them"
         )
+    for line in told.lines(canaries) if canaries is not None else ():
+        say(f"telemock: {line}")
     say(f"telemock: {coverage.verdict}")
     for gap in beyond(coverage.gaps):
         say(f"telemock: besides, not complete: {gap}")

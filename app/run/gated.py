@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from app.contract.actions import Mode
 from app.escape import as_json as json_of
-from app.gate import statement
+from app.gate import contract_file, statement
 from app.report.coverage import Gap
 from app.run import beside, confine, gate, predicate, summary, transparent
 from app.run.allowed import Allowed, Entry
@@ -33,6 +35,7 @@ def gated(
     settings: Settings,
     *,
     allow: Sequence[Entry] = (),
+    contract: Path | None = None,
     stated: Stated | None = None,
     mode: Mode | None = None,
     profiles: Sequence[str] = (),
@@ -43,6 +46,7 @@ def gated(
 ) -> int:
     """Runs the command and returns the exit code: the command's if the gate passed, else one of
     `app.run.gate`. Raises RunError, LocalError."""
+    planned = contract_file.read(contract) if contract else None
     if stated and stated.key:
         statement.check_key(stated.key)
     program = shutil.which(command[0]) if stated and not stated.subjects and command else None
@@ -62,7 +66,14 @@ def gated(
         gaps = list(queues.gaps())
         if reach := confine.lacking(privileged=transparent.privileged()):
             gaps.append(Gap(id="reach", count=1, says=reach, remedy="Linux 5.19 with Landlock"))
-        judged = gate.judge(found, found.records(), allowed, more=gaps, limits=beside.limits())
+        judged = gate.judge(
+            found,
+            found.records(),
+            allowed,
+            contract=planned,
+            more=gaps,
+            limits=beside.limits(),
+        )
     _print(found, judged, as_json=as_json)
     if stated:
         about += map(statement.subject, stated.subjects)
@@ -72,7 +83,10 @@ def gated(
             code=found.code,
             mode=mode,
             profiles=found.profiles,
-            allow=allow,
+            policy={
+                "allow": [str(entry) for entry in allow],
+                "contract": msgspec.to_builtins(statement.of_file(contract)) if contract else None,
+            },
             began_ns=found.began_ns,
             ended_ns=time.time_ns(),
             transparent=found.transparent,

@@ -28,6 +28,7 @@ from app.contract.record import Endpoint, Program, bracketed
 from app.run import asked, helpers, route, seccomp
 from app.run.later import Later, has_peer
 from app.run.seccomp import Notifications, Question
+from app.run.stage import FailingHosts
 
 THREADS = 4  # calls that are answered at once
 NOTED = 1000  # different connections that are kept for the verdict
@@ -59,11 +60,12 @@ class Passed(NamedTuple):
 
 class Target(NamedTuple):
     """The sidecar's port, and all of ours. `hosts` are the dummy addresses and the hosts that they
-    stand for."""
+    stand for; connections to some of them may be led to failure instead."""
 
     port: int
     ours: frozenset[int]  # ports of app and sidecar on loopback
     hosts: Mapping[str, str]
+    failing: FailingHosts | None = None
 
 
 class Interception:
@@ -215,6 +217,9 @@ class Interception:
         if _namespace(pid) != _namespace("self"):
             self._note(OTHER_NETWORK, pid, self._named(to))
             return None
+        failing = self._target.failing
+        if failing and dummy and self._target.hosts[address] in failing.hosts:
+            return failing.lead(sock, listener)
         if port not in REDIRECTED_PORTS:
             self._note(REFUSED if dummy else OTHER_PORT, pid, self._named(to))
             return errno.ECONNREFUSED if dummy else None

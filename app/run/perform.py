@@ -23,9 +23,11 @@ from app.contract.rules import Profile
 from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
 from app.run import descendants, java, processes, summary, transparent, verdict
+from app.run.canary.plant import Planted
 from app.run.child import RunError, Watch, look_for, wait_for
 from app.run.interception import Passed
 from app.run.servers import Servers
+from app.run.stage import FailingHosts
 from app.settings import Settings
 
 WAIT_SECONDS = 10.0  # for processes that outlive the command
@@ -72,6 +74,9 @@ def performed(
     wait: float = WAIT_SECONDS,
     environ: Mapping[str, str] | None = None,
     output: int | None = None,
+    failing: FailingHosts | None = None,
+    started: Callable[[int], None] | None = None,
+    planted: Planted | None = None,
     strict: bool = False,
     say: Callable[[str], None] = say,
 ) -> Iterator[Performed]:
@@ -79,8 +84,9 @@ def performed(
 
     `redirect`: True insists on the transparent form, None takes it where the kernel allows it.
     `environ` is the command's environment, by default ours; `output` the file of its stdout and
-    stderr. `strict`: for a gate, see `app.run.strict`. Forwards signals, so it needs the main
-    thread. Raises RunError, LocalError.
+    stderr. `strict`: for a gate, see `app.run.strict`. Connections to hosts of `failing` go there;
+    `started` is told the command's process. Forwards signals, so it needs the main thread. Raises
+    RunError, LocalError.
     """
     if mode and (row := ACTIONS[mode]).lacking:
         raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
@@ -109,12 +115,13 @@ def performed(
             None
             if refused or redirect is False
             else transparent.Transparent(
-                _exact(hosts), processes.free_port(), settings.data, strict=strict
+                _exact(hosts), processes.free_port(), settings.data, failing, strict=strict
             )
         )
         for_sidecar = {
             "TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name,
             "TELEMOCK_RUN": str(os.getpid()),
+            **(planted.settings if planted else {}),
         }
         if mode:
             for_sidecar["TELEMOCK_MODE"] = mode
@@ -131,7 +138,7 @@ def performed(
         ours = frozenset(map(_port_of, open_to_it))
         ca = settings.data / names.DIR_CA
         variables = _variables(environ, ca, proxy, route is not None, say)
-        watch = Watch(route, ours, own, servers.need)
+        watch = Watch(route, ours, own, started, planted, servers.need)
         code = wait_for([*command], {**environ, **variables}, watch, output)
         survivors = descendants.wait(wait, own, say)
         passed, brought = watch.stop()
@@ -160,7 +167,7 @@ def performed(
                 rows = summary.summed(summary.records(source, boot, began))
                 lost = summary.lost(source, boot, began)
         except Exception as e:  # whatever it is, the exit code is still the command's
-            found = Performed(code, error=e)
+            found = Performed(code, error=e, passed=passed)
         else:
             coverage = verdict.of_run(
                 rows=rows,

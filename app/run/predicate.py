@@ -5,7 +5,7 @@ Counts and hosts, never values. `app.run.gated` asks.
 import hashlib
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,6 @@ from app.contract.instant import iso
 from app.contract.masking.masker import Masker
 from app.contract.rules import Profile, RuleSet
 from app.run import confine
-from app.run.allowed import Entry
 from app.run.gate import Judged
 from app.version import VERSION
 
@@ -27,7 +26,7 @@ def of(
     code: int,
     mode: Mode | None,
     profiles: Sequence[Profile],
-    allow: Sequence[Entry],
+    policy: Mapping[str, Any],
     began_ns: int,
     ended_ns: int,
     transparent: bool,
@@ -40,11 +39,13 @@ def of(
         "exitCode": {"command": code, "gate": judged.code},
         "startedOn": iso(began_ns),
         "finishedOn": iso(ended_ns),
-        "policy": {"allow": [str(entry) for entry in allow]},
+        "policy": dict(policy),
         "mode": mode or "",
         "profiles": [{"name": one.id, "digest": {"sha256": _digest(one)}} for one in profiles],
         "sent": msgspec.to_builtins(judged.sent),
         "allowed": msgspec.to_builtins(judged.allowed),
+        "violations": msgspec.to_builtins(judged.violations),
+        "doubts": judged.doubts,
         "coverage": {
             "complete": not judged.gaps,
             "gaps": msgspec.to_builtins(judged.gaps),

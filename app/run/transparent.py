@@ -22,6 +22,7 @@ from app import trust
 from app.contract import dummies, names
 from app.run import confine, seccomp
 from app.run.interception import Interception, Target, is_readable
+from app.run.stage import FailingHosts
 from app.run.strict import Strict
 
 _SYS_ADMIN = 1 << 21
@@ -29,7 +30,7 @@ _SYSTEM_LISTS = tuple(map(Path, trust.SYSTEM_LISTS))
 _HOSTS, _ROUTES = Path("/etc/hosts"), Path("/proc/net/route")
 _OWN = "hosts-"  # + a process id: that run's copy of /etc/hosts, until it is mounted
 # Without interception the one leads nowhere but here, the other nowhere at all (RFC 6666).
-_RANGES = (IPv4Network("127.116.0.0/16"), IPv6Network("100::/64"))
+DUMMIES = (IPv4Network("127.116.0.0/16"), IPv6Network("100::/64"))
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
 _libc = ctypes.CDLL(None, use_errno=True)
 _PROVED = ("127.0.0.1", 9)  # never connected to
@@ -109,14 +110,21 @@ def _send_listener(to: socket.socket, *, strict: bool = False) -> None:
 
 class Transparent:
     """The transparent form of one command. `hosts` are the profiles' exact ones, `port` is the
-    sidecar's on loopback. `strict`: for a gate."""
+    sidecar's on loopback; connections to hosts of `failing` go there. `strict`: for a gate."""
 
     def __init__(
-        self, hosts: Sequence[str], port: int, directory: Path, *, strict: bool = False
+        self,
+        hosts: Sequence[str],
+        port: int,
+        directory: Path,
+        failing: FailingHosts | None = None,
+        *,
+        strict: bool = False,
     ) -> None:
-        pairs = dummies.assign(hosts, _RANGES)
-        self._port, self._directory, self._strict = port, directory, strict
-        self._hosts: Mapping[str, str] = dict(pairs) if _may_mount() else {}
+        pairs = dummies.assign(hosts, DUMMIES)
+        self._port, self._directory = port, directory
+        self._failing, self._strict = failing, strict
+        self._hosts: Mapping[str, str] = dict(pairs) if may_name_hosts() else {}
         self._ours, self._theirs = socket.socketpair()
         self._file = directory / f"{_OWN}{os.getpid()}"
 
@@ -144,15 +152,20 @@ class Transparent:
 
         def run() -> None:
             if self._hosts:
-                _own_mounts()
+                own_mounts()
                 for source, target in mounts:
                     if target.exists():
-                        _mount(str(source), str(target), _MS_BIND)
+                        bind(str(source), str(target))
             _send_listener(self._theirs, strict=self._strict)
             if self._strict:
                 confine.confine(privileged=privileged())
 
         return run
+
+    @property
+    def hosts_copy(self) -> Path | None:
+        """The command's own /etc/hosts, once it is prepared."""
+        return self._file if self._hosts else None
 
     def end(self) -> None:
         """Removes what a command that could not be started has left."""
@@ -170,14 +183,15 @@ class Transparent:
         self._theirs.close()
         _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
         self.end()  # the mount keeps what it needs
-        target = Target(self._port, ours, self._hosts)
+        target = Target(self._port, ours, self._hosts, self._failing)
         asked = seccomp.Notifications(fds[0])
         return Strict(asked, target, own, need) if self._strict else Interception(asked, target)
 
 
-def _may_mount() -> bool:
-    """Root may. Others may in a user namespace, in which other people's files belong to nobody, so
-    that ssh refuses its configuration: only where no route leads to a resolver anyway."""
+def may_name_hosts() -> bool:
+    """True if the command may have an /etc/hosts of its own. Root may. Others may in a user
+    namespace, in which other people's files belong to nobody, so that ssh refuses its
+    configuration: only where no route leads to a resolver anyway."""
     if not _HOSTS.exists():
         return False
     if not privileged() and _has_default_route():
@@ -185,8 +199,8 @@ def _may_mount() -> bool:
     child = os.fork()
     if child == 0:
         try:
-            _own_mounts()
-            _mount(str(_HOSTS), str(_HOSTS), _MS_BIND)
+            own_mounts()
+            bind(str(_HOSTS), str(_HOSTS))
         except OSError:
             os._exit(1)
         os._exit(0)
@@ -201,7 +215,7 @@ def _has_default_route() -> bool:
     return any(row[1] == row[7] == "00000000" for row in rows)
 
 
-def _own_mounts() -> None:
+def own_mounts() -> None:
     """Gives this process mounts of its own. Raises OSError."""
     if not privileged():
         user, group = os.geteuid(), os.getegid()
@@ -211,6 +225,12 @@ def _own_mounts() -> None:
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     os.unshare(os.CLONE_NEWNS)
     _mount(None, "/", _MS_REC | _MS_PRIVATE)
+
+
+def bind(source: str, target: str, *, whole: bool = False) -> None:
+    """Shows a file or directory at another path, too; `whole` with what is mounted below it.
+    Raises OSError."""
+    _mount(source, target, _MS_BIND | (_MS_REC if whole else 0))
 
 
 def _mount(source: str | None, target: str, flags: int) -> None:

@@ -1,0 +1,165 @@
+"""What programs derive of a value: hashes of its spellings, alone, salted, keyed, twice, of pairs.
+
+Made once, when the first record is searched. A salt that is not in the list, a key derivation that
+is slow on purpose, and checksums of 32 bits are not: the first cannot be guessed, and the last
+would be found by chance.
+"""
+
+import hashlib
+import hmac
+import itertools
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from app.contract.canary.spec import Canary, Spec
+
+Hash = Callable[[bytes], bytes]
+
+
+class Derived(NamedTuple):
+    """`direct`: of one value, without salt: of those the parts are looked for too."""
+
+    source: str
+    how: str
+    digest: bytes
+    direct: bool = False
+
+
+def _fnv1a(data: bytes) -> bytes:
+    found = 0xCBF29CE484222325
+    for byte in data:
+        found = (found ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return found.to_bytes(8)
+
+
+def _hash(name: str) -> Hash:
+    return lambda data: hashlib.new(name, data, usedforsecurity=False).digest()
+
+
+_COMMON: dict[str, Hash] = {
+    "MD5": lambda data: hashlib.md5(data, usedforsecurity=False).digest(),
+    "SHA-1": lambda data: hashlib.sha1(data, usedforsecurity=False).digest(),
+    "SHA-256": lambda data: hashlib.sha256(data).digest(),
+    "SHA-512": lambda data: hashlib.sha512(data).digest(),
+}
+HASHES: dict[str, Hash] = {
+    **_COMMON,
+    "SHA-224": _hash("sha224"),
+    "SHA-384": _hash("sha384"),
+    "SHA3-256": _hash("sha3_256"),
+    "SHA3-512": _hash("sha3_512"),
+    "BLAKE2b": lambda data: hashlib.blake2b(data).digest(),
+    "BLAKE2b-256": lambda data: hashlib.blake2b(data, digest_size=32).digest(),
+    "BLAKE2b-128": lambda data: hashlib.blake2b(data, digest_size=16).digest(),
+    "BLAKE2s": lambda data: hashlib.blake2s(data).digest(),
+    "FNV-1a": _fnv1a,
+}
+_SALTED = ("MD5", "SHA-1", "SHA-256")
+_NAMESPACES = {
+    "DNS": uuid.NAMESPACE_DNS,
+    "URL": uuid.NAMESPACE_URL,
+    "OID": uuid.NAMESPACE_OID,
+    "X500": uuid.NAMESPACE_X500,
+    "nil": uuid.UUID(int=0),
+}
+_BETWEEN = ("", ":", "-", "_", ".", "|", "/", "@", "+", ",", " ", "\n")
+_BETWEEN_SALT = ("", ":", "-", "_", ".", "|")
+# Words that programs put before or behind what they hash, beside the names of the product.
+SALTS = (
+    "telemetry", "analytics", "salt", "anonymous", "anonymousId", "anonymous_id", "machineId",
+    "machine_id", "machine-id", "deviceId", "device_id", "userId", "user_id", "user", "id", "uuid",
+    "secret", "key", "hostname", "host", "mac", "v1", "v2", "1",
+)  # fmt: skip
+PAIRED = ("host name", "user", "home", "working directory", "machine id", "MAC address",
+          "git remote", "git e-mail")  # fmt: skip
+
+
+def derived(spec: Spec) -> Iterator[Derived]:
+    """Everything, the plainest first."""
+    salts = tuple(dict.fromkeys((*spec.salts, *SALTS)))
+    for canary in spec.canaries:
+        yield from _plain(canary)
+    for canary in spec.canaries:
+        yield from _twice(canary)
+        yield from _salted(canary, salts)
+    yield from _pairs(spec.canaries)
+
+
+def _spellings(canary: Canary) -> Iterator[tuple[bytes, str]]:
+    """The bytes that a program may hash, and what is said of them."""
+    given = dict.fromkeys(canary.values)
+    for value in given:
+        yield value.encode(), ""
+    for value in given:
+        yield f"{value}\n".encode(), " with a line's end"
+        for changed, said in ((value.lower(), "in lower case"), (value.upper(), "in upper case")):
+            if changed not in given:
+                yield changed.encode(), f" {said}"
+        yield "".join(c for c in value if c.isalnum()).encode(), " without punctuation"
+        yield value.encode("utf-16-le"), " in UTF-16"
+        yield f'"{value}"'.encode(), " in quotes"
+        yield f"{value}\0".encode(), " with a final NUL"
+
+
+def _plain(canary: Canary) -> Iterator[Derived]:
+    spellings: dict[bytes, str] = {}
+    for data, said in _spellings(canary):
+        spellings.setdefault(data, said)
+    for data, said in spellings.items():
+        for name, digest in HASHES.items():
+            yield Derived(canary.source, f"{name}{said and f' (of it{said})'}", digest(data), True)
+    for value in dict.fromkeys((*canary.values, *(v.lower() for v in canary.values))):
+        for name, space in _NAMESPACES.items():
+            for kind, made in (("UUIDv3", uuid.uuid3), ("UUIDv5", uuid.uuid5)):
+                said = f"{kind} in the namespace {name}"
+                yield Derived(canary.source, said, made(space, value).bytes, True)
+
+
+def _twice(canary: Canary) -> Iterator[Derived]:
+    for data in _brief(canary):
+        for (first, one), (second, two) in itertools.product(_COMMON.items(), repeat=2):
+            once = one(data)
+            said = f"{second} of its {first}"
+            yield Derived(canary.source, said, two(once.hex().encode()))
+            yield Derived(canary.source, said, two(once))
+
+
+def _brief(canary: Canary) -> dict[bytes, None]:
+    found = (t for v in canary.values for t in (v, v.lower(), f"{v}\n"))
+    return dict.fromkeys(text.encode() for text in found)
+
+
+def _salted(canary: Canary, salts: Sequence[str]) -> Iterator[Derived]:
+    for value in canary.values:
+        data = value.encode()
+        for name in _COMMON:
+            kind = name.replace("-", "").lower()
+            said = f"HMAC-{name} without a key"
+            yield Derived(canary.source, said, hmac.digest(b"", data, kind))
+        for salt in salts:
+            key = salt.encode()
+            for name in _COMMON:
+                kind = name.replace("-", "").lower()
+                said = f"HMAC-{name} with the key {salt!r}"
+                yield Derived(canary.source, said, hmac.digest(key, data, kind))
+                said = f"HMAC-{name} of {salt!r} with it as the key"
+                yield Derived(canary.source, said, hmac.digest(data, key, kind))
+            for between in _BETWEEN_SALT:
+                for name in _SALTED:
+                    hashed, said = _COMMON[name], f"{name} with the salt {salt!r}"
+                    middle = between.encode()
+                    yield Derived(canary.source, said, hashed(key + middle + data))
+                    yield Derived(canary.source, said, hashed(data + middle + key))
+
+
+def _pairs(canaries: Sequence[Canary]) -> Iterator[Derived]:
+    """Of planted ones with planted ones too: a program takes each where it finds it."""
+    among = [c for c in canaries if c.source.removesuffix(" (real)") in PAIRED]
+    for one, other in itertools.permutations(among, 2):
+        source = f"{one.source} and {other.source}"
+        for left, right in itertools.product(one.values[:3], other.values[:3]):
+            for between in _BETWEEN:
+                data = f"{left}{between}{right}".encode()
+                for name in _SALTED:
+                    yield Derived(source, name, _COMMON[name](data))

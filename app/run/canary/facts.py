@@ -1,0 +1,90 @@
+"""Reads who and where this machine says it is: values that are looked for as they are."""
+
+import os
+import pwd
+import re
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from app.contract.canary.spec import Canary
+
+MACHINE_ID = Path("/etc/machine-id")
+DBUS_ID = Path("/var/lib/dbus/machine-id")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PRODUCT = Path("/sys/class/dmi/id/product_uuid")
+SERIAL = Path("/sys/class/dmi/id/product_serial")
+_NETWORK = Path("/sys/class/net")
+_MOST = 16  # network interfaces
+
+REAL = " (real)"
+
+
+def read(path: Path) -> str:
+    """The file's text, "" where there is none for us."""
+    with suppress(OSError):
+        return path.read_text(errors="replace").strip()
+    return ""
+
+
+def uuid_spellings(value: str) -> tuple[str, ...]:
+    """32 digits with and without the dashes of a UUID, as it is first."""
+    with suppress(ValueError):
+        found = uuid.UUID(value)
+        return tuple(dict.fromkeys((value, found.hex, str(found))))
+    return (value,) if value else ()
+
+
+def path_spellings(path: str) -> tuple[str, ...]:
+    """A directory as programs write it."""
+    if not path:
+        return ()
+    name = Path(path).name
+    return tuple(dict.fromkeys(filter(None, (path, f"{path}/", os.path.realpath(path), name))))
+
+
+def addresses() -> list[str]:
+    """The MAC addresses of this machine's network interfaces."""
+    with suppress(OSError):
+        found = [read(each / "address") for each in sorted(_NETWORK.iterdir())]
+        return [mac for mac in dict.fromkeys(found) if re.search("[1-9a-f]", mac)][:_MOST]
+    return []
+
+
+def mac_spellings(mac: str) -> tuple[str, ...]:
+    bare = mac.replace(":", "")
+    return (mac, mac.replace(":", "-"), bare, str(int(bare, 16)), hex(int(bare, 16)))
+
+
+def real() -> Iterator[Canary]:
+    """What is here without planting anything."""
+    host = socket.gethostname()
+    account = _account()
+    short = host.partition(".")[0]
+    yield _real("host name", host, short)
+    yield _real("user", account.pw_name if account else os.environ.get("USER", ""))
+    if account and (full := account.pw_gecos.partition(",")[0]) not in ("", account.pw_name):
+        yield _real("full name", full)
+    yield _real("home", *path_spellings(account.pw_dir if account else os.environ.get("HOME", "")))
+    with suppress(OSError):
+        yield _real("working directory", *path_spellings(str(Path.cwd())))
+    yield _real("machine id", *uuid_spellings(read(MACHINE_ID) or read(DBUS_ID)))
+    yield _real("boot id", *uuid_spellings(read(BOOT_ID)))
+    yield _real("product UUID", *uuid_spellings(read(PRODUCT)))
+    yield _real("serial number", read(SERIAL))
+    for mac in addresses():
+        bare = mac.replace(":", "")
+        if len(bare) == 12 and re.fullmatch("[0-9a-f]+", bare):
+            yield _real("MAC address", *mac_spellings(mac))
+
+
+def _real(source: str, *values: str) -> Canary:
+    return Canary(source + REAL, tuple(dict.fromkeys(filter(None, values))))
+
+
+def _account() -> pwd.struct_passwd | None:
+    with suppress(KeyError):
+        return pwd.getpwuid(os.geteuid())
+    return None
