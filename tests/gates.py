@@ -2,10 +2,12 @@
 own with a way out that nobody answers at the end of."""
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,12 +17,15 @@ from tests.integration.test_run_covers import OUTSIDE
 RESOLVER = "nameserver 203.0.114.53\noptions timeout:1 attempts:1\n"
 NETWORK = (*OUTSIDE, "route add unreachable 198.51.100.0/24")
 FLAGS = ["-nostdlib", "-static", "-fno-pic", "-no-pie", "-fno-stack-protector", "-O1"]
-# The machine's other programs, and then each script, two at a time.
+# The machine's other programs, then the gates. In a process namespace of its own: a process that
+# begins later has a higher number.
 SCRIPT = """
+import os
+if os.getpid() != 1:
+    words = open("/proc/self/cmdline").read().split("\\0")[:-1]
+    os.execvp("unshare", ["unshare", "-pf", "--mount-proc", "--kill-child", *words])
 import json, os, socket, subprocess, sys, threading, time
-from concurrent.futures import ThreadPoolExecutor
-from app.client.running import get
-folder, commands, before, wait = map(json.loads, sys.argv[1:])
+folder, files, runs, before = map(json.loads, sys.argv[1:])
 os.chdir(folder)
 def mount(at): subprocess.run(["mount", "-t", "tmpfs", "none", at], check=True)
 for at in ("/run", "/var/spool"): mount(at)
@@ -69,67 +74,111 @@ facts = f"VICTIM, MEMORY, TAKEN = {victim.pid}, {memory}, {taken}\\n"
 environ = {**os.environ, "HOME": f"{folder}/home", "TELEMOCK_DATA": f"{folder}/data",
            "TELEMOCK_LOGS": f"{folder}/logs"}
 os.makedirs(f"{folder}/home")
-app = subprocess.Popen([*before, sys.executable, "-P", "-m", "app.cli", "serve"],
-                       env={**environ, "HOST": "127.0.0.1", "PORT": "9100"},
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
-until = time.monotonic() + 60
-while not get("http://127.0.0.1:9100/ready") and time.monotonic() < until: time.sleep(.1)
-def run(one):
-    name, (command, text) = one
-    if text: open(command[-1], "w").write(text.replace("#FACTS", facts))
-    seconds = wait.get(name, wait[""])
+if before: subprocess.run(["chown", "-R", "12345", folder], check=True)
+for file, text in files.items():
+    open(file, "w").write(text.replace("#FACTS", facts))
+def run(command, *given):
     done = subprocess.run(
-        [*before, sys.executable, "-P", "-m", "app.cli", "run", "--nothing", "--json",
-         "--wait", str(seconds), "--", *command],
+        [*before, sys.executable, "-P", "-m", "app.cli", "run", *given, "--json", "--", *command],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environ)
-    return name, (done.returncode, done.stdout, done.stderr)
-alone = [one for one in commands.items() if "/var/spool" in one[1][1] or "HOME" in one[1][1]]
-with ThreadPoolExecutor(2) as pool:
-    found = dict(pool.map(run, [one for one in commands.items() if one not in alone]))
-found |= dict(map(run, alone))
+    return done.returncode, done.stdout, done.stderr
+found = [run(command, *given) for command, given in runs]
 victim.kill()
-app.terminate()
-app.wait()
 print(json.dumps(found))
 """
 
 
 class Gate(NamedTuple):
-    """`found` is the gate's document, {} if there is none."""
+    """What one gate said: its exit code, its document ({} without one), and all of it as text."""
 
     code: int
     found: dict[str, Any]
     said: str
 
-    @property
-    def reasons(self) -> set[str]:
-        gate = self.found.get("gate", {})
-        return {one["how"] for one in gate.get("sent", ())} | {one["id"] for one in gate["gaps"]}
+    def reasons(self, pids: range | None = None) -> set[str]:
+        """Ids of what was sent and of gaps; those that name one of these processes."""
+        gate = self.found["gate"]
+        named = [(one["how"], [one["by"]]) for one in gate["sent"]]
+        named += [(gap["id"], gap["who"]) for gap in gate["gaps"]]
+        return {id for id, who in named if _names(who, pids)}
 
-    @property
-    def reached(self) -> str:
-        return " ".join(f"to {one['to']}" for one in self.found["gate"]["sent"])
+    def reached(self, pids: range | None = None) -> str:
+        sent = self.found["gate"]["sent"]
+        return " ".join(f"to {one['to']}" for one in sent if _names([one["by"]], pids))
 
 
-def run(
-    folder: Path, scripts: Mapping[str, str], wait: Mapping[str, float], *before: str
+class Tried(NamedTuple):
+    """One of many scripts of one gate: its exit code, and what the gate said of its processes."""
+
+    code: int
+    reasons: set[str]
+    reached: str
+    said: str
+
+
+def _names(who: list[str], pids: range | None) -> bool:
+    numbers = [int(pid) for one in who for pid in re.findall(r"\(pid (\d+)\)", one)]
+    return pids is None or any(pid in pids for pid in numbers)
+
+
+def together(
+    folder: Path, scripts: Mapping[str, str], *before: str
+) -> tuple[Gate, dict[str, Tried]]:
+    """One gate of all scripts, one after the other. Those that cannot be made here are left out."""
+    made = {name: _made(folder, n, script) for n, (name, script) in enumerate(scripts.items())}
+    files, lines, names = {}, [], []
+    for name, one in made.items():
+        if one is None:
+            continue
+        command, text = one
+        if text:
+            files[command[-1]] = text
+        at = folder / f"said{len(names)}"
+        lines.append(
+            f"{shlex.join(command)} >{at}.out 2>&1 & echo $! >{at}.pid; wait $!; echo $? >{at}.code"
+        )
+        names.append(name)
+    files[str(folder / "all.sh")] = "\n".join(lines)
+    (gate,) = _run(folder, files, [(["sh", str(folder / "all.sh")], ["--nothing"])], *before)
+    began = [int(_said(folder, n, "pid")) for n in range(len(names))]
+    tried = {}
+    for n, name in enumerate(names):
+        pids = range(began[n], began[n + 1] if n + 1 < len(names) else sys.maxsize)
+        code = int(_said(folder, n, "code"))
+        tried[name] = Tried(code, gate.reasons(pids), gate.reached(pids), _said(folder, n, "out"))
+    return gate, tried
+
+
+def _said(folder: Path, number: int, what: str) -> str:
+    return (folder / f"said{number}.{what}").read_text()
+
+
+def alone(
+    folder: Path, scripts: Mapping[str, tuple[str, Sequence[str]]], *before: str
 ) -> dict[str, Gate]:
-    """Of each script what its gate said. Those that cannot be made here are left out."""
+    """Each script's own gate, with these options."""
+    files, runs = {}, []
+    for number, (script, given) in enumerate(scripts.values()):
+        made = _made(folder, number, script)
+        assert made is not None
+        command, files[made[0][-1]] = made
+        runs.append((command, ["--nothing", *given]))
+    return dict(zip(scripts, _run(folder, files, runs, *before), strict=True))
+
+
+def _run(
+    folder: Path, files: Mapping[str, str], runs: Sequence[tuple[Sequence[str], Sequence[str]]],
+    *before: str,
+) -> list[Gate]:  # fmt: skip
     netns.require()
-    commands = {}
-    for number, (name, script) in enumerate(scripts.items()):
-        if made := _made(folder, number, script):
-            commands[name] = made
-    given = map(json.dumps, (str(folder), commands, before, {"": 2, **wait}))
+    given = map(json.dumps, (str(folder), files, runs, before))
     out = netns.run(
-        SCRIPT, *given, network=NETWORK, files={"/etc/resolv.conf": RESOLVER}, seconds=1500
+        SCRIPT, *given, network=NETWORK, files={"/etc/resolv.conf": RESOLVER}, seconds=900
     )
-    gates = {}
-    for name, (code, stdout, stderr) in json.loads(out.splitlines()[-1]).items():
-        _, brace, document = stdout.rpartition('{\n  "exit_code"')
-        found = json.loads(brace + document) if brace else {}
-        gates[name] = Gate(code, found, stdout + stderr)
+    gates = []
+    for code, stdout, stderr in json.loads(out.splitlines()[-1]):
+        _, brace, document = stdout.rpartition('{"exit_code"')
+        gates.append(Gate(code, json.loads(brace + document) if brace else {}, stdout + stderr))
     return gates
 
 

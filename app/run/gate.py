@@ -55,7 +55,7 @@ class Sending(msgspec.Struct, kw_only=True, frozen=True):
     says: str = ""
 
 
-class Judged(msgspec.Struct, kw_only=True):
+class GateOutcome(msgspec.Struct, kw_only=True):
     """`code` is the exit code; `says` the one sentence; `allowed` what was sent and may be.
     `violations` are the contract's, `doubts` what its check could not tell."""
 
@@ -78,7 +78,7 @@ def judge(
     contract: Contract | None = None,
     more: Sequence[Gap] = (),
     limits: Sequence[str] = (),
-) -> Judged:
+) -> GateOutcome:
     """`more` are gaps, `limits` limits, that only the caller knows of."""
     seen = Behaviour()
     decoders = found.source.profiles().decoders if contract and found.source else None
@@ -95,7 +95,7 @@ def judge(
     gaps = _gaps(found, allowed, more)
     violations = check(contract, seen) if contract else []
     verdict, code, says = _told(sent, other, gaps, violations, found.code)
-    return Judged(
+    return GateOutcome(
         verdict=verdict, code=code, says=says, sent=sent, allowed=other, gaps=gaps,
         limits=[*limits, *LIMITS], violations=violations,
         doubts=doubts(contract, seen) if contract else [],
@@ -210,7 +210,7 @@ def _broken(one: Violation) -> str:
     return f"{KINDS[one.kind]}: {plain(where)} ({plain(one.says)}; {one.count} of {one.of})"
 
 
-def lines(judged: Judged) -> list[str]:
+def lines(judged: GateOutcome) -> list[str]:
     """The verdict, then what was sent, then each gap with what helps."""
     told = [judged.says]
     for one in judged.sent[:_LISTED]:

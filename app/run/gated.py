@@ -98,7 +98,7 @@ def gated(
     return judged.code
 
 
-def _print(found: Performed, judged: gate.Judged, *, as_json: bool) -> None:
+def _print(found: Performed, judged: gate.GateOutcome, *, as_json: bool) -> None:
     if as_json:
         document = {
             "exit_code": judged.code,

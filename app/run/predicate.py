@@ -15,13 +15,13 @@ from app.contract.instant import iso
 from app.contract.masking.masker import Masker
 from app.contract.rules import Profile, RuleSet
 from app.run import confine
-from app.run.gate import Judged
+from app.run.gate import GateOutcome
 from app.version import VERSION
 
 
 def of(
     command: Sequence[str],
-    judged: Judged,
+    judged: GateOutcome,
     *,
     code: int,
     mode: Mode | None,
