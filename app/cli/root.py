@@ -21,6 +21,7 @@ from app.cli.inject import inject
 from app.cli.learn import learn
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
+from app.cli.optout import optout
 from app.cli.rehearse import rehearse
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
@@ -47,6 +48,7 @@ cli.command()(learn)
 cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
+cli.command()(optout)
 cli.command("open")(open_page)
 cli.command(context_settings={"allow_interspersed_args": False})(rehearse)
 cli.command()(restart)

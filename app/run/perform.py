@@ -18,6 +18,7 @@ from app.client.source import Source, connect
 from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.contract.matching import Host
+from app.contract.processes import children
 from app.contract.record import CaptureRecord
 from app.contract.rules import Profile, RuleSet
 from app.escape import paragraphs, plain
@@ -105,6 +106,7 @@ def performed(
             f"telemock: {PROXY_ONLY} ({refused}): a program that ignores the proxy variables goes "
             "past telemock, and the verdict will say so"
         )
+    others = children(os.getpid())  # not the command's, whatever they are
     descendants.adopt()
     state.make_with_room(settings.data)
     began = time.time_ns()
@@ -142,6 +144,7 @@ def performed(
             proxy = servers.start(environ_of_sidecar, stdout)
         own = servers.own
         open_to_it = (proxy,) if strict else (proxy, servers.app.url, servers.sidecar.health)
+        own += others
         ours = frozenset(map(_port_of, open_to_it))
         ca = settings.data / names.DIR_CA
         variables = _variables(environ, ca, proxy, route is not None, say)
