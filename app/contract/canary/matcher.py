@@ -115,7 +115,7 @@ class Matcher:
                         continue
                     if row.how == literals.AS_IT_IS:
                         plain.add(hit.source)
-                    elif row.how == "with other punctuation" and hit.source in plain:
+                    elif row.how == literals.PUNCTUATION and hit.source in plain:
                         continue
                     yield hit
 

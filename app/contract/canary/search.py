@@ -6,18 +6,18 @@ spec is set.
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from app.contract import body as bodies
-from app.contract.canary.literals import AS_IT_IS
+from app.contract.canary.literals import AS_IT_IS, PUNCTUATION
 from app.contract.canary.matcher import Hit, Matcher
 from app.contract.canary.spec import Spec
 from app.contract.canary.views import views
 from app.contract.decoding.read import read
-from app.contract.decoding.tree import Opaque, Opened, Several, attribute, is_attribute
+from app.contract.decoding.tree import THEN, Opaque, Opened, Several, attribute, is_attribute
 from app.contract.record import BODY_CAP, Body, CaptureRecord, Request, Searched, first, short
 from app.contract.rules import RuleSet
 
@@ -32,6 +32,7 @@ _SMALL = 512  # characters of those
 
 _NAME = re.compile(r"[A-Za-z_$@*][\w.$@:/ -]{0,63}")
 _BYTES = "went on with "  # begins the detail of a connection that was no HTTP
+_WITHIN = ("", ".", "[", THEN)  # what follows a field's name in that of one within it
 _TIME, _MANY = "time is over", "it has more fields than are searched"
 
 Leaf = tuple[str, str | bytes]
@@ -69,8 +70,9 @@ class Search:
                 leaves.skipped.append(f"{field}: {_MANY if number >= FIELDS else _TIME}")
                 break
             number += 1
+            before = [*found]
             for hit in self._hits(matcher, value):
-                if not _said(found, hit, field):
+                if not _said(before, hit, field):
                     found[short(hit.source), short(field), short(hit.how)] = None
         if len(found) > FOUND:
             leaves.skipped.append(f"{len(found) - FOUND} findings more are not listed")
@@ -112,14 +114,18 @@ def _through(how: str, chain: tuple[str, ...]) -> str:
 
 def kind(how: str) -> str:
     """The way without its encodings."""
-    return "" if how == AS_IT_IS or how.startswith("in ") else how.partition(", in ")[0]
+    way = how.partition(", in ")[0]
+    return "" if way in (AS_IT_IS, PUNCTUATION) or way.startswith("in ") else way
 
 
-def _said(found: dict[tuple[str, str, str], None], hit: Hit, field: str) -> bool:
-    """True if a field within this one has it already."""
+def _said(found: Iterable[tuple[str, str, str]], hit: Hit, field: str) -> bool:
+    """True if this field, or one within it, has it already."""
     way = kind(hit.how)
     return any(
-        source == hit.source and inner != field and inner.startswith(field) and kind(how) == way
+        source == hit.source
+        and inner.startswith(field)
+        and inner[len(field) : len(field) + 1] in _WITHIN
+        and kind(how) == way
         for source, inner, how in found
     )
 

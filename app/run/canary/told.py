@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from app.contract.canary.literals import AS_IT_IS
+from app.contract.canary.literals import AS_IT_IS, REVERSED, ROT13
 from app.contract.canary.search import kind
 from app.contract.record import CaptureRecord
 from app.report.coverage import count
@@ -94,7 +94,7 @@ def sentence(row: CanaryFound) -> str:
     if not (of := kind(row.how)):
         how = "" if row.how == AS_IT_IS else f", {row.how}"
         return f"{row.field} holds the {row.source}{how}"
-    if of.startswith(("reversed", "ROT13", "with other")):
+    if of in (REVERSED, ROT13):
         return f"{row.field} holds the {row.source}, {row.how}"
     digest, comma, rest = row.how.partition(", ")
     digest, of_it, said = digest.partition(" (of it ")

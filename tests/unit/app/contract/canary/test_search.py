@@ -93,6 +93,12 @@ def test_a_name_is_searched_and_never_told(search: Search) -> None:
     assert {field for _, field, _ in got} == {"query.*", "body.hosts.*", "body.hosts.*.up"}
 
 
+def test_fields_whose_names_begin_alike_are_told_apart(search: Search) -> None:
+    body = bodies.whole(json.dumps({"ab": HOST, "a": HOST, "abc": {"x": HOST}}).encode())
+    fields = [field for _, field, _ in found(search, record(body=body))]
+    assert fields == ["body.ab", "body.a", "body.abc.x"]
+
+
 def test_short_real_values_are_found_by_their_digests_alone(search: Search) -> None:
     assert found(search, record(query=[("u", "root"), ("p", "/root")])) == []
     md5 = "63a9f0ea7bb98050796b649e85481845"
