@@ -41,13 +41,12 @@ _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "aut
 
 
 class TelemockApp(FastAPI):
-    """Keeps a reference to uvicorn's transport, which the fault `reset` aborts: middleware wraps
-    `send` and hides it."""
+    """Keeps a reference to uvicorn's cycle, for what ASGI cannot express (`app.mock.respond`):
+    middleware wraps `send` and hides it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            cycle = getattr(send, "__self__", None)
-            scope["telemock.transport"] = getattr(cycle, "transport", None)
+            scope["telemock.cycle"] = getattr(send, "__self__", None)
         await super().__call__(scope, receive, send)
 
 

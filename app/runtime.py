@@ -250,8 +250,7 @@ class Runtime:
         return found if believable(found.record.time_ns) else self._read(timed(line))
 
     def decoders(self, profile: str, rule: str) -> Sequence[str]:
-        found = self.rules.rule(profile, rule)
-        return found[1].decoders if found else ()
+        return self.rules.decoders(profile, rule)
 
     async def _watch(self) -> None:
         self.metrics.set("telemock.profiles.reload_failed", bool(self.profiles.error))

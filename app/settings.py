@@ -17,7 +17,13 @@ from urllib.parse import urlsplit
 from app import environment
 from app.contract import dummies, state
 from app.contract.actions import MODES, MODES_TEXT, MODES_WANTED, Mode
-from app.contract.names import HEADER_LOGIN_SECRET, PORT_APP, PORT_APP_TLS, PORT_EXPLICIT_PROXY
+from app.contract.names import (
+    DIR_PROFILES,
+    HEADER_LOGIN_SECRET,
+    PORT_APP,
+    PORT_APP_TLS,
+    PORT_EXPLICIT_PROXY,
+)
 from app.contract.settings import (
     HEALTH_HOSTS,
     LOG_FORMAT,
@@ -36,6 +42,7 @@ from app.contract.settings import (
 )
 
 TRACE_ID = "{trace_id}"  # in TELEMOCK_TRACE_URL
+ADDED = "added"  # in TELEMOCK_PROFILES: all profiles of `telemock profiles add`
 CLUSTER = "cluster"  # value of a server: the app in the kubeconfig's cluster
 
 SERVER_WANTED = "an http:// or https:// URL, cluster, or cluster:CONTEXT"
@@ -156,8 +163,9 @@ SETTINGS = (
         "bytes, at least 1MiB or 0, or a number with KiB, MiB or GiB",
     ),
     Setting(
-        "TELEMOCK_PROFILES", "cribl", some,
-        "Profiles in use, comma separated: names of built-in ones, files or folders.",
+        "TELEMOCK_PROFILES", f"cribl,{ADDED}", some,
+        "Profiles in use, comma separated: names of built-in or added ones, files or folders; "
+        f"{ADDED} stands for all that `telemock profiles add` put there.",
         "at least one name",
     ),
     Setting(
@@ -277,7 +285,7 @@ class Settings:
     env_file: str
     logs_days: float
     logs_size: int
-    profiles: tuple[str, ...]
+    profiles_given: tuple[str, ...]
     mode: Mode | None
     max_body: int
     retention_days: float
@@ -306,6 +314,24 @@ class Settings:
         """Raises SettingError if no directory is given and there is no default."""
         return self.data_given or state.directory(self.environ)
 
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The sources of the profiles in use."""
+        return self.sources(self.profiles_given)
+
+    def sources(self, named: Sequence[str]) -> tuple[str, ...]:
+        """The files of added profiles in place of their names; other names stay as they are."""
+        try:
+            folder = self.data / DIR_PROFILES
+        except SettingError:  # no directory, so nothing was added
+            return tuple(name for name in named if name != ADDED)
+        found = (
+            folder if name == ADDED else file if (file := folder / f"{name}.yaml").is_file()
+            else name
+            for name in named
+        )  # fmt: skip
+        return tuple(str(one) for one in found if one != folder or folder.is_dir())
+
     @cached_property
     def logs(self) -> Path:
         """Raises as `data`."""
@@ -322,6 +348,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         environ=environ,
         mode=cast("Mode | None", values.pop("TELEMOCK_MODE") or None),
+        profiles_given=values.pop("TELEMOCK_PROFILES"),
         data_given=values.pop("TELEMOCK_DATA"),
         logs_given=values.pop("TELEMOCK_LOGS"),
         **{name.removeprefix("TELEMOCK_").lower(): value for name, value in values.items()},

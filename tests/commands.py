@@ -11,20 +11,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.cli.root import command
+from app.profiles.read import BUILT_IN
 
 TELEMOCK = [sys.executable, "-P", "-m", "app.cli"]
+CONTRACT = str(Path(__file__).parent / "contract.yaml")
 # What a required argument may be, by its name; a command that has another one needs a line here.
 SAMPLES = {
     "id": ["00000000-1"],
     "url": ["https://cdn.cribl.io/telemetry/"],
     "sources": ["cribl"],
     "name": ["cribl"],
+    "file": [str(BUILT_IN / "cribl.yaml")],
     "changes show id": ["1"],
     "command": ["--", "true"],
+    "contract check file": [CONTRACT],
+    "contract diff one": [CONTRACT],
+    "contract diff other": [CONTRACT],
 }
 # Arguments and options without which a command does nothing.
 OPTIONS = {
     "inject": ["--values", "leader"],
+    "rehearse": ["--profile", "cribl"],
     "captures tail": ["-F"],
     **{f"changes {verb}": ["1"] for verb in ("accept", "watch", "object", "reopen")},
 }
@@ -52,7 +59,7 @@ def _below(at: Any, path: list[str]) -> Iterator[Sample]:
             yield from _below(inner, [*path, name])
         return
     name = " ".join(path)
-    needed = [p for p in at.params if p.required]
+    needed = [p for p in at.params if p.required and p.param_type_name == "argument"]
     options = {option for p in at.params for option in p.opts}
     given = [*OPTIONS.get(name, []), *(word for p in needed for word in _sample(name, p.name))]
     yield Sample(name, [*path, *given], "--json" in options, "--server" in options)

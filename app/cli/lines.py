@@ -13,7 +13,7 @@ import typer
 
 from app.cli.ending import Failure
 from app.cli.progress import counted
-from app.client.source import Source, captures, connect, is_asked
+from app.client.source import Source, captures, connect, end, is_asked
 from app.contract import record
 from app.contract.files import write_whole
 from app.contract.instant import iso
@@ -61,7 +61,7 @@ def tail(query: CaptureQuery, lines: int, *, follow: bool, as_json: bool, server
 
 
 def _following(source: Source, query: CaptureQuery, lines: int, follow: bool) -> Iterator[bytes]:
-    cursor = _end(source) if follow else None
+    cursor = end(source) if follow else None
     last = list(captures(source, query, lines))[::-1] if lines else []
     yield from last
     # Captures that arrive between the two queries are in both answers.
@@ -76,20 +76,6 @@ def _following(source: Source, query: CaptureQuery, lines: int, follow: bool) ->
         query = msgspec.structs.replace(query, cursor=page.last)
         if page.next is None:
             time.sleep(_POLL_S)
-
-
-def _end(source: Source) -> str | None:
-    """Returns the cursor behind the last arrival, None when there is none."""
-    newest = source.page(CaptureQuery(limit=1)).items
-    if not newest:
-        return None
-    # Finds the newest by time, which is fast, then follows the order of arrival from there.
-    query = CaptureQuery(since_ns=record.decode(newest[0]).time_ns, order="arrival", limit=1000)
-    while True:
-        page = source.page(query)
-        if page.next is None:
-            return page.last
-        query = msgspec.structs.replace(query, cursor=page.next)
 
 
 def export(

@@ -11,13 +11,15 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from app.cli import captures, changes, profiles, rules
+from app.cli import captures, changes, contract, profiles, rules
 from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.group import CommandGroup
 from app.cli.inject import inject
+from app.cli.learn import learn
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
+from app.cli.rehearse import rehearse
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
 
@@ -36,11 +38,14 @@ cli = typer.Typer(
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
 cli.add_typer(profiles.commands, name="profiles", help="The profiles that come with telemock.")
 cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
+cli.add_typer(contract.commands, name="contract", help="What a version may send, as a file.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
+cli.command()(learn)
 cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
 cli.command("open")(open_page)
+cli.command(context_settings={"allow_interspersed_args": False})(rehearse)
 cli.command()(restart)
 
 
@@ -115,6 +120,15 @@ def run(
             metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
         ),
     ] = 10,
+    open_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--open",
+            metavar="HOST[,…]",
+            help="Also read what goes to this host, which no profile names: for this run alone, "
+            "forwarded unless --mode says otherwise. `telemock learn` drafts a profile of it.",
+        ),
+    ] = None,
     canary: Annotated[
         bool,
         typer.Option(
@@ -127,14 +141,42 @@ def run(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
     ] = False,
+    nothing: Annotated[
+        bool, typer.Option("--nothing", help="A gate: fail unless nothing was sent to anybody.")
+    ] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST[:PORT]", help="What a gate allows; also a Unix socket. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Run a command, and print what it sent home. The exit code is the command's.
 
     Example: telemock run --mode observe -- curl -s https://cdn.cribl.io/telemetry/
     """
+    from app.cli.ending import USAGE, Failure
     from app.run.command import run as run_command
     from app.settings import load
 
+    if nothing:
+        from app.run.allowed import read
+        from app.run.gated import gated
+
+        code = gated(
+            command,
+            load(),
+            allow=read(allow or ()),
+            mode=mode,
+            profiles=profile or (),
+            as_json=as_json,
+            redirect=transparent,
+            verbose=verbose,
+            wait=wait,
+        )
+        raise typer.Exit(code)
+    if allow:
+        raise Failure("--allow is a gate's\n\nhint: add --nothing", USAGE)
     code = run_command(
         command,
         load(),
@@ -145,6 +187,7 @@ def run(
         verbose=verbose,
         discover=discover,
         wait=wait,
+        opens=open_ or (),
         canary=canary,
         own_home=own_home,
     )

@@ -25,21 +25,26 @@ commands = typer.Typer(cls=CommandGroup, no_args_is_help=True, rich_markup_mode=
 @commands.command()
 def check(
     sources: Annotated[
-        list[str], typer.Argument(metavar="FILE…", help="Files, folders or built-in names.")
+        list[str], typer.Argument(metavar="FILE…", help="Files, folders, or names of profiles.")
     ],
     as_json: AsJson = False,
 ) -> None:
     """Say what is wrong with profiles: file, path in the file, value and remedy.
 
-    Exit code 1 when there is something.
+    Exit code 1 when there is something. What is asked for and not stated (licence, evidence) is a
+    note.
 
     Example: telemock rules check my-profile.yaml
     """
-    from app.profiles import ProfileError, load_profiles
+    from app.profiles import ProfileError
+    from app.profiles.compile import load
     from app.profiles.read import find
+    from app.report.papers import papers_of
+    from app.settings import load as load_settings
 
+    sources = [*load_settings().sources(sources)]
     try:
-        rules = load_profiles(sources)
+        loaded = load(sources)
     except ProfileError as e:
         if as_json:
             found = [p._asdict() for p in e.problems]
@@ -49,13 +54,17 @@ def check(
             count = len(e.problems)
             typer.echo(f"\n{count} problem{'s' if count > 1 else ''}", err=True)
         raise typer.Exit(FAILED) from None
+    papers = papers_of(loaded.written)
     if as_json:
-        typer.echo(json_of({"ok": True, "problems": []}))
+        notes = [{"profile": p.profile, "lacks": n, "says": w} for p in papers for n, w in p.asked]
+        typer.echo(json_of({"ok": True, "problems": [], "notes": notes}))
         return
-    for source, profile in zip(find(sources), rules.profiles, strict=True):
+    for source, profile, paper in zip(find(sources), loaded.rules.profiles, papers, strict=True):
         hosts = ", ".join(("." if h.suffix else "") + h.name for h in profile.hosts)
         count = len(profile.rules)
         typer.echo(plain(f"{source.label}: {profile.id}: {count} rules for {hosts}: right", 2000))
+        for name, why in paper.asked:
+            typer.echo(plain(f"{source.label}: note: no {name}: {why}; add `{name}: …`", 2000))
 
 
 @commands.command("explain")
@@ -100,7 +109,11 @@ def explain_(
         seen = seen_from_url(url, method, headers, _body(data))
     except ValueError as e:
         raise typer.BadParameter(str(e)) from None
-    found = explain(load_profiles(profile or settings.profiles), seen, mode or settings.mode)
+    found = explain(
+        load_profiles(settings.sources(profile or settings.profiles_given)),
+        seen,
+        mode or settings.mode,
+    )
     typer.echo(json_of(found) if as_json else _text(found), nl=as_json)
     if not found.rule:
         raise typer.Exit(FAILED)

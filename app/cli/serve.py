@@ -26,9 +26,10 @@ from app.contract.names import API_KEPT_S, FILE_SERVER, FILE_TOKEN
 from app.contract.record import bracketed
 from app.contract.settings import SettingError
 from app.main import create_app
+from app.profiles import added
 from app.run.processes import LocalError
 from app.runtime import Runtime
-from app.settings import Settings
+from app.settings import ADDED, Settings
 
 _BACKLOG = 2048
 # Idle time of a sidecar's connection to the API: longer than the sidecar keeps it, because a
@@ -47,6 +48,8 @@ def serve(settings: Settings) -> int:
             f"an app runs on {settings.data} already, at {other}\n\n"
             "hint: stop it, or give this one another TELEMOCK_DATA"
         )
+    if ADDED in settings.profiles_given and not settings.cluster:
+        added.make(settings.data)  # so that what is added while we run is found there
     with contextlib.ExitStack() as opened:
 
         def bound(number: int, setting: str) -> socket.socket:

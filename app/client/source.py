@@ -16,6 +16,7 @@ import msgspec
 from app.client.running import running_app
 from app.contract import rules
 from app.contract.names import FILE_STORE, FILE_TOKEN, PATH_CAPTURES, PATH_PROFILES
+from app.contract.record import decode
 from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
@@ -50,6 +51,8 @@ class Source(Protocol):
     def fields(self, scope: Scope) -> list[FieldRow]: ...
 
     def diff(self, profile: str | None, one: str, other: str) -> Comparison: ...
+
+    def profiles(self) -> rules.RuleSet: ...
 
 
 @contextmanager
@@ -122,6 +125,20 @@ def captures(source: Source, query: CaptureQuery, limit: int | None = None) -> I
         query = msgspec.structs.replace(query, cursor=page.next)
 
 
+def end(source: Source) -> str | None:
+    """Returns the cursor behind the last arrival, None when there is none."""
+    newest = source.page(CaptureQuery(limit=1)).items
+    if not newest:
+        return None
+    # Finds the newest by time, which is fast, then follows the order of arrival from there.
+    query = CaptureQuery(since_ns=decode(newest[0]).time_ns, order="arrival", limit=1000)
+    while True:
+        page = source.page(query)
+        if page.next is None:
+            return page.last
+        query = msgspec.structs.replace(query, cursor=page.next)
+
+
 class _RecordKind(msgspec.Struct):
     kind: str
 
@@ -167,14 +184,12 @@ class StoreSource:
         return self.store.fields(scope)
 
     def diff(self, profile: str | None, one: str, other: str) -> Comparison:
-        rules = rules_of(self._profiles)
-
-        def decoders(profile: str, rule: str) -> Sequence[str]:
-            found = rules.rule(profile, rule)
-            return found[1].decoders if found else ()
-
-        reading = Reading(self.store, self.store.fields(Scope()), decoders)
+        reading = Reading(self.store, self.store.fields(Scope()), self.profiles().decoders)
         return reading.compared(profile or "", one, other)
+
+    def profiles(self) -> rules.RuleSet:
+        """The profiles in use; none if a file is refused."""
+        return rules_of(self._profiles)
 
 
 def in_use(profiles: Sequence[str | Path]) -> tuple[Sequence[Paper], Sequence[Gap]]:

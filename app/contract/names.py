@@ -63,12 +63,13 @@ FILE_CA_CERT = "ca.pem"  # public half, for the client
 FILE_JAVA = "truststore.p12"  # the same for Java, made by `telemock run`
 FILE_BUNDLE = "bundle.pem"  # the system's trust store and our authority
 DIR_SPOOL = "spool"
+DIR_PROFILES = "profiles"  # those that were added
 DIR_LOGS = "logs"  # below TELEMOCK_DATA, unless TELEMOCK_LOGS names another
 # Everything that telemock puts into TELEMOCK_DATA and TELEMOCK_LOGS, as patterns: a directory with
 # other things in it is not ours to close.
 IN_DATA = (
-    f"{FILE_STORE}*", FILE_TOKEN, FILE_MASK_KEY, "*.json", DIR_CA, DIR_SPOOL, DIR_LOGS, "demo-*",
-    "prometheus*", "hosts-*", ".gitignore",
+    f"{FILE_STORE}*", FILE_TOKEN, FILE_MASK_KEY, "*.json", DIR_CA, DIR_SPOOL, DIR_LOGS,
+    DIR_PROFILES, "demo-*", "prometheus*", "hosts-*", ".gitignore",
 )  # fmt: skip
 
 LOG_REQUESTS = "telemetry_requests.log"

@@ -125,6 +125,11 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         """The profile and rule with these ids, None if there is no such rule."""
         return self._by_id.get((profile, rule))
 
+    def decoders(self, profile: str, rule: str) -> tuple[str, ...]:
+        """The decoders of that rule, none if there is no such rule."""
+        known = self.rule(profile, rule)
+        return known[1].decoders if known else ()
+
     def denies(self, host: str) -> Profile | None:
         """The first profile that blocks requests to this host that none of its rules takes."""
         host = host.lower().rstrip(".")

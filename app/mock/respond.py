@@ -21,7 +21,8 @@ class Outgoing:
     """One answer being sent to the client."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._transport = scope.get("telemock.transport")
+        self._cycle = scope.get("telemock.cycle")
+        self._transport = getattr(self._cycle, "transport", None)
         self._receive = receive
         self._send = send
         self.started = False
@@ -54,6 +55,8 @@ class Outgoing:
     async def _start(self, rendered: Rendered) -> None:
         self.started = True
         headers = [(n.encode("latin-1", "replace"), v.encode()) for n, v in rendered.headers]
+        if self._cycle is not None and any(name.lower() == b"date" for name, _ in headers):
+            self._cycle.default_headers = []  # uvicorn's own date, for this answer
         await self._send(
             {"type": "http.response.start", "status": rendered.status, "headers": headers}
         )

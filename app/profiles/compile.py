@@ -184,8 +184,8 @@ class _Compiler:
             rules=tuple(rules),
             sensitive=sensitive,
             safe_query=tuple(written.safe_query),
-            version_from=tuple(map(_extract, written.version_from)),
-            licence_note=" ".join(written.licence.note.split()),
+            version_from=tuple(map(extract, written.version_from)),
+            licence_note=" ".join(written.licence.note.split()) if written.licence else "",
         )
 
     def _safe(self, written: schema.ProfileFile, sensitive: tuple[contract.Sensitive, ...]) -> None:
@@ -317,7 +317,7 @@ def _sensitive(written: schema.Sensitive) -> contract.Sensitive:
     return contract.Sensitive(where, name.lower(), written.as_)  # type: ignore[arg-type]
 
 
-def _extract(written: schema.Extract) -> contract.Extract:
+def extract(written: schema.Extract) -> contract.Extract:
     where, _, name = written.field.partition(".")
     if where.endswith("[]"):  # as the inventory calls what is in a list
         name = f"*.{name}"

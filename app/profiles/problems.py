@@ -15,15 +15,15 @@ from app.contract.printable import one_line
 
 _SHOWN = 80  # characters of a wrong value
 
-# Our words for pydantic's error types; other types keep pydantic's own words.
+# Our words for pydantic's error types, and what to write; other types keep pydantic's own words.
 _WANTED = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "a mapping (name: value)",
-    "model_type": "a mapping (name: value)",
+    "string_type": ("text", "put it in quotes"),
+    "int_type": ("a whole number", "write it without quotes"),
+    "float_type": ("a number", "write it without quotes"),
+    "bool_type": ("true or false", "write one of them, without quotes"),
+    "list_type": ("a list", "write [a, b], or a line `- a` for each"),
+    "dict_type": ("a mapping (name: value)", "write a line `name: value` for each, indented"),
+    "model_type": ("a mapping (name: value)", "write a line `name: value` for each, indented"),
 }
 
 
@@ -100,9 +100,11 @@ def _problem(
             message = f"{shown(value)} is not text, and not a mapping (name: value)"
             hint = "if it is meant as text, put it in quotes"
         case kind if kind in _WANTED:
-            message = f"{shown(value)} is not {_WANTED[kind]}"
+            wanted, hint = _WANTED[kind]
+            message = f"{shown(value)} is not {wanted}"
         case _:
             message = f"{shown(value)}: {error['msg'].replace('Input should', 'it should')}"
+            hint = f"change {name!r}, or remove it"
     return ProfileProblem(file, where, shown(value), message, hint)
 
 

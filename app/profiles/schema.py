@@ -309,14 +309,15 @@ class Sensitive(Model):
 
 
 class ProfileFile(Model):
-    """One vendor product: its telemetry hosts, its rules, and the evidence for both."""
+    """One vendor product: its telemetry hosts, its rules, and the evidence for both. Licence and
+    evidence are asked for: a profile without them says so in every report."""
 
     model_config = ConfigDict(title="telemock profile")
 
     id: Id
     title: Text
-    licence: Licence
-    evidence: Annotated[list[Evidence], Field(min_length=1)]
+    licence: Licence | None = None
+    evidence: list[Evidence] = Field([])
     unknown: list[Text] = Field([], description="What is not known, in sentences.")
     cadence: Annotated[Cadence, short("every", str | Cadence)] | None = Field(
         None, description="How often it sends: 60s, 4h, 1d."

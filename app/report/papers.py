@@ -14,6 +14,12 @@ if TYPE_CHECKING:  # loads slowly, and most commands get their papers from the A
     from app.profiles.schema import ProfileFile
 
 
+ASKED = {
+    "licence": "it is not stated whether a licence of the product asks for its telemetry",
+    "evidence": "it is not stated where its rules were seen or documented, and when",
+}
+
+
 class Claim(msgspec.Struct, kw_only=True):
     """`verified`: the day or month in which the source was last read."""
 
@@ -30,8 +36,8 @@ class SensitiveField(msgspec.Struct, kw_only=True):
 
 
 class Paper(msgspec.Struct, kw_only=True):
-    """`every`: how often an instance sends, "" where nothing is known. `opt_out`: the documented
-    ways to switch the telemetry off, in words."""
+    """`licence` is "" where its file states none. `every`: how often an instance sends, "" where
+    nothing is known. `opt_out`: the documented ways to switch the telemetry off, in words."""
 
     profile: str
     title: str
@@ -44,6 +50,12 @@ class Paper(msgspec.Struct, kw_only=True):
     every: str = ""
     opt_out: list[str] = []
 
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """Lists what its file does not state, and why that is asked for."""
+        lacking = [name for name in ASKED if not getattr(self, name)]
+        return [(name, ASKED[name]) for name in lacking]
+
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:
     return list(map(_paper, files))
@@ -54,8 +66,8 @@ def _paper(written: "ProfileFile") -> Paper:
         profile=written.id,
         title=written.title,
         hosts=[host.name for host in written.hosts],
-        licence=written.licence.class_,
-        licence_note=_line(written.licence.note),
+        licence=written.licence.class_ if written.licence else "",
+        licence_note=_line(written.licence.note) if written.licence else "",
         evidence=[
             Claim(claim=_line(e.claim), source=_line(e.source), verified=e.verified)
             for e in written.evidence

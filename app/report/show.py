@@ -14,6 +14,7 @@ from app.report.build import EndpointLine, ProfilePart, Report
 from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
 from app.report.tables import markdown_table, text_table
+from app.store import Term, filter
 
 _HOW = {
     "mask": "fields that the profile masks, so that nothing of the value is kept",
@@ -50,10 +51,18 @@ def sections(report: Report) -> list["Section"]:
 
 
 class Section(NamedTuple):
+    """`behind`: for each row the filter that finds the captures which its column `count` counts."""
+
     title: str
     head: str  # comma separated
     rows: Sequence[Sequence[object]]
     empty: str = ""  # text of an empty section; if "", the section is left out
+    behind: Sequence[str] = ()
+
+    @property
+    def counted(self) -> int:
+        """The place of the column `count`."""
+        return self.head.split(",").index("count")
 
 
 def _coverage(report: Report) -> Iterator[str]:
@@ -75,22 +84,39 @@ def _gaps(report: Report) -> Section:
 
 def _sections(report: Report) -> Iterator[Section]:
     if report.count:
-        yield Section("What became of it", "what,count,bytes,that is", list(_words(report)))
+        yield Section(
+            "What became of it",
+            "what,count,bytes,that is",
+            list(_words(report)),
+            behind=[_filter(outcome=str(word)) for word in WORDS],
+        )
     empty = "Nothing was recorded." if not report.count else ""
-    yield Section(WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty)
-    yield Section(WORDS["delivered"], _TRAFFIC, _traffic(report.delivered))
+    yield Section(
+        WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty, _behind(report.answered)
+    )
+    yield Section(
+        WORDS["delivered"], _TRAFFIC, _traffic(report.delivered), behind=_behind(report.delivered)
+    )
     yield Section(
         WORDS["passed"],
         "host,endpoint,count,bytes out,bytes in,what became of it,last seen",
         [
-            (e.host, _what(e) or "(not opened)", e.count, e.bytes_out, e.bytes_in, _became(e),
-             e.last_seen)
+            (
+                e.host,
+                _what(e) or "(not opened)",
+                e.count,
+                e.bytes_out,
+                e.bytes_in,
+                _became(e),
+                e.last_seen,
+            )
             for e in report.passed
         ],
         "Nothing was passed through.",
-    )  # fmt: skip
-    yield Section(WORDS["refused"], _WHY, _reasons(report.refused))
-    yield Section(WORDS["failed"], _WHY, _reasons(report.failed))
+        _behind(report.passed),
+    )
+    for title, rows in ((WORDS["refused"], report.refused), (WORDS["failed"], report.failed)):
+        yield Section(title, _WHY, _reasons(rows), behind=_behind(rows))
     yield Section(
         "Modes in force",
         "mode,connections come by,sidecars,first seen,last seen",
@@ -106,6 +132,7 @@ def _sections(report: Report) -> Iterator[Section]:
             (v.profile, v.version or "-", v.count, v.first_seen, v.last_seen)
             for v in report.versions
         ],
+        behind=[_filter(profile=v.profile, version=v.version) for v in report.versions],
     )
     yield Section(
         "Events that requests reported",
@@ -161,12 +188,25 @@ def _sections(report: Report) -> Iterator[Section]:
         ],
     )
     yield Section(
+        "What profiles do not state",
+        "profile,lacks,that is",
+        [
+            (part.profile, name, why)
+            for part in report.profiles
+            if part.paper
+            for name, why in part.paper.asked
+        ],
+    )
+    yield Section(
         "Who sent it",
         "namespace,pod,node,profile,versions,count,bytes,last seen",
         [
             (w.namespace, w.pod, w.node, w.profile, " ".join(w.versions), w.count, w.bytes_out,
              w.last_seen)
             for w in report.workloads
+        ],
+        behind=[
+            _filter(profile=w.profile, namespace=w.namespace, pod=w.pod) for w in report.workloads
         ],
     )  # fmt: skip
     yield Section(
@@ -242,7 +282,8 @@ def _profile(part: ProfilePart) -> str:
     kinds = ", ".join(f"{kind} ({number})" for kind, number in sorted(part.kinds.items()))
     by_word = {how: ", ".join(f.field for f in paper.sensitive if f.how == how) for how in _HOW}
     lines = [
-        f"licence: {paper.licence}. {paper.licence_note}",
+        *([f"licence: {paper.licence}. {paper.licence_note}"] if paper.licence else ()),
+        *(f"no {name}: {why}" for name, why in paper.asked),
         f"hosts: {', '.join(paper.hosts)}",
         f"kinds of values that its fields carried, and how many fields: {kinds or 'none seen'}",
         *(f"{said_of}: {by_word[how] or 'none'}" for how, said_of in _HOW.items()),
@@ -280,6 +321,21 @@ def _reasons(rows: Iterable[EndpointLine]) -> list[Sequence[object]]:
          REASONS.get(e.reason, e.reason), e.first_seen, e.last_seen)
         for e in rows
     ]  # fmt: skip
+
+
+def _behind(rows: Iterable[EndpointLine]) -> list[str]:
+    return [
+        _filter(
+            outcome=e.outcome, profile=e.profile, host=e.host, method=e.method, route=e.endpoint,
+            rule=e.rule, reason=e.reason,
+        )
+        for e in rows
+    ]  # fmt: skip
+
+
+def _filter(**terms: str) -> str:
+    """An empty value stands there too: `rule:""` finds what no rule took."""
+    return " ".join(filter.word(Term(name, ":", (value,))) for name, value in terms.items())
 
 
 def _became(endpoint: EndpointLine) -> str:

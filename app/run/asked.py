@@ -15,6 +15,7 @@ from app.run import seccomp
 from app.run.seccomp import Question
 
 _LONGEST = 128  # of an address
+_INT = 0xFFFFFFFF
 _MESSAGES = 1024  # that the kernel takes of one sendmmsg
 # Where port and address are, and the size of the latter.
 _INTERNET = {socket.AF_INET: (2, 4, 4), socket.AF_INET6: (2, 8, 16)}
@@ -28,7 +29,8 @@ class Wanted(NamedTuple):
     fd: int
     addresses: list[bytes]
     flags: int = 0
-    kind: tuple[int, int, int] = (0, 0, 0)  # of a new socket: family, type, protocol
+    # Of a new socket: family, type, protocol; of an option: level and option.
+    kind: tuple[int, int, int] = (0, 0, 0)
 
 
 def read(call: Question) -> Wanted:
@@ -56,6 +58,8 @@ def read(call: Question) -> Wanted:
         match name:
             case "socket":
                 return Wanted(name, -1, [], kind=(given[0], given[1], given[2]))
+            case "setsockopt":
+                return Wanted(name, fd, [], kind=(given[1] & _INT, given[2] & _INT, 0))
             case "connect":
                 return Wanted(name, fd, [address(given[1], given[2])])
             case "sendto":

@@ -52,9 +52,11 @@ class Watch:
         route: transparent.Transparent | None,
         ours: frozenset[int],
         own: Sequence[int],
+        started: Callable[[int], None] | None = None,
         planted: Planted | None = None,
     ) -> None:
-        self._route, self._ours, self.own, self._planted = route, ours, own, planted
+        self._route, self._ours, self.own = route, ours, own
+        self._started, self._planted = started, planted
         self._interception: Interception | None = None
         self._around: around.Around | None = None
 
@@ -70,8 +72,10 @@ class Watch:
         if self._route is None:
             self._around = around.Around(self.own)
         else:
-            self._interception = self._route.begin(self._ours)
+            self._interception = self._route.begin(self._ours, self.own)
             self._interception.note_inherited(pid)
+        if self._started:
+            self._started(pid)
 
     def stop(self) -> tuple[Counter[Passed], int | None]:
         """The connections that were not led to the sidecar, and the number of those that were:

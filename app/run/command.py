@@ -28,6 +28,7 @@ def run(
     verbose: bool = False,
     discover: bool = False,
     wait: float = WAIT_SECONDS,
+    opens: Sequence[str] = (),
     canary: bool = False,
     own_home: bool = False,
 ) -> int:
@@ -38,6 +39,12 @@ def run(
     `as_json` as one JSON document on stdout. Raises RunError, LocalError.
     """
     with contextlib.ExitStack() as stack:
+        if opens:
+            from app.learn.opened import opened  # slow to load
+
+            profiles, said = stack.enter_context(opened(opens, settings, profiles, mode))
+            for line in said:
+                say(f"telemock: {line}")
         planted = (
             stack.enter_context(plant.planted(command, os.environ, own_home=own_home))
             if canary

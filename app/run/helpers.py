@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -68,20 +68,24 @@ def name_in(name: str, process: int) -> str:
 
 
 class Own:
-    """Knows the sockets of the command's own processes."""
+    """Knows the sockets of the command's own processes: our descendants but for `ours`."""
 
-    def __init__(self) -> None:
-        self._inodes: set[int] = set()
+    def __init__(self, ours: Collection[int] = ()) -> None:
+        self._ours, self._inodes = ours, set[int]()
 
     def has(self, inodes: set[int]) -> bool:
         """True if the command's own processes have all of them."""
         if not inodes <= self._inodes:
-            for pid in processes.descendants(os.getpid()):
+            for pid in self._processes():
                 self._inodes |= processes.sockets_of(pid)
         return inodes <= self._inodes
 
     def has_process(self, pid: int) -> bool:
-        return pid in processes.descendants(os.getpid())
+        return pid in self._processes()
+
+    def _processes(self) -> list[int]:
+        spared = {pid for one in self._ours for pid in (one, *processes.descendants(one))}
+        return [pid for pid in processes.descendants(os.getpid()) if pid not in spared]
 
     def has_name(self, name: str, of: int) -> bool:
         """True if the command's own have the Unix socket that is bound by this name."""

@@ -28,6 +28,7 @@ from app.contract.record import Endpoint, Program, bracketed
 from app.run import asked, helpers, route, seccomp
 from app.run.later import Later, has_peer
 from app.run.seccomp import Notifications, Question
+from app.run.stage import FailingHosts
 
 THREADS = 4  # calls that are answered at once
 NOTED = 1000  # different connections that are kept for the verdict
@@ -42,9 +43,10 @@ _LOOKS = (0, 9, 65535)
 
 # What became of a connection that did not go to the sidecar.
 (OTHER_PORT, LINK_LOCAL, OTHER_NETWORK, LOCAL, DAEMON, SERVICE, UNREADABLE, DATAGRAMS, OTHER_SOCKET,
- INHERITED, REFUSED, BROKEN, ROUND) = (
+ INHERITED, REFUSED, BROKEN, ROUND, LOOKUP, UNREACHED, JOINED) = (
     "other_port", "link_local", "other_network", "local", "daemon", "service", "unreadable",
-    "datagrams", "other_socket", "inherited", "refused", "broken", "round",
+    "datagrams", "other_socket", "inherited", "refused", "broken", "round", "lookup", "unreached",
+    "joined",
 )  # fmt: skip
 
 
@@ -58,11 +60,12 @@ class Passed(NamedTuple):
 
 class Target(NamedTuple):
     """The sidecar's port, and all of ours. `hosts` are the dummy addresses and the hosts that they
-    stand for."""
+    stand for; connections to some of them may be led to failure instead."""
 
     port: int
     ours: frozenset[int]  # ports of app and sidecar on loopback
     hosts: Mapping[str, str]
+    failing: FailingHosts | None = None
 
 
 class Interception:
@@ -172,7 +175,11 @@ class Interception:
         whole = helpers.name_in(name, pid)
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_DGRAM:
             if name.startswith("@") or helpers.place_of(name, pid).exists():
-                self._later.once_connected(sock, partial(self._unix_peer, pid, whole))
+                self._later.once_connected(
+                    sock,
+                    partial(self._unix_peer, pid, whole),
+                    late=partial(self._unix_late, pid, whole),
+                )
         else:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe, suppress(OSError):
                 probe.connect(
@@ -186,12 +193,16 @@ class Interception:
         listens = helpers.who_listens(peer)
         if self._own.has_process(listens) or self._own.has_name(bound, pid):
             return
-        if name.endswith(helpers.DAEMONS):
-            kind = DAEMON
-        else:
-            kind = SERVICE if helpers.is_service(name) else LOCAL
         who = f" ({processes.name_of(listens)}, pid {listens})" if listens else ""
-        self._note(kind, pid, f"{name}{who}", once=once)
+        self._note(self._unix_kind(name), pid, f"{name}{who}", once=once)
+
+    def _unix_kind(self, name: str) -> str:
+        if name.endswith(helpers.DAEMONS):
+            return DAEMON
+        return SERVICE if helpers.is_service(name) else LOCAL
+
+    def _unix_late(self, pid: int, name: str, sock: socket.socket) -> None:
+        """It was not connected at once."""
 
     def _stream(self, sock: socket.socket, pid: int, to: Address, listener: str) -> int | None:
         address, port = to
@@ -204,6 +215,9 @@ class Interception:
         if _namespace(pid) != _namespace("self"):
             self._note(OTHER_NETWORK, pid, self._named(to))
             return None
+        failing = self._target.failing
+        if failing and dummy and self._target.hosts[address] in failing.hosts:
+            return failing.lead(sock, listener)
         if port not in REDIRECTED_PORTS:
             self._note(REFUSED if dummy else OTHER_PORT, pid, self._named(to))
             return errno.ECONNREFUSED if dummy else None

@@ -19,6 +19,7 @@ _MOST = 256  # sockets at a time
 class _Waiting(NamedTuple):
     sock: socket.socket
     connected: Callable[[socket.socket], None]
+    late: Callable[[socket.socket], None] | None
     until: float
 
 
@@ -31,11 +32,14 @@ class Later:
         self._thread.start()
 
     def once_connected(
-        self, sock: socket.socket, connected: Callable[[socket.socket], None]
+        self,
+        sock: socket.socket,
+        connected: Callable[[socket.socket], None],
+        late: Callable[[socket.socket], None] | None = None,
     ) -> None:
-        """Calls `connected` with a copy of the socket once it has a peer; never, if it gets none
+        """Calls `connected` with a copy of the socket once it has a peer, or `late` if it gets none
         at once."""
-        one = _Waiting(sock.dup(), connected, time.monotonic() + _PATIENCE_S)
+        one = _Waiting(sock.dup(), connected, late, time.monotonic() + _PATIENCE_S)
         with self._change:
             self._waiting.append(one)
             self._change.notify()
@@ -67,6 +71,9 @@ class Later:
                 one.connected(one.sock)
         elif now < one.until and not hasten and not self._over:
             return False
+        elif one.late is not None:
+            with suppress(OSError):
+                one.late(one.sock)
         one.sock.close()
         return True
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from app.report.coverage import Coverage, count
 from app.run import descendants, java, processes, summary, transparent, verdict
 from app.run.canary.plant import Planted
 from app.run.child import RunError, Watch, look_for, wait_for
+from app.run.interception import Passed
+from app.run.stage import FailingHosts
 from app.settings import Settings
 
 WAIT_SECONDS = 10.0  # for processes that outlive the command
@@ -39,6 +42,7 @@ class Performed:
     lost: Mapping[str, int] = field(default_factory=dict)
     coverage: Coverage | None = None
     services: Sequence[str] = ()  # limits that are worth a line of their own
+    passed: Counter[Passed] = field(default_factory=Counter)  # what did not come to the sidecar
     error: Exception | None = None
     source: Source | None = None
     boot: str = ""
@@ -66,14 +70,19 @@ def performed(
     wait: float = WAIT_SECONDS,
     environ: Mapping[str, str] | None = None,
     output: int | None = None,
+    failing: FailingHosts | None = None,
+    started: Callable[[int], None] | None = None,
     planted: Planted | None = None,
+    strict: bool = False,
     say: Callable[[str], None] = say,
 ) -> Iterator[Performed]:
     """Runs the command to its end, and yields what became of it; the run's app answers meanwhile.
 
     `redirect`: True insists on the transparent form, None takes it where the kernel allows it.
     `environ` is the command's environment, by default ours; `output` the file of its stdout and
-    stderr. Forwards signals, so it needs the main thread. Raises RunError, LocalError.
+    stderr. `strict`: for a gate, see `app.run.strict`. Connections to hosts of `failing` go there;
+    `started` is told the command's process. Forwards signals, so it needs the main thread. Raises
+    RunError, LocalError.
     """
     if mode and (row := ACTIONS[mode]).lacking:
         raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
@@ -100,7 +109,9 @@ def performed(
         route = (
             None
             if refused or redirect is False
-            else transparent.Transparent(hosts, processes.free_port(), settings.data)
+            else transparent.Transparent(
+                hosts, processes.free_port(), settings.data, failing, strict=strict
+            )
         )
         for_sidecar = {
             "TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name,
@@ -116,10 +127,11 @@ def performed(
         sidecar = _sidecar(settings, app, for_sidecar, stdout)
         stack.callback(sidecar.child.stop)
         own = [child.pid for child in (app.child, sidecar.child) if child]
-        ours = frozenset(map(_port_of, (app.url, sidecar.proxy, sidecar.health)))
+        open_to_it = (sidecar.proxy,) if strict else (app.url, sidecar.proxy, sidecar.health)
+        ours = frozenset(map(_port_of, open_to_it))
         ca = settings.data / names.DIR_CA
         variables = _variables(environ, ca, sidecar.proxy, route is not None, say)
-        watch = Watch(route, ours, own, planted)
+        watch = Watch(route, ours, own, started, planted)
         code = wait_for([*command], {**environ, **variables}, watch, output)
         survivors = descendants.wait(wait, own, say)
         passed, brought = watch.stop()
@@ -158,7 +170,7 @@ def performed(
             )
             services = verdict.services(passed)
             found = Performed(
-                code, rows, lost, coverage, services, None, source, sidecar.boot, began
+                code, rows, lost, coverage, services, passed, None, source, sidecar.boot, began
             )
         yield found
 

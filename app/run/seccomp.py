@@ -35,24 +35,35 @@ _64_BIT = 0x80000000  # of AUDIT_ARCH
 _PIDFD_THREAD = os.O_EXCL
 _TYPE = 0xF  # of a socket's type: the rest are flags
 # Of sockets that nobody is asked about: a `connect` or a send with an address is.
-_UNIX, _INTERNET, _NETLINK = 1, (2, 10), 16
+_UNIX, _INTERNET, _NETLINK, _CRYPTO = 1, (2, 10), 16, 38
 _PROTOCOLS = (0, 6, 17, 262)  # TCP, UDP, MPTCP
 _STREAM, _DATAGRAMS = 1, 2
 
 
 class Calls(NamedTuple):
     """System call numbers of one ABI. `multiplexed`: socketcall(2) of 32-bit x86, whose first
-    argument is a key of MULTIPLEXED."""
+    argument is a key of MULTIPLEXED. `ioctl` and `keys` are looked into for a gate alone."""
 
     connect: int
     sendto: int
     sendmsg: int
     sendmmsg: int
     socket: int
+    setsockopt: int
+    ioctl: int
+    keys: tuple[int, ...]  # add_key, request_key, keyctl
     multiplexed: int | None = None
 
 
-MULTIPLEXED = {1: "socket", 3: "connect", 11: "sendto", 16: "sendmsg", 20: "sendmmsg"}
+MULTIPLEXED = {
+    1: "socket", 3: "connect", 11: "sendto", 14: "setsockopt", 16: "sendmsg", 20: "sendmmsg",
+}  # fmt: skip
+# Level and option of what joins a group: the kernel then tells the network which.
+_JOINS = (
+    (0, 35), (0, 39), (0, 41), (0, 42), (0, 46), (0, 48),
+    (41, 20), (41, 27), (41, 42), (41, 46), (41, 48),
+)  # fmt: skip
+_TYPING = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: types into the shell that started us
 
 
 class Machine(NamedTuple):
@@ -61,17 +72,24 @@ class Machine(NamedTuple):
     abis: dict[int, Calls]  # by AUDIT_ARCH, its own first
 
 
-_ARM32 = Calls(283, 290, 296, 374, 281, 102)
+_ARM32 = Calls(283, 290, 296, 374, 281, 294, 54, (309, 310, 311), 102)
 MACHINES = {
     "x86_64": Machine(
         317,
         438,
         {
-            0xC000003E: Calls(42, 44, 46, 307, 41),
-            0x40000003: Calls(362, 369, 370, 345, 359, 102),
+            0xC000003E: Calls(42, 44, 46, 307, 41, 54, 16, (248, 249, 250)),
+            0x40000003: Calls(362, 369, 370, 345, 359, 366, 54, (286, 287, 288), 102),
         },
     ),
-    "aarch64": Machine(277, 438, {0xC00000B7: Calls(203, 206, 211, 269, 198), 0x40000028: _ARM32}),
+    "aarch64": Machine(
+        277,
+        438,
+        {
+            0xC00000B7: Calls(203, 206, 211, 269, 198, 208, 29, (217, 218, 219)),
+            0x40000028: _ARM32,
+        },
+    ),
 }
 HERE = MACHINES.get(platform.machine()) if sys.platform == "linux" else None
 
@@ -83,21 +101,22 @@ class _Code(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
 
 
-def code_for(machine: Machine) -> bytes:
+def code_for(machine: Machine, *, strict: bool = False) -> bytes:
     """The filter: asked about are `connect`, `sendto` with an address, `sendmsg` and `sendmmsg`
     (whose address no filter can see), and `socket` for what is neither TCP nor UDP. A connect
     within a send, and io_uring (which connects without a system call), are refused as by a kernel
-    without them, so programs do without."""
+    without them, so programs do without. `strict` asks about joining a group, too, and refuses
+    what has others send: the kernel's keys (which look up names) and typing into a terminal."""
     code = [_op(_LOAD, _ARCH)]
     for arch, calls in machine.abis.items():
-        part = _of_abi(calls)
+        part = _of_abi(calls, strict=strict)
         code += [_op(_EQUAL, arch, 0, len(part)), *part]
     # An ABI that is not known here could connect unseen.
     code.append(_op(_RETURN, _ERRNO | errno.ENOSYS))
     return b"".join(code)
 
 
-def _of_abi(calls: Calls) -> list[bytes]:
+def _of_abi(calls: Calls, *, strict: bool) -> list[bytes]:
     code = [
         _op(_LOAD, _NR),
         _op(_AT_LEAST, _X32, 0, 1),
@@ -130,6 +149,8 @@ def _of_abi(calls: Calls) -> list[bytes]:
             ask,
         ]
     code += _of_socket(calls.socket)
+    if strict:
+        code += _of_strict(calls)
     if calls.multiplexed is not None:
         code += [_op(_EQUAL, calls.multiplexed, 0, 2 + 2 * len(MULTIPLEXED)), _argument(0)]
         for number in MULTIPLEXED:
@@ -138,11 +159,31 @@ def _of_abi(calls: Calls) -> list[bytes]:
     return [*code, allow]
 
 
+def _of_strict(calls: Calls) -> list[bytes]:
+    code = []
+    for number in calls.keys:
+        code += [_op(_EQUAL, number, 0, 1), _op(_RETURN, _ERRNO | errno.ENOSYS)]
+    typed = [_argument(1)]
+    for request in _TYPING:
+        typed += [_op(_EQUAL, request, 0, 1), _op(_RETURN, _ERRNO | errno.EIO)]
+    code += [_op(_EQUAL, calls.ioctl, 0, len(typed) + 1), *typed, _op(_RETURN, _ALLOW)]
+    joins = []
+    for level, option in _JOINS:
+        joins += [
+            _argument(1),
+            _op(_EQUAL, level, 0, 3),
+            _argument(2),
+            _op(_EQUAL, option, 0, 1),
+            _op(_RETURN, _NOTIFY),
+        ]
+    return [*code, _op(_EQUAL, calls.setsockopt, 0, len(joins) + 1), *joins, _op(_RETURN, _ALLOW)]
+
+
 def _of_socket(number: int) -> list[bytes]:
     """Asks about a socket that is neither TCP nor UDP and may lead out."""
     ask, allow = _op(_RETURN, _NOTIFY), _op(_RETURN, _ALLOW)
     code = [_argument(0)]
-    for family in (_UNIX, _NETLINK):
+    for family in (_UNIX, _NETLINK, _CRYPTO):
         code += [_op(_EQUAL, family, 0, 1), allow]
     code += [
         _op(_EQUAL, _INTERNET[0], 2, 0),
@@ -164,7 +205,7 @@ def leads_out(family: int, kind: int, protocol: int) -> bool:
     """True of a socket that is neither TCP nor UDP and may lead out."""
     if family in _INTERNET:
         return kind & _TYPE not in (_STREAM, _DATAGRAMS) or protocol not in _PROTOCOLS
-    return family not in (_UNIX, _NETLINK)
+    return family not in (_UNIX, _NETLINK, _CRYPTO)
 
 
 def is_32_bit(arch: int) -> bool:
@@ -179,7 +220,12 @@ def _op(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
     return struct.pack("=HBBI", code, then, otherwise, value)
 
 
-def install(*, privileged: bool) -> int:
+def joins(level: int, option: int) -> bool:
+    """True of a socket's option that joins a group of hosts."""
+    return (level, option) in _JOINS
+
+
+def install(*, privileged: bool, strict: bool = False) -> int:
     """Puts the filter on this process, for good, and returns the descriptor of its notifications.
     Without CAP_SYS_ADMIN (`privileged`) the process gives up what setuid programs would give it.
 
@@ -189,7 +235,7 @@ def install(*, privileged: bool) -> int:
         raise OSError(errno.ENOSYS, f"not made for {platform.system()} on {platform.machine()}")
     if not privileged and _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise _failed()
-    code = code_for(HERE)
+    code = code_for(HERE, strict=strict)
     kept = ctypes.create_string_buffer(code, len(code))
     given = _Code(len(code) // 8, ctypes.addressof(kept))
     flags = _NEW_LISTENER | _SPEC_ALLOW

@@ -13,15 +13,17 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from queue import SimpleQueue
 
 from app import trust
 from app.contract import dummies, names
-from app.run import seccomp
+from app.run import confine, seccomp
 from app.run.interception import Interception, Target, is_readable
+from app.run.stage import FailingHosts
+from app.run.strict import Strict
 
 _SYS_ADMIN = 1 << 21
 _SYSTEM_LISTS = tuple(map(Path, trust.SYSTEM_LISTS))
@@ -93,14 +95,14 @@ def _why(number: int) -> str:
     )
 
 
-def _send_listener(to: socket.socket) -> None:
+def _send_listener(to: socket.socket, *, strict: bool = False) -> None:
     """Raises OSError. A thread without the filter sends: one with it would wait to be answered."""
     made: SimpleQueue[int] = SimpleQueue()
     sender = threading.Thread(
         target=lambda: socket.send_fds(to, [b"0"], [made.get()]), name="telemock-send", daemon=True
     )
     sender.start()
-    fd = seccomp.install(privileged=privileged())
+    fd = seccomp.install(privileged=privileged(), strict=strict)
     made.put(fd)
     sender.join()
     os.close(fd)
@@ -108,12 +110,21 @@ def _send_listener(to: socket.socket) -> None:
 
 class Transparent:
     """The transparent form of one command. `hosts` are the profiles' exact ones, `port` is the
-    sidecar's on loopback."""
+    sidecar's on loopback; connections to hosts of `failing` go there. `strict`: for a gate."""
 
-    def __init__(self, hosts: Sequence[str], port: int, directory: Path) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        port: int,
+        directory: Path,
+        failing: FailingHosts | None = None,
+        *,
+        strict: bool = False,
+    ) -> None:
         pairs = dummies.assign(hosts, _RANGES)
         self._port, self._directory = port, directory
-        self._hosts: Mapping[str, str] = dict(pairs) if _may_mount() else {}
+        self._failing, self._strict = failing, strict
+        self._hosts: Mapping[str, str] = dict(pairs) if may_name_hosts() else {}
         self._ours, self._theirs = socket.socketpair()
         self._file = directory / f"{_OWN}{os.getpid()}"
 
@@ -145,7 +156,9 @@ class Transparent:
                 for source, target in mounts:
                     if target.exists():
                         bind(str(source), str(target))
-            _send_listener(self._theirs)
+            _send_listener(self._theirs, strict=self._strict)
+            if self._strict:
+                confine.confine(privileged=privileged())
 
         return run
 
@@ -160,18 +173,20 @@ class Transparent:
         self._ours.close()
         self._theirs.close()
 
-    def begin(self, ours: frozenset[int]) -> Interception:
+    def begin(self, ours: frozenset[int], own: Collection[int] = ()) -> Interception:
         """Once the command's process runs: answers the kernel until `Interception.stop`."""
         self._theirs.close()
         _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
         self.end()  # the mount keeps what it needs
-        target = Target(self._port, ours, self._hosts)
-        return Interception(seccomp.Notifications(fds[0]), target)
+        target = Target(self._port, ours, self._hosts, self._failing)
+        asked = seccomp.Notifications(fds[0])
+        return Strict(asked, target, own) if self._strict else Interception(asked, target)
 
 
-def _may_mount() -> bool:
-    """Root may. Others may in a user namespace, in which other people's files belong to nobody, so
-    that ssh refuses its configuration: only where no route leads to a resolver anyway."""
+def may_name_hosts() -> bool:
+    """True if the command may have an /etc/hosts of its own. Root may. Others may in a user
+    namespace, in which other people's files belong to nobody, so that ssh refuses its
+    configuration: only where no route leads to a resolver anyway."""
     if not _HOSTS.exists():
         return False
     if not privileged() and _has_default_route():

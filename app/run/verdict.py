@@ -76,6 +76,24 @@ PASSED: Mapping[str, Kind] = {
         "to a telemetry host, refused: it is answered on ports 80 and 443 only",
         "see which protocol it is; nothing of it left",
     ),
+    way.LOOKUP: Kind(
+        "to a resolver, whose questions may carry anything (told by a gate alone)",
+        "clients that heed proxy variables look up nothing themselves",
+        "look-up",
+        "look-ups",
+    ),
+    way.UNREACHED: Kind(
+        "to where this machine has no way, so nothing left it here (told by a gate alone)",
+        "elsewhere it would be sent: see what it is",
+        "attempt",
+        "attempts",
+    ),
+    way.JOINED: Kind(
+        "that joined a group of hosts, which tells the network so (told by a gate alone)",
+        "see what it is; most look for services nearby (mDNS)",
+        "socket",
+        "sockets",
+    ),
     way.BROKEN: Kind(
         "that did not reach the sidecar, and failed",
         "the sidecar's console file says why it ended",

@@ -360,7 +360,8 @@ class Store(Protocol):
 
     def part(self, namespaces: Sequence[str], decoders: Decoders) -> NamespacePart:
         """Reads captures of these namespaces, because sums know none: the newest first, for some
-        seconds at most. The next call goes on; later ones read what came since."""
+        seconds at most. The next call goes on; later ones read what came since. A page gets what
+        can be read at once (`questions.soon`), and more is read behind it."""
         ...
 
     def boots(self) -> list[BootRow]: ...

@@ -46,7 +46,7 @@ NAMES: Mapping[str, Name] = {
     "version": Name("version of the product", "version>=4.16", ordered=True),
     "action": Name("what the rule did", "action:mock,observe", tuple(ACTIONS)),
     "outcome": Name(
-        "how it ended, in one of four words or exactly",
+        "how it ended, in one of five words or exactly",
         "outcome:delivered",
         (*WORDS, *(id for id in OUTCOMES if id not in WORDS)),
     ),
@@ -96,6 +96,12 @@ def write(query: CaptureQuery) -> str:
         if value is not None:
             words.append(f"{name}:{value}")
     return " ".join(words)
+
+
+def times(text: str) -> str:
+    """The text's own words for `since` and `until`, which `read` makes times of."""
+    found = (word for word in _WORD.finditer(text.strip()) if word[2] in ("since", "until"))
+    return " ".join(word[0].strip() for word in found)
 
 
 def word(term: Term) -> str:

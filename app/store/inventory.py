@@ -17,6 +17,7 @@ from app.contract.decoding.read import Content, read
 from app.contract.decoding.tree import Opaque, Opened, Several, attribute, is_attribute
 from app.contract.masking.fields import MASK, TOKEN
 from app.contract.record import CaptureRecord, Pair, Request, first, text
+from app.contract.route_template import CATCH_ALL, RouteTable
 
 TYPES = (
     "string", "integer", "number", "boolean", "null", "object", "array", "empty", "opaque",
@@ -129,12 +130,15 @@ def _known_agent(said: str) -> _Form | None:
     return _form(found, 0) if isinstance(found, Opened) else None
 
 
+_ROUTES = RouteTable()
+
+
 def route_of(record: CaptureRecord) -> str:
-    """The rule's route; without one the first segment of the path, to keep routes few."""
-    if record.route or record.request is None:
+    """The rule's route; where it names no path, or no rule took the request, its path as a
+    template."""
+    if record.route not in CATCH_ALL or record.request is None:
         return record.route
-    first, slash, _ = record.request.path.lstrip("/").partition("/")
-    return f"/{first[:64]}{slash and '/*'}"
+    return _ROUTES.of(record.profile, record.host, record.request.path)
 
 
 # A product's instance sends the same names every minute, with values that differ but are of the

@@ -17,32 +17,41 @@ from app.store import BusyError
 THREADS = 3  # fewer than a store's connections
 WAITING = 60  # questions, those in hand included
 LONGEST_S = 30.0  # from asking to the answer: a search may have to scan much
+SOON_S = 0.2  # of reading, for somebody who looks at a page
 
 _threads = ThreadPoolExecutor(THREADS, "telemock-question")
 _waiting: set[asyncio.Future[Any]] = set()
 _deadline: ContextVar[float] = ContextVar("deadline")
+_soon: ContextVar[bool] = ContextVar("soon", default=False)
 
 
-async def ask[T](question: Callable[[], T]) -> T:
-    """Raises what the question raises, and BusyError."""
+async def ask[T](question: Callable[[], T], *, soon: bool = False) -> T:
+    """`soon`: rather a part of the answer than the whole one later, where the store can do so.
+    Raises what the question raises, and BusyError."""
     if len(_waiting) >= WAITING:
         raise BusyError(
             f"{WAITING} questions to the store wait for their answers\n\nhint: ask again later"
         )
     until = time.monotonic() + LONGEST_S
     loop = asyncio.get_running_loop()
-    future = loop.run_in_executor(_threads, _within, question, until)
+    future = loop.run_in_executor(_threads, _within, question, until, soon)
     _waiting.add(future)
     future.add_done_callback(_waiting.discard)
     return await future
 
 
-def _within[T](question: Callable[[], T], until: float) -> T:
-    token = _deadline.set(until)
+def _within[T](question: Callable[[], T], until: float, soon: bool) -> T:
+    tokens = _deadline.set(until), _soon.set(soon)
     try:
         return question()
     finally:
-        _deadline.reset(token)
+        _deadline.reset(tokens[0])
+        _soon.reset(tokens[1])
+
+
+def soon() -> bool:
+    """True if the question that this thread answers is asked with `soon`."""
+    return _soon.get()
 
 
 def deadline() -> float:

@@ -4,9 +4,7 @@ The counts beside the list come from roll-ups, so they are of whole hours; the l
 by key: its last page costs what its first one does.
 """
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,47 +12,19 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
 from app.api.read import may_read
-from app.contract.outcomes import WORDS
 from app.report.har import har
-from app.store import CaptureQuery, QueryError, Scope, Store, Term, TrafficRow, filter
+from app.store import CaptureQuery, QueryError, Scope, Store, TrafficRow, filter
 from app.store.cursors import read
 from app.web.beside import compared
 from app.web.capture import Detail, detail
+from app.web.facets import Narrowing, narrowings, unheeded
 from app.web.lines import CaptureLine
 from app.web.long_list import ROWS, Piece, older_than
 from app.web.page import HEADERS, Gets, Lists, PageError, Visitor, admit, ask, render
 from app.web.show import href
-from app.web.span import COUNTED, DIMENSIONS, end_of, holds, span, values
-
-_VALUES = 8  # of a facet that are listed
-# What is listed beside the captures: the filter's name -> the heading.
-_FACETS = {
-    "outcome": "How it ended",
-    "action": "Action",
-    "host": "Host",
-    "version": "Version",
-    "status": "Status",
-    "method": "Method",
-    "kind": "Kind",
-}
+from app.web.span import DIMENSIONS, end_of, holds, span, values
 
 routes = APIRouter(include_in_schema=False)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One value of a facet: `url` turns it on or off."""
-
-    label: str
-    count: int
-    url: str
-    on: bool
-
-
-class Narrowing(NamedTuple):
-    title: str
-    choices: list[Choice]
-    more: int
 
 
 class Found(NamedTuple):
@@ -67,7 +37,7 @@ class Found(NamedTuple):
     older: str
     reached: int | None  # the page is not full: the search came back to this time, in ns
     facets: list[Narrowing] | None  # None: the counts are not the visitor's to see
-    left_out: list[str]  # names in the filter that the counts do not heed
+    left_out: list[str]
     stored: int
     total: int | None
     position: int | None
@@ -76,16 +46,16 @@ class Found(NamedTuple):
     arrival: str
 
 
-def gather(store: Store, query: CaptureQuery) -> Found:
+def gather(store: Store, q: str, query: CaptureQuery) -> Found:
     stats = store.stats()
     page = older_than(store, query, query.cursor or "", ROWS)
     scope = Scope(since_ns=query.since_ns, until_ns=query.until_ns)
-    left_out = [t.name or "text" for t in query.terms if t.name not in COUNTED]
+    left_out = unheeded(query)
     facets = total = None
     about = False
     if query.namespaces is None:
         sums = store.traffic(scope, DIMENSIONS)
-        facets = _facets(sums, query)
+        facets = narrowings(sums, q, query)
         if not left_out:
             about = scope != Scope() or sum(row.count for row in sums) != stats.records
             total = _total(sums, query) if query.terms or about else stats.records
@@ -102,7 +72,7 @@ def gather(store: Store, query: CaptureQuery) -> Found:
         older=page.older,
         reached=_reached(page),
         facets=facets,
-        left_out=list(dict.fromkeys(left_out)),
+        left_out=left_out,
         stored=stats.records,
         total=total,
         position=position,
@@ -126,42 +96,6 @@ def _reached(page: Piece) -> int | None:
     if page.rows and page.older == f"newest.{page.rows[-1].place}":
         return None  # records so large that they fill a page
     return read(page.older, "newest")[0]
-
-
-def _facets(rows: list[TrafficRow], query: CaptureQuery) -> list[Narrowing]:
-    terms = [term for term in query.terms if term.name in COUNTED]
-    every = [values(DIMENSIONS, row.by) for row in rows]
-    found = []
-    for name, title in _FACETS.items():
-        others = [term for term in terms if term.name != name]
-        counts: Counter[str] = Counter()
-        for row, of in zip(rows, every, strict=True):
-            if of[name] and all(holds(term, of) for term in others):
-                counts[str(of[name])] += row.count
-        chosen = {v for t in terms if t.name == name and not t.negated for v in t.values}
-        if len(counts) < 2 and not chosen:
-            continue
-        most = counts.most_common()
-        shown = most[:_VALUES] + [(v, counts[v]) for v, _ in most[_VALUES:] if v in chosen]
-        labels = {str(word): label for word, label in WORDS.items()} if name == "outcome" else {}
-        choices = [
-            Choice(labels.get(v, v), n, _toggled(query, name, v), v in chosen) for v, n in shown
-        ]
-        found.append(Narrowing(title, choices, len(counts) - len(choices)))
-    return found
-
-
-def _toggled(query: CaptureQuery, name: str, value: str) -> str:
-    """The address with this value alone for the name; without it where it stands already."""
-    chosen = [t for t in query.terms if t.name == name and not t.negated and t.values == (value,)]
-    rest = [t for t in query.terms if t.name != name or t.negated]
-    terms = rest if chosen else [*rest, Term(name, ":", (value,))]
-    return href(
-        "/captures",
-        q=filter.write(
-            CaptureQuery(terms=tuple(terms), since_ns=query.since_ns, until_ns=query.until_ns)
-        ),
-    )
 
 
 @routes.get("/captures")
@@ -189,7 +123,7 @@ async def captures(
     one = await _opened(request, runtime, open, pin, q=q, cursor=cursor) if open else None
     # A script that asks for the opened capture alone needs no list.
     alone = request.headers.get("hx-target") == "div#detail"
-    found = None if alone else await ask(lambda: gather(runtime.store, query))
+    found = None if alone else await ask(lambda: gather(runtime.store, q, query))
     return render(request, "captures.html", visitor, found=found, detail=one, **given)
 
 

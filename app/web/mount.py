@@ -11,6 +11,7 @@ from app.web import (
     changes,
     complete,
     entrance,
+    facets,
     field,
     fields,
     health,
@@ -30,7 +31,7 @@ def mount(app: FastAPI) -> None:
     views = (
         overview, captures, field, fields, versions, changes, workloads, profiles, report, health,
     )  # fmt: skip
-    parts = (long_list, tail, complete)  # before the captures, whose ids could be named so
+    parts = (long_list, tail, complete, facets)  # before the captures, whose ids could be named so
     for room in (*parts, *views, entrance, assets):
         app.include_router(room.routes)
     app.include_router(entrance.api)

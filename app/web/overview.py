@@ -76,6 +76,7 @@ class Overview(NamedTuple):
     matrix: Matrix
     news: list[tuple[str, str, str]]
     more_news: int
+    since: str  # the version that sent all of them first, "" where there are several
     older: bool  # there is something, but not in this period
     fresh: int  # open changes that this visitor has not seen listed
 
@@ -119,6 +120,7 @@ def gather(
         matrix=_matrix(report),
         news=news[:_NEWS],
         more_news=len(news) - _NEWS,
+        since=news[0][1] if len({version for _, version, _ in news}) == 1 else "",
         older=older,
         fresh=store.inbox(after=looked).open if looked else 0,
     )
@@ -199,4 +201,7 @@ async def overview(
     asked = period(since, until)
     titles = {p.id: p.title for p in runtime.rules.profiles}
     found = await ask(lambda: gather(runtime, visitor.namespaces, asked, titles, looked(request)))
-    return render(request, "overview.html", visitor, found=found, period=asked, periods=PERIODS)
+    return render(
+        request, "overview.html", visitor, found=found, period=asked, periods=PERIODS,
+        requests=f"-kind:{','.join(sorted(_NOT_REQUESTS))}",
+    )  # fmt: skip

@@ -219,9 +219,9 @@ Gets = Annotated[Visitor, Depends(_gets)]
 
 
 async def ask[T](question: Callable[[], T]) -> T:
-    """Asks the store. Raises PageError."""
+    """Asks the store, as somebody who waits for a view. Raises PageError."""
     try:
-        return await questions.ask(question)
+        return await questions.ask(question, soon=True)
     except QueryError as e:
         raise PageError(422, str(e)) from None
     except StoreError as e:

@@ -195,7 +195,7 @@ def _rounded(number: float) -> str:
 @routes.get("/workloads")
 async def workloads(
     request: Request, visitor: Lists, runtime: Run, since: str = "", until: str = "",
-    text: str = "", state: str = "", page: str = "",
+    text: str = "", state: str = "", profile: str = "", page: str = "",
 ) -> Response:  # fmt: skip
     asked = period(since, until, default="7d")
     bound = visitor.namespaces
@@ -215,11 +215,13 @@ async def workloads(
         for one in everybody
         if any(sought in part.lower() for part in (one.who, one.line.image, *one.line.versions))
         and (state != "amiss" or one.amiss)
+        and profile in ("", one.line.profile)
     ]
     number, pages = turned(page, len(found), _ROWS)
     return render(
         request, "workloads.html", visitor, rows=found[(number - 1) * _ROWS : number * _ROWS],
         count=len(found), amiss=sum(one.amiss for one in everybody), everybody=len(everybody),
         unheard=unheard(report, boots), page=number, pages=pages, text=text, state=state,
+        profile=profile, profiles=[(p.id, p.title) for p in runtime.rules.profiles],
         period=asked, periods=PERIODS, outcomes=OUTCOMES,
     )  # fmt: skip

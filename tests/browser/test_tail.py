@@ -233,3 +233,23 @@ def test_accessible_while_it_follows(page: Page, served: Served, theme: str) -> 
     write(served, 101, 3)
     expect(page.get_by_role("button", name="3 new")).to_be_visible()
     assert violations(page) == []
+
+
+def test_the_counts_beside_it_follow_unless_they_are_used(page: Page, served: Served) -> None:
+    follow(page, served)
+    counts = page.locator("#facets")
+    expect(counts).not_to_contain_text("POST")
+    write(served, 101, 2, method="POST")
+    post = counts.get_by_role("link", name="POST 2")
+    expect(post).to_be_visible()
+    page.evaluate("window.kept = true")
+    post.focus()
+    write(served, 103, 1, method="POST")
+    page.wait_for_timeout(4_000)
+    expect(post).to_be_focused()
+    page.locator("#list").focus()
+    expect(counts.get_by_role("link", name="POST 3")).to_be_visible()
+    counts.get_by_role("link", name="POST 3").click()
+    page.wait_for_url("**q=method%3APOST*")
+    expect(page.locator("#list tbody tr")).to_have_count(3)
+    assert page.evaluate("window.kept") is True  # within the page, as the links before

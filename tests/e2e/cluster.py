@@ -1,7 +1,7 @@
 """A Kubernetes cluster as the e2e tests use it: apply, wait, look, ask pods, and say what is wrong.
 
-Everything that a test makes lies in namespaces that carry `OURS`, so that a later run finds and
-removes what an interrupted one has left.
+Everything that a test makes lies in namespaces that carry `OURS`, so that a later run of the same
+E2E_RELEASE finds and removes what an interrupted one has left.
 """
 
 import json
@@ -21,7 +21,7 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import NotFoundError
 from kubernetes.stream import stream
 
-OURS = {"telemock.test/e2e": "true"}
+OURS = {"telemock.test/e2e": os.environ.get("E2E_RELEASE", "true")}
 MANAGER = "telemock-e2e"
 
 

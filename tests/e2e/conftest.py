@@ -14,7 +14,17 @@ import pytest
 from tests import backends
 from tests.e2e import pods
 from tests.e2e.cluster import Cluster
-from tests.e2e.release import LOCAL, RELEASE, VIEWER, Release
+from tests.e2e.release import (
+    ADMIN,
+    DECIDES,
+    LOCAL,
+    LOGIN_HEADER,
+    LOGIN_SECRET,
+    READS,
+    RELEASE,
+    VIEWER,
+    Release,
+)
 
 ORDER = (
     "test_install",
@@ -24,6 +34,7 @@ ORDER = (
     "test_data",
     "test_access",
     "test_page",
+    "test_login_proxy",
     "test_status",
     "test_redirects",
     "test_jobs",
@@ -94,7 +105,12 @@ def values(collector: backends.Jaeger | None) -> dict[str, Any]:
         "mode": "mock",
         "persistence": {"size": "1Gi"},
         "admissionPolicy": {"enabled": True},
-        "rbac": {"viewers": [_account(VIEWER)], "tunnel": [_account(LOCAL)]},
+        "rbac": {
+            "viewers": [_account(VIEWER), _person(READS)],
+            "admins": [_account(ADMIN), _person(DECIDES)],
+            "tunnel": [_account(LOCAL)],
+        },
+        "ingress": {"login": {"header": LOGIN_HEADER, "secret": {"name": LOGIN_SECRET}}},
         "injector": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": SELECTED}}},
     }
     if collector:
@@ -110,6 +126,10 @@ def _account(name: str) -> dict[str, str]:
     return {"kind": "ServiceAccount", "name": name, "namespace": RELEASE}
 
 
+def _person(name: str) -> dict[str, str]:
+    return {"kind": "User", "name": name}
+
+
 @pytest.fixture(scope="session")
 def release(cluster: Cluster, values: dict[str, Any]) -> Iterator[Release]:
     """Installed, with its accounts; the notes of the installation are in `notes`."""
@@ -117,6 +137,7 @@ def release(cluster: Cluster, values: dict[str, Any]) -> Iterator[Release]:
     release.helm("uninstall", release.name, "--wait", check=False)  # of an interrupted run
     cluster.remove_namespaces(wait=True)
     cluster.make_namespace(release.namespace, enforce="restricted")
+    release.make_login_secret()
     try:
         release.notes = release.upgrade(values)
         release.rolled_out()

@@ -12,6 +12,7 @@ import tempfile
 from base64 import b64decode
 from contextlib import ExitStack
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import httpx
@@ -23,8 +24,11 @@ ROOT = Path(__file__).parents[2]
 TELEMOCK = str(Path(sys.executable).with_name("telemock"))
 CHART = ROOT / "charts" / "telemock"
 RELEASE = os.environ.get("E2E_RELEASE", "telemock-e2e")
-VIEWER, NOBODY = "e2e-viewer", "e2e-nobody"
+VIEWER, ADMIN, NOBODY = "e2e-viewer", "e2e-admin", "e2e-nobody"
 LOCAL = "e2e-local"  # who may read one namespace's captures
+# People whom the login proxy names; a Secret holds what it proves itself with.
+READS, DECIDES = "reads@example.com", "decides@example.com"
+LOGIN_HEADER, LOGIN_SECRET = "X-Auth-Request-Email", "login-proxy"
 
 
 class Release:
@@ -35,6 +39,7 @@ class Release:
         self.name = self.namespace = name
         self.app, self.injector = self.name, f"{self.name}-injector"
         self.injectors = (self.injector, f"{self.injector}-b")
+        self.login_secret = token_urlsafe(24)
         self._stack = ExitStack()
         self._port = 0
         self.notes = ""
@@ -121,10 +126,21 @@ class Release:
 
     # --- the API -----------------------------------------------------------------------------
 
+    def make_login_secret(self) -> None:
+        self.cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": LOGIN_SECRET, "namespace": self.namespace},
+                "stringData": {"secret": self.login_secret},
+            }
+        )
+
     def make_accounts(self) -> None:
-        """One who may look, by the value `rbac.viewers`; one who may nothing; and one who may reach
-        the app, by `rbac.tunnel`, and look once a namespace lets them."""
-        for name in (VIEWER, NOBODY, LOCAL):
+        """One who may look, by the value `rbac.viewers`; one who may decide too, by `rbac.admins`;
+        one who may nothing; and one who may reach the app, by `rbac.tunnel`, and look once a
+        namespace lets them."""
+        for name in (VIEWER, ADMIN, NOBODY, LOCAL):
             self.cluster.apply(
                 {
                     "apiVersion": "v1",
@@ -172,14 +188,20 @@ class Release:
         return environ
 
     def api(
-        self, path: str, *, account: str = VIEWER, method: str = "GET", **parameters: str
+        self,
+        path: str,
+        *,
+        account: str = VIEWER,
+        method: str = "GET",
+        json: Any = None,
+        **parameters: str,
     ) -> httpx.Response:
         """One request to the app's TLS port, as that account; "" sends no token."""
         token = self.cluster.token(account, self.namespace) if account else ""
-        return self.api_with(token, path, method, **parameters)
+        return self.api_with(token, path, method, json, **parameters)
 
     def api_with(
-        self, token: str, path: str, method: str = "GET", **parameters: str
+        self, token: str, path: str, method: str = "GET", json: Any = None, **parameters: str
     ) -> httpx.Response:
         trust = ssl.create_default_context(cadata=self.secret()["ca.crt"].decode())
         headers = {"authorization": f"Bearer {token}"} if token else {}
@@ -191,6 +213,7 @@ class Release:
                         f"https://localhost:{self._forwarded(again=attempt > 1)}{path}",
                         params=parameters,
                         headers=headers,
+                        json=json,
                     )
             except httpx.TransportError:
                 if attempt == 2:

@@ -49,8 +49,19 @@ PRINTING = [
         ["changes", verb, "1", "--note", EVIL, "--name", EVIL]
         for verb in ("accept", "watch", "object", "reopen")
     ),
+    ["contract", "freeze", "--profile", f"cribl{EVIL}", "--version", f"4.16.1-20904e45{EVIL}"],
+    ["contract", "freeze", "--profile", EVIL],
+    ["contract", "check", "contract.yaml"],
+    *(["contract", "check", "contract.yaml", f"--{f}"] for f in ("markdown", "sarif", "junit")),
+    ["contract", "check", "contract.yaml", "--json"],
+    ["contract", "check", "evil.yaml"],
+    ["contract", "diff", "contract.yaml", f"4.16.1-20904e45{EVIL}"],
+    ["contract", "diff", "contract.yaml", EVIL, "--markdown"],
     ["profiles", "list"],
     ["profiles", "show", EVIL],
+    ["profiles", "add", "evil.yaml"],
+    ["profiles", "add", EVIL],
+    ["profiles", "remove", EVIL],
     ["rules", "check", "evil.yaml"],
     ["rules", "check", "evil.yaml", "--json"],
     ["rules", "check", EVIL],
@@ -59,9 +70,20 @@ PRINTING = [
     ["inject", "-f", "evil.yaml"],
     ["version"],
 ]
-# What `run` and `demo` print of captures is in the tests of `app.run.summary` and `app.demo.show`;
+# What `run`, `rehearse` and `demo` print of captures is in their own tests;
 # `status` and `restart` need a cluster; the others print nothing that was captured.
-ELSEWHERE = {"run", "demo", "status", "restart", "serve", "injector", "proxy", "ca", "open"}
+ELSEWHERE = {
+    "run",
+    "rehearse",
+    "demo",
+    "status",
+    "restart",
+    "serve",
+    "injector",
+    "proxy",
+    "ca",
+    "open",
+}
 _FIXED = {"boot", "kind", "action", "mode", "answered_by", "sender", "schema"}
 
 
@@ -93,6 +115,8 @@ def evil(store: SqliteStore, place: Path) -> None:
     store.write(incoming(*records))
     profile = {EVIL: 1, "id": EVIL, "hosts": [EVIL], "rules": [{"path": EVIL}]}
     (place / "evil.yaml").write_text(json.dumps(profile))
+    contract = {"contract": 1, "profile": f"cribl{EVIL}", "hosts": []}
+    (place / "contract.yaml").write_text(json.dumps(contract))
 
 
 def commands(group: typer.Typer) -> Iterator[str]:

@@ -1,14 +1,16 @@
 """Roll-ups and inventory of some namespaces' captures alone, in memory: the file's know none.
 
 Kept by `app.store.sqlite.store`, for people who may read these captures and no others. The captures
-are read once: the newest first, some seconds at a time; afterwards those that have arrived since.
+are read once: the newest first, some seconds at a time, or behind what a page shows meanwhile;
+afterwards those that have arrived since.
 """
 
 import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from app.contract.record import decode
 from app.store import (
@@ -19,6 +21,7 @@ from app.store import (
     NoteRow,
     Scope,
     SenderRow,
+    StoreError,
     VersionRow,
 )
 from app.store.facts import Sums, facts
@@ -56,11 +59,16 @@ class SqlitePart:
         self._beyond_ns = 0  # time of the latest one beyond MOST
         self._last = 0  # id up to which captures have been listed
 
-    def catch_up(self, reader: Reader) -> None:
+    @property
+    def left(self) -> int:
+        """Captures that are still to be read."""
+        return len(self._left)
+
+    def catch_up(self, reader: Reader, longest_s: float | None = None) -> None:
         """Reads on. Raises sqlite3.Error."""
         with self._lock:
             self._look(reader.connection)
-            until = time.monotonic() + LONGEST_S
+            until = time.monotonic() + (LONGEST_S if longest_s is None else longest_s)
             while self._left:
                 self._add(reader, [id for _, id in self._left[-_STRETCH:]])
                 del self._left[-_STRETCH:]
@@ -125,6 +133,8 @@ class Parts:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, ...], SqlitePart] = {}
         self._lock = threading.Lock()
+        self._unread: list[SqlitePart] = []  # a thread reads on, one after the other
+        self._reading = False
 
     def get(self, namespaces: Sequence[str], decoders: Decoders) -> SqlitePart:
         key = tuple(sorted(set(namespaces)))
@@ -136,3 +146,34 @@ class Parts:
             if len(self._kept) > _PARTS:
                 del self._kept[next(iter(self._kept))]
         return part
+
+    def read_on(
+        self, part: SqlitePart, reader: Callable[[], AbstractContextManager[Reader]]
+    ) -> None:
+        """In a thread, half of the time, so that whoever asks or sends meanwhile waits little."""
+        with self._lock:
+            if part not in self._unread:
+                self._unread.append(part)
+            if self._reading:
+                return
+            self._reading = True
+        threading.Thread(target=self._read, args=(reader,), daemon=True).start()
+
+    def _read(self, reader: Callable[[], AbstractContextManager[Reader]]) -> None:
+        try:
+            while part := self._next():
+                began = time.monotonic()
+                with reader() as one:
+                    part.catch_up(one, 0)
+                time.sleep(time.monotonic() - began)
+        except StoreError:  # closed, or something that the next question will be told
+            with self._lock:
+                self._unread.clear()
+                self._reading = False
+
+    def _next(self) -> SqlitePart | None:
+        with self._lock:
+            kept = self._kept.values()
+            self._unread = [part for part in self._unread if part.left and part in kept]
+            self._reading = bool(self._unread)
+            return self._unread[0] if self._unread else None

@@ -150,8 +150,11 @@ class SqliteStore:
 
     def part(self, namespaces: Sequence[str], decoders: Decoders) -> SqlitePart:
         part = self._parts.get(namespaces, decoders)
+        soon = questions.soon()
         with self._readers.one() as reader:
-            part.catch_up(reader)
+            part.catch_up(reader, questions.SOON_S if soon else None)
+        if soon and part.left:
+            self._parts.read_on(part, self._readers.one)
         return part
 
     def boots(self) -> list[BootRow]:

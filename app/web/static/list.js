@@ -324,6 +324,7 @@ class Tail {
     const count = of - (shown - fresh.length);
     if (list.total !== null) list.total += of;
     this.unread += unread;
+    document.dispatchEvent(new Event("telemock:arrived"));
     const wait = this.reading || this.waiting > 0;
     if (wait) {
       this.waiting += count;

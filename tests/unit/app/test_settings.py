@@ -179,3 +179,19 @@ def test_a_login_proxy() -> None:
     found = load({**LOGIN, "TELEMOCK_LOGIN_SECRET": "s" * 16, "TELEMOCK_LOGIN_FROM": "10.0.0.0/8"})
     assert (found.login_header, len(found.login_from)) == ("x-user", 1)
     assert "s" * 16 not in repr(found)
+
+
+def test_added_profiles_are_found_by_name_and_all_together(tmp_path: Path) -> None:
+    environ = {"TELEMOCK_DATA": str(tmp_path), "TELEMOCK_PROFILES": "cribl,acme,added"}
+    assert load(environ).profiles == ("cribl", "acme")  # nothing was added yet
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    (folder / "acme.yaml").touch()
+    (folder / "cribl.yaml").touch()
+    own = (str(folder / "cribl.yaml"), str(folder / "acme.yaml"), str(folder))
+    assert load(environ).profiles == own
+    assert load(environ).sources(["grafana", "acme"]) == ("grafana", str(folder / "acme.yaml"))
+
+
+def test_without_a_directory_nothing_was_added() -> None:
+    assert load({"HOME": "/none/such"}).profiles == ("cribl",)

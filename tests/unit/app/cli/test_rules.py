@@ -16,6 +16,7 @@ def test_check_says_right(telemock: Telemock) -> None:
     assert done.out.startswith("cribl.yaml: cribl: ")
     assert json.loads(telemock("rules", "check", "cribl", "--json").out) == {
         "ok": True, "problems": [],
+        "notes": [],
     }  # fmt: skip
 
 
@@ -112,3 +113,16 @@ def test_explain_shows_names_and_the_canonical_form(telemock: Telemock) -> None:
     assert "  /telemetry/" in lines
     many = telemock("rules", "explain", "https://cdn.cribl.io/%2e//;a/..%5c%252e%c1%b4/.%2f/x?")
     assert " more" in many.out
+
+
+def test_what_is_not_stated_is_a_note_and_no_error(telemock: Telemock, place: Path) -> None:
+    (place / "acme.yaml").write_text(
+        "id: acme\ntitle: Acme\nhosts: [a.test]\nrules: [{id: a, action: observe}]\n"
+    )
+    done = telemock("rules", "check", "acme.yaml")
+    assert done.code == 0 and "acme.yaml: acme: 1 rules for a.test: right\n" in done.out
+    for name in ("licence", "evidence"):
+        assert f"acme.yaml: note: no {name}: it is not stated" in done.out
+    told = json.loads(telemock("rules", "check", "acme.yaml", "--json").out)
+    assert [note["lacks"] for note in told["notes"]] == ["licence", "evidence"]
+    assert telemock("rules", "check", "cribl").out.count("note") == 0

@@ -46,6 +46,13 @@ def test_delay(served: Served) -> None:
     assert record(served, "late")["duration_ns"] >= 300_000_000
 
 
+def test_a_rules_own_date_is_the_only_one(served: Served) -> None:
+    dated = served.bare.get("/dated", headers={"host": "t.acme.test"}).headers
+    assert dated.get_list("date") == ["Sun, 06 Nov 1994 08:49:37 GMT"]
+    (other,) = served.bare.get("/page", headers={"host": "t.acme.test"}).headers.get_list("date")
+    assert other.endswith("GMT")
+
+
 def test_a_client_that_leaves_during_the_delay(served: Served) -> None:
     connect(served, "/late").close()
     found = record(served, "late", 2)

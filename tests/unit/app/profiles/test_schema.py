@@ -142,7 +142,7 @@ def test_refusal_names_place_value_and_remedy(
 def test_every_problem_of_a_file_is_reported_at_once(refused: Refused) -> None:
     problems = refused("id: A\nhosts: [X]\nrules: [{id: a, action: b}, 7]\n")
     assert [p.where for p in problems] == [
-        "id", "title", "licence", "evidence", "hosts[0]", "rules[0].action", "rules[1]",
+        "id", "title", "hosts[0]", "rules[0].action", "rules[1]",
     ]  # fmt: skip
 
 

@@ -1,10 +1,12 @@
 """A profile's papers say what its file says."""
 
+from pathlib import Path
+
 import yaml
 
 from app.profiles.compile import load
-from app.profiles.read import BUILT_IN
-from app.report.papers import papers_of
+from app.profiles.read import BUILT_IN, built_in
+from app.report.papers import ASKED, papers_of
 
 
 def test_papers_hold_licence_evidence_and_what_is_not_known() -> None:
@@ -19,3 +21,18 @@ def test_papers_hold_licence_evidence_and_what_is_not_known() -> None:
     assert len(paper.unknown) == len(written["unknown"])
     assert ("any.lic", "mask") in [(s.field, s.how) for s in paper.sensitive]
     assert paper.hosts == ["cdn.cribl.io"]
+
+
+def test_what_a_file_does_not_state_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "acme.yaml"
+    text = "id: acme\ntitle: Acme\nhosts: [a.test]\nrules: [{id: a, action: observe}]\n"
+    file.write_text(text)
+    (paper,) = papers_of(load([file]).written)
+    assert paper.asked == [*ASKED.items()] and (paper.licence, paper.licence_note) == ("", "")
+    file.write_text(text + "licence: {class: none, note: no clause}\nevidence: []\n")
+    (paper,) = papers_of(load([file]).written)
+    assert [name for name, _ in paper.asked] == ["evidence"]
+
+
+def test_profiles_that_ship_state_it_all() -> None:
+    assert [p.profile for p in papers_of(load(built_in()).written) if p.asked] == []

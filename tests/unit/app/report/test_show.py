@@ -5,6 +5,7 @@ from pathlib import Path
 from app.contract.account import Account
 from app.contract.record import REASONS
 from app.report.build import build
+from app.report.papers import ASKED, Paper
 from app.report.show import markdown, text
 from app.store import Store, Told
 from app.store.changes import InboxCounts
@@ -62,3 +63,14 @@ def test_what_nobody_looked_at(store: Store) -> None:
     shown = markdown(build(store, inbox=counts))
     assert "## Changes not yet reviewed: 0\n" in shown
     assert "| 1 | objected to, and came again since |" in shown
+
+
+def test_a_profile_without_licence_and_evidence_says_so_in_every_form(store: Store) -> None:
+    bare = Paper(profile="cribl", title="", hosts=[], licence="", licence_note="", evidence=[],
+                 unknown=[], sensitive=[])  # fmt: skip
+    report = build(store, papers=[bare])
+    for shown in (text(report), markdown(report)):
+        assert "What profiles do not state" in shown
+        assert all(why in shown for why in ASKED.values())
+    assert f"- no licence: {ASKED['licence']}\n" in markdown(report)
+    assert "What profiles do not state" not in text(build(store))

@@ -123,7 +123,7 @@ def test_a_user_without_root_and_without_a_network_gets_an_etc_hosts_of_its_own(
 def test_a_user_without_root_and_with_a_network_keeps_the_machines(monkeypatch):
     monkeypatch.setattr(transparent, "privileged", lambda: False)
     monkeypatch.setattr(transparent, "_has_default_route", lambda: True)
-    assert transparent._may_mount() is False
+    assert transparent.may_name_hosts() is False
 
 
 def test_a_command_that_could_not_be_started_leaves_nothing(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from app.contract.actions import ACTIONS
 from app.contract.record import encode
 from app.store import CaptureQuery, QueryError, Term
-from app.store.filter import NAMES, TERMS, matcher, read, write
+from app.store.filter import NAMES, TERMS, matcher, read, times, write
 from tests.records import exchange
 
 
@@ -148,3 +148,9 @@ def test_a_class_is_found_by_the_look_of_values(
     line = encode(record)
     assert {c for c in NAMES["class"].values if matcher(terms(f"class:{c}"))(line)} == classes
     assert matcher(terms("-class:secret"))(line) == ("secret" not in classes)
+
+
+def test_times_are_kept_as_they_were_written() -> None:
+    text = 'host:a since:7d "until:1d b" -method:GET  until:"2026-01-31 12:00" x'
+    assert times(text) == 'since:7d until:"2026-01-31 12:00"'
+    assert times("") == ""

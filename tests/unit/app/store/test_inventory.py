@@ -149,12 +149,20 @@ def test_limits() -> None:
     assert {f.path for f in wide.fields} == {"header.content-type", "body", "body[]", "body[][]"}
 
 
+@pytest.mark.parametrize("route", ["", "/*"])
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("/dl/4.17/file.tgz", "/dl/*"), ("/dl", "/dl"), ("/", "/"), ("/" + "x" * 99, "/" + "x" * 64)],
+    [
+        ("/dl/4.17/file.tgz", "/dl/{version}/file.tgz"),
+        ("/dl", "/dl"),
+        ("/", "/"),
+        ("/o/7", "/o/{id}"),
+    ],
 )
-def test_route_without_a_rule_is_the_first_segment(path: str, expected: str) -> None:
-    assert route_of(exchange(1, route="", path=path)) == expected
+def test_route_without_a_narrow_rule_is_the_path_as_a_template(
+    path: str, expected: str, route: str
+) -> None:
+    assert route_of(exchange(1, route=route, path=path)) == expected
     assert route_of(exchange(1, path=path)) == "/telemetry/index.html"
     assert route_of(spliced(1)) == ""
 

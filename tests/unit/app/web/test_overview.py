@@ -20,8 +20,8 @@ def said(text: str) -> str:
 
 def test_one_sentence_first(visitor: httpx.Client) -> None:
     assert said(visitor.get("/").text) == (
-        "1 product sent 8 requests to 2 hosts (last 24 hours). 3 workloads were seen. "
-        "1 field is new in a newer version."
+        "1 product sent 8 requests to 2 hosts from 3 workloads (last 24 hours); "
+        "1 field is new since 4.17.0-1f2e3d4c; coverage is not complete."
     )
 
 

@@ -1,7 +1,27 @@
+import re
+from html import unescape
+
+import httpx
 import pytest
 
 from app.store.filter import read
 from app.web import show
+from app.web.page import VIEWS
+
+FIELD = (
+    "/fields/one?profile=cribl&host=cdn.cribl.io&method=GET&route=/telemetry/index.html"
+    "&field=query.v"
+)
+ADDRESSES = [*VIEWS, "/?since=7d", "/report?since=all", FIELD]
+# Columns of numbers that count no captures.
+OTHERWISE = {
+    "Status", "Values", "Hosts", "bytes", "bytes out", "bytes in", "workloads", "All", "Captures",
+    "Bytes a request before", "Requests an hour before", "after", "Of", "sidecars",
+    "requests", "records", "made", "stored", "missing",  # of the inventory, and of the ledger
+}  # fmt: skip
+EVENTS, INBOX, CONNECTIONS = "event", "changes that are", "who"  # tables that count other things
+_LINK = re.compile(r'<a [^>]*href="(/captures\?[^"]*)"[^>]*>(.*?)</a>', re.DOTALL)
+_CELL = re.compile(r"<t[dh][^>]*>(.*?)</t[dh]>", re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +58,34 @@ def test_an_address_of_captures_is_read_back_as_it_was_meant() -> None:
     (term,) = read(q).terms
     assert (term.name, term.values) == ("host", ('a"b, c\\',))
     assert show.seek("") == "/captures"
+
+
+def tables(html: str) -> list[tuple[list[str], list[list[str]]]]:
+    """Headings and rows, as they are read, without what is a link."""
+
+    def cells(row: str) -> list[str]:
+        plain = (re.sub(r"<a .*?</a>", "", cell, flags=re.DOTALL) for cell in _CELL.findall(row))
+        return [re.sub(r"<[^>]+>", "", cell).strip() for cell in plain]
+
+    found = []
+    for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
+        head, _, body = table.partition("</thead>")
+        found.append((cells(head), [cells(row) for row in body.split("</tr>")[:-1]]))
+    return found
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_number_leads_to_so_many_captures(visitor: httpx.Client, address: str) -> None:
+    for link, text in _LINK.findall(visitor.get(address).text):
+        number = re.fullmatch(r"([\d,]+)( [a-z]+)?", re.sub(r"<[^>]+>", "", text).strip())
+        if number:
+            listed = visitor.get(unescape(link)).text
+            assert listed.count("<tr data-id=") == int(number[1]), (unescape(link), number[0])
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_count_of_captures_is_a_link(visitor: httpx.Client, address: str) -> None:
+    for head, rows in tables(visitor.get(address).text):
+        for row in rows if not {EVENTS, INBOX, CONNECTIONS} & {*head} else ():
+            for name, cell in zip(head, row, strict=False):
+                assert not re.fullmatch(r"[1-9][\d,]*", cell) or name in OTHERWISE, (name, row)

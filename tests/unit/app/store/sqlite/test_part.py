@@ -4,13 +4,15 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.store import Scope
+from app.store import Scope, questions
 from app.store.sqlite import part
 from app.store.sqlite.store import SqliteStore
 from tests.records import exchange, incoming
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -96,3 +98,33 @@ def test_new_captures_are_found_by_index(
         plan = [r[3] for r in reader.connection.execute(f"EXPLAIN QUERY PLAN {listing}")]
     (of_captures,) = (line for line in plan if re.search(r"\bcapture\b", line))
     assert of_captures.startswith("SEARCH") and by in of_captures
+
+
+async def test_a_page_gets_what_is_read_at_once_and_the_rest_is_read_behind_it(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "SOON_S", 0)
+    monkeypatch.setattr(part, "_STRETCH", 10)
+    behind: list[Any] = []
+    read_on = store._parts.read_on
+    monkeypatch.setattr(store._parts, "read_on", lambda *given: behind.append(given))
+    for name in ("ns-0", "ns-1"):
+        found = await questions.ask(lambda name=name: asked(store, name), soon=True)
+        assert found == (10, 10, False)
+    for given in behind:
+        read_on(*given)
+    for name in ("ns-0", "ns-1"):
+        of = store._parts.get([name], lambda *_: ())
+        wait_for(lambda of=of: of.read == 100)
+        assert asked(store, name) == (100, 100, True)
+    wait_for(lambda: not store._parts._reading)
+
+
+async def test_reading_behind_a_page_ends_with_the_store(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "SOON_S", 0)
+    monkeypatch.setattr(part, "_STRETCH", 1)
+    await questions.ask(lambda: asked(store, "ns-1"), soon=True)
+    store.close()
+    wait_for(lambda: not store._parts._reading)

@@ -1,0 +1,58 @@
+"""`telemock rehearse`: what a command does when its vendor's endpoint fails."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from app.cli.options import AsJson
+
+
+def rehearse(
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND", help="With its arguments, best behind --.")
+    ],
+    profile: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="The profile whose endpoints fail.")
+    ],
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="FAULT", help="Only this one. Repeatable.")
+    ] = None,
+    endpoint: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="Only this rule's. Repeatable.")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--for", metavar="SECONDS", min=1, help="End it after: it is a service."),
+    ] = None,
+    limit: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=1, help="How much longer than usual it may take."),
+    ] = 120,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="For a ticket.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a command once for each way its vendor's endpoints can fail.
+
+    Each run is judged by the one without a fault: tolerated, degraded or fatal. Exits with 1 if
+    any is fatal. Nothing is sent to the vendor.
+
+    Example: telemock rehearse --profile cribl --fault 500 -- ./start.sh
+    """
+    from app.escape import as_json as json_of
+    from app.rehearse import show
+    from app.rehearse.faults import IDS
+    from app.rehearse.rounds import rehearse as run
+    from app.settings import load
+
+    for one in fault or ():
+        if one not in IDS:
+            raise typer.BadParameter(f"{one!r} is none of {', '.join(IDS)}", param_hint="--fault")
+    found = run(
+        command, profile, load(), faults=fault or (), endpoints=endpoint or (), seconds=seconds,
+        limit=limit,
+    )  # fmt: skip
+    shown = show.markdown(found) if as_markdown else show.text(found)
+    sys.stdout.write(json_of(found) + "\n" if as_json else shown)
+    if any(row.judgement and row.judgement.outcome == "fatal" for row in found.rows):
+        raise typer.Exit(1)

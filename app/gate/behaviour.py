@@ -1,0 +1,137 @@
+"""The behaviour of a product: what a contract is frozen from and checked against.
+
+Made of records by `Behaviour.add`: of one run, or as they come. `app.gate.stored` makes it of a
+store.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from app.contract.record import CaptureRecord
+from app.gate.contract_file import Endpoint
+from app.report.sides import Decoders
+from app.store import MASKED, Facts, short_id
+from app.store.facts import facts, sender
+from app.store.inventory import CLASSES, route_of
+
+NAMELESS = "(no name)"  # stands for the host of a connection that named none
+
+
+class Sight(msgspec.Struct):
+    """A number of captures. `example` is the id of one, "" where none is known."""
+
+    count: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    example: str = ""
+
+    def add(self, count: int, first_ns: int, last_ns: int, example: str = "") -> None:
+        self.first_ns = min(self.first_ns, first_ns) if self.count else first_ns
+        self.last_ns = max(self.last_ns, last_ns)
+        self.count += count
+        self.example = self.example or example
+
+    def merge(self, other: "Sight") -> None:
+        self.add(other.count, other.first_ns, other.last_ns, other.example)
+
+
+class FieldKind(NamedTuple):
+    type: str
+    shape: str
+    class_: str  # "" where it is harmless
+
+
+class FieldSight(msgspec.Struct):
+    """`requests` that carry it; one that holds two kinds is counted in both of `kinds`."""
+
+    kinds: dict[FieldKind, Sight] = {}
+    requests: int = 0
+
+
+class EndpointSight(msgspec.Struct):
+    """`read`: requests whose fields were looked for; `partly`: of them, those of which not all was
+    kept, so that a field's absence says nothing. `alike`: the others, by the paths of their fields;
+    nothing where only sums are known. `events` by name, `senders` by what tells them apart."""
+
+    sight: Sight = msgspec.field(default_factory=Sight)
+    read: int = 0
+    partly: int = 0
+    alike: dict[frozenset[str], Sight] = {}
+    fields: dict[str, FieldSight] = {}
+    events: dict[str, Sight] = {}
+    senders: dict[tuple[str, ...], Sight] = {}
+    unlisted: int = 0  # observations of fields over the inventory's limit
+
+    @property
+    def pace(self) -> tuple[int, float]:
+        """The number of gaps between two requests of one sender, and their mean in seconds."""
+        gaps = sum(one.count - 1 for one in self.senders.values())
+        lasted = sum(one.last_ns - one.first_ns for one in self.senders.values())
+        return gaps, lasted / gaps / 1e9 if gaps else 0.0
+
+    def kind(self, path: str, kind: FieldKind) -> Sight:
+        return self.fields.setdefault(path, FieldSight()).kinds.setdefault(kind, Sight())
+
+
+class Behaviour(msgspec.Struct):
+    """`notes` are sentences for people: what of it is not known."""
+
+    hosts: dict[str, Sight] = {}
+    endpoints: dict[Endpoint, EndpointSight] = {}
+    captures: int = 0
+    notes: list[str] = []
+
+    def endpoint(self, key: Endpoint) -> EndpointSight:
+        return self.endpoints.setdefault(key, EndpointSight())
+
+    def add(self, record: CaptureRecord, decoders: Decoders) -> None:
+        """Adds any record but a log line, whatever profile its host is of."""
+        if record.kind == "log":
+            return
+        one = Sight(1, record.time_ns, record.time_ns, short_id(record.id))
+        host = record.host or NAMELESS
+        self.captures += 1
+        self.hosts.setdefault(host, Sight()).merge(one)
+        if record.request is None:
+            return
+        endpoint = self.endpoint((host, record.request.method, route_of(record)))
+        endpoint.sight.merge(one)
+        who = (record.boot, record.workload.namespace, sender(record))
+        endpoint.senders.setdefault(who, Sight()).merge(one)
+        _observe(endpoint, facts(record, decoders(record.profile, record.rule)), one)
+
+
+def of_records(records: Iterable[CaptureRecord], decoders: Decoders) -> Behaviour:
+    found = Behaviour()
+    for record in records:
+        found.add(record, decoders)
+    return found
+
+
+def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> None:
+    if known.seen is None:
+        return
+    endpoint.read += 1
+    endpoint.unlisted += known.seen.others
+    paths = frozenset(field.path for field in known.seen.fields)
+    if known.seen.others or not _is_whole(known):
+        endpoint.partly += 1
+    else:
+        endpoint.alike.setdefault(paths, Sight()).merge(one)
+    for path, type, shape in known.seen.fields:
+        endpoint.kind(path, FieldKind(type, shape, CLASSES.get(shape, ""))).merge(one)
+    for path in paths:
+        endpoint.fields[path].requests += 1
+    for event in known.events:
+        endpoint.events.setdefault(event.name, Sight()).merge(
+            msgspec.structs.replace(one, count=event.number)
+        )
+
+
+def _is_whole(known: Facts) -> bool:
+    return not any(
+        note.part in ("request", "record") and not note.why.startswith(MASKED)
+        for note in known.notes
+    )

@@ -1,0 +1,38 @@
+"""Checks captures as they come: `telemock contract check --watch`."""
+
+import time
+
+from msgspec.structs import replace
+
+from app.client.source import Source, end, is_asked
+from app.contract.record import decode
+from app.gate.behaviour import Behaviour
+from app.gate.check import check
+from app.gate.contract_file import Contract
+from app.store import CaptureQuery
+
+_POLL_S = 1.0
+
+
+def watch(
+    source: Source, contract: Contract, profile: str, version: str | None, lasts_s: float
+) -> Behaviour:
+    """Returns at the first violation, or after that time. Raises what the source raises."""
+    seen = Behaviour()
+    decoders = source.profiles().decoders
+    query = CaptureQuery(
+        profile=profile, version=version, order="arrival", cursor=end(source), limit=500
+    )
+    until = time.monotonic() + lasts_s
+    while True:
+        page = source.page(query)
+        for line in page.items:
+            if is_asked(line, query):
+                seen.add(decode(line), decoders)
+        if check(contract, seen):
+            return seen
+        query = replace(query, cursor=page.last)
+        if page.next is None:
+            if (left := until - time.monotonic()) <= 0:
+                return seen
+            time.sleep(min(_POLL_S, left))

@@ -1,0 +1,111 @@
+"""Writes a check as SARIF 2.1.0, as code scanning reads it: each violation at its place in the
+contract's file."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from app.escape import as_json, plain
+from app.gate.check import KINDS, Checked, Violation
+from app.gate.contract_file import Endpoint
+from app.version import VERSION
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_LONGEST = 1_000  # characters of a message
+
+Lines = Mapping[tuple[str, ...], int]
+
+
+def sarif(found: Checked, contract: str = "") -> str:
+    """`contract` is the text of the file, for the lines of its parts."""
+    lines = lines_of(contract) if contract else {}
+    notes = [*found.doubts, *([found.coverage.verdict] if found.coverage else [])]
+    run = {
+        "tool": {
+            "driver": {
+                "name": "telemock",
+                "version": VERSION,
+                "rules": [
+                    {"id": id, "shortDescription": {"text": says},
+                     "defaultConfiguration": {"level": "error"}}
+                    for id, says in KINDS.items()
+                ],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "invocations": [
+            {
+                "executionSuccessful": True,
+                "toolExecutionNotifications": [
+                    {"level": "note", "message": {"text": _message(note)}} for note in notes
+                ],
+            }
+        ],
+        "results": [_result(one, found.file, lines) for one in found.violations],
+    }  # fmt: skip
+    return as_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
+
+
+def _result(one: Violation, file: str, lines: Lines) -> Mapping[str, Any]:
+    parts = [part for part in (one.host, one.method, one.endpoint, one.field) if part]
+    where = " ".join(parts)
+    says = f"{where}: {one.says} ({one.count} of {one.of} captures)"
+    key = (one.host, one.method, one.endpoint)
+    line = next((lines[k] for k in ((*key, one.field), key, (one.host,)) if k in lines), 1)
+    identity = "\0".join((one.kind, *key, one.field)).encode("utf-8", "backslashreplace")
+    return {
+        "ruleId": one.kind,
+        "ruleIndex": list(KINDS).index(one.kind),
+        "level": "error",
+        "message": {"text": _message(says)},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": quote(file.encode("utf-8", "replace"))},
+                    "region": {"startLine": line},
+                },
+                "logicalLocations": [{"fullyQualifiedName": plain(where, _LONGEST)}],
+            }
+        ],
+        "partialFingerprints": {"violation/v1": hashlib.sha256(identity).hexdigest()},
+        "properties": {
+            "count": one.count, "of": one.of, "firstSeen": one.first_seen,
+            "lastSeen": one.last_seen, "example": one.example,
+        },
+    }  # fmt: skip
+
+
+def _message(text: str) -> str:
+    """Text in which nothing is a link: viewers make one of [text](target)."""
+    return plain(text, _LONGEST).replace("](", "] (")
+
+
+def lines_of(contract: str) -> Lines:
+    """The lines of hosts, endpoints and fields in the text of a contract that was read before."""
+    found: dict[tuple[str, ...], int] = {}
+    root = yaml.compose(contract, yaml.SafeLoader)
+    parts = _of(root)
+    for node in getattr(parts.get("hosts"), "value", []):
+        found[(str(node.value),)] = node.start_mark.line + 1
+    for node in getattr(parts.get("endpoints"), "value", []):
+        of = _of(node)
+        key: Endpoint = (_text(of, "host"), _text(of, "method"), _text(of, "route"))
+        found[key] = node.start_mark.line + 1
+        for path, _ in getattr(of.get("fields"), "value", []):
+            found[(*key, str(path.value))] = path.start_mark.line + 1
+    return found
+
+
+def _of(node: yaml.Node | None) -> Mapping[str, yaml.Node]:
+    return (
+        {key.value: value for key, value in node.value}
+        if isinstance(node, yaml.MappingNode)
+        else {}
+    )
+
+
+def _text(of: Mapping[str, yaml.Node], name: str) -> str:
+    return str(of[name].value) if name in of else ""

@@ -1,0 +1,175 @@
+"""The behaviour that a store knows of a profile.
+
+All of it comes from roll-ups and inventory, and costs the same at any number of captures. They know
+no period: one that is asked for is read of its captures. Pace and examples are always those of the
+newest captures.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from app.client.source import Source, captures
+from app.contract.instant import instant
+from app.contract.record import CaptureRecord, decode
+from app.gate.behaviour import NAMELESS, Behaviour, FieldKind, FieldSight, Sight, of_records
+from app.gate.contract_file import Endpoint
+from app.report.build import EndpointLine, Report
+from app.store import OTHER, CaptureQuery, FieldRow, Scope
+from app.store.inventory import CLASSES, route_of
+from app.store.versions import version_number
+
+SAMPLE = 2_000  # captures that pace and examples are taken from, the newest
+MOST = 20_000  # captures of a period that are read, the newest
+
+
+class VersionScope(NamedTuple):
+    """A profile's captures: of a version, None for all, and from a time on. An endpoint whose
+    requests never name a version belongs to every one; `versioned` are the others."""
+
+    profile: str
+    version: str | None = None
+    since_ns: int | None = None
+    versioned: frozenset[Endpoint] = frozenset()
+
+    def covers(self, key: Endpoint, version: str) -> bool:
+        return self.version in (None, version) or (not version and key not in self.versioned)
+
+
+def behaviour(
+    source: Source, report: Report, profile: str, version: str | None, since_ns: int | None = None
+) -> Behaviour:
+    """`report` is that of the profile and time. Raises what the source raises."""
+    rows = source.fields(Scope(profile=profile))
+    named = (row for row in rows if row.version not in ("", OTHER))
+    asked = VersionScope(profile, version, since_ns, frozenset(map(_key, named)))
+    decoders = source.profiles().decoders
+    if since_ns is not None:
+        found = of_records(_records(source, asked, MOST), decoders)
+        if found.captures >= MOST:
+            found.notes.append(f"of this time the newest {found.captures} captures alone were read")
+        return found
+    found = _of_rows(rows, report, asked)
+    _add_sample(found, of_records(_records(source, asked, SAMPLE), decoders))
+    return found
+
+
+def versions(source: Source) -> dict[str, list[str]]:
+    """Profiles of which something was captured, each with its versions by their numbers."""
+    found: dict[str, set[str]] = {}
+    for row in source.fields(Scope()):
+        if row.profile:
+            found.setdefault(row.profile, set()).add(row.version)
+    return {
+        profile: sorted(of - {"", OTHER}, key=lambda v: (version_number(v), v))
+        for profile, of in sorted(found.items())
+    }
+
+
+def _records(source: Source, asked: VersionScope, limit: int) -> Iterator[CaptureRecord]:
+    """The newest captures of the version, and as many of what names no version."""
+    query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns, version=asked.version)
+    yield from map(decode, captures(source, query, limit))
+    if asked.version is not None:
+        query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns)
+        for record in map(decode, captures(source, query, limit)):
+            if not record.product_version and asked.covers(key_of(record), ""):
+                yield record
+
+
+def key_of(record: CaptureRecord) -> Endpoint:
+    method = record.request.method if record.request else ""
+    return record.host or NAMELESS, method, route_of(record)
+
+
+def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> Behaviour:
+    found = Behaviour()
+    requests: dict[Endpoint, dict[str, int]] = {}
+    carrying: dict[tuple[Endpoint, str], dict[str, int]] = {}
+    for row in rows:
+        key = _key(row)
+        if not asked.covers(key, row.version):
+            continue
+        endpoint = found.endpoint(key)
+        requests.setdefault(key, {})[row.version] = row.requests
+        if row.path == OTHER:
+            endpoint.unlisted += row.count
+            continue
+        kind = FieldKind(row.type, row.shape, CLASSES.get(row.shape, ""))
+        endpoint.kind(row.path, kind).add(row.count, row.first_ns, row.last_ns)
+        of = carrying.setdefault((key, row.path), {})
+        # One request may hold two kinds under one path, and so count twice.
+        of[row.version] = min(row.requests, of.get(row.version, 0) + row.count)
+    for key, by_version in requests.items():
+        found.endpoints[key].read = sum(by_version.values())
+    for (key, path), by_version in carrying.items():
+        found.endpoints[key].fields[path].requests = sum(by_version.values())
+    _add_counts(found, report, asked)
+    for part in report.withheld:
+        key = (part.host, part.method, part.endpoint)
+        if part.part in ("request", "record") and key in found.endpoints:
+            found.endpoints[key].partly += part.count
+    for line in report.events:
+        key = (line.host, line.method, line.endpoint)
+        if key in found.endpoints and any(asked.covers(key, v) for v in line.versions or [""]):
+            sight = found.endpoints[key].events.setdefault(line.event, Sight())
+            sight.add(line.count, instant(line.first_seen), instant(line.last_seen))
+    return found
+
+
+def _add_counts(found: Behaviour, report: Report, asked: VersionScope) -> None:
+    """Counts what belongs to one version by its fields, which alone know versions; the rest by the
+    report, which knows endpoints without fields, too."""
+    by_fields = asked.versioned if asked.version is not None else frozenset[Endpoint]()
+    for key in by_fields & found.endpoints.keys():
+        endpoint = found.endpoints[key]
+        whole = Sight()
+        for field in endpoint.fields.values():
+            for sight in field.kinds.values():
+                whole.merge(sight)
+        _count(found, key, replace(whole, count=endpoint.read))
+    for line in _lines(report):
+        key = (line.host or NAMELESS, line.method, line.endpoint)
+        if key not in by_fields:
+            times = instant(line.first_seen), instant(line.last_seen)
+            _count(found, key, Sight(line.count, *times))
+
+
+def _count(found: Behaviour, key: Endpoint, sight: Sight) -> None:
+    host, method, _ = key
+    found.captures += sight.count
+    found.hosts.setdefault(host, Sight()).merge(sight)
+    if method:
+        found.endpoint(key).sight.merge(sight)
+
+
+def _lines(report: Report) -> Iterable[EndpointLine]:
+    return chain(
+        report.answered, report.delivered, report.passed, report.refused, report.failed
+    )  # fmt: skip
+
+
+def _add_sample(found: Behaviour, sample: Behaviour) -> None:
+    """Adds what sums do not know: how long one sender waits, and the ids of captures."""
+    for host, sight in sample.hosts.items():
+        if host in found.hosts:
+            found.hosts[host].example = sight.example
+    for key, endpoint in sample.endpoints.items():
+        if key not in found.endpoints:
+            continue
+        into = found.endpoints[key]
+        into.senders = endpoint.senders
+        into.sight.example = endpoint.sight.example
+        for path, field in endpoint.fields.items():
+            for kind, sight in field.kinds.items():
+                if kind in into.fields.get(path, FieldSight()).kinds:
+                    into.fields[path].kinds[kind].example = sight.example
+        for name, sight in endpoint.events.items():
+            if name in into.events:
+                into.events[name].example = sight.example
+
+
+def _key(row: FieldRow) -> Endpoint:
+    return row.host, row.method, row.route

@@ -1,0 +1,311 @@
+"""Drafts a profile from requests that were seen: endpoints, answers, version, sensitive fields, and
+what could not be told. Called by `telemock learn`; `app.learn.yaml_text` writes it down.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+from app.contract.decoding.tree import Opaque
+from app.contract.instant import iso
+from app.contract.masking.fields import MASK
+from app.contract.names import WEB_PORTS
+from app.contract.record import CaptureRecord, Response, first
+from app.contract.route_template import segments
+from app.learn.fields import Look, Version, look, sensitive, version_of, versions
+
+REQUESTS = 2_000  # that are read
+RULES = 100  # of a draft; further endpoints fall to its last rule
+ANSWER_CAP = 4_096  # characters of an observed answer's body that are kept
+UNKNOWN = 40  # sentences
+_KEPT_HEADERS = ("content-type", "location")
+_PRINTABLE = re.compile(r"[\t\x20-\x7e]{1,1000}")
+_SLUG = re.compile(r"[^a-z0-9]+")
+_SECOND_LEVEL = frozenset(("co", "com", "org", "net", "ac", "gov", "edu"))
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+
+class Reply(NamedTuple):
+    """An answer. `how` says in words where it is from."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    how: str
+
+
+@dataclass
+class Endpoint:
+    """One rule of the draft; `names` are those of the segments that vary, `seen` a sentence."""
+
+    id: str
+    method: str
+    host: str
+    route: str
+    path: tuple[str, str]  # "exact" or "regex", and the text
+    reply: Reply
+    seen: str
+    looks: list[Look] = field(default_factory=list, repr=False)
+
+
+@dataclass
+class Draft:
+    id: str
+    hosts: list[str]
+    endpoints: list[Endpoint]
+    seen: str
+    day: str  # of the last request
+    version: Version | None = None
+    other_versions: list[Version] = field(default_factory=list)
+    sensitive: dict[str, str] = field(default_factory=dict)
+    masked: list[tuple[str, str]] = field(default_factory=list)  # fields masked without a row
+    every: str = ""
+    unknown: list[str] = field(default_factory=list)
+
+
+class NothingToLearn(ValueError):
+    """No record holds a request that was read."""
+
+
+def draft(
+    records: Iterable[CaptureRecord],
+    id: str = "",
+    taken: frozenset[str] = frozenset(),
+    left_out: Sequence[str] = (),
+) -> Draft:
+    """`taken` are ids of other profiles, `left_out` sentences about what was not read. Raises
+    NothingToLearn."""
+    records = list(records)
+    looks = [one for record in records[:REQUESTS] if (one := look(record))]
+    if not looks:
+        raise NothingToLearn
+    looks.sort(key=lambda one: one.record.time_ns)
+    by_host = Counter(one.request.host for one in looks)
+    hosts = sorted(by_host, key=lambda host: (-by_host[host], host))
+    id = id or _free(_id_of(hosts[0]), taken)
+    endpoints, beyond = _endpoints(looks, len(hosts) > 1)
+    found = Draft(id, hosts, endpoints, _span(looks), iso(looks[-1].record.time_ns)[:10])
+    words = frozenset(id.split("-")) | {part for host in hosts for part in host.split(".")[:-1]}
+    candidates = [*_in_paths(endpoints), *versions(looks, words)]
+    if candidates:
+        found.version, *found.other_versions = candidates
+    found.sensitive = {**_segments(endpoints), **sensitive(looks, candidates)}
+    found.masked = [*dict.fromkeys(pair for one in looks for pair in one.record.masked)][:UNKNOWN]
+    found.every = _cadence(endpoints)
+    found.unknown = [*_unknown(found, looks, beyond, len(records)), *left_out][:UNKNOWN]
+    found.unknown += _connections(records, hosts)
+    return found
+
+
+def _id_of(host: str) -> str:
+    labels = [label for label in host.split(".") if not label.isdigit()] or ["host"]
+    at = -2 if len(labels) > 1 else -1
+    if len(labels) > 2 and labels[-2] in _SECOND_LEVEL and len(labels[-1]) == 2:
+        at = -3
+    return _slug(labels[at]) or "product"
+
+
+def _slug(text: str) -> str:
+    return _SLUG.sub("-", text.lower())[:50].strip("-")
+
+
+def _free(id: str, taken: frozenset[str]) -> str:
+    numbered = (f"{id}-{number}" for number in range(2, 1_000))
+    return id if id not in taken else next(name for name in numbered if name not in taken)
+
+
+def _endpoints(looks: Sequence[Look], many: bool) -> tuple[list[Endpoint], int]:
+    """The rules, exact paths first, so that none takes what a later one could; and the number of
+    requests that fall to the last rule."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Look]] = {}
+    for one in looks:
+        key = one.request.host, one.request.method, _named(segments(one.request.path))
+        groups.setdefault(key, []).append(one)
+    most = sorted(groups.items(), key=lambda g: -len(g[1]))[:RULES]
+    ids: set[str] = set()
+    found = []
+    for (host, method, steps), of in most:
+        words = "-".join(_slug(s) for s in steps if s[:1] != "{" and s != "*") or "root"
+        alike = [m for h, m, s in groups if s == steps]
+        name = f"{words}-{method.lower()}" if len({*alike}) > 1 else words
+        id = _free(_slug(f"{host.split('.')[0]}-{name}" if many else name), frozenset(ids))
+        ids.add(id)
+        route = "/" + "/".join(steps)
+        path = ("exact", route) if not _varies(steps) else ("regex", _regex(steps))
+        found.append(Endpoint(id, method, host, route, path, _reply(of), _span(of), of))
+    found.sort(key=lambda e: (e.path[0] != "exact", e.route.count("{") + e.route.endswith("/*")))
+    return found, len(looks) - sum(len(e.looks) for e in found)
+
+
+def _named(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """With a name of its own for each segment that varies: id, id2."""
+    seen: Counter[str] = Counter()
+    named = []
+    for step in steps:
+        if step[:1] == "{" and step[-1:] == "}":
+            seen[step] += 1
+            step = step if seen[step] == 1 else f"{step[:-1]}{seen[step]}}}"
+        named.append(step)
+    return tuple(named)
+
+
+def _varies(steps: tuple[str, ...]) -> bool:
+    return any(step[:1] == "{" for step in steps) or steps[-1:] == ("*",)
+
+
+def _regex(steps: Sequence[str]) -> str:
+    parts = [
+        "[^/]*" if step[:1] == "{" else ".*" if step == "*" else re.escape(step).replace("/", "")
+        for step in steps
+    ]
+    return "/" + "/".join(parts)
+
+
+def _reply(looks: Sequence[Look]) -> Reply:
+    """The answer that was given most often, else one that its client should take."""
+    given = [
+        one.record.response
+        for one in looks
+        if one.record.response is not None and one.record.answered_by == "upstream"
+    ]
+    good = [response for response in given if 200 <= response.status < 400]
+    said = Counter(map(_answer, good))
+    if said:
+        (status, headers, body), count = said.most_common(1)[0]
+        how = f"the answer is the one that was observed ({count} of {len(good)} were the same)"
+        if MASK in body:
+            how += "; it holds masked values"
+        if body != "\0":
+            return Reply(status, dict(headers), body, how)
+        how = f"its answers were observed, but not their bodies: over {ANSWER_CAP:,} characters, "
+        return _plausible(looks[-1], f"{how}cut, or no text; this one is plausible")
+    if given:
+        codes = ", ".join(str(status) for status in sorted({r.status for r in given}))
+        return _plausible(looks[-1], f"it was answered with {codes}; the answer here is plausible")
+    return _plausible(looks[-1], "no answer was observed; this one is plausible")
+
+
+def _answer(response: Response) -> tuple[int, tuple[tuple[str, str], ...], str]:
+    """Status, headers and body as a profile can hold them; "\\0" for a body that it cannot."""
+    named = ((name, first(response.headers, name)) for name in _KEPT_HEADERS)
+    headers = tuple((name, value) for name, value in named if _PRINTABLE.fullmatch(value))
+    body = response.body
+    if body is None or not body.size or response.status in (204, 304):
+        return response.status, headers, ""
+    fits = body.text is not None and len(body.text) <= ANSWER_CAP and not body.truncated
+    return response.status, headers, body.text or "" if fits else "\0"
+
+
+def _plausible(one: Look, how: str) -> Reply:
+    """By the type that the client accepts, else that of what it sent."""
+    accepted = first(one.request.headers, "accept").lower()
+    sent = first(one.request.headers, "content-type").partition(";")[0].strip().lower()
+    if one.request.method == "HEAD":
+        return Reply(200, {}, "", how)
+    if "protobuf" in sent or "grpc" in sent:
+        return Reply(200, {"content-type": sent}, "", how)
+    if accepted.startswith("image/"):
+        return Reply(204, {}, "", how)
+    if accepted.startswith("text/"):
+        kind = accepted.partition(",")[0].partition(";")[0]
+        return Reply(200, {"content-type": kind} if _PRINTABLE.fullmatch(kind) else {}, "", how)
+    if "json" in accepted or accepted in ("", "*/*") or "json" in sent:
+        return Reply(200, {"content-type": "application/json"}, "{}", how)
+    return Reply(200, {}, "", how)
+
+
+def _span(looks: Sequence[Look]) -> str:
+    times = [one.record.time_ns for one in looks]
+    count = f"{len(looks)} request{'s' if len(looks) > 1 else ''}"
+    began, ended = iso(min(times)), iso(max(times))
+    return f"{count}, {began}" + (f" to {ended}" if ended != began else "")
+
+
+def _segments(endpoints: Sequence[Endpoint]) -> dict[str, str]:
+    found = {}
+    for endpoint in endpoints:
+        for at, step in enumerate(endpoint.route.split("/")):
+            if step[:4] == "{ema":
+                found[f"path.{step[1:-1]}"] = "looks like an email"
+            elif step[:3] == "{id":
+                values = {one.request.path.split("/")[at] for one in endpoint.looks}
+                if not all(value.isdigit() for value in values):
+                    found[f"path.{step[1:-1]}"] = "a segment of the path that looks like an id"
+    return found
+
+
+def _in_paths(endpoints: Sequence[Endpoint]) -> list[Version]:
+    for endpoint in endpoints:
+        if "{version}" in endpoint.route:
+            cut = r"(\d+(?:\.\d+)+)"
+            values = version_of("path.version", cut, endpoint.looks, endpoint.route)
+            return [Version("path.version", cut, sorted({*values} - {""})[:5])]
+    return []
+
+
+def _cadence(endpoints: Sequence[Endpoint]) -> str:
+    """The time between two sendings of one sender, "" where it is not regular."""
+    for endpoint in sorted(endpoints, key=lambda e: -len(e.looks)):
+        by_sender: dict[tuple[str, str, str], list[int]] = {}
+        for one in endpoint.looks:
+            by_sender.setdefault(one.sender, []).append(one.record.time_ns)
+        gaps = [
+            (after - before) / 1e9
+            for times in by_sender.values()
+            for before, after in pairwise(times)
+        ]
+        if len(gaps) < 3 or (middle := median(gaps)) < 1:
+            continue
+        near = sum(abs(gap - middle) <= 0.2 * middle for gap in gaps)
+        if near >= 0.75 * len(gaps):
+            for unit, seconds in _UNITS:
+                number = round(middle / seconds)
+                if number and abs(number * seconds - middle) <= 0.05 * middle:
+                    return f"{number}{unit}"
+    return ""
+
+
+def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> Iterable[str]:
+    yield f"Whether there is more than what was seen: {found.seen}."
+    if records > REQUESTS:
+        yield f"What the other {records - REQUESTS:,} records hold: {REQUESTS:,} were read."
+    if beyond:
+        yield f"Which endpoints {beyond:,} more requests mean: the draft has {RULES} rules."
+    yield "Which of these requests are telemetry, and which does the product need to work."
+    yield "Whether a licence of the product asks for its telemetry, and how it is switched off."
+    if found.version is None:
+        yield "Where the version of the product stands: no field that was seen looks like it."
+    for other in found.other_versions[:5]:
+        yield f"Whether {other.field} is the product's version: it was {', '.join(other.values)}."
+    if not found.every:
+        yield "How often an instance sends: what was seen shows no even pace."
+    guessed: dict[str, list[str]] = {}
+    for endpoint in found.endpoints:
+        if "plausible" in endpoint.reply.how:
+            guessed.setdefault(endpoint.reply.how, []).append(endpoint.id)
+        values = (one.content.value for one in endpoint.looks)
+        opaque = {str(value) for value in values if isinstance(value, Opaque)}
+        if opaque:
+            yield f"What the bodies of {endpoint.id} hold: {', '.join(sorted(opaque)[:3])}."
+    for how, ids in guessed.items():
+        yield f"Whether the client is content with the answer of {', '.join(ids[:10])}: {how}."
+    ports = sorted({o.request.port for o in looks} - {*WEB_PORTS.values()})
+    if ports:
+        yield f"Whether ports {', '.join(map(str, ports))} come to telemock: 80 and 443 do."
+
+
+def _connections(records: Iterable[CaptureRecord], hosts: Sequence[str]) -> list[str]:
+    """Sentences about connections that brought no request."""
+    why = Counter(
+        (record.host, record.reason or record.kind)
+        for record in records
+        if record.kind in ("tls_rejected", "failed", "spliced") and record.host in hosts
+    )
+    return [
+        f"What {count} connection{'s' if count > 1 else ''} to {host} would have sent: {reason}."
+        for (host, reason), count in why.most_common(5)
+    ]

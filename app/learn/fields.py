@@ -1,0 +1,230 @@
+"""Finds in requests which field is the product's version, and which fields tell of somebody.
+
+Called by `app.learn.draft`. Names and values are a sender's: all that is found is bounded.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from app.contract.decoding.pairs import AGENT
+from app.contract.decoding.read import Content, for_conditions
+from app.contract.decoding.tree import THEN, plain_path
+from app.contract.record import CaptureRecord, Request, first
+from app.contract.rules import Profile, Rule, Seen, product_version
+from app.profiles.compile import extract
+from app.profiles.schema import Extract as ExtractAs
+from app.store.inventory import CLASSES, content_of, observe
+
+MOST = 60  # sensitive fields of a draft
+_VERSION = re.compile(r"v?\d{1,6}([._]\d{1,6}){1,3}([-+._][0-9A-Za-z.+-]{1,40})?")
+# How a version is written -> the regex that cuts it out.
+_WRITTEN = (
+    (_VERSION, ""),
+    (re.compile(r"[^@\s]{1,100}@v?\d+(\.\d+)+\S{0,40}"), "@(.+)"),
+    (re.compile(r"[^\d@]{1,20}\d+(\.\d+)+\S{0,40}"), r"(\d+(?:\.\d+)+.*)"),
+)
+_NAMED = frozenset(("version", "ver", "v", "release"))
+# Words of a name that make its version another software's.
+_OTHERS = frozenset(
+    ("python", "os", "kernel", "lib", "library", "sdk", "schema", "protocol", "api", "node", "go",
+     "java", "runtime", "platform", "browser", "k8s", "kubernetes", "db", "database", "tls", "http",
+     "format", "spec", "model", "libc", "distro", "compiler", "arch", "client", "tracker", "dv",
+     "ruby", "php", "net", "torch", "tensorflow", "docker", "distribution", "engine", "meta")
+)  # fmt: skip
+_OURS = frozenset(("app", "application", "product", "service", "server"))
+# User-Agents of libraries, which say nothing of the product.
+_LIBRARIES = re.compile(
+    r"(?i)mozilla|python|requests|urllib|httpx|aiohttp|node|undici|axios|got|okhttp|java|go-http|"
+    r"curl|wget|ruby|faraday|reqwest|hyper|dart|php|guzzle|ua"
+)
+_AGENT = re.compile(r"([A-Za-z][\w.-]{1,60})/v?(\d+(?:\.\d+)+)")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+# Words of a name of which one says that the value tells of a person or a machine.
+_WHO = frozenset(
+    ("email", "mail", "username", "login", "hostname", "fqdn", "nodename", "cwd", "uuid", "guid",
+     "phone", "fingerprint", "ip", "mac", "licence", "license", "auth", "dsn")
+)  # fmt: skip
+# The same, before `id`, `key`, `hash` or `name`.
+_WHOSE = frozenset(
+    ("user", "host", "machine", "device", "install", "installation", "instance", "cluster",
+     "anonymous", "distinct", "account", "org", "organization", "organisation", "tenant", "session",
+     "customer", "team", "project", "client", "person", "node", "server", "deployment", "workspace",
+     "public", "sentry")
+)  # fmt: skip
+_KEYS = frozenset(("id", "key", "hash", "name"))
+_HOME = frozenset(("home", "dir", "directory", "path", "workdir"))
+_VAGUE = frozenset(("id", "name", "value", "key", "type", "data", "ip", "user", "v"))
+_CARRIERS = frozenset(
+    ("host", "content-length", "content-type", "accept", "connection", "accept-encoding",
+     "traceparent", "tracestate", "b3", "x-amzn-trace-id", "x-request-id", "x-correlation-id",
+     "idempotency-key")
+)  # fmt: skip
+
+
+class Look(NamedTuple):
+    """One request, decoded once: its fields as the inventory names them, with type and shape."""
+
+    record: CaptureRecord
+    request: Request
+    content: Content
+    fields: dict[str, set[tuple[str, str]]]
+
+    @property
+    def sender(self) -> tuple[str, str, str]:
+        by = self.record.workload
+        return by.namespace, by.pod, self.record.program.name if self.record.program else ""
+
+
+def look(record: CaptureRecord) -> Look | None:
+    """None for a record without a request that was read."""
+    content = content_of(record)
+    seen = observe(record, (), content)
+    if record.request is None or seen is None:
+        return None
+    fields: dict[str, set[tuple[str, str]]] = {}
+    for path, type, shape in seen.fields:
+        fields.setdefault(path, set()).add((type, shape))
+    return Look(record, record.request, content, fields)
+
+
+class Version(NamedTuple):
+    """`values` are those that were seen, `regex` cuts it out."""
+
+    field: str
+    regex: str
+    values: list[str]
+
+
+def versions(looks: Sequence[Look], words: frozenset[str]) -> list[Version]:
+    """The fields that may be the product's version, the likeliest first. `words` are the
+    product's own."""
+    found: list[tuple[float, Version]] = []
+    names = Counter(
+        path for one in looks for path, forms in one.fields.items() if _may_be(path, forms)
+    )
+    for path, count in names.most_common(200):
+        said = version_of(_plain(path), "", looks)
+        values = [value for value in said if value]
+        fits = (cut for look, cut in _WRITTEN if values and all(map(look.fullmatch, values)))
+        regex = next(fits, None)
+        if regex is None or not _is_constant(said, looks):
+            continue
+        if regex:
+            values = [value for value in version_of(_plain(path), regex, looks) if value]
+        score = _score(path, words) + count / len(looks)
+        found.append((score, Version(_plain(path), regex, sorted({*values})[:5])))
+    found += [(0.5, one) for one in _agents(looks)]
+    return [one for score, one in sorted(found, key=lambda f: (-f[0], f[1].field)) if score > 0]
+
+
+def _may_be(path: str, forms: set[tuple[str, str]]) -> bool:
+    if any(shape == "version" for _, shape in forms):
+        return True
+    said = _words(path)[-1:]
+    return bool(said) and said[0] in _NAMED and any(t in ("string", "number") for t, _ in forms)
+
+
+def _score(path: str, words: frozenset[str]) -> float:
+    steps = plain_path(path).split(".")
+    said = _words(steps[-1])
+    around = {word for step in steps[-2:] for word in _words(step)}
+    score = 2.0 if said and said[-1] in _NAMED else 0.0
+    score += 2.0 if around & (_OURS | words) else 0.0
+    score += 1.0 if len(said) == 1 and len(steps) <= 3 else 0.0
+    return score - (4.0 if around & (_OTHERS - words) else 0.0)
+
+
+def _is_constant(said: Sequence[str], looks: Sequence[Look]) -> bool:
+    """True if no sender changes it: a product has one version at a time, and one update at most."""
+    by_sender: dict[tuple[str, str, str], set[str]] = {}
+    for value, one in zip(said, looks, strict=True):
+        if value:
+            by_sender.setdefault(one.sender, set()).add(value)
+    return all(len(values) <= 2 for values in by_sender.values())
+
+
+def _agents(looks: Sequence[Look]) -> Iterator[Version]:
+    said = [_AGENT.search(first(one.request.headers, AGENT)) for one in looks]
+    names = {m[1] for m in said if m}
+    if len(names) == 1 and all(said) and not _LIBRARIES.match(name := next(iter(names))):
+        values = sorted({m[2] for m in said if m})[:5]
+        yield Version(f"header.{AGENT}", f"{re.escape(name)}/v?([0-9.]+)", values)
+
+
+def version_of(field: str, regex: str, looks: Sequence[Look], route: str = "") -> list[str]:
+    """What a profile with this `version_from` finds in each request."""
+    place = extract(ExtractAs(field=field, regex=regex or None))
+    profile = Profile("x", "", (), (), version_from=(place,))
+    rule = Rule("x", "observe", route=route)
+    return [
+        product_version(
+            profile,
+            Seen(
+                method=one.request.method,
+                host=one.request.host,
+                path=one.request.path,
+                query=one.request.query,
+                headers=one.request.headers,
+                json=for_conditions(one.content),
+            ),
+            rule,
+        )
+        for one in looks
+    ]
+
+
+def _plain(path: str) -> str:
+    """The inventory's name as people write it: without decodings."""
+    where, _, name = path.partition(".")
+    plain = plain_path(name)
+    listed = ".*" if where.endswith("[]") else ""
+    return f"{where.partition(THEN)[0].removesuffix('[]')}{listed}.{plain}"
+
+
+def sensitive(looks: Sequence[Look], versions: Sequence[Version] = ()) -> dict[str, str]:
+    """Fields that tell of a person, a machine or an installation -> why, at most MOST."""
+    others = {one.field for one in versions}
+    found: dict[str, str] = {}
+    for one in looks:
+        for path, forms in one.fields.items():
+            why = "" if _plain(path) in others else _why(path, forms)
+            if why and len(found) < MOST:
+                found.setdefault(_short(path), why)
+    return found
+
+
+def _why(path: str, forms: set[tuple[str, str]]) -> str:
+    if path.startswith("header.") and path[7:] in _CARRIERS:
+        return ""
+    shapes = {shape for _, shape in forms}
+    if all(type not in ("string", "integer", "number", "opaque") for type, _ in forms):
+        return ""
+    for shape in ("email", "ip", "guid"):
+        if shape in shapes and shape in CLASSES:
+            return f"looks like {'an' if shape in ('email', 'ip') else 'a'} {shape}"
+    said = _words(plain_path(path).split(".")[-1])
+    if not said or shapes == {"masked"} or "version" in shapes or "timestamp" in shapes:
+        return ""
+    named = {*said} & _WHO or (len(said) > 1 and said[-1] in _KEYS and {*said[:-1]} & _WHOSE)
+    if named or "".join(said) in _WHO or (said[-1] in _HOME and {*said} & {"home", "work"}):
+        return "by its name"
+    return ""
+
+
+def _short(path: str) -> str:
+    """As a profile names it: by its last step, where that is a name of its own."""
+    where, _, name = path.partition(".")
+    steps = [step for step in plain_path(f".{name}").split(".") if step not in ("", "*")]
+    where = where.partition(THEN)[0].removesuffix("[]")
+    if where == "path":
+        return f"path.{name}"
+    leaf = steps[-1] if steps else name
+    if "".join(_words(leaf)) in _VAGUE and where == "body" and len(steps) > 1:
+        return f"body.{steps[-2]}.{leaf}"
+    return f"any.{leaf}" if "".join(_words(leaf)) not in _VAGUE else f"{where}.{leaf}"
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name[-200:])]

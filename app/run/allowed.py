@@ -1,0 +1,91 @@
+"""What a gate's command may reach: `--allow HOST`, `HOST:PORT`, an address, a Unix socket's path.
+
+A name alone proves nothing, since whoever connects says it. So a connection is allowed by the
+address that it went to: one that telemock itself looked up for the name; by the proxy the sidecar
+looks up. Asked by `app.run.gate`.
+"""
+
+import socket
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from app.contract.hosts import is_address
+from app.contract.record import CaptureRecord, bracketed
+from app.run.interception import Passed
+from app.run.processes import LocalError
+
+WEB = (80, 443)
+_HINT = "hint: --allow takes HOST, HOST:PORT, an address, or the path of a Unix socket"
+
+
+class Entry(NamedTuple):
+    """`ports` is () for a Unix socket, whose path is `name`."""
+
+    name: str
+    ports: tuple[int, ...]
+
+    def __str__(self) -> str:
+        host = bracketed(self.name) if self.ports else self.name
+        return host if self.ports in ((), WEB) else f"{host}:{self.ports[0]}"
+
+
+def read(values: Iterable[str]) -> list[Entry]:
+    """Raises LocalError."""
+    words = [word.strip() for value in values for word in value.split(",")]
+    return [_entry(word) for word in words if word]
+
+
+def _entry(word: str) -> Entry:
+    if word.startswith(("/", "@")):
+        return Entry(word, ())
+    host = word
+    ports: tuple[int, ...] = WEB
+    if not is_address(word):
+        name, colon, port = word.rpartition(":")
+        if colon:
+            if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+                raise LocalError(f"--allow {word}: {port!r} is no port\n\n{_HINT}")
+            host, ports = name, (int(port),)
+        host = host.removeprefix("[").removesuffix("]")
+    if not host or any(c in host for c in "*/@ ") or "://" in word:
+        raise LocalError(f"--allow {word}: not the name of one host\n\n{_HINT}")
+    return Entry(host.lower().rstrip("."), ports)
+
+
+class Allowed:
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self._addresses: dict[str, set[str]] = {}
+        self.look_up()
+
+    def look_up(self) -> None:
+        """Once before and once after the command: names move."""
+        for name in {entry.name for entry in self.entries if entry.ports}:
+            with suppress(OSError):
+                found = {str(row[4][0]) for row in socket.getaddrinfo(name, None)}
+                self._addresses.setdefault(name, set()).update(found)
+
+    def record(self, one: CaptureRecord) -> bool:
+        to = one.destination
+        if to is None:
+            return False
+        host, address = one.host.lower().rstrip("."), to.address.lower().rstrip(".")
+        return any(
+            entry.name == host and to.port in entry.ports and self._leads(entry.name, address)
+            for entry in self.entries
+        )
+
+    def passed(self, one: Passed) -> bool:
+        path = one.to.partition(" (")[0]
+        return any(
+            path == entry.name if not entry.ports else one.to in self._targets(entry)
+            for entry in self.entries
+        )
+
+    def _leads(self, name: str, address: str) -> bool:
+        return address == name or address in self._addresses.get(name, ())
+
+    def _targets(self, entry: Entry) -> set[str]:
+        addresses = {entry.name, *self._addresses.get(entry.name, ())}
+        return {f"{bracketed(address)}:{port}" for address in addresses for port in entry.ports}

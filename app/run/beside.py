@@ -1,0 +1,86 @@
+"""What may send for a command without a connection of its own: schedulers and queues that other
+programs of the machine read, and file systems of a network. Asked by `app.run.gate`.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from app.report.coverage import Gap, count, listed
+
+# Files and folders that cron, at, systemd, mail servers and crash reporters act upon.
+QUEUES = (
+    "/etc/crontab", "/etc/anacrontab", "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily",
+    "/etc/cron.weekly", "/etc/cron.monthly", "/var/spool/cron", "/var/spool/cron/crontabs",
+    "/var/spool/cron/atjobs", "/var/spool/at", "/var/spool/atjobs", "/var/spool/incron",
+    "/etc/incron.d", "/etc/systemd/system", "/etc/systemd/user", "/run/systemd/system",
+    "/run/systemd/transient", "/usr/lib/systemd/system", "/lib/systemd/system", "/etc/rc.local",
+    "/etc/ld.so.preload", "~/.config/systemd/user", "~/.config/autostart", "~/.ssh/rc",
+    "/var/spool/postfix/maildrop", "/var/spool/exim4/input", "/var/spool/mqueue",
+    "/var/spool/mqueue-client", "/var/spool/clientmqueue", "/var/spool/nullmailer/queue",
+    "/var/spool/cups", "/var/spool/lpd", "/var/spool/rsyslog", "/var/crash", "/var/spool/abrt",
+)  # fmt: skip
+_MOST = 2000  # entries of one folder
+_NETWORKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "glusterfs", "lustre", "virtiofs")
+_USERS = "fuse."  # sshfs, s3fs, …: what serves them is a program
+
+
+class Queues:
+    """Their state when this was made."""
+
+    def __init__(self) -> None:
+        self._before = _state()
+
+    def changed(self) -> list[str]:
+        now = _state()
+        return [
+            at for at in dict.fromkeys([*self._before, *now]) if self._before.get(at) != now.get(at)
+        ]
+
+    def gaps(self) -> Iterable[Gap]:
+        if found := self.changed():
+            yield Gap(
+                id="queues", count=len(found),
+                says=f"{count(len(found), 'file or folder', 'files or folders')} changed by which "
+                f"other programs run commands or send: {listed(found)}",
+                remedy="see what was put there; another program of the machine may have done it",
+                who=found,
+            )  # fmt: skip
+
+
+def _state() -> Mapping[str, tuple[int, int, int]]:
+    """Inode, size and change of each of them, and of what is directly in them."""
+    found = {}
+    for name in QUEUES:
+        place = Path(name).expanduser()
+        with suppress(OSError):
+            entries = sorted(os.scandir(place), key=lambda one: one.name) if place.is_dir() else []
+            for path in (str(place), *(entry.path for entry in entries[:_MOST])):
+                with suppress(OSError):
+                    stat = os.lstat(path)
+                    found[path] = stat.st_ino, stat.st_size, stat.st_ctime_ns
+    return found
+
+
+def network_mounts() -> list[str]:
+    """The places at which what is written leaves the machine as it is written."""
+    try:
+        rows = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for row in rows:
+        mounted, _, rest = row.partition(" - ")
+        kind = rest.partition(" ")[0]
+        if kind in _NETWORKS or (
+            kind.startswith(_USERS) and not kind.endswith(("lxcfs", "portal"))
+        ):
+            found.append(f"{mounted.split()[4]} ({kind})")
+    return found
+
+
+def limits() -> list[str]:
+    if not (found := network_mounts()):
+        return []
+    return [f"what is written to file systems of a network leaves the machine: {listed(found)}"]

@@ -1,0 +1,168 @@
+"""Judges one run for a gate: whether nothing was sent but what is allowed, and whether that is
+known. `app.run.command` asks, and prints it; `app.run.statement` states it.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from app.contract.record import CaptureRecord
+from app.report.coverage import Gap, count, listed
+from app.run import interception as way
+from app.run.allowed import Allowed
+from app.run.descendants import named
+from app.run.perform import Performed
+from app.run.verdict import PASSED
+
+# Of what did not come to the sidecar, the ways that lead out of the machine; the others make
+# coverage incomplete: what became of it is not known.
+OUT = frozenset(
+    (way.ROUND, way.OTHER_PORT, way.LINK_LOCAL, way.DATAGRAMS, way.REFUSED, way.BROKEN,
+     way.LOOKUP, way.UNREACHED, way.JOINED)
+)  # fmt: skip
+SOMETHING_SENT, NOT_COMPLETE = 121, 122  # exit codes; see app.cli.ending
+_UNNAMED = "unnamed"  # connections to bare addresses: here each connection counts already
+_LISTED = 50  # of what was sent, in the text
+# What no question to the kernel sees, said in every statement.
+LIMITS = (
+    "what another program of the machine sends because of a file, a pipe or shared memory is not "
+    "seen: schedulers and mail queues are looked at, other files are not",
+    "what others fetch from a server of the command's is not seen",
+    "a program that rewrites the address of a datagram while the kernel asks about it is not seen",
+    "timing, and the sizes of what is allowed, can carry data",
+)
+
+
+class Verdict(StrEnum):
+    PASSED = "passed"
+    SENT = "sent"
+    NOT_COMPLETE = "not_complete"
+
+
+class Sending(msgspec.Struct, kw_only=True, frozen=True):
+    """One way in which something was sent: how, to what, and by which process."""
+
+    how: str  # http, tls, … (a record's kind), or one of OUT
+    to: str
+    by: str
+    count: int
+    says: str = ""
+
+
+class Judged(msgspec.Struct, kw_only=True):
+    """`code` is the exit code; `says` the one sentence; `allowed` what was sent and may be."""
+
+    verdict: Verdict
+    code: int
+    says: str
+    sent: list[Sending]
+    allowed: list[Sending]
+    gaps: list[Gap]
+    limits: list[str]
+
+
+def judge(
+    found: Performed,
+    records: Iterable[CaptureRecord],
+    allowed: Allowed,
+    *,
+    more: Sequence[Gap] = (),
+    limits: Sequence[str] = (),
+) -> Judged:
+    """`more` are gaps, `limits` limits, that only the caller knows of."""
+    sent, may = _sent(found, records, allowed)
+    gaps = _gaps(found, allowed, more)
+    verdict, code, says = _told(sent, may, gaps, found.code)
+    return Judged(
+        verdict=verdict, code=code, says=says, sent=sent, allowed=may, gaps=gaps,
+        limits=[*limits, *LIMITS],
+    )  # fmt: skip
+
+
+def _sent(
+    found: Performed, records: Iterable[CaptureRecord], allowed: Allowed
+) -> tuple[list[Sending], list[Sending]]:
+    counts: dict[bool, dict[tuple[str, str, str, str], int]] = {True: {}, False: {}}
+
+    def add(may: bool, *key: str) -> None:
+        how, to, by, says = key
+        counts[may][(how, to, by, says)] = counts[may].get((how, to, by, says), 0) + 1
+
+    for one in records:
+        to = one.host
+        if one.destination and one.destination.address not in ("", one.host):
+            to += f" ({one.destination.address})"
+        add(allowed.record(one), one.kind, to, one.sent_by, "")
+    for passed, number in found.passed.items():
+        if passed.why in OUT:
+            by = named([passed.program])
+            for _ in range(number):
+                add(allowed.passed(passed), passed.why, passed.to, by, PASSED[passed.why].says)
+    sent, may = (
+        [
+            Sending(how=how, to=to, by=by, count=number, says=says)
+            for (how, to, by, says), number in counts[which].items()
+        ]
+        for which in (False, True)
+    )
+    return sent, may
+
+
+def _gaps(found: Performed, allowed: Allowed, more: Sequence[Gap]) -> list[Gap]:
+    """The run's own, but for what counts as sent, or is allowed."""
+    if found.coverage is None:
+        return [
+            Gap(
+                id="untold", count=1, says=f"what the command sent cannot be told: {found.error}",
+                remedy="the console files of app and sidecar say why",
+            ),
+            *more,
+        ]  # fmt: skip
+    kept = []
+    for gap in found.coverage.gaps:
+        passed = [one for one in found.passed if one.why == gap.id]
+        if gap.id in OUT or gap.id == _UNNAMED or (passed and all(map(allowed.passed, passed))):
+            continue
+        kept.append(gap)
+    return [*kept, *more]
+
+
+def _told(
+    sent: Sequence[Sending], may: Sequence[Sending], gaps: Sequence[Gap], code: int
+) -> tuple[Verdict, int, str]:
+    but = f" but to what is allowed ({_where(may)})" if may else ""
+    itself = f"; the command itself ended with {code}" if code else ""
+    if sent:
+        rest = f"; besides, coverage is not complete: {_open(gaps)}" if gaps else ""
+        of = count(sum(one.count for one in sent), "time", "times")
+        says = f"gate failed: the command sent something, {of}, to {_where(sent)}{rest}{itself}"
+        return Verdict.SENT, SOMETHING_SENT, says
+    if gaps:
+        says = (
+            f"gate not passed: nothing was seen to be sent{but}, but coverage is not complete: "
+            f"{_open(gaps)}{itself}"
+        )
+        return Verdict.NOT_COMPLETE, NOT_COMPLETE, says
+    says = f"gate passed: nothing was sent{but}, and coverage is complete{itself}"
+    return Verdict.PASSED, code, says
+
+
+def _where(of: Sequence[Sending]) -> str:
+    return listed(dict.fromkeys(one.to for one in of))
+
+
+def _open(gaps: Sequence[Gap]) -> str:
+    return gaps[0].says + (f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else "")
+
+
+def lines(judged: Judged) -> list[str]:
+    """The verdict, then what was sent, then each gap with what helps."""
+    told = [judged.says]
+    for one in judged.sent[:_LISTED]:
+        times = f", {one.count} times" if one.count > 1 else ""
+        what = f" ({PASSED[one.how].many} {one.says})" if one.says else f" ({one.how})"
+        told.append(f"sent: by {one.by or 'a program'} to {one.to}{times}{what}")
+    if len(judged.sent) > _LISTED:
+        told.append(f"sent: {len(judged.sent) - _LISTED} more; --json lists all")
+    return [*told, *(f"not complete: {gap.says} [{gap.remedy}]" for gap in judged.gaps)]

@@ -1,0 +1,149 @@
+"""`telemock contract …`: what is frozen is kept; what is planted is found, with its exit code."""
+
+import json
+import re
+import threading
+import time
+from pathlib import Path
+from xml.etree import ElementTree as etree
+
+import pytest
+
+from app.cli import contract
+from app.gate.contract_file import read
+from app.gate.freeze import REQUIRED_FROM
+from app.store.sqlite.store import SqliteStore
+from tests.records import SECOND, T0, exchange, incoming, spliced
+from tests.serving import serving
+from tests.unit.app.cli.conftest import Telemock
+
+OLD, NEW = "4.16.1-20904e45", "4.17.0-1"
+FREEZE = ("contract", "freeze", "--profile", "cribl", "--version", OLD)
+
+
+@pytest.fixture
+def filled(store: SqliteStore) -> SqliteStore:
+    store.write(incoming(*(
+        exchange(n, time_ns=T0 + n * 60 * SECOND) for n in range(1, 41)
+    ), spliced(41)))  # fmt: skip
+    return store
+
+
+def plant(store: SqliteStore, **given: object) -> None:
+    query = [("v", NEW), ("os", "linux"), ("ib", "12"), ("user", "root")]
+    given = {"product_version": NEW, "query": query} | given
+    store.write(incoming(exchange(50, time_ns=T0 + 50 * 60 * SECOND, **given)))
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_frozen_version_is_kept(telemock: Telemock, place: Path) -> None:
+    done = telemock(*FREEZE, "-o", "p.yaml")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    text = (place / "p.yaml").read_text()
+    assert telemock(*FREEZE).out.splitlines()[1:] == text.splitlines()[1:]
+    assert "40 captures" in text and "logs/leader-0" in text and "linux" not in text
+    (endpoint,) = read(place / "p.yaml").endpoints
+    assert endpoint.every == "60s"
+    assert {field.presence for field in (endpoint.fields or {}).values()} == {"always"}
+    done = telemock("contract", "check", "p.yaml")
+    assert done.code == 0 and done.out.startswith("kept: 40 captures of cribl checked"), done.err
+    assert "coverage: " in done.out
+
+
+def test_a_planted_field_violates_it(telemock: Telemock, filled: SqliteStore, place: Path) -> None:
+    telemock(*FREEZE, "-o", "p.yaml")
+    plant(filled)
+    for more in ((), ("--version", NEW), ("--since", "2020-01-01")):
+        done = telemock("contract", "check", "p.yaml", *more)
+        assert done.code == 1 and done.err == ""
+        assert "unplanned_field" in done.out and "query.user" in done.out
+        assert "root" not in done.out
+    assert telemock("contract", "check", "p.yaml", "--version", OLD).code == 0
+    found = json.loads(telemock("contract", "check", "p.yaml", "--json").out)
+    (violation,) = found["violations"]
+    assert (violation["field"], violation["count"], violation["of"]) == ("query.user", 1, 41)
+    shown = telemock("captures", "show", violation["example"])
+    assert json.loads(shown.out)["seq"] == 50
+    done = telemock("contract", "check", "p.yaml", "--junit", "-o", "p.xml")
+    assert done.code == 1 and done.out.startswith("1 violation")
+    assert etree.fromstring((place / "p.xml").read_text()).get("failures") == "1"  # noqa: S314 - ours
+    done = telemock("contract", "check", "p.yaml", "--sarif")
+    line = json.loads(done.out)["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert line["region"]["startLine"] == 11
+    assert telemock("contract", "check", "p.yaml", "--markdown").out.startswith("## Contract")
+
+
+def test_diff_with_files_and_versions(telemock: Telemock, filled: SqliteStore) -> None:
+    plant(filled)
+    telemock(*FREEZE, "-o", "old.yaml")
+    telemock("contract", "freeze", "--version", NEW, "-o", "new.yaml")
+    assert telemock("contract", "diff", "old.yaml", OLD).code == 0
+    done = telemock("contract", "diff", "old.yaml", "new.yaml")
+    assert done.code == 1 and "1 added, 0 gone, 1 changed" in done.out
+    assert "query.user" in telemock("contract", "diff", "old.yaml", NEW, "--markdown").out
+    found = json.loads(telemock("contract", "diff", NEW, "old.yaml", "--json").out)
+    assert {one["kind"] for one in found["differences"]} == {"gone", "changed"}
+    assert telemock("contract", "diff", OLD, NEW).code == 2
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("freeze", "--profile", "cribl"), 2, OLD),
+        (("freeze", "--version", "9"), 1, f"no version '9' of cribl was seen.*{OLD}"),
+        (("freeze", "--profile", "x", "--version", "9"), 1, "with one of cribl"),
+        (("check", "no.yaml"), 2, "no.yaml: cannot be read"),
+        (("check", "bad.yaml"), 2, "bad.yaml: hosts: 7 is not a list"),
+        (("check", "p.yaml", "--version", "9"), 1, f"nothing was checked.*{OLD}"),
+        (("check", "p.yaml", "--profile", "x"), 1, "with one of cribl"),
+        (("check", "p.yaml", "--since", "1s"), 1, "no capture of cribl is of that time"),
+        (("check", "p.yaml", "--sarif", "--json"), 2, "give one of"),
+        (("check", "p.yaml", "-o", "x"), 2, "--output beside none"),
+        (("check", "p.yaml", "--watch", "1", "--since", "1d"), 2, "without --since"),
+        (("diff", "p.yaml", "9"), 1, OLD),
+    ],
+)
+def test_what_cannot_be_done(
+    telemock: Telemock, place: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    telemock(*FREEZE, "-o", "p.yaml")
+    (place / "bad.yaml").write_text("contract: 1\nprofile: cribl\nhosts: 7\n")
+    done = telemock("contract", *arguments)
+    assert done.code == code, done.err
+    assert re.search(says, done.err.replace("\n", " ")), done.err
+    assert "\n\nhint: " in done.err
+
+
+def test_an_empty_store_has_nothing_to_check(telemock: Telemock, store: SqliteStore) -> None:
+    done = telemock("contract", "freeze")
+    assert done.code == 1 and "no capture of a profile's host is stored" in done.err
+
+
+def test_watch_ends_at_the_first_violation(
+    telemock: Telemock, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELEMOCK_DATA", str(place / "data"))
+    with serving(place) as app:
+        store = app.runtime.store
+        store.write(incoming(*(exchange(n, time_ns=T0 + n * SECOND) for n in range(1, 41))))
+        done = telemock(*FREEZE, "--server", app.url, "-o", "p.yaml")
+        assert done.code == 0, done.err
+
+        def late() -> None:
+            time.sleep(0.5)
+            plant(store)  # type: ignore[arg-type]
+
+        sending = threading.Thread(target=late)
+        began = time.monotonic()
+        sending.start()
+        done = telemock("contract", "check", "p.yaml", "--watch", "60", "--server", app.url)
+        sending.join()
+        assert done.code == 1 and "1 violation: 1 capture" in done.out, done.err
+        assert time.monotonic() - began < 30
+        done = telemock("contract", "check", "p.yaml", "--watch", "0", "--server", app.url)
+        assert done.code == 1 and "nothing was checked" in done.err
+
+
+def test_the_default_stands_once() -> None:
+    assert contract._REQUIRED_FROM == REQUIRED_FROM

@@ -1,0 +1,130 @@
+"""app/gate/contract_file.py: what is written is read back, what is wrong named with its place."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.gate.contract_file import Contract, ContractEndpoint, ContractField, read, written
+from app.profiles.problems import ProfileError
+from app.store.inventory import PATH
+
+FILE = """\
+contract: 1
+profile: cribl
+version: 4.16.1
+hosts:
+  - cdn.cribl.io
+endpoints:
+  - host: cdn.cribl.io
+    method: GET
+    route: /telemetry/*
+    every: 60s
+    events:
+      - started
+    fields:
+      query.os: {types: ['null', string], presence: sometimes, rate: 0.5}
+      query.v: {types: [string], shapes: [version], classes: [identifier], presence: always}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "p.yaml"
+
+
+def test_the_file_is_canonical(file: Path) -> None:
+    file.write_text(FILE)
+    found = read(file)
+    assert written(found) == FILE
+    turned = found.model_copy(update={"endpoints": [
+        e.model_copy(update={"fields": dict(reversed((e.fields or {}).items()))})
+        for e in found.endpoints
+    ]})  # fmt: skip
+    assert written(turned, ["frozen today\nby us", "\x1b[2J"]) == (
+        "# frozen today\\nby us\n# \\x1b[2J\n" + FILE
+    )
+
+
+@given(
+    st.dictionaries(st.text(max_size=PATH - 6).map("query.".__add__), st.just(
+        ContractField(types=["string"], presence="few")), max_size=5),
+    st.lists(st.text(max_size=50), unique=True, max_size=5),
+    st.text(max_size=50),
+)  # fmt: skip
+def test_any_name_that_a_client_sends_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    fields: dict[str, ContractField],
+    events: list[str],
+    route: str,
+) -> None:
+    one = ContractEndpoint(
+        host="a.example", method="GET", route=route, events=sorted(events), fields=fields
+    )
+    contract = Contract(contract=1, profile="p", hosts=["a.example"], endpoints=[one])
+    file = tmp_path_factory.mktemp("names") / "p.yaml"
+    file.write_text(written(contract))
+    assert read(file) == contract
+    assert file.read_text().isascii()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "says", "remedy"),
+    [
+        ("types: [string]", "types: [strng]", "endpoints[0].fields.query.v.types[0]", "'strng'",
+         "write one of string"),
+        ("version: 4.16.1", "version: 4.10", "version", "4.10", "quotes"),
+        ("- cdn.cribl.io", "- CDN.cribl.io", "hosts[0]", "'CDN.cribl.io'", "write 'cdn.cribl.io'"),
+        ("query.v", "quer.v", "endpoints[0]", "'quer.v'", "such as query.v"),
+        ("presence: always", "presence: alway", "endpoints[0].fields.query.v.presence", "'alway'",
+         "always"),
+        ("presence: always", "presense: always", "endpoints[0].fields.query.v.presense",
+         "'presense'", "did you mean 'presence'"),
+        ("presence: sometimes", "presence: always", "endpoints[0].fields.query.os", "rate 0.5",
+         "remove `rate`"),
+        ("rate: 0.5", "rate: 7", "endpoints[0].fields.query.os.rate", "7", ""),
+        ("identifier", "secrets", "endpoints[0].fields.query.v.classes[0]", "'secrets'",
+         "write one of"),
+        ("60s", "often", "endpoints[0].every", "'often'", "60s"),
+        ("contract: 1", "contract: 2", "contract", "2", "1"),
+        ("  - host: cdn", "  - host: ftp", "", "'ftp.cribl.io'", "add it"),
+        ("profile: cribl", "profile: !!python/object:os.system x", "line 2", "python/object", ""),
+        ("profile: cribl", "profile: &a cribl\nx: *a", "line 3", "alias *a", "write it out"),
+        ("profile: cribl", "profile: " + "[" * 60, "line 2", "more than 50 deep", ""),
+        ("profile: cribl", "profile: cribl\nprofile: x", "line 3", "twice", ""),
+        ("profile: cribl", "profile: \x00", "", "not valid YAML", ""),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(
+    file: Path, old: str, new: str, place: str, says: str, remedy: str
+) -> None:
+    assert old in FILE
+    file.write_text(FILE.replace(old, new, 1))
+    with pytest.raises(ProfileError) as raised:
+        read(file)
+    first = str(raised.value.problems[-1])
+    assert first.startswith(f"{file}: {place}")
+    assert says in first
+    assert remedy in first
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "id: cribl", "1"])
+def test_what_is_no_contract(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ProfileError, match="telemock contract freeze"):
+        read(file)
+
+
+def test_an_endpoint_stands_there_once(file: Path) -> None:
+    head, _, endpoint = FILE.partition("endpoints:\n")
+    file.write_text(f"{head}endpoints:\n{endpoint}{endpoint}")
+    with pytest.raises(ProfileError, match="twice"):
+        read(file)
+
+
+def test_a_large_file_is_not_read(file: Path) -> None:
+    with file.open("wb") as f:
+        f.truncate(100 << 20)
+    with pytest.raises(ProfileError, match="is larger than 1 MiB"):
+        read(file)

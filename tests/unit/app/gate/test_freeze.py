@@ -1,0 +1,77 @@
+"""app/gate/freeze.py: what was seen becomes a contract, which says no more than was seen."""
+
+from typing import Any
+
+import pytest
+
+from app.contract.record import CaptureRecord
+from app.gate.behaviour import of_records
+from app.gate.check import check
+from app.gate.contract_file import ContractEndpoint
+from app.gate.freeze import Frozen, freeze
+from tests.records import SECOND, T0, exchange, spliced
+
+
+def frozen(*records: CaptureRecord, required_from: int = 30) -> Frozen:
+    return freeze("cribl", None, of_records(records, lambda p, r: ()), required_from)
+
+
+def endpoint(*records: CaptureRecord, **given: Any) -> ContractEndpoint:
+    return frozen(*records, **given).contract.endpoints[0]
+
+
+def many(number: int, step_s: float = 60) -> list[CaptureRecord]:
+    return [exchange(n, time_ns=T0 + int(n * step_s * SECOND)) for n in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("number", "required_from", "presence"), [(29, 30, "few"), (30, 30, "always"), (3, 3, "always")]
+)
+def test_required_is_what_enough_requests_carried(
+    number: int, required_from: int, presence: str
+) -> None:
+    found = endpoint(*many(number), required_from=required_from)
+    assert found.fields and {f.presence for f in found.fields.values()} == {presence}
+
+
+@pytest.mark.parametrize(("without", "rate"), [(1, 0.99), (100, 0.5), (199, 0.01)])
+def test_a_field_that_some_carry_has_its_rate(without: int, rate: float) -> None:
+    rare = [exchange(n + 200, query=[]) for n in range(without)]
+    found = endpoint(*many(200 - without, 0), *rare)
+    assert found.fields and found.fields["query.v"].presence == "sometimes"
+    assert found.fields["query.v"].rate == rate
+
+
+@pytest.mark.parametrize(
+    ("step_s", "every"),
+    [(0.1, None), (1.4, "1s"), (60, "60s"), (600, "10m"), (14_400, "4h"), (86_400 * 7, "7d")],
+)
+def test_the_pace_of_one_sender(step_s: float, every: str | None) -> None:
+    assert endpoint(*many(10, step_s)).every == every
+    assert endpoint(*many(5, step_s)).every is None
+
+
+def test_what_no_contract_can_hold_is_said_and_is_a_violation() -> None:
+    records = [
+        exchange(1),
+        exchange(2, host="E e"),
+        exchange(3, method="get\n|x"),
+        spliced(4),
+    ]
+    found = frozen(*records)
+    assert found.contract.hosts == ["cdn.cribl.io", "other.example"]
+    assert [said.partition(":")[0] for said in found.left_out] == [
+        "host E e", "endpoint cdn.cribl.io get\\n|x /telemetry/index.html",
+    ]  # fmt: skip
+    kinds = [v.kind for v in check(found.contract, of_records(records, lambda p, r: ()))]
+    assert kinds == ["unplanned_host", "unplanned_endpoint"]
+
+
+def test_what_is_passed_unread_has_no_fields() -> None:
+    assert endpoint(exchange(1, action="pass")).fields is None
+
+
+def test_what_is_frozen_is_kept() -> None:
+    records = [*many(40), exchange(99, query=[("x", "")])]
+    found = frozen(*records)
+    assert check(found.contract, of_records(records, lambda p, r: ())) == []

@@ -1,0 +1,77 @@
+"""app/gate/stored.py: a store's sums say the same as its captures, of each version."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.client.source import StoreSource
+from app.gate.behaviour import Behaviour
+from app.gate.stored import behaviour, versions
+from app.store import Scope
+from app.store.sqlite.store import SqliteStore
+from tests.records import BOOT, SECOND, T0, exchange, incoming, spliced
+
+OLD, NEW = "4.9", "4.10"
+ROUTE = ("cdn.cribl.io", "GET", "/telemetry/index.html")
+EVENTS = ("cdn.cribl.io", "POST", "/telemetry/events")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[StoreSource]:
+    store = SqliteStore(tmp_path / "store.db")
+    store.write(incoming(
+        *(exchange(n, product_version=OLD, time_ns=T0 + n * SECOND) for n in range(1, 6)),
+        *(exchange(n, product_version=NEW, time_ns=T0 + n * SECOND, query=[("v", NEW), ("x", "1")])
+          for n in range(6, 9)),
+        exchange(9, product_version="", method="POST", route="/telemetry/events", query=[]),
+        exchange(10, product_version="", query=[("y", "")]),
+        exchange(11, profile="grafana", host="stats.grafana.org", product_version="12"),
+        spliced(12),
+    ))  # fmt: skip
+    yield StoreSource(store)
+    store.close()
+
+
+def of(source: StoreSource, version: str | None, since_ns: int | None = None) -> Behaviour:
+    report = source.report(Scope(profile="cribl", since_ns=since_ns))
+    return behaviour(source, report, "cribl", version, since_ns)
+
+
+def told(found: Behaviour) -> object:
+    """What both ways must agree on."""
+    return (
+        found.captures,
+        {host: sight.count for host, sight in found.hosts.items()},
+        {
+            key: (e.sight.count, e.read, e.pace, {p: (f.requests, {
+                kind: (s.count, s.first_ns, s.last_ns) for kind, s in f.kinds.items()
+            }) for p, f in e.fields.items()})
+            for key, e in found.endpoints.items()
+        },
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [None, OLD, NEW])
+def test_sums_and_captures_say_the_same(source: StoreSource, version: str | None) -> None:
+    assert told(of(source, version)) == told(of(source, version, 0))
+
+
+def test_one_version_and_what_names_none(source: StoreSource) -> None:
+    found = of(source, NEW)
+    assert found.captures == 4
+    assert set(found.endpoints) == {ROUTE, EVENTS}  # that never names a version
+    assert set(found.endpoints[ROUTE].fields) >= {"query.x"}
+    assert "query.y" not in found.endpoints[ROUTE].fields
+    example = found.endpoints[ROUTE].fields["query.x"].kinds.popitem()[1].example
+    assert example in {f"{BOOT[:8]}-{n}" for n in range(6, 9)}
+    assert "query.y" in of(source, None).endpoints[ROUTE].fields
+
+
+def test_a_time_reads_no_earlier_capture(source: StoreSource) -> None:
+    found = of(source, None, T0 + 8 * SECOND)
+    assert found.captures == 1 and found.notes == []
+
+
+def test_versions_in_their_order(source: StoreSource) -> None:
+    assert versions(source) == {"cribl": [OLD, NEW], "grafana": ["12"]}

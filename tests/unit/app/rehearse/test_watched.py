@@ -1,0 +1,53 @@
+"""app/rehearse/watched.py: time and sockets of a command, and its end."""
+
+import signal
+import subprocess
+import sys
+
+from app.rehearse.watched import Watched
+
+OPEN = (
+    "import socket,time; a=[socket.socket() for _ in range(4)]; print(1, flush=True); "
+    "time.sleep({})"
+)
+
+
+def test_it_counts_sockets_until_the_command_ends():
+    with Watched(60) as found, subprocess.Popen([sys.executable, "-c", OPEN.format(0.7)]) as one:
+        found.begin(one.pid)
+        one.wait()
+    assert (found.sockets, found.stopped) == (4, False)
+    assert found.seconds > 0.5
+
+
+def test_a_command_and_its_children_are_ended_in_time():
+    shell = f"{sys.executable} -c '{OPEN.format(60)}' & wait"
+    with (
+        Watched(0.5) as found,
+        subprocess.Popen(["sh", "-c", shell], stdout=subprocess.PIPE) as one,
+    ):
+        assert one.stdout and one.stdout.readline() == b"1\n"
+        found.begin(one.pid)
+        assert one.wait(20) == -signal.SIGTERM
+        assert one.stdout.read() == b""  # the child, too, has closed it
+    assert found.stopped and found.sockets == 4
+
+
+def test_who_ignores_sigterm_is_killed(monkeypatch):
+    monkeypatch.setattr("app.rehearse.watched._KILL_S", 0.5)
+    script = "trap '' TERM; echo 1; while :; do sleep 0.1; done"
+    with (
+        Watched(0.3) as found,
+        subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE) as one,
+    ):
+        found.begin(one.pid)
+        assert one.wait(20) == -signal.SIGKILL
+    assert found.stopped
+
+
+def test_a_command_that_has_ended_already():
+    with subprocess.Popen(["true"]) as one:
+        one.wait()
+    with Watched(1) as found:
+        found.begin(one.pid)
+    assert (found.seconds, found.sockets, found.stopped) == (0.0, 0, False)
