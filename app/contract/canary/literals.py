@@ -33,6 +33,12 @@ class Literal(NamedTuple):
     how: str
 
 
+def kind(how: str) -> str:
+    """The way without its encodings."""
+    way = how.partition(", in ")[0]
+    return "" if way in (AS_IT_IS, PUNCTUATION) or way.startswith("in ") else way
+
+
 def of(value: str) -> Iterator[Literal]:
     """The ways to write it, the plainest first."""
     low = value.lower()

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from app.contract import body as bodies
-from app.contract.canary.literals import AS_IT_IS, PUNCTUATION
+from app.contract.canary.literals import AS_IT_IS, kind
 from app.contract.canary.matcher import Hit, Matcher
 from app.contract.canary.spec import Spec
 from app.contract.canary.views import views
@@ -110,12 +110,6 @@ def _through(how: str, chain: tuple[str, ...]) -> str:
     """The way of a hit, and the layers around it from the inmost on."""
     layers = [f"in {name}" for name in reversed(chain)]
     return ", ".join(layers if layers and how == AS_IT_IS else [how, *layers])
-
-
-def kind(how: str) -> str:
-    """The way without its encodings."""
-    way = how.partition(", in ")[0]
-    return "" if way in (AS_IT_IS, PUNCTUATION) or way.startswith("in ") else way
 
 
 def _said(found: Iterable[tuple[str, str, str]], hit: Hit, field: str) -> bool:

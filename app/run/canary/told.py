@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from app.contract.canary.literals import AS_IT_IS, REVERSED, ROT13
-from app.contract.canary.search import kind
+from app.contract.canary.literals import AS_IT_IS, REVERSED, ROT13, kind
 from app.contract.record import CaptureRecord
 from app.report.coverage import count
 from app.run.canary.facts import REAL
