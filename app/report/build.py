@@ -18,7 +18,7 @@ from app.report import kept, ledger
 from app.report.changes import Change, changes
 from app.report.coverage import Coverage, Gap, Witness, judge
 from app.report.events import EventLine, event_lines
-from app.report.kept import InventoryLine, MaskedField, WithheldPart
+from app.report.kept import InventoryLine, KnownValue, MaskedField, WithheldPart
 from app.report.ledger import ModeLine
 from app.report.papers import Paper
 from app.store import (
@@ -130,6 +130,7 @@ class Report(msgspec.Struct, kw_only=True):
     inventory: list[InventoryLine] = []
     masked: list[MaskedField]
     withheld: list[WithheldPart]
+    known_values: list[KnownValue] = []
     workloads: list[WorkloadLine]
     ledger: list[Witness]
     missing: list[Missing]
@@ -227,6 +228,7 @@ def build(
         inventory=kept.inventory(fields),
         masked=kept.masked(fields, papers, notes),
         withheld=kept.withheld(notes),
+        known_values=kept.known_values(notes),
         workloads=_workloads(senders),
         ledger=covered.ledger,
         missing=[_line(Missing, row) for row in boots if row.missing],

@@ -10,7 +10,7 @@ import msgspec
 
 from app.contract.record import REASONS
 from app.report.papers import Paper, SensitiveField
-from app.store import MASKED, OTHER, FieldRow, NoteRow
+from app.store import CANARY, MASKED, OTHER, FieldRow, NoteRow
 from app.store.inventory import CLASSES
 
 _BY_ITSELF = "its name or value looks like a secret"
@@ -62,6 +62,19 @@ class WithheldPart(msgspec.Struct, kw_only=True):
     endpoint: str
     part: str
     why: str
+    count: int
+
+
+class KnownValue(msgspec.Struct, kw_only=True):
+    """A value of the pod's or the run's (`source`) that was looked for and found, itself or a
+    digest of it (`how`). `count`: records; a capture names the field."""
+
+    profile: str
+    host: str
+    method: str
+    endpoint: str
+    source: str
+    how: str
     count: int
 
 
@@ -130,7 +143,17 @@ def withheld(notes: Iterable[NoteRow]) -> list[WithheldPart]:
             profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
             part=row.part, why=WHY.get(row.why, row.why), count=row.count,
         )
-        for row in notes if not row.why.startswith(MASKED)
+        for row in notes if row.part != CANARY and not row.why.startswith(MASKED)
+    ]  # fmt: skip
+
+
+def known_values(notes: Iterable[NoteRow]) -> list[KnownValue]:
+    return [
+        KnownValue(
+            profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
+            source=(said := row.why.partition(", "))[0], how=said[2], count=row.count,
+        )
+        for row in notes if row.part == CANARY
     ]  # fmt: skip
 
 

@@ -94,7 +94,7 @@ class Matcher:
                     self._words.setdefault(word, Hit(one.source, f"{one.how}, {said}"))
 
     def find(self, view: bytes) -> Iterator[Hit]:
-        """What stands in one view of a value; the same more than once where it stands so."""
+        """Yields what stands in one view of a value; the same more than once where it stands so."""
         yield from self._literals(view)
         yield from self._hex(view)
         yield from self._in_words(view)

@@ -125,7 +125,7 @@ def _said(found: Iterable[tuple[str, str, str]], hit: Hit, field: str) -> bool:
 
 
 class _Leaves:
-    """What a client sent, field by field, and then each body whole: not everything is a field.
+    """Lists what a client sent: field by field, then each body whole, as not everything is a field.
     `skipped` says what of it was not there to be searched. `holds`: a value stands in the text."""
 
     def __init__(self, decoders: Sequence[str], holds: Callable[[str], bool]) -> None:

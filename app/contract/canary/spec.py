@@ -21,7 +21,7 @@ class Canary(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def literals(self) -> tuple[str, ...]:
-        """What of it cannot stand in a text by chance."""
+        """Its texts that cannot stand anywhere by chance."""
         if self.core:
             return (self.core,)
         return tuple(v for v in self.values if _bits(v) >= ENOUGH)

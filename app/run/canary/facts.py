@@ -59,7 +59,7 @@ def mac_spellings(mac: str) -> tuple[str, ...]:
 
 
 def real() -> Iterator[Canary]:
-    """What is here without planting anything."""
+    """Yields what is here without planting anything."""
     host = socket.gethostname()
     account = _account()
     short = host.partition(".")[0]

@@ -34,7 +34,7 @@ class CanaryFound(msgspec.Struct, kw_only=True):
     count: int = 0
 
 
-class Told(msgspec.Struct, kw_only=True):
+class CanaryReport(msgspec.Struct, kw_only=True):
     """`searched` are the sources, `fields` the values of fields that were looked into; `unopened`
     counts what was sent and not read."""
 
@@ -48,7 +48,7 @@ class Told(msgspec.Struct, kw_only=True):
     notes: list[str]
 
 
-def told(planted: Planted, records: Iterable[CaptureRecord]) -> Told:
+def told(planted: Planted, records: Iterable[CaptureRecord]) -> CanaryReport:
     rows: dict[tuple[str, ...], CanaryFound] = {}
     skipped: dict[str, int] = {}
     fields = unopened = 0
@@ -71,7 +71,7 @@ def told(planted: Planted, records: Iterable[CaptureRecord]) -> Told:
                 ),
             )  # fmt: skip
             row.count += 1
-    return Told(
+    return CanaryReport(
         found=sorted(rows.values(), key=lambda r: (r.host, r.endpoint, r.field, r.source)),
         planted=planted.planted,
         not_planted=planted.not_planted,
@@ -84,7 +84,7 @@ def told(planted: Planted, records: Iterable[CaptureRecord]) -> Told:
 
 
 def whom(source: str) -> list[str]:
-    """Whom a value of this source, or a pair of them, tells."""
+    """Names whom a value of this source, or a pair of them, tells of."""
     names = (part.removesuffix(REAL) for part in source.split(" and "))
     return list(dict.fromkeys(_OF[name] for name in names if name in _OF))
 
@@ -101,7 +101,7 @@ def sentence(row: CanaryFound) -> str:
     return f"{row.field} holds the {digest} of the {row.source}{spelled}{comma}{rest}"
 
 
-def lines(found: Told) -> list[str]:
+def lines(found: CanaryReport) -> list[str]:
     """The report, for people."""
     said = []
     endpoints: dict[str, list[CanaryFound]] = {}

@@ -3,7 +3,7 @@
 import pytest
 
 from app.contract.record import REASONS, Body
-from app.report.kept import WHY, inventory, masked, withheld
+from app.report.kept import WHY, KnownValue, inventory, known_values, masked, withheld
 from app.report.papers import Paper, SensitiveField
 from app.store import OTHER, FieldRow, NoteRow, Store
 from app.store.changes import SENSITIVE
@@ -97,3 +97,18 @@ def test_the_inventory_has_every_field_with_its_class() -> None:
 
 def test_classes_are_those_of_the_inbox() -> None:
     assert CLASSES.keys() == SENSITIVE.keys()
+
+
+def test_known_values_are_told_by_source_and_way_and_are_nothing_withheld() -> None:
+    rows = [
+        NoteRow(
+            profile="acme", host="h", method="POST", route="/r", part="canary",
+            why="host name, SHA-256", count=2, first_ns=0, last_ns=0,
+        ),
+    ]  # fmt: skip
+    (one,) = known_values(rows)
+    assert one == KnownValue(
+        profile="acme", host="h", method="POST", endpoint="/r", source="host name", how="SHA-256",
+        count=2,
+    )  # fmt: skip
+    assert withheld(rows) == masked([], (), rows) == []

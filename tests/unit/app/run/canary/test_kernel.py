@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from app.run.canary import kernel
-from app.run.canary.kernel import Step, tried
+from app.run.canary.kernel import Override, tried
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="it needs root")
 
 
-def step(do, holds=lambda: True) -> Step:
-    return Step("x", do, holds)
+def step(do, holds=lambda: True) -> Override:
+    return Override("x", do, holds)
 
 
 @root

@@ -44,10 +44,10 @@ def test_findings_are_summed_by_endpoint() -> None:
     hit = ("user and host name", "body.id", "MD5")
     found = told(PLANTED, [record(hit), record(hit), record(kind="spliced", canary=None)])
     (one,) = found.found
-    assert (one.count, one.of, one.endpoint) == (2, ["the person", "the machine"], "/v1/*")
+    assert (one.count, one.of, one.endpoint) == (2, ["the person", "the machine"], "/v1/x")
     assert (found.fields, found.skipped, found.unopened) == (10, {"body: cut": 2}, 1)
     said = "\n".join(lines(found))
-    assert "canary: POST t.example/v1/*" in said
+    assert "canary: POST t.example/v1/x" in said
     assert "holds the MD5 of the user and host name: it tells of the person and the machine" in said
     assert "not searched: body: cut (2 times)" in said
     assert "not searched: 1 connection or request that no rule opens" in said
