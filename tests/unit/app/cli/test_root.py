@@ -18,6 +18,7 @@ from app.run.processes import App
 from app.store.sqlite.store import SqliteStore
 from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
+from tests.waiting import wait_for
 
 COMMANDS = [
     "ca",
@@ -169,6 +170,7 @@ def test_diff(telemock: Telemock, store: SqliteStore) -> None:
 def test_running_app_gives_the_same_answers(telemock: Telemock, app: App, place: Path) -> None:
     httpx.get(f"{app.url}/telemetry/index.html?v=4.16.1&lic=secret", trust_env=False)
     assert json.loads((place / ".telemock" / FILE_SERVER).read_text())["url"] == app.url
+    wait_for(lambda: json.loads(telemock("report", "--json").out)["count"] == 1)
     live = {
         "report": json.loads(telemock("report", "--json").out),
         "fields": telemock("fields", "--json").out,
