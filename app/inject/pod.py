@@ -100,6 +100,9 @@ def _planned(
         all_until=asked.all_until,
         container=str(first.get("name", "")),
         image=str(first.get("image", "")),
+        canary_images=tuple(str(c.get("image", "")) for c in conflicts.all_containers(spec))
+        if asked.canary
+        else None,
     )
     return (plan, asked), said
 

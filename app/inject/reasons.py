@@ -62,6 +62,7 @@ REASONS = {
         "2026-01-31T12:00:00Z, or how long from the pod's creation, such as 2h"
     ),
     "own_ca_value": _skips(f"the annotation {names.ANNOTATION_OWN_CA} is {{about}}"),
+    "canary_value": _skips(f"the annotation {names.ANNOTATION_CANARY} is {{about}}"),
     "resources_value": _skips(f"the annotation {names.ANNOTATION_RESOURCES} is {{about}}"),
     "unknown_name": _skips("{about}"),
     # This pod cannot take a sidecar.

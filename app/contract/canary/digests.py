@@ -1,4 +1,4 @@
-"""Derives of a value what programs do: hashes of its spellings, alone, salted, keyed, twice, paired.
+"""Derives of a value what programs do: hashes of its spellings, alone, salted, twice, in pairs.
 
 Made once, when the first record is searched. A salt that is not in the list, a key derivation that
 is slow on purpose, and checksums of 32 bits are not: the first cannot be guessed, and the last

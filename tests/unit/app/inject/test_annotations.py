@@ -25,8 +25,14 @@ def test_without_annotations_the_release_s_choices() -> None:
     found = wishes({"other/annotation": "x"}, chosen)
     assert isinstance(found, Wishes)
     assert [p.id for p in found.profiles] == ["cribl"]
-    assert found[1:-2] == ("observe", "loopback", ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), "")
-    assert (found.resources, found.appends) == (chosen.both, False)
+    assert found[1:-3] == ("observe", "loopback", ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), "")
+    assert (found.resources, found.appends, found.canary) == (chosen.both, False, False)
+
+
+def test_the_canary_is_asked_for_by_a_word() -> None:
+    assert wished(canary=" True ").canary
+    assert not wished(canary="false").canary
+    assert refused(canary="pod") == ["canary_value"]
 
 
 def test_white_space_and_empty_values() -> None:

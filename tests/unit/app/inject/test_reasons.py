@@ -142,6 +142,7 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
         container(env=[{"name": "NODE_EXTRA_CA_CERTS", "value": "/own.pem"}]),
         "container app sets NODE_EXTRA_CA_CERTS, which stays",
     ),
+    "canary_value": (annotated(canary="yes"), "is 'yes', expected true or false"),
     "own_ca_value": (annotated(own_ca="yes"), "is 'yes', expected append"),
     "own_ca_appended": (
         lambda: inject(
