@@ -64,7 +64,7 @@ def test_what_is_looked_for_is_what_the_sidecar_reads() -> None:
         ("image", ("side:2",)),
         ("pod IP", ("10.0.0.1",)),
     } <= told
-    assert load(variables(plan()) | {"TELEMOCK_HEALTH_HOST": "10.0.0.1"}).canary is None
+    assert load(variables(plan(api_ca="")) | {"TELEMOCK_HEALTH_HOST": "10.0.0.1"}).canary is None
 
 
 def test_redirects_take_their_addresses() -> None:
