@@ -17,7 +17,7 @@ _OF = {
     "CI user": PERSON, "host name": MACHINE, "machine id": MACHINE, "boot id": MACHINE,
     "product UUID": MACHINE, "serial number": MACHINE, "MAC address": MACHINE,
     "working directory": PROJECT, "git remote": PROJECT, "git commit": PROJECT,
-    "CI project": PROJECT,
+    "CI project": PROJECT, "project name": PROJECT,
 }  # fmt: skip
 
 
