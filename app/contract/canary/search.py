@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from app.contract import body as bodies
+from app.contract.canary.kept import Kept
 from app.contract.canary.literals import AS_IT_IS, kind
 from app.contract.canary.matcher import Hit, Matcher
 from app.contract.canary.spec import Spec
@@ -44,6 +45,7 @@ class Search:
     def __init__(self, spec: Spec, rules: Callable[[], RuleSet]) -> None:
         self._spec, self._rules = spec, rules
         self._matcher: Matcher | None = None
+        self._kept = Kept(spec.places)
         self._known: dict[str | bytes, tuple[Hit, ...]] = {}
 
     def record(self, record: CaptureRecord) -> None:
@@ -58,6 +60,10 @@ class Search:
 
     def _searched(self, record: CaptureRecord) -> Searched:
         matcher = self._matcher = self._matcher or Matcher(self._salted())
+        for word in self._kept.new():
+            if not any(matcher.find(word.word)):  # else it is one of those that are known
+                matcher.learn(word, self._spec.canaries)
+                self._known.clear()
         until = time.monotonic() + SECONDS
         found: dict[tuple[str, str, str], None] = {}
         number = 0

@@ -33,10 +33,12 @@ def _bits(value: str) -> float:
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All values of one run, and words that may be the salt or the key of a digest."""
+    """All values of one run, and words that may be the salt or the key of a digest. `places` are
+    directories, and their names for people, whose new files tell more of both."""
 
     canaries: tuple[Canary, ...] = ()
     salts: tuple[str, ...] = ()
+    places: dict[str, str] = {}
 
 
 _decoder = msgspec.json.Decoder(Spec)

@@ -87,7 +87,7 @@ def planted(
     try:
         made.all(own_home)
         salts = _words(command)
-        spec = Spec((*made.found.canaries, *made.real()), salts)
+        spec = Spec((*made.found.canaries, *made.real()), salts, made.places)
         file = base / "values.json"
         file.touch(0o600)
         file.write_bytes(msgspec.json.encode(spec))
@@ -129,6 +129,11 @@ class _Planting:
     def real(self) -> list[Canary]:
         """Values that are here anyway, but for those of no length."""
         return [c for c in (*facts.real(), *git.real(self._cwd)) if c.values]
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The directories that the command keeps things in."""
+        return {str(self._cwd): "."} | ({self.home: "~"} if self.home else {})
 
     def clear(self) -> None:
         for path in self._mounts:  # nothing is mounted there but in the command's own view

@@ -98,7 +98,18 @@ def sentence(row: CanaryFound) -> str:
     digest, comma, rest = row.how.partition(", ")
     digest, of_it, said = digest.partition(" (of it ")
     spelled = f" ({said}" if of_it else ""
-    return f"{row.field} holds the {digest} of the {row.source}{spelled}{comma}{rest}"
+    return f"{row.field} holds the {_of(digest, row.source)}{spelled}{comma}{rest}"
+
+
+def _of(digest: str, source: str) -> str:
+    """A digest and its source, in the order in which one speaks of them."""
+    if " it as " in digest:
+        return digest.replace(" it as ", f" the {source} as ")
+    first, its, second = digest.partition(" of its ")
+    if its:
+        return f"{first} of the {second} of the {source}"
+    name, with_, salt = digest.partition(" with ")
+    return f"{name} of the {source}{with_}{salt}"
 
 
 def lines(found: CanaryReport) -> list[str]:

@@ -29,6 +29,15 @@ def row(source: str, how: str) -> CanaryFound:
         ("in base64", "body.id holds the host name, in base64"),
         ("reversed", "body.id holds the host name, reversed"),
         ("SHA-256", "body.id holds the SHA-256 of the host name"),
+        ("SHA-256 of its MD5", "body.id holds the SHA-256 of the MD5 of the host name"),
+        (
+            "SHA-256 with a salt that it keeps in ~/.x",
+            "body.id holds the SHA-256 of the host name with a salt that it keeps in ~/.x",
+        ),
+        (
+            "HMAC-MD5 of 'v1' with it as the key",
+            "body.id holds the HMAC-MD5 of 'v1' with the host name as the key",
+        ),
         ("SHA-256, in base64", "body.id holds the SHA-256 of the host name, in base64"),
         (
             "SHA-256 (of it in lower case), first 12 hex digits",
