@@ -24,6 +24,7 @@ RUNTIMES: Mapping[str, tuple[str, ...]] = {
     "git": ("GIT_SSL_CAINFO",),
     "aws": ("AWS_CA_BUNDLE",),
 }
+_FLAGS = ("true", "false")
 _VARIABLES = {name: (name,) for name in (*ADDED, *REPLACED)}
 
 
@@ -38,6 +39,7 @@ class Wishes(NamedTuple):
     resources: Resources
     appends: bool = False  # the sidecar's certificate to applications' own files
     rehearse: str = ""
+    canary: bool = False  # what identifies the pod is looked for in all that it sends
 
 
 def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes | list[Reason]:
@@ -91,8 +93,19 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
     own = value(names.ANNOTATION_OWN_CA, "")
     if own and own != APPEND:
         wrong.append(reason("own_ca_value", f"{own!r}, expected {APPEND}"))
+    canary = value(names.ANNOTATION_CANARY, "false").lower()
+    if canary not in _FLAGS:
+        wrong.append(reason("canary_value", f"{canary!r}, expected true or false"))
     return wrong or Wishes(
-        profiles, mode, redirect, tuple(trust), end, resources, bool(own), rehearse
+        profiles,
+        mode,
+        redirect,
+        tuple(trust),
+        end,
+        resources,
+        bool(own),
+        rehearse,
+        canary == "true",
     )
 
 

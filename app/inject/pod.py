@@ -102,6 +102,9 @@ def _planned(
         rehearse=asked.rehearse,
         container=str(first.get("name", "")),
         image=str(first.get("image", "")),
+        canary_images=tuple(str(c.get("image", "")) for c in conflicts.all_containers(spec))
+        if asked.canary
+        else None,
     )
     return (plan, asked), said
 

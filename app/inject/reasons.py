@@ -69,6 +69,7 @@ REASONS = {
         f"the annotation {names.ANNOTATION_REHEARSE} needs mode mock, and the mode is {{about}}"
     ),
     "own_ca_value": _skips(f"the annotation {names.ANNOTATION_OWN_CA} is {{about}}"),
+    "canary_value": _skips(f"the annotation {names.ANNOTATION_CANARY} is {{about}}"),
     "resources_value": _skips(f"the annotation {names.ANNOTATION_RESOURCES} is {{about}}"),
     "unknown_name": _skips("{about}"),
     # This pod cannot take a sidecar.

@@ -20,7 +20,7 @@ from app.report.classes import classed
 from app.report.coverage import Coverage, Gap, Witness, judge
 from app.report.documented import Declared, declared
 from app.report.events import EventLine, event_lines
-from app.report.kept import InventoryLine, MaskedField, WithheldPart
+from app.report.kept import InventoryLine, KnownValue, MaskedField, WithheldPart
 from app.report.ledger import ModeLine
 from app.report.papers import Paper
 from app.store import (
@@ -133,6 +133,7 @@ class Report(msgspec.Struct, kw_only=True):
     documented: list[Declared] = []
     masked: list[MaskedField]
     withheld: list[WithheldPart]
+    known_values: list[KnownValue] = []
     workloads: list[WorkloadLine]
     ledger: list[Witness]
     missing: list[Missing]
@@ -231,6 +232,7 @@ def build(
         documented=declared(fields, papers),
         masked=kept.masked(fields, papers, notes),
         withheld=kept.withheld(notes),
+        known_values=kept.known_values(notes),
         workloads=_workloads(senders),
         ledger=covered.ledger,
         missing=[_line(Missing, row) for row in boots if row.missing],

@@ -206,6 +206,15 @@ def _sections(report: Report) -> Iterator[Section]:
             for w in report.withheld
         ],
     )
+    if report.known_values:
+        yield Section(
+            "Known values that were sent",
+            "host,endpoint,source,how,records",
+            [
+                (v.host, f"{v.method} {v.endpoint}".strip(), v.source, v.how, v.count)
+                for v in report.known_values
+            ],
+        )
     yield Section(
         "What profiles do not state",
         "profile,lacks,that is",

@@ -158,6 +158,7 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
     "rehearse_mode": (
         annotated(rehearse="500 until 2h", mode="block"), "needs mode mock, and the mode is block"
     ),
+    "canary_value": (annotated(canary="yes"), "is 'yes', expected true or false"),
     "own_ca_value": (annotated(own_ca="yes"), "is 'yes', expected append"),
     "own_ca_appended": (
         lambda: inject(
