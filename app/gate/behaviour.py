@@ -54,12 +54,14 @@ class FieldSight(msgspec.Struct):
 class EndpointSight(msgspec.Struct):
     """`read`: requests whose fields were looked for; `partly`: of them, those of which not all was
     kept, so that a field's absence says nothing. `alike`: the others, by the paths of their fields;
-    nothing where only sums are known. `events` by name, `senders` by what tells them apart."""
+    nothing where only sums are known; `samples` are then ids of some. `events` by name, `senders`
+    by what tells them apart."""
 
     sight: Sight = msgspec.field(default_factory=Sight)
     read: int = 0
     partly: int = 0
     alike: dict[frozenset[str], Sight] = {}
+    samples: dict[frozenset[str], str] = {}
     fields: dict[str, FieldSight] = {}
     events: dict[str, Sight] = {}
     senders: dict[tuple[str, ...], Sight] = {}

@@ -18,8 +18,9 @@ from app.report import kept, ledger
 from app.report.changes import Change, changes
 from app.report.classes import classed
 from app.report.coverage import Coverage, Gap, Witness, judge
+from app.report.documented import Declared, declared
 from app.report.events import EventLine, event_lines
-from app.report.kept import InventoryLine, MaskedField, WithheldPart
+from app.report.kept import InventoryLine, KnownValue, MaskedField, WithheldPart
 from app.report.ledger import ModeLine
 from app.report.papers import Paper
 from app.store import (
@@ -129,8 +130,10 @@ class Report(msgspec.Struct, kw_only=True):
     events: list[EventLine]
     new_fields: list[Change]
     inventory: list[InventoryLine] = []
+    documented: list[Declared] = []
     masked: list[MaskedField]
     withheld: list[WithheldPart]
+    known_values: list[KnownValue] = []
     workloads: list[WorkloadLine]
     ledger: list[Witness]
     missing: list[Missing]
@@ -226,8 +229,10 @@ def build(
         events=event_lines(store.events(scope)),
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
         inventory=kept.inventory(fields),
+        documented=declared(fields, papers),
         masked=kept.masked(fields, papers, notes),
         withheld=kept.withheld(notes),
+        known_values=kept.known_values(notes),
         workloads=_workloads(senders),
         ledger=covered.ledger,
         missing=[_line(Missing, row) for row in boots if row.missing],

@@ -12,7 +12,7 @@ from app.contract.classes import dpv_of, fides_of, in_order
 from app.contract.record import REASONS
 from app.report.classes import FieldClass, class_of_field
 from app.report.papers import Paper
-from app.store import MASKED, OTHER, FieldRow, NoteRow
+from app.store import CANARY, MASKED, OTHER, FieldRow, NoteRow
 
 _BY_ITSELF = "its name or value looks like a secret"
 _SHAPES = {"masked": "mask", "token": "token"}
@@ -78,6 +78,19 @@ class WithheldPart(msgspec.Struct, kw_only=True):
     endpoint: str
     part: str
     why: str
+    count: int
+
+
+class KnownValue(msgspec.Struct, kw_only=True):
+    """A value of the pod's or the run's (`source`) that was looked for and found, itself or a
+    digest of it (`how`). `count`: records; a capture names the field."""
+
+    profile: str
+    host: str
+    method: str
+    endpoint: str
+    source: str
+    how: str
     count: int
 
 
@@ -148,5 +161,15 @@ def withheld(notes: Iterable[NoteRow]) -> list[WithheldPart]:
             profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
             part=row.part, why=WHY.get(row.why, row.why), count=row.count,
         )
-        for row in notes if not row.why.startswith(MASKED)
+        for row in notes if row.part != CANARY and not row.why.startswith(MASKED)
+    ]  # fmt: skip
+
+
+def known_values(notes: Iterable[NoteRow]) -> list[KnownValue]:
+    return [
+        KnownValue(
+            profile=row.profile, host=row.host, method=row.method, endpoint=row.route,
+            source=(said := row.why.partition(", "))[0], how=said[2], count=row.count,
+        )
+        for row in notes if row.part == CANARY
     ]  # fmt: skip

@@ -5,7 +5,7 @@ themselves.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -57,6 +57,15 @@ class SaidField(NamedField, kw_only=True):
     class_: str = msgspec.field(name="class")
 
 
+class Statement(msgspec.Struct, kw_only=True):
+    """The vendor's `words` on what is sent, and the patterns of `fields` that carry it."""
+
+    words: str
+    fields: list[str]
+    source: str
+    verified: str
+
+
 class Paper(msgspec.Struct, kw_only=True):
     """`licence` is "" where its file states none. `every`: how often an instance sends, "" where
     nothing is known. `opt_out`: the documented ways to switch the telemetry off, in words."""
@@ -72,6 +81,7 @@ class Paper(msgspec.Struct, kw_only=True):
     classes: list[SaidField] = []
     every: str = ""
     opt_out: list[str] = []
+    documented: list[Statement] = []
 
     @property
     def asked(self) -> list[tuple[str, str]]:
@@ -99,13 +109,25 @@ def _paper(written: "ProfileFile") -> Paper:
         sensitive=[SensitiveField(field=s.field, how=s.as_) for s in written.sensitive],
         classes=[SaidField(field=f, class_=c) for f, c in written.classes.items()],
         every=written.cadence.every if written.cadence else "",
-        opt_out=list(map(_switch, written.opt_out)),
+        opt_out=list(map(switch_words, written.opt_out)),
+        documented=list(_statements(written)),
     )
 
 
-def _switch(switch: "Switch") -> str:
+def _statements(written: "ProfileFile") -> Iterator[Statement]:
+    for page in written.documented:
+        for of in page.sends:
+            yield Statement(
+                words=_line(of.words), fields=of.fields, source=_line(page.source),
+                verified=page.verified,
+            )  # fmt: skip
+
+
+def switch_words(switch: "Switch") -> str:
+    """A switch in one line."""
     parts = [" ".join(f"{name}={value}" for name, value in switch.env.items()),
-             " ".join(switch.args), _line(switch.setting or "")]  # fmt: skip
+             " ".join(switch.args), *(f"a file {path}" for path in switch.files),
+             _line(switch.setting or "")]  # fmt: skip
     note = f" ({_line(switch.note)})" if switch.note else ""
     return " and ".join(filter(None, parts)) + note
 

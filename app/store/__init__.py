@@ -90,8 +90,8 @@ class QueryError(ValueError):
 # Thousands of these exist at a time: gc=False spares Python the search for cycles.
 
 
+CANARY = "canary"  # no part: its `why` is the source of a known value that was sent, and the way
 PARTS = ("request", "response", "message", "record")
-
 
 MASKED = "masked: "  # begins the `why` of a note; behind it what called for it
 
@@ -99,7 +99,7 @@ MASKED = "masked: "  # begins the `why` of a note; behind it what called for it
 class Note(NamedTuple):
     """A part of a record that was not kept whole: one of PARTS.
     `why`: an id of `app.contract.record.REASONS`, or `cut` or `left_out`, for its bounds, or that
-    something in it was masked."""
+    something in it was masked; or a known value that was found."""
 
     part: str
     why: str

@@ -13,7 +13,7 @@ from app.contract.actions import OUTLINED
 from app.contract.decoding.pairs import AGENT, inside, segments
 from app.contract.decoding.read import Content, read
 from app.contract.decoding.tree import Opaque, Opened, Several, attribute, is_attribute
-from app.contract.record import CaptureRecord, Pair, Request, first, text
+from app.contract.record import CaptureRecord, Pair, Request, first, line_of, text
 from app.contract.route_template import CATCH_ALL, RouteTable
 from app.store.shapes import SHAPES as SHAPES
 from app.store.shapes import number_shape, shape_of
@@ -53,8 +53,10 @@ class Observation(NamedTuple):
 def content_of(record: CaptureRecord, decoders: Sequence[str] = ()) -> Content:
     """The content of the request's body; empty when there is nothing to learn of the record.
 
-    That is: any kind but exchange and refused, and requests passed on unread.
+    That is: any kind but exchange, refused and a line, and requests passed on unread.
     """
+    if line := line_of(record):
+        return read(line, "", decoders)
     if not _is_read(record) or record.request is None:
         return Content()
     return read(record.request.body, first(record.request.headers, "content-type"), decoders)
@@ -70,6 +72,10 @@ def observe(
     """The fields of the record's request; None when there is nothing to learn. `content` is that
     of `content_of`, if it is known."""
     request = record.request
+    if line_of(record):
+        found = content_of(record, decoders) if content is None else content
+        form = ("body" + found.suffix, _form(found.value, 0))
+        return _bodies((form,)) if found.value is not None else Observation(frozenset(), 0)
     if request is None or not _is_read(record):
         return None
     fields, others = both(

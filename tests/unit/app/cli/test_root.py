@@ -18,6 +18,7 @@ from app.run.processes import App
 from app.store.sqlite.store import SqliteStore
 from tests.records import exchange, incoming
 from tests.unit.app.cli.conftest import Telemock
+from tests.waiting import wait_for
 
 COMMANDS = [
     "ca",
@@ -40,7 +41,9 @@ COMMANDS = [
     "fields",
     "inject",
     "injector",
+    "learn",
     "open",
+    "optout",
     "profiles add",
     "profiles list",
     "profiles remove",
@@ -170,6 +173,7 @@ def test_diff(telemock: Telemock, store: SqliteStore) -> None:
 def test_running_app_gives_the_same_answers(telemock: Telemock, app: App, place: Path) -> None:
     httpx.get(f"{app.url}/telemetry/index.html?v=4.16.1&lic=secret", trust_env=False)
     assert json.loads((place / ".telemock" / FILE_SERVER).read_text())["url"] == app.url
+    wait_for(lambda: json.loads(telemock("report", "--json").out)["count"] == 1)
     live = {
         "report": json.loads(telemock("report", "--json").out),
         "fields": telemock("fields", "--json").out,
@@ -249,8 +253,10 @@ LIGHT = {
     "app.cli.group",
     "app.cli.inject",
     "app.cli.interrupt",
+    "app.cli.learn",
     "app.cli.open",
     "app.cli.options",
+    "app.cli.optout",
     "app.cli.profiles",
     "app.cli.rehearse",
     "app.cli.root",

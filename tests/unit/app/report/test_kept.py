@@ -4,7 +4,7 @@ import pytest
 
 from app.contract.classes import SURE, about, members
 from app.contract.record import REASONS, Body
-from app.report.kept import WHY, inventory, masked, withheld
+from app.report.kept import WHY, KnownValue, inventory, known_values, masked, withheld
 from app.report.papers import Paper, SensitiveField
 from app.store import OTHER, FieldRow, NoteRow, Store
 from app.store.changes import SENSITIVE
@@ -108,3 +108,18 @@ def test_the_inbox_tells_each_shape_whose_class_is_sensitive_or_an_identifier() 
         for shape, of in shapes.items()
         if of.confidence >= SURE and (about(of.id) or of.id in members("identifier"))
     }
+
+
+def test_known_values_are_told_by_source_and_way_and_are_nothing_withheld() -> None:
+    rows = [
+        NoteRow(
+            profile="acme", host="h", method="POST", route="/r", part="canary",
+            why="host name, SHA-256", count=2, first_ns=0, last_ns=0,
+        ),
+    ]  # fmt: skip
+    (one,) = known_values(rows)
+    assert one == KnownValue(
+        profile="acme", host="h", method="POST", endpoint="/r", source="host name", how="SHA-256",
+        count=2,
+    )  # fmt: skip
+    assert withheld(rows) == masked([], (), rows) == []
