@@ -30,6 +30,7 @@ _KEPT_HEADERS = ("content-type", "location")
 _PRINTABLE = re.compile(r"[\t\x20-\x7e]{1,1000}")
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?)")
 _METHOD = re.compile(r"[A-Z0-9!#$%&'*+.^_`|~-]{1,32}")
+_URL_HOST = re.compile(r"https?:\\?/\\?/([A-Za-z0-9.-]{1,253})")
 _SLUG = re.compile(r"[^a-z0-9]+")
 _SECOND_LEVEL = frozenset(("co", "com", "org", "net", "ac", "gov", "edu"))
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
@@ -65,7 +66,7 @@ class Draft:
     endpoints: list[DraftRule]
     seen: str
     day: str  # of the last request
-    version: VersionSource | None = None
+    versions: list[VersionSource] = field(default_factory=list)  # the first that is there counts
     other_versions: list[VersionSource] = field(default_factory=list)
     sensitive: dict[str, str] = field(default_factory=dict)
     masked: list[tuple[str, str]] = field(default_factory=list)  # fields masked without a row
@@ -99,13 +100,24 @@ def draft(
     found = Draft(id, hosts, endpoints, _span(looks), iso(looks[-1].record.time_ns)[:10])
     words = frozenset(id.split("-")) | {part for host in hosts for part in host.split(".")[:-1]}
     candidates = [*_in_paths(endpoints), *versions(looks, words)]
-    if candidates:
-        found.version, *found.other_versions = candidates
+    found.versions = _agreeing(candidates)
+    found.other_versions = [one for one in candidates if one not in found.versions]
     found.sensitive = {**_segments(endpoints), **sensitive(looks, candidates)}
     found.masked = [*dict.fromkeys(pair for one in looks for pair in one.record.masked)][:UNKNOWN]
     found.every = _cadence(endpoints)
     found.unknown = [*_unknown(found, looks, beyond, len(records)), *left_out][:UNKNOWN]
     found.unknown += _connections(records, hosts)
+    return found
+
+
+def _agreeing(candidates: Sequence[VersionSource]) -> list[VersionSource]:
+    """The likeliest source, and others that say the same in requests that lack it."""
+    found: list[VersionSource] = []
+    covered: set[int] = set()
+    for one in candidates:
+        if len(found) < 3 and (not found or one.values == found[0].values) and one.at - covered:
+            found.append(one)
+            covered |= one.at
     return found
 
 
@@ -270,7 +282,8 @@ def _in_paths(endpoints: Sequence[DraftRule]) -> list[VersionSource]:
         if "{version}" in endpoint.route:
             cut = r"(\d+(?:\.\d+)+)"
             values = version_of("path.version", cut, endpoint.looks, endpoint.route)
-            return [VersionSource("path.version", cut, sorted({*values} - {""})[:5])]
+            at = frozenset(map(id, endpoint.looks))
+            return [VersionSource("path.version", cut, sorted({*values} - {""})[:5], at)]
     return []
 
 
@@ -304,7 +317,7 @@ def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> 
         yield f"Which endpoints {beyond:,} more requests mean: the draft has {RULES} rules."
     yield "Which of these requests are telemetry, and which does the product need to work."
     yield "Whether a licence of the product asks for its telemetry, and how it is switched off."
-    if found.version is None:
+    if not found.versions:
         yield "Where the version of the product stands: no field that was seen looks like it."
     for other in found.other_versions[:5]:
         yield f"Whether {other.field} is the product's version: it was {', '.join(other.values)}."
@@ -320,6 +333,11 @@ def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> 
             yield f"What the bodies of {endpoint.id} hold: {', '.join(sorted(opaque)[:3])}."
     for how, ids in guessed.items():
         yield f"Whether the client is content with the answer of {', '.join(ids[:10])}: {how}."
+    for endpoint in found.endpoints:
+        named = {host.lower() for host in _URL_HOST.findall(endpoint.reply.body)} - {*found.hosts}
+        if named:
+            hosts = ", ".join(sorted(named)[:5])
+            yield f"Whether the client then sends to {hosts}: the answer of {endpoint.id} names it."
     ports = sorted({o.request.port for o in looks} - {*WEB_PORTS.values()})
     if ports:
         yield f"Whether ports {', '.join(map(str, ports))} come to telemock: 80 and 443 do."

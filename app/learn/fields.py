@@ -94,11 +94,12 @@ def look(record: CaptureRecord) -> Look | None:
 
 
 class VersionSource(NamedTuple):
-    """`values` are those that were seen, `regex` cuts it out."""
+    """`values` are those that were seen, `regex` cuts it out, `at` are the looks that have it."""
 
     field: str
     regex: str
     values: list[str]
+    at: frozenset[int] = frozenset()  # their ids
 
 
 def versions(looks: Sequence[Look], words: frozenset[str]) -> list[VersionSource]:
@@ -118,7 +119,8 @@ def versions(looks: Sequence[Look], words: frozenset[str]) -> list[VersionSource
         if regex:
             values = [value for value in version_of(_plain(path), regex, looks) if value]
         score = _score(path, words) + count / len(looks)
-        found.append((score, VersionSource(_plain(path), regex, sorted({*values})[:5])))
+        at = frozenset(id(one) for value, one in zip(said, looks, strict=True) if value)
+        found.append((score, VersionSource(_plain(path), regex, sorted({*values})[:5], at)))
     found += [(0.5, one) for one in _agents(looks)]
     return [one for score, one in sorted(found, key=lambda f: (-f[0], f[1].field)) if score > 0]
 
@@ -155,7 +157,8 @@ def _agents(looks: Sequence[Look]) -> Iterator[VersionSource]:
     names = {m[1] for m in said if m}
     if len(names) == 1 and all(said) and not _LIBRARIES.match(name := next(iter(names))):
         values = sorted({m[2] for m in said if m})[:5]
-        yield VersionSource(f"header.{AGENT}", f"{re.escape(name)}/v?([0-9.]+)", values)
+        at = frozenset(map(id, looks))
+        yield VersionSource(f"header.{AGENT}", f"{re.escape(name)}/v?([0-9.]+)", values, at)
 
 
 def version_of(field: str, regex: str, looks: Sequence[Look], route: str = "") -> list[str]:
@@ -210,6 +213,8 @@ def _why(path: str, forms: set[tuple[str, str]]) -> str:
     for shape in ("email", "ip", "guid"):
         if shape in shapes and shape in CLASSES:
             return f"looks like {'an' if shape in ('email', 'ip') else 'a'} {shape}"
+    if "token" in shapes:
+        return "was kept as a token"
     said = _words(plain_path(path).split(".")[-1])
     if not said or shapes == {"masked"} or "version" in shapes or "timestamp" in shapes:
         return ""

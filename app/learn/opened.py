@@ -16,7 +16,13 @@ from app.profiles.compile import compiled_draft
 from app.settings import Settings
 
 PROFILE = "opened"  # its id: `telemock learn` finds what came by it
-CONTENT = "their TLS is opened, and content is read, masked and kept in"
+CONTENT = "their TLS is opened; content is read, masked, and kept in"
+# Nobody has said yet what is sensitive there: what is called so is kept as a token.
+TOKENS = (
+    "email", "e_mail", "username", "user_name", "user_id", "userid", "hostname", "host_name",
+    "machine_id", "machineid", "device_id", "deviceid", "installation_id", "instance_id",
+    "cluster_id", "distinct_id", "anonymous_id", "anonymousid", "account_id", "org_id", "cwd",
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -56,6 +62,7 @@ def _text(hosts: Sequence[str], action: str) -> bytes:
         "id": PROFILE,
         "title": "Hosts of no profile, opened for one run",
         "hosts": list(hosts),
+        "sensitive": [{"field": f"any.{name}", "as": "token"} for name in TOKENS],
         "rules": [{"id": "all", "action": action}],
     }
     return yaml.safe_dump(profile).encode()

@@ -67,14 +67,15 @@ def _evidence(draft: Draft) -> dict[str, str]:
 
 
 def _version(draft: Draft) -> str:
-    if draft.version is None:
+    if not draft.versions:
         return _comment("version_from: [body.version]", "No field that was seen looks like it.")
-    version = draft.version
-    said = _comment(f"The product's version, it seems; seen: {', '.join(version.values)}.")
-    row: Any = version.field
-    if version.regex:
-        row = {"field": version.field, "regex": version.regex}
-    return said + _dumped({"version_from": [row]})
+    seen = ", ".join(draft.versions[0].values)
+    rows = [
+        {"field": one.field, "regex": one.regex} if one.regex else one.field
+        for one in draft.versions
+    ]
+    said = _comment(f"The product's version, it seems; seen: {seen}.")
+    return said + _dumped({"version_from": rows})
 
 
 def _sensitive(draft: Draft) -> str:
