@@ -15,7 +15,7 @@ from app.contract.record import CaptureRecord, Request, first
 from app.contract.rules import Profile, Rule, Seen, product_version
 from app.profiles.compile import extract
 from app.profiles.schema import Extract as ExtractAs
-from app.store.inventory import CLASSES, content_of, observe
+from app.store.inventory import content_of, observe
 
 MOST = 60  # sensitive fields of a draft
 _VERSION = re.compile(r"v?\d{1,6}([._]\d{1,6}){1,3}([-+._][0-9A-Za-z.+-]{1,40})?")
@@ -211,7 +211,7 @@ def _why(path: str, forms: set[tuple[str, str]]) -> str:
     if all(type not in ("string", "integer", "number", "opaque") for type, _ in forms):
         return ""
     for shape in ("email", "ip", "guid"):
-        if shape in shapes and shape in CLASSES:
+        if shape in shapes:
             return f"looks like {'an' if shape in ('email', 'ip') else 'a'} {shape}"
     if "token" in shapes:
         return "was kept as a token"

@@ -45,6 +45,8 @@ PRINTING = [
     ["changes", "list", "--json"],
     ["changes", "list", "--text", EVIL],
     ["changes", "show", "1"],
+    ["changes", "class", "1", "licence", "--name", EVIL],
+    ["changes", "class", "1", EVIL],
     *(
         ["changes", verb, "1", "--note", EVIL, "--name", EVIL]
         for verb in ("accept", "watch", "object", "reopen")
@@ -73,11 +75,12 @@ PRINTING = [
     ["inject", "-f", "evil.yaml"],
     ["version"],
 ]
-# What `run`, `rehearse` and `demo` print of captures is in their own tests;
+# What `run`, `rehearse`, `optout` and `demo` print of captures is in their own tests;
 # `status` and `restart` need a cluster; the others print nothing that was captured.
 ELSEWHERE = {
     "run",
     "rehearse",
+    "optout",
     "demo",
     "status",
     "restart",
