@@ -28,8 +28,10 @@ def test_it_forwards_and_is_gone_afterwards(settings: Settings) -> None:
         assert file.exists()
     assert not file.exists() and not settings.data.exists()
     (line,) = said
-    for part in ("for this run alone: a.test, b.test, .c.test", "read, masked, and kept", "forwarded",
-                 "No rule of this is kept"):  # fmt: skip
+    for part in (
+        "for this run alone: a.test, b.test, .c.test", "read, masked, and kept", "forwarded",
+        "No rule of this is kept",
+    ):  # fmt: skip
         assert part in line
 
 
