@@ -168,11 +168,11 @@ def test_sources_of_the_version_that_agree_stand_together() -> None:
     assert [one.field for one in found.other_versions] == ["body.x.version"]
 
 
-def test_ports_of_other_kinds_are_mentioned() -> None:
+def test_other_ports_are_the_hosts() -> None:
     record = request(0)
     assert record.request is not None
     record.request.port = 4_319
-    assert any("4319" in one for one in draft([record]).unknown)
+    assert draft([record, request(1)]).ports == {"stats.acme.test": [4_319]}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,18 @@ def test_a_host_that_a_profile_names_keeps_its_rules(settings: Settings) -> None
 
 
 @pytest.mark.parametrize(
-    "host", ["https://a.test", "a b", "A.test", "*.a.test", "a.test:80", ",", "\x1b"]
+    "host",
+    [
+        "https://a.test",
+        "a b",
+        "A.test",
+        "*.a.test",
+        "a.test:80",
+        "a.test:99999",
+        "a.test:x",
+        ",",
+        "\x1b",
+    ],
 )
 def test_what_is_no_host_is_refused(settings: Settings, host: str) -> None:
     with pytest.raises(ProfileError, match="--open") as refused, opened([host], settings, ()):
