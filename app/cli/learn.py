@@ -1,5 +1,6 @@
 """`telemock learn`: drafts a profile from captures or from a HAR."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -54,7 +55,7 @@ def learn(
     left_out: list[str] = []
     records = _of_har(har, query, left_out) if har else _captured(query, server)
     if id:
-        compiled_draft(_PROBE % id.encode(), "--id")
+        compiled_draft(_PROBE % json.dumps(id).encode(), "--id")
     own = {profile.id for profile in added(settings.data).rules.profiles}
     try:
         found = draft(records, id, frozenset((*built_in(), *own)), left_out)
@@ -72,7 +73,7 @@ def learn(
     typer.echo(plain(_summary(found, output), 2_000), err=True)
 
 
-_PROBE = b"id: '%s'\ntitle: x\nhosts: [x.test]\nrules: [{id: x, action: observe}]\n"
+_PROBE = b"id: %s\ntitle: x\nhosts: [x.test]\nrules: [{id: x, action: observe}]\n"
 _HINT = (
     "telemock run --open HOST -- COMMAND sees a host that no profile names; a filter such as "
     "--host chooses among captures, --har reads a file"

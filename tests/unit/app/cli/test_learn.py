@@ -130,7 +130,8 @@ def test_a_file_is_replaced_by_force_alone(telemock: Telemock, place: Path) -> N
 def test_an_id_that_is_none_is_refused(telemock: Telemock, place: Path, id: str) -> None:
     write(place / "x.har", har(entry()))
     done = telemock("learn", "--har", "x.har", "--id", id)
-    assert done.code == 1 and done.out == "" and "--id: " in done.err
+    assert done.code == 1 and done.out == "" and "--id: id: " in done.err
+    assert "is not an id" in done.err
     assert "\x1b" not in done.err
 
 
