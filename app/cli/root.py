@@ -189,6 +189,9 @@ def run(
         raise Failure("--nothing and --contract are two gates\n\nhint: choose one of them", USAGE)
     if (nothing or contract_file) and canary:
         raise Failure("--canary is no gate\n\nhint: run it without --nothing and --contract", USAGE)
+    if (nothing or contract_file) and open_:
+        hint = "run it without --nothing and --contract: a gate lets through what profiles name"
+        raise Failure(f"--open is no gate's\n\nhint: {hint}", USAGE)
     if nothing or contract_file:
         from app.run.allowed import read
         from app.run.gated import Stated, gated
