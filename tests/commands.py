@@ -26,7 +26,7 @@ SAMPLES = {
     "command": ["--", "true"],
     "contract check file": [CONTRACT],
     "contract diff one": [CONTRACT],
-    "contract diff other": [CONTRACT],
+    "contract diff other": ["4.16.1"],
 }
 # Arguments and options without which a command does nothing.
 OPTIONS = {
