@@ -13,8 +13,9 @@ from app.contract.record import CaptureRecord
 from app.gate.contract_file import Endpoint
 from app.report.sides import Decoders
 from app.store import MASKED, Facts, short_id
+from app.store.classes import class_of
 from app.store.facts import facts, sender
-from app.store.inventory import CLASSES, route_of
+from app.store.inventory import route_of
 
 NAMELESS = "(no name)"  # stands for the host of a connection that named none
 
@@ -40,7 +41,7 @@ class Sight(msgspec.Struct):
 class FieldKind(NamedTuple):
     type: str
     shape: str
-    class_: str  # "" where it is harmless
+    class_: str  # of `app.contract.classes`, "" of an object or array
 
 
 class FieldSight(msgspec.Struct):
@@ -123,7 +124,7 @@ def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> None:
     else:
         endpoint.alike.setdefault(paths, Sight()).merge(one)
     for path, type, shape in known.seen.fields:
-        endpoint.kind(path, FieldKind(type, shape, CLASSES.get(shape, ""))).merge(one)
+        endpoint.kind(path, FieldKind(type, shape, class_of(path, type, shape).id)).merge(one)
     for path in paths:
         endpoint.fields[path].requests += 1
     for event in known.events:

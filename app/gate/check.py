@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from app.contract.classes import TELLING, in_order, members
 from app.contract.instant import iso
 from app.gate.behaviour import Behaviour, EndpointSight, FieldSight, Sight
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField, Endpoint, seconds
@@ -216,17 +217,18 @@ def _field(
     key: Endpoint, path: str, wanted: ContractField, seen: FieldSight, read: int
 ) -> Iterator[Violation]:
     types, classes = Sight(), Sight()
+    planned = {id for name in wanted.classes for id in members(name)}
     for kind, sight in seen.kinds.items():
         is_whole = kind.type == "integer" and "number" in wanted.types
         if kind.type not in wanted.types and kind.type not in _HARMLESS and not is_whole:
             types.merge(sight)
-        if kind.class_ and kind.class_ not in wanted.classes:
+        if kind.class_ in TELLING and kind.class_ not in planned:
             classes.merge(sight)
     if types.count:
         says = f"planned: {' or '.join(wanted.types)}; sent: {' or '.join(_types(seen))}"
         yield _violation("type", key, types, says, path, read)
     if classes.count:
-        found = sorted({kind.class_ for kind in seen.kinds} - {""})
+        found = in_order({kind.class_ for kind in seen.kinds} & TELLING)
         says = f"planned: {' or '.join(wanted.classes) or 'harmless'}; sent: {' or '.join(found)}"
         yield _violation("class", key, classes, says, path, read)
 

@@ -11,18 +11,17 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from app.contract.classes import NAMES
 from app.profiles.about import Every
 from app.profiles.fields import Model, Name, Text, check
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown, wrong
 from app.profiles.read import ProfileSource, parsed, read_bytes
 from app.profiles.schema import HostName, Method
 from app.store import OTHER
-from app.store.inventory import CLASSES, PATH, TYPES
+from app.store.inventory import PATH, TYPES
 
 ENDPOINTS, FIELDS, EVENTS = 2_000, 4_000, 200  # of a file, of an endpoint, of an endpoint
 _PARTS = ("query.", "header.", "path.", "body")
-
-_CLASSES = tuple(sorted({*CLASSES.values()}))
 
 
 def _one_of(values: Sequence[str], what: str) -> AfterValidator:
@@ -33,7 +32,7 @@ Type = Annotated[
     str, _one_of(TYPES, "a type"), Field(json_schema_extra={"enum": [*TYPES]})
 ]  # fmt: skip
 Class = Annotated[
-    str, _one_of(_CLASSES, "a class"), Field(json_schema_extra={"enum": [*_CLASSES]})
+    str, _one_of(NAMES, "a class"), Field(json_schema_extra={"enum": [*NAMES]})
 ]  # fmt: skip
 Endpoint = tuple[str, str, str]  # host, method, route
 

@@ -18,7 +18,7 @@ from app.gate.behaviour import NAMELESS, Behaviour, FieldKind, FieldSight, Sight
 from app.gate.contract_file import Endpoint
 from app.report.build import EndpointLine, Report
 from app.store import OTHER, CaptureQuery, FieldRow, Scope
-from app.store.inventory import CLASSES, route_of
+from app.store.inventory import route_of
 from app.store.versions import version_number
 
 SAMPLE = 2_000  # captures that pace and examples are taken from, the newest
@@ -97,7 +97,7 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
         if row.path == OTHER:
             endpoint.unlisted += row.count
             continue
-        kind = FieldKind(row.type, row.shape, CLASSES.get(row.shape, ""))
+        kind = FieldKind(row.type, row.shape, row.class_)
         endpoint.kind(row.path, kind).add(row.count, row.first_ns, row.last_ns)
         of = carrying.setdefault((key, row.path), {})
         # One request may hold two kinds under one path, and so count twice.

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
+from app.contract import classes
+from app.contract.classes import SURE, about, rank
 from app.contract.outcomes import OUTCOMES, WORDS
 from app.contract.record import REASONS
 from app.escape import inert, plain
@@ -179,6 +181,16 @@ def _sections(report: Report) -> Iterator[Section]:
             ],
         )
     yield Section(
+        "Fields about a person or a secret",
+        "profile,endpoint,field,class,who says so,in",
+        [
+            (f.profile, f"{f.method} {f.endpoint}", f.field, classes.title(f.class_), f.class_said,
+             f"{f.present:.0%}")
+            for f in sorted(report.inventory, key=lambda f: rank(f.class_))
+            if about(f.class_) and f.confidence >= SURE
+        ],
+    )  # fmt: skip
+    yield Section(
         "Fields that were masked, or kept by the profile's word",
         "profile,endpoint,field,how,requests,why",
         [
@@ -194,6 +206,15 @@ def _sections(report: Report) -> Iterator[Section]:
             for w in report.withheld
         ],
     )
+    if report.known_values:
+        yield Section(
+            "Known values that were sent",
+            "host,endpoint,source,how,records",
+            [
+                (v.host, f"{v.method} {v.endpoint}".strip(), v.source, v.how, v.count)
+                for v in report.known_values
+            ],
+        )
     yield Section(
         "What profiles do not state",
         "profile,lacks,that is",
@@ -267,10 +288,11 @@ def _details(report: Report) -> Iterator[Section]:
     """Yields the sections that only the final report has."""
     yield Section(
         "Inventory: every field that was ever sent, with its class",
-        "profile,host,endpoint,field,type,shape,class,in",
+        "profile,host,endpoint,field,type,shape,class,who says so,DPV,fideslang,in",
         [
             (f.profile, f.host, f"{f.method} {f.endpoint}", f.field, " ".join(f.types),
-             " ".join(f.shapes), ", ".join(f.classes), f"{f.present:.0%}")
+             " ".join(f.shapes), f.class_ or "-", f.class_said, f.dpv or "-", f.fides or "-",
+             f"{f.present:.0%}")
             for f in report.inventory
         ],
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Leads the command's connections to web ports to the sidecar, whoever in the command makes them,
-and notes the others: the kernel asks about each `connect`, and each send to an address
-(`app.run.seccomp`, `app.run.asked`).
+"""Leads the command's connections to web ports, and to other ports that profiles name, to the
+sidecar, whoever in the command makes them, and notes the others: the kernel asks about each
+`connect`, and each send to an address (`app.run.seccomp`, `app.run.asked`).
 
 Nothing of the machine's network is changed and no packet of other traffic comes here: what is not
 for the sidecar, the kernel does as it was asked. A connection to the sidecar begins with a preface
@@ -14,11 +14,12 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from app.contract import preface, processes
@@ -60,25 +61,35 @@ class Passed(NamedTuple):
 
 class Target(NamedTuple):
     """The sidecar's port, and all of ours. `hosts` are the dummy addresses and the hosts that they
-    stand for; connections to some of them may be led to failure instead."""
+    stand for; connections to some of them may be led to failure instead. `more` are ports of hosts
+    besides the web's. Behind any other address may be one of these hosts."""
 
     port: int
     ours: frozenset[int]  # ports of app and sidecar on loopback
     hosts: Mapping[str, str]
     failing: FailingHosts | None = None
+    more: Mapping[str, Collection[int]] = MappingProxyType({})
+
+    def leads(self, address: str, port: int) -> bool:
+        if port in REDIRECTED_PORTS:
+            return True
+        host = self.hosts.get(address)
+        return any(port in ports for name, ports in self.more.items() if host in (None, name))
 
 
 class Interception:
-    """`brought` counts connections that were led to the sidecar, `passed` the others that are worth
-    a word, `programs` who made any."""
+    """`own` are our children. `brought` counts connections that were led to the sidecar, `passed`
+    the others that are worth a word, `programs` who made any."""
 
-    def __init__(self, notifications: Notifications, target: Target) -> None:
+    def __init__(
+        self, notifications: Notifications, target: Target, own: Collection[int] = ()
+    ) -> None:
         self._calls, self._target = notifications, target
         self.brought = 0
         self.passed: Counter[Passed] = Counter()
         self.left_out = 0  # of those, beyond NOTED
         self._lock = threading.Lock()
-        self._own, self._later = helpers.Own(), Later()
+        self._own, self._later = helpers.Own(own), Later()
         # (process, port) -> connected over UDP, which is a look for the way if TCP follows.
         self._looks: dict[tuple[int, int], Passed] = {}
         # What was answered to who sends to an address again and again, and until when it holds.
@@ -155,8 +166,7 @@ class Interception:
 
     def _address(self, sock: socket.socket, pid: int, raw: bytes, sends: bool) -> int | None:
         if unix := asked.unix(raw):
-            self._unix(sock, pid, unix)
-            return None
+            return self._unix(sock, pid, unix)
         found = asked.internet(raw, sock.family if sends else 0)
         if found is None:
             return None
@@ -170,7 +180,7 @@ class Interception:
             return self._datagrams(sock, pid, to, sends=sends)
         return None  # noted as it was made
 
-    def _unix(self, sock: socket.socket, pid: int, name: str) -> None:
+    def _unix(self, sock: socket.socket, pid: int, name: str) -> int | None:
         """A server of the command's own is no word worth, and a socket that nobody serves."""
         whole = helpers.name_in(name, pid)
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_DGRAM:
@@ -186,6 +196,7 @@ class Interception:
                     "\0" + name[1:] if name.startswith("@") else bytes(helpers.place_of(name, pid))
                 )
                 self._unix_peer(pid, whole, probe, once=True)
+        return None
 
     def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
         bound = peer.getpeername()
@@ -218,7 +229,7 @@ class Interception:
         failing = self._target.failing
         if failing and dummy and self._target.hosts[address] in failing.hosts:
             return failing.lead(sock, listener)
-        if port not in REDIRECTED_PORTS:
+        if not self._target.leads(address, port):
             self._note(REFUSED if dummy else OTHER_PORT, pid, self._named(to))
             return errno.ECONNREFUSED if dummy else None
         # A cloud's metadata service there gives credentials.
@@ -238,7 +249,14 @@ class Interception:
         if serving and not self._own.has(serving):
             self._note(LOCAL, pid, _written(to))
         elif not serving:  # refused, unless a rule of the kernel's leads it elsewhere
-            self._later.once_connected(sock, lambda _: self._note(LOCAL, pid, _written(to)))
+            self._later.once_connected(sock, lambda _: self._connected(pid, to))
+
+    def _connected(self, pid: int, to: Address) -> None:
+        """Its server may have come meanwhile."""
+        listening = [row for row in processes.tcp(pid) if row.state == processes.LISTEN]
+        serving = helpers.serving(listening, to)
+        if not (serving and self._own.has(serving)):
+            self._note(LOCAL, pid, _written(to))
 
     def _lead(self, sock: socket.socket, pid: int, to: Address, listener: str) -> int:
         """Connects the command's own socket to the sidecar."""
