@@ -28,7 +28,7 @@ SAMPLES = {
     "command": ["--", "true"],
     "contract check file": [CONTRACT],
     "contract diff one": [CONTRACT],
-    "contract diff other": [CONTRACT],
+    "contract diff other": ["4.16.1"],
     "product": ["calico"],  # has no switch that takes runs
 }
 # Arguments and options without which a command does nothing.
