@@ -111,7 +111,11 @@ def performed(
             None
             if refused or redirect is False
             else transparent.Transparent(
-                _exact(used), processes.free_port(), settings.data, failing, _ports(used),
+                _exact(used),
+                processes.free_port(),
+                settings.data,
+                failing,
+                _ports(used),
                 strict=strict,
             )
         )

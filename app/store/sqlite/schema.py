@@ -234,6 +234,7 @@ MIGRATIONS = (
     """,
     inbox.TABLES,
     sketches.TABLES,
+    "ALTER TABLE boot ADD COLUMN unled TEXT NOT NULL DEFAULT '';",
 )
 VERSION = len(MIGRATIONS)
 
