@@ -25,7 +25,7 @@ from addon.supervisor import ENV_RESTARTED
 from addon.target.dns import Address
 from addon.target.egress import Egress
 from addon.target.egress import parse as parse_egress
-from app.contract import names, state
+from app.contract import faults, names, state
 from app.contract.actions import MODES, MODES_WANTED, Mode
 from app.contract.canary import setting as canary
 from app.contract.canary.spec import Spec
@@ -167,6 +167,9 @@ SETTINGS = (
             "When all connections are redirected: until when they are looked into. Later ones are "
             "relayed unread, those to telemetry hosts too. How long counts from the first start.",
             "a time such as 2026-01-31T12:00:00Z, or how long, such as 90m or 2h"),
+    Setting("TELEMOCK_REHEARSE", "", faults.asked,
+            "What the vendor's endpoints do instead of their answer, until when: "
+            f"{', '.join(faults.FAULTS)}. How long counts from the first start.", faults.WANTED),
     Setting("MITM_HOST", "127.0.0.1", str, "Address of the explicit proxy."),
     Setting("MITM_PORT", "", _optional_port,
             f"Port of the explicit proxy; by default {names.PORT_EXPLICIT_PROXY} without "
@@ -242,6 +245,7 @@ class Options:
     loopback: dict[str, str]
     ports: dict[str, tuple[int, ...]]  # by host
     all_until: datetime | timedelta | None
+    rehearsed: faults.Rehearsed | None
     egress: Egress | None
     upstream_ca: Path | None
     spool_size: int
@@ -289,10 +293,13 @@ class Options:
         return named
 
     def counted_from(self, start: datetime) -> "Options":
-        """The same options, with `all_until` as a point in time."""
-        if not isinstance(self.all_until, timedelta):
-            return self
-        return replace(self, all_until=start + self.all_until)
+        """The same options, with what has an end as points in time."""
+        end, rehearsed = self.all_until, self.rehearsed
+        return replace(
+            self,
+            all_until=start + end if isinstance(end, timedelta) else end,
+            rehearsed=rehearsed.counted_from(start) if rehearsed else None,
+        )
 
     @property
     def all_is_over(self) -> bool:
@@ -332,6 +339,7 @@ def load(environ: Mapping[str, str]) -> Options:
         loopback=v["TELEMOCK_LOOPBACK"],
         ports=v[PORTS_SETTING],
         all_until=v["TELEMOCK_ALL_UNTIL"],
+        rehearsed=v["TELEMOCK_REHEARSE"],
         egress=_egress(v["TELEMOCK_EGRESS_PROXY"]),
         upstream_ca=v["TELEMOCK_UPSTREAM_CA"],
         spool_size=v["TELEMOCK_SPOOL_SIZE"],

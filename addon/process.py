@@ -80,6 +80,7 @@ class Process:
             self._profiles_changed,
             options.boot,
             lambda metric, label: self.metrics.add(metric, (label,)),
+            options.rehearsed,
         )
         self._measure = Measure(self.metrics, lambda: self.profiles.rules)
         self._measure.begin()

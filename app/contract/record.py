@@ -181,8 +181,8 @@ class Log(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
 
 
 class Searched(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
-    """What `telemock run --canary` looked for in a record, before it was masked. `found`: source,
-    field and way, never a value; `fields` were searched; `skipped` says what could not be."""
+    """The outcome of the search for known values, made before the masking. `found`: source, field
+    and way, never a value; `fields` were searched; `skipped` says what could not be."""
 
     found: list[tuple[Short, Short, Short]] = []
     fields: Count = 0

@@ -65,7 +65,8 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     match: Match = Match()
     route: str = ""  # path as a bounded template: http.route, metric labels, endpoints in reports
     answer: Answer = Answer()
-    answer_at: Literal["app", "sidecar"] = "app"
+    # rehearsal: by the sidecar, under a fault (app.contract.faults); no profile says so
+    answer_at: Literal["app", "sidecar", "rehearsal"] = "app"
     decoders: tuple[str, ...] = ()  # the ways to read the body, see app.contract.decoding
 
 

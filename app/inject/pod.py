@@ -99,8 +99,12 @@ def _planned(
         ports=chosen.ports,
         resources=asked.resources,
         all_until=asked.all_until,
+        rehearse=asked.rehearse,
         container=str(first.get("name", "")),
         image=str(first.get("image", "")),
+        canary_images=tuple(str(c.get("image", "")) for c in conflicts.all_containers(spec))
+        if asked.canary
+        else None,
     )
     return (plan, asked), said
 

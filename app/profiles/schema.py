@@ -19,8 +19,8 @@ from pydantic import (
 
 from app.contract.actions import ACTIONS, ANSWERED, LACKING, UNTAKEN, Action, HostAction, sentences
 from app.contract.names import REDIRECTED_PORTS
-from app.profiles.about import Cadence, Evidence, Licence, Switch
-from app.profiles.fields import FieldName, Model, Name, Text, VersionField, short
+from app.profiles.about import Cadence, Documented, Evidence, Licence, Switch
+from app.profiles.fields import FieldClassName, FieldName, Model, Name, Text, VersionField, short
 from app.profiles.fields import check as _check
 from app.profiles.problems import shown, wrong
 
@@ -354,6 +354,9 @@ class ProfileFile(Model):
     opt_out: list[Switch] = Field(
         [], description="The documented ways to switch it off. Each alone does what it says."
     )
+    documented: Annotated[list[Documented], Field(max_length=50)] = Field(
+        [], description="What the vendor says is sent; reports compare it with what was."
+    )
     hosts: Annotated[list[OneHost], Field(min_length=1)] = Field(
         description="Exact names, or .suffix for every name below it; {name: …, unmatched: block} "
         "for one that refuses what no rule takes."
@@ -362,5 +365,11 @@ class ProfileFile(Model):
         [], description="Where the product's version stands; the first that is there counts."
     )
     sensitive: list[Sensitive] = Field([], description="Fields that are not kept as they came.")
+    classes: Annotated[dict[FieldName, FieldClassName], Field(max_length=500)] = Field(
+        {},
+        description="What fields tell, where the vendor's own words say so: a field's name as in "
+        "`sensitive`, and its class, such as identifier.installation. It beats the class that "
+        "telemock found, and a person's word beats it.",
+    )
     safe_query: list[Name] = Field([], description="Parameters that spans and log lines may show.")
     rules: Annotated[list[Rule], Field(min_length=1, max_length=500)]
