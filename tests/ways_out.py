@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # a script is a line
 """Ways by which a command could send: each is caught by a gate, or makes coverage incomplete, or is
 closed. A way that somebody found becomes a row.
 
@@ -32,7 +33,10 @@ def calls(*arguments: object) -> str:
 
 
 def socket_of(family: int, kind: int, protocol: int = 0) -> tuple[str, str]:
-    return way.OTHER_SOCKET, f"import contextlib\nwith contextlib.suppress(OSError): socket.socket({family}, {kind}, {protocol})"
+    return (
+        way.OTHER_SOCKET,
+        f"import contextlib\nwith contextlib.suppress(OSError): socket.socket({family}, {kind}, {protocol})",
+    )
 
 
 def stream(place: str) -> str:

@@ -1,10 +1,8 @@
 """`telemock run --nothing`: no way to send passes it, and what sends nothing does."""
 
-from pathlib import Path
-
 import pytest
 
-from tests import gates, ways_out
+from tests import gates
 from tests.gates import Gate
 from tests.ways_out import CLOSED, HARMLESS, WAYS
 
