@@ -23,10 +23,13 @@ SAMPLES = {
     "name": ["cribl"],
     "file": [str(BUILT_IN / "cribl.yaml")],
     "changes show id": ["1"],
+    "changes class id": ["1"],
+    "changes class name_of_class": ["licence"],
     "command": ["--", "true"],
     "contract check file": [CONTRACT],
     "contract diff one": [CONTRACT],
     "contract diff other": [CONTRACT],
+    "product": ["calico"],  # has no switch that takes runs
 }
 # Arguments and options without which a command does nothing.
 OPTIONS = {

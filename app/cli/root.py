@@ -21,6 +21,7 @@ from app.cli.inject import inject
 from app.cli.learn import learn
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
+from app.cli.optout import optout
 from app.cli.rehearse import rehearse
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
@@ -47,6 +48,7 @@ cli.command()(learn)
 cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
+cli.command()(optout)
 cli.command("open")(open_page)
 cli.command(context_settings={"allow_interspersed_args": False})(rehearse)
 cli.command()(restart)
@@ -317,6 +319,7 @@ def fields(
     from app.cli.progress import waiting
     from app.client.source import connect
     from app.escape import as_json as json_of
+    from app.report.classes import said_by
     from app.report.tables import text_table
     from app.settings import load
     from app.store import Scope
@@ -327,7 +330,7 @@ def fields(
         for row in rows:
             typer.echo(json_of(row))
         return
-    head = ("host", "endpoint", "version", "field", "type", "shape", "in")
+    head = ("host", "endpoint", "version", "field", "type", "shape", "class", "by", "in")
     table = [
         (
             row.host,
@@ -336,6 +339,8 @@ def fields(
             row.path,
             row.type,
             row.shape,
+            row.class_ or "-",
+            said_by(row),
             f"{row.count}/{row.requests}",
         )
         for row in rows

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.contract import names
-from app.contract.dummies import NETWORKS, SETTING, Network, mapped
+from app.contract.canary import setting as canary
+from app.contract.dummies import NETWORKS, PORTS_SETTING, SETTING, Network, mapped, with_ports
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
 from app.contract.record import bracketed
 from app.contract.settings import size
@@ -63,6 +64,9 @@ class Plan(NamedTuple):
     image: str = ""
     resources: Resources | None = None  # the settings' own
     copies: tuple[own_ca.Copy, ...] = ()
+    rehearse: str = ""
+    ports: Mapping[str, tuple[int, ...]] = MappingProxyType({})  # besides 80 and 443, by host
+    canary_images: tuple[str, ...] | None = None  # of the pod, if it is to be looked for
 
 
 def containers(plan: Plan) -> list[Object]:
@@ -111,6 +115,7 @@ def redirect(plan: Plan) -> Object:
         "args": [f"--mode={plan.redirect}", "--wait"],
         "env": [
             {"name": "TELEMOCK_HOSTS", "value": mapped(plan.addresses)},
+            *([{"name": PORTS_SETTING, "value": with_ports(plan.ports)}] if plan.ports else []),
             *_ranges(plan.settings.dummy_ranges),
             {
                 "name": "TELEMOCK_HEALTH_HOST",
@@ -171,6 +176,7 @@ def environment(plan: Plan) -> list[Object]:
         "POD_UID": "metadata.uid",
         "NODE_NAME": "spec.nodeName",
         "POD_IP": "status.podIP",
+        **({} if plan.canary_images is None else canary.FIELDS),
     }
     given = {
         "TELEMOCK_APP_URL": settings.app_url,
@@ -182,11 +188,14 @@ def environment(plan: Plan) -> list[Object]:
         "TELEMOCK_TRUST_DIR": names.MOUNT_TRUST,
         "TELEMOCK_MODE": plan.mode,
         **_listening(plan),
+        PORTS_SETTING: with_ports(plan.ports),
         "TELEMOCK_HEALTH_HOST": "$(POD_IP)",
         "TELEMOCK_ALL_UNTIL": plan.all_until if plan.redirect == "all" else "",
+        "TELEMOCK_REHEARSE": plan.rehearse,
         "TELEMOCK_EGRESS_PROXY": _expandable(settings.egress_proxy),
         "TELEMOCK_WORKLOAD_CONTAINER": plan.container,
         "TELEMOCK_WORKLOAD_IMAGE": _expandable(plan.image),
+        **_canary(plan.canary_images),
     }
     ours = {name: value for name, value in given.items() if value}
     more = {name: value for name, value in settings.env.items() if name not in ours}
@@ -214,6 +223,14 @@ def _listening(plan: Plan) -> Object:
         "TELEMOCK_TRANSPARENT": f"127.0.0.1:{PORT_PROXY},[::1]:{PORT_PROXY}",
         "TELEMOCK_HOSTS": mapped(plan.addresses),
     }
+
+
+def _canary(images: Sequence[str] | None) -> dict[str, str]:
+    """Names of the pod, for the sidecar to look for in what is sent."""
+    if images is None:
+        return {}
+    found = dict.fromkeys(image for image in images if image)
+    return {canary.SETTING.name: canary.POD, canary.ENV_IMAGES: _expandable(",".join(found))}
 
 
 def _memory(limit: str) -> Object:

@@ -6,7 +6,7 @@ import datetime
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from app.profiles.fields import Model, Name, Text, check
 from app.profiles.problems import wrong
@@ -33,6 +33,14 @@ Every = Annotated[
 VariableName = Annotated[
     str, check(re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}").fullmatch, "{} names no variable")
 ]
+HomeFile = Annotated[
+    str,
+    check(
+        re.compile(r"~(/(?!\.{1,2}(/|$))[^/\0-\x1f\x7f]{1,100}){1,10}").fullmatch,
+        "{} is no file of a home directory",
+        "write ~/.config/product/file, without . and ..",
+    ),
+]
 
 
 class Licence(Model):
@@ -50,6 +58,38 @@ class Evidence(Model):
     verified: Verified = Field(description="When the source was last read: a day or a month.")
 
 
+Pattern = Annotated[
+    str,
+    check(
+        re.compile(r"(query|header|body|path|any)\..{1,200}", re.DOTALL).fullmatch,
+        "{} does not name a field",
+        "write query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c), path.NAME "
+        "or any.NAME, with * for any text: body.metrics.*",
+    ),
+    Field(
+        description="query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c without "
+        "[]), path.NAME or any.NAME; * stands for any text."
+    ),
+]
+
+
+class DocumentedField(Model):
+    """Something that the vendor says is sent."""
+
+    words: Text = Field(description="The vendor's own words.")
+    fields: Annotated[list[Pattern], Field(max_length=100)] = Field(
+        [], description="What carries it; nothing where nobody knows."
+    )
+
+
+class Documented(Model):
+    """One place in which the vendor lists what is sent."""
+
+    source: Text
+    verified: Verified = Field(description="When the source was last read: a day or a month.")
+    sends: Annotated[list[DocumentedField], Field(min_length=1, max_length=500)]
+
+
 class Cadence(Model):
     """The time between two sendings of one instance. Text alone is `every`."""
 
@@ -62,6 +102,9 @@ class Switch(Model):
 
     env: dict[VariableName, str] = Field({}, description="Variables of the process.")
     args: list[Name] = Field([], description="Arguments of the command.")
+    files: dict[HomeFile, Annotated[str, StringConstraints(max_length=4000)]] = Field(
+        {}, description="Files of the user's home, ~/…, and what is in them."
+    )
     setting: Text | None = Field(
         None, description="What to set elsewhere: a configuration's key, a value of a chart."
     )
@@ -69,6 +112,6 @@ class Switch(Model):
 
     @model_validator(mode="after")
     def _switches(self) -> Self:
-        if not (self.env or self.args or self.setting):
-            raise wrong("nothing is switched", "write `env`, `args` or `setting`")
+        if not (self.env or self.args or self.files or self.setting):
+            raise wrong("nothing is switched", "write `env`, `args`, `files` or `setting`")
         return self

@@ -95,9 +95,9 @@ def wait_for(
     watch: Watch | None = None,
     output: int | None = None,
 ) -> int:
-    """Runs the command; returns its exit code. Its stdout and stderr go to the file `output`, by
-    default to ours. Forwards signals, except those that a terminal sends to the whole foreground
-    group: the command has them already."""
+    """Runs the command; returns its exit code. Its stdout and stderr go to the file `output`, and
+    its stdin is empty then; by default all three are ours. Forwards signals, except those that a
+    terminal sends to the whole foreground group: the command has them already."""
     watched = {*_FORWARDED, signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
@@ -110,8 +110,9 @@ def wait_for(
 
         try:
             process = subprocess.Popen(  # noqa: S603
-                command, env=dict(environ), preexec_fn=become, stdout=output, stderr=output
-            )
+                command, env=dict(environ), preexec_fn=become, stdout=output, stderr=output,
+                stdin=None if output is None else subprocess.DEVNULL,
+            )  # fmt: skip
         except subprocess.SubprocessError:
             raise RunError(
                 "the kernel refused what it allowed a moment ago, so the command was not started"

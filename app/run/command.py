@@ -100,7 +100,7 @@ def _report(
     *,
     as_json: bool,
     discover: bool,
-    canaries: told.Told | None,
+    canaries: told.CanaryReport | None = None,
 ) -> None:
     if as_json:
         document = {

@@ -18,8 +18,9 @@ from app.client.source import Source, connect
 from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.contract.matching import Host
+from app.contract.processes import children
 from app.contract.record import CaptureRecord
-from app.contract.rules import Profile
+from app.contract.rules import Profile, RuleSet
 from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
 from app.run import descendants, java, processes, summary, transparent, verdict
@@ -74,6 +75,7 @@ def performed(
     wait: float = WAIT_SECONDS,
     environ: Mapping[str, str] | None = None,
     output: int | None = None,
+    for_sidecar: Mapping[str, str] | None = None,
     failing: FailingHosts | None = None,
     started: Callable[[int], None] | None = None,
     planted: Planted | None = None,
@@ -84,9 +86,9 @@ def performed(
 
     `redirect`: True insists on the transparent form, None takes it where the kernel allows it.
     `environ` is the command's environment, by default ours; `output` the file of its stdout and
-    stderr. `strict`: for a gate, see `app.run.strict`. Connections to hosts of `failing` go there;
-    `started` is told the command's process. Forwards signals, so it needs the main thread. Raises
-    RunError, LocalError.
+    stderr; `for_sidecar` are more settings of the sidecar. `strict`: for a gate, see
+    `app.run.strict`. Connections to hosts of `failing` go there; `started` is told the command's
+    process. Forwards signals, so it needs the main thread. Raises RunError, LocalError.
     """
     if mode and (row := ACTIONS[mode]).lacking:
         raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
@@ -104,6 +106,7 @@ def performed(
             f"telemock: {PROXY_ONLY} ({refused}): a program that ignores the proxy variables goes "
             "past telemock, and the verdict will say so"
         )
+    others = children(os.getpid())  # not the command's, whatever they are
     descendants.adopt()
     state.make_with_room(settings.data)
     began = time.time_ns()
@@ -115,26 +118,33 @@ def performed(
             None
             if refused or redirect is False
             else transparent.Transparent(
-                _exact(hosts), processes.free_port(), settings.data, failing, strict=strict
+                _exact(hosts),
+                processes.free_port(),
+                settings.data,
+                failing,
+                _ports(servers.profiles),
+                strict=strict,
             )
         )
-        for_sidecar = {
+        environ_of_sidecar = {
+            **(for_sidecar or {}),
             "TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name,
             "TELEMOCK_RUN": str(os.getpid()),
             **(planted.settings if planted else {}),
         }
         if mode:
-            for_sidecar["TELEMOCK_MODE"] = mode
+            environ_of_sidecar["TELEMOCK_MODE"] = mode
         if route is not None:
-            for_sidecar |= route.settings
+            environ_of_sidecar |= route.settings
             stack.callback(route.end)
         stdout = sys.stderr.fileno() if verbose else subprocess.DEVNULL
         if lazy:
-            proxy = servers.start_later(for_sidecar, stdout, hosts)
+            proxy = servers.start_later(environ_of_sidecar, stdout, hosts)
         else:
-            proxy = servers.start(for_sidecar, stdout)
+            proxy = servers.start(environ_of_sidecar, stdout)
         own = servers.own
         open_to_it = (proxy,) if strict else (proxy, servers.app.url, servers.sidecar.health)
+        own += others
         ours = frozenset(map(_port_of, open_to_it))
         ca = settings.data / names.DIR_CA
         variables = _variables(environ, ca, proxy, route is not None, say)
@@ -192,6 +202,16 @@ def performed(
 def _exact(hosts: Sequence[Host]) -> list[str]:
     """Without suffixes, which an /etc/hosts cannot name."""
     return list(dict.fromkeys(host.name for host in hosts if not host.suffix))
+
+
+def _ports(profiles: Sequence[Profile]) -> dict[str, frozenset[int]]:
+    """Ports of hosts, and of suffixes, besides 80 and 443."""
+    rules = RuleSet(tuple(profiles))
+    hosts = [host for profile in profiles for host in profile.hosts]
+    found = {host: rules.ports_of(host) for host in _exact(hosts)}
+    suffixes = [host for host in hosts if host.suffix]
+    found |= {f".{host.name}": frozenset(host.ports) for host in suffixes}
+    return {host: ports for host, ports in found.items() if ports}
 
 
 def _port_of(url: str) -> int:

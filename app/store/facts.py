@@ -15,11 +15,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from app.contract.account import Account
+from app.contract.canary.literals import kind
 from app.contract.decoding.events import of_record
 from app.contract.decoding.read import Content
 from app.contract.outcomes import outcome
 from app.contract.record import REASONS, Body, CaptureRecord
-from app.store import MASKED, OTHER, PARTS, EventCount, Facts, Note
+from app.store import CANARY, MASKED, OTHER, PARTS, EventCount, Facts, Note
 from app.store.inventory import Field, content_of, observe, route_of
 
 HOUR = 3_600 * 10**9
@@ -65,6 +66,9 @@ def notes(record: CaptureRecord) -> tuple[Note, ...]:
             found.append(_note("message", body))
     calls = {(_part(field), MASKED + by) for field, by in record.masked[:MOST_CALLS]}
     found += [Note(part, why) for part, why in sorted(calls)]
+    if record.canary is not None:
+        ways = {f"{source}, {kind(how) or 'itself'}" for source, _, how in record.canary.found}
+        found += [Note(CANARY, why) for why in sorted(ways)[:MOST_CALLS]]
     if record.reason in ("unmaskable", "too_large"):  # nothing but the event was kept
         found.append(Note("record", record.reason))
     return tuple(found)

@@ -125,6 +125,11 @@ def _why(record: CaptureRecord, rules: RuleSet) -> Iterator[WhyLine]:
         yield WhyLine("Reason", f"{REASONS.get(record.reason, record.reason)} ({record.reason})")
     if record.detail:
         yield WhyLine("Detail", record.detail)
+    if record.canary is not None:
+        for source, field, how in record.canary.found:
+            yield WhyLine("Known value", f"{field}: {source}, {how}")
+        for why in record.canary.skipped:
+            yield WhyLine("Not searched", why)
 
 
 def _facts(record: CaptureRecord) -> Iterator[tuple[str, str]]:

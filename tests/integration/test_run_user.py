@@ -59,11 +59,17 @@ print(json.dumps([done.returncode, done.stdout, done.stderr, state]))
 
 
 class Done:
-    def __init__(self, *command: str, network: tuple[str, ...] = OUTSIDE, **environ: str) -> None:
+    def __init__(
+        self,
+        *command: str,
+        network: tuple[str, ...] = OUTSIDE,
+        options: tuple[str, ...] = (),
+        **environ: str,
+    ) -> None:
         netns.require()
         out = netns.run(
-            RUN, json.dumps(["--", *command]), json.dumps(environ), network=network, seconds=110,
-            files={"/etc/passwd": PASSWD},
+            RUN, json.dumps([*options, "--", *command]), json.dumps(environ), network=network,
+            seconds=110, files={"/etc/passwd": PASSWD},
         )  # fmt: skip
         files: dict[str, Any]
         self.code, self.out, self.err, files = json.loads(out)

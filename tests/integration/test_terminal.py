@@ -45,6 +45,8 @@ PRINTING = [
     ["changes", "list", "--json"],
     ["changes", "list", "--text", EVIL],
     ["changes", "show", "1"],
+    ["changes", "class", "1", "licence", "--name", EVIL],
+    ["changes", "class", "1", EVIL],
     *(
         ["changes", verb, "1", "--note", EVIL, "--name", EVIL]
         for verb in ("accept", "watch", "object", "reopen")
@@ -58,6 +60,9 @@ PRINTING = [
     ["contract", "diff", "contract.yaml", f"4.16.1-20904e45{EVIL}"],
     ["contract", "diff", "contract.yaml", EVIL, "--markdown"],
     ["profiles", "list"],
+    ["learn", "--host", "cdn.cribl.io"],
+    ["learn", "--har", EVIL],
+    ["learn", "--har", "evil.yaml", "--id", EVIL],
     ["profiles", "show", EVIL],
     ["profiles", "add", "evil.yaml"],
     ["profiles", "add", EVIL],
@@ -70,11 +75,12 @@ PRINTING = [
     ["inject", "-f", "evil.yaml"],
     ["version"],
 ]
-# What `run`, `rehearse` and `demo` print of captures is in their own tests;
+# What `run`, `rehearse`, `optout` and `demo` print of captures is in their own tests;
 # `status` and `restart` need a cluster; the others print nothing that was captured.
 ELSEWHERE = {
     "run",
     "rehearse",
+    "optout",
     "demo",
     "status",
     "restart",

@@ -1,4 +1,4 @@
-"""What programs derive of a value: hashes of its spellings, alone, salted, keyed, twice, of pairs.
+"""Derives of a value what programs do: hashes of its spellings, alone, salted, twice, in pairs.
 
 Made once, when the first record is searched. A salt that is not in the list, a key derivation that
 is slow on purpose, and checksums of 32 bits are not: the first cannot be guessed, and the last
@@ -134,13 +134,13 @@ def _salted(canary: Canary, salts: Sequence[str]) -> Iterator[Derived]:
     for value in canary.values:
         data = value.encode()
         for name in _COMMON:
-            kind = name.replace("-", "").lower()
+            kind = _name(name)
             said = f"HMAC-{name} without a key"
             yield Derived(canary.source, said, hmac.digest(b"", data, kind))
         for salt in salts:
             key = salt.encode()
             for name in _COMMON:
-                kind = name.replace("-", "").lower()
+                kind = _name(name)
                 said = f"HMAC-{name} with the key {salt!r}"
                 yield Derived(canary.source, said, hmac.digest(key, data, kind))
                 said = f"HMAC-{name} of {salt!r} with it as the key"
@@ -151,6 +151,23 @@ def _salted(canary: Canary, salts: Sequence[str]) -> Iterator[Derived]:
                     middle = between.encode()
                     yield Derived(canary.source, said, hashed(key + middle + data))
                     yield Derived(canary.source, said, hashed(data + middle + key))
+
+
+def with_kept(canaries: Sequence[Canary], salt: bytes, place: str) -> Iterator[Derived]:
+    """Digests with a salt, or a key, that a program keeps in a file."""
+    for canary in canaries:
+        for data in (value.encode() for value in canary.values):
+            for name, hashed in _COMMON.items():
+                said = f"{name} with a salt that it keeps in {place}"
+                for between in (b"", b":"):
+                    yield Derived(canary.source, said, hashed(salt + between + data))
+                    yield Derived(canary.source, said, hashed(data + between + salt))
+                said = f"HMAC-{name} with a key that it keeps in {place}"
+                yield Derived(canary.source, said, hmac.digest(salt, data, _name(name)))
+
+
+def _name(name: str) -> str:
+    return name.replace("-", "").lower()
 
 
 def _pairs(canaries: Sequence[Canary]) -> Iterator[Derived]:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-AS_IT_IS = "as it is"
-_PUNCTUATION = re.compile(r"[^0-9a-z]+")
+AS_IT_IS, PUNCTUATION = "as it is", "with other punctuation"
+REVERSED, ROT13 = "reversed", "ROT13"
+_NO_WORD = re.compile(r"[^0-9a-z]+")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -32,14 +33,20 @@ class Literal(NamedTuple):
     how: str
 
 
+def kind(how: str) -> str:
+    """The way without its encodings."""
+    way = how.partition(", in ")[0]
+    return "" if way in (AS_IT_IS, PUNCTUATION) or way.startswith("in ") else way
+
+
 def of(value: str) -> Iterator[Literal]:
     """The ways to write it, the plainest first."""
     low = value.lower()
     yield Literal(Text.LOWER, low.encode(), AS_IT_IS)
-    squeezed = _PUNCTUATION.sub("", low)
-    yield Literal(Text.SQUEEZED, squeezed.encode(), "with other punctuation")
-    yield Literal(Text.SQUEEZED, squeezed[::-1].encode(), "reversed")
-    yield Literal(Text.SQUEEZED, codecs.encode(squeezed, "rot13").encode(), "ROT13")
+    squeezed = _NO_WORD.sub("", low)
+    yield Literal(Text.SQUEEZED, squeezed.encode(), PUNCTUATION)
+    yield Literal(Text.SQUEEZED, squeezed[::-1].encode(), REVERSED)
+    yield Literal(Text.SQUEEZED, codecs.encode(squeezed, "rot13").encode(), ROT13)
     for written in dict.fromkeys((value, low, value.upper())):
         data = written.encode()
         yield Literal(Text.SQUEEZED, data.hex().encode(), "in hex")

@@ -7,14 +7,15 @@ among 100,000 digests chance makes one of 10^9 words look like it.
 import base64
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
 from app.contract.canary import literals
-from app.contract.canary.digests import HASHES, Derived, derived
+from app.contract.canary.digests import HASHES, Derived, derived, with_kept
+from app.contract.canary.kept import KeptWord
 from app.contract.canary.literals import Text
-from app.contract.canary.spec import Spec
+from app.contract.canary.spec import Canary, Spec
 from app.contract.masking.patterns import either_of
 
 _KEY = 12  # hex digits by which a digest is looked up: 48 bits
@@ -62,6 +63,7 @@ class Matcher:
             for value in canary.values
             if _ADDRESS.fullmatch(value.encode())
         }
+        self._ids: dict[bytes, Hit] = {}
         self._known: list[Hit] = []
         self._digests: list[str] = []
         self._keys: dict[bytes, int] = {}  # 48 bits of a digest: its number, and where they stand
@@ -72,6 +74,15 @@ class Matcher:
         for one in derived(spec):
             self._add(one)
         self.forms = len(self._rows) + len(self._digests)
+
+    def learn(self, kept: KeptWord, canaries: Sequence[Canary]) -> None:
+        """Looks for this word of a file, too, and for digests that it is the salt of."""
+        if kept.is_id:
+            self._ids[kept.word.lower()] = Hit(
+                f"id that it keeps in {kept.place}", literals.AS_IT_IS
+            )
+        for one in with_kept(canaries, kept.word, kept.place):
+            self._add(one)
 
     def _needles(self, text: Text) -> list[bytes]:
         return [row.needle for row, _ in self._rows if row.text is text]
@@ -94,7 +105,7 @@ class Matcher:
                     self._words.setdefault(word, Hit(one.source, f"{one.how}, {said}"))
 
     def find(self, view: bytes) -> Iterator[Hit]:
-        """What stands in one view of a value; the same more than once where it stands so."""
+        """Yields what stands in one view of a value; the same more than once where it stands so."""
         yield from self._literals(view)
         yield from self._hex(view)
         yield from self._in_words(view)
@@ -104,6 +115,9 @@ class Matcher:
     def _literals(self, view: bytes) -> Iterator[Hit]:
         low = view.lower()
         texts = {Text.EXACT: view, Text.LOWER: low, Text.SQUEEZED: _NO_WORD.sub(b"", low)}
+        for word, hit in self._ids.items():
+            if word in low:
+                yield hit
         plain = set[str]()
         for text in (Text.LOWER, Text.SQUEEZED, Text.EXACT):
             if text not in self._sets or not self._sets[text].Match(texts[text]):
@@ -115,7 +129,7 @@ class Matcher:
                         continue
                     if row.how == literals.AS_IT_IS:
                         plain.add(hit.source)
-                    elif row.how == "with other punctuation" and hit.source in plain:
+                    elif row.how == literals.PUNCTUATION and hit.source in plain:
                         continue
                     yield hit
 

@@ -6,18 +6,19 @@ spec is set.
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from app.contract import body as bodies
-from app.contract.canary.literals import AS_IT_IS
+from app.contract.canary.kept import Kept
+from app.contract.canary.literals import AS_IT_IS, kind
 from app.contract.canary.matcher import Hit, Matcher
 from app.contract.canary.spec import Spec
 from app.contract.canary.views import views
 from app.contract.decoding.read import read
-from app.contract.decoding.tree import Opaque, Opened, Several, attribute, is_attribute
+from app.contract.decoding.tree import THEN, Opaque, Opened, Several, attribute, is_attribute
 from app.contract.record import BODY_CAP, Body, CaptureRecord, Request, Searched, first, short
 from app.contract.rules import RuleSet
 
@@ -32,6 +33,7 @@ _SMALL = 512  # characters of those
 
 _NAME = re.compile(r"[A-Za-z_$@*][\w.$@:/ -]{0,63}")
 _BYTES = "went on with "  # begins the detail of a connection that was no HTTP
+_WITHIN = ("", ".", "[", THEN)  # what follows a field's name in that of one within it
 _TIME, _MANY = "time is over", "it has more fields than are searched"
 
 Leaf = tuple[str, str | bytes]
@@ -43,6 +45,7 @@ class Search:
     def __init__(self, spec: Spec, rules: Callable[[], RuleSet]) -> None:
         self._spec, self._rules = spec, rules
         self._matcher: Matcher | None = None
+        self._kept = Kept(spec.places)
         self._known: dict[str | bytes, tuple[Hit, ...]] = {}
 
     def record(self, record: CaptureRecord) -> None:
@@ -57,6 +60,10 @@ class Search:
 
     def _searched(self, record: CaptureRecord) -> Searched:
         matcher = self._matcher = self._matcher or Matcher(self._salted())
+        for word in self._kept.new():
+            if not any(matcher.find(word.word)):  # else it is one of those that are known
+                matcher.learn(word, self._spec.canaries)
+                self._known.clear()
         until = time.monotonic() + SECONDS
         found: dict[tuple[str, str, str], None] = {}
         number = 0
@@ -69,8 +76,9 @@ class Search:
                 leaves.skipped.append(f"{field}: {_MANY if number >= FIELDS else _TIME}")
                 break
             number += 1
+            before = [*found]
             for hit in self._hits(matcher, value):
-                if not _said(found, hit, field):
+                if not _said(before, hit, field):
                     found[short(hit.source), short(field), short(hit.how)] = None
         if len(found) > FOUND:
             leaves.skipped.append(f"{len(found) - FOUND} findings more are not listed")
@@ -110,22 +118,20 @@ def _through(how: str, chain: tuple[str, ...]) -> str:
     return ", ".join(layers if layers and how == AS_IT_IS else [how, *layers])
 
 
-def kind(how: str) -> str:
-    """The way without its encodings."""
-    return "" if how == AS_IT_IS or how.startswith("in ") else how.partition(", in ")[0]
-
-
-def _said(found: dict[tuple[str, str, str], None], hit: Hit, field: str) -> bool:
-    """True if a field within this one has it already."""
+def _said(found: Iterable[tuple[str, str, str]], hit: Hit, field: str) -> bool:
+    """True if this field, or one within it, has it already."""
     way = kind(hit.how)
     return any(
-        source == hit.source and inner != field and inner.startswith(field) and kind(how) == way
+        source == hit.source
+        and inner.startswith(field)
+        and inner[len(field) : len(field) + 1] in _WITHIN
+        and kind(how) == way
         for source, inner, how in found
     )
 
 
 class _Leaves:
-    """What a client sent, field by field, and then each body whole: not everything is a field.
+    """Lists what a client sent: field by field, then each body whole, as not everything is a field.
     `skipped` says what of it was not there to be searched. `holds`: a value stands in the text."""
 
     def __init__(self, decoders: Sequence[str], holds: Callable[[str], bool]) -> None:

@@ -16,7 +16,7 @@ SETTING = Setting(
 )  # fmt: skip
 # What the injector gives a sidecar beside the variables that stand in every record.
 ENV_IP, ENV_ACCOUNT, ENV_IMAGES = "POD_IP", "POD_SERVICE_ACCOUNT", "POD_IMAGES"
-FIELDS = {ENV_IP: "status.podIP", ENV_ACCOUNT: "spec.serviceAccountName"}
+FIELDS = {ENV_ACCOUNT: "spec.serviceAccountName"}  # the IP is there anyway
 _GENERATED = re.compile(
     r"(?:(?:-[0-9a-z]{6,10})?-[0-9a-z]{5}|-\d+)$"
 )  # a Deployment's, a StatefulSet's

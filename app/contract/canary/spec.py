@@ -6,7 +6,9 @@ from pathlib import Path
 import msgspec
 
 _LETTER, _DIGIT = re.compile("[A-Za-z]"), re.compile("[0-9]")
-ENOUGH = 37  # bits, at 4.7 a letter and 3.3 a digit; a shorter value is found by its digests alone
+# Bits, at 4.7 a letter and 3.3 a digit; of a lone word, which may be one of a language, at half of
+# that a letter. What has less is found by its digests alone.
+ENOUGH = 37
 
 
 class Canary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -19,21 +21,24 @@ class Canary(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def literals(self) -> tuple[str, ...]:
-        """What of it cannot stand in a text by chance."""
+        """Its texts that cannot stand anywhere by chance."""
         if self.core:
             return (self.core,)
         return tuple(v for v in self.values if _bits(v) >= ENOUGH)
 
 
 def _bits(value: str) -> float:
-    return 4.7 * len(_LETTER.findall(value)) + 3.3 * len(_DIGIT.findall(value))
+    letter = 2.35 if value.isalpha() else 4.7
+    return letter * len(_LETTER.findall(value)) + 3.3 * len(_DIGIT.findall(value))
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All values of one run, and words that may be the salt or the key of a digest."""
+    """All values of one run, and words that may be the salt or the key of a digest. `places` are
+    directories, and their names for people, whose new files tell more of both."""
 
     canaries: tuple[Canary, ...] = ()
     salts: tuple[str, ...] = ()
+    places: dict[str, str] = {}
 
 
 _decoder = msgspec.json.Decoder(Spec)

@@ -17,6 +17,11 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PRODUCT = Path("/sys/class/dmi/id/product_uuid")
 SERIAL = Path("/sys/class/dmi/id/product_serial")
 _NETWORK = Path("/sys/class/net")
+_PROJECTS = ("package.json", "pyproject.toml", "dbt_project.yml", "Cargo.toml", "composer.json")
+_PROJECT_NAME = re.compile(
+    r"""^\s*\{?\s*["']?name["']?\s*[:=]\s*["']?([\w@/. -]*\w)""", re.MULTILINE
+)
+_HEAD = 65_536  # characters of such a file
 _MOST = 16  # network interfaces
 
 REAL = " (real)"
@@ -58,8 +63,14 @@ def mac_spellings(mac: str) -> tuple[str, ...]:
     return (mac, mac.replace(":", "-"), bare, str(int(bare, 16)), hex(int(bare, 16)))
 
 
+def project_names(directory: Path) -> list[str]:
+    """The names that the files of a project give it."""
+    found = [_PROJECT_NAME.search(read(directory / name)[:_HEAD]) for name in _PROJECTS]
+    return [match[1] for match in found if match]
+
+
 def real() -> Iterator[Canary]:
-    """What is here without planting anything."""
+    """Yields what is here without planting anything."""
     host = socket.gethostname()
     account = _account()
     short = host.partition(".")[0]
@@ -70,6 +81,7 @@ def real() -> Iterator[Canary]:
     yield _real("home", *path_spellings(account.pw_dir if account else os.environ.get("HOME", "")))
     with suppress(OSError):
         yield _real("working directory", *path_spellings(str(Path.cwd())))
+        yield _real("project name", *project_names(Path.cwd()))
     yield _real("machine id", *uuid_spellings(read(MACHINE_ID) or read(DBUS_ID)))
     yield _real("boot id", *uuid_spellings(read(BOOT_ID)))
     yield _real("product UUID", *uuid_spellings(read(PRODUCT)))

@@ -52,7 +52,7 @@ def url_spellings(url: str) -> tuple[str, ...]:
 
 
 def real(directory: Path) -> Iterator[Canary]:
-    """What git says of the repository and the person."""
+    """Yields what git says of the repository and the person."""
     for source, arguments in (
         ("git remote", ("config", "--get", "remote.origin.url")),
         ("git e-mail", ("config", "--get", "user.email")),

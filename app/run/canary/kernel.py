@@ -17,7 +17,7 @@ from typing import NamedTuple
 from app.run import transparent
 
 
-class Step(NamedTuple):
+class Override(NamedTuple):
     """One thing to plant. `holds` says whether a program sees it."""
 
     source: str
@@ -26,7 +26,7 @@ class Step(NamedTuple):
     detail: str = ""
 
 
-def tried(steps: Sequence[Step]) -> dict[str, str]:
+def tried(steps: Sequence[Override]) -> dict[str, str]:
     """The steps that do not work here, by their source, and why."""
     if sys.platform != "linux":
         return {step.source: "it needs Linux" for step in steps}
@@ -47,7 +47,7 @@ def tried(steps: Sequence[Step]) -> dict[str, str]:
     return dict(json.loads(said))
 
 
-def _try(steps: Sequence[Step]) -> dict[str, str]:
+def _try(steps: Sequence[Override]) -> dict[str, str]:
     try:
         enter()
     except OSError as e:
@@ -70,30 +70,34 @@ def enter() -> None:
     os.unshare(os.CLONE_NEWUTS)
 
 
-def host_name(name: str) -> Step:
-    return Step("host name", lambda: socket.sethostname(name), lambda: os.uname().nodename == name)
+def host_name(name: str) -> Override:
+    return Override(
+        "host name", lambda: socket.sethostname(name), lambda: os.uname().nodename == name
+    )
 
 
-def file(source: str, copy: str, target: str) -> Step:
+def file(source: str, copy: str, target: str) -> Override:
     """`copy` in place of `target`."""
 
     def holds() -> bool:
         return Path(copy).read_bytes() == Path(target).read_bytes()
 
-    return Step(source, lambda: transparent.bind(copy, target), holds)
+    return Override(source, lambda: transparent.bind(copy, target), holds)
 
 
-def user(name: str, copy: str) -> Step:
+def user(name: str, copy: str) -> Override:
     step = file("user", copy, "/etc/passwd")
     return step._replace(holds=lambda: pwd.getpwuid(os.geteuid()).pw_name == name)
 
 
-def directory(source: str, real: str, target: str) -> Step:
+def directory(source: str, real: str, target: str) -> Override:
     """The real directory at another path, too."""
-    return Step(source, lambda: transparent.bind(real, target), lambda: Path(real).samefile(target))
+    return Override(
+        source, lambda: transparent.bind(real, target), lambda: Path(real).samefile(target)
+    )
 
 
-def working(root: str, path: str) -> Step:
+def working(root: str, path: str) -> Override:
     """The whole tree of files below `root`, and the working directory in that: so its parents are
     above it as they were."""
 
@@ -101,10 +105,10 @@ def working(root: str, path: str) -> Step:
         transparent.bind("/", root, whole=True)
         os.chdir(root + path)
 
-    return Step("working directory", move, lambda: str(Path.cwd()) == root + path)
+    return Override("working directory", move, lambda: str(Path.cwd()) == root + path)
 
 
-def become(steps: Sequence[Step]) -> None:
+def become(steps: Sequence[Override]) -> None:
     """In the command's process, between fork and exec. Raises OSError."""
     if steps:
         enter()

@@ -41,7 +41,7 @@ _UNIQUE = "CANARY_VALUE"  # who sends it sends the whole environment
 
 @dataclass
 class Planted:
-    """What of one run is known. `planted`: source and how; `not_planted`: source and why."""
+    """The values of one run. `planted`: source and how; `not_planted`: source and why."""
 
     canaries: list[Canary] = field(default_factory=list)
     planted: dict[str, str] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Planted:
     notes: list[str] = field(default_factory=list)
     environ: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)  # the sidecar's
-    steps: list[kernel.Step] = field(default_factory=list)
+    steps: list[kernel.Override] = field(default_factory=list)
     hosts: str = ""  # the line of /etc/hosts that the planted host name needs
 
     def prepare(
@@ -87,7 +87,7 @@ def planted(
     try:
         made.all(own_home)
         salts = _words(command)
-        spec = Spec((*made.found.canaries, *made.real()), salts)
+        spec = Spec((*made.found.canaries, *made.real()), salts, made.places)
         file = base / "values.json"
         file.touch(0o600)
         file.write_bytes(msgspec.json.encode(spec))
@@ -110,7 +110,7 @@ class _Planting:
 
     def __init__(self, base: Path, environ: Mapping[str, str]) -> None:
         self._base, self.found = base, Planted(environ=dict(environ))
-        self._steps: list[tuple[kernel.Step, Canary | None, str]] = []
+        self._steps: list[tuple[kernel.Override, Canary | None, str]] = []
         self._mounts: list[Path] = []  # empty directories, but for the command
         self._cwd = Path.cwd()
         self.home = ""
@@ -130,6 +130,11 @@ class _Planting:
         """Values that are here anyway, but for those of no length."""
         return [c for c in (*facts.real(), *git.real(self._cwd)) if c.values]
 
+    @property
+    def places(self) -> dict[str, str]:
+        """The directories that the command keeps things in."""
+        return {str(self._cwd): "."} | ({self.home: "~"} if self.home else {})
+
     def clear(self) -> None:
         for path in self._mounts:  # nothing is mounted there but in the command's own view
             with suppress(OSError):
@@ -148,7 +153,7 @@ class _Planting:
         self.found.planted[source] = how
         return canary
 
-    def _later(self, step: kernel.Step, canary: Canary, how: str) -> None:
+    def _later(self, step: kernel.Override, canary: Canary, how: str) -> None:
         self._steps.append((step, canary, how))
 
     def _file(self, name: str, text: str) -> str:
@@ -210,7 +215,7 @@ class _Planting:
             copy = self._file("hosts", f"{hosts}\n{self.found.hosts}")
             self._also(kernel.file("/etc/hosts", copy, "/etc/hosts"))
 
-    def _also(self, step: kernel.Step) -> None:
+    def _also(self, step: kernel.Override) -> None:
         """A step that belongs to another one."""
         self._steps.append((step, None, ""))
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from app.contract.canary.literals import AS_IT_IS
-from app.contract.canary.search import kind
+from app.contract.canary.literals import AS_IT_IS, REVERSED, ROT13, kind
 from app.contract.record import CaptureRecord
 from app.report.coverage import count
 from app.run.canary.facts import REAL
@@ -18,7 +17,7 @@ _OF = {
     "CI user": PERSON, "host name": MACHINE, "machine id": MACHINE, "boot id": MACHINE,
     "product UUID": MACHINE, "serial number": MACHINE, "MAC address": MACHINE,
     "working directory": PROJECT, "git remote": PROJECT, "git commit": PROJECT,
-    "CI project": PROJECT,
+    "CI project": PROJECT, "project name": PROJECT,
 }  # fmt: skip
 
 
@@ -35,7 +34,7 @@ class CanaryFound(msgspec.Struct, kw_only=True):
     count: int = 0
 
 
-class Told(msgspec.Struct, kw_only=True):
+class CanaryReport(msgspec.Struct, kw_only=True):
     """`searched` are the sources, `fields` the values of fields that were looked into; `unopened`
     counts what was sent and not read."""
 
@@ -49,7 +48,7 @@ class Told(msgspec.Struct, kw_only=True):
     notes: list[str]
 
 
-def told(planted: Planted, records: Iterable[CaptureRecord]) -> Told:
+def told(planted: Planted, records: Iterable[CaptureRecord]) -> CanaryReport:
     rows: dict[tuple[str, ...], CanaryFound] = {}
     skipped: dict[str, int] = {}
     fields = unopened = 0
@@ -72,7 +71,7 @@ def told(planted: Planted, records: Iterable[CaptureRecord]) -> Told:
                 ),
             )  # fmt: skip
             row.count += 1
-    return Told(
+    return CanaryReport(
         found=sorted(rows.values(), key=lambda r: (r.host, r.endpoint, r.field, r.source)),
         planted=planted.planted,
         not_planted=planted.not_planted,
@@ -85,7 +84,7 @@ def told(planted: Planted, records: Iterable[CaptureRecord]) -> Told:
 
 
 def whom(source: str) -> list[str]:
-    """Whom a value of this source, or a pair of them, tells."""
+    """Names whom a value of this source, or a pair of them, tells of."""
     names = (part.removesuffix(REAL) for part in source.split(" and "))
     return list(dict.fromkeys(_OF[name] for name in names if name in _OF))
 
@@ -94,15 +93,26 @@ def sentence(row: CanaryFound) -> str:
     if not (of := kind(row.how)):
         how = "" if row.how == AS_IT_IS else f", {row.how}"
         return f"{row.field} holds the {row.source}{how}"
-    if of.startswith(("reversed", "ROT13", "with other")):
+    if of in (REVERSED, ROT13):
         return f"{row.field} holds the {row.source}, {row.how}"
     digest, comma, rest = row.how.partition(", ")
     digest, of_it, said = digest.partition(" (of it ")
     spelled = f" ({said}" if of_it else ""
-    return f"{row.field} holds the {digest} of the {row.source}{spelled}{comma}{rest}"
+    return f"{row.field} holds the {_of(digest, row.source)}{spelled}{comma}{rest}"
 
 
-def lines(found: Told) -> list[str]:
+def _of(digest: str, source: str) -> str:
+    """A digest and its source, in the order in which one speaks of them."""
+    if " it as " in digest:
+        return digest.replace(" it as ", f" the {source} as ")
+    first, its, second = digest.partition(" of its ")
+    if its:
+        return f"{first} of the {second} of the {source}"
+    name, with_, salt = digest.partition(" with ")
+    return f"{name} of the {source}{with_}{salt}"
+
+
+def lines(found: CanaryReport) -> list[str]:
     """The report, for people."""
     said = []
     endpoints: dict[str, list[CanaryFound]] = {}

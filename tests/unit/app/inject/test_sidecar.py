@@ -8,6 +8,7 @@ from addon import ready
 from addon.options import SETTINGS, load
 from addon.redirect.__main__ import parse
 from app.contract import dummies, names
+from app.contract.canary import setting as canary
 from app.inject import hosts, inject
 from app.inject.settings import Redirect, SecretKey
 from app.inject.sidecar import Plan, api_url, containers, environment, volumes
@@ -45,6 +46,27 @@ def test_the_sidecar_takes_its_settings() -> None:
         assert chosen.mode == "observe"
 
 
+def test_what_is_looked_for_is_what_the_sidecar_reads() -> None:
+    given = plan(api_ca="")._replace(canary_images=("app:$1", "side:2", "app:$1"))
+    assert [v for v in environment(given) if v["name"] == canary.ENV_ACCOUNT] == [
+        {
+            "name": canary.ENV_ACCOUNT,
+            "valueFrom": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}},
+        }
+    ]
+    environ = variables(given) | {"POD_IP": "10.0.0.1", "TELEMOCK_HEALTH_HOST": "10.0.0.1"}
+    environ |= {canary.ENV_ACCOUNT: "shop"}
+    found = load(environ).canary
+    assert found is not None
+    told = {(c.source, c.values) for c in found.canaries}
+    assert {
+        ("service account", ("shop",)),
+        ("image", ("side:2",)),
+        ("pod IP", ("10.0.0.1",)),
+    } <= told
+    assert load(variables(plan(api_ca="")) | {"TELEMOCK_HEALTH_HOST": "10.0.0.1"}).canary is None
+
+
 def test_redirects_take_their_addresses() -> None:
     (_, redirect) = containers(plan("all"))
     assert redirect["args"] == ["--mode=all", "--wait"]
@@ -61,6 +83,12 @@ def test_redirects_take_their_addresses() -> None:
 def test_the_end_is_for_all_only() -> None:
     assert "TELEMOCK_ALL_UNTIL" not in variables(plan("hosts"))
     assert variables(plan("all"))["TELEMOCK_ALL_UNTIL"] == "2h"
+
+
+def test_a_rehearsal_is_the_sidecars() -> None:
+    assert "TELEMOCK_REHEARSE" not in variables(plan())
+    rehearsed = plan()._replace(rehearse="500 until 2h")
+    assert variables(rehearsed)["TELEMOCK_REHEARSE"] == "500 until 2h"
 
 
 def test_an_address_is_known_before_it_is_named() -> None:
@@ -172,3 +200,12 @@ def test_headers_come_from_a_secret_unless_they_are_set() -> None:
 def test_the_port_that_is_scraped_has_a_name_of_its_own() -> None:
     ports = containers(plan())[0]["ports"]
     assert ports == [{"name": names.PORT_NAME_SIDECAR, "containerPort": names.PORT_SIDECAR_HEALTH}]
+
+
+def test_ports_of_hosts_reach_the_sidecar_and_the_redirect() -> None:
+    for redirect in ("hosts", "loopback", "all"):
+        given = plan(redirect)._replace(ports={"cdn.cribl.io": (61833, 4319)})  # type: ignore[arg-type]
+        for container in containers(given):
+            found = {v["name"]: v.get("value") for v in container["env"]}
+            assert found[dummies.PORTS_SETTING] == "cdn.cribl.io:61833,cdn.cribl.io:4319"
+        assert dummies.PORTS_SETTING not in variables(plan(redirect))  # type: ignore[arg-type]

@@ -20,6 +20,13 @@ def test_papers_hold_licence_evidence_and_what_is_not_known() -> None:
     ]
     assert len(paper.unknown) == len(written["unknown"])
     assert ("any.lic", "mask") in [(s.field, s.how) for s in paper.sensitive]
+    (page,) = written["documented"]
+    assert [(d.words, d.fields) for d in paper.documented] == [
+        (of["words"], of.get("fields", [])) for of in page["sends"]
+    ]
+    assert {(d.source, d.verified) for d in paper.documented} == {
+        (page["source"], str(page["verified"]))
+    }
     assert paper.hosts == ["cdn.cribl.io"]
 
 
@@ -36,3 +43,10 @@ def test_what_a_file_does_not_state_is_asked_for(tmp_path: Path) -> None:
 
 def test_profiles_that_ship_state_it_all() -> None:
     assert [p.profile for p in papers_of(load(built_in()).written) if p.asked] == []
+
+
+def test_a_switch_is_told_in_words() -> None:
+    (paper,) = papers_of(load(["vllm"]).written)
+    assert paper.opt_out == [
+        "VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1", "a file ~/.config/vllm/do_not_track",
+    ]  # fmt: skip

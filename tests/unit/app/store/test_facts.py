@@ -10,6 +10,7 @@ from app.contract.record import (
     Endpoint,
     Message,
     Program,
+    Searched,
     Workload,
     decode,
     encode,
@@ -123,3 +124,10 @@ def test_what_called_for_masking_is_noted_by_part_and_bounded() -> None:
     )
     record.masked = [("body", str(n)) for n in range(99)]
     assert len(notes(record)) == MOST_CALLS
+
+
+def test_known_values_are_notes_without_their_fields() -> None:
+    found = [("user", "body.a", "SHA-256, in base64"), ("user", "body.b", "SHA-256"),
+             ("host name", "query.h", "in hex")]  # fmt: skip
+    one = exchange(1, canary=Searched(found=found))
+    assert notes(one) == (Note("canary", "host name, itself"), Note("canary", "user, SHA-256"))

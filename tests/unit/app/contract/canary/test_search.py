@@ -2,8 +2,10 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from app.contract import body as bodies
 from app.contract.canary.search import FOUND, Search
@@ -93,6 +95,12 @@ def test_a_name_is_searched_and_never_told(search: Search) -> None:
     assert {field for _, field, _ in got} == {"query.*", "body.hosts.*", "body.hosts.*.up"}
 
 
+def test_fields_whose_names_begin_alike_are_told_apart(search: Search) -> None:
+    body = bodies.whole(json.dumps({"ab": HOST, "a": HOST, "abc": {"x": HOST}}).encode())
+    fields = [field for _, field, _ in found(search, record(body=body))]
+    assert fields == ["body.ab", "body.a", "body.abc.x"]
+
+
 def test_short_real_values_are_found_by_their_digests_alone(search: Search) -> None:
     assert found(search, record(query=[("u", "root"), ("p", "/root")])) == []
     md5 = "63a9f0ea7bb98050796b649e85481845"
@@ -153,3 +161,14 @@ def test_the_record_carries_it_and_masking_leaves_it(search: Search) -> None:
     again = decode(encode(Masker(RuleSet()).record(one)))
     assert again.canary == one.canary
     assert again.canary.found == [("host name", "query.token", "in base64")]  # type: ignore[union-attr]
+
+
+def test_salts_and_ids_that_the_command_keeps(tmp_path: Path) -> None:
+    home = Search(structs.replace(SPEC, places={str(tmp_path): "~"}), RuleSet)
+    (tmp_path / "c.json").write_text('{"id": "d3482b37f8ef80dd9e02", "salt": "9fac69ddd001df27"}')
+    digest = hashlib.sha256(f"9fac69ddd001df27{HOST}".encode()).hexdigest()
+    got = found(home, record(query=[("a", "d3482b37f8ef80dd9e02"), ("p", digest)]))
+    assert got == [
+        ("id that it keeps in ~/c.json", "query.a", "as it is"),
+        ("host name", "query.p", "SHA-256 with a salt that it keeps in ~/c.json"),
+    ]

@@ -16,5 +16,7 @@ def test_a_spec_is_read_back(tmp_path: Path) -> None:
 
 
 def test_short_values_are_no_literals() -> None:
-    assert Canary("user", ("root", "a-b-c-d-e", "Administrator")).literals == ("Administrator",)
+    assert Canary("user", ("root", "a-b-c-d-e", "production", "build-host")).literals == (
+        "build-host",
+    )
     assert Canary("user", ("long-enough-value",), core="long-enough").literals == ("long-enough",)

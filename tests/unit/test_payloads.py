@@ -1,0 +1,68 @@
+"""The search for known values over what products send: nothing is found that is not there, and
+what is there is."""
+
+import hashlib
+from copy import deepcopy
+from functools import cache
+
+import pytest
+
+from app.contract.canary.search import Search
+from app.contract.canary.spec import Canary, Spec
+from app.contract.record import CaptureRecord
+from app.run.canary.git import url_spellings
+from app.run.canary.plant import CORE, token
+from tests.clients.table import CLIENTS
+from tests.unit.test_senders import RULES as SENDERS
+from tests.unit.test_senders import taken
+from tests.unit.test_vendors import RULES as VENDORS
+from tests.unit.test_vendors import TABLE, record_of
+
+SOURCES = ("host name", "user", "home", "working directory", "git remote", "git e-mail", "CI user")
+# Words that are values somewhere, and short enough to be chance elsewhere.
+REAL = ("build", "runner", "ubuntu", "node", "localhost", "ci", "app", "production", "default")
+
+
+@cache
+def search() -> Search:
+    planted = [
+        Canary(source, (core := token(), f"/home/x/{core}"), core[:CORE]) for source in SOURCES
+    ]
+    remote = url_spellings("git@github.com:some-company/its-project.git")
+    real = [Canary(f"{word} (real)", (word,)) for word in REAL]
+    spec = Spec((*planted, *real, Canary("git remote (real)", remote)), ("next", "dbt", "mlflow"))
+    return Search(spec, lambda: VENDORS)
+
+
+def searched(record: CaptureRecord) -> CaptureRecord:
+    search().record(record)
+    assert record.canary is not None
+    assert not record.canary.skipped
+    return record
+
+
+RECORDS = [record_of(sent)[0] for sent in TABLE] + [
+    one.record for client in CLIENTS for one in taken(client)
+]
+
+
+@pytest.mark.parametrize("number", range(len(RECORDS)))
+def test_nothing_is_found_in_what_products_send(number: int) -> None:
+    record = searched(deepcopy(RECORDS[number]))
+    assert record.canary is not None
+    assert (record.canary.found, record.canary.fields >= 2) == ([], True)
+
+
+@pytest.mark.parametrize("number", range(0, len(RECORDS), 5))
+def test_what_is_put_there_is_found(number: int) -> None:
+    record = deepcopy(RECORDS[number])
+    assert record.request is not None
+    of_user = hashlib.sha256(search()._spec.canaries[1].values[0].encode()).hexdigest()
+    record.request.query = [*record.request.query, ("aid", of_user)]
+    assert searched(record).canary.found == [("user", "query.aid", "SHA-256")]  # type: ignore[union-attr]
+
+
+def test_the_payloads_are_all_there() -> None:
+    assert len(RECORDS) > 40
+    assert {record.profile for record in RECORDS} >= {p.id for p in VENDORS.profiles} - {"cribl"}
+    assert {p.id for p in SENDERS.profiles}
