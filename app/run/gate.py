@@ -38,6 +38,11 @@ LIMITS = (
 )
 
 
+def markdown() -> str:
+    """The list for the documentation."""
+    return "".join(f"- {limit}\n" for limit in LIMITS)
+
+
 class Verdict(StrEnum):
     PASSED = "passed"
     SENT = "sent"
