@@ -4,20 +4,22 @@ known. `app.run.command` asks, and prints it; `app.run.statement` states it.
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from app.contract.record import CaptureRecord
 from app.escape import plain
-from app.gate.behaviour import Behaviour
-from app.gate.check import KINDS, Violation, check, doubts
-from app.gate.contract_file import Contract
 from app.report.coverage import Gap, count, listed
 from app.run import interception as way
 from app.run.allowed import Allowed, leads
 from app.run.descendants import named
 from app.run.perform import Performed
 from app.run.verdict import PASSED
+
+if TYPE_CHECKING:  # a second of its imports is only for who has a contract
+    from app.gate.check import Violation
+    from app.gate.contract_file import Contract
 
 # Of what did not come to the sidecar, the ways that lead out of the machine; the others make
 # coverage incomplete: what became of it is not known.
@@ -71,7 +73,7 @@ class GateOutcome(msgspec.Struct, kw_only=True):
     allowed: list[Sending]
     gaps: list[Gap]
     limits: list[str]
-    violations: list[Violation] = []
+    violations: list["Violation"] = []
     doubts: list[str] = []
 
 
@@ -80,34 +82,46 @@ def judge(
     records: Iterable[CaptureRecord],
     allowed: Allowed,
     *,
-    contract: Contract | None = None,
+    contract: "Contract | None" = None,
     more: Sequence[Gap] = (),
     limits: Sequence[str] = (),
 ) -> GateOutcome:
     """`more` are gaps, `limits` limits, that only the caller knows of."""
-    seen = Behaviour()
-    decoders = found.source.profiles().decoders if contract and found.source else None
-
-    def may(one: CaptureRecord) -> bool:
-        if allowed.record(one):
-            return True
-        if contract is None or decoders is None or not _planned(contract, one):
-            return False
-        seen.add(one, decoders)
-        return True
-
-    sent, other = _sent(found, records, may, allowed)
+    planned = _Planned(contract, found) if contract else None
+    sent, other = _sent(
+        found, records, lambda one: allowed.record(one) or bool(planned and planned(one)), allowed
+    )
     gaps = _gaps(found, allowed, more)
-    violations = check(contract, seen) if contract else []
+    violations, unsure = planned.checked() if planned else ([], [])
     verdict, code, says = _told(sent, other, gaps, violations, found.code)
     return GateOutcome(
         verdict=verdict, code=code, says=says, sent=sent, allowed=other, gaps=gaps,
-        limits=[*limits, *LIMITS], violations=violations,
-        doubts=doubts(contract, seen) if contract else [],
+        limits=[*limits, *LIMITS], violations=violations, doubts=unsure,
     )  # fmt: skip
 
 
-def _planned(contract: Contract, one: CaptureRecord) -> bool:
+class _Planned:
+    """Keeps the behaviour of requests to hosts that the contract names."""
+
+    def __init__(self, contract: "Contract", found: Performed) -> None:
+        from app.gate.behaviour import Behaviour
+
+        self._contract, self._seen = contract, Behaviour()
+        self._decoders = found.source.profiles().decoders if found.source else None
+
+    def __call__(self, one: CaptureRecord) -> bool:
+        if self._decoders is None or not _planned(self._contract, one):
+            return False
+        self._seen.add(one, self._decoders)
+        return True
+
+    def checked(self) -> "tuple[list[Violation], list[str]]":
+        from app.gate.check import check, doubts
+
+        return check(self._contract, self._seen), doubts(self._contract, self._seen)
+
+
+def _planned(contract: "Contract", one: CaptureRecord) -> bool:
     """True of a request that was read, to a host that the contract names."""
     host, to = one.host.lower().rstrip("."), one.destination
     named = any(
@@ -177,7 +191,7 @@ def _told(
     sent: Sequence[Sending],
     other: Sequence[Sending],
     gaps: Sequence[Gap],
-    violations: Sequence[Violation],
+    violations: "Sequence[Violation]",
     code: int,
 ) -> tuple[Verdict, int, str]:
     but = f" but what is allowed (to {_where(other)})" if other else ""
@@ -210,7 +224,9 @@ def _open(gaps: Sequence[Gap]) -> str:
     return gaps[0].says + (f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else "")
 
 
-def _broken(one: Violation) -> str:
+def _broken(one: "Violation") -> str:
+    from app.gate.check import KINDS
+
     where = " ".join(filter(None, (one.host, one.method, one.endpoint, one.field)))
     return f"{KINDS[one.kind]}: {plain(where)} ({plain(one.says)}; {one.count} of {one.of})"
 
