@@ -2,6 +2,7 @@
 known. `app.run.command` asks, and prints it; `app.run.statement` states it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # a second of its imports is only for who has a contract
 # coverage incomplete: what became of it is not known.
 OUT = frozenset(
     (way.ROUND, way.OTHER_PORT, way.LINK_LOCAL, way.DATAGRAMS, way.REFUSED, way.BROKEN,
-     way.LOOKUP, way.UNREACHED, way.JOINED)
+     way.LOOKUP, way.UNREACHED, way.JOINED, way.UNRECORDED)
 )  # fmt: skip
 SOMETHING_SENT, NOT_COMPLETE = 121, 122  # exit codes; see app.cli.ending
 _UNNAMED = "unnamed"  # connections to bare addresses: here each connection counts already
@@ -148,12 +149,16 @@ def _sent(
         of = counts[is_allowed]
         of[(how, to, by, says)] = of.get((how, to, by, says), 0) + 1
 
+    recorded = set()
     for one in records:
+        if one.client is not None:
+            recorded.add(one.client.port)
         to = one.host
         if one.destination and one.destination.address not in ("", one.host):
             to += f" ({one.destination.address})"
         add(may(one), one.kind, to, one.sent_by, "")
-    for passed, number in found.passed.items():
+    unrecorded = Counter(led for port, led in found.led.items() if port not in recorded)
+    for passed, number in (found.passed + unrecorded).items():
         if passed.why in OUT:
             by = named([passed.program])
             for _ in range(number):

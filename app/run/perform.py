@@ -55,6 +55,7 @@ class Performed:
     began_ns: int = 0
     profiles: Sequence[Profile] = ()
     transparent: bool = False
+    led: Mapping[int, Passed] = field(default_factory=dict)  # see app.run.strict
 
     def records(self) -> Iterator[CaptureRecord]:
         """Yields the run's records, newest first, while its app runs."""
@@ -201,7 +202,7 @@ def performed(
                 code, rows, lost, coverage, services, passed, None, source, boot, began
             )
         found.began_ns, found.profiles = began, servers.profiles
-        found.transparent = route is not None
+        found.transparent, found.led = route is not None, watch.led
         yield found
 
 
