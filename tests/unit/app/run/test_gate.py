@@ -123,3 +123,13 @@ def test_a_contract_allows_what_it_plans_and_nothing_else():
 def test_the_limits_are_always_said():
     assert set(gate.LIMITS) < set(judged(limits=["a mount"]).limits)
     assert isinstance(Coverage(complete=True, verdict="", how="").limits, list)
+
+
+def test_a_connection_without_a_record_is_sent_and_one_with_a_record_is_told_once():
+    led = {40001: Passed(interception.UNRECORDED, NODE, "203.0.114.9:443")}
+    found = Performed(0, coverage=Coverage(complete=True, verdict="", how=""), led=led)
+    one = request()
+    assert gate.judge(found, (), Allowed([])).sent[0].how == interception.UNRECORDED
+    one.client = Endpoint("127.0.0.1", 40001)
+    outcome = gate.judge(found, [one], Allowed([]))
+    assert [sending.how for sending in outcome.sent] == ["exchange"]

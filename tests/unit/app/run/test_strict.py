@@ -146,3 +146,14 @@ def test_standard_streams_that_are_sockets_are_noted(monkeypatch):
     assert [passed.why for passed in found.passed if isinstance(passed, Passed)][:1] == [
         i.INHERITED
     ]
+
+
+def test_each_connection_that_goes_to_the_sidecar_is_kept_by_its_port(server):
+    """One that ends at once may leave no record."""
+    script = f"""
+s = socket.create_connection(('127.0.0.1', {server}))
+import time; time.sleep(.2); print(s.getsockname()[1])"""
+    with watched(script, server) as (one, found):
+        port = int(one.said())
+    assert {port: led.to for port, led in found.led.items()} == {port: "the proxy"}
+    assert found.passed == {}
