@@ -46,7 +46,7 @@ def markdown() -> str:
     return "".join(f"- {limit}\n" for limit in LIMITS)
 
 
-class Verdict(StrEnum):
+class GateVerdict(StrEnum):
     PASSED = "passed"
     SENT = "sent"
     BROKEN = "broken"
@@ -67,7 +67,7 @@ class GateOutcome(msgspec.Struct, kw_only=True):
     """`code` is the exit code; `says` the one sentence; `allowed` what was sent and may be.
     `violations` are the contract's, `doubts` what its check could not tell."""
 
-    verdict: Verdict
+    verdict: GateVerdict
     code: int
     says: str
     sent: list[Sending]
@@ -198,27 +198,27 @@ def _told(
     gaps: Sequence[Gap],
     violations: "Sequence[Violation]",
     code: int,
-) -> tuple[Verdict, int, str]:
+) -> tuple[GateVerdict, int, str]:
     but = f" but what is allowed (to {_where(other)})" if other else ""
     itself = f"; the command itself ended with {code}" if code else ""
     if sent:
         rest = f"; besides, coverage is not complete: {_open(gaps)}" if gaps else ""
         of = count(sum(one.count for one in sent), "time", "times")
         says = f"gate failed: the command sent something, {of}, to {_where(sent)}{rest}{itself}"
-        return Verdict.SENT, SOMETHING_SENT, says
+        return GateVerdict.SENT, SOMETHING_SENT, says
     if violations:
         rest = f"; besides, coverage is not complete: {_open(gaps)}" if gaps else ""
         of = count(len(violations), "violation", "violations")
         says = f"gate failed: the contract is broken, {of}: {_broken(violations[0])}{rest}{itself}"
-        return Verdict.BROKEN, SOMETHING_SENT, says
+        return GateVerdict.BROKEN, SOMETHING_SENT, says
     if gaps:
         says = (
             f"gate not passed: nothing was seen to be sent{but}, but coverage is not complete: "
             f"{_open(gaps)}{itself}"
         )
-        return Verdict.NOT_COMPLETE, NOT_COMPLETE, says
+        return GateVerdict.NOT_COMPLETE, NOT_COMPLETE, says
     says = f"gate passed: nothing was sent{but}, and coverage is complete{itself}"
-    return Verdict.PASSED, code, says
+    return GateVerdict.PASSED, code, says
 
 
 def _where(of: Sequence[Sending]) -> str:

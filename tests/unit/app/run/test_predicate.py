@@ -2,9 +2,9 @@
 
 from app.contract import rules
 from app.run import predicate
-from app.run.gate import GateOutcome, Verdict
+from app.run.gate import GateOutcome, GateVerdict
 
-OUTCOME = GateOutcome(verdict=Verdict.PASSED, code=0, says="gate passed", sent=[], allowed=[],
+OUTCOME = GateOutcome(verdict=GateVerdict.PASSED, code=0, says="gate passed", sent=[], allowed=[],
                       gaps=[], limits=["a limit"])  # fmt: skip
 
 
